@@ -1,0 +1,347 @@
+//! Domain-keyed BLAKE3: one key per kind of message, so that a digest of one kind can never stand
+//! for another. Single 64-byte blocks are hashed in SIMD lanes, as many at once as the machine has.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use blake3::IncrementCounter;
+use blake3::platform::{MAX_SIMD_DEGREE, Platform};
+
+/// A 32-byte BLAKE3 output: a log head, a state digest, a transaction digest, an identifier.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Digest(pub [u8; 32]);
+
+/// What a digest is of. Each kind has its own BLAKE3 key, derived from a context string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// A log head: the head before it and one log entry.
+    Log,
+    /// A state that a payment led to: the channel's id and a log head.
+    State,
+    /// A state as the last of its channel, for a cooperative close.
+    Final,
+    /// A Layer 1 transaction.
+    Transaction,
+    /// A channel's identity: all its terms.
+    ChannelId,
+    /// A Layer 1 block.
+    Block,
+    /// A Layer 1's identity: its parameters and first balances.
+    Genesis,
+}
+
+const DOMAINS: usize = 7;
+
+impl Domain {
+    /// Every domain, in the order of its discriminant.
+    pub const ALL: [Domain; DOMAINS] = [
+        Domain::Log,
+        Domain::State,
+        Domain::Final,
+        Domain::Transaction,
+        Domain::ChannelId,
+        Domain::Block,
+        Domain::Genesis,
+    ];
+
+    /// The context string from which BLAKE3 derives this domain's key.
+    #[must_use]
+    pub const fn context(self) -> &'static str {
+        match self {
+            Domain::Log => "duet 2026-11 log entry",
+            Domain::State => "duet 2026-11 state",
+            Domain::Final => "duet 2026-11 final state",
+            Domain::Transaction => "duet 2026-11 layer 1 transaction",
+            Domain::ChannelId => "duet 2026-11 channel id",
+            Domain::Block => "duet 2026-11 layer 1 block",
+            Domain::Genesis => "duet 2026-11 layer 1 genesis",
+        }
+    }
+
+    fn key(self) -> &'static DomainKey {
+        static KEYS: LazyLock<[DomainKey; DOMAINS]> =
+            LazyLock::new(|| Domain::ALL.map(|domain| DomainKey::derive(domain.context())));
+        &KEYS[self as usize]
+    }
+}
+
+/// A domain's key, as bytes for the ordinary hasher and as words for the lanes.
+struct DomainKey {
+    bytes: [u8; 32],
+    words: [u32; 8],
+}
+
+impl DomainKey {
+    fn derive(context: &str) -> DomainKey {
+        let bytes = blake3::derive_key(context, &[]);
+        let (words, []) = bytes.as_chunks::<4>() else {
+            unreachable!("32 is a multiple of 4")
+        };
+        let words = std::array::from_fn(|i| u32::from_le_bytes(words[i]));
+        DomainKey { bytes, words }
+    }
+}
+
+/// Hashes a message of any length.
+#[must_use]
+pub fn hash(domain: Domain, message: &[u8]) -> Digest {
+    Digest(*blake3::keyed_hash(&domain.key().bytes, message).as_bytes())
+}
+
+/// Hashes a message that arrives in pieces.
+pub struct Hasher(blake3::Hasher);
+
+impl Hasher {
+    /// Starts a digest of this domain.
+    #[must_use]
+    pub fn new(domain: Domain) -> Hasher {
+        Hasher(blake3::Hasher::new_keyed(&domain.key().bytes))
+    }
+
+    /// Appends a piece of the message.
+    pub fn update(&mut self, piece: &[u8]) -> &mut Hasher {
+        self.0.update(piece);
+        self
+    }
+
+    /// The digest of all pieces so far.
+    #[must_use]
+    pub fn finish(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
+/// Joins two 32-byte halves into the one block that [`hash_blocks`] takes.
+#[must_use]
+pub fn block(left: &Digest, right: &[u8; 32]) -> [u8; 64] {
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(&left.0);
+    block[32..].copy_from_slice(right);
+    block
+}
+
+/// The log head after one more entry: `H_log(head ‖ entry)`.
+#[must_use]
+pub fn link(head: &Digest, entry: &[u8; 32]) -> Digest {
+    hash(Domain::Log, &block(head, entry))
+}
+
+/// Hashes each 64-byte block by itself, in lanes; appends one digest per block to `digests`.
+///
+/// Equal to [`hash`] of each block.
+pub fn hash_blocks(domain: Domain, blocks: &[[u8; 64]], digests: &mut Vec<Digest>) {
+    let lanes = Lanes::new(domain);
+    digests.reserve(blocks.len());
+    for group in blocks.chunks(LANES) {
+        let out = lanes.hash(group);
+        digests.extend(out[..group.len()].iter().map(|bytes| Digest(*bytes)));
+    }
+}
+
+/// One log to extend: from which head, by which run of entries.
+#[derive(Clone, Copy, Debug)]
+pub struct ChainJob {
+    /// The log head before the first entry.
+    pub start: Digest,
+    /// Index of the first entry.
+    pub first: usize,
+    /// How many consecutive entries to append; may be 0.
+    pub count: usize,
+}
+
+/// Extends many logs at once: `heads[i]` becomes the log head after `entries[i]`.
+///
+/// One log is a sequential chain; the lanes run across logs, and a lane whose log is finished
+/// takes the next one. Entries that no job covers leave their head as it was.
+///
+/// # Panics
+/// If `heads` is not as long as `entries`, or a job's run lies outside of `entries`.
+pub fn chain(jobs: &[ChainJob], entries: &[[u8; 32]], heads: &mut [Digest]) {
+    assert_eq!(entries.len(), heads.len(), "one head per entry");
+    let lanes = Lanes::new(Domain::Log);
+    let mut waiting = jobs.iter().filter(|job| job.count > 0);
+    let mut blocks = [[0; 64]; LANES];
+    let mut next = [0; LANES];
+    let mut end = [0; LANES];
+    let mut active = 0;
+    loop {
+        while active < LANES {
+            let Some(job) = waiting.next() else { break };
+            blocks[active][..32].copy_from_slice(&job.start.0);
+            (next[active], end[active]) = (job.first, job.first + job.count);
+            active += 1;
+        }
+        if active == 0 {
+            return;
+        }
+        // No lane runs out within these steps, so the inner loop does one kind of work.
+        let steps = (0..active).map(|lane| end[lane] - next[lane]).min();
+        for _ in 0..steps.unwrap_or(0) {
+            for lane in 0..active {
+                blocks[lane][32..].copy_from_slice(&entries[next[lane]]);
+            }
+            let out = lanes.hash(&blocks[..active]);
+            for lane in 0..active {
+                blocks[lane][..32].copy_from_slice(&out[lane]);
+                heads[next[lane]] = Digest(out[lane]);
+                next[lane] += 1;
+            }
+        }
+        let mut lane = 0;
+        while lane < active {
+            if next[lane] == end[lane] {
+                active -= 1;
+                blocks[lane] = blocks[active];
+                (next[lane], end[lane]) = (next[active], end[active]);
+            } else {
+                lane += 1;
+            }
+        }
+    }
+}
+
+/// As many blocks as one call hashes: the widest that the `blake3` crate was built for.
+const LANES: usize = if MAX_SIMD_DEGREE > 16 {
+    MAX_SIMD_DEGREE
+} else {
+    16
+};
+
+// Flags of BLAKE3's compression function (BLAKE3 paper, table 3).
+const CHUNK_START: u8 = 1 << 0;
+const CHUNK_END: u8 = 1 << 1;
+const ROOT: u8 = 1 << 3;
+const KEYED_HASH: u8 = 1 << 4;
+
+/// The machine's widest kernel, chosen once per batch.
+struct Lanes {
+    platform: Platform,
+    key: &'static [u32; 8],
+}
+
+impl Lanes {
+    fn new(domain: Domain) -> Lanes {
+        Lanes {
+            platform: Platform::detect(),
+            key: &domain.key().words,
+        }
+    }
+
+    /// Hashes at most [`LANES`] blocks: a message of exactly one block is a chunk that is also
+    /// the root, so a single compression with these flags is the whole of keyed BLAKE3.
+    #[inline]
+    fn hash(&self, blocks: &[[u8; 64]]) -> [[u8; 32]; LANES] {
+        let mut out = [[0; 32]; LANES];
+        let inputs: [&[u8; 64]; LANES] =
+            std::array::from_fn(|i| &blocks[if i < blocks.len() { i } else { 0 }]);
+        self.platform.hash_many(
+            &inputs[..blocks.len()],
+            self.key,
+            0,
+            IncrementCounter::No,
+            KEYED_HASH,
+            CHUNK_START,
+            CHUNK_END | ROOT,
+            out.as_flattened_mut(),
+        );
+        out
+    }
+}
+
+impl Digest {
+    /// The digest's bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_lane_count_equals_the_plain_hasher() {
+        for count in 0..=3 * LANES {
+            let blocks: Vec<[u8; 64]> = (0..count)
+                .map(|i| std::array::from_fn(|j| (i * 67 + j * 3) as u8))
+                .collect();
+            for domain in Domain::ALL {
+                let mut digests = Vec::new();
+                hash_blocks(domain, &blocks, &mut digests);
+                let plain: Vec<Digest> = blocks
+                    .iter()
+                    .map(|block| {
+                        let key = blake3::derive_key(domain.context(), &[]);
+                        Digest(*blake3::keyed_hash(&key, block).as_bytes())
+                    })
+                    .collect();
+                assert_eq!(digests, plain, "{domain:?}, {count} blocks");
+            }
+        }
+    }
+
+    #[test]
+    fn domains_are_apart() {
+        let digests = Domain::ALL.map(|domain| hash(domain, &[0; 64]));
+        for (i, digest) in digests.iter().enumerate() {
+            assert!(!digests[..i].contains(digest));
+        }
+    }
+
+    #[test]
+    fn a_message_in_pieces_is_the_message() {
+        let message: Vec<u8> = (0..300).map(|i| i as u8).collect();
+        for cut in [0, 1, 63, 64, 65, 299, 300] {
+            let mut hasher = Hasher::new(Domain::Block);
+            hasher.update(&message[..cut]).update(&message[cut..]);
+            assert_eq!(hasher.finish(), hash(Domain::Block, &message));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn chains_in_lanes_equal_chains_one_at_a_time(
+            counts in prop::collection::vec(0usize..9, 0..40),
+            seed: u8,
+        ) {
+            let total: usize = counts.iter().sum();
+            let entries: Vec<[u8; 32]> = (0..total)
+                .map(|i| std::array::from_fn(|j| (i * 31 + j) as u8 ^ seed))
+                .collect();
+            let mut first = 0;
+            let jobs: Vec<ChainJob> = counts
+                .iter()
+                .enumerate()
+                .map(|(i, &count)| {
+                    let job = ChainJob { start: Digest([i as u8; 32]), first, count };
+                    first += count;
+                    job
+                })
+                .collect();
+            let mut heads = vec![Digest::default(); total];
+            chain(&jobs, &entries, &mut heads);
+            for job in &jobs {
+                let mut head = job.start;
+                for i in job.first..job.first + job.count {
+                    head = link(&head, &entries[i]);
+                    prop_assert_eq!(heads[i], head);
+                }
+            }
+        }
+    }
+}

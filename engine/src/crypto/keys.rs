@@ -1,0 +1,199 @@
+//! Keys: public ones are checked and decompressed once, secret ones are expanded once and wiped.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
+use curve25519_dalek::scalar::Scalar;
+use ed25519_dalek::hazmat::ExpandedSecretKey;
+use zeroize::Zeroizing;
+
+/// A public key as it stands in channel terms and transactions: 32 bytes, not yet checked.
+///
+/// [`KeyRing::insert`] checks it; nothing verifies under a key that is not in a ring.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PublicKey(pub [u8; 32]);
+
+/// Why a public key is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyError {
+    /// The bytes encode no point of the curve.
+    NotAPoint(PublicKey),
+    /// The bytes encode a point, but are not the encoding that RFC 8032 gives it.
+    NonCanonical(PublicKey),
+    /// A point of order 1, 2, 4 or 8: anyone can sign for it.
+    SmallOrder(PublicKey),
+}
+
+/// A checked key's place in its [`KeyRing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(pub(super) u32);
+
+/// Public keys that were checked and decompressed, once each.
+///
+/// Torsion is not tested for: under the cofactored equation it cannot change a verdict.
+#[derive(Default)]
+pub struct KeyRing {
+    keys: Vec<PublicKey>,
+    points: Vec<EdwardsPoint>,
+    ids: HashMap<PublicKey, KeyId>,
+}
+
+impl KeyRing {
+    /// A ring without keys.
+    #[must_use]
+    pub fn new() -> KeyRing {
+        KeyRing::default()
+    }
+
+    /// Checks a key and keeps it; the same key again gives the same id without further work.
+    ///
+    /// # Errors
+    /// A [`KeyError`] that names the key.
+    ///
+    /// # Panics
+    /// After 2^32 keys.
+    pub fn insert(&mut self, key: PublicKey) -> Result<KeyId, KeyError> {
+        if let Some(&id) = self.ids.get(&key) {
+            return Ok(id);
+        }
+        let point = key.check()?;
+        let id = KeyId(u32::try_from(self.keys.len()).expect("fewer than 2^32 keys"));
+        self.keys.push(key);
+        self.points.push(point);
+        self.ids.insert(key, id);
+        Ok(id)
+    }
+
+    /// The id of a key, if the ring has it.
+    #[must_use]
+    pub fn find(&self, key: &PublicKey) -> Option<KeyId> {
+        self.ids.get(key).copied()
+    }
+
+    /// The key behind an id of this ring.
+    #[must_use]
+    pub fn key(&self, id: KeyId) -> &PublicKey {
+        &self.keys[id.0 as usize]
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    pub(super) fn point(&self, id: KeyId) -> &EdwardsPoint {
+        &self.points[id.0 as usize]
+    }
+
+    #[cfg(test)]
+    pub(super) fn insert_unchecked(&mut self, key: PublicKey, point: EdwardsPoint) -> KeyId {
+        let id = KeyId(self.keys.len() as u32);
+        self.keys.push(key);
+        self.points.push(point);
+        id
+    }
+}
+
+impl PublicKey {
+    fn check(self) -> Result<EdwardsPoint, KeyError> {
+        let point = CompressedEdwardsY(self.0)
+            .decompress()
+            .ok_or(KeyError::NotAPoint(self))?;
+        if point.compress().0 != self.0 {
+            return Err(KeyError::NonCanonical(self));
+        }
+        if point.is_small_order() {
+            return Err(KeyError::SmallOrder(self));
+        }
+        Ok(point)
+    }
+}
+
+/// A secret key in the form that signing uses (RFC 8032, 5.1.5). Wiped when dropped.
+pub struct SecretKey {
+    pub(super) expanded: ExpandedSecretKey,
+    public: PublicKey,
+}
+
+impl SecretKey {
+    /// Expands a 32-byte seed.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> SecretKey {
+        let expanded = ExpandedSecretKey::from(seed);
+        let public = EdwardsPoint::mul_base(&expanded.scalar).compress();
+        SecretKey {
+            expanded,
+            public: PublicKey(public.0),
+        }
+    }
+
+    /// Expands many seeds, with one inversion for all public keys.
+    #[must_use]
+    pub fn from_seeds(seeds: &[Zeroizing<[u8; 32]>]) -> Vec<SecretKey> {
+        let expanded: Vec<ExpandedSecretKey> = seeds
+            .iter()
+            .map(|seed| ExpandedSecretKey::from(&**seed))
+            .collect();
+        let points: Vec<EdwardsPoint> = expanded
+            .iter()
+            .map(|key| EdwardsPoint::mul_base(&key.scalar))
+            .collect();
+        let publics = EdwardsPoint::compress_batch_alloc(&points);
+        expanded
+            .into_iter()
+            .zip(publics)
+            .map(|(expanded, public)| SecretKey {
+                expanded,
+                public: PublicKey(public.0),
+            })
+            .collect()
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        self.public
+    }
+
+    pub(super) fn scalar(&self) -> &Scalar {
+        &self.expanded.scalar
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey of {}", self.public)
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyError::NotAPoint(key) => write!(f, "key {key} is no point of the curve"),
+            KeyError::NonCanonical(key) => write!(f, "key {key} is not canonically encoded"),
+            KeyError::SmallOrder(key) => write!(f, "key {key} is a point of small order"),
+        }
+    }
+}
+
+impl std::error::Error for KeyError {}

@@ -1,0 +1,20 @@
+//! Hashing, signing and verifying, in batches. The only place that can make a [`Verified`] value.
+//!
+//! One acceptance rule ([`accept`]) judges every signature, alone or in a batch, off chain or on
+//! Layer 1. Everything that a batch costs once (the back end's choice, scratch memory, the keys'
+//! decompression) is paid here once, not per signature.
+
+mod accept;
+mod backend;
+mod dalek;
+mod hash;
+mod keys;
+mod sign;
+mod verify;
+
+pub use accept::accept;
+pub use backend::{Backend, BackendChoice, BackendUnavailable};
+pub use hash::{ChainJob, Digest, Domain, Hasher, block, chain, hash, hash_blocks, link};
+pub use keys::{KeyError, KeyId, KeyRing, PublicKey, SecretKey};
+pub use sign::{SignJob, Signature, Signer};
+pub use verify::{Forged, Signed, Verified, Verifier, VerifierCounts};

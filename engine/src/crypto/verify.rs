@@ -1,0 +1,135 @@
+//! Verifying in batches, down to the exact culprits, and the proof of it as a type.
+
+use std::fmt;
+
+use super::backend::Backend;
+use super::dalek;
+use super::hash::Digest;
+use super::keys::{KeyId, KeyRing};
+use super::sign::Signature;
+
+/// Something that carries a signature over its digest.
+pub trait Signed {
+    /// Who is said to have signed: a key of the ring that the batch is verified with.
+    fn signer(&self) -> KeyId;
+    /// What was signed.
+    fn digest(&self) -> &Digest;
+    /// The signature, from outside, in any state.
+    fn signature(&self) -> &Signature;
+}
+
+/// A value whose signature was verified. Only this module can make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified<T>(T);
+
+impl<T> Verified<T> {
+    /// The value.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The value, giving up the proof.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// A value whose signature is not valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forged<T>(pub T);
+
+/// What a verifier has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VerifierCounts {
+    /// Signatures judged.
+    pub signatures: u64,
+    /// Batches judged.
+    pub batches: u64,
+    /// Distinct keys, summed over batches.
+    pub keys: u64,
+    /// Signatures refused.
+    pub forged: u64,
+}
+
+impl VerifierCounts {
+    /// Adds another verifier's counts.
+    pub fn add(&mut self, other: &VerifierCounts) {
+        self.signatures += other.signatures;
+        self.batches += other.batches;
+        self.keys += other.keys;
+        self.forged += other.forged;
+    }
+}
+
+/// Verifies signatures in batches and keeps the scratch memory for the next one.
+pub struct Verifier {
+    backend: Backend,
+    dalek: dalek::VerifyScratch,
+    valid: Vec<bool>,
+    counts: VerifierCounts,
+}
+
+impl Verifier {
+    /// Signatures in one multiscalar multiplication at most. Past a few thousand the cost per
+    /// signature is flat, and the working set leaves the second-level cache.
+    pub const LARGEST_BATCH: usize = 4096;
+
+    /// A verifier that works with this back end.
+    ///
+    /// # Panics
+    /// If the operating system gives no randomness: without it batch verification is not sound.
+    #[must_use]
+    pub fn new(backend: Backend) -> Verifier {
+        Verifier {
+            backend,
+            dalek: dalek::VerifyScratch::new(),
+            valid: Vec::new(),
+            counts: VerifierCounts::default(),
+        }
+    }
+
+    /// Judges all `items`, which it drains, and appends one verdict each to `verdicts`, in order.
+    ///
+    /// Verdicts are exact: one bad signature costs no other item its verdict.
+    ///
+    /// # Panics
+    /// If an item's signer is not a key of `ring`.
+    pub fn verify<T: Signed>(
+        &mut self,
+        ring: &KeyRing,
+        items: &mut Vec<T>,
+        verdicts: &mut Vec<Result<Verified<T>, Forged<T>>>,
+    ) {
+        self.valid.clear();
+        for batch in items.chunks(Self::LARGEST_BATCH) {
+            let keys = match self.backend {
+                Backend::Dalek => self.dalek.verify(ring, batch, &mut self.valid),
+            };
+            self.counts.batches += 1;
+            self.counts.keys += keys as u64;
+        }
+        assert_eq!(self.valid.len(), items.len(), "one verdict per item");
+        self.counts.signatures += items.len() as u64;
+        verdicts.reserve(items.len());
+        for (item, &valid) in items.drain(..).zip(&self.valid) {
+            verdicts.push(if valid {
+                Ok(Verified(item))
+            } else {
+                self.counts.forged += 1;
+                Err(Forged(item))
+            });
+        }
+    }
+
+    /// What this verifier has done so far.
+    #[must_use]
+    pub fn counts(&self) -> &VerifierCounts {
+        &self.counts
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verifier on {}, {:?}", self.backend.name(), self.counts)
+    }
+}

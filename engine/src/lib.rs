@@ -1,0 +1,16 @@
+//! Two-party payment channels, very many at once: the engine behind Duet.
+//!
+//! Rooms, each depending only on those above it:
+//!
+//! - [`crypto`] hashes, signs and verifies, in batches. Only it can make a [`crypto::Verified`].
+//! - [`protocol`] holds the rules of a channel as pure state machines.
+//! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
+//!   its own load.
+//! - [`pipeline`] runs channels in shards, in batches, and measures them.
+
+#![forbid(unsafe_code)]
+
+pub mod crypto;
+pub mod l1;
+pub mod pipeline;
+pub mod protocol;

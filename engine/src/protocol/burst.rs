@@ -1,0 +1,284 @@
+//! Log entries of many channels, checked one by one and hashed together.
+//!
+//! Payer and payee each have a burst of their own: the payer's makes entries from payments, the
+//! payee's checks entries that arrived. Both then hash what they hold; neither sees the other's.
+
+use super::endpoint::Endpoint;
+use super::entry::{Balance, Entry, EntryBytes, Limits, Payment};
+use super::rejection::Rejection;
+use super::terms::{ChannelId, Party};
+use crate::crypto::{ChainJob, Digest, Domain, block, chain, hash_blocks};
+
+/// A log's newest state: where it stands and what it hashes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// The log's length and A's balance.
+    pub balance: Balance,
+    /// The log head.
+    pub head: Digest,
+}
+
+/// A state that checked entries lead to: what one pair of signatures covers.
+///
+/// Only a burst makes one, so it always extends `from` by at least one valid entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewState {
+    /// The version and head that it extends.
+    pub(super) from: (u64, Digest),
+    /// The state itself.
+    pub(super) tip: Tip,
+    /// The head before the last entry.
+    pub(super) previous: Digest,
+    /// The last entry.
+    pub(super) entry: EntryBytes,
+    /// What is signed.
+    pub(super) digest: Digest,
+    /// Sum of the amounts of the entries, for the value at risk between two co-signatures.
+    pub(super) value: u64,
+    /// Where the entries lie in the burst.
+    first: u32,
+    count: u32,
+}
+
+impl NewState {
+    /// What is signed: `H_state(channel id ‖ head)`.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The log's length in this state.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.tip.balance.version
+    }
+
+    /// How many payments it adds.
+    #[must_use]
+    pub fn payments(&self) -> u32 {
+        self.count
+    }
+
+    /// The sum of these payments, saturating.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.value
+    }
+}
+
+/// Entries of many channels on their way to be hashed. Reused: it allocates only while it grows.
+#[derive(Default)]
+pub struct Burst {
+    entries: Vec<EntryBytes>,
+    heads: Vec<Digest>,
+    jobs: Vec<ChainJob>,
+    channels: Vec<ChannelId>,
+    states: Vec<NewState>,
+    /// The channel of each state, as an index into `jobs`.
+    owners: Vec<u32>,
+    blocks: Vec<[u8; 64]>,
+    digests: Vec<Digest>,
+    /// The channel that is being appended to.
+    open: Option<Open>,
+}
+
+/// The run of entries that is being appended to.
+#[derive(Clone, Copy)]
+struct Open {
+    limits: Limits,
+    start: Tip,
+    /// After the last cut.
+    cut: Balance,
+    /// After the last entry.
+    balance: Balance,
+    first_uncut: usize,
+    value: u64,
+    states: u32,
+}
+
+impl Burst {
+    /// Forgets everything but the memory.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.heads.clear();
+        self.jobs.clear();
+        self.channels.clear();
+        self.states.clear();
+        self.owners.clear();
+        self.open = None;
+    }
+
+    /// Starts the next channel's run, from the newest state that its endpoint has signed.
+    pub fn begin(&mut self, endpoint: &Endpoint) {
+        self.end();
+        let start = *endpoint.signed();
+        self.jobs.push(ChainJob {
+            start: start.head,
+            first: self.entries.len(),
+            count: 0,
+        });
+        self.channels.push(*endpoint.channel());
+        self.open = Some(Open {
+            limits: *endpoint.limits(),
+            start,
+            cut: start.balance,
+            balance: start.balance,
+            first_uncut: self.entries.len(),
+            value: 0,
+            states: 0,
+        });
+    }
+
+    /// Appends the entry that a payment makes (rule S2).
+    ///
+    /// # Errors
+    /// As [`Balance::step`]; the run is as before.
+    ///
+    /// # Panics
+    /// If no channel was begun.
+    #[inline]
+    pub fn pay(&mut self, payment: &Payment) -> Result<(), Rejection> {
+        let open = self.open.as_mut().expect("a channel was begun");
+        let (entry, after) = open.balance.step(payment, &open.limits)?;
+        open.balance = after;
+        open.value = open.value.saturating_add(payment.amount.units());
+        self.entries.push(entry.encode());
+        Ok(())
+    }
+
+    /// Checks entries that the peer proposes as one state, and appends them (rule S2). All or none.
+    ///
+    /// # Errors
+    /// The first entry's rejection; the run is as before.
+    ///
+    /// # Panics
+    /// If no channel was begun.
+    pub(super) fn check(
+        &mut self,
+        entries: &[EntryBytes],
+        proposer: Party,
+    ) -> Result<(), Rejection> {
+        let open = self.open.as_mut().expect("a channel was begun");
+        let mut balance = open.balance;
+        let mut value = open.value;
+        for bytes in entries {
+            let entry = Entry::decode(bytes);
+            balance = balance.check(&entry, proposer, &open.limits)?;
+            value = value.saturating_add(entry.amount.units());
+        }
+        (open.balance, open.value) = (balance, value);
+        self.entries.extend_from_slice(entries);
+        Ok(())
+    }
+
+    /// Entries since the last cut of the channel that was begun last.
+    #[must_use]
+    pub fn uncut(&self) -> usize {
+        self.open
+            .map_or(0, |open| self.entries.len() - open.first_uncut)
+    }
+
+    /// Makes the entries since the last cut one state to sign; without any, does nothing.
+    ///
+    /// # Panics
+    /// If no channel was begun, or after 2^32 entries.
+    pub fn cut(&mut self) {
+        let open = self.open.as_mut().expect("a channel was begun");
+        let Some(entry) = self.entries[open.first_uncut..].last() else {
+            return;
+        };
+        let tip = Tip {
+            balance: open.balance,
+            head: Digest::default(),
+        };
+        let from = (open.cut.version, open.start.head);
+        let first = u32::try_from(open.first_uncut).expect("fewer than 2^32 entries");
+        self.states.push(NewState {
+            from,
+            tip,
+            previous: Digest::default(),
+            entry: *entry,
+            digest: Digest::default(),
+            value: open.value,
+            first,
+            count: (self.entries.len() - open.first_uncut) as u32,
+        });
+        self.owners.push((self.jobs.len() - 1) as u32);
+        open.cut = open.balance;
+        open.first_uncut = self.entries.len();
+        open.value = 0;
+        open.states += 1;
+    }
+
+    /// States of the channel that was begun last.
+    #[must_use]
+    pub fn states_of_channel(&self) -> u32 {
+        self.open.map_or(0, |open| open.states)
+    }
+
+    /// States so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Whether there is no state.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    /// Entries so far.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Hashes all logs and states, in lanes. Entries after a channel's last cut are dropped.
+    pub fn hash(&mut self) {
+        self.end();
+        self.heads.resize(self.entries.len(), Digest::default());
+        chain(&self.jobs, &self.entries, &mut self.heads);
+        self.blocks.clear();
+        for (state, &owner) in self.states.iter_mut().zip(&self.owners) {
+            let job = &self.jobs[owner as usize];
+            let head_after = |count: usize| match count {
+                0 => job.start,
+                _ => self.heads[job.first + count - 1],
+            };
+            let before = state.first as usize - job.first;
+            let after = before + state.count as usize;
+            state.from.1 = head_after(before);
+            state.previous = head_after(after - 1);
+            state.tip.head = head_after(after);
+            let channel = &self.channels[owner as usize];
+            self.blocks.push(block(&channel.0, &state.tip.head.0));
+        }
+        self.digests.clear();
+        hash_blocks(Domain::State, &self.blocks, &mut self.digests);
+        for (state, digest) in self.states.iter_mut().zip(&self.digests) {
+            state.digest = *digest;
+        }
+    }
+
+    /// The states, in the order in which they were cut. Hashed by [`Burst::hash`].
+    #[must_use]
+    pub fn states(&self) -> &[NewState] {
+        &self.states
+    }
+
+    /// The entries of a state of this burst.
+    #[must_use]
+    pub fn entries_of(&self, state: &NewState) -> &[EntryBytes] {
+        &self.entries[state.first as usize..][..state.count as usize]
+    }
+
+    /// Ends the run of the channel that was begun last.
+    fn end(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.entries.truncate(open.first_uncut);
+            let job = self.jobs.last_mut().expect("a channel was begun");
+            job.count = self.entries.len() - job.first;
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The proposer's second half: an answer arrives, is verified, and completes its proposal and all
+//! earlier ones.
+
+use super::super::burst::NewState;
+use super::super::proof::CoSigned;
+use super::super::rejection::Rejection;
+use super::Endpoint;
+use super::window::WindowPool;
+use crate::crypto::{Digest, KeyId, Signature, Signed, Verified};
+
+/// What an acknowledgement turns out to be, before its signature is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It answers a proposal in flight.
+    New(AcknowledgementClaim),
+    /// It answers one that was answered before: nothing to do.
+    Duplicate,
+}
+
+/// That the peer co-signed a state that this party proposed. To be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcknowledgementClaim {
+    version: u64,
+    digest: Digest,
+    signer: KeyId,
+    signature: Signature,
+}
+
+impl AcknowledgementClaim {
+    /// The version claimed to be co-signed.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+impl Signed for AcknowledgementClaim {
+    fn signer(&self) -> KeyId {
+        self.signer
+    }
+
+    fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+}
+
+/// What an acknowledgement completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The version below the payments that are now co-signed.
+    pub after: u64,
+    /// The version of the last of them.
+    pub version: u64,
+}
+
+impl Endpoint {
+    /// Finds the proposal that an acknowledgement answers.
+    ///
+    /// # Errors
+    /// [`Rejection::UnknownVersion`] for a version that was never proposed as a state.
+    pub fn receive_acknowledgement(
+        &self,
+        version: u64,
+        signature: Signature,
+    ) -> Result<Answer, Rejection> {
+        self.running()?;
+        if version <= self.held_version() {
+            return Ok(Answer::Duplicate);
+        }
+        let sent = self
+            .in_flight
+            .as_ref()
+            .and_then(|window| window.find(version));
+        let Some(sent) = sent else {
+            return Err(Rejection::UnknownVersion {
+                newest: self.signed.balance.version,
+                got: version,
+            });
+        };
+        Ok(Answer::New(AcknowledgementClaim {
+            version,
+            digest: sent.state.digest,
+            signer: self.peer,
+            signature,
+        }))
+    }
+
+    /// Completes the proposal that a verified acknowledgement answers, and all earlier ones.
+    ///
+    /// # Errors
+    /// [`Rejection::Ended`], or why the channel stopped. An answer that a later one has overtaken
+    /// completes nothing and is no error.
+    pub fn acknowledged(
+        &mut self,
+        claim: Verified<AcknowledgementClaim>,
+        windows: &mut WindowPool,
+    ) -> Result<Acknowledged, Rejection> {
+        let claim = claim.into_inner();
+        self.running()?;
+        let after = self.held_version();
+        let known = self
+            .in_flight
+            .as_mut()
+            .filter(|window| window.find(claim.version).is_some());
+        let Some(window) = known else {
+            return Ok(Acknowledged {
+                after,
+                version: after,
+            });
+        };
+        let sent = window.answer(claim.version).expect("the version was found");
+        windows.take_back(&mut self.in_flight);
+        let NewState {
+            previous, entry, ..
+        } = sent.state;
+        self.held = Some(CoSigned {
+            previous,
+            entry,
+            signatures: self.pair(sent.signature, claim.signature),
+        });
+        if self.turn.passing && self.in_flight() == 0 {
+            self.turn.pass();
+        }
+        Ok(Acknowledged {
+            after,
+            version: claim.version,
+        })
+    }
+}

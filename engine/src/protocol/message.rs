@@ -1,0 +1,304 @@
+//! What two endpoints send each other, byte for byte. Decoding rejects anything else.
+//!
+//! | message | bytes |
+//! | --- | --- |
+//! | proposal | `kind u8 · 0 u8 · count u16 · count × entry · signature` |
+//! | acknowledgement, final, final acknowledgement | `kind u8 · 0 u8 · check u16 · version u64 · signature` |
+//! | turn asked, turn passed, resume | `kind u8 · 0 u8 · check u16 · number u64` |
+//!
+//! Integers are little-endian. Kinds differ from each other in at least two bits, and `check` is
+//! the exclusive or of the number's four 16-bit words: a single flipped bit in a field that no
+//! signature covers is malformed rather than another message. A link carries one channel's
+//! messages in order, so messages do not name their channel; every signed digest does.
+
+use super::entry::EntryBytes;
+use super::rejection::Rejection;
+use crate::crypto::Signature;
+
+/// A decoded message, its entries still where they arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Entries that extend the log, and the proposer's signature over the state after the last.
+    Proposal {
+        /// The entries, at least one.
+        entries: &'a [EntryBytes],
+        /// The proposer's signature.
+        signature: Signature,
+        /// Whether the proposer passes the turn with it.
+        pass: bool,
+    },
+    /// The signature that completes a proposal; it answers all earlier ones too.
+    Acknowledgement {
+        /// The version co-signed.
+        version: u64,
+        /// The answering party's signature over the state.
+        signature: Signature,
+    },
+    /// The sender would like to propose.
+    TurnAsked {
+        /// The number of turns passed so far.
+        turn: u64,
+    },
+    /// The sender passes the turn without a payment.
+    TurnPassed {
+        /// The number of turns passed before this one.
+        turn: u64,
+    },
+    /// The sender's last signature in this channel, over the state as final.
+    Final {
+        /// The version that is to be the last.
+        version: u64,
+        /// The sender's signature over the final state.
+        signature: Signature,
+    },
+    /// The answer to a final, likewise.
+    FinalAcknowledgement {
+        /// The version that is the last.
+        version: u64,
+        /// The sender's signature over the final state.
+        signature: Signature,
+    },
+    /// First message after a link broke: the newest version that the sender has signed.
+    Resume {
+        /// That version.
+        signed: u64,
+    },
+}
+
+// Kinds: pairwise at least two bits apart (all of even weight).
+const PROPOSAL: u8 = 0x03;
+const PROPOSAL_AND_PASS: u8 = 0x05;
+const ACKNOWLEDGEMENT: u8 = 0x06;
+const TURN_ASKED: u8 = 0x09;
+const TURN_PASSED: u8 = 0x0a;
+const FINAL: u8 = 0x0c;
+const FINAL_ACKNOWLEDGEMENT: u8 = 0x0f;
+const RESUME: u8 = 0x11;
+
+/// Bytes of a proposal beside its entries.
+const PROPOSAL_OVERHEAD: usize = 4 + 64;
+/// Bytes of a message with a version and a signature.
+const SIGNED_LEN: usize = 4 + 8 + 64;
+/// Bytes of a message with a number only.
+const NUMBER_LEN: usize = 4 + 8;
+
+impl<'a> Message<'a> {
+    /// Takes the first message off `bytes`; gives it and the rest.
+    ///
+    /// # Errors
+    /// [`Rejection::Malformed`] with the part that is wrong.
+    pub fn decode_first(bytes: &'a [u8]) -> Result<(Message<'a>, &'a [u8]), Rejection> {
+        let malformed = |what| Rejection::Malformed { what };
+        let (&[kind, zero, low, high], _) = bytes.split_first_chunk().ok_or(malformed("header"))?;
+        if zero != 0 {
+            return Err(malformed("padding"));
+        }
+        let number = u16::from_le_bytes([low, high]);
+        let len = match kind {
+            PROPOSAL | PROPOSAL_AND_PASS => PROPOSAL_OVERHEAD + 32 * usize::from(number),
+            ACKNOWLEDGEMENT | FINAL | FINAL_ACKNOWLEDGEMENT => SIGNED_LEN,
+            TURN_ASKED | TURN_PASSED | RESUME => NUMBER_LEN,
+            _ => return Err(malformed("kind")),
+        };
+        let (message, rest) = bytes.split_at_checked(len).ok_or(malformed("length"))?;
+        let body = &message[4..];
+        if matches!(kind, PROPOSAL | PROPOSAL_AND_PASS) {
+            let (entries, signature) = body.split_at(body.len() - 64);
+            let (entries, []) = entries.as_chunks() else {
+                unreachable!("whole entries by the length above")
+            };
+            let proposal = Message::Proposal {
+                entries,
+                signature: signature_of(signature),
+                pass: kind == PROPOSAL_AND_PASS,
+            };
+            return Ok((proposal, rest));
+        }
+        let (&version, signature) = body.split_first_chunk().ok_or(malformed("length"))?;
+        let version = u64::from_le_bytes(version);
+        if number != check(version) {
+            return Err(malformed("check"));
+        }
+        let message = match kind {
+            ACKNOWLEDGEMENT => Message::Acknowledgement {
+                version,
+                signature: signature_of(signature),
+            },
+            FINAL => Message::Final {
+                version,
+                signature: signature_of(signature),
+            },
+            FINAL_ACKNOWLEDGEMENT => Message::FinalAcknowledgement {
+                version,
+                signature: signature_of(signature),
+            },
+            TURN_ASKED => Message::TurnAsked { turn: version },
+            TURN_PASSED => Message::TurnPassed { turn: version },
+            _ => Message::Resume { signed: version },
+        };
+        Ok((message, rest))
+    }
+
+    /// Appends the message's bytes.
+    ///
+    /// # Panics
+    /// If a proposal has more than 65,535 entries; the co-sign interval is at most
+    /// [`Rules::MOST_ENTRIES`](super::Rules::MOST_ENTRIES).
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        match *self {
+            Message::Proposal {
+                entries,
+                ref signature,
+                pass,
+            } => {
+                let kind = if pass { PROPOSAL_AND_PASS } else { PROPOSAL };
+                let count = u16::try_from(entries.len()).expect("at most 65,535 entries");
+                header(kind, count, bytes);
+                bytes.extend_from_slice(entries.as_flattened());
+                bytes.extend_from_slice(&signature.0);
+            }
+            Message::Acknowledgement {
+                version,
+                ref signature,
+            } => {
+                numbered(ACKNOWLEDGEMENT, version, bytes);
+                bytes.extend_from_slice(&signature.0);
+            }
+            Message::Final {
+                version,
+                ref signature,
+            } => {
+                numbered(FINAL, version, bytes);
+                bytes.extend_from_slice(&signature.0);
+            }
+            Message::FinalAcknowledgement {
+                version,
+                ref signature,
+            } => {
+                numbered(FINAL_ACKNOWLEDGEMENT, version, bytes);
+                bytes.extend_from_slice(&signature.0);
+            }
+            Message::TurnAsked { turn } => numbered(TURN_ASKED, turn, bytes),
+            Message::TurnPassed { turn } => numbered(TURN_PASSED, turn, bytes),
+            Message::Resume { signed } => numbered(RESUME, signed, bytes),
+        }
+    }
+}
+
+fn header(kind: u8, number: u16, bytes: &mut Vec<u8>) {
+    let [low, high] = number.to_le_bytes();
+    bytes.extend_from_slice(&[kind, 0, low, high]);
+}
+
+fn numbered(kind: u8, number: u64, bytes: &mut Vec<u8>) {
+    header(kind, check(number), bytes);
+    bytes.extend_from_slice(&number.to_le_bytes());
+}
+
+/// Changes with every single bit of `number`.
+fn check(number: u64) -> u16 {
+    (number ^ (number >> 16) ^ (number >> 32) ^ (number >> 48)) as u16
+}
+
+fn signature_of(bytes: &[u8]) -> Signature {
+    let mut signature = [0; 64];
+    signature.copy_from_slice(bytes);
+    Signature(signature)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn messages(entries: &[EntryBytes], number: u64) -> Vec<Message<'_>> {
+        let signature = Signature([7; 64]);
+        vec![
+            Message::Proposal {
+                entries,
+                signature,
+                pass: false,
+            },
+            Message::Proposal {
+                entries,
+                signature,
+                pass: true,
+            },
+            Message::Acknowledgement {
+                version: number,
+                signature,
+            },
+            Message::TurnAsked { turn: number },
+            Message::TurnPassed { turn: number },
+            Message::Final {
+                version: number,
+                signature,
+            },
+            Message::FinalAcknowledgement {
+                version: number,
+                signature,
+            },
+            Message::Resume { signed: number },
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_undoes_encoding(count in 0usize..5, number: u64) {
+            let entries = vec![[3; 32]; count];
+            let mut bytes = Vec::new();
+            let sent = messages(&entries, number);
+            sent.iter().for_each(|message| message.encode(&mut bytes));
+            let mut rest = &bytes[..];
+            for message in sent {
+                let (decoded, left) = Message::decode_first(rest).unwrap();
+                prop_assert_eq!(decoded, message);
+                rest = left;
+            }
+            prop_assert!(rest.is_empty());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Message::decode_first(&bytes);
+        }
+
+        #[test]
+        fn one_flipped_bit_outside_of_what_is_signed_is_no_other_message(number: u64) {
+            for message in messages(&[[3; 32]], number) {
+                let mut bytes = Vec::new();
+                message.encode(&mut bytes);
+                let signed_from = match message {
+                    Message::Proposal { .. } => 4,
+                    _ => NUMBER_LEN,
+                };
+                for bit in 0..8 * signed_from {
+                    let mut flipped = bytes.clone();
+                    flipped[bit / 8] ^= 1 << (bit % 8);
+                    let decoded = Message::decode_first(&flipped);
+                    // A proposal's count cannot be checked alone: another count is another length.
+                    let whole = decoded.is_ok_and(|(_, rest)| rest.is_empty());
+                    prop_assert!(!whole, "{message:?}, bit {bit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn kinds_are_two_bits_apart() {
+        let kinds = [
+            PROPOSAL,
+            PROPOSAL_AND_PASS,
+            ACKNOWLEDGEMENT,
+            TURN_ASKED,
+            TURN_PASSED,
+            FINAL,
+            FINAL_ACKNOWLEDGEMENT,
+            RESUME,
+        ];
+        for (i, a) in kinds.iter().enumerate() {
+            assert!(kinds[..i].iter().all(|b| (a ^ b).count_ones() >= 2));
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The rules of a channel as pure state machines: no I/O, no clock, no threads, no randomness.
+//!
+//! | rule | decided in |
+//! | --- | --- |
+//! | S1, S2: one state per version, each extending the newest by valid payments | [`Balance::step`], [`Balance::check`], `Endpoint::propose`, `Endpoint::accept` |
+//! | S4: what a payee counts as received | `Endpoint::accept` |
+//! | S5: who may propose | `endpoint/turn.rs` |
+//! | S6: the final signature is the last | `endpoint/finish.rs` |
+
+mod amount;
+mod burst;
+mod endpoint;
+mod entry;
+mod message;
+mod proof;
+mod rejection;
+mod terms;
+
+pub use amount::Amount;
+pub use burst::{Burst, NewState, Tip};
+pub use endpoint::{
+    Acknowledged, AcknowledgementClaim, Answer, CoSignOrder, Endpoint, FinalClaim, Incoming,
+    ProposalClaim, Rules, SignOrder, Status, WindowPool,
+};
+pub use entry::{Balance, Entry, EntryBytes, Limits, Payment};
+pub use message::Message;
+pub use proof::{CoSigned, FinalProof, State, final_digest, state_digest};
+pub use rejection::Rejection;
+pub use terms::{ChannelId, Pair, Party, Terms, TermsError};

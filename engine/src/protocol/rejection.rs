@@ -1,0 +1,192 @@
+//! Every way in which a message or a payment breaks a rule of the channel, by name.
+
+use std::fmt;
+
+use super::amount::Amount;
+use super::terms::Party;
+
+/// Why an endpoint refuses. Each costs one channel and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    // The payment itself (S2).
+    /// A payment of nothing.
+    ZeroAmount,
+    /// The payer would be left with less than the reserve.
+    InsufficientBalance {
+        /// The payer's balance.
+        have: Amount,
+        /// The channel's reserve.
+        reserve: Amount,
+        /// The payment.
+        got: Amount,
+    },
+    /// A tag of more than 63 bits.
+    TagTooLarge {
+        /// The tag.
+        got: u64,
+    },
+    /// The log has reached its last version.
+    LogFull,
+
+    // The log (S1, S2).
+    /// The entry is not the next one: stale, repeated, or out of order.
+    WrongVersion {
+        /// The version that would follow.
+        expected: u64,
+        /// The version found.
+        got: u64,
+    },
+    /// The entry's payer is not its proposer: it would raise the proposer's balance.
+    NotThePayer {
+        /// Who sent it.
+        proposer: Party,
+    },
+    /// The entry's balance is not what its payment leads to.
+    WrongBalance {
+        /// A's balance as recomputed.
+        expected: Amount,
+        /// A's balance as stated.
+        got: Amount,
+    },
+    /// A proposal without entries, or with more than the co-sign interval.
+    WrongEntryCount {
+        /// The co-sign interval.
+        most: u32,
+        /// Entries found.
+        got: u32,
+    },
+    /// The signature does not verify over the state that the receiver itself computed.
+    BadSignature {
+        /// The version that was to be signed.
+        version: u64,
+    },
+
+    // The turn (S5).
+    /// A proposal from a party that does not hold the turn.
+    NotYourTurn {
+        /// Who holds it.
+        holder: Party,
+    },
+    /// More proposals than may be unanswered.
+    TooManyInFlight {
+        /// The limit.
+        most: u32,
+    },
+    /// The turn was passed while something the holder signed was unacknowledged.
+    PassedInFlight {
+        /// Proposals in flight.
+        in_flight: u32,
+    },
+
+    // Acknowledgements.
+    /// An acknowledgement of a version that was never proposed.
+    UnknownVersion {
+        /// The newest version proposed.
+        newest: u64,
+        /// The version acknowledged.
+        got: u64,
+    },
+
+    // The end (S6).
+    /// A final over a state that is not the newest one.
+    FinalNotNewest {
+        /// The newest version.
+        expected: u64,
+        /// The final's version.
+        got: u64,
+    },
+    /// A final while proposals are in flight.
+    FinalInFlight {
+        /// Proposals in flight.
+        in_flight: u32,
+    },
+    /// A message after this party signed a final, or without its own final being open.
+    Ended,
+
+    // Bytes.
+    /// Bytes that are no message.
+    Malformed {
+        /// Which part is wrong.
+        what: &'static str,
+    },
+}
+
+impl Rejection {
+    /// The name under which it is counted.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Rejection::ZeroAmount => "zero_amount",
+            Rejection::InsufficientBalance { .. } => "insufficient_balance",
+            Rejection::TagTooLarge { .. } => "tag_too_large",
+            Rejection::LogFull => "log_full",
+            Rejection::WrongVersion { .. } => "wrong_version",
+            Rejection::NotThePayer { .. } => "not_the_payer",
+            Rejection::WrongBalance { .. } => "wrong_balance",
+            Rejection::WrongEntryCount { .. } => "wrong_entry_count",
+            Rejection::BadSignature { .. } => "bad_signature",
+            Rejection::NotYourTurn { .. } => "not_your_turn",
+            Rejection::TooManyInFlight { .. } => "too_many_in_flight",
+            Rejection::PassedInFlight { .. } => "passed_in_flight",
+            Rejection::UnknownVersion { .. } => "unknown_version",
+            Rejection::FinalNotNewest { .. } => "final_not_newest",
+            Rejection::FinalInFlight { .. } => "final_in_flight",
+            Rejection::Ended => "ended",
+            Rejection::Malformed { .. } => "malformed",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rejection::ZeroAmount => write!(f, "amount 0, expected more"),
+            Rejection::InsufficientBalance { have, reserve, got } => {
+                write!(
+                    f,
+                    "payment of {got} from a balance of {have} with a reserve of {reserve}"
+                )
+            }
+            Rejection::TagTooLarge { got } => write!(f, "tag {got:#x}, expected 63 bits"),
+            Rejection::LogFull => write!(f, "the log is at its last version"),
+            Rejection::WrongVersion { expected, got } => {
+                write!(f, "version {got}, expected {expected}")
+            }
+            Rejection::NotThePayer { proposer } => {
+                write!(f, "{proposer:?} proposed a payment to itself")
+            }
+            Rejection::WrongBalance { expected, got } => {
+                write!(f, "balance of A {got}, expected {expected}")
+            }
+            Rejection::WrongEntryCount { most, got } => {
+                write!(f, "{got} entries in a proposal, expected 1 to {most}")
+            }
+            Rejection::BadSignature { version } => {
+                write!(f, "signature over version {version} does not verify")
+            }
+            Rejection::NotYourTurn { holder } => write!(f, "{holder:?} holds the turn"),
+            Rejection::TooManyInFlight { most } => {
+                write!(f, "more than {most} proposals in flight")
+            }
+            Rejection::PassedInFlight { in_flight } => {
+                write!(f, "turn passed with {in_flight} proposals in flight")
+            }
+            Rejection::UnknownVersion { newest, got } => {
+                write!(
+                    f,
+                    "acknowledges version {got}, the newest proposal is {newest}"
+                )
+            }
+            Rejection::FinalNotNewest { expected, got } => {
+                write!(f, "final over version {got}, the newest is {expected}")
+            }
+            Rejection::FinalInFlight { in_flight } => {
+                write!(f, "final with {in_flight} proposals in flight")
+            }
+            Rejection::Ended => write!(f, "a final has been signed"),
+            Rejection::Malformed { what } => write!(f, "malformed message: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Rejection {}

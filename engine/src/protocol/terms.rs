@@ -1,0 +1,118 @@
+//! What two parties agree on before their channel opens, and the identity that follows from it.
+
+use super::amount::Amount;
+use crate::crypto::{Digest, Domain, Hasher, PublicKey};
+
+/// One side of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Party {
+    /// The opener.
+    A,
+    /// The other one.
+    B,
+}
+
+impl Party {
+    /// The other side.
+    #[must_use]
+    pub const fn other(self) -> Party {
+        match self {
+            Party::A => Party::B,
+            Party::B => Party::A,
+        }
+    }
+}
+
+/// One thing per side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pair<T> {
+    /// The opener's.
+    pub a: T,
+    /// The other one's.
+    pub b: T,
+}
+
+impl<T> Pair<T> {
+    /// One side's.
+    pub const fn of(&self, party: Party) -> &T {
+        match party {
+            Party::A => &self.a,
+            Party::B => &self.b,
+        }
+    }
+}
+
+/// A channel's identity: unique for ever, on every Layer 1. Also the log head at version 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelId(pub Digest);
+
+/// All that a channel's identity commits to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The Layer 1 that holds the deposits.
+    pub genesis: Digest,
+    /// The opener's account nonce in the opening transaction.
+    pub nonce: u64,
+    /// The channel's place among those that one transaction opens.
+    pub index: u32,
+    /// Who signs for each side. The opener's account is party A's key.
+    pub keys: Pair<PublicKey>,
+    /// What each side locks.
+    pub deposits: Pair<Amount>,
+    /// The challenge window, in blocks.
+    pub challenge_window_blocks: u32,
+    /// The least balance that a payment may leave its payer.
+    pub reserve: Amount,
+}
+
+/// Why terms make no channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TermsError {
+    /// Both sides would sign with the same key.
+    SameKey(PublicKey),
+    /// The deposits' sum is more than an amount can hold.
+    CapacityOverflow(Pair<Amount>),
+    /// Both deposits are zero.
+    NothingLocked,
+    /// A post could never be answered: the window must be at least one block.
+    NoWindow,
+}
+
+impl Terms {
+    /// Checks the terms; gives the capacity.
+    ///
+    /// # Errors
+    /// A [`TermsError`] that names what is wrong.
+    pub fn capacity(&self) -> Result<Amount, TermsError> {
+        if self.keys.a == self.keys.b {
+            return Err(TermsError::SameKey(self.keys.a));
+        }
+        if self.challenge_window_blocks == 0 {
+            return Err(TermsError::NoWindow);
+        }
+        match self.deposits.a.plus(self.deposits.b) {
+            None => Err(TermsError::CapacityOverflow(self.deposits)),
+            Some(Amount::ZERO) => Err(TermsError::NothingLocked),
+            Some(capacity) => Ok(capacity),
+        }
+    }
+
+    /// `H_id(genesis ‖ opener ‖ nonce ‖ index ‖ both keys ‖ both deposits ‖ window ‖ reserve)`,
+    /// integers little-endian. The opener's account is its key, so that it stands there twice.
+    #[must_use]
+    pub fn channel_id(&self) -> ChannelId {
+        let mut hasher = Hasher::new(Domain::ChannelId);
+        hasher
+            .update(&self.genesis.0)
+            .update(&self.keys.a.0)
+            .update(&self.nonce.to_le_bytes())
+            .update(&self.index.to_le_bytes())
+            .update(&self.keys.a.0)
+            .update(&self.keys.b.0)
+            .update(&self.deposits.a.units().to_le_bytes())
+            .update(&self.deposits.b.units().to_le_bytes())
+            .update(&self.challenge_window_blocks.to_le_bytes())
+            .update(&self.reserve.units().to_le_bytes());
+        ChannelId(hasher.finish())
+    }
+}
