@@ -107,7 +107,7 @@ impl PublicKey {
         let point = CompressedEdwardsY(self.0)
             .decompress()
             .ok_or(KeyError::NotAPoint(self))?;
-        if point.compress().0 != self.0 {
+        if !self.is_canonical() {
             return Err(KeyError::NonCanonical(self));
         }
         if point.is_small_order() {
@@ -115,11 +115,32 @@ impl PublicKey {
         }
         Ok(point)
     }
+
+    /// Whether these bytes, which decode to a point, are the encoding that RFC 8032, 5.1.2 gives
+    /// it: y below p = 2^255 − 19, and the sign bit clear if x = 0, that is if y = ±1.
+    /// Comparing bytes spares the inversion that encoding the point again would cost.
+    fn is_canonical(self) -> bool {
+        const P: [u8; 32] = little_endian(0xed, 0xff, 0x7f);
+        const MINUS_ONE: [u8; 32] = little_endian(0xec, 0xff, 0x7f);
+        const ONE: [u8; 32] = little_endian(1, 0, 0);
+        let mut y = self.0;
+        y[31] &= 0x7f;
+        let negative = y != self.0;
+        y.iter().rev().lt(P.iter().rev()) && !(negative && (y == ONE || y == MINUS_ONE))
+    }
+}
+
+/// 32 bytes that differ only at the ends.
+const fn little_endian(least: u8, middle: u8, most: u8) -> [u8; 32] {
+    let mut bytes = [middle; 32];
+    bytes[0] = least;
+    bytes[31] = most;
+    bytes
 }
 
 /// A secret key in the form that signing uses (RFC 8032, 5.1.5). Wiped when dropped.
 pub struct SecretKey {
-    pub(super) expanded: ExpandedSecretKey,
+    expanded: ExpandedSecretKey,
     public: PublicKey,
 }
 
@@ -138,23 +159,27 @@ impl SecretKey {
     /// Expands many seeds, with one inversion for all public keys.
     #[must_use]
     pub fn from_seeds(seeds: &[Zeroizing<[u8; 32]>]) -> Vec<SecretKey> {
-        let expanded: Vec<ExpandedSecretKey> = seeds
+        // Expanded where they stay: whatever moves leaves a copy that nobody wipes.
+        let mut secrets: Vec<SecretKey> = seeds
             .iter()
-            .map(|seed| ExpandedSecretKey::from(&**seed))
-            .collect();
-        let points: Vec<EdwardsPoint> = expanded
-            .iter()
-            .map(|key| EdwardsPoint::mul_base(&key.scalar))
-            .collect();
-        let publics = EdwardsPoint::compress_batch_alloc(&points);
-        expanded
-            .into_iter()
-            .zip(publics)
-            .map(|(expanded, public)| SecretKey {
-                expanded,
-                public: PublicKey(public.0),
+            .map(|seed| SecretKey {
+                expanded: ExpandedSecretKey::from(&**seed),
+                public: PublicKey([0; 32]),
             })
-            .collect()
+            .collect();
+        let points: Zeroizing<Vec<EdwardsPoint>> = Zeroizing::new(
+            secrets
+                .iter()
+                .map(|secret| EdwardsPoint::mul_base(secret.scalar()))
+                .collect(),
+        );
+        for (secret, public) in secrets
+            .iter_mut()
+            .zip(EdwardsPoint::compress_batch_alloc(&points))
+        {
+            secret.public = PublicKey(public.0);
+        }
+        secrets
     }
 
     /// The public half.
@@ -165,6 +190,11 @@ impl SecretKey {
 
     pub(super) fn scalar(&self) -> &Scalar {
         &self.expanded.scalar
+    }
+
+    /// What nonces are derived from.
+    pub(super) fn prefix(&self) -> &[u8; 32] {
+        &self.expanded.hash_prefix
     }
 }
 

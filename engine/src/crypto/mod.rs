@@ -10,6 +10,9 @@ mod dalek;
 mod hash;
 mod keys;
 mod sign;
+mod sums;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use accept::accept;

@@ -33,7 +33,7 @@ impl Signer {
     pub fn new(backend: Backend) -> Signer {
         Signer {
             backend,
-            dalek: dalek::SignScratch::default(),
+            dalek: dalek::SignScratch::new(),
             made: 0,
         }
     }

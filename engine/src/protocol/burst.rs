@@ -18,6 +18,14 @@ pub struct Tip {
     pub head: Digest,
 }
 
+impl Tip {
+    /// The log's length.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.balance.version
+    }
+}
+
 /// A state that checked entries lead to: what one pair of signatures covers.
 ///
 /// Only a burst makes one, so it always extends `from` by at least one valid entry.
@@ -85,6 +93,7 @@ pub struct Burst {
 /// The run of entries that is being appended to.
 #[derive(Clone, Copy)]
 struct Open {
+    me: Party,
     limits: Limits,
     start: Tip,
     /// After the last cut.
@@ -105,6 +114,7 @@ impl Burst {
         self.channels.clear();
         self.states.clear();
         self.owners.clear();
+        self.digests.clear();
         self.open = None;
     }
 
@@ -119,6 +129,7 @@ impl Burst {
         });
         self.channels.push(*endpoint.channel());
         self.open = Some(Open {
+            me: endpoint.me(),
             limits: *endpoint.limits(),
             start,
             cut: start.balance,
@@ -129,16 +140,19 @@ impl Burst {
         });
     }
 
-    /// Appends the entry that a payment makes (rule S2).
+    /// Appends the entry that this party's payment makes (rule S2).
     ///
     /// # Errors
-    /// As [`Balance::step`]; the run is as before.
+    /// As [`Balance::step`], or [`Rejection::NotThePayer`]; the run is as before.
     ///
     /// # Panics
     /// If no channel was begun.
     #[inline]
     pub fn pay(&mut self, payment: &Payment) -> Result<(), Rejection> {
         let open = self.open.as_mut().expect("a channel was begun");
+        if payment.payer != open.me {
+            return Err(Rejection::NotThePayer { proposer: open.me });
+        }
         let (entry, after) = open.balance.step(payment, &open.limits)?;
         open.balance = after;
         open.value = open.value.saturating_add(payment.amount.units());
@@ -152,13 +166,11 @@ impl Burst {
     /// The first entry's rejection; the run is as before.
     ///
     /// # Panics
-    /// If no channel was begun.
-    pub(super) fn check(
-        &mut self,
-        entries: &[EntryBytes],
-        proposer: Party,
-    ) -> Result<(), Rejection> {
+    /// If no channel was begun, or this party's own payments wait to be cut.
+    pub(super) fn check(&mut self, entries: &[EntryBytes]) -> Result<(), Rejection> {
         let open = self.open.as_mut().expect("a channel was begun");
+        assert_eq!(self.entries.len(), open.first_uncut, "one proposer a state");
+        let proposer = open.me.other();
         let mut balance = open.balance;
         let mut value = open.value;
         for bytes in entries {
@@ -192,7 +204,8 @@ impl Burst {
             head: Digest::default(),
         };
         let from = (open.cut.version, open.start.head);
-        let first = u32::try_from(open.first_uncut).expect("fewer than 2^32 entries");
+        let end = u32::try_from(self.entries.len()).expect("fewer than 2^32 entries");
+        let first = open.first_uncut as u32;
         self.states.push(NewState {
             from,
             tip,
@@ -201,7 +214,7 @@ impl Burst {
             digest: Digest::default(),
             value: open.value,
             first,
-            count: (self.entries.len() - open.first_uncut) as u32,
+            count: end - first,
         });
         self.owners.push((self.jobs.len() - 1) as u32);
         open.cut = open.balance;
@@ -261,9 +274,13 @@ impl Burst {
         }
     }
 
-    /// The states, in the order in which they were cut. Hashed by [`Burst::hash`].
+    /// The states, in the order in which they were cut.
+    ///
+    /// # Panics
+    /// If [`Burst::hash`] has not hashed them all: nobody may sign what has no digest yet.
     #[must_use]
     pub fn states(&self) -> &[NewState] {
+        assert_eq!(self.digests.len(), self.states.len(), "hashed states");
         &self.states
     }
 

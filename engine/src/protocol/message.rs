@@ -60,7 +60,7 @@ pub enum Message<'a> {
     },
     /// First message after a link broke: the newest version that the sender has signed.
     Resume {
-        /// That version.
+        /// That version; a final counts as one more, because its signer goes on from there.
         signed: u64,
     },
 }

@@ -36,6 +36,11 @@ pub enum Rejection {
         /// The version found.
         got: u64,
     },
+    /// The state extends another log than this one's, although the version would fit.
+    BrokenChain {
+        /// The version at which the logs differ.
+        version: u64,
+    },
     /// The entry's payer is not its proposer: it would raise the proposer's balance.
     NotThePayer {
         /// Who sent it.
@@ -62,10 +67,18 @@ pub enum Rejection {
     },
 
     // The turn (S5).
-    /// A proposal from a party that does not hold the turn.
+    /// A proposal, a pass or a final from a party that does not hold the turn.
     NotYourTurn {
         /// Who holds it.
         holder: Party,
+    },
+    /// The turn is asked for by its holder, or asked for or passed at a count that it has not
+    /// reached or that the asker has left behind.
+    WrongTurn {
+        /// How often it has been passed.
+        passed: u64,
+        /// The count found.
+        got: u64,
     },
     /// More proposals than may be unanswered.
     TooManyInFlight {
@@ -78,14 +91,19 @@ pub enum Rejection {
         in_flight: u32,
     },
 
-    // Acknowledgements.
-    /// An acknowledgement of a version that was never proposed.
+    // Acknowledgements and broken links.
+    /// An acknowledgement of a version that was never proposed, or a resume from a version at
+    /// which the peer cannot stand.
     UnknownVersion {
-        /// The newest version proposed.
+        /// The newest version that this party has signed; in a resume, a final counts as one more.
         newest: u64,
-        /// The version acknowledged.
+        /// The version found.
         got: u64,
     },
+    /// A resume on a link that did not break.
+    UnexpectedResume,
+    /// Anything but a resume on a link that broke.
+    MissingResume,
 
     // The end (S6).
     /// A final over a state that is not the newest one.
@@ -121,14 +139,18 @@ impl Rejection {
             Rejection::TagTooLarge { .. } => "tag_too_large",
             Rejection::LogFull => "log_full",
             Rejection::WrongVersion { .. } => "wrong_version",
+            Rejection::BrokenChain { .. } => "broken_chain",
             Rejection::NotThePayer { .. } => "not_the_payer",
             Rejection::WrongBalance { .. } => "wrong_balance",
             Rejection::WrongEntryCount { .. } => "wrong_entry_count",
             Rejection::BadSignature { .. } => "bad_signature",
             Rejection::NotYourTurn { .. } => "not_your_turn",
+            Rejection::WrongTurn { .. } => "wrong_turn",
             Rejection::TooManyInFlight { .. } => "too_many_in_flight",
             Rejection::PassedInFlight { .. } => "passed_in_flight",
             Rejection::UnknownVersion { .. } => "unknown_version",
+            Rejection::UnexpectedResume => "unexpected_resume",
+            Rejection::MissingResume => "missing_resume",
             Rejection::FinalNotNewest { .. } => "final_not_newest",
             Rejection::FinalInFlight { .. } => "final_in_flight",
             Rejection::Ended => "ended",
@@ -152,6 +174,9 @@ impl fmt::Display for Rejection {
             Rejection::WrongVersion { expected, got } => {
                 write!(f, "version {got}, expected {expected}")
             }
+            Rejection::BrokenChain { version } => {
+                write!(f, "version {version} belongs to another log")
+            }
             Rejection::NotThePayer { proposer } => {
                 write!(f, "{proposer:?} proposed a payment to itself")
             }
@@ -165,6 +190,9 @@ impl fmt::Display for Rejection {
                 write!(f, "signature over version {version} does not verify")
             }
             Rejection::NotYourTurn { holder } => write!(f, "{holder:?} holds the turn"),
+            Rejection::WrongTurn { passed, got } => {
+                write!(f, "turn {got} asked for or passed, after {passed} passes")
+            }
             Rejection::TooManyInFlight { most } => {
                 write!(f, "more than {most} proposals in flight")
             }
@@ -174,9 +202,11 @@ impl fmt::Display for Rejection {
             Rejection::UnknownVersion { newest, got } => {
                 write!(
                     f,
-                    "acknowledges version {got}, the newest proposal is {newest}"
+                    "no state of version {got} to go on from, the newest is {newest}"
                 )
             }
+            Rejection::UnexpectedResume => write!(f, "resume on a link that did not break"),
+            Rejection::MissingResume => write!(f, "expected a resume on a link that broke"),
             Rejection::FinalNotNewest { expected, got } => {
                 write!(f, "final over version {got}, the newest is {expected}")
             }

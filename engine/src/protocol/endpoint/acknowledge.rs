@@ -58,19 +58,22 @@ pub struct Acknowledged {
 }
 
 impl Endpoint {
-    /// Finds the proposal that an acknowledgement answers.
+    /// Finds the proposal that an acknowledgement answers. One of a version that both have signed
+    /// already says nothing new, and whatever it carries is ignored, after a final too.
     ///
     /// # Errors
-    /// [`Rejection::UnknownVersion`] for a version that was never proposed as a state.
+    /// [`Rejection::UnknownVersion`] for a version that was never proposed as a state,
+    /// [`Rejection::Ended`], [`Rejection::MissingResume`], or why the channel stopped.
     pub fn receive_acknowledgement(
         &self,
         version: u64,
         signature: Signature,
     ) -> Result<Answer, Rejection> {
-        self.running()?;
+        self.hears()?;
         if version <= self.held_version() {
             return Ok(Answer::Duplicate);
         }
+        self.running()?;
         let sent = self
             .in_flight
             .as_ref()
@@ -92,8 +95,9 @@ impl Endpoint {
     /// Completes the proposal that a verified acknowledgement answers, and all earlier ones.
     ///
     /// # Errors
-    /// [`Rejection::Ended`], or why the channel stopped. An answer that a later one has overtaken
-    /// completes nothing and is no error.
+    /// [`Rejection::BrokenChain`] if it answers another channel's proposal, [`Rejection::Ended`],
+    /// or why the channel stopped. An answer that a later one has overtaken completes nothing and
+    /// is no error.
     pub fn acknowledged(
         &mut self,
         claim: Verified<AcknowledgementClaim>,
@@ -102,16 +106,22 @@ impl Endpoint {
         let claim = claim.into_inner();
         self.running()?;
         let after = self.held_version();
-        let known = self
-            .in_flight
-            .as_mut()
-            .filter(|window| window.find(claim.version).is_some());
-        let Some(window) = known else {
+        let window = self.in_flight.as_mut();
+        let Some((digest, window)) = window.and_then(|window| {
+            let digest = window.find(claim.version)?.state.digest;
+            Some((digest, window))
+        }) else {
             return Ok(Acknowledged {
                 after,
                 version: after,
             });
         };
+        if claim.digest != digest {
+            return Err(Rejection::BrokenChain {
+                version: claim.version,
+            });
+        }
+        assert_eq!(claim.signer, self.peer, "a claim of this side");
         let sent = window.answer(claim.version).expect("the version was found");
         windows.take_back(&mut self.in_flight);
         let NewState {

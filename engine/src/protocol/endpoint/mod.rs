@@ -1,8 +1,12 @@
 //! One party's side of one channel. It trusts nothing that it did not compute or verify itself.
 //!
 //! Every step is a decision that may refuse, followed by an application that cannot. A signature
-//! is made only under a [`SignOrder`], and an order moves the endpoint's newest signed state
-//! before it is handed out: rules S1 and S2 hold by construction.
+//! is made only under a [`SignOrder`], and an order moves the endpoint's newest signed state, or
+//! ends its signing, before it is handed out: rules S1, S2 and S6 hold by construction.
+//!
+//! A channel's messages take effect in the order in which they arrived. Consecutive proposals may
+//! be checked, verified and accepted together, and so may consecutive acknowledgements; any other
+//! message is decided on when those before it have been applied.
 
 mod acknowledge;
 mod finish;
@@ -16,9 +20,8 @@ pub use finish::FinalClaim;
 pub use receive::{CoSignOrder, Incoming, ProposalClaim};
 pub use window::WindowPool;
 
-use super::amount::Amount;
 use super::burst::Tip;
-use super::entry::{Balance, Limits};
+use super::entry::{Balance, Entry, Limits};
 use super::proof::{CoSigned, FinalProof, State};
 use super::rejection::Rejection;
 use super::terms::{ChannelId, Pair, Party, Terms, TermsError};
@@ -47,16 +50,21 @@ pub struct Endpoint {
     rules: Rules,
     channel: ChannelId,
     limits: Limits,
-    deposit_a: Amount,
     /// The newest state that this party has signed, answered or not.
     signed: Tip,
     /// The newest state that both have signed; none is the opening.
     held: Option<CoSigned>,
+    /// The log head that the newest answered proposal extends.
+    answered_from: Digest,
     turn: Turn,
     status: Status,
     in_flight: Option<Box<Window>>,
     /// Proposals authorised and not yet recorded in the window.
     ordered: u32,
+    /// Proposals of the peer accepted and not yet answered.
+    answering: u32,
+    /// This party's final is authorised: it signs nothing else any more.
+    final_ordered: bool,
     /// Payments to this party that it has counted as received (rule S4).
     counted: u64,
 }
@@ -127,7 +135,6 @@ impl Endpoint {
                 capacity,
                 reserve: terms.reserve,
             },
-            deposit_a: terms.deposits.a,
             signed: Tip {
                 balance: Balance {
                     version: 0,
@@ -136,10 +143,13 @@ impl Endpoint {
                 head: channel.0,
             },
             held: None,
+            answered_from: channel.0,
             turn: Turn::first(),
             status: Status::Running,
             in_flight: None,
             ordered: 0,
+            answering: 0,
+            final_ordered: false,
             counted: 0,
         })
     }
@@ -205,9 +215,10 @@ impl Endpoint {
         }
     }
 
-    /// Ends this side because the peer broke a rule. The first reason stays.
+    /// Ends this side because the peer broke a rule. The first reason stays; what both have
+    /// finished stays finished.
     pub fn stop(&mut self, rejection: Rejection) {
-        if !matches!(self.status, Status::Stopped(_)) {
+        if !matches!(self.status, Status::Stopped(_) | Status::Finished { .. }) {
             self.status = Status::Stopped(rejection);
         }
     }
@@ -215,7 +226,9 @@ impl Endpoint {
     /// The version of the newest state that both have signed.
     #[must_use]
     pub fn held_version(&self) -> u64 {
-        self.held_state().balance(self.deposit_a).version
+        self.held
+            .as_ref()
+            .map_or(0, |held| Entry::decode(&held.entry).version)
     }
 
     fn held_state(&self) -> State {
@@ -228,12 +241,27 @@ impl Endpoint {
         }
     }
 
+    /// Whether payments may still be proposed and counted.
     fn running(&self) -> Result<(), Rejection> {
         match self.status {
-            Status::Running => Ok(()),
             Status::Stopped(rejection) => Err(rejection),
-            Status::Finishing { .. } | Status::Finished { .. } => Err(Rejection::Ended),
+            Status::Running if !self.final_ordered => Ok(()),
+            _ => Err(Rejection::Ended),
         }
+    }
+
+    /// Whether a message of the peer may be heard, running or ended.
+    fn hears(&self) -> Result<(), Rejection> {
+        match self.status {
+            Status::Stopped(rejection) => Err(rejection),
+            _ if self.turn.resuming => Err(Rejection::MissingResume),
+            _ => Ok(()),
+        }
+    }
+
+    /// Proposals of either side without an answer, as far as this party knows.
+    fn unanswered(&self) -> u32 {
+        self.in_flight() + self.answering
     }
 
     /// Puts this party's and the peer's signature in their places.

@@ -23,8 +23,8 @@ impl Endpoint {
     ///
     /// # Errors
     /// As [`Endpoint::my_turn`], [`Rejection::TooManyInFlight`], [`Rejection::WrongEntryCount`],
-    /// [`Rejection::NotThePayer`], or [`Rejection::WrongVersion`] if the state does not extend the
-    /// newest one.
+    /// [`Rejection::NotThePayer`], or [`Rejection::WrongVersion`] or [`Rejection::BrokenChain`] if
+    /// the state does not extend the newest one.
     pub fn propose(&mut self, state: &NewState, pass: bool) -> Result<SignOrder, Rejection> {
         if self.proposals_left()? == 0 {
             return Err(Rejection::TooManyInFlight {
@@ -44,9 +44,10 @@ impl Endpoint {
     }
 
     /// Records the signature that an order gave leave for, and appends the message to `wire`.
+    /// Orders are recorded in the order in which they were given.
     ///
     /// # Panics
-    /// If the order is of another state: our own bug.
+    /// If the order is of another state or has been recorded: our own bug.
     pub fn proposed(
         &mut self,
         order: &SignOrder,
@@ -57,7 +58,7 @@ impl Endpoint {
         wire: &mut Vec<u8>,
     ) {
         assert_eq!(order.digest, state.digest, "an order is for one state");
-        self.ordered -= 1;
+        self.ordered = self.ordered.checked_sub(1).expect("an order outstanding");
         let pass = self.turn.passing && state.tip == self.signed;
         let start = wire.len();
         let message = Message::Proposal {
@@ -75,7 +76,8 @@ impl Endpoint {
         windows.lend(&mut self.in_flight).push(sent, &wire[start..]);
     }
 
-    /// Rule S2: a state may be signed only if it extends the newest one by 1 to k entries.
+    /// Rule S2: a state may be signed only if it extends the newest one by 1 to k entries. The log
+    /// head begins with the channel's id, so a state of another channel does not pass either.
     pub(super) fn extends(&self, state: &NewState) -> Result<(), Rejection> {
         let most = self.rules.cosign_every;
         if !(1..=most).contains(&state.payments()) {
@@ -84,11 +86,15 @@ impl Endpoint {
                 got: state.payments(),
             });
         }
-        if state.from != (self.signed.balance.version, self.signed.head) {
+        let (version, head) = state.from;
+        if version != self.signed.balance.version {
             return Err(Rejection::WrongVersion {
                 expected: self.signed.balance.version.saturating_add(1),
-                got: state.from.0.saturating_add(1),
+                got: version.saturating_add(1),
             });
+        }
+        if head != self.signed.head {
+            return Err(Rejection::BrokenChain { version });
         }
         Ok(())
     }

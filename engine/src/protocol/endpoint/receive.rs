@@ -6,7 +6,7 @@ use super::super::message::Message;
 use super::super::proof::CoSigned;
 use super::super::rejection::Rejection;
 use super::{Endpoint, SignOrder};
-use crate::crypto::{Digest, KeyId, Signature, Signed, Verified};
+use crate::crypto::{Digest, KeyId, Signature, Signed, Verified, link};
 
 /// What a proposal turns out to be, before its signature is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,31 +75,31 @@ impl Endpoint {
     /// begun with this endpoint, as one state.
     ///
     /// # Errors
-    /// [`Rejection::Ended`], [`Rejection::NotYourTurn`], [`Rejection::WrongEntryCount`],
-    /// [`Rejection::TooManyInFlight`], or an entry's rejection by rule S2.
+    /// [`Rejection::Ended`], [`Rejection::MissingResume`], [`Rejection::NotYourTurn`],
+    /// [`Rejection::WrongEntryCount`], [`Rejection::TooManyInFlight`], or an entry's rejection by
+    /// rule S2.
     pub fn receive_proposal(
         &self,
         entries: &[EntryBytes],
         signature: &Signature,
         burst: &mut Burst,
     ) -> Result<Incoming, Rejection> {
+        self.hears()?;
         self.running()?;
         let most = self.rules.cosign_every;
         let got = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         if !(1..=most).contains(&got) {
             return Err(Rejection::WrongEntryCount { most, got });
         }
-        if self.is_answered(&entries[entries.len() - 1], signature) {
+        if self.is_answered(entries, signature) {
             return Ok(Incoming::Answered);
         }
-        if self.turn.holder() == self.me {
-            return Err(Rejection::NotYourTurn { holder: self.me });
-        }
+        self.peers_turn()?;
         let most = self.rules.in_flight;
-        if burst.states_of_channel() >= most {
+        if burst.states_of_channel().saturating_add(self.answering) >= most {
             return Err(Rejection::TooManyInFlight { most });
         }
-        burst.check(entries, self.me.other())?;
+        burst.check(entries)?;
         burst.cut();
         Ok(Incoming::New)
     }
@@ -118,16 +118,18 @@ impl Endpoint {
     /// Counts a verified proposal's payments as received (rule S4) and authorises the answer.
     ///
     /// # Errors
-    /// [`Rejection::Ended`], or [`Rejection::WrongVersion`] if the state does not extend the newest
-    /// one that this party has signed, as when an earlier proposal was refused.
+    /// [`Rejection::Ended`], [`Rejection::MissingResume`], [`Rejection::NotYourTurn`], or
+    /// [`Rejection::WrongVersion`] or [`Rejection::BrokenChain`] if the state does not extend the
+    /// newest one that this party has signed, as when an earlier proposal was refused.
     pub fn accept(&mut self, claim: Verified<ProposalClaim>) -> Result<CoSignOrder, Rejection> {
         let claim = claim.into_inner();
+        self.hears()?;
         self.running()?;
-        if self.turn.holder() == self.me {
-            return Err(Rejection::NotYourTurn { holder: self.me });
-        }
+        self.peers_turn()?;
         self.extends(&claim.state)?;
+        assert_eq!(claim.signer, self.peer, "a claim of this side");
         self.signed = claim.state.tip;
+        self.answering += 1;
         self.counted += u64::from(claim.state.payments());
         if claim.pass {
             self.turn.pass();
@@ -138,9 +140,22 @@ impl Endpoint {
         Ok(CoSignOrder { order, claim })
     }
 
-    /// Records the co-signature that an order gave leave for; gives the answer to send.
+    /// Records the co-signature that an order gave leave for; gives the answer to send. It answers
+    /// all earlier proposals too, whose orders may be left unused.
+    ///
+    /// # Panics
+    /// If this order or a later one has been recorded: our own bug.
     pub fn co_signed(&mut self, order: &CoSignOrder, signature: Signature) -> Message<'static> {
         let claim = &order.claim;
+        assert!(
+            self.held_version() < claim.version() && claim.version() <= self.signed.version(),
+            "an order outstanding"
+        );
+        self.answering = match self.signed.version() {
+            newest if newest == claim.version() => 0,
+            _ => self.answering - 1,
+        };
+        self.answered_from = claim.state.from.1;
         self.held = Some(CoSigned {
             previous: claim.state.previous,
             entry: claim.state.entry,
@@ -164,11 +179,24 @@ impl Endpoint {
         })
     }
 
+    /// Only the turn's holder proposes, and it cannot have it while anything of this party's is
+    /// unanswered.
+    fn peers_turn(&self) -> Result<(), Rejection> {
+        if self.turn.holder() == self.me || self.in_flight() > 0 {
+            return Err(Rejection::NotYourTurn { holder: self.me });
+        }
+        Ok(())
+    }
+
     /// Whether this is the proposal that this party answered last, byte for byte. An older one is
     /// stale: what it said is no longer known, so that it cannot be told from a different one.
-    fn is_answered(&self, last: &EntryBytes, signature: &Signature) -> bool {
-        self.held.as_ref().is_some_and(|held| {
-            held.entry == *last && held.signatures.of(self.me.other()) == signature
-        })
+    fn is_answered(&self, entries: &[EntryBytes], signature: &Signature) -> bool {
+        let (Some(held), Some((last, earlier))) = (&self.held, entries.split_last()) else {
+            return false;
+        };
+        let head = |head: Digest, entry: &EntryBytes| link(&head, entry);
+        held.entry == *last
+            && held.signatures.of(self.me.other()) == signature
+            && earlier.iter().fold(self.answered_from, head) == held.previous
     }
 }

@@ -8,7 +8,7 @@ use super::super::message::Message;
 use super::super::proof::State;
 use super::super::rejection::Rejection;
 use super::super::terms::Party;
-use super::Endpoint;
+use super::{Endpoint, Status};
 
 /// Who holds the turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) struct Turn {
     /// The peer has asked for it.
     asked: bool,
     /// The link broke, and the peer has not yet said how far it had come.
-    resuming: bool,
+    pub(super) resuming: bool,
 }
 
 impl Turn {
@@ -58,13 +58,15 @@ impl Turn {
 }
 
 impl Endpoint {
-    /// Whether this party may propose now, its limit of proposals in flight aside.
+    /// Whether this party may propose now, its limit of proposals in flight aside: the turn is
+    /// its own, and it owes no answer.
     ///
     /// # Errors
     /// [`Rejection::NotYourTurn`], [`Rejection::Ended`], or why the channel stopped.
     pub fn my_turn(&self) -> Result<(), Rejection> {
         self.running()?;
-        if self.turn.holder() != self.me || self.turn.passing || self.turn.resuming {
+        let waits = self.turn.passing || self.turn.resuming || self.answering > 0;
+        if waits || self.turn.holder() != self.me {
             return Err(Rejection::NotYourTurn {
                 holder: self.turn.holder(),
             });
@@ -84,7 +86,8 @@ impl Endpoint {
         self.turn.asked
     }
 
-    /// The message that asks for the turn, unless this party holds it or is done.
+    /// The message that asks for the turn, unless this party holds it, is done, or waits for the
+    /// peer's resume.
     #[must_use]
     pub fn ask_for_turn(&self) -> Option<Message<'static>> {
         let waits = self.running().is_ok() && !self.turn.resuming && self.turn.holder() != self.me;
@@ -93,32 +96,35 @@ impl Endpoint {
         })
     }
 
-    /// The peer asks for the turn. If this party has passed it already, the pass was lost and is
-    /// said again; otherwise the wish is noted.
+    /// The peer asks for the turn. The wish is noted; if it crossed with this party's pass, that
+    /// is said again, and if it crossed with this party's final, it comes too late.
     ///
     /// # Errors
-    /// [`Rejection::Ended`], or why the channel stopped.
+    /// [`Rejection::WrongTurn`], [`Rejection::MissingResume`], or why the channel stopped.
     pub fn receive_ask(&mut self, turn: u64) -> Result<Option<Message<'static>>, Rejection> {
-        self.running()?;
-        if turn == self.turn.passed && self.turn.holder() == self.me {
-            self.turn.asked = true;
-        } else if turn.checked_add(1) == Some(self.turn.passed) && self.turn.holder() != self.me {
-            return Ok(Some(Message::TurnPassed { turn }));
+        self.hears()?;
+        if self.running().is_err() {
+            return Ok(None);
         }
-        Ok(None)
+        let Turn { passed, .. } = self.turn;
+        let mine = self.turn.holder() == self.me;
+        if mine && turn == passed {
+            self.turn.asked = true;
+            Ok(None)
+        } else if !mine && turn.checked_add(1) == Some(passed) {
+            Ok(Some(Message::TurnPassed { turn }))
+        } else {
+            Err(Rejection::WrongTurn { passed, got: turn })
+        }
     }
 
     /// Passes the turn without a payment; takes effect at once.
     ///
     /// # Errors
-    /// If this party does not hold it, or has proposals in flight.
+    /// As [`Endpoint::my_turn`], or [`Rejection::PassedInFlight`].
     pub fn pass_turn(&mut self) -> Result<Message<'static>, Rejection> {
         self.my_turn()?;
-        if self.in_flight() > 0 {
-            return Err(Rejection::PassedInFlight {
-                in_flight: self.in_flight(),
-            });
-        }
+        self.all_answered()?;
         let message = Message::TurnPassed {
             turn: self.turn.passed,
         };
@@ -126,42 +132,84 @@ impl Endpoint {
         Ok(message)
     }
 
-    /// The peer passes the turn without a payment. The same pass again changes nothing.
+    /// The peer passes the turn without a payment. An earlier pass again, as where an ask crossed
+    /// it, changes nothing, also when the channel has ended.
     ///
     /// # Errors
-    /// If the peer did not hold it.
+    /// [`Rejection::NotYourTurn`], [`Rejection::WrongTurn`], [`Rejection::PassedInFlight`],
+    /// [`Rejection::Ended`], [`Rejection::MissingResume`], or why the channel stopped.
     pub fn receive_pass(&mut self, turn: u64) -> Result<(), Rejection> {
-        self.running()?;
-        if turn < self.turn.passed {
+        self.hears()?;
+        let Turn { passed, .. } = self.turn;
+        if turn < passed {
             return Ok(());
         }
-        if turn > self.turn.passed || self.turn.holder() == self.me {
-            return Err(Rejection::NotYourTurn {
-                holder: self.turn.holder(),
-            });
+        self.running()?;
+        if turn > passed {
+            return Err(Rejection::WrongTurn { passed, got: turn });
         }
+        if self.turn.holder() == self.me {
+            return Err(Rejection::NotYourTurn { holder: self.me });
+        }
+        self.all_answered()?;
         self.turn.pass();
         Ok(())
     }
 
-    /// The link broke: this party proposes nothing until it has heard how far the peer had come.
-    pub fn resume(&mut self) -> Message<'static> {
-        self.turn = Turn {
-            resuming: true,
-            ..Turn::held_by(self.turn.holder())
-        };
-        Message::Resume {
-            signed: self.signed.balance.version,
+    /// A pass takes effect only once everything that its holder signed is acknowledged.
+    fn all_answered(&self) -> Result<(), Rejection> {
+        match self.unanswered() {
+            0 => Ok(()),
+            in_flight => Err(Rejection::PassedInFlight { in_flight }),
         }
+    }
+
+    /// The link broke: this party proposes nothing until it has heard how far the peer had come.
+    /// What had arrived before and was not applied is lost with the link.
+    ///
+    /// # Panics
+    /// If an order of this party is not recorded yet: what it signed would be unknown here and
+    /// known to the peer.
+    pub fn resume(&mut self) -> Message<'static> {
+        let unsigned_final = self.final_ordered && self.status == Status::Running;
+        let outstanding = self.ordered > 0 || self.answering > 0 || unsigned_final;
+        assert!(!outstanding, "an order outstanding at a resume");
+        self.turn.resuming = true;
+        Message::Resume {
+            signed: self.resumes_from(),
+        }
+    }
+
+    /// The newest version that this party has signed; its final counts as one more.
+    fn resumes_from(&self) -> u64 {
+        let last = u64::from(self.final_ordered);
+        self.signed.version().saturating_add(last)
     }
 
     /// The peer says how far it had come. The turn is its whose proposal is newest; where both
     /// stand at the same version, the payer's of the last entry, or the opener's.
     ///
-    /// Appends to `wire` what the peer has missed: this party's newest answer, and byte for byte
-    /// its unanswered proposals above the version that the peer has signed.
-    pub fn receive_resume(&mut self, signed: u64, wire: &mut Vec<u8>) {
-        let holder = match self.signed.balance.version.cmp(&signed) {
+    /// Appends to `wire` what the peer may have missed: this party's newest answer, byte for byte
+    /// its unanswered proposals above the version that the peer has signed, and its final.
+    ///
+    /// # Errors
+    /// [`Rejection::UnexpectedResume`] if this party's [`Endpoint::resume`] does not wait for one,
+    /// [`Rejection::UnknownVersion`] if the peer cannot stand there, or why the channel stopped.
+    pub fn receive_resume(&mut self, signed: u64, wire: &mut Vec<u8>) -> Result<(), Rejection> {
+        if let Status::Stopped(rejection) = self.status {
+            return Err(rejection);
+        }
+        if !self.turn.resuming {
+            return Err(Rejection::UnexpectedResume);
+        }
+        let newest = self.resumes_from();
+        if !self.may_stand_at(signed) {
+            return Err(Rejection::UnknownVersion {
+                newest,
+                got: signed,
+            });
+        }
+        let holder = match newest.cmp(&signed) {
             Ordering::Less => self.me.other(),
             Ordering::Greater => self.me,
             Ordering::Equal => self.newest_payer(),
@@ -174,6 +222,31 @@ impl Endpoint {
             let (messages, pass) = window.after(signed);
             wire.extend_from_slice(messages);
             self.turn.passing = pass;
+        }
+        if let Some(last) = self.final_again(signed >= newest) {
+            last.encode(wire);
+        }
+        Ok(())
+    }
+
+    /// Whether an honest peer may resume from there: from the state that both signed last, from one
+    /// that this party has proposed since, from its answer to a final, or from as far as its own
+    /// proposals can be ahead. That it had the turn for these is not asked: what it claims to have
+    /// signed counts only when it shows it.
+    fn may_stand_at(&self, signed: u64) -> bool {
+        let newest = self.resumes_from();
+        match signed.cmp(&newest) {
+            Ordering::Equal => true,
+            Ordering::Less => {
+                let proposed = self.in_flight.as_ref();
+                !matches!(self.status, Status::Finished { .. })
+                    && (signed == self.held_version()
+                        || proposed.is_some_and(|window| window.find(signed).is_some()))
+            }
+            Ordering::Greater => {
+                let most = u64::from(self.rules.in_flight) * u64::from(self.rules.cosign_every);
+                self.running().is_ok() && signed - newest <= most
+            }
         }
     }
 

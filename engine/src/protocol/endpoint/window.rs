@@ -29,6 +29,11 @@ impl Window {
     }
 
     pub(super) fn push(&mut self, sent: Sent, message: &[u8]) {
+        let newest = self.proposals.back();
+        assert!(
+            newest.is_none_or(|newest| newest.state.version() == sent.state.from.0),
+            "proposals follow each other"
+        );
         self.bytes.extend_from_slice(message);
         self.proposals.push_back(sent);
     }

@@ -1,0 +1,239 @@
+//! What a full Layer 1 block costs: admission and sealing, keys already known.
+//!
+//! `transfers/64` and `transfers/1`: 2,857 transfers, each account signing 64 of them, or one.
+//! `channels`: 1,428 one-sided opens and the cooperative closes of those channels; an opener signs
+//! three times (open, final state, close), the other party once.
+//!
+//! Blocks and their signatures are made outside of the time taken. Elements are transactions.
+
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use duet_engine::crypto::{Backend, Digest, PublicKey, SecretKey, SignJob, Signature, Signer};
+use duet_engine::l1::{Chain, Config, Genesis, Receipt, SignedTransaction, Transaction};
+use duet_engine::protocol::{Amount, Entry, FinalProof, Pair, Party, State, Terms, final_digest};
+
+const BLOCK: usize = 60_000_000 / 21_000;
+const CHANNELS: usize = BLOCK / 2;
+
+/// A chain, and accounts that can sign for it.
+struct Load {
+    chain: Chain,
+    signer: Signer,
+    secrets: Vec<SecretKey>,
+    nonces: Vec<u64>,
+    receipts: Vec<Receipt>,
+}
+
+/// A transaction and the account that signs it.
+type Unsigned = (Transaction, u32);
+
+impl Load {
+    fn new(accounts: usize, parallel_verification: bool) -> Load {
+        let secrets: Vec<SecretKey> = (0..accounts as u64)
+            .map(|account| {
+                let mut seed = [7; 32];
+                seed[..8].copy_from_slice(&account.to_le_bytes());
+                SecretKey::from_seed(&seed)
+            })
+            .collect();
+        let genesis = Genesis {
+            label: "bench".to_owned(),
+            allocations: secrets
+                .iter()
+                .map(|secret| (secret.public(), Amount::new(1 << 40)))
+                .collect(),
+        };
+        let config = Config {
+            parallel_verification,
+            ..Config::default()
+        };
+        Load {
+            chain: Chain::new(config, &genesis, Backend::Dalek).expect("a sound configuration"),
+            signer: Signer::new(Backend::Dalek),
+            nonces: vec![0; accounts],
+            secrets,
+            receipts: Vec::new(),
+        }
+    }
+
+    fn key(&self, account: usize) -> PublicKey {
+        self.secrets[account].public()
+    }
+
+    fn nonce(&mut self, account: usize) -> u64 {
+        self.nonces[account] += 1;
+        self.nonces[account] - 1
+    }
+
+    fn sign(&mut self, jobs: &[SignJob]) -> Vec<Signature> {
+        let mut signatures = Vec::new();
+        self.signer.sign(&self.secrets, jobs, &mut signatures);
+        signatures
+    }
+
+    fn encode(&mut self, unsigned: &[Unsigned]) -> Vec<Vec<u8>> {
+        let genesis = *self.chain.genesis();
+        let jobs: Vec<SignJob> = unsigned
+            .iter()
+            .map(|(transaction, secret)| SignJob {
+                secret: *secret,
+                digest: transaction.digest(&genesis),
+            })
+            .collect();
+        let signatures = self.sign(&jobs);
+        let encode = |((transaction, _), signature): (&Unsigned, Signature)| {
+            let mut bytes = Vec::new();
+            SignedTransaction::new(*transaction, signature, None).encode(&mut bytes);
+            bytes
+        };
+        unsigned.iter().zip(signatures).map(encode).collect()
+    }
+
+    fn transfers(&mut self) -> Vec<Vec<u8>> {
+        let accounts = self.secrets.len();
+        let unsigned: Vec<Unsigned> = (0..BLOCK)
+            .map(|i| {
+                let from = i % accounts;
+                let transaction = Transaction::Transfer {
+                    from: self.key(from),
+                    nonce: self.nonce(from),
+                    to: self.key((from + 1) % accounts),
+                    amount: Amount::new(1),
+                };
+                (transaction, from as u32)
+            })
+            .collect();
+        self.encode(&unsigned)
+    }
+
+    /// Opens between accounts 2i and 2i + 1, then their closes.
+    fn channels(&mut self) -> Vec<Vec<u8>> {
+        let terms: Vec<Terms> = (0..CHANNELS)
+            .map(|i| Terms {
+                genesis: *self.chain.genesis(),
+                nonce: self.nonce(2 * i),
+                index: 0,
+                keys: Pair {
+                    a: self.key(2 * i),
+                    b: self.key(2 * i + 1),
+                },
+                deposits: Pair {
+                    a: Amount::new(20_000),
+                    b: Amount::ZERO,
+                },
+                challenge_window_blocks: 144,
+                reserve: Amount::ZERO,
+            })
+            .collect();
+        let entry = Entry {
+            version: 10_000,
+            amount: Amount::new(1),
+            balance_a: Amount::new(10_000),
+            payer: Party::A,
+            tag: 0,
+        };
+        let state = State::After {
+            previous: Digest([1; 32]),
+            entry: entry.encode(),
+        };
+        let finals: Vec<SignJob> = terms
+            .iter()
+            .enumerate()
+            .flat_map(|(i, terms)| {
+                let channel = terms.channel_id();
+                let digest = final_digest(&channel, &state.head(&channel));
+                [2 * i, 2 * i + 1].map(|secret| SignJob {
+                    secret: secret as u32,
+                    digest,
+                })
+            })
+            .collect();
+        let finals = self.sign(&finals);
+        let opens = terms.iter().map(Transaction::open);
+        let closes = terms.iter().zip(finals.chunks(2)).map(|(terms, finals)| {
+            Transaction::CooperativeClose {
+                submitter: terms.keys.a,
+                proof: FinalProof {
+                    channel: terms.channel_id(),
+                    state,
+                    signatures: Pair {
+                        a: finals[0],
+                        b: finals[1],
+                    },
+                },
+            }
+        });
+        let openers = (0..CHANNELS as u32).map(|i| 2 * i).cycle();
+        let unsigned: Vec<Unsigned> = opens.chain(closes).zip(openers).collect();
+        self.encode(&unsigned)
+    }
+
+    /// Makes a block of these, and says how long Layer 1 took.
+    fn block(&mut self, transactions: &[Vec<u8>]) -> Duration {
+        self.receipts.clear();
+        let start = Instant::now();
+        for (ticket, bytes) in transactions.iter().enumerate() {
+            let submitted = self.chain.submit(ticket as u64, bytes);
+            submitted.expect("the mempool holds a block");
+        }
+        let header = self.chain.seal(&mut self.receipts);
+        let taken = start.elapsed();
+        let included = header.map_or(0, |header| header.transactions as usize);
+        assert_eq!(included, transactions.len());
+        assert_eq!(self.chain.load().failed, 0);
+        taken
+    }
+}
+
+fn bench(
+    criterion: &mut Criterion,
+    name: &str,
+    transactions: usize,
+    accounts: usize,
+    parallel: bool,
+    make: fn(&mut Load) -> Vec<Vec<u8>>,
+) {
+    let mut group = criterion.benchmark_group("l1_block");
+    group
+        .throughput(Throughput::Elements(transactions as u64))
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1500));
+    let mut load: Option<Load> = None;
+    group.bench_function(name, |bencher| {
+        let load = load.get_or_insert_with(|| {
+            let mut load = Load::new(accounts, parallel);
+            // The first block's keys are new, every later one's are known.
+            let first = make(&mut load);
+            load.block(&first);
+            load
+        });
+        bencher.iter_custom(|blocks| {
+            (0..blocks)
+                .map(|_| {
+                    let transactions = make(load);
+                    load.block(&transactions)
+                })
+                .sum()
+        });
+    });
+    group.finish();
+}
+
+fn l1(criterion: &mut Criterion) {
+    let mut transfers = |name, accounts| {
+        bench(criterion, name, BLOCK, accounts, false, Load::transfers);
+    };
+    transfers("transfers/64", BLOCK.div_ceil(64));
+    transfers("transfers/1", BLOCK);
+    let mut channels = |name, parallel| {
+        let both = 2 * CHANNELS;
+        bench(criterion, name, both, both, parallel, Load::channels);
+    };
+    channels("channels", false);
+    channels("channels/parallel", true);
+}
+
+criterion_group!(benches, l1);
+criterion_main!(benches);

@@ -1,0 +1,48 @@
+//! The user's wish to stop, as a flag that is looked at between and during runs. Nothing is undone
+//! in the signal's handler: unwinding through ordinary returns removes what was created.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::exit::Failure;
+
+/// Whether a stop was asked for. Clones share the flag.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// A flag that Ctrl-C, SIGTERM and SIGHUP raise. To be called once per process.
+    ///
+    /// # Errors
+    /// The operating system refuses the handler.
+    pub fn on_signals() -> Result<Self, Failure> {
+        let interrupt = Self::default();
+        let raised = interrupt.clone();
+        ctrlc::set_handler(move || raised.raise())
+            .map_err(|error| Failure::MachineFault(format!("cannot watch for Ctrl-C: {error}")))?;
+        Ok(interrupt)
+    }
+
+    /// Asks for a stop.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop was asked for.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Turns a raised flag into the failure that ends the comparison.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`] if a stop was asked for.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.is_raised() {
+            Err(Failure::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}

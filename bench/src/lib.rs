@@ -1,0 +1,32 @@
+//! Compares two builds of the load generator on a noisy machine: interleaved process runs, ratios
+//! with bootstrap intervals, and an A/A floor taken in the same session.
+//!
+//! It measures whole processes from outside and reads their run files; it never links the engine
+//! under comparison, so that any two revisions can meet. Kernels in isolation are the business of
+//! the criterion benches beside this library.
+//!
+//! One comparison's walk: [`options`] → [`subject`] (a path, or a revision built by [`revision`])
+//! → [`snapshot`] → [`runner`] in the order of [`schedule`], each run read by [`run_file`] and held
+//! against [`terms`] → [`summary`] by [`stats`] and [`mod@verdict`] → [`report`].
+//!
+//! `stats`, `verdict`, `schedule`, `terms`, `run_file`, `summary` and `report` are pure.
+#![forbid(unsafe_code)]
+
+pub mod compare;
+pub mod exit;
+pub mod interrupt;
+pub mod metric;
+pub mod options;
+pub mod process;
+pub mod progress;
+pub mod report;
+pub mod revision;
+pub mod run_file;
+pub mod runner;
+pub mod schedule;
+pub mod snapshot;
+pub mod stats;
+pub mod subject;
+pub mod summary;
+pub mod terms;
+pub mod verdict;

@@ -1,0 +1,259 @@
+//! The command line of `bench`, with its limits. Parsing refuses; nothing behind it has to.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::metric::Metric;
+
+/// The workload of a comparison that names none: about a second per run on two cores.
+pub const DEFAULT_WORKLOAD: [&str; 6] = [
+    "--sessions",
+    "8",
+    "--payments",
+    "2k",
+    "--baseline-sessions",
+    "0",
+];
+
+/// Options that every run gets, so that they need not be given again.
+const FIXED_OPTIONS: [&str; 2] = ["--json", "--quiet"];
+
+const EXAMPLES: &str = "\
+Examples:
+  bench compare HEAD~1 HEAD
+      Did the last commit change the CPU time per payment?
+  bench compare main WORKTREE --pairs 20
+      The uncommitted tree against main, with a narrower interval.
+  bench compare old/loadgen target/release/loadgen -- --sessions 64 --payments 10k
+      Two executables on a workload of your own.
+  bench compare HEAD HEAD --a-args '--shards 1' --b-args '--shards 2' --metric payments-per-s
+      One build, two settings.
+  bench compare HEAD HEAD --b-args '--cosign-every 100' --across cosign_every
+      Settings of different assurance: the difference has to be named.
+
+Exit codes: 0 a verdict, whichever · 1 machine fault · 2 bad input, or runs that do not compare ·
+3 a run was INVALID · 130 interrupted";
+
+/// Compares builds of Duet's load generator on a noisy machine
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, after_help = EXAMPLES)]
+pub struct Options {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: BenchCommand,
+}
+
+/// The commands of `bench`.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Says whether B is faster or slower than A, beyond what the machine does to identical code
+    ///
+    /// Runs A, B and a byte copy of A as processes in a balanced, interleaved order, pairs them,
+    /// and gives the median ratio B/A of each metric with a 95 % bootstrap interval. The copy's
+    /// ratio to A, taken in the same session, is the A/A floor: a difference is claimed only if the
+    /// interval excludes 1 and the median is further from 1 than the floor. Anything else is "no
+    /// difference seen", which is not a proof that there is none.
+    Compare(CompareOptions),
+}
+
+/// The options of `bench compare`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CompareOptions {
+    /// Path of a loadgen executable, or a git revision of this repository (built in a clean
+    /// worktree and kept under target/bench-compare), or WORKTREE for the uncommitted tree. A file
+    /// wins over a revision of the same name
+    pub a: String,
+
+    /// The same for the other side; ratios are B/A
+    pub b: String,
+
+    /// Measured runs of each of A, B and the copy of A, after one warm-up each. Intervals of fewer
+    /// than 5 pairs are weak
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = pair_count)]
+    pub pairs: usize,
+
+    /// The metric that the verdict is about; the others are printed beside it
+    #[arg(long, value_enum, default_value_t = Metric::CpuPerPayment)]
+    pub metric: Metric,
+
+    /// Workload options added for A only
+    #[arg(long, value_name = "OPTIONS", default_value = "", hide_default_value = true,
+          allow_hyphen_values = true, value_parser = shell_words)]
+    pub a_args: Words,
+
+    /// Workload options added for B only
+    #[arg(long, value_name = "OPTIONS", default_value = "", hide_default_value = true,
+          allow_hyphen_values = true, value_parser = shell_words)]
+    pub b_args: Words,
+
+    /// Compare although this key of assurance or workload differs, as workload.pattern (may be
+    /// given several times)
+    #[arg(long, value_name = "KEY")]
+    pub across: Vec<String>,
+
+    /// Seed of the bootstrap, which is printed with the result
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub bootstrap_seed: u64,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// No progress and no notes on standard error
+    #[arg(long)]
+    pub quiet: bool,
+
+    /// Options of `loadgen run` for every run [default: --sessions 8 --payments 2k
+    /// --baseline-sessions 0]
+    #[arg(last = true, value_name = "WORKLOAD")]
+    pub workload: Vec<String>,
+}
+
+/// A command line split into its words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words(pub Vec<String>);
+
+impl CompareOptions {
+    /// The workload's options that all contenders share.
+    #[must_use]
+    pub fn shared_workload(&self) -> Vec<String> {
+        if self.workload.is_empty() {
+            return DEFAULT_WORKLOAD.map(str::to_owned).to_vec();
+        }
+        self.workload.clone()
+    }
+
+    /// Everything after `loadgen` for a side with its own options `extra`.
+    #[must_use]
+    pub fn run_arguments(&self, extra: &Words) -> Vec<String> {
+        let chosen = self.shared_workload().into_iter().chain(extra.0.clone());
+        let chosen = chosen.filter(|option| !FIXED_OPTIONS.contains(&option.as_str()));
+        let fixed = FIXED_OPTIONS.map(str::to_owned);
+        ["run".to_owned()]
+            .into_iter()
+            .chain(fixed)
+            .chain(chosen)
+            .collect()
+    }
+}
+
+/// One pair has no interval, and a thousand take hours.
+fn pair_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(pairs @ 2..=1000) => Ok(pairs),
+        _ => Err("give a number of pairs from 2 to 1000".to_owned()),
+    }
+}
+
+/// Splits as a shell does: blanks separate; quotes and backslashes protect. Expands nothing.
+fn shell_words(text: &str) -> Result<Words, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, quote) {
+            ('\\', None | Some('"')) => {
+                let protected = letters.next().ok_or("a backslash protects nothing")?;
+                word.get_or_insert_default().push(protected);
+            }
+            ('\'' | '"', None) => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (_, Some(open)) if letter == open => quote = None,
+            (blank, None) if blank.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    if let Some(open) = quote {
+        return Err(format!("the quote {open} is never closed"));
+    }
+    words.extend(word);
+    Ok(Words(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<CompareOptions, clap::Error> {
+        let arguments = ["bench", "compare"].iter().chain(arguments);
+        let BenchCommand::Compare(options) = Options::try_parse_from(arguments)?.command;
+        Ok(options)
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults() {
+        let options = parse(&["A", "B"]).unwrap();
+        assert_eq!(options.pairs, 10);
+        assert_eq!(options.metric, Metric::CpuPerPayment);
+        assert_eq!(
+            options.run_arguments(&options.a_args).join(" "),
+            "run --json --quiet --sessions 8 --payments 2k --baseline-sessions 0"
+        );
+    }
+
+    #[test]
+    fn a_workload_replaces_the_default_and_each_side_adds_to_it() {
+        let options = parse(&[
+            "A",
+            "B",
+            "--a-args",
+            "--shards 1",
+            "--b-args",
+            "--trace 'my file.csv'",
+            "--",
+            "--payments",
+            "10k",
+            "--json",
+        ])
+        .unwrap();
+        assert_eq!(
+            options.run_arguments(&options.a_args).join("|"),
+            "run|--json|--quiet|--payments|10k|--shards|1"
+        );
+        assert_eq!(
+            options.run_arguments(&options.b_args).join("|"),
+            "run|--json|--quiet|--payments|10k|--trace|my file.csv"
+        );
+    }
+
+    #[test]
+    fn absurd_options_are_refused() {
+        for bad in [
+            &["A"] as &[&str],
+            &["A", "B", "C"],
+            &["A", "B", "--pairs", "0"],
+            &["A", "B", "--pairs", "1"],
+            &["A", "B", "--pairs", "-3"],
+            &["A", "B", "--pairs", "1e9"],
+            &["A", "B", "--metric", "speed"],
+            &["A", "B", "--a-args", "'open"],
+            &["A", "B", "--bootstrap-seed", "x"],
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn words_as_a_shell_splits_them() {
+        let check = |text: &str, expected: &[&str]| {
+            let expected = expected.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(shell_words(text), Ok(Words(expected)), "{text}");
+        };
+        check("", &[]);
+        check("  --shards   2 ", &["--shards", "2"]);
+        check("--x 'a b' \"c d\"e", &["--x", "a b", "c de"]);
+        check(r#"a\ b "q\"q" 'r\r' ''"#, &["a b", "q\"q", r"r\r", ""]);
+        assert!(shell_words("'a").is_err());
+        assert!(shell_words("a\\").is_err());
+    }
+}

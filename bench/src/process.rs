@@ -1,0 +1,153 @@
+//! Runs one child process to its end and captures what it printed. Never leaves a child behind
+//! when the user stops, and never lets a child's output fill this process's memory.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::interrupt::Interrupt;
+
+/// How often a child is looked at. Short beside a run, and rare enough to cost it nothing.
+const POLL: Duration = Duration::from_millis(10);
+
+/// How long a child may take to stop by itself once asked.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The most that is read of each output stream.
+const OUTPUT_LIMIT_BYTES: u64 = 64 << 20;
+
+/// A child that came to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its standard output, cut at 64 MiB.
+    pub stdout: Vec<u8>,
+    /// Its standard error, cut at 64 MiB; what is not UTF-8 is replaced.
+    pub stderr: String,
+}
+
+/// Why there is no [`Finished`].
+#[derive(Debug)]
+pub enum Unfinished {
+    /// The program could not be started.
+    NotStarted(io::Error),
+    /// The machine failed underneath it.
+    Lost(io::Error),
+    /// The user asked for a stop; the child and its children are gone.
+    Interrupted,
+}
+
+/// Runs `command` without standard input and waits for its end or for the user's interrupt.
+///
+/// Output goes to unnamed temporary files, so that a child is never held up by its reader. The
+/// child gets a process group of its own: Ctrl-C reaches this process alone, which then stops the
+/// whole group.
+///
+/// # Errors
+/// See [`Unfinished`].
+pub fn run_to_end(command: &mut Command, interrupt: &Interrupt) -> Result<Finished, Unfinished> {
+    let (stdout, stdout_end) = output_file().map_err(Unfinished::Lost)?;
+    let (stderr, stderr_end) = output_file().map_err(Unfinished::Lost)?;
+    command
+        .stdin(Stdio::null())
+        .stdout(stdout_end)
+        .stderr(stderr_end)
+        .process_group(0);
+    let mut child = command.spawn().map_err(Unfinished::NotStarted)?;
+    let status = wait(&mut child, interrupt)?;
+    let stderr = read_back(stderr).map_err(Unfinished::Lost)?;
+    Ok(Finished {
+        status,
+        stdout: read_back(stdout).map_err(Unfinished::Lost)?,
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+    })
+}
+
+fn wait(child: &mut Child, interrupt: &Interrupt) -> Result<ExitStatus, Unfinished> {
+    loop {
+        let ended = child.try_wait().map_err(Unfinished::Lost)?;
+        match (ended, interrupt.is_raised()) {
+            (Some(_), true) => return Err(Unfinished::Interrupted),
+            (Some(status), false) => return Ok(status),
+            (None, false) => thread::sleep(POLL),
+            (None, true) => {
+                stop(child);
+                return Err(Unfinished::Interrupted);
+            }
+        }
+    }
+}
+
+/// Asks the child's group to stop, then makes it.
+fn stop(child: &mut Child) {
+    let group = Pid::from_child(child);
+    // A group that has already gone is no failure: there is nothing left to stop.
+    let _ = kill_process_group(group, Signal::INT);
+    let deadline = Instant::now() + GRACE;
+    while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
+        thread::sleep(POLL);
+    }
+    let _ = kill_process_group(group, Signal::KILL);
+    let _ = child.wait();
+}
+
+/// A file to read back, and the end of it that a child writes to.
+fn output_file() -> io::Result<(File, Stdio)> {
+    let file = tempfile::tempfile()?;
+    let end = Stdio::from(file.try_clone()?);
+    Ok((file, end))
+}
+
+fn read_back(mut file: File) -> io::Result<Vec<u8>> {
+    let mut output = Vec::new();
+    file.rewind()?;
+    file.take(OUTPUT_LIMIT_BYTES).read_to_end(&mut output)?;
+    Ok(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn output_and_status_are_captured() {
+        let mut command = shell("echo out; echo err >&2; exit 7");
+        let finished = run_to_end(&mut command, &Interrupt::default()).unwrap();
+        assert_eq!(finished.status.code(), Some(7));
+        assert_eq!(finished.stdout, b"out\n");
+        assert_eq!(finished.stderr, "err\n");
+    }
+
+    #[test]
+    fn a_missing_program_is_not_started() {
+        let mut command = Command::new("/nonexistent/program");
+        let unfinished = run_to_end(&mut command, &Interrupt::default());
+        assert!(matches!(unfinished, Err(Unfinished::NotStarted(_))));
+    }
+
+    #[test]
+    fn an_interrupt_stops_the_child_and_its_children() {
+        let interrupt = Interrupt::default();
+        let raiser = interrupt.clone();
+        let started = Instant::now();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_millis(100));
+            raiser.raise();
+        });
+        let unfinished = run_to_end(&mut shell("sleep 60 & sleep 60; wait"), &interrupt);
+        assert!(matches!(unfinished, Err(Unfinished::Interrupted)));
+        assert!(started.elapsed() < Duration::from_secs(20));
+    }
+}

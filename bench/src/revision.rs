@@ -1,0 +1,365 @@
+//! Builds the load generator of a commit, in a clean worktree outside the repository, and keeps
+//! the binary for the next comparison. Never touches the user's own checkout or build folder.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::exit::Failure;
+use crate::interrupt::Interrupt;
+use crate::process::{Finished, Unfinished, run_to_end};
+use crate::progress::Progress;
+
+/// The package and the binary that a comparison runs.
+const PACKAGE: &str = "duet-loadgen";
+const BINARY: &str = "loadgen";
+
+/// Environment variables that change what cargo builds: names, or beginnings of names.
+const BUILD_VARIABLES: [&str; 7] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "RUSTC",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// The git repository around the current directory.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Top of its working tree.
+    root: PathBuf,
+    /// `target/bench-compare`, one folder in it per commit.
+    cache: PathBuf,
+}
+
+impl Repository {
+    /// The repository of the current directory, or `None` outside of any.
+    ///
+    /// # Errors
+    /// An interrupt, or git cannot be run.
+    pub fn of_current_directory(interrupt: &Interrupt) -> Result<Option<Self>, Failure> {
+        let top = git(Path::new("."), ["rev-parse", "--show-toplevel"], interrupt)?;
+        let Some(root) = top.map(PathBuf::from) else {
+            return Ok(None);
+        };
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .filter(|folder| !folder.is_empty())
+            .map_or_else(|| root.join("target"), PathBuf::from);
+        let target = std::path::absolute(&target)
+            .map_err(|error| machine_fault("cannot locate", &target, &error))?;
+        let cache = target.join("bench-compare");
+        Ok(Some(Self { root, cache }))
+    }
+
+    /// The full name of the commit that `revision` names, or `None` if it names none.
+    ///
+    /// # Errors
+    /// An interrupt, or git cannot be run.
+    pub fn commit_of(
+        &self,
+        revision: &str,
+        interrupt: &Interrupt,
+    ) -> Result<Option<String>, Failure> {
+        let commit = format!("{revision}^{{commit}}");
+        let arguments = [
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &commit,
+        ];
+        git(&self.root, arguments, interrupt)
+    }
+
+    /// The load generator of `commit`: the kept binary if the tools that built it are still the
+    /// same, else a new one.
+    ///
+    /// # Errors
+    /// [`Failure::BadInput`] with cargo's output if the commit does not build; a machine fault; an
+    /// interrupt. The worktree is gone in every case.
+    pub fn build_commit(
+        &self,
+        name: &str,
+        commit: &str,
+        interrupt: &Interrupt,
+        progress: &Progress,
+    ) -> Result<PathBuf, Failure> {
+        let folder = self.cache.join(commit);
+        let _lock = lock(&folder, interrupt, progress)?;
+        let kept = KeptBinary::new(&folder, build_environment(interrupt)?);
+        if kept.is_current() {
+            return Ok(kept.binary);
+        }
+        progress.say(&format!(
+            "building {name} ({commit}); its binary is kept for next time"
+        ));
+        let worktree = Worktree::check_out(&self.root, commit, interrupt)?;
+        let build_folder = folder.join("build");
+        let built = cargo_build(name, &worktree.path(), &build_folder, interrupt)?;
+        kept.keep(&built)?;
+        // Only the binary is asked for again; a release build's by-products fill disks.
+        let _ = fs::remove_dir_all(&build_folder);
+        Ok(kept.binary)
+    }
+
+    /// The load generator of the tree as it is now, built incrementally in a folder of its own.
+    ///
+    /// # Errors
+    /// As [`Repository::build_commit`].
+    pub fn build_working_tree(
+        &self,
+        interrupt: &Interrupt,
+        progress: &Progress,
+    ) -> Result<PathBuf, Failure> {
+        let folder = self.cache.join(crate::subject::WORKTREE);
+        let _lock = lock(&folder, interrupt, progress)?;
+        progress.say("building the working tree");
+        cargo_build(
+            crate::subject::WORKTREE,
+            &self.root,
+            &folder.join("build"),
+            interrupt,
+        )
+    }
+}
+
+/// A clean checkout of one commit in a temporary folder, removed on drop.
+struct Worktree {
+    repository_root: PathBuf,
+    parent: TempDir,
+}
+
+impl Worktree {
+    fn check_out(root: &Path, commit: &str, interrupt: &Interrupt) -> Result<Self, Failure> {
+        let parent = TempDir::with_prefix("duet-bench-")
+            .map_err(|error| machine_fault("cannot create", &std::env::temp_dir(), &error))?;
+        // Made before git is asked: a checkout that fails or is stopped half-way is removed too.
+        let worktree = Self {
+            repository_root: root.to_owned(),
+            parent,
+        };
+        let path = worktree.path();
+        let arguments = ["worktree", "add", "--detach", "--force"].map(OsStr::new);
+        let mut command = git_command(root);
+        command.args(arguments).arg(&path).arg(commit);
+        let finished = finish(&mut command, "git", interrupt)?;
+        if finished.status.success() {
+            return Ok(worktree);
+        }
+        Err(Failure::MachineFault(format!(
+            "git cannot check out {commit} to {}:\n{}",
+            path.display(),
+            finished.stderr.trim_end()
+        )))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.parent.path().join("worktree")
+    }
+}
+
+impl Drop for Worktree {
+    fn drop(&mut self) {
+        // With a flag of its own: an interrupt is the very moment when this has to run to its end.
+        // What fails here is removed with the parent folder and pruned.
+        let unstoppable = Interrupt::default();
+        let mut remove = git_command(&self.repository_root);
+        remove
+            .args(["worktree", "remove", "--force", "--force"])
+            .arg(self.path());
+        let _ = run_to_end(&mut remove, &unstoppable);
+        let _ = fs::remove_dir_all(self.path());
+        let mut prune = git_command(&self.repository_root);
+        let _ = run_to_end(prune.args(["worktree", "prune"]), &unstoppable);
+    }
+}
+
+/// A commit's binary with a record of the tools that built it.
+struct KeptBinary {
+    binary: PathBuf,
+    record: PathBuf,
+    environment: String,
+}
+
+impl KeptBinary {
+    fn new(folder: &Path, environment: String) -> Self {
+        Self {
+            binary: folder.join(BINARY),
+            record: folder.join("built-with.txt"),
+            environment,
+        }
+    }
+
+    /// A commit never changes, so its binary is stale only if the tools have changed.
+    fn is_current(&self) -> bool {
+        let recorded = fs::read_to_string(&self.record);
+        self.binary.is_file() && recorded.is_ok_and(|recorded| recorded == self.environment)
+    }
+
+    /// The record comes last: a binary without one is not trusted.
+    fn keep(&self, built: &Path) -> Result<(), Failure> {
+        let kept = fs::remove_file(&self.record)
+            .or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            })
+            .and_then(|()| fs::copy(built, &self.binary))
+            .and_then(|_| fs::write(&self.record, &self.environment));
+        kept.map_err(|error| machine_fault("cannot keep", &self.binary, &error))
+    }
+}
+
+/// Builds the load generator of the workspace at `workspace` and returns the executable's path.
+fn cargo_build(
+    name: &str,
+    workspace: &Path,
+    target_folder: &Path,
+    interrupt: &Interrupt,
+) -> Result<PathBuf, Failure> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(workspace)
+        .args(["build", "--release", "-p", PACKAGE, "--bin", BINARY])
+        .arg("--message-format=json-render-diagnostics")
+        .arg("--target-dir")
+        .arg(target_folder);
+    let finished = finish(&mut command, "cargo", interrupt)?;
+    if !finished.status.success() {
+        return Err(Failure::BadInput(format!(
+            "{name} does not build ({}); cargo said:\n{}",
+            finished.status,
+            finished.stderr.trim_end()
+        )));
+    }
+    built_executable(&finished.stdout).ok_or_else(|| {
+        Failure::MachineFault(format!(
+            "cargo built {name} but named no {BINARY} executable"
+        ))
+    })
+}
+
+/// The executable in cargo's messages, which name it wherever the configuration puts it.
+fn built_executable(messages: &[u8]) -> Option<PathBuf> {
+    messages
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == BINARY)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+/// What, besides the commit, decides the binary: the compiler and the variables that cargo heeds.
+/// (Configuration files in the user's home are taken to stay as they are.)
+fn build_environment(interrupt: &Interrupt) -> Result<String, Failure> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let finished = finish(Command::new(rustc).arg("-vV"), "rustc", interrupt)?;
+    let mut environment = String::from_utf8_lossy(&finished.stdout).into_owned();
+    let mut variables: Vec<String> = std::env::vars_os()
+        .map(|(key, value)| format!("{}={}\n", key.display(), value.display()))
+        .filter(|variable| changes_builds(variable))
+        .collect();
+    variables.sort();
+    environment.extend(variables);
+    Ok(environment)
+}
+
+fn changes_builds(variable: &str) -> bool {
+    let heeded = BUILD_VARIABLES
+        .iter()
+        .any(|name| variable.starts_with(name));
+    heeded && !variable.starts_with("CARGO_TARGET_DIR=")
+}
+
+/// Holds a cache folder against other comparisons until the file is dropped.
+fn lock(folder: &Path, interrupt: &Interrupt, progress: &Progress) -> Result<File, Failure> {
+    let fault = |error: &io::Error| machine_fault("cannot use", folder, error);
+    fs::create_dir_all(folder).map_err(|error| fault(&error))?;
+    let file = File::create(folder.join("lock")).map_err(|error| fault(&error))?;
+    let mut said = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(fault(&error)),
+            Err(TryLockError::WouldBlock) => interrupt.check()?,
+        }
+        if !said {
+            progress.say("waiting for another comparison that builds the same");
+            said = true;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The first line that git prints, or `None` if it refuses.
+fn git<const N: usize>(
+    folder: &Path,
+    arguments: [&str; N],
+    interrupt: &Interrupt,
+) -> Result<Option<String>, Failure> {
+    let finished = finish(git_command(folder).args(arguments), "git", interrupt)?;
+    let text = String::from_utf8_lossy(&finished.stdout);
+    let line = text.trim_end().to_owned();
+    Ok((finished.status.success() && !line.is_empty()).then_some(line))
+}
+
+/// Git without the repository's hooks: a checkout to build from is no event for them.
+fn git_command(folder: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(folder);
+    command.args(["-c", "core.hooksPath=/dev/null"]);
+    command
+}
+
+fn finish(command: &mut Command, tool: &str, stop: &Interrupt) -> Result<Finished, Failure> {
+    run_to_end(command, stop).map_err(|unfinished| match unfinished {
+        Unfinished::Interrupted => Failure::Interrupted,
+        Unfinished::NotStarted(error) => {
+            Failure::MachineFault(format!("cannot start {tool}: {error}"))
+        }
+        Unfinished::Lost(error) => Failure::MachineFault(format!("lost {tool}: {error}")),
+    })
+}
+
+fn machine_fault(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::MachineFault(format!("{what} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_found_in_cargos_messages() {
+        let messages =
+            br#"{"reason":"compiler-artifact","target":{"name":"duet_engine"},"executable":null}
+not json
+{"reason":"compiler-artifact","target":{"name":"loadgen"},"executable":"/x/release/loadgen"}
+{"reason":"build-finished","success":true}
+"#;
+        assert_eq!(
+            built_executable(messages),
+            Some(PathBuf::from("/x/release/loadgen"))
+        );
+        assert_eq!(built_executable(b"{}"), None);
+        assert_eq!(built_executable(b""), None);
+    }
+
+    #[test]
+    fn variables_that_change_builds() {
+        assert!(changes_builds("RUSTFLAGS=-Copt-level=1"));
+        assert!(changes_builds("CARGO_PROFILE_RELEASE_LTO=off"));
+        assert!(changes_builds("RUSTC_WRAPPER=sccache"));
+        assert!(!changes_builds("CARGO_TARGET_DIR=/x"));
+        assert!(!changes_builds("CARGO_PKG_NAME=duet-bench"));
+        assert!(!changes_builds("HOME=/home/nobody"));
+    }
+}

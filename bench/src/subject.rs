@@ -1,0 +1,127 @@
+//! What the user calls A and B: an executable, a revision of this repository, or its working tree.
+//! Resolving a name builds and runs nothing, so that a typing error is heard at once.
+
+use std::fs::Metadata;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use crate::exit::Failure;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::revision::Repository;
+
+/// The name that means the repository's uncommitted tree.
+pub const WORKTREE: &str = "WORKTREE";
+
+/// One side of a comparison.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// As the user wrote it.
+    pub name: String,
+    /// What it turned out to be.
+    pub kind: Kind,
+}
+
+/// Where a subject's executable comes from.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// A file that exists and may be executed.
+    Executable(PathBuf),
+    /// A commit, by its full name, to be built.
+    Revision {
+        /// Full hexadecimal name.
+        commit: String,
+        /// Where it lives.
+        repository: Repository,
+    },
+    /// The tree as it is now, to be built in place.
+    WorkingTree(Repository),
+}
+
+impl Subject {
+    /// Finds out what `name` is. An existing file wins over a revision of the same name. `side`
+    /// (`A` or `B`) is for messages.
+    ///
+    /// # Errors
+    /// [`Failure::BadInput`] if it is neither, or a file that may not be executed.
+    pub fn resolve(side: &str, name: &str, interrupt: &Interrupt) -> Result<Self, Failure> {
+        let kind = match std::fs::metadata(name) {
+            Ok(metadata) if metadata.is_file() => executable(side, name, &metadata)?,
+            Ok(_) => revision(
+                side,
+                name,
+                "is a directory, not a loadgen executable",
+                interrupt,
+            )?,
+            Err(_) => revision(side, name, "is no file", interrupt)?,
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            kind,
+        })
+    }
+
+    /// The path of the executable, built first where that is needed.
+    ///
+    /// # Errors
+    /// The build's failure with its output, or an interrupt.
+    pub fn executable(
+        &self,
+        interrupt: &Interrupt,
+        progress: &Progress,
+    ) -> Result<PathBuf, Failure> {
+        match &self.kind {
+            Kind::Executable(path) => Ok(path.clone()),
+            Kind::Revision { commit, repository } => {
+                repository.build_commit(&self.name, commit, interrupt, progress)
+            }
+            Kind::WorkingTree(repository) => repository.build_working_tree(interrupt, progress),
+        }
+    }
+
+    /// One word for the kind, for reports.
+    #[must_use]
+    pub fn kind_word(&self) -> &'static str {
+        match self.kind {
+            Kind::Executable(_) => "executable",
+            Kind::Revision { .. } => "revision",
+            Kind::WorkingTree(_) => "working tree",
+        }
+    }
+
+    /// The commit of a revision.
+    #[must_use]
+    pub fn commit(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Revision { commit, .. } => Some(commit),
+            Kind::Executable(_) | Kind::WorkingTree(_) => None,
+        }
+    }
+}
+
+fn executable(side: &str, name: &str, metadata: &Metadata) -> Result<Kind, Failure> {
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return Err(Failure::BadInput(format!(
+            "{side}: {name:?} is not executable: it has no execute permission"
+        )));
+    }
+    Ok(Kind::Executable(PathBuf::from(name)))
+}
+
+fn revision(side: &str, name: &str, as_file: &str, stop: &Interrupt) -> Result<Kind, Failure> {
+    let Some(repository) = Repository::of_current_directory(stop)? else {
+        return Err(Failure::BadInput(format!(
+            "{side}: {name:?} {as_file}, and there is no git repository here to look for a \
+             revision of that name"
+        )));
+    };
+    if name == WORKTREE {
+        return Ok(Kind::WorkingTree(repository));
+    }
+    match repository.commit_of(name, stop)? {
+        Some(commit) => Ok(Kind::Revision { commit, repository }),
+        None => Err(Failure::BadInput(format!(
+            "{side}: {name:?} {as_file}, and no revision of this repository"
+        ))),
+    }
+}

@@ -1,0 +1,235 @@
+//! What two runs must share before their figures may meet in a ratio: the assurance they gave and
+//! the work they did. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// The parts of a run's assurance that are compared. The rest of it is measured, not chosen.
+const ASSURANCE_KEYS: [&str; 4] = [
+    "cosign_every",
+    "in_flight",
+    "durability",
+    "both_endpoints_checked",
+];
+
+/// Parts of the workload that may differ: how the work was spread and which random draws made it.
+/// A difference in them is reported, never refused.
+const FREE_KEYS: [&str; 2] = ["workload.seed", "workload.shards"];
+
+/// A run's assurance and workload under dotted keys, as `workload.pattern`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Terms(BTreeMap<String, Value>);
+
+/// A key whose values differ. An absent key is `null`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// Dotted key.
+    pub key: String,
+    /// The value on A's side.
+    pub a: Value,
+    /// The value on B's side.
+    pub b: Value,
+}
+
+impl Terms {
+    /// Takes the terms out of a run file.
+    ///
+    /// # Errors
+    /// Names the key that the run file lacks: figures without their assurance are not compared.
+    pub fn read(run_file: &Value) -> Result<Self, String> {
+        let mut terms = BTreeMap::new();
+        for key in ASSURANCE_KEYS {
+            let dotted = format!("assurance.{key}");
+            match run_file.pointer(&format!("/assurance/{key}")) {
+                None => return Err(format!("it has no {dotted}")),
+                Some(value) => flatten(dotted, value, &mut terms),
+            }
+        }
+        match run_file.get("workload") {
+            Some(workload @ Value::Object(_)) => {
+                flatten("workload".to_owned(), workload, &mut terms);
+            }
+            _ => return Err("it has no workload".to_owned()),
+        }
+        Ok(Self(terms))
+    }
+
+    /// Every key on which `self` (as A) and `other` (as B) differ, in order.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<Difference> {
+        let keys: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
+        keys.into_iter()
+            .filter_map(|key| {
+                let (a, b) = (self.value(key), other.value(key));
+                (!same(a, b)).then(|| Difference {
+                    key: key.clone(),
+                    a: a.clone(),
+                    b: b.clone(),
+                })
+            })
+            .collect()
+    }
+
+    /// The keys under `section` without it, with their values.
+    pub fn section<'a>(&'a self, section: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.0.iter().filter_map(move |(key, value)| {
+            let rest = key.strip_prefix(section)?.strip_prefix('.')?;
+            Some((rest, value))
+        })
+    }
+
+    fn value(&self, key: &str) -> &Value {
+        self.0.get(key).unwrap_or(&Value::Null)
+    }
+}
+
+/// The differences that the user has named as wanted.
+///
+/// A key is named with or without its section, and names the quantity in both: the co-sign
+/// interval is one choice, though it stands under `workload` and under `assurance`. A key also
+/// names everything below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Across(Vec<String>);
+
+impl Across {
+    /// The differences wanted by `--across`.
+    #[must_use]
+    pub fn new(keys: &[String]) -> Self {
+        Self(keys.iter().map(|key| quantity(key).to_owned()).collect())
+    }
+
+    /// Whether a difference in `key` does not stand in the way of a comparison.
+    #[must_use]
+    pub fn allows(&self, key: &str) -> bool {
+        FREE_KEYS.contains(&key) || self.0.iter().any(|named| covers(named, key))
+    }
+
+    /// The wanted keys that name none of `differences`: most likely typing errors.
+    pub fn idle<'a>(&'a self, differences: &'a [Difference]) -> impl Iterator<Item = &'a str> {
+        let names_one = |named: &&String| differences.iter().any(|d| covers(named, &d.key));
+        let idle = self.0.iter().filter(move |named| !names_one(named));
+        idle.map(String::as_str)
+    }
+}
+
+fn covers(named: &str, key: &str) -> bool {
+    quantity(key)
+        .strip_prefix(named)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The key without `assurance.` or `workload.`.
+fn quantity(key: &str) -> &str {
+    key.strip_prefix("assurance.")
+        .or_else(|| key.strip_prefix("workload."))
+        .unwrap_or(key)
+}
+
+/// Numbers are equal by value (`1000` is `1000.0`), everything else as JSON.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a.total_cmp(&b).is_eq(),
+        _ => a == b,
+    }
+}
+
+fn flatten(key: String, value: &Value, terms: &mut BTreeMap<String, Value>) {
+    let Value::Object(members) = value else {
+        terms.insert(key, value.clone());
+        return;
+    };
+    for (member, value) in members {
+        flatten(format!("{key}.{member}"), value, terms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn terms(cosign_every: u64, workload: Value) -> Terms {
+        let run_file = json!({
+            "assurance": {
+                "cosign_every": cosign_every, "in_flight": 16, "durability": "none",
+                "both_endpoints_checked": true, "batch_size": 512
+            },
+            "workload": workload
+        });
+        Terms::read(&run_file).unwrap()
+    }
+
+    fn differing_keys(a: &Terms, b: &Terms) -> Vec<String> {
+        a.differences(b).into_iter().map(|d| d.key).collect()
+    }
+
+    #[test]
+    fn differences_are_named_with_both_values() {
+        let a = terms(1, json!({"pattern": "one-way", "cosign_every": 1}));
+        let b = terms(100, json!({"pattern": "two-way", "cosign_every": 100}));
+        let found = a.differences(&b);
+        assert_eq!(found.len(), 3);
+        assert_eq!(
+            found[2],
+            Difference {
+                key: "workload.pattern".to_owned(),
+                a: json!("one-way"),
+                b: json!("two-way"),
+            }
+        );
+        assert!(a.differences(&a).is_empty());
+    }
+
+    #[test]
+    fn values_are_compared_and_not_their_spelling() {
+        let a = terms(1, json!({"offered_per_s": 1000, "trace_sha256": null}));
+        let b = terms(1, json!({"offered_per_s": 1000.0}));
+        assert_eq!(differing_keys(&a, &b), Vec::<String>::new());
+        let c = terms(1, json!({"l1": {"block_txs": 5}}));
+        let d = terms(1, json!({"l1": {"block_txs": 6}}));
+        assert_eq!(differing_keys(&c, &d), ["workload.l1.block_txs"]);
+    }
+
+    #[test]
+    fn a_key_that_only_one_side_has_is_a_difference() {
+        let a = terms(1, json!({}));
+        let b = terms(1, json!({"reserve": 0}));
+        assert_eq!(differing_keys(&a, &b), ["workload.reserve"]);
+    }
+
+    #[test]
+    fn figures_without_assurance_are_refused() {
+        let silent = json!({"assurance": {"cosign_every": 1}, "workload": {}});
+        assert_eq!(
+            Terms::read(&silent),
+            Err("it has no assurance.in_flight".to_owned())
+        );
+        assert!(Terms::read(&json!([])).is_err());
+    }
+
+    #[test]
+    fn across_names_a_quantity_wherever_it_stands() {
+        let check = |named: &str, key: &str, expected: bool| {
+            let across = Across::new(&[named.to_owned()]);
+            assert_eq!(across.allows(key), expected, "--across {named}: {key}");
+        };
+        check("assurance.cosign_every", "assurance.cosign_every", true);
+        check("assurance.cosign_every", "workload.cosign_every", true);
+        check("cosign_every", "workload.cosign_every", true);
+        check("workload.l1", "workload.l1.block_txs", true);
+        check("workload.l1", "workload.l1x", false);
+        check("workload.pattern", "workload.amount", false);
+        check("nothing", "workload.shards", true);
+        check("nothing", "workload.seed", true);
+    }
+
+    #[test]
+    fn an_idle_across_is_found() {
+        let differences = terms(1, json!({})).differences(&terms(2, json!({})));
+        let across = Across::new(&["cosign_every".to_owned(), "workload.typo".to_owned()]);
+        let idle: Vec<&str> = across.idle(&differences).collect();
+        assert_eq!(idle, ["typo"]);
+    }
+}

@@ -1,0 +1,224 @@
+//! `bench compare` on git revisions: a small repository with a package of the load generator's name
+//! is built commit by commit.
+
+mod fake;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use fake::{Ended, assert_nothing_left, compare_command, compare_in};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// A repository whose commits differ in the CPU time that their load generator claims.
+struct Repository {
+    folder: TempDir,
+}
+
+impl Repository {
+    fn new() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let repository = Self { folder };
+        repository.write(
+            "Cargo.toml",
+            "[package]\nname = \"duet-loadgen\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
+             [[bin]]\nname = \"loadgen\"\npath = \"main.rs\"\n[workspace]\n",
+        );
+        repository.write(".gitignore", "/target\n/tmp\n");
+        repository.git(&["init", "--quiet"]);
+        repository
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).expect("a file");
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git")
+            .current_dir(self.path())
+            .args([
+                "-c",
+                "user.name=nobody",
+                "-c",
+                "user.email=nobody@example.org",
+            ])
+            .args([
+                "-c",
+                "core.hooksPath=/dev/null",
+                "-c",
+                "commit.gpgSign=false",
+            ])
+            .args(arguments)
+            .output()
+            .expect("git");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout)
+            .expect("UTF-8")
+            .trim()
+            .to_owned()
+    }
+
+    /// Writes a load generator that claims `cpu_s` for 1,000 payments.
+    fn claim(&self, cpu_s: f64) {
+        let run_file = json!({
+            "schema": 1, "workload": {}, "engine": {},
+            "assurance": {"cosign_every": 1, "in_flight": 1, "durability": "none",
+                          "both_endpoints_checked": true},
+            "achieved": {"payments": 1000, "payments_per_s": 9, "cpu_s": cpu_s, "valid": true}
+        });
+        self.write("run.json", &run_file.to_string());
+        self.write(
+            "main.rs",
+            r#"fn main() { print!("{}", include_str!("run.json")); }"#,
+        );
+    }
+
+    fn commit(&self) -> String {
+        self.git(&["add", "."]);
+        self.git(&["commit", "--quiet", "-m", "a commit"]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    fn compare(&self, arguments: &[&str]) -> Ended {
+        let ended = compare_in(self.path(), arguments);
+        assert_eq!(self.worktrees(), 1, "only the checkout itself");
+        ended
+    }
+
+    fn worktrees(&self) -> usize {
+        self.git(&["worktree", "list"]).lines().count()
+    }
+
+    fn kept(&self, commit: &str) -> PathBuf {
+        self.path().join("target/bench-compare").join(commit)
+    }
+}
+
+#[test]
+fn revisions_are_built_once_and_the_working_tree_as_it_is() {
+    let repository = Repository::new();
+    repository.claim(0.1);
+    let first = repository.commit();
+    repository.claim(0.2);
+    let second = repository.commit();
+
+    let arguments = ["HEAD~1", "HEAD", "--pairs", "2", "--json"];
+    let built = repository.compare(&arguments);
+    let result = built.json();
+    assert_eq!(result["verdict"], "slower");
+    assert_eq!(result["a"]["commit"], first.as_str());
+    assert_eq!(result["b"]["kind"], "revision");
+    for commit in [&first, &second] {
+        assert!(
+            built.stderr.contains(&format!("({commit})")),
+            "{}",
+            built.stderr
+        );
+        assert!(repository.kept(commit).join("loadgen").is_file());
+        assert!(!repository.kept(commit).join("build").exists());
+    }
+
+    let again = repository.compare(&arguments);
+    assert_eq!(again.json()["verdict"], "slower");
+    assert_eq!(again.stderr, "", "nothing is built again");
+
+    // Built by other tools than today's, a kept binary is not trusted.
+    fs::write(
+        repository.kept(&first).join("built-with.txt"),
+        "rustc 1.0.0",
+    )
+    .unwrap();
+    let rebuilt = repository.compare(&arguments);
+    assert_eq!(rebuilt.json()["verdict"], "slower");
+    assert!(
+        rebuilt.stderr.contains("building HEAD~1"),
+        "{}",
+        rebuilt.stderr
+    );
+    assert!(
+        !rebuilt.stderr.contains("building HEAD ("),
+        "{}",
+        rebuilt.stderr
+    );
+
+    repository.claim(0.1);
+    let tree = repository
+        .compare(&["HEAD", "WORKTREE", "--pairs", "2", "--json"])
+        .json();
+    assert_eq!(tree["verdict"], "faster");
+    assert_eq!(tree["b"]["kind"], "working tree");
+}
+
+#[test]
+fn an_existing_file_wins_over_a_revision_of_its_name() {
+    let repository = Repository::new();
+    repository.write("HEAD", "not executable");
+    repository.claim(0.1);
+    repository.commit();
+    repository
+        .compare(&["HEAD", "HEAD~0"])
+        .assert_refused(2, &["A: \"HEAD\" is not executable"]);
+}
+
+#[test]
+fn an_unknown_revision_is_refused_before_anything_is_built() {
+    let repository = Repository::new();
+    repository.claim(0.1);
+    let commit = repository.commit();
+    for name in ["nosuch", "HEAD~5", "HEAD:main.rs", "", "a b"] {
+        let said = format!("B: {name:?} is no file, and no revision of this repository");
+        repository
+            .compare(&["HEAD", name])
+            .assert_refused(2, &[&said]);
+    }
+    assert!(!repository.kept(&commit).exists());
+}
+
+#[test]
+fn a_revision_that_does_not_build_shows_why() {
+    let repository = Repository::new();
+    repository.write("main.rs", "fn main() { no_such_function(); }");
+    repository.commit();
+    repository
+        .compare(&["HEAD", "WORKTREE"])
+        .assert_refused(2, &["HEAD does not build", "no_such_function"]);
+}
+
+#[test]
+fn an_interrupt_during_a_build_removes_the_worktree() {
+    let repository = Repository::new();
+    repository.claim(0.1);
+    let begun = repository.path().join("target/begun");
+    repository.write(
+        "build.rs",
+        &format!(
+            "fn main() {{ std::fs::write({begun:?}, \"\").unwrap(); \
+             std::thread::sleep(std::time::Duration::from_secs(60)); }}"
+        ),
+    );
+    repository.commit();
+    let started = Instant::now();
+    let child = compare_command(repository.path(), &["HEAD", "WORKTREE"])
+        .spawn()
+        .unwrap();
+    while !begun.exists() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the build has not begun"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(repository.worktrees(), 2);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(repository.worktrees(), 1);
+    assert_nothing_left(repository.path());
+}

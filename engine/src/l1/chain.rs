@@ -1,0 +1,281 @@
+//! The Layer 1 itself: takes transactions in, seals blocks, gives receipts out.
+
+use std::fmt;
+
+use super::block::{Draft, Header};
+use super::channel::ChannelRecord;
+use super::claim::Claim;
+use super::config::{Config, Genesis, SetupError};
+use super::ledger::{Account, Imbalance, Ledger, Totals};
+use super::load::{Load, thread_cpu_ns};
+use super::mempool::Mempool;
+use super::receipt::{Executed, Receipt};
+use super::refusal::{Refusal, SubmitError};
+use super::round::Round;
+use super::transaction::SignedTransaction;
+use super::verification::Verification;
+use super::witness::{Unchecked, Verdict};
+use crate::crypto::{Backend, Digest, KeyRing, PublicKey};
+use crate::protocol::{Amount, ChannelId};
+
+/// A Layer 1 with one writer.
+///
+/// Blocks and receipts follow from the genesis, the configuration and the sequence of
+/// [`Chain::submit`] and [`Chain::seal`], and from nothing else.
+pub struct Chain {
+    config: Config,
+    genesis: Digest,
+    height: u64,
+    tip: Digest,
+    ledger: Ledger,
+    ring: KeyRing,
+    mempool: Mempool,
+    round: Round,
+    verification: Verification,
+    bodies: Vec<Vec<u8>>,
+    load: Load,
+}
+
+impl Chain {
+    /// A chain at genesis, which verifies with this back end.
+    ///
+    /// # Errors
+    /// If the configuration lets no transaction pass, or the supply is more than an amount holds.
+    ///
+    /// # Panics
+    /// If the operating system gives no randomness to verify with, at the first block.
+    pub fn new(config: Config, genesis: &Genesis, backend: Backend) -> Result<Chain, SetupError> {
+        config.check()?;
+        let supply = genesis.supply().ok_or(SetupError::SupplyOverflow)?;
+        let ledger = Ledger::new(config.fee, supply, &genesis.allocations);
+        let id = genesis.id(&config);
+        Ok(Chain {
+            config,
+            genesis: id,
+            height: 0,
+            tip: id,
+            load: Load {
+                peak_state_entries: ledger.records(),
+                ..Load::default()
+            },
+            ledger,
+            ring: KeyRing::new(),
+            mempool: Mempool::new(config.mempool_transactions),
+            round: Round::default(),
+            verification: Verification::new(backend, config.parallel_verification),
+            bodies: Vec::new(),
+        })
+    }
+
+    /// Queues one encoded transaction. `ticket` is the caller's, and comes back in the receipt.
+    ///
+    /// # Errors
+    /// [`SubmitError::MempoolFull`] pushes back, before the bytes are looked at: submit them again
+    /// after the next block. The others are for ever.
+    pub fn submit(&mut self, ticket: u64, bytes: &[u8]) -> Result<(), SubmitError> {
+        self.mempool.admit()?;
+        SignedTransaction::decode(bytes).map_err(SubmitError::Malformed)?;
+        if bytes.len() as u64 > self.config.block_bytes {
+            return Err(SubmitError::TooLarge {
+                limit: self.config.block_bytes,
+                got: bytes.len() as u64,
+            });
+        }
+        self.mempool.push(ticket, bytes);
+        Ok(())
+    }
+
+    /// Makes one block of what waits, first come first served, up to the first transaction that
+    /// does not fit any more. Those refused on the way take no room. Appends a receipt for every
+    /// transaction that left the queue, in its order.
+    ///
+    /// `None` if there was nothing to include: there are no empty blocks, and the height stays.
+    /// (When challenge windows come, time will have to pass without transactions too.)
+    ///
+    /// # Panics
+    /// If supply is not conserved.
+    pub fn seal(&mut self, receipts: &mut Vec<Receipt>) -> Option<Header> {
+        let start = thread_cpu_ns();
+        let mut draft = Draft::new(self.height + 1, self.tip, &self.config);
+        let (mut verifying, mut waiting) = (0, 0);
+        while self.gather(&draft) {
+            let before = thread_cpu_ns();
+            verifying += self
+                .verification
+                .judge(&self.ring, &mut self.round.witnesses);
+            // Whatever part of it this thread did is in the verification's own account.
+            waiting += thread_cpu_ns() - before;
+            self.execute(&mut draft, receipts);
+        }
+        self.ledger.assert_conserved();
+        let header = self.append(draft);
+        self.load.cpu_ns += thread_cpu_ns() - start - waiting + verifying;
+        header
+    }
+
+    /// Fills the round with as many transactions as fit if none is refused. Whether there is one.
+    fn gather(&mut self, draft: &Draft) -> bool {
+        self.round.clear();
+        let mut room = draft.room();
+        for bytes in self.mempool.iter().take(Round::LARGEST) {
+            if !room.take(bytes.len()) {
+                break;
+            }
+            self.round
+                .add(bytes, &self.genesis, &self.ledger, &mut self.ring);
+        }
+        !self.round.claims.is_empty()
+    }
+
+    /// Executes the round's transactions one after the other.
+    fn execute(&mut self, draft: &mut Draft, receipts: &mut Vec<Receipt>) {
+        let mut verdicts = self.verification.verdicts();
+        for claim in self.round.claims.drain(..) {
+            let outcome = claim.and_then(|unchecked| {
+                execute(
+                    &mut self.ledger,
+                    &self.ring,
+                    &mut self.load,
+                    unchecked,
+                    &mut verdicts,
+                )
+            });
+            let (ticket, bytes) = self.mempool.first().expect("the round came from the queue");
+            match outcome {
+                Ok(_) => draft.include(bytes),
+                Err(_) => self.load.refused += 1,
+            }
+            receipts.push(Receipt {
+                ticket,
+                height: draft.height(),
+                outcome,
+            });
+            self.mempool.pop();
+        }
+        assert!(verdicts.next().is_none(), "one verdict per witness");
+        drop(verdicts);
+        self.load.signature_verifications = self.verification.signatures();
+    }
+
+    fn append(&mut self, draft: Draft) -> Option<Header> {
+        let block = draft.finish()?;
+        self.height = block.header.height;
+        self.tip = block.header.hash;
+        self.bodies.extend(block.body);
+        self.load.blocks += 1;
+        self.load.bytes += Header::BYTES as u64 + block.body_bytes;
+        Some(block.header)
+    }
+
+    /// How many transactions wait.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.mempool.len()
+    }
+
+    /// This Layer 1's identity, which every signature and channel id is bound to.
+    #[must_use]
+    pub fn genesis(&self) -> &Digest {
+        &self.genesis
+    }
+
+    /// What it was set up with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The hash of the last block; before the first, the genesis id.
+    #[must_use]
+    pub fn tip(&self) -> &Digest {
+        &self.tip
+    }
+
+    /// The height of the last block; before the first, 0.
+    #[must_use]
+    pub fn height(&self) -> u64 {
+        self.height
+    }
+
+    /// An account, if it ever had anything.
+    #[must_use]
+    pub fn account(&self, key: &PublicKey) -> Option<&Account> {
+        self.ledger.account(key)
+    }
+
+    /// A channel, while it is open.
+    #[must_use]
+    pub fn channel(&self, id: &ChannelId) -> Option<&ChannelRecord> {
+        self.ledger.channel(id)
+    }
+
+    /// The sum of all value there is, for ever.
+    #[must_use]
+    pub fn supply(&self) -> Amount {
+        self.ledger.supply()
+    }
+
+    /// Where that value is.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        self.ledger.totals()
+    }
+
+    /// What this Layer 1 had to do so far.
+    #[must_use]
+    pub fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// The bodies of all blocks, the first at index 0; none unless [`Config::keep_bodies`].
+    #[must_use]
+    pub fn bodies(&self) -> &[Vec<u8>] {
+        &self.bodies
+    }
+
+    #[cfg(test)]
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Sums every account and channel from scratch, and compares (rule L7).
+    ///
+    /// # Errors
+    /// An [`Imbalance`] with the sum that differs.
+    pub fn audit(&self) -> Result<Totals, Imbalance> {
+        self.ledger.audit()
+    }
+}
+
+/// Executes one transaction, with its verdicts taken from the front.
+fn execute(
+    ledger: &mut Ledger,
+    ring: &KeyRing,
+    load: &mut Load,
+    unchecked: Unchecked,
+    verdicts: &mut impl Iterator<Item = Verdict>,
+) -> Result<Executed, Refusal> {
+    // The channel may have closed since its keys were looked up. That comes first, as it would
+    // have if they had been looked up now.
+    let gone = match unchecked.claim() {
+        Claim::Close { channel, .. } => ledger.open_channel(channel).err(),
+        Claim::Transfer { .. } | Claim::Open { .. } => None,
+    };
+    let checked = unchecked.check(ring, verdicts);
+    if let Some(refusal) = gone {
+        return Err(refusal);
+    }
+    let decision = ledger.decide(&checked?)?;
+    load.access(decision.accesses());
+    let executed = ledger.apply(decision);
+    load.transactions += 1;
+    load.failed += u64::from(matches!(executed, Executed::Failed(_)));
+    load.peak_state_entries = load.peak_state_entries.max(ledger.records());
+    Ok(executed)
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chain at {}, tip {}", self.height, self.tip)
+    }
+}

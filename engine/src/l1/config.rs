@@ -1,0 +1,170 @@
+//! What a Layer 1 starts from: its parameters, its first balances, and the identity of both.
+
+use std::fmt;
+
+use super::transaction::Kind;
+use crate::crypto::{Digest, Domain, Hasher, PublicKey};
+use crate::protocol::Amount;
+
+/// The parameters of a Layer 1. The first two and the fee are part of its identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Transactions in a block at most.
+    pub block_transactions: u32,
+    /// Bytes of a block's transactions at most; its header is not among them.
+    pub block_bytes: u64,
+    /// What every included transaction pays, executed or failed.
+    pub fee: Amount,
+    /// Transactions that wait for a block at most. Rule L8's reserved room for answers comes with
+    /// disputes.
+    pub mempool_transactions: u32,
+    /// Whether [`Chain::bodies`](super::Chain::bodies) keeps the transactions of every block.
+    pub keep_bodies: bool,
+    /// Whether a block's signatures are verified on all of rayon's threads. The verdicts, and so
+    /// the blocks, are the same.
+    pub parallel_verification: bool,
+}
+
+impl Default for Config {
+    /// Ethereum's block: 60 million gas (EIP-7935) at 21,000 a plain transfer are 2,857 of them,
+    /// in at most 8 MiB (EIP-7934). A fee of one unit. Room for 65,536 waiting transactions: about
+    /// 23 blocks, 10 to 20 MB.
+    fn default() -> Config {
+        Config {
+            block_transactions: 60_000_000 / 21_000,
+            block_bytes: 8 << 20,
+            fee: Amount::new(1),
+            mempool_transactions: 65_536,
+            keep_bodies: false,
+            parallel_verification: false,
+        }
+    }
+}
+
+impl Config {
+    /// Checks that a transaction can pass.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names the limit.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.block_transactions == 0 {
+            return Err(ConfigError::NoBlockTransactions);
+        }
+        if self.block_bytes < SMALLEST_BLOCK_BYTES {
+            return Err(ConfigError::BlockBytesTooFew {
+                least: SMALLEST_BLOCK_BYTES,
+                got: self.block_bytes,
+            });
+        }
+        if self.mempool_transactions == 0 {
+            return Err(ConfigError::NoMempoolTransactions);
+        }
+        Ok(())
+    }
+}
+
+const SMALLEST_BLOCK_BYTES: u64 = Kind::Transfer.bytes() as u64;
+
+/// The first balances.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Genesis {
+    /// A name that keeps this Layer 1 apart from others with the same balances.
+    pub label: String,
+    /// Who has what. What is allocated to one account twice adds up; zero makes an empty account.
+    pub allocations: Vec<(PublicKey, Amount)>,
+}
+
+impl Genesis {
+    /// The Layer 1's identity: `H_genesis(label's length ‖ label ‖ block transactions ‖ block bytes
+    /// ‖ fee ‖ number of allocations ‖ every key and amount in the order given)`, the first as u64,
+    /// integers little-endian.
+    #[must_use]
+    pub fn id(&self, config: &Config) -> Digest {
+        let mut hasher = Hasher::new(Domain::Genesis);
+        hasher
+            .update(&(self.label.len() as u64).to_le_bytes())
+            .update(self.label.as_bytes())
+            .update(&config.block_transactions.to_le_bytes())
+            .update(&config.block_bytes.to_le_bytes())
+            .update(&config.fee.units().to_le_bytes())
+            .update(&(self.allocations.len() as u64).to_le_bytes());
+        for (key, amount) in &self.allocations {
+            hasher.update(&key.0).update(&amount.units().to_le_bytes());
+        }
+        hasher.finish()
+    }
+
+    /// The sum of all allocations, if an amount can hold it.
+    #[must_use]
+    pub fn supply(&self) -> Option<Amount> {
+        self.allocations
+            .iter()
+            .try_fold(Amount::ZERO, |sum, (_, amount)| sum.plus(*amount))
+    }
+}
+
+/// Why parameters are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// A block of no transactions.
+    NoBlockTransactions,
+    /// A block in which not even the smallest transaction fits.
+    BlockBytesTooFew {
+        /// The smallest transaction.
+        least: u64,
+        /// The limit asked for.
+        got: u64,
+    },
+    /// A mempool of no transactions.
+    NoMempoolTransactions,
+}
+
+/// Why a Layer 1 cannot start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetupError {
+    /// Its parameters are refused.
+    Config(ConfigError),
+    /// The allocations' sum is more than an amount can hold.
+    SupplyOverflow,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::NoBlockTransactions => {
+                write!(f, "0 transactions a block, expected at least 1")
+            }
+            ConfigError::BlockBytesTooFew { least, got } => {
+                write!(f, "{got} bytes a block, expected at least {least}")
+            }
+            ConfigError::NoMempoolTransactions => {
+                write!(f, "a mempool of 0 transactions, expected at least 1")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SetupError::Config(error) => write!(f, "Layer 1 parameters: {error}"),
+            SetupError::SupplyOverflow => {
+                write!(
+                    f,
+                    "the first balances' sum is more than {} can hold",
+                    u64::MAX
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+impl From<ConfigError> for SetupError {
+    fn from(error: ConfigError) -> SetupError {
+        SetupError::Config(error)
+    }
+}

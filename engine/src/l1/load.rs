@@ -1,0 +1,54 @@
+//! What Layer 1 had to do. Baseline and channels are counted by the same code.
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// The work that a Layer 1 did since its genesis.
+///
+/// A *record* is one account or one channel, whatever its size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Transactions in blocks, those that failed among them.
+    pub transactions: u64,
+    /// Transactions in blocks that failed.
+    pub failed: u64,
+    /// Transactions refused when their turn came. They are in no block; of the other counts only
+    /// `signature_verifications` and `cpu_ns` know them.
+    pub refused: u64,
+    /// Bytes of blocks: headers ([`Header::BYTES`](super::Header::BYTES) each) and transactions.
+    pub bytes: u64,
+    /// Signatures judged, those of refused transactions included: the work is done by then.
+    pub signature_verifications: u64,
+    /// Distinct records that a transaction in a block looked up, summed over transactions.
+    /// Looking for one that does not exist counts.
+    pub state_reads: u64,
+    /// Distinct records that a transaction in a block stored, changed or removed, summed over
+    /// transactions.
+    pub state_writes: u64,
+    /// The most records alive at once, looked at after every transaction and at genesis.
+    pub peak_state_entries: u64,
+    /// Blocks sealed.
+    pub blocks: u64,
+    /// CPU time of sealing, over all threads that took part: decoding, verifying, deciding,
+    /// applying, hashing. Admission to the mempool, one more decoding and a copy, is not in it.
+    pub cpu_ns: u64,
+}
+
+/// Records that one transaction looked up and changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Accesses {
+    pub(super) reads: u32,
+    pub(super) writes: u32,
+}
+
+impl Load {
+    pub(super) fn access(&mut self, accesses: Accesses) {
+        self.state_reads += u64::from(accesses.reads);
+        self.state_writes += u64::from(accesses.writes);
+    }
+}
+
+/// The CPU time that the calling thread has used so far.
+pub(super) fn thread_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

@@ -1,0 +1,47 @@
+//! An in-process Layer 1: accounts, channels, blocks, and the count of its own load.
+//!
+//! One writer, no network, no clock but the block's height: the same bytes submitted in the same
+//! order make the same blocks, byte for byte. Whatever arrives, supply is conserved (rule L7).
+//! Baseline and channels run on this same code, so that their loads compare.
+//!
+//! A transaction's way through the files:
+//!
+//! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`.
+//! 2. [`Chain::seal`] takes them in order, a `round` at a time: what each one asks for (`claim`),
+//!    and all their signatures in one batch (`witness`, `verification`).
+//! 3. The `ledger` decides (`channel` for what concerns one channel), then applies.
+//! 4. The bytes of those included stream into the `block`; every one gets a [`Receipt`].
+//!
+//! Three ends: *refused* (invalid: not included, no fee, no trace), *failed* (valid, but above a
+//! balance that it cannot control: included, pays its fee), *executed*. A transaction's end does
+//! not depend on how the queue is cut into blocks.
+//!
+//! Of the design's rules for Layer 1 these are here: L1 without roll-over, L2, L3, L7, L8.
+//! Disputes (L4–L6) have their places marked: [`ChannelStatus`], the kinds in `transaction`.
+
+mod block;
+mod chain;
+mod channel;
+mod claim;
+mod config;
+mod ledger;
+mod load;
+mod mempool;
+mod receipt;
+mod refusal;
+mod round;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod verification;
+mod witness;
+
+pub use block::Header;
+pub use chain::Chain;
+pub use channel::{ChannelRecord, ChannelStatus};
+pub use config::{Config, ConfigError, Genesis, SetupError};
+pub use ledger::{Account, Imbalance, Totals};
+pub use load::Load;
+pub use receipt::{Executed, Receipt};
+pub use refusal::{Failure, Malformed, Refusal, SignatureRole, SubmitError};
+pub use transaction::{SignedTransaction, Transaction};

@@ -1,0 +1,331 @@
+//! The baseline: the same payments as plain transfers on the same Layer 1 code. Run, not assumed.
+//!
+//! Sessions go one after the other. A block then holds few payers, so that its batch verification
+//! joins many signatures per key: the cheapest case for Layer 1, and so the least flattering
+//! offload for channels.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+
+use super::run::{Accounts, Config, RunError};
+use super::shard::secret_keys;
+use super::stage::thread_cpu_ns;
+use super::workload::{AccountIndex, Session, Workload};
+use crate::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer};
+use crate::l1::{self, Chain, Executed, Load, Receipt, SignedTransaction, Transaction};
+use crate::protocol::{Pair, Party, Payment};
+
+/// Transfers that are signed, submitted and sealed in one go.
+const CHUNK: usize = 8192;
+
+/// What the baseline did.
+#[derive(Debug)]
+pub struct DirectOutcome {
+    /// Sessions whose payments were transferred.
+    pub sessions: u64,
+    /// Payments transferred.
+    pub payments: u64,
+    /// What Layer 1 did.
+    pub l1: Load,
+    /// The last block's hash.
+    pub tip: Digest,
+    /// Signatures that the payers made, one per transfer.
+    pub client_signatures: u64,
+    /// The payers' CPU time for them, in nanoseconds. Not Layer 1's.
+    pub client_cpu_ns: u64,
+    /// Layer 1's CPU time by sample: a session, or as many as fill a block.
+    pub samples: Vec<DirectSample>,
+    /// Every account has at the end what the workload's own sums say.
+    pub balances_match: bool,
+    /// Layer 1's accounts and fees sum to its supply.
+    pub supply_conserved: bool,
+    /// It was cut short from outside.
+    pub cut_short: bool,
+    /// How long it took, the payers' signing included.
+    pub wall: Duration,
+}
+
+/// What one sample of sessions cost Layer 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectSample {
+    /// Payments transferred.
+    pub payments: u64,
+    /// Layer 1's CPU time, in nanoseconds.
+    pub cpu_ns: u64,
+}
+
+/// Transfers the payments of these sessions, until `stop` is set. All of the workload's accounts
+/// exist; each has what its payments and their fees take. `observe` is told the payments so far.
+///
+/// # Errors
+/// If the run cannot be set up.
+pub fn run_direct(
+    config: &Config,
+    workload: &dyn Workload,
+    sessions: &[u64],
+    stop: &AtomicBool,
+    mut observe: impl FnMut(u64),
+) -> Result<DirectOutcome, RunError> {
+    let started = Instant::now();
+    let spending = Spending::of(workload, sessions);
+    let accounts = Accounts::new(config.seed, workload.accounts(), |account| {
+        let (amount, payments) = spending.0.get(&account).copied().unwrap_or_default();
+        payments
+            .checked_mul(config.l1.fee.units())?
+            .checked_add(amount)
+    })?;
+    let l1_config = l1::Config {
+        parallel_verification: true,
+        ..config.l1
+    };
+    let genesis = accounts.genesis("direct");
+    let chain = Chain::new(l1_config, &genesis, config.backend).map_err(RunError::L1)?;
+    let mut direct = Direct {
+        config,
+        workload,
+        accounts,
+        chain,
+        nonces: HashMap::new(),
+        changes: vec![0; workload.accounts() as usize],
+        receipts: Vec::new(),
+        failed: 0,
+        client_signatures: 0,
+        client_cpu_ns: 0,
+    };
+    let mut done = 0;
+    let mut payments = 0;
+    let mut samples = Vec::new();
+    let mut sample = DirectSample {
+        payments: 0,
+        cpu_ns: 0,
+    };
+    let block = u64::from(config.l1.block_transactions);
+    for &session in sessions {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let before = direct.chain.load().cpu_ns;
+        let transferred = direct.session(session, |so_far| observe(payments + so_far));
+        payments += transferred;
+        sample.payments += transferred;
+        if sample.payments >= block || done + 1 == sessions.len() {
+            direct.seal(0);
+            sample.cpu_ns += direct.chain.load().cpu_ns - before;
+            samples.push(std::mem::replace(
+                &mut sample,
+                DirectSample {
+                    payments: 0,
+                    cpu_ns: 0,
+                },
+            ));
+        } else {
+            sample.cpu_ns += direct.chain.load().cpu_ns - before;
+        }
+        done += 1;
+    }
+    direct.seal(0);
+    Ok(DirectOutcome {
+        sessions: done as u64,
+        payments,
+        l1: *direct.chain.load(),
+        tip: *direct.chain.tip(),
+        client_signatures: direct.client_signatures,
+        client_cpu_ns: direct.client_cpu_ns,
+        samples,
+        balances_match: direct.failed == 0 && direct.accounts.holds(&direct.changes, &direct.chain),
+        supply_conserved: direct.chain.audit().is_ok(),
+        cut_short: done < sessions.len(),
+        wall: started.elapsed(),
+    })
+}
+
+/// The sum and the number of the payments that each account makes.
+struct Spending(HashMap<AccountIndex, (u64, u64)>);
+
+impl Spending {
+    fn of(workload: &dyn Workload, sessions: &[u64]) -> Spending {
+        let mut spending: HashMap<AccountIndex, (u64, u64)> = HashMap::new();
+        let mut payments = Vec::new();
+        for &session in sessions {
+            let plan = workload.session(session);
+            each_chunk(workload, session, &plan, &mut payments, |payments| {
+                for payment in payments {
+                    let spent = spending
+                        .entry(*plan.accounts.of(payment.payer))
+                        .or_default();
+                    spent.0 = spent.0.saturating_add(payment.amount.units());
+                    spent.1 += 1;
+                }
+            });
+        }
+        Spending(spending)
+    }
+}
+
+/// Draws all payments of a session, a chunk at a time.
+fn each_chunk(
+    workload: &dyn Workload,
+    session: u64,
+    plan: &Session,
+    payments: &mut Vec<Payment>,
+    mut act: impl FnMut(&[Payment]),
+) {
+    let mut drawn = 0;
+    while drawn < plan.payments {
+        payments.clear();
+        while payments.len() < CHUNK && drawn + (payments.len() as u64) < plan.payments {
+            let first = drawn + payments.len() as u64;
+            let before = payments.len();
+            workload.draw(session, first, CHUNK - before, payments);
+            assert!(
+                payments.len() > before,
+                "the workload draws at least one payment"
+            );
+        }
+        drawn += payments.len() as u64;
+        act(payments);
+    }
+}
+
+struct Direct<'w> {
+    config: &'w Config,
+    workload: &'w dyn Workload,
+    accounts: Accounts,
+    chain: Chain,
+    nonces: HashMap<AccountIndex, u64>,
+    changes: Vec<i128>,
+    receipts: Vec<Receipt>,
+    failed: u64,
+    client_signatures: u64,
+    client_cpu_ns: u64,
+}
+
+impl Direct<'_> {
+    /// Transfers one session's payments; those short of a block stay in the mempool.
+    fn session(&mut self, session: u64, mut observe: impl FnMut(u64)) -> u64 {
+        let workload = self.workload;
+        let plan = workload.session(session);
+        let indices = plan.accounts;
+        let secrets = secret_keys(self.config.seed, &[indices.a, indices.b]);
+        let mut payments = Vec::new();
+        let mut transferred = 0;
+        each_chunk(workload, session, &plan, &mut payments, |payments| {
+            let transfers = self.transfers(payments, &indices);
+            for bytes in self.sign(&secrets, payments, &transfers) {
+                while self.chain.submit(transferred, &bytes).is_err() {
+                    // Pushed back: a block makes room.
+                    self.seal_one();
+                }
+                transferred += 1;
+            }
+            self.seal(self.config.l1.block_transactions as usize);
+            observe(transferred);
+        });
+        transferred
+    }
+
+    fn transfers(
+        &mut self,
+        payments: &[Payment],
+        indices: &Pair<AccountIndex>,
+    ) -> Vec<Transaction> {
+        let fee = i128::from(self.config.l1.fee.units());
+        payments
+            .iter()
+            .map(|payment| {
+                let (from, to) = (
+                    *indices.of(payment.payer),
+                    *indices.of(payment.payer.other()),
+                );
+                let nonce = self.nonces.entry(from).or_default();
+                let amount = i128::from(payment.amount.units());
+                self.changes[from as usize] -= amount + fee;
+                self.changes[to as usize] += amount;
+                *nonce += 1;
+                Transaction::Transfer {
+                    from: self.accounts.key(from),
+                    nonce: *nonce - 1,
+                    to: self.accounts.key(to),
+                    amount: payment.amount,
+                }
+            })
+            .collect()
+    }
+
+    /// The payers sign, on all cores; their time is not Layer 1's.
+    fn sign(
+        &mut self,
+        secrets: &[SecretKey],
+        payments: &[Payment],
+        transfers: &[Transaction],
+    ) -> Vec<Vec<u8>> {
+        let genesis = *self.chain.genesis();
+        let backend = self.config.backend;
+        let chunks: Vec<(Vec<Vec<u8>>, u64)> = transfers
+            .par_chunks(512)
+            .zip(payments.par_chunks(512))
+            .map(|(transfers, payments)| {
+                let before = thread_cpu_ns();
+                let encoded = sign_chunk(&genesis, backend, secrets, transfers, payments);
+                (encoded, thread_cpu_ns() - before)
+            })
+            .collect();
+        self.client_signatures += transfers.len() as u64;
+        self.client_cpu_ns += chunks.iter().map(|(_, cpu_ns)| cpu_ns).sum::<u64>();
+        chunks
+            .into_iter()
+            .flat_map(|(encoded, _)| encoded)
+            .collect()
+    }
+
+    /// Seals blocks until fewer than this many transactions wait, or none for 0.
+    fn seal(&mut self, leave: usize) {
+        while self.chain.pending() > 0 && self.chain.pending() >= leave {
+            self.seal_one();
+        }
+    }
+
+    fn seal_one(&mut self) {
+        self.chain.seal(&mut self.receipts);
+        let transferred = |receipt: &Receipt| receipt.outcome == Ok(Executed::Transferred);
+        let failed = self
+            .receipts
+            .drain(..)
+            .filter(|receipt| !transferred(receipt));
+        self.failed += failed.count() as u64;
+    }
+}
+
+fn sign_chunk(
+    genesis: &Digest,
+    backend: Backend,
+    secrets: &[SecretKey],
+    transfers: &[Transaction],
+    payments: &[Payment],
+) -> Vec<Vec<u8>> {
+    let jobs: Vec<SignJob> = transfers
+        .iter()
+        .zip(payments)
+        .map(|(transfer, payment)| SignJob {
+            secret: match payment.payer {
+                Party::A => 0,
+                Party::B => 1,
+            },
+            digest: transfer.digest(genesis),
+        })
+        .collect();
+    let mut signatures: Vec<Signature> = Vec::with_capacity(jobs.len());
+    Signer::new(backend).sign(secrets, &jobs, &mut signatures);
+    transfers
+        .iter()
+        .zip(signatures)
+        .map(|(transfer, signature)| {
+            let mut bytes = Vec::with_capacity(transfer.encoded_bytes());
+            SignedTransaction::new(*transfer, signature, None).encode(&mut bytes);
+            bytes
+        })
+        .collect()
+}

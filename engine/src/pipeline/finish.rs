@@ -1,0 +1,204 @@
+//! The end of sessions: both ends sign the newest state as final, many channels in one batch.
+
+use super::fault::Hop;
+use super::shard::Shard;
+use super::slot::{Phase, Slot};
+use super::stage::Stage;
+use super::wave::{Side, strike};
+use super::wire::Wire;
+use crate::crypto::{Forged, KeyRing, SecretKey, SignJob, Verified};
+use crate::protocol::{FinalClaim, Message, Party, Rejection, SignOrder};
+
+type Judged = Result<Verified<FinalClaim>, Forged<FinalClaim>>;
+
+/// Scratch memory, reused.
+#[derive(Default)]
+pub(super) struct Finals {
+    /// Channels that are ready for their final, and later in the order of the messages.
+    starters: Vec<(u32, Party)>,
+    orders: Vec<SignOrder>,
+    claims: Vec<FinalClaim>,
+    claimed: Vec<(u32, Party)>,
+    judged: Vec<Judged>,
+    answered: Vec<(u32, Party, Verified<FinalClaim>)>,
+    wire: Wire,
+}
+
+impl Finals {
+    /// Bytes carried since the beginning.
+    pub(super) fn carried(&self) -> u64 {
+        self.wire.carried()
+    }
+}
+
+impl Shard<'_> {
+    /// Finishes every channel that has nothing left to pay: the turn holder signs the final, the
+    /// other end verifies and answers it, and the holder verifies the answer.
+    pub(super) fn finish(&mut self) {
+        if self.finishing.is_empty() {
+            return;
+        }
+        let sessions = self.finishing.len();
+        self.start_finals();
+        self.answer_finals();
+        self.complete_finals();
+        for (slot, rejection) in std::mem::take(&mut self.refusals) {
+            self.stop_channel(slot, rejection.name(), true);
+        }
+        self.clock.lap(Stage::Finish, sessions);
+    }
+
+    fn start_finals(&mut self) {
+        let Shard {
+            finals,
+            slots,
+            payer,
+            ..
+        } = self;
+        finals.starters.clear();
+        finals.orders.clear();
+        payer.jobs.clear();
+        for slot in self.finishing.drain(..) {
+            let channel = slots[slot as usize].channel();
+            let holder = channel.a.turn_holder();
+            let order = channel
+                .end_mut(holder)
+                .finish()
+                .expect("the holder may finish");
+            let secret = *self.identities[slot as usize].secrets.of(holder);
+            payer.jobs.push(SignJob {
+                secret,
+                digest: *order.digest(),
+            });
+            finals.starters.push((slot, holder));
+            finals.orders.push(order);
+        }
+        sign(payer, &self.secrets);
+        finals.wire.clear();
+        for (at, &(slot, holder)) in finals.starters.iter().enumerate() {
+            let end = slots[slot as usize].channel().end_mut(holder);
+            let message = end.finish_signed(&finals.orders[at], payer.signatures[at]);
+            finals
+                .wire
+                .frame(slot, holder.other(), |bytes| message.encode(bytes));
+        }
+        strike(&mut self.faults, Hop::Final, &mut finals.wire, slots);
+    }
+
+    fn answer_finals(&mut self) {
+        let Shard {
+            finals,
+            slots,
+            payee,
+            ..
+        } = self;
+        finals.read(slots, &mut self.refusals, |end, message| match message {
+            Message::Final { version, signature } => end.receive_final(version, signature),
+            _ => Err(Rejection::Malformed {
+                what: "not a final",
+            }),
+        });
+        finals.judge(payee, &self.ring);
+        finals.orders.clear();
+        finals.answered.clear();
+        payee.jobs.clear();
+        for (judged, &(slot, me)) in finals.judged.drain(..).zip(&finals.claimed) {
+            let end = slots[slot as usize].channel().end_mut(me);
+            let accepted = unforged(judged)
+                .and_then(|claim| end.accept_final(&claim).map(|order| (claim, order)));
+            match accepted {
+                Ok((claim, order)) => {
+                    let secret = *self.identities[slot as usize].secrets.of(me);
+                    payee.jobs.push(SignJob {
+                        secret,
+                        digest: *order.digest(),
+                    });
+                    finals.orders.push(order);
+                    finals.answered.push((slot, me, claim));
+                }
+                Err(rejection) => self.refusals.push((slot, rejection)),
+            }
+        }
+        sign(payee, &self.secrets);
+        finals.wire.clear();
+        for (at, (slot, me, claim)) in finals.answered.iter().enumerate() {
+            let end = slots[*slot as usize].channel().end_mut(*me);
+            let message = end.final_signed(&finals.orders[at], claim, payee.signatures[at]);
+            finals
+                .wire
+                .frame(*slot, me.other(), |bytes| message.encode(bytes));
+        }
+    }
+
+    fn complete_finals(&mut self) {
+        let Shard {
+            finals,
+            slots,
+            payer,
+            ..
+        } = self;
+        finals.read(slots, &mut self.refusals, |end, message| match message {
+            Message::FinalAcknowledgement { version, signature } => {
+                end.receive_final_acknowledgement(version, signature)
+            }
+            _ => Err(Rejection::Malformed {
+                what: "not a final acknowledgement",
+            }),
+        });
+        finals.judge(payer, &self.ring);
+        for (judged, &(slot, me)) in finals.judged.drain(..).zip(&finals.claimed) {
+            let end = slots[slot as usize].channel().end_mut(me);
+            match unforged(judged).and_then(|claim| end.finish_acknowledged(&claim)) {
+                Ok(()) => {
+                    let phase = &mut slots[slot as usize].phase;
+                    let Phase::Running(channel) = std::mem::replace(phase, Phase::Vacant) else {
+                        unreachable!("slot {slot} ran a moment ago");
+                    };
+                    *phase = Phase::Closing(channel);
+                    self.steps.session_ended(slot);
+                }
+                Err(rejection) => self.refusals.push((slot, rejection)),
+            }
+        }
+    }
+}
+
+impl Finals {
+    /// Decodes one message per frame and collects what the ends claim of them.
+    fn read(
+        &mut self,
+        slots: &mut [Slot],
+        refusals: &mut Vec<(u32, Rejection)>,
+        receive: impl Fn(&crate::protocol::Endpoint, Message<'_>) -> Result<FinalClaim, Rejection>,
+    ) {
+        self.claims.clear();
+        self.claimed.clear();
+        for (slot, me, bytes) in self.wire.frames() {
+            let end = slots[slot as usize].channel().end(me);
+            match Message::decode_first(bytes).and_then(|(message, _)| receive(end, message)) {
+                Ok(claim) => {
+                    self.claims.push(claim);
+                    self.claimed.push((slot, me));
+                }
+                Err(rejection) => refusals.push((slot, rejection)),
+            }
+        }
+    }
+
+    fn judge(&mut self, side: &mut Side, ring: &KeyRing) {
+        self.judged.clear();
+        side.verifier
+            .verify(ring, &mut self.claims, &mut self.judged);
+    }
+}
+
+fn sign(side: &mut Side, secrets: &[SecretKey]) {
+    side.signatures.clear();
+    side.signer.sign(secrets, &side.jobs, &mut side.signatures);
+}
+
+fn unforged(judged: Judged) -> Result<Verified<FinalClaim>, Rejection> {
+    judged.map_err(|Forged(claim)| Rejection::BadSignature {
+        version: claim.version(),
+    })
+}

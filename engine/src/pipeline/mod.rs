@@ -1,0 +1,30 @@
+//! Runs very many channels at once, in shards and batches, and measures them.
+//!
+//! A shard owns its channels, both ends of each, and moves them in waves: many payments of many
+//! channels through one stage after the other. No lock is taken and nothing is allocated between a
+//! payment's arrival and its settlement, and shards share nothing but Layer 1.
+
+mod arrivals;
+mod direct;
+mod fault;
+mod finish;
+mod latency;
+mod run;
+mod schedule;
+mod settle;
+mod shard;
+mod slot;
+mod stage;
+mod steps;
+mod wave;
+mod wire;
+mod workload;
+
+pub use arrivals::Arrivals;
+pub use direct::{DirectOutcome, DirectSample, run_direct};
+pub use fault::{Fault, Hop};
+pub use latency::{Latencies, Latency};
+pub use run::{Checks, Config, Offered, Outcome, RunError, Snapshot, StoppedChannel, run};
+pub use schedule::Schedule;
+pub use stage::{Stage, StageCost, StageCosts, StageLabel, process_cpu_ns, thread_cpu_ns};
+pub use workload::{AccountIndex, Next, Session, Workload};

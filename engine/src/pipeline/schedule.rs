@@ -1,0 +1,105 @@
+//! The logical order of everything that sessions do on Layer 1: the same for any number of shards.
+//!
+//! A session runs in a *slot*: session i in slot i mod C, where C sessions run at once. Slots are
+//! divided into lanes, and step t of the schedule concerns lane t mod M: the closes of the lane's
+//! sessions that ended, then the opens of those that take their slots. Layer 1 seals a step's
+//! blocks when every shard has passed it, while the other lanes' sessions go on.
+
+use std::ops::Range;
+
+/// Most lanes of a schedule: enough that a shard rarely waits for the slowest session of a lane.
+const MOST_LANES: u64 = 8;
+
+/// Which sessions open and close in which step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    sessions: u64,
+    concurrent: u64,
+    lanes: u64,
+}
+
+impl Schedule {
+    /// A schedule of this many sessions, this many at once (at most all of them).
+    ///
+    /// # Panics
+    /// If either number is zero.
+    #[must_use]
+    pub fn new(sessions: u64, concurrent: u64) -> Schedule {
+        assert!(sessions > 0 && concurrent > 0);
+        let concurrent = concurrent.min(sessions);
+        Schedule {
+            sessions,
+            concurrent,
+            lanes: concurrent.min(MOST_LANES),
+        }
+    }
+
+    /// Sessions that run at once.
+    #[must_use]
+    pub fn concurrent(&self) -> u64 {
+        self.concurrent
+    }
+
+    /// Lanes: steps that can be under way at once.
+    #[must_use]
+    pub fn lanes(&self) -> u64 {
+        self.lanes
+    }
+
+    /// Steps in all: one per generation of each lane, and one more to close the last.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        (self.sessions.div_ceil(self.concurrent) + 1) * self.lanes
+    }
+
+    /// The lane of a step.
+    #[must_use]
+    pub fn lane(&self, step: u64) -> u64 {
+        step % self.lanes
+    }
+
+    /// The slots of a lane.
+    #[must_use]
+    pub fn slots(&self, lane: u64) -> Range<u64> {
+        lane * self.concurrent / self.lanes..(lane + 1) * self.concurrent / self.lanes
+    }
+
+    /// The session that opens in a slot at a step, if there is one left.
+    #[must_use]
+    pub fn opens(&self, step: u64, slot: u64) -> Option<u64> {
+        let session = (step / self.lanes) * self.concurrent + slot;
+        (session < self.sessions).then_some(session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_session_opens_once_and_never_more_than_asked_at_once() {
+        for (sessions, concurrent) in [(1, 1), (5, 50), (50, 50), (97, 13), (1000, 97), (64, 8)] {
+            let schedule = Schedule::new(sessions, concurrent);
+            let mut opened = Vec::new();
+            let mut running = vec![None; schedule.concurrent() as usize];
+            let mut order = Vec::new();
+            for step in 0..schedule.steps() {
+                for slot in schedule.slots(schedule.lane(step)) {
+                    if running[slot as usize].take().is_some() {
+                        order.push(("close", step));
+                    }
+                }
+                for slot in schedule.slots(schedule.lane(step)) {
+                    if let Some(session) = schedule.opens(step, slot) {
+                        assert_eq!(running[slot as usize].replace(session), None);
+                        assert_eq!(session % schedule.concurrent(), slot);
+                        opened.push(session);
+                    }
+                }
+                assert!(running.iter().flatten().count() as u64 <= concurrent);
+            }
+            assert!(running.iter().all(Option::is_none), "all closed");
+            assert_eq!(opened, (0..sessions).collect::<Vec<_>>(), "in order, once");
+        }
+    }
+}

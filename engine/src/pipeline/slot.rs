@@ -1,0 +1,100 @@
+//! A place in which one session after another runs: both endpoints, and how far the session is.
+
+use super::workload::Session;
+use crate::crypto::KeyId;
+use crate::protocol::{Endpoint, Pair, Party};
+
+/// One slot of a shard.
+pub(super) struct Slot {
+    /// The slot's number over all shards.
+    pub(super) number: u64,
+    pub(super) phase: Phase,
+}
+
+/// What a slot's session is doing.
+#[allow(clippy::large_enum_variant)] // Nearly every slot runs nearly always; none is boxed.
+pub(super) enum Phase {
+    /// No session: not yet, or no more.
+    Vacant,
+    /// Its opening transaction is on its way to Layer 1.
+    Opening(Opening),
+    /// Open: payments, and at the end the final.
+    Running(Channel),
+    /// Both have signed a final, or its closing transaction is on its way to Layer 1.
+    Closing(Channel),
+    /// A rule was broken; its session gets no further.
+    Stopped,
+}
+
+/// A session that waits for its channel.
+#[derive(Clone, Copy)]
+pub(super) struct Opening {
+    pub(super) session: u64,
+    pub(super) plan: Session,
+}
+
+/// An open channel, both ends. They share nothing: each computes and checks for itself.
+pub(super) struct Channel {
+    pub(super) session: u64,
+    pub(super) plan: Session,
+    pub(super) a: Endpoint,
+    pub(super) b: Endpoint,
+    /// Payments drawn from the workload.
+    pub(super) drawn: u64,
+    /// Of these, refused by the payer's own endpoint.
+    pub(super) refused: u64,
+    /// Payments that a co-signed state covers, by the payer's count.
+    pub(super) covered: u64,
+    /// What the workload says each side has paid, refused payments aside.
+    pub(super) paid: Pair<u64>,
+    /// A message was refused in this wave; the rest of the wave is not for this channel.
+    pub(super) rejected: bool,
+}
+
+/// Who signs and verifies in a slot.
+#[derive(Clone, Copy)]
+pub(super) struct Identity {
+    /// Indices into the shard's secret keys.
+    pub(super) secrets: Pair<u32>,
+    /// Places in the shard's ring.
+    pub(super) keys: Pair<KeyId>,
+}
+
+impl Channel {
+    pub(super) fn end(&self, party: Party) -> &Endpoint {
+        match party {
+            Party::A => &self.a,
+            Party::B => &self.b,
+        }
+    }
+
+    pub(super) fn end_mut(&mut self, party: Party) -> &mut Endpoint {
+        match party {
+            Party::A => &mut self.a,
+            Party::B => &mut self.b,
+        }
+    }
+
+    /// Both ends, the given one first.
+    pub(super) fn ends_mut(&mut self, first: Party) -> (&mut Endpoint, &mut Endpoint) {
+        match first {
+            Party::A => (&mut self.a, &mut self.b),
+            Party::B => (&mut self.b, &mut self.a),
+        }
+    }
+
+    /// Payments not drawn yet.
+    pub(super) fn left(&self) -> u64 {
+        self.plan.payments - self.drawn
+    }
+}
+
+impl Slot {
+    /// The channel of a slot that is known to run.
+    pub(super) fn channel(&mut self) -> &mut Channel {
+        match &mut self.phase {
+            Phase::Running(channel) => channel,
+            _ => unreachable!("slot {} does not run", self.number),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! One shard's part of the schedule: what it sends to Layer 1 in which step, and what comes back.
+
+use std::sync::OnceLock;
+use std::thread::Thread;
+
+use crossbeam::queue::ArrayQueue;
+
+use super::schedule::Schedule;
+use crate::protocol::Pair;
+
+/// The transactions of one step of one shard, and, on the way back, what became of them. A batch
+/// is a credit: a shard has one per lane, and both queues have room for all of them.
+#[derive(Default)]
+pub(super) struct StepBatch {
+    pub(super) step: u64,
+    pub(super) transactions: Vec<StepTransaction>,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// One transaction of a step.
+pub(super) struct StepTransaction {
+    /// Its place in the step: all closes, then all opens, each by session.
+    pub(super) order: (StepKind, u64),
+    pub(super) slot: u32,
+    /// Where its bytes end in the batch; they start where those of the one before end.
+    pub(super) bytes_end: usize,
+    pub(super) outcome: Option<StepOutcome>,
+}
+
+/// What a transaction of a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum StepKind {
+    Close,
+    Open,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StepOutcome {
+    Opened,
+    Closed {
+        payouts: Pair<u64>,
+        version: u64,
+    },
+    /// Included, but failed, or refused: by name, and whether it cost its fee.
+    Refused {
+        name: &'static str,
+        fee_paid: bool,
+    },
+}
+
+impl StepBatch {
+    pub(super) fn reset(&mut self, step: u64) {
+        self.step = step;
+        self.transactions.clear();
+        self.bytes.clear();
+    }
+
+    /// Where the bytes of a transaction start and end.
+    pub(super) fn range(&self, at: usize) -> std::ops::Range<usize> {
+        let start = match at {
+            0 => 0,
+            _ => self.transactions[at - 1].bytes_end,
+        };
+        start..self.transactions[at].bytes_end
+    }
+}
+
+/// The queues between one shard and Layer 1.
+pub(super) struct Link {
+    to_l1: ArrayQueue<Box<StepBatch>>,
+    to_shard: ArrayQueue<Box<StepBatch>>,
+    shard: OnceLock<Thread>,
+}
+
+impl Link {
+    pub(super) fn new(lanes: u64) -> Link {
+        let room = lanes as usize;
+        Link {
+            to_l1: ArrayQueue::new(room),
+            to_shard: ArrayQueue::new(room),
+            shard: OnceLock::new(),
+        }
+    }
+
+    /// The calling thread is the shard's, to be woken when a batch comes back.
+    pub(super) fn attach(&self) {
+        let _ = self.shard.set(std::thread::current());
+    }
+
+    pub(super) fn to_l1(&self, batch: Box<StepBatch>, l1: &Thread) {
+        assert!(self.to_l1.push(batch).is_ok(), "as much room as batches");
+        l1.unpark();
+    }
+
+    pub(super) fn at_l1(&self) -> Option<Box<StepBatch>> {
+        self.to_l1.pop()
+    }
+
+    pub(super) fn to_shard(&self, batch: Box<StepBatch>) {
+        assert!(self.to_shard.push(batch).is_ok(), "as much room as batches");
+        if let Some(shard) = self.shard.get() {
+            shard.unpark();
+        }
+    }
+
+    pub(super) fn at_shard(&self) -> Option<Box<StepBatch>> {
+        self.to_shard.pop()
+    }
+}
+
+/// How far one shard is in the schedule.
+pub(super) struct Steps {
+    schedule: Schedule,
+    lanes: Vec<Lane>,
+    /// The lane of each of the shard's slots.
+    lane_of: Vec<u32>,
+    next: u64,
+    returned: u64,
+    free: Vec<Box<StepBatch>>,
+}
+
+/// The shard's slots of one lane.
+#[derive(Default)]
+struct Lane {
+    slots: Vec<u32>,
+    /// Sessions that have opened or will, and have not ended.
+    running: u32,
+    /// The lane's last batch has not come back.
+    waiting: bool,
+}
+
+impl Steps {
+    /// `numbers`: the number over all shards of each of the shard's slots, rising.
+    pub(super) fn new(schedule: Schedule, numbers: &[u64]) -> Steps {
+        let mut lanes: Vec<Lane> = (0..schedule.lanes()).map(|_| Lane::default()).collect();
+        let mut lane_of = Vec::with_capacity(numbers.len());
+        for (slot, number) in numbers.iter().enumerate() {
+            let lane = (0..schedule.lanes())
+                .find(|&lane| schedule.slots(lane).contains(number))
+                .expect("every slot is in a lane");
+            lanes[lane as usize].slots.push(slot as u32);
+            lane_of.push(lane as u32);
+        }
+        Steps {
+            schedule,
+            lanes,
+            lane_of,
+            next: 0,
+            returned: 0,
+            free: (0..schedule.lanes()).map(|_| Box::default()).collect(),
+        }
+    }
+
+    /// A slot's session has ended or stopped.
+    pub(super) fn session_ended(&mut self, slot: u32) {
+        let lane = &mut self.lanes[self.lane_of[slot as usize] as usize];
+        lane.running = lane.running.checked_sub(1).expect("the session ran");
+    }
+
+    /// The next step, if all it needs has come: its slots, and an empty batch.
+    pub(super) fn take(&mut self) -> Option<(u64, Vec<u32>, Box<StepBatch>)> {
+        if self.next == self.schedule.steps() {
+            return None;
+        }
+        let lane = &mut self.lanes[self.schedule.lane(self.next) as usize];
+        if lane.running > 0 || lane.waiting {
+            return None;
+        }
+        let mut batch = self.free.pop().expect("one batch per lane");
+        batch.reset(self.next);
+        Some((self.next, std::mem::take(&mut lane.slots), batch))
+    }
+
+    /// The step that was taken is on its way, with this many sessions about to open.
+    pub(super) fn sent(&mut self, slots: Vec<u32>, opens: u32) {
+        let lane = &mut self.lanes[self.schedule.lane(self.next) as usize];
+        lane.slots = slots;
+        lane.running = opens;
+        lane.waiting = true;
+        self.next += 1;
+    }
+
+    /// A batch has come back and was read.
+    pub(super) fn returned(&mut self, batch: Box<StepBatch>) {
+        self.lanes[self.schedule.lane(batch.step) as usize].waiting = false;
+        self.returned += 1;
+        self.free.push(batch);
+    }
+
+    /// Whether every step was sent and has come back.
+    pub(super) fn done(&self) -> bool {
+        self.returned == self.schedule.steps()
+    }
+
+    /// Whether Layer 1 has answered the first step of every lane.
+    pub(super) fn all_lanes_opened(&self) -> bool {
+        self.returned >= self.schedule.lanes()
+    }
+}

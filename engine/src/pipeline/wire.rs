@@ -1,0 +1,60 @@
+//! The link between endpoints of one shard: bytes, framed by channel. Nothing else crosses it.
+
+use std::ops::Range;
+
+use crate::protocol::Party;
+
+/// Messages of many channels on their way, one frame per channel. Reused from wave to wave.
+#[derive(Default)]
+pub(super) struct Wire {
+    bytes: Vec<u8>,
+    frames: Vec<Frame>,
+    carried: u64,
+}
+
+/// One channel's messages.
+struct Frame {
+    slot: u32,
+    to: Party,
+    bytes: Range<usize>,
+}
+
+impl Wire {
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.frames.clear();
+    }
+
+    /// Appends one channel's messages; `write` appends to the bytes it is given.
+    pub(super) fn frame(&mut self, slot: u32, to: Party, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        if self.bytes.len() > start {
+            self.carried += (self.bytes.len() - start) as u64;
+            self.frames.push(Frame {
+                slot,
+                to,
+                bytes: start..self.bytes.len(),
+            });
+        }
+    }
+
+    /// Each channel's messages and whom they reach, in the order in which they were framed.
+    pub(super) fn frames(&self) -> impl Iterator<Item = (u32, Party, &[u8])> {
+        self.frames
+            .iter()
+            .map(|frame| (frame.slot, frame.to, &self.bytes[frame.bytes.clone()]))
+    }
+
+    /// For faults: each channel's messages, to be damaged.
+    pub(super) fn frames_mut(&mut self, mut damage: impl FnMut(u32, &mut [u8])) {
+        for frame in &self.frames {
+            damage(frame.slot, &mut self.bytes[frame.bytes.clone()]);
+        }
+    }
+
+    /// Bytes carried since the beginning.
+    pub(super) fn carried(&self) -> u64 {
+        self.carried
+    }
+}

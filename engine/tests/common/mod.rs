@@ -1,0 +1,34 @@
+//! Shared by the integration tests.
+
+#![allow(dead_code)] // Each test file uses its part.
+
+pub mod workload;
+
+use duet_engine::crypto::Backend;
+use duet_engine::l1;
+use duet_engine::pipeline::{Arrivals, Config};
+use duet_engine::protocol::{Amount, Rules};
+
+/// A closed loop that keeps its blocks.
+pub fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight: u32) -> Config {
+    Config {
+        shards,
+        concurrent,
+        rules: Rules {
+            cosign_every,
+            in_flight,
+        },
+        cosign_after: None,
+        arrivals: Arrivals::Closed,
+        duration: None,
+        backend: Backend::Dalek,
+        seed: 42,
+        l1: l1::Config {
+            keep_bodies: true,
+            ..l1::Config::default()
+        },
+        challenge_window_blocks: 144,
+        reserve: Amount::ZERO,
+        faults: Vec::new(),
+    }
+}

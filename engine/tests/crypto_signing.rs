@@ -1,0 +1,99 @@
+//! Batched signing makes the signatures that `ed25519_dalek` makes one at a time, bit for bit.
+
+#![forbid(unsafe_code)]
+
+use duet_engine::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer, accept};
+use ed25519_dalek::{Signer as _, SigningKey};
+use proptest::prelude::*;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// A batch and the same work for dalek.
+struct Pair {
+    signer: Signer,
+    secrets: Vec<SecretKey>,
+    daleks: Vec<SigningKey>,
+}
+
+impl Pair {
+    fn new(seeds: &[[u8; 32]]) -> Pair {
+        Pair {
+            signer: Signer::new(Backend::Dalek),
+            secrets: seeds.iter().map(SecretKey::from_seed).collect(),
+            daleks: seeds.iter().map(SigningKey::from_bytes).collect(),
+        }
+    }
+
+    fn check(&mut self, jobs: &[SignJob]) {
+        let kept = Signature([7; 64]);
+        let mut signatures = vec![kept];
+        let before = self.signer.made();
+        self.signer.sign(&self.secrets, jobs, &mut signatures);
+        assert_eq!(self.signer.made() - before, jobs.len() as u64);
+        assert_eq!(signatures.len(), 1 + jobs.len());
+        assert_eq!(signatures[0], kept, "appended");
+        for (job, signature) in jobs.iter().zip(&signatures[1..]) {
+            let dalek = &self.daleks[job.secret as usize];
+            assert_eq!(signature.0, dalek.sign(&job.digest.0).to_bytes());
+        }
+        if let (Some(job), Some(signature)) = (jobs.last(), signatures.last()) {
+            let key = self.secrets[job.secret as usize].public();
+            assert!(accept(&key.0, &job.digest.0, &signature.0));
+        }
+    }
+}
+
+#[test]
+fn batches_of_every_size_equal_dalek() {
+    let mut rng = ChaCha12Rng::seed_from_u64(1);
+    let seeds: Vec<[u8; 32]> = (0..17)
+        .map(|_| {
+            let mut seed = [0; 32];
+            rng.fill_bytes(&mut seed);
+            seed
+        })
+        .collect();
+    let mut pair = Pair::new(&seeds);
+    for count in (0..=130).chain([255, 256, 257, 1000, 4096]) {
+        let jobs: Vec<SignJob> = (0..count)
+            .map(|_| {
+                let mut digest = Digest::default();
+                rng.fill_bytes(&mut digest.0);
+                SignJob {
+                    secret: rng.next_u32() % 17,
+                    digest,
+                }
+            })
+            .collect();
+        pair.check(&jobs);
+    }
+}
+
+#[test]
+fn the_same_digest_gives_the_same_signature_anywhere_in_a_batch() {
+    let mut pair = Pair::new(&[[1; 32], [2; 32]]);
+    let job = |secret| SignJob {
+        secret,
+        digest: Digest([3; 32]),
+    };
+    pair.check(&[job(0), job(1), job(0), job(0), job(1)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_keys_and_digests_equal_dalek(
+        seeds in prop::collection::vec(any::<[u8; 32]>(), 1..6),
+        jobs in prop::collection::vec((any::<u32>(), any::<[u8; 32]>()), 0..20),
+    ) {
+        let jobs: Vec<SignJob> = jobs
+            .into_iter()
+            .map(|(secret, digest)| SignJob {
+                secret: secret % seeds.len() as u32,
+                digest: Digest(digest),
+            })
+            .collect();
+        Pair::new(&seeds).check(&jobs);
+    }
+}

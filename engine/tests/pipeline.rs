@@ -1,0 +1,97 @@
+//! Whole runs of the pipeline on real cryptography: they add up, in every shape.
+
+mod common;
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use common::{config, workload::Uniform};
+use duet_engine::pipeline::{Arrivals, Config, Outcome, run};
+
+fn run_all(config: &Config, workload: &Uniform) -> Outcome {
+    let outcome = run(config, workload, &AtomicBool::new(false), |_| {}).unwrap();
+    assert!(
+        outcome.checks.all(),
+        "{:?}, {:?}",
+        outcome.checks,
+        outcome.rejections
+    );
+    assert_eq!(outcome.sessions_closed, workload.sessions);
+    assert_eq!(
+        outcome.payments + outcome.payments_refused,
+        workload.sessions * workload.payments
+    );
+    assert!(!outcome.cut_short);
+    outcome
+}
+
+#[test]
+fn every_shape_adds_up() {
+    // shards, sessions, concurrent, payments, k, in flight, two-way turn
+    for (shards, sessions, concurrent, payments, k, in_flight, two_way) in [
+        (1, 1, 1, 1, 1, 1, None),
+        (1, 3, 2, 10, 1, 4, None),
+        (2, 9, 4, 25, 1, 64, None),
+        (2, 20, 20, 250, 100, 16, None),
+        (3, 20, 7, 33, 10, 1, None),
+        (2, 5, 5, 30, 1, 4, Some(1)),
+        (2, 5, 5, 200, 7, 3, Some(50)),
+        (7, 3, 3, 300, 10_000, 1, None),
+    ] {
+        let workload = Uniform {
+            two_way,
+            ..Uniform::new(sessions, concurrent, payments)
+        };
+        let outcome = run_all(&config(shards, concurrent, k, in_flight), &workload);
+        assert_eq!(outcome.l1.transactions, 2 * sessions);
+        assert_eq!(outcome.payments, sessions * payments);
+    }
+}
+
+#[test]
+fn payments_above_the_balance_are_refused_and_counted() {
+    let workload = Uniform {
+        funded: 0.25,
+        ..Uniform::new(6, 3, 200)
+    };
+    let outcome = run_all(&config(2, 3, 10, 4), &workload);
+    assert!(outcome.payments_refused > 0);
+    let few = Uniform {
+        two_way: Some(20),
+        funded: 0.02,
+        ..Uniform::new(6, 3, 200)
+    };
+    let outcome = run_all(&config(2, 3, 10, 4), &few);
+    assert!(outcome.payments_refused > 0);
+}
+
+#[test]
+fn an_open_loop_keeps_its_schedule() {
+    for cosign_after in [None, Some(Duration::from_millis(5))] {
+        let config = Config {
+            arrivals: Arrivals::Poisson { per_s: 2_000.0 },
+            cosign_after,
+            ..config(2, 8, 10, 4)
+        };
+        let outcome = run_all(&config, &Uniform::new(16, 8, 100));
+        let response = outcome.latency.response.histogram();
+        assert_eq!(response.len(), outcome.payments);
+        assert_eq!(outcome.offered.unwrap().arrived, 1600);
+        assert!(response.min() > 0);
+    }
+}
+
+#[test]
+fn a_stopped_run_closes_what_is_open_and_still_adds_up() {
+    let workload = Uniform::new(1000, 10, 100_000);
+    let config = Config {
+        duration: Some(Duration::from_millis(300)),
+        ..config(2, 10, 100, 4)
+    };
+    let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
+    assert!(outcome.cut_short);
+    assert!(outcome.checks.all(), "{:?}", outcome.checks);
+    assert_eq!(outcome.sessions_closed, outcome.sessions_opened);
+    assert!(outcome.payments > 0);
+    assert!(outcome.payments < 1_000_000);
+}

@@ -1,0 +1,105 @@
+//! One flipped bit between any two stages of the pipeline: rejected by name, by whoever received
+//! it, 100 of 100, and no other channel is touched.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+
+use common::{config, workload::Uniform};
+use duet_engine::pipeline::{Config, Fault, Hop, run};
+
+const FLIPS: u64 = 100;
+const SESSIONS: u64 = 130;
+const PAYMENTS: u64 = 24;
+
+/// Flips one bit on this hop in each of 100 sessions; gives the names of the rejections.
+fn flip(hop: Hop, cosign_every: u32, two_way: Option<u64>) -> BTreeSet<&'static str> {
+    let workload = Uniform {
+        two_way,
+        ..Uniform::new(SESSIONS, SESSIONS, PAYMENTS)
+    };
+    let faults: Vec<Fault> = (0..FLIPS)
+        .map(|i| Fault {
+            session: i * 13 % SESSIONS,
+            hop,
+            after_payments: i % PAYMENTS,
+            // Spread over the bits: 7,919 is prime.
+            bit: i * 7_919 + i / 3,
+        })
+        .collect();
+    let struck: BTreeSet<u64> = faults.iter().map(|fault| fault.session).collect();
+    assert_eq!(struck.len() as u64, FLIPS);
+    let config = Config {
+        faults,
+        ..config(2, SESSIONS, cosign_every, 4)
+    };
+    let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
+
+    let stopped: BTreeSet<u64> = outcome
+        .stopped
+        .iter()
+        .map(|stopped| stopped.session)
+        .collect();
+    assert_eq!(
+        stopped, struck,
+        "{hop:?}, k = {cosign_every}: exactly the damaged channels stop"
+    );
+    assert_eq!(outcome.rejections.values().sum::<u64>(), FLIPS);
+    assert_eq!(outcome.sessions_closed, SESSIONS - FLIPS);
+    assert!(outcome.checks.payments_accounted, "{hop:?}");
+    assert!(
+        outcome.checks.supply_conserved && outcome.checks.balances_match,
+        "{hop:?}"
+    );
+    outcome.rejections.into_keys().collect()
+}
+
+#[test]
+fn every_flipped_bit_is_rejected_by_name() {
+    let entry = [
+        "bad_signature",
+        "insufficient_balance",
+        "not_the_payer",
+        "wrong_balance",
+        "wrong_version",
+    ];
+    let header = ["malformed", "wrong_entry_count"];
+    let proposal = [&entry[..], &header[..]].concat();
+    let settlement = [
+        "bad_signature",
+        "malformed",
+        "unknown_account",
+        "unknown_channel",
+        "not_a_point",
+        "non_canonical",
+        "fee_above_balance",
+        "key_not_a_point",
+        "balance_above_capacity",
+        "version_zero",
+    ];
+    let table: [(Hop, &[&str]); 6] = [
+        (Hop::Entry, &entry),
+        (Hop::Proposal, &proposal),
+        (Hop::Signature, &["bad_signature"]),
+        (
+            Hop::Acknowledgement,
+            &["bad_signature", "malformed", "unknown_version"],
+        ),
+        (
+            Hop::Final,
+            &["bad_signature", "malformed", "final_not_newest"],
+        ),
+        (Hop::Settlement, &settlement),
+    ];
+    for (hop, expected) in table {
+        for (cosign_every, two_way) in [(1, None), (3, None), (2, Some(4))] {
+            let names = flip(hop, cosign_every, two_way);
+            assert!(
+                names.iter().all(|name| expected.contains(name)),
+                "{hop:?}: {names:?}"
+            );
+            assert!(!names.is_empty());
+        }
+    }
+}

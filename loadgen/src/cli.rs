@@ -1,0 +1,161 @@
+//! The command line: what can be asked, before it is checked for sense.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use duet_engine::crypto::BackendChoice;
+use duet_reports::exit::EXIT_CODES_HELP;
+
+use crate::amount::AmountDistribution;
+use crate::trace::Capacity;
+use crate::trace::hourly::TraceArgs;
+use crate::units::{parse_count, parse_duration, parse_positive_count, parse_rate};
+
+/// Drives very many two-party payment channels, settles each on an in-process Layer 1, and
+/// measures how much load that Layer 1 was spared.
+///
+/// Without a command it runs `run` with its defaults: both parties sign and verify every payment.
+#[derive(Debug, Parser)]
+#[command(name = "loadgen", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES_HELP)]
+pub struct Cli {
+    /// What to do; `run` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The options of `run`.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open channels, run payments through them, close them, and compare with Layer 1 alone.
+    Run(Box<RunArgs>),
+    /// Make a payment trace out of an operator's hourly activity.
+    Trace(TraceArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// Who pays whom in a synthetic session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pattern {
+    /// The opener pays every time.
+    OneWay,
+    /// The parties take turns of `--turn-length` payments.
+    TwoWay,
+}
+
+impl Pattern {
+    /// Its name on the command line and in run files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Pattern::OneWay => "one-way",
+            Pattern::TwoWay => "two-way",
+        }
+    }
+}
+
+/// The options of `run`. Counts may be written as 10k or 1M.
+#[derive(Args, Clone, Debug)]
+#[command(args_override_self = true, after_help = EXAMPLES)]
+pub struct RunArgs {
+    /// Sessions: channels that are opened, used and closed
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Workload")]
+    pub sessions: Option<u64>,
+    /// Payments in each session [default: 10k]
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Workload")]
+    pub payments: Option<u64>,
+    /// Sessions that are open at once [default: all, at most 10k]
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Workload")]
+    pub concurrent: Option<u64>,
+    /// Who pays [default: one-way]
+    #[arg(long, value_enum, help_heading = "Workload")]
+    pub pattern: Option<Pattern>,
+    /// With --pattern two-way: payments in a row before the other side pays [default: as many as
+    /// may be in flight]
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Workload")]
+    pub turn_length: Option<u64>,
+    /// What is paid: fixed:N, uniform:A-B or lognormal:MU,SIGMA [default: uniform:1-100]
+    #[arg(long, value_name = "DISTRIBUTION", help_heading = "Workload")]
+    pub amount: Option<AmountDistribution>,
+    /// What each channel locks: N; for a trace also from-trace (perfect foresight) or quantile:Q
+    /// [default: what the session can need at most; for a trace from-trace]
+    #[arg(long, value_name = "CAPACITY", help_heading = "Workload")]
+    pub capacity: Option<Capacity>,
+    /// Replay payments from a CSV file with the header time_s,payer,payee,amount
+    #[arg(long, value_name = "FILE", help_heading = "Workload")]
+    pub trace: Option<PathBuf>,
+    /// Replay the trace's own times, this many times faster [default: as fast as possible]
+    #[arg(long, value_name = "X", value_parser = parse_rate, help_heading = "Workload")]
+    pub speedup: Option<f64>,
+    /// Open loop: this many payments per second arrive, ready or not [default: closed loop]
+    #[arg(long, value_name = "PER_S", value_parser = parse_rate, help_heading = "Workload")]
+    pub rate: Option<f64>,
+    /// Stop making payments after this long, and close what is open
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Workload")]
+    pub duration: Option<Duration>,
+    /// Where every random choice of the workload comes from
+    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "1", help_heading = "Workload")]
+    pub seed: u64,
+
+    /// Payments that one pair of signatures covers at most (k)
+    #[arg(long, value_name = "K", value_parser = parse_positive_count, default_value = "1", help_heading = "Channels")]
+    pub cosign_every: u64,
+    /// In open loop: how long a payment may wait for others to fill its co-sign interval
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Channels")]
+    pub cosign_after: Option<Duration>,
+    /// Proposals that may be unanswered in a channel
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "64", help_heading = "Channels")]
+    pub in_flight: u64,
+
+    /// Threads that run channels [default: one per core]
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Engine")]
+    pub shards: Option<u64>,
+    /// What signs and verifies: auto, dalek or lanes
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "auto",
+        help_heading = "Engine"
+    )]
+    pub backend: BackendChoice,
+
+    /// Transactions in a Layer 1 block at most
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "2857", help_heading = "Layer 1")]
+    pub block_txs: u64,
+    /// The challenge window in the channels' terms, in blocks
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "144", help_heading = "Layer 1")]
+    pub challenge_blocks: u64,
+    /// Sessions whose payments are also run directly on Layer 1; 0 for none [default: all, or as
+    /// many as make 1M payments]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Layer 1")]
+    pub baseline_sessions: Option<u64>,
+
+    /// Write the run file here (JSON)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Print the run file on standard output instead of the summary
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// No progress and no summary
+    #[arg(long, help_heading = "Output")]
+    pub quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  loadgen run                                         every payment signed by both, about 15 s
+  loadgen run --sessions 1k --cosign-every 100        one pair of signatures per 100 payments
+  loadgen run --sessions 20k --payments 100 --in-flight 1 --concurrent 10k
+                                                      one signature per key and batch
+  loadgen run --rate 20k --duration 10s               open loop: response times at 20,000 per s
+  loadgen run --trace payments.csv --capacity quantile:0.9
+                                                      real payments; what channels cannot carry
+  loadgen run --baseline-sessions 0 --out run.json    channels only; keep the figures";

@@ -1,0 +1,184 @@
+//! Runs a plan: channels first, then the baseline, then the verdict and the run file.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use duet_engine::pipeline::{self, DirectOutcome, Outcome, RunError, process_cpu_ns};
+use duet_reports::exit::Exit;
+use duet_reports::run_file::RunFile;
+use duet_reports::summary::summary;
+
+use crate::cli::RunArgs;
+use crate::machine;
+use crate::output::{OutputError, write_atomically};
+use crate::plan::{Plan, PlanError};
+use crate::progress::{Bar, Series};
+use crate::record::{Measured, phase, record};
+
+/// Runs what was asked; `stop` ends it early, cleanly. Gives the exit code.
+pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
+    let plan = match Plan::new(args) {
+        Ok(plan) => plan,
+        Err(error) => {
+            eprintln!("loadgen: {error}");
+            return match error {
+                PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
+                PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
+                _ => Exit::BadInput,
+            };
+        }
+    };
+    if !args.quiet {
+        plan.notes.iter().for_each(|note| eprintln!("{note}"));
+    }
+    let file = match measure(&plan, args.quiet, command, stop) {
+        Ok(file) => file,
+        Err(error) => {
+            eprintln!("loadgen: {error}");
+            return Exit::BadInput;
+        }
+    };
+    if let Err(exit) = publish(&plan, args, &file) {
+        return exit;
+    }
+    if file.achieved.interrupted {
+        Exit::Interrupted
+    } else if file.achieved.valid {
+        Exit::Ok
+    } else {
+        Exit::Invalid
+    }
+}
+
+fn measure(
+    plan: &Plan,
+    quiet: bool,
+    command: Vec<String>,
+    stop: &AtomicBool,
+) -> Result<RunFile, RunError> {
+    let started = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let rss_before_bytes = machine::rss_bytes();
+    let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
+    let mut series = Series::new();
+    let outcome = channels(plan, quiet, &mut series, stop)?;
+    let peak_rss_bytes = machine::peak_rss_bytes();
+    let all_ns = process_cpu_ns() - cpu_before;
+    let mut phases = vec![
+        phase(
+            "set-up",
+            begin.elapsed().saturating_sub(outcome.wall),
+            all_ns - outcome.cpu_ns,
+        ),
+        phase("channels", outcome.wall, outcome.cpu_ns),
+    ];
+    let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
+    let direct = baseline(plan, quiet, stop)?;
+    if direct.is_some() {
+        phases.push(phase(
+            "baseline",
+            begin.elapsed(),
+            process_cpu_ns() - cpu_before,
+        ));
+    }
+    let interrupted = stop.load(Ordering::Relaxed);
+    let measured = Measured {
+        steady_payments_per_s: series.steady_payments_per_s(outcome.payments),
+        series: series.into_samples(),
+        outcome,
+        direct,
+        phases,
+        interrupted,
+        started_unix_s: started.as_secs(),
+        rss_before_bytes,
+        peak_rss_bytes,
+    };
+    Ok(record(plan, command, measured))
+}
+
+fn channels(
+    plan: &Plan,
+    quiet: bool,
+    series: &mut Series,
+    stop: &AtomicBool,
+) -> Result<Outcome, RunError> {
+    let sessions = plan.workload.sessions();
+    let total = plan
+        .description
+        .payments_per_session
+        .saturating_mul(sessions);
+    let expected = match (plan.config.duration, plan.description.offered_per_s) {
+        (Some(duration), Some(rate)) => total.min((duration.as_secs_f64() * rate) as u64),
+        _ => total,
+    };
+    let bar = Bar::new("channels", expected, quiet);
+    let outcome = pipeline::run(&plan.config, &*plan.workload, stop, |snapshot| {
+        series.observe(snapshot);
+        bar.at(snapshot.payments);
+        if snapshot.payments == 0 {
+            bar.say("opening channels");
+        } else if stop.load(Ordering::Relaxed) {
+            bar.say("stopping: closing what is open");
+        } else {
+            bar.say("");
+        }
+    });
+    bar.clear();
+    outcome
+}
+
+fn baseline(
+    plan: &Plan,
+    quiet: bool,
+    stop: &AtomicBool,
+) -> Result<Option<DirectOutcome>, RunError> {
+    if plan.baseline.is_empty() || stop.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
+    let workload = &*plan.workload;
+    let total = plan
+        .baseline
+        .iter()
+        .map(|session| workload.session(*session).payments)
+        .sum();
+    let bar = Bar::new("baseline", total, quiet);
+    let direct = pipeline::run_direct(&plan.config, workload, &plan.baseline, stop, |payments| {
+        bar.at(payments);
+    })?;
+    bar.clear();
+    Ok((direct.payments > 0).then_some(direct))
+}
+
+/// Writes the run file and prints what was asked for.
+fn publish(plan: &Plan, args: &RunArgs, file: &RunFile) -> Result<(), Exit> {
+    let json = file.to_json();
+    if let Some(out) = &plan.out {
+        let written: Result<(), OutputError> = write_atomically(out, |target| {
+            target
+                .write_all(json.as_bytes())
+                .map_err(|source| OutputError::Failed {
+                    path: out.clone(),
+                    source,
+                })
+        });
+        if let Err(error) = written {
+            eprintln!("loadgen: {error}");
+            return Err(Exit::MachineFault);
+        }
+    }
+    let text = match (args.json, args.quiet) {
+        (true, _) => json,
+        (false, true) => return Ok(()),
+        (false, false) => summary(file),
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever reads has had enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("loadgen: standard output: {error}");
+            Err(Exit::MachineFault)
+        }
+        _ => Ok(()),
+    }
+}

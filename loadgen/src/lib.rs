@@ -1,0 +1,16 @@
+//! Duet's command line: drives payment channels and measures them.
+
+#![forbid(unsafe_code)]
+
+pub mod amount;
+pub mod cli;
+pub mod drive;
+pub mod machine;
+pub mod output;
+pub mod plan;
+pub mod progress;
+pub mod record;
+pub mod replay;
+pub mod synthetic;
+pub mod trace;
+pub mod units;

@@ -1,0 +1,302 @@
+//! Files that appear whole or not at all: written beside the target, then renamed over it. Refuses
+//! an output that cannot be written before any work is done for it.
+
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use tempfile::NamedTempFile;
+
+/// Why an output file was not written.
+#[derive(Debug)]
+pub enum OutputError {
+    /// The path can never be written: a folder, a missing or read-only parent. Bad input.
+    Refused {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What is wrong with it, in words.
+        reason: String,
+    },
+    /// The machine failed while writing, as when a disk is full. Nothing is left at the path but
+    /// what was there before.
+    Failed {
+        /// The path as it was given.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl OutputError {
+    /// Whether the machine is at fault (exit 1) and not the input (exit 2).
+    pub fn is_machine_fault(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { path, reason } => {
+                write!(f, "cannot write '{}': {reason}", path.display())
+            }
+            Self::Failed { path, source } => {
+                write!(f, "writing '{}' failed: {source}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for OutputError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Refused { .. } => None,
+            Self::Failed { source, .. } => Some(source),
+        }
+    }
+}
+
+/// Checks before a run that [`write_atomically`] will be able to write `path`, and leaves nothing
+/// behind: the path is no folder and not read-only, and its parent exists and takes new files.
+///
+/// # Errors
+/// [`OutputError::Refused`] with the reason.
+pub fn check_writable(path: &Path) -> Result<(), OutputError> {
+    let refused = |reason: String| OutputError::Refused {
+        path: path.to_owned(),
+        reason,
+    };
+    match target_of(path)? {
+        Target::Device(device) => {
+            OpenOptions::new()
+                .write(true)
+                .open(device)
+                .map_err(|e| refused(e.to_string()))?;
+        }
+        Target::File { folder, .. } => {
+            temporary_file(&folder).map_err(|e| {
+                refused(format!(
+                    "no file can be made in '{}': {}",
+                    folder.display(),
+                    reason_of(&e)
+                ))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file whole or not at all: `write` fills a temporary file in the same folder, which is
+/// made durable and renamed over `path`. When `write` fails, `path` stays as it was. Links are
+/// followed; a device such as `/dev/null` is written in place.
+///
+/// # Errors
+/// Those of `write`, and [`OutputError`] when the file cannot be made, made durable or renamed.
+pub fn write_atomically<T, E: From<OutputError>>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+) -> Result<T, E> {
+    let failed = |source: io::Error| OutputError::Failed {
+        path: path.to_owned(),
+        source,
+    };
+    match target_of(path)? {
+        Target::Device(device) => {
+            let file = OpenOptions::new()
+                .write(true)
+                .open(device)
+                .map_err(failed)?;
+            let mut buffered = BufWriter::new(file);
+            let value = write(&mut buffered)?;
+            buffered.flush().map_err(failed)?;
+            Ok(value)
+        }
+        Target::File { file, folder } => {
+            let mut buffered =
+                BufWriter::with_capacity(1 << 16, temporary_file(&folder).map_err(failed)?);
+            let value = write(&mut buffered)?;
+            let temporary = buffered.into_inner().map_err(|e| failed(e.into_error()))?;
+            temporary.as_file().sync_all().map_err(failed)?;
+            temporary.persist(file).map_err(|e| failed(e.error))?;
+            // The rename itself is durable once the folder is. Not every system can open a folder.
+            if let Ok(folder) = File::open(&folder) {
+                folder.sync_all().map_err(failed)?;
+            }
+            Ok(value)
+        }
+    }
+}
+
+/// What a path names, links followed.
+enum Target {
+    /// A file, there or not, and the folder that holds it.
+    File { file: PathBuf, folder: PathBuf },
+    /// Neither file nor folder: a rename over it would replace the device by a file.
+    Device(PathBuf),
+}
+
+fn target_of(path: &Path) -> Result<Target, OutputError> {
+    let refused = |reason: String| OutputError::Refused {
+        path: path.to_owned(),
+        reason,
+    };
+    let Some(name) = path.file_name() else {
+        return Err(refused("it does not name a file".to_owned()));
+    };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(refused("it is a folder".to_owned())),
+        Ok(metadata) if metadata.is_file() && metadata.permissions().readonly() => {
+            Err(refused("the file is read-only".to_owned()))
+        }
+        Ok(metadata) if metadata.is_file() => {
+            let file = fs::canonicalize(path).map_err(|e| refused(e.to_string()))?;
+            let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
+            Ok(Target::File { file, folder })
+        }
+        Ok(_) => Ok(Target::Device(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                return Err(refused("it names a folder".to_owned()));
+            }
+            if path.is_symlink() {
+                return Err(refused("it is a link to nothing".to_owned()));
+            }
+            let folder = match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+                _ => PathBuf::from("."),
+            };
+            if !folder.is_dir() {
+                return Err(refused(format!(
+                    "the folder '{}' does not exist",
+                    folder.display()
+                )));
+            }
+            Ok(Target::File {
+                file: folder.join(name),
+                folder,
+            })
+        }
+        Err(error) => Err(refused(error.to_string())),
+    }
+}
+
+fn temporary_file(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".duet-").suffix(".tmp");
+    // As any other new file: what the user's umask leaves, not the owner alone.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// The system's words without the temporary file's name, which means nothing to the user.
+fn reason_of(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        io::ErrorKind::StorageFull => "no space left".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, text: &str) -> Result<usize, OutputError> {
+        write_atomically(path, |out| {
+            out.write_all(text.as_bytes()).unwrap();
+            Ok(text.len())
+        })
+    }
+
+    fn names_in(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn writes_and_replaces_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        check_writable(&path).unwrap();
+        assert!(names_in(folder.path()).is_empty());
+        for text in ["first", "a second, longer text"] {
+            assert_eq!(write(&path, text).unwrap(), text.len());
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        check_writable(&path).unwrap();
+        assert_eq!(names_in(folder.path()), ["run.json"]);
+    }
+
+    #[test]
+    fn a_failure_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        write(&path, "old").unwrap();
+        let error = write_atomically::<(), OutputError>(&path, |out| {
+            out.write_all(b"half").unwrap();
+            Err(OutputError::Refused {
+                path: "x".into(),
+                reason: "stopped".into(),
+            })
+        });
+        assert!(error.is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(names_in(folder.path()), ["run.json"]);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "x").unwrap();
+        let read_only = folder.path().join("read-only");
+        fs::write(&read_only, "x").unwrap();
+        let mut permissions = fs::metadata(&read_only).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&read_only, permissions).unwrap();
+        for (path, words) in [
+            (folder.path().to_owned(), "it is a folder"),
+            (folder.path().join("missing/run.json"), "does not exist"),
+            (folder.path().join("new/"), "it names a folder"),
+            (folder.path().join(".."), "it does not name a file"),
+            (PathBuf::new(), "it does not name a file"),
+            (file.join("run.json"), ""),
+            (read_only, "the file is read-only"),
+        ] {
+            for error in [
+                check_writable(&path).unwrap_err(),
+                write(&path, "y").unwrap_err(),
+            ] {
+                assert!(!error.is_machine_fault(), "{error}");
+                assert!(error.to_string().contains(words), "{error}");
+                assert!(error.to_string().starts_with("cannot write '"), "{error}");
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn follows_links_and_spares_devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, "new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+
+        let null = Path::new("/dev/null");
+        check_writable(null).unwrap();
+        write(null, "gone").unwrap();
+        assert!(!fs::metadata(null).unwrap().is_file());
+    }
+}

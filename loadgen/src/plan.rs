@@ -1,0 +1,487 @@
+//! From what was asked to what is run: every option is checked here, before anything starts.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use duet_engine::crypto::Backend;
+use duet_engine::l1;
+use duet_engine::pipeline::{Arrivals, Config, Workload};
+use duet_engine::protocol::{Amount, Pair, Rules};
+use duet_reports::run_file;
+
+use crate::amount::AmountDistribution;
+use crate::cli::{Pattern, RunArgs};
+use crate::machine;
+use crate::output::{OutputError, check_writable};
+use crate::replay::Replay;
+use crate::synthetic::Synthetic;
+use crate::trace::{Capacity, Trace, TraceError, total_deposits};
+
+/// Sessions of a bare run: about 15 s of fully co-signed payments on two cores with library code.
+const DEFAULT_SESSIONS: u64 = 48;
+const DEFAULT_PAYMENTS: u64 = 10_000;
+const DEFAULT_CONCURRENT: u64 = 10_000;
+/// The baseline runs as many sessions as make this many payments, unless told otherwise.
+const DEFAULT_BASELINE_PAYMENTS: u64 = 1_000_000;
+/// More payments per second than any machine makes: bounds a run that only time ends.
+const BEYOND_ANY_RATE: f64 = 20e6;
+
+const MOST_PAYMENTS: u64 = 1 << 50;
+const MOST_CONCURRENT: u64 = 1 << 28;
+const MOST_IN_FLIGHT: u64 = 1 << 16;
+const MOST_SHARDS: u64 = 1 << 10;
+/// Memory per open channel: both endpoints, their slot, and Layer 1's records and keys.
+const BYTES_PER_CHANNEL: u64 = 2048;
+
+/// A run that makes sense.
+pub struct Plan {
+    /// How it is run.
+    pub config: Config,
+    /// What is run.
+    pub workload: Box<dyn Workload>,
+    /// Sessions of the baseline.
+    pub baseline: Vec<u64>,
+    /// How the run file describes it.
+    pub description: run_file::Workload,
+    /// What the reader should be told beside the figures.
+    pub notes: Vec<String>,
+    /// Where the run file goes.
+    pub out: Option<PathBuf>,
+}
+
+/// Why a run does not start.
+#[derive(Debug)]
+pub enum PlanError {
+    /// An option, or two of them, make no sense; the text says which and what was expected.
+    Options(String),
+    /// The trace is not usable.
+    Trace(TraceError),
+    /// The run file could not be written.
+    Output(OutputError),
+}
+
+impl Plan {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// A [`PlanError`] that names the offending value and what was expected.
+    pub fn new(args: &RunArgs) -> Result<Plan, PlanError> {
+        check_contradictions(args)?;
+        let backend = Backend::select(args.backend).map_err(|error| bad(error.to_string()))?;
+        if let Some(out) = &args.out {
+            check_writable(out).map_err(PlanError::Output)?;
+        }
+        let rules = Rules {
+            cosign_every: bounded(
+                "--cosign-every",
+                args.cosign_every,
+                u64::from(Rules::MOST_ENTRIES),
+            )? as u32,
+            in_flight: bounded("--in-flight", args.in_flight, MOST_IN_FLIGHT)? as u32,
+        };
+        let shards = bounded(
+            "--shards",
+            args.shards
+                .unwrap_or_else(|| machine::cores().min(MOST_SHARDS)),
+            MOST_SHARDS,
+        )? as u32;
+        let l1 = l1::Config {
+            block_transactions: bounded("--block-txs", args.block_txs, u64::from(u32::MAX))? as u32,
+            ..l1::Config::default()
+        };
+        let challenge_window_blocks = bounded(
+            "--challenge-blocks",
+            args.challenge_blocks,
+            u64::from(u32::MAX),
+        )? as u32;
+        let load = match &args.trace {
+            Some(path) => Load::replay(args, path)?,
+            None => Load::synthetic(args)?,
+        };
+        let concurrent = load.concurrent;
+        check_memory(concurrent)?;
+        let sessions = load.workload.sessions();
+        let baseline = baseline(args, &load)?;
+        let arrivals = match (args.rate, args.speedup) {
+            (Some(per_s), _) => Arrivals::Poisson { per_s },
+            (_, Some(speedup)) => Arrivals::Timed { speedup },
+            _ => Arrivals::Closed,
+        };
+        let description = run_file::Workload {
+            mode: load.mode.to_owned(),
+            sessions,
+            payments_per_session: load.payments_per_session,
+            concurrent,
+            cosign_every: u64::from(rules.cosign_every),
+            in_flight: u64::from(rules.in_flight),
+            pattern: load.pattern,
+            amount: load.amount,
+            arrivals: match arrivals {
+                Arrivals::Closed => "closed-loop",
+                Arrivals::Poisson { .. } => "poisson",
+                Arrivals::Timed { .. } => "trace",
+            }
+            .to_owned(),
+            offered_per_s: args.rate,
+            duration_s: args.duration.map(|duration| duration.as_secs_f64()),
+            shards: u64::from(shards),
+            seed: args.seed,
+            trace_sha256: load.trace_sha256,
+            l1: run_file::L1Limits {
+                block_transactions: u64::from(l1.block_transactions),
+                block_bytes: l1.block_bytes,
+                challenge_window_blocks: u64::from(challenge_window_blocks),
+                fee: l1.fee.units(),
+            },
+            reproducible: args.duration.is_none(),
+            capacity: load.capacity,
+            cosign_after_ms: args.cosign_after.map(|after| after.as_secs_f64() * 1e3),
+            backend_asked: args.backend.to_string(),
+            speedup: args.speedup,
+            turn_length: load.turn_length,
+        };
+        Ok(Plan {
+            config: Config {
+                shards,
+                concurrent,
+                rules,
+                cosign_after: args.cosign_after.filter(|after| !after.is_zero()),
+                arrivals,
+                duration: args.duration,
+                backend,
+                seed: args.seed,
+                l1,
+                challenge_window_blocks,
+                reserve: Amount::ZERO,
+                faults: Vec::new(),
+            },
+            workload: load.workload,
+            baseline,
+            description,
+            notes: load.notes,
+            out: args.out.clone(),
+        })
+    }
+}
+
+fn bad(text: impl Into<String>) -> PlanError {
+    PlanError::Options(text.into())
+}
+
+fn bounded(option: &str, value: u64, most: u64) -> Result<u64, PlanError> {
+    if (1..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(bad(format!("{option} {value}: expected 1 to {most}")))
+    }
+}
+
+/// Options of which one makes no sense beside, or without, another.
+fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
+    if args.trace.is_some() {
+        let fixed_by_trace = [
+            ("--sessions", args.sessions.is_some()),
+            ("--payments", args.payments.is_some()),
+            ("--concurrent", args.concurrent.is_some()),
+            ("--pattern", args.pattern.is_some()),
+            ("--turn-length", args.turn_length.is_some()),
+            ("--amount", args.amount.is_some()),
+            ("--rate", args.rate.is_some()),
+        ];
+        if let Some((option, _)) = fixed_by_trace.iter().find(|(_, given)| *given) {
+            return Err(bad(format!(
+                "{option} contradicts --trace: the trace decides it"
+            )));
+        }
+    } else {
+        if args.speedup.is_some() {
+            return Err(bad(
+                "--speedup needs --trace: it speeds the trace's own times up",
+            ));
+        }
+        if let Some(capacity @ (Capacity::FromTrace | Capacity::Quantile(_))) = &args.capacity {
+            return Err(bad(format!(
+                "--capacity {capacity} needs --trace; without one, expected a number"
+            )));
+        }
+    }
+    if args.turn_length.is_some() && args.pattern != Some(Pattern::TwoWay) {
+        return Err(bad(
+            "--turn-length needs --pattern two-way: one-way traffic takes no turns",
+        ));
+    }
+    if args.cosign_after.is_some() && args.rate.is_none() && args.speedup.is_none() {
+        return Err(bad(
+            "--cosign-after needs --rate, or --trace with --speedup: in a closed loop no payment \
+             waits for another",
+        ));
+    }
+    if args.duration.is_some_and(|duration| duration.is_zero()) {
+        return Err(bad("--duration 0s: expected more than zero"));
+    }
+    Ok(())
+}
+
+fn check_memory(concurrent: u64) -> Result<(), PlanError> {
+    let have = machine::machine().memory_bytes;
+    let need = concurrent.saturating_mul(BYTES_PER_CHANNEL);
+    if have > 0 && need > have {
+        return Err(bad(format!(
+            "--concurrent {concurrent}: that many open channels take about {} GiB, this machine \
+             has {} GiB",
+            need >> 30,
+            have >> 30
+        )));
+    }
+    Ok(())
+}
+
+/// Which sessions the baseline runs: evenly spread over all of them.
+fn baseline(args: &RunArgs, load: &Load) -> Result<Vec<u64>, PlanError> {
+    let sessions = load.workload.sessions();
+    let wanted = match args.baseline_sessions {
+        Some(wanted) if wanted > sessions => {
+            return Err(bad(format!(
+                "--baseline-sessions {wanted}: expected at most the run's {sessions} sessions"
+            )));
+        }
+        Some(wanted) => wanted,
+        // A run that only time ends has no telling how many sessions it gets to.
+        None => {
+            let fit = DEFAULT_BASELINE_PAYMENTS / load.payments_per_session.max(1);
+            fit.max(2).min(sessions)
+        }
+    };
+    Ok((0..wanted)
+        .map(|at| (u128::from(at) * u128::from(sessions) / u128::from(wanted)) as u64)
+        .collect())
+}
+
+/// A workload and how to describe it.
+struct Load {
+    workload: Box<dyn Workload>,
+    mode: &'static str,
+    concurrent: u64,
+    /// The mean, where sessions differ.
+    payments_per_session: u64,
+    pattern: String,
+    turn_length: Option<u64>,
+    amount: String,
+    capacity: String,
+    trace_sha256: Option<String>,
+    notes: Vec<String>,
+}
+
+impl Load {
+    fn synthetic(args: &RunArgs) -> Result<Load, PlanError> {
+        let payments = bounded(
+            "--payments",
+            args.payments.unwrap_or(DEFAULT_PAYMENTS),
+            MOST_PAYMENTS,
+        )?;
+        let sessions = args.sessions.unwrap_or_else(|| match args.duration {
+            None => DEFAULT_SESSIONS,
+            // More than can be reached in that time.
+            Some(duration) => {
+                let bound = args.rate.map_or(BEYOND_ANY_RATE, |rate| 1.1 * rate);
+                let most = bound * duration.as_secs_f64() / payments as f64;
+                DEFAULT_SESSIONS + most.min(1e9) as u64
+            }
+        });
+        if sessions
+            .checked_mul(payments)
+            .is_none_or(|all| all > MOST_PAYMENTS)
+        {
+            return Err(bad(format!(
+                "--sessions {sessions} with --payments {payments}: expected at most \
+                 {MOST_PAYMENTS} payments in all"
+            )));
+        }
+        let default = match args.sessions {
+            Some(_) => DEFAULT_CONCURRENT,
+            None => DEFAULT_SESSIONS,
+        };
+        let concurrent = args.concurrent.unwrap_or(default.min(sessions));
+        bounded("--concurrent", concurrent, MOST_CONCURRENT)?;
+        let concurrent = concurrent.min(sessions);
+        let amount = args
+            .amount
+            .unwrap_or(AmountDistribution::Uniform { low: 1, high: 100 });
+        let pattern = args.pattern.unwrap_or(Pattern::OneWay);
+        let turn_length = match pattern {
+            Pattern::OneWay => None,
+            Pattern::TwoWay => {
+                let in_flight = args.in_flight.saturating_mul(args.cosign_every);
+                Some(args.turn_length.unwrap_or(in_flight).min(payments))
+            }
+        };
+        let deposits = deposits(args, payments, turn_length, &amount)?;
+        let workload = Synthetic {
+            sessions,
+            concurrent,
+            payments,
+            turn_length,
+            amount,
+            seed: args.seed,
+            deposits,
+        };
+        check_supply(&workload)?;
+        Ok(Load {
+            mode: "synthetic",
+            concurrent,
+            payments_per_session: payments,
+            pattern: pattern.name().to_owned(),
+            turn_length,
+            amount: amount.to_string(),
+            capacity: (u128::from(deposits.a) + u128::from(deposits.b)).to_string(),
+            trace_sha256: None,
+            notes: Vec::new(),
+            workload: Box::new(workload),
+        })
+    }
+
+    fn replay(args: &RunArgs, path: &std::path::Path) -> Result<Load, PlanError> {
+        let trace = Trace::read(path).map_err(PlanError::Trace)?;
+        let capacity = args.capacity.clone().unwrap_or(Capacity::FromTrace);
+        let payments = || trace.iter().flat_map(|session| session.payments);
+        let smallest = payments()
+            .map(|payment| payment.amount())
+            .min()
+            .unwrap_or(0);
+        if let Capacity::Fixed(units) = capacity
+            && units < smallest
+        {
+            return Err(bad(format!(
+                "--capacity {units}: too small for any payment of the trace, the smallest is {smallest}"
+            )));
+        }
+        let deposits = trace.deposits(&capacity);
+        if total_deposits(&deposits).is_none_or(|total| total > u64::MAX / 2) {
+            return Err(bad(format!(
+                "--capacity {capacity}: the deposits sum to more than {} units",
+                u64::MAX / 2
+            )));
+        }
+        let mut notes = Vec::new();
+        if capacity == Capacity::FromTrace {
+            notes.push(
+                "Deposits from perfect foresight: each channel locks just what its payments will \
+                 need. Real parties do not know that; see --capacity N or quantile:Q."
+                    .to_owned(),
+            );
+        }
+        let two_way = payments().any(|payment| !payment.from_opener());
+        let sessions = trace.sessions() as u64;
+        Ok(Load {
+            mode: "trace",
+            concurrent: sessions,
+            payments_per_session: trace.payments() as u64 / sessions,
+            pattern: if two_way {
+                Pattern::TwoWay
+            } else {
+                Pattern::OneWay
+            }
+            .name()
+            .to_owned(),
+            turn_length: None,
+            amount: "trace".to_owned(),
+            capacity: capacity.to_string(),
+            trace_sha256: Some(trace.sha256().to_owned()),
+            notes,
+            workload: Box::new(Replay::new(trace, deposits)),
+        })
+    }
+}
+
+/// What each side of a synthetic channel locks: all that it may have to pay, or what was asked.
+fn deposits(
+    args: &RunArgs,
+    payments: u64,
+    turn_length: Option<u64>,
+    amount: &AmountDistribution,
+) -> Result<Pair<u64>, PlanError> {
+    let by_b = match turn_length {
+        None => 0,
+        Some(turn) => payments / (2 * turn) * turn + (payments % (2 * turn)).saturating_sub(turn),
+    };
+    let by_a = payments - by_b;
+    match args.capacity {
+        Some(Capacity::Fixed(capacity)) => {
+            // One-way sessions need all that is paid; two-way ones at least a payment.
+            let least = match turn_length {
+                None => u128::from(payments) * u128::from(amount.smallest()),
+                Some(_) => u128::from(amount.smallest()),
+            };
+            if u128::from(capacity) < least {
+                return Err(bad(format!(
+                    "--capacity {capacity}: too small, {payments} payments of {amount} take at \
+                     least {least}"
+                )));
+            }
+            let b = if by_b == 0 { 0 } else { capacity / 2 };
+            Ok(Pair { a: capacity - b, b })
+        }
+        _ => {
+            let deposit = |count: u64| {
+                most_spent(amount, count).ok_or_else(|| {
+                    bad(format!(
+                        "--amount {amount} with --payments {payments}: the sum may be more than \
+                         {} units",
+                        u64::MAX / 4
+                    ))
+                })
+            };
+            Ok(Pair {
+                a: deposit(by_a)?,
+                b: deposit(by_b)?,
+            })
+        }
+    }
+}
+
+/// The most that so many payments sum to. A log-normal has no such bound: there it is the mean
+/// and twelve standard deviations of the sum; what exceeds it is refused, and counted.
+fn most_spent(amount: &AmountDistribution, count: u64) -> Option<u64> {
+    let bound = u128::from(amount.largest()) * u128::from(count);
+    let bound = match *amount {
+        AmountDistribution::LogNormal { mu, sigma } => {
+            let mean = libm::exp(mu + sigma * sigma / 2.0);
+            let deviation = mean * libm::expm1(sigma * sigma).sqrt();
+            let count = count as f64;
+            let likely = count * (mean + 1.0) + 12.0 * deviation * count.sqrt();
+            bound.min(likely as u128)
+        }
+        _ => bound,
+    };
+    u64::try_from(bound)
+        .ok()
+        .filter(|bound| *bound <= u64::MAX / 4)
+}
+
+/// All accounts' balances must sum to what an amount can hold.
+fn check_supply(workload: &Synthetic) -> Result<(), PlanError> {
+    let per_slot = u128::from(workload.deposits.a) + u128::from(workload.deposits.b);
+    let opens = u128::from(workload.sessions.div_ceil(workload.concurrent));
+    let fees = 2 * opens;
+    let supply = u128::from(workload.concurrent) * (per_slot * opens + fees);
+    if supply > u128::from(u64::MAX / 2) {
+        return Err(bad(format!(
+            "{} sessions that lock {per_slot} each: expected at most {} units in all",
+            workload.sessions,
+            u64::MAX / 2
+        )));
+    }
+    Ok(())
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlanError::Options(text) => f.write_str(text),
+            PlanError::Trace(error) => error.fmt(f),
+            PlanError::Output(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PlanError {}

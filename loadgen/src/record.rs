@@ -1,0 +1,368 @@
+//! From what was measured to the run file.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use duet_engine::l1::Load;
+use duet_engine::pipeline::{DirectOutcome, Latency, Outcome, Stage};
+use duet_reports::run_file::{
+    Achieved, Assurance, Checks, DirectClient, DirectLoad, Engine, L1, L1Load, LatencyHistogram,
+    LatencyNs, Memory, Offchain, Offload, Percentiles, Phase, Ratio, RunFile, SCHEMA, Sample,
+    Stage as StageRow,
+};
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+
+use crate::machine;
+use crate::plan::Plan;
+
+/// Stage times must sum to this share of the process's CPU time at least.
+const LEAST_STAGE_SHARE: f64 = 0.95;
+/// An open loop was held if it achieved this share of what was offered.
+const LEAST_HELD: f64 = 0.999;
+
+/// All that was measured.
+pub struct Measured {
+    /// What the channels did.
+    pub outcome: Outcome,
+    /// What the baseline did, if it ran.
+    pub direct: Option<DirectOutcome>,
+    /// Over time.
+    pub series: Vec<Sample>,
+    /// The rate over the middle of the run.
+    pub steady_payments_per_s: Option<f64>,
+    /// The parts of the whole.
+    pub phases: Vec<Phase>,
+    /// Ctrl-C.
+    pub interrupted: bool,
+    /// Seconds since 1970.
+    pub started_unix_s: u64,
+    /// Memory before the run, in bytes.
+    pub rss_before_bytes: u64,
+    /// Peak memory after the channels' part, in bytes.
+    pub peak_rss_bytes: u64,
+}
+
+/// Makes the run file, and judges the run.
+#[must_use]
+pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile {
+    let Measured {
+        outcome, direct, ..
+    } = &measured;
+    let stage_ns: u64 = outcome.stages.iter().map(|stage| stage.cpu_ns).sum();
+    let stage_cpu_share = stage_ns as f64 / outcome.cpu_ns.max(1) as f64;
+    let invalid_reasons = invalid_reasons(&measured, stage_cpu_share);
+    let offchain_ns: u64 = Stage::ALL
+        .iter()
+        .zip(&outcome.stages)
+        .filter(|(stage, _)| stage.is_offchain())
+        .map(|(_, cost)| cost.cpu_ns)
+        .sum();
+    let wall_s = outcome.wall.as_secs_f64();
+    let ratio = |a: u64, b: u64| a as f64 / b.max(1) as f64;
+    RunFile {
+        schema: SCHEMA,
+        command,
+        started_unix_s: measured.started_unix_s,
+        workload: duet_reports::run_file::Workload {
+            reproducible: plan.description.reproducible && !measured.interrupted,
+            ..plan.description.clone()
+        },
+        engine: Engine {
+            backend: plan.config.backend.name().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: env!("DUET_COMMIT").to_owned(),
+        },
+        assurance: Assurance {
+            cosign_every: u64::from(plan.config.rules.cosign_every),
+            in_flight: u64::from(plan.config.rules.in_flight),
+            signatures_per_key_per_batch: ratio(outcome.verified.signatures, outcome.verified.keys),
+            batch_size: ratio(outcome.verified.signatures, outcome.verified.batches),
+            durability: "none".to_owned(),
+            both_endpoints_checked: true,
+            value_at_risk_max: outcome.value_at_risk,
+        },
+        achieved: Achieved {
+            payments: outcome.payments,
+            wall_s,
+            payments_per_s: outcome.payments as f64 / wall_s.max(1e-9),
+            steady_payments_per_s: measured.steady_payments_per_s,
+            cpu_s: seconds(outcome.cpu_ns),
+            valid: invalid_reasons.is_empty(),
+            invalid_reasons,
+            phases: measured.phases.clone(),
+            interrupted: measured.interrupted,
+            sessions_opened: outcome.sessions_opened,
+            sessions_closed: outcome.sessions_closed,
+            channels_stopped: outcome.rejections.values().sum(),
+            payments_refused: outcome.payments_refused,
+        },
+        latency_ns: LatencyNs {
+            response: percentiles(&outcome.latency.response),
+            service: percentiles(&outcome.latency.service),
+        },
+        latency_histogram: LatencyHistogram {
+            response: encode(&outcome.latency.response),
+            service: encode(&outcome.latency.service),
+        },
+        series: measured.series.clone(),
+        offchain: Offchain {
+            signatures_made: outcome.signatures_made,
+            signature_verifications: outcome.verified.signatures,
+            bytes: outcome.bytes,
+            cpu_s: seconds(offchain_ns),
+            direct_client: direct.as_ref().map(|direct| DirectClient {
+                signatures_made: direct.client_signatures,
+                cpu_s: seconds(direct.client_cpu_ns),
+            }),
+        },
+        l1: L1 {
+            channels: load(&outcome.l1, outcome.tip.to_string()),
+            offload: direct.as_ref().map(|direct| offload(outcome, direct)),
+            direct: direct.as_ref().map(|direct| DirectLoad {
+                load: load(&direct.l1, direct.tip.to_string()),
+                sampled_sessions: direct.sessions,
+                payments: direct.payments,
+            }),
+        },
+        checks: Checks {
+            payments_accounted: outcome.checks.payments_accounted,
+            signatures_verified: outcome.checks.signatures_verified,
+            supply_conserved: outcome.checks.supply_conserved,
+            balances_match: outcome.checks.balances_match,
+            stage_cpu_share,
+        },
+        rejections: outcome
+            .rejections
+            .iter()
+            .map(|(name, count)| ((*name).to_owned(), *count))
+            .collect(),
+        stages: stages(outcome),
+        memory: Memory {
+            peak_rss_bytes: machine::peak_rss_bytes(),
+            bytes_per_channel: measured
+                .peak_rss_bytes
+                .saturating_sub(measured.rss_before_bytes)
+                / outcome.concurrent,
+        },
+        machine: machine::machine(),
+    }
+}
+
+/// A phase's name, time and CPU time.
+#[must_use]
+pub fn phase(name: &str, wall: Duration, cpu_ns: u64) -> Phase {
+    Phase {
+        name: name.to_owned(),
+        wall_s: wall.as_secs_f64(),
+        cpu_s: seconds(cpu_ns),
+    }
+}
+
+fn invalid_reasons(measured: &Measured, stage_cpu_share: f64) -> Vec<String> {
+    let Measured {
+        outcome, direct, ..
+    } = measured;
+    let checks = &outcome.checks;
+    let mut reasons = Vec::new();
+    let mut require = |holds: bool, reason: String| {
+        if !holds {
+            reasons.push(reason);
+        }
+    };
+    require(
+        checks.payments_accounted,
+        "not every payment is accounted for".to_owned(),
+    );
+    require(
+        checks.signatures_verified,
+        "not every signature was verified".to_owned(),
+    );
+    require(
+        checks.supply_conserved,
+        "Layer 1's supply is not conserved".to_owned(),
+    );
+    require(
+        checks.balances_match,
+        "final balances differ from the workload's own sums".to_owned(),
+    );
+    let stopped: u64 = outcome.rejections.values().sum();
+    require(
+        stopped == 0,
+        format!("{stopped} channels stopped on a rejection"),
+    );
+    require(
+        stage_cpu_share >= LEAST_STAGE_SHARE,
+        format!(
+            "stages account for {:.1} % of the CPU time, expected at least {:.0} %",
+            stage_cpu_share * 100.0,
+            LEAST_STAGE_SHARE * 100.0
+        ),
+    );
+    if let Some(offered) = &outcome.offered {
+        require(
+            offered.achieved_per_s >= LEAST_HELD * offered.offered_per_s,
+            format!(
+                "the offered rate was not held: {:.0} of {:.0} payments/s",
+                offered.achieved_per_s, offered.offered_per_s
+            ),
+        );
+    }
+    if let Some(direct) = direct {
+        require(
+            direct.supply_conserved,
+            "the baseline's supply is not conserved".to_owned(),
+        );
+        require(
+            direct.balances_match,
+            "the baseline's final balances differ from the workload's own sums".to_owned(),
+        );
+    }
+    reasons
+}
+
+fn load(load: &Load, tip: String) -> L1Load {
+    L1Load {
+        transactions: load.transactions,
+        bytes: load.bytes,
+        signature_verifications: load.signature_verifications,
+        state_reads: load.state_reads,
+        state_writes: load.state_writes,
+        peak_state_entries: load.peak_state_entries,
+        cpu_s: seconds(load.cpu_ns),
+        blocks: load.blocks,
+        tip,
+    }
+}
+
+/// What Layer 1 did per payment without channels, over what it did with them.
+///
+/// Counts are exact for the sessions run: every payment is one transfer like any other. CPU time
+/// varies between sessions, so that its ratio has a 95 % interval over them. State entries are a
+/// stock and not a flow: they are compared as they stand, with all accounts on either side.
+fn offload(outcome: &Outcome, direct: &DirectOutcome) -> Offload {
+    let per = |count: u64, payments: u64| count as f64 / payments.max(1) as f64;
+    let flow = |count: fn(&Load) -> u64| {
+        exact(per(count(&direct.l1), direct.payments) / per(count(&outcome.l1), outcome.payments))
+    };
+    let channels_ns = per(outcome.l1.cpu_ns, outcome.payments);
+    let (mean_ns, half_ns) = cpu_per_payment(direct);
+    Offload {
+        transactions: flow(|load| load.transactions),
+        bytes: flow(|load| load.bytes),
+        signature_verifications: flow(|load| load.signature_verifications),
+        state_reads: flow(|load| load.state_reads),
+        state_writes: flow(|load| load.state_writes),
+        peak_state_entries: exact(
+            direct.l1.peak_state_entries as f64 / outcome.l1.peak_state_entries.max(1) as f64,
+        ),
+        cpu: Ratio {
+            ratio: mean_ns / channels_ns,
+            low: (mean_ns - half_ns).max(0.0) / channels_ns,
+            high: (mean_ns + half_ns) / channels_ns,
+        },
+    }
+}
+
+fn exact(ratio: f64) -> Ratio {
+    Ratio {
+        ratio,
+        low: ratio,
+        high: ratio,
+    }
+}
+
+/// Layer 1's CPU time per transfer, and half the width of its 95 % interval: a ratio estimator
+/// over samples of sessions (Cochran, Sampling Techniques, 3rd ed., 6.4). Infinite for one sample.
+fn cpu_per_payment(direct: &DirectOutcome) -> (f64, f64) {
+    let count = direct.samples.len() as f64;
+    let payments: f64 = direct
+        .samples
+        .iter()
+        .map(|sample| sample.payments as f64)
+        .sum();
+    let cpu_ns: f64 = direct
+        .samples
+        .iter()
+        .map(|sample| sample.cpu_ns as f64)
+        .sum();
+    let mean = cpu_ns / payments.max(1.0);
+    if direct.samples.len() < 2 {
+        return (mean, f64::INFINITY);
+    }
+    let squares: f64 = direct
+        .samples
+        .iter()
+        .map(|sample| (sample.cpu_ns as f64 - mean * sample.payments as f64).powi(2))
+        .sum();
+    let error = (count / (count - 1.0) * squares).sqrt() / payments;
+    (mean, student(direct.samples.len() - 1) * error)
+}
+
+/// The 97.5 % quantile of Student's t (NIST/SEMATECH e-Handbook, 1.3.6.7.2), rounded up between
+/// the table's rows.
+fn student(degrees: usize) -> f64 {
+    const TABLE: [(usize, f64); 14] = [
+        (1, 12.706),
+        (2, 4.303),
+        (3, 3.182),
+        (4, 2.776),
+        (5, 2.571),
+        (6, 2.447),
+        (7, 2.365),
+        (8, 2.306),
+        (9, 2.262),
+        (10, 2.228),
+        (15, 2.131),
+        (20, 2.086),
+        (30, 2.042),
+        (60, 2.000),
+    ];
+    let row = TABLE.iter().rev().find(|(row, _)| *row <= degrees);
+    row.map_or(f64::INFINITY, |(_, quantile)| *quantile)
+}
+
+fn percentiles(latency: &Latency) -> Option<Percentiles> {
+    let histogram = latency.histogram();
+    (!histogram.is_empty()).then(|| Percentiles {
+        p50: histogram.value_at_quantile(0.5),
+        p90: histogram.value_at_quantile(0.9),
+        p99: histogram.value_at_quantile(0.99),
+        p999: histogram.value_at_quantile(0.999),
+        max: histogram.max(),
+    })
+}
+
+/// The histogram in HdrHistogram's V2 encoding, as base64.
+fn encode(latency: &Latency) -> Option<String> {
+    let histogram = latency.histogram();
+    if histogram.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    V2Serializer::new().serialize(histogram, &mut bytes).ok()?;
+    Some(BASE64_STANDARD.encode(bytes))
+}
+
+fn stages(outcome: &Outcome) -> Vec<StageRow> {
+    Stage::ALL
+        .iter()
+        .zip(&outcome.stages)
+        .filter(|(_, cost)| cost.items > 0 || cost.cpu_ns > 0)
+        .map(|(stage, cost)| {
+            let label = stage.label();
+            StageRow {
+                name: label.name.to_owned(),
+                role: label.role.to_owned(),
+                items: cost.items,
+                cpu_ns_per_item: cost.cpu_ns as f64 / cost.items.max(1) as f64,
+                cpu_s: seconds(cost.cpu_ns),
+                unit: label.unit.to_owned(),
+            }
+        })
+        .collect()
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}

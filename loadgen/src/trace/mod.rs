@@ -1,0 +1,154 @@
+//! A payment trace in memory: one channel per unordered pair of names, each payment in its
+//! direction, every session's payments side by side. Made by [`Trace::read`]; never changed after.
+
+mod capacity;
+mod error;
+pub mod hourly;
+mod parse;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use capacity::{Capacity, Deposits, total_deposits};
+pub use error::{LineError, TraceError};
+
+/// The header line of a payment trace.
+pub const HEADER: &str = "time_s,payer,payee,amount";
+/// The largest amount of one payment: 2^53.
+pub const LARGEST_AMOUNT: u64 = 1 << 53;
+/// The largest sum of a pair's amounts, both directions together: 2^62.
+pub const LARGEST_PAIR_TOTAL: u64 = 1 << 62;
+
+/// A trace of payments between named accounts, arranged by channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    accounts: Vec<String>,
+    sessions: Vec<Session>,
+    /// Session i's payments end here and start where those of session i - 1 end.
+    ends: Vec<usize>,
+    payments: Vec<TracePayment>,
+    sha256: String,
+    duration_ns: u64,
+}
+
+/// The two accounts of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Session {
+    opener: u32,
+    peer: u32,
+}
+
+/// One channel of a trace: its two accounts and its payments in order of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionView<'a> {
+    /// Party A, who pays first: an index into [`Trace::accounts`].
+    pub opener: u32,
+    /// Party B: an index into [`Trace::accounts`].
+    pub peer: u32,
+    /// At least one payment; in the file's order, so that `due_ns` never falls.
+    pub payments: &'a [TracePayment],
+}
+
+/// One payment of a session, in 16 bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TracePayment {
+    due_ns: u64,
+    /// The amount; [`FROM_OPENER`] says who pays.
+    amount_and_payer: u64,
+}
+
+const _: () = assert!(size_of::<TracePayment>() == 16);
+const FROM_OPENER: u64 = 1 << 63;
+
+impl TracePayment {
+    /// A payment due `due_ns` nanoseconds after the trace's first, of `amount`, paid by the
+    /// session's opener or else by its peer.
+    ///
+    /// # Panics
+    /// If the amount is zero or above [`LARGEST_AMOUNT`].
+    pub fn new(due_ns: u64, amount: u64, from_opener: bool) -> Self {
+        assert!((1..=LARGEST_AMOUNT).contains(&amount), "amount {amount}");
+        let payer = if from_opener { FROM_OPENER } else { 0 };
+        Self {
+            due_ns,
+            amount_and_payer: amount | payer,
+        }
+    }
+
+    /// When it is to be paid, in nanoseconds after the trace's first payment.
+    #[inline]
+    pub fn due_ns(self) -> u64 {
+        self.due_ns
+    }
+
+    /// What is paid: 1 to [`LARGEST_AMOUNT`].
+    #[inline]
+    pub fn amount(self) -> u64 {
+        self.amount_and_payer & !FROM_OPENER
+    }
+
+    /// Whether the session's opener (party A) pays; else its peer (party B) does.
+    #[inline]
+    pub fn from_opener(self) -> bool {
+        self.amount_and_payer & FROM_OPENER != 0
+    }
+}
+
+impl std::fmt::Debug for TracePayment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TracePayment")
+            .field("due_ns", &self.due_ns())
+            .field("amount", &self.amount())
+            .field("from_opener", &self.from_opener())
+            .finish()
+    }
+}
+
+impl Trace {
+    /// The number of payments in all sessions; at least 1.
+    pub fn payments(&self) -> usize {
+        self.payments.len()
+    }
+
+    /// The number of sessions: one per unordered pair of names that pays at all; at least 1.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Session `session`, counted from 0 in the order of the sessions' first payments.
+    ///
+    /// # Panics
+    /// If there is no such session.
+    #[inline]
+    pub fn session(&self, session: usize) -> SessionView<'_> {
+        let Session { opener, peer } = self.sessions[session];
+        let start = session
+            .checked_sub(1)
+            .map_or(0, |previous| self.ends[previous]);
+        SessionView {
+            opener,
+            peer,
+            payments: &self.payments[start..self.ends[session]],
+        }
+    }
+
+    /// Every session, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = SessionView<'_>> {
+        (0..self.sessions()).map(|session| self.session(session))
+    }
+
+    /// The names, in the order in which the file first mentions them.
+    pub fn accounts(&self) -> &[String] {
+        &self.accounts
+    }
+
+    /// SHA-256 of the file's bytes, 64 lower-case hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// From the first payment to the last, in nanoseconds.
+    pub fn duration_ns(&self) -> u64 {
+        self.duration_ns
+    }
+}

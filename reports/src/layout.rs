@@ -1,0 +1,203 @@
+//! Lines of text: aligned columns, and phrases wrapped after a label. No line is wider than
+//! [`WIDTH`], and no control character from a file reaches the terminal.
+
+/// The most columns of a line.
+pub(crate) const WIDTH: usize = 100;
+
+/// A column: its heading, and the side on which its cells line up.
+pub(crate) enum Column<'a> {
+    /// For words.
+    Left(&'a str),
+    /// For numbers.
+    Right(&'a str),
+}
+
+/// A table whose columns are as wide as their widest cell.
+pub(crate) struct Table {
+    right: Vec<bool>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(columns: &[Column<'_>]) -> Self {
+        let mut table = Self {
+            right: Vec::new(),
+            rows: vec![Vec::new()],
+        };
+        for column in columns {
+            let (heading, right) = match column {
+                Column::Left(heading) => (heading, false),
+                Column::Right(heading) => (heading, true),
+            };
+            table.right.push(right);
+            table.rows[0].push(clean(heading));
+        }
+        table
+    }
+
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        assert_eq!(N, self.right.len(), "a cell for each column");
+        self.rows
+            .push(cells.iter().map(|cell| clean(cell)).collect());
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let widths: Vec<usize> = (0..self.right.len())
+            .map(|column| {
+                self.rows
+                    .iter()
+                    .map(|row| columns(&row[column]))
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect();
+        self.rows
+            .iter()
+            .map(|row| clip(&self.line(row, &widths), WIDTH))
+            .collect()
+    }
+
+    fn line(&self, row: &[String], widths: &[usize]) -> String {
+        let mut line = String::new();
+        for ((cell, width), right) in row.iter().zip(widths).zip(&self.right) {
+            let gap = " ".repeat(width - columns(cell));
+            let (before, after) = if *right {
+                (gap, String::new())
+            } else {
+                (String::new(), gap)
+            };
+            line.push_str(&format!("{before}{cell}{after}  "));
+        }
+        line.trim_end().to_owned()
+    }
+}
+
+/// The phrases after `start`, separated by `separator`, on at most `lines_max` lines that line up
+/// with it. Phrases that find no room are counted: `, +3 more`.
+pub(crate) fn wrap(
+    start: &str,
+    phrases: &[String],
+    separator: char,
+    lines_max: usize,
+) -> Vec<String> {
+    const ROOM_FOR_THE_REST: usize = ", +9999 more".len();
+    let indent = columns(start);
+    let longest = match phrases.len() {
+        1 => WIDTH - indent,
+        _ => WIDTH - indent - ROOM_FOR_THE_REST,
+    };
+    let phrases: Vec<String> = phrases
+        .iter()
+        .map(|phrase| clip(&clean(phrase), longest))
+        .collect();
+    let mut lines = vec![start.to_owned()];
+    for (index, phrase) in phrases.iter().enumerate() {
+        let rest = &phrases[index..];
+        let rest_columns = rest.iter().map(|phrase| 2 + columns(phrase)).sum::<usize>() - 2;
+        let last_line = lines.len() == lines_max;
+        let line = lines.last_mut().expect("never empty");
+        let joint = match index {
+            0 => String::new(),
+            _ => format!("{separator} "),
+        };
+        let used = columns(line) + columns(&joint) + columns(phrase);
+        let fits = match last_line {
+            true => {
+                used + ROOM_FOR_THE_REST <= WIDTH
+                    || columns(line) + columns(&joint) + rest_columns <= WIDTH
+            }
+            // The separator that ends the line.
+            false => used < WIDTH || rest.len() == 1 && used == WIDTH,
+        };
+        if fits {
+            line.push_str(&format!("{joint}{phrase}"));
+        } else if last_line {
+            line.push_str(&format!("{joint}+{} more", rest.len()));
+            break;
+        } else {
+            line.push(separator);
+            lines.push(format!("{:indent$}{phrase}", ""));
+        }
+    }
+    lines
+}
+
+/// The text cut to `width` columns; an ellipsis tells that it was.
+pub(crate) fn clip(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width - 1).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// The text on one line, with nothing in it that a terminal would obey.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
+}
+
+/// The lines, each ended by a newline.
+pub(crate) fn text(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let mut table = Table::new(&[Column::Left("stage"), Column::Right("µs"), Column::Left("")]);
+        table.row(["hash".into(), "1.5".into(), "a".into()]);
+        table.row(["verification".into(), "12.25".into(), String::new()]);
+        let expected = [
+            "stage            µs",
+            "hash            1.5  a",
+            "verification  12.25",
+        ];
+        assert_eq!(table.lines(), expected);
+    }
+
+    #[test]
+    fn phrases_wrap_and_those_without_room_are_counted() {
+        let phrase = |length: usize| "p".repeat(length);
+        // Lengths of phrases, lines allowed → lines used, phrases left out.
+        let table: [(&[usize], usize, usize, usize); 7] = [
+            (&[], 1, 1, 0),
+            (&[10, 10], 1, 1, 0),
+            (&[60, 60], 2, 2, 0),
+            (&[60, 60], 1, 1, 1),
+            (&[60, 60, 60, 60], 2, 2, 2),
+            (&[200], 1, 1, 0),
+            (&[200, 200, 200], 2, 2, 1),
+        ];
+        for (lengths, lines_max, line_count, left_out) in table {
+            let phrases: Vec<String> = lengths.iter().map(|length| phrase(*length)).collect();
+            let lines = wrap("start: ", &phrases, ',', lines_max);
+            assert_eq!(lines.len(), line_count, "{lengths:?}: {lines:?}");
+            assert!(
+                lines.iter().all(|line| columns(line) <= WIDTH),
+                "{lengths:?}: {lines:?}"
+            );
+            let rest = format!(", +{left_out} more");
+            assert_eq!(
+                lines.concat().contains(&rest),
+                left_out > 0,
+                "{lengths:?}: {lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn control_characters_are_dropped_and_long_text_is_cut() {
+        assert_eq!(clean("a\u{1b}[31m\nb"), "a [31m b");
+        assert_eq!(clip("abcdef", 6), "abcdef");
+        assert_eq!(clip("abcdef", 4), "abc…");
+    }
+}

@@ -1,0 +1,26 @@
+//! Reads Duet's run files and shows them. Knows the file's schema and nothing of the engine.
+//!
+//! [`RunFile`] is the schema, [`summary`](summary::summary) the twenty lines printed after a run,
+//! [`tables`](tables::tables) what `reports show` adds to them, [`Exit`] the one table of exit
+//! codes that all of Duet's binaries share.
+
+#![forbid(unsafe_code)]
+
+// Lets the sample run file under `tests/` name this crate the same way from inside and outside.
+#[cfg(test)]
+extern crate self as duet_reports;
+
+pub mod exit;
+pub mod human;
+mod layout;
+mod offload;
+pub mod run_file;
+pub mod summary;
+pub mod tables;
+
+pub use exit::Exit;
+pub use run_file::{RunFile, RunFileError, SCHEMA};
+
+#[cfg(test)]
+#[path = "../tests/sample/mod.rs"]
+mod sample;

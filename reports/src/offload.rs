@@ -1,0 +1,245 @@
+//! The offload table: Layer 1's load per 10,000 payments without channels and with them, what
+//! moved to the endpoints, and the totals of both. Prints no ratio that was not measured.
+
+use crate::{
+    human,
+    layout::{Column, Table},
+    run_file::{L1Load, Offload, Ratio, RunFile},
+};
+
+/// Payments of the reference session; loads are shown for so many.
+const PER_PAYMENTS: f64 = 10_000.0;
+
+/// The table's lines: a heading, seven rows of the vector, and two totals.
+pub(crate) fn lines(run: &RunFile) -> Vec<String> {
+    let mut table = Table::new(&[
+        Column::Left("per 10 k payments"),
+        Column::Right("L1 direct"),
+        Column::Right("L1, channels"),
+        Column::Right("moved off"),
+        Column::Left(&ratio_heading(run)),
+    ]);
+    for row in &ROWS {
+        table.row(load_cells(run, row));
+    }
+    table.row(total_signatures(run));
+    table.row(total_cpu(run));
+    table.lines()
+}
+
+/// One dimension of the load: where to find it, and how to show it.
+struct Row {
+    name: &'static str,
+    of_l1: fn(&L1Load) -> f64,
+    of_endpoints: Option<fn(&RunFile) -> f64>,
+    ratio: fn(&Offload) -> Ratio,
+    show: fn(f64) -> String,
+}
+
+const ROWS: [Row; 7] = [
+    Row {
+        name: "transactions",
+        of_l1: |load| load.transactions as f64,
+        of_endpoints: None,
+        ratio: |offload| offload.transactions,
+        show: human::figure,
+    },
+    Row {
+        name: "bytes",
+        of_l1: |load| load.bytes as f64,
+        of_endpoints: Some(|run| run.offchain.bytes as f64),
+        ratio: |offload| offload.bytes,
+        show: human::bytes,
+    },
+    Row {
+        name: "signatures verified",
+        of_l1: |load| load.signature_verifications as f64,
+        of_endpoints: Some(|run| run.offchain.signature_verifications as f64),
+        ratio: |offload| offload.signature_verifications,
+        show: human::figure,
+    },
+    Row {
+        name: "state reads",
+        of_l1: |load| load.state_reads as f64,
+        of_endpoints: None,
+        ratio: |offload| offload.state_reads,
+        show: human::figure,
+    },
+    Row {
+        name: "state writes",
+        of_l1: |load| load.state_writes as f64,
+        of_endpoints: None,
+        ratio: |offload| offload.state_writes,
+        show: human::figure,
+    },
+    Row {
+        name: "peak state entries",
+        of_l1: |load| load.peak_state_entries as f64,
+        of_endpoints: None,
+        ratio: |offload| offload.peak_state_entries,
+        show: human::figure,
+    },
+    Row {
+        name: "CPU",
+        of_l1: |load| load.cpu_s,
+        of_endpoints: Some(|run| run.offchain.cpu_s),
+        ratio: |offload| offload.cpu,
+        show: human::seconds,
+    },
+];
+
+fn load_cells(run: &RunFile, row: &Row) -> [String; 5] {
+    let Row {
+        name,
+        of_l1,
+        of_endpoints,
+        ratio,
+        show,
+    } = row;
+    let payments = run.achieved.payments;
+    let ratio = match (&run.l1.direct, &run.l1.offload) {
+        (Some(_), Some(offload)) => with_interval(ratio(offload)),
+        _ => String::new(),
+    };
+    [
+        (*name).into(),
+        direct(run, |direct| {
+            show(per_payments(of_l1(&direct.load), direct.payments))
+        }),
+        show(per_payments(of_l1(&run.l1.channels), payments)),
+        of_endpoints.map_or_else(|| "-".into(), |of| show(per_payments(of(run), payments))),
+        ratio,
+    ]
+}
+
+/// Signatures made and verified by anyone, payers of the baseline included.
+fn total_signatures(run: &RunFile) -> [String; 5] {
+    let client = run
+        .offchain
+        .direct_client
+        .as_ref()
+        .map(|client| client.signatures_made as f64);
+    let (l1, endpoints) = (&run.l1.channels, &run.offchain);
+    let with_channels =
+        endpoints.signatures_made + endpoints.signature_verifications + l1.signature_verifications;
+    total(
+        run,
+        client,
+        |load| load.signature_verifications as f64,
+        with_channels as f64,
+        human::figure,
+    )
+    .named("in all: signatures", "made + verified")
+}
+
+/// CPU time of Layer 1 and of everyone who signs or verifies off it.
+fn total_cpu(run: &RunFile) -> [String; 5] {
+    let client = run
+        .offchain
+        .direct_client
+        .as_ref()
+        .map(|client| client.cpu_s);
+    let with_channels = run.offchain.cpu_s + run.l1.channels.cpu_s;
+    total(
+        run,
+        client,
+        |load| load.cpu_s,
+        with_channels,
+        human::seconds,
+    )
+    .named("in all: CPU", "L1 + endpoints")
+}
+
+/// A total both ways, and what became of it.
+struct Total {
+    direct: String,
+    with_channels: String,
+    change: String,
+}
+
+impl Total {
+    fn named(self, name: &str, parts: &str) -> [String; 5] {
+        let change = match self.change {
+            change if change.is_empty() => parts.into(),
+            change => format!("{change}; {parts}"),
+        };
+        [
+            name.into(),
+            self.direct,
+            self.with_channels,
+            String::new(),
+            change,
+        ]
+    }
+}
+
+/// `client` is what the baseline's payers did; without it the direct total is not known.
+fn total(
+    run: &RunFile,
+    client: Option<f64>,
+    of_l1: fn(&L1Load) -> f64,
+    with_channels: f64,
+    show: fn(f64) -> String,
+) -> Total {
+    let with_channels = per_payments(with_channels, run.achieved.payments);
+    let direct_total = run
+        .l1
+        .direct
+        .as_ref()
+        .zip(client)
+        .map(|(direct, client)| per_payments(of_l1(&direct.load) + client, direct.payments));
+    let (direct, change) = match (direct_total, &run.l1.direct) {
+        (Some(direct), _) => (show(direct), in_words(direct / with_channels)),
+        (None, Some(_)) => ("n/a".into(), "payers' signing not measured".into()),
+        (None, None) => ("-".into(), String::new()),
+    };
+    Total {
+        direct,
+        with_channels: show(with_channels),
+        change,
+    }
+}
+
+fn ratio_heading(run: &RunFile) -> String {
+    let sessions = run.workload.sessions;
+    match &run.l1.direct {
+        None => "(no baseline was run: no ratios)".into(),
+        Some(direct) if direct.sampled_sessions < sessions => {
+            let sampled = human::count(direct.sampled_sessions);
+            format!(
+                "offload (direct: {sampled} of {} sessions)",
+                human::count(sessions)
+            )
+        }
+        Some(_) => "offload".into(),
+    }
+}
+
+/// `5,000 x (95 %: 4,990 - 5,010)`, without the interval where it is but a point.
+fn with_interval(Ratio { ratio, low, high }: Ratio) -> String {
+    let bare = |end| human::ratio(end).trim_end_matches(" x").to_owned();
+    let point = low == high || !low.is_finite() || !high.is_finite();
+    let interval = if point {
+        String::new()
+    } else {
+        format!(" (95 %: {} - {})", bare(low), bare(high))
+    };
+    format!("{}{interval}{}", human::ratio(ratio), rise(ratio))
+}
+
+fn in_words(ratio: f64) -> String {
+    format!("{}{}", human::ratio(ratio), rise(ratio))
+}
+
+/// A ratio below 1 must not be taken for a saving.
+fn rise(ratio: f64) -> &'static str {
+    if ratio < 1.0 { ": more, not less" } else { "" }
+}
+
+fn direct(run: &RunFile, show: impl Fn(&crate::run_file::DirectLoad) -> String) -> String {
+    run.l1.direct.as_ref().map_or_else(|| "-".into(), show)
+}
+
+fn per_payments(total: f64, payments: u64) -> f64 {
+    total / payments as f64 * PER_PAYMENTS
+}

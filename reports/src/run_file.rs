@@ -1,0 +1,179 @@
+//! The run file: everything that one run asked for, did and measured, as JSON of schema 1.
+//!
+//! The JSON names are the field names of these types and are frozen: later versions add fields,
+//! which [`Default`] fills when an older file lacks them, or raise [`SCHEMA`]. Fields that this
+//! build does not know are ignored. Whole numbers above 2^53 are written as strings, because many
+//! JSON readers would round them, and are read in either form.
+
+mod error;
+mod figures;
+mod l1;
+mod number;
+mod setting;
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+
+pub use error::RunFileError;
+pub use figures::{
+    Achieved, Assurance, Checks, DirectClient, LatencyHistogram, LatencyNs, Memory, Offchain,
+    Percentiles, Phase, Sample, Stage,
+};
+pub use l1::{DirectLoad, L1, L1Load, Offload, Ratio};
+pub use setting::{Engine, L1Limits, Machine, Workload};
+
+/// The schema that this build writes and reads.
+pub const SCHEMA: u32 = 1;
+
+/// One run. Field names are the JSON names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunFile {
+    /// Always [`SCHEMA`].
+    pub schema: u32,
+    /// The command line, program name first.
+    pub command: Vec<String>,
+    /// When the run started, in seconds since 1970-01-01 UTC.
+    #[serde(with = "number::count")]
+    pub started_unix_s: u64,
+    /// What was asked for.
+    pub workload: Workload,
+    /// What ran it.
+    pub engine: Engine,
+    /// What each throughput figure of this run was bought with.
+    pub assurance: Assurance,
+    /// Payments, time, CPU and the verdict.
+    pub achieved: Achieved,
+    /// Latency percentiles in nanoseconds.
+    pub latency_ns: LatencyNs,
+    /// The whole latency distributions.
+    pub latency_histogram: LatencyHistogram,
+    /// Progress over time.
+    pub series: Vec<Sample>,
+    /// What both endpoints of all channels did.
+    pub offchain: Offchain,
+    /// What Layer 1 did, and would have done without channels.
+    pub l1: L1,
+    /// The run's checks of itself.
+    pub checks: Checks,
+    /// How often each named rejection occurred.
+    #[serde(with = "number::counts_by_name")]
+    pub rejections: BTreeMap<String, u64>,
+    /// CPU time by stage and role.
+    pub stages: Vec<Stage>,
+    /// Memory of the process.
+    pub memory: Memory,
+    /// The machine it ran on.
+    pub machine: Machine,
+}
+
+impl RunFile {
+    /// Reads and checks the run file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Every error names the file and says what was expected of it.
+    pub fn read(path: &Path) -> Result<Self, RunFileError> {
+        Self::parse(path, &read_text(path)?)
+    }
+
+    /// Reads a run file from its text; `path` serves to name it in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunFile::read`], less those of the file system.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, RunFileError> {
+        check_schema(path, text)?;
+        serde_json::from_str(text).map_err(|error| RunFileError::BadField {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        })
+    }
+
+    /// The file's text: indented JSON that ends with a newline. A figure that is not finite, such
+    /// as a rate over no time at all, is written as `null`, which reads back as NaN.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self)
+            .expect("writing to memory cannot fail and every key is a string");
+        text.push('\n');
+        text
+    }
+}
+
+/// The text of the file at `path`, not yet checked to be a run file.
+///
+/// # Errors
+///
+/// The file is missing, unreadable, or not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, RunFileError> {
+    let bytes = fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => RunFileError::NotFound {
+            path: path.to_owned(),
+        },
+        _ => RunFileError::Unreadable {
+            path: path.to_owned(),
+            source,
+        },
+    })?;
+    utf8(path, bytes)
+}
+
+/// The text of `bytes`; `path` serves to name their origin in errors.
+///
+/// # Errors
+///
+/// The bytes are not UTF-8, or stop in the middle of a character.
+pub fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, RunFileError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let (path, error) = (path.to_owned(), error.utf8_error());
+        match error.error_len() {
+            None => RunFileError::Truncated {
+                path,
+                detail: error.to_string(),
+            },
+            Some(_) => RunFileError::NotJson {
+                path,
+                detail: error.to_string(),
+            },
+        }
+    })
+}
+
+/// Looks at the schema alone, so that a file of another version is called that, and not a file
+/// with missing fields.
+fn check_schema(path: &Path, text: &str) -> Result<(), RunFileError> {
+    let not_a_run_file = |detail: &str| {
+        Err(RunFileError::NotARunFile {
+            path: path.to_owned(),
+            detail: detail.into(),
+        })
+    };
+    let fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(text).map_err(|error| not_an_object(path, text, &error))?;
+    match fields.get("schema") {
+        Some(found) if *found == SCHEMA => Ok(()),
+        Some(found) if found.is_number() => Err(RunFileError::OtherSchema {
+            path: path.to_owned(),
+            found: found.to_string(),
+        }),
+        Some(_) => not_a_run_file("its `schema` is no number"),
+        None => not_a_run_file("it has no `schema`"),
+    }
+}
+
+fn not_an_object(path: &Path, text: &str, error: &serde_json::Error) -> RunFileError {
+    let (path, detail) = (path.to_owned(), error.to_string());
+    // A file cut within a number, such as after `12.`, ends early as well.
+    let cut_number = detail.starts_with("invalid number") && text.ends_with(['.', '-', '+', 'e']);
+    match error.classify() {
+        Category::Eof => RunFileError::Truncated { path, detail },
+        _ if cut_number => RunFileError::Truncated { path, detail },
+        Category::Syntax | Category::Io => RunFileError::NotJson { path, detail },
+        Category::Data => RunFileError::NotARunFile { path, detail },
+    }
+}
+
+#[cfg(test)]
+mod tests;

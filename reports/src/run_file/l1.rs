@@ -1,0 +1,96 @@
+//! What Layer 1 did with channels, what it did with the same payments as plain transfers, and the
+//! ratios between the two.
+
+use serde::{Deserialize, Serialize};
+
+use super::number;
+
+/// Layer 1's work, both ways.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct L1 {
+    /// With channels: opens, closes, challenges and failed transactions.
+    pub channels: L1Load,
+    /// Without: the baseline; none when it was not run.
+    pub direct: Option<DirectLoad>,
+    /// How much of the load channels took off Layer 1; none when the baseline was not run.
+    pub offload: Option<Offload>,
+}
+
+/// What Layer 1 did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct L1Load {
+    /// Transactions included in blocks, failed ones among them.
+    #[serde(with = "number::count")]
+    pub transactions: u64,
+    /// Bytes of those transactions.
+    #[serde(with = "number::count")]
+    pub bytes: u64,
+    /// Signatures verified.
+    #[serde(with = "number::count")]
+    pub signature_verifications: u64,
+    /// State entries read.
+    #[serde(with = "number::count")]
+    pub state_reads: u64,
+    /// State entries written.
+    #[serde(with = "number::count")]
+    pub state_writes: u64,
+    /// The most state entries, accounts and channels, held at any time.
+    #[serde(with = "number::count")]
+    pub peak_state_entries: u64,
+    /// CPU time, in seconds.
+    #[serde(deserialize_with = "number::figure")]
+    pub cpu_s: f64,
+    /// Blocks.
+    #[serde(with = "number::count")]
+    pub blocks: u64,
+    /// Hash of the last block, in hex.
+    pub tip: String,
+}
+
+/// What Layer 1 did with the payments of some sessions as plain transfers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DirectLoad {
+    /// The work; its JSON names stand directly under `direct`.
+    #[serde(flatten)]
+    pub load: L1Load,
+    /// The sessions whose payments were transferred; fewer than all when they were too many.
+    #[serde(with = "number::count")]
+    pub sampled_sessions: u64,
+    /// The payments of those sessions.
+    #[serde(with = "number::count")]
+    pub payments: u64,
+}
+
+/// Per payment, what Layer 1 did without channels over what it did with them. Below 1 it did more
+/// with them, not less.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Offload {
+    /// Of [`L1Load::transactions`].
+    pub transactions: Ratio,
+    /// Of [`L1Load::bytes`].
+    pub bytes: Ratio,
+    /// Of [`L1Load::signature_verifications`].
+    pub signature_verifications: Ratio,
+    /// Of [`L1Load::state_reads`].
+    pub state_reads: Ratio,
+    /// Of [`L1Load::state_writes`].
+    pub state_writes: Ratio,
+    /// Of [`L1Load::peak_state_entries`].
+    pub peak_state_entries: Ratio,
+    /// Of [`L1Load::cpu_s`].
+    pub cpu: Ratio,
+}
+
+/// A ratio with its 95 % interval over sessions. All three are equal where sessions do not vary.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ratio {
+    /// Direct over channels.
+    #[serde(deserialize_with = "number::figure")]
+    pub ratio: f64,
+    /// The interval's lower end.
+    #[serde(deserialize_with = "number::figure")]
+    pub low: f64,
+    /// The interval's upper end.
+    #[serde(deserialize_with = "number::figure")]
+    pub high: f64,
+}

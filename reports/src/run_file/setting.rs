@@ -1,0 +1,109 @@
+//! The setting of a run: what was asked for, what ran it, and where.
+
+use serde::{Deserialize, Serialize};
+
+use super::number;
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Workload {
+    /// `synthetic` or `trace`.
+    pub mode: String,
+    /// Channel lives, each opened and closed once.
+    #[serde(with = "number::count")]
+    pub sessions: u64,
+    /// Payments in each session; with a trace, their mean, rounded down.
+    #[serde(with = "number::count")]
+    pub payments_per_session: u64,
+    /// Sessions open at the same time.
+    #[serde(with = "number::count")]
+    pub concurrent: u64,
+    /// The co-sign interval k, in payments.
+    #[serde(with = "number::count")]
+    pub cosign_every: u64,
+    /// Proposals that a channel may have sent and not yet seen answered.
+    #[serde(with = "number::count")]
+    pub in_flight: u64,
+    /// Who pays whom, such as `one-way` or `two-way`.
+    pub pattern: String,
+    /// The law of the amounts.
+    pub amount: String,
+    /// `closed-loop`, `poisson` or `trace`.
+    pub arrivals: String,
+    /// Offered payments per second over all channels; none in a closed loop.
+    pub offered_per_s: Option<f64>,
+    /// The wall time that bounded the run, in seconds.
+    pub duration_s: Option<f64>,
+    /// Shards, each with a thread and channels of its own.
+    #[serde(with = "number::count")]
+    pub shards: u64,
+    /// The seed that everything random in the workload follows from.
+    #[serde(with = "number::count")]
+    pub seed: u64,
+    /// SHA-256 of the trace, in hex.
+    pub trace_sha256: Option<String>,
+    /// The limits of the Layer 1.
+    pub l1: L1Limits,
+    /// Whether the same command gives the same blocks; not so when wall time bounds the run.
+    pub reproducible: bool,
+    /// The channels' capacity as asked for, in the smallest unit of value.
+    #[serde(default)]
+    pub capacity: String,
+    /// The longest a payment waits for its co-signature, in milliseconds.
+    #[serde(default)]
+    pub cosign_after_ms: Option<f64>,
+    /// The signature back end asked for; `engine.backend` is the one that ran.
+    #[serde(default)]
+    pub backend_asked: String,
+    /// How many times faster than recorded a trace is replayed.
+    #[serde(default)]
+    pub speedup: Option<f64>,
+    /// Payments in a row by one party before the turn passes, when both pay.
+    #[serde(default, with = "number::count_if_any")]
+    pub turn_length: Option<u64>,
+}
+
+/// The limits of the Layer 1 that the run used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct L1Limits {
+    /// Transactions that a block holds at most.
+    #[serde(with = "number::count")]
+    pub block_transactions: u64,
+    /// Bytes that a block holds at most.
+    #[serde(with = "number::count")]
+    pub block_bytes: u64,
+    /// Blocks in which a post can be answered.
+    #[serde(with = "number::count")]
+    pub challenge_window_blocks: u64,
+    /// Fee of one transaction, in the smallest unit of value.
+    #[serde(with = "number::count")]
+    pub fee: u64,
+}
+
+/// What ran the workload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Engine {
+    /// The signature back end that ran.
+    pub backend: String,
+    /// The engine's version.
+    pub version: String,
+    /// The commit it was built from; empty when unknown.
+    pub commit: String,
+}
+
+/// The machine of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub cpu: String,
+    /// Logical cores that the process may use.
+    #[serde(with = "number::count")]
+    pub cores: u64,
+    /// Memory of the machine, in bytes.
+    #[serde(with = "number::count")]
+    pub memory_bytes: u64,
+    /// Operating system and its release.
+    pub os: String,
+    /// Instruction sets found that matter to the engine.
+    pub features: Vec<String>,
+}

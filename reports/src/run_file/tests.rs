@@ -1,0 +1,252 @@
+//! The schema's names, its round trip, and what a file that cannot be read is called.
+
+use serde_json::Value;
+
+use super::*;
+use crate::sample;
+
+/// The names that other tools read. Frozen: this list may grow, and never change.
+const FROZEN: &str = "
+    schema
+    workload.{mode,sessions,payments_per_session,concurrent,cosign_every,in_flight,pattern,amount,\
+        arrivals,offered_per_s,duration_s,shards,seed,trace_sha256,l1,reproducible}
+    engine.{backend,version,commit}
+    assurance.{cosign_every,in_flight,signatures_per_key_per_batch,batch_size,durability,\
+        both_endpoints_checked,value_at_risk_max}
+    achieved.{payments,wall_s,payments_per_s,steady_payments_per_s,cpu_s,valid,invalid_reasons,\
+        phases}
+    latency_ns.response.{p50,p90,p99,p999,max}
+    latency_ns.service.{p50,p90,p99,p999,max}
+    latency_histogram.{response,service}
+    series
+    offchain.{signatures_made,signature_verifications,bytes,cpu_s}
+    l1.channels.{transactions,bytes,signature_verifications,state_reads,state_writes,\
+        peak_state_entries,cpu_s,blocks,tip}
+    l1.direct.{transactions,bytes,signature_verifications,state_reads,state_writes,\
+        peak_state_entries,cpu_s,blocks,tip,sampled_sessions}
+    l1.offload.{transactions,bytes,signature_verifications,state_reads,state_writes,\
+        peak_state_entries,cpu}
+    l1.offload.cpu.{ratio,low,high}
+    checks.{payments_accounted,signatures_verified,supply_conserved,balances_match}
+    rejections
+    stages.0.{name,role,items,cpu_ns_per_item}
+    memory.{peak_rss_bytes,bytes_per_channel}
+    machine";
+
+fn tree(run: &RunFile) -> Value {
+    serde_json::from_str(&run.to_json()).unwrap()
+}
+
+fn parse(text: &str) -> Result<RunFile, RunFileError> {
+    RunFile::parse(Path::new("some/run.json"), text)
+}
+
+/// Calls `change` on each value that is not a list or an object.
+fn for_each_leaf(value: &mut Value, change: &mut impl FnMut(&mut Value)) {
+    match value {
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| for_each_leaf(item, change)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .for_each(|item| for_each_leaf(item, change)),
+        leaf => change(leaf),
+    }
+}
+
+#[test]
+fn frozen_names_are_there() {
+    let tree = tree(&sample::open_loop());
+    for line in FROZEN.split_whitespace() {
+        let (parent, names) = match line.split_once(".{") {
+            Some((parent, names)) => (parent.replace('.', "/"), names.trim_end_matches('}')),
+            None => (String::new(), line),
+        };
+        for name in names.split(',') {
+            let pointer = if parent.is_empty() {
+                format!("/{name}")
+            } else {
+                format!("/{parent}/{name}")
+            };
+            assert!(tree.pointer(&pointer).is_some(), "{pointer}");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_reads_back_equal() {
+    let sampled = sample::open_loop();
+    let mut bare = sampled.clone();
+    bare.l1.direct = None;
+    bare.l1.offload = None;
+    bare.offchain.direct_client = None;
+    bare.latency_ns = LatencyNs {
+        response: None,
+        service: None,
+    };
+    bare.workload.turn_length = None;
+    bare.achieved.invalid_reasons = vec!["a \"quoted\"\nreason ≥ 1".into()];
+    for run in [sampled, bare] {
+        assert_eq!(parse(&run.to_json()).unwrap(), run);
+    }
+}
+
+#[test]
+fn figures_and_counts_of_any_size_read_back_equal() {
+    let mut run = sample::open_loop();
+    let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..500 {
+        // Xorshift: bit patterns without a pattern.
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        let figure = f64::from_bits(bits);
+        run.achieved.payments = bits >> (bits % 64);
+        run.workload.turn_length = Some(bits);
+        run.rejections.insert("StaleVersion".into(), bits);
+        if figure.is_finite() {
+            run.achieved.wall_s = figure;
+            run.workload.offered_per_s = Some(figure);
+            let direct = run.l1.direct.as_mut().unwrap();
+            direct.load.cpu_s = figure;
+            direct.load.bytes = bits;
+        }
+        assert_eq!(parse(&run.to_json()).unwrap(), run);
+    }
+}
+
+#[test]
+fn every_count_may_exceed_two_to_the_53() {
+    let big = u64::MAX.to_string();
+    let mut tree = tree(&sample::open_loop());
+    for_each_leaf(&mut tree, &mut |leaf| {
+        if leaf.is_u64() {
+            *leaf = Value::String(big.clone());
+        }
+    });
+    tree["schema"] = SCHEMA.into();
+    let run = parse(&tree.to_string()).unwrap();
+    assert_eq!(run.l1.direct.as_ref().unwrap().load.state_reads, u64::MAX);
+
+    let mut written = self::tree(&run);
+    assert_eq!(written, tree);
+    written["schema"] = Value::Null;
+    for_each_leaf(&mut written, &mut |leaf| assert!(!leaf.is_u64(), "{leaf}"));
+}
+
+#[test]
+fn figures_that_are_not_finite_do_not_cost_the_file() {
+    let mut run = sample::open_loop();
+    run.achieved.payments_per_s = f64::INFINITY;
+    run.l1.direct.as_mut().unwrap().load.cpu_s = f64::NAN;
+    run.achieved.steady_payments_per_s = Some(f64::NAN);
+    let read = parse(&run.to_json()).unwrap();
+    assert!(read.achieved.payments_per_s.is_nan());
+    assert!(read.l1.direct.unwrap().load.cpu_s.is_nan());
+    assert_eq!(read.achieved.steady_payments_per_s, None);
+}
+
+#[test]
+fn unknown_fields_are_ignored_and_added_fields_may_be_missing() {
+    let run = sample::open_loop();
+    let mut tree = tree(&run);
+    tree["from_the_future"] = 1.into();
+    tree["achieved"]["from_the_future"] = Value::Null;
+    tree["l1"]["direct"]["from_the_future"] = "x".into();
+    assert_eq!(parse(&tree.to_string()).unwrap(), run);
+
+    for (parent, name) in [
+        ("/workload", "capacity"),
+        ("/workload", "cosign_after_ms"),
+        ("/workload", "backend_asked"),
+        ("/workload", "speedup"),
+        ("/workload", "turn_length"),
+        ("/achieved", "interrupted"),
+        ("/achieved", "sessions_opened"),
+        ("/achieved", "sessions_closed"),
+        ("/achieved", "channels_stopped"),
+        ("/achieved", "payments_refused"),
+        ("/offchain", "direct_client"),
+        ("/checks", "stage_cpu_share"),
+        ("/stages/0", "cpu_s"),
+        ("/stages/0", "unit"),
+    ] {
+        let fields = tree.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        assert!(fields.remove(name).is_some(), "{parent}/{name}");
+    }
+    let read = parse(&tree.to_string()).unwrap();
+    assert_eq!(read.workload.turn_length, None);
+}
+
+#[test]
+fn each_kind_of_bad_file_is_called_what_it_is() {
+    let whole = sample::open_loop().to_json();
+    let table: [(String, &[&str]); 11] = [
+        (
+            String::new(),
+            &["truncated", "line 1 column 0", "expected a whole run file"],
+        ),
+        (
+            whole[..whole.len() / 2].into(),
+            &["truncated", "line ", "column "],
+        ),
+        ("hello".into(), &["not JSON", "line 1 column 1"]),
+        (format!("{whole} x"), &["not JSON", "trailing characters"]),
+        ("[1, 2]".into(), &["not a Duet run file"]),
+        ("7".into(), &["not a Duet run file"]),
+        (
+            "{}".into(),
+            &[
+                "not a Duet run file",
+                "no `schema`",
+                "expected `\"schema\": 1`",
+            ],
+        ),
+        ("{\"schema\": null}".into(), &["not a Duet run file"]),
+        (
+            "{\"schema\": \"x\"}".into(),
+            &["not a Duet run file", "no number"],
+        ),
+        (
+            whole.replacen("\"schema\": 1", "\"schema\": 2", 1),
+            &["schema 2; this build reads 1"],
+        ),
+        (
+            whole.replace("wall_s", "wall"),
+            &["schema 1", "missing field `wall_s`", "line "],
+        ),
+    ];
+    for (text, expected) in table {
+        let message = parse(&text).unwrap_err().to_string();
+        assert!(message.starts_with("some/run.json: "), "{message}");
+        for part in expected {
+            assert!(message.contains(part), "{part:?} in {message:?}");
+        }
+    }
+}
+
+#[test]
+fn every_truncation_is_told_from_other_faults() {
+    let whole = sample::open_loop().to_json();
+    let whole = whole.trim_end();
+    for length in (0..whole.len()).step_by(7) {
+        let error = parse(&whole[..length]).unwrap_err();
+        assert!(
+            matches!(error, RunFileError::Truncated { .. }),
+            "{length}: {error}"
+        );
+    }
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_not_json() {
+    let path = Path::new("run.json");
+    assert!(matches!(
+        utf8(path, vec![b'{', 0xff]),
+        Err(RunFileError::NotJson { .. })
+    ));
+    assert!(matches!(
+        utf8(path, vec![b'"', 0xc2]),
+        Err(RunFileError::Truncated { .. })
+    ));
+}

@@ -1,0 +1,243 @@
+//! The summary printed after a run: the verdict first, then each figure beside what it was bought
+//! with. At most [`LINES_MAX`] lines of at most 100 columns, whatever the file holds.
+
+use crate::{
+    human,
+    layout::{self, clip, wrap},
+    offload,
+    run_file::{Achieved, Checks, Percentiles, RunFile, Stage},
+};
+
+/// The most lines of a summary.
+pub const LINES_MAX: usize = 20;
+
+/// The summary of a run, as lines that end with newlines.
+#[must_use]
+pub fn summary(run: &RunFile) -> String {
+    let mut lines = wrap("workload  ", &workload(run), ',', 1);
+    lines.extend(wrap("payments  ", &payments(run), ',', 3));
+    lines.extend(wrap("CPU       ", &cpu(run), ',', 1));
+    lines.extend(latency(run));
+    lines.extend(offload::lines(run));
+    lines.extend(refused(run));
+    lines.extend(wrap("machine   ", &machine(run), ',', 1));
+    assert!(lines.len() < LINES_MAX, "{} lines", lines.len());
+    layout::text(&verdict(run, LINES_MAX - lines.len())) + &layout::text(&lines)
+}
+
+/// The verdict, on as many lines as its reasons need and the other figures leave.
+fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
+    let Achieved {
+        valid,
+        interrupted,
+        invalid_reasons,
+        ..
+    } = &run.achieved;
+    let word = if *valid { "VALID" } else { "INVALID" };
+    let stopped = if *interrupted { ", INTERRUPTED" } else { "" };
+    let start = format!("{word}{stopped}: ");
+    if *valid {
+        return wrap(&start, &checks_passed(&run.checks), ',', lines_max);
+    }
+    let unnamed = ["no reason is given".to_owned()];
+    let reasons: &[String] = if invalid_reasons.is_empty() {
+        &unnamed
+    } else {
+        invalid_reasons
+    };
+    wrap(&start, reasons, ';', lines_max)
+}
+
+fn checks_passed(checks: &Checks) -> Vec<String> {
+    let checks = [
+        (checks.payments_accounted, "payments accounted"),
+        (checks.signatures_verified, "signatures verified"),
+        (checks.supply_conserved, "supply conserved"),
+        (checks.balances_match, "balances match"),
+    ];
+    checks
+        .iter()
+        .filter(|(passed, _)| *passed)
+        .map(|(_, name)| (*name).to_owned())
+        .collect()
+}
+
+fn workload(run: &RunFile) -> Vec<String> {
+    let asked = &run.workload;
+    let mut phrases = vec![
+        format!(
+            "{} x {} payments",
+            human::counted(asked.sessions, "session"),
+            human::count(asked.payments_per_session),
+        ),
+        asked.pattern.clone(),
+        match asked.offered_per_s {
+            Some(rate) => format!("{} at {}/s", asked.arrivals, human::figure(rate)),
+            None => asked.arrivals.clone(),
+        },
+        format!("{} at a time", human::count(asked.concurrent)),
+        human::counted(asked.shards, "shard"),
+        format!("seed {}", asked.seed),
+    ];
+    if !asked.reproducible {
+        phrases.insert(1, "not reproducible".into());
+    }
+    phrases
+}
+
+/// The headline figure, and beside it its assurance.
+fn payments(run: &RunFile) -> Vec<String> {
+    let (achieved, assurance) = (&run.achieved, &run.assurance);
+    let steady = achieved
+        .steady_payments_per_s
+        .map_or_else(String::new, |rate| {
+            format!(" (steady {}/s)", human::figure(rate))
+        });
+    let checked = if assurance.both_endpoints_checked {
+        "both endpoints checked"
+    } else {
+        "NOT checked by both endpoints"
+    };
+    vec![
+        format!(
+            "{} in {}: {}/s{steady}",
+            human::count(achieved.payments),
+            human::seconds(achieved.wall_s),
+            human::figure(achieved.payments_per_s),
+        ),
+        format!("co-signed every {}", human::count(assurance.cosign_every)),
+        format!("{} in flight", human::count(assurance.in_flight)),
+        format!(
+            "{} signatures per key and batch of {}",
+            human::figure(assurance.signatures_per_key_per_batch),
+            human::figure(assurance.batch_size),
+        ),
+        checked.into(),
+        format!("durability {}", clip(&assurance.durability, 40)),
+        format!(
+            "at most {} at risk",
+            human::count(assurance.value_at_risk_max)
+        ),
+    ]
+}
+
+/// CPU time per payment in microseconds, split by what it was spent on.
+fn cpu(run: &RunFile) -> Vec<String> {
+    let per_payment = |cpu_s: f64| human::figure(cpu_s * 1e6 / run.achieved.payments as f64);
+    let off_l1 = |name: &str| -> f64 {
+        let named = |stage: &&Stage| stage.role != "l1" && stage.name == name;
+        run.stages.iter().filter(named).map(stage_cpu_s).sum()
+    };
+    let l1: f64 = run
+        .stages
+        .iter()
+        .filter(|stage| stage.role == "l1")
+        .map(stage_cpu_s)
+        .sum();
+    let (hash, sign, verify) = (off_l1("hash"), off_l1("sign"), off_l1("verify"));
+    let other = (run.achieved.cpu_s - hash - sign - verify - l1).max(0.0);
+    vec![
+        format!(
+            "{} µs per payment: hash {}",
+            per_payment(run.achieved.cpu_s),
+            per_payment(hash)
+        ),
+        format!("sign {}", per_payment(sign)),
+        format!("verify {}", per_payment(verify)),
+        format!("L1 {}", per_payment(l1)),
+        format!("other {}", per_payment(other)),
+    ]
+}
+
+/// A stage's CPU time in seconds, from its items where the file has no total.
+pub(crate) fn stage_cpu_s(stage: &Stage) -> f64 {
+    if stage.cpu_s > 0.0 {
+        stage.cpu_s
+    } else {
+        stage.items as f64 * stage.cpu_ns_per_item / 1e9
+    }
+}
+
+fn latency(run: &RunFile) -> Vec<String> {
+    let closed_loop = run.workload.arrivals == "closed-loop";
+    let unmeasured = if closed_loop {
+        "closed loop: not measured"
+    } else {
+        "not measured"
+    };
+    let line = |label: &str, kind: &str, percentiles: Option<&Percentiles>| {
+        let measured = percentiles.map_or_else(
+            || unmeasured.to_owned(),
+            |found| {
+                let show = |value: u64| human::nanoseconds(value as f64);
+                let (p50, p99, max) = (show(found.p50), show(found.p99), show(found.max));
+                format!("p50 {p50:<8} p99 {p99:<8} max {max}")
+            },
+        );
+        format!("{label:<10}{kind:<9} {measured}")
+    };
+    vec![
+        line("latency", "response", run.latency_ns.response.as_ref()),
+        line("", "service", run.latency_ns.service.as_ref()),
+    ]
+}
+
+/// Refused payments, stopped channels and named rejections, the most frequent first; no line when
+/// there were none.
+fn refused(run: &RunFile) -> Vec<String> {
+    let Achieved {
+        payments_refused,
+        channels_stopped,
+        ..
+    } = run.achieved;
+    let mut phrases = Vec::new();
+    if payments_refused > 0 {
+        phrases.push(format!("payments {}", human::count(payments_refused)));
+    }
+    if channels_stopped > 0 {
+        phrases.push(format!(
+            "channels stopped {}",
+            human::count(channels_stopped)
+        ));
+    }
+    phrases.extend(
+        rejections(run)
+            .iter()
+            .map(|(name, count)| format!("{name} {}", human::count(*count))),
+    );
+    if phrases.is_empty() {
+        Vec::new()
+    } else {
+        wrap("refused   ", &phrases, ',', 1)
+    }
+}
+
+/// The rejections that occurred, the most frequent first.
+pub(crate) fn rejections(run: &RunFile) -> Vec<(&str, u64)> {
+    let mut found: Vec<(&str, u64)> = run
+        .rejections
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(name, count)| (name.as_str(), *count))
+        .collect();
+    found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    found
+}
+
+fn machine(run: &RunFile) -> Vec<String> {
+    let (machine, memory) = (&run.machine, &run.memory);
+    vec![
+        clip(&machine.cpu, 36),
+        human::counted(machine.cores, "core"),
+        human::bytes(machine.memory_bytes as f64),
+        format!("{} back end", run.engine.backend),
+        format!("peak {}", human::bytes(memory.peak_rss_bytes as f64)),
+        format!(
+            "{} per channel",
+            human::bytes(memory.bytes_per_channel as f64)
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! The summary's size whatever the file holds, and what must be visible in it.
+
+use super::*;
+use crate::{
+    layout::WIDTH,
+    run_file::{Ratio, RunFile},
+    sample,
+};
+
+fn changed(change: impl FnOnce(&mut RunFile)) -> RunFile {
+    let mut run = sample::open_loop();
+    change(&mut run);
+    run
+}
+
+fn line<'a>(shown: &'a str, start: &str) -> &'a str {
+    shown
+        .lines()
+        .find(|line| line.starts_with(start))
+        .unwrap_or_else(|| panic!("{start}:\n{shown}"))
+}
+
+#[test]
+fn never_more_than_twenty_lines_of_a_hundred_columns() {
+    let long = "words upon words ".repeat(20);
+    let worst = changed(|run| {
+        run.achieved.valid = false;
+        run.achieved.interrupted = true;
+        run.achieved.invalid_reasons = vec![long.clone(); 5];
+        run.assurance.durability.clone_from(&long);
+        run.assurance.signatures_per_key_per_batch = 1234.5;
+        run.assurance.both_endpoints_checked = false;
+        run.achieved.payments_refused = u64::MAX;
+        run.achieved.channels_stopped = u64::MAX;
+        run.rejections = (0..50).map(|nth| (format!("{long}{nth}\n"), nth)).collect();
+        run.workload.pattern.clone_from(&long);
+        run.workload.arrivals.clone_from(&long);
+        run.workload.seed = u64::MAX;
+        run.machine.cpu.clone_from(&long);
+        run.engine.backend.clone_from(&long);
+        let wide = Ratio {
+            ratio: 0.123_4,
+            low: 1e-9,
+            high: 123_456_789_012.0,
+        };
+        run.l1.offload.as_mut().unwrap().state_reads = wide;
+    });
+    let empty = changed(|run| {
+        run.achieved.payments = 0;
+        run.achieved.cpu_s = f64::NAN;
+        run.l1.direct.as_mut().unwrap().payments = 0;
+    });
+    for run in [sample::open_loop(), worst, empty] {
+        let shown = summary(&run);
+        assert!(shown.lines().count() <= LINES_MAX, "{shown}");
+        for line in shown.lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_first_word_is_the_verdict() {
+    let reasons = |run: &mut RunFile| {
+        run.achieved.valid = false;
+        run.achieved.invalid_reasons = vec!["offered rate not held".into(), "balances".into()];
+    };
+    let table = [
+        (
+            sample::open_loop(),
+            "VALID: payments accounted, signatures verified",
+        ),
+        (
+            changed(reasons),
+            "INVALID: offered rate not held; balances\nworkload",
+        ),
+        (
+            changed(|run| run.achieved.valid = false),
+            "INVALID: no reason is given",
+        ),
+        (
+            changed(|run| run.achieved.interrupted = true),
+            "VALID, INTERRUPTED: payments",
+        ),
+        (
+            changed(|run| {
+                reasons(run);
+                run.achieved.interrupted = true;
+            }),
+            "INVALID, INTERRUPTED: offered rate",
+        ),
+    ];
+    for (run, expected) in table {
+        let shown = summary(&run);
+        assert!(shown.starts_with(expected), "{expected}:\n{shown}");
+    }
+}
+
+#[test]
+fn the_rate_stands_with_its_assurance() {
+    let shown = summary(&sample::open_loop());
+    let start = shown.find("payments  1 M").expect("the headline");
+    let headline = &shown[start..shown.find("CPU  ").expect("the line after")];
+    for part in [
+        "901 k/s (steady 912 k/s)",
+        "co-signed every 100",
+        "4 in flight",
+        "1.3 signatures per key and batch of 512",
+        "both endpoints checked",
+        "durability off",
+        "at most 1.23 M at risk",
+    ] {
+        assert!(headline.contains(part), "{part}:\n{headline}");
+    }
+    let unchecked = changed(|run| run.assurance.both_endpoints_checked = false);
+    assert!(summary(&unchecked).contains("NOT checked by both endpoints"));
+}
+
+#[test]
+fn cpu_is_split_by_stage_and_layer_1_stands_apart() {
+    let shown = summary(&sample::open_loop());
+    assert_eq!(
+        line(&shown, "CPU  "),
+        "CPU       2.1 µs per payment: hash 0.015, sign 0.141, verify 0.202, L1 0.01, other 1.73"
+    );
+}
+
+#[test]
+fn latency_that_was_not_measured_says_why() {
+    let none = |run: &mut RunFile| run.latency_ns.response = None;
+    let table = [
+        (
+            sample::open_loop(),
+            "latency   response  p50 1.23 ms  p99 4.92 ms  max 12.3 ms",
+        ),
+        (changed(none), "latency   response  not measured"),
+        (
+            changed(|run| {
+                none(run);
+                run.workload.arrivals = "closed-loop".into();
+            }),
+            "latency   response  closed loop: not measured",
+        ),
+    ];
+    for (run, expected) in table {
+        let shown = summary(&run);
+        assert_eq!(line(&shown, "latency"), expected);
+        assert_eq!(
+            line(&shown, "          service"),
+            "          service   p50 456 µs   p99 1.82 ms  max 4.56 ms"
+        );
+    }
+}
+
+#[test]
+fn the_offload_table_shows_savings_and_rises() {
+    let shown = summary(&sample::open_loop());
+    let table = [
+        ("per 10 k payments", "offload (direct: 10 of 100 sessions)"),
+        ("transactions", "5,000 x"),
+        ("bytes", "2,143 x (95 %: 2,140 - 2,147)"),
+        ("peak state entries", "0.571 x: more, not less"),
+        ("CPU    ", "1,000 x (95 %: 951 - 1,049)"),
+        ("in all: signatures", "48.9 x; made + verified"),
+        ("in all: CPU", "19.8 x; L1 + endpoints"),
+    ];
+    let vector: String = shown
+        .lines()
+        .skip_while(|line| !line.starts_with("per 10 k"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    for (start, end) in table {
+        assert!(
+            line(&vector, start).ends_with(end),
+            "{start} … {end}:\n{vector}"
+        );
+    }
+    assert_eq!(
+        line(&vector, "signatures verified")
+            .split_whitespace()
+            .collect::<Vec<_>>(),
+        [
+            "signatures",
+            "verified",
+            "10",
+            "k",
+            "5",
+            "202",
+            "2,000",
+            "x"
+        ],
+    );
+}
+
+#[test]
+fn a_total_that_rises_says_so() {
+    let run = changed(|run| run.offchain.cpu_s = 100.0);
+    let shown = summary(&run);
+    assert!(
+        line(&shown, "in all: CPU").ends_with("0.320 x: more, not less; L1 + endpoints"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn no_baseline_no_ratios() {
+    let run = changed(|run| {
+        run.l1.direct = None;
+        run.offchain.direct_client = None;
+    });
+    let shown = summary(&run);
+    assert!(
+        line(&shown, "per 10 k").ends_with("(no baseline was run: no ratios)"),
+        "{shown}"
+    );
+    assert!(!shown.contains("more, not less"), "{shown}");
+    for row in ["transactions", "bytes", "state reads", "in all: CPU"] {
+        assert!(!line(&shown, row).contains(" x"), "{shown}");
+    }
+}
+
+#[test]
+fn a_baseline_whose_payers_were_not_measured_gives_no_total() {
+    let shown = summary(&changed(|run| run.offchain.direct_client = None));
+    assert!(
+        line(&shown, "in all: signatures").contains("payers' signing not measured"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn refusals_are_shown_when_there_are_any() {
+    let none = changed(|run| run.rejections.clear());
+    assert!(!summary(&none).contains("refused"));
+    let some = changed(|run| {
+        run.achieved.payments_refused = 12;
+        run.achieved.channels_stopped = 1;
+    });
+    assert_eq!(
+        line(&summary(&some), "refused"),
+        "refused   payments 12, channels stopped 1, StaleVersion 12, BadSignature 3"
+    );
+}

@@ -1,0 +1,344 @@
+//! What `reports show` prints below the summary: every reason in full, the setting, the stages,
+//! the phases, the latency percentiles, the course of the run, the rejections.
+
+use crate::{
+    human,
+    layout::{self, Column, Table, clean},
+    run_file::RunFile,
+    summary::{rejections, stage_cpu_s},
+};
+
+/// The most samples of the series that are shown, spread evenly, the last among them.
+const SAMPLES_MAX: usize = 12;
+
+/// The tables of a run, each after an empty line and its heading. Tables without rows are left
+/// out.
+#[must_use]
+pub fn tables(run: &RunFile) -> String {
+    let sections = [
+        ("reasons", reasons(run)),
+        ("setting", setting(run)),
+        ("checks", checks(run)),
+        ("stages", stages(run)),
+        ("phases", phases(run)),
+        ("latency", latency(run)),
+        ("series", series(run)),
+        ("rejections", rejection_counts(run)),
+    ];
+    let mut lines = Vec::new();
+    for (heading, section) in sections {
+        if !section.is_empty() {
+            lines.push(String::new());
+            lines.push(heading.to_uppercase());
+            lines.extend(section);
+        }
+    }
+    layout::text(&lines)
+}
+
+/// In full, however long: the summary may have had to cut them.
+fn reasons(run: &RunFile) -> Vec<String> {
+    run.achieved
+        .invalid_reasons
+        .iter()
+        .map(|reason| clean(reason))
+        .collect()
+}
+
+fn setting(run: &RunFile) -> Vec<String> {
+    let (asked, engine, machine) = (&run.workload, &run.engine, &run.machine);
+    let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".into());
+    let baseline = run.l1.direct.as_ref().map(|direct| {
+        format!(
+            "{} payments of {} of {} sessions, in {} blocks",
+            human::grouped(direct.payments),
+            human::grouped(direct.sampled_sessions),
+            human::grouped(asked.sessions),
+            human::grouped(direct.load.blocks),
+        )
+    });
+    let commit = if engine.commit.is_empty() {
+        "unknown"
+    } else {
+        &engine.commit
+    };
+    let rows = [
+        ("command", run.command.join(" ")),
+        (
+            "mode",
+            format!("{}, arrivals {}", asked.mode, asked.arrivals),
+        ),
+        (
+            "sharding",
+            format!(
+                "{}, seed {}",
+                human::counted(asked.shards, "shard"),
+                asked.seed
+            ),
+        ),
+        (
+            "reproducible",
+            if asked.reproducible { "yes" } else { "no" }.into(),
+        ),
+        ("trace SHA-256", or_none(asked.trace_sha256.clone())),
+        ("trace speed-up", or_none(asked.speedup.map(human::ratio))),
+        (
+            "amount, capacity",
+            format!("{}, {}", asked.amount, asked.capacity),
+        ),
+        (
+            "turn length",
+            or_none(asked.turn_length.map(human::grouped)),
+        ),
+        (
+            "co-sign after",
+            or_none(asked.cosign_after_ms.map(|ms| human::seconds(ms / 1e3))),
+        ),
+        (
+            "duration bound",
+            or_none(asked.duration_s.map(human::seconds)),
+        ),
+        (
+            "sessions",
+            format!(
+                "{} opened, {} closed",
+                human::grouped(run.achieved.sessions_opened),
+                human::grouped(run.achieved.sessions_closed),
+            ),
+        ),
+        (
+            "L1 block",
+            format!(
+                "at most {} transactions, {}; challenge window {} blocks; fee {}",
+                human::grouped(asked.l1.block_transactions),
+                human::bytes(asked.l1.block_bytes as f64),
+                human::grouped(asked.l1.challenge_window_blocks),
+                human::grouped(asked.l1.fee),
+            ),
+        ),
+        ("L1 blocks", human::grouped(run.l1.channels.blocks)),
+        ("L1 tip", run.l1.channels.tip.clone()),
+        ("baseline", or_none(baseline)),
+        ("engine", format!("{}, commit {commit}", engine.version)),
+        (
+            "back end",
+            format!("{} (asked: {})", engine.backend, asked.backend_asked),
+        ),
+        ("system", machine.os.clone()),
+        ("features", machine.features.join(" ")),
+    ];
+    let shown = rows.iter().filter(|(_, value)| !value.is_empty());
+    shown
+        .map(|(name, value)| format!("{name:<18}{}", clean(value)))
+        .collect()
+}
+
+fn checks(run: &RunFile) -> Vec<String> {
+    let word = |passed: bool| if passed { "passed" } else { "FAILED" };
+    let checks = &run.checks;
+    let rows = [
+        (
+            "payments accounted",
+            word(checks.payments_accounted).to_owned(),
+        ),
+        (
+            "signatures verified",
+            word(checks.signatures_verified).to_owned(),
+        ),
+        ("supply conserved", word(checks.supply_conserved).to_owned()),
+        ("balances match", word(checks.balances_match).to_owned()),
+        (
+            "stages over process CPU",
+            human::share(checks.stage_cpu_share),
+        ),
+    ];
+    rows.iter()
+        .map(|(name, value)| format!("{name:<25}{value}"))
+        .collect()
+}
+
+fn stages(run: &RunFile) -> Vec<String> {
+    let mut table = Table::new(&[
+        Column::Left("stage"),
+        Column::Left("role"),
+        Column::Right("items"),
+        Column::Left("unit"),
+        Column::Right("CPU per item"),
+        Column::Right("CPU"),
+        Column::Right("of process CPU"),
+    ]);
+    for stage in &run.stages {
+        let cpu_s = stage_cpu_s(stage);
+        table.row([
+            stage.name.clone(),
+            stage.role.clone(),
+            human::grouped(stage.items),
+            stage.unit.clone(),
+            human::nanoseconds(stage.cpu_ns_per_item),
+            human::seconds(cpu_s),
+            human::share(cpu_s / run.achieved.cpu_s),
+        ]);
+    }
+    if run.stages.is_empty() {
+        Vec::new()
+    } else {
+        table.lines()
+    }
+}
+
+fn phases(run: &RunFile) -> Vec<String> {
+    let mut table = Table::new(&[
+        Column::Left("phase"),
+        Column::Right("wall time"),
+        Column::Right("CPU"),
+    ]);
+    for phase in &run.achieved.phases {
+        table.row([
+            phase.name.clone(),
+            human::seconds(phase.wall_s),
+            human::seconds(phase.cpu_s),
+        ]);
+    }
+    if run.achieved.phases.is_empty() {
+        Vec::new()
+    } else {
+        table.lines()
+    }
+}
+
+fn latency(run: &RunFile) -> Vec<String> {
+    let mut table = Table::new(&[
+        Column::Left("kind"),
+        Column::Right("p50"),
+        Column::Right("p90"),
+        Column::Right("p99"),
+        Column::Right("p99.9"),
+        Column::Right("max"),
+    ]);
+    let kinds = [
+        ("response", &run.latency_ns.response),
+        ("service", &run.latency_ns.service),
+    ];
+    for (kind, percentiles) in kinds {
+        if let Some(found) = percentiles {
+            let show = |value: u64| human::nanoseconds(value as f64);
+            let [p50, p90, p99, p999, max] =
+                [found.p50, found.p90, found.p99, found.p999, found.max].map(show);
+            table.row([kind.into(), p50, p90, p99, p999, max]);
+        }
+    }
+    let measured = kinds.iter().any(|(_, percentiles)| percentiles.is_some());
+    if measured { table.lines() } else { Vec::new() }
+}
+
+fn series(run: &RunFile) -> Vec<String> {
+    let mut table = Table::new(&[
+        Column::Right("time"),
+        Column::Right("payments"),
+        Column::Right("payments/s"),
+        Column::Right("L1 transactions"),
+        Column::Right("CPU"),
+    ]);
+    let total = run.series.len();
+    let shown = total.min(SAMPLES_MAX);
+    for nth in 1..=shown {
+        let sample = &run.series[total * nth / shown - 1];
+        table.row([
+            human::seconds(sample.t_s),
+            human::count(sample.payments),
+            human::figure(sample.payments_per_s),
+            human::count(sample.l1_transactions),
+            human::seconds(sample.cpu_s),
+        ]);
+    }
+    let mut lines = if total == 0 {
+        Vec::new()
+    } else {
+        table.lines()
+    };
+    if shown < total {
+        lines.push(format!("{shown} of {total} samples"));
+    }
+    lines
+}
+
+fn rejection_counts(run: &RunFile) -> Vec<String> {
+    let mut table = Table::new(&[Column::Left("name"), Column::Right("count")]);
+    let found = rejections(run);
+    for (name, count) in &found {
+        table.row([(*name).into(), human::grouped(*count)]);
+    }
+    if found.is_empty() {
+        Vec::new()
+    } else {
+        table.lines()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{run_file::Sample, sample};
+
+    #[test]
+    fn the_sample_run_shows_each_table_once() {
+        let shown = tables(&sample::open_loop());
+        for heading in [
+            "SETTING",
+            "CHECKS",
+            "STAGES",
+            "PHASES",
+            "LATENCY",
+            "SERIES",
+            "REJECTIONS",
+        ] {
+            assert_eq!(
+                shown.lines().filter(|line| *line == heading).count(),
+                1,
+                "{heading}"
+            );
+        }
+        assert!(!shown.contains("REASONS"), "{shown}");
+    }
+
+    #[test]
+    fn tables_without_rows_are_left_out() {
+        let mut run = sample::open_loop();
+        run.stages.clear();
+        run.series.clear();
+        run.achieved.phases.clear();
+        run.rejections.clear();
+        run.latency_ns.response = None;
+        run.latency_ns.service = None;
+        let shown = tables(&run);
+        for heading in ["STAGES", "PHASES", "LATENCY", "SERIES", "REJECTIONS"] {
+            assert!(!shown.contains(heading), "{heading}: {shown}");
+        }
+    }
+
+    #[test]
+    fn reasons_stand_in_full() {
+        let mut run = sample::open_loop();
+        let reason = "a reason of many words, ".repeat(12);
+        run.achieved.invalid_reasons = vec![reason.clone()];
+        assert!(tables(&run).contains(&reason));
+    }
+
+    #[test]
+    fn a_long_series_is_thinned_and_keeps_its_last_sample() {
+        let mut run = sample::open_loop();
+        run.series = (1..=100)
+            .map(|second| Sample {
+                t_s: f64::from(second),
+                payments: u64::from(second as u32) * 1_000,
+                payments_per_s: 1_000.0,
+                l1_transactions: 2,
+                cpu_s: f64::from(second),
+            })
+            .collect();
+        let lines = series(&run);
+        assert_eq!(lines.len(), 1 + SAMPLES_MAX + 1);
+        assert!(lines[SAMPLES_MAX].contains("100 k"), "{lines:?}");
+        assert_eq!(lines[SAMPLES_MAX + 1], "12 of 100 samples");
+    }
+}

@@ -1,0 +1,225 @@
+//! A sample run file: 100 sessions of 10,000 payments with an open loop and a sampled baseline.
+//! Shared by the unit tests and the tests of the binary.
+
+use std::collections::BTreeMap;
+
+use duet_reports::{
+    RunFile, SCHEMA,
+    run_file::{
+        Achieved, Assurance, Checks, DirectClient, DirectLoad, Engine, L1, L1Limits, L1Load,
+        LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload, Percentiles, Phase, Ratio,
+        Sample, Stage, Workload,
+    },
+};
+
+pub(crate) fn open_loop() -> RunFile {
+    RunFile {
+        schema: SCHEMA,
+        command: vec!["loadgen".into(), "--sessions".into(), "100".into()],
+        started_unix_s: 1_767_225_600,
+        workload: workload(),
+        engine: Engine {
+            backend: "avx512".into(),
+            version: "0.1.0".into(),
+            commit: "0123abc".into(),
+        },
+        assurance: Assurance {
+            cosign_every: 100,
+            in_flight: 4,
+            signatures_per_key_per_batch: 1.3,
+            batch_size: 512.0,
+            durability: "off".into(),
+            both_endpoints_checked: true,
+            value_at_risk_max: 1_234_567,
+        },
+        achieved: achieved(),
+        latency_ns: LatencyNs {
+            response: Some(percentiles(1_230_000)),
+            service: Some(percentiles(456_000)),
+        },
+        latency_histogram: LatencyHistogram {
+            response: Some("HISTFAAA".into()),
+            service: None,
+        },
+        series: vec![Sample {
+            t_s: 1.0,
+            payments: 900_000,
+            payments_per_s: 900_000.0,
+            l1_transactions: 150,
+            cpu_s: 1.9,
+        }],
+        offchain: Offchain {
+            signatures_made: 20_200,
+            signature_verifications: 20_200,
+            bytes: 40_000_000,
+            cpu_s: 1.6,
+            direct_client: Some(DirectClient {
+                signatures_made: 100_000,
+                cpu_s: 1.2,
+            }),
+        },
+        l1: l1(),
+        checks: Checks {
+            payments_accounted: true,
+            signatures_verified: true,
+            supply_conserved: true,
+            balances_match: true,
+            stage_cpu_share: 0.972,
+        },
+        rejections: BTreeMap::from([("BadSignature".into(), 3), ("StaleVersion".into(), 12)]),
+        stages: vec![
+            stage("hash", "payer", 1_000_000, 15.0, "entry"),
+            stage("sign", "payer", 10_100, 14_000.0, "signature"),
+            stage("verify", "payee", 10_100, 20_000.0, "signature"),
+            stage("verify", "l1", 400, 25_000.0, "signature"),
+        ],
+        memory: Memory {
+            peak_rss_bytes: 256 << 20,
+            bytes_per_channel: 512,
+        },
+        machine: Machine {
+            cpu: "AMD EPYC 9R14".into(),
+            cores: 16,
+            memory_bytes: 64 << 30,
+            os: "Linux 6.1".into(),
+            features: vec!["avx2".into(), "avx512ifma".into()],
+        },
+    }
+}
+
+fn workload() -> Workload {
+    Workload {
+        mode: "synthetic".into(),
+        sessions: 100,
+        payments_per_session: 10_000,
+        concurrent: 50,
+        cosign_every: 100,
+        in_flight: 4,
+        pattern: "two-way".into(),
+        amount: "1..100".into(),
+        arrivals: "poisson".into(),
+        offered_per_s: Some(900_000.0),
+        duration_s: None,
+        shards: 2,
+        seed: 42,
+        trace_sha256: None,
+        l1: L1Limits {
+            block_transactions: 1_000,
+            block_bytes: 1_000_000,
+            challenge_window_blocks: 10,
+            fee: 10,
+        },
+        reproducible: true,
+        capacity: "1M".into(),
+        cosign_after_ms: Some(5.0),
+        backend_asked: "auto".into(),
+        speedup: None,
+        turn_length: Some(32),
+    }
+}
+
+fn achieved() -> Achieved {
+    Achieved {
+        payments: 1_000_000,
+        wall_s: 1.11,
+        payments_per_s: 900_900.9,
+        steady_payments_per_s: Some(912_345.6),
+        cpu_s: 2.1,
+        valid: true,
+        invalid_reasons: Vec::new(),
+        phases: vec![
+            Phase {
+                name: "channels".into(),
+                wall_s: 1.11,
+                cpu_s: 2.1,
+            },
+            Phase {
+                name: "baseline".into(),
+                wall_s: 0.8,
+                cpu_s: 0.79,
+            },
+        ],
+        interrupted: false,
+        sessions_opened: 100,
+        sessions_closed: 100,
+        channels_stopped: 0,
+        payments_refused: 0,
+    }
+}
+
+fn l1() -> L1 {
+    let tip = "ab".repeat(32);
+    let point = |ratio| Ratio {
+        ratio,
+        low: ratio,
+        high: ratio,
+    };
+    L1 {
+        channels: L1Load {
+            transactions: 200,
+            bytes: 70_000,
+            signature_verifications: 500,
+            state_reads: 900,
+            state_writes: 800,
+            peak_state_entries: 350,
+            cpu_s: 0.02,
+            blocks: 4,
+            tip: tip.clone(),
+        },
+        direct: Some(DirectLoad {
+            load: L1Load {
+                transactions: 100_000,
+                bytes: 15_000_000,
+                signature_verifications: 100_000,
+                state_reads: 200_000,
+                state_writes: 200_000,
+                peak_state_entries: 20,
+                cpu_s: 2.0,
+                blocks: 100,
+                tip,
+            },
+            sampled_sessions: 10,
+            payments: 100_000,
+        }),
+        offload: Some(Offload {
+            transactions: point(5_000.0),
+            bytes: Ratio {
+                ratio: 2_143.0,
+                low: 2_139.5,
+                high: 2_146.5,
+            },
+            signature_verifications: point(2_000.0),
+            state_reads: point(2_222.2),
+            state_writes: point(2_500.0),
+            peak_state_entries: point(0.571_4),
+            cpu: Ratio {
+                ratio: 1_000.0,
+                low: 951.0,
+                high: 1_049.0,
+            },
+        }),
+    }
+}
+
+fn percentiles(p50: u64) -> Percentiles {
+    Percentiles {
+        p50,
+        p90: p50 * 2,
+        p99: p50 * 4,
+        p999: p50 * 8,
+        max: p50 * 10,
+    }
+}
+
+fn stage(name: &str, role: &str, items: u64, cpu_ns_per_item: f64, unit: &str) -> Stage {
+    let cpu_s = items as f64 * cpu_ns_per_item / 1e9;
+    let (name, role, unit) = (name.into(), role.into(), unit.into());
+    Stage {
+        name,
+        role,
+        items,
+        cpu_ns_per_item,
+        cpu_s,
+        unit,
+    }
+}
