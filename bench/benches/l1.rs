@@ -29,7 +29,7 @@ struct Load {
 type Unsigned = (Transaction, u32);
 
 impl Load {
-    fn new(accounts: usize, parallel_verification: bool) -> Load {
+    fn new(accounts: usize) -> Load {
         let secrets: Vec<SecretKey> = (0..accounts as u64)
             .map(|account| {
                 let mut seed = [7; 32];
@@ -44,10 +44,7 @@ impl Load {
                 .map(|secret| (secret.public(), Amount::new(1 << 40)))
                 .collect(),
         };
-        let config = Config {
-            parallel_verification,
-            ..Config::default()
-        };
+        let config = Config::default();
         Load {
             chain: Chain::new(config, &genesis, Backend::Dalek).expect("a sound configuration"),
             signer: Signer::new(Backend::Dalek),
@@ -189,21 +186,21 @@ impl Load {
 fn bench(
     criterion: &mut Criterion,
     name: &str,
-    transactions: usize,
     accounts: usize,
-    parallel: bool,
+    transactions: usize,
     make: fn(&mut Load) -> Vec<Vec<u8>>,
 ) {
     let mut group = criterion.benchmark_group("l1_block");
+    // Ten blocks each, and their signatures.
     group
         .throughput(Throughput::Elements(transactions as u64))
         .sample_size(10)
         .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1500));
+        .measurement_time(Duration::from_millis(3500));
     let mut load: Option<Load> = None;
     group.bench_function(name, |bencher| {
         let load = load.get_or_insert_with(|| {
-            let mut load = Load::new(accounts, parallel);
+            let mut load = Load::new(accounts);
             // The first block's keys are new, every later one's are known.
             let first = make(&mut load);
             load.block(&first);
@@ -222,17 +219,11 @@ fn bench(
 }
 
 fn l1(criterion: &mut Criterion) {
-    let mut transfers = |name, accounts| {
-        bench(criterion, name, BLOCK, accounts, false, Load::transfers);
-    };
+    let mut transfers = |name, senders| bench(criterion, name, senders, BLOCK, Load::transfers);
     transfers("transfers/64", BLOCK.div_ceil(64));
     transfers("transfers/1", BLOCK);
-    let mut channels = |name, parallel| {
-        let both = 2 * CHANNELS;
-        bench(criterion, name, both, both, parallel, Load::channels);
-    };
-    channels("channels", false);
-    channels("channels/parallel", true);
+    let both = 2 * CHANNELS;
+    bench(criterion, "channels", both, both, Load::channels);
 }
 
 criterion_group!(benches, l1);

@@ -30,13 +30,33 @@ use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group,
     criterion_main,
 };
-use duet_engine::crypto::{KeyRing, PublicKey, Signature, Verifier, accept};
+use duet_engine::crypto::{Digest, KeyId, KeyRing, PublicKey, Signature, Signed, Verifier, accept};
 use ed25519_dalek::Verifier as _;
 
-use signatures::{Corpus, Item, backend};
+use signatures::{Corpus, backend};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A signature as Duet's verifier takes it.
+#[derive(Clone, Copy)]
+struct Item {
+    signer: KeyId,
+    digest: Digest,
+    signature: Signature,
+}
+
+impl Signed for Item {
+    fn signer(&self) -> KeyId {
+        self.signer
+    }
+    fn digest(&self) -> &Digest {
+        &self.digest
+    }
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+}
 
 /// A batch in the forms that the contenders take.
 struct Batch {

@@ -1,29 +1,30 @@
 //! The same keys, messages and signatures for every contender.
 
 use duet_engine::crypto::{
-    Backend, BackendChoice, Digest, Domain, KeyId, SecretKey, SignJob, Signature, Signed, Signer,
-    hash,
+    Backend, BackendChoice, Digest, Domain, SecretKey, SignJob, Signature, Signer, hash,
 };
 use zeroize::Zeroizing;
 
 /// Signing work: `digests[i]` is signed by the key of `seeds[i % seeds.len()]`.
-pub struct Corpus {
+pub(crate) struct Corpus {
     /// One per key.
-    pub seeds: Vec<[u8; 32]>,
+    pub(crate) seeds: Vec<[u8; 32]>,
     /// 32-byte messages. The first byte is 0: commonware signs `varint(len ns) ‖ ns ‖ message`, so
     /// that with an empty namespace and the other 31 bytes it signs exactly these 32.
-    pub digests: Vec<Digest>,
+    pub(crate) digests: Vec<Digest>,
 }
 
 impl Corpus {
     /// `count` messages, spread over `count / per_key` keys.
-    pub fn new(count: usize, per_key: usize) -> Corpus {
-        let bytes = |i: usize| hash(Domain::State, &i.to_le_bytes());
+    pub(crate) fn new(count: usize, per_key: usize) -> Corpus {
+        let bytes = |domain, i: usize| hash(domain, &i.to_le_bytes());
         Corpus {
-            seeds: (0..count.div_ceil(per_key)).map(|i| bytes(i).0).collect(),
+            seeds: (0..count.div_ceil(per_key))
+                .map(|i| bytes(Domain::Final, i).0)
+                .collect(),
             digests: (0..count)
                 .map(|i| {
-                    let mut digest = bytes(i);
+                    let mut digest = bytes(Domain::State, i);
                     digest.0[0] = 0;
                     digest
                 })
@@ -32,18 +33,21 @@ impl Corpus {
     }
 
     /// Each message with one entry per key of `keys`, which follow the order of the seeds.
-    pub fn with<'a, K>(&'a self, keys: &'a [K]) -> impl Iterator<Item = (&'a K, &'a Digest)> {
+    pub(crate) fn with<'a, K>(
+        &'a self,
+        keys: &'a [K],
+    ) -> impl Iterator<Item = (&'a K, &'a Digest)> {
         keys.iter().cycle().zip(&self.digests)
     }
 
     /// Duet's secret keys.
-    pub fn secrets(&self) -> Vec<SecretKey> {
+    pub(crate) fn secrets(&self) -> Vec<SecretKey> {
         let seeds: Vec<_> = self.seeds.iter().copied().map(Zeroizing::new).collect();
         SecretKey::from_seeds(&seeds)
     }
 
     /// Duet's jobs.
-    pub fn jobs(&self) -> Vec<SignJob> {
+    pub(crate) fn jobs(&self) -> Vec<SignJob> {
         let keys: Vec<u32> = (0..self.seeds.len() as u32).collect();
         self.with(&keys)
             .map(|(&secret, &digest)| SignJob { secret, digest })
@@ -51,34 +55,14 @@ impl Corpus {
     }
 
     /// One signature per message. Ed25519 is deterministic, so every contender makes these.
-    pub fn signatures(&self) -> Vec<Signature> {
+    pub(crate) fn signatures(&self) -> Vec<Signature> {
         let mut signatures = Vec::new();
         Signer::new(backend()).sign(&self.secrets(), &self.jobs(), &mut signatures);
         signatures
     }
 }
 
-/// A signature as Duet's verifier takes it.
-#[derive(Clone, Copy)]
-pub struct Item {
-    pub signer: KeyId,
-    pub digest: Digest,
-    pub signature: Signature,
-}
-
-impl Signed for Item {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-    fn digest(&self) -> &Digest {
-        &self.digest
-    }
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-}
-
 /// The back end that a run without options takes.
-pub fn backend() -> Backend {
+pub(crate) fn backend() -> Backend {
     Backend::select(BackendChoice::Auto).expect("there is always one")
 }

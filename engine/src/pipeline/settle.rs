@@ -85,8 +85,8 @@ impl Step {
                     Ok(()) => break None,
                     // Pushed back: a block makes room.
                     Err(SubmitError::MempoolFull { .. }) => chain.seal(&mut self.receipts),
-                    Err(SubmitError::Malformed(_)) => break Some("malformed"),
-                    Err(SubmitError::TooLarge { .. }) => break Some("too_large"),
+                    Err(SubmitError::Malformed(_)) => break Some("l1_malformed"),
+                    Err(SubmitError::TooLarge { .. }) => break Some("l1_too_large"),
                 };
             };
             batches[at].transactions[place].outcome = refused.map(|name| StepOutcome::Refused {

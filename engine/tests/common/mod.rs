@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // Each test file uses its part.
 
-pub mod workload;
+pub(crate) mod workload;
 
 use duet_engine::crypto::Backend;
 use duet_engine::l1;
@@ -10,7 +10,7 @@ use duet_engine::pipeline::{Arrivals, Config};
 use duet_engine::protocol::{Amount, Rules};
 
 /// A closed loop that keeps its blocks.
-pub fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight: u32) -> Config {
+pub(crate) fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight: u32) -> Config {
     Config {
         shards,
         concurrent,

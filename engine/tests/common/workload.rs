@@ -5,19 +5,19 @@ use duet_engine::protocol::{Amount, Pair, Party, Payment};
 
 /// Sessions of equal length in slots; in `two_way` ones the payer changes every `turn` payments.
 #[derive(Clone, Copy, Debug)]
-pub struct Uniform {
-    pub sessions: u64,
-    pub concurrent: u64,
-    pub payments: u64,
-    pub two_way: Option<u64>,
+pub(crate) struct Uniform {
+    pub(crate) sessions: u64,
+    pub(crate) concurrent: u64,
+    pub(crate) payments: u64,
+    pub(crate) two_way: Option<u64>,
     /// Capacity as a share of what is needed: below 1, payments are refused.
-    pub funded: f64,
+    pub(crate) funded: f64,
 }
 
 impl Uniform {
-    pub const LARGEST: u64 = 100;
+    pub(crate) const LARGEST: u64 = 100;
 
-    pub fn new(sessions: u64, concurrent: u64, payments: u64) -> Uniform {
+    pub(crate) fn new(sessions: u64, concurrent: u64, payments: u64) -> Uniform {
         Uniform {
             sessions,
             concurrent,
@@ -31,7 +31,7 @@ impl Uniform {
         self.concurrent.min(self.sessions)
     }
 
-    pub fn amount(&self, session: u64, payment: u64) -> u64 {
+    pub(crate) fn amount(&self, session: u64, payment: u64) -> u64 {
         let mixed = (session << 32 ^ payment).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         1 + (mixed >> 33) % Self::LARGEST
     }

@@ -203,8 +203,8 @@ fn run_with_breaks(breaks: &[usize]) -> usize {
             in_flight: 2,
         },
     );
-    duo.a.wants_to_pay([1; 5]);
-    duo.b.wants_to_pay([2; 4]);
+    duo.a.wants_to_pay([1; 7]);
+    duo.b.wants_to_pay([2; 6]);
     duo.a.habits.per_turn = 2;
     duo.b.habits.pass_on_proposal = false;
     let mut arrived = 0;
@@ -233,7 +233,7 @@ fn run_with_breaks(breaks: &[usize]) -> usize {
     duo.check_finished();
     assert_eq!(
         (duo.a.balance(), duo.a.end.signed().version()),
-        (53, 9),
+        (55, 13),
         "breaks at {breaks:?}"
     );
     arrived

@@ -220,7 +220,7 @@ fn one_signature_covers_an_interval() {
         assert_eq!(duo.a.states.len() as u64, proposals, "k = {k}");
         assert_eq!(duo.b.states.len() as u64, proposals, "k = {k}");
         // Each once as a state, and the newest once more as final.
-        assert_eq!(duo.a.seen().signatures(), proposals + 1, "k = {k}");
+        assert_eq!(duo.a.signatures(), proposals + 1, "k = {k}");
         assert_eq!(duo.b.balance(), 10_000);
     }
 }

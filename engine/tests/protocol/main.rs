@@ -2,7 +2,7 @@
 
 //mod batches;
 mod breaks;
-//mod byzantine;
+mod byzantine;
 mod duo;
 //mod flips;
 //mod fuzz;
