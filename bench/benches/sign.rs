@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
 use commonware_codec::{Copying, DecodeExt as _};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use duet_engine::crypto::Signer;
 use ed25519_dalek::Signer as _;
 
@@ -25,6 +27,7 @@ const KEYS: usize = 64;
 
 fn sign(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sign");
+    group.sampling_mode(SamplingMode::Flat);
     for batch in [64, 256, 4096] {
         let corpus = Corpus::new(batch, batch / KEYS);
         let (secrets, jobs) = (corpus.secrets(), corpus.jobs());

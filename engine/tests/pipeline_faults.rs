@@ -68,8 +68,13 @@ fn every_flipped_bit_is_rejected_by_name() {
     let proposal = [&entry[..], &header[..]].concat();
     // "Bad signature" of Layer 1 says whose in its value; a flip in a key or the channel's id makes
     // it one that does not exist.
-    let settlement = ["l1_bad_signature", "l1_key", "l1_malformed", "l1_unknown_account",
-        "l1_unknown_channel"];
+    let settlement = [
+        "l1_bad_signature",
+        "l1_key",
+        "l1_malformed",
+        "l1_unknown_account",
+        "l1_unknown_channel",
+    ];
     let table: [(Hop, &[&str]); 6] = [
         (Hop::Entry, &entry),
         (Hop::Proposal, &proposal),

@@ -130,7 +130,10 @@ pub fn link(head: &Digest, entry: &[u8; 32]) -> Digest {
 ///
 /// Equal to [`hash`] of each block.
 pub fn hash_blocks(domain: Domain, blocks: &[[u8; 64]], digests: &mut Vec<Digest>) {
-    let lanes = Lanes::new(domain);
+    hash_blocks_in(&Lanes::new(domain), blocks, digests);
+}
+
+fn hash_blocks_in(lanes: &Lanes, blocks: &[[u8; 64]], digests: &mut Vec<Digest>) {
     let mut out = [[0; 32]; LANES];
     digests.reserve(blocks.len());
     for group in blocks.chunks(LANES) {
@@ -158,8 +161,11 @@ pub struct ChainJob {
 /// # Panics
 /// If `heads` is not as long as `entries`, or a job's run lies outside of `entries`.
 pub fn chain(jobs: &[ChainJob], entries: &[[u8; 32]], heads: &mut [Digest]) {
+    chain_in(&Lanes::new(Domain::Log), jobs, entries, heads);
+}
+
+fn chain_in(lanes: &Lanes, jobs: &[ChainJob], entries: &[[u8; 32]], heads: &mut [Digest]) {
     assert_eq!(entries.len(), heads.len(), "one head per entry");
-    let lanes = Lanes::new(Domain::Log);
     let mut waiting = jobs.iter().filter(|job| job.count > 0);
     let mut blocks = Aligned([[0; 64]; LOGS]);
     let mut next = [0; LOGS];
@@ -240,7 +246,10 @@ struct Lanes {
 
 impl Lanes {
     fn new(domain: Domain) -> Lanes {
-        let platform = Platform::detect();
+        Lanes::on(Platform::detect(), domain)
+    }
+
+    fn on(platform: Platform, domain: Domain) -> Lanes {
         Lanes {
             platform,
             width: platform.simd_degree(),
@@ -303,15 +312,30 @@ mod tests {
 
     use super::*;
 
+    /// Every kernel that this machine can run, the plain one included.
+    fn kernels() -> Vec<Platform> {
+        let mut kernels = vec![Platform::Portable, Platform::detect()];
+        #[cfg(target_arch = "x86_64")]
+        kernels.extend(
+            [
+                Platform::sse2(),
+                Platform::sse41(),
+                Platform::avx2(),
+                Platform::avx512(),
+            ]
+            .into_iter()
+            .flatten(),
+        );
+        kernels
+    }
+
     #[test]
-    fn every_lane_count_equals_the_plain_hasher() {
+    fn every_lane_count_of_every_kernel_equals_the_plain_hasher() {
         for count in 0..=3 * LANES {
             let blocks: Vec<[u8; 64]> = (0..count)
                 .map(|i| std::array::from_fn(|j| (i * 67 + j * 3) as u8))
                 .collect();
             for domain in Domain::ALL {
-                let mut digests = Vec::new();
-                hash_blocks(domain, &blocks, &mut digests);
                 let plain: Vec<Digest> = blocks
                     .iter()
                     .map(|block| {
@@ -319,7 +343,15 @@ mod tests {
                         Digest(*blake3::keyed_hash(&key, block).as_bytes())
                     })
                     .collect();
-                assert_eq!(digests, plain, "{domain:?}, {count} blocks");
+                for kernel in kernels() {
+                    let mut digests = Vec::new();
+                    hash_blocks_in(&Lanes::on(kernel, domain), &blocks, &mut digests);
+                    assert_eq!(digests, plain, "{kernel:?}, {domain:?}, {count} blocks");
+                }
+                let mut digests = vec![Digest([7; 32])];
+                hash_blocks(domain, &blocks, &mut digests);
+                assert_eq!(digests[0], Digest([7; 32]), "appended");
+                assert_eq!(digests[1..], plain, "{domain:?}, {count} blocks");
             }
         }
     }
@@ -392,14 +424,21 @@ mod tests {
                     job
                 })
                 .collect();
-            let mut heads = vec![Digest::default(); total];
-            chain(&jobs, &entries, &mut heads);
+            let mut one_at_a_time = vec![Digest::default(); total];
             for job in &jobs {
                 let mut head = job.start;
                 for i in job.first..job.first + job.count {
                     head = link(&head, &entries[i]);
-                    prop_assert_eq!(heads[i], head);
+                    one_at_a_time[i] = head;
                 }
+            }
+            let mut heads = vec![Digest::default(); total];
+            chain(&jobs, &entries, &mut heads);
+            prop_assert_eq!(&heads, &one_at_a_time);
+            for kernel in kernels() {
+                heads.fill(Digest::default());
+                chain_in(&Lanes::on(kernel, Domain::Log), &jobs, &entries, &mut heads);
+                prop_assert_eq!(&heads, &one_at_a_time, "{:?}", kernel);
             }
         }
     }

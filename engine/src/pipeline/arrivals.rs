@@ -274,19 +274,22 @@ impl ArrivalQueue {
 
     /// A slot's session is over: what waits there is dropped.
     pub(super) fn closed(&mut self, slot: u32) {
-        if let Source::Poisson { accepting, .. } = &mut self.source {
-            if let Some(at) = accepting
-                .iter()
-                .position(|(accepting, _)| *accepting == slot)
-            {
-                accepting.swap_remove(at);
-            }
-        }
         let Some(waiting) = self.waiting.get_mut(slot as usize) else {
             return;
         };
         self.waiting_count -= waiting.len();
         waiting.clear();
+    }
+
+    /// A slot's session has stopped before its end: nothing more arrives there. Looks through all
+    /// slots, which is no matter for what ought not to happen.
+    pub(super) fn withdraw(&mut self, slot: u32) {
+        self.closed(slot);
+        match &mut self.source {
+            Source::Closed => {}
+            Source::Poisson { accepting, .. } => accepting.retain(|(at, _)| *at != slot),
+            Source::Timed { next, .. } => next.retain(|Reverse((_, at, ..))| *at != slot),
+        }
     }
 
     /// When there will be something to do; `None` if that does not depend on time.

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::run::{Accounts, Config, RunError};
-use super::shard::secret_keys;
+use super::accounts::{Accounts, secret_keys};
+use super::run::{Config, RunError};
 use super::stage::thread_cpu_ns;
 use super::workload::{AccountIndex, Session, Workload};
 use crate::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer};

@@ -4,11 +4,14 @@
 //! channels through one stage after the other. No lock is taken and nothing is allocated between a
 //! payment's arrival and its settlement, and shards share nothing but Layer 1.
 
+mod accounts;
 mod arrivals;
 mod direct;
 mod fault;
 mod finish;
 mod latency;
+mod lifecycle;
+mod outcome;
 mod run;
 mod schedule;
 mod settle;
@@ -16,6 +19,7 @@ mod shard;
 mod slot;
 mod stage;
 mod steps;
+mod tally;
 mod wave;
 mod wire;
 mod workload;
@@ -24,7 +28,8 @@ pub use arrivals::Arrivals;
 pub use direct::{DirectOutcome, DirectSample, run_direct};
 pub use fault::{Fault, Hop};
 pub use latency::{Latencies, Latency};
-pub use run::{Checks, Config, Offered, Outcome, RunError, Snapshot, StoppedChannel, run};
+pub use outcome::{Checks, Offered, Outcome, StoppedChannel};
+pub use run::{Config, RunError, Snapshot, run};
 pub use schedule::Schedule;
 pub use stage::{Stage, StageCost, StageCosts, StageLabel, process_cpu_ns, thread_cpu_ns};
 pub use workload::{AccountIndex, Next, Session, Workload};

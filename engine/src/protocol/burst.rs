@@ -299,3 +299,219 @@ impl Burst {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::amount::Amount;
+    use super::super::endpoint::Rules;
+    use super::super::fixture::{channel as channel_under, pays};
+    use super::super::proof::state_digest;
+    use super::*;
+    use crate::crypto::link;
+
+    /// Both ends of the channel of this index.
+    fn channel(index: u32) -> [Endpoint; 2] {
+        let rules = Rules {
+            cosign_every: 10_000,
+            in_flight: 1000,
+        };
+        channel_under(index, rules).ends
+    }
+
+    /// One channel's part of a burst: runs of amounts, each but the last followed by a cut.
+    type Part = Vec<Vec<u64>>;
+
+    /// A log, one entry at a time.
+    struct Naive {
+        entries: Vec<EntryBytes>,
+        balance: Balance,
+        head: Digest,
+    }
+
+    impl Naive {
+        /// Pays what the balance covers; gives how many it did.
+        fn pay(&mut self, amounts: &[u64], limits: &Limits) -> usize {
+            let before = self.entries.len();
+            for &amount in amounts {
+                if let Ok((entry, after)) = self.balance.step(&pays(amount), limits) {
+                    self.entries.push(entry.encode());
+                    self.balance = after;
+                    self.head = link(&self.head, &entry.encode());
+                }
+            }
+            self.entries.len() - before
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Several bursts in a row over many channels, each continuing what the ones before
+        /// proposed, against one entry at a time; the payee's burst against the payer's.
+        #[test]
+        fn bursts_equal_one_entry_at_a_time(
+            bursts in prop::collection::vec(
+                prop::collection::vec((0_usize..30, part()), 0..40),
+                1..4,
+            ),
+        ) {
+            let mut ends: Vec<[Endpoint; 2]> = (0..30).map(channel).collect();
+            let mut logs: Vec<Naive> = ends
+                .iter()
+                .map(|[a, _]| Naive {
+                    entries: Vec::new(),
+                    balance: a.signed().balance,
+                    head: a.channel().0,
+                })
+                .collect();
+            let (mut payers, mut payees) = (Burst::default(), Burst::default());
+            for parts in bursts {
+                // A channel takes part once.
+                let mut seen = [false; 30];
+                let parts: Vec<(usize, Part)> = parts
+                    .into_iter()
+                    .filter(|(channel, _)| !std::mem::replace(&mut seen[*channel], true))
+                    .collect();
+                payers.clear();
+                let mut expected = Vec::new();
+                for (channel, part) in &parts {
+                    let [payer, _] = &ends[*channel];
+                    let log = &mut logs[*channel];
+                    payers.begin(payer);
+                    let (last, cut) = part.split_last().expect("at least one run");
+                    for run in cut {
+                        let (version, head) = (log.balance.version, log.head);
+                        let paid = log.pay(run, payer.limits());
+                        for &amount in run {
+                            let _ = payers.pay(&pays(amount));
+                        }
+                        prop_assert_eq!(payers.uncut(), paid);
+                        payers.cut();
+                        if paid > 0 {
+                            let digest = state_digest(payer.channel(), &log.head);
+                            let tip = Tip { balance: log.balance, head: log.head };
+                            expected.push((*channel, (version, head), tip, digest, paid));
+                        }
+                    }
+                    // What is not cut is not part of any state.
+                    for &amount in last {
+                        let _ = payers.pay(&pays(amount));
+                    }
+                }
+                payers.hash();
+                prop_assert_eq!(payers.len(), expected.len());
+                let states = payers.states().to_vec();
+                for (state, (channel, from, tip, digest, paid)) in states.iter().zip(&expected) {
+                    let log = &logs[*channel];
+                    let before = from.0 as usize;
+                    let entries = &log.entries[before..before + paid];
+                    prop_assert_eq!(payers.entries_of(state), entries);
+                    prop_assert_eq!((state.from, state.tip), (*from, *tip));
+                    prop_assert_eq!((state.version(), state.payments()), (tip.version(), *paid as u32));
+                    prop_assert_eq!((&state.digest, state.digest()), (digest, digest));
+                    prop_assert_eq!(Some(&state.entry), entries.last());
+                    prop_assert_eq!(link(&state.previous, &state.entry), tip.head);
+                    let value: u64 = entries.iter().map(|e| Entry::decode(e).amount.units()).sum();
+                    prop_assert_eq!(state.value(), value);
+                }
+
+                // The payee checks the entries that were sent and computes the same states.
+                payees.clear();
+                for (channel, _) in &parts {
+                    let [_, payee] = &ends[*channel];
+                    payees.begin(payee);
+                    for (state, (of, ..)) in states.iter().zip(&expected) {
+                        if of == channel {
+                            prop_assert_eq!(payees.check(payers.entries_of(state)), Ok(()));
+                            payees.cut();
+                        }
+                    }
+                    // A wrong run leaves no trace.
+                    prop_assert!(payees.check(&[[0; 32]]).is_err());
+                }
+                payees.hash();
+                prop_assert_eq!(payees.states(), &states[..]);
+
+                for (state, (channel, ..)) in states.iter().zip(&expected) {
+                    let [payer, _] = &mut ends[*channel];
+                    prop_assert!(payer.propose(state, false).is_ok());
+                }
+                // Both ends of a channel go on from what was proposed.
+                for (end, log) in ends.iter_mut().zip(&logs) {
+                    let Tip { balance, head } = *end[0].signed();
+                    prop_assert_eq!((balance, head), (log.balance, log.head));
+                    end[1].stand_at(*end[0].signed());
+                }
+            }
+        }
+    }
+
+    fn part() -> impl Strategy<Value = Part> {
+        prop::collection::vec(prop::collection::vec(0_u64..40, 0..6), 1..5)
+    }
+
+    #[test]
+    fn a_refused_payment_leaves_the_run_as_it_was() {
+        let [payer, _] = channel(0);
+        let mut burst = Burst::default();
+        burst.begin(&payer);
+        for (payment, expected) in [
+            (pays(500), Ok(())),
+            (pays(0), Err(Rejection::ZeroAmount)),
+            (
+                pays(1),
+                Err(Rejection::InsufficientBalance {
+                    have: Amount::ZERO,
+                    reserve: Amount::ZERO,
+                    got: Amount::new(1),
+                }),
+            ),
+            (
+                Payment {
+                    payer: Party::B,
+                    ..pays(1)
+                },
+                Err(Rejection::NotThePayer { proposer: Party::A }),
+            ),
+        ] {
+            assert_eq!(burst.pay(&payment), expected);
+            assert_eq!((burst.uncut(), burst.entries()), (1, 1));
+        }
+    }
+
+    #[test]
+    fn a_cut_without_entries_makes_no_state() {
+        let [payer, _] = channel(0);
+        let mut burst = Burst::default();
+        burst.begin(&payer);
+        burst.cut();
+        burst.cut();
+        assert!(burst.is_empty());
+        burst.hash();
+        assert_eq!(burst.states(), []);
+        assert_eq!(burst.states_of_channel(), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "hashed states")]
+    fn a_state_without_a_digest_is_not_to_be_had() {
+        let [payer, _] = channel(0);
+        let mut burst = Burst::default();
+        burst.begin(&payer);
+        assert_eq!(burst.pay(&pays(1)), Ok(()));
+        burst.cut();
+        let _ = burst.states();
+    }
+
+    #[test]
+    #[should_panic(expected = "one proposer a state")]
+    fn no_state_has_two_proposers() {
+        let [payer, _] = channel(0);
+        let mut burst = Burst::default();
+        burst.begin(&payer);
+        assert_eq!(burst.pay(&pays(1)), Ok(()));
+        let _ = burst.check(&[[0; 32]]);
+    }
+}

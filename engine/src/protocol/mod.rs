@@ -11,6 +11,8 @@ mod amount;
 mod burst;
 mod endpoint;
 mod entry;
+#[cfg(test)]
+mod fixture;
 mod message;
 mod proof;
 mod rejection;

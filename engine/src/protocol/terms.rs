@@ -116,3 +116,154 @@ impl Terms {
         ChannelId(hasher.finish())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms() -> Terms {
+        Terms {
+            genesis: Digest([1; 32]),
+            nonce: 2,
+            index: 3,
+            keys: Pair {
+                a: PublicKey([4; 32]),
+                b: PublicKey([5; 32]),
+            },
+            deposits: Pair {
+                a: Amount::new(60),
+                b: Amount::new(40),
+            },
+            challenge_window_blocks: 144,
+            reserve: Amount::new(6),
+        }
+    }
+
+    fn deposits(a: u64, b: u64) -> Terms {
+        let deposits = Pair {
+            a: Amount::new(a),
+            b: Amount::new(b),
+        };
+        Terms {
+            deposits,
+            ..terms()
+        }
+    }
+
+    #[test]
+    fn terms_make_a_channel_or_say_why_not() {
+        const MOST: u64 = u64::MAX;
+        let overflow = |terms: Terms| (terms, Err(TermsError::CapacityOverflow(terms.deposits)));
+        let same = PublicKey([4; 32]);
+        let table = [
+            (terms(), Ok(100)),
+            (deposits(100, 0), Ok(100)),
+            (deposits(0, 1), Ok(1)),
+            (deposits(MOST, 0), Ok(MOST)),
+            (deposits(1, MOST - 1), Ok(MOST)),
+            overflow(deposits(1, MOST)),
+            overflow(deposits(MOST, MOST)),
+            (deposits(0, 0), Err(TermsError::NothingLocked)),
+            (
+                Terms {
+                    keys: Pair { a: same, b: same },
+                    ..terms()
+                },
+                Err(TermsError::SameKey(same)),
+            ),
+            (
+                Terms {
+                    challenge_window_blocks: 0,
+                    ..terms()
+                },
+                Err(TermsError::NoWindow),
+            ),
+            (
+                Terms {
+                    challenge_window_blocks: 1,
+                    ..terms()
+                },
+                Ok(100),
+            ),
+        ];
+        for (terms, expected) in table {
+            assert_eq!(terms.capacity(), expected.map(Amount::new), "{terms:?}");
+        }
+    }
+
+    #[test]
+    fn a_channels_id_changes_with_every_field() {
+        let Terms { keys, .. } = terms();
+        let other = PublicKey([7; 32]);
+        let variants = [
+            terms(),
+            Terms {
+                genesis: Digest([0; 32]),
+                ..terms()
+            },
+            Terms {
+                nonce: 0,
+                ..terms()
+            },
+            Terms {
+                index: 0,
+                ..terms()
+            },
+            // One after the other, so that no value can slip into the neighbouring field.
+            Terms {
+                nonce: 2 | 3 << 32,
+                index: 0,
+                ..terms()
+            },
+            Terms {
+                keys: Pair { a: other, ..keys },
+                ..terms()
+            },
+            Terms {
+                keys: Pair { b: other, ..keys },
+                ..terms()
+            },
+            Terms {
+                keys: Pair {
+                    a: keys.b,
+                    b: keys.a,
+                },
+                ..terms()
+            },
+            deposits(61, 40),
+            deposits(60, 41),
+            deposits(40, 60),
+            Terms {
+                challenge_window_blocks: 145,
+                ..terms()
+            },
+            Terms {
+                reserve: Amount::ZERO,
+                ..terms()
+            },
+        ];
+        for (i, terms) in variants.iter().enumerate() {
+            assert_eq!(terms.channel_id(), terms.channel_id());
+            for earlier in &variants[..i] {
+                assert_ne!(terms.channel_id(), earlier.channel_id(), "{terms:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_channels_id_is_the_hash_of_its_terms_in_order() {
+        let mut bytes = Vec::new();
+        bytes.extend([1; 32]);
+        bytes.extend([4; 32]);
+        bytes.extend(2_u64.to_le_bytes());
+        bytes.extend(3_u32.to_le_bytes());
+        bytes.extend([4; 32]);
+        bytes.extend([5; 32]);
+        bytes.extend(60_u64.to_le_bytes());
+        bytes.extend(40_u64.to_le_bytes());
+        bytes.extend(144_u32.to_le_bytes());
+        bytes.extend(6_u64.to_le_bytes());
+        let id = crate::crypto::hash(Domain::ChannelId, &bytes);
+        assert_eq!(terms().channel_id(), ChannelId(id));
+    }
+}

@@ -4,6 +4,7 @@
 use duet_engine::protocol::{Message, Party, Rules};
 use proptest::prelude::*;
 
+use super::cases;
 use super::duo::{Duo, Habits};
 
 /// Something that happens to a pair.
@@ -158,7 +159,7 @@ fn play(session: &Session) -> Duo {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn payments_survive_broken_links(session in session(false)) {

@@ -1,10 +1,25 @@
 //! The channel's rules under test: honest pairs, broken links, and every kind of dishonest peer.
 
-//mod batches;
+use proptest::test_runner::Config;
+
+mod batches;
 mod breaks;
 mod byzantine;
 mod duo;
-//mod flips;
-//mod fuzz;
+mod flips;
+mod fuzz;
 mod honest;
 mod script;
+
+/// So many cases, unless `PROPTEST_CASES` says otherwise.
+fn cases(cases: u32) -> Config {
+    let default = Config::default();
+    Config {
+        cases: match std::env::var_os("PROPTEST_CASES") {
+            Some(_) => default.cases,
+            None => cases,
+        },
+        failure_persistence: None,
+        ..default
+    }
+}

@@ -223,7 +223,7 @@ fn the_genesis_id_commits_to_what_matters() {
         id(|config, _| config.block_transactions += 1),
         id(|config, _| config.block_bytes += 1),
         id(|config, _| config.fee = Amount::ZERO),
-        id(|_, genesis| genesis.label = "direct".to_owned()),
+        id(|_, genesis| genesis.label = "chanNels".to_owned()),
         id(|_, genesis| genesis.allocations[0].1 = Amount::new(8)),
         id(|_, genesis| genesis.allocations[0].0.0[0] = 2),
         id(|_, genesis| genesis.allocations.clear()),

@@ -12,6 +12,8 @@ mod acknowledge;
 mod finish;
 mod propose;
 mod receive;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod window;
 

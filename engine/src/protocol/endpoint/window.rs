@@ -83,6 +83,7 @@ impl Window {
 /// Windows that no channel needs at the moment. A channel has one only while it has proposals in
 /// flight, so that idle channels cost nothing and busy ones do not allocate.
 #[derive(Default)]
+#[allow(clippy::vec_box)] // The boxes themselves move in and out of the endpoints.
 pub struct WindowPool(Vec<Box<Window>>);
 
 impl WindowPool {
@@ -102,5 +103,146 @@ impl WindowPool {
             debug_assert_eq!(window.answered, window.bytes.len());
             self.0.push(window);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::fixture::states;
+
+    /// A window over proposals of 3, 3, 3, … entries, with messages that tell their versions.
+    fn window(proposals: usize, passes: bool) -> Window {
+        let mut window = Window::default();
+        for (i, state) in states(3, proposals).into_iter().enumerate() {
+            push(&mut window, state, passes && i + 1 == proposals);
+        }
+        window
+    }
+
+    fn push(window: &mut Window, state: NewState, pass: bool) {
+        let message = message(state.version());
+        let sent = Sent {
+            state,
+            signature: Signature([state.version() as u8; 64]),
+            pass,
+            message_len: message.len(),
+        };
+        window.push(sent, &message);
+    }
+
+    /// As long as its version, so that no two are.
+    fn message(version: u64) -> Vec<u8> {
+        vec![version as u8; version as usize]
+    }
+
+    fn messages(versions: &[u64]) -> Vec<u8> {
+        versions
+            .iter()
+            .flat_map(|&version| message(version))
+            .collect()
+    }
+
+    #[test]
+    fn only_versions_that_were_proposed_are_found() {
+        let window = window(4, false);
+        for version in 0..20 {
+            let found = window.find(version).map(|sent| sent.state.version());
+            let expected = [3, 6, 9, 12].contains(&version).then_some(version);
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn an_answer_takes_off_all_that_it_covers() {
+        for (version, left) in [
+            (2, &[3, 6, 9, 12][..]),
+            (3, &[6, 9, 12]),
+            (6, &[9, 12]),
+            (7, &[9, 12]),
+            (12, &[]),
+            (u64::MAX, &[]),
+        ] {
+            let mut window = window(4, false);
+            let answered = window.answer(version).map(|sent| sent.state.version());
+            let newest = [3, 6, 9, 12].into_iter().rfind(|v| *v <= version);
+            assert_eq!(answered, newest);
+            assert_eq!(window.len() as usize, left.len());
+            assert_eq!(
+                window.after(0).0,
+                messages(left),
+                "after an answer to {version}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_sent_again_is_what_was_sent() {
+        for (signed, left) in [
+            (0, &[3, 6, 9][..]),
+            (3, &[6, 9]),
+            (5, &[6, 9]),
+            (6, &[9]),
+            (9, &[]),
+            (u64::MAX, &[]),
+        ] {
+            for passes in [false, true] {
+                let window = window(3, passes);
+                let (bytes, pass) = window.after(signed);
+                assert_eq!(bytes, messages(left), "above {signed}");
+                // A pass that the peer has seen already is not made again.
+                assert_eq!(pass, passes && !left.is_empty(), "above {signed}");
+            }
+        }
+    }
+
+    /// Answers and proposals in turn: messages stay whole while the answered ones are let go.
+    #[test]
+    fn a_window_that_slides_keeps_its_messages_and_no_others() {
+        let states = states(1, 200);
+        let mut window = Window::default();
+        for (i, &state) in states.iter().enumerate() {
+            push(&mut window, state, false);
+            let version = state.version();
+            if i >= 4 {
+                let answered = window.answer(version - 4).map(|sent| sent.state.version());
+                assert_eq!(answered, Some(version - 4));
+                let left: Vec<u64> = (version - 3..=version).collect();
+                assert_eq!(window.after(0).0, messages(&left));
+                assert!(window.bytes.len() <= 3 * messages(&left).len());
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "proposals follow each other")]
+    fn a_gap_between_proposals_is_our_own_bug() {
+        let states = states(1, 3);
+        let mut window = Window::default();
+        push(&mut window, states[0], false);
+        push(&mut window, states[2], false);
+    }
+
+    #[test]
+    fn windows_are_lent_and_come_back_empty() {
+        let mut pool = WindowPool::new();
+        let mut place = None;
+        for state in states(1, 3) {
+            push(pool.lend(&mut place), state, false);
+        }
+        pool.take_back(&mut place);
+        assert_eq!(
+            place.as_ref().map(|window| window.len()),
+            Some(3),
+            "not while it is in use"
+        );
+        let newest = place.as_mut().and_then(|window| window.answer(3));
+        assert_eq!(newest.map(|sent| sent.state.version()), Some(3));
+        pool.take_back(&mut place);
+        assert!(place.is_none());
+        assert_eq!(pool.0.len(), 1);
+        let again = pool.lend(&mut place);
+        assert_eq!((again.len(), again.after(0)), (0, (&[][..], false)));
+        assert_eq!(pool.0.len(), 0, "the same one");
     }
 }

@@ -1,0 +1,58 @@
+//! What one shard counts, so that a run can be checked payment by payment.
+
+use std::collections::BTreeMap;
+
+use super::outcome::StoppedChannel;
+use super::slot::Channel;
+
+/// What one shard counted.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) rejections: BTreeMap<&'static str, u64>,
+    pub(super) stopped: Vec<StoppedChannel>,
+    pub(super) sessions_opened: u64,
+    pub(super) sessions_closed: u64,
+    /// Payments in sessions that closed on Layer 1.
+    pub(super) settled: u64,
+    /// Sessions whose payout is not what the workload's own sums say.
+    pub(super) payout_mismatches: u64,
+    /// Sessions whose settled version is not the number of payments made.
+    pub(super) count_mismatches: u64,
+    /// Payments of the sessions that opened.
+    pub(super) planned: u64,
+    /// Of these: drawn from the workload.
+    pub(super) drawn: u64,
+    /// Covered by a co-signed state, by the payer's count.
+    pub(super) covered: u64,
+    /// Covered by a verified signature of the payer, by the payee's count.
+    pub(super) received: u64,
+    /// Drawn, and lost with a channel that stopped.
+    pub(super) lost: u64,
+    /// Never drawn, because the run was cut short or the channel stopped.
+    pub(super) undrawn: u64,
+    pub(super) first_submit_ns: Option<u64>,
+    pub(super) transaction_signatures: u64,
+    pub(super) last_close_ns: u64,
+}
+
+impl Tally {
+    /// Counts the payments of a channel that makes no more of them.
+    pub(super) fn count(&mut self, channel: &Channel) {
+        self.drawn += channel.drawn;
+        self.covered += channel.covered;
+        self.received += channel.a.counted() + channel.b.counted();
+        self.lost += channel.drawn - channel.refused - channel.covered;
+        self.undrawn += channel.left();
+    }
+
+    /// Counts a session that got no further, by the rejection's name.
+    pub(super) fn count_stop(&mut self, session: u64, name: &'static str) {
+        *self.rejections.entry(name).or_default() += 1;
+        if self.stopped.len() < StoppedChannel::MOST {
+            self.stopped.push(StoppedChannel {
+                session,
+                rejection: name,
+            });
+        }
+    }
+}
