@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use duet_engine::crypto::{Backend, Digest, PublicKey, SecretKey, SignJob, Signature, Signer};
 use duet_engine::l1::{Chain, Config, Genesis, Receipt, SignedTransaction, Transaction};
 use duet_engine::protocol::{Amount, Entry, FinalProof, Pair, Party, State, Terms, final_digest};
@@ -194,9 +194,10 @@ fn bench(
     // Ten blocks each, and their signatures.
     group
         .throughput(Throughput::Elements(transactions as u64))
+        .sampling_mode(SamplingMode::Flat)
         .sample_size(10)
         .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(3500));
+        .measurement_time(Duration::from_millis(2500));
     let mut load: Option<Load> = None;
     group.bench_function(name, |bencher| {
         let load = load.get_or_insert_with(|| {

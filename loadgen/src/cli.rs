@@ -18,7 +18,7 @@ use crate::units::{parse_count, parse_duration, parse_positive_count, parse_rate
 ///
 /// Without a command it runs `run` with its defaults: both parties sign and verify every payment.
 #[derive(Debug, Parser)]
-#[command(name = "loadgen", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES_HELP)]
+#[command(name = "loadgen", version, args_conflicts_with_subcommands = true, after_help = help_end())]
 pub struct Cli {
     /// What to do; `run` if nothing is said.
     #[command(subcommand)]
@@ -64,9 +64,10 @@ impl Pattern {
 
 /// The options of `run`. Counts may be written as 10k or 1M.
 #[derive(Args, Clone, Debug)]
-#[command(args_override_self = true, after_help = EXAMPLES)]
+#[command(args_override_self = true, after_help = help_end())]
 pub struct RunArgs {
-    /// Sessions: channels that are opened, used and closed
+    /// Sessions: channels that are opened, used and closed [default: 48; with --duration, as many as
+    /// are reached]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Workload")]
     pub sessions: Option<u64>,
     /// Payments in each session [default: 10k]
@@ -79,7 +80,7 @@ pub struct RunArgs {
     #[arg(long, value_enum, help_heading = "Workload")]
     pub pattern: Option<Pattern>,
     /// With --pattern two-way: payments in a row before the other side pays [default: as many as
-    /// may be in flight]
+    /// may be in flight, at most half of the session]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Workload")]
     pub turn_length: Option<u64>,
     /// What is paid: fixed:N, uniform:A-B or lognormal:MU,SIGMA [default: uniform:1-100]
@@ -134,7 +135,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "144", help_heading = "Layer 1")]
     pub challenge_blocks: u64,
     /// Sessions whose payments are also run directly on Layer 1; 0 for none [default: all, or as
-    /// many as make 1M payments]
+    /// many as make 1M payments, or as a run that --duration ended has made]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Layer 1")]
     pub baseline_sessions: Option<u64>,
 
@@ -147,6 +148,11 @@ pub struct RunArgs {
     /// No progress and no summary
     #[arg(long, help_heading = "Output")]
     pub quiet: bool,
+}
+
+/// Examples and exit codes.
+fn help_end() -> String {
+    format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}")
 }
 
 const EXAMPLES: &str = "\

@@ -21,7 +21,7 @@ pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
     let plan = match Plan::new(args) {
         Ok(plan) => plan,
         Err(error) => {
-            eprintln!("loadgen: {error}");
+            complain(&error);
             return match error {
                 PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
                 PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
@@ -30,12 +30,12 @@ pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
         }
     };
     if !args.quiet {
-        plan.notes.iter().for_each(|note| eprintln!("{note}"));
+        plan.notes.iter().for_each(say);
     }
     let file = match measure(&plan, args.quiet, command, stop) {
         Ok(file) => file,
         Err(error) => {
-            eprintln!("loadgen: {error}");
+            complain(&error);
             return Exit::BadInput;
         }
     };
@@ -75,7 +75,7 @@ fn measure(
         phase("channels", outcome.wall, outcome.cpu_ns),
     ];
     let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
-    let direct = baseline(plan, quiet, stop)?;
+    let direct = baseline(plan, &plan.baseline(&outcome), quiet, stop)?;
     if direct.is_some() {
         phases.push(phase(
             "baseline",
@@ -131,29 +131,30 @@ fn channels(
 
 fn baseline(
     plan: &Plan,
+    sessions: &[u64],
     quiet: bool,
     stop: &AtomicBool,
 ) -> Result<Option<DirectOutcome>, RunError> {
-    if plan.baseline.is_empty() || stop.load(Ordering::Relaxed) {
+    if sessions.is_empty() || stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
     let workload = &*plan.workload;
-    let total = plan
-        .baseline
+    let total = sessions
         .iter()
         .map(|session| workload.session(*session).payments)
         .sum();
     let bar = Bar::new("baseline", total, quiet);
-    let direct = pipeline::run_direct(&plan.config, workload, &plan.baseline, stop, |payments| {
+    let direct = pipeline::run_direct(&plan.config, workload, sessions, stop, |payments| {
         bar.at(payments);
     })?;
     bar.clear();
     Ok((direct.payments > 0).then_some(direct))
 }
 
-/// Writes the run file and prints what was asked for.
+/// Writes the run file and prints what was asked for: either one if the other fails.
 fn publish(plan: &Plan, args: &RunArgs, file: &RunFile) -> Result<(), Exit> {
     let json = file.to_json();
+    let mut published = Ok(());
     if let Some(out) = &plan.out {
         let written: Result<(), OutputError> = write_atomically(out, |target| {
             target
@@ -164,21 +165,41 @@ fn publish(plan: &Plan, args: &RunArgs, file: &RunFile) -> Result<(), Exit> {
                 })
         });
         if let Err(error) = written {
-            eprintln!("loadgen: {error}");
-            return Err(Exit::MachineFault);
+            complain(&error);
+            published = Err(Exit::MachineFault);
         }
     }
     let text = match (args.json, args.quiet) {
         (true, _) => json,
-        (false, true) => return Ok(()),
+        (false, true) => return published,
         (false, false) => summary(file),
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has had enough.
+    print(&text).and(published)
+}
+
+/// Prints on standard output. Whoever closes the pipe, such as `head`, has read enough: that is no
+/// error.
+///
+/// # Errors
+/// [`Exit::MachineFault`] if it cannot be written, which is said on standard error.
+pub fn print(text: &str) -> Result<(), Exit> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes());
+    match written.and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("loadgen: standard output: {error}");
+            complain(format!("standard output: {error}"));
             Err(Exit::MachineFault)
         }
         _ => Ok(()),
     }
+}
+
+/// Says what went wrong. Unlike `eprintln!`, does not panic when standard error cannot be written.
+pub fn complain(message: impl std::fmt::Display) {
+    say(format_args!("loadgen: {message}"));
+}
+
+/// A line on standard error, as [`complain`] without its prefix.
+pub fn say(message: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{message}");
 }

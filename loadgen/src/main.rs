@@ -2,21 +2,21 @@
 
 #![forbid(unsafe_code)]
 
-use std::io;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser};
 use duet_loadgen::cli::{Cli, Command};
-use duet_loadgen::drive::drive;
-use duet_loadgen::trace::hourly::{TraceArgs, generate_file};
+use duet_loadgen::drive::{complain, drive, print, say};
+use duet_loadgen::trace::hourly::{GenerateError, TraceArgs, generate_file};
 use duet_reports::exit::Exit;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Set by the first Ctrl-C: the run finishes what is open and reports. The second one ends it.
+/// Set by the first Ctrl-C: a run finishes what is open and reports, a trace is taken back. The
+/// second one ends it.
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> Exit {
@@ -24,8 +24,11 @@ fn main() -> Exit {
     match cli.command {
         Some(Command::Trace(args)) => trace(&args),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "loadgen", &mut io::stdout());
-            Exit::Ok
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "loadgen", &mut script);
+            print(&String::from_utf8_lossy(&script))
+                .err()
+                .unwrap_or(Exit::Ok)
         }
         Some(Command::Run(args)) => run(&args),
         None => run(&cli.run),
@@ -33,31 +36,39 @@ fn main() -> Exit {
 }
 
 fn run(args: &duet_loadgen::cli::RunArgs) -> Exit {
-    let handler = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            exit(Exit::Interrupted.code().into());
-        }
-        eprintln!("loadgen: stopping; once more to end at once");
-    });
-    if let Err(error) = handler {
-        eprintln!("loadgen: no clean stop on Ctrl-C: {error}");
-    }
-    drive(args, std::env::args().collect(), &STOP)
+    stop_on_ctrl_c();
+    // What is not UTF-8 cannot stand in a run file as it is.
+    let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    drive(args, command.collect(), &STOP)
 }
 
 fn trace(args: &TraceArgs) -> Exit {
-    match generate_file(args) {
+    stop_on_ctrl_c();
+    match generate_file(args, &STOP) {
         Ok(report) => {
-            eprintln!("{report}");
+            say(report);
             Exit::Ok
         }
+        Err(GenerateError::Stopped) => Exit::Interrupted,
         Err(error) => {
-            eprintln!("loadgen: {error}");
+            complain(&error);
             if error.is_machine_fault() {
                 Exit::MachineFault
             } else {
                 Exit::BadInput
             }
         }
+    }
+}
+
+fn stop_on_ctrl_c() {
+    let handler = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            exit(Exit::Interrupted.code().into());
+        }
+        complain("stopping; once more to end at once");
+    });
+    if let Err(error) = handler {
+        complain(format!("no clean stop on Ctrl-C: {error}"));
     }
 }

@@ -70,6 +70,7 @@ pub fn check_writable(path: &Path) -> Result<(), OutputError> {
         reason,
     };
     match target_of(path)? {
+        Target::Device(device) if is_named_pipe(&device) => {}
         Target::Device(device) => {
             OpenOptions::new()
                 .write(true)
@@ -128,6 +129,24 @@ pub fn write_atomically<T, E: From<OutputError>>(
             Ok(value)
         }
     }
+}
+
+/// Whether both paths name the same file, which is there.
+#[must_use]
+pub fn same_file(one: &Path, other: &Path) -> bool {
+    match (fs::canonicalize(one), fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other && one.is_file(),
+        _ => false,
+    }
+}
+
+/// Whether opening it for writing would wait for, and closing it send home, whoever reads it.
+fn is_named_pipe(path: &Path) -> bool {
+    #[cfg(unix)]
+    return fs::metadata(path)
+        .is_ok_and(|metadata| std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type()));
+    #[cfg(not(unix))]
+    return false;
 }
 
 /// What a path names, links followed.

@@ -1,18 +1,19 @@
 //! From what was asked to what is run: every option is checked here, before anything starts.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use duet_engine::crypto::Backend;
 use duet_engine::l1;
-use duet_engine::pipeline::{Arrivals, Config, Workload};
+use duet_engine::pipeline::{Arrivals, Config, Outcome, Workload};
 use duet_engine::protocol::{Amount, Pair, Rules};
 use duet_reports::run_file;
 
 use crate::amount::AmountDistribution;
 use crate::cli::{Pattern, RunArgs};
 use crate::machine;
-use crate::output::{OutputError, check_writable};
+use crate::output::{OutputError, check_writable, same_file};
 use crate::replay::Replay;
 use crate::synthetic::Synthetic;
 use crate::trace::{Capacity, Trace, TraceError, total_deposits};
@@ -23,13 +24,21 @@ const DEFAULT_PAYMENTS: u64 = 10_000;
 const DEFAULT_CONCURRENT: u64 = 10_000;
 /// The baseline runs as many sessions as make this many payments, unless told otherwise.
 const DEFAULT_BASELINE_PAYMENTS: u64 = 1_000_000;
-/// More payments per second than any machine makes: bounds a run that only time ends.
+/// More payments per second than any machine makes, and more sessions per second than any core
+/// opens and closes: they bound a run that only time ends.
 const BEYOND_ANY_RATE: f64 = 20e6;
+const BEYOND_ANY_SESSION_RATE: f64 = 20e3;
 
 const MOST_PAYMENTS: u64 = 1 << 50;
 const MOST_CONCURRENT: u64 = 1 << 28;
 const MOST_IN_FLIGHT: u64 = 1 << 16;
 const MOST_SHARDS: u64 = 1 << 10;
+/// Payments per second.
+const RATES: (f64, f64) = (1e-3, 1e9);
+const SPEEDUPS: (f64, f64) = (1e-6, 1e12);
+/// A replay's end must fit the clock's 64 bits of nanoseconds; 100 years do.
+const LONGEST_REPLAY_S: f64 = 100.0 * 365.25 * 86_400.0;
+const LONGEST_COSIGN_AFTER: Duration = Duration::from_secs(3600);
 /// Memory per open channel: both endpoints, their slot, and Layer 1's records and keys.
 const BYTES_PER_CHANNEL: u64 = 2048;
 
@@ -39,8 +48,8 @@ pub struct Plan {
     pub config: Config,
     /// What is run.
     pub workload: Box<dyn Workload>,
-    /// Sessions of the baseline.
-    pub baseline: Vec<u64>,
+    /// Sessions of the baseline that were asked for, if that was said.
+    pub baseline_sessions: Option<u64>,
     /// How the run file describes it.
     pub description: run_file::Workload,
     /// What the reader should be told beside the figures.
@@ -67,6 +76,7 @@ impl Plan {
     /// A [`PlanError`] that names the offending value and what was expected.
     pub fn new(args: &RunArgs) -> Result<Plan, PlanError> {
         check_contradictions(args)?;
+        check_clock(args)?;
         let backend = Backend::select(args.backend).map_err(|error| bad(error.to_string()))?;
         if let Some(out) = &args.out {
             check_writable(out).map_err(PlanError::Output)?;
@@ -101,7 +111,13 @@ impl Plan {
         let concurrent = load.concurrent;
         check_memory(concurrent)?;
         let sessions = load.workload.sessions();
-        let baseline = baseline(args, &load)?;
+        if let Some(wanted) = args.baseline_sessions
+            && wanted > sessions
+        {
+            return Err(bad(format!(
+                "--baseline-sessions {wanted}: expected at most the run's {sessions} sessions"
+            )));
+        }
         let arrivals = match (args.rate, args.speedup) {
             (Some(per_s), _) => Arrivals::Poisson { per_s },
             (_, Some(speedup)) => Arrivals::Timed { speedup },
@@ -156,11 +172,35 @@ impl Plan {
                 faults: Vec::new(),
             },
             workload: load.workload,
-            baseline,
+            baseline_sessions: args.baseline_sessions,
             description,
             notes: load.notes,
             out: args.out.clone(),
         })
+    }
+
+    /// Which sessions the baseline runs: evenly spread over those that the run got to. Unless told
+    /// otherwise, as many as make a million payments, and after a run that time has cut short no
+    /// more than that run has made.
+    #[must_use]
+    pub fn baseline(&self, outcome: &Outcome) -> Vec<u64> {
+        let reached = if outcome.cut_short {
+            outcome.sessions_opened
+        } else {
+            self.workload.sessions()
+        };
+        let wanted = self.baseline_sessions.unwrap_or_else(|| {
+            let payments = if outcome.cut_short {
+                outcome.payments.min(DEFAULT_BASELINE_PAYMENTS)
+            } else {
+                DEFAULT_BASELINE_PAYMENTS
+            };
+            (payments / self.description.payments_per_session.max(1)).max(2)
+        });
+        let wanted = wanted.min(reached);
+        (0..wanted)
+            .map(|at| (u128::from(at) * u128::from(reached) / u128::from(wanted)) as u64)
+            .collect()
     }
 }
 
@@ -216,10 +256,38 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
              waits for another",
         ));
     }
+    if let (Some(trace), Some(out)) = (&args.trace, &args.out)
+        && same_file(trace, out)
+    {
+        return Err(bad(format!(
+            "--out {} is the --trace: expected another file",
+            out.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Times and rates that no run can keep.
+fn check_clock(args: &RunArgs) -> Result<(), PlanError> {
     if args.duration.is_some_and(|duration| duration.is_zero()) {
         return Err(bad("--duration 0s: expected more than zero"));
     }
-    Ok(())
+    if let Some(after) = args.cosign_after
+        && after > LONGEST_COSIGN_AFTER
+    {
+        return Err(bad(format!(
+            "--cosign-after {}s: expected at most 1h",
+            after.as_secs()
+        )));
+    }
+    let within = |option: &str, value: Option<f64>, (least, most): (f64, f64)| match value {
+        Some(value) if !(least..=most).contains(&value) => Err(bad(format!(
+            "{option} {value:?}: expected {least} to {most}"
+        ))),
+        _ => Ok(()),
+    };
+    within("--rate", args.rate, RATES)?;
+    within("--speedup", args.speedup, SPEEDUPS)
 }
 
 fn check_memory(concurrent: u64) -> Result<(), PlanError> {
@@ -234,27 +302,6 @@ fn check_memory(concurrent: u64) -> Result<(), PlanError> {
         )));
     }
     Ok(())
-}
-
-/// Which sessions the baseline runs: evenly spread over all of them.
-fn baseline(args: &RunArgs, load: &Load) -> Result<Vec<u64>, PlanError> {
-    let sessions = load.workload.sessions();
-    let wanted = match args.baseline_sessions {
-        Some(wanted) if wanted > sessions => {
-            return Err(bad(format!(
-                "--baseline-sessions {wanted}: expected at most the run's {sessions} sessions"
-            )));
-        }
-        Some(wanted) => wanted,
-        // A run that only time ends has no telling how many sessions it gets to.
-        None => {
-            let fit = DEFAULT_BASELINE_PAYMENTS / load.payments_per_session.max(1);
-            fit.max(2).min(sessions)
-        }
-    };
-    Ok((0..wanted)
-        .map(|at| (u128::from(at) * u128::from(sessions) / u128::from(wanted)) as u64)
-        .collect())
 }
 
 /// A workload and how to describe it.
@@ -279,14 +326,23 @@ impl Load {
             args.payments.unwrap_or(DEFAULT_PAYMENTS),
             MOST_PAYMENTS,
         )?;
+        let amount = args
+            .amount
+            .unwrap_or(AmountDistribution::Uniform { low: 1, high: 100 });
+        let pattern = args.pattern.unwrap_or(Pattern::OneWay);
+        let turn_length = match pattern {
+            Pattern::OneWay => None,
+            Pattern::TwoWay => {
+                // Both sides shall pay, however short the session.
+                let in_flight = args.in_flight.saturating_mul(args.cosign_every);
+                let turn = in_flight.min(payments.div_ceil(2));
+                Some(args.turn_length.unwrap_or(turn).min(payments))
+            }
+        };
+        let deposits = deposits(args, payments, turn_length, &amount)?;
         let sessions = args.sessions.unwrap_or_else(|| match args.duration {
             None => DEFAULT_SESSIONS,
-            // More than can be reached in that time.
-            Some(duration) => {
-                let bound = args.rate.map_or(BEYOND_ANY_RATE, |rate| 1.1 * rate);
-                let most = bound * duration.as_secs_f64() / payments as f64;
-                DEFAULT_SESSIONS + most.min(1e9) as u64
-            }
+            Some(duration) => unreachable_sessions(duration, args.rate, payments, deposits),
         });
         if sessions
             .checked_mul(payments)
@@ -304,18 +360,6 @@ impl Load {
         let concurrent = args.concurrent.unwrap_or(default.min(sessions));
         bounded("--concurrent", concurrent, MOST_CONCURRENT)?;
         let concurrent = concurrent.min(sessions);
-        let amount = args
-            .amount
-            .unwrap_or(AmountDistribution::Uniform { low: 1, high: 100 });
-        let pattern = args.pattern.unwrap_or(Pattern::OneWay);
-        let turn_length = match pattern {
-            Pattern::OneWay => None,
-            Pattern::TwoWay => {
-                let in_flight = args.in_flight.saturating_mul(args.cosign_every);
-                Some(args.turn_length.unwrap_or(in_flight).min(payments))
-            }
-        };
-        let deposits = deposits(args, payments, turn_length, &amount)?;
         let workload = Synthetic {
             sessions,
             concurrent,
@@ -340,8 +384,17 @@ impl Load {
         })
     }
 
-    fn replay(args: &RunArgs, path: &std::path::Path) -> Result<Load, PlanError> {
+    fn replay(args: &RunArgs, path: &Path) -> Result<Load, PlanError> {
         let trace = Trace::read(path).map_err(PlanError::Trace)?;
+        if let Some(speedup) = args.speedup {
+            let takes_s = trace.duration_ns() as f64 / 1e9 / speedup;
+            if takes_s > LONGEST_REPLAY_S {
+                return Err(bad(format!(
+                    "--speedup {speedup:?}: the replay takes {takes_s:.0} s, expected at most \
+                     {LONGEST_REPLAY_S:.0} (100 years)"
+                )));
+            }
+        }
         let capacity = args.capacity.clone().unwrap_or(Capacity::FromTrace);
         let payments = || trace.iter().flat_map(|session| session.payments);
         let smallest = payments()
@@ -391,6 +444,23 @@ impl Load {
             workload: Box::new(Replay::new(trace, deposits)),
         })
     }
+}
+
+/// More sessions than can be reached in that time, within what counts and amounts can hold.
+fn unreachable_sessions(
+    duration: Duration,
+    rate: Option<f64>,
+    payments: u64,
+    deposits: Pair<u64>,
+) -> u64 {
+    let payments_per_s = rate.map_or(BEYOND_ANY_RATE, |rate| 1.1 * rate);
+    let sessions_per_s =
+        (payments_per_s / payments as f64).min(BEYOND_ANY_SESSION_RATE * machine::cores() as f64);
+    let sessions = DEFAULT_SESSIONS + (sessions_per_s * duration.as_secs_f64()).min(1e9) as u64;
+    // Deposits and fees.
+    let locked = u128::from(deposits.a) + u128::from(deposits.b) + 2;
+    let holds = u64::try_from(u128::from(u64::MAX / 4) / locked).unwrap_or(u64::MAX);
+    sessions.min(MOST_PAYMENTS / payments).min(holds).max(1)
 }
 
 /// What each side of a synthetic channel locks: all that it may have to pay, or what was asked.

@@ -1,5 +1,6 @@
 //! The offload table: Layer 1's load per 10,000 payments without channels and with them, what
-//! moved to the endpoints, and the totals of both. Prints no ratio that was not measured.
+//! moved to the endpoints, and the totals of both. State is a stock and stands as it is, not per
+//! payment. Prints no ratio that was not measured.
 
 use crate::{
     human,
@@ -30,15 +31,25 @@ pub(crate) fn lines(run: &RunFile) -> Vec<String> {
 /// One dimension of the load: where to find it, and how to show it.
 struct Row {
     name: &'static str,
+    kind: Kind,
     of_l1: fn(&L1Load) -> f64,
     of_endpoints: Option<fn(&RunFile) -> f64>,
     ratio: fn(&Offload) -> Ratio,
     show: fn(f64) -> String,
 }
 
+/// How a figure goes with the length of a run.
+enum Kind {
+    /// It adds up over payments, and is shown for [`PER_PAYMENTS`] of them.
+    Flow,
+    /// It is held at one time, for accounts that are there on both sides, and is shown as it is.
+    Stock,
+}
+
 const ROWS: [Row; 7] = [
     Row {
         name: "transactions",
+        kind: Kind::Flow,
         of_l1: |load| load.transactions as f64,
         of_endpoints: None,
         ratio: |offload| offload.transactions,
@@ -46,6 +57,7 @@ const ROWS: [Row; 7] = [
     },
     Row {
         name: "bytes",
+        kind: Kind::Flow,
         of_l1: |load| load.bytes as f64,
         of_endpoints: Some(|run| run.offchain.bytes as f64),
         ratio: |offload| offload.bytes,
@@ -53,6 +65,7 @@ const ROWS: [Row; 7] = [
     },
     Row {
         name: "signatures verified",
+        kind: Kind::Flow,
         of_l1: |load| load.signature_verifications as f64,
         of_endpoints: Some(|run| run.offchain.signature_verifications as f64),
         ratio: |offload| offload.signature_verifications,
@@ -60,6 +73,7 @@ const ROWS: [Row; 7] = [
     },
     Row {
         name: "state reads",
+        kind: Kind::Flow,
         of_l1: |load| load.state_reads as f64,
         of_endpoints: None,
         ratio: |offload| offload.state_reads,
@@ -67,13 +81,15 @@ const ROWS: [Row; 7] = [
     },
     Row {
         name: "state writes",
+        kind: Kind::Flow,
         of_l1: |load| load.state_writes as f64,
         of_endpoints: None,
         ratio: |offload| offload.state_writes,
         show: human::figure,
     },
     Row {
-        name: "peak state entries",
+        name: "peak entries, total",
+        kind: Kind::Stock,
         of_l1: |load| load.peak_state_entries as f64,
         of_endpoints: None,
         ratio: |offload| offload.peak_state_entries,
@@ -81,6 +97,7 @@ const ROWS: [Row; 7] = [
     },
     Row {
         name: "CPU",
+        kind: Kind::Flow,
         of_l1: |load| load.cpu_s,
         of_endpoints: Some(|run| run.offchain.cpu_s),
         ratio: |offload| offload.cpu,
@@ -91,12 +108,17 @@ const ROWS: [Row; 7] = [
 fn load_cells(run: &RunFile, row: &Row) -> [String; 5] {
     let Row {
         name,
+        kind,
         of_l1,
         of_endpoints,
         ratio,
         show,
     } = row;
     let payments = run.achieved.payments;
+    let scaled = |total: f64, payments: u64| match kind {
+        Kind::Flow => per_payments(total, payments),
+        Kind::Stock => total,
+    };
     let ratio = match (&run.l1.direct, &run.l1.offload) {
         (Some(_), Some(offload)) => with_interval(ratio(offload)),
         _ => String::new(),
@@ -104,10 +126,10 @@ fn load_cells(run: &RunFile, row: &Row) -> [String; 5] {
     [
         (*name).into(),
         direct(run, |direct| {
-            show(per_payments(of_l1(&direct.load), direct.payments))
+            show(scaled(of_l1(&direct.load), direct.payments))
         }),
-        show(per_payments(of_l1(&run.l1.channels), payments)),
-        of_endpoints.map_or_else(|| "-".into(), |of| show(per_payments(of(run), payments))),
+        show(scaled(of_l1(&run.l1.channels), payments)),
+        of_endpoints.map_or_else(|| "-".into(), |of| show(scaled(of(run), payments))),
         ratio,
     ]
 }
@@ -189,6 +211,8 @@ fn total(
         .zip(client)
         .map(|(direct, client)| per_payments(of_l1(&direct.load) + client, direct.payments));
     let (direct, change) = match (direct_total, &run.l1.direct) {
+        // Without payments there is nothing to compare.
+        (Some(direct), _) if !with_channels.is_finite() => (show(direct), String::new()),
         (Some(direct), _) => (show(direct), in_words(direct / with_channels)),
         (None, Some(_)) => ("n/a".into(), "payers' signing not measured".into()),
         (None, None) => ("-".into(), String::new()),
@@ -201,9 +225,10 @@ fn total(
 }
 
 fn ratio_heading(run: &RunFile) -> String {
-    let sessions = run.workload.sessions;
+    let sessions = run.achieved.sessions_opened;
     match &run.l1.direct {
         None => "(no baseline was run: no ratios)".into(),
+        Some(_) if run.l1.offload.is_none() => "(no payments: no ratios)".into(),
         Some(direct) if direct.sampled_sessions < sessions => {
             let sampled = human::count(direct.sampled_sessions);
             format!(
@@ -218,13 +243,17 @@ fn ratio_heading(run: &RunFile) -> String {
 /// `5,000 x (95 %: 4,990 - 5,010)`, without the interval where it is but a point.
 fn with_interval(Ratio { ratio, low, high }: Ratio) -> String {
     let bare = |end| human::ratio(end).trim_end_matches(" x").to_owned();
-    let point = low == high || !low.is_finite() || !high.is_finite();
-    let interval = if point {
-        String::new()
+    if low == high {
+        return in_words(ratio);
+    }
+    let interval = if low.is_finite() && high.is_finite() {
+        format!("95 %: {} - {}", bare(low), bare(high))
     } else {
-        format!(" (95 %: {} - {})", bare(low), bare(high))
+        "one sample, no interval".to_owned()
     };
-    format!("{}{interval}{}", human::ratio(ratio), rise(ratio))
+    // Shorter than beside a point: the line has no room for more.
+    let rise = if ratio < 1.0 { ": more" } else { "" };
+    format!("{} ({interval}){rise}", human::ratio(ratio))
 }
 
 fn in_words(ratio: f64) -> String {

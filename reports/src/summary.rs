@@ -63,13 +63,19 @@ fn checks_passed(checks: &Checks) -> Vec<String> {
 }
 
 fn workload(run: &RunFile) -> Vec<String> {
-    let asked = &run.workload;
+    let (asked, opened) = (&run.workload, run.achieved.sessions_opened);
+    let mut sessions = human::counted(asked.sessions, "session");
+    if opened < asked.sessions {
+        sessions = format!("{} of {sessions}", human::count(opened));
+    }
+    let payments = human::counted(asked.payments_per_session, "payment");
+    let mean = if asked.mode == "trace" {
+        " on average"
+    } else {
+        ""
+    };
     let mut phrases = vec![
-        format!(
-            "{} x {} payments",
-            human::counted(asked.sessions, "session"),
-            human::count(asked.payments_per_session),
-        ),
+        format!("{sessions} x {payments}{mean}"),
         asked.pattern.clone(),
         match asked.offered_per_s {
             Some(rate) => format!("{} at {}/s", asked.arrivals, human::figure(rate)),

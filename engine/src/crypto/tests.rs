@@ -351,6 +351,24 @@ fn torsion_in_key_and_r_is_accepted_at_every_place_of_a_batch() {
     }
 }
 
+#[test]
+fn errors_that_cancel_in_a_plain_sum_are_found() {
+    let signer = Signer::new(30, &EdwardsPoint::default());
+    let mut judge = Judge::new();
+    for gap in [1, 2, 8] {
+        let mut cases: Vec<Case> = (0..6).map(|tag| Case::honest(&signer, tag)).collect();
+        for (place, delta) in [(1, Scalar::ONE), (1 + gap % 5, -Scalar::ONE)] {
+            let (_, s) = cases[place].signature.split_at_mut(32);
+            let wrong = Scalar::from_bytes_mod_order((&*s).try_into().expect("32 bytes")) + delta;
+            s.copy_from_slice(wrong.as_bytes());
+        }
+        let verdicts = judge.verdicts(&cases);
+        for (place, verdict) in verdicts.into_iter().enumerate() {
+            assert_eq!(verdict, place != 1 && place != 1 + gap % 5);
+        }
+    }
+}
+
 /// `count` honest signatures by `count / per_key` keys.
 fn honest_cases(count: usize, per_key: usize) -> Vec<Case> {
     let signers: Vec<Signer> = (0..count.div_ceil(per_key))

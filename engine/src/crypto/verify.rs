@@ -18,7 +18,11 @@ pub trait Signed {
     fn signature(&self) -> &Signature;
 }
 
-/// A value whose signature was verified. Only this module can make one.
+/// A value whose signature was verified. Only this module can make one:
+///
+/// ```compile_fail
+/// let forged = duet_engine::crypto::Verified(7);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified<T>(T);
 

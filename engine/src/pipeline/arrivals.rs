@@ -48,6 +48,7 @@ pub(super) struct ArrivalQueue {
     last_due_ns: u64,
 }
 
+#[allow(clippy::large_enum_variant)] // There is one per shard.
 enum Source {
     Closed,
     Poisson {

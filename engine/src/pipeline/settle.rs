@@ -19,8 +19,7 @@ pub(super) fn settle(
     transactions: &AtomicU64,
 ) -> (Chain, StageClock) {
     let mut clock = StageClock::start();
-    let mut arrived: Vec<VecDeque<Box<StepBatch>>> =
-        links.iter().map(|_| VecDeque::new()).collect();
+    let mut arrived: Vec<VecDeque<StepBatch>> = links.iter().map(|_| VecDeque::new()).collect();
     let mut step = Step::default();
     for number in 0..shared.schedule.steps() {
         while !collect(links, &mut arrived) {
@@ -47,7 +46,7 @@ pub(super) fn settle(
 }
 
 /// Takes in what the shards sent; whether every shard has passed the next step.
-fn collect(links: &[Link], arrived: &mut [VecDeque<Box<StepBatch>>]) -> bool {
+fn collect(links: &[Link], arrived: &mut [VecDeque<StepBatch>]) -> bool {
     for (link, queue) in links.iter().zip(&mut *arrived) {
         while let Some(batch) = link.at_l1() {
             queue.push_back(batch);
@@ -65,11 +64,7 @@ struct Step {
 }
 
 impl Step {
-    fn settle(
-        &mut self,
-        chain: &mut Chain,
-        mut batches: Vec<Box<StepBatch>>,
-    ) -> Vec<Box<StepBatch>> {
+    fn settle(&mut self, chain: &mut Chain, mut batches: Vec<StepBatch>) -> Vec<StepBatch> {
         self.order.clear();
         for (at, batch) in batches.iter().enumerate() {
             self.order

@@ -68,8 +68,8 @@ impl StepBatch {
 
 /// The queues between one shard and Layer 1.
 pub(super) struct Link {
-    to_l1: ArrayQueue<Box<StepBatch>>,
-    to_shard: ArrayQueue<Box<StepBatch>>,
+    to_l1: ArrayQueue<StepBatch>,
+    to_shard: ArrayQueue<StepBatch>,
     shard: OnceLock<Thread>,
 }
 
@@ -88,23 +88,23 @@ impl Link {
         let _ = self.shard.set(std::thread::current());
     }
 
-    pub(super) fn to_l1(&self, batch: Box<StepBatch>, l1: &Thread) {
+    pub(super) fn to_l1(&self, batch: StepBatch, l1: &Thread) {
         assert!(self.to_l1.push(batch).is_ok(), "as much room as batches");
         l1.unpark();
     }
 
-    pub(super) fn at_l1(&self) -> Option<Box<StepBatch>> {
+    pub(super) fn at_l1(&self) -> Option<StepBatch> {
         self.to_l1.pop()
     }
 
-    pub(super) fn to_shard(&self, batch: Box<StepBatch>) {
+    pub(super) fn to_shard(&self, batch: StepBatch) {
         assert!(self.to_shard.push(batch).is_ok(), "as much room as batches");
         if let Some(shard) = self.shard.get() {
             shard.unpark();
         }
     }
 
-    pub(super) fn at_shard(&self) -> Option<Box<StepBatch>> {
+    pub(super) fn at_shard(&self) -> Option<StepBatch> {
         self.to_shard.pop()
     }
 }
@@ -117,7 +117,7 @@ pub(super) struct Steps {
     lane_of: Vec<u32>,
     next: u64,
     returned: u64,
-    free: Vec<Box<StepBatch>>,
+    free: Vec<StepBatch>,
 }
 
 /// The shard's slots of one lane.
@@ -148,7 +148,9 @@ impl Steps {
             lane_of,
             next: 0,
             returned: 0,
-            free: (0..schedule.lanes()).map(|_| Box::default()).collect(),
+            free: (0..schedule.lanes())
+                .map(|_| StepBatch::default())
+                .collect(),
         }
     }
 
@@ -159,7 +161,7 @@ impl Steps {
     }
 
     /// The next step, if all it needs has come: its slots, and an empty batch.
-    pub(super) fn take(&mut self) -> Option<(u64, Vec<u32>, Box<StepBatch>)> {
+    pub(super) fn take(&mut self) -> Option<(u64, Vec<u32>, StepBatch)> {
         if self.next == self.schedule.steps() {
             return None;
         }
@@ -182,7 +184,7 @@ impl Steps {
     }
 
     /// A batch has come back and was read.
-    pub(super) fn returned(&mut self, batch: Box<StepBatch>) {
+    pub(super) fn returned(&mut self, batch: StepBatch) {
         self.lanes[self.schedule.lane(batch.step) as usize].waiting = false;
         self.returned += 1;
         self.free.push(batch);

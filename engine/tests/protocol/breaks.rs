@@ -5,7 +5,8 @@ use duet_engine::protocol::{Message, Party, Rules};
 use proptest::prelude::*;
 
 use super::cases;
-use super::duo::{Duo, Habits};
+use super::duo::Duo;
+use super::side::Habits;
 
 /// Something that happens to a pair.
 #[derive(Clone, Copy, Debug)]

@@ -3,15 +3,17 @@
 
 use std::collections::VecDeque;
 
-use duet_engine::crypto::{Digest, Signature, link};
+use duet_engine::crypto::{Digest, link};
 use duet_engine::protocol::{
     Amount, Entry, EntryBytes, Message, Party, Rules, Status, final_digest,
 };
 use proptest::prelude::*;
 
-use super::byzantine::{bytes, signed_proposal};
 use super::cases;
 use super::duo::Duo;
+use super::forge::{
+    NO_SIGNATURE, answer, asks, final_answer, final_message, passes, resumes, signed_proposal,
+};
 
 const RULES: Rules = Rules {
     cosign_every: 3,
@@ -173,7 +175,7 @@ impl Adversary<'_> {
                 let (of, digest) = state.copied().unwrap_or_default();
                 let signature = self.duo.side(me).sign(digest);
                 let version = version.around(of);
-                bytes(&Message::Acknowledgement { version, signature })
+                answer(version, signature)
             }
             Move::Final {
                 version,
@@ -183,23 +185,17 @@ impl Adversary<'_> {
                 let digest = final_digest(&self.duo.a.channel(), &self.head);
                 let mut signature = self.duo.side(me).sign(digest);
                 if !genuine {
-                    signature = Signature([0; 64]);
+                    signature = NO_SIGNATURE;
                 }
                 let version = version.around(self.version);
                 match answer {
-                    false => bytes(&Message::Final { version, signature }),
-                    true => bytes(&Message::FinalAcknowledgement { version, signature }),
+                    false => final_message(version, signature),
+                    true => final_answer(version, signature),
                 }
             }
-            Move::Ask(turn) => bytes(&Message::TurnAsked {
-                turn: turn.around(turns),
-            }),
-            Move::Pass(turn) => bytes(&Message::TurnPassed {
-                turn: turn.around(turns),
-            }),
-            Move::Resume(signed) => bytes(&Message::Resume {
-                signed: signed.around(self.version),
-            }),
+            Move::Ask(turn) => asks(turn.around(turns)),
+            Move::Pass(turn) => passes(turn.around(turns)),
+            Move::Resume(signed) => resumes(signed.around(self.version)),
             Move::Replay(which) => match self.sent.len() {
                 0 => Vec::new(),
                 sent => self.sent[which % sent].clone(),
@@ -260,12 +256,12 @@ fn haunt(victim: Party, strict: bool, late: bool, events: &[Event]) {
             Event::Passes if idle => side.pass(),
             Event::Asks => side.ask(),
             Event::Finishes if idle => side.finish(),
-            Event::LinkBreaks(resumes) => {
+            Event::LinkBreaks(from) => {
                 side.resume();
                 (turns, theirs) = (0, false);
-                if let Some(number) = resumes {
+                if let Some(number) = from {
                     let signed = number.around(side.end.signed().version());
-                    side.receive(&bytes(&Message::Resume { signed }));
+                    side.receive(&resumes(signed));
                     side.rejections.clear();
                 }
             }

@@ -2,8 +2,9 @@
 
 use duet_engine::protocol::{Amount, Message, Party, Rules, State, Status};
 
-use super::duo::{Duo, Habits};
+use super::duo::Duo;
 use super::script::{check, check_with};
+use super::side::Habits;
 
 #[test]
 fn sessions_end_in_the_balances_that_their_payments_lead_to() {

@@ -7,9 +7,12 @@ mod breaks;
 mod byzantine;
 mod duo;
 mod flips;
+mod forge;
 mod fuzz;
 mod honest;
+mod offences;
 mod script;
+mod side;
 
 /// So many cases, unless `PROPTEST_CASES` says otherwise.
 fn cases(cases: u32) -> Config {

@@ -13,7 +13,8 @@
 
 use duet_engine::protocol::{Party, Rejection, Rules};
 
-use super::duo::{Duo, Habits};
+use super::duo::Duo;
+use super::side::Habits;
 
 /// Plays a session to its cooperative end and checks what each side has then.
 pub(crate) fn check(script: &str) {

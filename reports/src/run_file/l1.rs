@@ -12,7 +12,8 @@ pub struct L1 {
     pub channels: L1Load,
     /// Without: the baseline; none when it was not run.
     pub direct: Option<DirectLoad>,
-    /// How much of the load channels took off Layer 1; none when the baseline was not run.
+    /// How much of the load channels took off Layer 1; none when the baseline was not run, or no
+    /// payment was made.
     pub offload: Option<Offload>,
 }
 
@@ -22,7 +23,7 @@ pub struct L1Load {
     /// Transactions included in blocks, failed ones among them.
     #[serde(with = "number::count")]
     pub transactions: u64,
-    /// Bytes of those transactions.
+    /// Bytes of blocks: those transactions and the headers.
     #[serde(with = "number::count")]
     pub bytes: u64,
     /// Signatures verified.
@@ -62,7 +63,7 @@ pub struct DirectLoad {
 }
 
 /// Per payment, what Layer 1 did without channels over what it did with them. Below 1 it did more
-/// with them, not less.
+/// with them, not less. State entries are a stock, and compared as they stand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Offload {
     /// Of [`L1Load::transactions`].
@@ -81,7 +82,8 @@ pub struct Offload {
     pub cpu: Ratio,
 }
 
-/// A ratio with its 95 % interval over sessions. All three are equal where sessions do not vary.
+/// A ratio with its 95 % interval over sessions. All three are equal where sessions do not vary;
+/// the interval's upper end is not finite, and so `null`, where a single sample tells nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     /// Direct over channels.

@@ -159,7 +159,7 @@ fn the_offload_table_shows_savings_and_rises() {
         ("per 10 k payments", "offload (direct: 10 of 100 sessions)"),
         ("transactions", "5,000 x"),
         ("bytes", "2,143 x (95 %: 2,140 - 2,147)"),
-        ("peak state entries", "0.571 x: more, not less"),
+        ("peak entries, total", "0.571 x: more, not less"),
         ("CPU    ", "1,000 x (95 %: 951 - 1,049)"),
         ("in all: signatures", "48.9 x; made + verified"),
         ("in all: CPU", "19.8 x; L1 + endpoints"),
@@ -175,21 +175,72 @@ fn the_offload_table_shows_savings_and_rises() {
             "{start} … {end}:\n{vector}"
         );
     }
+    let cells = |start| line(&vector, start).split_whitespace().collect::<Vec<_>>();
     assert_eq!(
-        line(&vector, "signatures verified")
-            .split_whitespace()
-            .collect::<Vec<_>>(),
-        [
-            "signatures",
-            "verified",
-            "10",
-            "k",
-            "5",
-            "202",
-            "2,000",
-            "x"
-        ],
+        cells("signatures verified")[2..],
+        ["10", "k", "5", "202", "2,000", "x"]
     );
+    // A stock: the figures of both sides as they stand, whose ratio is the one beside them.
+    assert_eq!(cells("peak entries, total")[3..6], ["200", "350", "-"]);
+}
+
+#[test]
+fn an_interval_is_shown_whole_or_said_to_be_missing() {
+    let with = |ratio, low, high| {
+        changed(|run| run.l1.offload.as_mut().unwrap().cpu = Ratio { ratio, low, high })
+    };
+    let table = [
+        (
+            with(10.3, 0.0, f64::INFINITY),
+            "10.3 x (one sample, no interval)",
+        ),
+        (
+            with(0.812, 0.0, f64::NAN),
+            "0.812 x (one sample, no interval): more",
+        ),
+        (
+            with(0.001_62, 0.001_59, 0.001_64),
+            "0.00162 x (95 %: 0.00159 - 0.00164): more",
+        ),
+        (with(0.5, 0.5, 0.5), "0.5 x: more, not less"),
+    ];
+    for (run, end) in table {
+        let shown = summary(&run);
+        let cpu = shown.lines().filter(|line| line.starts_with("CPU  "));
+        assert!(cpu.last().unwrap().ends_with(end), "{end}:\n{shown}");
+    }
+}
+
+#[test]
+fn without_payments_there_are_no_ratios() {
+    let shown = summary(&changed(|run| {
+        run.achieved.payments = 0;
+        run.l1.offload = None;
+    }));
+    assert!(
+        line(&shown, "per 10 k").ends_with("(no payments: no ratios)"),
+        "{shown}"
+    );
+    assert!(!shown.contains(" x:") && !shown.contains(" x;"), "{shown}");
+}
+
+#[test]
+fn sessions_that_were_not_reached_are_not_claimed() {
+    let cut = changed(|run| {
+        run.workload.sessions = 200_000;
+        run.achieved.sessions_opened = 516;
+    });
+    let shown = summary(&cut);
+    assert!(
+        line(&shown, "workload").contains("516 of 200 k sessions x 10 k payments, two-way"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("offload (direct: 10 of 516 sessions)"),
+        "{shown}"
+    );
+    let trace = changed(|run| run.workload.mode = "trace".into());
+    assert!(summary(&trace).contains("100 sessions x 10 k payments on average,"));
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn l1() -> L1 {
                 signature_verifications: 100_000,
                 state_reads: 200_000,
                 state_writes: 200_000,
-                peak_state_entries: 20,
+                peak_state_entries: 200,
                 cpu_s: 2.0,
                 blocks: 100,
                 tip,

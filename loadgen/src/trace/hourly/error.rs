@@ -26,13 +26,18 @@ pub enum GenerateError {
     PairTotalTooLarge,
     /// The trace was not written.
     Output(OutputError),
+    /// It was stopped by hand.
+    Stopped,
 }
 
 impl GenerateError {
     /// Whether the machine is at fault (exit 1) and not the input (exit 2).
     pub fn is_machine_fault(&self) -> bool {
         match self {
-            Self::Option(_) | Self::UnknownAction { .. } | Self::PairTotalTooLarge => false,
+            Self::Option(_)
+            | Self::UnknownAction { .. }
+            | Self::PairTotalTooLarge
+            | Self::Stopped => false,
             Self::Profile(error) => error.is_machine_fault(),
             Self::Output(error) => error.is_machine_fault(),
         }
@@ -58,6 +63,7 @@ impl fmt::Display for GenerateError {
                  take more --pairs or fewer --payments"
             ),
             Self::Output(error) => error.fmt(f),
+            Self::Stopped => f.write_str("stopped by hand"),
         }
     }
 }
@@ -82,7 +88,10 @@ fn shown_list(names: &[String]) -> String {
 impl Error for GenerateError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Option(_) | Self::UnknownAction { .. } | Self::PairTotalTooLarge => None,
+            Self::Option(_)
+            | Self::UnknownAction { .. }
+            | Self::PairTotalTooLarge
+            | Self::Stopped => None,
             Self::Profile(error) => Some(error),
             Self::Output(error) => Some(error),
         }

@@ -8,7 +8,13 @@ mod profile;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, io::Write, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    io::Write,
+    path::PathBuf,
+    str::FromStr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use self::{
     draw::{Draw, PairChoice},
@@ -20,12 +26,14 @@ pub use self::{
 };
 use super::{HEADER, LARGEST_PAIR_TOTAL};
 use crate::{
-    output::{OutputError, check_writable, write_atomically},
+    output::{OutputError, check_writable, same_file, write_atomically},
     units::parse_count,
 };
 
 /// The most payments of one generated trace; 10^9 of them are a file of some 30 GB.
 pub const MOST_PAYMENTS: u64 = 1_000_000_000;
+/// The most pairs of a trace: they are held in memory.
+pub const MOST_PAIRS: u64 = 10_000_000;
 
 /// What a generated trace is and is not; part of every report.
 pub const ASSUMPTION: &str = "real volumes and amounts, synthetic counterparties: payments per pair \
@@ -77,7 +85,7 @@ pub struct TraceArgs {
     pub payments: u64,
 
     /// What all random choices follow from
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "1")]
     pub seed: u64,
 
     /// The trace to write
@@ -123,20 +131,31 @@ pub struct GenerateReport {
     pub average: f64,
 }
 
-/// Writes the trace that `args` describe to `args.out`, whole or not at all.
+/// Writes the trace that `args` describe to `args.out`, whole or not at all; not at all if `stop` is
+/// set before it is done.
 ///
 /// # Errors
 /// [`GenerateError`]; the output is checked before any other work is done.
-pub fn generate_file(args: &TraceArgs) -> Result<GenerateReport, GenerateError> {
+pub fn generate_file(args: &TraceArgs, stop: &AtomicBool) -> Result<GenerateReport, GenerateError> {
+    if same_file(&args.from_hourly, &args.out) {
+        return Err(GenerateError::Option(format!(
+            "--out {} is the profile that --from-hourly reads: expected another file",
+            args.out.display()
+        )));
+    }
     check_writable(&args.out)?;
-    write_atomically(&args.out, |out| generate(args, out))
+    write_atomically(&args.out, |out| generate(args, stop, out))
 }
 
 /// Writes the trace that `args` describe to `out`, ordered by time, whatever `args.out` says.
 ///
 /// # Errors
 /// [`GenerateError`]; nothing is written before every option and the whole profile are checked.
-pub fn generate(args: &TraceArgs, out: &mut dyn Write) -> Result<GenerateReport, GenerateError> {
+pub fn generate(
+    args: &TraceArgs,
+    stop: &AtomicBool,
+    out: &mut dyn Write,
+) -> Result<GenerateReport, GenerateError> {
     check_options(args)?;
     let profile = profile::read(&args.from_hourly)?;
     let hours = chosen_hours(&profile, &args.action)?;
@@ -156,6 +175,9 @@ pub fn generate(args: &TraceArgs, out: &mut dyn Write) -> Result<GenerateReport,
     let of_one_step = hours.chunk_by(|one, next| one.step == next.step);
     let mut shares = shares.into_iter();
     for step in of_one_step {
+        if stop.load(Ordering::Relaxed) {
+            return Err(GenerateError::Stopped);
+        }
         payments.clear();
         for hour in step {
             let share = shares.next().unwrap_or(0);
@@ -185,6 +207,11 @@ fn check_options(args: &TraceArgs) -> Result<(), GenerateError> {
     }
     if pairs == 0 {
         return refused("--pairs 0 leaves no one to pay: expected 1 or more".to_owned());
+    }
+    if pairs > MOST_PAIRS {
+        return refused(format!(
+            "--pairs {pairs} is too many: the most is {MOST_PAIRS}"
+        ));
     }
     if pairs > payments {
         return refused(format!(

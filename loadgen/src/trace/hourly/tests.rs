@@ -35,7 +35,7 @@ fn args_for(profile: &str) -> (tempfile::TempDir, TraceArgs) {
 
 fn generated(args: &TraceArgs) -> (GenerateReport, Vec<u8>) {
     let mut out = Vec::new();
-    let report = generate(args, &mut out).unwrap();
+    let report = generate(args, &AtomicBool::new(false), &mut out).unwrap();
     (report, out)
 }
 
@@ -103,7 +103,7 @@ fn the_seed_decides_everything() {
 #[test]
 fn a_file_appears_whole() {
     let (folder, args) = args_for(PROFILE);
-    let report = generate_file(&args).unwrap();
+    let report = generate_file(&args, &AtomicBool::new(false)).unwrap();
     let (same_report, out) = generated(&args);
     assert_eq!(report, same_report);
     assert_eq!(fs::read(&args.out).unwrap(), out);
@@ -184,7 +184,7 @@ fn refuses_with_a_reason() {
     for (change, words) in cases {
         let (folder, mut args) = args_for(PROFILE);
         change(&mut args);
-        let error = generate_file(&args).unwrap_err();
+        let error = generate_file(&args, &AtomicBool::new(false)).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
         assert!(!error.is_machine_fault(), "{error}");
         assert_eq!(
