@@ -30,7 +30,9 @@ use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group,
     criterion_main,
 };
-use duet_engine::crypto::{Digest, KeyId, KeyRing, PublicKey, Signature, Signed, Verifier, accept};
+use duet_engine::crypto::{
+    Digest, KeyId, KeyRing, PublicKey, SecretKey, Signature, Signed, Verifier, accept,
+};
 use ed25519_dalek::Verifier as _;
 
 use signatures::{Corpus, backend};
@@ -74,7 +76,7 @@ impl Batch {
             .iter()
             .map(ed25519_dalek::SigningKey::from_bytes);
         Batch {
-            publics: corpus.secrets().iter().map(|key| key.public()).collect(),
+            publics: corpus.secrets().iter().map(SecretKey::public).collect(),
             signatures: corpus.signatures(),
             daleks: signing.map(|key| key.verifying_key()).collect(),
             corpus,

@@ -9,7 +9,7 @@ use common::{config, workload::Uniform};
 use duet_engine::pipeline::{Arrivals, Config, Outcome, run};
 
 fn run_all(config: &Config, workload: &Uniform) -> Outcome {
-    let outcome = run(config, workload, &AtomicBool::new(false), |_| {}).unwrap();
+    let outcome = run(config, workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up");
     assert!(
         outcome.checks.all(),
         "{:?}, {:?}",
@@ -88,7 +88,7 @@ fn a_stopped_run_closes_what_is_open_and_still_adds_up() {
         duration: Some(Duration::from_millis(300)),
         ..config(2, 10, 100, 4)
     };
-    let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
+    let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up");
     assert!(outcome.cut_short);
     assert!(outcome.checks.all(), "{:?}", outcome.checks);
     assert_eq!(outcome.sessions_closed, outcome.sessions_opened);

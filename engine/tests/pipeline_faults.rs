@@ -34,7 +34,7 @@ fn flip(hop: Hop, cosign_every: u32, two_way: Option<u64>) -> BTreeSet<&'static 
         faults,
         ..config(2, SESSIONS, cosign_every, 4)
     };
-    let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
+    let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up");
 
     let stopped: BTreeSet<u64> = outcome
         .stopped

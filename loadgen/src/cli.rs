@@ -36,6 +36,7 @@ pub enum Command {
     /// Make a payment trace out of an operator's hourly activity.
     Trace(TraceArgs),
     /// Print a completion script for a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// Which shell.
         shell: Shell,
@@ -66,7 +67,7 @@ impl Pattern {
 #[derive(Args, Clone, Debug)]
 #[command(args_override_self = true, after_help = help_end())]
 pub struct RunArgs {
-    /// Sessions: channels that are opened, used and closed [default: 48; with --duration, as many as
+    /// Sessions: channels that are opened, used and closed [default: 40; with --duration, as many as
     /// are reached]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Workload")]
     pub sessions: Option<u64>,
@@ -149,6 +150,12 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Output")]
     pub quiet: bool,
 }
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  loadgen completions bash > ~/.local/share/bash-completion/completions/loadgen
+  loadgen completions zsh > ~/.zfunc/_loadgen
+  loadgen completions fish > ~/.config/fish/completions/loadgen.fish";
 
 /// Examples and exit codes.
 fn help_end() -> String {

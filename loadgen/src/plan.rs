@@ -19,7 +19,7 @@ use crate::synthetic::Synthetic;
 use crate::trace::{Capacity, Trace, TraceError, total_deposits};
 
 /// Sessions of a bare run: about 15 s of fully co-signed payments on two cores with library code.
-const DEFAULT_SESSIONS: u64 = 48;
+const DEFAULT_SESSIONS: u64 = 40;
 const DEFAULT_PAYMENTS: u64 = 10_000;
 const DEFAULT_CONCURRENT: u64 = 10_000;
 /// The baseline runs as many sessions as make this many payments, unless told otherwise.
@@ -395,7 +395,7 @@ impl Load {
                 )));
             }
         }
-        let capacity = args.capacity.clone().unwrap_or(Capacity::FromTrace);
+        let capacity = args.capacity.unwrap_or(Capacity::FromTrace);
         let payments = || trace.iter().flat_map(|session| session.payments);
         let smallest = payments()
             .map(|payment| payment.amount())

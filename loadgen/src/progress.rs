@@ -1,10 +1,12 @@
 //! How far a run is: a bar with rate and time left, on standard error when that is a terminal.
 
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::time::Duration;
 
 use duet_engine::pipeline::Snapshot;
+use duet_reports::human;
 use duet_reports::run_file::Sample;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Samples that a run file keeps at most; beyond, every second one is dropped.
 const MOST_SAMPLES: usize = 600;
@@ -24,8 +26,12 @@ impl Bar {
             ProgressDrawTarget::stderr_with_hz(5)
         });
         let template = "{prefix:>9} {wide_bar} {human_pos}/{human_len} payments, \
-                        {per_sec:>14}, {eta} left {msg}";
-        let style = ProgressStyle::with_template(template).expect("a constant template");
+                        {rate:>8}/s, {eta} left {msg}";
+        let style = ProgressStyle::with_template(template)
+            .expect("a constant template")
+            .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let _ = out.write_str(&human::figure(state.per_sec()));
+            });
         bar.set_style(style);
         bar.set_prefix(phase);
         Bar(bar)
@@ -131,10 +137,4 @@ impl Default for Series {
     fn default() -> Series {
         Series::new()
     }
-}
-
-/// Seconds since `start`.
-#[must_use]
-pub fn seconds_since(start: Instant) -> f64 {
-    start.elapsed().as_secs_f64()
 }

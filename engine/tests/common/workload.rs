@@ -55,7 +55,7 @@ impl Workload for Uniform {
     }
 
     fn opens(&self, account: AccountIndex) -> u64 {
-        if account % 2 == 0 {
+        if account.is_multiple_of(2) {
             self.sessions.div_ceil(self.slots())
         } else {
             0
@@ -85,7 +85,7 @@ impl Workload for Uniform {
 
     fn payer(&self, _: u64, payment: u64) -> Party {
         match self.two_way {
-            Some(turn) if payment / turn % 2 == 0 => Party::B,
+            Some(turn) if (payment / turn).is_multiple_of(2) => Party::B,
             _ => Party::A,
         }
     }

@@ -56,6 +56,40 @@ fn an_ask_that_crosses_a_final_is_no_offence() {
 }
 
 #[test]
+fn a_pass_takes_effect_when_everything_is_answered() {
+    let rules = Rules {
+        cosign_every: 1,
+        in_flight: 4,
+    };
+    let mut duo = Duo::open([60, 40], 0, rules);
+    duo.a.wants_to_pay([1; 3]);
+    for _ in 0..3 {
+        duo.a.propose_at_most(1, |side, _| side.wants.is_empty());
+    }
+    duo.deliver(Party::B, usize::MAX);
+    assert_eq!(duo.b.end.turn_holder(), Party::B);
+    for in_flight in [2, 1] {
+        duo.deliver(Party::A, 1);
+        assert_eq!(duo.a.end.in_flight(), in_flight);
+        assert_eq!(duo.a.end.turn_holder(), Party::A);
+        assert!(duo.a.end.my_turn().is_err(), "passing");
+    }
+    duo.deliver(Party::A, 1);
+    assert_eq!(duo.a.end.turn_holder(), Party::B);
+    duo.finish();
+}
+
+/// After a link broke, the turn is the payer's of the newest entry, or the opener's.
+#[test]
+fn the_log_says_who_holds_the_turn() {
+    check("open 60/40 · turn of A · A passes · turn of B → A 60, B 40, v0");
+    check("open 60/40 · A passes · link breaks · turn of A → A 60, B 40, v0");
+    check("open 60/40 · B pays 1 · turn of B · link breaks · turn of B → A 61, B 39, v1");
+    check("open 60/40 · B pays 1 · B passes · link breaks · turn of B → A 61, B 39, v1");
+    check("open 60/40 · B pays 1 · A pays 2 · link breaks · turn of A → A 59, B 41, v2");
+}
+
+#[test]
 fn a_broken_link_loses_nothing() {
     check("open 60/40 · link breaks → A 60, B 40, v0");
     check("open 60/40 · A pays 5 · link breaks · A pays 5 → A 50, B 50, v2");

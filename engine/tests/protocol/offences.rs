@@ -395,6 +395,20 @@ fn of_the_turn() -> Vec<Row> {
             on_its_way(d)
         }),
         row(
+            "has more in flight than agreed, in two runs",
+            B,
+            |d| proposes(d, &[entry(7, 1, 53, A)]),
+            R::TooManyInFlight { most: 2 },
+        )
+        .with(|d| {
+            d.a.wants_to_pay([1; 6]);
+            d.a.act();
+            let mut runs = on_its_way(d);
+            // An answer that says nothing new, so that the third one does not follow at once.
+            runs.extend(answer(0, NO_SIGNATURE));
+            runs
+        }),
+        row(
             "passes before it can know the answer",
             B,
             |_| passes(0),

@@ -8,6 +8,7 @@
 //! | `B pays 50: insufficient_balance` | its own endpoint refuses, and nothing changes |
 //! | `B asks`, `A passes` | by themselves, without a payment |
 //! | `link breaks` | whatever is under way is lost |
+//! | `turn of A` | both know that A holds it |
 //! | `A finishes` | signs the final |
 //! | `→ A 50, B 50` | what each has in the end, co-signed and final; and the version |
 
@@ -64,6 +65,11 @@ fn play(duo: &mut Duo, step: &str) {
     let words: Vec<&str> = step.split(' ').collect();
     match words[..] {
         ["link", "breaks"] => duo.break_link(),
+        ["turn", "of", who] => {
+            duo.settle();
+            let known = [duo.a.end.turn_holder(), duo.b.end.turn_holder()];
+            assert_eq!(known, [party(who); 2], "{step}");
+        }
         [who, "asks"] => {
             duo.side(party(who)).ask();
             duo.carry();

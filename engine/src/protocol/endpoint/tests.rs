@@ -3,14 +3,14 @@
 use super::super::amount::Amount;
 use super::super::burst::{Burst, Tip};
 use super::super::entry::{Balance, Entry};
-use super::super::fixture::{Channel, burst, channel, pays};
+use super::super::fixture::{Channel, burst as burst_of, channel, pays};
 use super::super::message::Message;
 use super::super::rejection::Rejection;
 use super::super::terms::{Party, Terms};
-use super::receive::{CoSignOrder, Incoming};
+use super::receive::{CoSignOrder, Incoming, ProposalClaim};
 use super::window::WindowPool;
 use super::{Endpoint, Rules, SignOrder, TermsError};
-use crate::crypto::{Digest, Signature};
+use crate::crypto::{Digest, Signature, Verified};
 
 const RULES: Rules = Rules {
     cosign_every: 2,
@@ -111,7 +111,7 @@ fn an_interval_of_nothing_is_our_own_bug() {
 /// A's proposals of two payments each, ordered.
 fn ordered(channel: &mut Channel, count: usize) -> (Burst, Vec<SignOrder>) {
     let [a, _] = &mut channel.ends;
-    let burst = burst(a, 2, count);
+    let burst = burst_of(a, 2, count);
     let orders = burst
         .states()
         .iter()
@@ -136,8 +136,8 @@ fn record(channel: &mut Channel, burst: &Burst, orders: &[SignOrder], at: usize)
     wire
 }
 
-/// B's acceptance of all of them.
-fn accepted(channel: &mut Channel, count: usize) -> Vec<CoSignOrder> {
+/// B's claims for all of them, verified.
+fn claims(channel: &mut Channel, count: usize, pass: bool) -> Vec<Verified<ProposalClaim>> {
     let (burst, orders) = ordered(channel, count);
     let mut theirs = Burst::default();
     theirs.begin(&channel.ends[1]);
@@ -161,11 +161,98 @@ fn accepted(channel: &mut Channel, count: usize) -> Vec<CoSignOrder> {
     let states = theirs.states().iter().zip(signatures);
     states
         .map(|(state, signature)| {
-            let claim = channel.ends[1].claim(state, signature, false);
-            let claim = channel.verify(claim);
-            channel.ends[1].accept(claim).expect("a sound proposal")
+            let claim = channel.ends[1].claim(state, signature, pass);
+            channel.verify(claim)
         })
         .collect()
+}
+
+/// B's acceptance of all of them.
+fn accepted(channel: &mut Channel, count: usize) -> Vec<CoSignOrder> {
+    let claims = claims(channel, count, false);
+    let accept = |claim| channel.ends[1].accept(claim).expect("a sound proposal");
+    claims.into_iter().map(accept).collect()
+}
+
+/// What this party may not do, however it came to want it.
+#[test]
+fn a_party_is_held_to_its_own_rules() {
+    let mut channel = channel(0, RULES);
+    let all = RULES.in_flight as usize;
+    let (burst, orders) = ordered(&mut channel, all);
+    let [a, b] = &mut channel.ends;
+    let one_more = burst_of(a, 1, 1).states()[0];
+    let most = RULES.in_flight;
+    assert_eq!(a.proposals_left(), Ok(0));
+    assert_eq!(
+        a.propose(&one_more, false).err(),
+        Some(Rejection::TooManyInFlight { most })
+    );
+    let in_flight = most;
+    assert_eq!(a.pass_turn(), Err(Rejection::PassedInFlight { in_flight }));
+    assert_eq!(
+        a.finish().err(),
+        Some(Rejection::FinalInFlight { in_flight })
+    );
+    let not_yours = Rejection::NotYourTurn { holder: Party::A };
+    assert_eq!(b.my_turn(), Err(not_yours));
+    assert_eq!(b.pass_turn(), Err(not_yours));
+    assert_eq!(b.finish().err(), Some(not_yours));
+    for at in 0..all {
+        record(&mut channel, &burst, &orders, at);
+    }
+    assert_eq!(channel.ends[0].proposals_left(), Ok(0));
+}
+
+#[test]
+fn a_state_is_proposed_within_the_interval_and_on_top_of_the_newest() {
+    let mut channel = channel(0, RULES);
+    let [a, _] = &mut channel.ends;
+    let large = burst_of(a, 3, 1).states()[0];
+    let too_large = Rejection::WrongEntryCount { most: 2, got: 3 };
+    assert_eq!(a.propose(&large, false).err(), Some(too_large));
+    let states = burst_of(a, 2, 2).states().to_vec();
+    let ahead = Rejection::WrongVersion {
+        expected: 1,
+        got: 3,
+    };
+    assert_eq!(a.propose(&states[1], false).err(), Some(ahead));
+    assert!(a.propose(&states[0], false).is_ok());
+    let again = Rejection::WrongVersion {
+        expected: 3,
+        got: 1,
+    };
+    assert_eq!(a.propose(&states[0], false).err(), Some(again));
+}
+
+/// The turn has come with the proposal, and is of use once that is answered.
+#[test]
+fn nothing_is_proposed_before_what_is_owed_is_answered() {
+    let mut channel = channel(0, RULES);
+    let claim = claims(&mut channel, 1, true)[0];
+    let [_, b] = &mut channel.ends;
+    let order = b.accept(claim).expect("a sound proposal");
+    let not_yet = Err(Rejection::NotYourTurn { holder: Party::B });
+    assert_eq!((b.turn_holder(), b.my_turn()), (Party::B, not_yet));
+    let signature = channel.sign(Party::B, order.digest());
+    let [_, b] = &mut channel.ends;
+    let _ = b.co_signed(&order, signature);
+    assert_eq!(b.my_turn(), Ok(()));
+}
+
+/// A verdict that comes when the channel has stopped, or its link has broken, comes too late.
+#[test]
+fn a_verified_proposal_is_not_accepted_for_ever() {
+    let stopped = Rejection::ZeroAmount;
+    let mut channel = channel(0, RULES);
+    let claim = claims(&mut channel, 1, false)[0];
+    let [_, b] = &mut channel.ends;
+    let _ = b.resume();
+    assert_eq!(b.accept(claim).err(), Some(Rejection::MissingResume));
+    assert_eq!(b.receive_resume(0, &mut Vec::new()), Ok(()));
+    b.stop(stopped);
+    assert_eq!(b.accept(claim).err(), Some(stopped));
+    assert_eq!((b.signed().version(), b.counted()), (0, 0));
 }
 
 #[test]
@@ -255,7 +342,7 @@ fn a_final_is_recorded_before_a_resume() {
 fn nothing_is_ordered_after_a_final() {
     let mut channel = channel(0, RULES);
     let [a, _] = &mut channel.ends;
-    let burst = burst(a, 1, 1);
+    let burst = burst_of(a, 1, 1);
     let order = a.finish().expect("its turn");
     assert_eq!(
         a.propose(&burst.states()[0], false).err(),

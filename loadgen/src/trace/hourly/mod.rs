@@ -54,7 +54,7 @@ and payments per pair is what sets the offload ratio.";
 
 /// Makes a payment trace from an operator's hourly profile
 #[derive(Clone, Debug, PartialEq, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(args_override_self = true, after_help = EXAMPLES)]
 pub struct TraceArgs {
     /// The hourly profile to read
     #[arg(long, value_name = "FILE")]

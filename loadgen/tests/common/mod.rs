@@ -1,0 +1,111 @@
+//! Runs the real `loadgen` in a folder of its own. Shared by the tests of the binary.
+
+#![allow(dead_code, clippy::unwrap_used)] // Each test file uses its part; a test fails by panicking.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use duet_reports::run_file::RunFile;
+use tempfile::TempDir;
+
+/// How a `loadgen` ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Ended {
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A folder in which `loadgen` runs, so that relative paths are within it.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// What lies in it, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// A `loadgen` with these arguments, not started yet.
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        command
+            .args(arguments)
+            .current_dir(self.0.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn loadgen<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Ended {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// The run file of `loadgen run --json` with these words, and what it said on standard error.
+    /// It is VALID.
+    pub(crate) fn run(&self, words: &str) -> (RunFile, String) {
+        let ended = self.loadgen(&arguments(&format!("run --json {words}")));
+        assert_eq!(ended.code, Some(0), "{words}: {ended:?}");
+        let run = parse(&ended.stdout);
+        assert!(run.achieved.valid, "{words}: {ended:?}");
+        (run, ended.stderr)
+    }
+
+    /// As [`Folder::run`], for a run on a schedule, which a shared machine may hold up.
+    pub(crate) fn run_on_time(&self, words: &str) -> RunFile {
+        for _ in 0..5 {
+            let ended = self.loadgen(&arguments(&format!("run --json {words}")));
+            let run = parse(&ended.stdout);
+            if ended.code == Some(0) {
+                assert!(run.achieved.valid, "{words}: {ended:?}");
+                return run;
+            }
+            assert_eq!(ended.code, Some(3), "{words}: {ended:?}");
+            let [reason] = &run.achieved.invalid_reasons[..] else {
+                panic!("{words}: {:?}", run.achieved.invalid_reasons);
+            };
+            assert!(reason.contains("rate was not held"), "{words}: {reason}");
+        }
+        panic!("{words}: five times not held");
+    }
+}
+
+/// Words apart.
+pub(crate) fn arguments(words: &str) -> Vec<&str> {
+    words.split_whitespace().collect()
+}
+
+pub(crate) fn parse(json: &str) -> RunFile {
+    RunFile::parse(Path::new("stdout"), json).unwrap_or_else(|error| panic!("{error}\n{json}"))
+}

@@ -1,0 +1,99 @@
+//! What a new user sees first: help with examples, the version, completions.
+
+mod common;
+
+use common::{Folder, arguments};
+
+#[test]
+fn every_command_has_help_with_what_its_user_needs() {
+    let folder = Folder::new();
+    for (words, parts) in [
+        (
+            "--help",
+            "Commands: … run … trace … completions … Examples: … Exit codes: … 130",
+        ),
+        (
+            "run --help",
+            "--sessions <N> … --out <FILE> … Examples: … loadgen run … Exit codes:",
+        ),
+        ("run -h", "--cosign-every <K> … Examples:"),
+        ("help run", "--sessions <N> … Examples:"),
+        (
+            "trace --help",
+            "--from-hourly <FILE> … Examples: … loadgen trace",
+        ),
+        (
+            "completions --help",
+            "bash … Examples: … loadgen completions",
+        ),
+    ] {
+        let ended = folder.loadgen(&arguments(words));
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (Some(0), ""),
+            "{words}: {ended:?}"
+        );
+        let mut rest = ended.stdout.as_str();
+        for part in parts.split(" … ") {
+            let at = rest.find(part);
+            let at = at.unwrap_or_else(|| panic!("{words}: no {part:?} in {rest}"));
+            rest = &rest[at + part.len()..];
+        }
+        for line in ended.stdout.lines() {
+            assert!(line.chars().count() <= 100, "{words}: {line}");
+        }
+    }
+}
+
+/// An example that does not parse teaches nothing.
+#[test]
+fn the_examples_are_understood() {
+    use clap::{CommandFactory, Parser};
+    use duet_loadgen::cli::Cli;
+    let mut examples = 0;
+    let mut command = Cli::command();
+    for name in ["run", "trace", "completions"] {
+        let command = command.find_subcommand_mut(name).unwrap();
+        let help = command.render_long_help().to_string();
+        let parts: Vec<&str> = help.split("\\\n").map(str::trim_start).collect();
+        let help = parts.concat();
+        let (_, help) = help.split_once("Examples:").unwrap();
+        for line in help
+            .lines()
+            .filter(|line| line.trim_start().starts_with("loadgen "))
+        {
+            // What stands to its right, or where its output goes, is not part of it.
+            let words = line.trim_start().split("   ").next().unwrap();
+            let words = words.split(" >").next().unwrap();
+            Cli::try_parse_from(arguments(words)).unwrap_or_else(|error| panic!("{line}: {error}"));
+            examples += 1;
+        }
+    }
+    assert!(examples >= 8, "{examples}");
+}
+
+#[test]
+fn completions_know_the_options() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = folder.loadgen(&["completions", shell]);
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (Some(0), ""),
+            "{shell}"
+        );
+        for option in ["cosign-every", "from-hourly", "baseline-sessions"] {
+            assert!(ended.stdout.contains(option), "{shell}: {option}");
+        }
+    }
+}
+
+#[test]
+fn it_tells_its_version() {
+    let ended = Folder::new().loadgen(&["--version"]);
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(
+        ended.stdout,
+        format!("loadgen {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}

@@ -1,0 +1,231 @@
+//! Where results go when the way is blocked, and a run that is stopped by hand.
+
+#![cfg(unix)]
+
+mod common;
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use common::{Ended, Folder, arguments, parse};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A run that would take hours, few sessions of which are open at once.
+const LONG: &str = "run --sessions 2k --payments 100k --concurrent 4 --out run.json";
+
+fn start(folder: &Folder, words: &str) -> Child {
+    folder
+        .command(&arguments(words))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// Waits for it, but not for ever.
+fn ended(mut child: Child) -> Ended {
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(30) {
+            child.kill().unwrap();
+            panic!(
+                "it hangs: {:?}",
+                Ended::from(child.wait_with_output().unwrap())
+            );
+        }
+        sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().unwrap().into()
+}
+
+fn full() -> Stdio {
+    OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap()
+        .into()
+}
+
+#[test]
+fn ctrl_c_ends_a_run_with_what_was_measured() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let folder = Folder::new();
+        let child = start(&folder, LONG);
+        sleep(Duration::from_millis(700));
+        send(&child, signal);
+        let ended = ended(child);
+        assert_eq!(ended.code, Some(130), "{ended:?}");
+        assert!(
+            ended.stdout.starts_with("VALID, INTERRUPTED: "),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.contains("stopping"), "{ended:?}");
+        assert_eq!(folder.names(), ["run.json"]);
+
+        let run = parse(&folder.read("run.json"));
+        assert!(run.achieved.interrupted && !run.workload.reproducible);
+        assert!(run.achieved.payments > 0);
+        let checks = &run.checks;
+        assert!(checks.payments_accounted && checks.signatures_verified);
+        assert!(checks.supply_conserved && checks.balances_match);
+        assert_eq!(run.achieved.sessions_opened, 4);
+        assert_eq!(run.achieved.sessions_closed, 4);
+        assert_eq!(run.l1.channels.transactions, 8);
+        assert!(run.l1.direct.is_none(), "no baseline after an interruption");
+    }
+}
+
+#[test]
+fn ctrl_c_in_an_open_loop_closes_what_waits() {
+    let folder = Folder::new();
+    let child = start(&folder, &format!("{LONG} --rate 100 --json"));
+    sleep(Duration::from_millis(700));
+    send(&child, Signal::INT);
+    let ended = ended(child);
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    let run = parse(&ended.stdout);
+    assert!(run.achieved.interrupted && run.checks.payments_accounted);
+    assert_eq!(
+        (run.achieved.sessions_opened, run.achieved.sessions_closed),
+        (4, 4)
+    );
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once() {
+    let folder = Folder::new();
+    // Layer 1 seals thousands of openings, so that stopping takes a while.
+    let words = "run --sessions 1M --payments 1 --concurrent 20k --out run.json";
+    let child = start(&folder, words);
+    sleep(Duration::from_millis(300));
+    send(&child, Signal::INT);
+    sleep(Duration::from_millis(50));
+    // It may have ended already.
+    let _ = kill_process(Pid::from_child(&child), Signal::INT);
+    let ended = ended(child);
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    for name in folder.names() {
+        assert_eq!(name, "run.json", "nothing half-written");
+    }
+}
+
+#[test]
+fn a_trace_that_is_stopped_is_taken_back() {
+    let folder = Folder::new();
+    let hours = (1..2000).map(|hour| format!("PAYMENT,1,0,0,1000,1,100,10,{hour}\n"));
+    let header = "action,month,day,hour,count,sum,avg,std,step\n".to_owned();
+    folder.write("hourly.csv", header + &hours.collect::<String>());
+    let words =
+        "trace --from-hourly hourly.csv --action PAYMENT --pairs 10 --payments 500M --out t.csv";
+    let child = start(&folder, words);
+    sleep(Duration::from_millis(500));
+    send(&child, Signal::INT);
+    let ended = ended(child);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(130), ""),
+        "{ended:?}"
+    );
+    assert_eq!(folder.names(), ["hourly.csv"]);
+}
+
+#[test]
+fn who_closes_the_pipe_has_read_enough() {
+    let folder = Folder::new();
+    for words in [
+        "run --sessions 1 --payments 5",
+        "run --sessions 1 --payments 5 --json",
+        "completions zsh",
+    ] {
+        let mut child = start(&folder, words);
+        drop(child.stdout.take());
+        let ended = ended(child);
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (Some(0), ""),
+            "{words}"
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_the_machines_fault() {
+    let folder = Folder::new();
+    for words in ["run --sessions 1 --payments 5", "completions bash"] {
+        let output = folder.command(&arguments(words)).stdout(full()).output();
+        let ended = Ended::from(output.unwrap());
+        assert_eq!(ended.code, Some(1), "{words}: {ended:?}");
+        assert!(
+            ended.stderr.starts_with("loadgen: standard output: "),
+            "{ended:?}"
+        );
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    }
+    // What cannot be kept in a file is still told.
+    let ended = folder.loadgen(&arguments("run --sessions 1 --payments 5 --out /dev/full"));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stderr.contains("writing '/dev/full' failed"),
+        "{ended:?}"
+    );
+    assert!(ended.stdout.starts_with("VALID: "), "{ended:?}");
+}
+
+/// Whoever cannot be told does not make it panic.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_error_is_no_panic() {
+    let folder = Folder::new();
+    folder.write("t.csv", "time_s,payer,payee,amount\n0,a,b,5\n");
+    for (words, code) in [
+        ("run --trace t.csv", 0),
+        ("run --in-flight 65537", 2),
+        ("run --sessions 0", 2),
+        (
+            "trace --from-hourly t.csv --pairs 1 --payments 1 --out n.csv",
+            2,
+        ),
+    ] {
+        let status = folder
+            .command(&arguments(words))
+            .stdout(Stdio::null())
+            .stderr(full())
+            .status();
+        assert_eq!(status.unwrap().code(), Some(code), "{words}");
+    }
+}
+
+#[test]
+fn devices_and_pipes_are_outputs_too() {
+    let folder = Folder::new();
+    let words = "run --sessions 1 --payments 5 --quiet --out";
+    let ended = folder.loadgen(&arguments(&format!("{words} /dev/null")));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+
+    let made = Command::new("mkfifo")
+        .arg(folder.path("pipe"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let child = start(&folder, &format!("{words} pipe"));
+    let mut read = String::new();
+    File::open(folder.path("pipe"))
+        .unwrap()
+        .read_to_string(&mut read)
+        .unwrap();
+    assert_eq!(ended_code(child), Some(0));
+    assert!(parse(&read).achieved.valid);
+    assert_eq!(folder.names(), ["pipe"]);
+}
+
+fn ended_code(child: Child) -> Option<i32> {
+    ended(child).code
+}
