@@ -46,7 +46,7 @@ const RUN: &str = r#"
 --block-txs 5G => --block-txs 5000000000 … expected 1 to 4294967295
 --challenge-blocks 0 => '0' for '--challenge-blocks
 --challenge-blocks 5G => --challenge-blocks 5000000000 … expected 1 to 4294967295
---baseline-sessions 49 => --baseline-sessions 49 … at most the run's 48 sessions
+--baseline-sessions 1M => --baseline-sessions 1000000 … expected at most the run's
 --sessions 5 --baseline-sessions 6 => --baseline-sessions 6 … at most the run's 5 sessions
 --baseline-sessions all => 'all' for '--baseline-sessions
 # Rates and times.

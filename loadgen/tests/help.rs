@@ -89,6 +89,19 @@ fn completions_know_the_options() {
 }
 
 #[test]
+fn the_default_number_of_sessions_is_the_one_that_help_tells() {
+    let folder = Folder::new();
+    let help = folder.loadgen(&["run", "--help"]).stdout;
+    let (_, told) = help.split_once("used and closed [default: ").unwrap();
+    let (told, _) = told.split_once(';').unwrap();
+    let refusal = folder.loadgen(&["run", "--baseline-sessions", "1M"]).stderr;
+    assert!(
+        refusal.contains(&format!("the run's {told} sessions")),
+        "{told}: {refusal}"
+    );
+}
+
+#[test]
 fn it_tells_its_version() {
     let ended = Folder::new().loadgen(&["--version"]);
     assert_eq!(ended.code, Some(0));

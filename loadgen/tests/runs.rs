@@ -9,7 +9,6 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::{Folder, arguments, parse};
 use duet_reports::run_file::{Ratio, RunFile};
-use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 
 const SESSIONS: u64 = 6;
@@ -33,9 +32,9 @@ fn accounted(run: &RunFile) {
 }
 
 fn recorded(histogram: &str) -> u64 {
-    let bytes = BASE64_STANDARD.decode(histogram).unwrap();
-    let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut &bytes[..]).unwrap();
-    histogram.len()
+    let bytes = BASE64_STANDARD.decode(histogram).expect("base64");
+    let histogram = Deserializer::new().deserialize::<u64, _>(&mut &bytes[..]);
+    histogram.expect("an HDR histogram").len()
 }
 
 #[test]
@@ -181,7 +180,7 @@ fn one_pair_of_signatures_covers_k_payments() {
         );
         assert_eq!(
             run.l1.offload.unwrap().transactions.ratio,
-            payments as f64 / 2.0
+            f64::from(payments) / 2.0
         );
         let least_at_risk = if k == 1 { 1 } else { 100 };
         assert!(run.assurance.value_at_risk_max >= least_at_risk, "{words}");

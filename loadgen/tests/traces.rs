@@ -174,6 +174,13 @@ fn a_real_capacity_refuses_what_it_cannot_carry() {
 #[test]
 fn a_trace_decides_layer_1_whatever_the_number_of_shards() {
     let folder = folder();
+    let start: Vec<String> = folder
+        .read("small.csv")
+        .lines()
+        .take(1_000)
+        .map(str::to_owned)
+        .collect();
+    folder.write("start.csv", start.join("\n"));
     // One hub opens many channels, so that shards share its account.
     let mut hub = "time_s,payer,payee,amount\n".to_owned();
     for payment in 0..600 {
@@ -181,9 +188,9 @@ fn a_trace_decides_layer_1_whatever_the_number_of_shards() {
     }
     folder.write("hub.csv", hub);
     for (words, speed) in [
-        ("--trace small.csv", ""),
-        ("--trace small.csv --capacity 300k", ""),
-        ("--trace small.csv --cosign-every 7 --in-flight 2", ""),
+        ("--trace start.csv", ""),
+        ("--trace start.csv --capacity 300k", ""),
+        ("--trace start.csv --cosign-every 7 --in-flight 2", ""),
         ("--trace hub.csv", "--speedup 600"),
     ] {
         let words = format!("{words} --baseline-sessions 0");

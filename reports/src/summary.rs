@@ -155,9 +155,10 @@ fn cpu(run: &RunFile) -> Vec<String> {
     ]
 }
 
-/// A stage's CPU time in seconds, from its items where the file has no total.
+/// A stage's CPU time in seconds, from its items where the file has no total. Without items there
+/// is no CPU time of one.
 pub(crate) fn stage_cpu_s(stage: &Stage) -> f64 {
-    if stage.cpu_s > 0.0 {
+    if stage.cpu_s > 0.0 || stage.items == 0 {
         stage.cpu_s
     } else {
         stage.items as f64 * stage.cpu_ns_per_item / 1e9

@@ -45,6 +45,7 @@ pub(super) struct ArrivalQueue {
     aging: BinaryHeap<Reverse<(u64, u32)>>,
     arrived: u64,
     started_ns: Option<u64>,
+    first_due_ns: Option<u64>,
     last_due_ns: u64,
 }
 
@@ -104,6 +105,7 @@ impl ArrivalQueue {
             aging: BinaryHeap::new(),
             arrived: 0,
             started_ns: None,
+            first_due_ns: None,
             last_due_ns: 0,
         }
     }
@@ -218,6 +220,7 @@ impl ArrivalQueue {
             waiting.push_back(due_ns);
             self.waiting_count += 1;
             self.arrived += 1;
+            self.first_due_ns.get_or_insert(due_ns);
             self.last_due_ns = due_ns;
             match self.cosign_after_ns {
                 Some(after) if !last && waiting.len() < self.cosign_every => {
@@ -309,10 +312,10 @@ impl ArrivalQueue {
         arrival.into_iter().chain(aged).min()
     }
 
-    /// Arrivals so far, and the time from the schedule's start to the last of them.
+    /// Arrivals so far, and the time from the first of them to the last.
     pub(super) fn offered(&self) -> (u64, u64) {
-        let started_ns = self.started_ns.unwrap_or(self.last_due_ns);
-        (self.arrived, self.last_due_ns - started_ns)
+        let first_ns = self.first_due_ns.unwrap_or(self.last_due_ns);
+        (self.arrived, self.last_due_ns - first_ns)
     }
 
     /// When the schedule's clock started.

@@ -66,9 +66,10 @@ pub struct Outcome {
 pub struct Offered {
     /// Payments that came due.
     pub arrived: u64,
-    /// The rate at which they came due, as drawn.
+    /// The rate at which they came due, as drawn, from the first to the last.
     pub offered_per_s: f64,
-    /// The rate at which they were completed: from the schedule's start to the last completion.
+    /// The rate at which they were completed, from the first completion to the last: a backlog
+    /// that grows stretches it, a latency that does not leaves it as it is.
     pub achieved_per_s: f64,
 }
 
@@ -209,15 +210,7 @@ fn offered(shared: &Shared<'_>, ends: &[ShardOutcome]) -> Option<Offered> {
     }
     let per_s = |count: u64, span_ns: u64| count as f64 * 1e9 / span_ns.max(1) as f64;
     let span_ns = ends.iter().map(|end| end.offered_span_ns).max()?;
-    let took_ns = ends
-        .iter()
-        .filter_map(|end| {
-            Some(
-                end.last_completion_ns
-                    .saturating_sub(end.arrivals_started_ns?),
-            )
-        })
-        .max()?;
+    let took_ns = ends.iter().map(|end| end.completion_span_ns).max()?;
     let arrived = ends.iter().map(|end| end.arrived).sum();
     let answered: u64 = ends.iter().map(|end| end.tally.covered + end.refused).sum();
     Some(Offered {

@@ -83,6 +83,7 @@ pub(super) struct Shard<'w> {
     pub(super) refusals: Vec<(u32, Rejection)>,
     pub(super) refused: u64,
     pub(super) value_at_risk: u64,
+    pub(super) first_completion_ns: Option<u64>,
     pub(super) last_completion_ns: u64,
     pub(super) tally: Tally,
 }
@@ -99,8 +100,8 @@ pub(super) struct ShardOutcome {
     pub(super) bytes: u64,
     pub(super) arrived: u64,
     pub(super) offered_span_ns: u64,
-    pub(super) arrivals_started_ns: Option<u64>,
-    pub(super) last_completion_ns: u64,
+    /// The span of the completions, in nanoseconds.
+    pub(super) completion_span_ns: u64,
 }
 
 impl<'w> Shard<'w> {
@@ -162,6 +163,7 @@ impl<'w> Shard<'w> {
             refusals: Vec::new(),
             refused: 0,
             value_at_risk: 0,
+            first_completion_ns: None,
             last_completion_ns: 0,
             tally: Tally::default(),
         };
@@ -250,8 +252,8 @@ impl<'w> Shard<'w> {
             value_at_risk: self.value_at_risk,
             arrived,
             offered_span_ns,
-            arrivals_started_ns: self.arrivals.started_ns(),
-            last_completion_ns: self.last_completion_ns,
+            completion_span_ns: self.last_completion_ns
+                - self.first_completion_ns.unwrap_or(self.last_completion_ns),
         }
     }
 
@@ -317,7 +319,7 @@ impl<'w> Shard<'w> {
     /// Waits for Layer 1 or for the next arrival. Short waits are spun through: a thread that was
     /// put to sleep comes back late by more than they last.
     fn wait(&mut self) {
-        const SPIN: Duration = Duration::from_micros(100);
+        const SPIN: Duration = Duration::from_micros(200);
         const LONGEST: Duration = Duration::from_millis(20);
         let due = self
             .arrivals

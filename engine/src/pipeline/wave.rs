@@ -20,12 +20,13 @@ use crate::protocol::{
 
 /// Proposals in a wave at most: one multiscalar multiplication's worth.
 const MOST_PROPOSALS: usize = Verifier::LARGEST_BATCH;
-/// Entries in a wave at most, but for one channel's co-sign interval: entries and heads of both
-/// ends then stay in the second-level cache.
-const MOST_ENTRIES: usize = 16_384;
+/// Entries in a wave at most, but for one channel's co-sign interval. At k = 100 that is a batch of
+/// some 650 signatures, past which verification gains little; entries and heads of both ends are a
+/// few MB, read and written in order.
+const MOST_ENTRIES: usize = 65_536;
 /// Entries of one channel in a wave at most, but for one co-sign interval: so that at least as
-/// many channels take part as there are hash lanes.
-const MOST_ENTRIES_OF_CHANNEL: usize = MOST_ENTRIES / 16;
+/// twice as many channels take part as there are hash lanes.
+const MOST_ENTRIES_OF_CHANNEL: usize = MOST_ENTRIES / 32;
 
 /// One end's tools. Payer and payee each have their own.
 pub(super) struct Side {
@@ -504,7 +505,10 @@ impl Shard<'_> {
         }
         assert!(judged.next().is_none(), "every answer is of a part");
         drop(judged);
-        self.last_completion_ns = now_ns;
+        if completed > 0 {
+            self.first_completion_ns.get_or_insert(now_ns);
+            self.last_completion_ns = now_ns;
+        }
         self.clock.lap(Stage::Complete, completed as usize);
         completed
     }

@@ -82,22 +82,25 @@ impl Folder {
         (run, ended.stderr)
     }
 
-    /// As [`Folder::run`], for a run on a schedule, which a shared machine may hold up.
+    /// As [`Folder::run`], for a run on a schedule. A busy machine may fail to hold it: that, and
+    /// nothing else, is let pass after a second try.
     pub(crate) fn run_on_time(&self, words: &str) -> RunFile {
-        for _ in 0..5 {
+        let attempt = || {
             let ended = self.loadgen(&arguments(&format!("run --json {words}")));
             let run = parse(&ended.stdout);
-            if ended.code == Some(0) {
-                assert!(run.achieved.valid, "{words}: {ended:?}");
-                return run;
+            let expected = if run.achieved.valid { 0 } else { 3 };
+            assert_eq!(ended.code, Some(expected), "{words}: {ended:?}");
+            for reason in &run.achieved.invalid_reasons {
+                assert!(reason.contains("rate was not held"), "{words}: {reason}");
             }
-            assert_eq!(ended.code, Some(3), "{words}: {ended:?}");
-            let [reason] = &run.achieved.invalid_reasons[..] else {
-                panic!("{words}: {:?}", run.achieved.invalid_reasons);
-            };
-            assert!(reason.contains("rate was not held"), "{words}: {reason}");
+            run
+        };
+        let first = attempt();
+        if first.achieved.valid {
+            first
+        } else {
+            attempt()
         }
-        panic!("{words}: five times not held");
     }
 }
 

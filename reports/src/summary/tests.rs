@@ -206,7 +206,7 @@ fn an_interval_is_shown_whole_or_said_to_be_missing() {
     ];
     for (run, end) in table {
         let shown = summary(&run);
-        let cpu = shown.lines().filter(|line| line.starts_with("CPU  "));
+        let mut cpu = shown.lines().filter(|line| line.starts_with("CPU  "));
         assert!(cpu.next_back().unwrap().ends_with(end), "{end}:\n{shown}");
     }
 }
