@@ -1,6 +1,11 @@
 //! Whatever cannot be run is refused before anything is done: exit 2, the value and what was
 //! expected on standard error, nothing on standard output, and no file, half-written or temporary.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helpers fail by panicking, as the test does"
+)]
+
 mod common;
 
 use std::fs;

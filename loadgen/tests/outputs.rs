@@ -1,6 +1,10 @@
 //! Where results go when the way is blocked, and a run that is stopped by hand.
 
 #![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helpers fail by panicking, as the test does"
+)]
 
 mod common;
 

@@ -1,6 +1,11 @@
 //! Traces through the real binary: what is replayed is the file, payment by payment, and what a
 //! capacity refuses is what a walk through the file by hand finds.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helpers fail by panicking, as the test does"
+)]
+
 mod common;
 
 use std::collections::HashMap;
