@@ -25,12 +25,18 @@ fn sessions(c: &mut Criterion) {
             turn_length: None,
             amount,
             seed: 1,
-            deposits: duet_engine::protocol::Pair { a: 100 * payments, b: 0 },
+            deposits: duet_engine::protocol::Pair {
+                a: 100 * payments,
+                b: 0,
+            },
         };
         let config = Config {
             shards: 1,
             concurrent: sessions,
-            rules: Rules { cosign_every, in_flight: 64 },
+            rules: Rules {
+                cosign_every,
+                in_flight: 64,
+            },
             cosign_after: None,
             arrivals: Arrivals::Closed,
             duration: None,

@@ -4,9 +4,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use duet_engine::crypto::{Digest, KeyRing, PublicKey, SecretKey};
-use duet_engine::protocol::{
-    Amount, Burst, Endpoint, Entry, Pair, Party, Payment, Rules, Terms,
-};
+use duet_engine::protocol::{Amount, Burst, Endpoint, Entry, Pair, Party, Payment, Rules, Terms};
 use std::time::Duration;
 
 const CHANNELS: usize = 16;
@@ -23,7 +21,10 @@ fn endpoints(rules: Rules) -> Vec<(Endpoint, Endpoint)> {
                 nonce,
                 index: 0,
                 keys: Pair { a, b },
-                deposits: Pair { a: Amount::new(1 << 40), b: Amount::ZERO },
+                deposits: Pair {
+                    a: Amount::new(1 << 40),
+                    b: Amount::ZERO,
+                },
                 challenge_window_blocks: 144,
                 reserve: Amount::ZERO,
             };
@@ -36,9 +37,16 @@ fn endpoints(rules: Rules) -> Vec<(Endpoint, Endpoint)> {
 fn steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("protocol");
     for (cosign_every, proposals) in [(1, 64), (100, 10)] {
-        let ends = endpoints(Rules { cosign_every, in_flight: 64 });
+        let ends = endpoints(Rules {
+            cosign_every,
+            in_flight: 64,
+        });
         let per_channel = cosign_every as usize * proposals;
-        let payment = Payment { payer: Party::A, amount: Amount::new(3), tag: 1 };
+        let payment = Payment {
+            payer: Party::A,
+            amount: Amount::new(3),
+            tag: 1,
+        };
         let mut payer = Burst::default();
         let mut pay = |burst: &mut Burst| {
             burst.clear();
@@ -62,7 +70,12 @@ fn steps(c: &mut Criterion) {
         let proposals: Vec<Vec<_>> = payer
             .states()
             .chunks(proposals)
-            .map(|states| states.iter().map(|state| payer.entries_of(state).to_vec()).collect())
+            .map(|states| {
+                states
+                    .iter()
+                    .map(|state| payer.entries_of(state).to_vec())
+                    .collect()
+            })
             .collect();
         let mut payee = Burst::default();
         group.bench_function(format!("payee_checks_and_hashes/k{cosign_every}"), |b| {

@@ -39,8 +39,9 @@ const SPEEDUPS: (f64, f64) = (1e-6, 1e12);
 /// A replay's end must fit the clock's 64 bits of nanoseconds; 100 years do.
 const LONGEST_REPLAY_S: f64 = 100.0 * 365.25 * 86_400.0;
 const LONGEST_COSIGN_AFTER: Duration = Duration::from_secs(3600);
-/// Memory per open channel: both endpoints, their slot, and Layer 1's records and keys.
-const BYTES_PER_CHANNEL: u64 = 2048;
+/// Memory per open channel: both endpoints, their slot, and Layer 1's records and keys. Measured
+/// with 50,000 channels of one payment: 7.6 kB.
+const BYTES_PER_CHANNEL: u64 = 8192;
 
 /// A run that makes sense.
 pub struct Plan {
