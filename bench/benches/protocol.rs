@@ -48,7 +48,7 @@ fn steps(c: &mut Criterion) {
             tag: 1,
         };
         let mut payer = Burst::default();
-        let mut pay = |burst: &mut Burst| {
+        let pay = |burst: &mut Burst| {
             burst.clear();
             for (a, _) in &ends {
                 burst.begin(a);
