@@ -186,20 +186,24 @@ fn chain_in(lanes: &Lanes, jobs: &[ChainJob], entries: &[[u8; 32]], heads: &mut 
         }
         // No log runs out within these steps, so the inner loop does one kind of work.
         let steps = (0..active).map(|log| end[log] - next[log]).min();
-        for _ in 0..steps.unwrap_or(0) {
+        let steps = steps.unwrap_or(0);
+        for step in 0..steps {
             for first in (0..active).step_by(LANES) {
                 let group = first..active.min(first + LANES);
                 lanes.hash(&blocks.0[group.clone()], &mut out);
-                for (log, head) in group.zip(&out) {
-                    let block = &mut blocks.0[log];
+                let blocks = blocks.0[group.clone()].iter_mut();
+                for ((block, head), next) in blocks.zip(&out).zip(&next[group]) {
+                    let at = next + step;
+                    heads[at] = Digest(*head);
                     block[..32].copy_from_slice(head);
-                    heads[next[log]] = Digest(*head);
-                    next[log] += 1;
-                    if let Some(entry) = entries.get(next[log]) {
+                    if let Some(entry) = entries.get(at + 1) {
                         block[32..].copy_from_slice(entry);
                     }
                 }
             }
+        }
+        for next in &mut next[..active] {
+            *next += steps;
         }
         let mut log = 0;
         while log < active {
