@@ -186,24 +186,20 @@ fn chain_in(lanes: &Lanes, jobs: &[ChainJob], entries: &[[u8; 32]], heads: &mut 
         }
         // No log runs out within these steps, so the inner loop does one kind of work.
         let steps = (0..active).map(|log| end[log] - next[log]).min();
-        let steps = steps.unwrap_or(0);
-        for step in 0..steps {
+        for _ in 0..steps.unwrap_or(0) {
             for first in (0..active).step_by(LANES) {
                 let group = first..active.min(first + LANES);
                 lanes.hash(&blocks.0[group.clone()], &mut out);
-                let blocks = blocks.0[group.clone()].iter_mut();
-                for ((block, head), next) in blocks.zip(&out).zip(&next[group]) {
-                    let at = next + step;
-                    heads[at] = Digest(*head);
+                for (log, head) in group.zip(&out) {
+                    let block = &mut blocks.0[log];
                     block[..32].copy_from_slice(head);
-                    if let Some(entry) = entries.get(at + 1) {
+                    heads[next[log]] = Digest(*head);
+                    next[log] += 1;
+                    if let Some(entry) = entries.get(next[log]) {
                         block[32..].copy_from_slice(entry);
                     }
                 }
             }
-        }
-        for next in &mut next[..active] {
-            *next += steps;
         }
         let mut log = 0;
         while log < active {
