@@ -83,15 +83,20 @@ fn an_open_loop_keeps_its_schedule() {
 
 #[test]
 fn a_stopped_run_closes_what_is_open_and_still_adds_up() {
-    let workload = Uniform::new(1000, 10, 100_000);
-    let config = Config {
-        duration: Some(Duration::from_millis(300)),
-        ..config(2, 10, 100, 4)
-    };
-    let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up");
-    assert!(outcome.cut_short);
-    assert!(outcome.checks.all(), "{:?}", outcome.checks);
-    assert_eq!(outcome.sessions_closed, outcome.sessions_opened);
-    assert!(outcome.payments > 0);
-    assert!(outcome.payments < 1_000_000);
+    // Sessions, shards, and whether it is told to stop before it starts. With 2^38 sessions it would
+    // never end if it walked through the rest of the schedule.
+    for (sessions, shards, at_once) in [(1000, 2, false), (1 << 38, 3, false), (1 << 38, 2, true)] {
+        let workload = Uniform::new(sessions, 10, 100_000);
+        let config = Config {
+            duration: Some(Duration::from_millis(300)),
+            ..config(shards, 10, 100, 4)
+        };
+        let outcome =
+            run(&config, &workload, &AtomicBool::new(at_once), |_| {}).expect("a sound set-up");
+        assert!(outcome.cut_short);
+        assert!(outcome.checks.all(), "{:?}", outcome.checks);
+        assert_eq!(outcome.sessions_closed, outcome.sessions_opened);
+        assert!(at_once || outcome.payments > 0);
+        assert!(outcome.payments < 1_000_000);
+    }
 }

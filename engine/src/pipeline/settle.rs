@@ -19,25 +19,27 @@ pub(super) fn settle(
     transactions: &AtomicU64,
 ) -> (Chain, StageClock) {
     let mut clock = StageClock::start();
-    let mut arrived: Vec<VecDeque<StepBatch>> = links.iter().map(|_| VecDeque::new()).collect();
+    let mut inbound: Vec<Inbound<'_>> = links.iter().map(Inbound::new).collect();
     let mut step = Step::default();
     for number in 0..shared.schedule.steps() {
-        while !collect(links, &mut arrived) {
+        while !collect(&mut inbound) {
             if shared.abort.load(Ordering::Relaxed) {
                 return (chain, clock);
             }
             clock.lap(Stage::Wait, 1);
             std::thread::park_timeout(Duration::from_millis(20));
         }
-        let batches = arrived.iter_mut().map(|queue| {
-            let batch = queue.pop_front().expect("every shard has passed the step");
-            assert_eq!(batch.step, number, "shards send steps in order");
-            batch
-        });
-        let batches = step.settle(&mut chain, batches.collect());
+        if inbound.iter().all(Inbound::ended) {
+            break;
+        }
+        let (links, mut batches): (Vec<&Link>, Vec<StepBatch>) = inbound
+            .iter_mut()
+            .filter_map(|inbound| Some((inbound.link, inbound.take(number)?)))
+            .unzip();
+        step.settle(&mut chain, &mut batches);
         transactions.store(chain.load().transactions, Ordering::Relaxed);
         clock.lap(Stage::Settle, step.order.len());
-        for (link, batch) in links.iter().zip(batches) {
+        for (link, batch) in links.into_iter().zip(batches) {
             link.to_shard(batch);
         }
     }
@@ -45,14 +47,47 @@ pub(super) fn settle(
     (chain, clock)
 }
 
-/// Takes in what the shards sent; whether every shard has passed the next step.
-fn collect(links: &[Link], arrived: &mut [VecDeque<StepBatch>]) -> bool {
-    for (link, queue) in links.iter().zip(&mut *arrived) {
-        while let Some(batch) = link.at_l1() {
-            queue.push_back(batch);
+/// What has come from one shard and was not settled yet.
+struct Inbound<'l> {
+    link: &'l Link,
+    batches: VecDeque<StepBatch>,
+    /// The shard's last batch has come.
+    last: bool,
+}
+
+impl<'l> Inbound<'l> {
+    fn new(link: &'l Link) -> Inbound<'l> {
+        Inbound {
+            link,
+            batches: VecDeque::new(),
+            last: false,
         }
     }
-    arrived.iter().all(|queue| !queue.is_empty())
+
+    /// Nothing is left to settle, and nothing more will come.
+    fn ended(&self) -> bool {
+        self.last && self.batches.is_empty()
+    }
+
+    /// The shard's part of the next step; none if the shard ended before it.
+    fn take(&mut self, step: u64) -> Option<StepBatch> {
+        let batch = self.batches.pop_front()?;
+        assert_eq!(batch.step, step, "shards send steps in order");
+        Some(batch)
+    }
+}
+
+/// Takes in what the shards sent; whether every shard has passed the next step.
+fn collect(inbound: &mut [Inbound<'_>]) -> bool {
+    for inbound in &mut *inbound {
+        while let Some(batch) = inbound.link.at_l1() {
+            inbound.last = batch.last;
+            inbound.batches.push_back(batch);
+        }
+    }
+    inbound
+        .iter()
+        .all(|inbound| inbound.last || !inbound.batches.is_empty())
 }
 
 /// Scratch memory of one step, reused.
@@ -64,7 +99,7 @@ struct Step {
 }
 
 impl Step {
-    fn settle(&mut self, chain: &mut Chain, mut batches: Vec<StepBatch>) -> Vec<StepBatch> {
+    fn settle(&mut self, chain: &mut Chain, batches: &mut [StepBatch]) {
         self.order.clear();
         for (at, batch) in batches.iter().enumerate() {
             self.order
@@ -96,7 +131,6 @@ impl Step {
             let (at, place) = self.order[receipt.ticket as usize];
             batches[at].transactions[place].outcome = Some(outcome(&receipt));
         }
-        batches
     }
 }
 

@@ -293,6 +293,7 @@ impl<'w> Shard<'w> {
         let now_ns = self.now_ns();
         if !self.draining && self.must_stop(now_ns) {
             self.draining = true;
+            self.steps.drain();
             self.arrivals.stop();
             self.ready.clear();
             for slot in 0..self.slots.len() as u32 {

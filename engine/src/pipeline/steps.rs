@@ -13,6 +13,8 @@ use crate::protocol::Pair;
 #[derive(Default)]
 pub(super) struct StepBatch {
     pub(super) step: u64,
+    /// The shard passes no later step.
+    pub(super) last: bool,
     pub(super) transactions: Vec<StepTransaction>,
     pub(super) bytes: Vec<u8>,
 }
@@ -50,8 +52,9 @@ pub(super) enum StepOutcome {
 }
 
 impl StepBatch {
-    pub(super) fn reset(&mut self, step: u64) {
+    fn reset(&mut self, step: u64, last: bool) {
         self.step = step;
+        self.last = last;
         self.transactions.clear();
         self.bytes.clear();
     }
@@ -116,6 +119,8 @@ pub(super) struct Steps {
     /// The lane of each of the shard's slots.
     lane_of: Vec<u32>,
     next: u64,
+    /// The shard passes the steps below this one.
+    end: u64,
     returned: u64,
     free: Vec<StepBatch>,
 }
@@ -147,6 +152,7 @@ impl Steps {
             lanes,
             lane_of,
             next: 0,
+            end: schedule.steps(),
             returned: 0,
             free: (0..schedule.lanes())
                 .map(|_| StepBatch::default())
@@ -162,7 +168,7 @@ impl Steps {
 
     /// The next step, if all it needs has come: its slots, and an empty batch.
     pub(super) fn take(&mut self) -> Option<(u64, Vec<u32>, StepBatch)> {
-        if self.next == self.schedule.steps() {
+        if self.next == self.end {
             return None;
         }
         let lane = &mut self.lanes[self.schedule.lane(self.next) as usize];
@@ -170,8 +176,14 @@ impl Steps {
             return None;
         }
         let mut batch = self.free.pop().expect("one batch per lane");
-        batch.reset(self.next);
+        batch.reset(self.next, self.next + 1 == self.end);
         Some((self.next, std::mem::take(&mut lane.slots), batch))
+    }
+
+    /// No session opens from here on: once more around the lanes closes all that is open, and the
+    /// rest of the schedule, however long, is left out.
+    pub(super) fn drain(&mut self) {
+        self.end = self.end.min(self.next + self.schedule.lanes());
     }
 
     /// The step that was taken is on its way, with this many sessions about to open.
@@ -190,9 +202,9 @@ impl Steps {
         self.free.push(batch);
     }
 
-    /// Whether every step was sent and has come back.
+    /// Whether every step that the shard passes was sent and has come back.
     pub(super) fn done(&self) -> bool {
-        self.returned == self.schedule.steps()
+        self.returned == self.end
     }
 
     /// Whether Layer 1 has answered the first step of every lane.
