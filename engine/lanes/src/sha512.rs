@@ -1,0 +1,185 @@
+//! SHA-512 of eight messages side by side (FIPS 180-4).
+
+use core::arch::x86_64::*;
+
+use zeroize::Zeroize;
+
+use super::rows::{load_32, Rows32};
+
+/// The eight words of a hash as an integer of 512 bits, least first, in each lane.
+pub(crate) type Wide512 = [__m512i; 8];
+
+/// Fractional parts of the square roots of the first 8 primes (FIPS 180-4, 5.3.5).
+const START: [u64; 8] = [
+    0x6a09_e667_f3bc_c908, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1,
+    0x510e_527f_ade6_82d1, 0x9b05_688c_2b3e_6c1f, 0x1f83_d9ab_fb41_bd6b, 0x5be0_cd19_137e_2179,
+];
+
+/// Fractional parts of the cube roots of the first 80 primes (FIPS 180-4, 4.2.3).
+const ROUND: [u64; 80] = [
+    0x428a_2f98_d728_ae22, 0x7137_4491_23ef_65cd, 0xb5c0_fbcf_ec4d_3b2f, 0xe9b5_dba5_8189_dbbc,
+    0x3956_c25b_f348_b538, 0x59f1_11f1_b605_d019, 0x923f_82a4_af19_4f9b, 0xab1c_5ed5_da6d_8118,
+    0xd807_aa98_a303_0242, 0x1283_5b01_4570_6fbe, 0x2431_85be_4ee4_b28c, 0x550c_7dc3_d5ff_b4e2,
+    0x72be_5d74_f27b_896f, 0x80de_b1fe_3b16_96b1, 0x9bdc_06a7_25c7_1235, 0xc19b_f174_cf69_2694,
+    0xe49b_69c1_9ef1_4ad2, 0xefbe_4786_384f_25e3, 0x0fc1_9dc6_8b8c_d5b5, 0x240c_a1cc_77ac_9c65,
+    0x2de9_2c6f_592b_0275, 0x4a74_84aa_6ea6_e483, 0x5cb0_a9dc_bd41_fbd4, 0x76f9_88da_8311_53b5,
+    0x983e_5152_ee66_dfab, 0xa831_c66d_2db4_3210, 0xb003_27c8_98fb_213f, 0xbf59_7fc7_beef_0ee4,
+    0xc6e0_0bf3_3da8_8fc2, 0xd5a7_9147_930a_a725, 0x06ca_6351_e003_826f, 0x1429_2967_0a0e_6e70,
+    0x27b7_0a85_46d2_2ffc, 0x2e1b_2138_5c26_c926, 0x4d2c_6dfc_5ac4_2aed, 0x5338_0d13_9d95_b3df,
+    0x650a_7354_8baf_63de, 0x766a_0abb_3c77_b2a8, 0x81c2_c92e_47ed_aee6, 0x9272_2c85_1482_353b,
+    0xa2bf_e8a1_4cf1_0364, 0xa81a_664b_bc42_3001, 0xc24b_8b70_d0f8_9791, 0xc76c_51a3_0654_be30,
+    0xd192_e819_d6ef_5218, 0xd699_0624_5565_a910, 0xf40e_3585_5771_202a, 0x106a_a070_32bb_d1b8,
+    0x19a4_c116_b8d2_d0c8, 0x1e37_6c08_5141_ab53, 0x2748_774c_df8e_eb99, 0x34b0_bcb5_e19b_48a8,
+    0x391c_0cb3_c5c9_5a63, 0x4ed8_aa4a_e341_8acb, 0x5b9c_ca4f_7763_e373, 0x682e_6ff3_d6b2_b8a3,
+    0x748f_82ee_5def_b2fc, 0x78a5_636f_4317_2f60, 0x84c8_7814_a1f0_ab72, 0x8cc7_0208_1a64_39ec,
+    0x90be_fffa_2363_1e28, 0xa450_6ceb_de82_bde9, 0xbef9_a3f7_b2c6_7915, 0xc671_78f2_e372_532b,
+    0xca27_3ece_ea26_619c, 0xd186_b8c7_21c0_c207, 0xeada_7dd6_cde0_eb1e, 0xf57d_4f7f_ee6e_d178,
+    0x06f0_67aa_7217_6fba, 0x0a63_7dc5_a2c8_98a6, 0x113f_9804_bef9_0dae, 0x1b71_0b35_131c_471b,
+    0x28db_77f5_2304_7d84, 0x32ca_ab7b_40c7_2493, 0x3c9e_be0a_15c9_bebc, 0x431d_67c4_9c10_0d4c,
+    0x4cc5_d4be_cb3e_42b6, 0x597f_299c_fc65_7e2a, 0x5fcb_6fab_3ad6_faec, 0x6c44_198c_4a47_5817,
+];
+
+/// Hashes `head ‖ message` for messages of 32 bytes: the usual case, one block. `head` is given as
+/// words in memory order, at most eight of them.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+pub(crate) fn hash_short<const H: usize>(head: &[__m512i; H], message: &[__m512i; 4]) -> Wide512 {
+    const { assert!(H <= 8) };
+    let mut block = [_mm512_setzero_si512(); 16];
+    for (to, word) in block.iter_mut().zip(head.iter().chain(message)) {
+        *to = swap(*word);
+    }
+    block[H + 4] = _mm512_set1_epi64(i64::MIN);
+    block[15] = _mm512_set1_epi64((H as i64 + 4) * 64);
+    let mut state = start();
+    compress(&mut state, &mut block);
+    state.map(|word| swap(word))
+}
+
+/// Hashes `head ‖ message` for messages of any length, each lane its own. `head` is given as rows.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+pub(crate) fn hash_any(heads: [&[u8]; 8], messages: [&[u8]; 8]) -> Wide512 {
+    let blocks = |lane: usize| (heads[lane].len() + messages[lane].len() + 17).div_ceil(128);
+    let most = (0..8).map(blocks).max().unwrap_or(0);
+    let mut state = start();
+    let mut rows = [[0; 128]; 8];
+    for block in 0..most {
+        let mut running = 0;
+        for lane in 0..8 {
+            if block < blocks(lane) {
+                running |= 1 << lane;
+                padded_block(heads[lane], messages[lane], block, &mut rows[lane]);
+            }
+        }
+        let mut words = [_mm512_setzero_si512(); 16];
+        for (part, words) in words.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let rows: Rows32<'_> = rows.each_ref().map(|row| &row.as_chunks::<32>().0[part]);
+            *words = load_32(rows).map(|word| swap(word));
+        }
+        let mut next = state;
+        compress(&mut next, &mut words);
+        for (state, next) in state.iter_mut().zip(next) {
+            *state = _mm512_mask_blend_epi64(running, *state, next);
+        }
+    }
+    rows.zeroize();
+    state.map(|word| swap(word))
+}
+
+/// Block number `block` of `head ‖ message`, padded.
+fn padded_block(head: &[u8], message: &[u8], block: usize, to: &mut [u8; 128]) {
+    let length = head.len() + message.len();
+    let start = block * 128;
+    to.fill(0);
+    for (at, part) in [(0, head), (head.len(), message)] {
+        let from = start.clamp(at, at + part.len());
+        let until = (start + 128).clamp(at, at + part.len());
+        if from < until {
+            to[from - start..until - start].copy_from_slice(&part[from - at..until - at]);
+        }
+    }
+    if (start..start + 128).contains(&length) {
+        to[length - start] = 0x80;
+    }
+    if length + 17 <= start + 128 {
+        to[112..].copy_from_slice(&(length as u128 * 8).to_be_bytes());
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+fn start() -> Wide512 {
+    START.map(|word| _mm512_set1_epi64(word as i64))
+}
+
+/// Between the byte orders.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+fn swap(word: __m512i) -> __m512i {
+    let order = _mm512_set_epi64(
+        0x0809_0a0b_0c0d_0e0f,
+        0x0001_0203_0405_0607,
+        0x0809_0a0b_0c0d_0e0f,
+        0x0001_0203_0405_0607,
+        0x0809_0a0b_0c0d_0e0f,
+        0x0001_0203_0405_0607,
+        0x0809_0a0b_0c0d_0e0f,
+        0x0001_0203_0405_0607,
+    );
+    _mm512_shuffle_epi8(word, order)
+}
+
+/// One block; `w` is used up as the schedule's window.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+fn compress(state: &mut Wide512, w: &mut [__m512i; 16]) {
+    const XOR: i32 = 0x96;
+    const CHOOSE: i32 = 0xca;
+    const MAJORITY: i32 = 0xe8;
+    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
+    for (turn, constants) in ROUND.as_chunks::<16>().0.iter().enumerate() {
+        for i in 0..16 {
+            if turn > 0 {
+                let (w2, w7, w15) = (w[(i + 14) % 16], w[(i + 9) % 16], w[(i + 1) % 16]);
+                let s0 = _mm512_ternarylogic_epi64::<XOR>(
+                    _mm512_ror_epi64::<1>(w15),
+                    _mm512_ror_epi64::<8>(w15),
+                    _mm512_srli_epi64::<7>(w15),
+                );
+                let s1 = _mm512_ternarylogic_epi64::<XOR>(
+                    _mm512_ror_epi64::<19>(w2),
+                    _mm512_ror_epi64::<61>(w2),
+                    _mm512_srli_epi64::<6>(w2),
+                );
+                w[i] = _mm512_add_epi64(_mm512_add_epi64(w[i], s0), _mm512_add_epi64(w7, s1));
+            }
+            let s1 = _mm512_ternarylogic_epi64::<XOR>(
+                _mm512_ror_epi64::<14>(e),
+                _mm512_ror_epi64::<18>(e),
+                _mm512_ror_epi64::<41>(e),
+            );
+            let choice = _mm512_ternarylogic_epi64::<CHOOSE>(e, f, g);
+            let constant = _mm512_set1_epi64(constants[i] as i64);
+            let t1 = _mm512_add_epi64(
+                _mm512_add_epi64(_mm512_add_epi64(h, constant), w[i]),
+                _mm512_add_epi64(s1, choice),
+            );
+            let s0 = _mm512_ternarylogic_epi64::<XOR>(
+                _mm512_ror_epi64::<28>(a),
+                _mm512_ror_epi64::<34>(a),
+                _mm512_ror_epi64::<39>(a),
+            );
+            let majority = _mm512_ternarylogic_epi64::<MAJORITY>(a, b, c);
+            h = g;
+            g = f;
+            f = e;
+            e = _mm512_add_epi64(d, t1);
+            d = c;
+            c = b;
+            b = a;
+            a = _mm512_add_epi64(t1, _mm512_add_epi64(s0, majority));
+        }
+    }
+    for (state, word) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
+        *state = _mm512_add_epi64(*state, word);
+    }
+}

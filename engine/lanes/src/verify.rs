@@ -1,0 +1,468 @@
+//! Verifying in batches: ZIP 215, cofactored, an exact verdict per signature.
+
+use core::arch::x86_64::*;
+
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use zeroize::Zeroizing;
+
+use super::buckets::{Buckets, MOST, PointRow, Row8};
+use super::decode::decode;
+use super::point::{Niels, Point};
+use super::rows::load_32;
+use super::sha512::{hash_any, hash_short};
+use super::sums::{Coefficient, Sum};
+use crate::Lanes;
+
+/// A public key, decoded once for many verifications.
+#[derive(Clone, Copy, Debug)]
+pub struct VerifyingKey {
+    bytes: [u8; 32],
+    point: PointRow,
+}
+
+/// Why an encoding is refused as a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadKey {
+    /// It encodes no point of the curve.
+    NotAPoint,
+    /// It encodes a point of order 1, 2, 4 or 8: anyone can sign for it.
+    SmallOrder,
+}
+
+/// One signature to judge.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// The signer's place among the keys.
+    pub key: usize,
+    /// What was signed.
+    pub message: &'a [u8],
+    /// The signature, from outside, in any state.
+    pub signature: &'a [u8; 64],
+}
+
+/// Judges signatures in batches. Buffers are kept for the next batch.
+pub struct Verifier {
+    lanes: Lanes,
+    /// Seeded by the operating system: who could foresee a coefficient could cancel one bad
+    /// signature's error by another's.
+    rng: ChaCha12Rng,
+    scratch: Scratch,
+}
+
+/// The buffers of a batch: the first five in the order of its items.
+struct Scratch {
+    points: Vec<PointRow>,
+    challenges: Vec<[u64; 8]>,
+    responses: Vec<[u64; 4]>,
+    coefficients: Vec<Coefficient>,
+    keys: Vec<usize>,
+    /// The items whose encodings are in order.
+    sound: Vec<u32>,
+    /// For each key, its place in `joined`; stale where `joined` does not point back.
+    places: Vec<u32>,
+    joined: Vec<usize>,
+    sums: Vec<Sum>,
+    scalars: Vec<[i8; 32]>,
+    buckets: Buckets,
+    /// −B.
+    minus_base: PointRow,
+    equations: u64,
+}
+
+impl Verifier {
+    /// Most signatures in one batch.
+    pub const LARGEST_BATCH: usize = 1 << 16;
+
+    /// A verifier whose coefficients come from a generator seeded by the operating system.
+    ///
+    /// # Panics
+    /// If the operating system gives no randomness: without it batch verification is not sound.
+    #[must_use]
+    pub fn new(lanes: Lanes) -> Verifier {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed).expect("the operating system gives randomness");
+        Verifier {
+            lanes,
+            rng: ChaCha12Rng::from_seed(*seed),
+            // SAFETY: `lanes` is proof of the features.
+            scratch: unsafe { Scratch::new() },
+        }
+    }
+
+    /// The lanes this verifier works in.
+    #[must_use]
+    pub fn lanes(&self) -> Lanes {
+        self.lanes
+    }
+
+    /// Judges a batch: appends one verdict per item to `valid` and returns how many distinct keys
+    /// the batch had. A bad signature costs no other item its verdict.
+    ///
+    /// # Panics
+    /// If the batch is larger than [`Verifier::LARGEST_BATCH`] or names a key that is not there.
+    pub fn verify<'a>(
+        &mut self,
+        keys: &[VerifyingKey],
+        items: impl ExactSizeIterator<Item = Item<'a>>,
+        valid: &mut Vec<bool>,
+    ) -> usize {
+        let count = items.len();
+        assert!(count <= Self::LARGEST_BATCH, "{count} signatures in one batch");
+        let first = valid.len();
+        valid.resize(first + count, false);
+        // SAFETY: `self.lanes` is proof of the features.
+        unsafe {
+            self.scratch.open(keys, items);
+            self.scratch.draw(&mut self.rng);
+            self.scratch.judge_all(keys, &mut valid[first..])
+        }
+    }
+
+    /// How many equations were tried so far: one per batch, and more for those that fail.
+    #[must_use]
+    pub fn equations(&self) -> u64 {
+        self.scratch.equations
+    }
+}
+
+impl VerifyingKey {
+    /// Decodes keys by ZIP 215's rule for encodings, non-canonical ones included, and refuses those
+    /// of small order.
+    pub fn decode_many(
+        lanes: Lanes,
+        encodings: &[[u8; 32]],
+        mut each: impl FnMut(Result<VerifyingKey, BadKey>),
+    ) {
+        for encodings in encodings.chunks(8) {
+            // SAFETY: `lanes` is proof of the features.
+            let (rows, points, small) = unsafe { decode_eight(lane_rows(encodings)) };
+            let _ = lanes;
+            for (lane, (bytes, point)) in encodings.iter().zip(rows).enumerate() {
+                each(if points & (1 << lane) == 0 {
+                    Err(BadKey::NotAPoint)
+                } else if small & (1 << lane) != 0 {
+                    Err(BadKey::SmallOrder)
+                } else {
+                    Ok(VerifyingKey { bytes: *bytes, point })
+                });
+            }
+        }
+    }
+
+    /// Decodes one key, at the price of eight.
+    ///
+    /// # Errors
+    /// If it is no point or one of small order.
+    pub fn decode(lanes: Lanes, encoding: &[u8; 32]) -> Result<VerifyingKey, BadKey> {
+        let mut decoded = Err(BadKey::NotAPoint);
+        VerifyingKey::decode_many(lanes, std::slice::from_ref(encoding), |key| decoded = key);
+        decoded
+    }
+
+    /// The encoding it was decoded from.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+}
+
+/// Up to eight rows for eight lanes: the last one is repeated.
+fn lane_rows(rows: &[[u8; 32]]) -> [&[u8; 32]; 8] {
+    std::array::from_fn(|lane| &rows[lane.min(rows.len() - 1)])
+}
+
+/// The points in memory; which lanes are points; which of them are of small order.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+fn decode_eight(encodings: [&[u8; 32]; 8]) -> ([PointRow; 8], u8, u8) {
+    let [(niels, points)] = decode(&[load_32(encodings)]);
+    let mut rows = [PointRow::ZERO; 8];
+    PointRow::store(&niels, &mut rows);
+    let small = Point::identity().add_niels(&niels).double_times(3).is_identity();
+    (rows, points, small)
+}
+
+impl Scratch {
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn new() -> Scratch {
+        let [(base, _)] = decode(&[load_32([&super::comb::BASE; 8])]);
+        let mut rows = [PointRow::ZERO; 8];
+        let minus = Niels {
+            plus: base.minus,
+            minus: base.plus,
+            t2d: base.t2d.negate().widen().carry(),
+        };
+        PointRow::store(&minus, &mut rows);
+        Scratch {
+            points: Vec::new(),
+            challenges: Vec::new(),
+            responses: Vec::new(),
+            coefficients: Vec::new(),
+            keys: Vec::new(),
+            sound: Vec::new(),
+            places: Vec::new(),
+            joined: Vec::new(),
+            sums: Vec::new(),
+            scalars: Vec::new(),
+            buckets: Buckets::new(),
+            minus_base: rows[0],
+            equations: 0,
+        }
+    }
+
+    /// Decodes the signatures and derives their challenges.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn open<'a>(&mut self, keys: &[VerifyingKey], mut items: impl ExactSizeIterator<Item = Item<'a>>) {
+        let count = items.len();
+        let groups = count.div_ceil(16);
+        self.points.resize(16 * groups, PointRow::ZERO);
+        self.challenges.clear();
+        self.responses.clear();
+        self.keys.clear();
+        self.sound.clear();
+        for group in 0..groups {
+            let many = (count - 16 * group).min(16);
+            let mut sixteen = [Item { key: 0, message: &[], signature: &[0; 64] }; 16];
+            for to in &mut sixteen[..many] {
+                *to = items.next().expect("an exact length");
+                assert!(to.key < keys.len(), "key {} of {}", to.key, keys.len());
+                self.keys.push(to.key);
+            }
+            // The last group repeats its last item in the lanes that it has to spare.
+            let last = sixteen[many - 1];
+            sixteen[many..].fill(last);
+            let sixteen: &[[Item<'_>; 8]; 2] = sixteen.as_chunks::<8>().0.try_into().expect("two");
+
+            let rs = sixteen.each_ref().map(|eight| load_32(eight.each_ref().map(|item| halves(item.signature).0)));
+            let decoded = decode(&rs);
+            for (half, eight) in sixteen.iter().enumerate() {
+                let first = 16 * group + 8 * half;
+                let (niels, points) = &decoded[half];
+                let rows = self.points[first..].first_chunk_mut().expect("whole groups");
+                PointRow::store(niels, rows);
+                let hashes = challenge(keys, &rs[half], eight);
+                for lane in 0..many.saturating_sub(8 * half).min(8) {
+                    let response = words(halves(eight[lane].signature).1);
+                    if points & (1 << lane) != 0 && is_canonical(&response) {
+                        self.sound.push((first + lane) as u32);
+                    }
+                    self.responses.push(response);
+                    self.challenges.push(hashes[lane]);
+                }
+            }
+        }
+    }
+
+    /// Draws the coefficients, now that every signature is fixed.
+    fn draw(&mut self, rng: &mut ChaCha12Rng) {
+        self.coefficients.resize(self.keys.len(), [0; 16]);
+        for coefficient in &mut self.coefficients {
+            let mut bytes = [0; 16];
+            rng.fill_bytes(&mut bytes);
+            *coefficient = bytes.map(|byte| byte as i8);
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn judge_all(&mut self, keys: &[VerifyingKey], valid: &mut [bool]) -> usize {
+        self.places.resize(self.places.len().max(keys.len()), 0);
+        let sound = std::mem::take(&mut self.sound);
+        self.join(&sound);
+        let joined = self.joined.len();
+        self.judge(keys, &sound, false, valid);
+        self.sound = sound;
+        joined
+    }
+
+    /// Halves a batch that fails until the culprits stand alone. `fails`: the caller knows that
+    /// the equation over all of `items` does not hold.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn judge(&mut self, keys: &[VerifyingKey], items: &[u32], fails: bool, valid: &mut [bool]) -> bool {
+        let holds = !fails && self.holds(keys, items);
+        if holds {
+            items.iter().for_each(|&item| valid[item as usize] = true);
+        } else if items.len() > 1 {
+            let (left, right) = items.split_at(items.len() / 2);
+            let left_holds = self.judge(keys, left, false, valid);
+            // If the left half holds, the fault is known to be in the right one.
+            self.judge(keys, right, left_holds, valid);
+        }
+        holds
+    }
+
+    /// `[8](Σ zᵢRᵢ + Σₖ(Σ zᵢhᵢ)Aₖ − (Σ zᵢsᵢ)B) = 0`, the terms of one key joined.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn holds(&mut self, keys: &[VerifyingKey], items: &[u32]) -> bool {
+        if items.is_empty() {
+            return true;
+        }
+        self.equations += 1;
+        self.add_up(items);
+        let Scratch { points, coefficients, joined, scalars, buckets, minus_base, .. } = self;
+        let key_points = joined.iter().map(|&key| &keys[key].point).chain([&*minus_base]);
+        let key_terms = key_points.zip(&*scalars);
+        // Digits 16 to 31 are the keys' and B's alone.
+        let high_window = Window::for_points(scalars.len());
+        let high = high_window.sum(Point::identity(), buckets, || {
+            key_terms.clone().map(|(point, digits)| (point, digits.last_chunk().expect("32 digits")))
+        });
+        let low_window = Window::for_points(items.len() + scalars.len());
+        let sum = low_window.sum(high, buckets, || {
+            let items = items.iter().map(|&item| (&points[item as usize], &coefficients[item as usize]));
+            items.chain(key_terms.clone().map(|(point, digits)| (point, digits.first_chunk().expect("32 digits"))))
+        });
+        sum.double_times(3).is_identity() & 1 != 0
+    }
+
+    /// The scalars of the joined keys and of −B, as digits.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn add_up(&mut self, items: &[u32]) {
+        self.join(items);
+        self.sums.clear();
+        self.sums.resize(self.joined.len() + 1, Sum::default());
+        let (key_sums, base_sum) = self.sums.split_at_mut(self.joined.len());
+        for &item in items {
+            let item = item as usize;
+            let z = &self.coefficients[item];
+            key_sums[self.places[self.keys[item]] as usize].add(z, &self.challenges[item]);
+            base_sum[0].add(z, &self.responses[item]);
+        }
+        self.scalars.clear();
+        for sums in self.sums.chunks(8) {
+            let eight = std::array::from_fn(|lane| &sums[lane.min(sums.len() - 1)]);
+            self.scalars.extend(&Sum::reduce(&eight)[..sums.len()]);
+        }
+    }
+
+    /// Lists the distinct keys of `items` and notes each one's place.
+    fn join(&mut self, items: &[u32]) {
+        self.joined.clear();
+        for &item in items {
+            let key = self.keys[item as usize];
+            if self.joined.get(self.places[key] as usize) != Some(&key) {
+                self.places[key] = self.joined.len() as u32;
+                self.joined.push(key);
+            }
+        }
+    }
+}
+
+/// How 16 digits of radix 256 are worked off.
+#[derive(Clone, Copy)]
+enum Window {
+    /// As they are: fewest additions a point.
+    Eight,
+    /// Halved to 32 of radix 16: fewest buckets.
+    Four,
+}
+
+impl Window {
+    /// The window with fewer additions in all: a point costs two vectors of eight windows against
+    /// four, and the buckets 2 · 128 full additions for each of two vectors against 2 · 8 for
+    /// each of four; a full addition is 9 multiplications against 7.
+    fn for_points(points: usize) -> Window {
+        if 14 * points + 9 * 512 < 28 * points + 9 * 64 {
+            Window::Eight
+        } else {
+            Window::Four
+        }
+    }
+
+    /// `2^128 · above + Σ digits · point` in lane 0; `above` is in lane 0, with the neutral element
+    /// in the others.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn sum<'a, I: Iterator<Item = (&'a PointRow, &'a [i8; 16])>>(
+        self,
+        above: Point,
+        buckets: &mut Buckets,
+        terms: impl Fn() -> I,
+    ) -> Point {
+        let mut sum = above;
+        let bits = match self {
+            Window::Eight => {
+                for vector in [1, 0] {
+                    sum = sum.double_times(64);
+                    sum = sum.add(&buckets.sum(MOST, terms().map(|(point, digits)| {
+                        (point, digits.as_chunks::<8>().0[vector])
+                    })));
+                }
+                8
+            }
+            Window::Four => {
+                for vector in [3, 2, 1, 0] {
+                    sum = sum.double_times(32);
+                    sum = sum.add(&buckets.sum(8, terms().map(|(point, digits)| {
+                        (point, nibbles(digits.as_chunks::<4>().0[vector]))
+                    })));
+                }
+                4
+            }
+        };
+        // Lane i counts 2^(i·bits) times: pairs, pairs of pairs, and both fours.
+        for distance in [1, 2, 4] {
+            let from = _mm512_set1_epi64(distance);
+            let lanes = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
+            let shifted = sum.double_times(bits * distance as u32);
+            sum = sum.add(&shifted.permute(_mm512_add_epi64(lanes, from)));
+        }
+        Point::identity().blend(1, &sum)
+    }
+}
+
+/// Four signed digits of radix 256 as eight of radix 16, from −8 to 8.
+#[inline]
+fn nibbles(digits: [i8; 4]) -> Row8 {
+    let mut halves = [0; 8];
+    for (halves, digit) in halves.as_chunks_mut::<2>().0.iter_mut().zip(digits) {
+        let low = (digit << 4) >> 4;
+        *halves = [low, ((i16::from(digit) - i16::from(low)) >> 4) as i8];
+    }
+    halves
+}
+
+/// `SHA-512(R ‖ A ‖ M)` of eight items, as integers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+fn challenge(keys: &[VerifyingKey], r: &[__m512i; 4], items: &[Item<'_>; 8]) -> [[u64; 8]; 8] {
+    let publics = items.each_ref().map(|item| &keys[item.key].bytes);
+    let mut messages = [&[0; 32]; 8];
+    let mut short = true;
+    for (message, item) in messages.iter_mut().zip(items) {
+        match item.message.try_into() {
+            Ok(bytes) => *message = bytes,
+            Err(_) => short = false,
+        }
+    }
+    let hash = if short {
+        let [a0, a1, a2, a3] = load_32(publics);
+        hash_short(&[r[0], r[1], r[2], r[3], a0, a1, a2, a3], &load_32(messages))
+    } else {
+        let heads: [[u8; 64]; 8] = std::array::from_fn(|lane| {
+            let mut head = [0; 64];
+            head[..32].copy_from_slice(halves(items[lane].signature).0);
+            head[32..].copy_from_slice(publics[lane]);
+            head
+        });
+        hash_any(heads.each_ref().map(|head| &head[..]), items.each_ref().map(|item| item.message))
+    };
+    super::rows::store_words(hash)
+}
+
+/// R and s.
+#[inline]
+fn halves(signature: &[u8; 64]) -> (&[u8; 32], &[u8; 32]) {
+    let (halves, _) = signature.as_chunks::<32>();
+    (&halves[0], &halves[1])
+}
+
+#[inline]
+fn words(bytes: &[u8; 32]) -> [u64; 4] {
+    let (words, _) = bytes.as_chunks::<8>();
+    [words[0], words[1], words[2], words[3]].map(u64::from_le_bytes)
+}
+
+/// Whether `s < l`.
+fn is_canonical(s: &[u64; 4]) -> bool {
+    const ORDER: [u64; 4] = [0x5812_631a_5cf5_d3ed, 0x14de_f9de_a2f7_9cd6, 0, 1 << 60];
+    s.iter().rev().lt(ORDER.iter().rev())
+}
