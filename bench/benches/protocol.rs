@@ -3,7 +3,7 @@
 //! One iteration is a burst of payments in each of 16 channels, as the pipeline handles it.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use duet_engine::crypto::{Digest, KeyRing, PublicKey, SecretKey};
+use duet_engine::crypto::{Backend, Digest, KeyRing, PublicKey, SecretKey};
 use duet_engine::protocol::{Amount, Burst, Endpoint, Entry, Pair, Party, Payment, Rules, Terms};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const CHANNELS: usize = 16;
 
 fn endpoints(rules: Rules) -> Vec<(Endpoint, Endpoint)> {
     let key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public();
-    let mut ring = KeyRing::new();
+    let mut ring = KeyRing::new(Backend::Dalek);
     let (a, b): (PublicKey, PublicKey) = (key(1), key(2));
     let ids = [a, b].map(|key| ring.insert(key).expect("a sound key"));
     (0..CHANNELS as u64)

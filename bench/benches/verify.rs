@@ -92,7 +92,7 @@ impl Batch {
 }
 
 fn duet(group: &mut BenchmarkGroup<WallTime>, batch: &Batch) {
-    let mut ring = KeyRing::new();
+    let mut ring = KeyRing::new(backend());
     let ids: Vec<_> = batch
         .publics
         .iter()
@@ -253,7 +253,7 @@ fn keys(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(256));
     group.bench_function("duet", |bencher| {
         bencher.iter(|| {
-            let mut ring = KeyRing::new();
+            let mut ring = KeyRing::new(backend());
             for &key in &batch.publics {
                 black_box(ring.insert(key).expect("a sound key"));
             }

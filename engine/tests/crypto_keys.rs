@@ -4,7 +4,7 @@
 
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
-use duet_engine::crypto::{KeyError, KeyRing, PublicKey, SecretKey};
+use duet_engine::crypto::{Backend, KeyError, KeyRing, PublicKey, SecretKey};
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
@@ -23,11 +23,17 @@ fn from_hex(hex: &str) -> PublicKey {
 }
 
 fn refusal(key: PublicKey) -> Option<KeyError> {
-    let mut ring = KeyRing::new();
-    let refusal = ring.insert(key).err();
-    assert_eq!(ring.is_empty(), refusal.is_some());
-    assert_eq!(ring.find(&key).is_some(), refusal.is_none());
-    refusal
+    let refusals = Backend::all().into_iter().map(|backend| {
+        let mut ring = KeyRing::new(backend);
+        let refusal = ring.insert(key).err();
+        assert_eq!(ring.is_empty(), refusal.is_some());
+        assert_eq!(ring.find(&key).is_some(), refusal.is_none());
+        refusal
+    });
+    let mut refusals: Vec<_> = refusals.collect();
+    refusals.dedup();
+    assert_eq!(refusals.len(), 1, "the back ends agree");
+    refusals[0]
 }
 
 #[test]
@@ -100,7 +106,7 @@ fn every_y_near_the_edges_is_judged_as_by_encoding_again() {
 
 #[test]
 fn the_same_key_gets_the_same_id() {
-    let mut ring = KeyRing::new();
+    let mut ring = KeyRing::new(Backend::Dalek);
     let keys: Vec<PublicKey> = (0..5)
         .map(|i| SecretKey::from_seed(&[i; 32]).public())
         .collect();
@@ -145,12 +151,14 @@ proptest! {
     #[test]
     fn many_seeds_give_the_keys_of_each(seeds: Vec<[u8; 32]>) {
         let wrapped: Vec<_> = seeds.iter().map(|&seed| Zeroizing::new(seed)).collect();
-        let keys = SecretKey::from_seeds(&wrapped);
-        prop_assert_eq!(keys.len(), seeds.len());
-        for (key, seed) in keys.iter().zip(&seeds) {
-            let dalek = ed25519_dalek::SigningKey::from_bytes(seed);
-            prop_assert_eq!(key.public().0, dalek.verifying_key().to_bytes());
-            prop_assert_eq!(SecretKey::from_seed(seed).public(), key.public());
+        for backend in Backend::all() {
+            let keys = SecretKey::from_seeds(backend, &wrapped);
+            prop_assert_eq!(keys.len(), seeds.len());
+            for (key, seed) in keys.iter().zip(&seeds) {
+                let dalek = ed25519_dalek::SigningKey::from_bytes(seed);
+                prop_assert_eq!(key.public().0, dalek.verifying_key().to_bytes());
+                prop_assert_eq!(SecretKey::from_seed(seed).public(), key.public());
+            }
         }
     }
 

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// A batch and the same work for dalek.
+/// A batch for every back end, and the same work for dalek alone.
 struct Pair {
-    signer: Signer,
+    signers: Vec<Signer>,
     secrets: Vec<SecretKey>,
     daleks: Vec<SigningKey>,
 }
@@ -18,7 +18,7 @@ struct Pair {
 impl Pair {
     fn new(seeds: &[[u8; 32]]) -> Pair {
         Pair {
-            signer: Signer::new(Backend::Dalek),
+            signers: Backend::all().into_iter().map(Signer::new).collect(),
             secrets: seeds.iter().map(SecretKey::from_seed).collect(),
             daleks: seeds.iter().map(SigningKey::from_bytes).collect(),
         }
@@ -27,9 +27,18 @@ impl Pair {
     fn check(&mut self, jobs: &[SignJob]) {
         let kept = Signature([7; 64]);
         let mut signatures = vec![kept];
-        let before = self.signer.made();
-        self.signer.sign(&self.secrets, jobs, &mut signatures);
-        assert_eq!(self.signer.made() - before, jobs.len() as u64);
+        for at in 0..self.signers.len() {
+            let signer = &mut self.signers[at];
+            let before = signer.made();
+            signatures.truncate(1);
+            signer.sign(&self.secrets, jobs, &mut signatures);
+            assert_eq!(signer.made() - before, jobs.len() as u64);
+            self.compare(jobs, &signatures);
+        }
+    }
+
+    fn compare(&self, jobs: &[SignJob], signatures: &[Signature]) {
+        let kept = Signature([7; 64]);
         assert_eq!(signatures.len(), 1 + jobs.len());
         assert_eq!(signatures[0], kept, "appended");
         for (job, signature) in jobs.iter().zip(&signatures[1..]) {

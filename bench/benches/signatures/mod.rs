@@ -43,7 +43,7 @@ impl Corpus {
     /// Duet's secret keys.
     pub(crate) fn secrets(&self) -> Vec<SecretKey> {
         let seeds: Vec<_> = self.seeds.iter().copied().map(Zeroizing::new).collect();
-        SecretKey::from_seeds(&seeds)
+        SecretKey::from_seeds(backend(), &seeds)
     }
 
     /// Duet's jobs.

@@ -9,13 +9,12 @@ use core::arch::x86_64::*;
 
 use super::field::Field;
 use super::point::{Niels, Point};
-use super::rows::{load, load_half, pair, store, store_half, transpose};
+use super::rows::{load, load_15, load_half, pair, store, store_15, store_half, transpose};
 use super::rows::{transpose_half, transpose_half_back};
 
 /// An affine point in memory: y + x, y − x, 2dxy, in five limbs each, tight.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub(crate) struct PointRow(pub(crate) [u64; 16]);
+pub(crate) struct PointRow(pub(crate) [u64; 15]);
 
 /// Eight signed digits: one window's in each lane.
 pub(crate) type Row8 = [i8; 8];
@@ -33,7 +32,7 @@ pub(crate) const MOST: usize = 128;
 pub(crate) struct Buckets(Vec<BucketRow>);
 
 impl PointRow {
-    pub(crate) const ZERO: PointRow = PointRow([0; 16]);
+    pub(crate) const ZERO: PointRow = PointRow([0; 15]);
 
     /// Writes the eight lanes of a point to eight rows.
     #[inline]
@@ -44,11 +43,21 @@ impl PointRow {
         let zero = _mm512_setzero_si512();
         let high = transpose([b[3], b[4], c[0], c[1], c[2], c[3], c[4], zero]);
         for ((row, low), high) in rows.iter_mut().zip(low).zip(high) {
-            let ([first, second], []) = row.0.as_chunks_mut::<8>() else {
-                unreachable!("16 is twice 8")
-            };
-            store(low, first);
-            store(high, second);
+            store_15([low, high], &mut row.0);
+        }
+    }
+
+    /// Eight points from eight rows, negated.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    pub(crate) fn load_negated(rows: [&PointRow; 8]) -> Niels {
+        let rows = rows.map(|row| load_15(&row.0));
+        let low = transpose(rows.map(|[low, _]| low));
+        let high = transpose(rows.map(|[_, high]| high));
+        Niels {
+            minus: Field([low[0], low[1], low[2], low[3], low[4]]),
+            plus: Field([low[5], low[6], low[7], high[0], high[1]]),
+            t2d: Field([high[2], high[3], high[4], high[5], high[6]]).negate(),
         }
     }
 
@@ -106,14 +115,46 @@ impl Buckets {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn add(&mut self, point: &PointRow, digits: Row8) {
-        let digits = _mm_cvtsi64_si128(i64::from_le_bytes(digits.map(|digit| digit as u8)));
-        let negative = _mm_movepi8_mask(digits) as u8;
-        let magnitudes = _mm_cvtsi128_si64(_mm_abs_epi8(digits)).to_le_bytes();
-        let at: [usize; 8] = std::array::from_fn(|lane| 8 * usize::from(magnitudes[lane]) + lane);
+        let (at, negative) = places(digits);
         let bucket = load_rows(&at.map(|at| &self.0[at].0));
         let sum = bucket.add_niels(&point.broadcast(negative));
         store_rows(&sum, &mut self.0, &at);
     }
+
+    /// Makes bucket `digit` of each window hold that lane's point.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    pub(crate) fn put(&mut self, digit: usize, point: &Point) {
+        store_rows(
+            point,
+            &mut self.0,
+            &std::array::from_fn(|lane| 8 * digit + lane),
+        );
+    }
+
+    /// What [`Buckets::put`] put at each lane's digit, negated where that is negative. T is
+    /// loose then.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    pub(crate) fn get(&self, digits: Row8) -> Point {
+        let (at, negative) = places(digits);
+        let point = load_rows(&at.map(|at| &self.0[at].0));
+        Point {
+            plus: point.plus.blend(negative, point.minus),
+            minus: point.minus.blend(negative, point.plus),
+            z: point.z,
+            t: point.t.negate_where(negative),
+        }
+    }
+}
+
+/// The rows of eight digits' magnitudes, and which of the digits are negative.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+fn places(digits: Row8) -> ([usize; 8], __mmask8) {
+    let digits = _mm_cvtsi64_si128(i64::from_le_bytes(digits.map(|digit| digit as u8)));
+    let magnitudes = _mm_cvtsi128_si64(_mm_abs_epi8(digits)).to_le_bytes();
+    let at = std::array::from_fn(|lane| 8 * usize::from(magnitudes[lane]) + lane);
+    (at, _mm_movepi8_mask(digits) as u8)
 }
 
 /// Eight points from eight rows.

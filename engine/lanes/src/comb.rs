@@ -52,7 +52,10 @@ impl Digits {
         let negative = _mm512_testn_epi64_mask(digit, _mm512_set1_epi64(32));
         // 63 − 2w = 2(31 − w) + 1 below 32, 2w − 63 = 2(w − 32) + 1 from 32 on.
         let ones = _mm512_set1_epi64(31);
-        (_mm512_mask_xor_epi64(digit, negative, digit, ones), negative)
+        (
+            _mm512_mask_xor_epi64(digit, negative, digit, ones),
+            negative,
+        )
     }
 }
 
@@ -63,12 +66,20 @@ pub(crate) fn multiply(scalars: &[Digits], points: &mut [Point]) {
     for point in &mut *points {
         *point = Point::identity();
     }
-    // Digit by digit over all groups: its table is fetched once.
+    // Digit by digit over all groups: its table is fetched once. Each group's second half of an
+    // addition comes after the next one's first.
     for (at, table) in table.iter().enumerate() {
-        for (scalar, point) in scalars.iter().zip(&mut *points) {
-            let (index, negative) = scalar.digit(at);
-            *point = point.add_niels(&select(table, index, negative));
+        let start = |group: usize, points: &[Point]| {
+            let (index, negative) = scalars[group].digit(at);
+            points[group].start_add_niels(&select(table, index, negative))
+        };
+        let mut half = start(0, points);
+        for group in 1..scalars.len() {
+            let next = start(group, points);
+            points[group - 1] = half.finish();
+            half = next;
         }
+        points[scalars.len() - 1] = half.finish();
     }
 }
 

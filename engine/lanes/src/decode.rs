@@ -24,7 +24,9 @@ pub(crate) fn decode<const N: usize>(words: &[[__m512i; 4]; N]) -> [(Niels, __mm
     // x² = u/v with u = y² − 1 and v = dy² + 1.
     let yy = y.each_ref().map(|y| y.square());
     let u = yy.each_ref().map(|yy| yy.sub(&one));
-    let v = yy.each_ref().map(|yy| yy.mul_wide(&Field::splat(D)).plus(one.widen()).carry());
+    let v = yy
+        .each_ref()
+        .map(|yy| yy.mul_wide(&Field::splat(D)).plus(one.widen()).carry());
     // x = uv³ (uv⁷)^((p − 5)/8), up to a factor of √−1.
     let mut uv3 = u;
     let mut uv7 = u;
@@ -34,7 +36,14 @@ pub(crate) fn decode<const N: usize>(words: &[[__m512i; 4]; N]) -> [(Niels, __mm
         *uv7 = uv3.mul(&v3.mul(v));
     }
     let power = root_power(&uv7);
-    let mut decoded = [(Niels { plus: one, minus: one, t2d: one }, 0); N];
+    let mut decoded = [(
+        Niels {
+            plus: one,
+            minus: one,
+            t2d: one,
+        },
+        0,
+    ); N];
     for (group, decoded) in decoded.iter_mut().enumerate() {
         let root = uv3[group].mul(&power[group]);
         let vxx = root.square().mul(&v[group]);

@@ -51,6 +51,16 @@ pub(crate) struct Niels {
     pub(crate) t2d: Field,
 }
 
+/// A point half way through an addition: x = E/G, y = H/F. What comes next waits for all of it, so
+/// that another addition's first half is best put in between.
+#[derive(Clone, Copy)]
+pub(crate) struct Half {
+    e: Field,
+    f: Field,
+    g: Field,
+    h: Field,
+}
+
 impl Point {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
@@ -67,15 +77,22 @@ impl Point {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     pub(crate) fn add_niels(&self, q: &Niels) -> Point {
-        let a = self.minus.mul_wide(&q.minus);
-        let b = self.plus.mul_wide(&q.plus).biased();
-        let e = b.minus(a).carry();
-        let h = b.plus(a).carry();
+        self.start_add_niels(q).finish()
+    }
+
+    /// The first 3 multiplications of `P + Q`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    pub(crate) fn start_add_niels(&self, q: &Niels) -> Half {
         let c = self.t.mul_wide(&q.t2d);
         let d = self.z.widen().plus(self.z.widen());
         let g = d.plus(c).carry();
         let f = d.biased().minus(c).carry();
-        Point::finish(&e, &f, &g, &h)
+        let a = self.minus.mul_wide(&q.minus);
+        let b = self.plus.mul_wide(&q.plus).biased();
+        let e = b.minus(a).carry();
+        let h = b.plus(a).carry();
+        Half { e, f, g, h }
     }
 
     /// `P + Q`: 9 multiplications.
@@ -91,7 +108,7 @@ impl Point {
         let d = zz.plus(zz).carry().widen();
         let g = d.plus(c).carry();
         let f = d.biased().minus(c).carry();
-        Point::finish(&e, &f, &g, &h)
+        Half { e, f, g, h }.finish()
     }
 
     /// `2P`: 5 multiplications and 3 squarings. With P± = (Y ± X)² the textbook's E, F, G, H are,
@@ -108,7 +125,7 @@ impl Point {
         let zz = self.z.square().widen();
         let zz = zz.plus(zz);
         let f = g.widen().biased().minus(zz.plus(zz)).carry();
-        Point::finish(&e, &f, &g, &h)
+        Half { e, f, g, h }.finish()
     }
 
     /// `2^n · P`.
@@ -118,20 +135,6 @@ impl Point {
             self = self.double();
         }
         self
-    }
-
-    /// `X = EF, Y = GH, Z = FG, T = EH`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn finish(e: &Field, f: &Field, g: &Field, h: &Field) -> Point {
-        let x = e.mul_wide(f);
-        let y = g.mul_wide(h).biased();
-        Point {
-            plus: y.plus(x).carry(),
-            minus: y.minus(x).carry(),
-            z: f.mul(g),
-            t: e.mul(h),
-        }
     }
 
     /// Which lanes are the neutral element: X = 0 and Y = Z.
@@ -148,8 +151,7 @@ impl Point {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     pub(crate) fn permute(&self, index: __m512i) -> Point {
-        let permuted =
-            |x: &Field| Field(x.0.map(|limb| _mm512_permutexvar_epi64(index, limb)));
+        let permuted = |x: &Field| Field(x.0.map(|limb| _mm512_permutexvar_epi64(index, limb)));
         Point {
             plus: permuted(&self.plus),
             minus: permuted(&self.minus),
@@ -188,6 +190,25 @@ impl Point {
         let sign = _mm512_slli_epi64::<63>(x.freeze().0[0]);
         words[3] = _mm512_or_si512(words[3], sign);
         words
+    }
+}
+
+impl Half {
+    /// `X = EF, Y = GH, Z = FG, T = EH`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    pub(crate) fn finish(&self) -> Point {
+        let Half { e, f, g, h } = self;
+        let z = f.mul(g);
+        let t = e.mul(h);
+        let x = e.mul_wide(f);
+        let y = g.mul_wide(h).biased();
+        Point {
+            plus: y.plus(x).carry(),
+            minus: y.minus(x).carry(),
+            z,
+            t,
+        }
     }
 }
 

@@ -70,6 +70,32 @@ pub(crate) fn store(words: __m512i, to: &mut [u64; 8]) {
     unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), words) };
 }
 
+/// Loads fifteen consecutive words; the last word of the second vector is 0.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+pub(crate) fn load_15(words: &[u64; 15]) -> [__m512i; 2] {
+    let (low, high) = words.as_slice().split_at(8);
+    // SAFETY: the slices are of 64 and 56 readable bytes; the mask leaves the last word alone.
+    unsafe {
+        [
+            _mm512_loadu_si512(low.as_ptr().cast()),
+            _mm512_maskz_loadu_epi64(0x7f, high.as_ptr().cast()),
+        ]
+    }
+}
+
+/// Stores fifteen consecutive words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+pub(crate) fn store_15(words: [__m512i; 2], to: &mut [u64; 15]) {
+    let (low, high) = to.as_mut_slice().split_at_mut(8);
+    // SAFETY: the slices are of 64 and 56 writable bytes; the mask leaves the last word alone.
+    unsafe {
+        _mm512_storeu_si512(low.as_mut_ptr().cast(), words[0]);
+        _mm512_mask_storeu_epi64(high.as_mut_ptr().cast(), 0x7f, words[1]);
+    }
+}
+
 /// Loads four consecutive words.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]

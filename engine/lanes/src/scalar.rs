@@ -129,13 +129,8 @@ pub(crate) const ODD: Constant = Constant([
     8796093022207,
 ]);
 /// −(2^258 − 1).
-pub(crate) const MINUS_ODD: Constant = Constant([
-    2470152687123265,
-    2968537301344329,
-    87539319,
-    0,
-    0,
-]);
+pub(crate) const MINUS_ODD: Constant =
+    Constant([2470152687123265, 2968537301344329, 87539319, 0, 0]);
 
 impl Constant {
     #[inline]
@@ -146,6 +141,12 @@ impl Constant {
 }
 
 impl Scalar {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    pub(crate) fn zero() -> Scalar {
+        Scalar([_mm512_setzero_si512(); 5])
+    }
+
     /// From four words, least first: any 256 bits.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]

@@ -10,7 +10,7 @@ use super::point::{Point, halves_over_z};
 use super::rows::{load_32, store_32, store_64};
 use super::scalar::{INTO_MONTGOMERY, MINUS_ODD, Scalar, TWICE};
 use super::sha512::{hash_any, hash_short};
-use crate::Lanes;
+use crate::{Expanded, Lanes};
 
 /// Groups of eight that share one inversion: enough to make it vanish, few enough for the
 /// accumulators to stay in the first-level cache.
@@ -19,7 +19,6 @@ const GROUPS: usize = 16;
 /// A secret key in the form that signing uses (RFC 8032, 5.1.5), wiped when dropped.
 #[derive(ZeroizeOnDrop)]
 pub struct SigningKey {
-    /// Clamped, not reduced.
     scalar: [u8; 32],
     prefix: [u8; 32],
     #[zeroize(skip)]
@@ -31,6 +30,16 @@ impl SigningKey {
     #[must_use]
     pub fn public(&self) -> &[u8; 32] {
         &self.public
+    }
+
+    /// Its parts, for signing.
+    #[must_use]
+    pub fn expanded(&self) -> Expanded<'_> {
+        Expanded {
+            scalar: &self.scalar,
+            prefix: &self.prefix,
+            public: &self.public,
+        }
     }
 }
 
@@ -55,7 +64,10 @@ impl Signer {
     pub fn new(lanes: Lanes) -> Signer {
         // SAFETY: `lanes` is proof of the features.
         let scratch = unsafe { Scratch::new() };
-        Signer { lanes, scratch: Box::new(scratch) }
+        Signer {
+            lanes,
+            scratch: Box::new(scratch),
+        }
     }
 
     /// The lanes this signer works in.
@@ -89,7 +101,7 @@ impl Signer {
     pub fn sign<'a>(
         &mut self,
         count: usize,
-        job: impl Fn(usize) -> (&'a SigningKey, &'a [u8]),
+        job: impl Fn(usize) -> (Expanded<'a>, &'a [u8]),
         mut emit: impl FnMut(&[u8; 64]),
     ) {
         for first in (0..count).step_by(8 * GROUPS) {
@@ -105,11 +117,9 @@ impl Signer {
 impl Scratch {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn new() -> Scratch {
-        let (digits, nonce) = Digits::new(&[]);
-        let _ = digits;
         Scratch {
             digits: [Digits::zero(); GROUPS],
-            nonces: [nonce; GROUPS],
+            nonces: [Scalar::zero(); GROUPS],
             points: [Point::identity(); GROUPS],
             halves: [Field::zero(); GROUPS],
         }
@@ -158,15 +168,16 @@ impl Scratch {
     fn sign<'a>(
         &mut self,
         count: usize,
-        job: &impl Fn(usize) -> (&'a SigningKey, &'a [u8]),
+        job: &impl Fn(usize) -> (Expanded<'a>, &'a [u8]),
         emit: &mut impl FnMut(&[u8; 64]),
     ) {
         let groups = count.div_ceil(8);
         for group in 0..groups {
-            let jobs: [(&SigningKey, &[u8]); 8] = std::array::from_fn(|lane| job(8 * group + lane));
+            let jobs: [(Expanded<'_>, &[u8]); 8] =
+                std::array::from_fn(|lane| job(8 * group + lane));
             let hash = match short(&jobs) {
                 Some(messages) => {
-                    let prefixes = load_32(jobs.map(|(key, _)| &key.prefix));
+                    let prefixes = load_32(jobs.map(|(key, _)| key.prefix));
                     hash_short(&prefixes, &load_32(messages))
                 }
                 None => hash_any(jobs.map(|(key, _)| &key.prefix[..]), jobs.map(|job| job.1)),
@@ -175,10 +186,11 @@ impl Scratch {
         }
         self.multiply(groups);
         for group in 0..groups {
-            let jobs: [(&SigningKey, &[u8]); 8] = std::array::from_fn(|lane| job(8 * group + lane));
+            let jobs: [(Expanded<'_>, &[u8]); 8] =
+                std::array::from_fn(|lane| job(8 * group + lane));
             let r = self.points[group].compress(&self.halves[group]);
             let h = challenge(&r, &jobs);
-            let scalar = Scalar::from_words(&load_32(jobs.map(|(key, _)| &key.scalar)));
+            let scalar = Scalar::from_words(&load_32(jobs.map(|(key, _)| key.scalar)));
             // s = r + ha, with r = 2W − (2^258 − 1).
             let ha = Scalar::reduce(&h, &INTO_MONTGOMERY).montgomery(&scalar);
             let r2 = self.nonces[group].montgomery(&TWICE.splat());
@@ -194,10 +206,9 @@ impl Scratch {
     /// A nonce gives its key away.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn wipe(&mut self, groups: usize) {
-        let (_, zero) = Digits::new(&[]);
         for group in 0..groups {
             self.digits[group] = Digits::zero();
-            self.nonces[group] = zero;
+            self.nonces[group] = Scalar::zero();
             self.points[group] = Point::identity();
             self.halves[group] = Field::zero();
         }
@@ -205,16 +216,17 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for Signer {
     fn drop(&mut self) {
-        // Every use has wiped what it wrote, unless a job panicked.
-        self.digits.as_mut_slice();
+        // Each chunk is wiped when it is done, but for one in which a job panicked.
+        // SAFETY: `self.lanes` is proof of the features.
+        unsafe { self.scratch.wipe(GROUPS) };
     }
 }
 
 /// The messages, if all are of 32 bytes.
 #[inline]
-fn short<'a>(jobs: &[(&SigningKey, &'a [u8]); 8]) -> Option<[&'a [u8; 32]; 8]> {
+fn short<'a>(jobs: &[(Expanded<'_>, &'a [u8]); 8]) -> Option<[&'a [u8; 32]; 8]> {
     let mut messages = [&[0; 32]; 8];
     for (message, job) in messages.iter_mut().zip(jobs) {
         *message = job.1.try_into().ok()?;
@@ -224,10 +236,10 @@ fn short<'a>(jobs: &[(&SigningKey, &'a [u8]); 8]) -> Option<[&'a [u8; 32]; 8]> {
 
 /// `SHA-512(R ‖ A ‖ M)` in each lane.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn challenge(r: &[__m512i; 4], jobs: &[(&SigningKey, &[u8]); 8]) -> [__m512i; 8] {
+fn challenge(r: &[__m512i; 4], jobs: &[(Expanded<'_>, &[u8]); 8]) -> [__m512i; 8] {
     match short(jobs) {
         Some(messages) => {
-            let [a0, a1, a2, a3] = load_32(jobs.map(|(key, _)| &key.public));
+            let [a0, a1, a2, a3] = load_32(jobs.map(|(key, _)| key.public));
             let head = [r[0], r[1], r[2], r[3], a0, a1, a2, a3];
             hash_short(&head, &load_32(messages))
         }
@@ -236,10 +248,13 @@ fn challenge(r: &[__m512i; 4], jobs: &[(&SigningKey, &[u8]); 8]) -> [__m512i; 8]
             let heads: [[u8; 64]; 8] = std::array::from_fn(|lane| {
                 let mut head = [0; 64];
                 head[..32].copy_from_slice(&rs[lane]);
-                head[32..].copy_from_slice(&jobs[lane].0.public);
+                head[32..].copy_from_slice(jobs[lane].0.public);
                 head
             });
-            hash_any(heads.each_ref().map(|head| &head[..]), jobs.map(|job| job.1))
+            hash_any(
+                heads.each_ref().map(|head| &head[..]),
+                jobs.map(|job| job.1),
+            )
         }
     }
 }

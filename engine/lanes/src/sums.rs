@@ -63,7 +63,7 @@ fn carry_up(limbs: &mut [u64], mut carry: u64) {
 
 /// Unsigned bytes as signed digits: what is above 127 borrows from the next. The scalar is below
 /// 2^253, so nothing is left over.
-fn signed(bytes: &[u8; 32]) -> [i8; 32] {
+pub(crate) fn signed(bytes: &[u8; 32]) -> [i8; 32] {
     let mut carry = 0;
     bytes.map(|byte| {
         let digit = i16::from(byte) + carry;

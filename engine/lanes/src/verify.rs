@@ -7,38 +7,21 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 use super::buckets::{Buckets, MOST, PointRow, Row8};
+use super::comb::{self, Digits};
 use super::decode::decode;
 use super::point::{Niels, Point};
-use super::rows::load_32;
+use super::rows::{load, load_32, store_32, store_words, transpose};
+use super::scalar::{Scalar, UNCHANGED};
 use super::sha512::{hash_any, hash_short};
-use super::sums::{Coefficient, Sum};
-use crate::Lanes;
+use super::sums::{Coefficient, Sum, signed};
+use crate::{Item, Lanes};
 
 /// A public key, decoded once for many verifications.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifyingKey {
     bytes: [u8; 32],
     point: PointRow,
-}
-
-/// Why an encoding is refused as a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadKey {
-    /// It encodes no point of the curve.
-    NotAPoint,
-    /// It encodes a point of order 1, 2, 4 or 8: anyone can sign for it.
-    SmallOrder,
-}
-
-/// One signature to judge.
-#[derive(Clone, Copy, Debug)]
-pub struct Item<'a> {
-    /// The signer's place among the keys.
-    pub key: usize,
-    /// What was signed.
-    pub message: &'a [u8],
-    /// The signature, from outside, in any state.
-    pub signature: &'a [u8; 64],
+    small_order: bool,
 }
 
 /// Judges signatures in batches. Buffers are kept for the next batch.
@@ -108,7 +91,10 @@ impl Verifier {
         valid: &mut Vec<bool>,
     ) -> usize {
         let count = items.len();
-        assert!(count <= Self::LARGEST_BATCH, "{count} signatures in one batch");
+        assert!(
+            count <= Self::LARGEST_BATCH,
+            "{count} signatures in one batch"
+        );
         let first = valid.len();
         valid.resize(first + count, false);
         // SAFETY: `self.lanes` is proof of the features.
@@ -127,37 +113,40 @@ impl Verifier {
 }
 
 impl VerifyingKey {
-    /// Decodes keys by ZIP 215's rule for encodings, non-canonical ones included, and refuses those
-    /// of small order.
+    /// Decodes keys by ZIP 215's rule for encodings, non-canonical ones included; `each` receives
+    /// them in order, or nothing where there is no point.
     pub fn decode_many(
         lanes: Lanes,
         encodings: &[[u8; 32]],
-        mut each: impl FnMut(Result<VerifyingKey, BadKey>),
+        mut each: impl FnMut(Option<VerifyingKey>),
     ) {
+        let Lanes(()) = lanes;
         for encodings in encodings.chunks(8) {
             // SAFETY: `lanes` is proof of the features.
             let (rows, points, small) = unsafe { decode_eight(lane_rows(encodings)) };
-            let _ = lanes;
             for (lane, (bytes, point)) in encodings.iter().zip(rows).enumerate() {
-                each(if points & (1 << lane) == 0 {
-                    Err(BadKey::NotAPoint)
-                } else if small & (1 << lane) != 0 {
-                    Err(BadKey::SmallOrder)
-                } else {
-                    Ok(VerifyingKey { bytes: *bytes, point })
-                });
+                each((points & (1 << lane) != 0).then_some(VerifyingKey {
+                    bytes: *bytes,
+                    point,
+                    small_order: small & (1 << lane) != 0,
+                }));
             }
         }
     }
 
-    /// Decodes one key, at the price of eight.
-    ///
-    /// # Errors
-    /// If it is no point or one of small order.
-    pub fn decode(lanes: Lanes, encoding: &[u8; 32]) -> Result<VerifyingKey, BadKey> {
-        let mut decoded = Err(BadKey::NotAPoint);
+    /// Decodes one key, at the price of eight; `None` if it encodes no point.
+    #[must_use]
+    pub fn decode(lanes: Lanes, encoding: &[u8; 32]) -> Option<VerifyingKey> {
+        let mut decoded = None;
         VerifyingKey::decode_many(lanes, std::slice::from_ref(encoding), |key| decoded = key);
         decoded
+    }
+
+    /// Whether it is a point of order 1, 2, 4 or 8, for which anyone can sign. ZIP 215 has no
+    /// objection to such keys; whoever hands out money should.
+    #[must_use]
+    pub fn is_small_order(&self) -> bool {
+        self.small_order
     }
 
     /// The encoding it was decoded from.
@@ -178,14 +167,17 @@ fn decode_eight(encodings: [&[u8; 32]; 8]) -> ([PointRow; 8], u8, u8) {
     let [(niels, points)] = decode(&[load_32(encodings)]);
     let mut rows = [PointRow::ZERO; 8];
     PointRow::store(&niels, &mut rows);
-    let small = Point::identity().add_niels(&niels).double_times(3).is_identity();
+    let small = Point::identity()
+        .add_niels(&niels)
+        .double_times(3)
+        .is_identity();
     (rows, points, small)
 }
 
 impl Scratch {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn new() -> Scratch {
-        let [(base, _)] = decode(&[load_32([&super::comb::BASE; 8])]);
+        let [(base, _)] = decode(&[load_32([&comb::BASE; 8])]);
         let mut rows = [PointRow::ZERO; 8];
         let minus = Niels {
             plus: base.minus,
@@ -212,7 +204,11 @@ impl Scratch {
 
     /// Decodes the signatures and derives their challenges.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn open<'a>(&mut self, keys: &[VerifyingKey], mut items: impl ExactSizeIterator<Item = Item<'a>>) {
+    fn open<'a>(
+        &mut self,
+        keys: &[VerifyingKey],
+        mut items: impl ExactSizeIterator<Item = Item<'a>>,
+    ) {
         let count = items.len();
         let groups = count.div_ceil(16);
         self.points.resize(16 * groups, PointRow::ZERO);
@@ -222,7 +218,11 @@ impl Scratch {
         self.sound.clear();
         for group in 0..groups {
             let many = (count - 16 * group).min(16);
-            let mut sixteen = [Item { key: 0, message: &[], signature: &[0; 64] }; 16];
+            let mut sixteen = [Item {
+                key: 0,
+                message: &[],
+                signature: &[0; 64],
+            }; 16];
             for to in &mut sixteen[..many] {
                 *to = items.next().expect("an exact length");
                 assert!(to.key < keys.len(), "key {} of {}", to.key, keys.len());
@@ -233,12 +233,16 @@ impl Scratch {
             sixteen[many..].fill(last);
             let sixteen: &[[Item<'_>; 8]; 2] = sixteen.as_chunks::<8>().0.try_into().expect("two");
 
-            let rs = sixteen.each_ref().map(|eight| load_32(eight.each_ref().map(|item| halves(item.signature).0)));
+            let rs = sixteen
+                .each_ref()
+                .map(|eight| load_32(eight.each_ref().map(|item| halves(item.signature).0)));
             let decoded = decode(&rs);
             for (half, eight) in sixteen.iter().enumerate() {
                 let first = 16 * group + 8 * half;
                 let (niels, points) = &decoded[half];
-                let rows = self.points[first..].first_chunk_mut().expect("whole groups");
+                let rows = self.points[first..]
+                    .first_chunk_mut()
+                    .expect("whole groups");
                 PointRow::store(niels, rows);
                 let hashes = challenge(keys, &rs[half], eight);
                 for lane in 0..many.saturating_sub(8 * half).min(8) {
@@ -274,20 +278,78 @@ impl Scratch {
         joined
     }
 
-    /// Halves a batch that fails until the culprits stand alone. `fails`: the caller knows that
+    /// Halves a batch that fails until at most eight are left, which are judged one by one. `fails`: the caller knows that
     /// the equation over all of `items` does not hold.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn judge(&mut self, keys: &[VerifyingKey], items: &[u32], fails: bool, valid: &mut [bool]) -> bool {
+    fn judge(
+        &mut self,
+        keys: &[VerifyingKey],
+        items: &[u32],
+        fails: bool,
+        valid: &mut [bool],
+    ) -> bool {
+        if items.len() <= 8 {
+            return self.judge_singly(keys, items, valid);
+        }
         let holds = !fails && self.holds(keys, items);
         if holds {
             items.iter().for_each(|&item| valid[item as usize] = true);
-        } else if items.len() > 1 {
+        } else {
             let (left, right) = items.split_at(items.len() / 2);
             let left_holds = self.judge(keys, left, false, valid);
             // If the left half holds, the fault is known to be in the right one.
             self.judge(keys, right, left_holds, valid);
         }
         holds
+    }
+
+    /// The equation of each of at most eight items: `[8](sB − hA − R) = 0`. Whether all hold.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn judge_singly(&mut self, keys: &[VerifyingKey], items: &[u32], valid: &mut [bool]) -> bool {
+        let Some(last) = items.len().checked_sub(1) else {
+            return true;
+        };
+        self.equations += 1;
+        let item: [usize; 8] = std::array::from_fn(|lane| items[lane.min(last)] as usize);
+        let minus_a = PointRow::load_negated(item.map(|item| &keys[self.keys[item]].point));
+        let mut multiple = Point::identity();
+        for digit in 0..=8 {
+            self.buckets.put(digit, &multiple);
+            multiple = multiple.add_niels(&minus_a);
+        }
+        let h = transpose(item.map(|item| load(&self.challenges[item])));
+        let h = store_32(
+            Scalar::reduce(&h, &[UNCHANGED[0], UNCHANGED[1]])
+                .canonical()
+                .to_words(),
+        );
+        let h = h.map(|bytes| signed(&bytes));
+        let mut sum = Point::identity();
+        for at in (0..32).rev() {
+            let digits = h.map(|digits| halves_of(digits[at]));
+            for half in [1, 0] {
+                sum = sum
+                    .double_times(4)
+                    .add(&self.buckets.get(digits.map(|digit| digit[half])));
+            }
+        }
+        let mut s = [[0; 8]; 8];
+        for (s, item) in s.iter_mut().zip(item) {
+            s[..4].copy_from_slice(&self.responses[item]);
+        }
+        let (digits, _) = Digits::new(&transpose(s.each_ref().map(|words| load(words)))[..4]);
+        let mut base = [Point::identity()];
+        comb::multiply(&[digits], &mut base);
+        let minus_r = PointRow::load_negated(item.map(|item| &self.points[item]));
+        let holds = base[0]
+            .add(&sum)
+            .add_niels(&minus_r)
+            .double_times(3)
+            .is_identity();
+        for (lane, &item) in items.iter().enumerate() {
+            valid[item as usize] = holds & (1 << lane) != 0;
+        }
+        holds == 0xff
     }
 
     /// `[8](Σ zᵢRᵢ + Σₖ(Σ zᵢhᵢ)Aₖ − (Σ zᵢsᵢ)B) = 0`, the terms of one key joined.
@@ -298,18 +360,37 @@ impl Scratch {
         }
         self.equations += 1;
         self.add_up(items);
-        let Scratch { points, coefficients, joined, scalars, buckets, minus_base, .. } = self;
-        let key_points = joined.iter().map(|&key| &keys[key].point).chain([&*minus_base]);
+        let Scratch {
+            points,
+            coefficients,
+            joined,
+            scalars,
+            buckets,
+            minus_base,
+            ..
+        } = self;
+        let key_points = joined
+            .iter()
+            .map(|&key| &keys[key].point)
+            .chain([&*minus_base]);
         let key_terms = key_points.zip(&*scalars);
         // Digits 16 to 31 are the keys' and B's alone.
         let high_window = Window::for_points(scalars.len());
         let high = high_window.sum(Point::identity(), buckets, || {
-            key_terms.clone().map(|(point, digits)| (point, digits.last_chunk().expect("32 digits")))
+            key_terms
+                .clone()
+                .map(|(point, digits)| (point, digits.last_chunk().expect("32 digits")))
         });
         let low_window = Window::for_points(items.len() + scalars.len());
         let sum = low_window.sum(high, buckets, || {
-            let items = items.iter().map(|&item| (&points[item as usize], &coefficients[item as usize]));
-            items.chain(key_terms.clone().map(|(point, digits)| (point, digits.first_chunk().expect("32 digits"))))
+            let items = items
+                .iter()
+                .map(|&item| (&points[item as usize], &coefficients[item as usize]));
+            items.chain(
+                key_terms
+                    .clone()
+                    .map(|(point, digits)| (point, digits.first_chunk().expect("32 digits"))),
+            )
         });
         sum.double_times(3).is_identity() & 1 != 0
     }
@@ -382,18 +463,22 @@ impl Window {
             Window::Eight => {
                 for vector in [1, 0] {
                     sum = sum.double_times(64);
-                    sum = sum.add(&buckets.sum(MOST, terms().map(|(point, digits)| {
-                        (point, digits.as_chunks::<8>().0[vector])
-                    })));
+                    sum = sum.add(&buckets.sum(
+                        MOST,
+                        terms().map(|(point, digits)| (point, digits.as_chunks::<8>().0[vector])),
+                    ));
                 }
                 8
             }
             Window::Four => {
                 for vector in [3, 2, 1, 0] {
                     sum = sum.double_times(32);
-                    sum = sum.add(&buckets.sum(8, terms().map(|(point, digits)| {
-                        (point, nibbles(digits.as_chunks::<4>().0[vector]))
-                    })));
+                    sum = sum.add(&buckets.sum(
+                        8,
+                        terms().map(|(point, digits)| {
+                            (point, nibbles(digits.as_chunks::<4>().0[vector]))
+                        }),
+                    ));
                 }
                 4
             }
@@ -414,10 +499,16 @@ impl Window {
 fn nibbles(digits: [i8; 4]) -> Row8 {
     let mut halves = [0; 8];
     for (halves, digit) in halves.as_chunks_mut::<2>().0.iter_mut().zip(digits) {
-        let low = (digit << 4) >> 4;
-        *halves = [low, ((i16::from(digit) - i16::from(low)) >> 4) as i8];
+        *halves = halves_of(digit);
     }
     halves
+}
+
+/// A signed digit of radix 256 as two of radix 16, from −8 to 8, the lower first.
+#[inline]
+fn halves_of(digit: i8) -> [i8; 2] {
+    let low = (digit << 4) >> 4;
+    [low, ((i16::from(digit) - i16::from(low)) >> 4) as i8]
 }
 
 /// `SHA-512(R ‖ A ‖ M)` of eight items, as integers.
@@ -435,7 +526,10 @@ fn challenge(keys: &[VerifyingKey], r: &[__m512i; 4], items: &[Item<'_>; 8]) -> 
     }
     let hash = if short {
         let [a0, a1, a2, a3] = load_32(publics);
-        hash_short(&[r[0], r[1], r[2], r[3], a0, a1, a2, a3], &load_32(messages))
+        hash_short(
+            &[r[0], r[1], r[2], r[3], a0, a1, a2, a3],
+            &load_32(messages),
+        )
     } else {
         let heads: [[u8; 64]; 8] = std::array::from_fn(|lane| {
             let mut head = [0; 64];
@@ -443,9 +537,12 @@ fn challenge(keys: &[VerifyingKey], r: &[__m512i; 4], items: &[Item<'_>; 8]) -> 
             head[32..].copy_from_slice(publics[lane]);
             head
         });
-        hash_any(heads.each_ref().map(|head| &head[..]), items.each_ref().map(|item| item.message))
+        hash_any(
+            heads.each_ref().map(|head| &head[..]),
+            items.each_ref().map(|item| item.message),
+        )
     };
-    super::rows::store_words(hash)
+    store_words(hash)
 }
 
 /// R and s.

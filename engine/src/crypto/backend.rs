@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use duet_lanes::Lanes;
+
 /// What the user asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum BackendChoice {
@@ -20,6 +22,8 @@ pub enum BackendChoice {
 pub enum Backend {
     /// Library code: curve25519-dalek.
     Dalek,
+    /// Our own lanes, with the proof that this machine has them.
+    Lanes(Lanes),
 }
 
 /// The back end that was asked for cannot run here.
@@ -33,12 +37,21 @@ impl Backend {
     /// Resolves a choice on this machine.
     ///
     /// # Errors
-    /// If the choice names a back end that this build does not have.
+    /// If the choice names a back end that this machine cannot run.
     pub fn select(choice: BackendChoice) -> Result<Backend, BackendUnavailable> {
+        let lanes = Lanes::detect().map(Backend::Lanes);
         match choice {
-            BackendChoice::Auto | BackendChoice::Dalek => Ok(Backend::Dalek),
-            BackendChoice::Lanes => Err(BackendUnavailable { asked: choice }),
+            BackendChoice::Auto => Ok(lanes.unwrap_or(Backend::Dalek)),
+            BackendChoice::Dalek => Ok(Backend::Dalek),
+            BackendChoice::Lanes => lanes.ok_or(BackendUnavailable { asked: choice }),
         }
+    }
+
+    /// All that this machine can run.
+    #[must_use]
+    pub fn all() -> Vec<Backend> {
+        let lanes = Lanes::detect().map(Backend::Lanes);
+        [Backend::Dalek].into_iter().chain(lanes).collect()
     }
 
     /// The name under which the run file records it.
@@ -46,6 +59,7 @@ impl Backend {
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Dalek => "dalek",
+            Backend::Lanes(_) => "lanes",
         }
     }
 }
@@ -54,7 +68,7 @@ impl fmt::Display for BackendUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "back end '{}' is not in this build: expected auto or dalek",
+            "back end '{}' needs AVX-512 IFMA, which this machine lacks: expected auto or dalek",
             self.asked
         )
     }

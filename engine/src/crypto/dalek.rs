@@ -134,6 +134,7 @@ impl VerifyScratch {
     pub(super) fn verify<T: Signed>(
         &mut self,
         ring: &KeyRing,
+        points: &[EdwardsPoint],
         items: &[T],
         valid: &mut Vec<bool>,
     ) -> usize {
@@ -146,7 +147,7 @@ impl VerifyScratch {
         self.open(ring, items);
         let terms = std::mem::take(&mut self.terms);
         let keys = self.join(&terms).len();
-        self.judge(ring, &terms, false, &mut |item| valid[item] = true);
+        self.judge(points, &terms, false, &mut |item| valid[item] = true);
         self.terms = terms;
         keys
     }
@@ -174,38 +175,38 @@ impl VerifyScratch {
     /// the equation over all of `terms` does not hold.
     fn judge(
         &mut self,
-        ring: &KeyRing,
+        points: &[EdwardsPoint],
         terms: &[Term],
         fails: bool,
         accept: &mut impl FnMut(usize),
     ) -> bool {
-        let holds = !fails && self.holds(ring, terms);
+        let holds = !fails && self.holds(points, terms);
         if holds {
             terms.iter().for_each(|term| accept(term.item));
         } else if terms.len() > 1 {
             let (left, right) = terms.split_at(terms.len() / 2);
-            let left_holds = self.judge(ring, left, false, accept);
+            let left_holds = self.judge(points, left, false, accept);
             // If the left half holds, the fault is known to be in the right one.
-            self.judge(ring, right, left_holds, accept);
+            self.judge(points, right, left_holds, accept);
         }
         holds
     }
 
     /// The equation over `terms`, in the form that suits their number.
-    fn holds(&mut self, ring: &KeyRing, terms: &[Term]) -> bool {
+    fn holds(&mut self, points: &[EdwardsPoint], terms: &[Term]) -> bool {
         #[cfg(test)]
         {
             self.equations += 1;
         }
         match terms {
             [] => true,
-            [term] => term.opened.holds(ring.point(term.key)),
-            _ => self.joined_equation(ring, terms),
+            [term] => term.opened.holds(&points[term.key.0 as usize]),
+            _ => self.joined_equation(points, terms),
         }
     }
 
     /// `[8](Σ zᵢRᵢ + Σₖ(Σ zᵢhᵢ)Aₖ − (Σ zᵢsᵢ)B) = 0`, the terms of one key joined.
-    fn joined_equation(&mut self, ring: &KeyRing, terms: &[Term]) -> bool {
+    fn joined_equation(&mut self, keys: &[EdwardsPoint], terms: &[Term]) -> bool {
         self.join(terms);
         self.key_sums.clear();
         self.key_sums.resize(self.keys.len(), ProductSum::default());
@@ -222,7 +223,7 @@ impl VerifyScratch {
         let points = terms
             .iter()
             .map(|term| &term.opened.r)
-            .chain(self.keys.iter().map(|&key| ring.point(key)))
+            .chain(self.keys.iter().map(|key| &keys[key.0 as usize]))
             .chain(once(&ED25519_BASEPOINT_POINT));
         EdwardsPoint::vartime_multiscalar_mul(scalars, points)
             .mul_by_cofactor()
@@ -247,7 +248,8 @@ impl VerifyScratch {
 mod tests {
     use zeroize::ZeroizeOnDrop;
 
-    use super::super::{Digest, Domain, PublicKey, hash};
+    use super::super::keys::Points;
+    use super::super::{Backend, Digest, Domain, PublicKey, hash};
     use super::*;
 
     fn secrets(count: usize) -> Vec<SecretKey> {
@@ -296,6 +298,13 @@ mod tests {
         assert!(scratch.nonces.iter().all(|nonce| *nonce == Scalar::ZERO));
     }
 
+    fn points(ring: &KeyRing) -> &[EdwardsPoint] {
+        match ring.points() {
+            Points::Dalek(points) => points,
+            Points::Lanes(..) => unreachable!("made for dalek"),
+        }
+    }
+
     struct Item(KeyId, Digest, Signature);
 
     impl Signed for Item {
@@ -314,7 +323,7 @@ mod tests {
     fn scratch_memory_is_used_again() {
         let (mut sign, mut verify) = (SignScratch::new(), VerifyScratch::new());
         let secrets = secrets(10);
-        let mut ring = KeyRing::new();
+        let mut ring = KeyRing::new(Backend::Dalek);
         let ids: Vec<KeyId> = secrets
             .iter()
             .map(|secret| ring.insert(secret.public()).expect("a sound key"))
@@ -331,7 +340,7 @@ mod tests {
                 .map(|(job, signature)| Item(ids[job.secret as usize], job.digest, *signature))
                 .collect();
             valid.clear();
-            assert_eq!(verify.verify(&ring, &items, &mut valid), 10);
+            assert_eq!(verify.verify(&ring, points(&ring), &items, &mut valid), 10);
             assert_eq!(valid, [true; 200]);
             places.push((
                 sign.nonces.as_ptr(),
@@ -348,7 +357,7 @@ mod tests {
     #[test]
     fn two_verifiers_draw_different_coefficients() {
         let secret = SecretKey::from_seed(&[5; 32]);
-        let mut ring = KeyRing::new();
+        let mut ring = KeyRing::new(Backend::Dalek);
         let id = ring.insert(secret.public()).expect("a sound key");
         let mut signatures = Vec::new();
         let job = jobs(1, 1)[0];

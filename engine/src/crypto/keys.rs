@@ -5,8 +5,11 @@ use std::fmt;
 
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
+use duet_lanes::{Expanded, Lanes, VerifyingKey};
 use ed25519_dalek::hazmat::ExpandedSecretKey;
 use zeroize::Zeroizing;
+
+use super::backend::Backend;
 
 /// A public key as it stands in channel terms and transactions: 32 bytes, not yet checked.
 ///
@@ -32,18 +35,30 @@ pub struct KeyId(pub(super) u32);
 /// Public keys that were checked and decompressed, once each.
 ///
 /// Torsion is not tested for: under the cofactored equation it cannot change a verdict.
-#[derive(Default)]
 pub struct KeyRing {
     keys: Vec<PublicKey>,
-    points: Vec<EdwardsPoint>,
+    points: Points,
     ids: HashMap<PublicKey, KeyId>,
 }
 
+/// The keys as the back end takes them.
+pub(super) enum Points {
+    Dalek(Vec<EdwardsPoint>),
+    Lanes(Lanes, Vec<VerifyingKey>),
+}
+
 impl KeyRing {
-    /// A ring without keys.
+    /// A ring without keys, for verifiers of this back end.
     #[must_use]
-    pub fn new() -> KeyRing {
-        KeyRing::default()
+    pub fn new(backend: Backend) -> KeyRing {
+        KeyRing {
+            keys: Vec::new(),
+            points: match backend {
+                Backend::Dalek => Points::Dalek(Vec::new()),
+                Backend::Lanes(lanes) => Points::Lanes(lanes, Vec::new()),
+            },
+            ids: HashMap::new(),
+        }
     }
 
     /// Checks a key and keeps it; the same key again gives the same id without further work.
@@ -57,10 +72,22 @@ impl KeyRing {
         if let Some(&id) = self.ids.get(&key) {
             return Ok(id);
         }
-        let point = key.check()?;
         let id = KeyId(u32::try_from(self.keys.len()).expect("fewer than 2^32 keys"));
+        match &mut self.points {
+            Points::Dalek(points) => {
+                let point = CompressedEdwardsY(key.0).decompress();
+                let small = point.as_ref().map(EdwardsPoint::is_small_order);
+                key.check(small)?;
+                points.extend(point);
+            }
+            Points::Lanes(lanes, points) => {
+                let point = VerifyingKey::decode(*lanes, &key.0);
+                let small = point.as_ref().map(VerifyingKey::is_small_order);
+                key.check(small)?;
+                points.extend(point);
+            }
+        }
         self.keys.push(key);
-        self.points.push(point);
         self.ids.insert(key, id);
         Ok(id)
     }
@@ -89,31 +116,32 @@ impl KeyRing {
         self.keys.is_empty()
     }
 
-    pub(super) fn point(&self, id: KeyId) -> &EdwardsPoint {
-        &self.points[id.0 as usize]
+    pub(super) fn points(&self) -> &Points {
+        &self.points
     }
 
+    /// Takes in a key of small order too.
     #[cfg(test)]
-    pub(super) fn insert_unchecked(&mut self, key: PublicKey, point: EdwardsPoint) -> KeyId {
+    pub(super) fn insert_unchecked(&mut self, key: PublicKey) -> Option<KeyId> {
         let id = KeyId(self.keys.len() as u32);
+        match &mut self.points {
+            Points::Dalek(points) => points.push(CompressedEdwardsY(key.0).decompress()?),
+            Points::Lanes(lanes, points) => points.push(VerifyingKey::decode(*lanes, &key.0)?),
+        }
         self.keys.push(key);
-        self.points.push(point);
-        id
+        Some(id)
     }
 }
 
 impl PublicKey {
-    fn check(self) -> Result<EdwardsPoint, KeyError> {
-        let point = CompressedEdwardsY(self.0)
-            .decompress()
-            .ok_or(KeyError::NotAPoint(self))?;
-        if !self.is_canonical() {
-            return Err(KeyError::NonCanonical(self));
+    /// Judges a key, given whether it is of small order if it is a point at all.
+    fn check(self, small_order: Option<bool>) -> Result<(), KeyError> {
+        match small_order {
+            None => Err(KeyError::NotAPoint(self)),
+            Some(_) if !self.is_canonical() => Err(KeyError::NonCanonical(self)),
+            Some(true) => Err(KeyError::SmallOrder(self)),
+            Some(false) => Ok(()),
         }
-        if point.is_small_order() {
-            return Err(KeyError::SmallOrder(self));
-        }
-        Ok(point)
     }
 
     /// Whether these bytes, which decode to a point, are the encoding that RFC 8032, 5.1.2 gives
@@ -156,9 +184,36 @@ impl SecretKey {
         }
     }
 
-    /// Expands many seeds, with one inversion for all public keys.
+    /// Expands many seeds at once.
     #[must_use]
-    pub fn from_seeds(seeds: &[Zeroizing<[u8; 32]>]) -> Vec<SecretKey> {
+    pub fn from_seeds(backend: Backend, seeds: &[Zeroizing<[u8; 32]>]) -> Vec<SecretKey> {
+        match backend {
+            Backend::Dalek => SecretKey::from_seeds_by_dalek(seeds),
+            Backend::Lanes(lanes) => {
+                let mut keys = Vec::new();
+                duet_lanes::Signer::new(lanes).keys(seeds.iter().map(|seed| &**seed), &mut keys);
+                keys.iter().map(SecretKey::from_lanes).collect()
+            }
+        }
+    }
+
+    fn from_lanes(key: &duet_lanes::SigningKey) -> SecretKey {
+        let Expanded {
+            scalar,
+            prefix,
+            public,
+        } = key.expanded();
+        SecretKey {
+            expanded: ExpandedSecretKey {
+                scalar: Scalar::from_bytes_mod_order(*scalar),
+                hash_prefix: *prefix,
+            },
+            public: PublicKey(*public),
+        }
+    }
+
+    /// With one inversion for all public keys.
+    fn from_seeds_by_dalek(seeds: &[Zeroizing<[u8; 32]>]) -> Vec<SecretKey> {
         // Expanded where they stay: whatever moves leaves a copy that nobody wipes.
         let mut secrets: Vec<SecretKey> = seeds
             .iter()
@@ -186,6 +241,15 @@ impl SecretKey {
     #[must_use]
     pub fn public(&self) -> PublicKey {
         self.public
+    }
+
+    /// Its parts, for signing in lanes.
+    pub(super) fn expanded(&self) -> Expanded<'_> {
+        Expanded {
+            scalar: self.expanded.scalar.as_bytes(),
+            prefix: &self.expanded.hash_prefix,
+            public: &self.public.0,
+        }
     }
 
     pub(super) fn scalar(&self) -> &Scalar {

@@ -22,9 +22,13 @@ pub struct SignJob {
 
 /// Makes signatures in batches and keeps the scratch memory for the next one.
 pub struct Signer {
-    backend: Backend,
-    dalek: dalek::SignScratch,
+    engine: Engine,
     made: u64,
+}
+
+enum Engine {
+    Dalek(dalek::SignScratch),
+    Lanes(duet_lanes::Signer),
 }
 
 impl Signer {
@@ -32,8 +36,10 @@ impl Signer {
     #[must_use]
     pub fn new(backend: Backend) -> Signer {
         Signer {
-            backend,
-            dalek: dalek::SignScratch::new(),
+            engine: match backend {
+                Backend::Dalek => Engine::Dalek(dalek::SignScratch::new()),
+                Backend::Lanes(lanes) => Engine::Lanes(duet_lanes::Signer::new(lanes)),
+            },
             made: 0,
         }
     }
@@ -48,8 +54,19 @@ impl Signer {
         jobs: &[SignJob],
         signatures: &mut Vec<Signature>,
     ) {
-        match self.backend {
-            Backend::Dalek => self.dalek.sign(secrets, jobs, signatures),
+        match &mut self.engine {
+            Engine::Dalek(dalek) => dalek.sign(secrets, jobs, signatures),
+            Engine::Lanes(lanes) => {
+                signatures.reserve(jobs.len());
+                lanes.sign(
+                    jobs.len(),
+                    |at| {
+                        let job = &jobs[at];
+                        (secrets[job.secret as usize].expanded(), &job.digest.0)
+                    },
+                    |signature| signatures.push(Signature(*signature)),
+                );
+            }
         }
         self.made += jobs.len() as u64;
     }

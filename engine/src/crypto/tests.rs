@@ -110,45 +110,26 @@ impl Signed for Item {
     }
 }
 
-/// A verifier and a ring that takes any key that decodes, as `accept` does.
+/// For every back end, a verifier and a ring that takes any key that decodes, as `accept` does.
 struct Judge {
-    verifier: Verifier,
-    ring: KeyRing,
+    benches: Vec<(Verifier, KeyRing)>,
 }
 
 impl Judge {
     fn new() -> Judge {
+        let bench = |backend| (Verifier::new(backend), KeyRing::new(backend));
         Judge {
-            verifier: Verifier::new(Backend::Dalek),
-            ring: KeyRing::new(),
+            benches: Backend::all().into_iter().map(bench).collect(),
         }
     }
 
-    /// The batch's verdicts; `false` where the key does not decode and so cannot be in a batch.
+    /// The verdicts on a batch, on which all back ends agree.
     fn verdicts(&mut self, cases: &[Case]) -> Vec<bool> {
-        let mut items = Vec::new();
-        let mut places = Vec::new();
-        for (place, case) in cases.iter().enumerate() {
-            let key = PublicKey(case.key);
-            let Some(point) = CompressedEdwardsY(case.key).decompress() else {
-                continue;
-            };
-            let known = (0..self.ring.len() as u32).find(|&id| *self.ring.key(KeyId(id)) == key);
-            let signer = known.map_or_else(|| self.ring.insert_unchecked(key, point), KeyId);
-            items.push(Item {
-                signer,
-                digest: case.digest,
-                signature: Signature(case.signature),
-            });
-            places.push(place);
-        }
-        let mut out = Vec::new();
-        self.verifier.verify(&self.ring, &mut items, &mut out);
-        let mut verdicts = vec![false; cases.len()];
-        for (place, verdict) in places.into_iter().zip(out) {
-            verdicts[place] = verdict.is_ok();
-        }
-        verdicts
+        let verdicts = |bench: &mut (Verifier, KeyRing)| bench_verdicts(bench, cases);
+        let mut verdicts: Vec<_> = self.benches.iter_mut().map(verdicts).collect();
+        verdicts.dedup();
+        assert_eq!(verdicts.len(), 1, "the back ends agree");
+        verdicts.remove(0)
     }
 
     /// Checks that the batch agrees with the single rule, and that with the book.
@@ -158,6 +139,37 @@ impl Judge {
             assert_eq!(verdict, case.accepted(), "place {place}: {case:?}");
         }
     }
+
+    /// Equations tried so far by the library's back end.
+    fn equations(&self) -> usize {
+        self.benches[0].0.equations()
+    }
+}
+
+/// One back end's verdicts; `false` where the key does not decode and so cannot be in a batch.
+fn bench_verdicts((verifier, ring): &mut (Verifier, KeyRing), cases: &[Case]) -> Vec<bool> {
+    let mut items = Vec::new();
+    let mut places = Vec::new();
+    for (place, case) in cases.iter().enumerate() {
+        let key = PublicKey(case.key);
+        let known = (0..ring.len() as u32).find(|&id| *ring.key(KeyId(id)) == key);
+        let Some(signer) = known.map(KeyId).or_else(|| ring.insert_unchecked(key)) else {
+            continue;
+        };
+        items.push(Item {
+            signer,
+            digest: case.digest,
+            signature: Signature(case.signature),
+        });
+        places.push(place);
+    }
+    let mut out = Vec::new();
+    verifier.verify(ring, &mut items, &mut out);
+    let mut verdicts = vec![false; cases.len()];
+    for (place, verdict) in places.into_iter().zip(out) {
+        verdicts[place] = verdict.is_ok();
+    }
+    verdicts
 }
 
 /// l, the order of the prime-order group, little-endian.
@@ -238,7 +250,7 @@ fn all_196_small_order_signatures_of_zip_215_are_accepted() {
 
     let mut judge = Judge::new();
     assert_eq!(judge.verdicts(&cases), [true; 196]);
-    assert_eq!(judge.verifier.equations(), 1, "as one batch");
+    assert_eq!(judge.equations(), 1, "as one batch");
     for case in &cases {
         assert_eq!(judge.verdicts(&[*case]), [true]);
     }
@@ -324,7 +336,7 @@ fn torsion_in_key_and_r_is_accepted_at_every_place_of_a_batch() {
     for (i, key_torsion) in EIGHT_TORSION.iter().enumerate() {
         let signer = Signer::new(5 + i as u64, key_torsion);
         // Torsion in a key is nothing that a ring refuses.
-        KeyRing::new()
+        KeyRing::new(Backend::Dalek)
             .insert(PublicKey(signer.key))
             .expect("no small order");
         torsioned.extend(EIGHT_TORSION.iter().map(|torsion| signer.sign(i, torsion)));
@@ -417,10 +429,10 @@ fn one_culprit_is_found_in_two_equations_per_halving() {
         for bad in places {
             let mut cases = honest[..count].to_vec();
             cases[bad] = cases[bad].flip(256);
-            let before = judge.verifier.equations();
+            let before = judge.equations();
             let verdicts = judge.verdicts(&cases);
             assert!((0..count).all(|place| verdicts[place] == (place != bad)));
-            let tried = judge.verifier.equations() - before;
+            let tried = judge.equations() - before;
             assert!(tried as f64 <= most, "{tried} for place {bad} of {count}");
         }
     }
@@ -428,12 +440,18 @@ fn one_culprit_is_found_in_two_equations_per_halving() {
 
 #[test]
 fn a_verifier_serves_rings_of_any_size_by_turns() {
-    let mut verifier = Verifier::new(Backend::Dalek);
+    for backend in Backend::all() {
+        serve_rings_by_turns(backend);
+    }
+}
+
+fn serve_rings_by_turns(backend: Backend) {
+    let mut verifier = Verifier::new(backend);
     let rings = [40, 1, 7].map(|count| {
-        let mut judge = Judge::new();
+        let mut bench = (Verifier::new(backend), KeyRing::new(backend));
         let cases = honest_cases(count, 1);
-        judge.verdicts(&cases);
-        (judge.ring, cases)
+        bench_verdicts(&mut bench, &cases);
+        (bench.1, cases)
     });
     for _ in 0..3 {
         for (ring, cases) in &rings {
@@ -466,10 +484,16 @@ fn more_than_the_largest_batch_is_judged_in_equal_parts() {
     let verdicts = judge.verdicts(&cases);
     assert!(verdicts[..largest].iter().all(|&valid| valid));
     assert!(!verdicts[largest]);
-    let counts = *judge.verifier.counts();
-    assert_eq!((counts.batches, counts.forged), (2, 1));
+    for (verifier, _) in &judge.benches {
+        assert_eq!(
+            (verifier.counts().batches, verifier.counts().forged),
+            (2, 1)
+        );
+    }
     assert_eq!(judge.verdicts(&[]), [false; 0]);
-    assert_eq!(judge.verifier.counts().batches, 2);
+    for (verifier, _) in &judge.benches {
+        assert_eq!(verifier.counts().batches, 2);
+    }
 }
 
 /// A signature of any kind: each part honest, odd or arbitrary.

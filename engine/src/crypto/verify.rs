@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use duet_lanes::{Item, VerifyingKey};
+
+use super::accept::accept;
 use super::backend::Backend;
 use super::dalek;
 use super::hash::Digest;
-use super::keys::{KeyId, KeyRing};
+use super::keys::{KeyId, KeyRing, Points};
 use super::sign::Signature;
 
 /// Something that carries a signature over its digest.
@@ -68,9 +71,14 @@ impl VerifierCounts {
 /// Verifies signatures in batches and keeps the scratch memory for the next one.
 pub struct Verifier {
     backend: Backend,
-    dalek: dalek::VerifyScratch,
+    engine: Engine,
     valid: Vec<bool>,
     counts: VerifierCounts,
+}
+
+enum Engine {
+    Dalek(Box<dalek::VerifyScratch>),
+    Lanes(Box<duet_lanes::Verifier>),
 }
 
 impl Verifier {
@@ -86,7 +94,10 @@ impl Verifier {
     pub fn new(backend: Backend) -> Verifier {
         Verifier {
             backend,
-            dalek: dalek::VerifyScratch::new(),
+            engine: match backend {
+                Backend::Dalek => Engine::Dalek(Box::new(dalek::VerifyScratch::new())),
+                Backend::Lanes(lanes) => Engine::Lanes(Box::new(duet_lanes::Verifier::new(lanes))),
+            },
             valid: Vec::new(),
             counts: VerifierCounts::default(),
         }
@@ -97,7 +108,7 @@ impl Verifier {
     /// Verdicts are exact: one bad signature costs no other item its verdict.
     ///
     /// # Panics
-    /// If an item's signer is not a key of `ring`.
+    /// If an item's signer is not a key of `ring`, or `ring` was made for another back end.
     pub fn verify<T: Signed>(
         &mut self,
         ring: &KeyRing,
@@ -108,8 +119,14 @@ impl Verifier {
         // Equal parts: a short rest would cost far more per signature.
         let batches = items.len().div_ceil(Self::LARGEST_BATCH);
         for batch in items.chunks(items.len().div_ceil(batches.max(1)).max(1)) {
-            let keys = match self.backend {
-                Backend::Dalek => self.dalek.verify(ring, batch, &mut self.valid),
+            let keys = match (&mut self.engine, ring.points()) {
+                (Engine::Dalek(dalek), Points::Dalek(points)) => {
+                    dalek.verify(ring, points, batch, &mut self.valid)
+                }
+                (Engine::Lanes(lanes), Points::Lanes(_, keys)) => {
+                    verify_in_lanes(lanes, keys, batch, &mut self.valid)
+                }
+                _ => panic!("the key ring was made for another back end than the verifier"),
             };
             self.counts.batches += 1;
             self.counts.keys += keys as u64;
@@ -130,7 +147,10 @@ impl Verifier {
     /// Equations tried so far, of batches, their parts and single signatures.
     #[cfg(test)]
     pub(super) fn equations(&self) -> usize {
-        self.dalek.equations
+        match &self.engine {
+            Engine::Dalek(dalek) => dalek.equations,
+            Engine::Lanes(lanes) => lanes.equations() as usize,
+        }
     }
 
     /// What this verifier has done so far.
@@ -138,6 +158,31 @@ impl Verifier {
     pub fn counts(&self) -> &VerifierCounts {
         &self.counts
     }
+}
+
+/// Signatures up to which the library is faster one by one than lanes that are mostly empty.
+const FEW: usize = 2;
+
+fn verify_in_lanes<T: Signed>(
+    lanes: &mut duet_lanes::Verifier,
+    keys: &[VerifyingKey],
+    items: &[T],
+    valid: &mut Vec<bool>,
+) -> usize {
+    if items.len() <= FEW {
+        valid.extend(items.iter().map(|item| {
+            let key = keys[item.signer().0 as usize].bytes();
+            accept(key, &item.digest().0, &item.signature().0)
+        }));
+        let same = items.len() == 2 && items[0].signer() == items[1].signer();
+        return items.len() - usize::from(same);
+    }
+    let items = items.iter().map(|item| Item {
+        key: item.signer().0 as usize,
+        message: &item.digest().0,
+        signature: &item.signature().0,
+    });
+    lanes.verify(keys, items, valid)
 }
 
 impl fmt::Debug for Verifier {

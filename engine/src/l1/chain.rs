@@ -59,7 +59,7 @@ impl Chain {
                 ..Load::default()
             },
             ledger,
-            ring: KeyRing::new(),
+            ring: KeyRing::new(backend),
             mempool: Mempool::new(config.mempool_transactions),
             round: Round::default(),
             verification: Verification::new(backend, config.parallel_verification),

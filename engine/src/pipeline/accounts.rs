@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::run::RunError;
 use super::shard::ShardOutcome;
 use super::workload::AccountIndex;
-use crate::crypto::{Domain, Hasher, PublicKey, SecretKey};
+use crate::crypto::{Backend, Domain, Hasher, PublicKey, SecretKey};
 use crate::l1::{Chain, Genesis};
 use crate::protocol::Amount;
 
@@ -19,6 +19,7 @@ pub(super) struct Accounts {
 impl Accounts {
     /// Derives the keys; `units` is what an account has, fees included, if an amount can hold it.
     pub(super) fn new(
+        backend: Backend,
         seed: u64,
         accounts: AccountIndex,
         units: impl Fn(AccountIndex) -> Option<u64>,
@@ -27,7 +28,7 @@ impl Accounts {
         let keys = indices
             .par_chunks(256)
             .flat_map_iter(|accounts| {
-                let secrets = secret_keys(seed, accounts);
+                let secrets = secret_keys(backend, seed, accounts);
                 secrets.into_iter().map(|secret| secret.public())
             })
             .collect();
@@ -85,7 +86,11 @@ impl Accounts {
 
 /// The keys of a benchmark's accounts, derived from its seed: reproducible, and therefore secret
 /// from nobody.
-pub(super) fn secret_keys(seed: u64, accounts: &[AccountIndex]) -> Vec<SecretKey> {
+pub(super) fn secret_keys(
+    backend: Backend,
+    seed: u64,
+    accounts: &[AccountIndex],
+) -> Vec<SecretKey> {
     let seeds: Vec<Zeroizing<[u8; 32]>> = accounts
         .iter()
         .map(|account| {
@@ -97,5 +102,5 @@ pub(super) fn secret_keys(seed: u64, accounts: &[AccountIndex]) -> Vec<SecretKey
             Zeroizing::new(hasher.finish().0)
         })
         .collect();
-    SecretKey::from_seeds(&seeds)
+    SecretKey::from_seeds(backend, &seeds)
 }

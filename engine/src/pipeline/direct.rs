@@ -71,12 +71,17 @@ pub fn run_direct(
 ) -> Result<DirectOutcome, RunError> {
     let started = Instant::now();
     let spending = Spending::of(workload, sessions);
-    let accounts = Accounts::new(config.seed, workload.accounts(), |account| {
-        let (amount, payments) = spending.0.get(&account).copied().unwrap_or_default();
-        payments
-            .checked_mul(config.l1.fee.units())?
-            .checked_add(amount)
-    })?;
+    let accounts = Accounts::new(
+        config.backend,
+        config.seed,
+        workload.accounts(),
+        |account| {
+            let (amount, payments) = spending.0.get(&account).copied().unwrap_or_default();
+            payments
+                .checked_mul(config.l1.fee.units())?
+                .checked_add(amount)
+        },
+    )?;
     let l1_config = l1::Config {
         parallel_verification: true,
         ..config.l1
@@ -209,7 +214,11 @@ impl Direct<'_> {
         let workload = self.workload;
         let plan = workload.session(session);
         let indices = plan.accounts;
-        let secrets = secret_keys(self.config.seed, &[indices.a, indices.b]);
+        let secrets = secret_keys(
+            self.config.backend,
+            self.config.seed,
+            &[indices.a, indices.b],
+        );
         let mut payments = Vec::new();
         let mut transferred = 0;
         each_chunk(workload, session, &plan, &mut payments, |payments| {

@@ -91,14 +91,19 @@ pub fn run(
     mut observe: impl FnMut(&Snapshot),
 ) -> Result<Outcome, RunError> {
     assert!(config.shards > 0, "at least one shard");
-    let accounts = Accounts::new(config.seed, workload.accounts(), |account| {
-        // Opening and closing a channel cost its opener a fee each.
-        let fees = workload
-            .opens(account)
-            .checked_mul(2)?
-            .checked_mul(config.l1.fee.units())?;
-        fees.checked_add(workload.allocation(account).units())
-    })?;
+    let accounts = Accounts::new(
+        config.backend,
+        config.seed,
+        workload.accounts(),
+        |account| {
+            // Opening and closing a channel cost its opener a fee each.
+            let fees = workload
+                .opens(account)
+                .checked_mul(2)?
+                .checked_mul(config.l1.fee.units())?;
+            fees.checked_add(workload.allocation(account).units())
+        },
+    )?;
     let genesis = accounts.genesis("channels");
     let chain = Chain::new(config.l1, &genesis, config.backend).map_err(RunError::L1)?;
     let schedule = Schedule::new(workload.sessions(), config.concurrent);

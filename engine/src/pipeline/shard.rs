@@ -135,7 +135,7 @@ impl<'w> Shard<'w> {
             slots: Vec::with_capacity(numbers.len()),
             identities: Vec::with_capacity(numbers.len()),
             secrets: Vec::new(),
-            ring: KeyRing::new(),
+            ring: KeyRing::new(backend),
             ledger: Vec::new(),
             ready: Ready {
                 queue: VecDeque::new(),
@@ -192,7 +192,7 @@ impl<'w> Shard<'w> {
                 }
             })
             .collect();
-        self.secrets = secret_keys(self.config.seed, &accounts);
+        self.secrets = secret_keys(self.config.backend, self.config.seed, &accounts);
         self.ledger = accounts.into_iter().map(|account| (account, 0)).collect();
         let keys: Vec<_> = self
             .secrets

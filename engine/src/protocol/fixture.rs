@@ -21,7 +21,7 @@ pub(super) struct Channel {
 pub(super) fn channel(index: u32, rules: Rules) -> Channel {
     let secrets = [1, 2].map(|seed| SecretKey::from_seed(&[seed; 32]));
     let [a, b] = [&secrets[0], &secrets[1]].map(SecretKey::public);
-    let mut ring = KeyRing::new();
+    let mut ring = KeyRing::new(Backend::Dalek);
     let ends = [(Party::A, b), (Party::B, a)].map(|(me, peer)| {
         let peer = ring.insert(peer).expect("a sound key");
         Endpoint::new(me, &terms(index, a, b), peer, rules).expect("sound terms")

@@ -4,7 +4,7 @@
 
 pub(crate) mod workload;
 
-use duet_engine::crypto::Backend;
+use duet_engine::crypto::{Backend, BackendChoice};
 use duet_engine::l1;
 use duet_engine::pipeline::{Arrivals, Config};
 use duet_engine::protocol::{Amount, Rules};
@@ -21,7 +21,7 @@ pub(crate) fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight:
         cosign_after: None,
         arrivals: Arrivals::Closed,
         duration: None,
-        backend: Backend::Dalek,
+        backend: Backend::select(BackendChoice::Auto).expect("there is always one"),
         seed: 42,
         l1: l1::Config {
             keep_bodies: true,

@@ -30,7 +30,7 @@ type Verdicts<T> = Vec<Result<Verified<T>, Forged<T>>>;
 impl Hub {
     fn open(channels: u32, rules: Rules) -> Hub {
         let (terms, secrets) = terms([1, 2], [1000, 1000], 0);
-        let mut ring = KeyRing::new();
+        let mut ring = KeyRing::new(Backend::Dalek);
         let [a, b] = [terms.keys.a, terms.keys.b].map(|key| ring.insert(key).expect("sound"));
         let open = |me, peer| {
             let terms = |index| duet_engine::protocol::Terms { index, ..terms };

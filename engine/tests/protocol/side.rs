@@ -107,7 +107,7 @@ pub(crate) struct Side {
 
 impl Side {
     pub(crate) fn new(me: Party, terms: &Terms, secret: SecretKey, rules: Rules) -> Side {
-        let mut ring = KeyRing::new();
+        let mut ring = KeyRing::new(Backend::Dalek);
         let peer = ring
             .insert(*terms.keys.of(me.other()))
             .expect("a sound key");
