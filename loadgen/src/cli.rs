@@ -67,8 +67,8 @@ impl Pattern {
 #[derive(Args, Clone, Debug)]
 #[command(args_override_self = true, after_help = help_end())]
 pub struct RunArgs {
-    /// Sessions: channels that are opened, used and closed [default: 40; with --duration, as many as
-    /// are reached]
+    /// Sessions: channels that are opened, used and closed [default: 400, or 40 with library
+    /// code; with --duration, as many as are reached]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Workload")]
     pub sessions: Option<u64>,
     /// Payments in each session [default: 10k]

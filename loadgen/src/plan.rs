@@ -18,15 +18,20 @@ use crate::replay::Replay;
 use crate::synthetic::Synthetic;
 use crate::trace::{Capacity, Trace, TraceError, total_deposits};
 
-/// Sessions of a bare run: about 15 s of fully co-signed payments on two cores with library code.
-const DEFAULT_SESSIONS: u64 = 40;
+/// Sessions of a bare run: about 15 s of fully co-signed payments on two cores.
+const fn default_sessions(backend: Backend) -> u64 {
+    match backend {
+        Backend::Dalek => 40,
+        Backend::Lanes(_) => 400,
+    }
+}
 const DEFAULT_PAYMENTS: u64 = 10_000;
 const DEFAULT_CONCURRENT: u64 = 10_000;
 /// The baseline runs as many sessions as make this many payments, unless told otherwise.
 const DEFAULT_BASELINE_PAYMENTS: u64 = 1_000_000;
-/// More payments per second than any machine makes, and more sessions per second than any core
-/// opens and closes: they bound a run that only time ends.
-const BEYOND_ANY_RATE: f64 = 20e6;
+/// More payments per second than any core makes, and more sessions per second than any core opens
+/// and closes: they bound a run that only time ends.
+const BEYOND_ANY_RATE: f64 = 50e6;
 const BEYOND_ANY_SESSION_RATE: f64 = 20e3;
 
 const MOST_PAYMENTS: u64 = 1 << 50;
@@ -107,7 +112,7 @@ impl Plan {
         )? as u32;
         let load = match &args.trace {
             Some(path) => Load::replay(args, path)?,
-            None => Load::synthetic(args)?,
+            None => Load::synthetic(args, default_sessions(backend))?,
         };
         let concurrent = load.concurrent;
         check_memory(concurrent)?;
@@ -321,7 +326,7 @@ struct Load {
 }
 
 impl Load {
-    fn synthetic(args: &RunArgs) -> Result<Load, PlanError> {
+    fn synthetic(args: &RunArgs, default_sessions: u64) -> Result<Load, PlanError> {
         let payments = bounded(
             "--payments",
             args.payments.unwrap_or(DEFAULT_PAYMENTS),
@@ -342,8 +347,11 @@ impl Load {
         };
         let deposits = deposits(args, payments, turn_length, &amount)?;
         let sessions = args.sessions.unwrap_or_else(|| match args.duration {
-            None => DEFAULT_SESSIONS,
-            Some(duration) => unreachable_sessions(duration, args.rate, payments, deposits),
+            None => default_sessions,
+            Some(duration) => {
+                { default_sessions + unreachable_sessions(duration, args.rate, payments) }
+                    .min(held_sessions(payments, deposits))
+            }
         });
         if sessions
             .checked_mul(payments)
@@ -356,7 +364,7 @@ impl Load {
         }
         let default = match args.sessions {
             Some(_) => DEFAULT_CONCURRENT,
-            None => DEFAULT_SESSIONS,
+            None => default_sessions,
         };
         let concurrent = args.concurrent.unwrap_or(default.min(sessions));
         bounded("--concurrent", concurrent, MOST_CONCURRENT)?;
@@ -447,21 +455,20 @@ impl Load {
     }
 }
 
-/// More sessions than can be reached in that time, within what counts and amounts can hold.
-fn unreachable_sessions(
-    duration: Duration,
-    rate: Option<f64>,
-    payments: u64,
-    deposits: Pair<u64>,
-) -> u64 {
-    let payments_per_s = rate.map_or(BEYOND_ANY_RATE, |rate| 1.1 * rate);
-    let sessions_per_s =
-        (payments_per_s / payments as f64).min(BEYOND_ANY_SESSION_RATE * machine::cores() as f64);
-    let sessions = DEFAULT_SESSIONS + (sessions_per_s * duration.as_secs_f64()).min(1e9) as u64;
+/// More sessions than can be reached in that time.
+fn unreachable_sessions(duration: Duration, rate: Option<f64>, payments: u64) -> u64 {
+    let cores = machine::cores() as f64;
+    let payments_per_s = rate.map_or(BEYOND_ANY_RATE * cores, |rate| 1.1 * rate);
+    let sessions_per_s = (payments_per_s / payments as f64).min(BEYOND_ANY_SESSION_RATE * cores);
+    (sessions_per_s * duration.as_secs_f64()).min(1e9) as u64
+}
+
+/// The sessions that counts and amounts can hold.
+fn held_sessions(payments: u64, deposits: Pair<u64>) -> u64 {
     // Deposits and fees.
     let locked = u128::from(deposits.a) + u128::from(deposits.b) + 2;
     let holds = u64::try_from(u128::from(u64::MAX / 4) / locked).unwrap_or(u64::MAX);
-    sessions.min(MOST_PAYMENTS / payments).min(holds).max(1)
+    (MOST_PAYMENTS / payments).min(holds).max(1)
 }
 
 /// What each side of a synthetic channel locks: all that it may have to pay, or what was asked.

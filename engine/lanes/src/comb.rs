@@ -24,7 +24,7 @@ static TABLE: OnceLock<Box<[Digit; DIGITS]>> = OnceLock::new();
 
 /// A secret scalar, as digits.
 #[derive(Clone, Copy)]
-pub(crate) struct Digits([__m512i; 5]);
+pub(crate) struct Digits(pub(crate) [__m512i; 5]);
 
 impl Digits {
     /// No secret.

@@ -47,6 +47,8 @@ mod sign;
 #[cfg(target_arch = "x86_64")]
 mod sums;
 #[cfg(all(test, target_arch = "x86_64"))]
+mod tests;
+#[cfg(all(test, target_arch = "x86_64"))]
 mod timing;
 #[cfg(target_arch = "x86_64")]
 mod verify;

@@ -21,7 +21,7 @@ const MINUS_INVERSE: i64 = 1439961107955227;
 /// Eight integers below 2^260: limbs below 2^52.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub(crate) struct Scalar([__m512i; 5]);
+pub(crate) struct Scalar(pub(crate) [__m512i; 5]);
 
 /// A constant, the same in every lane.
 #[derive(Clone, Copy)]

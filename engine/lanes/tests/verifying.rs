@@ -1,0 +1,370 @@
+//! Verdicts against ZIP 215 as it is written, over curve25519-dalek, one signature at a time.
+
+use curve25519_dalek::Scalar;
+use curve25519_dalek::constants::EIGHT_TORSION;
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
+use curve25519_dalek::traits::IsIdentity;
+use duet_lanes::{Item, Lanes, Verifier, VerifyingKey};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use sha2::{Digest, Sha512};
+
+/// A signature of any kind, and what ZIP 215 says of it.
+#[derive(Clone)]
+struct Case {
+    key: [u8; 32],
+    message: Vec<u8>,
+    signature: [u8; 64],
+}
+
+impl Case {
+    /// Signed with a key and a nonce that may carry torsion.
+    fn signed(
+        rng: &mut StdRng,
+        seed: u64,
+        a: EdwardsPoint,
+        r: EdwardsPoint,
+        length: usize,
+    ) -> Case {
+        let secret =
+            Scalar::from_bytes_mod_order([(seed % 200) as u8 + 1; 32]) + Scalar::from(seed);
+        let key = (EdwardsPoint::mul_base(&secret) + a).compress().0;
+        let mut message = vec![0; length];
+        rng.fill_bytes(&mut message);
+        let mut nonce = [0; 32];
+        rng.fill_bytes(&mut nonce);
+        let nonce = Scalar::from_bytes_mod_order(nonce);
+        let r = (EdwardsPoint::mul_base(&nonce) + r).compress().0;
+        let s = nonce + challenge(&r, &key, &message) * secret;
+        let signature = [r, s.to_bytes()].concat().try_into().expect("64 bytes");
+        Case {
+            key,
+            message,
+            signature,
+        }
+    }
+
+    fn flip(mut self, bit: usize) -> Case {
+        match bit {
+            0..512 => self.signature[bit / 8] ^= 1 << (bit % 8),
+            _ => {
+                let bit = bit % (8 * self.message.len());
+                self.message[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+        self
+    }
+
+    /// ZIP 215: s below l, and 8(sB − hA − R) = 0 for whatever A and R decode to.
+    fn is_valid(&self) -> bool {
+        let (r, s) = self.signature.split_at(32);
+        let (r, s): ([u8; 32], [u8; 32]) = (r.try_into().expect("32"), s.try_into().expect("32"));
+        let a = CompressedEdwardsY(self.key).decompress();
+        let (Some(a), Some(point)) = (a, CompressedEdwardsY(r).decompress()) else {
+            return false;
+        };
+        let Some(s) = Option::<Scalar>::from(Scalar::from_canonical_bytes(s)) else {
+            return false;
+        };
+        let h = challenge(&r, &self.key, &self.message);
+        let error = EdwardsPoint::mul_base(&s) - h * a - point;
+        error.mul_by_cofactor().is_identity()
+    }
+}
+
+fn challenge(r: &[u8; 32], key: &[u8; 32], message: &[u8]) -> Scalar {
+    let hash = Sha512::new()
+        .chain_update(r)
+        .chain_update(key)
+        .chain_update(message);
+    Scalar::from_bytes_mod_order_wide(&hash.finalize().into())
+}
+
+/// Judges in one batch; cases whose key is no point are left out of it, as they must be.
+fn verdicts(verifier: &mut Verifier, cases: &[Case]) -> Vec<bool> {
+    let mut keys: Vec<VerifyingKey> = Vec::new();
+    let mut places = Vec::new();
+    for (at, case) in cases.iter().enumerate() {
+        let known = keys.iter().position(|key| *key.bytes() == case.key);
+        let place = known.or_else(|| {
+            keys.push(VerifyingKey::decode(verifier.lanes(), &case.key)?);
+            Some(keys.len() - 1)
+        });
+        places.extend(place.map(|place| (at, place)));
+    }
+    let items = places.iter().map(|&(at, key)| Item {
+        key,
+        message: &cases[at].message,
+        signature: &cases[at].signature,
+    });
+    let mut valid = vec![true];
+    let distinct = verifier.verify(&keys, items, &mut valid);
+    assert!(distinct <= keys.len());
+    assert!(valid.remove(0), "appended");
+    let mut all = vec![false; cases.len()];
+    for ((at, _), valid) in places.into_iter().zip(valid) {
+        all[at] = valid;
+    }
+    all
+}
+
+fn check(verifier: &mut Verifier, cases: &[Case]) {
+    let verdicts = verdicts(verifier, cases);
+    for (at, (case, verdict)) in cases.iter().zip(verdicts).enumerate() {
+        assert_eq!(
+            verdict,
+            case.is_valid(),
+            "{at} of {}: key {:?}",
+            cases.len(),
+            case.key
+        );
+    }
+}
+
+fn honest(rng: &mut StdRng, count: usize, keys: u64) -> Vec<Case> {
+    let none = EIGHT_TORSION[0];
+    (0..count)
+        .map(|at| Case::signed(rng, at as u64 % keys, none, none, 32))
+        .collect()
+}
+
+fn verifier() -> Option<(Verifier, StdRng)> {
+    let lanes = Lanes::detect()?;
+    Some((Verifier::new(lanes), StdRng::seed_from_u64(215)))
+}
+
+#[test]
+fn batches_of_every_size_with_and_without_a_culprit() {
+    let Some((mut verifier, mut rng)) = verifier() else {
+        return;
+    };
+    for count in (0..=130).chain([255, 256, 257, 700]) {
+        for keys in [1, 5, 1000] {
+            let mut cases = honest(&mut rng, count, keys);
+            assert_eq!(verdicts(&mut verifier, &cases), vec![true; count]);
+            if count > 0 {
+                let culprit = rng.next_u64() as usize % count;
+                cases[culprit] = cases[culprit].clone().flip(rng.next_u64() as usize % 768);
+                check(&mut verifier, &cases);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_culprit_in_every_place_and_many_at_once() {
+    let Some((mut verifier, mut rng)) = verifier() else {
+        return;
+    };
+    let cases = honest(&mut rng, 67, 9);
+    for culprit in 0..67 {
+        let mut cases = cases.clone();
+        cases[culprit] = cases[culprit].clone().flip(300);
+        check(&mut verifier, &cases);
+    }
+    for share in [2, 5, 30] {
+        let mut cases = cases.clone();
+        for case in &mut cases {
+            if rng.next_u32() % share == 0 {
+                *case = case.clone().flip(rng.next_u64() as usize % 768);
+            }
+        }
+        check(&mut verifier, &cases);
+    }
+    let all: Vec<Case> = cases.into_iter().map(|case| case.flip(1)).collect();
+    check(&mut verifier, &all);
+}
+
+#[test]
+fn messages_of_every_length() {
+    let Some((mut verifier, mut rng)) = verifier() else {
+        return;
+    };
+    let none = EIGHT_TORSION[0];
+    let mut cases: Vec<Case> = (0..300)
+        .map(|length| Case::signed(&mut rng, length % 7, none, none, length as usize))
+        .collect();
+    check(&mut verifier, &cases);
+    for at in [1, 33, 64, 127, 128, 299] {
+        cases[at] = cases[at].clone().flip(600);
+    }
+    check(&mut verifier, &cases);
+}
+
+#[test]
+fn torsion_changes_no_verdict() {
+    let Some((mut verifier, mut rng)) = verifier() else {
+        return;
+    };
+    let mut cases = Vec::new();
+    for a in EIGHT_TORSION {
+        for r in EIGHT_TORSION {
+            cases.push(Case::signed(&mut rng, cases.len() as u64 % 3, a, r, 32));
+        }
+    }
+    assert_eq!(verdicts(&mut verifier, &cases), [true; 64]);
+    for case in &cases {
+        check(&mut verifier, std::slice::from_ref(case));
+        check(&mut verifier, &[case.clone(), case.clone().flip(290)]);
+    }
+}
+
+#[test]
+fn odd_encodings_are_judged_by_the_book() {
+    let Some((mut verifier, mut rng)) = verifier() else {
+        return;
+    };
+    // Encodings near 0, p and 2^255, with both signs; s near 0, l, 2l and 2^256.
+    let mut odd: Vec<[u8; 32]> = EIGHT_TORSION
+        .iter()
+        .map(|point| point.compress().0)
+        .collect();
+    for low in [0, 1, 2, 3, 0xea, 0xeb, 0xec, 0xed, 0xee, 0xef, 0xfe, 0xff] {
+        for (middle, top) in [(0, 0), (0, 0x80), (0xff, 0x7f), (0xff, 0xff)] {
+            let mut bytes = [middle; 32];
+            (bytes[0], bytes[31]) = (low, top);
+            odd.push(bytes);
+        }
+    }
+    let minus_one = (-Scalar::ONE).to_bytes();
+    let mut scalars = vec![[0; 32], [0xff; 32], minus_one];
+    for more in 1..=3 {
+        let mut bytes = minus_one;
+        bytes[0] += more;
+        scalars.push(bytes);
+    }
+    let mut cases = Vec::new();
+    for key in &odd {
+        for r in &odd {
+            let s = scalars[1 + rng.next_u64() as usize % (scalars.len() - 1)];
+            cases.extend([scalars[0], s].map(|s| Case {
+                key: *key,
+                message: vec![7; 32],
+                signature: [*r, s].concat().try_into().expect("64 bytes"),
+            }));
+        }
+    }
+    // Honest signatures with the same response once more, l higher.
+    for mut case in honest(&mut rng, 40, 3) {
+        cases.push(case.clone());
+        let mut carry = 0u16;
+        let order = [
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9,
+            0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        ];
+        for (byte, order) in case.signature[32..].iter_mut().zip(order) {
+            carry += u16::from(*byte) + order;
+            *byte = carry as u8;
+            carry >>= 8;
+        }
+        assert!(!case.is_valid());
+        cases.push(case);
+    }
+    let valid = cases.iter().filter(|case| case.is_valid()).count();
+    assert!(
+        valid > 200 && valid < cases.len() - 200,
+        "{valid} of {} are valid",
+        cases.len()
+    );
+    for cases in cases.chunks(500) {
+        check(&mut verifier, cases);
+    }
+    for case in cases.iter().step_by(17) {
+        check(&mut verifier, std::slice::from_ref(case));
+    }
+}
+
+#[test]
+fn errors_that_cancel_are_found() {
+    let Some((mut verifier, mut rng)) = verifier() else {
+        return;
+    };
+    let mut cases = honest(&mut rng, 40, 2);
+    // One response too large by what the other is too small by.
+    for (at, delta) in [(3, Scalar::ONE), (21, -Scalar::ONE)] {
+        let s: [u8; 32] = cases[at].signature[32..].try_into().expect("32 bytes");
+        let s = Scalar::from_bytes_mod_order(s) + delta;
+        cases[at].signature[32..].copy_from_slice(s.as_bytes());
+    }
+    for _ in 0..20 {
+        check(&mut verifier, &cases);
+    }
+}
+
+#[test]
+fn a_large_batch_and_the_price_of_its_culprits() {
+    let Some((mut verifier, mut rng)) = verifier() else {
+        return;
+    };
+    let few = honest(&mut rng, 64, 16);
+    let mut cases: Vec<Case> = (0..20_000).map(|at| few[at % 64].clone()).collect();
+    assert_eq!(verdicts(&mut verifier, &cases), vec![true; 20_000]);
+    assert_eq!(verifier.equations(), 1);
+    cases[12_345] = cases[12_345].clone().flip(17);
+    let expected: Vec<bool> = (0..20_000).map(|at| at != 12_345).collect();
+    assert_eq!(verdicts(&mut verifier, &cases), expected);
+    // 20,000 halved 12 times, at most two equations each, is at most 8.
+    assert!(
+        verifier.equations() <= 1 + 1 + 2 * 12,
+        "{}",
+        verifier.equations()
+    );
+}
+
+#[test]
+fn keys_are_told_apart() {
+    let Some(lanes) = Lanes::detect() else { return };
+    let mut rng = StdRng::seed_from_u64(8);
+    let mut encodings: Vec<[u8; 32]> = EIGHT_TORSION
+        .iter()
+        .map(|point| point.compress().0)
+        .collect();
+    for _ in 0..500 {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        encodings.push(bytes);
+    }
+    let mut at = 0;
+    VerifyingKey::decode_many(lanes, &encodings, |key| {
+        let expected = CompressedEdwardsY(encodings[at]).decompress();
+        assert_eq!(key.is_some(), expected.is_some());
+        if let (Some(key), Some(expected)) = (key, expected) {
+            assert_eq!(key.bytes(), &encodings[at]);
+            assert_eq!(key.is_small_order(), expected.is_small_order());
+        }
+        at += 1;
+    });
+    assert_eq!(at, encodings.len());
+}
+
+/// Two verifiers accept by different coefficients: that neither draws the other's is what keeps
+/// errors from cancelling. `cargo test --release -p duet-lanes -- --ignored millions` searches long.
+#[test]
+#[ignore = "minutes: by hand"]
+fn millions_of_mutations() {
+    let Some((mut verifier, mut rng)) = verifier() else {
+        return;
+    };
+    for round in 0..2_000 {
+        let mut cases = Vec::new();
+        for at in 0..500u64 {
+            let (a, r) = (rng.next_u64() as usize % 8, rng.next_u64() as usize % 8);
+            let length = rng.next_u64() as usize % 200;
+            let case = Case::signed(
+                &mut rng,
+                at % 50,
+                EIGHT_TORSION[a],
+                EIGHT_TORSION[r],
+                1 + length,
+            );
+            cases.push(match rng.next_u32() % 20 {
+                0 => case.flip(rng.next_u64() as usize % 768),
+                _ => case,
+            });
+        }
+        check(&mut verifier, &cases);
+        if round % 100 == 0 {
+            println!("{} signatures", (round + 1) * 500);
+        }
+    }
+}
