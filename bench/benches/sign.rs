@@ -15,10 +15,10 @@ use commonware_codec::{Copying, DecodeExt as _};
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
-use duet_engine::crypto::Signer;
+use duet_engine::crypto::{Backend, Signer};
 use ed25519_dalek::Signer as _;
 
-use signatures::{Corpus, backend};
+use signatures::Corpus;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,16 +31,19 @@ fn sign(criterion: &mut Criterion) {
     for batch in [64, 256, 4096] {
         let corpus = Corpus::new(batch, batch / KEYS);
         let (secrets, jobs) = (corpus.secrets(), corpus.jobs());
-        let mut signer = Signer::new(backend());
         let mut signatures = Vec::new();
         group.throughput(Throughput::Elements(batch as u64));
-        group.bench_function(BenchmarkId::new("duet batch", batch), |bencher| {
-            bencher.iter(|| {
-                signatures.clear();
-                signer.sign(&secrets, &jobs, &mut signatures);
-                black_box(&signatures);
+        for backend in Backend::all() {
+            let mut signer = Signer::new(backend);
+            let name = format!("duet {} batch", backend.name());
+            group.bench_function(BenchmarkId::new(name, batch), |bencher| {
+                bencher.iter(|| {
+                    signatures.clear();
+                    signer.sign(&secrets, &jobs, &mut signatures);
+                    black_box(&signatures);
+                });
             });
-        });
+        }
     }
 
     let corpus = Corpus::new(KEYS, 1);

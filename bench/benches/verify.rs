@@ -1,12 +1,12 @@
-//! Verifying signatures of 32-byte messages, per signature: batches of several sizes, with 64
-//! signatures per key and with 1, and single verification. All contenders get the same keys,
+//! Verifying signatures of 32-byte messages, per signature: batches of several sizes, with 64, 4
+//! and 1 signatures per key, and single verification. All contenders get the same keys,
 //! messages and signatures.
 //!
 //! They do not do the same work, so no ratio is printed:
 //!
 //! | contender | rule | keys | terms of one key |
 //! | --- | --- | --- | --- |
-//! | duet | ZIP 215 | decompressed before, as in a channel | joined |
+//! | duet, each of its back ends | ZIP 215 | decompressed before, as in a channel | joined |
 //! | `ed25519_dalek::verify_batch` | not cofactored | decompressed before | not joined |
 //! | ed25519-zebra | ZIP 215 | decompressed in every batch | joined |
 //! | commonware | ZIP 215 | decompressed before | joined |
@@ -31,7 +31,7 @@ use criterion::{
     criterion_main,
 };
 use duet_engine::crypto::{
-    Digest, KeyId, KeyRing, PublicKey, SecretKey, Signature, Signed, Verifier, accept,
+    Backend, Digest, KeyId, KeyRing, PublicKey, SecretKey, Signature, Signed, Verifier, accept,
 };
 use ed25519_dalek::Verifier as _;
 
@@ -91,8 +91,8 @@ impl Batch {
     }
 }
 
-fn duet(group: &mut BenchmarkGroup<WallTime>, batch: &Batch) {
-    let mut ring = KeyRing::new(backend());
+fn duet(group: &mut BenchmarkGroup<WallTime>, batch: &Batch, backend: Backend) {
+    let mut ring = KeyRing::new(backend);
     let ids: Vec<_> = batch
         .publics
         .iter()
@@ -108,9 +108,10 @@ fn duet(group: &mut BenchmarkGroup<WallTime>, batch: &Batch) {
             signature,
         })
         .collect();
-    let mut verifier = Verifier::new(backend());
+    let mut verifier = Verifier::new(backend);
     let mut verdicts = Vec::new();
-    group.bench_function(BenchmarkId::new("duet", items.len()), |bencher| {
+    let name = format!("duet {}", backend.name());
+    group.bench_function(BenchmarkId::new(name, items.len()), |bencher| {
         bencher.iter_batched(
             || items.clone(),
             |mut items| {
@@ -193,13 +194,20 @@ fn commonware(group: &mut BenchmarkGroup<WallTime>, batch: &Batch) {
 }
 
 fn batches(criterion: &mut Criterion) {
-    for per_key in [64, 1] {
+    let sizes: [(usize, &[usize]); 3] = [
+        (64, &[256, 1024, 4096]),
+        (4, &[256]),
+        (1, &[256, 1024, 4096]),
+    ];
+    for (per_key, counts) in sizes {
         let mut group = criterion.benchmark_group(format!("verify/{per_key} per key"));
         group.sampling_mode(SamplingMode::Flat);
-        for count in [256, 1024, 4096] {
+        for &count in counts {
             let batch = Batch::new(count, per_key);
             group.throughput(Throughput::Elements(count as u64));
-            duet(&mut group, &batch);
+            for backend in Backend::all() {
+                duet(&mut group, &batch, backend);
+            }
             dalek(&mut group, &batch);
             zebra(&mut group, &batch);
             commonware(&mut group, &batch);
