@@ -106,3 +106,22 @@ proptest! {
         Pair::new(&seeds).check(&jobs);
     }
 }
+
+#[test]
+fn a_job_without_its_key_stops_the_batch_before_any_signature() {
+    let pair = Pair::new(&[[1; 32], [2; 32]]);
+    for mut signer in pair.signers {
+        let digest = Digest::default();
+        let jobs: Vec<SignJob> = (0..300)
+            .map(|at| SignJob {
+                secret: u32::from(at > 200) * 2,
+                digest,
+            })
+            .collect();
+        let mut signatures = Vec::new();
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            signer.sign(&pair.secrets, &jobs, &mut signatures);
+        }));
+        assert!(caught.is_err() && signatures.is_empty());
+    }
+}

@@ -45,11 +45,8 @@ impl Signer {
     }
 
     /// Expands seeds into keys.
-    pub fn keys<'a>(
-        &mut self,
-        _: impl ExactSizeIterator<Item = &'a [u8; 32]>,
-        _: &mut Vec<SigningKey>,
-    ) {
+    #[must_use]
+    pub fn keys<S: std::ops::Deref<Target = [u8; 32]>>(&mut self, _: &[S]) -> Vec<SigningKey> {
         match self.0 {}
     }
 
@@ -57,7 +54,7 @@ impl Signer {
     pub fn sign<'a>(
         &mut self,
         _: usize,
-        _: impl Fn(usize) -> (Expanded<'a>, &'a [u8]),
+        _: impl FnMut(usize) -> (Expanded<'a>, &'a [u8]),
         _: impl FnMut(&[u8; 64]),
     ) {
         match self.0 {}
@@ -109,7 +106,7 @@ impl Verifier {
     pub fn verify<'a>(
         &mut self,
         _: &[VerifyingKey],
-        _: impl ExactSizeIterator<Item = Item<'a>>,
+        _: impl IntoIterator<Item = Item<'a>>,
         _: &mut Vec<bool>,
     ) -> usize {
         match self.0 {}

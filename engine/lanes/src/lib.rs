@@ -9,8 +9,7 @@
 //!
 //! let Some(lanes) = Lanes::detect() else { return };
 //! let mut signer = Signer::new(lanes);
-//! let mut keys = Vec::new();
-//! signer.keys([[7; 32]].iter(), &mut keys);
+//! let keys = signer.keys(&[&[7; 32]]);
 //!
 //! let messages: [&[u8]; 3] = [b"one", b"two", b"three"];
 //! let mut signatures = Vec::new();
@@ -24,44 +23,11 @@
 //! assert_eq!(valid, [true, false, true]);
 //! ```
 
-#[cfg(target_arch = "x86_64")]
-mod buckets;
-#[cfg(target_arch = "x86_64")]
-mod comb;
-#[cfg(target_arch = "x86_64")]
-mod decode;
-#[cfg(target_arch = "x86_64")]
-mod field;
-#[cfg(target_arch = "x86_64")]
-mod point;
-#[cfg(target_arch = "x86_64")]
-mod power;
-#[cfg(target_arch = "x86_64")]
-mod rows;
-#[cfg(target_arch = "x86_64")]
-mod scalar;
-#[cfg(target_arch = "x86_64")]
-mod sha512;
-#[cfg(target_arch = "x86_64")]
-mod sign;
-#[cfg(target_arch = "x86_64")]
-mod sums;
-#[cfg(all(test, target_arch = "x86_64"))]
-mod tests;
-#[cfg(all(test, target_arch = "x86_64"))]
-mod timing;
-#[cfg(target_arch = "x86_64")]
-mod verify;
+#[cfg_attr(target_arch = "x86_64", path = "machine/mod.rs")]
+#[cfg_attr(not(target_arch = "x86_64"), path = "absent.rs")]
+mod machine;
 
-#[cfg(not(target_arch = "x86_64"))]
-mod absent;
-#[cfg(not(target_arch = "x86_64"))]
-use absent as machine;
-#[cfg(target_arch = "x86_64")]
-mod machine {
-    pub use super::sign::{Signer, SigningKey};
-    pub use super::verify::{Verifier, VerifyingKey};
-}
+pub mod hazmat;
 
 pub use machine::{Signer, SigningKey, Verifier, VerifyingKey};
 
@@ -93,15 +59,12 @@ impl Lanes {
     }
 }
 
-/// A secret key's parts in the form that signing uses (RFC 8032, 5.1.5).
+/// A secret key's parts, borrowed for signing: [`SigningKey::expanded`] gives them.
 #[derive(Clone, Copy)]
 pub struct Expanded<'a> {
-    /// The secret scalar, little-endian: clamped, or any other representative mod l below 2^256.
-    pub scalar: &'a [u8; 32],
-    /// What nonces are derived from.
-    pub prefix: &'a [u8; 32],
-    /// The public key.
-    pub public: &'a [u8; 32],
+    scalar: &'a [u8; 32],
+    prefix: &'a [u8; 32],
+    public: &'a [u8; 32],
 }
 
 /// One signature to judge.

@@ -98,11 +98,7 @@ fn signing_takes_as_long_for_any_secret() {
     let mut signer = Signer::new(lanes);
     println!("eight signatures");
     let t = largest_t(|secret| {
-        let key = Expanded {
-            scalar: &secret.scalar,
-            prefix: &secret.prefix,
-            public: &[9; 32],
-        };
+        let key = Expanded::from_parts(&secret.scalar, &secret.prefix, &[9; 32]);
         signer.sign(
             8,
             |_| (key, &[7; 32]),

@@ -1,6 +1,6 @@
 //! Keys and signatures against ed25519-dalek, bit for bit.
 
-use duet_lanes::{Lanes, Signer, SigningKey};
+use duet_lanes::{Lanes, Signer};
 use ed25519_dalek::Signer as _;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -22,8 +22,7 @@ fn every_count_gives_the_bytes_of_rfc_8032() {
     let mut signer = Signer::new(lanes);
     for count in (1..=130).chain([255, 256, 257, 1000]) {
         let seeds = seeds(count, count as u64);
-        let mut keys: Vec<SigningKey> = Vec::new();
-        signer.keys(seeds.iter(), &mut keys);
+        let keys = signer.keys(&seeds.iter().collect::<Vec<_>>());
         let expected: Vec<_> = seeds
             .iter()
             .map(ed25519_dalek::SigningKey::from_bytes)
@@ -61,10 +60,9 @@ fn messages_of_any_length_beside_each_other() {
     let Some(lanes) = Lanes::detect() else { return };
     let mut signer = Signer::new(lanes);
     let seeds = seeds(300, 5);
-    let mut keys = Vec::new();
-    signer.keys(seeds.iter(), &mut keys);
+    let keys = signer.keys(&seeds.iter().collect::<Vec<_>>());
     let text: Vec<u8> = (0..1000u32).map(|at| (at * 7) as u8).collect();
-    let message = |at: usize| &text[..at * 3 % 1000];
+    let message = |at: usize| &text[..at];
     let mut signatures = Vec::new();
     signer.sign(
         300,
@@ -109,8 +107,7 @@ fn the_vectors_of_rfc_8032() {
     for vector in vectors {
         let [seed, public, message, signature] = vector.map(hex);
         let seed: [u8; 32] = seed.try_into().expect("32 bytes");
-        let mut keys = Vec::new();
-        signer.keys([&seed].into_iter(), &mut keys);
+        let keys = signer.keys(&[&seed]);
         assert_eq!(keys[0].public()[..], public);
         let mut made = Vec::new();
         signer.sign(
@@ -119,5 +116,24 @@ fn the_vectors_of_rfc_8032() {
             |signature| made.push(*signature),
         );
         assert_eq!(made[0][..], signature);
+    }
+}
+
+/// A nonce must never serve two messages: the job is asked for once, whatever it would say then.
+#[test]
+fn a_job_is_asked_for_once_and_in_order() {
+    let Some(lanes) = Lanes::detect() else { return };
+    let mut signer = Signer::new(lanes);
+    let keys = signer.keys(&[&[7; 32]]);
+    for count in [1, 7, 8, 9, 128, 129, 300] {
+        let mut asked = Vec::new();
+        let mut emitted = 0;
+        let job = |at| {
+            asked.push(at);
+            (keys[0].expanded(), &b"message"[..])
+        };
+        signer.sign(count, job, |_| emitted += 1);
+        assert_eq!(asked, (0..count).collect::<Vec<_>>());
+        assert_eq!(emitted, count);
     }
 }

@@ -318,8 +318,54 @@ fn keys_are_told_apart() {
     assert_eq!(at, encodings.len());
 }
 
-/// Two verifiers accept by different coefficients: that neither draws the other's is what keeps
-/// errors from cancelling. `cargo test --release -p duet-lanes -- --ignored millions` searches long.
+#[test]
+fn what_cannot_be_judged_panics_and_leaves_the_verifier_sound() {
+    let Some((mut verifier, mut rng)) = verifier() else {
+        return;
+    };
+    let cases = honest(&mut rng, 40, 3);
+    let known = VerifyingKey::decode(verifier.lanes(), &cases[0].key).expect("a sound key");
+    let item = |at: usize, key| Item {
+        key,
+        message: &cases[at].message,
+        signature: &cases[at].signature,
+    };
+    let too_many = Verifier::LARGEST_BATCH + 1;
+    let mut valid = vec![true];
+    for bad in [vec![item(0, 0), item(1, 1)], vec![item(0, 0); too_many]] {
+        let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            verifier.verify(&[known], bad, &mut valid);
+        }));
+        assert!(judged.is_err());
+        assert_eq!(valid, [true], "as it was");
+        check(&mut verifier, &cases);
+    }
+}
+
+#[test]
+fn keys_are_counted_whatever_the_signatures() {
+    let Some((mut verifier, mut rng)) = verifier() else {
+        return;
+    };
+    let mut cases = honest(&mut rng, 40, 40);
+    let keys: Vec<VerifyingKey> = cases
+        .iter()
+        .map(|case| VerifyingKey::decode(verifier.lanes(), &case.key).expect("a sound key"))
+        .collect();
+    for case in &mut cases {
+        case.signature[63] = 0xff;
+    }
+    let items = cases.iter().enumerate().map(|(key, case)| Item {
+        key,
+        message: &case.message,
+        signature: &case.signature,
+    });
+    let mut valid = Vec::new();
+    assert_eq!(verifier.verify(&keys, items, &mut valid), 40);
+    assert_eq!(valid, [false; 40]);
+}
+
+/// `cargo test --release -p duet-lanes -- --ignored millions`.
 #[test]
 #[ignore = "minutes: by hand"]
 fn millions_of_mutations() {

@@ -190,25 +190,20 @@ impl SecretKey {
         match backend {
             Backend::Dalek => SecretKey::from_seeds_by_dalek(seeds),
             Backend::Lanes(lanes) => {
-                let mut keys = Vec::new();
-                duet_lanes::Signer::new(lanes).keys(seeds.iter().map(|seed| &**seed), &mut keys);
+                let keys = duet_lanes::Signer::new(lanes).keys(seeds);
                 keys.iter().map(SecretKey::from_lanes).collect()
             }
         }
     }
 
     fn from_lanes(key: &duet_lanes::SigningKey) -> SecretKey {
-        let Expanded {
-            scalar,
-            prefix,
-            public,
-        } = key.expanded();
+        let parts = key.expanded();
         SecretKey {
             expanded: ExpandedSecretKey {
-                scalar: Scalar::from_bytes_mod_order(*scalar),
-                hash_prefix: *prefix,
+                scalar: Scalar::from_bytes_mod_order(*parts.scalar()),
+                hash_prefix: *parts.prefix(),
             },
-            public: PublicKey(*public),
+            public: PublicKey(*key.public()),
         }
     }
 
@@ -245,11 +240,11 @@ impl SecretKey {
 
     /// Its parts, for signing in lanes.
     pub(super) fn expanded(&self) -> Expanded<'_> {
-        Expanded {
-            scalar: self.expanded.scalar.as_bytes(),
-            prefix: &self.expanded.hash_prefix,
-            public: &self.public.0,
-        }
+        Expanded::from_parts(
+            self.expanded.scalar.as_bytes(),
+            &self.expanded.hash_prefix,
+            &self.public.0,
+        )
     }
 
     pub(super) fn scalar(&self) -> &Scalar {

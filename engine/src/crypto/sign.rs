@@ -54,6 +54,11 @@ impl Signer {
         jobs: &[SignJob],
         signatures: &mut Vec<Signature>,
     ) {
+        // Before any nonce is derived.
+        assert!(
+            jobs.iter().all(|job| (job.secret as usize) < secrets.len()),
+            "every job names a secret key of the batch"
+        );
         match &mut self.engine {
             Engine::Dalek(dalek) => dalek.sign(secrets, jobs, signatures),
             Engine::Lanes(lanes) => {

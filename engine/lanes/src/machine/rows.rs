@@ -14,7 +14,7 @@ pub(crate) fn load_32(rows: Rows32<'_>) -> [__m512i; 4] {
     transpose_half([0, 1, 2, 3].map(|lane| pair(row(lane), row(lane + 4))))
 }
 
-/// Transposes four of the eight vectors' words back into eight rows of 32 bytes.
+/// Transposes four vectors into eight rows of 32 bytes: the inverse of [`load_32`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
 pub(crate) fn store_32(words: [__m512i; 4]) -> [[u8; 32]; 8] {

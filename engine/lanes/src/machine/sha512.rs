@@ -4,7 +4,7 @@ use core::arch::x86_64::*;
 
 use zeroize::Zeroize;
 
-use super::rows::{Rows32, load_32};
+use super::rows::{Rows32, load_32, store_32};
 
 /// The eight words of a hash as an integer of 512 bits, least first, in each lane.
 pub(crate) type Wide512 = [__m512i; 8];
@@ -149,6 +149,36 @@ pub(crate) fn hash_any(heads: [&[u8]; 8], messages: [&[u8]; 8]) -> Wide512 {
     }
     rows.zeroize();
     state.map(|word| swap(word))
+}
+
+/// `SHA-512(R ‖ A ‖ M)`, with R as words.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+pub(crate) fn challenge(r: &[__m512i; 4], publics: Rows32<'_>, messages: [&[u8]; 8]) -> Wide512 {
+    if let Some(messages) = all_of_32(messages) {
+        let [a0, a1, a2, a3] = load_32(publics);
+        let head = [r[0], r[1], r[2], r[3], a0, a1, a2, a3];
+        return hash_short(&head, &load_32(messages));
+    }
+    let heads: [[u8; 64]; 8] = {
+        let rs = store_32(*r);
+        std::array::from_fn(|lane| {
+            let mut head = [0; 64];
+            head[..32].copy_from_slice(&rs[lane]);
+            head[32..].copy_from_slice(publics[lane]);
+            head
+        })
+    };
+    hash_any(heads.each_ref().map(|head| &head[..]), messages)
+}
+
+/// The messages, if all are of 32 bytes.
+#[inline]
+pub(crate) fn all_of_32(messages: [&[u8]; 8]) -> Option<Rows32<'_>> {
+    let mut rows = [&[0; 32]; 8];
+    for (row, message) in rows.iter_mut().zip(messages) {
+        *row = message.try_into().ok()?;
+    }
+    Some(rows)
 }
 
 /// Block number `block` of `head ‖ message`, padded.

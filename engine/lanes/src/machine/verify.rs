@@ -12,7 +12,7 @@ use super::decode::decode;
 use super::point::{Niels, Point};
 use super::rows::{load, load_32, store_32, store_words, transpose};
 use super::scalar::{Scalar, UNCHANGED};
-use super::sha512::{hash_any, hash_short};
+use super::sha512::challenge;
 use super::sums::{Coefficient, Sum, signed};
 use crate::{Item, Lanes};
 
@@ -80,29 +80,24 @@ impl Verifier {
     }
 
     /// Judges a batch: appends one verdict per item to `valid` and returns how many distinct keys
-    /// the batch had. A bad signature costs no other item its verdict.
+    /// the items name. A bad signature costs no other item its verdict.
     ///
     /// # Panics
-    /// If the batch is larger than [`Verifier::LARGEST_BATCH`] or names a key that is not there.
+    /// If the batch is larger than [`Verifier::LARGEST_BATCH`] or names a key that is not there;
+    /// `valid` is as it was then.
     pub fn verify<'a>(
         &mut self,
         keys: &[VerifyingKey],
-        items: impl ExactSizeIterator<Item = Item<'a>>,
+        items: impl IntoIterator<Item = Item<'a>>,
         valid: &mut Vec<bool>,
     ) -> usize {
-        let count = items.len();
-        assert!(
-            count <= Self::LARGEST_BATCH,
-            "{count} signatures in one batch"
-        );
-        let first = valid.len();
-        valid.resize(first + count, false);
         // SAFETY: `self.lanes` is proof of the features.
-        unsafe {
-            self.scratch.open(keys, items);
-            self.scratch.draw(&mut self.rng);
-            self.scratch.judge_all(keys, &mut valid[first..])
-        }
+        unsafe { self.scratch.open(keys, items.into_iter()) };
+        self.scratch.draw(&mut self.rng);
+        let first = valid.len();
+        valid.resize(first + self.scratch.keys.len(), false);
+        // SAFETY: as above.
+        unsafe { self.scratch.judge_all(keys, &mut valid[first..]) }
     }
 
     /// How many equations were tried so far: one per batch, and more for those that fail.
@@ -116,13 +111,12 @@ impl VerifyingKey {
     /// Decodes keys by ZIP 215's rule for encodings, non-canonical ones included; `each` receives
     /// them in order, or nothing where there is no point.
     pub fn decode_many(
-        lanes: Lanes,
+        Lanes(()): Lanes,
         encodings: &[[u8; 32]],
         mut each: impl FnMut(Option<VerifyingKey>),
     ) {
-        let Lanes(()) = lanes;
         for encodings in encodings.chunks(8) {
-            // SAFETY: `lanes` is proof of the features.
+            // SAFETY: a `Lanes` is proof of the features.
             let (rows, points, small) = unsafe { decode_eight(lane_rows(encodings)) };
             for (lane, (bytes, point)) in encodings.iter().zip(rows).enumerate() {
                 each((points & (1 << lane) != 0).then_some(VerifyingKey {
@@ -204,55 +198,61 @@ impl Scratch {
 
     /// Decodes the signatures and derives their challenges.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn open<'a>(
-        &mut self,
-        keys: &[VerifyingKey],
-        mut items: impl ExactSizeIterator<Item = Item<'a>>,
-    ) {
-        let count = items.len();
-        let groups = count.div_ceil(16);
-        self.points.resize(16 * groups, PointRow::ZERO);
+    fn open<'a>(&mut self, keys: &[VerifyingKey], mut items: impl Iterator<Item = Item<'a>>) {
+        self.points.clear();
         self.challenges.clear();
         self.responses.clear();
         self.keys.clear();
         self.sound.clear();
-        for group in 0..groups {
-            let many = (count - 16 * group).min(16);
-            let mut sixteen = [Item {
-                key: 0,
-                message: &[],
-                signature: &[0; 64],
-            }; 16];
-            for to in &mut sixteen[..many] {
-                *to = items.next().expect("an exact length");
-                assert!(to.key < keys.len(), "key {} of {}", to.key, keys.len());
-                self.keys.push(to.key);
+        while let Some(first) = items.next() {
+            // The last group repeats its first item in the lanes that it has to spare.
+            let mut sixteen = [first; 16];
+            let mut many = 1;
+            while many < 16
+                && let Some(item) = items.next()
+            {
+                sixteen[many] = item;
+                many += 1;
             }
-            // The last group repeats its last item in the lanes that it has to spare.
-            let last = sixteen[many - 1];
-            sixteen[many..].fill(last);
-            let sixteen: &[[Item<'_>; 8]; 2] = sixteen.as_chunks::<8>().0.try_into().expect("two");
+            for item in &sixteen[..many] {
+                assert!(item.key < keys.len(), "key {} of {}", item.key, keys.len());
+                self.keys.push(item.key);
+            }
+            let count = self.keys.len();
+            assert!(
+                count <= Verifier::LARGEST_BATCH,
+                "{count} signatures or more in one batch"
+            );
+            self.open_sixteen(keys, &sixteen, many);
+        }
+    }
 
-            let rs = sixteen
-                .each_ref()
-                .map(|eight| load_32(eight.each_ref().map(|item| halves(item.signature).0)));
-            let decoded = decode(&rs);
-            for (half, eight) in sixteen.iter().enumerate() {
-                let first = 16 * group + 8 * half;
-                let (niels, points) = &decoded[half];
-                let rows = self.points[first..]
-                    .first_chunk_mut()
-                    .expect("whole groups");
-                PointRow::store(niels, rows);
-                let hashes = challenge(keys, &rs[half], eight);
-                for lane in 0..many.saturating_sub(8 * half).min(8) {
-                    let response = words(halves(eight[lane].signature).1);
-                    if points & (1 << lane) != 0 && is_canonical(&response) {
-                        self.sound.push((first + lane) as u32);
-                    }
-                    self.responses.push(response);
-                    self.challenges.push(hashes[lane]);
+    /// The first `many` of sixteen items.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn open_sixteen(&mut self, keys: &[VerifyingKey], items: &[Item<'_>; 16], many: usize) {
+        let first = self.points.len();
+        self.points.resize(first + 16, PointRow::ZERO);
+        let (eights, _) = items.as_chunks::<8>();
+        let eights = [&eights[0], &eights[1]];
+        let rs = eights.map(|eight| load_32(eight.each_ref().map(|item| halves(item.signature).0)));
+        for (half, ((eight, r), (niels, points))) in
+            eights.into_iter().zip(&rs).zip(decode(&rs)).enumerate()
+        {
+            let first = first + 8 * half;
+            let rows = self.points[first..]
+                .first_chunk_mut()
+                .expect("whole groups");
+            PointRow::store(&niels, rows);
+            let publics = eight.each_ref().map(|item| &keys[item.key].bytes);
+            let messages = eight.each_ref().map(|item| item.message);
+            let hashes = store_words(challenge(r, publics, messages));
+            for lane in 0..many.saturating_sub(8 * half).min(8) {
+                let response = words(halves(eight[lane].signature).1);
+                if points & (1 << lane) != 0 && is_canonical(&response) {
+                    self.sound.push((first + lane) as u32);
                 }
+                self.responses.push(response);
+                self.challenges.push(hashes[lane]);
             }
         }
     }
@@ -270,9 +270,10 @@ impl Scratch {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn judge_all(&mut self, keys: &[VerifyingKey], valid: &mut [bool]) -> usize {
         self.places.resize(self.places.len().max(keys.len()), 0);
-        let sound = std::mem::take(&mut self.sound);
-        self.join(&sound);
+        let all = 0..self.keys.len() as u32;
+        self.join(all);
         let joined = self.joined.len();
+        let sound = std::mem::take(&mut self.sound);
         self.judge(keys, &sound, false, valid);
         self.sound = sound;
         joined
@@ -398,7 +399,7 @@ impl Scratch {
     /// The scalars of the joined keys and of −B, as digits.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn add_up(&mut self, items: &[u32]) {
-        self.join(items);
+        self.join(items.iter().copied());
         self.sums.clear();
         self.sums.resize(self.joined.len() + 1, Sum::default());
         let (key_sums, base_sum) = self.sums.split_at_mut(self.joined.len());
@@ -416,9 +417,9 @@ impl Scratch {
     }
 
     /// Lists the distinct keys of `items` and notes each one's place.
-    fn join(&mut self, items: &[u32]) {
+    fn join(&mut self, items: impl Iterator<Item = u32>) {
         self.joined.clear();
-        for &item in items {
+        for item in items {
             let key = self.keys[item as usize];
             if self.joined.get(self.places[key] as usize) != Some(&key) {
                 self.places[key] = self.joined.len() as u32;
@@ -511,40 +512,6 @@ fn halves_of(digit: i8) -> [i8; 2] {
     [low, ((i16::from(digit) - i16::from(low)) >> 4) as i8]
 }
 
-/// `SHA-512(R ‖ A ‖ M)` of eight items, as integers.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn challenge(keys: &[VerifyingKey], r: &[__m512i; 4], items: &[Item<'_>; 8]) -> [[u64; 8]; 8] {
-    let publics = items.each_ref().map(|item| &keys[item.key].bytes);
-    let mut messages = [&[0; 32]; 8];
-    let mut short = true;
-    for (message, item) in messages.iter_mut().zip(items) {
-        match item.message.try_into() {
-            Ok(bytes) => *message = bytes,
-            Err(_) => short = false,
-        }
-    }
-    let hash = if short {
-        let [a0, a1, a2, a3] = load_32(publics);
-        hash_short(
-            &[r[0], r[1], r[2], r[3], a0, a1, a2, a3],
-            &load_32(messages),
-        )
-    } else {
-        let heads: [[u8; 64]; 8] = std::array::from_fn(|lane| {
-            let mut head = [0; 64];
-            head[..32].copy_from_slice(halves(items[lane].signature).0);
-            head[32..].copy_from_slice(publics[lane]);
-            head
-        });
-        hash_any(
-            heads.each_ref().map(|head| &head[..]),
-            items.each_ref().map(|item| item.message),
-        )
-    };
-    store_words(hash)
-}
-
 /// R and s.
 #[inline]
 fn halves(signature: &[u8; 64]) -> (&[u8; 32], &[u8; 32]) {
@@ -562,4 +529,27 @@ fn words(bytes: &[u8; 32]) -> [u64; 4] {
 fn is_canonical(s: &[u64; 4]) -> bool {
     const ORDER: [u64; 4] = [0x5812_631a_5cf5_d3ed, 0x14de_f9de_a2f7_9cd6, 0, 1 << 60];
     s.iter().rev().lt(ORDER.iter().rev())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_verifiers_draw_different_coefficients() {
+        let Some(lanes) = Lanes::detect() else { return };
+        let mut drawn: Vec<Coefficient> = Vec::new();
+        for _ in 0..4 {
+            let mut verifier = Verifier::new(lanes);
+            for _ in 0..2 {
+                verifier.scratch.keys = vec![0; 10];
+                verifier.scratch.draw(&mut verifier.rng);
+                drawn.extend(&verifier.scratch.coefficients);
+            }
+        }
+        assert!(drawn.iter().any(|z| z[15] != 0), "of 128 bits");
+        drawn.sort_unstable();
+        drawn.dedup();
+        assert_eq!(drawn.len(), 80, "no coefficient twice");
+    }
 }

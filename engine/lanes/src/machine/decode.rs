@@ -7,7 +7,7 @@ use super::point::{D, Niels};
 use super::power::root_power;
 
 /// A square root of −1.
-const SQRT_M1: [u64; 5] = [
+pub(crate) const SQRT_M1: [u64; 5] = [
     1718705420411056,
     234908883556509,
     2233514472574048,

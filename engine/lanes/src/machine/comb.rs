@@ -113,12 +113,7 @@ fn select(table: &Digit, index: __m512i, negative: __mmask8) -> Niels {
 /// The table, made on first use.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
 fn table() -> &'static [Digit; DIGITS] {
-    // A closure does not have its function's features for the caller's sake: `get` first.
-    if let Some(table) = TABLE.get() {
-        return table;
-    }
-    let made = build();
-    TABLE.get_or_init(|| made)
+    TABLE.get_or_init(|| build())
 }
 
 /// RFC 8032's base point: y = 4/5, x even.

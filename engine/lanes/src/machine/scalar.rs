@@ -204,7 +204,7 @@ impl Scalar {
         sum
     }
 
-    /// `a·b/R` mod l: below `a·b/R + l`.
+    /// `a·b/R` mod l: below `a·b/R + l`, which must be below 2^260.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     pub(crate) fn montgomery(&self, other: &Scalar) -> Scalar {
@@ -299,7 +299,7 @@ impl Scalar {
         ]
     }
 
-    /// As five limbs of radix 2^54: nine digits of six bits each.
+    /// As five limbs of radix 2^54, nine digits of six bits each. Takes values below 2^258.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     pub(crate) fn to_digits(self) -> [__m512i; 5] {

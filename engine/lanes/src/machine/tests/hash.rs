@@ -1,8 +1,8 @@
 use sha2::{Digest, Sha512};
 
 use super::*;
-use crate::rows::load_32;
-use crate::sha512::{hash_any, hash_short};
+use crate::machine::rows::load_32;
+use crate::machine::sha512::{hash_any, hash_short};
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
 fn bytes(hash: &[__m512i; 8]) -> [Vec<u8>; 8] {

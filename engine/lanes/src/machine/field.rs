@@ -3,7 +3,7 @@
 //! An element is five limbs of radix 2^51. IFMA multiplies the low 52 bits of its operands and
 //! silently drops the rest, so every function states its bounds, in three classes:
 //!
-//! - **tight**: limbs at most [`TIGHT`] = 2^51 + 2^17. What [`Wide::carry`] gives.
+//! - **tight**: limbs at most 2^51 + 2^17. What [`Wide::carry`] gives.
 //! - **loose**: limbs below 2^52. What multiplication takes.
 //! - **wide** ([`Wide`]): limbs below 2^63, not yet carried. What multiplication gives: sums and
 //!   differences are made here, before the carry, so that they cost no carry of their own.
@@ -313,8 +313,8 @@ impl Wide {
         Wide(limbs)
     }
 
-    /// The same value with 2^10 · p added, whose limbs are at least those of any product of tight
-    /// elements twice over.
+    /// The same value with 2^10 · p added, each limb of which is above 2^60.9: room to take off any
+    /// one product of loose elements (2^60.1), or two of tight ones (2^59 each).
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     pub(crate) fn biased(self) -> Wide {

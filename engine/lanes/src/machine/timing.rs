@@ -5,15 +5,15 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use crate::Lanes;
-use crate::buckets::{Buckets, MOST, PointRow};
-use crate::comb::{self, Digits};
-use crate::decode::decode;
-use crate::field::Field;
-use crate::point::{Point, halves_over_z};
-use crate::rows::load_32;
-use crate::scalar::{Scalar, UNCHANGED};
-use crate::sha512::hash_short;
-use crate::sums::Sum;
+use crate::machine::buckets::{Buckets, MOST, PointRow};
+use crate::machine::comb::{self, Digits};
+use crate::machine::decode::decode;
+use crate::machine::field::Field;
+use crate::machine::point::{Point, halves_over_z};
+use crate::machine::rows::load_32;
+use crate::machine::scalar::{Scalar, UNCHANGED};
+use crate::machine::sha512::hash_short;
+use crate::machine::sums::Sum;
 
 /// Prints the least and the median time of 41 rounds, per item.
 fn time(name: &str, items: usize, mut round: impl FnMut()) {

@@ -1,7 +1,7 @@
 use super::*;
-use crate::comb::{DIGITS, Digits};
-use crate::scalar::*;
-use crate::sums::{Coefficient, Sum};
+use crate::machine::comb::{DIGITS, Digits};
+use crate::machine::scalar::*;
+use crate::machine::sums::{Coefficient, Sum};
 
 const TOP: u64 = (1 << 52) - 1;
 

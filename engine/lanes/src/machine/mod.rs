@@ -1,0 +1,21 @@
+//! The lanes themselves, on x86-64.
+
+mod buckets;
+mod comb;
+mod decode;
+mod field;
+mod point;
+mod power;
+mod rows;
+mod scalar;
+mod sha512;
+mod sign;
+mod sums;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod timing;
+mod verify;
+
+pub use sign::{Signer, SigningKey};
+pub use verify::{Verifier, VerifyingKey};
