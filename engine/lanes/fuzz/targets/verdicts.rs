@@ -84,7 +84,7 @@ fuzz_target!(|data: &[u8]| {
     let times = if data.len() % 2 == 0 { 8 } else { 1 };
     let items = std::iter::repeat_n(items, times).flatten();
     Verifier::new(lanes).verify(&known, items, &mut valid);
-    for ((case, _), valid) in std::iter::repeat_n(&judged, times).flatten().iter().zip(valid) {
+    for ((case, _), valid) in std::iter::repeat_n(&judged, times).flatten().zip(valid) {
         assert_eq!(
             valid,
             book::is_valid(&case.key, &case.message, &case.signature)
