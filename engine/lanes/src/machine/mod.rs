@@ -4,6 +4,7 @@ mod buckets;
 mod comb;
 mod decode;
 mod field;
+mod key;
 mod point;
 mod power;
 mod rows;
@@ -16,6 +17,8 @@ mod tests;
 #[cfg(test)]
 mod timing;
 mod verify;
+mod window;
 
+pub use key::VerifyingKey;
 pub use sign::{Signer, SigningKey};
-pub use verify::{Verifier, VerifyingKey};
+pub use verify::Verifier;

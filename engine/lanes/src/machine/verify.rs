@@ -1,28 +1,20 @@
 //! Verifying in batches: ZIP 215, cofactored, an exact verdict per signature.
 
-use core::arch::x86_64::*;
-
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
-use super::buckets::{Buckets, MOST, PointRow, Row8};
+use super::buckets::{Buckets, PointRow};
 use super::comb::{self, Digits};
 use super::decode::decode;
+use super::key::VerifyingKey;
 use super::point::{Niels, Point};
 use super::rows::{load, load_32, store_32, store_words, transpose};
 use super::scalar::{Scalar, UNCHANGED};
 use super::sha512::challenge;
 use super::sums::{Coefficient, Sum, signed};
+use super::window::{Window, halves_of};
 use crate::{Item, Lanes};
-
-/// A public key, decoded once for many verifications.
-#[derive(Clone, Copy, Debug)]
-pub struct VerifyingKey {
-    bytes: [u8; 32],
-    point: PointRow,
-    small_order: bool,
-}
 
 /// Judges signatures in batches. Buffers are kept for the next batch.
 pub struct Verifier {
@@ -105,67 +97,6 @@ impl Verifier {
     pub fn equations(&self) -> u64 {
         self.scratch.equations
     }
-}
-
-impl VerifyingKey {
-    /// Decodes keys by ZIP 215's rule for encodings, non-canonical ones included; `each` receives
-    /// them in order, or nothing where there is no point.
-    pub fn decode_many(
-        Lanes(()): Lanes,
-        encodings: &[[u8; 32]],
-        mut each: impl FnMut(Option<VerifyingKey>),
-    ) {
-        for encodings in encodings.chunks(8) {
-            // SAFETY: a `Lanes` is proof of the features.
-            let (rows, points, small) = unsafe { decode_eight(lane_rows(encodings)) };
-            for (lane, (bytes, point)) in encodings.iter().zip(rows).enumerate() {
-                each((points & (1 << lane) != 0).then_some(VerifyingKey {
-                    bytes: *bytes,
-                    point,
-                    small_order: small & (1 << lane) != 0,
-                }));
-            }
-        }
-    }
-
-    /// Decodes one key, at the price of eight; `None` if it encodes no point.
-    #[must_use]
-    pub fn decode(lanes: Lanes, encoding: &[u8; 32]) -> Option<VerifyingKey> {
-        let mut decoded = None;
-        VerifyingKey::decode_many(lanes, std::slice::from_ref(encoding), |key| decoded = key);
-        decoded
-    }
-
-    /// Whether it is a point of order 1, 2, 4 or 8, for which anyone can sign. ZIP 215 has no
-    /// objection to such keys; whoever hands out money should.
-    #[must_use]
-    pub fn is_small_order(&self) -> bool {
-        self.small_order
-    }
-
-    /// The encoding it was decoded from.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.bytes
-    }
-}
-
-/// Up to eight rows for eight lanes: the last one is repeated.
-fn lane_rows(rows: &[[u8; 32]]) -> [&[u8; 32]; 8] {
-    std::array::from_fn(|lane| &rows[lane.min(rows.len() - 1)])
-}
-
-/// The points in memory; which lanes are points; which of them are of small order.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn decode_eight(encodings: [&[u8; 32]; 8]) -> ([PointRow; 8], u8, u8) {
-    let [(niels, points)] = decode(&[load_32(encodings)]);
-    let mut rows = [PointRow::ZERO; 8];
-    PointRow::store(&niels, &mut rows);
-    let small = Point::identity()
-        .add_niels(&niels)
-        .double_times(3)
-        .is_identity();
-    (rows, points, small)
 }
 
 impl Scratch {
@@ -427,89 +358,6 @@ impl Scratch {
             }
         }
     }
-}
-
-/// How 16 digits of radix 256 are worked off.
-#[derive(Clone, Copy)]
-enum Window {
-    /// As they are: fewest additions a point.
-    Eight,
-    /// Halved to 32 of radix 16: fewest buckets.
-    Four,
-}
-
-impl Window {
-    /// The window with fewer additions in all: a point costs two vectors of eight windows against
-    /// four, and the buckets 2 · 128 full additions for each of two vectors against 2 · 8 for
-    /// each of four; a full addition is 9 multiplications against 7.
-    fn for_points(points: usize) -> Window {
-        if 14 * points + 9 * 512 < 28 * points + 9 * 64 {
-            Window::Eight
-        } else {
-            Window::Four
-        }
-    }
-
-    /// `2^128 · above + Σ digits · point` in lane 0; `above` is in lane 0, with the neutral element
-    /// in the others.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn sum<'a, I: Iterator<Item = (&'a PointRow, &'a [i8; 16])>>(
-        self,
-        above: Point,
-        buckets: &mut Buckets,
-        terms: impl Fn() -> I,
-    ) -> Point {
-        let mut sum = above;
-        let bits = match self {
-            Window::Eight => {
-                for vector in [1, 0] {
-                    sum = sum.double_times(64);
-                    sum = sum.add(&buckets.sum(
-                        MOST,
-                        terms().map(|(point, digits)| (point, digits.as_chunks::<8>().0[vector])),
-                    ));
-                }
-                8
-            }
-            Window::Four => {
-                for vector in [3, 2, 1, 0] {
-                    sum = sum.double_times(32);
-                    sum = sum.add(&buckets.sum(
-                        8,
-                        terms().map(|(point, digits)| {
-                            (point, nibbles(digits.as_chunks::<4>().0[vector]))
-                        }),
-                    ));
-                }
-                4
-            }
-        };
-        // Lane i counts 2^(i·bits) times: pairs, pairs of pairs, and both fours.
-        for distance in [1, 2, 4] {
-            let from = _mm512_set1_epi64(distance);
-            let lanes = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
-            let shifted = sum.double_times(bits * distance as u32);
-            sum = sum.add(&shifted.permute(_mm512_add_epi64(lanes, from)));
-        }
-        Point::identity().blend(1, &sum)
-    }
-}
-
-/// Four signed digits of radix 256 as eight of radix 16, from −8 to 8.
-#[inline]
-fn nibbles(digits: [i8; 4]) -> Row8 {
-    let mut halves = [0; 8];
-    for (halves, digit) in halves.as_chunks_mut::<2>().0.iter_mut().zip(digits) {
-        *halves = halves_of(digit);
-    }
-    halves
-}
-
-/// A signed digit of radix 256 as two of radix 16, from −8 to 8, the lower first.
-#[inline]
-fn halves_of(digit: i8) -> [i8; 2] {
-    let low = (digit << 4) >> 4;
-    [low, ((i16::from(digit) - i16::from(low)) >> 4) as i8]
 }
 
 /// R and s.
