@@ -42,12 +42,12 @@ pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
     if let Err(exit) = publish(&plan, args, &file) {
         return exit;
     }
-    if file.achieved.interrupted {
-        Exit::Interrupted
-    } else if file.achieved.valid {
-        Exit::Ok
-    } else {
-        Exit::Invalid
+    match (file.achieved.valid, file.achieved.interrupted) {
+        // Nothing to judge yet.
+        (false, true) if file.achieved.payments == 0 => Exit::Interrupted,
+        (false, _) => Exit::Invalid,
+        (true, true) => Exit::Interrupted,
+        (true, false) => Exit::Ok,
     }
 }
 

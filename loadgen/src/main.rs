@@ -4,6 +4,7 @@
 
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, Parser};
 use duet_loadgen::cli::{Cli, Command};
@@ -62,11 +63,17 @@ fn trace(args: &TraceArgs) -> Exit {
 }
 
 fn stop_on_ctrl_c() {
-    let handler = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            exit(Exit::Interrupted.code().into());
+    // `timeout` and some shells send a signal twice, to the process and to its group.
+    const ECHO: Duration = Duration::from_millis(500);
+    let mut first: Option<Instant> = None;
+    let handler = ctrlc::set_handler(move || {
+        STOP.store(true, Ordering::Relaxed);
+        match first {
+            None => complain("stopping; once more to end at once"),
+            Some(first) if first.elapsed() < ECHO => {}
+            Some(_) => exit(Exit::Interrupted.code().into()),
         }
-        complain("stopping; once more to end at once");
+        first.get_or_insert_with(Instant::now);
     });
     if let Err(error) = handler {
         complain(format!("no clean stop on Ctrl-C: {error}"));

@@ -201,7 +201,9 @@ impl Plan {
             } else {
                 DEFAULT_BASELINE_PAYMENTS
             };
-            (payments / self.description.payments_per_session.max(1)).max(2)
+            let sessions = payments / self.description.payments_per_session.max(1);
+            // Two for an interval, unless they are so long that one alone is too much.
+            if sessions == 0 { 1 } else { sessions.max(2) }
         });
         let wanted = wanted.min(reached);
         (0..wanted)

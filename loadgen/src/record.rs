@@ -66,6 +66,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         .sum();
     let wall_s = outcome.wall.as_secs_f64();
     let ratio = |a: u64, b: u64| a as f64 / b.max(1) as f64;
+    let proposals = outcome.stages[Stage::Accept as usize].items;
     RunFile {
         schema: SCHEMA,
         command,
@@ -81,6 +82,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         },
         assurance: Assurance {
             cosign_every: u64::from(plan.config.rules.cosign_every),
+            payments_per_cosigning: (proposals > 0).then(|| ratio(outcome.payments, proposals)),
             in_flight: u64::from(plan.config.rules.in_flight),
             signatures_per_key_per_batch: ratio(outcome.verified.signatures, outcome.verified.keys),
             batch_size: ratio(outcome.verified.signatures, outcome.verified.batches),

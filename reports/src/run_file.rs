@@ -85,10 +85,32 @@ impl RunFile {
     /// As [`RunFile::read`], less those of the file system.
     pub fn parse(path: &Path, text: &str) -> Result<Self, RunFileError> {
         check_schema(path, text)?;
-        serde_json::from_str(text).map_err(|error| RunFileError::BadField {
+        let run: RunFile = serde_json::from_str(text).map_err(|error| RunFileError::BadField {
             path: path.to_owned(),
             detail: error.to_string(),
-        })
+        })?;
+        match run.contradiction() {
+            None => Ok(run),
+            Some(detail) => Err(RunFileError::BadField {
+                path: path.to_owned(),
+                detail,
+            }),
+        }
+    }
+
+    /// What the file says of itself that cannot be.
+    fn contradiction(&self) -> Option<String> {
+        let Checks {
+            payments_accounted,
+            signatures_verified,
+            supply_conserved,
+            balances_match,
+            ..
+        } = self.checks;
+        let checked =
+            payments_accounted && signatures_verified && supply_conserved && balances_match;
+        (self.achieved.valid && !checked)
+            .then(|| "`achieved.valid` is true, but a check is false".to_owned())
     }
 
     /// The file's text: indented JSON that ends with a newline. A figure that is not finite, such

@@ -10,6 +10,10 @@ pub struct Assurance {
     /// Payments that one pair of signatures covers at most.
     #[serde(with = "number::count")]
     pub cosign_every: u64,
+    /// Mean payments that a pair of signatures did cover; `null` in files of earlier versions, and
+    /// where there was none.
+    #[serde(default)]
+    pub payments_per_cosigning: Option<f64>,
     /// Proposals in flight per channel, at most.
     #[serde(with = "number::count")]
     pub in_flight: u64,

@@ -82,7 +82,7 @@ pub struct Offload {
     pub cpu: Ratio,
 }
 
-/// A ratio with its 95 % interval over sessions. All three are equal where sessions do not vary;
+/// A ratio with the 95 % interval that the baseline's sampling of sessions gives it. All three are equal where sessions do not vary;
 /// the interval's upper end is not finite, and so `null`, where a single sample tells nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {

@@ -250,3 +250,14 @@ fn bytes_that_are_not_utf8_are_not_json() {
         Err(RunFileError::Truncated { .. })
     ));
 }
+
+#[test]
+fn a_file_that_contradicts_itself_is_refused() {
+    let mut run = sample::open_loop();
+    run.achieved.valid = true;
+    run.checks.supply_conserved = false;
+    let refused = parse(&run.to_json()).unwrap_err().to_string();
+    assert!(refused.contains("a check is false"), "{refused}");
+    run.achieved.valid = false;
+    assert!(parse(&run.to_json()).is_ok());
+}

@@ -112,6 +112,16 @@ fn the_rate_stands_with_its_assurance() {
     ] {
         assert!(headline.contains(part), "{part}:\n{headline}");
     }
+    for (achieved, part) in [
+        (None, "co-signed every 100,"),
+        (Some(95.0), "co-signed every 100,"),
+        (Some(1.5), "co-signed every 100 at most (1.5 on average),"),
+    ] {
+        let shown = summary(&changed(|run| {
+            run.assurance.payments_per_cosigning = achieved;
+        }));
+        assert!(shown.contains(part), "{part}:\n{shown}");
+    }
     let unchecked = changed(|run| run.assurance.both_endpoints_checked = false);
     assert!(summary(&unchecked).contains("NOT checked by both endpoints"));
 }
@@ -232,7 +242,8 @@ fn sessions_that_were_not_reached_are_not_claimed() {
     });
     let shown = summary(&cut);
     assert!(
-        line(&shown, "workload").contains("516 of 200 k sessions x 10 k payments, two-way"),
+        line(&shown, "workload")
+            .contains("516 of 200 k sessions x 10 k payments, poisson at 900 k/s, two-way"),
         "{shown}"
     );
     assert!(

@@ -26,6 +26,7 @@ pub(crate) fn open_loop() -> RunFile {
         assurance: Assurance {
             cosign_every: 100,
             in_flight: 4,
+            payments_per_cosigning: Some(99.8),
             signatures_per_key_per_batch: 1.3,
             batch_size: 512.0,
             durability: "off".into(),
