@@ -400,4 +400,45 @@ mod tests {
         drawn.dedup();
         assert_eq!(drawn.len(), 80, "no coefficient twice");
     }
+
+    #[test]
+    fn buffers_are_used_again() {
+        let Some(lanes) = Lanes::detect() else { return };
+        let mut signer = crate::Signer::new(lanes);
+        let keys = signer.keys(&[&[1; 32], &[2; 32], &[3; 32]]);
+        let known: Vec<VerifyingKey> = keys
+            .iter()
+            .map(|key| VerifyingKey::decode(lanes, key.public()).expect("a sound key"))
+            .collect();
+        let mut signatures = Vec::new();
+        let job = |at: usize| (keys[at % 3].expanded(), &[7; 32][..]);
+        signer.sign(400, job, |signature| signatures.push(*signature));
+        let mut verifier = Verifier::new(lanes);
+        let mut valid = Vec::new();
+        let mut places = Vec::new();
+        for _ in 0..3 {
+            valid.clear();
+            let items = signatures.iter().enumerate().map(|(at, signature)| Item {
+                key: at % 3,
+                message: &[7; 32],
+                signature,
+            });
+            assert_eq!(verifier.verify(&known, items, &mut valid), 3);
+            assert_eq!(valid, [true; 400]);
+            let scratch = &verifier.scratch;
+            places.push((
+                scratch.points.as_ptr(),
+                scratch.challenges.as_ptr(),
+                scratch.responses.as_ptr(),
+                scratch.coefficients.as_ptr(),
+                scratch.keys.as_ptr(),
+                scratch.sound.as_ptr(),
+                scratch.places.as_ptr(),
+                scratch.joined.as_ptr(),
+                scratch.sums.as_ptr(),
+                scratch.scalars.as_ptr(),
+            ));
+        }
+        assert!(places.windows(2).all(|pair| pair[0] == pair[1]));
+    }
 }
