@@ -201,8 +201,7 @@ impl Scratch {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn judge_all(&mut self, keys: &[VerifyingKey], valid: &mut [bool]) -> usize {
         self.places.resize(self.places.len().max(keys.len()), 0);
-        let all = 0..self.keys.len() as u32;
-        self.join(all);
+        self.join(0..self.keys.len() as u32);
         let joined = self.joined.len();
         let sound = std::mem::take(&mut self.sound);
         self.judge(keys, &sound, false, valid);
@@ -210,8 +209,8 @@ impl Scratch {
         joined
     }
 
-    /// Halves a batch that fails until at most eight are left, which are judged one by one. `fails`: the caller knows that
-    /// the equation over all of `items` does not hold.
+    /// Halves a batch that fails until at most eight are left, which are judged one by one. `fails`:
+    /// the caller knows that the equation over all of `items` does not hold.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn judge(
         &mut self,
@@ -287,9 +286,6 @@ impl Scratch {
     /// `[8](Σ zᵢRᵢ + Σₖ(Σ zᵢhᵢ)Aₖ − (Σ zᵢsᵢ)B) = 0`, the terms of one key joined.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn holds(&mut self, keys: &[VerifyingKey], items: &[u32]) -> bool {
-        if items.is_empty() {
-            return true;
-        }
         self.equations += 1;
         self.add_up(items);
         let Scratch {
