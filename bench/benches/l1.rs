@@ -81,7 +81,7 @@ impl Load {
         let signatures = self.sign(&jobs);
         let encode = |((transaction, _), signature): (&Unsigned, Signature)| {
             let mut bytes = Vec::new();
-            SignedTransaction::new(*transaction, signature, None).encode(&mut bytes);
+            SignedTransaction::new(transaction.clone(), signature, None).encode(&mut bytes);
             bytes
         };
         unsigned.iter().zip(signatures).map(encode).collect()

@@ -41,17 +41,17 @@ impl Header {
 /// What still fits in a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    transactions: u32,
+    operations: u32,
     bytes: u64,
 }
 
 impl Room {
     /// Takes the room of one transaction, if there is as much.
-    pub(super) fn take(&mut self, bytes: usize) -> bool {
-        if self.transactions == 0 || self.bytes < bytes as u64 {
+    pub(super) fn take(&mut self, bytes: usize, operations: u32) -> bool {
+        if self.operations < operations || self.bytes < bytes as u64 {
             return false;
         }
-        self.transactions -= 1;
+        self.operations -= operations;
         self.bytes -= bytes as u64;
         true
     }
@@ -81,7 +81,7 @@ impl Draft {
             height,
             parent,
             room: Room {
-                transactions: config.block_transactions,
+                operations: config.block_transactions,
                 bytes: config.block_bytes,
             },
             hasher: Hasher::new(Domain::Block),
@@ -103,8 +103,11 @@ impl Draft {
     ///
     /// # Panics
     /// If there is no room for it.
-    pub(super) fn include(&mut self, bytes: &[u8]) {
-        assert!(self.room.take(bytes.len()), "a block keeps its limits");
+    pub(super) fn include(&mut self, bytes: &[u8], operations: u32) {
+        assert!(
+            self.room.take(bytes.len(), operations),
+            "a block keeps its limits"
+        );
         self.hasher.update(bytes);
         self.transactions += 1;
         self.bytes += bytes.len() as u64;
@@ -113,9 +116,9 @@ impl Draft {
         }
     }
 
-    /// The block, unless it is empty.
-    pub(super) fn finish(self) -> Option<Block> {
-        if self.transactions == 0 {
+    /// The block; if it is empty, only if that is asked for.
+    pub(super) fn finish(self, even_empty: bool) -> Option<Block> {
+        if self.transactions == 0 && !even_empty {
             return None;
         }
         let mut header = Header {

@@ -4,19 +4,18 @@ use std::fmt;
 
 use super::block::{Draft, Header};
 use super::channel::ChannelRecord;
-use super::claim::Claim;
 use super::config::{Config, Genesis, SetupError};
 use super::ledger::{Account, Imbalance, Ledger, Totals};
 use super::load::{Load, thread_cpu_ns};
-use super::mempool::Mempool;
-use super::receipt::{Executed, Receipt};
+use super::mempool::{Answer, Mempool};
+use super::receipt::{Executed, Notice, Receipt};
 use super::refusal::{Refusal, SubmitError};
 use super::round::Round;
-use super::transaction::SignedTransaction;
+use super::transaction::{SignedTransaction, Transaction, operations};
 use super::verification::Verification;
 use super::witness::{Unchecked, Verdict};
 use crate::crypto::{Backend, Digest, KeyRing, PublicKey};
-use crate::protocol::{Amount, ChannelId};
+use crate::protocol::{Amount, ChannelId, Post};
 
 /// A Layer 1 with one writer.
 ///
@@ -33,6 +32,9 @@ pub struct Chain {
     round: Round,
     verification: Verification,
     bodies: Vec<Vec<u8>>,
+    notices: Vec<Notice>,
+    /// Receipts of answers that left the mempool without a block.
+    superseded: Vec<Receipt>,
     load: Load,
 }
 
@@ -64,38 +66,111 @@ impl Chain {
             round: Round::default(),
             verification: Verification::new(backend, config.parallel_verification),
             bodies: Vec::new(),
+            notices: Vec::new(),
+            superseded: Vec::new(),
         })
     }
 
     /// Queues one encoded transaction. `ticket` is the caller's, and comes back in the receipt.
     ///
+    /// If the queue is full, an answer to a post still finds room beside it, one for each disputed
+    /// channel, if the next block could include it (rule L8); that costs its verification.
+    ///
     /// # Errors
-    /// [`SubmitError::MempoolFull`] pushes back, before the bytes are looked at: submit them again
-    /// after the next block. The others are for ever.
+    /// [`SubmitError::MempoolFull`] pushes back: submit the bytes again after the next block. The
+    /// others are for ever.
     pub fn submit(&mut self, ticket: u64, bytes: &[u8]) -> Result<(), SubmitError> {
-        self.mempool.admit()?;
-        SignedTransaction::decode(bytes).map_err(SubmitError::Malformed)?;
+        let signed = SignedTransaction::decode(bytes).map_err(SubmitError::Malformed)?;
         if bytes.len() as u64 > self.config.block_bytes {
             return Err(SubmitError::TooLarge {
                 limit: self.config.block_bytes,
                 got: bytes.len() as u64,
             });
         }
-        self.mempool.push(ticket, bytes);
-        Ok(())
+        let operations = operations(signed.transaction());
+        if operations > self.config.block_transactions {
+            return Err(SubmitError::TooManyItems {
+                limit: self.config.block_transactions,
+                got: operations,
+            });
+        }
+        let full = match self.mempool.admit() {
+            Ok(()) => {
+                self.mempool.push(ticket, bytes, operations);
+                return Ok(());
+            }
+            Err(full) => full,
+        };
+        match signed.transaction() {
+            Transaction::Post { post, .. } if self.may_reserve(post, bytes) => {
+                let lower = self.mempool.reserve(Answer {
+                    ticket,
+                    channel: post.channel,
+                    version: post.version(),
+                    bytes: bytes.to_vec(),
+                });
+                self.superseded.extend(lower.map(|lower| Receipt {
+                    ticket: lower.ticket,
+                    height: self.height + 1,
+                    outcome: Err(Refusal::Superseded { by: post.version() }),
+                }));
+                Ok(())
+            }
+            _ => Err(full),
+        }
+    }
+
+    /// Whether a post is an answer that the next block could include, and beats the one that waits
+    /// for its channel.
+    fn may_reserve(&mut self, post: &Post, bytes: &[u8]) -> bool {
+        let disputed = self.ledger.channel(&post.channel);
+        let waiting = self.mempool.reserved_version(&post.channel);
+        if disputed.and_then(ChannelRecord::dispute).is_none()
+            || waiting.is_some_and(|waiting| waiting >= post.version())
+        {
+            return false;
+        }
+        self.round.clear();
+        self.round
+            .add(bytes, &self.genesis, &self.ledger, &mut self.ring);
+        let cpu_ns = self
+            .verification
+            .judge(&self.ring, &mut self.round.witnesses);
+        self.load.cpu_ns += cpu_ns;
+        let mut verdicts = self.verification.verdicts();
+        let claim = self.round.claims.drain(..).next().expect("one was added");
+        let checked = claim.and_then(|unchecked| unchecked.check(&self.ring, &mut verdicts));
+        drop(verdicts);
+        self.load.signature_verifications = self.verification.signatures();
+        checked.is_ok_and(|checked| self.ledger.decide(&checked, self.height + 1).is_ok())
     }
 
     /// Makes one block of what waits, first come first served, up to the first transaction that
     /// does not fit any more. Those refused on the way take no room. Appends a receipt for every
     /// transaction that left the queue, in its order.
     ///
-    /// `None` if there was nothing to include: there are no empty blocks, and the height stays.
-    /// (When challenge windows come, time will have to pass without transactions too.)
+    /// `None` if there was nothing to include: the height stays.
     ///
     /// # Panics
     /// If supply is not conserved.
     pub fn seal(&mut self, receipts: &mut Vec<Receipt>) -> Option<Header> {
+        self.seal_block(receipts, false)
+    }
+
+    /// As [`Chain::seal`], but time passes: if there was nothing to include, the block is empty.
+    ///
+    /// # Panics
+    /// If supply is not conserved.
+    pub fn seal_even_empty(&mut self, receipts: &mut Vec<Receipt>) -> Header {
+        self.seal_block(receipts, true)
+            .expect("an empty block was asked for")
+    }
+
+    fn seal_block(&mut self, receipts: &mut Vec<Receipt>, even_empty: bool) -> Option<Header> {
         let start = thread_cpu_ns();
+        self.notices.clear();
+        self.load.refused += self.superseded.len() as u64;
+        receipts.append(&mut self.superseded);
         let mut draft = Draft::new(self.height + 1, self.tip, &self.config);
         let (mut verifying, mut waiting) = (0, 0);
         while self.gather(&draft) {
@@ -108,7 +183,7 @@ impl Chain {
             self.execute(&mut draft, receipts);
         }
         self.ledger.assert_conserved();
-        let header = self.append(draft);
+        let header = self.append(draft, even_empty);
         self.load.cpu_ns += thread_cpu_ns() - start - waiting + verifying;
         header
     }
@@ -117,12 +192,12 @@ impl Chain {
     fn gather(&mut self, draft: &Draft) -> bool {
         self.round.clear();
         let mut room = draft.room();
-        for bytes in self.mempool.iter().take(Round::LARGEST) {
-            if !room.take(bytes.len()) {
+        for next in self.mempool.iter().take(Round::LARGEST) {
+            if !room.take(next.bytes.len(), next.operations) {
                 break;
             }
             self.round
-                .add(bytes, &self.genesis, &self.ledger, &mut self.ring);
+                .add(next.bytes, &self.genesis, &self.ledger, &mut self.ring);
         }
         !self.round.claims.is_empty()
     }
@@ -136,17 +211,19 @@ impl Chain {
                     &mut self.ledger,
                     &self.ring,
                     &mut self.load,
+                    &mut self.notices,
                     unchecked,
                     &mut verdicts,
+                    draft.height(),
                 )
             });
-            let (ticket, bytes) = self.mempool.first().expect("the round came from the queue");
+            let next = self.mempool.first().expect("the round came from the queue");
             match outcome {
-                Ok(_) => draft.include(bytes),
+                Ok(_) => draft.include(next.bytes, next.operations),
                 Err(_) => self.load.refused += 1,
             }
             receipts.push(Receipt {
-                ticket,
+                ticket: next.ticket,
                 height: draft.height(),
                 outcome,
             });
@@ -157,13 +234,15 @@ impl Chain {
         self.load.signature_verifications = self.verification.signatures();
     }
 
-    fn append(&mut self, draft: Draft) -> Option<Header> {
-        let block = draft.finish()?;
+    fn append(&mut self, draft: Draft, even_empty: bool) -> Option<Header> {
+        let block = draft.finish(even_empty)?;
         self.height = block.header.height;
         self.tip = block.header.hash;
         self.bodies.extend(block.body);
-        self.load.blocks += 1;
-        self.load.bytes += Header::BYTES as u64 + block.body_bytes;
+        if block.header.transactions > 0 {
+            self.load.blocks += 1;
+            self.load.bytes += Header::BYTES as u64 + block.body_bytes;
+        }
         Some(block.header)
     }
 
@@ -201,6 +280,12 @@ impl Chain {
     #[must_use]
     pub fn account(&self, key: &PublicKey) -> Option<&Account> {
         self.ledger.account(key)
+    }
+
+    /// What the last sealed block did that parties and watchtowers look for, in its order.
+    #[must_use]
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// A channel, while it is open.
@@ -252,22 +337,22 @@ fn execute(
     ledger: &mut Ledger,
     ring: &KeyRing,
     load: &mut Load,
+    notices: &mut Vec<Notice>,
     unchecked: Unchecked,
     verdicts: &mut impl Iterator<Item = Verdict>,
+    height: u64,
 ) -> Result<Executed, Refusal> {
     // The channel may have closed since its keys were looked up. That comes first, as it would
     // have if they had been looked up now.
-    let gone = match unchecked.claim() {
-        Claim::Close { channel, .. } => ledger.open_channel(channel).err(),
-        Claim::Transfer { .. } | Claim::Open { .. } => None,
-    };
+    let channel = unchecked.claim().concerns();
+    let gone = channel.and_then(|channel| ledger.open_channel(channel).err());
     let checked = unchecked.check(ring, verdicts);
     if let Some(refusal) = gone {
         return Err(refusal);
     }
-    let decision = ledger.decide(&checked?)?;
+    let decision = ledger.decide(&checked?, height)?;
     load.access(decision.accesses());
-    let executed = ledger.apply(decision);
+    let executed = ledger.apply(decision, notices);
     load.transactions += 1;
     load.failed += u64::from(matches!(executed, Executed::Failed(_)));
     load.peak_state_entries = load.peak_state_entries.max(ledger.records());

@@ -1,11 +1,12 @@
 //! What Layer 1 keeps of a channel, and what it settles at. Moves no value: the ledger does.
 
+use super::dispute::{Dispute, Posting};
 use super::refusal::Refusal;
 use crate::crypto::PublicKey;
-use crate::protocol::{Amount, Balance, Limits, Pair, Party, State, Terms};
+use crate::protocol::{Amount, Balance, ChannelId, Limits, Pair, Party, State, Terms};
 
 /// An open channel. Closing removes it: its id never opens again, since the opener's nonce is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelRecord {
     /// Who signs for each side, and whose accounts are paid out to.
     pub keys: Pair<PublicKey>,
@@ -20,17 +21,17 @@ pub struct ChannelRecord {
 }
 
 /// How far a channel's end has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChannelStatus {
     /// Nothing has been posted.
-    ///
-    /// `Disputed { .. }`, with the highest post, its offer, each party's stale post and the
-    /// deadline inside, comes with rules L4–L6.
     Open,
+    /// A party has posted, and the challenge window runs or is over (rules L4 to L6). Apart, so
+    /// that the channels of which nothing is posted, which are nearly all, stay small.
+    Disputed(Box<Dispute>),
 }
 
-// A million channels of 96 bytes, and their ids of 32: 128 MB, a map's slack aside.
-const _: () = assert!(size_of::<ChannelRecord>() == 96);
+// A million channels of 104 bytes, and their ids of 32: 136 MB, a map's slack aside.
+const _: () = assert!(size_of::<ChannelRecord>() == 104);
 
 /// How a channel ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub(super) struct Settlement {
     pub(super) payouts: Pair<Amount>,
     /// Payments made in the channel.
     pub(super) version: u64,
+    /// Whose balance goes to the other party (rule L6).
+    pub(super) forfeited: Option<Party>,
 }
 
 impl ChannelRecord {
@@ -56,12 +59,27 @@ impl ChannelRecord {
         }
     }
 
-    /// Rules L2 and L3: what a state that both parties signed as final pays out. It comes from
-    /// them; that it divides the capacity, neither more nor less, is Layer 1's to see to.
-    pub(super) fn settle(&self, state: &State) -> Result<Settlement, Refusal> {
-        match self.status {
-            ChannelStatus::Open => {}
+    /// The dispute about it, if something is posted.
+    #[must_use]
+    pub fn dispute(&self) -> Option<&Dispute> {
+        match &self.status {
+            ChannelStatus::Open => None,
+            ChannelStatus::Disputed(dispute) => Some(dispute),
         }
+    }
+
+    /// The party with this key.
+    #[must_use]
+    pub fn party(&self, key: &PublicKey) -> Option<Party> {
+        [Party::A, Party::B]
+            .into_iter()
+            .find(|party| self.keys.of(*party) == key)
+    }
+
+    /// Rules L2 and L3: what a state that both parties signed as final pays out, disputed or not.
+    /// It comes from them; that it divides the capacity, neither more nor less, is Layer 1's to
+    /// see to.
+    pub(super) fn settle(&self, state: &State) -> Result<Settlement, Refusal> {
         let balance: Balance = state.balance(self.deposit_a);
         if balance.a > self.limits.capacity {
             return Err(Refusal::BalanceAboveCapacity {
@@ -75,6 +93,25 @@ impl ChannelRecord {
                 b: balance.of(Party::B, &self.limits),
             },
             version: balance.version,
+            forfeited: None,
         })
+    }
+
+    /// Rule L4: the dispute after a post that is included at this height.
+    pub(super) fn post(&self, posting: &Posting, height: u64) -> Result<Dispute, Refusal> {
+        match &self.status {
+            ChannelStatus::Open => {
+                Dispute::begin(posting, &self.limits, self.challenge_window_blocks, height)
+            }
+            ChannelStatus::Disputed(dispute) => dispute.answered(posting, &self.limits, height),
+        }
+    }
+
+    /// Rule L5: what a payout at this height pays.
+    pub(super) fn pay_out(&self, channel: ChannelId, height: u64) -> Result<Settlement, Refusal> {
+        match &self.status {
+            ChannelStatus::Open => Err(Refusal::NothingPosted { channel }),
+            ChannelStatus::Disputed(dispute) => dispute.settle(&self.limits, height),
+        }
     }
 }

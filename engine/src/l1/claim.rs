@@ -1,12 +1,14 @@
 //! What a transaction asks for, once all that can be said without a ledger has been said.
 
 use super::refusal::Refusal;
-use super::transaction::Transaction;
+use super::transaction::{Opening, Transaction};
 use crate::crypto::{Digest, PublicKey};
-use crate::protocol::{Amount, ChannelId, Entry, State, Terms};
+use crate::protocol::{
+    Amount, Balance, ChannelId, CoSigned, Entry, EntryBytes, FinalProof, Pair, State, Terms,
+};
 
 /// A transaction whose content is in order. Who signed it is not known yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Claim {
     /// An amount above zero to move.
     Transfer {
@@ -15,25 +17,83 @@ pub(super) enum Claim {
         to: PublicKey,
         amount: Amount,
     },
-    /// Terms that make a channel, with what follows from them.
-    Open {
-        terms: Terms,
-        capacity: Amount,
-        channel: ChannelId,
+    /// A channel to open.
+    Open(Opened),
+    /// Channels to open, all of one opener and nonce.
+    OpenBatch {
+        opener: PublicKey,
+        nonce: u64,
+        channels: Vec<Opened>,
     },
-    /// A final state: of version 0 as the channel opened, or of a version above 0.
+    /// A channel to end in its final state.
     Close {
         submitter: PublicKey,
-        channel: ChannelId,
-        state: State,
+        closed: Closed,
     },
+    /// Channels to end in their final states, those aside that are refused already.
+    CloseBatch {
+        submitter: PublicKey,
+        items: Vec<Result<Closed, Refusal>>,
+    },
+    /// A state to show, none for the opening, and perhaps another one to offer.
+    Post {
+        submitter: PublicKey,
+        channel: ChannelId,
+        shown: Option<Balance>,
+        offer: Option<Balance>,
+    },
+    /// A channel to pay out.
+    Payout {
+        submitter: PublicKey,
+        channel: ChannelId,
+    },
+    /// A channel to end, and its successor to open.
+    RollOver { closed: Closed, successor: Opened },
+}
+
+/// Terms that make a channel, with what follows from them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened {
+    pub(super) terms: Terms,
+    pub(super) capacity: Amount,
+    pub(super) channel: ChannelId,
+}
+
+/// A final state: of version 0 as the channel opened, or of a version above 0.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closed {
+    pub(super) channel: ChannelId,
+    pub(super) state: State,
+}
+
+impl Opened {
+    fn of(terms: Terms) -> Result<Opened, Refusal> {
+        Ok(Opened {
+            capacity: terms.capacity().map_err(Refusal::Terms)?,
+            channel: terms.channel_id(),
+            terms,
+        })
+    }
+}
+
+impl Closed {
+    fn of(proof: &FinalProof) -> Result<Closed, Refusal> {
+        let channel = proof.channel;
+        if let State::After { entry, .. } = &proof.state {
+            after_a_payment(channel, entry)?;
+        }
+        Ok(Closed {
+            channel,
+            state: proof.state,
+        })
+    }
 }
 
 impl Claim {
     /// Checks a transaction's content, on the Layer 1 of this genesis.
     pub(super) fn of(transaction: &Transaction, genesis: &Digest) -> Result<Claim, Refusal> {
-        match *transaction {
-            Transaction::Transfer {
+        match transaction {
+            &Transaction::Transfer {
                 from,
                 nonce,
                 to,
@@ -49,7 +109,7 @@ impl Claim {
                     amount,
                 })
             }
-            Transaction::Open {
+            &Transaction::Open {
                 nonce,
                 index,
                 keys,
@@ -72,28 +132,116 @@ impl Claim {
                     challenge_window_blocks,
                     reserve,
                 };
-                Ok(Claim::Open {
-                    capacity: terms.capacity().map_err(Refusal::Terms)?,
-                    channel: terms.channel_id(),
-                    terms,
+                Ok(Claim::Open(Opened::of(terms)?))
+            }
+            Transaction::OpenBatch {
+                opener,
+                nonce,
+                channels,
+            } => {
+                let opened = (0..).zip(channels).map(|(index, opening)| {
+                    Opened::of(terms(genesis, *opener, *nonce, index, opening))
+                });
+                Ok(Claim::OpenBatch {
+                    opener: *opener,
+                    nonce: *nonce,
+                    channels: opened.collect::<Result<_, _>>()?,
                 })
             }
-            Transaction::CooperativeClose {
-                submitter,
-                ref proof,
-            } => {
-                let channel = proof.channel;
-                if let State::After { entry, .. } = &proof.state
-                    && Entry::decode(entry).version == 0
-                {
-                    return Err(Refusal::VersionZero { channel });
-                }
-                Ok(Claim::Close {
-                    submitter,
+            Transaction::CooperativeClose { submitter, proof } => Ok(Claim::Close {
+                submitter: *submitter,
+                closed: Closed::of(proof)?,
+            }),
+            Transaction::CloseBatch { submitter, proofs } => Ok(Claim::CloseBatch {
+                submitter: *submitter,
+                items: proofs.iter().map(Closed::of).collect(),
+            }),
+            Transaction::Post { submitter, post } => {
+                let channel = post.channel;
+                let shown = post.shown.as_ref().map(|CoSigned { entry, .. }| entry);
+                let shown = shown.map(|entry| after_a_payment(channel, entry));
+                let offer = post.offer.as_ref().map(|offer| balance(&offer.entry));
+                Ok(Claim::Post {
+                    submitter: *submitter,
                     channel,
-                    state: proof.state,
+                    shown: shown.transpose()?,
+                    offer,
+                })
+            }
+            &Transaction::Payout { submitter, channel } => Ok(Claim::Payout { submitter, channel }),
+            Transaction::RollOver {
+                proof,
+                nonce,
+                keys,
+                deposits,
+                challenge_window_blocks,
+                reserve,
+            } => {
+                let opening = Opening {
+                    peer: keys.b,
+                    deposits: *deposits,
+                    challenge_window_blocks: *challenge_window_blocks,
+                    reserve: *reserve,
+                };
+                Ok(Claim::RollOver {
+                    closed: Closed::of(proof)?,
+                    successor: Opened::of(terms(genesis, keys.a, *nonce, 0, &opening))?,
                 })
             }
         }
+    }
+
+    /// The one channel that must be there for the claim to mean anything.
+    pub(super) fn concerns(&self) -> Option<&ChannelId> {
+        match self {
+            Claim::Close { closed, .. } | Claim::RollOver { closed, .. } => Some(&closed.channel),
+            Claim::Post { channel, .. } | Claim::Payout { channel, .. } => Some(channel),
+            Claim::Transfer { .. }
+            | Claim::Open(_)
+            | Claim::OpenBatch { .. }
+            | Claim::CloseBatch { .. } => None,
+        }
+    }
+
+    /// The channels that it opens if it succeeds.
+    pub(super) fn opens(&self) -> &[Opened] {
+        match self {
+            Claim::Open(opened)
+            | Claim::RollOver {
+                successor: opened, ..
+            } => std::slice::from_ref(opened),
+            Claim::OpenBatch { channels, .. } => channels,
+            _ => &[],
+        }
+    }
+}
+
+fn terms(genesis: &Digest, a: PublicKey, nonce: u64, index: u32, opening: &Opening) -> Terms {
+    Terms {
+        genesis: *genesis,
+        nonce,
+        index,
+        keys: Pair { a, b: opening.peer },
+        deposits: opening.deposits,
+        challenge_window_blocks: opening.challenge_window_blocks,
+        reserve: opening.reserve,
+    }
+}
+
+/// Rule L2: of a state, Layer 1 reads the version and A's balance, and nothing else.
+fn balance(entry: &EntryBytes) -> Balance {
+    let Entry {
+        version, balance_a, ..
+    } = Entry::decode(entry);
+    Balance {
+        version,
+        a: balance_a,
+    }
+}
+
+fn after_a_payment(channel: ChannelId, entry: &EntryBytes) -> Result<Balance, Refusal> {
+    match balance(entry) {
+        Balance { version: 0, .. } => Err(Refusal::VersionZero { channel }),
+        balance => Ok(balance),
     }
 }

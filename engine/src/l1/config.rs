@@ -9,14 +9,14 @@ use crate::protocol::Amount;
 /// The parameters of a Layer 1. The first two and the fee are part of its identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Transactions in a block at most.
+    /// Transactions in a block at most; a batch counts as many as it has items.
     pub block_transactions: u32,
     /// Bytes of a block's transactions at most; its header is not among them.
     pub block_bytes: u64,
     /// What every included transaction pays, executed or failed.
     pub fee: Amount,
-    /// Transactions that wait for a block at most. Rule L8's reserved room for answers comes with
-    /// disputes.
+    /// Transactions that wait for a block at most. Beside them there is room for one answer for
+    /// each disputed channel (rule L8).
     pub mempool_transactions: u32,
     /// Whether [`Chain::bodies`](super::Chain::bodies) keeps the transactions of every block.
     pub keep_bodies: bool,
@@ -63,7 +63,7 @@ impl Config {
     }
 }
 
-const SMALLEST_BLOCK_BYTES: u64 = Kind::Transfer.bytes() as u64;
+const SMALLEST_BLOCK_BYTES: u64 = Kind::LONGEST_BYTES;
 
 /// The first balances.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,9 +108,9 @@ impl Genesis {
 pub enum ConfigError {
     /// A block of no transactions.
     NoBlockTransactions,
-    /// A block in which not even the smallest transaction fits.
+    /// A block in which not every single transaction fits: a channel could not be closed.
     BlockBytesTooFew {
-        /// The smallest transaction.
+        /// The longest transaction but for batches.
         least: u64,
         /// The limit asked for.
         got: u64,

@@ -26,7 +26,8 @@ pub struct Load {
     pub state_writes: u64,
     /// The most records alive at once, looked at after every transaction and at genesis.
     pub peak_state_entries: u64,
-    /// Blocks sealed.
+    /// Blocks sealed that have transactions in them. Empty ones, by which only time passes, are
+    /// no load: neither they nor their headers are counted.
     pub blocks: u64,
     /// CPU time of sealing, over all threads that took part: decoding, verifying, deciding,
     /// applying, hashing. Admission to the mempool, one more decoding and a copy, is not in it.

@@ -9,21 +9,28 @@
 //! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`.
 //! 2. [`Chain::seal`] takes them in order, a `round` at a time: what each one asks for (`claim`),
 //!    and all their signatures in one batch (`witness`, `verification`).
-//! 3. The `ledger` decides (`channel` for what concerns one channel), then applies.
+//! 3. The `ledger` decides (`channel` and `dispute` for what concerns one channel), then applies.
 //! 4. The bytes of those included stream into the `block`; every one gets a [`Receipt`].
 //!
 //! Three ends: *refused* (invalid: not included, no fee, no trace), *failed* (valid, but above a
 //! balance that it cannot control: included, pays its fee), *executed*. A transaction's end does
-//! not depend on how the queue is cut into blocks.
+//! not depend on how the queue is cut into blocks, but for posts and payouts: for these, the height
+//! is the time.
 //!
-//! Of the design's rules for Layer 1 these are here: L1 without roll-over, L2, L3, L7, L8.
-//! Disputes (L4–L6) have their places marked: [`ChannelStatus`], the kinds in `transaction`.
+//! | rule | decided in |
+//! | --- | --- |
+//! | L1: opening and rolling over | `ledger/decide.rs` |
+//! | L2, L3: what a state pays, the cooperative end | `channel.rs`; the signatures in `witness.rs` |
+//! | L4, L5, L6: posts, windows, settlement, punishment | `dispute.rs` |
+//! | L7: supply | `ledger/mod.rs` |
+//! | L8: replays, fees, room for answers | `ledger/decide.rs`, `mempool.rs` |
 
 mod block;
 mod chain;
 mod channel;
 mod claim;
 mod config;
+mod dispute;
 mod ledger;
 mod load;
 mod mempool;
@@ -40,8 +47,9 @@ pub use block::Header;
 pub use chain::Chain;
 pub use channel::{ChannelRecord, ChannelStatus};
 pub use config::{Config, ConfigError, Genesis, SetupError};
+pub use dispute::Dispute;
 pub use ledger::{Account, Imbalance, Totals};
 pub use load::Load;
-pub use receipt::{Executed, Receipt};
+pub use receipt::{Executed, Notice, PaidOut, Receipt};
 pub use refusal::{Failure, Malformed, Refusal, SignatureRole, SubmitError};
-pub use transaction::{SignedTransaction, Transaction};
+pub use transaction::{Opening, SignedTransaction, Transaction};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::transaction::Kind;
 use crate::crypto::{KeyError, PublicKey};
 use crate::protocol::{Amount, ChannelId, Party, TermsError};
 
@@ -11,7 +12,7 @@ pub enum Refusal {
     // What it says, whatever the ledger holds.
     /// A transfer of nothing.
     ZeroAmount,
-    /// A transaction opens one channel until batched opens come: its index is 0.
+    /// The channel that a transaction opens alone has index 0.
     WrongIndex {
         /// The index that would be right.
         expected: u32,
@@ -20,9 +21,9 @@ pub enum Refusal {
     },
     /// The terms make no channel.
     Terms(TermsError),
-    /// A final state after an entry, and the entry's version is 0: rule L2 wants at least 1.
+    /// A state after an entry, and the entry's version is 0: rule L2 wants at least 1.
     VersionZero {
-        /// Which channel was to close.
+        /// Of which channel.
         channel: ChannelId,
     },
     /// A signer's or a party's key is none.
@@ -31,7 +32,12 @@ pub enum Refusal {
     // Who it is for and from.
     /// No such channel: never opened, closed already, or on another Layer 1.
     UnknownChannel {
-        /// Which channel was to close.
+        /// The channel named.
+        channel: ChannelId,
+    },
+    /// A roll-over between others than the parties of the channel that it ends.
+    OtherParties {
+        /// The channel that was to end.
         channel: ChannelId,
     },
     /// A signature does not verify.
@@ -62,12 +68,83 @@ pub enum Refusal {
     },
 
     // The channel's state.
-    /// The final state gives A more than the channel holds.
+    /// The state gives A more than the channel holds.
     BalanceAboveCapacity {
         /// What the channel holds.
         capacity: Amount,
         /// What A would get.
         got: Amount,
+    },
+
+    // Posts and payouts (rules L4 and L5).
+    /// The offer gives A more than the channel holds.
+    OfferAboveCapacity {
+        /// What the channel holds.
+        capacity: Amount,
+        /// What A would get.
+        got: Amount,
+    },
+    /// An offer of a version that is not above that of the state shown.
+    OfferNotHigher {
+        /// The version shown.
+        shown: u64,
+        /// The offer's version.
+        got: u64,
+    },
+    /// An offer in which the poster gives itself more than in the state shown.
+    OfferRaisesPoster {
+        /// What it has in the state shown.
+        have: Amount,
+        /// What it would have.
+        got: Amount,
+    },
+    /// An offer of an account that is no party of the channel.
+    OfferByStranger {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// The first post in a channel is a party's: anyone else can only answer.
+    NothingToAnswer {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// An answer that shows no higher version than was shown before.
+    PostNotHigher {
+        /// The highest version shown.
+        highest: u64,
+        /// The version found.
+        got: u64,
+    },
+    /// An answer in the block of the first post.
+    WindowNotOpen {
+        /// From which height on answers count.
+        from: u64,
+        /// The height of the block.
+        height: u64,
+    },
+    /// An answer after the challenge window.
+    WindowClosed {
+        /// Up to which height answers counted.
+        until: u64,
+        /// The height of the block.
+        height: u64,
+    },
+    /// A payout before the end of the challenge window.
+    WindowStillOpen {
+        /// Up to which height answers count.
+        until: u64,
+        /// The height of the block.
+        height: u64,
+    },
+    /// A payout from a channel in which nothing was posted.
+    NothingPosted {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// An answer that waited in the reserved room, and made way for a higher one.
+    Superseded {
+        /// The version of the higher one.
+        by: u64,
     },
 }
 
@@ -76,10 +153,14 @@ pub enum Refusal {
 pub enum SignatureRole {
     /// That of the account that pays the fee.
     Signer,
-    /// B's, of an open to which B deposits.
+    /// B's, of an open to which B deposits, or of a roll-over.
     Consent,
     /// A party's, over the final state.
     Final(Party),
+    /// A party's, over the state shown.
+    State(Party),
+    /// The poster's, over the state that it offers.
+    Offer,
 }
 
 /// Why a valid transaction did not do what it asks: it is in the block and paid its fee.
@@ -117,13 +198,25 @@ pub enum Malformed {
     WrongLength {
         /// The kind's byte.
         kind: u8,
-        /// The length of that kind.
+        /// The length of that kind; of a batch, as far as it could be read.
         expected: usize,
         /// The length found.
         got: usize,
     },
     /// The kind for two depositors, and B deposits nothing.
     ZeroDepositOfB,
+    /// A batch of nothing, or of more than one may hold.
+    WrongCount {
+        /// The largest batch.
+        most: usize,
+        /// The count found.
+        got: usize,
+    },
+    /// An item in a batch that is not of the batch's kind.
+    WrongItem {
+        /// The item's kind byte.
+        got: u8,
+    },
 }
 
 /// Why a transaction is not queued. The caller still has it.
@@ -143,6 +236,13 @@ pub enum SubmitError {
         /// The transaction's.
         got: u64,
     },
+    /// The batch has more items than a block.
+    TooManyItems {
+        /// A block's operations.
+        limit: u32,
+        /// The batch's.
+        got: u32,
+    },
 }
 
 impl Refusal {
@@ -161,6 +261,18 @@ impl Refusal {
             Refusal::WrongNonce { .. } => "l1_wrong_nonce",
             Refusal::FeeAboveBalance { .. } => "l1_fee_above_balance",
             Refusal::BalanceAboveCapacity { .. } => "l1_balance_above_capacity",
+            Refusal::OtherParties { .. } => "l1_other_parties",
+            Refusal::OfferAboveCapacity { .. } => "l1_offer_above_capacity",
+            Refusal::OfferNotHigher { .. } => "l1_offer_not_higher",
+            Refusal::OfferRaisesPoster { .. } => "l1_offer_raises_poster",
+            Refusal::OfferByStranger { .. } => "l1_offer_by_stranger",
+            Refusal::NothingToAnswer { .. } => "l1_nothing_to_answer",
+            Refusal::PostNotHigher { .. } => "l1_post_not_higher",
+            Refusal::WindowNotOpen { .. } => "l1_window_not_open",
+            Refusal::WindowClosed { .. } => "l1_window_closed",
+            Refusal::WindowStillOpen { .. } => "l1_window_still_open",
+            Refusal::NothingPosted { .. } => "l1_nothing_posted",
+            Refusal::Superseded { .. } => "l1_superseded",
         }
     }
 }
@@ -197,9 +309,13 @@ impl fmt::Display for Refusal {
             Refusal::Terms(TermsError::NoWindow) => {
                 write!(f, "a challenge window of 0 blocks, expected at least 1")
             }
+            Refusal::Terms(TermsError::ReserveAboveCapacity { capacity, got }) => write!(
+                f,
+                "a reserve of {got}, expected at most the deposits' sum of {capacity}"
+            ),
             Refusal::VersionZero { channel } => write!(
                 f,
-                "channel {} closed after an entry of version 0, expected at least 1",
+                "channel {} after an entry of version 0, expected at least 1",
                 channel.0
             ),
             Refusal::Key(error) => error.fmt(f),
@@ -215,6 +331,55 @@ impl fmt::Display for Refusal {
             Refusal::BalanceAboveCapacity { capacity, got } => {
                 write!(f, "balance of A {got}, expected at most {capacity}")
             }
+            Refusal::OtherParties { channel } => write!(
+                f,
+                "keys of others than the parties of channel {}",
+                channel.0
+            ),
+            Refusal::OfferAboveCapacity { capacity, got } => {
+                write!(f, "balance of A {got} offered, expected at most {capacity}")
+            }
+            Refusal::OfferNotHigher { shown, got } => {
+                write!(
+                    f,
+                    "version {got} offered, expected more than the {shown} shown"
+                )
+            }
+            Refusal::OfferRaisesPoster { have, got } => write!(
+                f,
+                "an offer of {got} to its poster, expected at most the {have} shown"
+            ),
+            Refusal::OfferByStranger { channel } => write!(
+                f,
+                "an offer of an account that is no party of channel {}",
+                channel.0
+            ),
+            Refusal::NothingToAnswer { channel } => write!(
+                f,
+                "an answer in channel {}, in which nothing was posted",
+                channel.0
+            ),
+            Refusal::PostNotHigher { highest, got } => write!(
+                f,
+                "version {got} posted, expected more than the {highest} posted before"
+            ),
+            Refusal::WindowNotOpen { from, height } => {
+                write!(f, "an answer at height {height}, expected {from} or more")
+            }
+            Refusal::WindowClosed { until, height } => {
+                write!(f, "an answer at height {height}, expected {until} or less")
+            }
+            Refusal::WindowStillOpen { until, height } => {
+                write!(f, "a payout at height {height}, expected more than {until}")
+            }
+            Refusal::NothingPosted { channel } => write!(
+                f,
+                "a payout from channel {}, in which nothing was posted",
+                channel.0
+            ),
+            Refusal::Superseded { by } => {
+                write!(f, "an answer that waited, replaced by one of version {by}")
+            }
         }
     }
 }
@@ -225,6 +390,8 @@ impl fmt::Display for SignatureRole {
             SignatureRole::Signer => write!(f, "the signer's"),
             SignatureRole::Consent => write!(f, "B's consent"),
             SignatureRole::Final(party) => write!(f, "final, of {party:?}"),
+            SignatureRole::State(party) => write!(f, "of {party:?}, over the state shown"),
+            SignatureRole::Offer => write!(f, "the poster's, over its offer"),
         }
     }
 }
@@ -246,7 +413,7 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Malformed::Empty => write!(f, "no bytes"),
-            Malformed::UnknownKind { got } => write!(f, "kind {got}, expected 1 to 5"),
+            Malformed::UnknownKind { got } => write!(f, "kind {got}, expected 1 to {}", Kind::LAST),
             Malformed::WrongLength {
                 kind,
                 expected,
@@ -255,6 +422,15 @@ impl fmt::Display for Malformed {
                 write!(f, "{got} bytes of kind {kind}, expected {expected}")
             }
             Malformed::ZeroDepositOfB => write!(f, "deposit of B 0, expected kind 2 for that"),
+            Malformed::WrongCount { most, got } => {
+                write!(f, "a batch of {got} items, expected 1 to {most}")
+            }
+            Malformed::WrongItem { got } => {
+                write!(
+                    f,
+                    "an item of kind {got}, expected 2 or 3 to open, 4 or 5 to close"
+                )
+            }
         }
     }
 }
@@ -270,6 +446,12 @@ impl fmt::Display for SubmitError {
                 write!(
                     f,
                     "a transaction of {got} bytes, expected at most a block's {limit}"
+                )
+            }
+            SubmitError::TooManyItems { limit, got } => {
+                write!(
+                    f,
+                    "a batch of {got} items, expected at most a block's {limit}"
                 )
             }
         }

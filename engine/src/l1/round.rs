@@ -7,12 +7,11 @@
 
 use std::collections::HashMap;
 
-use super::claim::Claim;
 use super::ledger::Ledger;
 use super::refusal::Refusal;
 use super::witness::{Unchecked, Witness};
 use crate::crypto::{Digest, KeyRing, PublicKey};
-use crate::protocol::{ChannelId, Pair, Terms};
+use crate::protocol::{ChannelId, Pair};
 
 /// The round's memory, kept from round to round.
 #[derive(Default)]
@@ -55,14 +54,8 @@ impl Round {
         };
         let place = claims.len() as u32;
         let claim = Unchecked::read(place, bytes, genesis, ring, keys_of, witnesses);
-        if let Ok(unchecked) = &claim
-            && let Claim::Open {
-                terms: Terms { keys, .. },
-                channel,
-                ..
-            } = unchecked.claim()
-        {
-            opened.insert(*channel, *keys);
+        for one in claim.iter().flat_map(|unchecked| unchecked.claim().opens()) {
+            opened.insert(one.channel, one.terms.keys);
         }
         claims.push(claim);
     }

@@ -5,7 +5,7 @@ use super::claim::Claim;
 use super::refusal::{Refusal, SignatureRole};
 use super::transaction::{SignedTransaction, Transaction, encoded_digest};
 use crate::crypto::{Digest, Forged, KeyId, KeyRing, PublicKey, Signature, Signed, Verified};
-use crate::protocol::{ChannelId, Pair, Party, final_digest};
+use crate::protocol::{ChannelId, FinalProof, Pair, Party, final_digest, state_digest};
 
 /// A claim whose every signature was verified. The ledger decides on nothing else.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ impl<T> Checked<T> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Witness {
     place: u32,
+    /// Which item of a batched close it belongs to.
+    item: u16,
     role: SignatureRole,
     signer: KeyId,
     digest: Digest,
@@ -52,9 +54,65 @@ pub(super) struct Unchecked {
     witnesses: u32,
 }
 
+/// Collects one claim's witnesses.
+struct Needs<'w> {
+    place: u32,
+    ring: &'w mut KeyRing,
+    witnesses: &'w mut Vec<Witness>,
+}
+
+impl Needs<'_> {
+    fn need(
+        &mut self,
+        role: SignatureRole,
+        key: PublicKey,
+        digest: Digest,
+        signature: &Signature,
+    ) -> Result<(), Refusal> {
+        self.need_of_item(0, role, key, digest, signature)
+    }
+
+    fn need_of_item(
+        &mut self,
+        item: u16,
+        role: SignatureRole,
+        key: PublicKey,
+        digest: Digest,
+        signature: &Signature,
+    ) -> Result<(), Refusal> {
+        let signer = self.ring.insert(key).map_err(Refusal::Key)?;
+        self.witnesses.push(Witness {
+            place: self.place,
+            item,
+            role,
+            signer,
+            digest,
+            signature: *signature,
+        });
+        Ok(())
+    }
+
+    /// Both parties' signatures over a final state.
+    fn finals(
+        &mut self,
+        item: u16,
+        proof: &FinalProof,
+        keys: &Pair<PublicKey>,
+    ) -> Result<(), Refusal> {
+        let digest = final_digest(&proof.channel, &proof.state.head(&proof.channel));
+        for party in [Party::A, Party::B] {
+            let signature = proof.signatures.of(party);
+            let role = SignatureRole::Final(party);
+            self.need_of_item(item, role, *keys.of(party), digest, signature)?;
+        }
+        Ok(())
+    }
+}
+
 impl Unchecked {
     /// Reads what an encoded transaction claims, and appends a witness for every signature that
-    /// this needs: the signer's; B's consent if B deposits; both parties' for a final state.
+    /// this needs: the signer's; the consent of every B that deposits; both parties' for a state
+    /// or a final state; the poster's for an offer.
     ///
     /// `keys_of` gives the keys of a channel that is open or may be by this transaction's turn.
     /// New keys enter the ring, which is a cache: they stay if the transaction is refused.
@@ -66,44 +124,18 @@ impl Unchecked {
         keys_of: impl Fn(&ChannelId) -> Option<Pair<PublicKey>>,
         witnesses: &mut Vec<Witness>,
     ) -> Result<Unchecked, Refusal> {
-        let signed = SignedTransaction::decode(bytes).expect("only what decodes is queued");
-        let claim = Claim::of(signed.transaction(), genesis)?;
         let first = witnesses.len();
-        let digest = encoded_digest(genesis, &signed, bytes);
-        let mut id = |key: PublicKey| ring.insert(key).map_err(Refusal::Key);
-
-        let signer = id(*signed.transaction().signer())?;
-        let mut need = |role, signer, digest, signature: &Signature| {
-            witnesses.push(Witness {
-                place,
-                role,
-                signer,
-                digest,
-                signature: *signature,
-            });
+        let mut needs = Needs {
+            place,
+            ring,
+            witnesses,
         };
-        match signed.transaction() {
-            Transaction::Transfer { .. } => {}
-            Transaction::Open { keys, .. } => {
-                let b = id(keys.b)?;
-                if let Some(consent) = signed.consent() {
-                    need(SignatureRole::Consent, b, digest, consent);
-                }
-            }
-            Transaction::CooperativeClose { proof, .. } => {
-                let channel = proof.channel;
-                let keys = keys_of(&channel).ok_or(Refusal::UnknownChannel { channel })?;
-                let digest = final_digest(&channel, &proof.state.head(&channel));
-                for party in [Party::A, Party::B] {
-                    let signer = id(*keys.of(party))?;
-                    let signature = proof.signatures.of(party);
-                    need(SignatureRole::Final(party), signer, digest, signature);
-                }
-            }
+        let claim = read(bytes, genesis, &mut needs, keys_of);
+        if claim.is_err() {
+            witnesses.truncate(first);
         }
-        need(SignatureRole::Signer, signer, digest, signed.signature());
         Ok(Unchecked {
-            claim,
+            claim: claim?,
             place,
             witnesses: (witnesses.len() - first) as u32,
         })
@@ -115,11 +147,11 @@ impl Unchecked {
 
     /// Takes this claim's verdicts, all of them, from the front.
     pub(super) fn check(
-        self,
+        mut self,
         ring: &KeyRing,
         verdicts: &mut impl Iterator<Item = Verdict>,
     ) -> Result<Checked<Claim>, Refusal> {
-        let mut refusal = None;
+        let mut refused = None;
         for _ in 0..self.witnesses {
             let verdict = verdicts.next().expect("one verdict per witness");
             let witness = match &verdict {
@@ -127,16 +159,104 @@ impl Unchecked {
                 Err(Forged(witness)) => witness,
             };
             assert_eq!(witness.place, self.place, "verdicts in the order of claims");
-            if verdict.is_err() && refusal.is_none() {
-                refusal = Some(Refusal::BadSignature {
-                    role: witness.role,
-                    key: *ring.key(witness.signer),
-                });
+            if verdict.is_ok() {
+                continue;
+            }
+            let refusal = Refusal::BadSignature {
+                role: witness.role,
+                key: *ring.key(witness.signer),
+            };
+            match (&mut self.claim, witness.role) {
+                (Claim::CloseBatch { items, .. }, SignatureRole::Final(_)) => {
+                    let item = &mut items[usize::from(witness.item)];
+                    if item.is_ok() {
+                        *item = Err(refusal);
+                    }
+                }
+                _ => {
+                    refused.get_or_insert(refusal);
+                }
             }
         }
-        match refusal {
+        match refused {
             Some(refusal) => Err(refusal),
             None => Ok(Checked(self.claim)),
         }
     }
+}
+
+fn read(
+    bytes: &[u8],
+    genesis: &Digest,
+    needs: &mut Needs<'_>,
+    keys_of: impl Fn(&ChannelId) -> Option<Pair<PublicKey>>,
+) -> Result<Claim, Refusal> {
+    let signed = SignedTransaction::decode(bytes).expect("only what decodes is queued");
+    let mut claim = Claim::of(signed.transaction(), genesis)?;
+    let keys_of = |channel: ChannelId| keys_of(&channel).ok_or(Refusal::UnknownChannel { channel });
+    let digest = encoded_digest(genesis, &signed, bytes);
+    let submitter = *signed.transaction().signer();
+    needs.ring.insert(submitter).map_err(Refusal::Key)?;
+    for opened in claim.opens() {
+        let peer = opened.terms.keys.b;
+        needs.ring.insert(peer).map_err(Refusal::Key)?;
+    }
+    for (consenter, consent) in signed.transaction().consenters().zip(signed.consents()) {
+        needs.need(SignatureRole::Consent, *consenter, digest, consent)?;
+    }
+    match signed.transaction() {
+        Transaction::Transfer { .. }
+        | Transaction::Open { .. }
+        | Transaction::OpenBatch { .. }
+        | Transaction::Payout { .. } => {}
+        Transaction::CooperativeClose { proof, .. } => {
+            needs.finals(0, proof, &keys_of(proof.channel)?)?;
+        }
+        Transaction::RollOver { proof, keys, .. } => {
+            let channel = proof.channel;
+            if keys_of(channel)? != *keys {
+                return Err(Refusal::OtherParties { channel });
+            }
+            needs.finals(0, proof, keys)?;
+        }
+        Transaction::CloseBatch { proofs, .. } => {
+            let Claim::CloseBatch { items, .. } = &mut claim else {
+                unreachable!("a batched close claims one")
+            };
+            for (place, (item, proof)) in (0..).zip(items.iter_mut().zip(proofs)) {
+                let keys = match item {
+                    Ok(_) => keys_of(proof.channel),
+                    Err(refusal) => Err(*refusal),
+                };
+                if let Err(refusal) = keys.and_then(|keys| needs.finals(place, proof, &keys)) {
+                    *item = Err(refusal);
+                }
+            }
+        }
+        Transaction::Post { post, .. } => {
+            let channel = post.channel;
+            let keys = keys_of(channel)?;
+            if let Some(shown) = &post.shown {
+                let digest = state_digest(&channel, &shown.state().head(&channel));
+                for party in [Party::A, Party::B] {
+                    let signature = shown.signatures.of(party);
+                    needs.need(
+                        SignatureRole::State(party),
+                        *keys.of(party),
+                        digest,
+                        signature,
+                    )?;
+                }
+            }
+            // Of anybody else's offer the ledger says what is wrong with it.
+            if let Some(offer) = &post.offer
+                && (submitter == keys.a || submitter == keys.b)
+            {
+                let digest = state_digest(&channel, &offer.state().head(&channel));
+                needs.need(SignatureRole::Offer, submitter, digest, &offer.signature)?;
+            }
+        }
+    }
+    needs.need(SignatureRole::Signer, submitter, digest, signed.signature())?;
+    Ok(claim)
 }

@@ -333,7 +333,7 @@ fn sign_chunk(
         .zip(signatures)
         .map(|(transfer, signature)| {
             let mut bytes = Vec::with_capacity(transfer.encoded_bytes());
-            SignedTransaction::new(*transfer, signature, None).encode(&mut bytes);
+            SignedTransaction::new(transfer.clone(), signature, None).encode(&mut bytes);
             bytes
         })
         .collect()

@@ -39,7 +39,7 @@ impl Shard<'_> {
                     secret: secrets.a,
                     digest,
                 });
-                if transaction.consenter().is_some() {
+                if transaction.consenters().next().is_some() {
                     jobs.push(SignJob {
                         secret: secrets.b,
                         digest,
@@ -54,8 +54,11 @@ impl Shard<'_> {
             for (order, slot, transaction) in unsigned {
                 let start = batch.bytes.len();
                 let signature = signatures.next().expect("one signature per job");
-                let consent = transaction.consenter().and_then(|_| signatures.next());
-                SignedTransaction::new(transaction, signature, consent).encode(&mut batch.bytes);
+                let consents: Vec<Signature> = transaction
+                    .consenters()
+                    .map_while(|_| signatures.next())
+                    .collect();
+                SignedTransaction::new(transaction, signature, consents).encode(&mut batch.bytes);
                 if order.0 == StepKind::Close && !self.faults.is_empty() {
                     let bytes = &mut batch.bytes[start..];
                     self.faults

@@ -116,7 +116,9 @@ impl Step {
                     // Pushed back: a block makes room.
                     Err(SubmitError::MempoolFull { .. }) => chain.seal(&mut self.receipts),
                     Err(SubmitError::Malformed(_)) => break Some("l1_malformed"),
-                    Err(SubmitError::TooLarge { .. }) => break Some("l1_too_large"),
+                    Err(SubmitError::TooLarge { .. } | SubmitError::TooManyItems { .. }) => {
+                        break Some("l1_too_large");
+                    }
                 };
             };
             batches[at].transactions[place].outcome = refused.map(|name| StepOutcome::Refused {
@@ -135,16 +137,23 @@ impl Step {
 }
 
 fn outcome(receipt: &Receipt) -> StepOutcome {
-    match receipt.outcome {
+    match &receipt.outcome {
         Ok(Executed::Opened { .. }) => StepOutcome::Opened,
         Ok(Executed::Closed { payouts, version }) => StepOutcome::Closed {
             payouts: Pair {
                 a: payouts.a.units(),
                 b: payouts.b.units(),
             },
-            version,
+            version: *version,
         },
-        Ok(Executed::Transferred) => unreachable!("sessions open and close channels"),
+        Ok(
+            Executed::Transferred
+            | Executed::OpenedBatch { .. }
+            | Executed::ClosedBatch { .. }
+            | Executed::Posted { .. }
+            | Executed::PaidOut { .. }
+            | Executed::RolledOver { .. },
+        ) => unreachable!("sessions open and close channels"),
         Ok(Executed::Failed(failure)) => StepOutcome::Refused {
             name: failure.name(),
             fee_paid: true,

@@ -6,6 +6,8 @@
 //! | S4: what a payee counts as received | `Endpoint::accept` |
 //! | S5: who may propose | `endpoint/turn.rs` |
 //! | S6: the final signature is the last | `endpoint/finish.rs` |
+//! | S3: what must be stored before a signature leaves | `endpoint/store.rs` |
+//! | S7, S8: answering posts, closing without the peer | `endpoint/close.rs` |
 
 mod amount;
 mod burst;
@@ -21,11 +23,11 @@ mod terms;
 pub use amount::Amount;
 pub use burst::{Burst, NewState, Tip};
 pub use endpoint::{
-    Acknowledged, AcknowledgementClaim, Answer, CoSignOrder, Endpoint, FinalClaim, Incoming,
-    ProposalClaim, Rules, SignOrder, Status, WindowPool,
+    Acknowledged, AcknowledgementClaim, Answer, CoSignOrder, Endpoint, FinalClaim, InMemory,
+    Incoming, ProposalClaim, Rules, SignOrder, Status, Storage, Stored, StoredProposal, WindowPool,
 };
 pub use entry::{Balance, Entry, EntryBytes, Limits, Payment};
 pub use message::Message;
-pub use proof::{CoSigned, FinalProof, State, final_digest, state_digest};
+pub use proof::{CoSigned, FinalProof, HalfSigned, Post, State, final_digest, state_digest};
 pub use rejection::Rejection;
 pub use terms::{ChannelId, Pair, Party, Terms, TermsError};

@@ -83,3 +83,68 @@ pub struct CoSigned {
     /// Both signatures over [`state_digest`].
     pub signatures: Pair<Signature>,
 }
+
+impl CoSigned {
+    /// The state that both signed.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State::After {
+            previous: self.previous,
+            entry: self.entry,
+        }
+    }
+
+    /// How many payments led to it.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        Entry::decode(&self.entry).version
+    }
+}
+
+/// A state that one party signed: a proposal that was never answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HalfSigned {
+    /// The log head before the entry.
+    pub previous: Digest,
+    /// The log's newest entry.
+    pub entry: EntryBytes,
+    /// The proposer's signature over [`state_digest`].
+    pub signature: Signature,
+}
+
+impl HalfSigned {
+    /// The state that was proposed.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State::After {
+            previous: self.previous,
+            entry: self.entry,
+        }
+    }
+}
+
+/// What a party shows Layer 1 to close a channel, or to answer such a post (rule L4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Post {
+    /// Which channel.
+    pub channel: ChannelId,
+    /// The newest state that both have signed, as far as the poster knows; `None`: the opening.
+    pub shown: Option<CoSigned>,
+    /// The poster's newest proposal that was never answered. It binds the poster if its post is
+    /// the one that settles.
+    pub offer: Option<HalfSigned>,
+}
+
+impl Post {
+    /// The state that it shows.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.shown.as_ref().map_or(State::Opening, CoSigned::state)
+    }
+
+    /// The version that it shows.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.shown.as_ref().map_or(0, CoSigned::version)
+    }
+}

@@ -76,6 +76,13 @@ pub enum TermsError {
     NothingLocked,
     /// A post could never be answered: the window must be at least one block.
     NoWindow,
+    /// No payment could ever be made: the reserve is more than both deposits.
+    ReserveAboveCapacity {
+        /// The deposits' sum.
+        capacity: Amount,
+        /// The reserve.
+        got: Amount,
+    },
 }
 
 impl Terms {
@@ -93,6 +100,10 @@ impl Terms {
         match self.deposits.a.plus(self.deposits.b) {
             None => Err(TermsError::CapacityOverflow(self.deposits)),
             Some(Amount::ZERO) => Err(TermsError::NothingLocked),
+            Some(capacity) if capacity < self.reserve => Err(TermsError::ReserveAboveCapacity {
+                capacity,
+                got: self.reserve,
+            }),
             Some(capacity) => Ok(capacity),
         }
     }
@@ -158,7 +169,14 @@ mod tests {
         let table = [
             (terms(), Ok(100)),
             (deposits(100, 0), Ok(100)),
-            (deposits(0, 1), Ok(1)),
+            (deposits(0, 6), Ok(6)),
+            (
+                deposits(0, 5),
+                Err(TermsError::ReserveAboveCapacity {
+                    capacity: Amount::new(5),
+                    got: Amount::new(6),
+                }),
+            ),
             (deposits(MOST, 0), Ok(MOST)),
             (deposits(1, MOST - 1), Ok(MOST)),
             overflow(deposits(1, MOST)),

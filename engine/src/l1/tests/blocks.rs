@@ -161,16 +161,22 @@ fn the_first_that_does_not_fit_ends_the_block() {
     assert_eq!(world.seal().0.unwrap().transactions, 2);
 
     let tiny = Config {
-        block_bytes: 160,
+        block_bytes: 453,
+        block_transactions: 9,
         ..config()
     };
     let mut world = World::new(tiny);
-    let open = world.open(&world.terms(ALICE, 0, BOB, 1, 0));
-    let (limit, got) = (160, 161);
-    assert_eq!(
-        world.submit(&open),
-        Err(SubmitError::TooLarge { limit, got })
-    );
+    let batch = |count| Transaction::OpenBatch {
+        opener: world.key(ALICE),
+        nonce: 0,
+        channels: vec![opening(world.key(BOB), 1, 0); count],
+    };
+    let (eight, ten) = (batch(8), batch(10));
+    let (limit, got) = (453, 43 + 8 * 53 + 64);
+    let submitted = world.submit(&world.signed(eight, ALICE, None));
+    assert_eq!(submitted, Err(SubmitError::TooLarge { limit, got }));
+    let submitted = world.submit(&world.signed(ten, ALICE, None));
+    assert!(matches!(submitted, Err(SubmitError::TooLarge { .. })));
     world.submit(&world.transfer(ALICE, 0, BOB, 1)).unwrap();
     assert_eq!(world.seal().0.unwrap().transactions, 1);
 }
@@ -255,15 +261,15 @@ fn set_up_is_checked() {
         refused(|config| config.block_transactions = 0),
         Some(SetupError::Config(ConfigError::NoBlockTransactions))
     );
-    let (least, got) = (145, 144);
+    let (least, got) = (453, 452);
     assert_eq!(
-        refused(|config| config.block_bytes = 144),
+        refused(|config| config.block_bytes = 452),
         Some(SetupError::Config(ConfigError::BlockBytesTooFew {
             least,
             got
         }))
     );
-    assert_eq!(refused(|config| config.block_bytes = 145), None);
+    assert_eq!(refused(|config| config.block_bytes = 453), None);
     assert_eq!(
         refused(|config| config.mempool_transactions = 0),
         Some(SetupError::Config(ConfigError::NoMempoolTransactions))

@@ -137,7 +137,7 @@ impl World {
     /// An open, signed by whoever its terms name.
     fn open(&self, terms: &Terms) -> Bytes {
         let transaction = Transaction::open(terms);
-        let consenter = transaction.consenter().map(|key| self.who(key));
+        let consenter = transaction.consenters().next().map(|key| self.who(key));
         self.signed(transaction, self.who(&terms.keys.a), consenter)
     }
 
@@ -232,9 +232,23 @@ fn after(version: u64, balance_a: u64) -> State {
 
 fn encoded(transaction: Transaction, signature: Signature, consent: Option<Signature>) -> Bytes {
     let mut bytes = Vec::new();
+    let encoded_bytes = transaction.encoded_bytes();
     SignedTransaction::new(transaction, signature, consent).encode(&mut bytes);
-    assert_eq!(bytes.len(), transaction.encoded_bytes());
+    assert_eq!(bytes.len(), encoded_bytes);
     bytes
+}
+
+/// A channel of a batch.
+fn opening(peer: PublicKey, deposit_a: u64, deposit_b: u64) -> Opening {
+    Opening {
+        peer,
+        deposits: Pair {
+            a: Amount::new(deposit_a),
+            b: Amount::new(deposit_b),
+        },
+        challenge_window_blocks: 144,
+        reserve: Amount::ZERO,
+    }
 }
 
 fn opened(terms: &Terms) -> Outcome {

@@ -301,7 +301,7 @@ proptest! {
                 }
             } else {
                 let (_, receipts) = world.seal();
-                outcomes.extend(receipts.iter().map(|receipt| receipt.outcome));
+                outcomes.extend(receipts.into_iter().map(|receipt| receipt.outcome));
             }
         }
         outcomes.extend(world.seal_all().1);

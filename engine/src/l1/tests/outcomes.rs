@@ -281,7 +281,7 @@ fn opens_on_bad_terms() {
                 let mut terms = w.terms(ALICE, 0, BOB, 300, 200);
                 edit(&mut terms);
                 let transaction = Transaction::open(&terms);
-                let consenter = transaction.consenter().map(|_| BOB);
+                let consenter = transaction.consenters().next().map(|_| BOB);
                 let bytes = w.signed(transaction, ALICE, consenter);
                 vec![(bytes, Err(expected(&terms)))]
             },
@@ -354,11 +354,11 @@ fn opens_by_others() {
             let other = w.sign(BOB, other.digest(w.chain.genesis()));
             vec![
                 (
-                    w.signed(transaction, CAROL, Some(BOB)),
+                    w.signed(transaction.clone(), CAROL, Some(BOB)),
                     forged(SignatureRole::Signer, w.key(ALICE)),
                 ),
                 (
-                    w.signed(transaction, ALICE, Some(ALICE)),
+                    w.signed(transaction.clone(), ALICE, Some(ALICE)),
                     forged(SignatureRole::Consent, w.key(BOB)),
                 ),
                 (
@@ -644,7 +644,7 @@ fn a_channel_is_on_record_while_it_is_open() {
     assert_eq!(world.chain.channel(&id), None);
     world.submit(&world.open(&terms)).unwrap();
     world.seal();
-    let record = *world.chain.channel(&id).unwrap();
+    let record = world.chain.channel(&id).unwrap().clone();
     assert_eq!(record.keys, terms.keys);
     assert_eq!(record.limits.capacity, Amount::new(500));
     assert_eq!(record.limits.reserve, Amount::new(3));

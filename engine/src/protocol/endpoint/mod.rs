@@ -9,9 +9,11 @@
 //! message is decided on when those before it have been applied.
 
 mod acknowledge;
+mod close;
 mod finish;
 mod propose;
 mod receive;
+mod store;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -20,6 +22,7 @@ mod window;
 pub use acknowledge::{Acknowledged, AcknowledgementClaim, Answer};
 pub use finish::FinalClaim;
 pub use receive::{CoSignOrder, Incoming, ProposalClaim};
+pub use store::{InMemory, Storage, Stored, StoredProposal};
 pub use window::WindowPool;
 
 use super::burst::Tip;
@@ -89,8 +92,14 @@ pub enum Status {
         /// Both final signatures.
         signatures: Pair<Signature>,
     },
-    /// The peer broke a rule; nothing more is signed. (Closing unilaterally comes with disputes.)
+    /// The peer broke a rule: nothing more is signed, and the channel is to be closed unilaterally
+    /// ([`Endpoint::close`], rule S8).
     Stopped(Rejection),
+    /// This party has posted, or seen a post: nothing more is signed or counted.
+    Closing {
+        /// The rule that the peer broke, if that is why.
+        because: Option<Rejection>,
+    },
 }
 
 /// Leave to make exactly one signature. Not to be copied, so that it cannot be used twice.
@@ -220,8 +229,9 @@ impl Endpoint {
     /// Ends this side because the peer broke a rule. The first reason stays; what both have
     /// finished stays finished.
     pub fn stop(&mut self, rejection: Rejection) {
-        if !matches!(self.status, Status::Stopped(_) | Status::Finished { .. }) {
-            self.status = Status::Stopped(rejection);
+        match self.status {
+            Status::Running | Status::Finishing { .. } => self.status = Status::Stopped(rejection),
+            Status::Stopped(_) | Status::Closing { .. } | Status::Finished { .. } => {}
         }
     }
 

@@ -171,9 +171,7 @@ impl Endpoint {
     /// If an order of this party is not recorded yet: what it signed would be unknown here and
     /// known to the peer.
     pub fn resume(&mut self) -> Message<'static> {
-        let unsigned_final = self.final_ordered && self.status == Status::Running;
-        let outstanding = self.ordered > 0 || self.answering > 0 || unsigned_final;
-        assert!(!outstanding, "an order outstanding at a resume");
+        self.nothing_outstanding("resume");
         self.turn.resuming = true;
         Message::Resume {
             signed: self.resumes_from(),

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::super::burst::NewState;
+use super::store::StoredProposal;
 use crate::crypto::Signature;
 
 /// One channel's unanswered proposals, oldest first.
@@ -46,6 +47,39 @@ impl Window {
         self.proposals
             .get(at)
             .filter(|sent| sent.state.version() == version)
+    }
+
+    pub(super) fn newest(&self) -> Option<&Sent> {
+        self.proposals.back()
+    }
+
+    /// The proposals in the form in which they survive a crash.
+    pub(super) fn stored(&self) -> Vec<StoredProposal> {
+        let mut rest = &self.bytes[self.answered..];
+        let stored = self.proposals.iter().map(|sent| {
+            let (message, after) = rest.split_at(sent.message_len);
+            rest = after;
+            StoredProposal {
+                state: sent.state,
+                signature: sent.signature,
+                pass: sent.pass,
+                message: message.to_vec(),
+            }
+        });
+        stored.collect()
+    }
+
+    /// Fills an empty window with what was stored.
+    pub(super) fn restore(&mut self, stored: &[StoredProposal]) {
+        for proposal in stored {
+            let sent = Sent {
+                state: proposal.state,
+                signature: proposal.signature,
+                pass: proposal.pass,
+                message_len: proposal.message.len(),
+            };
+            self.push(sent, &proposal.message);
+        }
     }
 
     /// Takes off all proposals up to this version and gives the last of them.

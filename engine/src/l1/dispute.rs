@@ -1,0 +1,271 @@
+//! Rules L4 to L6: who may post what and when, what settles, and whose post was a lie. A dispute is
+//! plain data of one size, however many posts there are. Moves no value: the ledger does.
+
+use super::channel::Settlement;
+use super::refusal::Refusal;
+use crate::protocol::{Amount, Balance, ChannelId, Limits, Pair, Party};
+
+/// What a post claims, once its signatures have been verified and its poster is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Posting {
+    pub(super) channel: ChannelId,
+    /// The party whose key signed the transaction; none for any other account.
+    pub(super) poster: Option<Party>,
+    /// The co-signed state shown.
+    pub(super) shown: Balance,
+    /// The state that the poster offers instead.
+    pub(super) offer: Option<Balance>,
+}
+
+/// A channel that is closing against the will, or without the help, of one of its parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dispute {
+    /// The height of the block with the first post.
+    opened: u64,
+    /// The last height at which an answer counts; payout from the next one on.
+    until: u64,
+    /// The highest version that a post has shown.
+    highest: u64,
+    /// What settles if nothing higher comes: that post's state, or its offer.
+    settles: Balance,
+    /// How each party's own posts stand.
+    standing: Pair<Standing>,
+}
+
+/// How one party's posts stand, all of them together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has posted nothing.
+    Silent,
+    /// None of its posts is proven stale. Each covers states up to some version (its own if it
+    /// carries no offer, else the offer's) in which the party has at least so much; a state that
+    /// all of them cover is one of at most the least version and at least the largest balance.
+    Covers { version: u64, balance: Amount },
+    /// A later state that one of its posts does not cover was shown (rule L6).
+    Stale,
+}
+
+impl Posting {
+    /// What rule L4 asks of a post by itself, whatever was posted before.
+    fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+        let capacity = limits.capacity;
+        if self.shown.a > capacity {
+            return Err(Refusal::BalanceAboveCapacity {
+                capacity,
+                got: self.shown.a,
+            });
+        }
+        let Some(offer) = self.offer else {
+            return Ok(());
+        };
+        let Some(poster) = self.poster else {
+            return Err(Refusal::OfferByStranger {
+                channel: self.channel,
+            });
+        };
+        if offer.a > capacity {
+            return Err(Refusal::OfferAboveCapacity {
+                capacity,
+                got: offer.a,
+            });
+        }
+        if offer.version <= self.shown.version {
+            return Err(Refusal::OfferNotHigher {
+                shown: self.shown.version,
+                got: offer.version,
+            });
+        }
+        let (have, got) = (self.shown.of(poster, limits), offer.of(poster, limits));
+        if got > have {
+            return Err(Refusal::OfferRaisesPoster { have, got });
+        }
+        Ok(())
+    }
+
+    /// What the poster's standing is on its account.
+    fn covers(&self, poster: Party, limits: &Limits) -> Standing {
+        match self.offer {
+            Some(offer) => Standing::Covers {
+                version: offer.version,
+                balance: offer.of(poster, limits),
+            },
+            // No state of a later post is of this version, so that the balance does not matter.
+            None => Standing::Covers {
+                version: self.shown.version,
+                balance: Amount::ZERO,
+            },
+        }
+    }
+}
+
+impl Standing {
+    /// After a post, of anyone, that shows this state.
+    fn against(self, shown: &Balance, party: Party, limits: &Limits) -> Standing {
+        match self {
+            Standing::Covers { version, balance }
+                if version < shown.version || balance > shown.of(party, limits) =>
+            {
+                Standing::Stale
+            }
+            standing => standing,
+        }
+    }
+
+    /// After one more post of the party's own.
+    fn and(self, post: Standing) -> Standing {
+        match (self, post) {
+            (Standing::Silent, post) => post,
+            (
+                Standing::Covers { version, balance },
+                Standing::Covers {
+                    version: of_post,
+                    balance: balance_of_post,
+                },
+            ) => Standing::Covers {
+                version: version.min(of_post),
+                balance: balance.max(balance_of_post),
+            },
+            (standing, _) => standing,
+        }
+    }
+}
+
+impl Dispute {
+    /// The dispute that a post begins, included at this height.
+    pub(super) fn begin(
+        posting: &Posting,
+        limits: &Limits,
+        challenge_window_blocks: u32,
+        height: u64,
+    ) -> Result<Dispute, Refusal> {
+        posting.check(limits)?;
+        if posting.poster.is_none() {
+            return Err(Refusal::NothingToAnswer {
+                channel: posting.channel,
+            });
+        }
+        let silent = Dispute {
+            opened: height,
+            until: height + u64::from(challenge_window_blocks),
+            highest: 0,
+            settles: posting.shown,
+            standing: Pair {
+                a: Standing::Silent,
+                b: Standing::Silent,
+            },
+        };
+        Ok(silent.after(posting, limits))
+    }
+
+    /// The dispute after an answer, included at this height.
+    pub(super) fn answered(
+        &self,
+        posting: &Posting,
+        limits: &Limits,
+        height: u64,
+    ) -> Result<Dispute, Refusal> {
+        posting.check(limits)?;
+        if height <= self.opened {
+            return Err(Refusal::WindowNotOpen {
+                from: self.opened + 1,
+                height,
+            });
+        }
+        if height > self.until {
+            return Err(Refusal::WindowClosed {
+                until: self.until,
+                height,
+            });
+        }
+        if posting.shown.version <= self.highest {
+            return Err(Refusal::PostNotHigher {
+                highest: self.highest,
+                got: posting.shown.version,
+            });
+        }
+        Ok(self.after(posting, limits))
+    }
+
+    fn after(&self, posting: &Posting, limits: &Limits) -> Dispute {
+        let Pair { a, b } = self.standing;
+        let mut standing = Pair {
+            a: a.against(&posting.shown, Party::A, limits),
+            b: b.against(&posting.shown, Party::B, limits),
+        };
+        match posting.poster {
+            Some(Party::A) => standing.a = standing.a.and(posting.covers(Party::A, limits)),
+            Some(Party::B) => standing.b = standing.b.and(posting.covers(Party::B, limits)),
+            None => {}
+        }
+        Dispute {
+            highest: posting.shown.version,
+            settles: posting.offer.unwrap_or(posting.shown),
+            standing,
+            ..*self
+        }
+    }
+
+    /// Rules L5 and L6: what a payout at this height pays.
+    pub(super) fn settle(&self, limits: &Limits, height: u64) -> Result<Settlement, Refusal> {
+        if height <= self.until {
+            return Err(Refusal::WindowStillOpen {
+                until: self.until,
+                height,
+            });
+        }
+        let [a, b] = [Party::A, Party::B].map(|party| self.settles.of(party, limits));
+        let forfeited = self.forfeits();
+        let payouts = match forfeited {
+            None => Pair { a, b },
+            Some(Party::A) => Pair {
+                a: Amount::ZERO,
+                b: limits.capacity,
+            },
+            Some(Party::B) => Pair {
+                a: limits.capacity,
+                b: Amount::ZERO,
+            },
+        };
+        Ok(Settlement {
+            payouts,
+            version: self.settles.version,
+            forfeited,
+        })
+    }
+
+    /// The party that forfeits its balance if nothing higher comes. If both are proven stale,
+    /// neither does.
+    #[must_use]
+    pub fn forfeits(&self) -> Option<Party> {
+        match (self.standing.a, self.standing.b) {
+            (Standing::Stale, Standing::Stale) => None,
+            (Standing::Stale, _) => Some(Party::A),
+            (_, Standing::Stale) => Some(Party::B),
+            _ => None,
+        }
+    }
+
+    /// The height of the block with the first post: answers count from the next one on.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// The last height at which an answer counts; payout from the next one on.
+    #[must_use]
+    pub fn until(&self) -> u64 {
+        self.until
+    }
+
+    /// The highest version that a post has shown: an answer must show a higher one.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    /// What settles if nothing higher comes, forfeits aside.
+    #[must_use]
+    pub fn settles(&self) -> &Balance {
+        &self.settles
+    }
+}

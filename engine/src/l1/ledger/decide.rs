@@ -1,0 +1,409 @@
+//! What a checked claim does to the ledger: decided here, against a ledger that does not change.
+
+use std::collections::{HashMap, HashSet};
+
+use super::super::channel::{ChannelRecord, Settlement};
+use super::super::claim::{Claim, Closed, Opened};
+use super::super::dispute::{Dispute, Posting};
+use super::super::load::Accesses;
+use super::super::refusal::{Failure, Refusal};
+use super::super::witness::Checked;
+use super::Ledger;
+use crate::crypto::PublicKey;
+use crate::protocol::{Amount, Balance, ChannelId, Pair, Party};
+
+/// What an included transaction does: to be applied to the ledger that it was decided on, as that
+/// ledger's next change.
+#[derive(Debug)]
+pub(in super::super) struct Decision {
+    /// Who pays the fee.
+    pub(super) payer: PublicKey,
+    /// What else leaves the payer's account.
+    pub(super) spends: Amount,
+    /// Whether it uses the payer's nonce.
+    pub(super) uses_nonce: bool,
+    pub(super) effect: Effect,
+    accesses: Accesses,
+}
+
+#[derive(Debug)]
+pub(super) enum Effect {
+    Credit {
+        to: PublicKey,
+        amount: Amount,
+    },
+    Lock(Locking),
+    LockAll(Vec<Locking>),
+    Dispute {
+        channel: ChannelId,
+        by: Option<Party>,
+        dispute: Dispute,
+    },
+    Close(Releasing),
+    CloseAll(Vec<Result<Releasing, Refusal>>),
+    PayOut(Releasing),
+    RollOver(Releasing, Locking),
+    Fail(Failure),
+}
+
+/// A channel to open.
+#[derive(Debug)]
+pub(super) struct Locking {
+    pub(super) channel: ChannelId,
+    pub(super) record: ChannelRecord,
+    pub(super) deposit_a: Amount,
+    pub(super) deposit_b: Amount,
+}
+
+/// A channel to end.
+#[derive(Debug)]
+pub(super) struct Releasing {
+    pub(super) channel: ChannelId,
+    pub(super) keys: Pair<PublicKey>,
+    pub(super) settlement: Settlement,
+}
+
+impl Decision {
+    pub(in super::super) fn accesses(&self) -> Accesses {
+        self.accesses
+    }
+
+    /// One that uses the payer's nonce.
+    fn numbered(payer: &PublicKey, spends: Amount, effect: Effect, accesses: Accesses) -> Decision {
+        Decision {
+            payer: *payer,
+            spends,
+            uses_nonce: true,
+            effect,
+            accesses,
+        }
+    }
+
+    /// One that spends nothing but the fee, and can come in any order.
+    fn unnumbered(payer: &PublicKey, effect: Effect, records: u32) -> Decision {
+        Decision {
+            payer: *payer,
+            spends: Amount::ZERO,
+            uses_nonce: false,
+            effect,
+            accesses: Accesses {
+                reads: records,
+                writes: records,
+            },
+        }
+    }
+
+    fn failed(payer: &PublicKey, failure: Failure, reads: u32) -> Decision {
+        let accesses = Accesses { reads, writes: 1 };
+        Decision::numbered(payer, Amount::ZERO, Effect::Fail(failure), accesses)
+    }
+}
+
+impl Locking {
+    fn of(opened: &Opened) -> Locking {
+        let deposits = opened.terms.deposits;
+        Locking {
+            channel: opened.channel,
+            record: ChannelRecord::new(&opened.terms, opened.capacity),
+            deposit_a: deposits.a,
+            deposit_b: deposits.b,
+        }
+    }
+}
+
+impl Releasing {
+    /// The accounts that get something, the submitter's aside.
+    fn paid(&self, submitter: &PublicKey) -> impl Iterator<Item = PublicKey> + use<> {
+        let submitter = *submitter;
+        let Pair { a, b } = self.settlement.payouts;
+        [(self.keys.a, a), (self.keys.b, b)]
+            .into_iter()
+            .filter(move |(key, payout)| !payout.is_zero() && *key != submitter)
+            .map(|(key, _)| key)
+    }
+}
+
+impl Ledger {
+    /// What a claim does in a block of this height: a decision if it is valid, whether or not it
+    /// reaches its end.
+    pub(in super::super) fn decide(
+        &self,
+        claim: &Checked<Claim>,
+        height: u64,
+    ) -> Result<Decision, Refusal> {
+        match claim.get() {
+            Claim::Transfer {
+                from,
+                nonce,
+                to,
+                amount,
+            } => self.transfer(from, *nonce, to, *amount),
+            Claim::Open(opened) => self.open(opened),
+            Claim::OpenBatch {
+                opener,
+                nonce,
+                channels,
+            } => self.open_batch(opener, *nonce, channels),
+            Claim::Close { submitter, closed } => self.close(submitter, closed),
+            Claim::CloseBatch { submitter, items } => self.close_batch(submitter, items),
+            Claim::Post {
+                submitter,
+                channel,
+                shown,
+                offer,
+            } => self.post(submitter, channel, *shown, *offer, height),
+            Claim::Payout { submitter, channel } => self.pay_out(submitter, channel, height),
+            Claim::RollOver { closed, successor } => self.roll_over(closed, successor),
+        }
+    }
+
+    fn transfer(
+        &self,
+        from: &PublicKey,
+        nonce: u64,
+        to: &PublicKey,
+        amount: Amount,
+    ) -> Result<Decision, Refusal> {
+        let have = self.payable(from, Some(nonce))?;
+        if have < amount {
+            let failure = Failure::TransferAboveBalance { have, got: amount };
+            return Ok(Decision::failed(from, failure, 1));
+        }
+        let accounts = if from == to { 1 } else { 2 };
+        let accesses = Accesses {
+            reads: accounts,
+            writes: accounts,
+        };
+        let credit = Effect::Credit { to: *to, amount };
+        Ok(Decision::numbered(from, amount, credit, accesses))
+    }
+
+    fn open(&self, opened: &Opened) -> Result<Decision, Refusal> {
+        let Pair { a, b } = opened.terms.keys;
+        let deposits = opened.terms.deposits;
+        let have = self.payable(&a, Some(opened.terms.nonce))?;
+        if have < deposits.a {
+            let failure = deposit_above(Party::A, have, deposits.a);
+            return Ok(Decision::failed(&a, failure, 1));
+        }
+        let mut accesses = Accesses {
+            reads: 1,
+            writes: 2,
+        };
+        if !deposits.b.is_zero() {
+            let have = self.balance(&b);
+            if have < deposits.b {
+                let failure = deposit_above(Party::B, have, deposits.b);
+                return Ok(Decision::failed(&a, failure, 2));
+            }
+            accesses.reads += 1;
+            accesses.writes += 1;
+        }
+        let lock = Effect::Lock(Locking::of(opened));
+        Ok(Decision::numbered(&a, deposits.a, lock, accesses))
+    }
+
+    /// All of the channels, or none.
+    fn open_batch(
+        &self,
+        opener: &PublicKey,
+        nonce: u64,
+        channels: &[Opened],
+    ) -> Result<Decision, Refusal> {
+        let have = self.payable(opener, Some(nonce))?;
+        let mut needed = Amount::ZERO;
+        let mut of_peers: HashMap<&PublicKey, Amount> = HashMap::new();
+        for Opened { terms, .. } in channels {
+            let sum = needed.plus(terms.deposits.a);
+            match sum.filter(|sum| *sum <= have) {
+                Some(sum) => needed = sum,
+                None => {
+                    let got = sum.unwrap_or(Amount::new(u64::MAX));
+                    let failure = deposit_above(Party::A, have, got);
+                    return Ok(Decision::failed(opener, failure, 1));
+                }
+            }
+            if terms.deposits.b.is_zero() {
+                continue;
+            }
+            let of_peer = of_peers.entry(&terms.keys.b).or_default();
+            let have = self.balance(&terms.keys.b);
+            let sum = of_peer.plus(terms.deposits.b);
+            match sum.filter(|sum| *sum <= have) {
+                Some(sum) => *of_peer = sum,
+                None => {
+                    let got = sum.unwrap_or(Amount::new(u64::MAX));
+                    let failure = deposit_above(Party::B, have, got);
+                    let reads = 1 + of_peers.len() as u32;
+                    return Ok(Decision::failed(opener, failure, reads));
+                }
+            }
+        }
+        let accounts = 1 + of_peers.len() as u32;
+        let accesses = Accesses {
+            reads: accounts,
+            writes: accounts + channels.len() as u32,
+        };
+        let lock = Effect::LockAll(channels.iter().map(Locking::of).collect());
+        Ok(Decision::numbered(opener, needed, lock, accesses))
+    }
+
+    fn close(&self, submitter: &PublicKey, closed: &Closed) -> Result<Decision, Refusal> {
+        let releasing = self.closing(closed)?;
+        self.payable(submitter, None)?;
+        // The channel, the submitter, and each party that gets something and is not the submitter.
+        let records = 2 + releasing.paid(submitter).count() as u32;
+        let close = Effect::Close(releasing);
+        Ok(Decision::unnumbered(submitter, close, records))
+    }
+
+    /// Each item by itself; refused if none of them closes anything.
+    fn close_batch(
+        &self,
+        submitter: &PublicKey,
+        items: &[Result<Closed, Refusal>],
+    ) -> Result<Decision, Refusal> {
+        let mut ended = HashSet::new();
+        let mut accounts = HashSet::from([*submitter]);
+        let mut judged = Vec::with_capacity(items.len());
+        for item in items {
+            let item = (*item).and_then(|closed| {
+                let channel = closed.channel;
+                if ended.contains(&channel) {
+                    return Err(Refusal::UnknownChannel { channel });
+                }
+                self.closing(&closed)
+            });
+            if let Ok(releasing) = &item {
+                ended.insert(releasing.channel);
+                accounts.extend(releasing.paid(submitter));
+            }
+            judged.push(item);
+        }
+        if ended.is_empty() {
+            let refused = judged.into_iter().find_map(Result::err);
+            return Err(refused.expect("a batch has at least one item"));
+        }
+        self.payable(submitter, None)?;
+        let records = (accounts.len() + ended.len()) as u32;
+        let close = Effect::CloseAll(judged);
+        Ok(Decision::unnumbered(submitter, close, records))
+    }
+
+    fn closing(&self, closed: &Closed) -> Result<Releasing, Refusal> {
+        let record = self.open_channel(&closed.channel)?;
+        Ok(Releasing {
+            channel: closed.channel,
+            keys: record.keys,
+            settlement: record.settle(&closed.state)?,
+        })
+    }
+
+    fn post(
+        &self,
+        submitter: &PublicKey,
+        channel: &ChannelId,
+        shown: Option<Balance>,
+        offer: Option<Balance>,
+        height: u64,
+    ) -> Result<Decision, Refusal> {
+        let record = self.open_channel(channel)?;
+        let opening = Balance {
+            version: 0,
+            a: record.deposit_a,
+        };
+        let posting = Posting {
+            channel: *channel,
+            poster: record.party(submitter),
+            shown: shown.unwrap_or(opening),
+            offer,
+        };
+        let dispute = Effect::Dispute {
+            channel: *channel,
+            by: posting.poster,
+            dispute: record.post(&posting, height)?,
+        };
+        self.payable(submitter, None)?;
+        Ok(Decision::unnumbered(submitter, dispute, 2))
+    }
+
+    fn pay_out(
+        &self,
+        submitter: &PublicKey,
+        channel: &ChannelId,
+        height: u64,
+    ) -> Result<Decision, Refusal> {
+        let record = self.open_channel(channel)?;
+        let releasing = Releasing {
+            channel: *channel,
+            keys: record.keys,
+            settlement: record.pay_out(*channel, height)?,
+        };
+        self.payable(submitter, None)?;
+        let records = 2 + releasing.paid(submitter).count() as u32;
+        let pay_out = Effect::PayOut(releasing);
+        Ok(Decision::unnumbered(submitter, pay_out, records))
+    }
+
+    /// What the old channel pays out can go straight into the new one.
+    fn roll_over(&self, closed: &Closed, successor: &Opened) -> Result<Decision, Refusal> {
+        let releasing = self.closing(closed)?;
+        let Pair { a, b } = successor.terms.keys;
+        let deposits = successor.terms.deposits;
+        let payouts = releasing.settlement.payouts;
+        let have = self.payable(&a, Some(successor.terms.nonce))?;
+        let have = have.plus(payouts.a).expect("within the supply");
+        if have < deposits.a {
+            let failure = deposit_above(Party::A, have, deposits.a);
+            return Ok(Decision::failed(&a, failure, 2));
+        }
+        let have = self.balance(&b).plus(payouts.b).expect("within the supply");
+        if have < deposits.b {
+            let failure = deposit_above(Party::B, have, deposits.b);
+            return Ok(Decision::failed(&a, failure, 3));
+        }
+        let b_moves = u32::from(!payouts.b.is_zero() || !deposits.b.is_zero());
+        // A's account and the old channel; B's if anything of it moves; the new channel.
+        let accesses = Accesses {
+            reads: 2 + b_moves,
+            writes: 3 + b_moves,
+        };
+        let roll_over = Effect::RollOver(releasing, Locking::of(successor));
+        Ok(Decision::numbered(&a, Amount::ZERO, roll_over, accesses))
+    }
+
+    fn balance(&self, key: &PublicKey) -> Amount {
+        self.account(key)
+            .map_or(Amount::ZERO, |account| account.balance)
+    }
+
+    /// What an account has after the fee, if it can be charged, and its nonce is this one.
+    pub(in super::super) fn payable(
+        &self,
+        payer: &PublicKey,
+        nonce: Option<u64>,
+    ) -> Result<Amount, Refusal> {
+        let Some(account) = self.accounts.get(payer) else {
+            return Err(Refusal::UnknownAccount { account: *payer });
+        };
+        if let Some(got) = nonce
+            && got != account.nonce
+        {
+            return Err(Refusal::WrongNonce {
+                expected: account.nonce,
+                got,
+            });
+        }
+        account
+            .balance
+            .minus(self.fee)
+            .ok_or(Refusal::FeeAboveBalance {
+                have: account.balance,
+                fee: self.fee,
+            })
+    }
+}
+
+fn deposit_above(party: Party, have: Amount, got: Amount) -> Failure {
+    Failure::DepositAboveBalance { party, have, got }
+}

@@ -1,0 +1,594 @@
+//! A transaction's bytes, one encoding of each and no other.
+//!
+//! A transaction starts with its kind. The kind fixes the length, but for batches, whose items
+//! start with their kind and whose number stands before them; so there is no padding and no flag.
+//! Integers are little-endian:
+//!
+//! | kind | | after the kind byte |
+//! | --- | --- | --- |
+//! | 1 | transfer | from 32 · nonce 8 · to 32 · amount 8 |
+//! | 2 | open, only A deposits | key A 32 · nonce 8 · index 4 · *opening* |
+//! | 3 | open, B deposits too | the same |
+//! | 4 | cooperative close | submitter 32 · *final* |
+//! | 5 | cooperative close at version 0 | submitter 32 · *final* |
+//! | 6 | post | submitter 32 · channel 32 · *state* · signatures of A 64 and B 64 |
+//! | 7 | post at version 0 | submitter 32 · channel 32 |
+//! | 8 | post with an offer | as 6 · *state* offered · poster's signature 64 |
+//! | 9 | post at version 0 with an offer | as 7 · *state* offered · poster's signature 64 |
+//! | 10 | payout | submitter 32 · channel 32 |
+//! | 11 | roll-over | key A 32 · nonce 8 · *opening* for two depositors · *final* |
+//! | 12 | roll-over at version 0 | the same |
+//! | 13 | batched open | key A 32 · nonce 8 · count 2 · count × (2 or 3 · *opening*) |
+//! | 14 | batched close | submitter 32 · count 2 · count × (4 or 5 · *final*) |
+//!
+//! *opening*: key B 32 · deposit A 8 · (kinds 3 and 11: deposit B 8) · window 4 · reserve 8.
+//! *state*: previous head 32 · entry 32. *final*: channel 32 · (not at version 0: *state*) · final
+//! signatures of A 64 and B 64.
+//!
+//! Then the signer's signature (64), and those who consent (64 each): every B that deposits, and
+//! the B of a roll-over. All are over `H_transaction(genesis id ‖ all bytes before them)`: bound
+//! to this Layer 1 and to every byte.
+
+use super::{Malformed, Opening, SignedTransaction, Transaction};
+use crate::crypto::{Digest, PublicKey, Signature};
+use crate::protocol::{Amount, ChannelId, CoSigned, FinalProof, HalfSigned, Pair, Post, State};
+
+/// The first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(in super::super) enum Kind {
+    Transfer = 1,
+    OpenOneSided = 2,
+    OpenTwoSided = 3,
+    CooperativeClose = 4,
+    CooperativeCloseAtOpening = 5,
+    Post = 6,
+    PostAtOpening = 7,
+    PostWithOffer = 8,
+    PostAtOpeningWithOffer = 9,
+    Payout = 10,
+    RollOver = 11,
+    RollOverAtOpening = 12,
+    OpenBatch = 13,
+    CloseBatch = 14,
+}
+
+/// The digest that the signatures of an encoded transaction are over, straight from its bytes.
+///
+/// # Panics
+/// If `bytes` are shorter than the signatures of `signed`.
+pub(in super::super) fn encoded_digest(
+    genesis: &Digest,
+    signed: &SignedTransaction,
+    bytes: &[u8],
+) -> Digest {
+    let signatures = SIGNATURE * (1 + signed.consents.len());
+    super::digest(genesis, &bytes[..bytes.len() - signatures])
+}
+
+/// How many channels or transfers a transaction is about: what it takes of a block's limit.
+pub(in super::super) fn operations(transaction: &Transaction) -> u32 {
+    match transaction {
+        Transaction::OpenBatch { channels, .. } => channels.len() as u32,
+        Transaction::CloseBatch { proofs, .. } => proofs.len() as u32,
+        _ => 1,
+    }
+}
+
+const KEY: usize = size_of::<PublicKey>();
+const SIGNATURE: usize = size_of::<Signature>();
+const DIGEST: usize = size_of::<Digest>();
+const STATE: usize = DIGEST + 32;
+const OFFER: usize = STATE + SIGNATURE;
+const FINAL_AT_OPENING: usize = DIGEST + 2 * SIGNATURE;
+const FINAL: usize = FINAL_AT_OPENING + STATE;
+const OPENING: usize = KEY + 8 + 4 + 8;
+const POST: usize = KEY + DIGEST + STATE + 2 * SIGNATURE;
+
+impl Kind {
+    const ALL: [Kind; 14] = [
+        Kind::Transfer,
+        Kind::OpenOneSided,
+        Kind::OpenTwoSided,
+        Kind::CooperativeClose,
+        Kind::CooperativeCloseAtOpening,
+        Kind::Post,
+        Kind::PostAtOpening,
+        Kind::PostWithOffer,
+        Kind::PostAtOpeningWithOffer,
+        Kind::Payout,
+        Kind::RollOver,
+        Kind::RollOverAtOpening,
+        Kind::OpenBatch,
+        Kind::CloseBatch,
+    ];
+
+    /// What messages name when a byte is none of them.
+    pub(in super::super) const LAST: u8 = Kind::ALL.len() as u8;
+
+    /// The longest transaction but for batches.
+    pub(in super::super) const LONGEST_BYTES: u64 = 453;
+
+    fn of(got: u8) -> Result<Kind, Malformed> {
+        let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == got);
+        kind.ok_or(Malformed::UnknownKind { got })
+    }
+
+    /// The length of a transaction of this kind; none of a batch.
+    const fn bytes(self) -> Option<usize> {
+        let (unsigned, signatures) = match self {
+            Kind::Transfer => (KEY + 8 + KEY + 8, 1),
+            Kind::OpenOneSided => (KEY + 8 + 4 + OPENING, 1),
+            Kind::OpenTwoSided => (KEY + 8 + 4 + OPENING + 8, 2),
+            Kind::CooperativeClose => (KEY + FINAL, 1),
+            Kind::CooperativeCloseAtOpening => (KEY + FINAL_AT_OPENING, 1),
+            Kind::Post => (POST, 1),
+            Kind::PostAtOpening | Kind::Payout => (KEY + DIGEST, 1),
+            Kind::PostWithOffer => (POST + OFFER, 1),
+            Kind::PostAtOpeningWithOffer => (KEY + DIGEST + OFFER, 1),
+            Kind::RollOver => (KEY + 8 + OPENING + 8 + FINAL, 2),
+            Kind::RollOverAtOpening => (KEY + 8 + OPENING + 8 + FINAL_AT_OPENING, 2),
+            Kind::OpenBatch | Kind::CloseBatch => return None,
+        };
+        Some(1 + unsigned + signatures * SIGNATURE)
+    }
+}
+
+const _: () = {
+    const fn is(kind: Kind, bytes: usize) -> bool {
+        matches!(kind.bytes(), Some(found) if found == bytes)
+    }
+    assert!(is(Kind::Transfer, 145));
+    assert!(is(Kind::OpenOneSided, 161));
+    assert!(is(Kind::OpenTwoSided, 233));
+    assert!(is(Kind::CooperativeClose, 321));
+    assert!(is(Kind::CooperativeCloseAtOpening, 257));
+    assert!(is(Kind::Post, 321));
+    assert!(is(Kind::PostAtOpening, 129));
+    assert!(is(Kind::PostWithOffer, 449));
+    assert!(is(Kind::PostAtOpeningWithOffer, 257));
+    assert!(is(Kind::Payout, 129));
+    assert!(is(Kind::RollOver, 453));
+    assert!(is(Kind::RollOverAtOpening, 389));
+};
+
+impl Transaction {
+    fn kind(&self) -> Kind {
+        match self {
+            Transaction::Transfer { .. } => Kind::Transfer,
+            Transaction::Open { deposits, .. } => opening_kind(deposits),
+            Transaction::OpenBatch { .. } => Kind::OpenBatch,
+            Transaction::CooperativeClose { proof, .. } => final_kind(proof),
+            Transaction::CloseBatch { .. } => Kind::CloseBatch,
+            Transaction::Post { post, .. } => match (&post.shown, &post.offer) {
+                (Some(_), None) => Kind::Post,
+                (None, None) => Kind::PostAtOpening,
+                (Some(_), Some(_)) => Kind::PostWithOffer,
+                (None, Some(_)) => Kind::PostAtOpeningWithOffer,
+            },
+            Transaction::Payout { .. } => Kind::Payout,
+            Transaction::RollOver { proof, .. } => match proof.state {
+                State::After { .. } => Kind::RollOver,
+                State::Opening => Kind::RollOverAtOpening,
+            },
+        }
+    }
+
+    /// How many bytes it takes with its signatures.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        if let Some(bytes) = self.kind().bytes() {
+            return bytes;
+        }
+        let mut unsigned = Vec::new();
+        self.encode_unsigned(&mut unsigned);
+        unsigned.len() + SIGNATURE * (1 + self.consenters().count())
+    }
+
+    pub(super) fn encode_unsigned(&self, bytes: &mut Vec<u8>) {
+        bytes.push(self.kind() as u8);
+        match self {
+            Transaction::Transfer {
+                from,
+                nonce,
+                to,
+                amount,
+            } => {
+                put(bytes, &[&from.0, &nonce.to_le_bytes(), &to.0]);
+                put_amount(bytes, *amount);
+            }
+            Transaction::Open {
+                nonce,
+                index,
+                keys,
+                deposits,
+                challenge_window_blocks,
+                reserve,
+            } => {
+                put(bytes, &[&keys.a.0, &nonce.to_le_bytes()]);
+                put(bytes, &[&index.to_le_bytes()]);
+                let opening = Opening {
+                    peer: keys.b,
+                    deposits: *deposits,
+                    challenge_window_blocks: *challenge_window_blocks,
+                    reserve: *reserve,
+                };
+                put_opening(bytes, &opening, opening_kind(deposits));
+            }
+            Transaction::OpenBatch {
+                opener,
+                nonce,
+                channels,
+            } => {
+                put(bytes, &[&opener.0, &nonce.to_le_bytes()]);
+                put_count(bytes, channels.len());
+                for opening in channels {
+                    let kind = opening_kind(&opening.deposits);
+                    bytes.push(kind as u8);
+                    put_opening(bytes, opening, kind);
+                }
+            }
+            Transaction::CooperativeClose { submitter, proof } => {
+                put(bytes, &[&submitter.0]);
+                put_final(bytes, proof);
+            }
+            Transaction::CloseBatch { submitter, proofs } => {
+                put(bytes, &[&submitter.0]);
+                put_count(bytes, proofs.len());
+                for proof in proofs {
+                    bytes.push(final_kind(proof) as u8);
+                    put_final(bytes, proof);
+                }
+            }
+            Transaction::Post { submitter, post } => {
+                put(bytes, &[&submitter.0, &post.channel.0.0]);
+                if let Some(shown) = &post.shown {
+                    let Pair { a, b } = &shown.signatures;
+                    put(bytes, &[&shown.previous.0, &shown.entry, &a.0, &b.0]);
+                }
+                if let Some(offer) = &post.offer {
+                    put(
+                        bytes,
+                        &[&offer.previous.0, &offer.entry, &offer.signature.0],
+                    );
+                }
+            }
+            Transaction::Payout { submitter, channel } => {
+                put(bytes, &[&submitter.0, &channel.0.0]);
+            }
+            Transaction::RollOver {
+                proof,
+                nonce,
+                keys,
+                deposits,
+                challenge_window_blocks,
+                reserve,
+            } => {
+                put(bytes, &[&keys.a.0, &nonce.to_le_bytes()]);
+                let opening = Opening {
+                    peer: keys.b,
+                    deposits: *deposits,
+                    challenge_window_blocks: *challenge_window_blocks,
+                    reserve: *reserve,
+                };
+                put_opening(bytes, &opening, Kind::OpenTwoSided);
+                put_final(bytes, proof);
+            }
+        }
+    }
+}
+
+fn opening_kind(deposits: &Pair<Amount>) -> Kind {
+    if deposits.b.is_zero() {
+        Kind::OpenOneSided
+    } else {
+        Kind::OpenTwoSided
+    }
+}
+
+fn final_kind(proof: &FinalProof) -> Kind {
+    match proof.state {
+        State::After { .. } => Kind::CooperativeClose,
+        State::Opening => Kind::CooperativeCloseAtOpening,
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, pieces: &[&[u8]]) {
+    for piece in pieces {
+        bytes.extend_from_slice(piece);
+    }
+}
+
+fn put_amount(bytes: &mut Vec<u8>, amount: Amount) {
+    bytes.extend_from_slice(&amount.units().to_le_bytes());
+}
+
+fn put_count(bytes: &mut Vec<u8>, count: usize) {
+    let count = u16::try_from(count).expect("a batch of at most 65,535 items");
+    bytes.extend_from_slice(&count.to_le_bytes());
+}
+
+fn put_opening(bytes: &mut Vec<u8>, opening: &Opening, kind: Kind) {
+    put(bytes, &[&opening.peer.0]);
+    put_amount(bytes, opening.deposits.a);
+    if kind == Kind::OpenTwoSided {
+        put_amount(bytes, opening.deposits.b);
+    }
+    put(bytes, &[&opening.challenge_window_blocks.to_le_bytes()]);
+    put_amount(bytes, opening.reserve);
+}
+
+fn put_final(bytes: &mut Vec<u8>, proof: &FinalProof) {
+    put(bytes, &[&proof.channel.0.0]);
+    if let State::After { previous, entry } = &proof.state {
+        put(bytes, &[&previous.0, entry]);
+    }
+    put(bytes, &[&proof.signatures.a.0, &proof.signatures.b.0]);
+}
+
+/// Reads exactly one transaction.
+pub(super) fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
+    let (&first, rest) = bytes.split_first().ok_or(Malformed::Empty)?;
+    let kind = Kind::of(first)?;
+    if let Some(expected) = kind.bytes()
+        && bytes.len() != expected
+    {
+        return Err(Malformed::WrongLength {
+            kind: first,
+            expected,
+            got: bytes.len(),
+        });
+    }
+    let mut reader = Reader {
+        kind: first,
+        all: bytes.len(),
+        rest,
+    };
+    let transaction = reader.transaction(kind)?;
+    let signature = reader.signature()?;
+    let mut consents = Vec::new();
+    for _ in transaction.consenters() {
+        consents.push(reader.signature()?);
+    }
+    reader.end()?;
+    Ok(SignedTransaction {
+        transaction,
+        signature,
+        consents,
+    })
+}
+
+/// Bytes from outside, read from the front.
+struct Reader<'a> {
+    kind: u8,
+    all: usize,
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn transaction(&mut self, kind: Kind) -> Result<Transaction, Malformed> {
+        Ok(match kind {
+            Kind::Transfer => Transaction::Transfer {
+                from: self.key()?,
+                nonce: self.u64()?,
+                to: self.key()?,
+                amount: self.amount()?,
+            },
+            Kind::OpenOneSided | Kind::OpenTwoSided => {
+                let a = self.key()?;
+                let nonce = self.u64()?;
+                let index = u32::from_le_bytes(self.take()?);
+                let opening = self.opening(kind)?;
+                Transaction::Open {
+                    nonce,
+                    index,
+                    keys: Pair { a, b: opening.peer },
+                    deposits: opening.deposits,
+                    challenge_window_blocks: opening.challenge_window_blocks,
+                    reserve: opening.reserve,
+                }
+            }
+            Kind::CooperativeClose | Kind::CooperativeCloseAtOpening => {
+                Transaction::CooperativeClose {
+                    submitter: self.key()?,
+                    proof: self.final_proof(kind)?,
+                }
+            }
+            Kind::Post
+            | Kind::PostAtOpening
+            | Kind::PostWithOffer
+            | Kind::PostAtOpeningWithOffer => self.post(kind)?,
+            Kind::Payout => Transaction::Payout {
+                submitter: self.key()?,
+                channel: self.channel()?,
+            },
+            Kind::RollOver | Kind::RollOverAtOpening => {
+                let a = self.key()?;
+                let nonce = self.u64()?;
+                let opening = self.successor()?;
+                let close = match kind {
+                    Kind::RollOver => Kind::CooperativeClose,
+                    _ => Kind::CooperativeCloseAtOpening,
+                };
+                Transaction::RollOver {
+                    proof: self.final_proof(close)?,
+                    nonce,
+                    keys: Pair { a, b: opening.peer },
+                    deposits: opening.deposits,
+                    challenge_window_blocks: opening.challenge_window_blocks,
+                    reserve: opening.reserve,
+                }
+            }
+            Kind::OpenBatch => {
+                let (opener, nonce) = (self.key()?, self.u64()?);
+                Transaction::OpenBatch {
+                    opener,
+                    nonce,
+                    channels: self.items(|reader| match Kind::of(reader.byte()?)? {
+                        kind @ (Kind::OpenOneSided | Kind::OpenTwoSided) => reader.opening(kind),
+                        kind => Err(Malformed::WrongItem { got: kind as u8 }),
+                    })?,
+                }
+            }
+            Kind::CloseBatch => Transaction::CloseBatch {
+                submitter: self.key()?,
+                proofs: self.items(|reader| match Kind::of(reader.byte()?)? {
+                    kind @ (Kind::CooperativeClose | Kind::CooperativeCloseAtOpening) => {
+                        reader.final_proof(kind)
+                    }
+                    kind => Err(Malformed::WrongItem { got: kind as u8 }),
+                })?,
+            },
+        })
+    }
+
+    /// An opening of kind 2 or 3.
+    fn opening(&mut self, kind: Kind) -> Result<Opening, Malformed> {
+        if kind == Kind::OpenTwoSided {
+            let opening = self.successor()?;
+            if opening.deposits.b.is_zero() {
+                return Err(Malformed::ZeroDepositOfB);
+            }
+            return Ok(opening);
+        }
+        Ok(Opening {
+            peer: self.key()?,
+            deposits: Pair {
+                a: self.amount()?,
+                b: Amount::ZERO,
+            },
+            challenge_window_blocks: u32::from_le_bytes(self.take()?),
+            reserve: self.amount()?,
+        })
+    }
+
+    /// An opening with both deposits.
+    fn successor(&mut self) -> Result<Opening, Malformed> {
+        Ok(Opening {
+            peer: self.key()?,
+            deposits: Pair {
+                a: self.amount()?,
+                b: self.amount()?,
+            },
+            challenge_window_blocks: u32::from_le_bytes(self.take()?),
+            reserve: self.amount()?,
+        })
+    }
+
+    fn post(&mut self, kind: Kind) -> Result<Transaction, Malformed> {
+        let submitter = self.key()?;
+        let channel = self.channel()?;
+        let shown = match kind {
+            Kind::Post | Kind::PostWithOffer => Some(CoSigned {
+                previous: self.digest()?,
+                entry: self.take()?,
+                signatures: self.signatures()?,
+            }),
+            _ => None,
+        };
+        let offer = match kind {
+            Kind::PostWithOffer | Kind::PostAtOpeningWithOffer => Some(HalfSigned {
+                previous: self.digest()?,
+                entry: self.take()?,
+                signature: self.signature()?,
+            }),
+            _ => None,
+        };
+        let post = Post {
+            channel,
+            shown,
+            offer,
+        };
+        Ok(Transaction::Post { submitter, post })
+    }
+
+    /// A final of kind 4 or 5.
+    fn final_proof(&mut self, kind: Kind) -> Result<FinalProof, Malformed> {
+        Ok(FinalProof {
+            channel: self.channel()?,
+            state: match kind {
+                Kind::CooperativeClose => State::After {
+                    previous: self.digest()?,
+                    entry: self.take()?,
+                },
+                _ => State::Opening,
+            },
+            signatures: self.signatures()?,
+        })
+    }
+
+    fn items<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Malformed> {
+        let count = usize::from(u16::from_le_bytes(self.take()?));
+        if !(1..=Transaction::MOST_ITEMS).contains(&count) {
+            return Err(Malformed::WrongCount {
+                most: Transaction::MOST_ITEMS,
+                got: count,
+            });
+        }
+        (0..count).map(|_| item(self)).collect()
+    }
+
+    fn key(&mut self) -> Result<PublicKey, Malformed> {
+        Ok(PublicKey(self.take()?))
+    }
+
+    fn channel(&mut self) -> Result<ChannelId, Malformed> {
+        Ok(ChannelId(self.digest()?))
+    }
+
+    fn digest(&mut self) -> Result<Digest, Malformed> {
+        Ok(Digest(self.take()?))
+    }
+
+    fn signature(&mut self) -> Result<Signature, Malformed> {
+        Ok(Signature(self.take()?))
+    }
+
+    fn signatures(&mut self) -> Result<Pair<Signature>, Malformed> {
+        Ok(Pair {
+            a: self.signature()?,
+            b: self.signature()?,
+        })
+    }
+
+    fn amount(&mut self) -> Result<Amount, Malformed> {
+        Ok(Amount::new(self.u64()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, Malformed> {
+        Ok(u64::from_le_bytes(self.take()?))
+    }
+
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        let [byte] = self.take()?;
+        Ok(byte)
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (piece, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or_else(|| self.wrong_length(self.all - self.rest.len() + N))?;
+        self.rest = rest;
+        Ok(*piece)
+    }
+
+    fn end(&self) -> Result<(), Malformed> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.wrong_length(self.all - self.rest.len()))
+        }
+    }
+
+    fn wrong_length(&self, expected: usize) -> Malformed {
+        Malformed::WrongLength {
+            kind: self.kind,
+            expected,
+            got: self.all,
+        }
+    }
+}
