@@ -6,6 +6,7 @@
 //! - [`protocol`] holds the rules of a channel as pure state machines.
 //! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
 //!   its own load.
+//! - [`watchtower`] answers posts for parties that are offline.
 //! - [`pipeline`] runs channels in shards, in batches, and measures them.
 
 #![forbid(unsafe_code)]
@@ -14,3 +15,4 @@ pub mod crypto;
 pub mod l1;
 pub mod pipeline;
 pub mod protocol;
+pub mod watchtower;
