@@ -46,6 +46,8 @@ fn sessions(c: &mut Criterion) {
             challenge_window_blocks: 144,
             reserve: Amount::ZERO,
             faults: Vec::new(),
+            attacks: Vec::new(),
+            l1_delay_blocks: 0,
         };
         group.throughput(Throughput::Elements(sessions * payments));
         group.bench_function(format!("sessions/k{cosign_every}"), |b| {

@@ -46,7 +46,16 @@ fn flip(hop: Hop, cosign_every: u32, two_way: Option<u64>) -> BTreeSet<&'static 
         "{hop:?}, k = {cosign_every}: exactly the damaged channels stop"
     );
     assert_eq!(outcome.rejections.values().sum::<u64>(), FLIPS);
-    assert_eq!(outcome.sessions_closed, SESSIONS - FLIPS);
+    // A channel that stopped is closed on Layer 1 without the other party (rule S8); only where the
+    // closing transaction itself was damaged, it stays as it is.
+    let disputed = if hop == Hop::Settlement { 0 } else { FLIPS };
+    assert_eq!(outcome.disputes.stopped.cases, disputed, "{hop:?}");
+    assert_eq!(outcome.disputes.closes, disputed);
+    assert_eq!(outcome.sessions_closed, SESSIONS - FLIPS + disputed);
+    assert_eq!(outcome.disputes.lost_by_honest, 0, "{hop:?}");
+    assert_eq!(outcome.disputes.punishments, 0, "{hop:?}");
+    let locked = outcome.chain.totals().locked.units();
+    assert_eq!(locked == 0, hop != Hop::Settlement, "{hop:?}");
     assert!(outcome.checks.payments_accounted, "{hop:?}");
     assert!(
         outcome.checks.supply_conserved && outcome.checks.balances_match,

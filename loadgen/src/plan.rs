@@ -176,6 +176,8 @@ impl Plan {
                 challenge_window_blocks,
                 reserve: Amount::ZERO,
                 faults: Vec::new(),
+                attacks: Vec::new(),
+                l1_delay_blocks: 0,
             },
             workload: load.workload,
             baseline_sessions: args.baseline_sessions,

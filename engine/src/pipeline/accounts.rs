@@ -60,10 +60,15 @@ impl Accounts {
     }
 
     /// Whether every account has on Layer 1 what it began with and what the shards' own sums, taken
-    /// from the workload, add to it.
-    pub(super) fn match_ledger(&self, ends: &[ShardOutcome], chain: &Chain) -> bool {
+    /// from the workload, and the court's, taken from the disputes' payouts, add to it.
+    pub(super) fn match_ledger(
+        &self,
+        ends: &[ShardOutcome],
+        of_court: &[(AccountIndex, i128)],
+        chain: &Chain,
+    ) -> bool {
         let mut changes = vec![0; self.keys.len()];
-        for (account, change) in ends.iter().flat_map(|end| &end.ledger) {
+        for (account, change) in ends.iter().flat_map(|end| &end.ledger).chain(of_court) {
             changes[*account as usize] += change;
         }
         self.holds(&changes, chain)

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::case::Case;
 use super::fault::Hop;
 use super::shard::Shard;
 use super::slot::{Channel, Identity, Opening, Phase};
@@ -21,6 +22,7 @@ impl Shard<'_> {
             let mut jobs = Vec::new();
             let mut unsigned = Vec::new();
             for &slot in &slots {
+                batch.cases.extend(self.contested(slot));
                 if let Some((session, transaction)) = self.closing(slot) {
                     unsigned.push(((StepKind::Close, session), slot, transaction));
                 }
@@ -81,6 +83,18 @@ impl Shard<'_> {
             sent = true;
         }
         sent
+    }
+
+    /// A slot's session that did not end politely.
+    fn contested(&mut self, slot: u32) -> Option<Case> {
+        let phase = &mut self.slots[slot as usize].phase;
+        match std::mem::replace(phase, Phase::Vacant) {
+            Phase::Contested(case) => Some(*case),
+            other => {
+                *phase = other;
+                None
+            }
+        }
     }
 
     /// The transaction that closes a slot's finished session.
@@ -214,6 +228,10 @@ impl Shard<'_> {
         self.tally.planned += plan.payments;
 
         let terms = self.terms(slot, &plan);
+        let cheat = self.attacks.on(session, plan.payments).map(Box::new);
+        let ends_at = cheat
+            .as_ref()
+            .map_or(plan.payments, |cheat| cheat.after_payments);
         let end = |me, peer| {
             Endpoint::new(me, &terms, peer, self.config.rules)
                 .expect("Layer 1 has opened a channel on these terms")
@@ -223,6 +241,8 @@ impl Shard<'_> {
             plan,
             a: end(Party::A, keys.b),
             b: end(Party::B, keys.a),
+            ends_at,
+            cheat,
             drawn: 0,
             refused: 0,
             covered: 0,
@@ -230,8 +250,7 @@ impl Shard<'_> {
             rejected: false,
         });
         if !self.draining {
-            self.arrivals
-                .opened(slot, session, plan.payments, self.workload);
+            self.arrivals.opened(slot, session, ends_at, self.workload);
         }
         self.requeue(slot);
     }

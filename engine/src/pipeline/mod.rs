@@ -6,6 +6,9 @@
 
 mod accounts;
 mod arrivals;
+mod attack;
+mod case;
+mod court;
 mod direct;
 mod fault;
 mod finish;
@@ -25,6 +28,8 @@ mod wire;
 mod workload;
 
 pub use arrivals::Arrivals;
+pub use attack::{Attack, UnknownAttack};
+pub use court::{AttackCost, Disputes};
 pub use direct::{DirectOutcome, DirectSample, run_direct};
 pub use fault::{Fault, Hop};
 pub use latency::{Latencies, Latency};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::accounts::Accounts;
 use super::arrivals::Arrivals;
+use super::court::{Court, Disputes};
 use super::latency::Latencies;
 use super::shard::{ShardOutcome, Shared};
 use super::stage::{Stage, StageClock, StageCost, StageCosts};
@@ -18,7 +19,7 @@ pub struct Outcome {
     pub concurrent: u64,
     /// Sessions whose channel was opened.
     pub sessions_opened: u64,
-    /// Sessions whose channel was closed.
+    /// Sessions whose channel was closed, politely or after a dispute.
     pub sessions_closed: u64,
     /// Payments of the sessions that were opened.
     pub payments_planned: u64,
@@ -52,6 +53,8 @@ pub struct Outcome {
     pub rejections: BTreeMap<&'static str, u64>,
     /// The first of them.
     pub stopped: Vec<StoppedChannel>,
+    /// What became of the channels that did not end politely.
+    pub disputes: Disputes,
     /// In open loop: payments that were due, and the rate at which they were, and at which they
     /// were completed, per second.
     pub offered: Option<Offered>,
@@ -118,6 +121,8 @@ pub(super) fn outcome(
     accounts: &Accounts,
     ends: Vec<ShardOutcome>,
     chain: Chain,
+    court: Court,
+    last_payout_ns: Option<u64>,
     clocks: &[StageClock],
     elapsed: Duration,
     cpu_ns: u64,
@@ -152,28 +157,32 @@ pub(super) fn outcome(
     let lost = sum(|end| end.tally.lost);
     let undrawn = sum(|end| end.tally.undrawn);
     let sessions_opened = sum(|end| end.tally.sessions_opened);
-    let sessions_closed = sum(|end| end.tally.sessions_closed);
+    let (disputes, changes) = court.into_outcome();
+    let sessions_closed = sum(|end| end.tally.sessions_closed) + disputes.cases();
+    let forgone = sum(|end| end.tally.forgone);
+    let contested = sum(|end| end.tally.contested);
     let cut_short = sessions_opened < shared.workload.sessions() || undrawn > 0;
     let signatures_made = sum(|end| end.sides.iter().map(|side| side.signer.made()).sum());
     let transaction_signatures = sum(|end| end.tally.transaction_signatures);
     let whole = rejections.is_empty();
     let checks = Checks {
-        payments_accounted: planned == drawn + undrawn
+        payments_accounted: planned == drawn + undrawn + forgone
             && drawn == covered + refused + lost
             && (!whole || lost == 0 && sum(|end| end.tally.received) == covered)
-            && (!whole || covered == sum(|end| end.tally.settled))
+            && (!whole || covered == sum(|end| end.tally.settled) + contested)
             && sum(|end| end.tally.count_mismatches) == 0,
         signatures_verified: verified.forged == 0
             && verified.signatures == signatures_made - transaction_signatures,
         supply_conserved: chain.audit().is_ok(),
         balances_match: sum(|end| end.tally.payout_mismatches) == 0
-            && accounts.match_ledger(&ends, &chain),
+            && accounts.match_ledger(&ends, &changes, &chain),
     };
     let first_ns = ends
         .iter()
         .filter_map(|end| end.tally.first_submit_ns)
         .min();
     let last_ns = ends.iter().map(|end| end.tally.last_close_ns).max();
+    let last_ns = last_ns.max(last_payout_ns);
     let wall = match (first_ns, last_ns) {
         (Some(first), Some(last)) if last > first => Duration::from_nanos(last - first),
         _ => elapsed,
@@ -198,6 +207,7 @@ pub(super) fn outcome(
         tip: *chain.tip(),
         rejections,
         stopped,
+        disputes,
         offered: offered(shared, &ends),
         checks,
         chain,

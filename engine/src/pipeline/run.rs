@@ -1,6 +1,7 @@
 //! Runs a workload through channels: sets up, starts the shards and Layer 1, watches, and checks
 //! what came out.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,14 +11,15 @@ use rayon::prelude::*;
 
 use super::accounts::Accounts;
 use super::arrivals::Arrivals;
+use super::attack::{Attack, Attacks};
 use super::fault::Fault;
 use super::outcome::{Outcome, outcome};
 use super::schedule::Schedule;
-use super::settle::settle;
+use super::settle::{Settled, settle};
 use super::shard::{Shard, ShardOutcome, ShardProgress, Shared};
 use super::stage::{Stage, StageClock, process_cpu_ns};
 use super::steps::Link;
-use super::workload::{AccountIndex, Workload};
+use super::workload::{AccountIndex, Session, Workload};
 use crate::crypto::Backend;
 use crate::l1::{self, Chain, SetupError};
 use crate::protocol::{Amount, Rules};
@@ -50,6 +52,11 @@ pub struct Config {
     pub reserve: Amount,
     /// Bits to flip on the way, for tests; normally none.
     pub faults: Vec<Fault>,
+    /// Attacks, and the share of sessions that each strikes; in sum at most 1.
+    pub attacks: Vec<(Attack, f64)>,
+    /// Blocks for which an honest party's transaction in a dispute can be held back, at most. By
+    /// the design's rule of synchrony, less than the challenge window.
+    pub l1_delay_blocks: u32,
 }
 
 /// How far a run is.
@@ -91,15 +98,18 @@ pub fn run(
     mut observe: impl FnMut(&Snapshot),
 ) -> Result<Outcome, RunError> {
     assert!(config.shards > 0, "at least one shard");
+    let disputes = disputes(config, workload);
     let accounts = Accounts::new(
         config.backend,
         config.seed,
         workload.accounts(),
         |account| {
             // Opening and closing a channel cost its opener a fee each.
+            let disputes = disputes.get(&account).copied().unwrap_or(0);
             let fees = workload
                 .opens(account)
                 .checked_mul(2)?
+                .checked_add(disputes * FEES_OF_A_DISPUTE)?
                 .checked_mul(config.l1.fee.units())?;
             fees.checked_add(workload.allocation(account).units())
         },
@@ -136,7 +146,7 @@ pub fn run(
     let mut clock = StageClock::start();
     let cpu_before = process_cpu_ns();
     let started = Instant::now();
-    let (ends, chain, l1_clock) = std::thread::scope(|scope| {
+    let (ends, settled) = std::thread::scope(|scope| {
         let l1 = scope.spawn(|| {
             let _guard = AbortOnPanic(shared);
             settle(chain, shared, &links, &l1_transactions)
@@ -171,16 +181,53 @@ pub fn run(
             clock.lap(Stage::Observe, 1);
         }
         let ends: Vec<ShardOutcome> = threads.into_iter().map(join).collect();
-        let (chain, l1_clock) = join(l1);
-        (ends, chain, l1_clock)
+        (ends, join(l1))
     });
+    let Settled {
+        chain,
+        clock: l1_clock,
+        court,
+        last_payout_ns,
+    } = settled;
     let elapsed = started.elapsed();
     let cpu_ns = process_cpu_ns() - cpu_before;
     clock.lap(Stage::Observe, 0);
     let clocks = [clock, l1_clock];
     Ok(outcome(
-        shared, &accounts, ends, chain, &clocks, elapsed, cpu_ns,
+        shared,
+        &accounts,
+        ends,
+        chain,
+        court,
+        last_payout_ns,
+        &clocks,
+        elapsed,
+        cpu_ns,
     ))
+}
+
+/// Posts and payouts of one party in one dispute at most.
+const FEES_OF_A_DISPUTE: u64 = 8;
+
+/// In how many disputes each account is going to be, those among them that are none by accident.
+fn disputes(config: &Config, workload: &dyn Workload) -> HashMap<AccountIndex, u64> {
+    let mut disputes = HashMap::new();
+    if config.attacks.is_empty() && config.faults.is_empty() {
+        return disputes;
+    }
+    let attacks = Attacks::new(config.seed, &config.attacks);
+    let damaged: HashSet<u64> = config.faults.iter().map(|fault| fault.session).collect();
+    for number in 0..workload.sessions() {
+        let Session {
+            accounts, payments, ..
+        } = workload.session(number);
+        if damaged.contains(&number) || attacks.on(number, payments).is_some() {
+            for account in [accounts.a, accounts.b] {
+                *disputes.entry(account).or_default() += 1;
+            }
+        }
+    }
+    disputes
 }
 
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {

@@ -5,26 +5,45 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::case::Case;
+use super::court::Court;
 use super::shard::Shared;
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, StepBatch, StepOutcome};
 use crate::l1::{Chain, Executed, Receipt, SubmitError};
 use crate::protocol::Pair;
 
-/// Settles every step; gives the chain and the thread's stage costs back.
+/// What the Layer 1 thread hands over when it is done.
+pub(super) struct Settled {
+    pub(super) chain: Chain,
+    pub(super) clock: StageClock,
+    pub(super) court: Court,
+    /// When the last dispute was decided.
+    pub(super) last_payout_ns: Option<u64>,
+}
+
+/// Settles every step, and decides every dispute.
 pub(super) fn settle(
     mut chain: Chain,
     shared: &Shared<'_>,
     links: &[Link],
     transactions: &AtomicU64,
-) -> (Chain, StageClock) {
+) -> Settled {
     let mut clock = StageClock::start();
+    let config = shared.config;
+    let mut court = Court::new(config.backend, config.seed, config.l1_delay_blocks);
+    let mut last_payout_ns = None;
     let mut inbound: Vec<Inbound<'_>> = links.iter().map(Inbound::new).collect();
     let mut step = Step::default();
     for number in 0..shared.schedule.steps() {
         while !collect(&mut inbound) {
             if shared.abort.load(Ordering::Relaxed) {
-                return (chain, clock);
+                return Settled {
+                    chain,
+                    clock,
+                    court,
+                    last_payout_ns,
+                };
             }
             clock.lap(Stage::Wait, 1);
             std::thread::park_timeout(Duration::from_millis(20));
@@ -36,15 +55,26 @@ pub(super) fn settle(
             .iter_mut()
             .filter_map(|inbound| Some((inbound.link, inbound.take(number)?)))
             .unzip();
-        step.settle(&mut chain, &mut batches);
+        step.settle(&mut chain, &mut court, &mut batches, &mut clock);
         transactions.store(chain.load().transactions, Ordering::Relaxed);
         clock.lap(Stage::Settle, step.order.len());
         for (link, batch) in links.into_iter().zip(batches) {
             link.to_shard(batch);
         }
     }
+    // Time passes until the last window is over.
+    while !court.is_empty() {
+        step.seal(&mut chain, &mut court, true, &mut clock);
+        transactions.store(chain.load().transactions, Ordering::Relaxed);
+        last_payout_ns = Some(shared.epoch.elapsed().as_nanos() as u64);
+    }
     clock.lap(Stage::Settle, 0);
-    (chain, clock)
+    Settled {
+        chain,
+        clock,
+        court,
+        last_payout_ns,
+    }
 }
 
 /// What has come from one shard and was not settled yet.
@@ -99,7 +129,22 @@ struct Step {
 }
 
 impl Step {
-    fn settle(&mut self, chain: &mut Chain, batches: &mut [StepBatch]) {
+    fn settle(
+        &mut self,
+        chain: &mut Chain,
+        court: &mut Court,
+        batches: &mut [StepBatch],
+        clock: &mut StageClock,
+    ) {
+        let mut cases: Vec<Case> = batches
+            .iter_mut()
+            .flat_map(|batch| batch.cases.drain(..))
+            .collect();
+        cases.sort_unstable_by_key(|case| case.session);
+        for case in cases {
+            court.take(case, chain.height());
+        }
+        clock.lap(Stage::Dispute, 0);
         self.order.clear();
         for (at, batch) in batches.iter().enumerate() {
             self.order
@@ -108,13 +153,16 @@ impl Step {
         self.order
             .sort_unstable_by_key(|&(at, place)| batches[at].transactions[place].order);
 
-        for (ticket, &(at, place)) in self.order.iter().enumerate() {
+        for ticket in 0..self.order.len() {
+            let (at, place) = self.order[ticket];
             let bytes = &batches[at].bytes[batches[at].range(place)];
             let refused = loop {
                 match chain.submit(ticket as u64, bytes) {
                     Ok(()) => break None,
                     // Pushed back: a block makes room.
-                    Err(SubmitError::MempoolFull { .. }) => chain.seal(&mut self.receipts),
+                    Err(SubmitError::MempoolFull { .. }) => {
+                        self.seal(chain, court, false, clock);
+                    }
                     Err(SubmitError::Malformed(_)) => break Some("l1_malformed"),
                     Err(SubmitError::TooLarge { .. } | SubmitError::TooManyItems { .. }) => {
                         break Some("l1_too_large");
@@ -127,11 +175,37 @@ impl Step {
             });
         }
         while chain.pending() > 0 {
-            chain.seal(&mut self.receipts);
+            self.seal(chain, court, false, clock);
         }
         for receipt in self.receipts.drain(..) {
             let (at, place) = self.order[receipt.ticket as usize];
             batches[at].transactions[place].outcome = Some(outcome(&receipt));
+        }
+    }
+
+    /// One block, and the court's part in it.
+    fn seal(
+        &mut self,
+        chain: &mut Chain,
+        court: &mut Court,
+        even_empty: bool,
+        clock: &mut StageClock,
+    ) {
+        if !court.is_empty() {
+            clock.lap(Stage::Settle, 0);
+            court.before_block(chain);
+            clock.lap(Stage::Dispute, 0);
+        }
+        if even_empty {
+            chain.seal_even_empty(&mut self.receipts);
+        } else {
+            chain.seal(&mut self.receipts);
+        }
+        if !court.is_empty() {
+            clock.lap(Stage::Settle, 0);
+            let ours = self.receipts.extract_if(.., |receipt| Court::owns(receipt));
+            court.after_block(chain, ours);
+            clock.lap(Stage::Dispute, 0);
         }
     }
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::accounts::secret_keys;
 use super::arrivals::ArrivalQueue;
+use super::attack::Attacks;
+use super::case::{Case, Desk};
 use super::fault::Faults;
 use super::finish::Finals;
 use super::latency::Latencies;
@@ -66,6 +68,8 @@ pub(super) struct Shard<'w> {
 
     pub(super) ready: Ready,
     pub(super) finishing: Vec<u32>,
+    pub(super) attacked: Vec<u32>,
+    pub(super) attacks: Attacks,
     pub(super) arrivals: ArrivalQueue,
     pub(super) steps: Steps,
     pub(super) draining: bool,
@@ -74,6 +78,8 @@ pub(super) struct Shard<'w> {
     pub(super) finals: Finals,
     pub(super) payer: Side,
     pub(super) payee: Side,
+    /// What is said between the parties of a channel once one of them cheats.
+    pub(super) contest: Side,
     pub(super) windows: WindowPool,
     pub(super) faults: Faults,
 
@@ -142,6 +148,8 @@ impl<'w> Shard<'w> {
                 queued: vec![false; numbers.len()],
             },
             finishing: Vec::new(),
+            attacked: Vec::new(),
+            attacks: Attacks::new(config.seed, &config.attacks),
             arrivals: ArrivalQueue::new(
                 &config.arrivals,
                 numbers.len(),
@@ -156,6 +164,7 @@ impl<'w> Shard<'w> {
             finals: Finals::default(),
             payer: Side::new(backend),
             payee: Side::new(backend),
+            contest: Side::new(backend),
             windows: WindowPool::new(),
             faults: Faults::new(&config.faults),
             clock: StageClock::start(),
@@ -227,8 +236,9 @@ impl<'w> Shard<'w> {
             self.arrive();
             let completed = self.wave();
             busy |= completed > 0 || !self.ready.is_empty();
-            busy |= !self.finishing.is_empty();
+            busy |= !self.finishing.is_empty() || !self.attacked.is_empty();
             self.finish();
+            self.contest();
             if completed > 0 {
                 self.progress
                     .payments
@@ -265,7 +275,11 @@ impl<'w> Shard<'w> {
         if self.draining || channel.left() == 0 {
             self.tally.count(channel);
             self.arrivals.closed(slot);
-            self.finishing.push(slot);
+            if channel.is_attacked() {
+                self.attacked.push(slot);
+            } else {
+                self.finishing.push(slot);
+            }
         } else if self.arrivals.available(slot, self.now_ns(), channel.left()) > 0 {
             self.ready.push(slot);
         } else {
@@ -273,19 +287,46 @@ impl<'w> Shard<'w> {
         }
     }
 
-    /// A rule was broken in a channel: it gets no further, and no other is touched.
+    /// A rule was broken in a channel: it goes to court (rule S8), and no other is touched.
     pub(super) fn stop_channel(&mut self, slot: u32, name: &'static str, finishing: bool) {
         let phase = &mut self.slots[slot as usize].phase;
-        let Phase::Running(channel) = std::mem::replace(phase, Phase::Stopped) else {
-            *phase = Phase::Stopped;
-            return;
+        let channel = match std::mem::replace(phase, Phase::Vacant) {
+            Phase::Running(channel) => channel,
+            // Two messages of one channel were refused in one wave.
+            other => {
+                *phase = other;
+                return;
+            }
         };
         if !finishing {
             self.tally.count(&channel);
         }
         self.arrivals.withdraw(slot);
         self.tally.count_stop(channel.session, name);
+        *phase = Phase::Contested(Box::new(Case::stopped(channel)));
         self.steps.session_ended(slot);
+    }
+
+    /// Cheaters begin to cheat.
+    fn contest(&mut self) {
+        for slot in std::mem::take(&mut self.attacked) {
+            let phase = &mut self.slots[slot as usize].phase;
+            let Phase::Running(mut channel) = std::mem::replace(phase, Phase::Vacant) else {
+                unreachable!("slot {slot} runs");
+            };
+            let cheat = channel.cheat.take().expect("somebody cheats");
+            let mut desk = Desk {
+                secrets: &self.secrets,
+                identity: self.identities[slot as usize],
+                ring: &self.ring,
+                windows: &mut self.windows,
+                tools: &mut self.contest,
+            };
+            let case = Case::begin(channel, &cheat, &mut desk);
+            *phase = Phase::Contested(Box::new(case));
+            self.steps.session_ended(slot);
+            self.clock.lap(Stage::Dispute, 1);
+        }
     }
 
     /// Reads arrivals, and turns to draining when the run shall stop.

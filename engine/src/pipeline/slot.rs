@@ -1,5 +1,7 @@
 //! A place in which one session after another runs: both endpoints, and how far the session is.
 
+use super::attack::Cheat;
+use super::case::Case;
 use super::workload::Session;
 use crate::crypto::KeyId;
 use crate::protocol::{Endpoint, Pair, Party};
@@ -22,7 +24,9 @@ pub(super) enum Phase {
     Running(Channel),
     /// Both have signed a final, or its closing transaction is on its way to Layer 1.
     Closing(Channel),
-    /// A rule was broken; its session gets no further.
+    /// Not to end politely: on its way to court.
+    Contested(Box<Case>),
+    /// Layer 1 refused its opening or its close; its session gets no further.
     Stopped,
 }
 
@@ -39,6 +43,10 @@ pub(super) struct Channel {
     pub(super) plan: Session,
     pub(super) a: Endpoint,
     pub(super) b: Endpoint,
+    /// Payments after which the session ends: all, unless somebody cheats before.
+    pub(super) ends_at: u64,
+    /// What one of the parties is up to.
+    pub(super) cheat: Option<Box<Cheat>>,
     /// Payments drawn from the workload.
     pub(super) drawn: u64,
     /// Of these, refused by the payer's own endpoint.
@@ -83,9 +91,14 @@ impl Channel {
         }
     }
 
-    /// Payments not drawn yet.
+    /// Payments still to be drawn.
     pub(super) fn left(&self) -> u64 {
-        self.plan.payments - self.drawn
+        self.ends_at - self.drawn
+    }
+
+    /// Whether it has come to where a party begins to cheat.
+    pub(super) fn is_attacked(&self) -> bool {
+        self.cheat.is_some() && self.left() == 0
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Stage {
     Complete,
     /// Both parties agree on the final state.
     Finish,
+    /// Channels that do not end politely: both parties' part in it.
+    Dispute,
     /// Building, signing and checking Layer 1 transactions, and setting channels up.
     Transact,
     /// Layer 1: verifying, executing and hashing blocks.
@@ -63,7 +65,7 @@ impl Stage {
     pub const COUNT: usize = Stage::ALL.len();
 
     /// All stages, in the order of their discriminants.
-    pub const ALL: [Stage; 19] = [
+    pub const ALL: [Stage; 20] = [
         Stage::Draw,
         Stage::Propose,
         Stage::PayerHash,
@@ -79,6 +81,7 @@ impl Stage {
         Stage::PayerVerify,
         Stage::Complete,
         Stage::Finish,
+        Stage::Dispute,
         Stage::Transact,
         Stage::Settle,
         Stage::Wait,
@@ -104,6 +107,7 @@ impl Stage {
             Stage::PayerVerify => ("verify", "payer", "signature"),
             Stage::Complete => ("complete", "payer", "payment"),
             Stage::Finish => ("finish", "both", "session"),
+            Stage::Dispute => ("dispute", "both", "channel"),
             Stage::Transact => ("transact", "both", "transaction"),
             Stage::Settle => ("settle", "l1", "transaction"),
             Stage::Wait => ("wait", "loadgen", "wait"),

@@ -5,6 +5,7 @@ use std::thread::Thread;
 
 use crossbeam::queue::ArrayQueue;
 
+use super::case::Case;
 use super::schedule::Schedule;
 use crate::protocol::Pair;
 
@@ -17,6 +18,8 @@ pub(super) struct StepBatch {
     pub(super) last: bool,
     pub(super) transactions: Vec<StepTransaction>,
     pub(super) bytes: Vec<u8>,
+    /// Channels of the step's slots that did not end politely.
+    pub(super) cases: Vec<Case>,
 }
 
 /// One transaction of a step.
@@ -57,6 +60,7 @@ impl StepBatch {
         self.last = last;
         self.transactions.clear();
         self.bytes.clear();
+        assert!(self.cases.is_empty(), "the court has taken them");
     }
 
     /// Where the bytes of a transaction start and end.

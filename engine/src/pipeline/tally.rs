@@ -30,6 +30,10 @@ pub(super) struct Tally {
     pub(super) lost: u64,
     /// Never drawn, because the run was cut short or the channel stopped.
     pub(super) undrawn: u64,
+    /// Never drawn, because a party began to cheat before.
+    pub(super) forgone: u64,
+    /// Covered, in sessions that went to court.
+    pub(super) contested: u64,
     pub(super) first_submit_ns: Option<u64>,
     pub(super) transaction_signatures: u64,
     pub(super) last_close_ns: u64,
@@ -42,7 +46,13 @@ impl Tally {
         self.covered += channel.covered;
         self.received += channel.a.counted() + channel.b.counted();
         self.lost += channel.drawn - channel.refused - channel.covered;
-        self.undrawn += channel.left();
+        let never_drawn = channel.plan.payments - channel.drawn;
+        if channel.is_attacked() {
+            self.forgone += never_drawn;
+            self.contested += channel.covered;
+        } else {
+            self.undrawn += never_drawn;
+        }
     }
 
     /// Counts a session that got no further, by the rejection's name.

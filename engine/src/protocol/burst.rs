@@ -5,9 +5,10 @@
 
 use super::endpoint::Endpoint;
 use super::entry::{Balance, Entry, EntryBytes, Limits, Payment};
+use super::proof::HalfSigned;
 use super::rejection::Rejection;
 use super::terms::{ChannelId, Party};
-use crate::crypto::{ChainJob, Digest, Domain, block, chain, hash_blocks};
+use crate::crypto::{ChainJob, Digest, Domain, Signature, block, chain, hash_blocks};
 
 /// A log's newest state: where it stands and what it hashes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,16 @@ pub struct NewState {
 }
 
 impl NewState {
+    /// The state with its proposer's signature, in the form that can be shown to Layer 1.
+    #[must_use]
+    pub fn half_signed(&self, signature: Signature) -> HalfSigned {
+        HalfSigned {
+            previous: self.previous,
+            entry: self.entry,
+            signature,
+        }
+    }
+
     /// What is signed: `H_state(channel id ‖ head)`.
     #[must_use]
     pub fn digest(&self) -> &Digest {

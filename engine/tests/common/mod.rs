@@ -30,5 +30,7 @@ pub(crate) fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight:
         challenge_window_blocks: 144,
         reserve: Amount::ZERO,
         faults: Vec::new(),
+        attacks: Vec::new(),
+        l1_delay_blocks: 0,
     }
 }

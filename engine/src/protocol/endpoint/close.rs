@@ -4,7 +4,7 @@
 //! is then always the newest state that both have signed, with its own newest unanswered proposal
 //! as the offer: no answer that the peer can make proves such a post stale.
 
-use super::super::proof::{HalfSigned, Post};
+use super::super::proof::Post;
 use super::super::rejection::Rejection;
 use super::{Endpoint, Status};
 
@@ -54,11 +54,7 @@ impl Endpoint {
         Post {
             channel: self.channel,
             shown: self.held,
-            offer: newest.map(|sent| HalfSigned {
-                previous: sent.state.previous,
-                entry: sent.state.entry,
-                signature: sent.signature,
-            }),
+            offer: newest.map(|sent| sent.state.half_signed(sent.signature)),
         }
     }
 

@@ -1,0 +1,211 @@
+//! Who cheats in a run, how and when: a pure function of the seed and the session.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::crypto::{Domain, Hasher};
+use crate::protocol::CoSigned;
+
+/// What a dishonest party of a channel does, once it has been honest for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attack {
+    /// It posts an old state, in which it had more.
+    StaleClose,
+    /// It stops answering.
+    Silent,
+    /// It withholds its last co-signature, lets the other party close with the state before, and
+    /// then posts the state that it withheld, to have the other party punished.
+    HalfSigned,
+    /// It posts an old state with a made-up offer of a huge version, so as to look covered.
+    FakeOffer,
+    /// It posts an old state, and submits every transaction of the dispute again and again.
+    Replay,
+    /// It signs two different states at one version, and offers the one that pays less.
+    Equivocate,
+    /// It sends a payment with a signature that does not verify.
+    BadSignature,
+    /// It posts an old state, and a newer one, old too, in the window's last block; answers are
+    /// held back as long as the delay allows.
+    LastBlock,
+    /// Both parties post old states.
+    BothMalicious,
+}
+
+impl Attack {
+    /// All of them.
+    pub const ALL: [Attack; 9] = [
+        Attack::StaleClose,
+        Attack::Silent,
+        Attack::HalfSigned,
+        Attack::FakeOffer,
+        Attack::Replay,
+        Attack::Equivocate,
+        Attack::BadSignature,
+        Attack::LastBlock,
+        Attack::BothMalicious,
+    ];
+
+    /// Its name on the command line and in run files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Attack::StaleClose => "stale-close",
+            Attack::Silent => "silent",
+            Attack::HalfSigned => "half-signed",
+            Attack::FakeOffer => "fake-offer",
+            Attack::Replay => "replay",
+            Attack::Equivocate => "equivocate",
+            Attack::BadSignature => "bad-signature",
+            Attack::LastBlock => "last-block",
+            Attack::BothMalicious => "both-malicious",
+        }
+    }
+}
+
+/// A name that is no attack's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownAttack(pub String);
+
+impl FromStr for Attack {
+    type Err = UnknownAttack;
+
+    fn from_str(name: &str) -> Result<Attack, UnknownAttack> {
+        let found = Attack::ALL.into_iter().find(|attack| attack.name() == name);
+        found.ok_or_else(|| UnknownAttack(name.to_owned()))
+    }
+}
+
+impl fmt::Display for UnknownAttack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown attack `{}`, expected one of", self.0)?;
+        for (at, attack) in Attack::ALL.iter().enumerate() {
+            write!(f, "{} {}", if at == 0 { "" } else { "," }, attack.name())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for UnknownAttack {}
+
+/// Which sessions are attacked.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Attacks {
+    seed: u64,
+    /// Each attack, and the share of sessions up to which it reaches.
+    upto: Vec<(f64, Attack)>,
+}
+
+/// A session's attack, and what the cheater keeps for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cheat {
+    pub(super) attack: Attack,
+    /// Payments after which it begins; at least 1, at most all.
+    pub(super) after_payments: u64,
+    /// The first state that both signed, as far as this was looked at.
+    first: Option<CoSigned>,
+    /// The last one but one; none is the opening.
+    pub(super) before: Option<CoSigned>,
+    newest: Option<CoSigned>,
+}
+
+impl Attacks {
+    /// `shares`: of all sessions, in sum at most 1.
+    pub(super) fn new(seed: u64, shares: &[(Attack, f64)]) -> Attacks {
+        let mut sum = 0.0;
+        let upto = shares.iter().map(|&(attack, share)| {
+            sum += share;
+            (sum, attack)
+        });
+        Attacks {
+            seed,
+            upto: upto.collect(),
+        }
+    }
+
+    /// What happens to a session of so many payments.
+    pub(super) fn on(&self, session: u64, payments: u64) -> Option<Cheat> {
+        if self.upto.is_empty() || payments == 0 {
+            return None;
+        }
+        let [which, when, ..] = draw(self.seed, b"benchmark attack", session, 0);
+        let at = which as f64 / 2_f64.powi(64);
+        let (_, attack) = self.upto.iter().find(|(upto, _)| at < *upto)?;
+        Some(Cheat {
+            attack: *attack,
+            after_payments: 1 + when % payments,
+            first: None,
+            before: None,
+            newest: None,
+        })
+    }
+}
+
+impl Cheat {
+    /// The oldest state that the cheater has and that is not the newest; none is the opening.
+    pub(super) fn oldest(&self) -> Option<&CoSigned> {
+        let first = self.first.as_ref();
+        first.filter(|_| self.first != self.newest)
+    }
+
+    /// Keeps the newest state that both have signed, if it will be of use.
+    pub(super) fn note(&mut self, held: Option<&CoSigned>) {
+        if self.newest.as_ref() == held {
+            return;
+        }
+        self.first = self.first.or(held.copied());
+        self.before = self.newest;
+        self.newest = held.copied();
+    }
+}
+
+/// Four random numbers that follow from the run's seed and a place.
+pub(super) fn draw(seed: u64, what: &[u8], session: u64, place: u64) -> [u64; 4] {
+    let mut hasher = Hasher::new(Domain::Genesis);
+    hasher
+        .update(what)
+        .update(&seed.to_le_bytes())
+        .update(&session.to_le_bytes())
+        .update(&place.to_le_bytes());
+    let bytes = hasher.finish().0;
+    std::array::from_fn(|at| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[8 * at..8 * at + 8]);
+        u64::from_le_bytes(word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attacks_strike_their_share_of_sessions_at_any_time() {
+        let attacks = Attacks::new(3, &[(Attack::Silent, 0.05), (Attack::Replay, 0.2)]);
+        let (mut silent, mut replay, mut late) = (0, 0, 0);
+        for session in 0..20_000 {
+            assert_eq!(
+                attacks.on(session, 10).map(|cheat| cheat.after_payments),
+                attacks.on(session, 10).map(|cheat| cheat.after_payments)
+            );
+            let Some(cheat) = attacks.on(session, 10) else {
+                continue;
+            };
+            assert!((1..=10).contains(&cheat.after_payments));
+            silent += u32::from(cheat.attack == Attack::Silent);
+            replay += u32::from(cheat.attack == Attack::Replay);
+            late += u32::from(cheat.after_payments > 5);
+        }
+        assert!((900..1100).contains(&silent), "{silent}");
+        assert!((3800..4200).contains(&replay), "{replay}");
+        assert!((2300..2700).contains(&late), "{late}");
+    }
+
+    #[test]
+    fn names_read_back() {
+        for attack in Attack::ALL {
+            assert_eq!(attack.name().parse(), Ok(attack));
+        }
+        let error = "stale".parse::<Attack>().unwrap_err().to_string();
+        assert!(error.starts_with("unknown attack `stale`, expected one of stale-close,"));
+    }
+}

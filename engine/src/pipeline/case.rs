@@ -1,0 +1,345 @@
+//! A channel that does not end politely: who is honest in it, what each is due, and what a cheater
+//! will post. Made on the shard, where both ends are; decided by the court on Layer 1's thread.
+
+use super::attack::{Attack, Cheat};
+use super::slot::{Channel, Identity};
+use super::wave::Side;
+use super::workload::AccountIndex;
+use crate::crypto::{Digest, KeyRing, SecretKey, SignJob, Signature};
+use crate::protocol::{
+    Amount, Balance, Burst, ChannelId, CoSigned, Endpoint, Entry, HalfSigned, Incoming, Message,
+    NewState, Pair, Party, Payment, Post, Rejection, WindowPool, state_digest,
+};
+
+/// A channel on its way to court.
+pub(super) struct Case {
+    pub(super) session: u64,
+    pub(super) accounts: Pair<AccountIndex>,
+    pub(super) ends: Pair<Endpoint>,
+    /// None: nobody cheats, but the link or the machine damaged a message.
+    pub(super) attack: Option<Attack>,
+    pub(super) honest: Pair<bool>,
+    /// What each has in the newest state that it has signed or, as payee, counted.
+    pub(super) due: Pair<u64>,
+    /// The honest parties that close without waiting for a post.
+    pub(super) closes: Pair<bool>,
+    /// What cheaters post.
+    pub(super) moves: Vec<Move>,
+    /// Why an honest party stopped, by name.
+    pub(super) rejection: Option<&'static str>,
+}
+
+/// One post of a cheater.
+pub(super) struct Move {
+    pub(super) when: When,
+    pub(super) by: Party,
+    pub(super) post: Post,
+}
+
+/// When a cheater posts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    AtOnce,
+    AfterFirstPost,
+    LastBlock,
+}
+
+/// What the parties of one channel sign and verify with, one thing at a time.
+pub(super) struct Desk<'d> {
+    pub(super) secrets: &'d [SecretKey],
+    pub(super) identity: Identity,
+    pub(super) ring: &'d KeyRing,
+    pub(super) windows: &'d mut WindowPool,
+    pub(super) tools: &'d mut Side,
+}
+
+impl Case {
+    /// A channel that stopped although both parties are honest: each closes.
+    pub(super) fn stopped(channel: Channel) -> Case {
+        let limits = *channel.a.limits();
+        let due = |end: &Endpoint| end.signed().balance.of(end.me(), &limits).units();
+        Case {
+            session: channel.session,
+            accounts: channel.plan.accounts,
+            attack: None,
+            honest: Pair { a: true, b: true },
+            due: Pair {
+                a: due(&channel.a),
+                b: due(&channel.b),
+            },
+            closes: Pair { a: true, b: true },
+            moves: Vec::new(),
+            rejection: None,
+            ends: Pair {
+                a: channel.a,
+                b: channel.b,
+            },
+        }
+    }
+
+    /// The attack begins: whatever the parties still say to each other is said here.
+    pub(super) fn begin(channel: Channel, cheat: &Cheat, desk: &mut Desk<'_>) -> Case {
+        let units = |amount: Amount| amount.units();
+        let deposits = channel.plan.deposits;
+        let paid = channel.paid;
+        let holder = channel.a.turn_holder();
+        let mut case = Case {
+            session: channel.session,
+            accounts: channel.plan.accounts,
+            attack: Some(cheat.attack),
+            honest: Pair { a: true, b: true },
+            // By the workload's own sums, whatever the endpoints say.
+            due: Pair {
+                a: units(deposits.a) + paid.b - paid.a,
+                b: units(deposits.b) + paid.a - paid.b,
+            },
+            closes: Pair { a: false, b: false },
+            moves: Vec::new(),
+            rejection: None,
+            ends: Pair {
+                a: channel.a,
+                b: channel.b,
+            },
+        };
+        let cheater = match cheat.attack {
+            Attack::StaleClose | Attack::FakeOffer | Attack::Replay | Attack::LastBlock => {
+                case.gains_by(cheat.oldest(), deposits.a)
+            }
+            Attack::Silent | Attack::HalfSigned => holder.other(),
+            Attack::Equivocate | Attack::BadSignature => holder,
+            Attack::BothMalicious => Party::A,
+        };
+        *of_mut(&mut case.honest, cheater) = false;
+        let id = *case.ends.a.channel();
+        let first = |by| Move::showing(When::AtOnce, by, id, cheat.oldest().copied());
+        match cheat.attack {
+            Attack::StaleClose | Attack::Replay => case.moves.push(first(cheater)),
+            Attack::FakeOffer => {
+                let mut fake = first(cheater);
+                let shown = balance(cheat.oldest(), deposits.a);
+                fake.post.offer = Some(desk.made_up_offer(cheater, id, shown));
+                case.moves.push(fake);
+            }
+            Attack::LastBlock => {
+                case.moves.push(first(cheater));
+                let before = Move::showing(When::LastBlock, cheater, id, cheat.before);
+                case.moves.push(before);
+            }
+            Attack::BothMalicious => {
+                case.honest.b = false;
+                case.moves.push(first(Party::A));
+                let before = Move::showing(When::AfterFirstPost, Party::B, id, cheat.before);
+                case.moves.push(before);
+            }
+            Attack::Silent => {
+                case.proposes_one(holder, desk);
+                *of_mut(&mut case.closes, holder) = true;
+            }
+            Attack::HalfSigned => {
+                if let Some(wire) = case.proposes_one(holder, desk) {
+                    let co_signed = desk.receive(of_mut(&mut case.ends, cheater), &wire);
+                    assert_eq!(co_signed, Ok(()), "an honest proposal");
+                    let post = of_mut(&mut case.ends, cheater).close();
+                    case.moves.push(Move {
+                        when: When::AfterFirstPost,
+                        by: cheater,
+                        post,
+                    });
+                }
+                *of_mut(&mut case.closes, holder) = true;
+            }
+            Attack::BadSignature => {
+                if let Some(mut wire) = desk.propose(of_mut(&mut case.ends, cheater), 1) {
+                    let last = wire.len() - 1;
+                    wire[last - 40] ^= 1;
+                    case.hears(cheater.other(), &wire, desk);
+                }
+                *of_mut(&mut case.closes, cheater.other()) = true;
+            }
+            Attack::Equivocate => case.equivocates(cheater, desk),
+        }
+        case
+    }
+
+    /// The party that had more in an old state than it has now; A if neither had.
+    fn gains_by(&self, old: Option<&CoSigned>, deposit_a: Amount) -> Party {
+        if balance(old, deposit_a).a.units() >= self.due.a {
+            Party::A
+        } else {
+            Party::B
+        }
+    }
+
+    /// An honest party proposes one more unit, if it has one: that is what it then is due.
+    fn proposes_one(&mut self, by: Party, desk: &mut Desk<'_>) -> Option<Vec<u8>> {
+        let wire = desk.propose(of_mut(&mut self.ends, by), 1)?;
+        *of_mut(&mut self.due, by) -= 1;
+        *of_mut(&mut self.due, by.other()) += 1;
+        Some(wire)
+    }
+
+    /// An honest party hears a message, and stops if it has to refuse it.
+    fn hears(&mut self, by: Party, wire: &[u8], desk: &mut Desk<'_>) {
+        let end = of_mut(&mut self.ends, by);
+        if let Err(rejection) = desk.receive(end, wire) {
+            end.stop(rejection);
+            self.rejection = Some(rejection.name());
+        }
+    }
+
+    /// The cheater signs two states at the next version: one that pays 2, which the other party
+    /// gets and answers, and one that pays 1, which it gets too, and which the cheater offers.
+    fn equivocates(&mut self, cheater: Party, desk: &mut Desk<'_>) {
+        let id = *self.ends.a.channel();
+        let honest = cheater.other();
+        let end = of_mut(&mut self.ends, cheater);
+        let shown = end.held().copied();
+        let twice = [2, 1].map(|units| desk.signs(end, units));
+        if let [Some((_, two)), Some((half, one))] = twice {
+            self.hears(honest, &two, desk);
+            assert_eq!(self.rejection, None, "the first is as good as any");
+            *of_mut(&mut self.due, honest) += 2;
+            *of_mut(&mut self.due, cheater) -= 2;
+            self.hears(honest, &one, desk);
+            let mut offers = Move::showing(When::AtOnce, cheater, id, shown);
+            offers.post.offer = Some(half);
+            self.moves.push(offers);
+        }
+        *of_mut(&mut self.closes, honest) = true;
+    }
+}
+
+impl Move {
+    fn showing(when: When, by: Party, channel: ChannelId, shown: Option<CoSigned>) -> Move {
+        let post = Post {
+            channel,
+            shown,
+            offer: None,
+        };
+        Move { when, by, post }
+    }
+}
+
+impl Desk<'_> {
+    fn sign(&mut self, by: Party, digest: &Digest) -> Signature {
+        self.tools.jobs.clear();
+        self.tools.jobs.push(SignJob {
+            secret: *self.identity.secrets.of(by),
+            digest: *digest,
+        });
+        self.tools.signatures.clear();
+        self.tools
+            .signer
+            .sign(self.secrets, &self.tools.jobs, &mut self.tools.signatures);
+        self.tools.signatures[0]
+    }
+
+    /// One payment of this party as a state; none if it cannot make it.
+    fn pays(&mut self, end: &Endpoint, units: u64) -> Option<NewState> {
+        let burst: &mut Burst = &mut self.tools.burst;
+        burst.clear();
+        burst.begin(end);
+        let payment = Payment {
+            payer: end.me(),
+            amount: Amount::new(units),
+            tag: 0,
+        };
+        burst.pay(&payment).ok()?;
+        burst.cut();
+        burst.hash();
+        burst.states().first().copied()
+    }
+
+    /// A party proposes a payment by the rules; none if it has not as much, or not the turn.
+    fn propose(&mut self, end: &mut Endpoint, units: u64) -> Option<Vec<u8>> {
+        let state = self.pays(end, units)?;
+        let order = end.propose(&state, false).ok()?;
+        let signature = self.sign(end.me(), order.digest());
+        let mut wire = Vec::new();
+        let burst = &self.tools.burst;
+        end.proposed(&order, &state, burst, signature, self.windows, &mut wire);
+        Some(wire)
+    }
+
+    /// A party signs a proposal that its endpoint knows nothing of.
+    fn signs(&mut self, end: &Endpoint, units: u64) -> Option<(HalfSigned, Vec<u8>)> {
+        let state = self.pays(end, units)?;
+        let signature = self.sign(end.me(), state.digest());
+        let mut wire = Vec::new();
+        let entries = self.tools.burst.entries_of(&state);
+        let message = Message::Proposal {
+            entries,
+            signature,
+            pass: false,
+        };
+        message.encode(&mut wire);
+        Some((state.half_signed(signature), wire))
+    }
+
+    /// A state of a huge version in which the cheater has what it has in the state shown.
+    fn made_up_offer(&mut self, by: Party, channel: ChannelId, shown: Balance) -> HalfSigned {
+        let entry = Entry {
+            version: 1 << 62,
+            amount: Amount::new(1),
+            balance_a: shown.a,
+            payer: by,
+            tag: 0,
+        };
+        let mut half = HalfSigned {
+            previous: channel.0,
+            entry: entry.encode(),
+            signature: Signature([0; 64]),
+        };
+        let digest = state_digest(&channel, &half.state().head(&channel));
+        half.signature = self.sign(by, &digest);
+        half
+    }
+
+    /// A party receives one proposal, verifies it and co-signs; what it answers stays with it.
+    fn receive(&mut self, end: &mut Endpoint, wire: &[u8]) -> Result<(), Rejection> {
+        let (message, _) = Message::decode_first(wire)?;
+        let Message::Proposal {
+            entries,
+            signature,
+            pass,
+        } = message
+        else {
+            unreachable!("a proposal was sent")
+        };
+        let burst: &mut Burst = &mut self.tools.burst;
+        burst.clear();
+        burst.begin(end);
+        let incoming = end.receive_proposal(entries, &signature, burst)?;
+        assert_eq!(incoming, Incoming::New, "nothing is sent twice");
+        burst.hash();
+        let claim = end.claim(&burst.states()[0], signature, pass);
+        let version = claim.version();
+        let mut judged = Vec::new();
+        self.tools
+            .verifier
+            .verify(self.ring, &mut vec![claim], &mut judged);
+        let verified = judged.pop().expect("one verdict");
+        let verified = verified.map_err(|_| Rejection::BadSignature { version })?;
+        let order = end.accept(verified)?;
+        let signature = self.sign(end.me(), order.digest());
+        let _answer = end.co_signed(&order, signature);
+        Ok(())
+    }
+}
+
+fn balance(state: Option<&CoSigned>, deposit_a: Amount) -> Balance {
+    match state {
+        None => Balance {
+            version: 0,
+            a: deposit_a,
+        },
+        Some(state) => state.state().balance(deposit_a),
+    }
+}
+
+pub(super) fn of_mut<T>(pair: &mut Pair<T>, party: Party) -> &mut T {
+    match party {
+        Party::A => &mut pair.a,
+        Party::B => &mut pair.b,
+    }
+}

@@ -1,0 +1,359 @@
+//! What happens to channels that do not end politely: cheaters post what they planned, honest
+//! parties answer as their endpoints say, and every channel is paid out. Runs on Layer 1's thread,
+//! in block time; each transaction of an honest party can be held back for some blocks.
+
+mod docket;
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::accounts::secret_keys;
+use super::attack::{Attack, draw};
+use super::case::{Case, When, of_mut};
+use super::workload::AccountIndex;
+use crate::crypto::{Backend, SecretKey, SignJob, Signature, Signer};
+use crate::l1::{
+    Chain, Executed, Notice, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
+};
+use crate::protocol::{ChannelId, Pair, Party};
+use docket::{Docket, Due};
+
+pub use docket::{AttackCost, Disputes};
+
+/// Tickets of the court's transactions have this bit; the rest is the court's own number.
+const OURS: u64 = 1 << 63;
+
+/// The cases under way, and what has become of them.
+pub(super) struct Court {
+    backend: Backend,
+    seed: u64,
+    /// Blocks for which an honest party's transaction can be held back, at most.
+    delay_blocks: u64,
+    signer: Signer,
+    cases: HashMap<ChannelId, Open>,
+    docket: Docket,
+    /// The court's transactions on their way, by number.
+    sent: BTreeMap<u64, Sent>,
+    numbers: u64,
+    outcome: Disputes,
+    /// How the parties' balances on Layer 1 should have changed.
+    changes: Vec<(AccountIndex, i128)>,
+}
+
+/// A case under way.
+struct Open {
+    case: Case,
+    /// Where in a run of random numbers it is: one for each transaction held back.
+    draws: u64,
+    posted: bool,
+    /// Its payout is down on the docket.
+    collects: bool,
+    /// Everything of it that is in a block, for the party that submits it all again.
+    transactions: Vec<(Party, Vec<u8>)>,
+}
+
+/// A transaction on its way to Layer 1.
+struct Sent {
+    channel: ChannelId,
+    by: Party,
+    bytes: Vec<u8>,
+    /// Submitted once more although it was in a block, or was refused.
+    again: bool,
+}
+
+impl Court {
+    pub(super) fn new(backend: Backend, seed: u64, delay_blocks: u32) -> Court {
+        Court {
+            backend,
+            seed,
+            delay_blocks: u64::from(delay_blocks),
+            signer: Signer::new(backend),
+            cases: HashMap::new(),
+            docket: Docket::default(),
+            sent: BTreeMap::new(),
+            numbers: 0,
+            outcome: Disputes::default(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Whether a receipt is of the court's.
+    pub(super) fn owns(receipt: &Receipt) -> bool {
+        receipt.ticket & OURS != 0
+    }
+
+    /// Whether nothing is left to do.
+    pub(super) fn is_empty(&self) -> bool {
+        self.cases.is_empty() && self.docket.is_empty() && self.sent.is_empty()
+    }
+
+    pub(super) fn into_outcome(self) -> (Disputes, Vec<(AccountIndex, i128)>) {
+        assert!(self.is_empty(), "every case is decided");
+        (self.outcome, self.changes)
+    }
+
+    /// A case comes in; `height` is that of the last block.
+    pub(super) fn take(&mut self, mut case: Case, height: u64) {
+        let channel = *case.ends.a.channel();
+        let attack = case.attack;
+        if let Some(name) = case.rejection {
+            *self.outcome.rejections.entry(name).or_default() += 1;
+        }
+        self.outcome.of(attack).cases += 1;
+        let moves = std::mem::take(&mut case.moves);
+        let (first, later): (Vec<_>, Vec<_>) = moves
+            .into_iter()
+            .partition(|planned| planned.when == When::AtOnce);
+        case.moves = later;
+        let mut open = Open {
+            case,
+            draws: 0,
+            posted: false,
+            collects: false,
+            transactions: Vec::new(),
+        };
+        for planned in first {
+            self.docket
+                .at(height + 1, Due::post(channel, planned.by, planned.post));
+        }
+        for party in [Party::A, Party::B] {
+            if *open.case.closes.of(party) {
+                let post = of_mut(&mut open.case.ends, party).close();
+                let at = height + 1 + self.held_back(&mut open);
+                self.docket.at(at, Due::post(channel, party, post));
+            }
+        }
+        let old = self.cases.insert(channel, open);
+        assert!(old.is_none(), "a channel comes to court once");
+    }
+
+    /// Submits what is due in the next block.
+    pub(super) fn before_block(&mut self, chain: &mut Chain) {
+        let due = self.docket.take(chain.height() + 1);
+        if due.is_empty() {
+            return;
+        }
+        let numbered: Vec<(Due, Transaction)> = due
+            .into_iter()
+            .filter_map(|due| {
+                let record = chain.channel(&due.channel)?;
+                let transaction = due.transaction(*record.keys.of(due.by));
+                Some((due, transaction))
+            })
+            .collect();
+        let signed = self.sign(chain, &numbered);
+        for ((due, _), bytes) in numbered.into_iter().zip(signed) {
+            let sent = Sent {
+                channel: due.channel,
+                by: due.by,
+                bytes,
+                again: false,
+            };
+            self.submit(chain, sent, Some(due));
+        }
+    }
+
+    /// Submits one transaction; what is pushed back comes again in the next block.
+    fn submit(&mut self, chain: &mut Chain, sent: Sent, due: Option<Due>) {
+        let number = self.numbers;
+        match chain.submit(OURS | number, &sent.bytes) {
+            Ok(()) => {
+                self.numbers += 1;
+                self.sent.insert(number, sent);
+            }
+            Err(SubmitError::MempoolFull { .. }) => {
+                if let Some(due) = due {
+                    self.docket.at(chain.height() + 2, due);
+                }
+            }
+            Err(error) => unreachable!("a sound transaction: {error}"),
+        }
+    }
+
+    fn sign(&mut self, chain: &Chain, due: &[(Due, Transaction)]) -> Vec<Vec<u8>> {
+        let accounts: Vec<AccountIndex> = due
+            .iter()
+            .map(|(due, _)| *self.cases[&due.channel].case.accounts.of(due.by))
+            .collect();
+        let secrets: Vec<SecretKey> = secret_keys(self.backend, self.seed, &accounts);
+        let jobs: Vec<SignJob> = (0..)
+            .zip(due)
+            .map(|(secret, (_, transaction))| SignJob {
+                secret,
+                digest: transaction.digest(chain.genesis()),
+            })
+            .collect();
+        let mut signatures: Vec<Signature> = Vec::with_capacity(jobs.len());
+        self.signer.sign(&secrets, &jobs, &mut signatures);
+        due.iter()
+            .zip(signatures)
+            .map(|((_, transaction), signature)| {
+                let mut bytes = Vec::new();
+                SignedTransaction::new(transaction.clone(), signature, None).encode(&mut bytes);
+                bytes
+            })
+            .collect()
+    }
+
+    /// Reads what the last block did, and the receipts of the court's transactions.
+    pub(super) fn after_block(
+        &mut self,
+        chain: &mut Chain,
+        receipts: impl Iterator<Item = Receipt>,
+    ) {
+        let fee = i128::from(chain.config().fee.units());
+        let mut again = Vec::new();
+        for receipt in receipts {
+            let sent = self.sent.remove(&(receipt.ticket & !OURS));
+            self.received(
+                receipt,
+                sent.expect("a transaction of ours"),
+                fee,
+                &mut again,
+            );
+        }
+        for notice in chain.notices() {
+            if let Notice::Posted {
+                channel,
+                version,
+                until,
+                ..
+            } = *notice
+            {
+                self.saw_post(channel, version, until, chain.height());
+            }
+        }
+        for sent in again {
+            self.submit(chain, sent, None);
+        }
+    }
+
+    /// What became of one transaction. `again` takes what a replaying party submits next.
+    fn received(&mut self, receipt: Receipt, sent: Sent, fee: i128, again: &mut Vec<Sent>) {
+        let Sent {
+            channel,
+            by,
+            bytes,
+            again: is_again,
+        } = sent;
+        let executed = match receipt.outcome {
+            Ok(executed) => executed,
+            Err(refusal) => {
+                *self.outcome.refused.entry(refusal.name()).or_default() += 1;
+                if !is_again && matches!(refusal, Refusal::WindowNotOpen { .. }) {
+                    self.too_early(channel, by, receipt.height);
+                }
+                return;
+            }
+        };
+        assert!(!is_again, "nothing is included twice: {executed:?}");
+        let open = self.cases.get_mut(&channel).expect("a case under way");
+        let cost = self.outcome.of(open.case.attack);
+        cost.transactions += 1;
+        cost.bytes += bytes.len() as u64;
+        self.changes.push((*open.case.accounts.of(by), -fee));
+        let replays = open.case.attack == Some(Attack::Replay);
+        open.transactions.push((by, bytes));
+        if replays {
+            again.extend(open.transactions.iter().map(|(by, bytes)| Sent {
+                channel,
+                by: *by,
+                bytes: bytes.clone(),
+                again: true,
+            }));
+        }
+        match executed {
+            Executed::Posted { .. } => {
+                let closes = !std::mem::replace(&mut open.posted, true);
+                let counted = if closes {
+                    &mut self.outcome.closes
+                } else {
+                    &mut self.outcome.answers
+                };
+                *counted += 1;
+            }
+            Executed::PaidOut {
+                payouts, forfeited, ..
+            } => {
+                let payouts = Pair {
+                    a: payouts.a.units(),
+                    b: payouts.b.units(),
+                };
+                self.decided(&channel, payouts, forfeited);
+            }
+            executed => unreachable!("the court posts and pays out: {executed:?}"),
+        }
+    }
+
+    /// A post came in the block of the first one: an honest party's comes again.
+    fn too_early(&mut self, channel: ChannelId, by: Party, height: u64) {
+        let Some(open) = self.cases.get_mut(&channel) else {
+            return;
+        };
+        if *open.case.honest.of(by) {
+            let post = of_mut(&mut open.case.ends, by).close();
+            self.docket.at(height + 1, Due::post(channel, by, post));
+        }
+    }
+
+    /// A post is in a block: honest parties answer it, cheaters go on with their plan, and
+    /// somebody collects when the window is over.
+    fn saw_post(&mut self, channel: ChannelId, version: u64, until: u64, height: u64) {
+        let Some(mut open) = self.cases.remove(&channel) else {
+            return;
+        };
+        for party in [Party::A, Party::B] {
+            if !*open.case.honest.of(party) {
+                continue;
+            }
+            if let Some(post) = of_mut(&mut open.case.ends, party).posted(version) {
+                let at = height + 1 + self.held_back(&mut open);
+                self.docket.at(at, Due::post(channel, party, post));
+            }
+        }
+        for planned in std::mem::take(&mut open.case.moves) {
+            let at = match planned.when {
+                When::AtOnce | When::AfterFirstPost => height + 1,
+                When::LastBlock => until,
+            };
+            self.docket
+                .at(at, Due::post(channel, planned.by, planned.post));
+        }
+        if !std::mem::replace(&mut open.collects, true) {
+            let by = if open.case.honest.b {
+                Party::B
+            } else {
+                Party::A
+            };
+            self.docket.at(until + 1, Due::payout(channel, by));
+        }
+        self.cases.insert(channel, open);
+    }
+
+    fn decided(&mut self, channel: &ChannelId, payouts: Pair<u64>, forfeited: Option<Party>) {
+        let open = self.cases.remove(channel).expect("a case under way");
+        let case = &open.case;
+        self.outcome.punishments += u64::from(forfeited.is_some());
+        let cost = self.outcome.of(case.attack);
+        cost.punishments += u64::from(forfeited.is_some());
+        for party in [Party::A, Party::B] {
+            let (payout, due) = (*payouts.of(party), *case.due.of(party));
+            self.changes
+                .push((*case.accounts.of(party), i128::from(payout)));
+            if *case.honest.of(party) {
+                self.outcome.lost_by_honest += due.saturating_sub(payout);
+                self.outcome.honest_losers += u64::from(payout < due);
+                self.outcome.honest_punished += u64::from(forfeited == Some(party));
+            }
+        }
+    }
+
+    /// For how many blocks the next transaction of an honest party is held back.
+    fn held_back(&self, open: &mut Open) -> u64 {
+        if open.case.attack == Some(Attack::LastBlock) {
+            return self.delay_blocks;
+        }
+        open.draws += 1;
+        let [random, ..] = draw(self.seed, b"benchmark delay", open.case.session, open.draws);
+        random % (self.delay_blocks + 1)
+    }
+}
