@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use duet_engine::crypto::BackendChoice;
 use duet_reports::exit::EXIT_CODES_HELP;
 
+use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
@@ -135,6 +136,22 @@ pub struct RunArgs {
     /// The challenge window in the channels' terms, in blocks
     #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "144", help_heading = "Layer 1")]
     pub challenge_blocks: u64,
+    /// Cheaters, and the share of the sessions that each kind strikes: stale-close=1%,silent=1%, …
+    /// (stale-close, silent, half-signed, fake-offer, replay, equivocate, bad-signature,
+    /// last-block, both-malicious; `all=N%` strikes with each of them) [default: none]
+    #[arg(
+        long,
+        value_name = "KIND=SHARE,…",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Adversaries"
+    )]
+    pub adversary: Adversary,
+    /// Blocks for which an honest party's transactions in a dispute are held back at most, at
+    /// random; against last-block always. Its money is safe while the window is longer
+    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "0", help_heading = "Adversaries")]
+    pub l1_delay_blocks: u64,
+
     /// Sessions whose payments are also run directly on Layer 1; 0 for none [default: all, or as
     /// many as make 1M payments, or as a run that --duration ended has made]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Layer 1")]
@@ -171,4 +188,7 @@ Examples:
   loadgen run --rate 20k --duration 10s               open loop: response times at 20,000 per s
   loadgen run --trace payments.csv --capacity quantile:0.9
                                                       real payments; what channels cannot carry
+  loadgen run --sessions 10k --payments 100 --adversary all=1% --l1-delay-blocks 20
+                                                      disputes: what they cost, and that nobody
+                                                      honest loses
   loadgen run --baseline-sessions 0 --out run.json    channels only; keep the figures";

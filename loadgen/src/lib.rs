@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod adversary;
 pub mod amount;
 pub mod cli;
 pub mod drive;

@@ -38,6 +38,7 @@ const MOST_PAYMENTS: u64 = 1 << 50;
 const MOST_CONCURRENT: u64 = 1 << 28;
 const MOST_IN_FLIGHT: u64 = 1 << 16;
 const MOST_SHARDS: u64 = 1 << 10;
+const MOST_DELAY_BLOCKS: u64 = 1 << 20;
 /// Payments per second.
 const RATES: (f64, f64) = (1e-3, 1e9);
 const SPEEDUPS: (f64, f64) = (1e-6, 1e12);
@@ -110,6 +111,10 @@ impl Plan {
             args.challenge_blocks,
             u64::from(u32::MAX),
         )? as u32;
+        let l1_delay_blocks = match args.l1_delay_blocks {
+            0 => 0,
+            blocks => bounded("--l1-delay-blocks", blocks, MOST_DELAY_BLOCKS)? as u32,
+        };
         let load = match &args.trace {
             Some(path) => Load::replay(args, path)?,
             None => Load::synthetic(args, default_sessions(backend))?,
@@ -161,6 +166,8 @@ impl Plan {
             backend_asked: args.backend.to_string(),
             speedup: args.speedup,
             turn_length: load.turn_length,
+            adversary: args.adversary.to_string(),
+            l1_delay_blocks: args.l1_delay_blocks,
         };
         Ok(Plan {
             config: Config {
@@ -176,8 +183,8 @@ impl Plan {
                 challenge_window_blocks,
                 reserve: Amount::ZERO,
                 faults: Vec::new(),
-                attacks: Vec::new(),
-                l1_delay_blocks: 0,
+                attacks: args.adversary.0.clone(),
+                l1_delay_blocks,
             },
             workload: load.workload,
             baseline_sessions: args.baseline_sessions,
@@ -238,6 +245,12 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
             ("--amount", args.amount.is_some()),
             ("--rate", args.rate.is_some()),
         ];
+        if !args.adversary.0.is_empty() {
+            return Err(bad(
+                "--adversary contradicts --trace: cheaters change what accounts get back, which \
+                 the trace's later channels lock again",
+            ));
+        }
         if let Some((option, _)) = fixed_by_trace.iter().find(|(_, given)| *given) {
             return Err(bad(format!(
                 "{option} contradicts --trace: the trace decides it"
@@ -254,6 +267,11 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
                 "--capacity {capacity} needs --trace; without one, expected a number"
             )));
         }
+    }
+    if args.l1_delay_blocks > 0 && args.adversary.0.is_empty() {
+        return Err(bad(
+            "--l1-delay-blocks needs --adversary: only transactions of disputes are held back",
+        ));
     }
     if args.turn_length.is_some() && args.pattern != Some(Pattern::TwoWay) {
         return Err(bad(

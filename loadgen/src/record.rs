@@ -1,15 +1,16 @@
 //! From what was measured to the run file.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use duet_engine::l1::Load;
-use duet_engine::pipeline::{DirectOutcome, Latency, Offered, Outcome, Stage};
+use duet_engine::pipeline::{self, DirectOutcome, Latency, Offered, Outcome, Stage};
 use duet_reports::run_file::{
-    Achieved, Assurance, Checks, DirectClient, DirectLoad, Engine, L1, L1Load, LatencyHistogram,
-    LatencyNs, Memory, Offchain, Offload, Percentiles, Phase, Ratio, RunFile, SCHEMA, Sample,
-    Stage as StageRow,
+    Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Engine, L1,
+    L1Load, LatencyHistogram, LatencyNs, Memory, Offchain, Offload, Percentiles, Phase, Ratio,
+    RunFile, SCHEMA, Sample, Stage as StageRow,
 };
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
@@ -26,6 +27,9 @@ const THREAD_START_NS: u64 = 1_000_000;
 const LEAST_HELD: f64 = 0.999;
 const MOST_BEHIND_S: f64 = 0.01;
 const MOST_BEHIND_SHARE: f64 = 0.05;
+
+/// A cooperative close: what each dispute takes the place of.
+const COOPERATIVE_CLOSE_BYTES: f64 = 321.0;
 
 /// All that was measured.
 pub struct Measured {
@@ -102,7 +106,8 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             interrupted: measured.interrupted,
             sessions_opened: outcome.sessions_opened,
             sessions_closed: outcome.sessions_closed,
-            channels_stopped: outcome.rejections.values().sum(),
+            channels_stopped: outcome.rejections.values().sum::<u64>()
+                + outcome.disputes.rejections.values().sum::<u64>(),
             payments_refused: outcome.payments_refused,
         },
         latency_ns: LatencyNs {
@@ -144,11 +149,8 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             balances_match: outcome.checks.balances_match,
             stage_cpu_share,
         },
-        rejections: outcome
-            .rejections
-            .iter()
-            .map(|(name, count)| ((*name).to_owned(), *count))
-            .collect(),
+        disputes: (outcome.disputes.cases() > 0).then(|| disputes(&outcome.disputes)),
+        rejections: rejections(outcome),
         stages: stages(outcome),
         memory: Memory {
             peak_rss_bytes: machine::peak_rss_bytes(),
@@ -159,6 +161,48 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         },
         machine: machine::machine(),
     }
+}
+
+/// Rule breaks by name: those that attacks provoked, and those that nobody asked for.
+fn rejections(outcome: &Outcome) -> BTreeMap<String, u64> {
+    let mut rejections = named(&outcome.rejections);
+    for (name, count) in &outcome.disputes.rejections {
+        *rejections.entry((*name).to_owned()).or_default() += count;
+    }
+    rejections
+}
+
+fn disputes(disputes: &pipeline::Disputes) -> Disputes {
+    let cost = |cost: &pipeline::AttackCost| AttackCost {
+        cases: cost.cases,
+        punishments: cost.punishments,
+        transactions: cost.transactions,
+        bytes: cost.bytes,
+        extra_transactions_per_case: cost.transactions as f64 / cost.cases as f64 - 1.0,
+        extra_bytes_per_case: cost.bytes as f64 / cost.cases as f64 - COOPERATIVE_CLOSE_BYTES,
+    };
+    let stopped = Some(("none".to_owned(), cost(&disputes.stopped)));
+    let attacks = disputes.attacks.iter();
+    Disputes {
+        closes: disputes.closes,
+        answers: disputes.answers,
+        punishments: disputes.punishments,
+        lost_by_honest: disputes.lost_by_honest,
+        honest_losers: disputes.honest_losers,
+        honest_punished: disputes.honest_punished,
+        attacks: attacks
+            .map(|(attack, found)| (attack.name().to_owned(), cost(found)))
+            .chain(stopped.filter(|_| disputes.stopped.cases > 0))
+            .collect(),
+        refused: named(&disputes.refused),
+    }
+}
+
+fn named(counts: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    let named = counts
+        .iter()
+        .map(|(name, count)| ((*name).to_owned(), *count));
+    named.collect()
 }
 
 /// A phase's name, time and CPU time.
@@ -204,6 +248,19 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, stage_ns: u64) -> Vec<Strin
         format!("{stopped} channels stopped on a rejection"),
     );
     require(outcome.payments > 0, "no payment was made".to_owned());
+    let disputes = &outcome.disputes;
+    let window = plan.config.challenge_window_blocks;
+    require(
+        disputes.lost_by_honest == 0 || window <= plan.config.l1_delay_blocks,
+        format!(
+            "honest parties lost {} units to cheaters although the window exceeds the delay",
+            disputes.lost_by_honest
+        ),
+    );
+    require(
+        disputes.honest_punished == 0,
+        format!("{} honest parties were punished", disputes.honest_punished),
+    );
     // Shards, Layer 1, the observer, and the workers that have just set up the keys.
     let threads = u64::from(plan.config.shards) + 2 + machine::cores();
     let started_ns = threads * THREAD_START_NS;

@@ -5,6 +5,7 @@
 //! build does not know are ignored. Whole numbers above 2^53 are written as strings, because many
 //! JSON readers would round them, and are read in either form.
 
+mod disputes;
 mod error;
 mod figures;
 mod l1;
@@ -16,6 +17,7 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
+pub use disputes::{AttackCost, Disputes};
 pub use error::RunFileError;
 pub use figures::{
     Achieved, Assurance, Checks, DirectClient, LatencyHistogram, LatencyNs, Memory, Offchain,
@@ -57,6 +59,10 @@ pub struct RunFile {
     pub l1: L1,
     /// The run's checks of itself.
     pub checks: Checks,
+    /// What became of the channels that did not end politely; none when all of them did, and in
+    /// files of earlier versions.
+    #[serde(default)]
+    pub disputes: Option<Disputes>,
     /// How often each named rejection occurred.
     #[serde(with = "number::counts_by_name")]
     pub rejections: BTreeMap<String, u64>,

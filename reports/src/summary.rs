@@ -19,7 +19,7 @@ pub fn summary(run: &RunFile) -> String {
     lines.extend(wrap("CPU       ", &cpu(run), ',', 1));
     lines.extend(latency(run));
     lines.extend(offload::lines(run));
-    lines.extend(refused(run));
+    lines.extend(disputes(run).unwrap_or_else(|| refused(run)));
     lines.extend(wrap("machine   ", &machine(run), ',', 1));
     assert!(lines.len() < LINES_MAX, "{} lines", lines.len());
     layout::text(&verdict(run, LINES_MAX - lines.len())) + &layout::text(&lines)
@@ -199,6 +199,28 @@ fn latency(run: &RunFile) -> Vec<String> {
         line("latency", "response", run.latency_ns.response.as_ref()),
         line("", "service", run.latency_ns.service.as_ref()),
     ]
+}
+
+/// What the channels came to that did not end politely, in place of the rejections that led to it.
+fn disputes(run: &RunFile) -> Option<Vec<String>> {
+    let disputes = run.disputes.as_ref()?;
+    let cases = disputes.attacks.values().map(|cost| cost.cases).sum();
+    let transactions: u64 = disputes
+        .attacks
+        .values()
+        .map(|cost| cost.transactions)
+        .sum();
+    let phrases = [
+        human::counted(cases, "channel"),
+        format!("honest lost {}", human::count(disputes.lost_by_honest)),
+        format!("honest punished {}", human::count(disputes.honest_punished)),
+        format!("cheaters {}", human::count(disputes.punishments)),
+        format!(
+            "{} transactions each",
+            human::figure(transactions as f64 / cases as f64)
+        ),
+    ];
+    Some(wrap("disputes  ", &phrases, ',', 1))
 }
 
 /// Refused payments, stopped channels and named rejections, the most frequent first; no line when

@@ -23,6 +23,7 @@ pub fn tables(run: &RunFile) -> String {
         ("phases", phases(run)),
         ("latency", latency(run)),
         ("series", series(run)),
+        ("disputes", disputes(run)),
         ("rejections", rejection_counts(run)),
     ];
     let mut lines = Vec::new();
@@ -262,6 +263,55 @@ fn series(run: &RunFile) -> Vec<String> {
     lines
 }
 
+/// What each kind of dispute cost Layer 1, and the guarantee.
+fn disputes(run: &RunFile) -> Vec<String> {
+    let Some(disputes) = &run.disputes else {
+        return Vec::new();
+    };
+    let mut table = Table::new(&[
+        Column::Left("attack"),
+        Column::Right("channels"),
+        Column::Right("punished"),
+        Column::Right("L1 transactions"),
+        Column::Right("extra a channel"),
+        Column::Right("L1 bytes"),
+        Column::Right("extra a channel"),
+    ]);
+    for (attack, cost) in &disputes.attacks {
+        table.row([
+            attack.clone(),
+            human::grouped(cost.cases),
+            human::grouped(cost.punishments),
+            human::grouped(cost.transactions),
+            human::figure(cost.extra_transactions_per_case),
+            human::bytes(cost.bytes as f64),
+            human::bytes(cost.extra_bytes_per_case),
+        ]);
+    }
+    let mut lines = table.lines();
+    lines.push(format!(
+        "lost by honest parties {} ({} parties), honest parties punished {}",
+        human::grouped(disputes.lost_by_honest),
+        human::grouped(disputes.honest_losers),
+        human::grouped(disputes.honest_punished),
+    ));
+    let window = run.workload.l1.challenge_window_blocks;
+    lines.push(format!(
+        "window {}, delay up to {}{}",
+        human::counted(window, "block"),
+        human::counted(run.workload.l1_delay_blocks, "block"),
+        if window > run.workload.l1_delay_blocks {
+            ""
+        } else {
+            ": NOT longer, so that honest parties can come too late"
+        },
+    ));
+    for (name, count) in &disputes.refused {
+        lines.push(format!("refused {name} {}", human::grouped(*count)));
+    }
+    lines
+}
+
 fn rejection_counts(run: &RunFile) -> Vec<String> {
     let mut table = Table::new(&[Column::Left("name"), Column::Right("count")]);
     let found = rejections(run);
@@ -299,6 +349,23 @@ mod tests {
             );
         }
         assert!(!shown.contains("REASONS"), "{shown}");
+    }
+
+    #[test]
+    fn disputes_say_what_they_cost_and_whether_the_window_was_long_enough() {
+        let mut run = sample::open_loop();
+        run.disputes = Some(sample::disputes());
+        run.workload.l1.challenge_window_blocks = 10;
+        run.workload.l1_delay_blocks = 9;
+        let shown = tables(&run);
+        assert!(shown.contains("\nDISPUTES\n"), "{shown}");
+        assert!(shown.contains("stale-close"), "{shown}");
+        assert!(
+            shown.contains("window 10 blocks, delay up to 9 blocks\n"),
+            "{shown}"
+        );
+        run.workload.l1_delay_blocks = 10;
+        assert!(tables(&run).contains("NOT longer"));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::accounts::Accounts;
 use super::arrivals::Arrivals;
-use super::court::{Court, Disputes};
+use super::court::Disputes;
 use super::latency::Latencies;
+use super::settle::Settled;
 use super::shard::{ShardOutcome, Shared};
 use super::stage::{Stage, StageClock, StageCost, StageCosts};
 use crate::crypto::{Digest, VerifierCounts};
@@ -120,15 +121,20 @@ pub(super) fn outcome(
     shared: &Shared<'_>,
     accounts: &Accounts,
     ends: Vec<ShardOutcome>,
-    chain: Chain,
-    court: Court,
-    last_payout_ns: Option<u64>,
-    clocks: &[StageClock],
+    settled: Settled,
+    clock: &StageClock,
     elapsed: Duration,
     cpu_ns: u64,
 ) -> Outcome {
+    let Settled {
+        chain,
+        clock: l1_clock,
+        court,
+        last_payout_ns,
+    } = settled;
     let mut stages = [StageCost::default(); Stage::COUNT];
-    for clock in clocks.iter().chain(ends.iter().map(|end| &end.clock)) {
+    let clocks = [clock, &l1_clock];
+    for clock in clocks.into_iter().chain(ends.iter().map(|end| &end.clock)) {
         for (sum, cost) in stages.iter_mut().zip(clock.costs()) {
             sum.items += cost.items;
             sum.cpu_ns += cost.cpu_ns;

@@ -15,7 +15,7 @@ use super::attack::{Attack, Attacks};
 use super::fault::Fault;
 use super::outcome::{Outcome, outcome};
 use super::schedule::Schedule;
-use super::settle::{Settled, settle};
+use super::settle::settle;
 use super::shard::{Shard, ShardOutcome, ShardProgress, Shared};
 use super::stage::{Stage, StageClock, process_cpu_ns};
 use super::steps::Link;
@@ -183,26 +183,11 @@ pub fn run(
         let ends: Vec<ShardOutcome> = threads.into_iter().map(join).collect();
         (ends, join(l1))
     });
-    let Settled {
-        chain,
-        clock: l1_clock,
-        court,
-        last_payout_ns,
-    } = settled;
     let elapsed = started.elapsed();
     let cpu_ns = process_cpu_ns() - cpu_before;
     clock.lap(Stage::Observe, 0);
-    let clocks = [clock, l1_clock];
     Ok(outcome(
-        shared,
-        &accounts,
-        ends,
-        chain,
-        court,
-        last_payout_ns,
-        &clocks,
-        elapsed,
-        cpu_ns,
+        shared, &accounts, ends, settled, &clock, elapsed, cpu_ns,
     ))
 }
 

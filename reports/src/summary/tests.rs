@@ -291,6 +291,17 @@ fn a_baseline_whose_payers_were_not_measured_gives_no_total() {
 }
 
 #[test]
+fn disputes_are_shown_when_there_are_any() {
+    assert!(!summary(&changed(|_| {})).contains("disputes"));
+    let some = changed(|run| run.disputes = Some(sample::disputes()));
+    assert_eq!(
+        line(&summary(&some), "disputes"),
+        "disputes  1.1 k channels, honest lost 0, honest punished 0, cheaters 900, \
+         2.92 transactions each"
+    );
+}
+
+#[test]
 fn refusals_are_shown_when_there_are_any() {
     let none = changed(|run| run.rejections.clear());
     assert!(!summary(&none).contains("refused"));

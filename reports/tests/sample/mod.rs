@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use duet_reports::{
     RunFile, SCHEMA,
     run_file::{
-        Achieved, Assurance, Checks, DirectClient, DirectLoad, Engine, L1, L1Limits, L1Load,
-        LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload, Percentiles, Phase, Ratio,
-        Sample, Stage, Workload,
+        Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Engine, L1,
+        L1Limits, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload,
+        Percentiles, Phase, Ratio, Sample, Stage, Workload,
     },
 };
 
@@ -67,6 +67,7 @@ pub(crate) fn open_loop() -> RunFile {
             balances_match: true,
             stage_cpu_share: 0.972,
         },
+        disputes: None,
         rejections: BTreeMap::from([("BadSignature".into(), 3), ("StaleVersion".into(), 12)]),
         stages: vec![
             stage("hash", "payer", 1_000_000, 15.0, "entry"),
@@ -115,6 +116,8 @@ fn workload() -> Workload {
         cosign_after_ms: Some(5.0),
         backend_asked: "auto".into(),
         speedup: None,
+        adversary: String::new(),
+        l1_delay_blocks: 0,
         turn_length: Some(32),
     }
 }
@@ -222,5 +225,31 @@ fn stage(name: &str, role: &str, items: u64, cpu_ns_per_item: f64, unit: &str) -
         cpu_ns_per_item,
         cpu_s,
         unit,
+    }
+}
+
+/// 1,000 stale closes and 100 silent parties.
+#[allow(dead_code)] // Not every user of the sample has disputes.
+pub(crate) fn disputes() -> Disputes {
+    let cost = |cases, punishments, transactions, bytes| AttackCost {
+        cases,
+        punishments,
+        transactions,
+        bytes,
+        extra_transactions_per_case: transactions as f64 / cases as f64 - 1.0,
+        extra_bytes_per_case: bytes as f64 / cases as f64 - 321.0,
+    };
+    Disputes {
+        closes: 1_100,
+        answers: 1_010,
+        punishments: 900,
+        lost_by_honest: 0,
+        honest_losers: 0,
+        honest_punished: 0,
+        attacks: BTreeMap::from([
+            ("stale-close".into(), cost(1_000, 900, 3_010, 771_000)),
+            ("silent".into(), cost(100, 0, 200, 57_800)),
+        ]),
+        refused: BTreeMap::from([("l1_post_not_higher".into(), 7)]),
     }
 }

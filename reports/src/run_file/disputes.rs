@@ -1,0 +1,59 @@
+//! What became of channels that did not end politely, and what that cost Layer 1.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::number;
+
+/// The disputes of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Disputes {
+    /// Channels that a post closed.
+    #[serde(with = "number::count")]
+    pub closes: u64,
+    /// Posts in such channels after the first.
+    #[serde(with = "number::count")]
+    pub answers: u64,
+    /// Channels in which a party forfeited its balance.
+    #[serde(with = "number::count")]
+    pub punishments: u64,
+    /// What honest parties got less than they were due, in the smallest unit of value, summed over
+    /// channels. 0 whenever the challenge window exceeds the delay.
+    #[serde(with = "number::count")]
+    pub lost_by_honest: u64,
+    /// Honest parties that got less than they were due. 0 under the same condition.
+    #[serde(with = "number::count")]
+    pub honest_losers: u64,
+    /// Honest parties that forfeited their balance. Always 0.
+    #[serde(with = "number::count")]
+    pub honest_punished: u64,
+    /// By the attack's name; `none` for channels that stopped without one.
+    pub attacks: BTreeMap<String, AttackCost>,
+    /// Transactions of disputes that Layer 1 refused, by the refusal's name. They are in no block.
+    #[serde(with = "number::counts_by_name")]
+    pub refused: BTreeMap<String, u64>,
+}
+
+/// What the disputes of one kind cost Layer 1, from the first post to the payout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttackCost {
+    /// Channels.
+    #[serde(with = "number::count")]
+    pub cases: u64,
+    /// Channels in which a party forfeited its balance.
+    #[serde(with = "number::count")]
+    pub punishments: u64,
+    /// Transactions in blocks.
+    #[serde(with = "number::count")]
+    pub transactions: u64,
+    /// Their bytes.
+    #[serde(with = "number::count")]
+    pub bytes: u64,
+    /// Transactions a case beyond the cooperative close that it takes the place of.
+    #[serde(deserialize_with = "number::figure")]
+    pub extra_transactions_per_case: f64,
+    /// Bytes a case beyond the cooperative close that it takes the place of.
+    #[serde(deserialize_with = "number::figure")]
+    pub extra_bytes_per_case: f64,
+}
