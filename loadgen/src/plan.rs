@@ -134,6 +134,13 @@ impl Plan {
             (_, Some(speedup)) => Arrivals::Timed { speedup },
             _ => Arrivals::Closed,
         };
+        let mut notes = load.notes;
+        if !args.adversary.0.is_empty() && challenge_window_blocks <= l1_delay_blocks {
+            notes.push(format!(
+                "The challenge window of {challenge_window_blocks} blocks is not longer than the \
+                 delay of {l1_delay_blocks}: answers can come too late, and honest parties lose."
+            ));
+        }
         let description = run_file::Workload {
             mode: load.mode.to_owned(),
             sessions,
@@ -189,7 +196,7 @@ impl Plan {
             workload: load.workload,
             baseline_sessions: args.baseline_sessions,
             description,
-            notes: load.notes,
+            notes,
             out: args.out.clone(),
         })
     }

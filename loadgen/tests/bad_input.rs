@@ -54,6 +54,16 @@ const RUN: &str = r#"
 --baseline-sessions 1M => --baseline-sessions 1000000 … expected at most the run's
 --sessions 5 --baseline-sessions 6 => --baseline-sessions 6 … at most the run's 5 sessions
 --baseline-sessions all => 'all' for '--baseline-sessions
+# Adversaries.
+--adversary stale=1% => 'stale=1%' for '--adversary … unknown attack `stale`, expected one of stale-close
+--adversary silent => 'silent' for '--adversary … as in silent=1%
+--adversary silent=2 => '2' is not a share: expected 0% to 100%
+--adversary silent=70%,replay=40% => the shares sum to 110.0 %, expected at most 100 %
+--adversary silent=1%,silent=1% => silent has its share already
+--l1-delay-blocks 3 => --l1-delay-blocks needs --adversary
+--adversary silent=1% --l1-delay-blocks 2M => --l1-delay-blocks 2000000: expected 1 to 1048576
+--adversary silent=1% --l1-delay-blocks x => 'x' for '--l1-delay-blocks
+--adversary silent=1% --trace t.csv => --adversary contradicts --trace
 # Rates and times.
 --rate 0 => '0' for '--rate … above 0 per second
 --rate -5 => '-5'

@@ -1,0 +1,72 @@
+//! Runs with dishonest parties: nobody honest loses while the window is longer than the delay, and
+//! the losses are told when it is not.
+
+mod common;
+
+use common::{Folder, arguments, parse};
+
+#[test]
+fn nobody_honest_loses_to_any_attack() {
+    let folder = Folder::new();
+    let words = "--sessions 400 --payments 40 --adversary all=8% --l1-delay-blocks 9 \
+                 --challenge-blocks 10 --baseline-sessions 2";
+    for pattern in ["--in-flight 4", "--pattern two-way --cosign-every 3"] {
+        let (run, stderr) = folder.run(&format!("{words} {pattern}"));
+        let disputes = run.disputes.expect("72 % of the sessions are attacked");
+        assert_eq!(run.achieved.sessions_closed, 400);
+        assert_eq!(disputes.attacks.len(), 9, "{:?}", disputes.attacks);
+        let cases: u64 = disputes.attacks.values().map(|cost| cost.cases).sum();
+        assert_eq!((disputes.closes, cases > 200), (cases, true));
+        assert!(disputes.punishments > 50 && disputes.answers > 50);
+        assert_eq!(disputes.lost_by_honest, 0);
+        assert_eq!(disputes.honest_losers, 0);
+        assert_eq!(disputes.honest_punished, 0);
+        for (name, cost) in &disputes.attacks {
+            assert!(cost.extra_transactions_per_case >= 1.0, "{name}: {cost:?}");
+            assert!(cost.bytes > 0 && cost.transactions >= 2 * cost.cases);
+        }
+        assert!(run.rejections.contains_key("bad_signature"));
+        assert!(!stderr.contains("not longer than the delay"), "{stderr}");
+        let expected = (9, "stale-close=8%,silent=8%,half-signed=8%");
+        assert_eq!(run.workload.l1_delay_blocks, expected.0);
+        assert!(run.workload.adversary.starts_with(expected.1));
+    }
+}
+
+#[test]
+fn a_window_that_is_too_short_loses_honest_money_and_says_so() {
+    let folder = Folder::new();
+    let words = "run --json --sessions 100 --payments 40 --adversary last-block=60% \
+                 --l1-delay-blocks 4 --challenge-blocks 4 --baseline-sessions 0";
+    let ended = folder.loadgen(&arguments(words));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .contains("window of 4 blocks is not longer than the delay of 4"),
+        "{}",
+        ended.stderr
+    );
+    let run = parse(&ended.stdout);
+    let disputes = run.disputes.expect("disputes");
+    assert!(disputes.lost_by_honest > 0 && disputes.honest_losers > 0);
+    assert_eq!(disputes.honest_punished, 0);
+    let shown = folder.loadgen(&arguments(&words.replace("--json ", "")));
+    assert!(shown.stdout.contains("\ndisputes  "), "{}", shown.stdout);
+}
+
+#[test]
+fn the_same_seed_makes_the_same_disputes_on_any_number_of_shards() {
+    let folder = Folder::new();
+    let run = |words: &str| {
+        let words = format!(
+            "--sessions 120 --payments 30 --adversary all=5% --l1-delay-blocks 7 \
+             --baseline-sessions 0 {words}"
+        );
+        let (run, _) = folder.run(&words);
+        (run.disputes, run.l1.channels.tip)
+    };
+    let first = run("--shards 1 --seed 5");
+    assert_eq!(first, run("--shards 3 --seed 5"));
+    assert_ne!(first, run("--shards 1 --seed 6"));
+}
