@@ -91,23 +91,31 @@ impl Batch {
     }
 }
 
+impl Batch {
+    /// The keys and the items in the form that Duet's verifier takes.
+    fn items(&self, backend: Backend) -> (KeyRing, Vec<Item>) {
+        let mut ring = KeyRing::new(backend);
+        let ids: Vec<_> = self
+            .publics
+            .iter()
+            .map(|&key| ring.insert(key).expect("a sound key"))
+            .collect();
+        let items = self
+            .corpus
+            .with(&ids)
+            .zip(&self.signatures)
+            .map(|((&signer, &digest), &signature)| Item {
+                signer,
+                digest,
+                signature,
+            })
+            .collect();
+        (ring, items)
+    }
+}
+
 fn duet(group: &mut BenchmarkGroup<WallTime>, batch: &Batch, backend: Backend) {
-    let mut ring = KeyRing::new(backend);
-    let ids: Vec<_> = batch
-        .publics
-        .iter()
-        .map(|&key| ring.insert(key).expect("a sound key"))
-        .collect();
-    let items: Vec<Item> = batch
-        .corpus
-        .with(&ids)
-        .zip(&batch.signatures)
-        .map(|((&signer, &digest), &signature)| Item {
-            signer,
-            digest,
-            signature,
-        })
-        .collect();
+    let (ring, items) = batch.items(backend);
     let mut verifier = Verifier::new(backend);
     let mut verdicts = Vec::new();
     let name = format!("duet {}", backend.name());
@@ -254,6 +262,39 @@ fn singles(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Batches with bad signatures in them, evenly spread: bisected to the exact culprits. With one in
+/// N signatures bad, N above the batch's size, the mean cost is that of no bad one, and of one bad
+/// one in every N / 4,096th batch.
+fn poisoned(criterion: &mut Criterion) {
+    const BATCH: usize = 4096;
+    let batch = Batch::new(BATCH, 64);
+    let mut group = criterion.benchmark_group("verify/poisoned, 64 per key");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    for bad in [0, 1, 4, 41, 410] {
+        let (ring, mut items) = batch.items(backend());
+        for at in 0..bad {
+            items[at * BATCH / bad].signature.0[20] ^= 1;
+        }
+        let mut verifier = Verifier::new(backend());
+        let mut verdicts = Vec::new();
+        group.bench_function(BenchmarkId::new("bad of 4096", bad), |bencher| {
+            bencher.iter_batched(
+                || items.clone(),
+                |mut items| {
+                    verdicts.clear();
+                    verifier.verify(&ring, &mut items, &mut verdicts);
+                    assert_eq!(
+                        verdicts.iter().filter(|verdict| verdict.is_err()).count(),
+                        bad
+                    );
+                },
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    group.finish();
+}
+
 /// Checking a public key and keeping it, once per channel and party.
 fn keys(criterion: &mut Criterion) {
     let batch = Batch::new(256, 1);
@@ -276,6 +317,6 @@ criterion_group! {
         .sample_size(10)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(1000));
-    targets = batches, singles, keys
+    targets = batches, singles, poisoned, keys
 }
 criterion_main!(benches);

@@ -132,7 +132,12 @@ fn losses_appear_when_the_delay_reaches_the_window() {
 /// Blocks, balances and what is counted are the same for any number of shards.
 #[test]
 fn disputes_do_not_depend_on_the_shards() {
-    for attack in [Attack::StaleClose, Attack::HalfSigned, Attack::Replay] {
+    for attack in [
+        Attack::StaleClose,
+        Attack::HalfSigned,
+        Attack::Replay,
+        Attack::BadSignature,
+    ] {
         let row = Row {
             attack,
             cosign_every: 2,

@@ -22,7 +22,7 @@ pub enum Attack {
     Replay,
     /// It signs two different states at one version, and offers the one that pays less.
     Equivocate,
-    /// It sends a payment with a signature that does not verify.
+    /// It sends a payment with a signature that does not verify, in the midst of a batch.
     BadSignature,
     /// It posts an old state, and a newer one, old too, in the window's last block; answers are
     /// held back as long as the delay allows.
@@ -106,6 +106,10 @@ pub(super) struct Cheat {
     /// The last one but one; none is the opening.
     pub(super) before: Option<CoSigned>,
     newest: Option<CoSigned>,
+    /// What its last proposal would have paid, had its signature verified.
+    pub(super) poisoned_units: u64,
+    /// How many payments those were.
+    pub(super) poisoned_payments: u64,
 }
 
 impl Attacks {
@@ -122,6 +126,10 @@ impl Attacks {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.upto.is_empty()
+    }
+
     /// What happens to a session of so many payments.
     pub(super) fn on(&self, session: u64, payments: u64) -> Option<Cheat> {
         if self.upto.is_empty() || payments == 0 {
@@ -136,6 +144,8 @@ impl Attacks {
             first: None,
             before: None,
             newest: None,
+            poisoned_units: 0,
+            poisoned_payments: 0,
         })
     }
 }

@@ -77,22 +77,34 @@ impl Case {
         }
     }
 
+    /// A channel that the payee stopped because of a signature that does not verify, which its
+    /// payer had spoilt.
+    pub(super) fn poisoned(channel: Channel, rejection: &'static str) -> Case {
+        let cheat = channel.cheat.as_ref().expect("somebody cheats");
+        let (attack, units) = (cheat.attack, cheat.poisoned_units);
+        let cheater = channel.a.turn_holder();
+        let due = dues(&channel);
+        let mut case = Case::stopped(channel);
+        case.attack = Some(attack);
+        case.due = due;
+        *of_mut(&mut case.due, cheater) += units;
+        *of_mut(&mut case.due, cheater.other()) -= units;
+        *of_mut(&mut case.honest, cheater) = false;
+        *of_mut(&mut case.closes, cheater) = false;
+        case.rejection = Some(rejection);
+        case
+    }
+
     /// The attack begins: whatever the parties still say to each other is said here.
     pub(super) fn begin(channel: Channel, cheat: &Cheat, desk: &mut Desk<'_>) -> Case {
-        let units = |amount: Amount| amount.units();
         let deposits = channel.plan.deposits;
-        let paid = channel.paid;
         let holder = channel.a.turn_holder();
         let mut case = Case {
             session: channel.session,
             accounts: channel.plan.accounts,
             attack: Some(cheat.attack),
             honest: Pair { a: true, b: true },
-            // By the workload's own sums, whatever the endpoints say.
-            due: Pair {
-                a: units(deposits.a) + paid.b - paid.a,
-                b: units(deposits.b) + paid.a - paid.b,
-            },
+            due: dues(&channel),
             closes: Pair { a: false, b: false },
             moves: Vec::new(),
             rejection: None,
@@ -148,14 +160,8 @@ impl Case {
                 }
                 *of_mut(&mut case.closes, holder) = true;
             }
-            Attack::BadSignature => {
-                if let Some(mut wire) = desk.propose(of_mut(&mut case.ends, cheater), 1) {
-                    let last = wire.len() - 1;
-                    wire[last - 40] ^= 1;
-                    case.hears(cheater.other(), &wire, desk);
-                }
-                *of_mut(&mut case.closes, cheater.other()) = true;
-            }
+            // Its wave had nothing to spoil: all of its payments were refused.
+            Attack::BadSignature => *of_mut(&mut case.closes, cheater.other()) = true,
             Attack::Equivocate => case.equivocates(cheater, desk),
         }
         case
@@ -324,6 +330,15 @@ impl Desk<'_> {
         let signature = self.sign(end.me(), order.digest());
         let _answer = end.co_signed(&order, signature);
         Ok(())
+    }
+}
+
+/// What each party has by the workload's own sums, whatever the endpoints say.
+fn dues(channel: &Channel) -> Pair<u64> {
+    let (deposits, paid) = (channel.plan.deposits, channel.paid);
+    Pair {
+        a: deposits.a.units() + paid.b - paid.a,
+        b: deposits.b.units() + paid.a - paid.b,
     }
 }
 

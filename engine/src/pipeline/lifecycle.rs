@@ -247,7 +247,7 @@ impl Shard<'_> {
             refused: 0,
             covered: 0,
             paid: Pair { a: 0, b: 0 },
-            rejected: false,
+            rejected: None,
         });
         if !self.draining {
             self.arrivals.opened(slot, session, ends_at, self.workload);

@@ -161,6 +161,7 @@ pub(super) fn outcome(
     let covered = sum(|end| end.tally.covered);
     let refused = sum(|end| end.refused);
     let lost = sum(|end| end.tally.lost);
+    let poisoned = sum(|end| end.tally.poisoned);
     let undrawn = sum(|end| end.tally.undrawn);
     let sessions_opened = sum(|end| end.tally.sessions_opened);
     let (disputes, changes) = court.into_outcome();
@@ -173,11 +174,11 @@ pub(super) fn outcome(
     let whole = rejections.is_empty();
     let checks = Checks {
         payments_accounted: planned == drawn + undrawn + forgone
-            && drawn == covered + refused + lost
+            && drawn == covered + refused + lost + poisoned
             && (!whole || lost == 0 && sum(|end| end.tally.received) == covered)
             && (!whole || covered == sum(|end| end.tally.settled) + contested)
             && sum(|end| end.tally.count_mismatches) == 0,
-        signatures_verified: verified.forged == 0
+        signatures_verified: verified.forged == sum(|end| end.tally.poisoned_signatures)
             && verified.signatures == signatures_made - transaction_signatures,
         supply_conserved: chain.audit().is_ok(),
         balances_match: sum(|end| end.tally.payout_mismatches) == 0

@@ -302,8 +302,17 @@ impl<'w> Shard<'w> {
             self.tally.count(&channel);
         }
         self.arrivals.withdraw(slot);
-        self.tally.count_stop(channel.session, name);
-        *phase = Phase::Contested(Box::new(Case::stopped(channel)));
+        let spoilt = channel
+            .cheat
+            .as_ref()
+            .map_or(0, |cheat| cheat.poisoned_payments);
+        let case = if spoilt > 0 {
+            Case::poisoned(channel, name)
+        } else {
+            self.tally.count_stop(channel.session, name);
+            Case::stopped(channel)
+        };
+        *phase = Phase::Contested(Box::new(case));
         self.steps.session_ended(slot);
     }
 

@@ -1,6 +1,6 @@
 //! A place in which one session after another runs: both endpoints, and how far the session is.
 
-use super::attack::Cheat;
+use super::attack::{Attack, Cheat};
 use super::case::Case;
 use super::workload::Session;
 use crate::crypto::KeyId;
@@ -55,8 +55,9 @@ pub(super) struct Channel {
     pub(super) covered: u64,
     /// What the workload says each side has paid, refused payments aside.
     pub(super) paid: Pair<u64>,
-    /// A message was refused in this wave; the rest of the wave is not for this channel.
-    pub(super) rejected: bool,
+    /// Which end has refused a message in this wave: it hears nothing more of it. What the other
+    /// end was answered before still counts.
+    pub(super) rejected: Option<Party>,
 }
 
 /// Who signs and verifies in a slot.
@@ -94,6 +95,13 @@ impl Channel {
     /// Payments still to be drawn.
     pub(super) fn left(&self) -> u64 {
         self.ends_at - self.drawn
+    }
+
+    /// The cheat whose payer spoils its next signature.
+    pub(super) fn poisons(&mut self) -> Option<&mut Cheat> {
+        let now = self.is_attacked();
+        let cheat = self.cheat.as_deref_mut().filter(|_| now)?;
+        (cheat.attack == Attack::BadSignature).then_some(cheat)
     }
 
     /// Whether it has come to where a party begins to cheat.

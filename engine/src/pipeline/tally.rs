@@ -28,6 +28,10 @@ pub(super) struct Tally {
     pub(super) received: u64,
     /// Drawn, and lost with a channel that stopped.
     pub(super) lost: u64,
+    /// Drawn, and sent by a cheater with a signature that does not verify.
+    pub(super) poisoned: u64,
+    /// How many such signatures.
+    pub(super) poisoned_signatures: u64,
     /// Never drawn, because the run was cut short or the channel stopped.
     pub(super) undrawn: u64,
     /// Never drawn, because a party began to cheat before.
@@ -45,7 +49,13 @@ impl Tally {
         self.drawn += channel.drawn;
         self.covered += channel.covered;
         self.received += channel.a.counted() + channel.b.counted();
-        self.lost += channel.drawn - channel.refused - channel.covered;
+        let poisoned = channel
+            .cheat
+            .as_ref()
+            .map_or(0, |cheat| cheat.poisoned_payments);
+        self.poisoned += poisoned;
+        self.poisoned_signatures += u64::from(poisoned > 0);
+        self.lost += channel.drawn - channel.refused - channel.covered - poisoned;
         let never_drawn = channel.plan.payments - channel.drawn;
         if channel.is_attacked() {
             self.forgone += never_drawn;

@@ -280,6 +280,9 @@ impl Shard<'_> {
                 }
             });
         }
+        if !self.attacks.is_empty() {
+            poison(&wave.parts, payer, &mut wave.to_payee, slots);
+        }
         strike(&mut self.faults, Hop::Proposal, &mut wave.to_payee, slots);
         self.clock.lap(Stage::Send, self.wave.orders.len());
     }
@@ -360,7 +363,7 @@ impl Shard<'_> {
             wave.proposals_judged.drain(..).zip(&wave.received)
         {
             let channel = slots[slot as usize].channel();
-            if channel.rejected {
+            if channel.rejected == Some(me) {
                 continue;
             }
             let end = channel.end_mut(me);
@@ -380,7 +383,7 @@ impl Shard<'_> {
                     wave.cosign_orders.push((slot, me, order));
                 }
                 Err(rejection) => {
-                    channel.rejected = true;
+                    channel.rejected = Some(me);
                     self.refusals.push((slot, rejection));
                 }
             }
@@ -471,7 +474,7 @@ impl Shard<'_> {
         for part in &mut wave.parts {
             let channel = slots[part.slot as usize].channel();
             while let Some((judged, _)) = judged.next_if(|(_, (slot, _))| *slot == part.slot) {
-                if channel.rejected {
+                if channel.rejected == Some(part.payer) {
                     continue;
                 }
                 let acknowledged = match judged {
@@ -485,7 +488,7 @@ impl Shard<'_> {
                 match acknowledged {
                     Ok(done) => part.completed += done.version - done.after,
                     Err(rejection) => {
-                        channel.rejected = true;
+                        channel.rejected = Some(part.payer);
                         self.refusals.push((part.slot, rejection));
                     }
                 }
@@ -559,6 +562,28 @@ fn take_turn(
             asker.receive_pass(turn).expect("an honest pass is in turn");
         }
     }
+}
+
+/// A cheater's last signature does not verify: the batch that it is in has to be searched for it.
+fn poison(parts: &[Part], payer: &Side, wire: &mut Wire, slots: &mut [Slot]) {
+    let mut poisoned = parts.iter().filter_map(|part| {
+        let cheat = slots[part.slot as usize].channel().poisons()?;
+        let last = part.states.clone().next_back()?;
+        let state = &payer.burst.states()[last];
+        cheat.poisoned_units = state.value();
+        cheat.poisoned_payments = u64::from(state.payments());
+        Some(part.slot)
+    });
+    let Some(mut next) = poisoned.next() else {
+        return;
+    };
+    wire.frames_mut(|slot, bytes| {
+        if slot == next {
+            let middle = bytes.len() - 40;
+            bytes[middle] ^= 1;
+            next = poisoned.next().unwrap_or(u32::MAX);
+        }
+    });
 }
 
 /// Damages what is on the wire, where a fault is due.
