@@ -360,3 +360,42 @@ fn a_burst_takes_no_payment_of_the_other_party() {
     }
     assert_eq!(hub.payers.uncut(), 2);
 }
+
+/// Until a signature is verified, nobody vouches for what was sent: what a party holds of it is
+/// bounded by the proposals that may be in flight, whatever arrives together.
+#[test]
+fn unsigned_data_held_for_a_channel_is_bounded() {
+    let rules = Rules {
+        cosign_every: 3,
+        in_flight: 2,
+    };
+    let mut hub = Hub::open(1, rules);
+    hub.payees.begin(&hub.b[0]);
+    let limits = *hub.a[0].limits();
+    let mut balance = hub.a[0].signed().balance;
+    let mut held = Vec::new();
+    for _ in 0..1000 {
+        let entries: Vec<_> = (0..3)
+            .map(|_| {
+                let payment = Payment {
+                    payer: Party::A,
+                    amount: Amount::new(1),
+                    tag: 0,
+                };
+                let (entry, after) = balance.step(&payment, &limits).expect("covered");
+                // Valid entries without end: only the signature under them is made up.
+                balance = after;
+                entry.encode()
+            })
+            .collect();
+        let made_up = Signature([7; 64]);
+        held.push(hub.b[0].receive_proposal(&entries, &made_up, &mut hub.payees));
+        if balance.a.units() < 10 {
+            break;
+        }
+    }
+    assert_eq!(held[..2], [Ok(Incoming::New), Ok(Incoming::New)]);
+    let refused = Err(Rejection::TooManyInFlight { most: 2 });
+    assert!(held.len() > 100 && held[2..].iter().all(|result| *result == refused));
+    assert_eq!(hub.payees.entries(), 6, "2 proposals of 3 entries");
+}
