@@ -19,6 +19,8 @@ enum Event {
     AnswerAgain(Party),
     /// The link breaks.
     Breaks,
+    /// A side crashes and comes back from its storage; that breaks the link too.
+    Crashes(Party),
     /// A side passes the turn, if it can.
     Passes(Party),
     /// A side asks for the turn, if it can.
@@ -56,6 +58,10 @@ fn apply(duo: &mut Duo, event: Event) {
             }
         }
         Event::Breaks => duo.break_link(),
+        Event::Crashes(party) => {
+            duo.side(party).crash();
+            duo.break_link();
+        }
         Event::Passes(party) => {
             let side = duo.side(party);
             if side.end.my_turn().is_ok() && side.end.in_flight() == 0 {
@@ -83,7 +89,8 @@ fn event(finishes: bool) -> impl Strategy<Value = Event> {
         12 => (party(), prop_oneof![Just(1), Just(2), Just(usize::MAX)])
             .prop_map(|(party, most)| Event::Arrives(party, most)),
         1 => party().prop_map(Event::AnswerAgain),
-        3 => Just(Event::Breaks),
+        2 => Just(Event::Breaks),
+        2 => party().prop_map(Event::Crashes),
         1 => party().prop_map(Event::Passes),
         1 => party().prop_map(Event::Asks),
         u32::from(finishes) => party().prop_map(Event::Finishes),

@@ -5,6 +5,7 @@ use proptest::test_runner::Config;
 mod batches;
 mod breaks;
 mod byzantine;
+mod closes;
 mod duo;
 mod flips;
 mod forge;

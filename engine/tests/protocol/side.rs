@@ -87,6 +87,8 @@ pub(crate) struct Side {
     pub(crate) states: Vec<(u64, Digest)>,
     /// Its final signature.
     pub(crate) last: Option<(u64, Digest)>,
+    terms: Terms,
+    rules: Rules,
     limits: Limits,
     deposit_a: Amount,
     secret: [SecretKey; 1],
@@ -124,6 +126,8 @@ impl Side {
             log: Vec::new(),
             states: Vec::new(),
             last: None,
+            terms: *terms,
+            rules,
             limits: *end.limits(),
             deposit_a: terms.deposits.a,
             secret: [secret],
@@ -285,6 +289,17 @@ impl Side {
         let signature = self.sign(*order.digest());
         let message = self.end.finish_signed(&order, signature);
         self.send(&message);
+    }
+
+    /// It stops, and comes back from what it had stored before anything left it.
+    pub(crate) fn crash(&mut self) {
+        let peer = *self.terms.keys.of(self.me().other());
+        let peer = self.ring.insert(peer).expect("it has the key");
+        let stored = self.end.stored();
+        let (me, windows) = (self.me(), &mut self.windows);
+        self.end = Endpoint::restore(me, &self.terms, peer, self.rules, &stored, windows)
+            .expect("sound terms");
+        assert_eq!(self.end.stored(), stored, "nothing is lost");
     }
 
     /// The link broke.
