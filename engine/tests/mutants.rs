@@ -1,0 +1,433 @@
+//! Every rule, broken on purpose, one at a time: a test must notice.
+//!
+//! By hand, since each row compiles the engine once more (about 20 minutes on two cores):
+//! `cargo test -p duet-engine --test mutants -- --ignored --nocapture`, and with a part of a row's
+//! name in `MUTANT` only those rows. The default run only looks whether each row's text is still
+//! to be found in the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Which tests are asked.
+#[derive(Clone, Copy)]
+enum Ask {
+    /// The engine's unit tests of Layer 1: tables, model, games.
+    L1,
+    /// The channel's rules between two endpoints.
+    Protocol,
+}
+
+struct Row {
+    /// The rule, and how it is broken.
+    name: &'static str,
+    file: &'static str,
+    /// Text that occurs once in the file, and what stands there instead.
+    is: &'static str,
+    becomes: &'static str,
+    ask: Ask,
+}
+
+const fn row(
+    name: &'static str,
+    file: &'static str,
+    is: &'static str,
+    becomes: &'static str,
+    ask: Ask,
+) -> Row {
+    Row {
+        name,
+        file,
+        is,
+        becomes,
+        ask,
+    }
+}
+
+const DISPUTE: &str = "l1/dispute.rs";
+const DECIDE: &str = "l1/ledger/decide.rs";
+
+const ROWS: &[Row] = &[
+    row(
+        "S1: a version is signed twice",
+        "protocol/endpoint/receive.rs",
+        "        self.signed = claim.state.tip;\n",
+        "",
+        Ask::Protocol,
+    ),
+    row(
+        "S1, S2: a state need not extend the newest one",
+        "protocol/endpoint/propose.rs",
+        "if head != self.signed.head {",
+        "if false {",
+        Ask::Protocol,
+    ),
+    row(
+        "S2: more than the payer has",
+        "protocol/entry.rs",
+        ".filter(|left| *left >= limits.reserve);",
+        ";",
+        Ask::Protocol,
+    ),
+    row(
+        "S2: a payment of nothing",
+        "protocol/entry.rs",
+        "if payment.amount.is_zero() {",
+        "if false {",
+        Ask::Protocol,
+    ),
+    row(
+        "S2: a proposal of the other party's payments",
+        "protocol/entry.rs",
+        "if entry.payer != proposer {",
+        "if false {",
+        Ask::Protocol,
+    ),
+    row(
+        "S3: what was in flight is not stored",
+        "protocol/endpoint/store.rs",
+        "window.restore(&stored.in_flight);",
+        "window.restore(&[]);",
+        Ask::Protocol,
+    ),
+    row(
+        "S3: a post is forgotten in a crash",
+        "protocol/endpoint/store.rs",
+        "end.status = stored.status;",
+        "end.status = match stored.status { Status::Closing { .. } => Status::Running, s => s };",
+        Ask::Protocol,
+    ),
+    row(
+        "S4: payments are counted after a post",
+        "protocol/endpoint/mod.rs",
+        "Status::Running if !self.final_ordered => Ok(()),",
+        "Status::Running | Status::Closing { .. } if !self.final_ordered => Ok(()),",
+        Ask::Protocol,
+    ),
+    row(
+        "S5: out of turn",
+        "protocol/endpoint/receive.rs",
+        "if self.turn.holder() == self.me || self.in_flight() > 0 {",
+        "if false {",
+        Ask::Protocol,
+    ),
+    row(
+        "S6: a final while something is in flight",
+        "protocol/endpoint/finish.rs",
+        "        self.nothing_in_flight()?;\n        Ok(self.order_final())",
+        "        Ok(self.order_final())",
+        Ask::Protocol,
+    ),
+    row(
+        "S6: a signature after the final",
+        "protocol/endpoint/mod.rs",
+        "Status::Running if !self.final_ordered => Ok(()),",
+        "Status::Running | Status::Finishing { .. } => Ok(()),",
+        Ask::Protocol,
+    ),
+    row(
+        "S7: a post that can be beaten is not answered",
+        "protocol/endpoint/close.rs",
+        "(post.version() > version).then_some(post)",
+        "(post.version() > version + 1).then_some(post)",
+        Ask::Protocol,
+    ),
+    row(
+        "S7: the unanswered proposal is not offered",
+        "protocol/endpoint/close.rs",
+        "offer: newest.map(|sent| sent.state.half_signed(sent.signature)),",
+        "offer: newest.filter(|_| false).map(|sent| sent.state.half_signed(sent.signature)),",
+        Ask::Protocol,
+    ),
+    row(
+        "S8: the reason is lost",
+        "protocol/endpoint/close.rs",
+        "                because: Some(rejection),\n",
+        "                because: Some(rejection).filter(|_| false),\n",
+        Ask::Protocol,
+    ),
+    row(
+        "L1: B's deposit without its balance",
+        DECIDE,
+        "            if have < deposits.b {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(&a, failure, 2));",
+        "            if false {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(&a, failure, 2));",
+        Ask::L1,
+    ),
+    row(
+        "L2: a state above the capacity",
+        DISPUTE,
+        "if self.shown.a > capacity {",
+        "if false {",
+        Ask::L1,
+    ),
+    row(
+        "L2: a state without B's signature",
+        "l1/witness.rs",
+        "                for party in [Party::A, Party::B] {\n                    let signature = shown.signatures.of(party);",
+        "                for party in [Party::A] {\n                    let signature = shown.signatures.of(party);",
+        Ask::L1,
+    ),
+    row(
+        "L3: a final above the capacity",
+        "l1/channel.rs",
+        "if balance.a > self.limits.capacity {",
+        "if false {",
+        Ask::L1,
+    ),
+    row(
+        "L4: an answer in the block of the first post",
+        DISPUTE,
+        "if height <= self.opened {",
+        "if height < self.opened {",
+        Ask::L1,
+    ),
+    row(
+        "L4: an answer after the window",
+        DISPUTE,
+        "if height > self.until {",
+        "if height > self.until + 1 {",
+        Ask::L1,
+    ),
+    row(
+        "L4: an answer in the window's last block is refused",
+        DISPUTE,
+        "if height > self.until {",
+        "if height >= self.until {",
+        Ask::L1,
+    ),
+    row(
+        "L4: a post that beats nothing",
+        DISPUTE,
+        "if posting.shown.version <= self.highest {",
+        "if posting.shown.version < self.highest {",
+        Ask::L1,
+    ),
+    row(
+        "L4: an answer extends the window",
+        DISPUTE,
+        "            standing,\n            ..*self",
+        "            standing,\n            until: self.until + 1,\n            ..*self",
+        Ask::L1,
+    ),
+    row(
+        "L4: a stranger opens",
+        DISPUTE,
+        "if posting.poster.is_none() {",
+        "if false {",
+        Ask::L1,
+    ),
+    row(
+        "L4: an offer raises its poster",
+        DISPUTE,
+        "if got > have {",
+        "if false {",
+        Ask::L1,
+    ),
+    row(
+        "L4: an offer that is not higher",
+        DISPUTE,
+        "if offer.version <= self.shown.version {",
+        "if offer.version < self.shown.version {",
+        Ask::L1,
+    ),
+    row(
+        "L4: an offer above the capacity",
+        DISPUTE,
+        "if offer.a > capacity {",
+        "if false {",
+        Ask::L1,
+    ),
+    row(
+        "L5: payout in the window's last block",
+        DISPUTE,
+        "if height <= self.until {",
+        "if height < self.until {",
+        Ask::L1,
+    ),
+    row(
+        "L5: an offer does not bind",
+        DISPUTE,
+        "settles: posting.offer.unwrap_or(posting.shown),",
+        "settles: posting.shown,",
+        Ask::L1,
+    ),
+    row(
+        "L6: an offer covers by version alone",
+        DISPUTE,
+        "if version < shown.version || balance > shown.of(party, limits) =>",
+        "if version < shown.version =>",
+        Ask::L1,
+    ),
+    row(
+        "L6: an offer covers by amount alone",
+        DISPUTE,
+        "if version < shown.version || balance > shown.of(party, limits) =>",
+        "if balance > shown.of(party, limits) =>",
+        Ask::L1,
+    ),
+    row(
+        "L6: an offer covers nothing",
+        DISPUTE,
+        "Some(offer) => Standing::Covers {\n                version: offer.version,",
+        "Some(offer) => Standing::Covers {\n                version: self.shown.version.min(offer.version),",
+        Ask::L1,
+    ),
+    row(
+        "L6: a later post replaces what an earlier one covers",
+        DISPUTE,
+        "version: version.min(of_post),",
+        "version: of_post.max(version),",
+        Ask::L1,
+    ),
+    row(
+        "L6: a later post replaces what an earlier one promised",
+        DISPUTE,
+        "balance: balance.max(balance_of_post),",
+        "balance: balance.min(balance_of_post),",
+        Ask::L1,
+    ),
+    row(
+        "L6: a stale party is not punished",
+        DISPUTE,
+        "(Standing::Stale, _) => Some(Party::A),",
+        "(Standing::Stale, _) => None,",
+        Ask::L1,
+    ),
+    row(
+        "L6: two stale parties, and one is punished",
+        DISPUTE,
+        "(Standing::Stale, Standing::Stale) => None,",
+        "(Standing::Stale, Standing::Stale) => Some(Party::A),",
+        Ask::L1,
+    ),
+    row(
+        "L7: a payout that is not the capacity",
+        DISPUTE,
+        "            Some(Party::A) => Pair {\n                a: Amount::ZERO,",
+        "            Some(Party::A) => Pair {\n                a,",
+        Ask::L1,
+    ),
+    row(
+        "L8: an open or transfer without its nonce",
+        DECIDE,
+        "&& got != account.nonce",
+        "&& got > account.nonce",
+        Ask::L1,
+    ),
+    row(
+        "L8: an account that cannot pay the fee posts",
+        DECIDE,
+        "        self.payable(submitter, None)?;\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
+        "        Ok(Decision::unnumbered(submitter, dispute, 2))",
+        Ask::L1,
+    ),
+    row(
+        "L8: a signature of another Layer 1",
+        "l1/transaction/mod.rs",
+        "hasher.update(&genesis.0).update(unsigned);",
+        "hasher.update(&genesis.0[..0]).update(unsigned);",
+        Ask::L1,
+    ),
+    row(
+        "L8: no room for answers",
+        "l1/chain.rs",
+        "        checked.is_ok_and(|checked| self.ledger.decide(&checked, self.height + 1).is_ok())",
+        "        checked.is_ok_and(|checked| self.ledger.decide(&checked, 0).is_ok())",
+        Ask::L1,
+    ),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+}
+
+fn source(file: &str) -> PathBuf {
+    Path::new("engine/src").join(file)
+}
+
+/// A rule that moved takes its row along.
+#[test]
+fn every_row_says_what_the_sources_say() {
+    for row in ROWS {
+        let text = fs::read_to_string(root().join(source(row.file))).expect("a source file");
+        let found = text.matches(row.is).count();
+        assert_eq!(found, 1, "{}: `{}` in {}", row.name, row.is, row.file);
+        assert_ne!(row.is, row.becomes);
+    }
+}
+
+#[test]
+#[ignore = "compiles the engine once for each row"]
+fn every_broken_rule_is_noticed() {
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
+    copy_sources(root(), &copy);
+    let wanted = std::env::var("MUTANT").unwrap_or_default();
+    let mut survivors = Vec::new();
+    for row in ROWS.iter().filter(|row| row.name.contains(&wanted)) {
+        let path = copy.join(source(row.file));
+        let text = fs::read_to_string(&path).expect("a source file");
+        fs::write(&path, text.replacen(row.is, row.becomes, 1)).expect("a writable copy");
+        let verdict = verdict(&copy, row.ask);
+        fs::write(&path, text).expect("a writable copy");
+        println!("{:58} {verdict}", row.name);
+        if !verdict.starts_with("noticed") {
+            survivors.push(row.name);
+        }
+    }
+    assert!(survivors.is_empty(), "not noticed: {survivors:#?}");
+}
+
+/// Whether a test failed, and which; a mutant that does not compile proves nothing.
+fn verdict(copy: &Path, ask: Ask) -> String {
+    let arguments: &[&str] = match ask {
+        Ask::L1 => &["--lib", "l1::"],
+        Ask::Protocol => &["--test", "protocol"],
+    };
+    let output = Command::new(env!("CARGO"))
+        .args(["test", "--offline", "-q", "-p", "duet-engine"])
+        .args(arguments)
+        .current_dir(copy)
+        .env("CARGO_TARGET_DIR", copy.join("target"))
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .expect("cargo runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let failures: Vec<&str> = text
+        .lines()
+        .skip_while(|line| *line != "failures:")
+        .filter(|line| line.starts_with("    "))
+        .map(str::trim)
+        .collect();
+    match (output.status.success(), failures.first()) {
+        (true, _) => "NOT NOTICED".to_owned(),
+        (false, Some(first)) => format!("noticed by {first}"),
+        (false, None) => format!(
+            "BROKEN: {}",
+            String::from_utf8_lossy(&output.stderr)
+                .chars()
+                .take(2000)
+                .collect::<String>()
+        ),
+    }
+}
+
+/// Everything that the engine's tests need, and nothing that was built.
+fn copy_sources(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder for the copy");
+    for entry in fs::read_dir(from).expect("a readable folder") {
+        let entry = entry.expect("a readable folder");
+        let name = entry.file_name();
+        let text = name.to_string_lossy();
+        if text == "target" || text.starts_with('.') {
+            continue;
+        }
+        let (from, to) = (entry.path(), to.join(&name));
+        if from.is_dir() {
+            copy_sources(&from, &to);
+        } else if fs::read(&from).ok() != fs::read(&to).ok() {
+            fs::copy(&from, &to).expect("a writable copy");
+        }
+    }
+}
