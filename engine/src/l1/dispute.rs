@@ -1,5 +1,8 @@
 //! Rules L4 to L6: who may post what and when, what settles, and whose post was a lie. A dispute is
 //! plain data of one size, however many posts there are. Moves no value: the ledger does.
+//!
+//! One thing is stricter than the rules were first written: an offer does not cease to bind when
+//! another post settles, as long as it covers what that one shows.
 
 use super::channel::Settlement;
 use super::refusal::Refusal;
@@ -130,6 +133,30 @@ impl Standing {
     }
 }
 
+/// An offer binds its poster as long as it covers what is shown, whoever shows it: else an offer of
+/// everything, and then an old state shown from another account, would be an old state for which
+/// nobody can be punished. Of several offers the highest one binds.
+///
+/// Nobody gets less by the other party's offer than in the state shown, which it covers; and nobody
+/// by its own than it has signed itself.
+fn promised(standing: &Pair<Standing>, posting: &Posting, limits: &Limits) -> Option<Balance> {
+    let promise = |party: Party| match *standing.of(party) {
+        Standing::Covers { version, balance } if version > posting.shown.version => {
+            let others = limits.capacity.minus(balance).expect("within the capacity");
+            let a = match party {
+                Party::A => balance,
+                Party::B => others,
+            };
+            Some(Balance { version, a })
+        }
+        _ => None,
+    };
+    let promises = [Party::A, Party::B].into_iter().filter_map(promise);
+    // The last of equals: the post's own.
+    let promises = promises.chain(posting.offer);
+    promises.max_by_key(|promise| promise.version)
+}
+
 impl Dispute {
     /// The dispute that a post begins, included at this height.
     pub(super) fn begin(
@@ -199,7 +226,7 @@ impl Dispute {
         }
         Dispute {
             highest: posting.shown.version,
-            settles: posting.offer.unwrap_or(posting.shown),
+            settles: promised(&standing, posting, limits).unwrap_or(posting.shown),
             standing,
             ..*self
         }
