@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::crypto::KeyError;
-use crate::protocol::{TermsError, state_digest};
+use crate::protocol::TermsError;
 
 const TRANSFERRED: Outcome = Ok(Executed::Transferred);
 
