@@ -1,10 +1,13 @@
 //! Layer 1 from outside: what every transaction leads to, however the queue is cut into blocks.
 
+mod batches;
 mod blocks;
 mod bytes;
 mod disputes;
+mod loads;
 mod model;
 mod outcomes;
+mod roll_overs;
 mod scenario;
 
 use std::cell::{Cell, RefCell};
@@ -358,6 +361,23 @@ fn encoded(
     bytes
 }
 
+/// The terms of a batch's channels, as they follow from it.
+fn terms_of_batch(world: &World, opener: Who, nonce: u64, channels: &[Opening]) -> Vec<Terms> {
+    let terms = (0..).zip(channels).map(|(index, opening)| Terms {
+        genesis: *world.chain.genesis(),
+        nonce,
+        index,
+        keys: Pair {
+            a: world.key(opener),
+            b: opening.peer,
+        },
+        deposits: opening.deposits,
+        challenge_window_blocks: opening.challenge_window_blocks,
+        reserve: opening.reserve,
+    });
+    terms.collect()
+}
+
 /// A channel of a batch.
 fn opening(peer: PublicKey, deposit_a: u64, deposit_b: u64) -> Opening {
     Opening {
@@ -383,6 +403,31 @@ fn closed(version: u64, a: u64, b: u64) -> Outcome {
         b: Amount::new(b),
     };
     Ok(Executed::Closed { payouts, version })
+}
+
+fn opened_batch(terms: &[Terms]) -> Outcome {
+    Ok(Executed::OpenedBatch {
+        channels: terms.iter().map(Terms::channel_id).collect(),
+    })
+}
+
+fn paid_out(version: u64, a: u64, b: u64) -> PaidOut {
+    let payouts = Pair {
+        a: Amount::new(a),
+        b: Amount::new(b),
+    };
+    PaidOut { payouts, version }
+}
+
+fn closed_batch(items: Vec<Result<PaidOut, Refusal>>) -> Outcome {
+    Ok(Executed::ClosedBatch { items })
+}
+
+fn rolled_over(closed: PaidOut, successor: &Terms) -> Outcome {
+    Ok(Executed::RolledOver {
+        closed,
+        successor: successor.channel_id(),
+    })
 }
 
 fn unknown(channel: ChannelId) -> Outcome {
