@@ -338,16 +338,17 @@ fn execute(
     ring: &KeyRing,
     load: &mut Load,
     notices: &mut Vec<Notice>,
-    unchecked: Unchecked,
+    mut unchecked: Unchecked,
     verdicts: &mut impl Iterator<Item = Verdict>,
     height: u64,
 ) -> Result<Executed, Refusal> {
-    // The channel may have closed since its keys were looked up. That comes first, as it would
+    // A channel may have closed since its keys were looked up. That comes first, as it would
     // have if they had been looked up now.
-    let channel = unchecked.claim().concerns();
-    let gone = channel.and_then(|channel| ledger.open_channel(channel).err());
+    let gone = |channel: &ChannelId| ledger.open_channel(channel).err();
+    let refused = unchecked.claim().concerns().and_then(gone);
+    unchecked.refuse_items(gone);
     let checked = unchecked.check(ring, verdicts);
-    if let Some(refusal) = gone {
+    if let Some(refusal) = refused {
         return Err(refusal);
     }
     let decision = ledger.decide(&checked?, height)?;

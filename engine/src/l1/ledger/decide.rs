@@ -347,6 +347,11 @@ impl Ledger {
 
     /// What the old channel pays out can go straight into the new one.
     fn roll_over(&self, closed: &Closed, successor: &Opened) -> Result<Decision, Refusal> {
+        let channel = closed.channel;
+        // Without this check nothing says that the parties have signed.
+        if self.open_channel(&channel)?.keys != successor.terms.keys {
+            return Err(Refusal::OtherParties { channel });
+        }
         let releasing = self.closing(closed)?;
         let Pair { a, b } = successor.terms.keys;
         let deposits = successor.terms.deposits;

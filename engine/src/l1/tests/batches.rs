@@ -402,6 +402,44 @@ fn batched_closes() {
     );
 }
 
+/// A channel's keys are looked up before the queue executes. That must not show.
+#[test]
+fn an_item_whose_channel_is_gone_by_its_turn_names_no_channel() {
+    check(
+        "a forged item after a close · after an open that failed",
+        |w| {
+            let (mut rows, terms) = three(w);
+            let failing = w.terms(ALICE, 1, BOB, 3000, 0);
+            let proofs = vec![
+                tampered(w.proof(&terms[0], after(1, 0))),
+                tampered(w.proof(&failing, after(1, 0))),
+                w.proof(&terms[1], after(1, 0)),
+            ];
+            let gone = |terms: &Terms| {
+                let channel = terms.channel_id();
+                Err(Refusal::UnknownChannel { channel })
+            };
+            let items = vec![gone(&terms[0]), gone(&failing), Ok(paid_out(1, 0, 300))];
+            rows.push((w.close(BOB, &terms[0], after(2, 100)), closed(2, 100, 200)));
+            rows.push((w.open(&failing), deposit_above(Party::A, 180, 3000)));
+            rows.push((w.close_batch(CAROL, proofs), closed_batch(items)));
+            rows
+        },
+        [180, 1190, 1290, 5, 0, 0],
+    );
+    check(
+        "nothing but such an item",
+        |w| {
+            let (mut rows, terms) = three(w);
+            let proofs = vec![tampered(w.proof(&terms[0], after(1, 0)))];
+            rows.push((w.close(BOB, &terms[0], after(2, 100)), closed(2, 100, 200)));
+            rows.push((w.close_batch(CAROL, proofs), unknown(terms[0].channel_id())));
+            rows
+        },
+        [190, 1190, 1000, 5, 0, 0],
+    );
+}
+
 #[test]
 fn a_block_counts_a_batch_by_its_items() {
     let five = Config {

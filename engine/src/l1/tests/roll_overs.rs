@@ -304,3 +304,28 @@ fn roll_overs_that_are_none() {
         [9, 800, 1671, 5, 0, 0],
     );
 }
+
+/// A channel's keys are looked up before the queue executes. That must not show.
+#[test]
+fn a_roll_over_of_a_channel_that_is_gone_by_its_turn_names_no_channel() {
+    check(
+        "to other parties, after a close · the same one again",
+        |w| {
+            let (old, new) = (old(w), w.terms(ALICE, 1, BOB, 250, 250));
+            let other = w.terms(ALICE, 1, CAROL, 250, 250);
+            vec![
+                (w.open(&old), opened(&old)),
+                (w.close(CAROL, &old, after(3, 0)), closed(3, 0, 500)),
+                (
+                    w.roll_over(&old, after(1, 100), &other),
+                    unknown(old.channel_id()),
+                ),
+                (
+                    w.roll_over(&old, after(1, 100), &new),
+                    unknown(old.channel_id()),
+                ),
+            ]
+        },
+        [690, 1300, 990, 5, 0, 0],
+    );
+}
