@@ -1,7 +1,7 @@
 //! Which signatures a claim needs, and the proof that it has them: [`Checked`], which nothing but
 //! this file can make, and only from what `crypto` verified.
 
-use super::claim::Claim;
+use super::claim::{Claim, Item};
 use super::refusal::{Refusal, SignatureRole};
 use super::transaction::{SignedTransaction, Transaction, encoded_digest};
 use crate::crypto::{Digest, Forged, KeyId, KeyRing, PublicKey, Signature, Signed, Verified};
@@ -150,10 +150,11 @@ impl Unchecked {
         let Claim::CloseBatch { items, .. } = &mut self.claim else {
             return;
         };
-        for item in items {
-            let refusal = item.as_ref().ok().and_then(|closed| gone(&closed.channel));
-            if let Some(refusal) = refusal {
-                *item = Err(refusal);
+        for Item { channel, closed } in items {
+            if closed.is_ok()
+                && let Some(refusal) = gone(channel)
+            {
+                *closed = Err(refusal);
             }
         }
     }
@@ -181,9 +182,9 @@ impl Unchecked {
             };
             match (&mut self.claim, witness.role) {
                 (Claim::CloseBatch { items, .. }, SignatureRole::Final(_)) => {
-                    let item = &mut items[usize::from(witness.item)];
-                    if item.is_ok() {
-                        *item = Err(refusal);
+                    let closed = &mut items[usize::from(witness.item)].closed;
+                    if closed.is_ok() {
+                        *closed = Err(refusal);
                     }
                 }
                 _ => {
@@ -236,12 +237,9 @@ fn read(
                 unreachable!("a batched close claims one")
             };
             for (place, (item, proof)) in (0..).zip(items.iter_mut().zip(proofs)) {
-                let keys = match item {
-                    Ok(_) => keys_of(proof.channel),
-                    Err(refusal) => Err(*refusal),
-                };
+                let keys = item.closed.and_then(|closed| keys_of(closed.channel));
                 if let Err(refusal) = keys.and_then(|keys| needs.finals(place, proof, &keys)) {
-                    *item = Err(refusal);
+                    item.closed = Err(refusal);
                 }
             }
         }

@@ -98,3 +98,86 @@ fn a_roll_over_costs_four_signatures_and_a_record_less_than_close_and_open() {
     });
     assert_eq!(opening, [0, 0, 389, 4, 2, 3, 1]);
 }
+
+#[test]
+fn a_batched_open_costs_one_account_once() {
+    let open = |channels: &'static [(Who, u64, u64)]| {
+        added(|w| {
+            let channels = channels
+                .iter()
+                .map(|&(peer, a, b)| opening(w.key(peer), a, b));
+            vec![w.open_batch(ALICE, 0, channels.collect())]
+        })
+    };
+    let frame = 1 + 32 + 8 + 2 + 64;
+    let (one, two) = (1 + 52, 1 + 60);
+    assert_eq!(open(&[(BOB, 1, 0)]), [0, 0, frame + one, 1, 1, 2, 1]);
+    let consented = frame + two + 64;
+    assert_eq!(open(&[(BOB, 1, 1)]), [0, 0, consented, 2, 2, 3, 1]);
+    assert_eq!(
+        open(&[(BOB, 1, 1), (CAROL, 1, 0), (BOB, 0, 1)]),
+        [0, 0, frame + 2 * two + one + 128, 3, 2, 5, 3]
+    );
+    assert_eq!(
+        open(&[(BOB, 1, 1), (CAROL, 1, 1)]),
+        [0, 0, frame + 2 * (two + 64), 3, 3, 5, 2]
+    );
+    // Failed: those looked at until then.
+    assert_eq!(
+        open(&[(BOB, 5000, 0), (CAROL, 1, 0)]),
+        [1, 0, frame + 2 * one, 1, 1, 1, 0]
+    );
+    assert_eq!(
+        open(&[(BOB, 1, 1), (CAROL, 5000, 1)]),
+        [1, 0, frame + 2 * (two + 64), 3, 2, 1, 0]
+    );
+    assert_eq!(
+        open(&[(BOB, 1, 1), (CAROL, 1, 5000)]),
+        [1, 0, frame + 2 * (two + 64), 3, 3, 1, 0]
+    );
+}
+
+#[test]
+fn a_batched_close_costs_one_account_once() {
+    // Three channels of Alice's; those numbered are closed, in a state that gives A so much.
+    let close = |by, finals: &'static [(usize, u64)]| {
+        last(move |w| {
+            let peers = [BOB, BOB, CAROL, DAN];
+            let openings = peers.map(|peer| opening(w.key(peer), 100, 0)).to_vec();
+            let terms = terms_of_batch(w, ALICE, 0, &openings);
+            let proofs = finals
+                .iter()
+                .map(|&(which, balance_a)| w.proof(&terms[which], after(1, balance_a)));
+            let opened = Vec::from(&openings[..3]);
+            vec![
+                w.open_batch(ALICE, 0, opened),
+                w.close_batch(by, proofs.collect()),
+            ]
+        })
+    };
+    let bytes = |items: u64| 1 + 32 + 2 + 64 + items * (1 + 288 - 64);
+    assert_eq!(close(CAROL, &[(0, 50)]), [0, 0, bytes(1), 3, 4, 4, 3]);
+    assert_eq!(
+        close(CAROL, &[(0, 50), (1, 50), (2, 50)]),
+        [0, 0, bytes(3), 7, 6, 6, 3]
+    );
+    assert_eq!(
+        close(ALICE, &[(0, 100), (1, 100)]),
+        [0, 0, bytes(2), 5, 3, 3, 3]
+    );
+    // The same one twice: looked up once, closed once. One that was never opened: looked for.
+    assert_eq!(
+        close(ALICE, &[(0, 100), (0, 100)]),
+        [0, 0, bytes(2), 5, 2, 2, 3]
+    );
+    assert_eq!(
+        close(ALICE, &[(3, 50), (0, 100)]),
+        [0, 0, bytes(2), 3, 3, 2, 3]
+    );
+    assert_eq!(
+        close(ALICE, &[(1, 101), (0, 100)]),
+        [0, 0, bytes(2), 5, 3, 2, 3]
+    );
+    // Nothing closed: refused, and nothing read.
+    assert_eq!(close(ALICE, &[(3, 50), (0, 101)]), [0, 1, 0, 3, 0, 0, 3]);
+}
