@@ -8,6 +8,7 @@ mod loads;
 mod model;
 mod outcomes;
 mod roll_overs;
+mod room;
 mod scenario;
 
 use std::cell::{Cell, RefCell};
