@@ -381,6 +381,12 @@ impl Ledger {
         Ok(Decision::numbered(&a, Amount::ZERO, roll_over, accesses))
     }
 
+    /// Whether an account has the fees of so many transactions.
+    pub(in super::super) fn can_pay(&self, payer: &PublicKey, transactions: u64) -> bool {
+        let fees = u128::from(self.fee.units()) * u128::from(transactions);
+        u128::from(self.balance(payer).units()) >= fees
+    }
+
     fn balance(&self, key: &PublicKey) -> Amount {
         self.account(key)
             .map_or(Amount::ZERO, |account| account.balance)

@@ -196,3 +196,106 @@ fn answers_that_fill_a_block_leave_the_rest_for_the_next_one() {
     assert_eq!(tickets(sealed(&mut world)), [answers[2], transfers[0]]);
     assert_eq!(tickets(sealed(&mut world)), transfers[1..]);
 }
+
+/// A queue that is not full, but longer than the window, would hold an answer up too long.
+#[test]
+fn a_long_queue_does_not_hold_an_answer_up_past_its_window() {
+    for (waiting, config) in [
+        (99, crowded(100, 2)),
+        (2, crowded(100, 2)),
+        (5, {
+            let block_bytes = 2 * 453;
+            Config {
+                block_bytes,
+                ..crowded(100, 2857)
+            }
+        }),
+    ] {
+        let (mut world, terms) = disputed(config, 1, 1);
+        for nonce in 0..waiting {
+            let bytes = world.transfer(CAROL, nonce, DAN, 1);
+            world.submit(&bytes).unwrap();
+        }
+        let until = world.chain.height() + 1;
+        let bytes = world.post(BOB, &terms[0], after(2, 50), None);
+        let answer = world.submit(&bytes).unwrap();
+        let outcomes = sealed(&mut world);
+        assert_eq!(outcomes[0], (answer, posted(2, Some(Party::B), until)));
+    }
+    // Where the next block reaches it, it waits for its turn, as everything does.
+    let (mut world, terms) = disputed(crowded(100, 2), 1, 1);
+    let transfer = world.transfer(CAROL, 0, DAN, 1);
+    let transfer = world.submit(&transfer).unwrap();
+    let bytes = world.post(BOB, &terms[0], after(2, 50), None);
+    let answer = world.submit(&bytes).unwrap();
+    let outcomes = sealed(&mut world);
+    assert_eq!([outcomes[0].0, outcomes[1].0], [transfer, answer]);
+}
+
+/// What cannot be answered out of the room waits in the queue, if that is not full.
+#[test]
+fn what_the_room_does_not_take_waits_for_its_turn() {
+    let (mut world, terms) = disputed(crowded(4, 1), 1, 9);
+    for nonce in 0..2 {
+        let bytes = world.transfer(CAROL, nonce, DAN, 1);
+        world.submit(&bytes).unwrap();
+    }
+    let same = world.post(BOB, &terms[0], after(1, 50), None);
+    let refused = world.submit(&same).unwrap();
+    let answer = world.post(BOB, &terms[0], after(2, 50), None);
+    let answer = world.submit(&answer).unwrap();
+    let order: Vec<u64> = (0..4)
+        .flat_map(|_| sealed(&mut world))
+        .map(|one| one.0)
+        .collect();
+    assert_eq!(order, [answer, refused - 2, refused - 1, refused]);
+}
+
+/// An answer that has its channel's place must not fail for its fee when its turn comes: whoever
+/// holds a higher state could keep all others out so, block after block, for one fee each.
+#[test]
+fn an_account_pays_for_all_its_answers_that_wait() {
+    let (mut world, terms) = disputed(crowded(2, 2857), 3, 9);
+    let of_frank = |world: &World, which: usize, version| {
+        world.post(FRANK, &terms[which], after(version, 50), None)
+    };
+    // He can pay for two.
+    let funds = world.transfer(CAROL, 0, FRANK, 2 * FEE + 9);
+    world.submit(&funds).unwrap();
+    world.seal();
+    fill(&mut world);
+    let full = Err(SubmitError::MempoolFull { capacity: 2 });
+    let answer = world.post(BOB, &terms[1], after(2, 50), Some(after(3, 60)));
+    world.submit(&answer).unwrap();
+    world.submit(&of_frank(&world, 0, 5)).unwrap();
+    world.submit(&of_frank(&world, 2, 5)).unwrap();
+    assert_eq!(world.submit(&of_frank(&world, 1, 6)), full);
+    // One in the place of his own costs him nothing more; one that made way costs nothing.
+    world.submit(&of_frank(&world, 0, 7)).unwrap();
+    let higher = world.post(BOB, &terms[2], after(8, 50), None);
+    world.submit(&higher).unwrap();
+    world.submit(&of_frank(&world, 1, 6)).unwrap();
+    assert_eq!(world.submit(&of_frank(&world, 2, 9)), full);
+
+    let outcomes = sealed(&mut world);
+    let names: Vec<&str> = outcomes
+        .iter()
+        .map(|(_, outcome)| outcome.as_ref().map_or_else(Refusal::name, |_| "included"))
+        .collect();
+    assert_eq!(
+        names,
+        [["l1_superseded"; 3].as_slice(), &["included"; 5]].concat()
+    );
+    assert_eq!(world.balance(FRANK), 9);
+
+    // What was served is paid: the account for the next block starts from nothing.
+    fill(&mut world);
+    assert_eq!(world.submit(&of_frank(&world, 0, 8)), full);
+    let funds = world.transfer(BOB, 0, FRANK, 1);
+    world.seal();
+    world.submit(&funds).unwrap();
+    world.seal();
+    fill(&mut world);
+    world.submit(&of_frank(&world, 0, 8)).unwrap();
+    assert_eq!(world.submit(&of_frank(&world, 1, 8)), full);
+}
