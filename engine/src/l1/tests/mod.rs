@@ -7,6 +7,7 @@ mod disputes;
 mod loads;
 mod model;
 mod outcomes;
+mod refusals;
 mod roll_overs;
 mod room;
 mod scenario;
