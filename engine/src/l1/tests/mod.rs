@@ -6,6 +6,7 @@ mod bytes;
 mod disputes;
 mod loads;
 mod model;
+mod noise;
 mod outcomes;
 mod refusals;
 mod roll_overs;
