@@ -73,8 +73,9 @@ impl Chain {
 
     /// Queues one encoded transaction. `ticket` is the caller's, and comes back in the receipt.
     ///
-    /// If the queue is full, an answer to a post still finds room beside it, one for each disputed
-    /// channel, if the next block could include it (rule L8); that costs its verification.
+    /// If the queue is full, or longer than a block, an answer to a post goes into the room beside
+    /// it, one for each disputed channel, if the next block could include it (rule L8); that costs
+    /// its verification.
     ///
     /// # Errors
     /// [`SubmitError::MempoolFull`] pushes back: submit the bytes again after the next block. The
@@ -94,18 +95,17 @@ impl Chain {
                 got: operations,
             });
         }
-        let full = match self.mempool.admit() {
-            Ok(()) => {
-                self.mempool.push(ticket, bytes, operations);
-                return Ok(());
-            }
-            Err(full) => full,
-        };
+        let admitted = self.mempool.admit();
+        let held_up =
+            admitted.is_err() || (self.mempool).is_crowded(&self.config, bytes.len(), operations);
         match signed.transaction() {
-            Transaction::Post { post, .. } if self.may_reserve(post, bytes) => {
+            Transaction::Post { submitter, post }
+                if held_up && self.may_reserve(submitter, post, bytes) =>
+            {
                 let lower = self.mempool.reserve(Answer {
                     ticket,
                     channel: post.channel,
+                    payer: *submitter,
                     version: post.version(),
                     bytes: bytes.to_vec(),
                 });
@@ -114,20 +114,28 @@ impl Chain {
                     height: self.height + 1,
                     outcome: Err(Refusal::Superseded { by: post.version() }),
                 }));
-                Ok(())
             }
-            _ => Err(full),
+            _ => {
+                admitted?;
+                self.mempool.push(ticket, bytes, operations);
+            }
         }
+        Ok(())
     }
 
     /// Whether a post is an answer that the next block could include, and beats the one that waits
-    /// for its channel.
-    fn may_reserve(&mut self, post: &Post, bytes: &[u8]) -> bool {
+    /// for its channel. What waits with it changes nothing of that, its submitter's fees aside.
+    fn may_reserve(&mut self, submitter: &PublicKey, post: &Post, bytes: &[u8]) -> bool {
         let disputed = self.ledger.channel(&post.channel);
-        let waiting = self.mempool.reserved_version(&post.channel);
+        let waiting = self.mempool.reserved(&post.channel);
         if disputed.and_then(ChannelRecord::dispute).is_none()
-            || waiting.is_some_and(|waiting| waiting >= post.version())
+            || waiting.is_some_and(|waiting| waiting.version >= post.version())
         {
+            return false;
+        }
+        let replaced = waiting.is_some_and(|waiting| waiting.payer == *submitter);
+        let answers = 1 + self.mempool.reserved_by(submitter) - u64::from(replaced);
+        if !self.ledger.can_pay(submitter, answers) {
             return false;
         }
         self.round.clear();
@@ -338,16 +346,17 @@ fn execute(
     ring: &KeyRing,
     load: &mut Load,
     notices: &mut Vec<Notice>,
-    unchecked: Unchecked,
+    mut unchecked: Unchecked,
     verdicts: &mut impl Iterator<Item = Verdict>,
     height: u64,
 ) -> Result<Executed, Refusal> {
-    // The channel may have closed since its keys were looked up. That comes first, as it would
+    // A channel may have closed since its keys were looked up. That comes first, as it would
     // have if they had been looked up now.
-    let channel = unchecked.claim().concerns();
-    let gone = channel.and_then(|channel| ledger.open_channel(channel).err());
+    let gone = |channel: &ChannelId| ledger.open_channel(channel).err();
+    let refused = unchecked.claim().concerns().and_then(gone);
+    unchecked.refuse_items(gone);
     let checked = unchecked.check(ring, verdicts);
-    if let Some(refusal) = gone {
+    if let Some(refusal) = refused {
         return Err(refusal);
     }
     let decision = ledger.decide(&checked?, height)?;

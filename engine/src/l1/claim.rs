@@ -30,10 +30,10 @@ pub(super) enum Claim {
         submitter: PublicKey,
         closed: Closed,
     },
-    /// Channels to end in their final states, those aside that are refused already.
+    /// Channels to end in their final states.
     CloseBatch {
         submitter: PublicKey,
-        items: Vec<Result<Closed, Refusal>>,
+        items: Vec<Item>,
     },
     /// A state to show, none for the opening, and perhaps another one to offer.
     Post {
@@ -64,6 +64,28 @@ pub(super) struct Opened {
 pub(super) struct Closed {
     pub(super) channel: ChannelId,
     pub(super) state: State,
+}
+
+/// One of several channels to end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item {
+    pub(super) channel: ChannelId,
+    /// How, or why it is refused already.
+    pub(super) closed: Result<Closed, Refusal>,
+}
+
+impl Item {
+    fn of(proof: &FinalProof) -> Item {
+        Item {
+            channel: proof.channel,
+            closed: Closed::of(proof),
+        }
+    }
+
+    /// Whether anything about it was looked up: what it says was in order.
+    pub(super) fn looked_up(&self) -> bool {
+        !matches!(self.closed, Err(Refusal::VersionZero { .. }))
+    }
 }
 
 impl Opened {
@@ -154,7 +176,7 @@ impl Claim {
             }),
             Transaction::CloseBatch { submitter, proofs } => Ok(Claim::CloseBatch {
                 submitter: *submitter,
-                items: proofs.iter().map(Closed::of).collect(),
+                items: proofs.iter().map(Item::of).collect(),
             }),
             Transaction::Post { submitter, post } => {
                 let channel = post.channel;

@@ -1,12 +1,15 @@
 //! Transactions that wait for a block, first come first served. Bounded: it pushes back.
 //!
-//! Beside the queue there is a reserved room (rule L8): one answer for each disputed channel, the
-//! highest that came. Nobody can fill it against anybody else, since a place in it belongs to its
-//! channel; what is in it was found valid before, and is served before the queue.
+//! Beside the queue there is a reserved room (rule L8), for answers that the queue would hold up:
+//! one for each disputed channel, the highest that came. Nobody can fill it against anybody else,
+//! since a place in it belongs to its channel; what is in it was found valid before, can pay for
+//! all that it has in there, and is served before the queue.
 
 use std::collections::{HashMap, VecDeque};
 
+use super::config::Config;
 use super::refusal::SubmitError;
+use crate::crypto::PublicKey;
 use crate::protocol::ChannelId;
 
 /// The queue. Bytes lie one after the other in one arena, which stops growing once it has seen the
@@ -17,6 +20,8 @@ pub(super) struct Mempool {
     arena: Vec<u8>,
     /// Where in the arena the first waiting transaction starts.
     start: usize,
+    /// What all of `waiting` take of blocks' limits.
+    operations: u64,
     reserved: Reserved,
 }
 
@@ -43,12 +48,17 @@ struct Reserved {
     served: u64,
     /// Each channel's place in the count.
     places: HashMap<ChannelId, u64>,
+    /// Bytes of all answers.
+    bytes: usize,
+    /// How many of them each account pays for.
+    payers: HashMap<PublicKey, u64>,
 }
 
 /// An answer in the reserved room.
 pub(super) struct Answer {
     pub(super) ticket: u64,
     pub(super) channel: ChannelId,
+    pub(super) payer: PublicKey,
     pub(super) version: u64,
     pub(super) bytes: Vec<u8>,
 }
@@ -60,6 +70,7 @@ impl Mempool {
             waiting: VecDeque::new(),
             arena: Vec::new(),
             start: 0,
+            operations: 0,
             reserved: Reserved::default(),
         }
     }
@@ -80,6 +91,15 @@ impl Mempool {
         }
     }
 
+    /// Whether the next block may end before it reaches one more that is queued now.
+    pub(super) fn is_crowded(&self, config: &Config, bytes: usize, operations: u32) -> bool {
+        let reserved = &self.reserved;
+        let ahead = self.operations + reserved.answers.len() as u64;
+        let bytes_ahead = self.arena.len() - self.start + reserved.bytes;
+        ahead + u64::from(operations) > u64::from(config.block_transactions)
+            || (bytes_ahead + bytes) as u64 > config.block_bytes
+    }
+
     /// Queues a transaction for which there is room.
     pub(super) fn push(&mut self, ticket: u64, bytes: &[u8], operations: u32) {
         assert!(self.admit().is_ok(), "room was asked for");
@@ -95,23 +115,33 @@ impl Mempool {
             bytes: bytes.len(),
             operations,
         });
+        self.operations += u64::from(operations);
     }
 
-    /// The version of the answer that waits in the reserved room for a channel.
-    pub(super) fn reserved_version(&self, channel: &ChannelId) -> Option<u64> {
+    /// The answer that waits in the reserved room for a channel.
+    pub(super) fn reserved(&self, channel: &ChannelId) -> Option<&Answer> {
         let reserved = &self.reserved;
         let place = reserved.places.get(channel)?;
-        Some(reserved.answers[(place - reserved.served) as usize].version)
+        Some(&reserved.answers[(place - reserved.served) as usize])
+    }
+
+    /// How many answers in the reserved room this account pays for.
+    pub(super) fn reserved_by(&self, payer: &PublicKey) -> u64 {
+        self.reserved.payers.get(payer).copied().unwrap_or(0)
     }
 
     /// Puts an answer into the reserved room; gives the lower one that it takes the place of.
     pub(super) fn reserve(&mut self, answer: Answer) -> Option<Answer> {
         let reserved = &mut self.reserved;
+        reserved.bytes += answer.bytes.len();
+        *reserved.payers.entry(answer.payer).or_default() += 1;
         match reserved.places.get(&answer.channel) {
             Some(place) => {
                 let held = &mut reserved.answers[(place - reserved.served) as usize];
                 assert!(held.version < answer.version, "a higher answer");
-                Some(std::mem::replace(held, answer))
+                let held = std::mem::replace(held, answer);
+                reserved.release(&held);
+                Some(held)
             }
             None => {
                 let place = reserved.served + reserved.answers.len() as u64;
@@ -151,10 +181,24 @@ impl Mempool {
         if let Some(answer) = self.reserved.answers.pop_front() {
             self.reserved.places.remove(&answer.channel);
             self.reserved.served += 1;
+            self.reserved.release(&answer);
             return;
         }
         let first = self.waiting.pop_front().expect("one waits");
         self.start += first.bytes;
+        self.operations -= u64::from(first.operations);
+    }
+}
+
+impl Reserved {
+    /// Takes an answer that has left off the accounts.
+    fn release(&mut self, answer: &Answer) {
+        self.bytes -= answer.bytes.len();
+        let paid = self.payers.get_mut(&answer.payer).expect("it had a payer");
+        *paid -= 1;
+        if *paid == 0 {
+            self.payers.remove(&answer.payer);
+        }
     }
 }
 
@@ -196,28 +240,38 @@ mod tests {
         let answer = |ticket: u64, number, version| Answer {
             ticket,
             channel: channel(number),
+            payer: PublicKey([ticket as u8 % 2; 32]),
             version,
             bytes: vec![ticket as u8],
         };
+        let version = |mempool: &Mempool, number| {
+            let answer = mempool.reserved(&channel(number));
+            answer.map(|answer| answer.version)
+        };
+        let payers =
+            |mempool: &Mempool| [0, 1].map(|key| mempool.reserved_by(&PublicKey([key; 32])));
         let mut mempool = Mempool::new(1);
         mempool.push(0, &[0], 1);
         assert!(mempool.reserve(answer(1, 7, 4)).is_none());
         assert!(mempool.reserve(answer(2, 8, 4)).is_none());
-        assert_eq!(mempool.reserved_version(&channel(7)), Some(4));
-        assert_eq!(mempool.reserved_version(&channel(9)), None);
+        assert_eq!(version(&mempool, 7), Some(4));
+        assert_eq!(version(&mempool, 9), None);
         let replaced = mempool.reserve(answer(3, 7, 9)).map(|old| old.ticket);
         assert_eq!(replaced, Some(1));
         let order =
             |mempool: &Mempool| -> Vec<u64> { mempool.iter().map(|next| next.ticket).collect() };
         assert_eq!((order(&mempool), mempool.len()), (vec![3, 2, 0], 3));
+        assert_eq!(payers(&mempool), [1, 1]);
         mempool.pop();
-        assert_eq!(mempool.reserved_version(&channel(7)), None);
-        assert_eq!(mempool.reserved_version(&channel(8)), Some(4));
+        assert_eq!(payers(&mempool), [1, 0]);
+        assert_eq!(version(&mempool, 7), None);
+        assert_eq!(version(&mempool, 8), Some(4));
         assert!(mempool.reserve(answer(4, 7, 1)).is_none());
         assert_eq!(order(&mempool), [2, 4, 0]);
         for _ in 0..3 {
             mempool.pop();
         }
         assert_eq!((order(&mempool), mempool.len()), (vec![], 0));
+        assert_eq!((payers(&mempool), mempool.reserved.bytes), ([0, 0], 0));
     }
 }

@@ -1,7 +1,7 @@
 //! Which signatures a claim needs, and the proof that it has them: [`Checked`], which nothing but
 //! this file can make, and only from what `crypto` verified.
 
-use super::claim::Claim;
+use super::claim::{Claim, Item};
 use super::refusal::{Refusal, SignatureRole};
 use super::transaction::{SignedTransaction, Transaction, encoded_digest};
 use crate::crypto::{Digest, Forged, KeyId, KeyRing, PublicKey, Signature, Signed, Verified};
@@ -145,6 +145,20 @@ impl Unchecked {
         &self.claim
     }
 
+    /// Refuses those items of a batched close whose channel is gone.
+    pub(super) fn refuse_items(&mut self, gone: impl Fn(&ChannelId) -> Option<Refusal>) {
+        let Claim::CloseBatch { items, .. } = &mut self.claim else {
+            return;
+        };
+        for Item { channel, closed } in items {
+            if closed.is_ok()
+                && let Some(refusal) = gone(channel)
+            {
+                *closed = Err(refusal);
+            }
+        }
+    }
+
     /// Takes this claim's verdicts, all of them, from the front.
     pub(super) fn check(
         mut self,
@@ -168,9 +182,9 @@ impl Unchecked {
             };
             match (&mut self.claim, witness.role) {
                 (Claim::CloseBatch { items, .. }, SignatureRole::Final(_)) => {
-                    let item = &mut items[usize::from(witness.item)];
-                    if item.is_ok() {
-                        *item = Err(refusal);
+                    let closed = &mut items[usize::from(witness.item)].closed;
+                    if closed.is_ok() {
+                        *closed = Err(refusal);
                     }
                 }
                 _ => {
@@ -213,23 +227,19 @@ fn read(
             needs.finals(0, proof, &keys_of(proof.channel)?)?;
         }
         Transaction::RollOver { proof, keys, .. } => {
-            let channel = proof.channel;
-            if keys_of(channel)? != *keys {
-                return Err(Refusal::OtherParties { channel });
+            // Of anybody else's roll-over the ledger says what is wrong with it.
+            if keys_of(proof.channel)? == *keys {
+                needs.finals(0, proof, keys)?;
             }
-            needs.finals(0, proof, keys)?;
         }
         Transaction::CloseBatch { proofs, .. } => {
             let Claim::CloseBatch { items, .. } = &mut claim else {
                 unreachable!("a batched close claims one")
             };
             for (place, (item, proof)) in (0..).zip(items.iter_mut().zip(proofs)) {
-                let keys = match item {
-                    Ok(_) => keys_of(proof.channel),
-                    Err(refusal) => Err(*refusal),
-                };
+                let keys = item.closed.and_then(|closed| keys_of(closed.channel));
                 if let Err(refusal) = keys.and_then(|keys| needs.finals(place, proof, &keys)) {
-                    *item = Err(refusal);
+                    item.closed = Err(refusal);
                 }
             }
         }

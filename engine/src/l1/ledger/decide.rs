@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::channel::{ChannelRecord, Settlement};
-use super::super::claim::{Claim, Closed, Opened};
+use super::super::claim::{Claim, Closed, Item, Opened};
 use super::super::dispute::{Dispute, Posting};
 use super::super::load::Accesses;
 use super::super::refusal::{Failure, Refusal};
@@ -220,7 +220,8 @@ impl Ledger {
                 None => {
                     let got = sum.unwrap_or(Amount::new(u64::MAX));
                     let failure = deposit_above(Party::A, have, got);
-                    return Ok(Decision::failed(opener, failure, 1));
+                    let reads = 1 + of_peers.len() as u32;
+                    return Ok(Decision::failed(opener, failure, reads));
                 }
             }
             if terms.deposits.b.is_zero() {
@@ -258,17 +259,15 @@ impl Ledger {
     }
 
     /// Each item by itself; refused if none of them closes anything.
-    fn close_batch(
-        &self,
-        submitter: &PublicKey,
-        items: &[Result<Closed, Refusal>],
-    ) -> Result<Decision, Refusal> {
+    fn close_batch(&self, submitter: &PublicKey, items: &[Item]) -> Result<Decision, Refusal> {
+        let looked_up = items.iter().filter(|item| item.looked_up());
+        let looked_up: HashSet<&ChannelId> = looked_up.map(|item| &item.channel).collect();
         let mut ended = HashSet::new();
         let mut accounts = HashSet::from([*submitter]);
         let mut judged = Vec::with_capacity(items.len());
         for item in items {
-            let item = (*item).and_then(|closed| {
-                let channel = closed.channel;
+            let channel = item.channel;
+            let item = item.closed.and_then(|closed| {
                 if ended.contains(&channel) {
                     return Err(Refusal::UnknownChannel { channel });
                 }
@@ -285,9 +284,14 @@ impl Ledger {
             return Err(refused.expect("a batch has at least one item"));
         }
         self.payable(submitter, None)?;
-        let records = (accounts.len() + ended.len()) as u32;
-        let close = Effect::CloseAll(judged);
-        Ok(Decision::unnumbered(submitter, close, records))
+        let accesses = Accesses {
+            reads: (accounts.len() + looked_up.len()) as u32,
+            writes: (accounts.len() + ended.len()) as u32,
+        };
+        Ok(Decision {
+            accesses,
+            ..Decision::unnumbered(submitter, Effect::CloseAll(judged), 0)
+        })
     }
 
     fn closing(&self, closed: &Closed) -> Result<Releasing, Refusal> {
@@ -347,6 +351,11 @@ impl Ledger {
 
     /// What the old channel pays out can go straight into the new one.
     fn roll_over(&self, closed: &Closed, successor: &Opened) -> Result<Decision, Refusal> {
+        let channel = closed.channel;
+        // Without this check nothing says that the parties have signed.
+        if self.open_channel(&channel)?.keys != successor.terms.keys {
+            return Err(Refusal::OtherParties { channel });
+        }
         let releasing = self.closing(closed)?;
         let Pair { a, b } = successor.terms.keys;
         let deposits = successor.terms.deposits;
@@ -370,6 +379,12 @@ impl Ledger {
         };
         let roll_over = Effect::RollOver(releasing, Locking::of(successor));
         Ok(Decision::numbered(&a, Amount::ZERO, roll_over, accesses))
+    }
+
+    /// Whether an account has the fees of so many transactions.
+    pub(in super::super) fn can_pay(&self, payer: &PublicKey, transactions: u64) -> bool {
+        let fees = u128::from(self.fee.units()) * u128::from(transactions);
+        u128::from(self.balance(payer).units()) >= fees
     }
 
     fn balance(&self, key: &PublicKey) -> Amount {

@@ -295,7 +295,7 @@ fn set_up_is_checked() {
 
 /// Runs a script in one block; what it adds to the load, bytes of transactions only:
 /// `[failed, refused, bytes, verifications, reads, writes, records more at the peak]`.
-fn added(script: impl Fn(&World) -> Vec<Bytes>) -> [u64; 7] {
+pub(super) fn added(script: impl Fn(&World) -> Vec<Bytes>) -> [u64; 7] {
     let mut world = World::new(config());
     assert_eq!(world.chain.load().peak_state_entries, 4);
     let transactions = script(&world);

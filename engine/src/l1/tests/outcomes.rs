@@ -1,36 +1,37 @@
-//! Scenario → outcomes and balances, for every end that a transaction can come to. Each runs as
-//! one block, as blocks of one transaction, and with parallel verification.
+//! Scenario → outcomes and balances, for every end that a transfer, an open and a cooperative
+//! close can come to. Each runs as one block, as blocks of one transaction, and with parallel
+//! verification.
 
 use super::*;
 use crate::crypto::KeyError;
-use crate::protocol::{TermsError, state_digest};
+use crate::protocol::TermsError;
 
-const TRANSFERRED: Outcome = Ok(Executed::Transferred);
+pub(super) const TRANSFERRED: Outcome = Ok(Executed::Transferred);
 
 /// Submits the transactions in order and compares each one's outcome, and everyone's balance
 /// after all.
 #[track_caller]
-fn check(
+pub(super) fn check(
     scenario: &str,
     script: impl Fn(&World) -> Vec<(Bytes, Outcome)>,
     balances: [u64; EVERYONE.len()],
 ) {
-    let one_each = Config {
-        block_transactions: 1,
-        ..config()
-    };
     let parallel = Config {
         parallel_verification: true,
         ..config()
     };
-    for config in [config(), one_each, parallel] {
+    for (config, one_each) in [(config(), false), (config(), true), (parallel, false)] {
         let mut world = World::new(config);
         let (transactions, expected): (Vec<Bytes>, Vec<Outcome>) =
             script(&world).into_iter().unzip();
+        let mut outcomes = Vec::new();
         for transaction in &transactions {
             world.submit(transaction).unwrap();
+            if one_each {
+                outcomes.extend(world.seal_all().1);
+            }
         }
-        let (_, outcomes) = world.seal_all();
+        outcomes.extend(world.seal_all().1);
         assert_eq!(outcomes, expected, "{scenario}");
         let found = EVERYONE.map(|who| world.balance(who));
         assert_eq!(found, balances, "{scenario}");
@@ -166,7 +167,7 @@ fn transfers_by_others() {
 }
 
 /// The group's neutral point: y = 1.
-fn identity() -> PublicKey {
+pub(super) fn identity() -> PublicKey {
     let mut key = [0; 32];
     key[0] = 1;
     PublicKey(key)

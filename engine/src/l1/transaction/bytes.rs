@@ -424,19 +424,21 @@ impl Reader<'_> {
                 Transaction::OpenBatch {
                     opener,
                     nonce,
-                    channels: self.items(|reader| match Kind::of(reader.byte()?)? {
-                        kind @ (Kind::OpenOneSided | Kind::OpenTwoSided) => reader.opening(kind),
-                        kind => Err(Malformed::WrongItem { got: kind as u8 }),
+                    channels: self.items(|reader, got| match Kind::of(got) {
+                        Ok(kind @ (Kind::OpenOneSided | Kind::OpenTwoSided)) => {
+                            reader.opening(kind)
+                        }
+                        _ => Err(Malformed::WrongItem { got }),
                     })?,
                 }
             }
             Kind::CloseBatch => Transaction::CloseBatch {
                 submitter: self.key()?,
-                proofs: self.items(|reader| match Kind::of(reader.byte()?)? {
-                    kind @ (Kind::CooperativeClose | Kind::CooperativeCloseAtOpening) => {
+                proofs: self.items(|reader, got| match Kind::of(got) {
+                    Ok(kind @ (Kind::CooperativeClose | Kind::CooperativeCloseAtOpening)) => {
                         reader.final_proof(kind)
                     }
-                    kind => Err(Malformed::WrongItem { got: kind as u8 }),
+                    _ => Err(Malformed::WrongItem { got }),
                 })?,
             },
         })
@@ -517,9 +519,10 @@ impl Reader<'_> {
         })
     }
 
+    /// A batch's items, each read by what its kind byte says.
     fn items<T>(
         &mut self,
-        mut item: impl FnMut(&mut Self) -> Result<T, Malformed>,
+        mut item: impl FnMut(&mut Self, u8) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, Malformed> {
         let count = usize::from(u16::from_le_bytes(self.take()?));
         if !(1..=Transaction::MOST_ITEMS).contains(&count) {
@@ -528,7 +531,12 @@ impl Reader<'_> {
                 got: count,
             });
         }
-        (0..count).map(|_| item(self)).collect()
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            let [kind] = self.take()?;
+            items.push(item(self, kind)?);
+        }
+        Ok(items)
     }
 
     fn key(&mut self) -> Result<PublicKey, Malformed> {
@@ -560,11 +568,6 @@ impl Reader<'_> {
 
     fn u64(&mut self) -> Result<u64, Malformed> {
         Ok(u64::from_le_bytes(self.take()?))
-    }
-
-    fn byte(&mut self) -> Result<u8, Malformed> {
-        let [byte] = self.take()?;
-        Ok(byte)
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
