@@ -64,7 +64,7 @@ fn if_both_are_stale_neither_forfeits() {
 }
 
 #[test]
-fn an_offer_binds_when_its_post_settles() {
+fn an_offer_binds_as_long_as_it_covers_what_is_shown() {
     check(
         "open 60/40 · A posts v1 (45/55) offering v2 (30/70) · h+4: C pays out → A 30, B 70 at v2",
     );
@@ -75,17 +75,29 @@ fn an_offer_binds_when_its_post_settles() {
     check(
         "open 60/40 · A posts v0 · B shows v1 (45/55) offering v2 (50/50) · h+4: C pays out → A 0, B 100 at v2, A forfeits",
     );
-    // An offer is no state that both signed: an answer has to beat what was shown, not it.
+    // An offer is no state that both signed: an answer has to beat what was shown, not it. It binds
+    // all the same.
     check(
-        "open 60/40 · A posts v1 (45/55) offering v5 (30/70) · B shows v2 (35/65) · h+4: C pays out → A 35, B 65 at v2",
+        "open 60/40 · A posts v1 (45/55) offering v5 (30/70) · B shows v2 (35/65) · h+4: C pays out → A 30, B 70 at v5",
     );
     // A stale poster's binds too, and then all of it is forfeited.
     check(
         "open 60/40 · A posts v0 · C shows v1 (45/55) · A shows v2 (40/60) offering v3 (5/95) · h+4: C pays out → A 0, B 100 at v3, A forfeits",
     );
-    // The offer of a post that does not settle binds nobody.
+    // Nobody else's post lifts it: else an old state, shown from a third account, could be settled
+    // behind an offer that covers everything, and nobody be punished for it.
     check(
-        "open 60/40 · A posts v1 (45/55) offering v5 (0/100) · C shows v2 (40/60) · h+4: C pays out → A 40, B 60 at v2",
+        "open 60/40 · A posts v1 (45/55) offering v5 (0/100) · C shows v2 (40/60) · h+4: C pays out → A 0, B 100 at v5",
+    );
+    // Of two that cover what is shown, the higher one binds.
+    check(
+        "open 60/40 · A posts v1 (45/55) offering v5 (20/80) · B shows v2 (40/60) offering v9 (50/50) · h+4: C pays out → A 50, B 50 at v9",
+    );
+    check(
+        "open 60/40 · A posts v1 (45/55) offering v9 (20/80) · B shows v2 (40/60) offering v5 (50/50) · h+4: C pays out → A 20, B 80 at v9",
+    );
+    check(
+        "open 60/40 · A posts v1 (45/55) offering v9 (20/80) · B shows v2 (40/60) offering v5 (50/50) · C shows v3 (20/80) · h+4: C pays out → A 20, B 80 at v9",
     );
 }
 
@@ -100,7 +112,7 @@ fn an_offer_covers_by_version_and_by_amount() {
     );
     // Further on, with less.
     check(
-        "open 60/40 · A posts v1 (45/55) offering v3 (20/80) · B shows v2 (30/70) · h+4: C pays out → A 30, B 70 at v2",
+        "open 60/40 · A posts v1 (45/55) offering v3 (20/80) · B shows v2 (30/70) · h+4: C pays out → A 20, B 80 at v3",
     );
     check(
         "open 60/40 · A posts v1 (45/55) offering v3 (20/80) · B shows v2 (30/70) · B shows v3 (20/80) · h+4: C pays out → A 100, B 0 at v3, B forfeits",
@@ -127,7 +139,7 @@ fn an_offer_covers_by_version_and_by_amount() {
         "open 60/40 · A posts v1 (60/40) offering v18446744073709551615 (60/40) · B shows v2 (45/55) · h+4: C pays out → A 0, B 100 at v2, A forfeits",
     );
     check(
-        "open 60/40 · A posts v1 (60/40) offering v18446744073709551615 (0/100) · B shows v2 (45/55) · h+4: C pays out → A 45, B 55 at v2",
+        "open 60/40 · A posts v1 (60/40) offering v18446744073709551615 (0/100) · B shows v2 (45/55) · h+4: C pays out → A 0, B 100 at v18446744073709551615",
     );
 }
 
@@ -135,7 +147,7 @@ fn an_offer_covers_by_version_and_by_amount() {
 fn all_offers_of_a_party_must_cover() {
     // All of them do.
     check(
-        "open 60/40 · A posts v1 (60/40) offering v9 (10/90) · A shows v2 (50/50) offering v8 (10/90) · B shows v7 (10/90) · h+4: C pays out → A 10, B 90 at v7",
+        "open 60/40 · A posts v1 (60/40) offering v9 (10/90) · A shows v2 (50/50) offering v8 (10/90) · B shows v7 (10/90) · h+4: C pays out → A 10, B 90 at v8",
     );
     // The first one does not, by version.
     check(
@@ -165,7 +177,7 @@ fn all_offers_of_a_party_must_cover() {
     );
     // Both parties', each by its own balance.
     check(
-        "open 60/40 · A posts v1 (60/40) offering v4 (40/60) · B shows v2 (50/50) offering v4 (80/20) · C shows v3 (40/60) · h+4: C pays out → A 40, B 60 at v3",
+        "open 60/40 · A posts v1 (60/40) offering v4 (40/60) · B shows v2 (50/50) offering v4 (80/20) · C shows v3 (40/60) · h+4: C pays out → A 80, B 20 at v4",
     );
     check(
         "open 60/40 · A posts v1 (60/40) offering v4 (40/60) · B shows v2 (50/50) offering v4 (80/20) · C shows v3 (39/61) · h+4: C pays out → A 0, B 100 at v3, A forfeits",

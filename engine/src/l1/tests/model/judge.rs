@@ -39,12 +39,33 @@ fn has_stale_post(posts: &[Shown], party: Party, capacity: u64) -> bool {
     })
 }
 
+/// What a party that is not proven stale has promised with all of its posts together: the least
+/// version that one of them covers, and the largest share that it keeps in one of its offers. It
+/// binds above what was shown.
+fn promise(posts: &[Shown], party: Party, capacity: u64) -> Option<(u64, u64)> {
+    let highest = posts.iter().map(|post| post.version).max().unwrap();
+    let own: Vec<&Shown> = posts.iter().filter(|post| post.by == Some(party)).collect();
+    let versions = own
+        .iter()
+        .map(|post| post.offer.map_or(post.version, |offer| offer.0));
+    let version = versions.min().filter(|version| *version > highest)?;
+    let offers = own.iter().filter_map(|post| post.offer);
+    let kept = offers
+        .max_by_key(|(_, balance_a)| share(party, *balance_a, capacity))
+        .unwrap();
+    (!has_stale_post(posts, party, capacity)).then_some((version, kept.1))
+}
+
 /// What a channel pays out after these posts: both shares, the version that settles, and who
 /// forfeits.
 pub(super) fn judge(posts: &[Shown], capacity: u64) -> ((u64, u64), u64, Option<Party>) {
     let highest = posts.iter().max_by_key(|post| post.version).unwrap();
-    let (version, a) = highest
-        .offer
+    let promises = [Party::A, Party::B]
+        .into_iter()
+        .filter_map(|party| promise(posts, party, capacity));
+    let (version, a) = promises
+        .chain(highest.offer)
+        .max_by_key(|(version, _)| *version)
         .unwrap_or((highest.version, highest.balance_a));
     let [stale_a, stale_b] =
         [Party::A, Party::B].map(|party| has_stale_post(posts, party, capacity));
