@@ -247,8 +247,15 @@ const ROWS: &[Row] = &[
     row(
         "L5: an offer does not bind",
         DISPUTE,
-        "settles: posting.offer.unwrap_or(posting.shown),",
+        "settles: promised(&standing, posting, limits).unwrap_or(posting.shown),",
         "settles: posting.shown,",
+        Ask::L1,
+    ),
+    row(
+        "L5: an offer that covers does not bind when somebody else's post settles",
+        DISPUTE,
+        "settles: promised(&standing, posting, limits).unwrap_or(posting.shown),",
+        "settles: posting.offer.unwrap_or(posting.shown),",
         Ask::L1,
     ),
     row(

@@ -151,8 +151,8 @@ fn promised(standing: &Pair<Standing>, posting: &Posting, limits: &Limits) -> Op
         }
         _ => None,
     };
-    let promises = [Party::A, Party::B].into_iter().filter_map(promise);
-    // The last of equals: the post's own.
+    // The last of equals: the post's own, then the opener's.
+    let promises = [Party::B, Party::A].into_iter().filter_map(promise);
     let promises = promises.chain(posting.offer);
     promises.max_by_key(|promise| promise.version)
 }

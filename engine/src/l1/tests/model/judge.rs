@@ -60,7 +60,7 @@ fn promise(posts: &[Shown], party: Party, capacity: u64) -> Option<(u64, u64)> {
 /// forfeits.
 pub(super) fn judge(posts: &[Shown], capacity: u64) -> ((u64, u64), u64, Option<Party>) {
     let highest = posts.iter().max_by_key(|post| post.version).unwrap();
-    let promises = [Party::A, Party::B]
+    let promises = [Party::B, Party::A]
         .into_iter()
         .filter_map(|party| promise(posts, party, capacity));
     let (version, a) = promises
