@@ -1,0 +1,522 @@
+//! The search itself: from a position, every move; from every move, the position after it, once.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::hash::BuildHasherDefault;
+
+use super::super::channel::{ChannelRecord, Settlement};
+use super::super::dispute::Posting;
+use super::super::refusal::Refusal;
+use super::Bounds;
+use super::court::{Broken, Court, Mixer};
+use super::reach::{Reach, View};
+use crate::protocol::{Amount, Balance, ChannelId, Limits, Party, State};
+
+/// Where a game stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    /// The honest party's point.
+    pub(super) view: u16,
+    /// What was posted so far.
+    pub(super) case: Option<u32>,
+    /// Blocks since the first post.
+    pub(super) blocks: u8,
+    /// The honest party has closed or has seen a post: it signs no more.
+    pub(super) acting: bool,
+    /// Blocks for which its next transaction can still be kept out.
+    pub(super) timer: Option<u8>,
+    /// The peer's posts since the first that the honest party has not seen: see [`Play::unseen`].
+    pub(super) unseen: u16,
+    /// The peer has posted a lie.
+    pub(super) lied: bool,
+}
+
+/// One move of a game.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Move {
+    /// Something happens off chain, which leads to this view.
+    OffChain(u16),
+    /// The honest party closes: its post waits to be included.
+    Closes,
+    /// The honest party sees what was posted, and answers if it can.
+    Sees,
+    /// The honest party's post is included, or refused.
+    Honest(Posting),
+    /// A post of the peer, or evidence of a stranger, is included.
+    Other(Posting),
+    /// The next block.
+    NextBlock,
+    /// Both finals are shown.
+    Final,
+    /// The payout is triggered.
+    PayOut,
+}
+
+/// What a move leads to.
+pub(super) enum Next {
+    Play(Position),
+    End(Settlement),
+}
+
+/// A game in which something went wrong.
+#[derive(Debug)]
+pub(super) struct Loss {
+    pub(super) what: What,
+    /// Its moves, the last first.
+    moves: Vec<(Position, Move)>,
+}
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// The honest party was paid less than its due.
+    PaidTooLittle { due: Amount, got: Amount },
+    /// The payouts do not sum to the capacity.
+    NotConserved,
+    /// The honest party forfeited.
+    Forfeited,
+    /// The peer lied and was paid.
+    LiarPaid { got: Amount },
+}
+
+/// A search over one party's reach.
+pub(super) struct Play<'r> {
+    pub(super) reach: &'r Reach,
+    pub(super) views: &'r [View],
+    pub(super) court: Court,
+    bounds: Bounds,
+    /// What each view lets the peer and a stranger post.
+    posts: Vec<Vec<Posting>>,
+    finals: Vec<Option<Settlement>>,
+    /// What the peer has claimed before the honest party looks: which claims are lies is open until
+    /// then. At 0 is nothing.
+    unseen: Vec<Vec<Claimed>>,
+    places: HashMap<Vec<Claimed>, u16, BuildHasherDefault<Mixer>>,
+    /// Games from every position seen.
+    seen: HashMap<u64, f64, BuildHasherDefault<Mixer>>,
+    /// The honest party never looks; somebody else shows its state.
+    asleep: bool,
+}
+
+impl<'r> Play<'r> {
+    pub(super) fn new(reach: &'r Reach, bounds: Bounds, broken: Broken) -> Play<'r> {
+        Play::of(reach, &reach.views, bounds, broken, false)
+    }
+
+    /// As if the honest party never looked: in these views, its post is a watchtower's.
+    pub(super) fn asleep(reach: &'r Reach, views: &'r [View], bounds: Bounds) -> Play<'r> {
+        Play::of(reach, views, bounds, Broken::Nothing, true)
+    }
+
+    fn of(
+        reach: &'r Reach,
+        views: &'r [View],
+        bounds: Bounds,
+        broken: Broken,
+        asleep: bool,
+    ) -> Play<'r> {
+        let limits = bounds.limits();
+        let terms = &reach.bench.terms;
+        let record = ChannelRecord::new(terms, limits.capacity);
+        let finals = reach.points.iter().zip(&reach.views).map(|(point, view)| {
+            let newest = point
+                .shown
+                .last()
+                .map_or(State::Opening, |last| last.state());
+            let settlement = record.settle(&newest).expect("within the capacity");
+            view.has_final.then_some(settlement)
+        });
+        Play {
+            reach,
+            views,
+            court: Court::new(limits, bounds.window, broken, reach.bench.me),
+            bounds,
+            posts: views
+                .iter()
+                .map(|view| posts(view, &limits, terms.channel_id()))
+                .collect(),
+            finals: if asleep {
+                vec![None; views.len()]
+            } else {
+                finals.collect()
+            },
+            unseen: vec![Vec::new()],
+            places: HashMap::from_iter([(Vec::new(), 0)]),
+            seen: HashMap::default(),
+            asleep,
+        }
+    }
+
+    /// Positions seen so far.
+    pub(super) fn positions(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// How many games begin here; or one that goes wrong.
+    pub(super) fn games(&mut self, now: Position) -> Result<f64, Loss> {
+        if let Some(games) = self.seen.get(&now.packed()) {
+            return Ok(*games);
+        }
+        let mut moves = Vec::new();
+        self.moves(now, &mut moves);
+        assert!(!moves.is_empty(), "a game that cannot end: {now:?}");
+        let mut games = 0.0;
+        for (one, next) in moves {
+            let below = match next {
+                Next::Play(next) => self.games(next),
+                Next::End(end) => match self.wrong(&now, one, &end) {
+                    None => Ok(1.0),
+                    Some(what) => Err(Loss {
+                        what,
+                        moves: Vec::new(),
+                    }),
+                },
+            };
+            games += below.map_err(|mut loss| {
+                loss.moves.push((now, one));
+                loss
+            })?;
+        }
+        self.seen.insert(now.packed(), games);
+        Ok(games)
+    }
+
+    /// Every move that can be made here.
+    pub(super) fn moves(&mut self, now: Position, moves: &mut Vec<(Move, Next)>) {
+        if let Some(end) = self.finals[usize::from(now.view)] {
+            moves.push((Move::Final, Next::End(end)));
+        }
+        if let Some(case) = now.case
+            && u32::from(now.blocks) > self.bounds.window
+        {
+            self.after_the_window(now, case, moves);
+            return;
+        }
+        self.honest_moves(now, moves);
+        for at in 0..self.posts[usize::from(now.view)].len() {
+            let posting = self.posts[usize::from(now.view)][at];
+            if let Ok(case) = self.court.post(now.case, &posting, now.blocks) {
+                let case = Some(case);
+                let next = self.noted(Position { case, ..now }, posting);
+                moves.push((Move::Other(posting), Next::Play(next)));
+            }
+        }
+        self.next_block(now, moves);
+    }
+
+    fn after_the_window(&mut self, now: Position, case: u32, moves: &mut Vec<(Move, Next)>) {
+        for posting in &self.posts[usize::from(now.view)] {
+            let refused = self.court.post(now.case, posting, now.blocks);
+            assert!(matches!(refused, Err(Refusal::WindowClosed { .. })));
+        }
+        let settled = self.court.settle(case, now.blocks);
+        let settled = settled.expect("a payout after the window");
+        moves.push((Move::PayOut, Next::End(settled)));
+        if u32::from(now.blocks) == self.bounds.window + 1 {
+            let blocks = now.blocks + 1;
+            moves.push((Move::NextBlock, Next::Play(Position { blocks, ..now })));
+        }
+    }
+
+    fn honest_moves(&mut self, now: Position, moves: &mut Vec<(Move, Next)>) {
+        let view = &self.views[usize::from(now.view)];
+        let mut post = view.post;
+        if self.court.broken() == Broken::HonestOffersNothing {
+            post.offer = None;
+        }
+        let delay = Some(self.bounds.delay as u8);
+        let off_chain = !now.acting && !self.asleep;
+        if off_chain {
+            for &to in self.reach.steps[usize::from(now.view)].keys() {
+                let next = Position { view: to, ..now };
+                moves.push((Move::OffChain(to), Next::Play(next)));
+            }
+        }
+        match (now.case, now.acting) {
+            (None, false) if self.asleep => {}
+            (None, false) if self.court.broken() == Broken::HonestSignsOn => {
+                let case = self.court.post(None, &post, 0).expect("a first post");
+                let next = Position {
+                    case: Some(case),
+                    ..now
+                };
+                moves.push((Move::Honest(post), Next::Play(next)));
+            }
+            (None, false) => {
+                let next = Position {
+                    acting: true,
+                    timer: delay,
+                    ..now
+                };
+                moves.push((Move::Closes, Next::Play(next)));
+            }
+            (Some(case), false) if now.blocks > 0 => {
+                let answers = self.beats(case, &post);
+                let next = Position {
+                    acting: true,
+                    timer: now.timer.filter(|_| answers),
+                    unseen: 0,
+                    lied: self.has_lied(&now),
+                    ..now
+                };
+                moves.push((Move::Sees, Next::Play(next)));
+            }
+            (_, true) if now.timer.is_some() => {
+                let included = self.court.post(now.case, &post, now.blocks);
+                if now.case.is_none() {
+                    assert!(included.is_ok(), "an honest party can always close");
+                }
+                let next = Position {
+                    case: included.ok().or(now.case),
+                    timer: None,
+                    ..now
+                };
+                moves.push((Move::Honest(post), Next::Play(next)));
+            }
+            _ => {}
+        }
+    }
+
+    fn next_block(&self, now: Position, moves: &mut Vec<(Move, Next)>) {
+        let view = &self.views[usize::from(now.view)];
+        let delay = Some(self.bounds.delay as u8);
+        let (timer, blocks) = match (now.timer, now.case) {
+            // What cannot be kept out any longer comes first.
+            (Some(0), _) | (None, None) => return,
+            (Some(left), case) => (Some(left - 1), now.blocks + u8::from(case.is_some())),
+            (None, Some(_)) if !now.acting => (delay, now.blocks + 1),
+            // It was refused in the block of the first post, or has only now got something to say.
+            (None, Some(case)) if self.beats(case, &view.post) => (delay, now.blocks + 1),
+            (None, Some(_)) => (None, now.blocks + 1),
+        };
+        let next = Position {
+            blocks,
+            timer,
+            ..now
+        };
+        moves.push((Move::NextBlock, Next::Play(next)));
+    }
+
+    /// Whether the honest party answers: what [`Endpoint::posted`] compares.
+    ///
+    /// [`Endpoint::posted`]: crate::protocol::Endpoint::posted
+    fn beats(&self, case: u32, post: &Posting) -> bool {
+        self.court.broken() != Broken::HonestSleeps
+            && post.shown.version > self.court.case(case).dispute.highest()
+    }
+
+    /// With one more post, if it is the peer's.
+    fn noted(&mut self, now: Position, posting: Posting) -> Position {
+        let view = &self.views[usize::from(now.view)];
+        if posting.poster.is_none() {
+            return now;
+        }
+        let claimed = Claimed::by(&posting, &self.bounds);
+        if now.acting || self.asleep {
+            let lied = now.lied || claimed.is_a_lie(view, &self.court.limits);
+            return Position { lied, ..now };
+        }
+        let before = &self.unseen[usize::from(now.unseen)];
+        if before.iter().any(|one| one.is_bolder(&claimed)) {
+            return now;
+        }
+        let bolder = before.iter().filter(|one| !claimed.is_bolder(one));
+        let mut all: Vec<Claimed> = bolder.copied().chain([claimed]).collect();
+        all.sort_unstable();
+        let unseen = *self.places.entry(all).or_insert_with_key(|all| {
+            self.unseen.push(all.clone());
+            u16::try_from(self.unseen.len() - 1).expect("fewer than 2^16 lists")
+        });
+        Position { unseen, ..now }
+    }
+
+    fn has_lied(&self, now: &Position) -> bool {
+        let view = &self.views[usize::from(now.view)];
+        let lie = |claimed: &Claimed| claimed.is_a_lie(view, &self.court.limits);
+        now.lied || self.unseen[usize::from(now.unseen)].iter().any(lie)
+    }
+
+    fn wrong(&self, now: &Position, last: Move, end: &Settlement) -> Option<What> {
+        let view = &self.views[usize::from(now.view)];
+        let got = *end.payouts.of(view.me);
+        let peers = *end.payouts.of(view.me.other());
+        if got.plus(peers) != Some(self.court.limits.capacity) {
+            return Some(What::NotConserved);
+        }
+        if end.forfeited == Some(view.me) {
+            return Some(What::Forfeited);
+        }
+        if got < view.due {
+            return Some(What::PaidTooLittle { due: view.due, got });
+        }
+        if self.has_lied(now) && last == Move::PayOut && !peers.is_zero() {
+            return Some(What::LiarPaid { got: peers });
+        }
+        None
+    }
+}
+
+/// What the peer and a stranger can post: every state that the honest party has signed; of the
+/// peer's own account, with no offer or any that is not refused whatever was posted before.
+fn posts(view: &View, limits: &Limits, channel: ChannelId) -> Vec<Posting> {
+    let peer = view.me.other();
+    let newest = view.newest().version;
+    let mut posts = Vec::new();
+    for &shown in &view.states {
+        let evidence = Posting {
+            channel,
+            poster: None,
+            shown,
+            offer: None,
+        };
+        if shown.version > 0 {
+            posts.push(evidence);
+        }
+        let mut offers = vec![None];
+        for version in (shown.version + 1..=newest + 1).chain([u64::MAX]) {
+            let amounts = (0..=limits.capacity.units()).map(Amount::new);
+            let offer = amounts.map(|a| Balance { version, a });
+            let allowed = offer.filter(|offer| offer.of(peer, limits) <= shown.of(peer, limits));
+            offers.extend(allowed.map(Some));
+        }
+        for offer in offers {
+            posts.push(Posting {
+                poster: Some(peer),
+                offer,
+                ..evidence
+            });
+        }
+    }
+    posts
+}
+
+/// What a post of the peer claims: that nothing newer than `shown` was signed, but for states up to
+/// version `upto` in which the peer has at least `balance`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Claimed {
+    shown: u64,
+    upto: u64,
+    balance: u64,
+}
+
+impl Claimed {
+    fn by(posting: &Posting, bounds: &Bounds) -> Claimed {
+        let peer = posting.poster.expect("a party's post");
+        let shown = posting.shown.version;
+        match posting.offer {
+            None => Claimed {
+                shown,
+                upto: 0,
+                balance: u64::MAX,
+            },
+            Some(offer) => Claimed {
+                shown,
+                // No state is of a higher version.
+                upto: offer.version.min(bounds.payments),
+                balance: offer.of(peer, &bounds.limits()).units(),
+            },
+        }
+    }
+
+    /// Whether it shows less than what both parties hold, and makes up for none of what the honest
+    /// party has signed from there on.
+    fn is_a_lie(&self, view: &View, limits: &Limits) -> bool {
+        let peer = view.me.other();
+        let covers = |state: &Balance| {
+            self.upto >= state.version && self.balance <= state.of(peer, limits).units()
+        };
+        self.shown < view.states[view.held].version && !view.states[view.held..].iter().any(covers)
+    }
+
+    /// Whether it is a lie wherever the other one is.
+    fn is_bolder(&self, other: &Claimed) -> bool {
+        self.shown <= other.shown && self.upto <= other.upto && self.balance >= other.balance
+    }
+}
+
+impl Position {
+    /// The channel as it opened.
+    pub(super) const START: Position = Position::at(0);
+
+    /// A point of which nothing is posted.
+    pub(super) const fn at(view: u16) -> Position {
+        Position {
+            view,
+            case: None,
+            blocks: 0,
+            acting: false,
+            timer: None,
+            unseen: 0,
+            lied: false,
+        }
+    }
+
+    /// The position as one number.
+    fn packed(&self) -> u64 {
+        let fields = [
+            (u64::from(self.acting), 1),
+            (u64::from(self.lied), 1),
+            (self.timer.map_or(0, |timer| u64::from(timer) + 1), 4),
+            (u64::from(self.blocks), 4),
+            (u64::from(self.unseen), 16),
+            (u64::from(self.view), 16),
+            (self.case.map_or(0, |case| u64::from(case) + 1), 22),
+        ];
+        fields.iter().fold(0, |packed, &(field, bits)| {
+            assert!(field < 1 << bits, "a field of {bits} bits");
+            packed << bits | field
+        })
+    }
+}
+
+impl Loss {
+    /// The whole game, one line a move.
+    pub(super) fn script(&self, play: &Play<'_>) -> String {
+        let bounds = play.bounds;
+        let me = play.reach.bench.me;
+        let mut script = format!(
+            "A locks {}, B {} · window {}, delay {} · {me:?} is honest\n",
+            bounds.deposit_a,
+            bounds.capacity - bounds.deposit_a,
+            bounds.window,
+            bounds.delay,
+        );
+        for (now, one) in self.moves.iter().rev() {
+            let when = match now.case {
+                None => "      ".to_owned(),
+                Some(_) => format!("h + {} ", now.blocks),
+            };
+            let _ = writeln!(script, "{when} {}", play.told(now, one));
+        }
+        let _ = write!(script, "       {:?}", self.what);
+        script
+    }
+}
+
+impl Play<'_> {
+    fn told(&self, now: &Position, one: &Move) -> String {
+        let post = |who: String, posting: &Posting| {
+            let state =
+                |balance: &Balance| format!("v{} (A {})", balance.version, balance.a.units());
+            let offer = posting
+                .offer
+                .map_or(String::new(), |offer| format!(", offers {}", state(&offer)));
+            format!("{who} posts {}{offer}", state(&posting.shown))
+        };
+        let who =
+            |party: Option<Party>| party.map_or("a stranger".to_owned(), |p| format!("{p:?}"));
+        match one {
+            Move::OffChain(to) => {
+                let step = self.reach.steps[usize::from(now.view)].get(to);
+                step.map_or(String::new(), ToString::to_string)
+            }
+            Move::Closes => "honest party closes".to_owned(),
+            Move::Sees => "honest party sees the post".to_owned(),
+            Move::Honest(posting) => post(format!("honest {}", who(posting.poster)), posting),
+            Move::Other(posting) => post(who(posting.poster), posting),
+            Move::NextBlock => "next block".to_owned(),
+            Move::Final => "closed with both finals".to_owned(),
+            Move::PayOut => "payout".to_owned(),
+        }
+    }
+}
