@@ -28,10 +28,12 @@
 //! held then, with an offer that covers none of the honest party's states from that one on. Every
 //! game ends: no position is without a move, and every move leads forward.
 
+mod both;
 mod court;
 mod honest;
 mod play;
 mod reach;
+mod replay;
 mod tests;
 
 use crate::crypto::{Digest, PublicKey};
@@ -65,11 +67,25 @@ impl Bounds {
         deposit_a: 2,
         amounts: &[1, 2],
         payments: 3,
-        cosign_every: 1,
+        cosign_every: 2,
         in_flight: 2,
         window: 2,
         delay: 1,
     };
+
+    fn told(&self) -> String {
+        format!(
+            "{} of {} A's, {} payments of {:?}, k {}, {} in flight, window {}, delay {}",
+            self.deposit_a,
+            self.capacity,
+            self.payments,
+            self.amounts,
+            self.cosign_every,
+            self.in_flight,
+            self.window,
+            self.delay,
+        )
+    }
 
     fn rules(&self) -> Rules {
         Rules {

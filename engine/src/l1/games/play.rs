@@ -1,6 +1,6 @@
 //! The search itself: from a position, every move; from every move, the position after it, once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::hash::BuildHasherDefault;
 
@@ -62,7 +62,7 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Loss {
     pub(super) what: What,
-    /// Its moves, the last first.
+    /// Its moves, and from where each was made.
     moves: Vec<(Position, Move)>,
 }
 
@@ -133,7 +133,7 @@ impl<'r> Play<'r> {
             bounds,
             posts: views
                 .iter()
-                .map(|view| posts(view, &limits, terms.channel_id()))
+                .map(|view| posts(view, &bounds, broken, terms.channel_id()))
                 .collect(),
             finals: if asleep {
                 vec![None; views.len()]
@@ -152,8 +152,8 @@ impl<'r> Play<'r> {
         self.seen.len()
     }
 
-    /// How many games begin here; or one that goes wrong.
-    pub(super) fn games(&mut self, now: Position) -> Result<f64, Loss> {
+    /// How many games begin here; or what goes wrong in one of them.
+    pub(super) fn games(&mut self, now: Position) -> Result<f64, What> {
         if let Some(games) = self.seen.get(&now.packed()) {
             return Ok(*games);
         }
@@ -162,23 +162,44 @@ impl<'r> Play<'r> {
         assert!(!moves.is_empty(), "a game that cannot end: {now:?}");
         let mut games = 0.0;
         for (one, next) in moves {
-            let below = match next {
-                Next::Play(next) => self.games(next),
-                Next::End(end) => match self.wrong(&now, one, &end) {
-                    None => Ok(1.0),
-                    Some(what) => Err(Loss {
-                        what,
-                        moves: Vec::new(),
-                    }),
-                },
+            games += match next {
+                Next::Play(next) => self.games(next)?,
+                Next::End(end) => self.wrong(&now, one, &end).map_or(Ok(1.0), Err)?,
             };
-            games += below.map_err(|mut loss| {
-                loss.moves.push((now, one));
-                loss
-            })?;
         }
         self.seen.insert(now.packed(), games);
         Ok(games)
+    }
+
+    /// A game from here that goes wrong in the fewest moves, if any does.
+    pub(super) fn shortest_loss(&mut self, start: Position) -> Option<Loss> {
+        let mut came: HashMap<u64, Option<(Position, Move)>> = HashMap::new();
+        came.insert(start.packed(), None);
+        let mut waiting = VecDeque::from([start]);
+        while let Some(now) = waiting.pop_front() {
+            let mut moves = Vec::new();
+            self.moves(now, &mut moves);
+            for (one, next) in moves {
+                match next {
+                    Next::Play(next) => {
+                        came.entry(next.packed()).or_insert_with(|| {
+                            waiting.push_back(next);
+                            Some((now, one))
+                        });
+                    }
+                    Next::End(end) => {
+                        if let Some(what) = self.wrong(&now, one, &end) {
+                            let mut moves = vec![(now, one)];
+                            while let Some(before) = came[&moves[0].0.packed()] {
+                                moves.insert(0, before);
+                            }
+                            return Some(Loss { what, moves });
+                        }
+                    }
+                }
+            }
+        }
+        None
     }
 
     /// Every move that can be made here.
@@ -358,7 +379,8 @@ impl<'r> Play<'r> {
 
 /// What the peer and a stranger can post: every state that the honest party has signed; of the
 /// peer's own account, with no offer or any that is not refused whatever was posted before.
-fn posts(view: &View, limits: &Limits, channel: ChannelId) -> Vec<Posting> {
+fn posts(view: &View, bounds: &Bounds, broken: Broken, channel: ChannelId) -> Vec<Posting> {
+    let limits = &bounds.limits();
     let peer = view.me.other();
     let newest = view.newest().version;
     let mut posts = Vec::new();
@@ -376,7 +398,8 @@ fn posts(view: &View, limits: &Limits, channel: ChannelId) -> Vec<Posting> {
         for version in (shown.version + 1..=newest + 1).chain([u64::MAX]) {
             let amounts = (0..=limits.capacity.units()).map(Amount::new);
             let offer = amounts.map(|a| Balance { version, a });
-            let allowed = offer.filter(|offer| offer.of(peer, limits) <= shown.of(peer, limits));
+            let raises = |offer: &Balance| offer.of(peer, limits) > shown.of(peer, limits);
+            let allowed = offer.filter(|offer| broken == Broken::OffersRaise || !raises(offer));
             offers.extend(allowed.map(Some));
         }
         for offer in offers {
@@ -481,7 +504,7 @@ impl Loss {
             bounds.window,
             bounds.delay,
         );
-        for (now, one) in self.moves.iter().rev() {
+        for (now, one) in &self.moves {
             let when = match now.case {
                 None => "      ".to_owned(),
                 Some(_) => format!("h + {} ", now.blocks),
@@ -507,8 +530,15 @@ impl Play<'_> {
             |party: Option<Party>| party.map_or("a stranger".to_owned(), |p| format!("{p:?}"));
         match one {
             Move::OffChain(to) => {
-                let step = self.reach.steps[usize::from(now.view)].get(to);
-                step.map_or(String::new(), ToString::to_string)
+                let step = &self.reach.steps[usize::from(now.view)][to];
+                let [before, after] = [now.view, *to].map(|view| &self.views[usize::from(view)]);
+                let stops = before.running && !after.running && !after.has_final;
+                let refused = if stops {
+                    ", which is refused: it stops"
+                } else {
+                    ""
+                };
+                format!("{step}{refused}")
             }
             Move::Closes => "honest party closes".to_owned(),
             Move::Sees => "honest party sees the post".to_owned(),

@@ -50,6 +50,7 @@ impl Reach {
         let mut at = 0;
         while at < points.len() {
             let point = points[at].clone();
+            check_closing(&mut bench, &point);
             let mut resumed = HashMap::new();
             for step in bench.steps(&point) {
                 let Some(after) = bench.take(&point, &step) else {
@@ -138,6 +139,24 @@ impl View {
     /// The newest state that the honest party has signed.
     pub(super) fn newest(&self) -> Balance {
         *self.states.last().expect("the opening")
+    }
+}
+
+/// From its first post on, the endpoint signs no more states, whatever it is sent, and posts always
+/// the same; it answers what that beats, and nothing else.
+fn check_closing(bench: &mut Bench, point: &Point) {
+    let mut closing = point.clone();
+    let post = closing.end.close();
+    for step in bench.steps(&closing) {
+        if let Some(mut after) = bench.take(&closing, &step) {
+            assert_eq!(after.shown, closing.shown, "{step}");
+            assert_eq!(after.end.close(), post, "{step}");
+            assert_eq!(after.end.counted(), point.end.counted(), "{step}");
+        }
+    }
+    for version in (0..=bench.bounds.payments + 1).chain([u64::MAX]) {
+        let answer = point.end.clone().posted(version);
+        assert_eq!(answer, Some(post).filter(|_| post.version() > version));
     }
 }
 

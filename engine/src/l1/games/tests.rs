@@ -1,45 +1,222 @@
-//! The searches that the test run makes.
+//! The searches that the test run makes, and the larger ones behind
+//! `cargo test --release -p duet-engine --lib games -- --ignored --nocapture`.
 
 use std::time::Instant;
 
-use super::Bounds;
+use super::super::dispute::Posting;
 use super::court::Broken;
 use super::honest::Bench;
-use super::play::{Play, Position};
-use super::reach::Reach;
-use crate::crypto::Digest;
+use super::play::{Play, Position, What};
+use super::reach::{Reach, View};
+use super::{Bounds, both, replay};
 use crate::protocol::Party;
 
+const BOTH: [Party; 2] = [Party::A, Party::B];
+
+fn reach(bounds: Bounds, me: Party) -> Reach {
+    Reach::of(Bench::new(bounds, me, replay::genesis_id()))
+}
+
+/// Searches all games in which this party is honest, and prints how many that were.
+fn search(bounds: Bounds, me: Party) {
+    let start = Instant::now();
+    let reach = reach(bounds, me);
+    let mut play = Play::new(&reach, bounds, Broken::Nothing);
+    let games = match play.games(Position::START) {
+        Ok(games) => games,
+        Err(what) => panic!("{}", script(&mut play, what)),
+    };
+    println!(
+        "{me:?} honest, {} · {} points, {} views, {} disputes · {} positions, {games:.3e} games, {:.2?}",
+        bounds.told(),
+        reach.reached,
+        reach.views.len(),
+        play.court.cases().len(),
+        play.positions(),
+        start.elapsed(),
+    );
+}
+
 #[test]
-fn count_points() {
-    for (k, amounts) in [(1, &[1u64][..]), (2, &[1, 2])] {
-        for me in [Party::A, Party::B] {
-            for (window, delay) in [(2, 0), (2, 1), (3, 2)] {
-                let start = Instant::now();
+fn no_game_costs_an_honest_party_its_due() {
+    for me in BOTH {
+        for (deposit_a, window, delay) in [(2, 1, 0), (2, 2, 1), (3, 2, 1), (2, 3, 2)] {
+            let bounds = Bounds {
+                deposit_a,
+                window,
+                delay,
+                ..Bounds::SMALL
+            };
+            search(bounds, me);
+        }
+    }
+}
+
+#[test]
+#[ignore = "minutes"]
+fn no_longer_game_does_either() {
+    for me in BOTH {
+        for deposit_a in [4, 2, 0] {
+            for (payments, in_flight) in [(4, 2), (4, 3)] {
                 let bounds = Bounds {
-                    cosign_every: k,
-                    amounts,
-                    window,
-                    delay,
+                    capacity: 4,
+                    deposit_a,
+                    amounts: &[1, 2, 3],
+                    payments,
+                    in_flight,
+                    window: 3,
+                    delay: 2,
                     ..Bounds::SMALL
                 };
-                let reach = Reach::of(Bench::new(bounds, me, Digest([9; 32])));
-                let mut play = Play::new(&reach, bounds, Broken::Nothing);
-                let games = play.games(Position::START);
-                println!(
-                    "k {k} {amounts:?} {me:?} W {window} D {delay}: {} points, {} views, {} edges {} positions, {} cases, {:?}",
-                    reach.reached,
-                    reach.views.len(),
-                    reach.steps.iter().map(|s| s.len()).sum::<usize>(),
-                    play.positions(),
-                    play.court.cases().len(),
-                    start.elapsed()
-                );
-                match games {
-                    Ok(games) => println!("  {games:e}"),
-                    Err(loss) => println!("{}", loss.script(&play)),
-                }
+                search(bounds, me);
             }
         }
     }
+}
+
+/// The shortest game that goes wrong, where one does.
+fn script(play: &mut Play<'_>, what: What) -> String {
+    let loss = play.shortest_loss(Position::START);
+    loss.map_or_else(|| format!("{what:?}"), |loss| loss.script(play))
+}
+
+/// The shortest game that goes wrong, if one does, among those with the fewest payments.
+fn lost(bounds: Bounds, broken: Broken, me: Party) -> Option<(What, String)> {
+    (0..=bounds.payments).find_map(|payments| {
+        let bounds = Bounds { payments, ..bounds };
+        let reach = reach(bounds, me);
+        let mut play = Play::new(&reach, bounds, broken);
+        let loss = play.shortest_loss(Position::START)?;
+        Some((loss.what, loss.script(&play)))
+    })
+}
+
+fn name(what: What) -> &'static str {
+    match what {
+        What::PaidTooLittle { .. } => "paid too little",
+        What::NotConserved => "not conserved",
+        What::Forfeited => "forfeited",
+        What::LiarPaid { .. } => "liar paid",
+    }
+}
+
+/// Late by the whole window, an honest party loses, and the search says so.
+#[test]
+fn an_answer_after_the_window_is_too_late() {
+    for me in BOTH {
+        for (window, delay) in [(1, 1), (2, 2), (2, 3)] {
+            let bounds = Bounds {
+                window,
+                delay,
+                ..Bounds::SMALL
+            };
+            let (what, script) = lost(bounds, Broken::Nothing, me).expect("a loss");
+            println!("{script}\n");
+            let too_little = ["paid too little", "liar paid"];
+            assert!(too_little.contains(&name(what)), "{script}");
+        }
+    }
+}
+
+/// Without any one of these rules, a game goes wrong, and the search finds it.
+#[test]
+fn every_rule_is_needed() {
+    let table = [
+        (Broken::OffersIgnored, "forfeited"),
+        (Broken::CoveredByVersionOnly, "liar paid"),
+        (Broken::OffersRaise, "paid too little"),
+        (Broken::EvidenceIsAPost, "forfeited"),
+        (Broken::NoPunishment, "liar paid"),
+        (Broken::HonestOffersNothing, "forfeited"),
+        (Broken::HonestSleeps, "paid too little"),
+        (Broken::HonestSignsOn, "forfeited"),
+    ];
+    for (broken, expected) in table {
+        let found = BOTH.map(|me| lost(Bounds::SMALL, broken, me));
+        for (what, script) in found.iter().flatten() {
+            println!("{broken:?}: {}\n{script}\n", name(*what));
+        }
+        let names = found.iter().flatten().map(|(what, _)| name(*what));
+        assert!(
+            names.clone().any(|name| name == expected),
+            "{broken:?}: {:?}",
+            names.collect::<Vec<_>>()
+        );
+    }
+}
+
+/// An honest party that never looks, and a watchtower with a state that it had, perhaps an old one:
+/// it gets no less than its smallest balance from that state on, and the tower costs it nothing.
+#[test]
+fn a_watchtower_is_worth_what_it_was_given() {
+    for me in BOTH {
+        let bounds = Bounds::SMALL;
+        let reach = reach(bounds, me);
+        let limits = bounds.limits();
+        let towers = reach.views.iter().flat_map(|view| {
+            (1..=view.held).map(|held| {
+                let from_there_on = view.states[held..].iter();
+                let due = from_there_on.map(|state| state.of(me, &limits)).min();
+                View {
+                    held,
+                    due: due.expect("the tower's own at least"),
+                    has_final: false,
+                    post: Posting {
+                        poster: None,
+                        shown: view.states[held],
+                        offer: None,
+                        ..view.post
+                    },
+                    ..view.clone()
+                }
+            })
+        });
+        let views: Vec<View> = towers.collect();
+        let mut play = Play::asleep(&reach, &views, bounds);
+        let starts = (0..views.len() as u16).map(Position::at);
+        let games: Result<f64, What> = starts.map(|start| play.games(start)).sum();
+        let games = games.expect("no game that goes wrong");
+        let positions = play.positions();
+        println!(
+            "{me:?} asleep, {} towers · {positions} positions, {games:.3e} games",
+            views.len()
+        );
+    }
+}
+
+#[test]
+fn two_that_cheat_only_share_out_their_own() {
+    let start = Instant::now();
+    let bounds = Bounds::SMALL;
+    println!("{:?}, {:.2?}", both::search(&bounds), start.elapsed());
+}
+
+#[test]
+fn a_dispute_remembers_enough() {
+    let start = Instant::now();
+    let bounds = Bounds {
+        capacity: 1,
+        deposit_a: 1,
+        payments: 2,
+        ..Bounds::SMALL
+    };
+    println!(
+        "{} orders of posts, {:.2?}",
+        both::histories(&bounds),
+        start.elapsed()
+    );
+}
+
+#[test]
+fn the_chain_plays_the_same_games() {
+    let start = Instant::now();
+    let mut moves = 0;
+    for me in BOTH {
+        let reach = reach(Bounds::SMALL, me);
+        let mut play = Play::new(&reach, Bounds::SMALL, Broken::Nothing);
+        for view in 0..reach.views.len() as u16 {
+            moves += replay::game(&mut play, view, u64::from(view));
+        }
+    }
+    println!("{moves} moves, {:.2?}", start.elapsed());
 }
