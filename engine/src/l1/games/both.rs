@@ -194,7 +194,13 @@ fn answered_in_time(bounds: &Bounds, dispute: &Dispute, posting: &Posting) {
 /// and L6 say when they are read over all of the posts. Gives how many orders there are.
 pub(super) fn histories(bounds: &Bounds) -> u64 {
     let channel = World::new(bounds).channel;
-    let posts = posts(bounds, channel);
+    let mut posts = posts(bounds, channel);
+    posts.retain(|post| {
+        let first_or_later = [None, Some(0)];
+        first_or_later
+            .iter()
+            .any(|highest| is_in_order(post, &bounds.limits(), *highest))
+    });
     let mut so_far = Vec::new();
     extend(bounds, &posts, None, &mut so_far)
 }

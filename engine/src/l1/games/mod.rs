@@ -31,9 +31,12 @@
 mod both;
 mod court;
 mod honest;
+mod lie;
 mod play;
 mod reach;
 mod replay;
+mod script;
+mod step;
 mod tests;
 
 use crate::crypto::{Digest, PublicKey};

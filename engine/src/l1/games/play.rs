@@ -1,7 +1,6 @@
 //! The search itself: from a position, every move; from every move, the position after it, once.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write as _;
 use std::hash::BuildHasherDefault;
 
 use super::super::channel::{ChannelRecord, Settlement};
@@ -9,8 +8,10 @@ use super::super::dispute::Posting;
 use super::super::refusal::Refusal;
 use super::Bounds;
 use super::court::{Broken, Court, Mixer};
+use super::lie::Claimed;
 use super::reach::{Reach, View};
-use crate::protocol::{Amount, Balance, ChannelId, Limits, Party, State};
+use super::script::{Loss, What};
+use crate::protocol::{Amount, Balance, ChannelId, CoSigned, State};
 
 /// Where a game stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +42,9 @@ pub(super) enum Move {
     /// The honest party sees what was posted, and answers if it can.
     Sees,
     /// The honest party's post is included, or refused.
-    Honest(Posting),
-    /// A post of the peer, or evidence of a stranger, is included.
-    Other(Posting),
+    Honest,
+    /// A post of the peer, or evidence of a stranger, is included: which of [`Play::posts`].
+    Other(u16),
     /// The next block.
     NextBlock,
     /// Both finals are shown.
@@ -58,35 +59,15 @@ pub(super) enum Next {
     End(Settlement),
 }
 
-/// A game in which something went wrong.
-#[derive(Debug)]
-pub(super) struct Loss {
-    pub(super) what: What,
-    /// Its moves, and from where each was made.
-    moves: Vec<(Position, Move)>,
-}
-
-/// What went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    /// The honest party was paid less than its due.
-    PaidTooLittle { due: Amount, got: Amount },
-    /// The payouts do not sum to the capacity.
-    NotConserved,
-    /// The honest party forfeited.
-    Forfeited,
-    /// The peer lied and was paid.
-    LiarPaid { got: Amount },
-}
-
 /// A search over one party's reach.
 pub(super) struct Play<'r> {
     pub(super) reach: &'r Reach,
     pub(super) views: &'r [View],
     pub(super) court: Court,
-    bounds: Bounds,
-    /// What each view lets the peer and a stranger post.
-    posts: Vec<Vec<Posting>>,
+    pub(super) bounds: Bounds,
+    /// What each view lets the peer and a stranger post, while the honest party may still sign, and
+    /// from then on.
+    posts: Vec<[Vec<Posting>; 2]>,
     finals: Vec<Option<Settlement>>,
     /// What the peer has claimed before the honest party looks: which claims are lies is open until
     /// then. At 0 is nothing.
@@ -119,10 +100,7 @@ impl<'r> Play<'r> {
         let terms = &reach.bench.terms;
         let record = ChannelRecord::new(terms, limits.capacity);
         let finals = reach.points.iter().zip(&reach.views).map(|(point, view)| {
-            let newest = point
-                .shown
-                .last()
-                .map_or(State::Opening, |last| last.state());
+            let newest = point.shown.last().map_or(State::Opening, CoSigned::state);
             let settlement = record.settle(&newest).expect("within the capacity");
             view.has_final.then_some(settlement)
         });
@@ -133,7 +111,16 @@ impl<'r> Play<'r> {
             bounds,
             posts: views
                 .iter()
-                .map(|view| posts(view, &bounds, broken, terms.channel_id()))
+                .map(|view| {
+                    let channel = terms.channel_id();
+                    let newest = view.newest().version;
+                    let last = if view.running {
+                        bounds.payments
+                    } else {
+                        newest
+                    };
+                    [last, newest].map(|last| posts(view, &bounds, broken, channel, last))
+                })
                 .collect(),
             finals: if asleep {
                 vec![None; views.len()]
@@ -214,20 +201,21 @@ impl<'r> Play<'r> {
             return;
         }
         self.honest_moves(now, moves);
-        for at in 0..self.posts[usize::from(now.view)].len() {
-            let posting = self.posts[usize::from(now.view)][at];
+        for at in 0..self.posts(&now).len() {
+            let posting = self.posts(&now)[at];
             if let Ok(case) = self.court.post(now.case, &posting, now.blocks) {
                 let case = Some(case);
                 let next = self.noted(Position { case, ..now }, posting);
-                moves.push((Move::Other(posting), Next::Play(next)));
+                moves.push((Move::Other(at as u16), Next::Play(next)));
             }
         }
         self.next_block(now, moves);
     }
 
     fn after_the_window(&mut self, now: Position, case: u32, moves: &mut Vec<(Move, Next)>) {
-        for posting in &self.posts[usize::from(now.view)] {
-            let refused = self.court.post(now.case, posting, now.blocks);
+        for at in 0..self.posts(&now).len() {
+            let posting = self.posts(&now)[at];
+            let refused = self.court.post(now.case, &posting, now.blocks);
             assert!(matches!(refused, Err(Refusal::WindowClosed { .. })));
         }
         let settled = self.court.settle(case, now.blocks);
@@ -239,12 +227,21 @@ impl<'r> Play<'r> {
         }
     }
 
+    /// What the peer and a stranger can post here.
+    pub(super) fn posts(&self, now: &Position) -> &[Posting] {
+        &self.posts[usize::from(now.view)][usize::from(now.acting)]
+    }
+
+    /// What the honest party would post here.
+    pub(super) fn honest_post(&self, now: &Position) -> Posting {
+        let post = self.views[usize::from(now.view)].post;
+        let offer = post.offer;
+        let offer = offer.filter(|_| self.court.broken() != Broken::HonestOffersNothing);
+        Posting { offer, ..post }
+    }
+
     fn honest_moves(&mut self, now: Position, moves: &mut Vec<(Move, Next)>) {
-        let view = &self.views[usize::from(now.view)];
-        let mut post = view.post;
-        if self.court.broken() == Broken::HonestOffersNothing {
-            post.offer = None;
-        }
+        let post = self.honest_post(&now);
         let delay = Some(self.bounds.delay as u8);
         let off_chain = !now.acting && !self.asleep;
         if off_chain {
@@ -261,7 +258,7 @@ impl<'r> Play<'r> {
                     case: Some(case),
                     ..now
                 };
-                moves.push((Move::Honest(post), Next::Play(next)));
+                moves.push((Move::Honest, Next::Play(next)));
             }
             (None, false) => {
                 let next = Position {
@@ -292,7 +289,7 @@ impl<'r> Play<'r> {
                     timer: None,
                     ..now
                 };
-                moves.push((Move::Honest(post), Next::Play(next)));
+                moves.push((Move::Honest, Next::Play(next)));
             }
             _ => {}
         }
@@ -378,11 +375,17 @@ impl<'r> Play<'r> {
 }
 
 /// What the peer and a stranger can post: every state that the honest party has signed; of the
-/// peer's own account, with no offer or any that is not refused whatever was posted before.
-fn posts(view: &View, bounds: &Bounds, broken: Broken, channel: ChannelId) -> Vec<Posting> {
+/// peer's own account, with no offer or any that is not refused whatever was posted before. No
+/// state of a version above `last` will be signed: offers of higher versions are all alike.
+fn posts(
+    view: &View,
+    bounds: &Bounds,
+    broken: Broken,
+    channel: ChannelId,
+    last: u64,
+) -> Vec<Posting> {
     let limits = &bounds.limits();
     let peer = view.me.other();
-    let newest = view.newest().version;
     let mut posts = Vec::new();
     for &shown in &view.states {
         let evidence = Posting {
@@ -395,7 +398,7 @@ fn posts(view: &View, bounds: &Bounds, broken: Broken, channel: ChannelId) -> Ve
             posts.push(evidence);
         }
         let mut offers = vec![None];
-        for version in (shown.version + 1..=newest + 1).chain([u64::MAX]) {
+        for version in (shown.version + 1..=last).chain([u64::MAX]) {
             let amounts = (0..=limits.capacity.units()).map(Amount::new);
             let offer = amounts.map(|a| Balance { version, a });
             let raises = |offer: &Balance| offer.of(peer, limits) > shown.of(peer, limits);
@@ -411,50 +414,6 @@ fn posts(view: &View, bounds: &Bounds, broken: Broken, channel: ChannelId) -> Ve
         }
     }
     posts
-}
-
-/// What a post of the peer claims: that nothing newer than `shown` was signed, but for states up to
-/// version `upto` in which the peer has at least `balance`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Claimed {
-    shown: u64,
-    upto: u64,
-    balance: u64,
-}
-
-impl Claimed {
-    fn by(posting: &Posting, bounds: &Bounds) -> Claimed {
-        let peer = posting.poster.expect("a party's post");
-        let shown = posting.shown.version;
-        match posting.offer {
-            None => Claimed {
-                shown,
-                upto: 0,
-                balance: u64::MAX,
-            },
-            Some(offer) => Claimed {
-                shown,
-                // No state is of a higher version.
-                upto: offer.version.min(bounds.payments),
-                balance: offer.of(peer, &bounds.limits()).units(),
-            },
-        }
-    }
-
-    /// Whether it shows less than what both parties hold, and makes up for none of what the honest
-    /// party has signed from there on.
-    fn is_a_lie(&self, view: &View, limits: &Limits) -> bool {
-        let peer = view.me.other();
-        let covers = |state: &Balance| {
-            self.upto >= state.version && self.balance <= state.of(peer, limits).units()
-        };
-        self.shown < view.states[view.held].version && !view.states[view.held..].iter().any(covers)
-    }
-
-    /// Whether it is a lie wherever the other one is.
-    fn is_bolder(&self, other: &Claimed) -> bool {
-        self.shown <= other.shown && self.upto <= other.upto && self.balance >= other.balance
-    }
 }
 
 impl Position {
@@ -489,64 +448,5 @@ impl Position {
             assert!(field < 1 << bits, "a field of {bits} bits");
             packed << bits | field
         })
-    }
-}
-
-impl Loss {
-    /// The whole game, one line a move.
-    pub(super) fn script(&self, play: &Play<'_>) -> String {
-        let bounds = play.bounds;
-        let me = play.reach.bench.me;
-        let mut script = format!(
-            "A locks {}, B {} · window {}, delay {} · {me:?} is honest\n",
-            bounds.deposit_a,
-            bounds.capacity - bounds.deposit_a,
-            bounds.window,
-            bounds.delay,
-        );
-        for (now, one) in &self.moves {
-            let when = match now.case {
-                None => "      ".to_owned(),
-                Some(_) => format!("h + {} ", now.blocks),
-            };
-            let _ = writeln!(script, "{when} {}", play.told(now, one));
-        }
-        let _ = write!(script, "       {:?}", self.what);
-        script
-    }
-}
-
-impl Play<'_> {
-    fn told(&self, now: &Position, one: &Move) -> String {
-        let post = |who: String, posting: &Posting| {
-            let state =
-                |balance: &Balance| format!("v{} (A {})", balance.version, balance.a.units());
-            let offer = posting
-                .offer
-                .map_or(String::new(), |offer| format!(", offers {}", state(&offer)));
-            format!("{who} posts {}{offer}", state(&posting.shown))
-        };
-        let who =
-            |party: Option<Party>| party.map_or("a stranger".to_owned(), |p| format!("{p:?}"));
-        match one {
-            Move::OffChain(to) => {
-                let step = &self.reach.steps[usize::from(now.view)][to];
-                let [before, after] = [now.view, *to].map(|view| &self.views[usize::from(view)]);
-                let stops = before.running && !after.running && !after.has_final;
-                let refused = if stops {
-                    ", which is refused: it stops"
-                } else {
-                    ""
-                };
-                format!("{step}{refused}")
-            }
-            Move::Closes => "honest party closes".to_owned(),
-            Move::Sees => "honest party sees the post".to_owned(),
-            Move::Honest(posting) => post(format!("honest {}", who(posting.poster)), posting),
-            Move::Other(posting) => post(who(posting.poster), posting),
-            Move::NextBlock => "next block".to_owned(),
-            Move::Final => "closed with both finals".to_owned(),
-            Move::PayOut => "payout".to_owned(),
-        }
     }
 }

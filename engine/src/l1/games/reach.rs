@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::claim::Claim;
 use super::super::dispute::Posting;
 use super::super::transaction::Transaction;
-use super::honest::{Bench, Point, Step, secret};
+use super::honest::{Bench, Point, secret};
+use super::step::Step;
 use crate::protocol::{Amount, Balance, Party, Status};
 
 /// What Layer 1 can be shown of a point.
@@ -52,7 +53,7 @@ impl Reach {
             let point = points[at].clone();
             check_closing(&mut bench, &point);
             let mut resumed = HashMap::new();
-            for step in bench.steps(&point) {
+            for step in Step::all(&point, &bench.bounds) {
                 let Some(after) = bench.take(&point, &step) else {
                     continue;
                 };
@@ -85,6 +86,10 @@ impl Reach {
         let mut steps = vec![BTreeMap::new(); views.len()];
         for (from, to, step) in edges {
             let (from, to) = (view_of[from], view_of[to]);
+            let [before, after]: [&View; 2] = [from, to].map(|place| &views[usize::from(place)]);
+            if !before.running {
+                assert!(!after.running && before.states == after.states, "{step}");
+            }
             if from != to {
                 steps[usize::from(from)].entry(to).or_insert(step);
             }
@@ -147,7 +152,7 @@ impl View {
 fn check_closing(bench: &mut Bench, point: &Point) {
     let mut closing = point.clone();
     let post = closing.end.close();
-    for step in bench.steps(&closing) {
+    for step in Step::all(&closing, &bench.bounds) {
         if let Some(mut after) = bench.take(&closing, &step) {
             assert_eq!(after.shown, closing.shown, "{step}");
             assert_eq!(after.end.close(), post, "{step}");

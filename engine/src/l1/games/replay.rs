@@ -14,8 +14,8 @@ use super::play::{Move, Next, Play, Position};
 use super::reach::Reach;
 use crate::crypto::{Backend, Digest, PublicKey, SignJob, Signature, Signer};
 use crate::protocol::{
-    Amount, Balance, Entry, FinalProof, HalfSigned, Pair, Party, Post, State, Status, final_digest,
-    state_digest,
+    Amount, Balance, CoSigned, Entry, FinalProof, HalfSigned, Pair, Party, Post, State, Status,
+    final_digest, state_digest,
 };
 
 /// A chain with the channel open.
@@ -63,7 +63,11 @@ pub(super) fn game(play: &mut Play<'_>, view: u16, seed: u64) -> usize {
         let point = &play.reach.points[usize::from(now.view)];
         match next {
             Next::Play(next) => {
-                replay.take(point, one, now.case != next.case);
+                let posting = match one {
+                    Move::Other(at) => Some(play.posts(&now)[usize::from(at)]),
+                    _ => None,
+                };
+                replay.take(point, one, posting, now.case != next.case);
                 now = next;
             }
             Next::End(end) => {
@@ -126,16 +130,16 @@ impl<'r> Replay<'r> {
         receipts
     }
 
-    fn take(&mut self, point: &Point, one: Move, included: bool) {
+    fn take(&mut self, point: &Point, one: Move, posting: Option<Posting>, included: bool) {
         match one {
             Move::OffChain(_) | Move::Closes | Move::Sees => {}
-            Move::Honest(posting) => {
+            Move::Honest => {
                 let post = point.end.clone().close();
                 let submitter = secret(self.reach.bench.me as u8).public();
-                assert_eq!(posting.poster, Some(self.reach.bench.me));
                 self.submit(&Transaction::Post { submitter, post }, included);
             }
-            Move::Other(posting) => {
+            Move::Other(_) => {
+                let posting = posting.expect("what is posted");
                 let transaction = self.post_of(point, &posting);
                 self.submit(&transaction, included);
             }
@@ -213,7 +217,7 @@ impl<'r> Replay<'r> {
         let newest = point.shown.last();
         FinalProof {
             channel: *end.channel(),
-            state: newest.map_or(State::Opening, |newest| newest.state()),
+            state: newest.map_or(State::Opening, CoSigned::state),
             signatures: match me {
                 Party::A => Pair { a: mine, b: theirs },
                 Party::B => Pair { a: theirs, b: mine },
