@@ -1,5 +1,5 @@
-//! What Layer 1 says to a post and to a payout: the real decisions, or those with one rule broken.
-//! A rule is broken from outside, by asking and by reading otherwise; the decisions themselves are
+//! What Layer 1 says to a post and to a payout: the real decisions, or those with one rule
+//! broken, or mended. That is done from outside, by asking and by reading otherwise; the decisions themselves are
 //! always the real ones.
 
 use std::collections::HashMap;
@@ -13,11 +13,11 @@ use crate::protocol::{Amount, Balance, Limits, Pair, Party};
 /// The height of every first post: heights matter only relative to it.
 pub(super) const OPENED: u64 = 40;
 
-/// A rule that does not hold.
+/// The rules as they are, or with one change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
-    /// None: the rules as they are.
-    Nothing,
+pub(super) enum Law {
+    /// No change.
+    AsItIs,
     /// Offers neither cover nor settle.
     OffersIgnored,
     /// An offer covers every state up to its version, whatever it gives the poster.
@@ -34,39 +34,41 @@ pub(super) enum Broken {
     HonestSleeps,
     /// The honest party goes on signing after it has posted.
     HonestSignsOn,
+    /// Mended: an offer goes on binding its party while only strangers show states that it covers.
+    OffersStand,
 }
 
-/// A dispute, and what a broken rule settles it at.
+/// A dispute, and what a changed rule settles it at: whose offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Case {
     pub(super) dispute: Dispute,
-    instead: Option<Balance>,
+    instead: Option<(Party, Balance)>,
 }
 
 /// All cases so far, by number.
 pub(super) struct Court {
     pub(super) limits: Limits,
     window: u32,
-    broken: Broken,
+    law: Law,
     honest: Party,
     cases: Vec<Case>,
     places: HashMap<Case, u32, BuildHasherDefault<Mixer>>,
 }
 
 impl Court {
-    pub(super) fn new(limits: Limits, window: u32, broken: Broken, honest: Party) -> Court {
+    pub(super) fn new(limits: Limits, window: u32, law: Law, honest: Party) -> Court {
         Court {
             limits,
             window,
-            broken,
+            law,
             honest,
             cases: Vec::new(),
             places: HashMap::default(),
         }
     }
 
-    pub(super) fn broken(&self) -> Broken {
-        self.broken
+    pub(super) fn law(&self) -> Law {
+        self.law
     }
 
     pub(super) fn case(&self, place: u32) -> &Case {
@@ -84,7 +86,7 @@ impl Court {
         posting: &Posting,
         blocks: u8,
     ) -> Result<u32, Refusal> {
-        let (asked, instead) = self.read(posting, case.is_some());
+        let (asked, mut instead) = self.read(posting, case.is_some());
         let height = OPENED + u64::from(blocks);
         let dispute = match case {
             None => Dispute::begin(&asked, &self.limits, self.window, height),
@@ -93,6 +95,10 @@ impl Court {
                 case.dispute.answered(&asked, &self.limits, height)
             }
         };
+        let before = case.and_then(|place| self.cases[place as usize].instead);
+        if self.law == Law::OffersStand && posting.poster.is_none() {
+            instead = before.filter(|(party, offer)| self.covers(*party, offer, &posting.shown));
+        }
         let case = Case {
             dispute: dispute?,
             instead,
@@ -105,25 +111,34 @@ impl Court {
     }
 
     /// What is asked of the real decisions, and what settles instead.
-    fn read(&self, posting: &Posting, disputed: bool) -> (Posting, Option<Balance>) {
+    fn read(&self, posting: &Posting, disputed: bool) -> (Posting, Option<(Party, Balance)>) {
         let mut asked = *posting;
         let mut instead = None;
-        match (self.broken, posting.poster, posting.offer) {
-            (Broken::OffersIgnored, ..) => asked.offer = None,
-            (Broken::CoveredByVersionOnly, Some(poster), Some(offer)) => {
+        match (self.law, posting.poster, posting.offer) {
+            (Law::OffersIgnored, ..) => asked.offer = None,
+            (Law::CoveredByVersionOnly, Some(poster), Some(offer))
+                if offer.of(poster, &self.limits) <= posting.shown.of(poster, &self.limits) =>
+            {
                 asked.offer = Some(self.giving(poster, Amount::ZERO, offer));
-                instead = Some(offer);
+                instead = Some((poster, offer));
             }
-            (Broken::OffersRaise, Some(poster), Some(offer)) => {
+            (Law::OffersRaise, Some(poster), Some(offer)) => {
                 let most = posting.shown.of(poster, &self.limits);
                 let least = most.min(offer.of(poster, &self.limits));
                 asked.offer = Some(self.giving(poster, least, offer));
-                instead = Some(offer);
+                instead = Some((poster, offer));
             }
-            (Broken::EvidenceIsAPost, None, _) if disputed => asked.poster = Some(self.honest),
+            (Law::EvidenceIsAPost, None, _) if disputed => asked.poster = Some(self.honest),
+            (Law::OffersStand, Some(poster), Some(offer)) => instead = Some((poster, offer)),
             _ => {}
         }
         (asked, instead)
+    }
+
+    /// Rule L6: whether this offer of a party makes up for that state.
+    fn covers(&self, party: Party, offer: &Balance, state: &Balance) -> bool {
+        let [offered, have] = [offer, state].map(|one| one.of(party, &self.limits));
+        offer.version >= state.version && offered <= have
     }
 
     fn giving(&self, poster: Party, amount: Amount, offer: Balance) -> Balance {
@@ -136,11 +151,11 @@ impl Court {
     pub(super) fn settle(&self, case: u32, blocks: u8) -> Result<Settlement, Refusal> {
         let Case { dispute, instead } = self.case(case);
         let mut settlement = dispute.settle(&self.limits, OPENED + u64::from(blocks))?;
-        if self.broken == Broken::NoPunishment {
+        if self.law == Law::NoPunishment {
             settlement.forfeited = None;
             settlement.payouts = self.shares(dispute.settles());
         }
-        if let (Some(instead), None) = (instead, settlement.forfeited) {
+        if let (Some((_, instead)), None) = (instead, settlement.forfeited) {
             settlement.payouts = self.shares(instead);
         }
         Ok(settlement)

@@ -5,9 +5,8 @@ use std::hash::BuildHasherDefault;
 
 use super::super::channel::{ChannelRecord, Settlement};
 use super::super::dispute::Posting;
-use super::super::refusal::Refusal;
 use super::Bounds;
-use super::court::{Broken, Court, Mixer};
+use super::court::{Court, Law, Mixer};
 use super::lie::Claimed;
 use super::reach::{Reach, View};
 use super::script::{Loss, What};
@@ -59,6 +58,17 @@ pub(super) enum Next {
     End(Settlement),
 }
 
+/// Who looks after the honest party's channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// The honest party.
+    Itself,
+    /// A watchtower, with an account of its own.
+    Tower,
+    /// Nobody. Strangers may show states all the same, or not.
+    Nobody { strangers: bool },
+}
+
 /// A search over one party's reach.
 pub(super) struct Play<'r> {
     pub(super) reach: &'r Reach,
@@ -75,27 +85,30 @@ pub(super) struct Play<'r> {
     places: HashMap<Vec<Claimed>, u16, BuildHasherDefault<Mixer>>,
     /// Games from every position seen.
     seen: HashMap<u64, f64, BuildHasherDefault<Mixer>>,
-    /// The honest party never looks; somebody else shows its state.
-    asleep: bool,
+    pub(super) watch: Watch,
 }
 
 impl<'r> Play<'r> {
-    pub(super) fn new(reach: &'r Reach, bounds: Bounds, broken: Broken) -> Play<'r> {
-        Play::of(reach, &reach.views, bounds, broken, false)
+    pub(super) fn new(reach: &'r Reach, bounds: Bounds, law: Law) -> Play<'r> {
+        Play::of(reach, &reach.views, bounds, law, Watch::Itself)
     }
 
-    /// As if the honest party never looked: in these views, its post is a watchtower's.
-    pub(super) fn asleep(reach: &'r Reach, views: &'r [View], bounds: Bounds) -> Play<'r> {
-        Play::of(reach, views, bounds, Broken::Nothing, true)
-    }
-
-    fn of(
+    /// As if the honest party never looked: in these views, its post is a watchtower's, or nobody's.
+    pub(super) fn watched(
         reach: &'r Reach,
         views: &'r [View],
         bounds: Bounds,
-        broken: Broken,
-        asleep: bool,
+        law: Law,
+        watch: Watch,
     ) -> Play<'r> {
+        Play::of(reach, views, bounds, law, watch)
+    }
+
+    fn asleep(&self) -> bool {
+        self.watch != Watch::Itself
+    }
+
+    fn of(reach: &'r Reach, views: &'r [View], bounds: Bounds, law: Law, watch: Watch) -> Play<'r> {
         let limits = bounds.limits();
         let terms = &reach.bench.terms;
         let record = ChannelRecord::new(terms, limits.capacity);
@@ -107,7 +120,7 @@ impl<'r> Play<'r> {
         Play {
             reach,
             views,
-            court: Court::new(limits, bounds.window, broken, reach.bench.me),
+            court: Court::new(limits, bounds.window, law, reach.bench.me),
             bounds,
             posts: views
                 .iter()
@@ -119,10 +132,15 @@ impl<'r> Play<'r> {
                     } else {
                         newest
                     };
-                    [last, newest].map(|last| posts(view, &bounds, broken, channel, last))
+                    let strangers = watch != Watch::Nobody { strangers: false };
+                    [last, newest].map(|last| {
+                        let mut posts = posts(view, &bounds, channel, last);
+                        posts.retain(|post| strangers || post.poster.is_some());
+                        posts
+                    })
                 })
                 .collect(),
-            finals: if asleep {
+            finals: if watch != Watch::Itself {
                 vec![None; views.len()]
             } else {
                 finals.collect()
@@ -130,7 +148,7 @@ impl<'r> Play<'r> {
             unseen: vec![Vec::new()],
             places: HashMap::from_iter([(Vec::new(), 0)]),
             seen: HashMap::default(),
-            asleep,
+            watch,
         }
     }
 
@@ -158,11 +176,11 @@ impl<'r> Play<'r> {
         Ok(games)
     }
 
-    /// A game from here that goes wrong in the fewest moves, if any does.
-    pub(super) fn shortest_loss(&mut self, start: Position) -> Option<Loss> {
+    /// A game from one of these that goes wrong in the fewest moves, if any does.
+    pub(super) fn shortest_loss(&mut self, starts: &[Position]) -> Option<Loss> {
         let mut came: HashMap<u64, Option<(Position, Move)>> = HashMap::new();
-        came.insert(start.packed(), None);
-        let mut waiting = VecDeque::from([start]);
+        came.extend(starts.iter().map(|start| (start.packed(), None)));
+        let mut waiting: VecDeque<Position> = starts.iter().copied().collect();
         while let Some(now) = waiting.pop_front() {
             let mut moves = Vec::new();
             self.moves(now, &mut moves);
@@ -216,7 +234,7 @@ impl<'r> Play<'r> {
         for at in 0..self.posts(&now).len() {
             let posting = self.posts(&now)[at];
             let refused = self.court.post(now.case, &posting, now.blocks);
-            assert!(matches!(refused, Err(Refusal::WindowClosed { .. })));
+            assert!(refused.is_err(), "an answer after the window");
         }
         let settled = self.court.settle(case, now.blocks);
         let settled = settled.expect("a payout after the window");
@@ -236,14 +254,14 @@ impl<'r> Play<'r> {
     pub(super) fn honest_post(&self, now: &Position) -> Posting {
         let post = self.views[usize::from(now.view)].post;
         let offer = post.offer;
-        let offer = offer.filter(|_| self.court.broken() != Broken::HonestOffersNothing);
+        let offer = offer.filter(|_| self.court.law() != Law::HonestOffersNothing);
         Posting { offer, ..post }
     }
 
     fn honest_moves(&mut self, now: Position, moves: &mut Vec<(Move, Next)>) {
         let post = self.honest_post(&now);
         let delay = Some(self.bounds.delay as u8);
-        let off_chain = !now.acting && !self.asleep;
+        let off_chain = !now.acting && !self.asleep();
         if off_chain {
             for &to in self.reach.steps[usize::from(now.view)].keys() {
                 let next = Position { view: to, ..now };
@@ -251,8 +269,8 @@ impl<'r> Play<'r> {
             }
         }
         match (now.case, now.acting) {
-            (None, false) if self.asleep => {}
-            (None, false) if self.court.broken() == Broken::HonestSignsOn => {
+            (None, false) if self.asleep() => {}
+            (None, false) if self.court.law() == Law::HonestSignsOn => {
                 let case = self.court.post(None, &post, 0).expect("a first post");
                 let next = Position {
                     case: Some(case),
@@ -319,7 +337,7 @@ impl<'r> Play<'r> {
     ///
     /// [`Endpoint::posted`]: crate::protocol::Endpoint::posted
     fn beats(&self, case: u32, post: &Posting) -> bool {
-        self.court.broken() != Broken::HonestSleeps
+        self.court.law() != Law::HonestSleeps
             && post.shown.version > self.court.case(case).dispute.highest()
     }
 
@@ -330,7 +348,7 @@ impl<'r> Play<'r> {
             return now;
         }
         let claimed = Claimed::by(&posting, &self.bounds);
-        if now.acting || self.asleep {
+        if now.acting || self.asleep() {
             let lied = now.lied || claimed.is_a_lie(view, &self.court.limits);
             return Position { lied, ..now };
         }
@@ -365,7 +383,15 @@ impl<'r> Play<'r> {
             return Some(What::Forfeited);
         }
         if got < view.due {
-            return Some(What::PaidTooLittle { due: view.due, got });
+            let due = view.due;
+            return match self.watch {
+                Watch::Nobody { .. } if self.has_lied(now) => None,
+                Watch::Nobody { .. } => Some(What::FreePass { due, got }),
+                Watch::Itself | Watch::Tower => Some(What::PaidTooLittle { due, got }),
+            };
+        }
+        if let Watch::Nobody { .. } = self.watch {
+            return None;
         }
         if self.has_lied(now) && last == Move::PayOut && !peers.is_zero() {
             return Some(What::LiarPaid { got: peers });
@@ -375,15 +401,9 @@ impl<'r> Play<'r> {
 }
 
 /// What the peer and a stranger can post: every state that the honest party has signed; of the
-/// peer's own account, with no offer or any that is not refused whatever was posted before. No
+/// peer's own account, with no offer or any other. No
 /// state of a version above `last` will be signed: offers of higher versions are all alike.
-fn posts(
-    view: &View,
-    bounds: &Bounds,
-    broken: Broken,
-    channel: ChannelId,
-    last: u64,
-) -> Vec<Posting> {
+fn posts(view: &View, bounds: &Bounds, channel: ChannelId, last: u64) -> Vec<Posting> {
     let limits = &bounds.limits();
     let peer = view.me.other();
     let mut posts = Vec::new();
@@ -401,9 +421,7 @@ fn posts(
         for version in (shown.version + 1..=last).chain([u64::MAX]) {
             let amounts = (0..=limits.capacity.units()).map(Amount::new);
             let offer = amounts.map(|a| Balance { version, a });
-            let raises = |offer: &Balance| offer.of(peer, limits) > shown.of(peer, limits);
-            let allowed = offer.filter(|offer| broken == Broken::OffersRaise || !raises(offer));
-            offers.extend(allowed.map(Some));
+            offers.extend(offer.map(Some));
         }
         for offer in offers {
             posts.push(Posting {

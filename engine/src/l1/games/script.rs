@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::dispute::Posting;
-use super::play::{Move, Play, Position};
+use super::play::{Move, Play, Position, Watch};
 use crate::protocol::{Amount, Balance, Party};
 
 /// A game in which something went wrong.
@@ -19,6 +19,8 @@ pub(super) struct Loss {
 pub(super) enum What {
     /// The honest party was paid less than its due.
     PaidTooLittle { due: Amount, got: Amount },
+    /// So was an honest party that slept, and the peer would have risked nothing had it been awake.
+    FreePass { due: Amount, got: Amount },
     /// The payouts do not sum to the capacity.
     NotConserved,
     /// The honest party forfeited.
@@ -39,6 +41,12 @@ impl Loss {
             bounds.window,
             bounds.delay,
         );
+        let view = &play.views[usize::from(self.moves[0].0.view)];
+        if view.states.len() > 1 {
+            let signed: Vec<String> = view.states.iter().map(state).collect();
+            let (signed, held) = (signed.join(", "), view.states[view.held].version);
+            let _ = writeln!(script, "       it has signed {signed}; both hold v{held}");
+        }
         for (now, one) in &self.moves {
             let when = match now.case {
                 None => "      ".to_owned(),
@@ -54,8 +62,6 @@ impl Loss {
 impl Play<'_> {
     fn told(&self, now: &Position, one: &Move) -> String {
         let post = |who: String, posting: &Posting| {
-            let state =
-                |balance: &Balance| format!("v{} (A {})", balance.version, balance.a.units());
             let offer = posting
                 .offer
                 .map_or(String::new(), |offer| format!(", offers {}", state(&offer)));
@@ -76,7 +82,11 @@ impl Play<'_> {
                 format!("{step}{refused}")
             }
             Move::Closes => "honest party closes".to_owned(),
-            Move::Sees => "honest party sees the post".to_owned(),
+            Move::Sees => match self.watch {
+                Watch::Itself => "honest party sees the post".to_owned(),
+                Watch::Tower => "watchtower sees the post".to_owned(),
+                Watch::Nobody { .. } => "honest party sleeps".to_owned(),
+            },
             Move::Honest => {
                 let posting = self.honest_post(now);
                 post(format!("honest {}", who(posting.poster)), &posting)
@@ -90,4 +100,8 @@ impl Play<'_> {
             Move::PayOut => "payout".to_owned(),
         }
     }
+}
+
+fn state(balance: &Balance) -> String {
+    format!("v{} (A {})", balance.version, balance.a.units())
 }

@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use super::super::dispute::Posting;
-use super::court::Broken;
+use super::court::Law;
 use super::honest::Bench;
-use super::play::{Play, Position};
+use super::play::{Play, Position, Watch};
 use super::reach::{Reach, View};
 use super::script::What;
 use super::{Bounds, both, replay};
@@ -22,7 +22,7 @@ fn reach(bounds: Bounds, me: Party) -> Reach {
 fn search(bounds: Bounds, me: Party) {
     let start = Instant::now();
     let reach = reach(bounds, me);
-    let mut play = Play::new(&reach, bounds, Broken::Nothing);
+    let mut play = Play::new(&reach, bounds, Law::AsItIs);
     let games = match play.games(Position::START) {
         Ok(games) => games,
         Err(what) => panic!("{}", script(&mut play, what)),
@@ -75,17 +75,17 @@ fn no_longer_game_does_either() {
 
 /// The shortest game that goes wrong, where one does.
 fn script(play: &mut Play<'_>, what: What) -> String {
-    let loss = play.shortest_loss(Position::START);
+    let loss = play.shortest_loss(&[Position::START]);
     loss.map_or_else(|| format!("{what:?}"), |loss| loss.script(play))
 }
 
 /// The shortest game that goes wrong, if one does, among those with the fewest payments.
-fn lost(bounds: Bounds, broken: Broken, me: Party) -> Option<(What, String)> {
+fn lost(bounds: Bounds, law: Law, me: Party) -> Option<(What, String)> {
     (0..=bounds.payments).find_map(|payments| {
         let bounds = Bounds { payments, ..bounds };
         let reach = reach(bounds, me);
-        let mut play = Play::new(&reach, bounds, broken);
-        let loss = play.shortest_loss(Position::START)?;
+        let mut play = Play::new(&reach, bounds, law);
+        let loss = play.shortest_loss(&[Position::START])?;
         Some((loss.what, loss.script(&play)))
     })
 }
@@ -93,6 +93,7 @@ fn lost(bounds: Bounds, broken: Broken, me: Party) -> Option<(What, String)> {
 fn name(what: What) -> &'static str {
     match what {
         What::PaidTooLittle { .. } => "paid too little",
+        What::FreePass { .. } => "free pass",
         What::NotConserved => "not conserved",
         What::Forfeited => "forfeited",
         What::LiarPaid { .. } => "liar paid",
@@ -109,7 +110,7 @@ fn an_answer_after_the_window_is_too_late() {
                 delay,
                 ..Bounds::SMALL
             };
-            let (what, script) = lost(bounds, Broken::Nothing, me).expect("a loss");
+            let (what, script) = lost(bounds, Law::AsItIs, me).expect("a loss");
             println!("{script}\n");
             let too_little = ["paid too little", "liar paid"];
             assert!(too_little.contains(&name(what)), "{script}");
@@ -121,24 +122,24 @@ fn an_answer_after_the_window_is_too_late() {
 #[test]
 fn every_rule_is_needed() {
     let table = [
-        (Broken::OffersIgnored, "forfeited"),
-        (Broken::CoveredByVersionOnly, "liar paid"),
-        (Broken::OffersRaise, "paid too little"),
-        (Broken::EvidenceIsAPost, "forfeited"),
-        (Broken::NoPunishment, "liar paid"),
-        (Broken::HonestOffersNothing, "forfeited"),
-        (Broken::HonestSleeps, "paid too little"),
-        (Broken::HonestSignsOn, "forfeited"),
+        (Law::OffersIgnored, "forfeited"),
+        (Law::CoveredByVersionOnly, "liar paid"),
+        (Law::OffersRaise, "paid too little"),
+        (Law::EvidenceIsAPost, "forfeited"),
+        (Law::NoPunishment, "liar paid"),
+        (Law::HonestOffersNothing, "forfeited"),
+        (Law::HonestSleeps, "paid too little"),
+        (Law::HonestSignsOn, "forfeited"),
     ];
-    for (broken, expected) in table {
-        let found = BOTH.map(|me| lost(Bounds::SMALL, broken, me));
+    for (law, expected) in table {
+        let found = BOTH.map(|me| lost(Bounds::SMALL, law, me));
         for (what, script) in found.iter().flatten() {
-            println!("{broken:?}: {}\n{script}\n", name(*what));
+            println!("{law:?}: {}\n{script}\n", name(*what));
         }
         let names = found.iter().flatten().map(|(what, _)| name(*what));
         assert!(
             names.clone().any(|name| name == expected),
-            "{broken:?}: {:?}",
+            "{law:?}: {:?}",
             names.collect::<Vec<_>>()
         );
     }
@@ -148,10 +149,12 @@ fn every_rule_is_needed() {
 /// it gets no less than its smallest balance from that state on, and the tower costs it nothing.
 #[test]
 fn a_watchtower_is_worth_what_it_was_given() {
-    for me in BOTH {
-        let bounds = Bounds::SMALL;
-        let reach = reach(bounds, me);
-        let limits = bounds.limits();
+    let limits = Bounds::SMALL.limits();
+    for (me, law) in BOTH
+        .into_iter()
+        .flat_map(|me| [Law::AsItIs, Law::OffersStand].map(|law| (me, law)))
+    {
+        let reach = reach(Bounds::SMALL, me);
         let towers = reach.views.iter().flat_map(|view| {
             (1..=view.held).map(|held| {
                 let from_there_on = view.states[held..].iter();
@@ -159,27 +162,67 @@ fn a_watchtower_is_worth_what_it_was_given() {
                 View {
                     held,
                     due: due.expect("the tower's own at least"),
-                    has_final: false,
-                    post: Posting {
-                        poster: None,
-                        shown: view.states[held],
-                        offer: None,
-                        ..view.post
-                    },
-                    ..view.clone()
+                    ..shown_by_others(view, held)
                 }
             })
         });
         let views: Vec<View> = towers.collect();
-        let mut play = Play::asleep(&reach, &views, bounds);
+        let mut play = Play::watched(&reach, &views, Bounds::SMALL, law, Watch::Tower);
         let starts = (0..views.len() as u16).map(Position::at);
         let games: Result<f64, What> = starts.map(|start| play.games(start)).sum();
         let games = games.expect("no game that goes wrong");
-        let positions = play.positions();
         println!(
-            "{me:?} asleep, {} towers · {positions} positions, {games:.3e} games",
-            views.len()
+            "{me:?} asleep, {law:?}, {} towers · {} positions, {games:.3e} games",
+            views.len(),
+            play.positions(),
         );
+    }
+}
+
+/// A view whose honest party leaves it to others to show the state at this place.
+fn shown_by_others(view: &View, place: usize) -> View {
+    View {
+        has_final: false,
+        post: Posting {
+            poster: None,
+            shown: view.states[place],
+            offer: None,
+            ..view.post
+        },
+        ..view.clone()
+    }
+}
+
+/// The shortest game in which the peer is paid above its due because the honest party sleeps, and
+/// would have lost nothing had it been awake.
+fn free_pass(law: Law, strangers: bool, me: Party) -> Option<String> {
+    let reach = reach(Bounds::SMALL, me);
+    let views = reach.views.iter().map(|view| shown_by_others(view, 0));
+    let views: Vec<View> = views.collect();
+    let watch = Watch::Nobody { strangers };
+    let mut play = Play::watched(&reach, &views, Bounds::SMALL, law, watch);
+    let starts: Vec<Position> = (0..views.len() as u16).map(Position::at).collect();
+    let loss = play.shortest_loss(&starts)?;
+    assert_eq!(name(loss.what), "free pass");
+    Some(loss.script(&play))
+}
+
+/// Whoever tries to get more than its due puts its own balance at risk. Not quite: who posts an old
+/// state with an offer that covers all that came later, and then shows another old state from a
+/// stranger's account, has lifted its offer. It gets that state if the honest party sleeps, and
+/// its due if not. That costs no honest party anything that answers in time. It would not be so if
+/// an offer went on binding where only strangers show states that it covers.
+#[test]
+fn an_offer_binds_unless_a_stranger_lifts_it() {
+    for me in BOTH {
+        assert_eq!(free_pass(Law::AsItIs, false, me), None);
+        let script = free_pass(Law::AsItIs, true, me).expect("the stranger");
+        println!("{script}\n");
+        assert!(script.contains("a stranger posts"));
+        assert_eq!(free_pass(Law::OffersStand, true, me), None);
+        let reach = reach(Bounds::SMALL, me);
+        let mut mended = Play::new(&reach, Bounds::SMALL, Law::OffersStand);
+        assert!(mended.games(Position::START).is_ok());
     }
 }
 
@@ -212,7 +255,7 @@ fn the_chain_plays_the_same_games() {
     let mut moves = 0;
     for me in BOTH {
         let reach = reach(Bounds::SMALL, me);
-        let mut play = Play::new(&reach, Bounds::SMALL, Broken::Nothing);
+        let mut play = Play::new(&reach, Bounds::SMALL, Law::AsItIs);
         for view in 0..reach.views.len() as u16 {
             moves += replay::game(&mut play, view, u64::from(view));
         }
