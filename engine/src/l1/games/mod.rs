@@ -25,8 +25,13 @@
 //! **Asserted at the end of every game**: the honest party gets at least its due, so that the peer
 //! gets no more than its own; the payouts sum to the capacity; the honest party does not forfeit; a
 //! *liar* gets nothing from a payout. A liar has posted a state below the one that both parties
-//! held then, with an offer that covers none of the honest party's states from that one on. Every
-//! game ends: no position is without a move, and every move leads forward.
+//! hold once the honest party has looked, with an offer that covers none of the honest party's
+//! states from that one on. Every game ends: no position is without a move, and every move leads
+//! forward. With the honest party asleep, who is paid above its due must have lied; see the test
+//! that says in which case this does not hold.
+//!
+//! **Not searched**: the mempool (order within a block is free, room is not), fees, batches and
+//! roll-overs, reserves, and what other channels do.
 
 mod both;
 mod court;
@@ -74,6 +79,13 @@ impl Bounds {
         in_flight: 2,
         window: 2,
         delay: 1,
+    };
+
+    /// The same with the shortest window, for searches that are made many times.
+    const TIGHT: Bounds = Bounds {
+        window: 1,
+        delay: 0,
+        ..Bounds::SMALL
     };
 
     fn told(&self) -> String {

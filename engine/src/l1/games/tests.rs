@@ -149,12 +149,12 @@ fn every_rule_is_needed() {
 /// it gets no less than its smallest balance from that state on, and the tower costs it nothing.
 #[test]
 fn a_watchtower_is_worth_what_it_was_given() {
-    let limits = Bounds::SMALL.limits();
+    let limits = Bounds::TIGHT.limits();
     for (me, law) in BOTH
         .into_iter()
         .flat_map(|me| [Law::AsItIs, Law::OffersStand].map(|law| (me, law)))
     {
-        let reach = reach(Bounds::SMALL, me);
+        let reach = reach(Bounds::TIGHT, me);
         let towers = reach.views.iter().flat_map(|view| {
             (1..=view.held).map(|held| {
                 let from_there_on = view.states[held..].iter();
@@ -167,7 +167,7 @@ fn a_watchtower_is_worth_what_it_was_given() {
             })
         });
         let views: Vec<View> = towers.collect();
-        let mut play = Play::watched(&reach, &views, Bounds::SMALL, law, Watch::Tower);
+        let mut play = Play::watched(&reach, &views, Bounds::TIGHT, law, Watch::Tower);
         let starts = (0..views.len() as u16).map(Position::at);
         let games: Result<f64, What> = starts.map(|start| play.games(start)).sum();
         let games = games.expect("no game that goes wrong");
@@ -196,11 +196,11 @@ fn shown_by_others(view: &View, place: usize) -> View {
 /// The shortest game in which the peer is paid above its due because the honest party sleeps, and
 /// would have lost nothing had it been awake.
 fn free_pass(law: Law, strangers: bool, me: Party) -> Option<String> {
-    let reach = reach(Bounds::SMALL, me);
+    let reach = reach(Bounds::TIGHT, me);
     let views = reach.views.iter().map(|view| shown_by_others(view, 0));
     let views: Vec<View> = views.collect();
     let watch = Watch::Nobody { strangers };
-    let mut play = Play::watched(&reach, &views, Bounds::SMALL, law, watch);
+    let mut play = Play::watched(&reach, &views, Bounds::TIGHT, law, watch);
     let starts: Vec<Position> = (0..views.len() as u16).map(Position::at).collect();
     let loss = play.shortest_loss(&starts)?;
     assert_eq!(name(loss.what), "free pass");
@@ -220,8 +220,8 @@ fn an_offer_binds_unless_a_stranger_lifts_it() {
         println!("{script}\n");
         assert!(script.contains("a stranger posts"));
         assert_eq!(free_pass(Law::OffersStand, true, me), None);
-        let reach = reach(Bounds::SMALL, me);
-        let mut mended = Play::new(&reach, Bounds::SMALL, Law::OffersStand);
+        let reach = reach(Bounds::TIGHT, me);
+        let mut mended = Play::new(&reach, Bounds::TIGHT, Law::OffersStand);
         assert!(mended.games(Position::START).is_ok());
     }
 }
