@@ -83,17 +83,21 @@ pub(super) struct Play<'r> {
     /// then. At 0 is nothing.
     unseen: Vec<Vec<Claimed>>,
     places: HashMap<Vec<Claimed>, u16, BuildHasherDefault<Mixer>>,
-    /// Games from every position seen.
+    /// Games from every position seen; none yet of those that are being played.
     seen: HashMap<u64, f64, BuildHasherDefault<Mixer>>,
     pub(super) watch: Watch,
 }
 
 impl<'r> Play<'r> {
     pub(super) fn new(reach: &'r Reach, bounds: Bounds, law: Law) -> Play<'r> {
-        Play::of(reach, &reach.views, bounds, law, Watch::Itself)
+        Play::watched(reach, &reach.views, bounds, law, Watch::Itself)
     }
 
-    /// As if the honest party never looked: in these views, its post is a watchtower's, or nobody's.
+    fn asleep(&self) -> bool {
+        self.watch != Watch::Itself
+    }
+
+    /// Where not the honest party itself looks, its post in these views is its watchtower's.
     pub(super) fn watched(
         reach: &'r Reach,
         views: &'r [View],
@@ -101,14 +105,6 @@ impl<'r> Play<'r> {
         law: Law,
         watch: Watch,
     ) -> Play<'r> {
-        Play::of(reach, views, bounds, law, watch)
-    }
-
-    fn asleep(&self) -> bool {
-        self.watch != Watch::Itself
-    }
-
-    fn of(reach: &'r Reach, views: &'r [View], bounds: Bounds, law: Law, watch: Watch) -> Play<'r> {
         let limits = bounds.limits();
         let terms = &reach.bench.terms;
         let record = ChannelRecord::new(terms, limits.capacity);
@@ -159,9 +155,14 @@ impl<'r> Play<'r> {
 
     /// How many games begin here; or what goes wrong in one of them.
     pub(super) fn games(&mut self, now: Position) -> Result<f64, What> {
-        if let Some(games) = self.seen.get(&now.packed()) {
-            return Ok(*games);
+        if let Some(&games) = self.seen.get(&now.packed()) {
+            assert!(
+                games > 0.0,
+                "a game that comes back to where it was: {now:?}"
+            );
+            return Ok(games);
         }
+        self.seen.insert(now.packed(), 0.0);
         let mut moves = Vec::new();
         self.moves(now, &mut moves);
         assert!(!moves.is_empty(), "a game that cannot end: {now:?}");
