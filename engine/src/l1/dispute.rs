@@ -10,6 +10,7 @@ use crate::protocol::{Amount, Balance, ChannelId, Limits, Pair, Party};
 
 /// What a post claims, once its signatures have been verified and its poster is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Posting {
     pub(super) channel: ChannelId,
     /// The party whose key signed the transaction; none for any other account.
@@ -22,6 +23,7 @@ pub(super) struct Posting {
 
 /// A channel that is closing against the will, or without the help, of one of its parties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub struct Dispute {
     /// The height of the block with the first post.
     opened: u64,
@@ -37,6 +39,7 @@ pub struct Dispute {
 
 /// How one party's posts stand, all of them together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) enum Standing {
     /// It has posted nothing.
     Silent,

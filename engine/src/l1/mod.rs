@@ -31,6 +31,8 @@ mod channel;
 mod claim;
 mod config;
 mod dispute;
+#[cfg(test)]
+mod games;
 mod ledger;
 mod load;
 mod mempool;

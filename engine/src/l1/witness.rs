@@ -15,6 +15,12 @@ impl<T> Checked<T> {
     pub(super) fn get(&self) -> &T {
         &self.0
     }
+
+    /// For tests that make claims of what their parties have signed, and have no bytes.
+    #[cfg(test)]
+    pub(super) fn assume(claim: T) -> Checked<T> {
+        Checked(claim)
+    }
 }
 
 /// One signature to verify, and whose it is of which transaction of the round.

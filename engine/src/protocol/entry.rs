@@ -87,7 +87,7 @@ pub struct Limits {
 }
 
 /// Where a log stands: its length and A's balance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Balance {
     /// The log's length.
     pub version: u64,

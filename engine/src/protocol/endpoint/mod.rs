@@ -49,6 +49,7 @@ impl Rules {
 }
 
 /// One party's side of one channel.
+#[cfg_attr(test, derive(Clone))]
 pub struct Endpoint {
     me: Party,
     peer: KeyId,

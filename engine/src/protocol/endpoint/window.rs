@@ -9,6 +9,7 @@ use crate::crypto::Signature;
 
 /// One channel's unanswered proposals, oldest first.
 #[derive(Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Window {
     proposals: VecDeque<Sent>,
     /// The proposals' messages, back to back; the first `answered` bytes are of answered ones.
@@ -17,6 +18,7 @@ pub(super) struct Window {
 }
 
 /// One proposal that was sent.
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Sent {
     pub(super) state: NewState,
     pub(super) signature: Signature,
