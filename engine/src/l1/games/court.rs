@@ -1,5 +1,5 @@
-//! What Layer 1 says to a post and to a payout: the real decisions, or those with one rule
-//! broken, or mended. That is done from outside, by asking and by reading otherwise; the decisions themselves are
+//! What Layer 1 says to a post and to a payout: the real decisions, or those with one rule broken.
+//! A rule is broken from outside, by asking and by reading otherwise; the decisions themselves are
 //! always the real ones.
 
 use std::collections::HashMap;
@@ -34,15 +34,15 @@ pub(super) enum Law {
     HonestSleeps,
     /// The honest party goes on signing after it has posted.
     HonestSignsOn,
-    /// Mended: an offer goes on binding its party while only strangers show states that it covers.
-    OffersStand,
+    /// An offer binds only if the post that it came with settles. (So the rule was first written.)
+    OffersLifted,
 }
 
-/// A dispute, and what a changed rule settles it at: whose offer.
+/// A dispute, and what a changed rule settles it at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Case {
     pub(super) dispute: Dispute,
-    instead: Option<(Party, Balance)>,
+    instead: Option<Balance>,
 }
 
 /// All cases so far, by number.
@@ -86,7 +86,7 @@ impl Court {
         posting: &Posting,
         blocks: u8,
     ) -> Result<u32, Refusal> {
-        let (asked, mut instead) = self.read(posting, case.is_some());
+        let (asked, instead) = self.read(posting, case.is_some());
         let height = OPENED + u64::from(blocks);
         let dispute = match case {
             None => Dispute::begin(&asked, &self.limits, self.window, height),
@@ -95,10 +95,6 @@ impl Court {
                 case.dispute.answered(&asked, &self.limits, height)
             }
         };
-        let before = case.and_then(|place| self.cases[place as usize].instead);
-        if self.law == Law::OffersStand && posting.poster.is_none() {
-            instead = before.filter(|(party, offer)| self.covers(*party, offer, &posting.shown));
-        }
         let case = Case {
             dispute: dispute?,
             instead,
@@ -111,34 +107,31 @@ impl Court {
     }
 
     /// What is asked of the real decisions, and what settles instead.
-    fn read(&self, posting: &Posting, disputed: bool) -> (Posting, Option<(Party, Balance)>) {
+    fn read(&self, posting: &Posting, disputed: bool) -> (Posting, Option<Balance>) {
         let mut asked = *posting;
-        let mut instead = None;
+        // Where offers are not what they were, they bind with their own post alone.
+        let instead = match self.law {
+            Law::OffersLifted | Law::CoveredByVersionOnly | Law::OffersRaise => {
+                Some(posting.offer.unwrap_or(posting.shown))
+            }
+            _ => None,
+        };
         match (self.law, posting.poster, posting.offer) {
             (Law::OffersIgnored, ..) => asked.offer = None,
             (Law::CoveredByVersionOnly, Some(poster), Some(offer))
                 if offer.of(poster, &self.limits) <= posting.shown.of(poster, &self.limits) =>
             {
                 asked.offer = Some(self.giving(poster, Amount::ZERO, offer));
-                instead = Some((poster, offer));
             }
             (Law::OffersRaise, Some(poster), Some(offer)) => {
                 let most = posting.shown.of(poster, &self.limits);
                 let least = most.min(offer.of(poster, &self.limits));
                 asked.offer = Some(self.giving(poster, least, offer));
-                instead = Some((poster, offer));
             }
             (Law::EvidenceIsAPost, None, _) if disputed => asked.poster = Some(self.honest),
-            (Law::OffersStand, Some(poster), Some(offer)) => instead = Some((poster, offer)),
             _ => {}
         }
         (asked, instead)
-    }
-
-    /// Rule L6: whether this offer of a party makes up for that state.
-    fn covers(&self, party: Party, offer: &Balance, state: &Balance) -> bool {
-        let [offered, have] = [offer, state].map(|one| one.of(party, &self.limits));
-        offer.version >= state.version && offered <= have
     }
 
     fn giving(&self, poster: Party, amount: Amount, offer: Balance) -> Balance {
@@ -155,7 +148,7 @@ impl Court {
             settlement.forfeited = None;
             settlement.payouts = self.shares(dispute.settles());
         }
-        if let (Some((_, instead)), None) = (instead, settlement.forfeited) {
+        if let (Some(instead), None) = (instead, settlement.forfeited) {
             settlement.payouts = self.shares(instead);
         }
         Ok(settlement)

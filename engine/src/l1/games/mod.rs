@@ -27,8 +27,7 @@
 //! *liar* gets nothing from a payout. A liar has posted a state below the one that both parties
 //! hold once the honest party has looked, with an offer that covers none of the honest party's
 //! states from that one on. Every game ends: no position is without a move, and every move leads
-//! forward. With the honest party asleep, who is paid above its due must have lied; see the test
-//! that says in which case this does not hold.
+//! forward. With the honest party asleep, who is paid above its due must have lied.
 //!
 //! **Not searched**: the mempool (order within a block is free, room is not), fees, batches and
 //! roll-overs, reserves, and what other channels do.

@@ -183,7 +183,7 @@ fn all_offers_of_a_party_must_cover() {
         "open 60/40 · A posts v1 (60/40) offering v4 (40/60) · B shows v2 (50/50) offering v4 (80/20) · C shows v3 (39/61) · h+4: C pays out → A 0, B 100 at v4, A forfeits",
     );
     check(
-        "open 60/40 · A posts v1 (60/40) offering v4 (40/60) · B shows v2 (50/50) offering v4 (80/20) · C shows v3 (81/19) · h+4: C pays out → A 100, B 0 at v3, B forfeits",
+        "open 60/40 · A posts v1 (60/40) offering v4 (40/60) · B shows v2 (50/50) offering v4 (80/20) · C shows v3 (81/19) · h+4: C pays out → A 100, B 0 at v4, B forfeits",
     );
     check(
         "open 60/40 · A posts v1 (60/40) offering v4 (40/60) · B shows v2 (50/50) offering v4 (80/20) · C shows v5 (60/40) · h+4: C pays out → A 60, B 40 at v5",
