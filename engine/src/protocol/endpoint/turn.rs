@@ -243,7 +243,9 @@ impl Endpoint {
             }
             Ordering::Greater => {
                 let most = u64::from(self.rules.in_flight) * u64::from(self.rules.cosign_every);
-                self.running().is_ok() && signed - newest <= most
+                // A peer that goes on because it has not seen the post yet breaks no rule.
+                let closing = matches!(self.status, Status::Closing { .. });
+                (self.running().is_ok() || closing) && signed - newest <= most
             }
         }
     }
