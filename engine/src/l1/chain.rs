@@ -73,8 +73,10 @@ impl Chain {
 
     /// Queues one encoded transaction. `ticket` is the caller's, and comes back in the receipt.
     ///
-    /// If the queue is full, an answer to a post still finds room beside it, one for each disputed
-    /// channel, if the next block could include it (rule L8); that costs its verification.
+    /// If the queue is full, or longer than a block, an answer to a post finds room beside it, one
+    /// for each disputed channel, if the next block could include it and its account can pay for
+    /// all its answers there (rule L8); that costs its verification. So nobody can make an answer
+    /// wait, neither by filling the queue nor by filling it nearly.
     ///
     /// # Errors
     /// [`SubmitError::MempoolFull`] pushes back: submit the bytes again after the next block. The
@@ -94,40 +96,55 @@ impl Chain {
                 got: operations,
             });
         }
-        let full = match self.mempool.admit() {
-            Ok(()) => {
-                self.mempool.push(ticket, bytes, operations);
-                return Ok(());
-            }
-            Err(full) => full,
-        };
-        match signed.transaction() {
-            Transaction::Post { post, .. } if self.may_reserve(post, bytes) => {
-                let lower = self.mempool.reserve(Answer {
-                    ticket,
-                    channel: post.channel,
-                    version: post.version(),
-                    bytes: bytes.to_vec(),
-                });
-                self.superseded.extend(lower.map(|lower| Receipt {
-                    ticket: lower.ticket,
-                    height: self.height + 1,
-                    outcome: Err(Refusal::Superseded { by: post.version() }),
-                }));
-                Ok(())
-            }
-            _ => Err(full),
+        let admitted = self.mempool.admit();
+        if (admitted.is_err() || self.would_wait(bytes, operations))
+            && let Transaction::Post { submitter, post } = signed.transaction()
+            && self.may_reserve(submitter, post, bytes)
+        {
+            let lower = self.mempool.reserve(Answer {
+                ticket,
+                channel: post.channel,
+                version: post.version(),
+                payer: *submitter,
+                bytes: bytes.to_vec(),
+            });
+            self.superseded.extend(lower.map(|lower| Receipt {
+                ticket: lower.ticket,
+                height: self.height + 1,
+                outcome: Err(Refusal::Superseded { by: post.version() }),
+            }));
+            return Ok(());
         }
+        admitted?;
+        self.mempool.push(ticket, bytes, operations);
+        Ok(())
+    }
+
+    /// Whether the queue is so long that a transaction at its end is not in the next block.
+    fn would_wait(&self, bytes: &[u8], operations: u32) -> bool {
+        let (before, bytes_before) = self.mempool.queued();
+        before + u64::from(operations) > u64::from(self.config.block_transactions)
+            || bytes_before + bytes.len() as u64 > self.config.block_bytes
     }
 
     /// Whether a post is an answer that the next block could include, and beats the one that waits
     /// for its channel.
-    fn may_reserve(&mut self, post: &Post, bytes: &[u8]) -> bool {
+    ///
+    /// What an account pays for in the reserved room it must be able to pay all at once: an answer
+    /// that is refused for its fee must not have kept out, or pushed out, one that is not.
+    fn may_reserve(&mut self, submitter: &PublicKey, post: &Post, bytes: &[u8]) -> bool {
         let disputed = self.ledger.channel(&post.channel);
         let waiting = self.mempool.reserved_version(&post.channel);
         if disputed.and_then(ChannelRecord::dispute).is_none()
             || waiting.is_some_and(|waiting| waiting >= post.version())
         {
+            return false;
+        }
+        let answers = 1 + u64::from(self.mempool.reserved_by(submitter, &post.channel));
+        let fees = self.config.fee.units().checked_mul(answers);
+        let account = self.ledger.account(submitter);
+        let have = account.map_or(0, |account| account.balance.units());
+        if fees.is_none_or(|fees| fees > have) {
             return false;
         }
         self.round.clear();

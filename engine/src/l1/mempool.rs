@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::refusal::SubmitError;
+use crate::crypto::PublicKey;
 use crate::protocol::ChannelId;
 
 /// The queue. Bytes lie one after the other in one arena, which stops growing once it has seen the
@@ -17,6 +18,8 @@ pub(super) struct Mempool {
     arena: Vec<u8>,
     /// Where in the arena the first waiting transaction starts.
     start: usize,
+    /// What the queue takes of a block's limit of transactions.
+    operations: u64,
     reserved: Reserved,
 }
 
@@ -43,6 +46,8 @@ struct Reserved {
     served: u64,
     /// Each channel's place in the count.
     places: HashMap<ChannelId, u64>,
+    /// Answers of each account.
+    by: HashMap<PublicKey, u32>,
 }
 
 /// An answer in the reserved room.
@@ -50,6 +55,8 @@ pub(super) struct Answer {
     pub(super) ticket: u64,
     pub(super) channel: ChannelId,
     pub(super) version: u64,
+    /// Whose account pays for it.
+    pub(super) payer: PublicKey,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -60,6 +67,7 @@ impl Mempool {
             waiting: VecDeque::new(),
             arena: Vec::new(),
             start: 0,
+            operations: 0,
             reserved: Reserved::default(),
         }
     }
@@ -80,6 +88,11 @@ impl Mempool {
         }
     }
 
+    /// What waits in the queue: its share of a block's limit of transactions, and its bytes.
+    pub(super) fn queued(&self) -> (u64, u64) {
+        (self.operations, (self.arena.len() - self.start) as u64)
+    }
+
     /// Queues a transaction for which there is room.
     pub(super) fn push(&mut self, ticket: u64, bytes: &[u8], operations: u32) {
         assert!(self.admit().is_ok(), "room was asked for");
@@ -90,6 +103,7 @@ impl Mempool {
             self.start = 0;
         }
         self.arena.extend_from_slice(bytes);
+        self.operations += u64::from(operations);
         self.waiting.push_back(Waiting {
             ticket,
             bytes: bytes.len(),
@@ -104,14 +118,26 @@ impl Mempool {
         Some(reserved.answers[(place - reserved.served) as usize].version)
     }
 
+    /// Answers in the reserved room that this account pays for, that for this channel aside.
+    pub(super) fn reserved_by(&self, payer: &PublicKey, but: &ChannelId) -> u32 {
+        let reserved = &self.reserved;
+        let all = reserved.by.get(payer).copied().unwrap_or(0);
+        let place = reserved.places.get(but);
+        let replaced = place.map(|place| &reserved.answers[(place - reserved.served) as usize]);
+        all - u32::from(replaced.is_some_and(|answer| answer.payer == *payer))
+    }
+
     /// Puts an answer into the reserved room; gives the lower one that it takes the place of.
     pub(super) fn reserve(&mut self, answer: Answer) -> Option<Answer> {
         let reserved = &mut self.reserved;
+        *reserved.by.entry(answer.payer).or_default() += 1;
         match reserved.places.get(&answer.channel) {
             Some(place) => {
                 let held = &mut reserved.answers[(place - reserved.served) as usize];
                 assert!(held.version < answer.version, "a higher answer");
-                Some(std::mem::replace(held, answer))
+                let lower = std::mem::replace(held, answer);
+                reserved.pays_no_more(&lower.payer);
+                Some(lower)
             }
             None => {
                 let place = reserved.served + reserved.answers.len() as u64;
@@ -150,11 +176,24 @@ impl Mempool {
     pub(super) fn pop(&mut self) {
         if let Some(answer) = self.reserved.answers.pop_front() {
             self.reserved.places.remove(&answer.channel);
+            self.reserved.pays_no_more(&answer.payer);
             self.reserved.served += 1;
             return;
         }
         let first = self.waiting.pop_front().expect("one waits");
         self.start += first.bytes;
+        self.operations -= u64::from(first.operations);
+    }
+}
+
+impl Reserved {
+    /// One answer of this account less.
+    fn pays_no_more(&mut self, payer: &PublicKey) {
+        let left = self.by.get_mut(payer).expect("it paid for one");
+        *left -= 1;
+        if *left == 0 {
+            self.by.remove(payer);
+        }
     }
 }
 
@@ -197,6 +236,7 @@ mod tests {
             ticket,
             channel: channel(number),
             version,
+            payer: PublicKey([ticket as u8 % 2; 32]),
             bytes: vec![ticket as u8],
         };
         let mut mempool = Mempool::new(1);
@@ -210,6 +250,11 @@ mod tests {
         let order =
             |mempool: &Mempool| -> Vec<u64> { mempool.iter().map(|next| next.ticket).collect() };
         assert_eq!((order(&mempool), mempool.len()), (vec![3, 2, 0], 3));
+        let by = |mempool: &Mempool, payer: u8, but: u8| {
+            mempool.reserved_by(&PublicKey([payer; 32]), &channel(but))
+        };
+        assert_eq!([by(&mempool, 1, 9), by(&mempool, 1, 7)], [1, 0]);
+        assert_eq!([by(&mempool, 0, 9), by(&mempool, 0, 8)], [1, 0]);
         mempool.pop();
         assert_eq!(mempool.reserved_version(&channel(7)), None);
         assert_eq!(mempool.reserved_version(&channel(8)), Some(4));
@@ -219,5 +264,6 @@ mod tests {
             mempool.pop();
         }
         assert_eq!((order(&mempool), mempool.len()), (vec![], 0));
+        assert_eq!([by(&mempool, 0, 9), by(&mempool, 1, 9)], [0, 0]);
     }
 }
