@@ -32,6 +32,8 @@ use world::Summary;
 
 const SEEDS: u64 = 10_000;
 
+/// Worlds that showed a bug of the engine, and which one. A seed keeps its meaning only as long as
+/// plans and rogues draw the same chances in the same order.
 const REGRESSIONS: [(u64, &str); 4] = [
     (92, "a closing endpoint called an honest resume a lie"),
     (32, "an endpoint that closed forgot its final in a crash"),
@@ -168,9 +170,6 @@ fn the_same_seed_is_the_same_world() {
     }
 }
 
-/// Worlds that showed a bug of the engine, and which one. A seed keeps its meaning only as long as
-/// plans and rogues draw the same chances in the same order; what each bug was is tested for
-/// itself beside the code that had it.
 #[test]
 fn what_was_found_stays_mended() {
     let mut keys = Keys::new();
