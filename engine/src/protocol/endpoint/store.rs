@@ -23,6 +23,8 @@ pub struct Stored {
     pub answered_from: Digest,
     /// What this party may still do.
     pub status: Status,
+    /// Whether this party has signed a final: a channel that closes no longer tells by its status.
+    pub final_signed: bool,
     /// Payments to this party that it has counted as received.
     pub counted: u64,
     /// Its unanswered proposals, oldest first.
@@ -100,6 +102,7 @@ impl Endpoint {
             held: self.held,
             answered_from: self.answered_from,
             status: self.status,
+            final_signed: self.final_ordered,
             counted: self.counted,
             in_flight: self.in_flight.as_ref().map_or(Vec::new(), |w| w.stored()),
         }
@@ -126,10 +129,7 @@ impl Endpoint {
         end.answered_from = stored.answered_from;
         end.status = stored.status;
         end.counted = stored.counted;
-        end.final_ordered = matches!(
-            stored.status,
-            Status::Finishing { .. } | Status::Finished { .. }
-        );
+        end.final_ordered = stored.final_signed;
         if !stored.in_flight.is_empty() {
             let window: &mut Window = windows.lend(&mut end.in_flight);
             window.restore(&stored.in_flight);

@@ -188,7 +188,8 @@ impl Endpoint {
     /// stand at the same version, the payer's of the last entry, or the opener's.
     ///
     /// Appends to `wire` what the peer may have missed: this party's newest answer, byte for byte
-    /// its unanswered proposals above the version that the peer has signed, and its final.
+    /// its unanswered proposals above the version that the peer has signed, and its final. Nothing,
+    /// once this party has posted or seen a post.
     ///
     /// # Errors
     /// [`Rejection::UnexpectedResume`] if this party's [`Endpoint::resume`] does not wait for one,
@@ -213,6 +214,11 @@ impl Endpoint {
             Ordering::Equal => self.newest_payer(),
         };
         self.turn = Turn::held_by(holder);
+        // What had not left before a post stays: whoever looks after this party, a watchtower among
+        // them, may never have had it.
+        if let Status::Closing { .. } = self.status {
+            return Ok(());
+        }
         if let Some(answer) = self.answer_again() {
             answer.encode(wire);
         }
@@ -243,7 +249,9 @@ impl Endpoint {
             }
             Ordering::Greater => {
                 let most = u64::from(self.rules.in_flight) * u64::from(self.rules.cosign_every);
-                self.running().is_ok() && signed - newest <= most
+                // A peer that goes on because it has not seen the post yet breaks no rule.
+                let closing = matches!(self.status, Status::Closing { .. });
+                (self.running().is_ok() || closing) && signed - newest <= most
             }
         }
     }

@@ -1,0 +1,28 @@
+//! A party's disk: what was stored survives a crash, everything else is gone with it.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use duet_engine::protocol::{ChannelId, Party, Storage, Stored};
+
+/// Keeps the newest of each side, as the engine's own storage would.
+#[derive(Default)]
+pub(crate) struct Disk(BTreeMap<(ChannelId, Party), Stored>);
+
+impl Storage for Disk {
+    type Error = Infallible;
+
+    fn store(
+        &mut self,
+        channel: &ChannelId,
+        side: Party,
+        stored: &Stored,
+    ) -> Result<(), Infallible> {
+        self.0.insert((*channel, side), stored.clone());
+        Ok(())
+    }
+
+    fn load(&self, channel: &ChannelId, side: Party) -> Result<Option<Stored>, Infallible> {
+        Ok(self.0.get(&(*channel, side)).cloned())
+    }
+}

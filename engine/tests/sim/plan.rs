@@ -1,0 +1,166 @@
+//! What a seed decides beforehand: who there is, what they are worth, how bad the world is.
+
+use duet_engine::protocol::Rules;
+
+use super::keys::{MOST_PARTIES, Who};
+use super::rng::Rng;
+
+/// Virtual time between two blocks. Messages take a few of these ticks.
+pub(crate) const BLOCK_TICKS: u64 = 10;
+
+/// A deliberately broken node: what the model must object to. The engine stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    None,
+    /// What it signs leaves before it is stored.
+    SendsBeforeItStores,
+    /// Its tower has a state before its disk has.
+    HandsOverBeforeItStores,
+    /// Never stores anything.
+    StoresNothing,
+    /// Posts without the proposal that was never answered.
+    HidesItsOffer,
+    /// Does not answer posts.
+    AnswersNothing,
+    /// Reads no block that it missed while it was away.
+    LooksNotBack,
+    /// Counts a payment when its message arrives.
+    CountsUnverified,
+    /// Counts everything again after a restart.
+    CountsAgain,
+    /// Goes on as if it had posted nothing.
+    SignsAfterItPosted,
+    /// Answers with the first state that it held.
+    AnswersWithOldState,
+    /// Its channels' windows are one block too short for the world's delays.
+    ShortWindow,
+    /// Relies on a tower that is given nothing.
+    StarvesItsTower,
+}
+
+/// One channel, before it opens.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    pub(crate) parties: [Who; 2],
+    pub(crate) deposits: [u64; 2],
+    pub(crate) reserve: u64,
+    pub(crate) rules: Rules,
+    pub(crate) wants: [Vec<u64>; 2],
+    /// When each side starts to end it.
+    pub(crate) finish_at: [u64; 2],
+}
+
+/// A world before its first tick.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) sabotage: Sabotage,
+    pub(crate) rogue: Vec<bool>,
+    pub(crate) channels: Vec<Planned>,
+    /// Blocks by which an honest transaction may be late (D).
+    pub(crate) delay_blocks: u64,
+    /// Blocks that a crashed party may miss.
+    pub(crate) down_blocks: u64,
+    /// The challenge window (W): at least 1 + D + what a crashed party may miss.
+    pub(crate) window_blocks: u64,
+    /// Honest parties that rely on the tower, and may be away for longer than a window.
+    pub(crate) relies_on_tower: Vec<bool>,
+    /// A tower that forgets to note some of what it is given.
+    pub(crate) forgetful_tower: bool,
+    pub(crate) mempool: u32,
+    pub(crate) block_transactions: u32,
+    /// Rogues fill the mempool.
+    pub(crate) spam: bool,
+    /// Messages take up to this long.
+    pub(crate) latency: u64,
+    /// A link breaks once in so many messages; 0 is never.
+    pub(crate) breaks: u64,
+    /// A party crashes once in so many effects; 0 is never.
+    pub(crate) crashes: u64,
+    /// Ticks without an answer after which a party closes.
+    pub(crate) patience: u64,
+    pub(crate) faults_until: u64,
+}
+
+impl Plan {
+    pub(crate) fn new(seed: u64, sabotage: Sabotage) -> Plan {
+        let mut rng = Rng::new(seed);
+        let rng = &mut rng;
+        let parties = rng.within(2, MOST_PARTIES as u64) as usize;
+        let mut rogue = vec![false; parties];
+        // 0, 1 or 2 rogues, who may also meet each other.
+        for _ in 0..[0, 1, 1, 2][rng.below(4) as usize] {
+            rogue[rng.below(parties as u64) as usize] = true;
+        }
+        let delay_blocks = rng.below(4);
+        let down_blocks = rng.below(3);
+        let margin = if rng.once_in(3) { rng.below(3) } else { 0 };
+        let mut window_blocks = 1 + delay_blocks + down_blocks + margin;
+        if sabotage == Sabotage::ShortWindow {
+            window_blocks = (delay_blocks + down_blocks).max(1);
+        }
+        let tower = rng.once_in(3) || sabotage == Sabotage::StarvesItsTower;
+        let relies_on_tower = rogue
+            .iter()
+            .map(|&rogue| tower && !rogue && rng.once_in(2))
+            .collect();
+        let spam = rogue.contains(&true) && rng.once_in(8);
+        let count = rng.within(1, 5);
+        Plan {
+            seed,
+            sabotage,
+            channels: (0..count).map(|_| planned(rng, parties)).collect(),
+            rogue,
+            delay_blocks,
+            down_blocks,
+            window_blocks,
+            relies_on_tower,
+            forgetful_tower: rng.once_in(4),
+            mempool: if spam {
+                rng.within(12, 40) as u32
+            } else {
+                1000
+            },
+            block_transactions: if spam { rng.within(6, 8) as u32 } else { 100 },
+            spam,
+            latency: rng.within(1, 8),
+            breaks: [0, 10, 40][rng.below(3) as usize],
+            crashes: [0, 12, 60][rng.below(3) as usize],
+            patience: rng.within(30, 90),
+            faults_until: rng.within(120, 260),
+        }
+    }
+
+    pub(crate) fn honest(&self, who: Who) -> bool {
+        !self.rogue[who]
+    }
+
+    /// Whether somebody in this channel keeps to the rules.
+    pub(crate) fn guarded(&self, channel: usize) -> bool {
+        let parties = self.channels[channel].parties;
+        parties.into_iter().any(|who| self.honest(who))
+    }
+}
+
+fn planned(rng: &mut Rng, parties: usize) -> Planned {
+    let a = rng.below(parties as u64) as usize;
+    let b = (a + 1 + rng.below(parties as u64 - 1) as usize) % parties;
+    let deposit_a = rng.within(1, 20);
+    let wants =
+        |rng: &mut Rng| -> Vec<u64> { (0..rng.below(5)).map(|_| rng.within(1, 6)).collect() };
+    Planned {
+        parties: [a, b],
+        deposits: [deposit_a, rng.below(15)],
+        reserve: if rng.once_in(4) {
+            rng.within(0, 3).min(deposit_a)
+        } else {
+            0
+        },
+        rules: Rules {
+            cosign_every: rng.within(1, 3) as u32,
+            in_flight: rng.within(1, 3) as u32,
+        },
+        wants: [wants(rng), wants(rng)],
+        finish_at: [rng.within(30, 180), rng.within(30, 180)],
+    }
+}

@@ -1,0 +1,79 @@
+//! A world in words, for whoever reads the story of a seed.
+
+use duet_engine::l1::Transaction;
+use duet_engine::protocol::{Entry, Message};
+
+use super::super::plan::{Plan, Sabotage};
+
+pub(super) fn words(bytes: &[u8]) -> String {
+    match Message::decode_first(bytes) {
+        Ok((Message::Proposal { entries, pass, .. }, _)) => {
+            let entries: Vec<String> = entries
+                .iter()
+                .map(|entry| {
+                    let entry = Entry::decode(entry);
+                    format!("v{} {:?} pays {}", entry.version, entry.payer, entry.amount)
+                })
+                .collect();
+            format!(
+                "{}{}",
+                entries.join(", "),
+                if pass { ", passes" } else { "" }
+            )
+        }
+        Ok((Message::Acknowledgement { version, .. }, _)) => format!("co-signs v{version}"),
+        Ok((Message::TurnAsked { turn }, _)) => format!("asks for turn {turn}"),
+        Ok((Message::TurnPassed { turn }, _)) => format!("passes turn {turn}"),
+        Ok((Message::Final { version, .. }, _)) => format!("final at v{version}"),
+        Ok((Message::FinalAcknowledgement { version, .. }, _)) => {
+            format!("final too at v{version}")
+        }
+        Ok((Message::Resume { signed }, _)) => format!("resumes from v{signed}"),
+        Err(rejection) => rejection.to_string(),
+    }
+}
+
+pub(super) fn brief(transaction: &Transaction) -> String {
+    match transaction {
+        Transaction::Post { post, .. } => {
+            let offer = post.offer.as_ref().map(|offer| {
+                let entry = Entry::decode(&offer.entry);
+                format!(", offers v{} with A {}", entry.version, entry.balance_a)
+            });
+            let offer = offer.unwrap_or_default();
+            format!("post v{}{offer} in {}", post.version(), post.channel.0)
+        }
+        Transaction::Payout { channel, .. } => format!("payout of {}", channel.0),
+        Transaction::CooperativeClose { proof, .. } => format!("close of {}", proof.channel.0),
+        Transaction::Transfer { .. } => "transfer".into(),
+        _ => "open".into(),
+    }
+}
+
+/// The sabotage that a plan is for, in the trace of a failing seed.
+pub(crate) fn title(plan: &Plan) -> String {
+    let Plan {
+        seed,
+        rogue,
+        channels,
+        window_blocks,
+        delay_blocks,
+        down_blocks,
+        spam,
+        relies_on_tower,
+        ..
+    } = plan;
+    let sabotage = match plan.sabotage {
+        Sabotage::None => String::new(),
+        sabotage => format!(", sabotaged: {sabotage:?}"),
+    };
+    let parties: Vec<String> = channels
+        .iter()
+        .map(|channel| format!("{:?} {:?}", channel.parties, channel.deposits))
+        .collect();
+    format!(
+        "seed {seed}{sabotage}: rogue {rogue:?}, W {window_blocks}, D {delay_blocks}, down {down_blocks}, spam {spam}, \
+         towers {relies_on_tower:?}, channels {}",
+        parties.join(", ")
+    )
+}
