@@ -95,6 +95,24 @@ impl Oracle {
         })
     }
 
+    /// What a party has promised, all of its posts together, that covers whatever was shown.
+    fn promised(&self, party: Party) -> Option<Balance> {
+        let last = self.posts.last()?;
+        let own: Vec<&Posted> = self
+            .posts
+            .iter()
+            .filter(|post| post.by == Some(party))
+            .collect();
+        let version = |post: &&Posted| post.offer.map_or(post.shown.version, |offer| offer.version);
+        let version = own.iter().map(version).min()?;
+        let offers = own.iter().filter_map(|post| post.offer);
+        let weakest = offers.max_by_key(|offer| self.of(party, offer))?;
+        (version > last.shown.version && !self.stale(party)).then_some(Balance {
+            version,
+            a: weakest.a,
+        })
+    }
+
     /// A payout in the block of this height paid so much.
     pub(crate) fn settles(
         &self,
@@ -108,7 +126,13 @@ impl Oracle {
         if height <= first.height + self.window_blocks {
             return Err(format!("L5: a payout at {height}, within the window"));
         }
-        let settles = last.offer.as_ref().unwrap_or(&last.shown);
+        let promised = [Party::B, Party::A].into_iter();
+        let promised = promised.filter_map(|party| self.promised(party));
+        let settles = promised
+            .chain(last.offer)
+            .max_by_key(|offer| offer.version)
+            .unwrap_or(last.shown);
+        let settles = &settles;
         let forfeits = match [Party::A, Party::B].map(|party| self.stale(party)) {
             [true, false] => Some(Party::A),
             [false, true] => Some(Party::B),
