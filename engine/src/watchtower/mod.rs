@@ -7,7 +7,7 @@
 
 mod clients;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 
 use crate::crypto::{
@@ -204,21 +204,32 @@ impl Watchtower {
     /// Reads what a block did: answers the posts that its clients' proofs beat, and forgets the
     /// channels that ended. The answers wait for [`Watchtower::submit`].
     pub fn read(&mut self, notices: &[Notice]) {
-        let mut beaten = Vec::new();
+        let mut newest: HashMap<ChannelId, u64> = HashMap::new();
         for notice in notices {
             match notice {
                 Notice::Posted {
                     channel, version, ..
                 } => {
-                    let Some(proof) = self.clients.get(channel) else {
-                        continue;
-                    };
-                    self.report.posts_seen += 1;
-                    if proof.version() > *version {
-                        beaten.push(*channel);
+                    if self.clients.get(channel).is_some() {
+                        self.report.posts_seen += 1;
+                        newest.insert(*channel, *version);
                     }
                 }
-                Notice::Ended { channel } => self.clients.remove(channel),
+                Notice::Ended { channel } => {
+                    newest.remove(channel);
+                    self.clients.remove(channel);
+                }
+            }
+        }
+        // In the block's order, and each channel once: by what was posted in it last.
+        let mut beaten = Vec::new();
+        for notice in notices {
+            if let Notice::Posted { channel, .. } = notice
+                && let Some(version) = newest.remove(channel)
+                && let Some(proof) = self.clients.get(channel)
+                && proof.version() > version
+            {
+                beaten.push(*channel);
             }
         }
         self.answer(&beaten);

@@ -175,6 +175,25 @@ fn nothing_is_signed_or_counted_after_a_post() {
     }
 }
 
+/// Rule S6 from the side of the one that starts: a final is over the newest state, and all of it is
+/// answered.
+#[test]
+fn no_final_is_signed_while_something_is_in_flight() {
+    let mut duo = scene(|duo| a_pays(duo, 3));
+    assert_eq!(
+        duo.a.end.finish().err(),
+        Some(Rejection::FinalInFlight { in_flight: 2 })
+    );
+    duo.deliver(Party::B, 1);
+    duo.deliver(Party::A, 1);
+    assert_eq!(
+        duo.a.end.finish().err(),
+        Some(Rejection::FinalInFlight { in_flight: 1 })
+    );
+    duo.settle();
+    duo.finish();
+}
+
 #[test]
 fn the_reason_stays_with_the_channel() {
     let mut duo = scene(|duo| a_pays(duo, 1));

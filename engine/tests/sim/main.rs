@@ -34,10 +34,14 @@ const SEEDS: u64 = 10_000;
 
 /// Worlds that showed a bug of the engine, and which one. A seed keeps its meaning only as long as
 /// plans and rogues draw the same chances in the same order.
-const REGRESSIONS: [(u64, &str); 4] = [
+const REGRESSIONS: [(u64, &str); 5] = [
     (92, "a closing endpoint called an honest resume a lie"),
     (32, "an endpoint that closed forgot its final in a crash"),
     (1343, "an answer waited in a long queue, its window ran out"),
+    (
+        2064,
+        "a tower stumbled over a post and the channel's end in one block",
+    ),
     (40026, "a co-signature no tower had first left after a post"),
 ];
 

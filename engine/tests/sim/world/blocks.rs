@@ -9,7 +9,6 @@ use super::super::keys::{EVERYONE, TOWER, Who};
 use super::super::model::Objection;
 use super::super::node::Step;
 use super::super::plan::BLOCK_TICKS;
-use super::super::tower::Watch;
 use super::words::brief;
 use super::{Event, Source, Ticket, Travelling, World};
 

@@ -19,7 +19,7 @@ use super::model::{Model, Objection};
 use super::node::{Effect, Ground, Node, Step};
 use super::plan::{BLOCK_TICKS, Plan};
 use super::rng::Rng;
-use super::tower::{Tower, Watch};
+use super::tower::{self, Watch};
 
 const FUNDS: u64 = 1000;
 
@@ -94,7 +94,7 @@ pub(crate) struct World<'k> {
     chain: Chain,
     nodes: Vec<Node>,
     links: Vec<Link>,
-    tower: Tower,
+    tower: Box<dyn Watch>,
     tower_owes: Vec<Post>,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: Vec<Option<Event>>,
@@ -148,6 +148,7 @@ impl<'k> World<'k> {
             plan,
         };
         let parties = ground.plan.rogue.len();
+        let tower = tower::of_world(ground.plan.seed, keys.backend(), chain.genesis());
         World {
             rng: Rng::new(ground.plan.seed.rotate_left(17) ^ 0x05EE_D0FA),
             now: 0,
@@ -156,7 +157,7 @@ impl<'k> World<'k> {
                 .map(|who| Node::new(who, &ground, keys))
                 .collect(),
             links: vec![Link::default(); ground.ids.len()],
-            tower: Tower::default(),
+            tower,
             tower_owes: Vec::new(),
             queue: BinaryHeap::new(),
             events: Vec::new(),
@@ -309,7 +310,8 @@ impl<'k> World<'k> {
                     let relied_on = plan.relies_on_tower[who];
                     let forgets = plan.forgetful_tower && !relied_on;
                     if plan.honest(who) && !(forgets && self.rng.once_in(2)) {
-                        self.tower.hand_over(self.ground.ids[channel], state);
+                        let id = self.ground.ids[channel];
+                        self.tower.hand_over(id, state, self.chain.channel(&id));
                     }
                 }
                 Effect::Store(stored) => {
