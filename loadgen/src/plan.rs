@@ -135,7 +135,8 @@ impl Plan {
             _ => Arrivals::Closed,
         };
         let mut notes = load.notes;
-        if !args.adversary.0.is_empty() && challenge_window_blocks <= l1_delay_blocks {
+        let attacked = !args.adversary.0.is_empty();
+        if attacked && challenge_window_blocks <= l1_delay_blocks {
             notes.push(format!(
                 "The challenge window of {challenge_window_blocks} blocks is not longer than the \
                  delay of {l1_delay_blocks}: answers can come too late, and honest parties lose."
@@ -173,8 +174,8 @@ impl Plan {
             backend_asked: args.backend.to_string(),
             speedup: args.speedup,
             turn_length: load.turn_length,
-            adversary: args.adversary.to_string(),
-            l1_delay_blocks: args.l1_delay_blocks,
+            adversary: attacked.then(|| args.adversary.to_string()),
+            l1_delay_blocks: attacked.then_some(args.l1_delay_blocks),
         };
         Ok(Plan {
             config: Config {

@@ -296,11 +296,12 @@ fn disputes(run: &RunFile) -> Vec<String> {
         human::grouped(disputes.honest_punished),
     ));
     let window = run.workload.l1.challenge_window_blocks;
+    let delay = run.workload.l1_delay_blocks.unwrap_or(0);
     lines.push(format!(
         "window {}, delay up to {}{}",
         human::counted(window, "block"),
-        human::counted(run.workload.l1_delay_blocks, "block"),
-        if window > run.workload.l1_delay_blocks {
+        human::counted(delay, "block"),
+        if window > delay {
             ""
         } else {
             ": NOT longer, so that honest parties can come too late"
@@ -356,7 +357,7 @@ mod tests {
         let mut run = sample::open_loop();
         run.disputes = Some(sample::disputes());
         run.workload.l1.challenge_window_blocks = 10;
-        run.workload.l1_delay_blocks = 9;
+        run.workload.l1_delay_blocks = Some(9);
         let shown = tables(&run);
         assert!(shown.contains("\nDISPUTES\n"), "{shown}");
         assert!(shown.contains("stale-close"), "{shown}");
@@ -364,7 +365,7 @@ mod tests {
             shown.contains("window 10 blocks, delay up to 9 blocks\n"),
             "{shown}"
         );
-        run.workload.l1_delay_blocks = 10;
+        run.workload.l1_delay_blocks = Some(10);
         assert!(tables(&run).contains("NOT longer"));
     }
 

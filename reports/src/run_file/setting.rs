@@ -61,12 +61,13 @@ pub struct Workload {
     /// Payments in a row by one party before the turn passes, when both pay.
     #[serde(default, with = "number::count_if_any")]
     pub turn_length: Option<u64>,
-    /// Attacks and the share of sessions that each strikes, as asked for; empty for none.
+    /// Attacks and the share of sessions that each strikes, as asked for; none if none was.
     #[serde(default)]
-    pub adversary: String,
-    /// Blocks for which an honest party's transaction in a dispute can be held back, at most.
-    #[serde(default, with = "number::count")]
-    pub l1_delay_blocks: u64,
+    pub adversary: Option<String>,
+    /// Blocks for which an honest party's transaction in a dispute can be held back, at most; none
+    /// without attacks.
+    #[serde(default, with = "number::count_if_any")]
+    pub l1_delay_blocks: Option<u64>,
 }
 
 /// The limits of the Layer 1 that the run used.

@@ -116,8 +116,8 @@ fn workload() -> Workload {
         cosign_after_ms: Some(5.0),
         backend_asked: "auto".into(),
         speedup: None,
-        adversary: String::new(),
-        l1_delay_blocks: 0,
+        adversary: None,
+        l1_delay_blocks: None,
         turn_length: Some(32),
     }
 }
