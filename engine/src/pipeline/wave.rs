@@ -579,8 +579,9 @@ fn poison(parts: &[Part], payer: &Side, wire: &mut Wire, slots: &mut [Slot]) {
     };
     wire.frames_mut(|slot, bytes| {
         if slot == next {
-            let middle = bytes.len() - 40;
-            bytes[middle] ^= 1;
+            // In its scalar: a point that does not decode would be found for nothing.
+            let scalar = bytes.len() - 32;
+            bytes[scalar] ^= 1;
             next = poisoned.next().unwrap_or(u32::MAX);
         }
     });
