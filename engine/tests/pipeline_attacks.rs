@@ -100,7 +100,12 @@ fn honest_parties_get_their_due_while_the_window_exceeds_the_delay() {
             Attack::Equivocate => {
                 assert!(disputes.punishments > SESSIONS / 2, "{name}: {disputes:?}");
             }
-            Attack::BothMalicious => {}
+            // Neither forfeits where both are proven stale; where B has no other old state than A,
+            // only A is.
+            Attack::BothMalicious => {
+                assert!(disputes.answers > SESSIONS, "{disputes:?}");
+                assert!(disputes.punishments < SESSIONS / 2, "{disputes:?}");
+            }
         }
         let rejected: u64 = disputes.rejections.values().sum();
         let breaks = matches!(row.attack, Attack::BadSignature | Attack::Equivocate);
@@ -156,5 +161,28 @@ fn disputes_do_not_depend_on_the_shards() {
                 ..three.l1
             }
         );
+    }
+}
+
+/// Nor on how waves are cut, which depends on when Layer 1 answers: more channels than one wave
+/// holds, so that some are cut in the midst.
+#[test]
+fn disputes_do_not_depend_on_waves() {
+    let workload = Uniform::new(1500, 1500, 24);
+    let play = |shards| {
+        let config = Config {
+            attacks: Attack::ALL.map(|attack| (attack, 0.05)).to_vec(),
+            challenge_window_blocks: 9,
+            l1_delay_blocks: 5,
+            ..config(shards, 1500, 1, 64)
+        };
+        run(&config, &workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up")
+    };
+    let [one, two, again] = [1, 2, 2].map(play);
+    assert!(one.checks.all() && one.disputes.cases() > 500);
+    for other in [two, again] {
+        assert_eq!(one.disputes, other.disputes);
+        assert_eq!(one.tip, other.tip);
+        assert_eq!(one.payments, other.payments);
     }
 }

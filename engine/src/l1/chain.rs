@@ -73,9 +73,9 @@ impl Chain {
 
     /// Queues one encoded transaction. `ticket` is the caller's, and comes back in the receipt.
     ///
-    /// If the queue is full, or longer than a block, an answer to a post goes into the room beside
-    /// it, one for each disputed channel, if the next block could include it (rule L8); that costs
-    /// its verification.
+    /// An answer that the next block could include waits in the room beside the queue, and goes first
+    /// (rule L8); that costs its verification. Where more wait than a block holds, there is room for
+    /// one answer of each disputed channel.
     ///
     /// # Errors
     /// [`SubmitError::MempoolFull`] pushes back: submit the bytes again after the next block. The
@@ -100,15 +100,16 @@ impl Chain {
             admitted.is_err() || (self.mempool).is_crowded(&self.config, bytes.len(), operations);
         match signed.transaction() {
             Transaction::Post { submitter, post }
-                if held_up && self.may_reserve(submitter, post, bytes) =>
+                if self.may_reserve(submitter, post, bytes, held_up) =>
             {
-                let lower = self.mempool.reserve(Answer {
+                let answer = Answer {
                     ticket,
                     channel: post.channel,
                     payer: *submitter,
                     version: post.version(),
                     bytes: bytes.to_vec(),
-                });
+                };
+                let lower = self.mempool.reserve(answer, held_up);
                 self.superseded.extend(lower.map(|lower| Receipt {
                     ticket: lower.ticket,
                     height: self.height + 1,
@@ -124,8 +125,15 @@ impl Chain {
     }
 
     /// Whether a post is an answer that the next block could include, and beats the one that waits
-    /// for its channel. What waits with it changes nothing of that, its submitter's fees aside.
-    fn may_reserve(&mut self, submitter: &PublicKey, post: &Post, bytes: &[u8]) -> bool {
+    /// for its channel, or, if it has to be `alone`, takes its place. What waits with it changes
+    /// nothing of that, its submitter's fees aside.
+    fn may_reserve(
+        &mut self,
+        submitter: &PublicKey,
+        post: &Post,
+        bytes: &[u8],
+        alone: bool,
+    ) -> bool {
         let disputed = self.ledger.channel(&post.channel);
         let waiting = self.mempool.reserved(&post.channel);
         if disputed.and_then(ChannelRecord::dispute).is_none()
@@ -133,7 +141,7 @@ impl Chain {
         {
             return false;
         }
-        let replaced = waiting.is_some_and(|waiting| waiting.payer == *submitter);
+        let replaced = alone && waiting.is_some_and(|waiting| waiting.payer == *submitter);
         let answers = 1 + self.mempool.reserved_by(submitter) - u64::from(replaced);
         if !self.ledger.can_pay(submitter, answers) {
             return false;

@@ -1,9 +1,10 @@
 //! Transactions that wait for a block, first come first served. Bounded: it pushes back.
 //!
-//! Beside the queue there is a reserved room (rule L8), for answers that the queue would hold up:
-//! one for each disputed channel, the highest that came. Nobody can fill it against anybody else,
-//! since a place in it belongs to its channel; what is in it was found valid before, can pay for
-//! all that it has in there, and is served before the queue.
+//! Beside the queue there is a reserved room (rule L8) for answers that the next block could include,
+//! first come first served, and before the queue. As long as all that waits fits in a block, every
+//! answer gets in; beyond that, one of each disputed channel, the highest that came. So nobody can
+//! fill it against anybody else: a place belongs to its channel, what is in it was found valid
+//! before, and its account can pay for all that it has in there.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -46,7 +47,7 @@ struct Reserved {
     answers: VecDeque<Answer>,
     /// Answers served so far: where in the count the first of `answers` is.
     served: u64,
-    /// Each channel's place in the count.
+    /// The place in the count of each channel's newest answer.
     places: HashMap<ChannelId, u64>,
     /// Bytes of all answers.
     bytes: usize,
@@ -130,26 +131,26 @@ impl Mempool {
         self.reserved.payers.get(payer).copied().unwrap_or(0)
     }
 
-    /// Puts an answer into the reserved room; gives the lower one that it takes the place of.
-    pub(super) fn reserve(&mut self, answer: Answer) -> Option<Answer> {
+    /// Puts an answer into the reserved room, behind those that came before. If `alone`, its channel
+    /// gets no second place: it takes that of the lower one, which is given back.
+    pub(super) fn reserve(&mut self, answer: Answer, alone: bool) -> Option<Answer> {
         let reserved = &mut self.reserved;
         reserved.bytes += answer.bytes.len();
         *reserved.payers.entry(answer.payer).or_default() += 1;
-        match reserved.places.get(&answer.channel) {
-            Some(place) => {
-                let held = &mut reserved.answers[(place - reserved.served) as usize];
-                assert!(held.version < answer.version, "a higher answer");
+        let next = reserved.served + reserved.answers.len() as u64;
+        let place = reserved.places.entry(answer.channel).or_insert(next);
+        if *place < next {
+            let held = &mut reserved.answers[(*place - reserved.served) as usize];
+            assert!(held.version < answer.version, "a higher answer");
+            if alone {
                 let held = std::mem::replace(held, answer);
                 reserved.release(&held);
-                Some(held)
+                return Some(held);
             }
-            None => {
-                let place = reserved.served + reserved.answers.len() as u64;
-                reserved.places.insert(answer.channel, place);
-                reserved.answers.push_back(answer);
-                None
-            }
+            *place = next;
         }
+        reserved.answers.push_back(answer);
+        None
     }
 
     /// All that wait, first first.
@@ -179,8 +180,11 @@ impl Mempool {
     /// Drops the first that waits.
     pub(super) fn pop(&mut self) {
         if let Some(answer) = self.reserved.answers.pop_front() {
-            self.reserved.places.remove(&answer.channel);
-            self.reserved.served += 1;
+            let reserved = &mut self.reserved;
+            if reserved.places.get(&answer.channel) == Some(&reserved.served) {
+                reserved.places.remove(&answer.channel);
+            }
+            reserved.served += 1;
             self.reserved.release(&answer);
             return;
         }
@@ -252,11 +256,11 @@ mod tests {
             |mempool: &Mempool| [0, 1].map(|key| mempool.reserved_by(&PublicKey([key; 32])));
         let mut mempool = Mempool::new(1);
         mempool.push(0, &[0], 1);
-        assert!(mempool.reserve(answer(1, 7, 4)).is_none());
-        assert!(mempool.reserve(answer(2, 8, 4)).is_none());
+        assert!(mempool.reserve(answer(1, 7, 4), true).is_none());
+        assert!(mempool.reserve(answer(2, 8, 4), true).is_none());
         assert_eq!(version(&mempool, 7), Some(4));
         assert_eq!(version(&mempool, 9), None);
-        let replaced = mempool.reserve(answer(3, 7, 9)).map(|old| old.ticket);
+        let replaced = mempool.reserve(answer(3, 7, 9), true).map(|old| old.ticket);
         assert_eq!(replaced, Some(1));
         let order =
             |mempool: &Mempool| -> Vec<u64> { mempool.iter().map(|next| next.ticket).collect() };
@@ -266,7 +270,7 @@ mod tests {
         assert_eq!(payers(&mempool), [1, 0]);
         assert_eq!(version(&mempool, 7), None);
         assert_eq!(version(&mempool, 8), Some(4));
-        assert!(mempool.reserve(answer(4, 7, 1)).is_none());
+        assert!(mempool.reserve(answer(4, 7, 1), true).is_none());
         assert_eq!(order(&mempool), [2, 4, 0]);
         for _ in 0..3 {
             mempool.pop();

@@ -27,7 +27,8 @@ pub enum Attack {
     /// It posts an old state, and a newer one, old too, in the window's last block; answers are
     /// held back as long as the delay allows.
     LastBlock,
-    /// Both parties post old states.
+    /// Both parties post old states, and then one of them the newest, in the window's last block:
+    /// both are proven stale.
     BothMalicious,
 }
 
@@ -95,17 +96,20 @@ pub(super) struct Attacks {
     upto: Vec<(f64, Attack)>,
 }
 
-/// A session's attack, and what the cheater keeps for it.
+/// A session's attack, and what the cheaters keep for it.
+///
+/// Which states they keep follows from the seed and the session alone: the session pauses after so
+/// many payments, whatever else happens on its shard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cheat {
     pub(super) attack: Attack,
-    /// Payments after which it begins; at least 1, at most all.
-    pub(super) after_payments: u64,
-    /// The first state that both signed, as far as this was looked at.
-    first: Option<CoSigned>,
-    /// The last one but one; none is the opening.
-    pub(super) before: Option<CoSigned>,
-    newest: Option<CoSigned>,
+    /// Payments after which the session pauses, rising: for an old state, for a less old one, and
+    /// for the attack; the last is at least 1 and at most all.
+    pauses: [u64; 3],
+    /// The old states; none is the opening.
+    states: [Option<CoSigned>; 2],
+    /// Pauses that have passed.
+    passed: usize,
     /// What its last proposal would have paid, had its signature verified.
     pub(super) poisoned_units: u64,
     /// How many payments those were.
@@ -135,15 +139,21 @@ impl Attacks {
         if self.upto.is_empty() || payments == 0 {
             return None;
         }
-        let [which, when, ..] = draw(self.seed, b"benchmark attack", session, 0);
+        let [which, when, old, less_old] = draw(self.seed, b"benchmark attack", session, 0);
         let at = which as f64 / 2_f64.powi(64);
         let (_, attack) = self.upto.iter().find(|(upto, _)| at < *upto)?;
+        let last = 1 + when % payments;
+        let old = old % last;
+        let less_old = match attack {
+            // Its last state is of one payment.
+            Attack::BadSignature => last - 1,
+            _ => old + less_old % (last - old),
+        };
         Some(Cheat {
             attack: *attack,
-            after_payments: 1 + when % payments,
-            first: None,
-            before: None,
-            newest: None,
+            pauses: [old.min(less_old), less_old, last],
+            states: [None; 2],
+            passed: 0,
             poisoned_units: 0,
             poisoned_payments: 0,
         })
@@ -151,20 +161,28 @@ impl Attacks {
 }
 
 impl Cheat {
-    /// The oldest state that the cheater has and that is not the newest; none is the opening.
-    pub(super) fn oldest(&self) -> Option<&CoSigned> {
-        let first = self.first.as_ref();
-        first.filter(|_| self.first != self.newest)
+    /// Payments after which the attack begins.
+    pub(super) fn after_payments(&self) -> u64 {
+        self.pauses[2]
     }
 
-    /// Keeps the newest state that both have signed, if it will be of use.
-    pub(super) fn note(&mut self, held: Option<&CoSigned>) {
-        if self.newest.as_ref() == held {
-            return;
+    /// The session has come to a pause, with this as its newest state; gives the next one.
+    pub(super) fn pause(&mut self, payments: u64, held: Option<&CoSigned>) -> u64 {
+        while self.passed < 2 && self.pauses[self.passed] <= payments {
+            self.states[self.passed] = held.copied();
+            self.passed += 1;
         }
-        self.first = self.first.or(held.copied());
-        self.before = self.newest;
-        self.newest = held.copied();
+        self.pauses[self.passed]
+    }
+
+    /// The oldest state that the cheaters keep.
+    pub(super) fn old(&self) -> Option<&CoSigned> {
+        self.states[0].as_ref()
+    }
+
+    /// One that is newer, or the same, and not the newest.
+    pub(super) fn less_old(&self) -> Option<&CoSigned> {
+        self.states[1].as_ref()
     }
 }
 
@@ -193,17 +211,14 @@ mod tests {
         let attacks = Attacks::new(3, &[(Attack::Silent, 0.05), (Attack::Replay, 0.2)]);
         let (mut silent, mut replay, mut late) = (0, 0, 0);
         for session in 0..20_000 {
-            assert_eq!(
-                attacks.on(session, 10).map(|cheat| cheat.after_payments),
-                attacks.on(session, 10).map(|cheat| cheat.after_payments)
-            );
             let Some(cheat) = attacks.on(session, 10) else {
                 continue;
             };
-            assert!((1..=10).contains(&cheat.after_payments));
+            let [old, less_old, last] = cheat.pauses;
+            assert!(old <= less_old && less_old < last && (1..=10).contains(&last));
             silent += u32::from(cheat.attack == Attack::Silent);
             replay += u32::from(cheat.attack == Attack::Replay);
-            late += u32::from(cheat.after_payments > 5);
+            late += u32::from(last > 5);
         }
         assert!((900..1100).contains(&silent), "{silent}");
         assert!((3800..4200).contains(&replay), "{replay}");

@@ -27,6 +27,8 @@ pub(super) struct Case {
     pub(super) moves: Vec<Move>,
     /// Why an honest party stopped, by name.
     pub(super) rejection: Option<&'static str>,
+    /// The cheater who has to be punished, if answers come in time.
+    pub(super) to_punish: Option<Party>,
 }
 
 /// One post of a cheater.
@@ -70,10 +72,30 @@ impl Case {
             closes: Pair { a: true, b: true },
             moves: Vec::new(),
             rejection: None,
+            to_punish: None,
             ends: Pair {
                 a: channel.a,
                 b: channel.b,
             },
+        }
+    }
+
+    /// Whether these payouts are what the rules make of this case, given that answers come in time:
+    /// a cheater that showed an old state forfeits all; else each party gets exactly its due, or,
+    /// where the link broke a channel of honest parties, at least that.
+    pub(super) fn accords(&self, payouts: &Pair<u64>, forfeited: Option<Party>) -> bool {
+        let capacity = self.ends.a.limits().capacity.units();
+        let punished = |party: Party| {
+            let (mine, others) = (payouts.of(party), payouts.of(party.other()));
+            (*mine, *others) == (0, capacity)
+        };
+        if forfeited != self.to_punish || payouts.a + payouts.b != capacity {
+            return false;
+        }
+        match (self.to_punish, self.attack) {
+            (Some(party), _) => punished(party),
+            (None, Some(_)) => *payouts == self.due,
+            (None, None) => payouts.a >= self.due.a && payouts.b >= self.due.b,
         }
     }
 
@@ -108,6 +130,7 @@ impl Case {
             closes: Pair { a: false, b: false },
             moves: Vec::new(),
             rejection: None,
+            to_punish: None,
             ends: Pair {
                 a: channel.a,
                 b: channel.b,
@@ -115,7 +138,7 @@ impl Case {
         };
         let cheater = match cheat.attack {
             Attack::StaleClose | Attack::FakeOffer | Attack::Replay | Attack::LastBlock => {
-                case.gains_by(cheat.oldest(), deposits.a)
+                case.gains_by(cheat.old(), deposits.a)
             }
             Attack::Silent | Attack::HalfSigned => holder.other(),
             Attack::Equivocate | Attack::BadSignature => holder,
@@ -123,25 +146,43 @@ impl Case {
         };
         *of_mut(&mut case.honest, cheater) = false;
         let id = *case.ends.a.channel();
-        let first = |by| Move::showing(When::AtOnce, by, id, cheat.oldest().copied());
+        // A session whose payments were all refused has no old state.
+        let is_old = cheat.old().map_or(0, CoSigned::version) < case.ends.a.held_version();
+        let shows_old = matches!(
+            cheat.attack,
+            Attack::StaleClose | Attack::FakeOffer | Attack::Replay | Attack::LastBlock
+        );
+        // Of two that are proven stale neither forfeits.
+        let version = |state: Option<&CoSigned>| state.map_or(0, CoSigned::version);
+        let one_of_two = cheat.attack == Attack::BothMalicious
+            && version(cheat.less_old()) == version(cheat.old());
+        case.to_punish = Some(cheater).filter(|_| is_old && (shows_old || one_of_two));
+        let first = |by| Move::showing(When::AtOnce, by, id, cheat.old().copied());
         match cheat.attack {
             Attack::StaleClose | Attack::Replay => case.moves.push(first(cheater)),
             Attack::FakeOffer => {
                 let mut fake = first(cheater);
-                let shown = balance(cheat.oldest(), deposits.a);
+                let shown = balance(cheat.old(), deposits.a);
                 fake.post.offer = Some(desk.made_up_offer(cheater, id, shown));
                 case.moves.push(fake);
             }
             Attack::LastBlock => {
                 case.moves.push(first(cheater));
-                let before = Move::showing(When::LastBlock, cheater, id, cheat.before);
-                case.moves.push(before);
+                let less_old = cheat.less_old().copied();
+                let last = Move::showing(When::LastBlock, cheater, id, less_old);
+                case.moves.push(last);
             }
             Attack::BothMalicious => {
                 case.honest.b = false;
                 case.moves.push(first(Party::A));
-                let before = Move::showing(When::AfterFirstPost, Party::B, id, cheat.before);
-                case.moves.push(before);
+                let less_old = cheat.less_old().copied();
+                let newest = case.ends.a.held().copied();
+                for (when, by, shown) in [
+                    (When::AfterFirstPost, Party::B, less_old),
+                    (When::LastBlock, Party::A, newest),
+                ] {
+                    case.moves.push(Move::showing(when, by, id, shown));
+                }
             }
             Attack::Silent => {
                 case.proposes_one(holder, desk);
@@ -207,6 +248,7 @@ impl Case {
             *of_mut(&mut self.due, honest) += 2;
             *of_mut(&mut self.due, cheater) -= 2;
             self.hears(honest, &one, desk);
+            self.to_punish = Some(cheater);
             let mut offers = Move::showing(When::AtOnce, cheater, id, shown);
             offers.post.offer = Some(half);
             self.moves.push(offers);

@@ -28,6 +28,8 @@ pub(super) struct Court {
     seed: u64,
     /// Blocks for which an honest party's transaction can be held back, at most.
     delay_blocks: u64,
+    /// Whether the challenge window is longer than that.
+    in_time: bool,
     signer: Signer,
     cases: HashMap<ChannelId, Open>,
     docket: Docket,
@@ -61,11 +63,12 @@ struct Sent {
 }
 
 impl Court {
-    pub(super) fn new(backend: Backend, seed: u64, delay_blocks: u32) -> Court {
+    pub(super) fn new(backend: Backend, seed: u64, delay_blocks: u32, window: u32) -> Court {
         Court {
             backend,
             seed,
             delay_blocks: u64::from(delay_blocks),
+            in_time: delay_blocks < window,
             signer: Signer::new(backend),
             cases: HashMap::new(),
             docket: Docket::default(),
@@ -249,6 +252,7 @@ impl Court {
         let open = self.cases.get_mut(&channel).expect("a case under way");
         let cost = self.outcome.of(open.case.attack);
         cost.transactions += 1;
+        cost.paid_by_honest += u64::from(*open.case.honest.of(by));
         cost.bytes += bytes.len() as u64;
         self.changes.push((*open.case.accounts.of(by), -fee));
         let replays = open.case.attack == Some(Attack::Replay);
@@ -332,6 +336,9 @@ impl Court {
     fn decided(&mut self, channel: &ChannelId, payouts: Pair<u64>, forfeited: Option<Party>) {
         let open = self.cases.remove(channel).expect("a case under way");
         let case = &open.case;
+        if self.in_time && !case.accords(&payouts, forfeited) {
+            self.outcome.mismatches += 1;
+        }
         self.outcome.punishments += u64::from(forfeited.is_some());
         let cost = self.outcome.of(case.attack);
         cost.punishments += u64::from(forfeited.is_some());

@@ -231,12 +231,12 @@ impl Shard<'_> {
         let cheat = self.attacks.on(session, plan.payments).map(Box::new);
         let ends_at = cheat
             .as_ref()
-            .map_or(plan.payments, |cheat| cheat.after_payments);
+            .map_or(plan.payments, |cheat| cheat.after_payments());
         let end = |me, peer| {
             Endpoint::new(me, &terms, peer, self.config.rules)
                 .expect("Layer 1 has opened a channel on these terms")
         };
-        self.slots[slot as usize].phase = Phase::Running(Channel {
+        let mut channel = Channel {
             session,
             plan,
             a: end(Party::A, keys.b),
@@ -248,7 +248,9 @@ impl Shard<'_> {
             covered: 0,
             paid: Pair { a: 0, b: 0 },
             rejected: None,
-        });
+        };
+        channel.pause();
+        self.slots[slot as usize].phase = Phase::Running(channel);
         if !self.draining {
             self.arrivals.opened(slot, session, ends_at, self.workload);
         }

@@ -181,7 +181,7 @@ pub(super) fn outcome(
         signatures_verified: verified.forged == sum(|end| end.tally.poisoned_signatures)
             && verified.signatures == signatures_made - transaction_signatures,
         supply_conserved: chain.audit().is_ok(),
-        balances_match: sum(|end| end.tally.payout_mismatches) == 0
+        balances_match: sum(|end| end.tally.payout_mismatches) + disputes.mismatches == 0
             && accounts.match_ledger(&ends, &changes, &chain),
     };
     let first_ns = ends

@@ -31,7 +31,8 @@ pub(super) fn settle(
 ) -> Settled {
     let mut clock = StageClock::start();
     let config = shared.config;
-    let mut court = Court::new(config.backend, config.seed, config.l1_delay_blocks);
+    let (delay, window) = (config.l1_delay_blocks, config.challenge_window_blocks);
+    let mut court = Court::new(config.backend, config.seed, delay, window);
     let mut last_payout_ns = None;
     let mut inbound: Vec<Inbound<'_>> = links.iter().map(Inbound::new).collect();
     let mut step = Step::default();
@@ -63,7 +64,7 @@ pub(super) fn settle(
         }
     }
     // Time passes until the last window is over.
-    while !court.is_empty() {
+    while !court.is_empty() && !shared.abort.load(Ordering::Relaxed) {
         step.seal(&mut chain, &mut court, true, &mut clock);
         transactions.store(chain.load().transactions, Ordering::Relaxed);
         last_payout_ns = Some(shared.epoch.elapsed().as_nanos() as u64);

@@ -269,9 +269,11 @@ impl<'w> Shard<'w> {
 
     /// Decides what a running channel does next: pay, wait for arrivals, or finish.
     pub(super) fn requeue(&mut self, slot: u32) {
-        let Phase::Running(channel) = &self.slots[slot as usize].phase else {
+        let now_ns = self.now_ns();
+        let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
             return;
         };
+        channel.pause();
         if self.draining || channel.left() == 0 {
             self.tally.count(channel);
             self.arrivals.closed(slot);
@@ -280,7 +282,7 @@ impl<'w> Shard<'w> {
             } else {
                 self.finishing.push(slot);
             }
-        } else if self.arrivals.available(slot, self.now_ns(), channel.left()) > 0 {
+        } else if self.arrivals.available(slot, now_ns, channel.left()) > 0 {
             self.ready.push(slot);
         } else {
             self.arrivals.served(slot);

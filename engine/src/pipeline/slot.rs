@@ -43,7 +43,7 @@ pub(super) struct Channel {
     pub(super) plan: Session,
     pub(super) a: Endpoint,
     pub(super) b: Endpoint,
-    /// Payments after which the session ends: all, unless somebody cheats before.
+    /// Payments after which the session pauses or ends: all, unless somebody cheats before.
     pub(super) ends_at: u64,
     /// What one of the parties is up to.
     pub(super) cheat: Option<Box<Cheat>>,
@@ -97,6 +97,13 @@ impl Channel {
         self.ends_at - self.drawn
     }
 
+    /// Goes on after a pause in which a cheater kept a state.
+    pub(super) fn pause(&mut self) {
+        if let Some(cheat) = &mut self.cheat {
+            self.ends_at = cheat.pause(self.drawn, self.a.held());
+        }
+    }
+
     /// The cheat whose payer spoils its next signature.
     pub(super) fn poisons(&mut self) -> Option<&mut Cheat> {
         let now = self.is_attacked();
@@ -106,7 +113,8 @@ impl Channel {
 
     /// Whether it has come to where a party begins to cheat.
     pub(super) fn is_attacked(&self) -> bool {
-        self.cheat.is_some() && self.left() == 0
+        let cheat = self.cheat.as_ref();
+        cheat.is_some_and(|cheat| cheat.after_payments() == self.drawn)
     }
 }
 

@@ -494,9 +494,6 @@ impl Shard<'_> {
                 }
             }
             channel.covered += part.completed;
-            if let Some(cheat) = &mut channel.cheat {
-                cheat.note(channel.a.held());
-            }
             completed += part.completed;
             self.latency
                 .service

@@ -274,7 +274,7 @@ fn who_posts_what() {
         "open 60/40 · A posts v0 · A posts v0 ✗ post_not_higher · B posts v0 ✗ post_not_higher · h+4: C pays out → A 60, B 40 at v0",
     );
     check(
-        "open 60/40 · A posts v1 (60/40) · B shows v3 (50/50) · & A shows v2 (55/45) ✗ post_not_higher · & C shows v4 (40/60) · h+4: C pays out → A 40, B 60 at v4",
+        "open 60/40 · A posts v1 (60/40) · B shows v3 (50/50) · & C shows v4 (40/60) · & A shows v2 (55/45) ✗ post_not_higher · h+4: C pays out → A 40, B 60 at v4",
     );
     check(
         "open 60/40 · A posts v18446744073709551615 (45/55) · B shows v18446744073709551615 (0/100) ✗ post_not_higher · h+4: C pays out → A 45, B 55 at v18446744073709551615",

@@ -222,14 +222,35 @@ fn a_long_queue_does_not_hold_an_answer_up_past_its_window() {
         let outcomes = sealed(&mut world);
         assert_eq!(outcomes[0], (answer, posted(2, Some(Party::B), until)));
     }
-    // Where the next block reaches it, it waits for its turn, as everything does.
+    // It goes first also where the next block reaches it.
     let (mut world, terms) = disputed(crowded(100, 2), 1, 1);
     let transfer = world.transfer(CAROL, 0, DAN, 1);
     let transfer = world.submit(&transfer).unwrap();
     let bytes = world.post(BOB, &terms[0], after(2, 50), None);
     let answer = world.submit(&bytes).unwrap();
     let outcomes = sealed(&mut world);
-    assert_eq!([outcomes[0].0, outcomes[1].0], [transfer, answer]);
+    assert_eq!([outcomes[0].0, outcomes[1].0], [answer, transfer]);
+}
+
+/// Among answers it is first come, first served, whenever the queue grew long: an early one cannot
+/// be held up by later ones.
+#[test]
+fn an_early_answer_goes_before_later_ones() {
+    let (mut world, terms) = disputed(crowded(100, 2), 3, 9);
+    let bytes = world.post(BOB, &terms[0], after(2, 50), None);
+    let early = world.submit(&bytes).unwrap();
+    for nonce in 0..50 {
+        let bytes = world.transfer(CAROL, nonce, DAN, 1);
+        world.submit(&bytes).unwrap();
+    }
+    let late = [1, 2].map(|channel| {
+        let bytes = world.post(BOB, &terms[channel], after(2, 50), None);
+        world.submit(&bytes).unwrap()
+    });
+    for expected in [[early, late[0]], [late[1], early + 1]] {
+        let outcomes = sealed(&mut world);
+        assert_eq!([outcomes[0].0, outcomes[1].0], expected);
+    }
 }
 
 /// What cannot be answered out of the room waits in the queue, if that is not full.

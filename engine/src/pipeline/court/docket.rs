@@ -24,6 +24,9 @@ pub struct Disputes {
     pub honest_losers: u64,
     /// Honest parties that forfeited their balance.
     pub honest_punished: u64,
+    /// Channels whose payout is not what the rules make of the attack, although the window is
+    /// longer than the delay: our own bug.
+    pub mismatches: u64,
     /// Rule breaks that made an honest party close, by the rejection's name.
     pub rejections: BTreeMap<&'static str, u64>,
     /// Transactions of disputes that Layer 1 refused, by the refusal's name.
@@ -42,6 +45,8 @@ pub struct AttackCost {
     pub cases: u64,
     /// Transactions in blocks.
     pub transactions: u64,
+    /// Of these, transactions whose fee an honest party paid.
+    pub paid_by_honest: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Channels in which a party forfeited its balance.

@@ -418,7 +418,8 @@ impl Run {
         self.admit(one);
     }
 
-    /// An answer that the next block could take, but may not reach, goes into the room.
+    /// An answer that the next block could take goes into the room; if that may not reach it, alone of
+    /// its channel.
     fn admit(&mut self, one: Waiting) {
         let waiting = || self.pool.queue.iter().chain(&self.pool.room);
         let operations: u64 = waiting().map(|one| u64::from(one.operations)).sum();
@@ -446,21 +447,21 @@ impl Run {
             } => (*submitter, terms.channel_id(), *version),
             _ => unreachable!(),
         };
-        let place = (self.pool.room.iter()).position(|other| of(other).1 == channel);
-        let others = self.pool.room.iter().map(of);
-        let others = others.filter(|other| other.0 == *submitter && other.1 != channel);
+        let place = (self.pool.room.iter()).rposition(|other| of(other).1 == channel);
+        let others = self.pool.room.iter().map(of).enumerate();
+        let others =
+            others.filter(|(at, other)| other.0 == *submitter && !(crowded && Some(*at) == place));
         let fees = FEE * (1 + others.count() as u64);
         let open = self.model.channels.get(&channel);
         let height = self.world.chain.height() + 1;
-        let reserved = crowded
-            && open.is_some_and(|open| !open.posts.is_empty())
+        let reserved = open.is_some_and(|open| !open.posts.is_empty())
             && place.is_none_or(|place| of(&self.pool.room[place]).2 < *version)
             && self.model.balance(&self.world.key(*submitter)) >= fees
             && (self.model.clone())
                 .execute(&self.world, &one.plain, height)
                 .is_some_and(|outcome| outcome.is_ok());
         let by = *version;
-        match (reserved, place) {
+        match (reserved, place.filter(|_| crowded)) {
             (false, _) => self.pool.queue.push_back(one),
             (true, None) => self.pool.room.push(one),
             (true, Some(place)) => {
