@@ -377,4 +377,10 @@ fn a_proof_is_taken_in_if_it_is_newer_and_genuine() {
     let mut tower = world.tower();
     assert_eq!(tower.hand_over(&forged, record), [Err(bad), Ok(())]);
     assert_eq!(tower.clients(), 1);
+    // A hub's own account would post as the hub.
+    let backend = Backend::select(BackendChoice::Auto).expect("there is always one");
+    let secret = SecretKey::from_seed(&[2; 32]);
+    let mut hub = Watchtower::new(backend, *world.chain.genesis(), secret);
+    let own = Err(HandOverError::OwnChannel { party: Party::B });
+    assert_eq!(hub.hand_over(&third, record), [own, own]);
 }

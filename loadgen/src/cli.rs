@@ -147,8 +147,8 @@ pub struct RunArgs {
         help_heading = "Adversaries"
     )]
     pub adversary: Adversary,
-    /// Blocks for which an honest party's transactions in a dispute are held back at most, at
-    /// random; against last-block always. Its money is safe while the window is longer
+    /// Blocks for which an honest party's posts are held back at most, at random; against
+    /// last-block always. Its money is safe while the window is longer, and blocks have room
     #[arg(long, value_name = "N", value_parser = parse_count, default_value = "0", help_heading = "Adversaries")]
     pub l1_delay_blocks: u64,
 

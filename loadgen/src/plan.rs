@@ -136,6 +136,14 @@ impl Plan {
         };
         let mut notes = load.notes;
         let attacked = !args.adversary.0.is_empty();
+        if attacked {
+            // Time passes block by block until the last window is over.
+            bounded(
+                "--challenge-blocks",
+                args.challenge_blocks,
+                MOST_DELAY_BLOCKS,
+            )?;
+        }
         if attacked && challenge_window_blocks <= l1_delay_blocks {
             notes.push(format!(
                 "The challenge window of {challenge_window_blocks} blocks is not longer than the \

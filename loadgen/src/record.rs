@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use duet_engine::l1::Load;
+use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{self, DirectOutcome, Latency, Offered, Outcome, Stage};
 use duet_reports::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Engine, L1,
@@ -27,9 +27,6 @@ const THREAD_START_NS: u64 = 1_000_000;
 const LEAST_HELD: f64 = 0.999;
 const MOST_BEHIND_S: f64 = 0.01;
 const MOST_BEHIND_SHARE: f64 = 0.05;
-
-/// A cooperative close: what each dispute takes the place of.
-const COOPERATIVE_CLOSE_BYTES: f64 = 321.0;
 
 /// All that was measured.
 pub struct Measured {
@@ -177,9 +174,11 @@ fn disputes(disputes: &pipeline::Disputes) -> Disputes {
         cases: cost.cases,
         punishments: cost.punishments,
         transactions: cost.transactions,
+        paid_by_honest: cost.paid_by_honest,
         bytes: cost.bytes,
         extra_transactions_per_case: cost.transactions as f64 / cost.cases as f64 - 1.0,
-        extra_bytes_per_case: cost.bytes as f64 / cost.cases as f64 - COOPERATIVE_CLOSE_BYTES,
+        extra_bytes_per_case: cost.bytes as f64 / cost.cases as f64
+            - COOPERATIVE_CLOSE_BYTES as f64,
     };
     let stopped = Some(("none".to_owned(), cost(&disputes.stopped)));
     let attacks = disputes.attacks.iter();

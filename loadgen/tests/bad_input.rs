@@ -61,6 +61,7 @@ const RUN: &str = r#"
 --adversary silent=70%,replay=40% => the shares sum to 110.0 %, expected at most 100 %
 --adversary silent=1%,silent=1% => silent has its share already
 --l1-delay-blocks 3 => --l1-delay-blocks needs --adversary
+--adversary silent=1% --challenge-blocks 2M => --challenge-blocks 2000000: expected 1 to 1048576
 --adversary silent=1% --l1-delay-blocks 2M => --l1-delay-blocks 2000000: expected 1 to 1048576
 --adversary silent=1% --l1-delay-blocks x => 'x' for '--l1-delay-blocks
 --adversary silent=1% --trace t.csv => --adversary contradicts --trace

@@ -214,7 +214,7 @@ fn disputes(run: &RunFile) -> Option<Vec<String>> {
         human::counted(cases, "channel"),
         format!("honest lost {}", human::count(disputes.lost_by_honest)),
         format!("honest punished {}", human::count(disputes.honest_punished)),
-        format!("cheaters {}", human::count(disputes.punishments)),
+        format!("{} punished", human::count(disputes.punishments)),
         format!(
             "{} transactions each",
             human::figure(transactions as f64 / cases as f64)

@@ -272,9 +272,10 @@ fn disputes(run: &RunFile) -> Vec<String> {
         Column::Left("attack"),
         Column::Right("channels"),
         Column::Right("punished"),
-        Column::Right("L1 transactions"),
+        Column::Right("transactions"),
+        Column::Right("paid by honest"),
         Column::Right("extra a channel"),
-        Column::Right("L1 bytes"),
+        Column::Right("bytes"),
         Column::Right("extra a channel"),
     ]);
     for (attack, cost) in &disputes.attacks {
@@ -283,6 +284,7 @@ fn disputes(run: &RunFile) -> Vec<String> {
             human::grouped(cost.cases),
             human::grouped(cost.punishments),
             human::grouped(cost.transactions),
+            human::grouped(cost.paid_by_honest),
             human::figure(cost.extra_transactions_per_case),
             human::bytes(cost.bytes as f64),
             human::bytes(cost.extra_bytes_per_case),

@@ -54,4 +54,4 @@ pub use ledger::{Account, Imbalance, Totals};
 pub use load::Load;
 pub use receipt::{Executed, Notice, PaidOut, Receipt};
 pub use refusal::{Failure, Malformed, Refusal, SignatureRole, SubmitError};
-pub use transaction::{Opening, SignedTransaction, Transaction};
+pub use transaction::{COOPERATIVE_CLOSE_BYTES, Opening, SignedTransaction, Transaction};

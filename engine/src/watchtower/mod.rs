@@ -3,11 +3,12 @@
 //! A client hands over its newest settlement proof; the tower reads blocks and answers every post
 //! that this proof beats, from its own account. Such an answer is evidence only (rule L4): however
 //! old the proof is, it is never proven stale, and can cost the client nothing. The tower holds no
-//! key of a client's and can move no funds. It signs and submits; it has no clock and no network.
+//! key of a client's and can move no funds. It signs and submits; it has no clock, no network and no
+//! storage: after a restart its clients hand over again.
 
 mod clients;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use crate::crypto::{
@@ -67,6 +68,12 @@ pub enum HandOverError {
         have: u64,
         /// What came.
         got: u64,
+    },
+    /// The tower's account is a party of the channel: its answer would be that party's own post,
+    /// and could be proven stale.
+    OwnChannel {
+        /// Which party.
+        party: Party,
     },
     /// A state after an entry, and the entry's version is 0.
     VersionZero,
@@ -144,7 +151,7 @@ impl Watchtower {
                 party: forged.0.party,
             }));
         }
-        let mut overdue = Vec::new();
+        let (mut overdue, mut seen) = (Vec::new(), HashSet::new());
         for ((channel, proof), verdict) in proofs.iter().zip(&mut verdicts) {
             // An earlier proof of the same batch may be as new.
             *verdict = verdict.and_then(|()| self.newer(channel, proof));
@@ -152,7 +159,8 @@ impl Watchtower {
                 self.clients.insert(*channel, *proof);
                 self.report.handed_over += 1;
                 let dispute = channel_of(channel).and_then(ChannelRecord::dispute);
-                if dispute.is_some_and(|dispute| dispute.highest() < proof.version()) {
+                let beaten = dispute.is_some_and(|dispute| dispute.highest() < proof.version());
+                if beaten && seen.insert(*channel) {
                     overdue.push(*channel);
                 }
             }
@@ -173,6 +181,9 @@ impl Watchtower {
         let Some(record) = record else {
             return Err(HandOverError::UnknownChannel { channel: *channel });
         };
+        if let Some(party) = record.party(&self.secret[0].public()) {
+            return Err(HandOverError::OwnChannel { party });
+        }
         if proof.version() == 0 {
             return Err(HandOverError::VersionZero);
         }
@@ -329,6 +340,10 @@ impl fmt::Display for HandOverError {
             HandOverError::NotNewer { have, got } => {
                 write!(f, "version {got}, expected more than the {have} held")
             }
+            HandOverError::OwnChannel { party } => write!(
+                f,
+                "the tower's account is {party:?} of the channel, expected another account"
+            ),
             HandOverError::VersionZero => {
                 write!(
                     f,

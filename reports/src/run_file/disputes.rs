@@ -47,6 +47,9 @@ pub struct AttackCost {
     /// Transactions in blocks.
     #[serde(with = "number::count")]
     pub transactions: u64,
+    /// Of these, transactions whose fee an honest party paid: the guarantee is before fees.
+    #[serde(default, with = "number::count")]
+    pub paid_by_honest: u64,
     /// Their bytes.
     #[serde(with = "number::count")]
     pub bytes: u64,

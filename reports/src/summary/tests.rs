@@ -296,7 +296,7 @@ fn disputes_are_shown_when_there_are_any() {
     let some = changed(|run| run.disputes = Some(sample::disputes()));
     assert_eq!(
         line(&summary(&some), "disputes"),
-        "disputes  1.1 k channels, honest lost 0, honest punished 0, cheaters 900, \
+        "disputes  1.1 k channels, honest lost 0, honest punished 0, 900 punished, \
          2.92 transactions each"
     );
 }

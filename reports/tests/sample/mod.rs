@@ -235,6 +235,7 @@ pub(crate) fn disputes() -> Disputes {
         cases,
         punishments,
         transactions,
+        paid_by_honest: cases,
         bytes,
         extra_transactions_per_case: transactions as f64 / cases as f64 - 1.0,
         extra_bytes_per_case: bytes as f64 / cases as f64 - 321.0,

@@ -134,6 +134,9 @@ impl Kind {
     }
 }
 
+/// A cooperative close of a channel in which something was paid: what a dispute takes the place of.
+pub const COOPERATIVE_CLOSE_BYTES: u64 = 321;
+
 const _: () = {
     const fn is(kind: Kind, bytes: usize) -> bool {
         matches!(kind.bytes(), Some(found) if found == bytes)
@@ -141,7 +144,7 @@ const _: () = {
     assert!(is(Kind::Transfer, 145));
     assert!(is(Kind::OpenOneSided, 161));
     assert!(is(Kind::OpenTwoSided, 233));
-    assert!(is(Kind::CooperativeClose, 321));
+    assert!(is(Kind::CooperativeClose, COOPERATIVE_CLOSE_BYTES as usize));
     assert!(is(Kind::CooperativeCloseAtOpening, 257));
     assert!(is(Kind::Post, 321));
     assert!(is(Kind::PostAtOpening, 129));

@@ -4,6 +4,7 @@
 
 mod bytes;
 
+pub use bytes::COOPERATIVE_CLOSE_BYTES;
 pub(super) use bytes::{Kind, encoded_digest, operations};
 
 use super::refusal::Malformed;
