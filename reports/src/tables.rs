@@ -273,10 +273,10 @@ fn disputes(run: &RunFile) -> Vec<String> {
         Column::Right("channels"),
         Column::Right("punished"),
         Column::Right("transactions"),
-        Column::Right("paid by honest"),
-        Column::Right("extra a channel"),
+        Column::Right("by honest"),
+        Column::Right("extra each"),
         Column::Right("bytes"),
-        Column::Right("extra a channel"),
+        Column::Right("extra each"),
     ]);
     for (attack, cost) in &disputes.attacks {
         table.row([
