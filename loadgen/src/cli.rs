@@ -118,6 +118,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "64", help_heading = "Channels")]
     pub in_flight: u64,
 
+    /// The least balance that a payment may leave its payer: what a cheater always has to lose. The
+    /// default deposits hold it beside what the session needs [default: 0]
+    #[arg(long, value_name = "UNITS", value_parser = parse_positive_count, help_heading = "Channels")]
+    pub reserve: Option<u64>,
+
     /// Threads that run channels [default: one per core]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Engine")]
     pub shards: Option<u64>,

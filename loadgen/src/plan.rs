@@ -182,6 +182,7 @@ impl Plan {
             backend_asked: args.backend.to_string(),
             speedup: args.speedup,
             turn_length: load.turn_length,
+            reserve: args.reserve,
             adversary: attacked.then(|| args.adversary.to_string()),
             l1_delay_blocks: attacked.then_some(args.l1_delay_blocks),
         };
@@ -197,7 +198,7 @@ impl Plan {
                 seed: args.seed,
                 l1,
                 challenge_window_blocks,
-                reserve: Amount::ZERO,
+                reserve: Amount::new(args.reserve.unwrap_or(0)),
                 faults: Vec::new(),
                 attacks: args.adversary.0.clone(),
                 l1_delay_blocks,
@@ -260,6 +261,7 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
             ("--turn-length", args.turn_length.is_some()),
             ("--amount", args.amount.is_some()),
             ("--rate", args.rate.is_some()),
+            ("--reserve", args.reserve.is_some()),
         ];
         if !args.adversary.0.is_empty() {
             return Err(bad(
@@ -521,6 +523,7 @@ fn deposits(
         Some(turn) => payments / (2 * turn) * turn + (payments % (2 * turn)).saturating_sub(turn),
     };
     let by_a = payments - by_b;
+    let reserve = args.reserve.unwrap_or(0);
     match args.capacity {
         Some(Capacity::Fixed(capacity)) => {
             // One-way sessions need all that is paid; two-way ones at least a payment.
@@ -528,10 +531,11 @@ fn deposits(
                 None => u128::from(payments) * u128::from(amount.smallest()),
                 Some(_) => u128::from(amount.smallest()),
             };
+            let least = least + u128::from(reserve);
             if u128::from(capacity) < least {
                 return Err(bad(format!(
-                    "--capacity {capacity}: too small, {payments} payments of {amount} take at \
-                     least {least}"
+                    "--capacity {capacity}: too small, {payments} payments of {amount} and a \
+                     reserve of {reserve} take at least {least}"
                 )));
             }
             let b = if by_b == 0 { 0 } else { capacity / 2 };
@@ -539,10 +543,14 @@ fn deposits(
         }
         _ => {
             let deposit = |count: u64| {
-                most_spent(amount, count).ok_or_else(|| {
+                let spent = match count {
+                    0 => Some(0),
+                    _ => most_spent(amount, count).and_then(|spent| spent.checked_add(reserve)),
+                };
+                spent.filter(|sum| *sum <= u64::MAX / 4).ok_or_else(|| {
                     bad(format!(
-                        "--amount {amount} with --payments {payments}: the sum may be more than \
-                         {} units",
+                        "--amount {amount} with --payments {payments} and a reserve of {reserve}: \
+                         the sum may be more than {} units",
                         u64::MAX / 4
                     ))
                 })

@@ -10,7 +10,11 @@ fn nobody_honest_loses_to_any_attack() {
     let folder = Folder::new();
     let words = "--sessions 400 --payments 40 --adversary all=8% --l1-delay-blocks 9 \
                  --challenge-blocks 10 --baseline-sessions 2";
-    for pattern in ["--in-flight 4", "--pattern two-way --cosign-every 3"] {
+    for pattern in [
+        "--in-flight 4",
+        "--pattern two-way --cosign-every 3",
+        "--reserve 500",
+    ] {
         let (run, stderr) = folder.run(&format!("{words} {pattern}"));
         let disputes = run.disputes.expect("72 % of the sessions are attacked");
         assert_eq!(run.achieved.sessions_closed, 400);

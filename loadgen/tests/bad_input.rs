@@ -54,6 +54,10 @@ const RUN: &str = r#"
 --baseline-sessions 1M => --baseline-sessions 1000000 … expected at most the run's
 --sessions 5 --baseline-sessions 6 => --baseline-sessions 6 … at most the run's 5 sessions
 --baseline-sessions all => 'all' for '--baseline-sessions
+--reserve 0 => '0' for '--reserve … expected 1 or more
+--reserve 5E18 => the sum may be more than
+--reserve 100 --capacity 150 --payments 100 => --capacity 150: too small … a reserve of 100 take at least 200
+--reserve 5 --trace t.csv => --reserve contradicts --trace
 # Adversaries.
 --adversary stale=1% => 'stale=1%' for '--adversary … unknown attack `stale`, expected one of stale-close
 --adversary silent => 'silent' for '--adversary … as in silent=1%

@@ -61,6 +61,10 @@ pub struct Workload {
     /// Payments in a row by one party before the turn passes, when both pay.
     #[serde(default, with = "number::count_if_any")]
     pub turn_length: Option<u64>,
+    /// The least balance that a payment may leave its payer, in the smallest unit of value; none if
+    /// there is none.
+    #[serde(default, with = "number::count_if_any")]
+    pub reserve: Option<u64>,
     /// Attacks and the share of sessions that each strikes, as asked for; none if none was.
     #[serde(default)]
     pub adversary: Option<String>,

@@ -116,6 +116,7 @@ fn workload() -> Workload {
         cosign_after_ms: Some(5.0),
         backend_asked: "auto".into(),
         speedup: None,
+        reserve: None,
         adversary: None,
         l1_delay_blocks: None,
         turn_length: Some(32),
