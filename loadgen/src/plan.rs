@@ -1,22 +1,22 @@
 //! From what was asked to what is run: every option is checked here, before anything starts.
 
+mod load;
+
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use duet_engine::crypto::Backend;
 use duet_engine::l1;
 use duet_engine::pipeline::{Arrivals, Config, Outcome, Workload};
-use duet_engine::protocol::{Amount, Pair, Rules};
+use duet_engine::protocol::{Amount, Rules};
 use duet_reports::run_file;
 
-use crate::amount::AmountDistribution;
 use crate::cli::{Pattern, RunArgs};
 use crate::machine;
 use crate::output::{OutputError, check_writable, same_file};
-use crate::replay::Replay;
-use crate::synthetic::Synthetic;
-use crate::trace::{Capacity, Trace, TraceError, total_deposits};
+use crate::trace::{Capacity, TraceError};
+use load::Load;
 
 /// Sessions of a bare run: about 15 s of fully co-signed payments on two cores.
 const fn default_sessions(backend: Backend) -> u64 {
@@ -25,25 +25,15 @@ const fn default_sessions(backend: Backend) -> u64 {
         Backend::Lanes(_) => 400,
     }
 }
-const DEFAULT_PAYMENTS: u64 = 10_000;
-const DEFAULT_CONCURRENT: u64 = 10_000;
 /// The baseline runs as many sessions as make this many payments, unless told otherwise.
 const DEFAULT_BASELINE_PAYMENTS: u64 = 1_000_000;
-/// More payments per second than any core makes, and more sessions per second than any core opens
-/// and closes: they bound a run that only time ends.
-const BEYOND_ANY_RATE: f64 = 50e6;
-const BEYOND_ANY_SESSION_RATE: f64 = 20e3;
 
-const MOST_PAYMENTS: u64 = 1 << 50;
-const MOST_CONCURRENT: u64 = 1 << 28;
 const MOST_IN_FLIGHT: u64 = 1 << 16;
 const MOST_SHARDS: u64 = 1 << 10;
 const MOST_DELAY_BLOCKS: u64 = 1 << 20;
 /// Payments per second.
 const RATES: (f64, f64) = (1e-3, 1e9);
 const SPEEDUPS: (f64, f64) = (1e-6, 1e12);
-/// A replay's end must fit the clock's 64 bits of nanoseconds; 100 years do.
-const LONGEST_REPLAY_S: f64 = 100.0 * 365.25 * 86_400.0;
 const LONGEST_COSIGN_AFTER: Duration = Duration::from_secs(3600);
 /// Memory per open channel: both endpoints, their slot, and Layer 1's records and keys. Measured
 /// with 50,000 channels of one payment: 7.6 kB.
@@ -345,254 +335,6 @@ fn check_memory(concurrent: u64) -> Result<(), PlanError> {
              has {} GiB",
             need >> 30,
             have >> 30
-        )));
-    }
-    Ok(())
-}
-
-/// A workload and how to describe it.
-struct Load {
-    workload: Box<dyn Workload>,
-    mode: &'static str,
-    concurrent: u64,
-    /// The mean, where sessions differ.
-    payments_per_session: u64,
-    pattern: String,
-    turn_length: Option<u64>,
-    amount: String,
-    capacity: String,
-    trace_sha256: Option<String>,
-    notes: Vec<String>,
-}
-
-impl Load {
-    fn synthetic(args: &RunArgs, default_sessions: u64) -> Result<Load, PlanError> {
-        let payments = bounded(
-            "--payments",
-            args.payments.unwrap_or(DEFAULT_PAYMENTS),
-            MOST_PAYMENTS,
-        )?;
-        let amount = args
-            .amount
-            .unwrap_or(AmountDistribution::Uniform { low: 1, high: 100 });
-        let pattern = args.pattern.unwrap_or(Pattern::OneWay);
-        let turn_length = match pattern {
-            Pattern::OneWay => None,
-            Pattern::TwoWay => {
-                // Both sides shall pay, however short the session.
-                let in_flight = args.in_flight.saturating_mul(args.cosign_every);
-                let turn = in_flight.min(payments.div_ceil(2));
-                Some(args.turn_length.unwrap_or(turn).min(payments))
-            }
-        };
-        let deposits = deposits(args, payments, turn_length, &amount)?;
-        let sessions = args.sessions.unwrap_or_else(|| match args.duration {
-            None => default_sessions,
-            Some(duration) => {
-                { default_sessions + unreachable_sessions(duration, args.rate, payments) }
-                    .min(held_sessions(payments, deposits))
-            }
-        });
-        if sessions
-            .checked_mul(payments)
-            .is_none_or(|all| all > MOST_PAYMENTS)
-        {
-            return Err(bad(format!(
-                "--sessions {sessions} with --payments {payments}: expected at most \
-                 {MOST_PAYMENTS} payments in all"
-            )));
-        }
-        let default = match args.sessions {
-            Some(_) => DEFAULT_CONCURRENT,
-            None => default_sessions,
-        };
-        let concurrent = args.concurrent.unwrap_or(default.min(sessions));
-        bounded("--concurrent", concurrent, MOST_CONCURRENT)?;
-        let concurrent = concurrent.min(sessions);
-        let workload = Synthetic {
-            sessions,
-            concurrent,
-            payments,
-            turn_length,
-            amount,
-            seed: args.seed,
-            deposits,
-        };
-        check_supply(&workload)?;
-        Ok(Load {
-            mode: "synthetic",
-            concurrent,
-            payments_per_session: payments,
-            pattern: pattern.name().to_owned(),
-            turn_length,
-            amount: amount.to_string(),
-            capacity: (u128::from(deposits.a) + u128::from(deposits.b)).to_string(),
-            trace_sha256: None,
-            notes: Vec::new(),
-            workload: Box::new(workload),
-        })
-    }
-
-    fn replay(args: &RunArgs, path: &Path) -> Result<Load, PlanError> {
-        let trace = Trace::read(path).map_err(PlanError::Trace)?;
-        if let Some(speedup) = args.speedup {
-            let takes_s = trace.duration_ns() as f64 / 1e9 / speedup;
-            if takes_s > LONGEST_REPLAY_S {
-                return Err(bad(format!(
-                    "--speedup {speedup:?}: the replay takes {takes_s:.0} s, expected at most \
-                     {LONGEST_REPLAY_S:.0} (100 years)"
-                )));
-            }
-        }
-        let capacity = args.capacity.unwrap_or(Capacity::FromTrace);
-        let payments = || trace.iter().flat_map(|session| session.payments);
-        let smallest = payments()
-            .map(|payment| payment.amount())
-            .min()
-            .unwrap_or(0);
-        if let Capacity::Fixed(units) = capacity
-            && units < smallest
-        {
-            return Err(bad(format!(
-                "--capacity {units}: too small for any payment of the trace, the smallest is {smallest}"
-            )));
-        }
-        let deposits = trace.deposits(&capacity);
-        if total_deposits(&deposits).is_none_or(|total| total > u64::MAX / 2) {
-            return Err(bad(format!(
-                "--capacity {capacity}: the deposits sum to more than {} units",
-                u64::MAX / 2
-            )));
-        }
-        let mut notes = Vec::new();
-        if capacity == Capacity::FromTrace {
-            notes.push(
-                "Deposits from perfect foresight: each channel locks just what its payments will \
-                 need. Real parties do not know that; see --capacity N or quantile:Q."
-                    .to_owned(),
-            );
-        }
-        let two_way = payments().any(|payment| !payment.from_opener());
-        let sessions = trace.sessions() as u64;
-        Ok(Load {
-            mode: "trace",
-            concurrent: sessions,
-            payments_per_session: trace.payments() as u64 / sessions,
-            pattern: if two_way {
-                Pattern::TwoWay
-            } else {
-                Pattern::OneWay
-            }
-            .name()
-            .to_owned(),
-            turn_length: None,
-            amount: "trace".to_owned(),
-            capacity: capacity.to_string(),
-            trace_sha256: Some(trace.sha256().to_owned()),
-            notes,
-            workload: Box::new(Replay::new(trace, deposits)),
-        })
-    }
-}
-
-/// More sessions than can be reached in that time.
-fn unreachable_sessions(duration: Duration, rate: Option<f64>, payments: u64) -> u64 {
-    let cores = machine::cores() as f64;
-    let payments_per_s = rate.map_or(BEYOND_ANY_RATE * cores, |rate| 1.1 * rate);
-    let sessions_per_s = (payments_per_s / payments as f64).min(BEYOND_ANY_SESSION_RATE * cores);
-    (sessions_per_s * duration.as_secs_f64()).min(1e9) as u64
-}
-
-/// The sessions that counts and amounts can hold.
-fn held_sessions(payments: u64, deposits: Pair<u64>) -> u64 {
-    // Deposits and fees.
-    let locked = u128::from(deposits.a) + u128::from(deposits.b) + 2;
-    let holds = u64::try_from(u128::from(u64::MAX / 4) / locked).unwrap_or(u64::MAX);
-    (MOST_PAYMENTS / payments).min(holds).max(1)
-}
-
-/// What each side of a synthetic channel locks: all that it may have to pay, or what was asked.
-fn deposits(
-    args: &RunArgs,
-    payments: u64,
-    turn_length: Option<u64>,
-    amount: &AmountDistribution,
-) -> Result<Pair<u64>, PlanError> {
-    let by_b = match turn_length {
-        None => 0,
-        Some(turn) => payments / (2 * turn) * turn + (payments % (2 * turn)).saturating_sub(turn),
-    };
-    let by_a = payments - by_b;
-    let reserve = args.reserve.unwrap_or(0);
-    match args.capacity {
-        Some(Capacity::Fixed(capacity)) => {
-            // One-way sessions need all that is paid; two-way ones at least a payment.
-            let least = match turn_length {
-                None => u128::from(payments) * u128::from(amount.smallest()),
-                Some(_) => u128::from(amount.smallest()),
-            };
-            let least = least + u128::from(reserve);
-            if u128::from(capacity) < least {
-                return Err(bad(format!(
-                    "--capacity {capacity}: too small, {payments} payments of {amount} and a \
-                     reserve of {reserve} take at least {least}"
-                )));
-            }
-            let b = if by_b == 0 { 0 } else { capacity / 2 };
-            Ok(Pair { a: capacity - b, b })
-        }
-        _ => {
-            let deposit = |count: u64| {
-                let spent = match count {
-                    0 => Some(0),
-                    _ => most_spent(amount, count).and_then(|spent| spent.checked_add(reserve)),
-                };
-                spent.filter(|sum| *sum <= u64::MAX / 4).ok_or_else(|| {
-                    bad(format!(
-                        "--amount {amount} with --payments {payments} and a reserve of {reserve}: \
-                         the sum may be more than {} units",
-                        u64::MAX / 4
-                    ))
-                })
-            };
-            Ok(Pair {
-                a: deposit(by_a)?,
-                b: deposit(by_b)?,
-            })
-        }
-    }
-}
-
-/// The most that so many payments sum to. A log-normal has no such bound: there it is the mean
-/// and twelve standard deviations of the sum; what exceeds it is refused, and counted.
-fn most_spent(amount: &AmountDistribution, count: u64) -> Option<u64> {
-    let bound = u128::from(amount.largest()) * u128::from(count);
-    let bound = match *amount {
-        AmountDistribution::LogNormal { mu, sigma } => {
-            let mean = libm::exp(mu + sigma * sigma / 2.0);
-            let deviation = mean * libm::expm1(sigma * sigma).sqrt();
-            let count = count as f64;
-            let likely = count * (mean + 1.0) + 12.0 * deviation * count.sqrt();
-            bound.min(likely as u128)
-        }
-        _ => bound,
-    };
-    u64::try_from(bound)
-        .ok()
-        .filter(|bound| *bound <= u64::MAX / 4)
-}
-
-/// All accounts' balances must sum to what an amount can hold.
-fn check_supply(workload: &Synthetic) -> Result<(), PlanError> {
-    let per_slot = u128::from(workload.deposits.a) + u128::from(workload.deposits.b);
-    let opens = u128::from(workload.sessions.div_ceil(workload.concurrent));
-    let fees = 2 * opens;
-    let supply = u128::from(workload.concurrent) * (per_slot * opens + fees);
-    if supply > u128::from(u64::MAX / 2) {
-        return Err(bad(format!(
-            "{} sessions that lock {per_slot} each: expected at most {} units in all",
-            workload.sessions,
-            u64::MAX / 2
         )));
     }
     Ok(())

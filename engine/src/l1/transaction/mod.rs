@@ -3,6 +3,7 @@
 //! Their bytes are in [`bytes`](self::bytes); what they do is the ledger's to say.
 
 mod bytes;
+mod decode;
 
 pub use bytes::COOPERATIVE_CLOSE_BYTES;
 pub(super) use bytes::{Kind, encoded_digest, operations};
@@ -236,6 +237,6 @@ impl SignedTransaction {
     /// # Errors
     /// [`Malformed`] with what was expected and what was found.
     pub fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
-        bytes::decode(bytes)
+        decode::decode(bytes)
     }
 }
