@@ -193,23 +193,13 @@ impl Claim {
             &Transaction::Payout { submitter, channel } => Ok(Claim::Payout { submitter, channel }),
             Transaction::RollOver {
                 proof,
+                opener,
                 nonce,
-                keys,
-                deposits,
-                challenge_window_blocks,
-                reserve,
-            } => {
-                let opening = Opening {
-                    peer: keys.b,
-                    deposits: *deposits,
-                    challenge_window_blocks: *challenge_window_blocks,
-                    reserve: *reserve,
-                };
-                Ok(Claim::RollOver {
-                    closed: Closed::of(proof)?,
-                    successor: Opened::of(terms(genesis, keys.a, *nonce, 0, &opening))?,
-                })
-            }
+                successor,
+            } => Ok(Claim::RollOver {
+                closed: Closed::of(proof)?,
+                successor: Opened::of(terms(genesis, *opener, *nonce, 0, successor))?,
+            }),
         }
     }
 

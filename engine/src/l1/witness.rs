@@ -232,10 +232,16 @@ fn read(
         Transaction::CooperativeClose { proof, .. } => {
             needs.finals(0, proof, &keys_of(proof.channel)?)?;
         }
-        Transaction::RollOver { proof, keys, .. } => {
+        Transaction::RollOver {
+            proof,
+            opener,
+            successor,
+            ..
+        } => {
             // Of anybody else's roll-over the ledger says what is wrong with it.
-            if keys_of(proof.channel)? == *keys {
-                needs.finals(0, proof, keys)?;
+            let keys = keys_of(proof.channel)?;
+            if (keys.a, keys.b) == (*opener, successor.peer) {
+                needs.finals(0, proof, &keys)?;
             }
         }
         Transaction::CloseBatch { proofs, .. } => {

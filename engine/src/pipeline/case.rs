@@ -121,20 +121,12 @@ impl Case {
     pub(super) fn begin(channel: Channel, cheat: &Cheat, desk: &mut Desk<'_>) -> Case {
         let deposits = channel.plan.deposits;
         let holder = channel.a.turn_holder();
+        let due = dues(&channel);
         let mut case = Case {
-            session: channel.session,
-            accounts: channel.plan.accounts,
             attack: Some(cheat.attack),
-            honest: Pair { a: true, b: true },
-            due: dues(&channel),
+            due,
             closes: Pair { a: false, b: false },
-            moves: Vec::new(),
-            rejection: None,
-            to_punish: None,
-            ends: Pair {
-                a: channel.a,
-                b: channel.b,
-            },
+            ..Case::stopped(channel)
         };
         let cheater = match cheat.attack {
             Attack::StaleClose | Attack::FakeOffer | Attack::Replay | Attack::LastBlock => {

@@ -49,7 +49,7 @@ struct Open {
     posted: bool,
     /// Its payout is down on the docket.
     collects: bool,
-    /// Everything of it that is in a block, for the party that submits it all again.
+    /// Everything of it that is in a block, where a party submits it all again.
     transactions: Vec<(Party, Vec<u8>)>,
 }
 
@@ -255,9 +255,8 @@ impl Court {
         cost.paid_by_honest += u64::from(*open.case.honest.of(by));
         cost.bytes += bytes.len() as u64;
         self.changes.push((*open.case.accounts.of(by), -fee));
-        let replays = open.case.attack == Some(Attack::Replay);
-        open.transactions.push((by, bytes));
-        if replays {
+        if open.case.attack == Some(Attack::Replay) {
+            open.transactions.push((by, bytes));
             again.extend(open.transactions.iter().map(|(by, bytes)| Sent {
                 channel,
                 by: *by,

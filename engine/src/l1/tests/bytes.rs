@@ -124,14 +124,12 @@ fn arbitrary() -> impl Strategy<Value = SignedTransaction> {
         channel: ChannelId(channel),
     });
     let roll_over =
-        (proof(), any::<u64>(), key(), opening()).prop_map(|(proof, nonce, a, opening)| {
+        (proof(), any::<u64>(), key(), opening()).prop_map(|(proof, nonce, opener, successor)| {
             Transaction::RollOver {
                 proof,
+                opener,
                 nonce,
-                keys: Pair { a, b: opening.peer },
-                deposits: opening.deposits,
-                challenge_window_blocks: opening.challenge_window_blocks,
-                reserve: opening.reserve,
+                successor,
             }
         });
     let transaction = prop_oneof![

@@ -251,11 +251,9 @@ impl World {
     fn submit_roll_over(&self, proof: FinalProof, successor: &Terms) -> Bytes {
         self.properly(Transaction::RollOver {
             proof,
+            opener: successor.keys.a,
             nonce: successor.nonce,
-            keys: successor.keys,
-            deposits: successor.deposits,
-            challenge_window_blocks: successor.challenge_window_blocks,
-            reserve: successor.reserve,
+            successor: Opening::of(successor),
         })
     }
 

@@ -156,11 +156,9 @@ fn roll_overs_that_are_none() {
     };
     let transaction = |w: &World, old: &Terms, new: &Terms| Transaction::RollOver {
         proof: w.proof(old, after(1, 100)),
+        opener: new.keys.a,
         nonce: new.nonce,
-        keys: new.keys,
-        deposits: new.deposits,
-        challenge_window_blocks: new.challenge_window_blocks,
-        reserve: new.reserve,
+        successor: Opening::of(new),
     };
     check(
         "C signs for A · C consents for B",
@@ -238,16 +236,14 @@ fn roll_overs_that_are_none() {
         (w.roll_over(old, after(1, 100), &new), outcome)
     });
     refused("to a key of small order", |w, old, new| {
-        let mut keys = new.keys;
-        keys.b = identity();
-        let proof = w.proof(old, after(1, 100));
         let transaction = Transaction::RollOver {
-            proof,
+            proof: w.proof(old, after(1, 100)),
+            opener: new.keys.a,
             nonce: 1,
-            keys,
-            deposits: new.deposits,
-            challenge_window_blocks: 144,
-            reserve: Amount::ZERO,
+            successor: Opening {
+                peer: identity(),
+                ..Opening::of(new)
+            },
         };
         let outcome = Err(Refusal::Key(KeyError::SmallOrder(identity())));
         (w.signed(transaction, ALICE, [BOB]), outcome)

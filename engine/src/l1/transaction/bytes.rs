@@ -261,20 +261,12 @@ impl Transaction {
             }
             Transaction::RollOver {
                 proof,
+                opener,
                 nonce,
-                keys,
-                deposits,
-                challenge_window_blocks,
-                reserve,
+                successor,
             } => {
-                put(bytes, &[&keys.a.0, &nonce.to_le_bytes()]);
-                let opening = Opening {
-                    peer: keys.b,
-                    deposits: *deposits,
-                    challenge_window_blocks: *challenge_window_blocks,
-                    reserve: *reserve,
-                };
-                put_opening(bytes, &opening, Kind::OpenTwoSided);
+                put(bytes, &[&opener.0, &nonce.to_le_bytes()]);
+                put_opening(bytes, successor, Kind::OpenTwoSided);
                 put_final(bytes, proof);
             }
         }

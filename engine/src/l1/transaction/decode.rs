@@ -82,20 +82,17 @@ impl Reader<'_> {
                 channel: self.channel()?,
             },
             Kind::RollOver | Kind::RollOverAtOpening => {
-                let a = self.key()?;
-                let nonce = self.u64()?;
-                let opening = self.successor()?;
+                let (opener, nonce) = (self.key()?, self.u64()?);
+                let successor = self.successor()?;
                 let close = match kind {
                     Kind::RollOver => Kind::CooperativeClose,
                     _ => Kind::CooperativeCloseAtOpening,
                 };
                 Transaction::RollOver {
                     proof: self.final_proof(close)?,
+                    opener,
                     nonce,
-                    keys: Pair { a, b: opening.peer },
-                    deposits: opening.deposits,
-                    challenge_window_blocks: opening.challenge_window_blocks,
-                    reserve: opening.reserve,
+                    successor,
                 }
             }
             Kind::OpenBatch => {

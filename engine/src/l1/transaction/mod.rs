@@ -83,20 +83,17 @@ pub enum Transaction {
     RollOver {
         /// The final state of the channel that ends.
         proof: FinalProof,
-        /// A's account nonce: it makes the successor's id.
+        /// Party A of both: pays the fee, and signs.
+        opener: PublicKey,
+        /// The opener's account nonce: it makes the successor's id.
         nonce: u64,
-        /// The parties of both channels.
-        keys: Pair<PublicKey>,
-        /// What each side locks in the successor.
-        deposits: Pair<Amount>,
-        /// The successor's challenge window, in blocks.
-        challenge_window_blocks: u32,
-        /// The successor's reserve.
-        reserve: Amount,
+        /// The successor; its party B is the old one's, and signs too.
+        successor: Opening,
     },
 }
 
-/// One channel of an [`Transaction::OpenBatch`].
+/// One channel to open, but for its opener: of a [`Transaction::OpenBatch`] or
+/// [`Transaction::RollOver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening {
     /// Party B's key.
@@ -107,6 +104,19 @@ pub struct Opening {
     pub challenge_window_blocks: u32,
     /// The least balance that a payment may leave its payer.
     pub reserve: Amount,
+}
+
+impl Opening {
+    /// The opening of a channel on these terms.
+    #[must_use]
+    pub fn of(terms: &Terms) -> Opening {
+        Opening {
+            peer: terms.keys.b,
+            deposits: terms.deposits,
+            challenge_window_blocks: terms.challenge_window_blocks,
+            reserve: terms.reserve,
+        }
+    }
 }
 
 impl Transaction {
@@ -131,8 +141,8 @@ impl Transaction {
     pub fn signer(&self) -> &PublicKey {
         match self {
             Transaction::Transfer { from, .. } => from,
-            Transaction::Open { keys, .. } | Transaction::RollOver { keys, .. } => &keys.a,
-            Transaction::OpenBatch { opener, .. } => opener,
+            Transaction::Open { keys, .. } => &keys.a,
+            Transaction::OpenBatch { opener, .. } | Transaction::RollOver { opener, .. } => opener,
             Transaction::CooperativeClose { submitter, .. }
             | Transaction::CloseBatch { submitter, .. }
             | Transaction::Post { submitter, .. }
@@ -147,7 +157,7 @@ impl Transaction {
             Transaction::Open { keys, deposits, .. } if !deposits.b.is_zero() => {
                 (Some(&keys.b), &[])
             }
-            Transaction::RollOver { keys, .. } => (Some(&keys.b), &[]),
+            Transaction::RollOver { successor, .. } => (Some(&successor.peer), &[]),
             Transaction::OpenBatch { channels, .. } => (None, channels),
             _ => (None, &[]),
         };
