@@ -1,14 +1,114 @@
 //! The accounts of a workload on Layer 1: keys, first balances, and what should be left at the end.
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use super::run::RunError;
-use super::shard::ShardOutcome;
-use super::workload::AccountIndex;
-use crate::crypto::{Backend, Domain, Hasher, PublicKey, SecretKey};
+use super::run::{Config, RunError};
+use super::steps::ShardOf;
+use super::workload::{AccountIndex, Workload};
+use crate::crypto::{Backend, Domain, Hasher, KeyId, KeyRing, PublicKey, SecretKey};
 use crate::l1::{Chain, Genesis};
-use crate::protocol::Amount;
+use crate::protocol::{Amount, Pair};
+
+/// Keys derived in one go: enough to fill the lanes, and work for every core.
+const CHUNK: usize = 4096;
+
+/// One shard's parties, of both sides of its channels: their keys, who takes part where, and how
+/// their balances on Layer 1 should have changed.
+pub(super) struct Parties {
+    /// The account of each place.
+    accounts: Vec<AccountIndex>,
+    pub(super) secrets: Vec<SecretKey>,
+    keys: Vec<KeyId>,
+    pub(super) ring: KeyRing,
+    /// The change of each place's balance, modulo 2^64: the balances themselves are below that.
+    changes: Vec<u64>,
+    /// The places of each slot's parties: a slot's sessions all have the same accounts.
+    slots: Vec<Pair<u32>>,
+}
+
+impl Parties {
+    /// Derives and checks the keys of all accounts that appear in a shard's slots.
+    pub(super) fn new(
+        config: &Config,
+        workload: &dyn Workload,
+        of: ShardOf,
+        slots: u32,
+    ) -> Parties {
+        let mut places = HashMap::new();
+        let mut accounts = Vec::new();
+        let mut place_of = |account: AccountIndex| {
+            *places.entry(account).or_insert_with(|| {
+                accounts.push(account);
+                accounts.len() as u32 - 1
+            })
+        };
+        let slots = (0..slots).map(|slot| {
+            let Pair { a, b } = workload.session(of.number(slot)).accounts;
+            Pair {
+                a: place_of(a),
+                b: place_of(b),
+            }
+        });
+        let slots: Vec<Pair<u32>> = slots.collect();
+        accounts.shrink_to_fit();
+        let mut secrets = Vec::with_capacity(accounts.len());
+        let mut ring = KeyRing::new(config.backend);
+        let mut keys = Vec::with_capacity(accounts.len());
+        for accounts in accounts.chunks(CHUNK) {
+            let chunk = secret_keys(config.backend, config.seed, accounts);
+            for secret in &chunk {
+                keys.push(
+                    ring.insert(secret.public())
+                        .expect("a derived key is sound"),
+                );
+            }
+            secrets.extend(chunk);
+        }
+        Parties {
+            changes: vec![0; accounts.len()],
+            accounts,
+            secrets,
+            keys,
+            ring,
+            slots,
+        }
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The places of a slot's parties, for their secret keys.
+    pub(super) fn places(&self, slot: u32) -> Pair<u32> {
+        self.slots[slot as usize]
+    }
+
+    /// Their places in the ring.
+    pub(super) fn key_ids(&self, slot: u32) -> Pair<KeyId> {
+        let Pair { a, b } = self.places(slot);
+        Pair {
+            a: self.keys[a as usize],
+            b: self.keys[b as usize],
+        }
+    }
+
+    pub(super) fn public_keys(&self, slot: u32) -> Pair<PublicKey> {
+        let Pair { a, b } = self.places(slot);
+        Pair {
+            a: self.secrets[a as usize].public(),
+            b: self.secrets[b as usize].public(),
+        }
+    }
+
+    /// What a place's balance on Layer 1 gained, or lost.
+    pub(super) fn change(&mut self, place: u32, units: i128) {
+        let change = &mut self.changes[place as usize];
+        *change = change.wrapping_add(units as u64);
+    }
+}
 
 /// Keys and first balances of the workload's accounts.
 pub(super) struct Accounts {
@@ -19,25 +119,48 @@ pub(super) struct Accounts {
 impl Accounts {
     /// Derives the keys; `units` is what an account has, fees included, if an amount can hold it.
     pub(super) fn new(
-        backend: Backend,
-        seed: u64,
+        config: &Config,
         accounts: AccountIndex,
         units: impl Fn(AccountIndex) -> Option<u64>,
     ) -> Result<Accounts, RunError> {
         let indices: Vec<AccountIndex> = (0..accounts).collect();
-        let keys = indices
-            .par_chunks(256)
-            .flat_map_iter(|accounts| {
-                let secrets = secret_keys(backend, seed, accounts);
-                secrets.into_iter().map(|secret| secret.public())
-            })
+        let keys = derived(config, &indices);
+        Accounts::with(keys, units)
+    }
+
+    /// Takes the keys from the shards that have derived them, and derives those of accounts that
+    /// take part nowhere.
+    pub(super) fn of(
+        parties: &[&Parties],
+        config: &Config,
+        accounts: AccountIndex,
+        units: impl Fn(AccountIndex) -> Option<u64>,
+    ) -> Result<Accounts, RunError> {
+        const NONE: PublicKey = PublicKey([0; 32]);
+        let mut keys = vec![NONE; accounts as usize];
+        for parties in parties {
+            for (account, secret) in parties.accounts.iter().zip(&parties.secrets) {
+                keys[*account as usize] = secret.public();
+            }
+        }
+        let left: Vec<AccountIndex> = (0..accounts)
+            .filter(|account| keys[*account as usize] == NONE)
             .collect();
+        for (account, key) in left.iter().zip(derived(config, &left)) {
+            keys[*account as usize] = key;
+        }
+        Accounts::with(keys, units)
+    }
+
+    fn with(
+        keys: Vec<PublicKey>,
+        units: impl Fn(AccountIndex) -> Option<u64>,
+    ) -> Result<Accounts, RunError> {
         let allocation = |account| {
             let units = units(account).ok_or(RunError::AllocationOverflow(account))?;
             Ok(Amount::new(units))
         };
-        let allocations = indices
-            .into_iter()
+        let allocations = (0..keys.len() as AccountIndex)
             .map(allocation)
             .collect::<Result<_, _>>()?;
         Ok(Accounts { keys, allocations })
@@ -63,19 +186,28 @@ impl Accounts {
     /// from the workload, and the court's, taken from the disputes' payouts, add to it.
     pub(super) fn match_ledger(
         &self,
-        ends: &[ShardOutcome],
+        parties: &[&Parties],
         of_court: &[(AccountIndex, i128)],
         chain: &Chain,
     ) -> bool {
-        let mut changes = vec![0; self.keys.len()];
-        for (account, change) in ends.iter().flat_map(|end| &end.ledger).chain(of_court) {
-            changes[*account as usize] += change;
+        let mut changes = vec![0_u64; self.keys.len()];
+        let mut change = |account: AccountIndex, units: u64| {
+            let sum = &mut changes[account as usize];
+            *sum = sum.wrapping_add(units);
+        };
+        for parties in parties {
+            for (account, units) in parties.accounts.iter().zip(&parties.changes) {
+                change(*account, *units);
+            }
         }
-        self.holds(&changes, chain)
+        for (account, units) in of_court {
+            change(*account, *units as u64);
+        }
+        self.hold(&changes, chain)
     }
 
-    /// Whether every account has on Layer 1 what it began with and this change.
-    pub(super) fn holds(&self, changes: &[i128], chain: &Chain) -> bool {
+    /// Whether every account has on Layer 1 what it began with and this change, modulo 2^64.
+    pub(super) fn hold(&self, changes: &[u64], chain: &Chain) -> bool {
         let expected = self.allocations.iter().zip(changes);
         self.keys
             .iter()
@@ -84,9 +216,20 @@ impl Accounts {
                 let balance = chain
                     .account(key)
                     .map_or(0, |account| account.balance.units());
-                i128::from(balance) == i128::from(allocation.units()) + change
+                balance == allocation.units().wrapping_add(*change)
             })
     }
+}
+
+/// The public keys of accounts, derived on all cores.
+fn derived(config: &Config, accounts: &[AccountIndex]) -> Vec<PublicKey> {
+    accounts
+        .par_chunks(256)
+        .flat_map_iter(|accounts| {
+            let secrets = secret_keys(config.backend, config.seed, accounts);
+            secrets.into_iter().map(|secret| secret.public())
+        })
+        .collect()
 }
 
 /// The keys of a benchmark's accounts, derived from its seed: reproducible, and therefore secret

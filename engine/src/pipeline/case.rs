@@ -2,9 +2,9 @@
 //! will post. Made on the shard, where both ends are; decided by the court on Layer 1's thread.
 
 use super::attack::{Attack, Cheat};
-use super::slot::{Channel, Identity};
+use super::slot::Channel;
 use super::wave::Side;
-use super::workload::AccountIndex;
+use super::workload::{AccountIndex, Session};
 use crate::crypto::{Digest, KeyRing, SecretKey, SignJob, Signature};
 use crate::protocol::{
     Amount, Balance, Burst, ChannelId, CoSigned, Endpoint, Entry, HalfSigned, Incoming, Message,
@@ -49,7 +49,8 @@ pub(super) enum When {
 /// What the parties of one channel sign and verify with, one thing at a time.
 pub(super) struct Desk<'d> {
     pub(super) secrets: &'d [SecretKey],
-    pub(super) identity: Identity,
+    /// The places of both parties' among them.
+    pub(super) places: Pair<u32>,
     pub(super) ring: &'d KeyRing,
     pub(super) windows: &'d mut WindowPool,
     pub(super) tools: &'d mut Side,
@@ -57,12 +58,12 @@ pub(super) struct Desk<'d> {
 
 impl Case {
     /// A channel that stopped although both parties are honest: each closes.
-    pub(super) fn stopped(channel: Channel) -> Case {
+    pub(super) fn stopped(channel: Channel, plan: &Session) -> Case {
         let limits = *channel.a.limits();
         let due = |end: &Endpoint| end.signed().balance.of(end.me(), &limits).units();
         Case {
             session: channel.session,
-            accounts: channel.plan.accounts,
+            accounts: plan.accounts,
             attack: None,
             honest: Pair { a: true, b: true },
             due: Pair {
@@ -101,12 +102,12 @@ impl Case {
 
     /// A channel that the payee stopped because of a signature that does not verify, which its
     /// payer had spoilt.
-    pub(super) fn poisoned(channel: Channel, rejection: &'static str) -> Case {
+    pub(super) fn poisoned(channel: Channel, plan: &Session, rejection: &'static str) -> Case {
         let cheat = channel.cheat.as_ref().expect("somebody cheats");
         let (attack, units) = (cheat.attack, cheat.poisoned_units);
         let cheater = channel.a.turn_holder();
-        let due = dues(&channel);
-        let mut case = Case::stopped(channel);
+        let due = dues(&channel, plan);
+        let mut case = Case::stopped(channel, plan);
         case.attack = Some(attack);
         case.due = due;
         *of_mut(&mut case.due, cheater) += units;
@@ -118,15 +119,20 @@ impl Case {
     }
 
     /// The attack begins: whatever the parties still say to each other is said here.
-    pub(super) fn begin(channel: Channel, cheat: &Cheat, desk: &mut Desk<'_>) -> Case {
-        let deposits = channel.plan.deposits;
+    pub(super) fn begin(
+        channel: Channel,
+        plan: &Session,
+        cheat: &Cheat,
+        desk: &mut Desk<'_>,
+    ) -> Case {
+        let deposits = plan.deposits;
         let holder = channel.a.turn_holder();
-        let due = dues(&channel);
+        let due = dues(&channel, plan);
         let mut case = Case {
             attack: Some(cheat.attack),
             due,
             closes: Pair { a: false, b: false },
-            ..Case::stopped(channel)
+            ..Case::stopped(channel, plan)
         };
         let cheater = match cheat.attack {
             Attack::StaleClose | Attack::FakeOffer | Attack::Replay | Attack::LastBlock => {
@@ -264,7 +270,7 @@ impl Desk<'_> {
     fn sign(&mut self, by: Party, digest: &Digest) -> Signature {
         self.tools.jobs.clear();
         self.tools.jobs.push(SignJob {
-            secret: *self.identity.secrets.of(by),
+            secret: *self.places.of(by),
             digest: *digest,
         });
         self.tools.signatures.clear();
@@ -368,8 +374,8 @@ impl Desk<'_> {
 }
 
 /// What each party has by the workload's own sums, whatever the endpoints say.
-fn dues(channel: &Channel) -> Pair<u64> {
-    let (deposits, paid) = (channel.plan.deposits, channel.paid);
+fn dues(channel: &Channel, plan: &Session) -> Pair<u64> {
+    let (deposits, paid) = (plan.deposits, channel.paid);
     Pair {
         a: deposits.a.units() + paid.b - paid.a,
         b: deposits.b.units() + paid.a - paid.b,

@@ -71,17 +71,12 @@ pub fn run_direct(
 ) -> Result<DirectOutcome, RunError> {
     let started = Instant::now();
     let spending = Spending::of(workload, sessions);
-    let accounts = Accounts::new(
-        config.backend,
-        config.seed,
-        workload.accounts(),
-        |account| {
-            let (amount, payments) = spending.0.get(&account).copied().unwrap_or_default();
-            payments
-                .checked_mul(config.l1.fee.units())?
-                .checked_add(amount)
-        },
-    )?;
+    let accounts = Accounts::new(config, workload.accounts(), |account| {
+        let (amount, payments) = spending.0.get(&account).copied().unwrap_or_default();
+        payments
+            .checked_mul(config.l1.fee.units())?
+            .checked_add(amount)
+    })?;
     let l1_config = l1::Config {
         parallel_verification: true,
         ..config.l1
@@ -140,7 +135,7 @@ pub fn run_direct(
         client_signatures: direct.client_signatures,
         client_cpu_ns: direct.client_cpu_ns,
         samples,
-        balances_match: direct.failed == 0 && direct.accounts.holds(&direct.changes, &direct.chain),
+        balances_match: direct.failed == 0 && direct.accounts.hold(&direct.changes, &direct.chain),
         supply_conserved: direct.chain.audit().is_ok(),
         cut_short: done < sessions.len(),
         wall: started.elapsed(),
@@ -201,7 +196,8 @@ struct Direct<'w> {
     accounts: Accounts,
     chain: Chain,
     nonces: HashMap<AccountIndex, u64>,
-    changes: Vec<i128>,
+    /// Of every account, modulo 2^64.
+    changes: Vec<u64>,
     receipts: Vec<Receipt>,
     failed: u64,
     client_signatures: u64,
@@ -241,7 +237,7 @@ impl Direct<'_> {
         payments: &[Payment],
         indices: &Pair<AccountIndex>,
     ) -> Vec<Transaction> {
-        let fee = i128::from(self.config.l1.fee.units());
+        let fee = self.config.l1.fee.units();
         payments
             .iter()
             .map(|payment| {
@@ -250,9 +246,13 @@ impl Direct<'_> {
                     *indices.of(payment.payer.other()),
                 );
                 let nonce = self.nonces.entry(from).or_default();
-                let amount = i128::from(payment.amount.units());
-                self.changes[from as usize] -= amount + fee;
-                self.changes[to as usize] += amount;
+                let amount = payment.amount.units();
+                let mut change = |account: AccountIndex, units: u64| {
+                    let sum = &mut self.changes[account as usize];
+                    *sum = sum.wrapping_add(units);
+                };
+                change(from, 0_u64.wrapping_sub(amount).wrapping_sub(fee));
+                change(to, amount);
                 *nonce += 1;
                 Transaction::Transfer {
                     from: self.accounts.key(from),

@@ -25,6 +25,9 @@ pub(super) struct Finals {
 }
 
 impl Finals {
+    /// Sessions that are finished together at most: a batch for the verifiers, and no more memory.
+    pub(super) const MOST: usize = 4096;
+
     /// Bytes carried since the beginning.
     pub(super) fn carried(&self) -> u64 {
         self.wire.carried()
@@ -32,14 +35,14 @@ impl Finals {
 }
 
 impl Shard<'_> {
-    /// Finishes every channel that has nothing left to pay: the turn holder signs the final, the
+    /// Finishes channels that have nothing left to pay: the turn holder signs the final, the
     /// other end verifies and answers it, and the holder verifies the answer.
     pub(super) fn finish(&mut self) {
         if self.finishing.is_empty() {
             return;
         }
-        let sessions = self.finishing.len();
-        self.start_finals();
+        let sessions = self.finishing.len().min(Finals::MOST);
+        self.start_finals(sessions);
         self.answer_finals();
         self.complete_finals();
         for (slot, rejection) in std::mem::take(&mut self.refusals) {
@@ -48,7 +51,7 @@ impl Shard<'_> {
         self.clock.lap(Stage::Finish, sessions);
     }
 
-    fn start_finals(&mut self) {
+    fn start_finals(&mut self, sessions: usize) {
         let Shard {
             finals,
             slots,
@@ -58,14 +61,14 @@ impl Shard<'_> {
         finals.starters.clear();
         finals.orders.clear();
         payer.jobs.clear();
-        for slot in self.finishing.drain(..) {
+        for slot in self.finishing.drain(..sessions) {
             let channel = slots[slot as usize].channel();
             let holder = channel.a.turn_holder();
             let order = channel
                 .end_mut(holder)
                 .finish()
                 .expect("the holder may finish");
-            let secret = *self.identities[slot as usize].secrets.of(holder);
+            let secret = *self.parties.places(slot).of(holder);
             payer.jobs.push(SignJob {
                 secret,
                 digest: *order.digest(),
@@ -73,7 +76,7 @@ impl Shard<'_> {
             finals.starters.push((slot, holder));
             finals.orders.push(order);
         }
-        sign(payer, &self.secrets);
+        sign(payer, &self.parties.secrets);
         finals.wire.clear();
         for (at, &(slot, holder)) in finals.starters.iter().enumerate() {
             let end = slots[slot as usize].channel().end_mut(holder);
@@ -98,7 +101,7 @@ impl Shard<'_> {
                 what: "not a final",
             }),
         });
-        finals.judge(payee, &self.ring);
+        finals.judge(payee, &self.parties.ring);
         finals.orders.clear();
         finals.answered.clear();
         payee.jobs.clear();
@@ -108,7 +111,7 @@ impl Shard<'_> {
                 .and_then(|claim| end.accept_final(&claim).map(|order| (claim, order)));
             match accepted {
                 Ok((claim, order)) => {
-                    let secret = *self.identities[slot as usize].secrets.of(me);
+                    let secret = *self.parties.places(slot).of(me);
                     payee.jobs.push(SignJob {
                         secret,
                         digest: *order.digest(),
@@ -119,7 +122,7 @@ impl Shard<'_> {
                 Err(rejection) => self.refusals.push((slot, rejection)),
             }
         }
-        sign(payee, &self.secrets);
+        sign(payee, &self.parties.secrets);
         finals.wire.clear();
         for (at, (slot, me, claim)) in finals.answered.iter().enumerate() {
             let end = slots[*slot as usize].channel().end_mut(*me);
@@ -145,7 +148,7 @@ impl Shard<'_> {
                 what: "not a final acknowledgement",
             }),
         });
-        finals.judge(payer, &self.ring);
+        finals.judge(payer, &self.parties.ring);
         for (judged, &(slot, me)) in finals.judged.drain(..).zip(&finals.claimed) {
             let end = slots[slot as usize].channel().end_mut(me);
             match unforged(judged).and_then(|claim| end.finish_acknowledged(&claim)) {

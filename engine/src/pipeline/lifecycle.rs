@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::case::Case;
 use super::fault::Hop;
 use super::shard::Shard;
-use super::slot::{Channel, Identity, Opening, Phase};
+use super::slot::{Channel, Phase};
 use super::stage::Stage;
 use super::steps::{StepKind, StepOutcome, StepTransaction};
 use super::workload::Session;
@@ -21,29 +21,29 @@ impl Shard<'_> {
         while let Some((step, slots, mut batch)) = self.steps.take() {
             let mut jobs = Vec::new();
             let mut unsigned = Vec::new();
-            for &slot in &slots {
+            for slot in slots.clone() {
                 batch.cases.extend(self.contested(slot));
                 if let Some((session, transaction)) = self.closing(slot) {
                     unsigned.push(((StepKind::Close, session), slot, transaction));
                 }
             }
             let mut opens = 0;
-            for &slot in &slots {
+            for slot in slots {
                 if let Some((session, transaction)) = self.opening(slot, step) {
                     unsigned.push(((StepKind::Open, session), slot, transaction));
                     opens += 1;
                 }
             }
             for (_, slot, transaction) in &unsigned {
-                let secrets = self.identities[*slot as usize].secrets;
+                let places = self.parties.places(*slot);
                 let digest = transaction.digest(&self.shared.genesis);
                 jobs.push(SignJob {
-                    secret: secrets.a,
+                    secret: places.a,
                     digest,
                 });
                 if transaction.consenters().next().is_some() {
                     jobs.push(SignJob {
-                        secret: secrets.b,
+                        secret: places.b,
                         digest,
                     });
                 }
@@ -51,7 +51,7 @@ impl Shard<'_> {
             let mut signatures: Vec<Signature> = Vec::with_capacity(jobs.len());
             self.payer
                 .signer
-                .sign(&self.secrets, &jobs, &mut signatures);
+                .sign(&self.parties.secrets, &jobs, &mut signatures);
             let mut signatures = signatures.into_iter();
             for (order, slot, transaction) in unsigned {
                 let start = batch.bytes.len();
@@ -77,7 +77,7 @@ impl Shard<'_> {
             self.tally.transaction_signatures += jobs.len() as u64;
             let now_ns = self.now_ns();
             self.tally.first_submit_ns.get_or_insert(now_ns);
-            self.steps.sent(slots, opens);
+            self.steps.sent(opens);
             self.link
                 .to_l1(batch, self.l1.as_ref().expect("the shard runs"));
             sent = true;
@@ -103,7 +103,7 @@ impl Shard<'_> {
             return None;
         };
         let proof = channel.a.final_proof().expect("both have signed a final");
-        let submitter = self.secrets[self.identities[slot as usize].secrets.a as usize].public();
+        let submitter = self.parties.public_keys(slot).a;
         Some((
             channel.session,
             Transaction::CooperativeClose { submitter, proof },
@@ -113,31 +113,24 @@ impl Shard<'_> {
     /// The transaction that opens a slot's next session. A slot whose session is closing in the
     /// same step stays as it is until that is settled.
     fn opening(&mut self, slot: u32, step: u64) -> Option<(u64, Transaction)> {
-        let session = self
-            .shared
-            .schedule
-            .opens(step, self.slots[slot as usize].number)?;
+        let session = self.shared.schedule.opens(step, self.of.number(slot))?;
         if self.draining {
             return None;
         }
         let plan = self.workload.session(session);
         let terms = self.terms(slot, &plan);
         if !matches!(self.slots[slot as usize].phase, Phase::Closing(_)) {
-            self.slots[slot as usize].phase = Phase::Opening(Opening { session, plan });
+            self.slots[slot as usize].phase = Phase::Opening;
         }
         Some((session, Transaction::open(&terms)))
     }
 
     fn terms(&self, slot: u32, plan: &Session) -> Terms {
-        let secrets = self.identities[slot as usize].secrets;
         Terms {
             genesis: self.shared.genesis,
             nonce: plan.nonce,
             index: 0,
-            keys: Pair {
-                a: self.secrets[secrets.a as usize].public(),
-                b: self.secrets[secrets.b as usize].public(),
-            },
+            keys: self.parties.public_keys(slot),
             deposits: plan.deposits,
             challenge_window_blocks: self.config.challenge_window_blocks,
             reserve: self.config.reserve,
@@ -173,10 +166,10 @@ impl Shard<'_> {
             unreachable!("slot {slot} was closing");
         };
         let fee = i128::from(self.config.l1.fee.units());
-        let secrets = self.identities[slot as usize].secrets;
+        let places = self.parties.places(slot);
         match outcome {
             StepOutcome::Closed { payouts, version } => {
-                let deposits = channel.plan.deposits;
+                let deposits = self.workload.session(channel.session).deposits;
                 let (a, b) = (i128::from(channel.paid.a), i128::from(channel.paid.b));
                 let expected = Pair {
                     a: i128::from(deposits.a.units()) - a + b,
@@ -190,8 +183,8 @@ impl Shard<'_> {
                 let made = channel.drawn - channel.refused;
                 self.tally.count_mismatches +=
                     u64::from(version != made || channel.covered != made);
-                self.ledger[secrets.a as usize].1 += expected.a - fee;
-                self.ledger[secrets.b as usize].1 += expected.b;
+                self.parties.change(places.a, expected.a - fee);
+                self.parties.change(places.b, expected.b);
                 self.tally.sessions_closed += 1;
                 self.tally.settled += version;
                 self.tally.last_close_ns = self.now_ns();
@@ -200,7 +193,8 @@ impl Shard<'_> {
                     .fetch_add(1, Ordering::Relaxed);
             }
             StepOutcome::Refused { name, fee_paid } => {
-                self.ledger[secrets.a as usize].1 -= if fee_paid { fee } else { 0 };
+                self.parties
+                    .change(places.a, if fee_paid { -fee } else { 0 });
                 self.slots[slot as usize].phase = Phase::Stopped;
                 self.tally.count_stop(channel.session, name);
             }
@@ -210,20 +204,19 @@ impl Shard<'_> {
 
     fn opened(&mut self, slot: u32, session: u64, outcome: StepOutcome) {
         let fee = i128::from(self.config.l1.fee.units());
-        let Identity { secrets, keys } = self.identities[slot as usize];
-        let plan = match &self.slots[slot as usize].phase {
-            Phase::Opening(opening) if opening.session == session => opening.plan,
-            _ => self.workload.session(session),
-        };
+        let (places, keys) = (self.parties.places(slot), self.parties.key_ids(slot));
+        let plan = self.workload.session(session);
         if let StepOutcome::Refused { name, fee_paid } = outcome {
-            self.ledger[secrets.a as usize].1 -= if fee_paid { fee } else { 0 };
+            self.parties
+                .change(places.a, if fee_paid { -fee } else { 0 });
             self.slots[slot as usize].phase = Phase::Stopped;
             self.tally.count_stop(session, name);
             self.steps.session_ended(slot);
             return;
         }
-        self.ledger[secrets.a as usize].1 -= i128::from(plan.deposits.a.units()) + fee;
-        self.ledger[secrets.b as usize].1 -= i128::from(plan.deposits.b.units());
+        let [a, b] = [plan.deposits.a, plan.deposits.b].map(|deposit| i128::from(deposit.units()));
+        self.parties.change(places.a, -a - fee);
+        self.parties.change(places.b, -b);
         self.tally.sessions_opened += 1;
         self.tally.planned += plan.payments;
 
@@ -238,7 +231,6 @@ impl Shard<'_> {
         };
         let mut channel = Channel {
             session,
-            plan,
             a: end(Party::A, keys.b),
             b: end(Party::B, keys.a),
             ends_at,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::accounts::Accounts;
+use super::accounts::{Accounts, Parties};
 use super::arrivals::Arrivals;
 use super::court::Disputes;
 use super::latency::Latencies;
@@ -120,7 +120,7 @@ impl StoppedChannel {
 pub(super) fn outcome(
     shared: &Shared<'_>,
     accounts: &Accounts,
-    ends: Vec<ShardOutcome>,
+    ends: &[ShardOutcome],
     settled: Settled,
     clock: &StageClock,
     elapsed: Duration,
@@ -146,7 +146,7 @@ pub(super) fn outcome(
     let mut verified = VerifierCounts::default();
     let mut rejections = BTreeMap::new();
     let mut stopped = Vec::new();
-    for end in &ends {
+    for end in ends {
         end.sides
             .iter()
             .for_each(|side| verified.add(side.verifier.counts()));
@@ -172,6 +172,7 @@ pub(super) fn outcome(
     let signatures_made = sum(|end| end.sides.iter().map(|side| side.signer.made()).sum());
     let transaction_signatures = sum(|end| end.tally.transaction_signatures);
     let whole = rejections.is_empty();
+    let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
     let checks = Checks {
         payments_accounted: planned == drawn + undrawn + forgone
             && drawn == covered + refused + lost + poisoned
@@ -182,7 +183,7 @@ pub(super) fn outcome(
             && verified.signatures == signatures_made - transaction_signatures,
         supply_conserved: chain.audit().is_ok(),
         balances_match: sum(|end| end.tally.payout_mismatches) + disputes.mismatches == 0
-            && accounts.match_ledger(&ends, &changes, &chain),
+            && accounts.match_ledger(&parties, &changes, &chain),
     };
     let first_ns = ends
         .iter()
@@ -215,7 +216,7 @@ pub(super) fn outcome(
         rejections,
         stopped,
         disputes,
-        offered: offered(shared, &ends),
+        offered: offered(shared, ends),
         checks,
         chain,
     }

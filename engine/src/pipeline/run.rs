@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam::utils::CachePadded;
 use rayon::prelude::*;
 
-use super::accounts::Accounts;
+use super::accounts::{Accounts, Parties};
 use super::arrivals::Arrivals;
 use super::attack::{Attack, Attacks};
 use super::fault::Fault;
@@ -18,7 +18,7 @@ use super::schedule::Schedule;
 use super::settle::settle;
 use super::shard::{Shard, ShardOutcome, ShardProgress, Shared};
 use super::stage::{Stage, StageClock, process_cpu_ns};
-use super::steps::Link;
+use super::steps::{Link, ShardOf};
 use super::workload::{AccountIndex, Session, Workload};
 use crate::crypto::Backend;
 use crate::l1::{self, Chain, SetupError};
@@ -99,27 +99,34 @@ pub fn run(
 ) -> Result<Outcome, RunError> {
     assert!(config.shards > 0, "at least one shard");
     let disputes = disputes(config, workload);
-    let accounts = Accounts::new(
-        config.backend,
-        config.seed,
-        workload.accounts(),
-        |account| {
-            // Opening and closing a channel cost its opener a fee each.
-            let disputes = disputes.get(&account).copied().unwrap_or(0);
-            let fees = workload
-                .opens(account)
-                .checked_mul(2)?
-                .checked_add(disputes * FEES_OF_A_DISPUTE)?
-                .checked_mul(config.l1.fee.units())?;
-            fees.checked_add(workload.allocation(account).units())
-        },
-    )?;
-    let genesis = accounts.genesis("channels");
-    let chain = Chain::new(config.l1, &genesis, config.backend).map_err(RunError::L1)?;
+    let units = |account| {
+        // Opening and closing a channel cost its opener a fee each.
+        let disputes = disputes.get(&account).copied().unwrap_or(0);
+        let fees = workload
+            .opens(account)
+            .checked_mul(2)?
+            .checked_add(disputes * FEES_OF_A_DISPUTE)?
+            .checked_mul(config.l1.fee.units())?;
+        fees.checked_add(workload.allocation(account).units())
+    };
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
-    let links: Vec<Link> = (0..config.shards)
-        .map(|_| Link::new(schedule.lanes()))
+    let shards = u64::from(config.shards);
+    let parties: Vec<(ShardOf, Parties)> = (0..shards)
+        .into_par_iter()
+        .map(|index| {
+            let of = ShardOf { index, shards };
+            let slots = of.slots_below(schedule.concurrent());
+            (of, Parties::new(config, workload, of, slots))
+        })
         .collect();
+    let accounts = {
+        let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
+        Accounts::of(&parties, config, workload.accounts(), units)?
+    };
+    let genesis = accounts.genesis("channels");
+    drop(accounts);
+    let chain = Chain::new(config.l1, &genesis, config.backend).map_err(RunError::L1)?;
+    let links: Vec<Link> = (0..config.shards).map(|_| Link::new(&schedule)).collect();
     let progress: Vec<CachePadded<ShardProgress>> =
         links.iter().map(|_| CachePadded::default()).collect();
     let l1_transactions = CachePadded::new(AtomicU64::new(0));
@@ -135,11 +142,11 @@ pub fn run(
     drop(genesis);
     shared.epoch = Instant::now();
     let shared = &shared;
-    let shards: Vec<Shard<'_>> = links
-        .par_iter()
-        .zip(&progress)
-        .enumerate()
-        .map(|(index, (link, progress))| Shard::new(shared, index as u64, link, progress))
+    let ends = links.iter().zip(&progress);
+    let shards: Vec<Shard<'_>> = parties
+        .into_iter()
+        .zip(ends)
+        .map(|((of, parties), (link, progress))| Shard::new(shared, of, parties, link, progress))
         .collect();
 
     let observer = std::thread::current();
@@ -186,8 +193,10 @@ pub fn run(
     let elapsed = started.elapsed();
     let cpu_ns = process_cpu_ns() - cpu_before;
     clock.lap(Stage::Observe, 0);
+    let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
+    let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
     Ok(outcome(
-        shared, &accounts, ends, settled, &clock, elapsed, cpu_ns,
+        shared, &accounts, &ends, settled, &clock, elapsed, cpu_ns,
     ))
 }
 

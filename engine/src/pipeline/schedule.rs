@@ -7,8 +7,12 @@
 
 use std::ops::Range;
 
-/// Most lanes of a schedule: enough that a shard rarely waits for the slowest session of a lane.
-const MOST_LANES: u64 = 8;
+/// Lanes of a schedule at least, if there are as many slots: enough that a shard rarely waits for
+/// the slowest session of a lane.
+const LEAST_LANES: u64 = 8;
+/// Slots in a lane at most: what a step carries to Layer 1 and back, and so the memory for it, does
+/// not grow with the number of channels.
+const MOST_SLOTS_OF_LANE: u64 = 4096;
 
 /// Which sessions open and close in which step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +31,11 @@ impl Schedule {
     pub fn new(sessions: u64, concurrent: u64) -> Schedule {
         assert!(sessions > 0 && concurrent > 0);
         let concurrent = concurrent.min(sessions);
+        let lanes = LEAST_LANES.max(concurrent.div_ceil(MOST_SLOTS_OF_LANE));
         Schedule {
             sessions,
             concurrent,
-            lanes: concurrent.min(MOST_LANES),
+            lanes: concurrent.min(lanes),
         }
     }
 
@@ -40,7 +45,7 @@ impl Schedule {
         self.concurrent
     }
 
-    /// Lanes: steps that can be under way at once.
+    /// Lanes: steps whose channels do not wait for each other.
     #[must_use]
     pub fn lanes(&self) -> u64 {
         self.lanes
@@ -64,6 +69,12 @@ impl Schedule {
         lane * self.concurrent / self.lanes..(lane + 1) * self.concurrent / self.lanes
     }
 
+    /// The lane of a slot: the last one that begins at or before it.
+    #[must_use]
+    pub fn lane_of(&self, slot: u64) -> u64 {
+        ((slot + 1) * self.lanes - 1) / self.concurrent
+    }
+
     /// The session that opens in a slot at a step, if there is one left.
     #[must_use]
     pub fn opens(&self, step: u64, slot: u64) -> Option<u64> {
@@ -78,8 +89,22 @@ mod tests {
 
     #[test]
     fn every_session_opens_once_and_never_more_than_asked_at_once() {
-        for (sessions, concurrent) in [(1, 1), (5, 50), (50, 50), (97, 13), (1000, 97), (64, 8)] {
+        let all = [
+            (1, 1),
+            (5, 50),
+            (50, 50),
+            (97, 13),
+            (1000, 97),
+            (64, 8),
+            (90_001, 45_013),
+        ];
+        for (sessions, concurrent) in all {
             let schedule = Schedule::new(sessions, concurrent);
+            for lane in 0..schedule.lanes() {
+                let slots = schedule.slots(lane);
+                assert!(!slots.is_empty() && slots.end - slots.start <= MOST_SLOTS_OF_LANE);
+                assert!(slots.into_iter().all(|slot| schedule.lane_of(slot) == lane));
+            }
             let mut opened = Vec::new();
             let mut running = vec![None; schedule.concurrent() as usize];
             let mut order = Vec::new();

@@ -1,12 +1,12 @@
 //! One shard: the channels of its slots, and the loop that moves them. Shares nothing with other
 //! shards and takes no lock; its only links are the two queues to and from Layer 1.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use super::accounts::secret_keys;
+use super::accounts::Parties;
 use super::arrivals::ArrivalQueue;
 use super::attack::Attacks;
 use super::case::{Case, Desk};
@@ -15,14 +15,14 @@ use super::finish::Finals;
 use super::latency::Latencies;
 use super::run::Config;
 use super::schedule::Schedule;
-use super::slot::{Identity, Phase, Slot};
+use super::slot::{Phase, Slot};
 use super::stage::{Stage, StageClock};
-use super::steps::{Link, Steps};
+use super::steps::{Link, ShardOf, Steps};
 use super::tally::Tally;
 use super::wave::{Side, Wave};
-use super::workload::{AccountIndex, Workload};
-use crate::crypto::{Digest, Domain, Hasher, KeyRing, SecretKey};
-use crate::protocol::{Pair, Rejection, WindowPool};
+use super::workload::Workload;
+use crate::crypto::{Digest, Domain, Hasher};
+use crate::protocol::{Rejection, WindowPool};
 
 /// What all shards of a run share, read-only but for the flags and counters.
 pub(super) struct Shared<'w> {
@@ -59,12 +59,9 @@ pub(super) struct Shard<'w> {
     pub(super) progress: &'w ShardProgress,
     pub(super) l1: Option<Thread>,
 
+    pub(super) of: ShardOf,
     pub(super) slots: Vec<Slot>,
-    pub(super) identities: Vec<Identity>,
-    pub(super) secrets: Vec<SecretKey>,
-    pub(super) ring: KeyRing,
-    /// For each secret key: whose it is, and how its balance on Layer 1 should have changed.
-    pub(super) ledger: Vec<(AccountIndex, i128)>,
+    pub(super) parties: Parties,
 
     pub(super) ready: Ready,
     pub(super) finishing: Vec<u32>,
@@ -97,7 +94,7 @@ pub(super) struct Shard<'w> {
 /// What a shard hands over when it is done.
 pub(super) struct ShardOutcome {
     pub(super) tally: Tally,
-    pub(super) ledger: Vec<(AccountIndex, i128)>,
+    pub(super) parties: Parties,
     pub(super) clock: StageClock,
     pub(super) latency: Latencies,
     pub(super) sides: [Side; 2],
@@ -111,11 +108,11 @@ pub(super) struct ShardOutcome {
 }
 
 impl<'w> Shard<'w> {
-    /// Sets up the slots of shard `index`: every slot whose number is `index` modulo the number
-    /// of shards.
+    /// A shard of these parties' slots, all of them vacant.
     pub(super) fn new(
         shared: &'w Shared<'w>,
-        index: u64,
+        of: ShardOf,
+        parties: Parties,
         link: &'w Link,
         progress: &'w ShardProgress,
     ) -> Shard<'w> {
@@ -125,40 +122,35 @@ impl<'w> Shard<'w> {
             schedule,
             ..
         } = *shared;
-        let shards = u64::from(config.shards);
-        let numbers: Vec<u64> = (index..schedule.concurrent())
-            .step_by(shards as usize)
-            .collect();
-        let share = numbers.len() as f64 / schedule.concurrent() as f64;
+        let slots = parties.slots();
+        let share = slots as f64 / schedule.concurrent() as f64;
         let backend = config.backend;
-        let mut shard = Shard {
+        Shard {
             config,
             workload,
             shared,
             link,
             progress,
             l1: None,
-            slots: Vec::with_capacity(numbers.len()),
-            identities: Vec::with_capacity(numbers.len()),
-            secrets: Vec::new(),
-            ring: KeyRing::new(backend),
-            ledger: Vec::new(),
+            of,
+            slots: (0..slots).map(|_| Slot::default()).collect(),
+            parties,
             ready: Ready {
                 queue: VecDeque::new(),
-                queued: vec![false; numbers.len()],
+                queued: vec![false; slots],
             },
             finishing: Vec::new(),
             attacked: Vec::new(),
             attacks: Attacks::new(config.seed, &config.attacks),
             arrivals: ArrivalQueue::new(
                 &config.arrivals,
-                numbers.len(),
+                slots,
                 share,
-                arrival_seed(config.seed, index),
+                arrival_seed(config.seed, of.index),
                 config.rules.cosign_every,
                 config.cosign_after,
             ),
-            steps: Steps::new(schedule, &numbers),
+            steps: Steps::new(schedule, of),
             draining: false,
             wave: Wave::default(),
             finals: Finals::default(),
@@ -175,53 +167,6 @@ impl<'w> Shard<'w> {
             first_completion_ns: None,
             last_completion_ns: 0,
             tally: Tally::default(),
-        };
-        shard.set_up(&numbers);
-        shard
-    }
-
-    /// Derives the keys of all accounts that appear in the shard's slots.
-    fn set_up(&mut self, numbers: &[u64]) {
-        let mut places = HashMap::new();
-        let mut accounts = Vec::new();
-        let mut place_of = |account: AccountIndex| {
-            *places.entry(account).or_insert_with(|| {
-                accounts.push(account);
-                accounts.len() as u32 - 1
-            })
-        };
-        // A slot's sessions all have the same accounts.
-        let secrets: Vec<Pair<u32>> = numbers
-            .iter()
-            .map(|&number| {
-                let Pair { a, b } = self.workload.session(number).accounts;
-                Pair {
-                    a: place_of(a),
-                    b: place_of(b),
-                }
-            })
-            .collect();
-        self.secrets = secret_keys(self.config.backend, self.config.seed, &accounts);
-        self.ledger = accounts.into_iter().map(|account| (account, 0)).collect();
-        let keys: Vec<_> = self
-            .secrets
-            .iter()
-            .map(|secret| {
-                self.ring
-                    .insert(secret.public())
-                    .expect("a derived key is sound")
-            })
-            .collect();
-        for (&number, secrets) in numbers.iter().zip(secrets) {
-            let keys = Pair {
-                a: keys[secrets.a as usize],
-                b: keys[secrets.b as usize],
-            };
-            self.identities.push(Identity { secrets, keys });
-            self.slots.push(Slot {
-                number,
-                phase: Phase::Vacant,
-            });
         }
     }
 
@@ -237,7 +182,9 @@ impl<'w> Shard<'w> {
             let completed = self.wave();
             busy |= completed > 0 || !self.ready.is_empty();
             busy |= !self.finishing.is_empty() || !self.attacked.is_empty();
-            self.finish();
+            if completed == 0 || self.finishing.len() >= self.enough_finals() {
+                self.finish();
+            }
             self.contest();
             if completed > 0 {
                 self.progress
@@ -251,7 +198,7 @@ impl<'w> Shard<'w> {
         let (arrived, offered_span_ns) = self.arrivals.offered();
         ShardOutcome {
             tally: self.tally,
-            ledger: self.ledger,
+            parties: self.parties,
             clock: self.clock,
             latency: self.latency,
             bytes: self.wave.to_payee.carried()
@@ -267,6 +214,12 @@ impl<'w> Shard<'w> {
         }
     }
 
+    /// Finals that are worth a batch of their own while there are payments to make: few in a small
+    /// shard, where a session that waits is a slot that does not pay.
+    fn enough_finals(&self) -> usize {
+        (self.slots.len() / 16).clamp(1, Finals::MOST)
+    }
+
     /// Decides what a running channel does next: pay, wait for arrivals, or finish.
     pub(super) fn requeue(&mut self, slot: u32) {
         let now_ns = self.now_ns();
@@ -275,7 +228,8 @@ impl<'w> Shard<'w> {
         };
         channel.pause();
         if self.draining || channel.left() == 0 {
-            self.tally.count(channel);
+            let planned = self.workload.session(channel.session).payments;
+            self.tally.count(channel, planned);
             self.arrivals.closed(slot);
             if channel.is_attacked() {
                 self.attacked.push(slot);
@@ -300,8 +254,9 @@ impl<'w> Shard<'w> {
                 return;
             }
         };
+        let plan = self.workload.session(channel.session);
         if !finishing {
-            self.tally.count(&channel);
+            self.tally.count(&channel, plan.payments);
         }
         self.arrivals.withdraw(slot);
         let spoilt = channel
@@ -309,10 +264,10 @@ impl<'w> Shard<'w> {
             .as_ref()
             .map_or(0, |cheat| cheat.poisoned_payments);
         let case = if spoilt > 0 {
-            Case::poisoned(channel, name)
+            Case::poisoned(channel, &plan, name)
         } else {
             self.tally.count_stop(channel.session, name);
-            Case::stopped(channel)
+            Case::stopped(channel, &plan)
         };
         *phase = Phase::Contested(Box::new(case));
         self.steps.session_ended(slot);
@@ -327,13 +282,14 @@ impl<'w> Shard<'w> {
             };
             let cheat = channel.cheat.take().expect("somebody cheats");
             let mut desk = Desk {
-                secrets: &self.secrets,
-                identity: self.identities[slot as usize],
-                ring: &self.ring,
+                secrets: &self.parties.secrets,
+                places: self.parties.places(slot),
+                ring: &self.parties.ring,
                 windows: &mut self.windows,
                 tools: &mut self.contest,
             };
-            let case = Case::begin(channel, &cheat, &mut desk);
+            let plan = self.workload.session(channel.session);
+            let case = Case::begin(channel, &plan, &cheat, &mut desk);
             *phase = Phase::Contested(Box::new(case));
             self.steps.session_ended(slot);
             self.clock.lap(Stage::Dispute, 1);

@@ -2,24 +2,23 @@
 
 use super::attack::{Attack, Cheat};
 use super::case::Case;
-use super::workload::Session;
-use crate::crypto::KeyId;
 use crate::protocol::{Endpoint, Pair, Party};
 
 /// One slot of a shard.
+#[derive(Default)]
 pub(super) struct Slot {
-    /// The slot's number over all shards.
-    pub(super) number: u64,
     pub(super) phase: Phase,
 }
 
 /// What a slot's session is doing.
 #[allow(clippy::large_enum_variant)] // Nearly every slot runs nearly always; none is boxed.
+#[derive(Default)]
 pub(super) enum Phase {
     /// No session: not yet, or no more.
+    #[default]
     Vacant,
     /// Its opening transaction is on its way to Layer 1.
-    Opening(Opening),
+    Opening,
     /// Open: payments, and at the end the final.
     Running(Channel),
     /// Both have signed a final, or its closing transaction is on its way to Layer 1.
@@ -30,17 +29,9 @@ pub(super) enum Phase {
     Stopped,
 }
 
-/// A session that waits for its channel.
-#[derive(Clone, Copy)]
-pub(super) struct Opening {
-    pub(super) session: u64,
-    pub(super) plan: Session,
-}
-
 /// An open channel, both ends. They share nothing: each computes and checks for itself.
 pub(super) struct Channel {
     pub(super) session: u64,
-    pub(super) plan: Session,
     pub(super) a: Endpoint,
     pub(super) b: Endpoint,
     /// Payments after which the session pauses or ends: all, unless somebody cheats before.
@@ -58,15 +49,6 @@ pub(super) struct Channel {
     /// Which end has refused a message in this wave: it hears nothing more of it. What the other
     /// end was answered before still counts.
     pub(super) rejected: Option<Party>,
-}
-
-/// Who signs and verifies in a slot.
-#[derive(Clone, Copy)]
-pub(super) struct Identity {
-    /// Indices into the shard's secret keys.
-    pub(super) secrets: Pair<u32>,
-    /// Places in the shard's ring.
-    pub(super) keys: Pair<KeyId>,
 }
 
 impl Channel {
@@ -123,7 +105,7 @@ impl Slot {
     pub(super) fn channel(&mut self) -> &mut Channel {
         match &mut self.phase {
             Phase::Running(channel) => channel,
-            _ => unreachable!("slot {} does not run", self.number),
+            _ => unreachable!("the slot runs"),
         }
     }
 }

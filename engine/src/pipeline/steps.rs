@@ -1,5 +1,6 @@
 //! One shard's part of the schedule: what it sends to Layer 1 in which step, and what comes back.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::thread::Thread;
 
@@ -9,8 +10,11 @@ use super::case::Case;
 use super::schedule::Schedule;
 use crate::protocol::Pair;
 
+/// Batches of a shard at most: steps that can be on their way to Layer 1 and back at once.
+const MOST_BATCHES: u64 = 16;
+
 /// The transactions of one step of one shard, and, on the way back, what became of them. A batch
-/// is a credit: a shard has one per lane, and both queues have room for all of them.
+/// is a credit: both queues have room for all that a shard has.
 #[derive(Default)]
 pub(super) struct StepBatch {
     pub(super) step: u64,
@@ -64,7 +68,7 @@ impl StepBatch {
     }
 
     /// Where the bytes of a transaction start and end.
-    pub(super) fn range(&self, at: usize) -> std::ops::Range<usize> {
+    pub(super) fn range(&self, at: usize) -> Range<usize> {
         let start = match at {
             0 => 0,
             _ => self.transactions[at - 1].bytes_end,
@@ -81,8 +85,8 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(lanes: u64) -> Link {
-        let room = lanes as usize;
+    pub(super) fn new(schedule: &Schedule) -> Link {
+        let room = batches(schedule);
         Link {
             to_l1: ArrayQueue::new(room),
             to_shard: ArrayQueue::new(room),
@@ -116,12 +120,16 @@ impl Link {
     }
 }
 
+/// A batch per lane, up to a limit.
+fn batches(schedule: &Schedule) -> usize {
+    schedule.lanes().min(MOST_BATCHES) as usize
+}
+
 /// How far one shard is in the schedule.
 pub(super) struct Steps {
     schedule: Schedule,
+    shard: ShardOf,
     lanes: Vec<Lane>,
-    /// The lane of each of the shard's slots.
-    lane_of: Vec<u32>,
     next: u64,
     /// The shard passes the steps below this one.
     end: u64,
@@ -129,10 +137,29 @@ pub(super) struct Steps {
     free: Vec<StepBatch>,
 }
 
+/// Which of all slots are a shard's: every one whose number is the shard's, modulo their number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShardOf {
+    pub(super) index: u64,
+    pub(super) shards: u64,
+}
+
+impl ShardOf {
+    /// The number over all shards of the shard's slot.
+    pub(super) fn number(&self, slot: u32) -> u64 {
+        self.index + u64::from(slot) * self.shards
+    }
+
+    /// How many of the first so many slots are the shard's.
+    pub(super) fn slots_below(&self, number: u64) -> u32 {
+        let below = (number + self.shards - 1).saturating_sub(self.index) / self.shards;
+        u32::try_from(below).expect("fewer than 2^32 slots")
+    }
+}
+
 /// The shard's slots of one lane.
 #[derive(Default)]
 struct Lane {
-    slots: Vec<u32>,
     /// Sessions that have opened or will, and have not ended.
     running: u32,
     /// The lane's last batch has not come back.
@@ -140,25 +167,15 @@ struct Lane {
 }
 
 impl Steps {
-    /// `numbers`: the number over all shards of each of the shard's slots, rising.
-    pub(super) fn new(schedule: Schedule, numbers: &[u64]) -> Steps {
-        let mut lanes: Vec<Lane> = (0..schedule.lanes()).map(|_| Lane::default()).collect();
-        let mut lane_of = Vec::with_capacity(numbers.len());
-        for (slot, number) in numbers.iter().enumerate() {
-            let lane = (0..schedule.lanes())
-                .find(|&lane| schedule.slots(lane).contains(number))
-                .expect("every slot is in a lane");
-            lanes[lane as usize].slots.push(slot as u32);
-            lane_of.push(lane as u32);
-        }
+    pub(super) fn new(schedule: Schedule, shard: ShardOf) -> Steps {
         Steps {
             schedule,
-            lanes,
-            lane_of,
+            shard,
+            lanes: (0..schedule.lanes()).map(|_| Lane::default()).collect(),
             next: 0,
             end: schedule.steps(),
             returned: 0,
-            free: (0..schedule.lanes())
+            free: (0..batches(&schedule))
                 .map(|_| StepBatch::default())
                 .collect(),
         }
@@ -166,22 +183,26 @@ impl Steps {
 
     /// A slot's session has ended or stopped.
     pub(super) fn session_ended(&mut self, slot: u32) {
-        let lane = &mut self.lanes[self.lane_of[slot as usize] as usize];
+        let lane = self.schedule.lane_of(self.shard.number(slot));
+        let lane = &mut self.lanes[lane as usize];
         lane.running = lane.running.checked_sub(1).expect("the session ran");
     }
 
     /// The next step, if all it needs has come: its slots, and an empty batch.
-    pub(super) fn take(&mut self) -> Option<(u64, Vec<u32>, StepBatch)> {
+    pub(super) fn take(&mut self) -> Option<(u64, Range<u32>, StepBatch)> {
         if self.next == self.end {
             return None;
         }
-        let lane = &mut self.lanes[self.schedule.lane(self.next) as usize];
+        let number = self.schedule.lane(self.next);
+        let lane = &self.lanes[number as usize];
         if lane.running > 0 || lane.waiting {
             return None;
         }
-        let mut batch = self.free.pop().expect("one batch per lane");
+        let mut batch = self.free.pop()?;
         batch.reset(self.next, self.next + 1 == self.end);
-        Some((self.next, std::mem::take(&mut lane.slots), batch))
+        let slots = self.schedule.slots(number);
+        let [first, end] = [slots.start, slots.end].map(|slot| self.shard.slots_below(slot));
+        Some((self.next, first..end, batch))
     }
 
     /// No session opens from here on: once more around the lanes closes all that is open, and the
@@ -191,9 +212,8 @@ impl Steps {
     }
 
     /// The step that was taken is on its way, with this many sessions about to open.
-    pub(super) fn sent(&mut self, slots: Vec<u32>, opens: u32) {
+    pub(super) fn sent(&mut self, opens: u32) {
         let lane = &mut self.lanes[self.schedule.lane(self.next) as usize];
-        lane.slots = slots;
         lane.running = opens;
         lane.waiting = true;
         self.next += 1;

@@ -44,8 +44,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts the payments of a channel that makes no more of them.
-    pub(super) fn count(&mut self, channel: &Channel) {
+    /// Counts the payments of a channel that makes no more of those planned.
+    pub(super) fn count(&mut self, channel: &Channel, planned: u64) {
         self.drawn += channel.drawn;
         self.covered += channel.covered;
         self.received += channel.a.counted() + channel.b.counted();
@@ -56,7 +56,7 @@ impl Tally {
         self.poisoned += poisoned;
         self.poisoned_signatures += u64::from(poisoned > 0);
         self.lost += channel.drawn - channel.refused - channel.covered - poisoned;
-        let never_drawn = channel.plan.payments - channel.drawn;
+        let never_drawn = planned - channel.drawn;
         if channel.is_attacked() {
             self.forgone += never_drawn;
             self.contested += channel.covered;

@@ -240,7 +240,7 @@ impl Shard<'_> {
         payer.jobs.clear();
         wave.orders.clear();
         for part in &wave.parts {
-            let secret = *self.identities[part.slot as usize].secrets.of(part.payer);
+            let secret = *self.parties.places(part.slot).of(part.payer);
             let end = slots[part.slot as usize].channel().end_mut(part.payer);
             for at in part.states.clone() {
                 let state = &payer.burst.states()[at];
@@ -260,7 +260,7 @@ impl Shard<'_> {
         payer.signatures.clear();
         payer
             .signer
-            .sign(&self.secrets, &payer.jobs, &mut payer.signatures);
+            .sign(&self.parties.secrets, &payer.jobs, &mut payer.signatures);
         self.clock.lap(Stage::PayerSign, payer.jobs.len());
 
         wave.to_payee.clear();
@@ -350,9 +350,11 @@ impl Shard<'_> {
                 .push(end.claim(state, received.signature, received.pass));
         }
         wave.proposals_judged.clear();
-        payee
-            .verifier
-            .verify(&self.ring, &mut wave.proposals, &mut wave.proposals_judged);
+        payee.verifier.verify(
+            &self.parties.ring,
+            &mut wave.proposals,
+            &mut wave.proposals_judged,
+        );
         self.clock
             .lap(Stage::PayeeVerify, wave.proposals_judged.len());
 
@@ -375,7 +377,7 @@ impl Shard<'_> {
             };
             match accepted {
                 Ok(order) => {
-                    let secret = *self.identities[slot as usize].secrets.of(me);
+                    let secret = *self.parties.places(slot).of(me);
                     payee.jobs.push(SignJob {
                         secret,
                         digest: *order.digest(),
@@ -399,7 +401,7 @@ impl Shard<'_> {
         payee.signatures.clear();
         payee
             .signer
-            .sign(&self.secrets, &payee.jobs, &mut payee.signatures);
+            .sign(&self.parties.secrets, &payee.jobs, &mut payee.signatures);
         self.clock.lap(Stage::PayeeSign, payee.jobs.len());
 
         wave.to_payer.clear();
@@ -457,9 +459,11 @@ impl Shard<'_> {
         }
         self.clock.lap(Stage::Match, wave.answers.len());
         wave.answers_judged.clear();
-        payer
-            .verifier
-            .verify(&self.ring, &mut wave.answers, &mut wave.answers_judged);
+        payer.verifier.verify(
+            &self.parties.ring,
+            &mut wave.answers,
+            &mut wave.answers_judged,
+        );
         self.clock
             .lap(Stage::PayerVerify, wave.answers_judged.len());
 
