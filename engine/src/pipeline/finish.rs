@@ -22,11 +22,16 @@ pub(super) struct Finals {
     judged: Vec<Judged>,
     answered: Vec<(u32, Party, Verified<FinalClaim>)>,
     wire: Wire,
+    refusals: Vec<(u32, Rejection)>,
 }
 
 impl Finals {
     /// Sessions that are finished together at most: a batch for the verifiers, and no more memory.
     pub(super) const MOST: usize = 4096;
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.starters.is_empty()
+    }
 
     /// Bytes carried since the beginning.
     pub(super) fn carried(&self) -> u64 {
@@ -35,29 +40,10 @@ impl Finals {
 }
 
 impl Shard<'_> {
-    /// Finishes channels that have nothing left to pay: the turn holder signs the final, the
-    /// other end verifies and answers it, and the holder verifies the answer.
-    pub(super) fn finish(&mut self) {
-        if self.finishing.is_empty() {
-            return;
-        }
+    /// The turn's holder of every channel that has nothing left to pay signs the final.
+    pub(super) fn start_finals(&mut self, finals: &mut Finals) {
+        let Shard { slots, payer, .. } = self;
         let sessions = self.finishing.len().min(Finals::MOST);
-        self.start_finals(sessions);
-        self.answer_finals();
-        self.complete_finals();
-        for (slot, rejection) in std::mem::take(&mut self.refusals) {
-            self.stop_channel(slot, rejection.name(), true);
-        }
-        self.clock.lap(Stage::Finish, sessions);
-    }
-
-    fn start_finals(&mut self, sessions: usize) {
-        let Shard {
-            finals,
-            slots,
-            payer,
-            ..
-        } = self;
         finals.starters.clear();
         finals.orders.clear();
         payer.jobs.clear();
@@ -86,16 +72,16 @@ impl Shard<'_> {
                 .frame(slot, holder.other(), |bytes| message.encode(bytes));
         }
         strike(&mut self.faults, Hop::Final, &mut finals.wire, slots);
+        self.clock.lap(Stage::Finish, 0);
     }
 
-    fn answer_finals(&mut self) {
-        let Shard {
-            finals,
-            slots,
-            payee,
-            ..
-        } = self;
-        finals.read(slots, &mut self.refusals, |end, message| match message {
+    /// The other ends verify the finals, and answer them.
+    pub(super) fn answer_finals(&mut self, finals: &mut Finals) {
+        if finals.is_empty() {
+            return;
+        }
+        let Shard { slots, payee, .. } = self;
+        finals.read(slots, |end, message| match message {
             Message::Final { version, signature } => end.receive_final(version, signature),
             _ => Err(Rejection::Malformed {
                 what: "not a final",
@@ -119,7 +105,7 @@ impl Shard<'_> {
                     finals.orders.push(order);
                     finals.answered.push((slot, me, claim));
                 }
-                Err(rejection) => self.refusals.push((slot, rejection)),
+                Err(rejection) => finals.refusals.push((slot, rejection)),
             }
         }
         sign(payee, &self.parties.secrets);
@@ -131,16 +117,16 @@ impl Shard<'_> {
                 .wire
                 .frame(*slot, me.other(), |bytes| message.encode(bytes));
         }
+        self.clock.lap(Stage::Finish, 0);
     }
 
-    fn complete_finals(&mut self) {
-        let Shard {
-            finals,
-            slots,
-            payer,
-            ..
-        } = self;
-        finals.read(slots, &mut self.refusals, |end, message| match message {
+    /// The holders verify the answers: their sessions are ready to close.
+    pub(super) fn complete_finals(&mut self, finals: &mut Finals) {
+        if finals.is_empty() {
+            return;
+        }
+        let Shard { slots, payer, .. } = self;
+        finals.read(slots, |end, message| match message {
             Message::FinalAcknowledgement { version, signature } => {
                 end.receive_final_acknowledgement(version, signature)
             }
@@ -160,9 +146,14 @@ impl Shard<'_> {
                     *phase = Phase::Closing(channel);
                     self.steps.session_ended(slot);
                 }
-                Err(rejection) => self.refusals.push((slot, rejection)),
+                Err(rejection) => finals.refusals.push((slot, rejection)),
             }
         }
+        for (slot, rejection) in finals.refusals.drain(..) {
+            self.stop_channel(slot, rejection.name(), true);
+        }
+        self.clock.lap(Stage::Finish, finals.starters.len());
+        finals.starters.clear();
     }
 }
 
@@ -171,7 +162,6 @@ impl Finals {
     fn read(
         &mut self,
         slots: &mut [Slot],
-        refusals: &mut Vec<(u32, Rejection)>,
         receive: impl Fn(&crate::protocol::Endpoint, Message<'_>) -> Result<FinalClaim, Rejection>,
     ) {
         self.claims.clear();
@@ -183,7 +173,7 @@ impl Finals {
                     self.claims.push(claim);
                     self.claimed.push((slot, me));
                 }
-                Err(rejection) => refusals.push((slot, rejection)),
+                Err(rejection) => self.refusals.push((slot, rejection)),
             }
         }
     }

@@ -11,7 +11,6 @@ use super::arrivals::ArrivalQueue;
 use super::attack::Attacks;
 use super::case::{Case, Desk};
 use super::fault::Faults;
-use super::finish::Finals;
 use super::latency::Latencies;
 use super::run::Config;
 use super::schedule::Schedule;
@@ -19,10 +18,10 @@ use super::slot::{Phase, Slot};
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, ShardOf, Steps};
 use super::tally::Tally;
-use super::wave::{Side, Wave};
+use super::wave::{Flight, Side, Wave};
 use super::workload::Workload;
 use crate::crypto::{Digest, Domain, Hasher};
-use crate::protocol::{Rejection, WindowPool};
+use crate::protocol::WindowPool;
 
 /// What all shards of a run share, read-only but for the flags and counters.
 pub(super) struct Shared<'w> {
@@ -72,7 +71,8 @@ pub(super) struct Shard<'w> {
     pub(super) draining: bool,
 
     pub(super) wave: Wave,
-    pub(super) finals: Finals,
+    /// Flights that no wave needs at the moment.
+    pub(super) hangar: Vec<Flight>,
     pub(super) payer: Side,
     pub(super) payee: Side,
     /// What is said between the parties of a channel once one of them cheats.
@@ -82,8 +82,6 @@ pub(super) struct Shard<'w> {
 
     pub(super) clock: StageClock,
     pub(super) latency: Latencies,
-    /// Messages refused in the wave under way.
-    pub(super) refusals: Vec<(u32, Rejection)>,
     pub(super) refused: u64,
     pub(super) value_at_risk: u64,
     pub(super) first_completion_ns: Option<u64>,
@@ -153,7 +151,7 @@ impl<'w> Shard<'w> {
             steps: Steps::new(schedule, of),
             draining: false,
             wave: Wave::default(),
-            finals: Finals::default(),
+            hangar: Vec::new(),
             payer: Side::new(backend),
             payee: Side::new(backend),
             contest: Side::new(backend),
@@ -161,7 +159,6 @@ impl<'w> Shard<'w> {
             faults: Faults::new(&config.faults),
             clock: StageClock::start(),
             latency: Latencies::new(),
-            refusals: Vec::new(),
             refused: 0,
             value_at_risk: 0,
             first_completion_ns: None,
@@ -179,12 +176,8 @@ impl<'w> Shard<'w> {
             let mut busy = self.send_steps();
             busy |= self.read_receipts();
             self.arrive();
-            let completed = self.wave();
-            busy |= completed > 0 || !self.ready.is_empty();
-            busy |= !self.finishing.is_empty() || !self.attacked.is_empty();
-            if completed == 0 || self.finishing.len() >= self.enough_finals() {
-                self.finish();
-            }
+            let (completed, moved) = self.fly();
+            busy |= moved || !self.attacked.is_empty();
             self.contest();
             if completed > 0 {
                 self.progress
@@ -201,9 +194,7 @@ impl<'w> Shard<'w> {
             parties: self.parties,
             clock: self.clock,
             latency: self.latency,
-            bytes: self.wave.to_payee.carried()
-                + self.wave.to_payer.carried()
-                + self.finals.carried(),
+            bytes: self.hangar.iter().map(Flight::carried).sum(),
             sides: [self.payer, self.payee],
             refused: self.refused,
             value_at_risk: self.value_at_risk,
@@ -212,12 +203,6 @@ impl<'w> Shard<'w> {
             completion_span_ns: self.last_completion_ns
                 - self.first_completion_ns.unwrap_or(self.last_completion_ns),
         }
-    }
-
-    /// Finals that are worth a batch of their own while there are payments to make: few in a small
-    /// shard, where a session that waits is a slot that does not pay.
-    fn enough_finals(&self) -> usize {
-        (self.slots.len() / 16).clamp(1, Finals::MOST)
     }
 
     /// Decides what a running channel does next: pay, wait for arrivals, or finish.
@@ -359,10 +344,6 @@ impl Ready {
         let slot = self.queue.pop_front()?;
         self.queued[slot as usize] = false;
         Some(slot)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.queue.is_empty()
     }
 
     fn clear(&mut self) {

@@ -1,0 +1,182 @@
+//! Waves: a burst of payments in each of many channels, from the workload to the payer's proof that
+//! the payee has co-signed. Every stage handles a whole wave before the next one starts.
+//!
+//! A wave has three legs, each of one party alone: the payers propose (`propose`), the payees check
+//! and co-sign (`answer`), the payers complete (`complete`). Between them it is bytes on a wire, and
+//! nothing else: either end works with its own endpoint, burst, signer and verifier.
+
+mod answer;
+mod complete;
+mod propose;
+
+use std::ops::Range;
+
+use super::fault::{Faults, Hop};
+use super::finish::Finals;
+use super::shard::Shard;
+use super::slot::{Phase, Slot};
+use super::stage::Stage;
+use super::wire::Wire;
+use super::workload::Next;
+use crate::crypto::{Backend, Forged, SignJob, Signature, Signer, Verified, Verifier};
+use crate::protocol::{
+    AcknowledgementClaim, Burst, CoSignOrder, Party, Payment, ProposalClaim, Rejection, SignOrder,
+};
+
+/// One end's tools. Payer and payee each have their own.
+pub(super) struct Side {
+    pub(super) burst: Burst,
+    pub(super) signer: Signer,
+    pub(super) verifier: Verifier,
+    pub(super) jobs: Vec<SignJob>,
+    pub(super) signatures: Vec<Signature>,
+}
+
+impl Side {
+    pub(super) fn new(backend: Backend) -> Side {
+        Side {
+            burst: Burst::default(),
+            signer: Signer::new(backend),
+            verifier: Verifier::new(backend),
+            jobs: Vec::new(),
+            signatures: Vec::new(),
+        }
+    }
+}
+
+/// One wave, and what it takes along from leg to leg. Reused.
+#[derive(Default)]
+pub(super) struct Flight {
+    /// When it was drawn.
+    sent_ns: u64,
+    parts: Vec<Part>,
+    /// Due times of the payments that were accepted; empty in closed loop.
+    due_ns: Vec<u64>,
+    to_payee: Wire,
+    to_payer: Wire,
+    /// Messages refused on the way.
+    refusals: Vec<(u32, Rejection)>,
+    /// The sessions that end with it.
+    pub(super) finals: Finals,
+}
+
+/// Scratch memory of a leg, reused.
+#[derive(Default)]
+pub(super) struct Wave {
+    payments: Vec<Payment>,
+    orders: Vec<SignOrder>,
+    received: Vec<Received>,
+    proposals: Vec<ProposalClaim>,
+    proposals_judged: Vec<Result<Verified<ProposalClaim>, Forged<ProposalClaim>>>,
+    cosign_orders: Vec<(u32, Party, CoSignOrder)>,
+    answers: Vec<AcknowledgementClaim>,
+    answerers: Vec<(u32, Party)>,
+    answers_judged: Vec<Result<Verified<AcknowledgementClaim>, Forged<AcknowledgementClaim>>>,
+}
+
+/// One channel's part of a wave.
+struct Part {
+    slot: u32,
+    payer: Party,
+    /// Indices into the wave's payments.
+    payments: Range<usize>,
+    /// Indices into the payer's states.
+    states: Range<usize>,
+    next: Next,
+    /// The version before the part's first payment, and the index of that payment's due time
+    /// among the accepted ones.
+    before: u64,
+    first_due: usize,
+    /// Payments that the payer now has co-signed, and proposals without an answer yet.
+    completed: u64,
+}
+
+/// What the payee keeps of a proposal until its own burst is hashed.
+struct Received {
+    slot: u32,
+    me: Party,
+    signature: Signature,
+    pass: bool,
+}
+
+impl Flight {
+    /// Bytes that this flight's waves carried.
+    pub(super) fn carried(&self) -> u64 {
+        self.to_payee.carried() + self.to_payer.carried() + self.finals.carried()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.finals.is_empty()
+    }
+}
+
+impl Shard<'_> {
+    /// Moves the shard's waves on by a leg each; gives the number of payments completed, and whether
+    /// there was anything to move.
+    pub(super) fn fly(&mut self) -> (u64, bool) {
+        let mut flight = self.hangar.pop().unwrap_or_default();
+        self.depart(&mut flight);
+        let moved = !flight.is_empty();
+        let mut completed = 0;
+        if moved {
+            self.answer(&mut flight);
+            completed = self.land(&mut flight);
+        }
+        self.hangar.push(flight);
+        (completed, moved)
+    }
+
+    /// The first leg: payers propose, and sessions begin to end.
+    fn depart(&mut self, flight: &mut Flight) {
+        flight.sent_ns = self.now_ns();
+        self.draw(flight);
+        if !flight.parts.is_empty() {
+            self.propose(flight);
+        }
+        let enough = (self.slots.len() / 16).clamp(1, Finals::MOST);
+        // Few are worth a batch in a small shard, where a session that waits is a slot that does not
+        // pay.
+        if flight.parts.is_empty() || self.finishing.len() >= enough {
+            self.start_finals(&mut flight.finals);
+        }
+    }
+
+    /// The second leg: payees answer.
+    fn answer(&mut self, flight: &mut Flight) {
+        if !flight.parts.is_empty() {
+            self.answer_proposals(flight);
+        }
+        self.answer_finals(&mut flight.finals);
+    }
+
+    /// The last leg: payers complete; channels whose messages were refused stop, and the others are
+    /// back in line.
+    fn land(&mut self, flight: &mut Flight) -> u64 {
+        let completed = if flight.parts.is_empty() {
+            0
+        } else {
+            self.complete(flight)
+        };
+        for (slot, rejection) in flight.refusals.drain(..) {
+            self.stop_channel(slot, rejection.name(), false);
+        }
+        for part in flight.parts.drain(..) {
+            self.requeue(part.slot);
+        }
+        self.clock.lap(Stage::Complete, 0);
+        self.complete_finals(&mut flight.finals);
+        completed
+    }
+}
+
+/// Damages what is on the wire, where a fault is due.
+pub(super) fn strike(faults: &mut Faults, hop: Hop, wire: &mut Wire, slots: &mut [Slot]) {
+    if faults.is_empty() {
+        return;
+    }
+    wire.frames_mut(|slot, bytes| {
+        if let Phase::Running(channel) = &slots[slot as usize].phase {
+            faults.strike(hop, channel.session, channel.drawn, bytes);
+        }
+    });
+}

@@ -1,0 +1,271 @@
+//! A wave's first leg: each payer draws its payments, makes entries of them, signs, and sends.
+
+use super::super::fault::Hop;
+use super::super::shard::Shard;
+use super::super::slot::{Channel, Slot};
+use super::super::stage::Stage;
+use super::super::wire::Wire;
+use super::super::workload::Next;
+use super::{Flight, Part, Side, strike};
+use crate::crypto::{SignJob, Verifier};
+use crate::protocol::{Message, Party, Rejection};
+
+/// Proposals in a wave at most: one multiscalar multiplication's worth.
+const MOST_PROPOSALS: usize = Verifier::LARGEST_BATCH;
+/// Entries in a wave at most, but for one channel's co-sign interval. At k = 100 that is a batch of
+/// some 650 signatures, past which verification gains little; entries and heads of both ends are a
+/// few MB, read and written in order.
+const MOST_ENTRIES: usize = 65_536;
+/// Entries of one channel in a wave at most, but for one co-sign interval: so that at least as
+/// twice as many channels take part as there are hash lanes.
+const MOST_ENTRIES_OF_CHANNEL: usize = MOST_ENTRIES / 32;
+
+impl Shard<'_> {
+    /// What was drawn becomes proposals on the wire.
+    pub(super) fn propose(&mut self, flight: &mut Flight) {
+        self.make_entries(flight);
+        self.sign_and_send(flight);
+    }
+
+    /// Draws each ready channel's next payments, up to the wave's caps.
+    pub(super) fn draw(&mut self, flight: &mut Flight) {
+        let now_ns = flight.sent_ns;
+        let wave = &mut self.wave;
+        flight.parts.clear();
+        flight.due_ns.clear();
+        wave.payments.clear();
+        let k = self.config.rules.cosign_every as usize;
+        let mut proposals = 0;
+        while proposals < MOST_PROPOSALS && wave.payments.len() < MOST_ENTRIES {
+            let Some(slot) = self.ready.pop() else { break };
+            let channel = self.slots[slot as usize].channel();
+            let left = if self.draining { 0 } else { channel.left() };
+            let available = self
+                .arrivals
+                .available(slot, now_ns, left)
+                .min(left as usize);
+            if available == 0 {
+                self.arrivals.served(slot);
+                continue;
+            }
+            let payer = self.workload.payer(channel.session, channel.drawn);
+            let most = match channel.end(payer).proposals_left() {
+                Ok(most) => most as usize,
+                Err(Rejection::NotYourTurn { .. }) => {
+                    take_turn(
+                        channel,
+                        payer,
+                        slot,
+                        &mut flight.to_payee,
+                        &mut flight.to_payer,
+                    );
+                    channel
+                        .end(payer)
+                        .proposals_left()
+                        .map_or(0, |most| most as usize)
+                }
+                Err(rejection) => unreachable!("slot {slot} runs: {rejection}"),
+            };
+            let most_entries = MOST_ENTRIES_OF_CHANNEL
+                .min(MOST_ENTRIES - wave.payments.len())
+                .max(k);
+            let most_proposals = most.min(MOST_PROPOSALS - proposals);
+            let most = most_entries
+                .min(k.saturating_mul(most_proposals))
+                .min(available);
+            assert!(most > 0, "slot {slot} has the turn and nothing in flight");
+            let first = wave.payments.len();
+            let next = self
+                .workload
+                .draw(channel.session, channel.drawn, most, &mut wave.payments);
+            let count = wave.payments.len() - first;
+            assert!(
+                (1..=most).contains(&count) && count as u64 <= left,
+                "the workload draws between 1 and {most} payments, not {count}"
+            );
+            channel.drawn += count as u64;
+            flight
+                .due_ns
+                .extend((0..count).map_while(|_| self.arrivals.take(slot)));
+            proposals += count.div_ceil(k);
+            flight.parts.push(Part {
+                slot,
+                payer,
+                payments: first..first + count,
+                states: 0..0,
+                next,
+                before: 0,
+                first_due: 0,
+                completed: 0,
+            });
+        }
+        self.clock.lap(Stage::Draw, wave.payments.len());
+    }
+
+    /// The payer turns payments into entries and hashes them. Its own endpoint refuses what its
+    /// balance does not cover; such a payment is not made.
+    fn make_entries(&mut self, flight: &mut Flight) {
+        let Shard {
+            wave,
+            slots,
+            payer,
+            config,
+            ..
+        } = self;
+        let k = config.rules.cosign_every as usize;
+        payer.burst.clear();
+        let mut accepted = 0;
+        for part in &mut flight.parts {
+            let channel = slots[part.slot as usize].channel();
+            let end = channel.end(part.payer);
+            part.before = end.signed().balance.version;
+            part.first_due = accepted;
+            let first_state = payer.burst.len();
+            payer.burst.begin(end);
+            let mut paid = 0;
+            let mut refused = 0;
+            for i in part.payments.clone() {
+                let payment = &wave.payments[i];
+                match payer.burst.pay(payment) {
+                    Ok(()) => {
+                        paid += payment.amount.units();
+                        if let Some(due) = flight.due_ns.get(i).copied() {
+                            flight.due_ns[accepted] = due;
+                        }
+                        accepted += 1;
+                        if payer.burst.uncut() == k {
+                            payer.burst.cut();
+                        }
+                    }
+                    Err(Rejection::InsufficientBalance { .. }) => refused += 1,
+                    Err(rejection) => {
+                        unreachable!("the workload makes valid payments: {rejection}")
+                    }
+                }
+            }
+            payer.burst.cut();
+            part.states = first_state..payer.burst.len();
+            match part.payer {
+                Party::A => channel.paid.a += paid,
+                Party::B => channel.paid.b += paid,
+            }
+            channel.refused += refused;
+            self.refused += refused;
+        }
+        self.clock.lap(Stage::Propose, wave.payments.len());
+        payer.burst.hash();
+        self.clock.lap(Stage::PayerHash, payer.burst.entries());
+    }
+
+    fn sign_and_send(&mut self, flight: &mut Flight) {
+        let Shard {
+            wave, slots, payer, ..
+        } = self;
+        payer.jobs.clear();
+        wave.orders.clear();
+        for part in &flight.parts {
+            let secret = *self.parties.places(part.slot).of(part.payer);
+            let end = slots[part.slot as usize].channel().end_mut(part.payer);
+            for at in part.states.clone() {
+                let state = &payer.burst.states()[at];
+                let pass = part.next == Next::Other && at + 1 == part.states.end;
+                let order = end
+                    .propose(state, pass)
+                    .expect("an honest proposal is allowed");
+                payer.jobs.push(SignJob {
+                    secret,
+                    digest: *order.digest(),
+                });
+                wave.orders.push(order);
+                self.value_at_risk = self.value_at_risk.max(state.value());
+            }
+        }
+        self.clock.lap(Stage::Propose, 0);
+        payer.signatures.clear();
+        payer
+            .signer
+            .sign(&self.parties.secrets, &payer.jobs, &mut payer.signatures);
+        self.clock.lap(Stage::PayerSign, payer.jobs.len());
+
+        flight.to_payee.clear();
+        for part in &flight.parts {
+            let end = slots[part.slot as usize].channel().end_mut(part.payer);
+            flight
+                .to_payee
+                .frame(part.slot, part.payer.other(), |bytes| {
+                    for at in part.states.clone() {
+                        let state = &payer.burst.states()[at];
+                        end.proposed(
+                            &wave.orders[at],
+                            state,
+                            &payer.burst,
+                            payer.signatures[at],
+                            &mut self.windows,
+                            bytes,
+                        );
+                    }
+                });
+        }
+        if !self.attacks.is_empty() {
+            poison(&flight.parts, payer, &mut flight.to_payee, slots);
+        }
+        strike(&mut self.faults, Hop::Proposal, &mut flight.to_payee, slots);
+        self.clock.lap(Stage::Send, self.wave.orders.len());
+    }
+}
+
+/// The payer asks for the turn, and the other end, with nothing of its own to send, passes it.
+fn take_turn(
+    channel: &mut Channel,
+    payer: Party,
+    slot: u32,
+    to_payee: &mut Wire,
+    to_payer: &mut Wire,
+) {
+    let (asker, holder) = channel.ends_mut(payer);
+    to_payee.clear();
+    to_payer.clear();
+    to_payee.frame(slot, payer.other(), |bytes| {
+        asker
+            .ask_for_turn()
+            .iter()
+            .for_each(|ask| ask.encode(bytes));
+    });
+    for (_, _, bytes) in to_payee.frames() {
+        let Ok((Message::TurnAsked { turn }, _)) = Message::decode_first(bytes) else {
+            continue;
+        };
+        let again = holder.receive_ask(turn).ok().flatten();
+        if let Some(pass) = again.or_else(|| holder.pass_turn().ok()) {
+            to_payer.frame(slot, payer, |bytes| pass.encode(bytes));
+        }
+    }
+    for (_, _, bytes) in to_payer.frames() {
+        if let Ok((Message::TurnPassed { turn }, _)) = Message::decode_first(bytes) {
+            asker.receive_pass(turn).expect("an honest pass is in turn");
+        }
+    }
+}
+
+/// A cheater's last signature does not verify: the batch that it is in has to be searched for it.
+fn poison(parts: &[Part], payer: &Side, wire: &mut Wire, slots: &mut [Slot]) {
+    let mut poisoned = parts.iter().filter_map(|part| {
+        let cheat = slots[part.slot as usize].channel().poisons()?;
+        let last = part.states.clone().next_back()?;
+        let state = &payer.burst.states()[last];
+        cheat.poisoned_units = state.value();
+        cheat.poisoned_payments = u64::from(state.payments());
+        Some(part.slot)
+    });
+    let Some(mut next) = poisoned.next() else {
+        return;
+    };
+    wire.frames_mut(|slot, bytes| {
+        if slot == next {
+            // In its scalar: a point that does not decode would be found for nothing.
+            let scalar = bytes.len() - 32;
+            bytes[scalar] ^= 1;
+            next = poisoned.next().unwrap_or(u32::MAX);
+        }
+    });
+}
