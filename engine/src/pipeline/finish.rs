@@ -150,7 +150,7 @@ impl Shard<'_> {
             }
         }
         for (slot, rejection) in finals.refusals.drain(..) {
-            self.stop_channel(slot, rejection.name(), true);
+            self.stop_channel(slot, rejection.name());
         }
         self.clock.lap(Stage::Finish, finals.starters.len());
         finals.starters.clear();

@@ -167,13 +167,14 @@ impl Shard<'_> {
         };
         let fee = i128::from(self.config.l1.fee.units());
         let places = self.parties.places(slot);
+        let plan = self.workload.session(channel.session);
+        self.tally.count(&channel, plan.payments);
         match outcome {
             StepOutcome::Closed { payouts, version } => {
-                let deposits = self.workload.session(channel.session).deposits;
                 let (a, b) = (i128::from(channel.paid.a), i128::from(channel.paid.b));
                 let expected = Pair {
-                    a: i128::from(deposits.a.units()) - a + b,
-                    b: i128::from(deposits.b.units()) + a - b,
+                    a: i128::from(plan.deposits.a.units()) - a + b,
+                    b: i128::from(plan.deposits.b.units()) + a - b,
                 };
                 let paid_out = Pair {
                     a: i128::from(payouts.a),

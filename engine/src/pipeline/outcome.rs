@@ -159,7 +159,7 @@ pub(super) fn outcome(
     let planned = sum(|end| end.tally.planned);
     let drawn = sum(|end| end.tally.drawn);
     let covered = sum(|end| end.tally.covered);
-    let refused = sum(|end| end.refused);
+    let refused = sum(|end| end.tally.refused);
     let lost = sum(|end| end.tally.lost);
     let poisoned = sum(|end| end.tally.poisoned);
     let undrawn = sum(|end| end.tally.undrawn);
@@ -230,7 +230,10 @@ fn offered(shared: &Shared<'_>, ends: &[ShardOutcome]) -> Option<Offered> {
     let span_ns = ends.iter().map(|end| end.offered_span_ns).max()?;
     let took_ns = ends.iter().map(|end| end.completion_span_ns).max()?;
     let arrived = ends.iter().map(|end| end.arrived).sum();
-    let answered: u64 = ends.iter().map(|end| end.tally.covered + end.refused).sum();
+    let answered: u64 = ends
+        .iter()
+        .map(|end| end.tally.covered + end.tally.refused)
+        .sum();
     Some(Offered {
         arrived,
         offered_per_s: per_s(arrived, span_ns),

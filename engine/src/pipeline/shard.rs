@@ -82,7 +82,6 @@ pub(super) struct Shard<'w> {
 
     pub(super) clock: StageClock,
     pub(super) latency: Latencies,
-    pub(super) refused: u64,
     pub(super) value_at_risk: u64,
     pub(super) first_completion_ns: Option<u64>,
     pub(super) last_completion_ns: u64,
@@ -96,7 +95,6 @@ pub(super) struct ShardOutcome {
     pub(super) clock: StageClock,
     pub(super) latency: Latencies,
     pub(super) sides: [Side; 2],
-    pub(super) refused: u64,
     pub(super) value_at_risk: u64,
     pub(super) bytes: u64,
     pub(super) arrived: u64,
@@ -159,7 +157,6 @@ impl<'w> Shard<'w> {
             faults: Faults::new(&config.faults),
             clock: StageClock::start(),
             latency: Latencies::new(),
-            refused: 0,
             value_at_risk: 0,
             first_completion_ns: None,
             last_completion_ns: 0,
@@ -196,7 +193,6 @@ impl<'w> Shard<'w> {
             latency: self.latency,
             bytes: self.hangar.iter().map(Flight::carried).sum(),
             sides: [self.payer, self.payee],
-            refused: self.refused,
             value_at_risk: self.value_at_risk,
             arrived,
             offered_span_ns,
@@ -213,8 +209,6 @@ impl<'w> Shard<'w> {
         };
         channel.pause();
         if self.draining || channel.left() == 0 {
-            let planned = self.workload.session(channel.session).payments;
-            self.tally.count(channel, planned);
             self.arrivals.closed(slot);
             if channel.is_attacked() {
                 self.attacked.push(slot);
@@ -229,7 +223,7 @@ impl<'w> Shard<'w> {
     }
 
     /// A rule was broken in a channel: it goes to court (rule S8), and no other is touched.
-    pub(super) fn stop_channel(&mut self, slot: u32, name: &'static str, finishing: bool) {
+    pub(super) fn stop_channel(&mut self, slot: u32, name: &'static str) {
         let phase = &mut self.slots[slot as usize].phase;
         let channel = match std::mem::replace(phase, Phase::Vacant) {
             Phase::Running(channel) => channel,
@@ -240,9 +234,7 @@ impl<'w> Shard<'w> {
             }
         };
         let plan = self.workload.session(channel.session);
-        if !finishing {
-            self.tally.count(&channel, plan.payments);
-        }
+        self.tally.count(&channel, plan.payments);
         self.arrivals.withdraw(slot);
         let spoilt = channel
             .cheat
@@ -265,6 +257,8 @@ impl<'w> Shard<'w> {
             let Phase::Running(mut channel) = std::mem::replace(phase, Phase::Vacant) else {
                 unreachable!("slot {slot} runs");
             };
+            let plan = self.workload.session(channel.session);
+            self.tally.count(&channel, plan.payments);
             let cheat = channel.cheat.take().expect("somebody cheats");
             let mut desk = Desk {
                 secrets: &self.parties.secrets,
@@ -273,7 +267,6 @@ impl<'w> Shard<'w> {
                 windows: &mut self.windows,
                 tools: &mut self.contest,
             };
-            let plan = self.workload.session(channel.session);
             let case = Case::begin(channel, &plan, &cheat, &mut desk);
             *phase = Phase::Contested(Box::new(case));
             self.steps.session_ended(slot);

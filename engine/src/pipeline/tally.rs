@@ -22,6 +22,8 @@ pub(super) struct Tally {
     pub(super) planned: u64,
     /// Of these: drawn from the workload.
     pub(super) drawn: u64,
+    /// Refused by the payer's own endpoint.
+    pub(super) refused: u64,
     /// Covered by a co-signed state, by the payer's count.
     pub(super) covered: u64,
     /// Covered by a verified signature of the payer, by the payee's count.
@@ -47,6 +49,7 @@ impl Tally {
     /// Counts the payments of a channel that makes no more of those planned.
     pub(super) fn count(&mut self, channel: &Channel, planned: u64) {
         self.drawn += channel.drawn;
+        self.refused += channel.refused;
         self.covered += channel.covered;
         self.received += channel.a.counted() + channel.b.counted();
         let poisoned = channel

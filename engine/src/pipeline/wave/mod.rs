@@ -158,7 +158,7 @@ impl Shard<'_> {
             self.complete(flight)
         };
         for (slot, rejection) in flight.refusals.drain(..) {
-            self.stop_channel(slot, rejection.name(), false);
+            self.stop_channel(slot, rejection.name());
         }
         for part in flight.parts.drain(..) {
             self.requeue(part.slot);

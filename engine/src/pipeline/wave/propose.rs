@@ -150,7 +150,6 @@ impl Shard<'_> {
                 Party::B => channel.paid.b += paid,
             }
             channel.refused += refused;
-            self.refused += refused;
         }
         self.clock.lap(Stage::Propose, wave.payments.len());
         payer.burst.hash();
