@@ -7,12 +7,14 @@
 //! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
 //!   its own load.
 //! - [`watchtower`] answers posts for parties that are offline.
+//! - [`log`] keeps the newest record of each key durably. It carries bytes and knows only hashing.
 //! - [`pipeline`] runs channels in shards, in batches, and measures them.
 
 #![forbid(unsafe_code)]
 
 pub mod crypto;
 pub mod l1;
+pub mod log;
 pub mod pipeline;
 pub mod protocol;
 pub mod watchtower;
