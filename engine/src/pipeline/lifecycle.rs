@@ -102,7 +102,12 @@ impl Shard<'_> {
         let Phase::Closing(channel) = &self.slots[slot as usize].phase else {
             return None;
         };
-        let proof = channel.a.final_proof().expect("both have signed a final");
+        // A's final signature as B has verified it: the same bytes as A would make again.
+        let of_a = channel.b.peers_final();
+        let proof = channel
+            .a
+            .final_proof(|_| *of_a.expect("both have signed a final"));
+        let proof = proof.expect("both have signed a final");
         let submitter = self.secrets[self.identities[slot as usize].secrets.a as usize].public();
         Some((
             channel.session,
