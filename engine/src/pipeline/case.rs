@@ -174,7 +174,10 @@ impl Case {
                 case.honest.b = false;
                 case.moves.push(first(Party::A));
                 let less_old = cheat.less_old().copied();
-                let newest = case.ends.a.held().copied();
+                let newest = case
+                    .ends
+                    .a
+                    .held(|order| desk.sign(Party::A, order.digest()));
                 for (when, by, shown) in [
                     (When::AfterFirstPost, Party::B, less_old),
                     (When::LastBlock, Party::A, newest),
@@ -190,7 +193,8 @@ impl Case {
                 if let Some(wire) = case.proposes_one(holder, desk) {
                     let co_signed = desk.receive(of_mut(&mut case.ends, cheater), &wire);
                     assert_eq!(co_signed, Ok(()), "an honest proposal");
-                    let post = of_mut(&mut case.ends, cheater).close();
+                    let end = of_mut(&mut case.ends, cheater);
+                    let post = end.close(|order| desk.sign(cheater, order.digest()));
                     case.moves.push(Move {
                         when: When::AfterFirstPost,
                         by: cheater,
@@ -238,7 +242,7 @@ impl Case {
         let id = *self.ends.a.channel();
         let honest = cheater.other();
         let end = of_mut(&mut self.ends, cheater);
-        let shown = end.held().copied();
+        let shown = end.held(|order| desk.sign(cheater, order.digest()));
         let twice = [2, 1].map(|units| desk.signs(end, units));
         if let [Some((_, two)), Some((half, one))] = twice {
             self.hears(honest, &two, desk);

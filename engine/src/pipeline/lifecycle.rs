@@ -1,6 +1,7 @@
 //! Opening and closing channels on Layer 1: what a shard sends in each step, and what it makes of
 //! the answers.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::case::Case;
@@ -21,9 +22,10 @@ impl Shard<'_> {
         while let Some((step, slots, mut batch)) = self.steps.take() {
             let mut jobs = Vec::new();
             let mut unsigned = Vec::new();
+            let mut own_finals = self.own_finals(slots.clone()).into_iter();
             for slot in slots.clone() {
                 batch.cases.extend(self.contested(slot));
-                if let Some((session, transaction)) = self.closing(slot) {
+                if let Some((session, transaction)) = self.closing(slot, &mut own_finals) {
                     unsigned.push(((StepKind::Close, session), slot, transaction));
                 }
             }
@@ -97,12 +99,42 @@ impl Shard<'_> {
         }
     }
 
-    /// The transaction that closes a slot's finished session.
-    fn closing(&mut self, slot: u32) -> Option<(u64, Transaction)> {
+    /// The final signatures of those who close these slots' sessions, made again: an endpoint keeps
+    /// the other party's only.
+    fn own_finals(&mut self, slots: Range<u32>) -> Vec<Signature> {
+        let jobs: Vec<SignJob> = slots
+            .filter_map(|slot| {
+                let Phase::Closing(channel) = &self.slots[slot as usize].phase else {
+                    return None;
+                };
+                let order = channel.a.final_order().expect("both have signed a final");
+                Some(SignJob {
+                    secret: self.parties.places(slot).a,
+                    digest: *order.digest(),
+                })
+            })
+            .collect();
+        let mut signatures = Vec::with_capacity(jobs.len());
+        self.payer
+            .signer
+            .sign(&self.parties.secrets, &jobs, &mut signatures);
+        self.tally.transaction_signatures += jobs.len() as u64;
+        signatures
+    }
+
+    /// The transaction that closes a slot's finished session; the closer's own final signatures are
+    /// taken from the front.
+    fn closing(
+        &mut self,
+        slot: u32,
+        own_finals: &mut impl Iterator<Item = Signature>,
+    ) -> Option<(u64, Transaction)> {
         let Phase::Closing(channel) = &self.slots[slot as usize].phase else {
             return None;
         };
-        let proof = channel.a.final_proof().expect("both have signed a final");
+        let own = own_finals.next().expect("one per closing slot");
+        let proof = channel.a.final_proof(|_| own);
+        let proof = proof.expect("both have signed a final");
         let submitter = self.parties.public_keys(slot).a;
         Some((
             channel.session,

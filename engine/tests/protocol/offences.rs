@@ -316,7 +316,7 @@ fn of_signatures() -> Vec<Row> {
             "ends with the signature of a state",
             B,
             |d| {
-                let signature = *d.b.end.held().expect("three payments").signatures.of(A);
+                let signature = *d.b.end.peers_signature().expect("three payments");
                 final_message(3, signature)
             },
             bad_signature(3),

@@ -183,10 +183,10 @@ impl Node {
                 Sabotage::CountsAgain => end.counted(),
                 _ => end.counted() - side.reported.min(end.counted()),
             };
-            if let Some(held) = end.held()
+            if let Some(held) = end.held(|order| step.keys.again(self.who, order))
                 && self.sabotage != Sabotage::StarvesItsTower
             {
-                step.out.push((channel, Effect::HandOver(*held)));
+                step.out.push((channel, Effect::HandOver(held)));
             }
             if missing > 0 && quiet[channel] {
                 let version = end.held_version();
@@ -229,7 +229,7 @@ impl Node {
         let (now, who) = (step.now, self.who);
         let side = &mut self.sides[at];
         let Some(end) = &mut side.end else { return };
-        if side.ended || *end.status() != Status::Running {
+        if side.ended || end.status() != Status::Running {
             return;
         }
         if end.my_turn().is_err() {
@@ -321,7 +321,7 @@ impl Node {
         side.waiting_since = None;
         side.expects(step.now);
         if let (Some(rogue), Some(end)) = (&mut self.rogue, &side.end) {
-            rogue.holds(channel, end.held());
+            rogue.holds(channel, end.held(|order| step.keys.again(self.who, order)));
         }
         read
     }
@@ -347,7 +347,8 @@ impl Node {
                 self.theirs.begin(end);
                 match end.receive_proposal(entries, &signature, &mut self.theirs)? {
                     Incoming::Answered => {
-                        let again = end.answer_again().expect("it was answered");
+                        let again = end.answer_again(|order| step.keys.again(who, order));
+                        let again = again.expect("it was answered");
                         step.send(channel, &again);
                     }
                     Incoming::New => {
@@ -371,7 +372,8 @@ impl Node {
                         if let Some(rogue) = &mut self.rogue {
                             rogue.accepted(channel, entries);
                         }
-                        side.first_held = side.first_held.or(end.held().copied());
+                        let held = || end.held(|order| step.keys.again(who, order));
+                        side.first_held = side.first_held.or_else(held);
                         let send = Effect::Send(encoded(&answer));
                         step.release(self.sabotage, channel, end, count, send);
                     }
@@ -384,7 +386,8 @@ impl Node {
                         let claim = step.keys.judge(claim);
                         let claim = claim.ok_or(Rejection::BadSignature { version })?;
                         end.acknowledged(claim, &mut self.windows)?;
-                        side.first_held = side.first_held.or(end.held().copied());
+                        let held = || end.held(|order| step.keys.again(who, order));
+                        side.first_held = side.first_held.or_else(held);
                         // An answer that is lost with a crash comes again: some do not store it.
                         if (version ^ step.ground.plan.seed) & 1 == 0 {
                             step.store(self.sabotage, channel, end);
@@ -416,7 +419,7 @@ impl Node {
             }
             Message::Resume { signed } => {
                 let mut wire = Vec::new();
-                end.receive_resume(signed, &mut wire)?;
+                end.receive_resume(signed, &mut wire, |order| step.keys.again(who, order))?;
                 side.resuming = false;
                 let mut rest = &wire[..];
                 while let Ok((_, left)) = Message::decode_first(rest) {
@@ -437,7 +440,7 @@ impl Side {
         let owed = self.asked
             || self.resuming
             || end.in_flight() > 0
-            || matches!(end.status(), Status::Finishing { .. });
+            || matches!(end.status(), Status::Finishing);
         if owed {
             self.waiting_since.get_or_insert(now);
         } else {
@@ -474,15 +477,17 @@ impl Step<'_> {
     /// The tower is one of those whom nothing may reach before it is stored: what is handed over
     /// and then forgotten in a crash would prove the party's own post stale.
     fn store(&mut self, sabotage: Sabotage, channel: usize, end: &Endpoint) {
-        let held = end.held().filter(|_| sabotage != Sabotage::StarvesItsTower);
-        let hand_over = held.map(|held| (channel, Effect::HandOver(*held)));
+        let who = self.ground.who(channel, end.me());
+        let held = end.held(|order| self.keys.again(who, order));
+        let held = held.filter(|_| sabotage != Sabotage::StarvesItsTower);
+        let hand_over = held.map(|held| (channel, Effect::HandOver(held)));
         let early = sabotage == Sabotage::HandsOverBeforeItStores;
         self.out.extend(hand_over.filter(|_| early));
         if sabotage != Sabotage::StoresNothing {
             let stored = Box::new(end.stored());
             self.out.push((channel, Effect::Store(stored)));
         }
-        let hand_over = held.map(|held| (channel, Effect::HandOver(*held)));
+        let hand_over = held.map(|held| (channel, Effect::HandOver(held)));
         self.out.extend(hand_over.filter(|_| !early));
     }
 }

@@ -11,8 +11,8 @@ use crate::crypto::{
 };
 use crate::protocol::{
     AcknowledgementClaim, Amount, Answer, Burst, CoSigned, Endpoint, Entry, EntryBytes, FinalClaim,
-    Incoming, Message, Pair, Party, Payment, ProposalClaim, Rejection, Status, Terms, WindowPool,
-    final_digest, state_digest,
+    Incoming, Message, Pair, Party, Payment, ProposalClaim, Rejection, SignOrder, Status, Terms,
+    WindowPool, final_digest, state_digest,
 };
 
 /// Where a channel stands off chain: the honest endpoint, and what its peer can show for it.
@@ -102,6 +102,12 @@ impl Bench {
         })
     }
 
+    /// A signature that the honest party has made before: none is made that its endpoint does not
+    /// keep.
+    pub(super) fn again(&self, order: &SignOrder) -> Signature {
+        self.signatures[&(self.me, *order.digest())]
+    }
+
     /// The point after a step; none if the honest party would not take it. A message that it
     /// refuses stops the channel.
     pub(super) fn take(&mut self, point: &Point, step: &Step) -> Option<Point> {
@@ -164,7 +170,8 @@ impl Bench {
         point
             .end
             .proposed(&order, &state, &burst, signature, windows, &mut wire);
-        let offer = point.end.clone().close().offer.expect("it is in flight");
+        let post = point.end.clone().close(|order| self.again(order));
+        let offer = post.offer.expect("it is in flight");
         point.shown.push(CoSigned {
             previous: offer.previous,
             entry: offer.entry,
@@ -278,8 +285,8 @@ impl Bench {
         for order in &orders[unused..] {
             let signature = self.sign(self.me, *order.digest());
             let _ = to.end.co_signed(order, signature);
-            to.shown
-                .push(*to.end.held().expect("it has just co-signed"));
+            let held = to.end.held(|order| self.again(order));
+            to.shown.push(held.expect("it has just co-signed"));
         }
         refused
     }
@@ -313,13 +320,14 @@ impl Bench {
             assert_eq!(to.end.stored(), stored);
         }
         let _ = to.end.resume();
-        to.end.receive_resume(at, &mut Vec::new())
+        to.end
+            .receive_resume(at, &mut Vec::new(), |order| self.again(order))
     }
 
     /// None where the offence would be none.
     fn broke(&mut self, to: &mut Point, offence: Offence) -> Option<Result<(), Rejection>> {
         let peer = self.me.other();
-        let tip = *to.end.signed();
+        let tip = to.end.signed();
         let newest = tip.version();
         let entry = |version: u64, balance_a: Amount| Entry {
             version,
@@ -396,8 +404,8 @@ impl Point {
         key.push(self.end.held_version() as u8);
         key.push(match stored.status {
             Status::Running => 0,
-            Status::Finishing { .. } => 1,
-            Status::Finished { .. } => 2,
+            Status::Finishing => 1,
+            Status::Finished => 2,
             Status::Stopped(_) => 3,
             Status::Closing { .. } => 4,
         });

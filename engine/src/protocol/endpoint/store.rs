@@ -5,10 +5,10 @@
 //! has left nobody.
 
 use super::super::burst::{NewState, Tip};
-use super::super::proof::CoSigned;
 use super::super::terms::{ChannelId, Party, Terms, TermsError};
+use super::held::Held;
 use super::window::{Window, WindowPool};
-use super::{Endpoint, Rules, Status};
+use super::{Endpoint, Flag, Phase, Rules, Status, Tail};
 use crate::crypto::{Digest, KeyId, Signature};
 
 /// Everything that an endpoint has to remember. Who holds the turn is not among it: that follows
@@ -17,12 +17,14 @@ use crate::crypto::{Digest, KeyId, Signature};
 pub struct Stored {
     /// The newest state that this party has signed, answered or not.
     pub signed: Tip,
-    /// The newest state that both have signed; none is the opening.
-    pub held: Option<CoSigned>,
+    /// The newest state that both have signed.
+    held: Held,
     /// The log head that the newest answered proposal extends.
     pub answered_from: Digest,
     /// What this party may still do.
     pub status: Status,
+    /// The peer's final signature, if both have signed one.
+    theirs: Option<Signature>,
     /// Whether this party has signed a final: a channel that closes no longer tells by its status.
     pub final_signed: bool,
     /// Payments to this party that it has counted as received.
@@ -98,13 +100,17 @@ impl Endpoint {
     pub fn stored(&self) -> Stored {
         self.nothing_outstanding("store");
         Stored {
-            signed: self.signed,
+            signed: self.signed(),
             held: self.held,
-            answered_from: self.answered_from,
-            status: self.status,
-            final_signed: self.final_ordered,
+            answered_from: self
+                .phase
+                .tail()
+                .map_or(self.head(), |tail| tail.answered_from),
+            status: self.status(),
+            theirs: self.peers_final().copied(),
+            final_signed: self.flags.has(Flag::FinalOrdered),
             counted: self.counted,
-            in_flight: self.in_flight.as_ref().map_or(Vec::new(), |w| w.stored()),
+            in_flight: self.window().map_or(Vec::new(), Window::stored),
         }
     }
 
@@ -124,17 +130,34 @@ impl Endpoint {
         windows: &mut WindowPool,
     ) -> Result<Endpoint, TermsError> {
         let mut end = Endpoint::new(me, terms, peer, rules)?;
-        end.signed = stored.signed;
+        let tail = Tail {
+            head: stored.signed.head,
+            answered_from: stored.answered_from,
+        };
+        end.balance = stored.signed.balance;
         end.held = stored.held;
-        end.answered_from = stored.answered_from;
-        end.status = stored.status;
+        end.phase = match (stored.status, stored.theirs) {
+            (Status::Running, _) => Phase::Running(tail),
+            (Status::Finishing, _) => Phase::Finishing(tail),
+            (Status::Finished, theirs) => Phase::Finished {
+                theirs: theirs.expect("both finals"),
+            },
+            (Status::Stopped(_), _) => Phase::Stopped(tail),
+            (Status::Closing { .. }, _) => Phase::Closing(tail),
+        };
         end.counted = stored.counted;
-        end.final_ordered = stored.final_signed;
-        if !stored.in_flight.is_empty() {
-            let window: &mut Window = windows.lend(&mut end.in_flight);
-            window.restore(&stored.in_flight);
+        end.flags.set(Flag::FinalOrdered, stored.final_signed);
+        let because = match stored.status {
+            Status::Stopped(rejection) => Some(rejection),
+            Status::Closing { because } => because,
+            _ => None,
+        };
+        if !stored.in_flight.is_empty() || because.is_some() {
+            let aside = windows.lend(&mut end.aside);
+            aside.because = because;
+            aside.window.restore(&stored.in_flight);
         }
-        end.turn.resuming = true;
+        end.flags.set(Flag::Resuming, true);
         Ok(end)
     }
 }

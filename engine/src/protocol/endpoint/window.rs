@@ -4,8 +4,18 @@
 use std::collections::VecDeque;
 
 use super::super::burst::NewState;
+use super::super::rejection::Rejection;
 use super::store::StoredProposal;
 use crate::crypto::Signature;
+
+/// What an endpoint has only while proposals are in flight, or once its peer broke a rule.
+#[derive(Default)]
+#[cfg_attr(test, derive(Clone))]
+pub(super) struct Aside {
+    pub(super) window: Window,
+    /// The rule that the peer broke.
+    pub(super) because: Option<Rejection>,
+}
 
 /// One channel's unanswered proposals, oldest first.
 #[derive(Default)]
@@ -120,7 +130,7 @@ impl Window {
 /// flight, so that idle channels cost nothing and busy ones do not allocate.
 #[derive(Default)]
 #[allow(clippy::vec_box)] // The boxes themselves move in and out of the endpoints.
-pub struct WindowPool(Vec<Box<Window>>);
+pub struct WindowPool(Vec<Box<Aside>>);
 
 impl WindowPool {
     /// A pool without windows; it grows to as many as are in use at once.
@@ -129,15 +139,17 @@ impl WindowPool {
         WindowPool::default()
     }
 
-    pub(super) fn lend<'w>(&mut self, place: &'w mut Option<Box<Window>>) -> &'w mut Window {
+    pub(super) fn lend<'w>(&mut self, place: &'w mut Option<Box<Aside>>) -> &'w mut Aside {
         place.get_or_insert_with(|| self.0.pop().unwrap_or_default())
     }
 
     /// Takes the window back if it is empty.
-    pub(super) fn take_back(&mut self, place: &mut Option<Box<Window>>) {
-        if let Some(window) = place.take_if(|window| window.proposals.is_empty()) {
-            debug_assert_eq!(window.answered, window.bytes.len());
-            self.0.push(window);
+    pub(super) fn take_back(&mut self, place: &mut Option<Box<Aside>>) {
+        let unused =
+            |aside: &mut Box<Aside>| aside.window.proposals.is_empty() && aside.because.is_none();
+        if let Some(aside) = place.take_if(unused) {
+            debug_assert_eq!(aside.window.answered, aside.window.bytes.len());
+            self.0.push(aside);
         }
     }
 }
@@ -264,20 +276,20 @@ mod tests {
         let mut pool = WindowPool::new();
         let mut place = None;
         for state in states(1, 3) {
-            push(pool.lend(&mut place), state, false);
+            push(&mut pool.lend(&mut place).window, state, false);
         }
         pool.take_back(&mut place);
         assert_eq!(
-            place.as_ref().map(|window| window.len()),
+            place.as_ref().map(|aside| aside.window.len()),
             Some(3),
             "not while it is in use"
         );
-        let newest = place.as_mut().and_then(|window| window.answer(3));
+        let newest = place.as_mut().and_then(|aside| aside.window.answer(3));
         assert_eq!(newest.map(|sent| sent.state.version()), Some(3));
         pool.take_back(&mut place);
         assert!(place.is_none());
         assert_eq!(pool.0.len(), 1);
-        let again = pool.lend(&mut place);
+        let again = &pool.lend(&mut place).window;
         assert_eq!((again.len(), again.after(0)), (0, (&[][..], false)));
         assert_eq!(pool.0.len(), 0, "the same one");
     }

@@ -43,7 +43,8 @@ impl Node {
         };
         let side = &self.sides[at];
         let end = side.end.as_ref()?;
-        let proof = end.final_proof();
+        let who = self.who;
+        let proof = end.final_proof(|order| step.keys.again(who, order));
         let stopped = matches!(end.status(), Status::Stopped(_) | Status::Closing { .. });
         let Some(dispute) = record.dispute() else {
             if side.pending {
@@ -89,9 +90,10 @@ impl Node {
         let side = &mut self.sides[at];
         let channel = side.channel;
         let end = side.end.as_mut()?;
+        let (who, keys) = (self.who, &*step.keys);
         let decide = |end: &mut Endpoint| match against {
-            None => Some(end.close()),
-            Some(version) => end.posted(version),
+            None => Some(end.close(|order| keys.again(who, order))),
+            Some(version) => end.posted(version, |order| keys.again(who, order)),
         };
         let mut post = if self.sabotage == Sabotage::SignsAfterItPosted {
             let terms = &step.ground.terms[channel];
@@ -103,9 +105,9 @@ impl Node {
                     .expect("sound terms");
             decide(&mut other)
         } else {
-            let before = *end.status();
+            let before = end.status();
             let post = decide(end);
-            if *end.status() != before {
+            if end.status() != before {
                 step.store(self.sabotage, channel, end);
             }
             post

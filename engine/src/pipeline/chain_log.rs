@@ -1,0 +1,70 @@
+//! Layer 1's part of the durable log: the records that its blocks changed, a commit per step. An open
+//! or a close counts once its block is durable.
+
+use crate::l1::Chain;
+use crate::log::{LogError, Sequence, Statistics, Stream};
+
+/// Records put again per commit at most, so that the log's oldest segment comes free.
+const MOST_REFRESHED: usize = 4096;
+
+/// Layer 1's stream.
+pub(super) struct ChainLog {
+    stream: Stream,
+    committed: Sequence,
+    record: Vec<u8>,
+    stale: Vec<u32>,
+}
+
+impl ChainLog {
+    pub(super) fn new(stream: Stream) -> ChainLog {
+        ChainLog {
+            stream,
+            committed: 0,
+            record: Vec::new(),
+            stale: Vec::new(),
+        }
+    }
+
+    /// The calling thread is Layer 1's, to be woken when something has become durable.
+    pub(super) fn attach(&self) {
+        self.stream.wake(std::thread::current());
+    }
+
+    /// Puts all that changed since the last commit, and commits it.
+    pub(super) fn commit(&mut self, chain: &mut Chain) -> Result<Sequence, LogError> {
+        let ChainLog {
+            stream,
+            record,
+            stale,
+            ..
+        } = self;
+        chain.drain_changes(|key, record| match record {
+            Some(record) => stream.put(key, record),
+            None => stream.remove(key),
+        });
+        stale.clear();
+        stream.to_refresh(MOST_REFRESHED, stale);
+        for &key in &*stale {
+            record.clear();
+            chain.record(key, record);
+            stream.put(key, record);
+        }
+        self.committed = stream.commit()?;
+        Ok(self.committed)
+    }
+
+    pub(super) fn durable(&self) -> Result<Sequence, LogError> {
+        self.stream.durable()
+    }
+
+    pub(super) fn wait(&self, sequence: Sequence) -> Result<(), LogError> {
+        self.stream.wait(sequence)
+    }
+
+    /// Ends the stream's thread; what was committed is durable.
+    pub(super) fn finish(self) -> Result<Statistics, LogError> {
+        self.wait(self.committed)?;
+        let (statistics, durable) = self.stream.close();
+        durable.map(|_| statistics)
+    }
+}
