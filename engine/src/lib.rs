@@ -11,7 +11,9 @@
 
 #![forbid(unsafe_code)]
 
+mod chunks;
 pub mod crypto;
+mod index;
 pub mod l1;
 pub mod pipeline;
 pub mod protocol;

@@ -184,7 +184,7 @@ impl Unchecked {
             }
             let refusal = Refusal::BadSignature {
                 role: witness.role,
-                key: *ring.key(witness.signer),
+                key: ring.key(witness.signer),
             };
             match (&mut self.claim, witness.role) {
                 (Claim::CloseBatch { items, .. }, SignatureRole::Final(_)) => {
