@@ -12,7 +12,9 @@
 
 #![forbid(unsafe_code)]
 
+mod chunks;
 pub mod crypto;
+mod index;
 pub mod l1;
 pub mod log;
 pub mod pipeline;

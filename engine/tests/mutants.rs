@@ -149,8 +149,8 @@ const ROWS: &[Row] = &[
     row(
         "L1: B's deposit without its balance",
         DECIDE,
-        "            if have < deposits.b {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(&a, failure, 2));",
-        "            if false {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(&a, failure, 2));",
+        "            if have < deposits.b {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(opener, failure, 2));",
+        "            if false {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(opener, failure, 2));",
         Ask::L1,
     ),
     row(
@@ -324,8 +324,8 @@ const ROWS: &[Row] = &[
     row(
         "L8: an account that cannot pay the fee posts",
         DECIDE,
-        "        self.payable(submitter, None)?;\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
-        "        Ok(Decision::unnumbered(submitter, dispute, 2))",
+        "        let (submitter, _) = self.payable(submitter, None)?;\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
+        "        let submitter = self.accounts.find(submitter).expect(\"known\");\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
         Ask::L1,
     ),
     row(

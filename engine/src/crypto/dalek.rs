@@ -1,5 +1,6 @@
 //! The back end of library code: batches over curve25519-dalek's group, on every machine.
 
+use std::collections::HashMap;
 use std::iter::once;
 
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
@@ -12,10 +13,12 @@ use sha2::{Digest as _, Sha512};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::accept::{Opened, challenge};
-use super::keys::{KeyId, KeyRing, SecretKey};
+use super::keys::SecretKey;
+use super::ring::{DalekKey, KeyId, KeyRing};
 use super::sign::{SignJob, Signature};
 use super::sums::ProductSum;
 use super::verify::Signed;
+use crate::chunks::Chunks;
 
 /// Scratch memory of batched signing: one chunk's secrets, wiped after each chunk and when
 /// dropped. Its length is fixed, so that it never moves and leaves no copy behind.
@@ -86,9 +89,10 @@ pub(super) struct VerifyScratch {
     /// signature's error by another's.
     rng: ChaCha12Rng,
     terms: Vec<Term>,
-    /// For each key of the ring, its place in `keys`; stale where `keys` does not point back.
-    places: Vec<u32>,
+    /// The distinct keys, in the order in which they came.
     keys: Vec<KeyId>,
+    /// Each one's place in `keys`. Of the batch's size, and not of the ring's.
+    places: HashMap<KeyId, u32>,
     key_sums: Vec<ProductSum>,
     #[cfg(test)]
     pub(super) equations: usize,
@@ -117,8 +121,8 @@ impl VerifyScratch {
         VerifyScratch {
             rng: ChaCha12Rng::from_seed(*seed),
             terms: Vec::new(),
-            places: Vec::new(),
             keys: Vec::new(),
+            places: HashMap::new(),
             key_sums: Vec::new(),
             #[cfg(test)]
             equations: 0,
@@ -129,15 +133,13 @@ impl VerifyScratch {
     pub(super) fn verify<T: Signed>(
         &mut self,
         ring: &KeyRing,
-        points: &[EdwardsPoint],
+        points: &Chunks<DalekKey>,
         items: &[T],
         valid: &mut Vec<bool>,
     ) -> usize {
         let first = valid.len();
         valid.resize(first + items.len(), false);
         let valid = &mut valid[first..];
-        // It only grows: a verifier may serve a large ring and a small one by turns.
-        self.places.resize(self.places.len().max(ring.len()), 0);
 
         self.open(ring, items);
         let terms = std::mem::take(&mut self.terms);
@@ -170,7 +172,7 @@ impl VerifyScratch {
     /// the equation over all of `terms` does not hold.
     fn judge(
         &mut self,
-        points: &[EdwardsPoint],
+        points: &Chunks<DalekKey>,
         terms: &[Term],
         fails: bool,
         accept: &mut impl FnMut(usize),
@@ -188,26 +190,26 @@ impl VerifyScratch {
     }
 
     /// The equation over `terms`, in the form that suits their number.
-    fn holds(&mut self, points: &[EdwardsPoint], terms: &[Term]) -> bool {
+    fn holds(&mut self, points: &Chunks<DalekKey>, terms: &[Term]) -> bool {
         #[cfg(test)]
         {
             self.equations += 1;
         }
         match terms {
             [] => true,
-            [term] => term.opened.holds(&points[term.key.0 as usize]),
+            [term] => term.opened.holds(&points[term.key.0 as usize].point),
             _ => self.joined_equation(points, terms),
         }
     }
 
     /// `[8](Σ zᵢRᵢ + Σₖ(Σ zᵢhᵢ)Aₖ − (Σ zᵢsᵢ)B) = 0`, the terms of one key joined.
-    fn joined_equation(&mut self, keys: &[EdwardsPoint], terms: &[Term]) -> bool {
+    fn joined_equation(&mut self, keys: &Chunks<DalekKey>, terms: &[Term]) -> bool {
         self.join(terms.iter().map(|term| term.key));
         self.key_sums.clear();
         self.key_sums.resize(self.keys.len(), ProductSum::default());
         let mut base_sum = ProductSum::default();
         for Term { key, opened, z, .. } in terms {
-            self.key_sums[self.places[key.0 as usize] as usize].add(*z, opened.h.as_bytes());
+            self.key_sums[self.places[key] as usize].add(*z, opened.h.as_bytes());
             base_sum.add(*z, &opened.s);
         }
         let scalars = terms
@@ -218,7 +220,7 @@ impl VerifyScratch {
         let points = terms
             .iter()
             .map(|term| &term.opened.r)
-            .chain(self.keys.iter().map(|key| &keys[key.0 as usize]))
+            .chain(self.keys.iter().map(|key| &keys[key.0 as usize].point))
             .chain(once(&ED25519_BASEPOINT_POINT));
         EdwardsPoint::vartime_multiscalar_mul(scalars, points)
             .mul_by_cofactor()
@@ -228,12 +230,12 @@ impl VerifyScratch {
     /// Lists the distinct keys and notes each one's place.
     fn join(&mut self, keys: impl Iterator<Item = KeyId>) -> &[KeyId] {
         self.keys.clear();
+        self.places.clear();
         for key in keys {
-            let place = self.places[key.0 as usize] as usize;
-            if self.keys.get(place) != Some(&key) {
-                self.places[key.0 as usize] = self.keys.len() as u32;
+            self.places.entry(key).or_insert_with(|| {
                 self.keys.push(key);
-            }
+                self.keys.len() as u32 - 1
+            });
         }
         &self.keys
     }
@@ -243,7 +245,7 @@ impl VerifyScratch {
 mod tests {
     use zeroize::ZeroizeOnDrop;
 
-    use super::super::keys::Points;
+    use super::super::ring::Points;
     use super::super::{Backend, Digest, Domain, PublicKey, hash};
     use super::*;
 
@@ -281,7 +283,7 @@ mod tests {
         assert!(std::mem::needs_drop::<SecretKey>());
     }
 
-    fn points(ring: &KeyRing) -> &[EdwardsPoint] {
+    fn points(ring: &KeyRing) -> &Chunks<DalekKey> {
         match ring.points() {
             Points::Dalek(points) => points,
             Points::Lanes(..) => unreachable!("made for dalek"),
@@ -329,7 +331,7 @@ mod tests {
                 sign.nonces.as_ptr(),
                 sign.points.as_ptr(),
                 verify.terms.as_ptr(),
-                verify.places.as_ptr(),
+                verify.places.capacity(),
                 verify.keys.as_ptr(),
                 verify.key_sums.as_ptr(),
             ));
