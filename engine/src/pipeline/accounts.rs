@@ -57,14 +57,13 @@ impl Parties {
         let mut secrets = Vec::with_capacity(accounts.len());
         let mut ring = KeyRing::new(config.backend);
         let mut keys = Vec::with_capacity(accounts.len());
+        let mut publics: Vec<PublicKey> = Vec::with_capacity(CHUNK);
         for accounts in accounts.chunks(CHUNK) {
             let chunk = secret_keys(config.backend, config.seed, accounts);
-            for secret in &chunk {
-                keys.push(
-                    ring.insert(secret.public())
-                        .expect("a derived key is sound"),
-                );
-            }
+            publics.clear();
+            publics.extend(chunk.iter().map(SecretKey::public));
+            let inserted = ring.insert_many(&publics).into_iter();
+            keys.extend(inserted.map(|id| id.expect("a derived key is sound")));
             secrets.extend(chunk);
         }
         Parties {
