@@ -14,6 +14,8 @@ const SMALLEST_CHUNK: usize = 256;
 pub(super) struct Verification {
     backend: Backend,
     parallel: bool,
+    /// Signatures judged by the verifiers of the same Layer 1 before these.
+    before: u64,
     slots: Vec<Slot>,
 }
 
@@ -26,10 +28,11 @@ struct Slot {
 }
 
 impl Verification {
-    pub(super) fn new(backend: Backend, parallel: bool) -> Verification {
+    pub(super) fn new(backend: Backend, parallel: bool, before: u64) -> Verification {
         Verification {
             backend,
             parallel,
+            before,
             slots: Vec::new(),
         }
     }
@@ -67,10 +70,9 @@ impl Verification {
 
     /// Signatures judged so far, by the verifiers' own count.
     pub(super) fn signatures(&self) -> u64 {
-        self.slots
-            .iter()
-            .map(|slot| slot.verifier.counts().signatures)
-            .sum()
+        let slots = self.slots.iter();
+        let judged: u64 = slots.map(|slot| slot.verifier.counts().signatures).sum();
+        self.before + judged
     }
 }
 
