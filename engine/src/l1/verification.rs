@@ -47,16 +47,21 @@ impl Verification {
         while self.slots.len() < chunks {
             self.slots.push(Slot::new(self.backend));
         }
-        let chunk = witnesses.len().div_ceil(chunks).max(1);
-        for (slot, witnesses) in self.slots.iter_mut().zip(witnesses.chunks(chunk)) {
-            slot.witnesses.extend_from_slice(witnesses);
-        }
-        witnesses.clear();
-
         let slots = &mut self.slots[..chunks];
         match slots {
-            [slot] => slot.judge(ring),
-            _ => slots.par_iter_mut().for_each(|slot| slot.judge(ring)),
+            [slot] => {
+                // All of them are its own, and its empty memory is for the next ones.
+                std::mem::swap(&mut slot.witnesses, witnesses);
+                slot.judge(ring);
+            }
+            _ => {
+                let chunk = witnesses.len().div_ceil(chunks);
+                for (slot, witnesses) in slots.iter_mut().zip(witnesses.chunks(chunk)) {
+                    slot.witnesses.extend_from_slice(witnesses);
+                }
+                witnesses.clear();
+                slots.par_iter_mut().for_each(|slot| slot.judge(ring));
+            }
         }
         slots.iter().map(|slot| slot.cpu_ns).sum()
     }
