@@ -67,9 +67,85 @@ impl<T> IndexMut<usize> for Chunks<T> {
     }
 }
 
+/// Rows that come in any order, each with its place.
+pub(crate) struct Gathered<T> {
+    blocks: Vec<Vec<Option<T>>>,
+    len: usize,
+}
+
+impl<T> Gathered<T> {
+    pub(crate) fn new() -> Gathered<T> {
+        Gathered {
+            blocks: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// How many have come.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts a row in its place. Whether that was free.
+    pub(crate) fn put(&mut self, place: u32, row: T) -> bool {
+        let (block, at) = (place as usize / CHUNK, place as usize % CHUNK);
+        if block >= self.blocks.len() {
+            // A place beyond all reason costs 24 bytes a block, and not the rows before it.
+            self.blocks.resize_with(block + 1, Vec::new);
+        }
+        let rows = &mut self.blocks[block];
+        if rows.is_empty() {
+            rows.resize_with(CHUNK, || None);
+        }
+        let free = rows[at].is_none();
+        if free {
+            rows[at] = Some(row);
+            self.len += 1;
+        }
+        free
+    }
+
+    /// The rows of the first `places` places, empty ones among them; none if a row lies beyond.
+    pub(crate) fn finish(self, places: u32) -> Option<impl Iterator<Item = Option<T>>> {
+        let places = places as usize;
+        let mut blocks = self.blocks.iter().enumerate().rev();
+        let last = blocks.find_map(|(block, rows)| {
+            let at = rows.iter().rposition(Option::is_some)?;
+            Some(block * CHUNK + at)
+        });
+        if last.is_some_and(|last| last >= places) {
+            return None;
+        }
+        let rows = self.blocks.into_iter().flat_map(|mut rows| {
+            rows.resize_with(CHUNK, || None);
+            rows
+        });
+        Some(rows.chain(std::iter::repeat_with(|| None)).take(places))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_that_come_in_any_order_find_their_places() {
+        let come = |places: &[u32]| {
+            let mut rows = Gathered::new();
+            let free: Vec<bool> = places.iter().map(|&at| rows.put(at, at)).collect();
+            (rows, free)
+        };
+        let (rows, free) = come(&[3000, 0, 2, 3000]);
+        assert_eq!((rows.len(), free), (3, vec![true, true, true, false]));
+        let rows: Vec<_> = rows.finish(3002).unwrap().collect();
+        assert_eq!(rows.len(), 3002);
+        for (at, row) in (0..).zip(rows) {
+            assert_eq!(row, [0, 2, 3000].contains(&at).then_some(at));
+        }
+        assert!(come(&[5]).0.finish(5).is_none());
+        assert!(come(&[u32::MAX]).0.finish(2000).is_none());
+        assert_eq!(come(&[]).0.finish(2000).unwrap().flatten().count(), 0);
+    }
 
     #[test]
     fn rows_stay_where_they_are() {

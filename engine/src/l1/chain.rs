@@ -1,5 +1,7 @@
 //! The Layer 1 itself: takes transactions in, seals blocks, gives receipts out.
 
+mod durable;
+
 use std::fmt;
 
 use super::block::{Draft, Header};
@@ -62,7 +64,7 @@ impl Chain {
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
             round: Round::new(backend),
-            verification: Verification::new(backend, config.parallel_verification),
+            verification: Verification::new(backend, config.parallel_verification, 0),
             bodies: Vec::new(),
             notices: Vec::new(),
             superseded: Vec::new(),

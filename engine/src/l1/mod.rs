@@ -37,7 +37,9 @@ mod ledger;
 mod load;
 mod mempool;
 mod receipt;
+mod records;
 mod refusal;
+mod restore;
 mod round;
 #[cfg(test)]
 mod tests;
@@ -54,4 +56,5 @@ pub use ledger::{Account, Imbalance, Totals};
 pub use load::Load;
 pub use receipt::{Executed, Notice, PaidOut, Receipt};
 pub use refusal::{Failure, Malformed, Refusal, SignatureRole, SubmitError};
+pub use restore::RestoreError;
 pub use transaction::{COOPERATIVE_CLOSE_BYTES, Opening, SignedTransaction, Transaction};

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::ledger::Ledger;
 use super::refusal::Refusal;
 use super::witness::{Need, Unchecked, Witness};
-use crate::crypto::{Backend, Digest, KeyRing, PublicKey};
+use crate::crypto::{Backend, Digest, KeyRing, PublicKey, Verifier};
 use crate::protocol::{ChannelId, Pair};
 
 /// The round's memory, kept from round to round: some 10 MB at most, whatever is on the ledger.
@@ -21,7 +21,7 @@ pub(super) struct Round {
     pub(super) witnesses: Vec<Witness>,
     /// Decoded keys. Only a cache: nothing but this round must find its keys in it.
     pub(super) ring: KeyRing,
-    /// What of it is taken of a round's limit.
+    /// Channels and transfers that it is about.
     operations: u32,
     /// The keys that the claims name, and the signatures, before the ring knows the keys.
     keys: Vec<PublicKey>,
@@ -31,9 +31,13 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Channels and transfers, from which on no transaction is added: bounds the memory, and is a
-    /// verification's size from which on it gets no cheaper.
+    /// Channels and transfers from which on no transaction is added: bounds the memory.
     pub(super) const LARGEST: u32 = 4096;
+
+    /// Signatures from which on no transaction is added: of one with a single channel the next one's
+    /// would not fit in the verifier's largest batch. Past that nothing gets cheaper, and the
+    /// round's memory would leave the second-level cache.
+    const SIGNATURES: usize = Verifier::LARGEST_BATCH - 4;
 
     /// Keys that a ring holds at most when a round begins. It is emptied then: 1 µs for each key that
     /// comes again is cheap against the memory of all that ever came.
@@ -65,7 +69,7 @@ impl Round {
 
     /// Whether it takes no more.
     pub(super) fn is_full(&self) -> bool {
-        self.operations >= Round::LARGEST
+        self.operations >= Round::LARGEST || self.needs.len() >= Round::SIGNATURES
     }
 
     /// Adds the next transaction, which is one of so many operations.

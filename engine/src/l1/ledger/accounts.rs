@@ -6,7 +6,7 @@ use crate::crypto::PublicKey;
 use crate::index::PlaceIndex;
 
 /// An account's place among all accounts: for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in super::super) struct AccountPlace(pub(in super::super) u32);
 
 /// A key and what its account holds.
@@ -93,6 +93,11 @@ impl Accounts {
     /// Every row, in the order of their places.
     pub(super) fn rows(&self) -> impl Iterator<Item = &AccountRow> {
         self.rows.iter()
+    }
+
+    /// The places of all rows.
+    pub(super) fn places(&self) -> impl Iterator<Item = AccountPlace> + use<> {
+        (0..self.rows.len() as u32).map(AccountPlace)
     }
 
     /// The place of a key; a new one if need be, without an account.

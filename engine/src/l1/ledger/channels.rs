@@ -7,7 +7,7 @@ use crate::index::PlaceIndex;
 use crate::protocol::{ChannelId, Pair, Party};
 
 /// An open channel's place among all: another one gets it when this one has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in super::super) struct ChannelPlace(pub(in super::super) u32);
 
 /// An open channel, and who its parties are.
@@ -53,6 +53,11 @@ impl Channels {
         (self.slots.len() - self.free.len()) as u64
     }
 
+    /// How many places there are, empty ones among them.
+    pub(super) fn places(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
     pub(super) fn find(&self, id: &ChannelId) -> Option<ChannelPlace> {
         let slots = &self.slots;
         let place = self.index.find(id, |place| id_at(slots, place));
@@ -96,6 +101,18 @@ impl Channels {
         let slots = &self.slots;
         self.index.insert(place, |place| id_at(slots, place));
         ChannelPlace(place)
+    }
+
+    /// Appends a place as it was, empty or with a channel whose id is new.
+    pub(super) fn push(&mut self, slot: Option<ChannelRow>) {
+        let open = slot.is_some();
+        let place = self.slots.push(slot);
+        if open {
+            let slots = &self.slots;
+            self.index.insert(place, |place| id_at(slots, place));
+        } else {
+            self.free.push(place);
+        }
     }
 
     /// Removes an open channel.

@@ -4,6 +4,7 @@
 //! accounts, channels and fees paid, and its sum is checked at every block (L7).
 
 mod accounts;
+mod changes;
 mod channels;
 mod decide;
 
@@ -14,8 +15,12 @@ use super::receipt::{Executed, Notice};
 use super::refusal::Refusal;
 use crate::crypto::PublicKey;
 use crate::protocol::{Amount, ChannelId, Pair, Party};
-use accounts::{AccountPlace, AccountRow, Accounts};
-use channels::{ChannelPlace, ChannelRow, Channels};
+pub(super) use accounts::{AccountPlace, AccountRow};
+pub(super) use channels::ChannelRow;
+
+use accounts::Accounts;
+use changes::Changes;
+use channels::{ChannelPlace, Channels};
 use decide::{Decision, Effect, Locking, Releasing};
 
 /// What an account holds. It is never removed: its nonce keeps old transactions out.
@@ -57,6 +62,8 @@ pub(super) struct Ledger {
     accounts: Accounts,
     channels: Channels,
     totals: Totals,
+    /// Noted only if asked for.
+    changes: Option<Changes>,
 }
 
 impl Ledger {
@@ -68,6 +75,7 @@ impl Ledger {
             accounts: Accounts::new(),
             channels: Channels::new(),
             totals: Totals::default(),
+            changes: None,
         };
         for &(key, amount) in allocations {
             let place = ledger.accounts.place(key);
@@ -149,6 +157,7 @@ impl Ledger {
             } => {
                 let (version, until) = (dispute.highest(), dispute.until());
                 self.channels.channel_mut(place).dispute = Some(Box::new(dispute));
+                self.channel_changed(place);
                 notices.push(Notice::Posted {
                     channel,
                     by,
@@ -202,16 +211,19 @@ impl Ledger {
             deposit_b,
         } = locking;
         let peer = self.accounts.place(peer);
+        // It may be new.
+        self.account_changed(peer);
         if !deposit_b.is_zero() {
             self.debit(peer, deposit_b);
         }
         let locked = self.totals.locked.plus(channel.limits.capacity);
         self.totals.locked = locked.expect("within the supply");
-        self.channels.insert(ChannelRow {
+        let place = self.channels.insert(ChannelRow {
             id,
             parties: Pair { a: opener, b: peer },
             channel,
         });
+        self.channel_changed(place);
         id
     }
 
@@ -225,6 +237,7 @@ impl Ledger {
             parties,
             channel,
         } = self.channels.remove(place);
+        self.channel_changed(place);
         let capacity = channel.limits.capacity;
         let payouts = settlement.payouts;
         assert_eq!(
@@ -242,7 +255,20 @@ impl Ledger {
         settlement
     }
 
+    fn account_changed(&mut self, place: AccountPlace) {
+        if let Some(changes) = &mut self.changes {
+            changes.account(place);
+        }
+    }
+
+    fn channel_changed(&mut self, place: ChannelPlace) {
+        if let Some(changes) = &mut self.changes {
+            changes.channel(place);
+        }
+    }
+
     fn debit(&mut self, place: AccountPlace, amount: Amount) -> &mut Account {
+        self.account_changed(place);
         let account = self.accounts.open(place);
         account.balance = account.balance.minus(amount).expect("within the balance");
         self.totals.accounts = self.totals.accounts.minus(amount).expect("it was there");
@@ -250,6 +276,7 @@ impl Ledger {
     }
 
     fn credit(&mut self, place: AccountPlace, amount: Amount) {
+        self.account_changed(place);
         let account = self.accounts.open(place);
         account.balance = account.balance.plus(amount).expect("within the supply");
         self.totals.accounts = self
