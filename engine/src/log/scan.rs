@@ -154,8 +154,8 @@ pub(super) fn scan<D: Disk>(
                     damage,
                 });
             }
-            let start = segment.window.get(offset, BLOCK_BYTES as u64);
-            let start = start.during("read", &file)?.unwrap_or_default();
+            let start = segment.window.up_to(offset, BatchHeader::BYTES as u64);
+            let start = start.during("read", &file)?;
             let was_tried = BatchHeader::is_here(start)
                 && !matches!(
                     damage,
