@@ -338,13 +338,12 @@ impl<D: Disk> Committer<D> {
         mut offset: u64,
         mut bytes: u64,
     ) -> Result<(), LogError> {
-        const ZEROS: [u8; ZERO_BYTES] = [0; ZERO_BYTES];
-        static PIECE: [u8; ZERO_BYTES] = ZEROS;
+        static ZEROS: [u8; ZERO_BYTES] = [0; ZERO_BYTES];
         self.statistics.bytes_written += bytes;
         self.statistics.zero_bytes_written += bytes;
         while bytes > 0 {
             let piece = bytes.min(ZERO_BYTES as u64);
-            file.write_at(offset, &PIECE[..piece as usize])
+            file.write_at(offset, &ZEROS[..piece as usize])
                 .during("write", name)?;
             offset += piece;
             bytes -= piece;

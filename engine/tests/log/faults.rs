@@ -2,7 +2,7 @@
 //! refused with a reason.
 
 use duet_engine::log::disk::{Crash, Fault, SimulatedDisk};
-use duet_engine::log::{Log, LogError};
+use duet_engine::log::{Batch, Log, LogError};
 
 use crate::crashes::operations;
 use crate::owner::{End, Owner, Violation, options};
@@ -40,6 +40,29 @@ fn a_stream_stops_at_the_first_failure() {
             }
         }
     }
+}
+
+#[test]
+fn a_stream_that_stopped_touches_the_disk_no_more() {
+    let disk = SimulatedDisk::new(1);
+    let halves = Log::open(disk.clone(), options()).and_then(|log| log.recover(0)?.resume());
+    let (mut index, mut committer) = halves.expect("a new log");
+    // One block; it opens a segment with a write, a sync, and two changes of names.
+    disk.fault_at(disk.operations() + 5, Fault::Fails);
+    let mut batch = Batch::new();
+    index.put(&mut batch, 1, b"one");
+    index.seal(&mut batch);
+    let failed = committer.commit(&mut batch);
+    let shown = failed.clone().map_err(|error| error.to_string());
+    let expected = "cannot sync shard-0-00000001.seg: Input/output error (os error 5)";
+    assert_eq!(shown, Err(expected.to_owned()));
+    let operations = disk.operations();
+    for _ in 0..3 {
+        assert_eq!(committer.commit(&mut batch), failed);
+        assert_eq!(committer.tidy(&batch).err(), failed.clone().err());
+    }
+    assert_eq!(disk.operations(), operations);
+    assert_eq!(committer.floor(), 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The disk's use stays proportional to what lives, however long the log is written.
 
 use duet_engine::log::disk::{Crash, SimulatedDisk};
-use duet_engine::log::{Batch, Log, Options};
+use duet_engine::log::{Batch, Log, Options, Recovered};
 
 use crate::owner::options;
 use crate::rng::Rng;
@@ -18,7 +18,7 @@ fn largest_spread(keys: u32, batches: u64, pick: impl Fn(&mut Rng) -> u32) -> f6
         ..options()
     };
     let recovered = Log::open(disk.clone(), options.clone()).and_then(|log| log.recover(0));
-    let (mut index, mut committer) = recovered.and_then(|r| r.resume()).expect("a new log");
+    let (mut index, mut committer) = recovered.and_then(Recovered::resume).expect("a new log");
     let mut batch = Batch::new();
     let mut rng = Rng(5);
     let mut newest = vec![0; keys as usize];

@@ -1,7 +1,7 @@
 //! Each kind of damage, above and below the floor, and what comes of it.
 
 use duet_engine::log::disk::{Crash, Disk, SimulatedDisk};
-use duet_engine::log::{Batch, Log, LogError, RunId};
+use duet_engine::log::{Batch, Log, LogError, Options, Recovered, RunId};
 
 use crate::owner::options;
 
@@ -16,7 +16,7 @@ const SECOND: &str = "shard-0-00000002.seg";
 fn six_batches(floor: u64) -> SimulatedDisk {
     let disk = SimulatedDisk::new(1);
     let recovered = Log::open(disk.clone(), options()).and_then(|log| log.recover(0));
-    let (mut index, mut committer) = recovered.and_then(|r| r.resume()).expect("a new log");
+    let (mut index, mut committer) = recovered.and_then(Recovered::resume).expect("a new log");
     let mut batch = Batch::new();
     let mut floors = vec![disk.contents(FLOOR).expect("made at the start")];
     for number in 1..=6 {
@@ -167,7 +167,7 @@ fn damage_above_the_floor_is_cut_and_below_it_refused() {
             |d| {
                 let first = d.contents(FIRST).expect("there");
                 d.edit(SECOND, |file| {
-                    file[4096..8192].copy_from_slice(&first[4096..8192])
+                    file[4096..8192].copy_from_slice(&first[4096..8192]);
                 });
             },
             "refused: shard-0-00000002.seg at offset 4096: batch 5 is corrupt, and everything up to \
@@ -338,7 +338,7 @@ fn files_of_another_log_are_refused() {
     let disk = ours.after(Crash::Process);
     let bytes = other.contents(FIRST).expect("there");
     disk.edit(FIRST, |file| {
-        file[8192..12288].copy_from_slice(&bytes[8192..12288])
+        file[8192..12288].copy_from_slice(&bytes[8192..12288]);
     });
     assert_eq!(
         opened(&disk),
@@ -349,7 +349,7 @@ fn files_of_another_log_are_refused() {
 
 #[test]
 fn another_run_other_streams_and_other_keys_are_refused() {
-    let open = |change: fn(&mut duet_engine::log::Options)| {
+    let open = |change: fn(&mut Options)| {
         let mut options = options();
         change(&mut options);
         Log::open(six_batches(6), options).and_then(|log| log.recover(0).map(|_| ()))
@@ -381,4 +381,67 @@ fn another_run_other_streams_and_other_keys_are_refused() {
         })
     );
     assert_eq!(open(|options| options.segment_bytes *= 2), Ok(()));
+}
+
+/// Two lives of one log, as after a backup was put back: the salt is the same, the history is not.
+#[test]
+fn batches_of_two_histories_do_not_mix() {
+    let start = six_batches(6);
+    let history = |fill: u8| {
+        let disk = start.after(Crash::Process);
+        let (mut index, mut committer) = Log::open(disk.clone(), options())
+            .and_then(|log| log.recover(0)?.resume())
+            .expect("in order");
+        let mut batch = Batch::new();
+        for number in [7, 8] {
+            batch.clear();
+            index.put(&mut batch, number, &[fill; 100]);
+            index.seal(&mut batch);
+            committer.commit(&mut batch).expect("a disk in order");
+        }
+        disk.after(Crash::Process)
+    };
+    let (one, other) = (history(1), history(2));
+    let third = "shard-0-00000003.seg";
+    let bytes = other.contents(third).expect("there");
+    one.edit(third, |file| {
+        file[4096..8192].copy_from_slice(&bytes[4096..8192]);
+    });
+    let found = Log::open(one.after(Crash::Process), options()).and_then(|log| log.recover(0));
+    let shown = found.err().map(|error| error.to_string());
+    assert_eq!(
+        shown.as_deref(),
+        Some(
+            "shard-0-00000003.seg at offset 8192: batch 8 is corrupt, and everything up to batch 8 \
+             was acknowledged: it does not follow the batch before it"
+        )
+    );
+}
+
+/// Streams of one log have the same salt and run: their files cannot stand for each other's.
+#[test]
+fn files_of_another_stream_are_refused() {
+    let two = Options {
+        streams: vec!["shard-0".to_owned(), "l1".to_owned()],
+        ..options()
+    };
+    let disk = SimulatedDisk::new(2);
+    let log = Log::open(disk.clone(), two.clone()).expect("a new log");
+    for stream in 0..2 {
+        let halves = log.recover(stream).and_then(Recovered::resume);
+        let (mut index, mut committer) = halves.expect("new");
+        let mut batch = Batch::new();
+        index.put(&mut batch, 1, &[1; 100]);
+        index.seal(&mut batch);
+        committer.commit(&mut batch).expect("a disk in order");
+    }
+    let disk = disk.after(Crash::Process);
+    let bytes = disk.contents("l1-00000001.seg").expect("there");
+    disk.edit(FIRST, |file| *file = bytes);
+    let found = Log::open(disk, two).and_then(|log| log.recover(0));
+    let shown = found.err().map(|error| error.to_string());
+    assert_eq!(
+        shown.as_deref(),
+        Some("the header of shard-0-00000001.seg: it belongs to stream number 1")
+    );
 }
