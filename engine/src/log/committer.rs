@@ -122,9 +122,7 @@ impl<D: Disk> Committer<D> {
                 committer.adopt_spare()?;
             }
         }
-        while committer.spare_lacks() > 0 {
-            committer.lengthen_spare(u64::MAX)?;
-        }
+        committer.lengthen_spare(u64::MAX)?;
         Ok(committer)
     }
 
@@ -297,12 +295,6 @@ impl<D: Disk> Committer<D> {
             synced: false,
         });
         Ok(())
-    }
-
-    /// How many bytes the spare file lacks.
-    fn spare_lacks(&self) -> u64 {
-        let length = self.spare.as_ref().map_or(0, |spare| spare.length);
-        self.place.segment_bytes - length
     }
 
     /// Lengthens the spare file by at most so much, and syncs it once it is whole.

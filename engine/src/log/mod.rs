@@ -40,6 +40,7 @@ mod recover;
 mod scan;
 mod statistics;
 mod stream;
+mod window;
 
 pub use batch::Batch;
 pub use committer::Committer;

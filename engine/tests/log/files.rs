@@ -6,7 +6,7 @@ use std::path::Path;
 
 use duet_engine::log::{Disk, Files, Log, LogError, Options, Recovered, RunId};
 
-use crate::owner::{options, record};
+use crate::owner::{SEGMENT_BYTES, options, record};
 
 const SEGMENT: &str = "shard-0-00000001.seg";
 
@@ -56,6 +56,28 @@ fn what_was_written_is_read_back() {
     assert_eq!(visited, Ok(()));
     assert_eq!(keys, [(1, 1), (2, 2), (3, 3)]);
     assert_eq!(recovered.cut(), None);
+}
+
+#[test]
+fn a_batch_longer_than_a_segment_gets_one_of_its_own() {
+    let directory = tempfile::tempdir().expect("room");
+    let long = vec![7; 5 * SEGMENT_BYTES as usize];
+    let mut stream = recover(directory.path(), options())
+        .and_then(Recovered::start)
+        .expect("a new log");
+    for (key, content) in [(1, &b"short"[..]), (2, &long), (3, b"short again")] {
+        stream.put(key, content);
+        stream.commit().expect("a disk in order");
+    }
+    assert_eq!(stream.close().1, Ok(3));
+    let second = directory.path().join("shard-0-00000002.seg");
+    let length = fs::metadata(second).expect("there").len();
+    assert_eq!(length, 5 * SEGMENT_BYTES + 2 * 4096);
+    let mut recovered = recover(directory.path(), options()).expect("as it was left");
+    let mut lengths = Vec::new();
+    let visited = recovered.for_each(|key, _, bytes| lengths.push((key, bytes.len())));
+    assert_eq!(visited, Ok(()));
+    assert_eq!(lengths, [(1, 5), (2, long.len()), (3, 11)]);
 }
 
 #[test]
