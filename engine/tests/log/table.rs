@@ -445,3 +445,26 @@ fn files_of_another_stream_are_refused() {
         Some("the header of shard-0-00000001.seg: it belongs to stream number 1")
     );
 }
+
+/// A slot of the floor that rots must not leave one that asks for a segment that was freed.
+#[test]
+fn either_slot_of_the_floor_will_do_after_a_segment_was_freed() {
+    let disk = six_batches(6);
+    let (mut index, mut committer) = Log::open(disk.clone(), options())
+        .and_then(|log| log.recover(0)?.resume())
+        .expect("in order");
+    let mut batch = Batch::new();
+    for key in 1..=4 {
+        index.put(&mut batch, key, b"again");
+    }
+    index.seal(&mut batch);
+    assert_eq!(committer.commit(&mut batch), Ok(7));
+    assert_eq!(committer.tidy(&batch), Ok(()));
+    assert_eq!(disk.contents(FIRST), None, "freed");
+    for slot in [0, 4096] {
+        let disk = disk.after(Crash::Power);
+        disk.flip(FLOOR, slot + 80, 1);
+        let found = Log::open(disk, options()).and_then(|log| log.recover(0));
+        assert_eq!(found.map(|recovered| recovered.sequence()), Ok(7));
+    }
+}
