@@ -6,7 +6,7 @@ use super::committer::Place;
 use super::disk::{Disk, DiskFile};
 use super::error::{Damage, During, LogError};
 use super::floor::Floor;
-use super::format::{BLOCK_BYTES, BatchHeader, SegmentHeader};
+use super::format::{BLOCK_BYTES, BatchHeader, FloorSlot, SegmentHeader};
 use super::recover::Cut;
 use super::window::Window;
 use super::{Options, Sequence};
@@ -348,27 +348,33 @@ fn check_records(
     Ok(())
 }
 
-/// The highest floor that a batch further on in this segment names, 0 if there is none. It counts
-/// only if it was written for the very place where it is, after the batch that is expected here.
+/// The highest floor that anything from here on in this segment proves, 0 if nothing does. A batch
+/// counts if it was written for the very place where it is, after the one that is expected here; a
+/// slot of the floor counts wherever it is, since only a misdirected write can have brought it here.
 fn floor_after<F: DiskFile>(
     window: &mut Window<F>,
     place: &Place,
     expected: &Expected<'_>,
 ) -> Result<Sequence, LogError> {
+    /// The least that a drive can have written elsewhere.
+    const SECTOR_BYTES: u64 = 512;
     let mut floor = 0;
-    let mut offset = expected.offset + BLOCK_BYTES as u64;
-    while let Some(block) = window
-        .get(offset, BLOCK_BYTES as u64)
+    let mut offset = expected.offset;
+    while let Some(sector) = window
+        .get(offset, SECTOR_BYTES)
         .during("read", expected.file)?
     {
-        if BatchHeader::is_here(block)
-            && let Ok((header, _)) = BatchHeader::decode(block, &place.identity)
-            && (header.segment, header.offset) == (expected.segment, offset)
-            && header.sequence > expected.sequence
-        {
-            floor = header.floor.max(floor);
+        if BatchHeader::is_here(sector) {
+            if let Ok((header, _)) = BatchHeader::decode(sector, &place.identity)
+                && (header.segment, header.offset) == (expected.segment, offset)
+                && header.sequence > expected.sequence
+            {
+                floor = header.floor.max(floor);
+            }
+        } else if let Ok(slot) = FloorSlot::decode(sector, &place.identity) {
+            floor = slot.floor.max(floor);
         }
-        offset += BLOCK_BYTES as u64;
+        offset += SECTOR_BYTES;
     }
     Ok(floor)
 }

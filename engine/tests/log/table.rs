@@ -10,7 +10,7 @@ const FIRST: &str = "shard-0-00000001.seg";
 const SECOND: &str = "shard-0-00000002.seg";
 
 /// Six batches of one record each: four in the first segment, from offset 4096 on, two in the
-/// second. Each takes 4096 bytes; its body starts 200 bytes in, its record's content 212.
+/// second. The floor's second slot is the newer one. Each takes 4096 bytes; its body starts 200 bytes in, its record's content 212.
 ///
 /// As if power had failed when everything up to batch `floor` was acknowledged.
 fn six_batches(floor: u64) -> SimulatedDisk {
@@ -174,16 +174,29 @@ fn damage_above_the_floor_is_cut_and_below_it_refused() {
              batch 6 was acknowledged: it was written for segment 1, offset 4096",
         ),
         (
-            "the newer slot of the floor is bad",
+            "the older slot of the floor is bad",
             6,
             |d| d.flip(FLOOR, 100, 1),
             "recovered 6",
         ),
         (
-            "the older slot of the floor is bad",
+            "the newer slot of the floor is bad",
             6,
             |d| d.flip(FLOOR, 4096 + 100, 1),
             "recovered 6",
+        ),
+        (
+            "the newest slot of the floor was written over the newest batch",
+            6,
+            |d| {
+                let floor = d.contents(FLOOR).expect("there");
+                d.edit(SECOND, |file| {
+                    file[8192..12288].copy_from_slice(&floor[4096..])
+                });
+                zero(d, FLOOR, 4096, 4096);
+            },
+            "refused: shard-0-00000002.seg at offset 8192: batch 6 is corrupt, and everything up to \
+             batch 6 was acknowledged: nothing of the right kind is there",
         ),
         (
             "both slots of the floor are bad",
