@@ -191,7 +191,7 @@ fn damage_above_the_floor_is_cut_and_below_it_refused() {
             |d| {
                 let floor = d.contents(FLOOR).expect("there");
                 d.edit(SECOND, |file| {
-                    file[8192..12288].copy_from_slice(&floor[4096..])
+                    file[8192..12288].copy_from_slice(&floor[4096..]);
                 });
                 zero(d, FLOOR, 4096, 4096);
             },
