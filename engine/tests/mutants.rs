@@ -16,6 +16,8 @@ enum Ask {
     L1,
     /// The channel's rules between two endpoints.
     Protocol,
+    /// The durable log's oracle and tables.
+    Log,
 }
 
 struct Row {
@@ -342,6 +344,146 @@ const ROWS: &[Row] = &[
         "        checked.is_ok_and(|checked| self.ledger.decide(&checked, 0).is_ok())",
         Ask::L1,
     ),
+    row(
+        "log: a batch is not synced",
+        "log/committer.rs",
+        "            self.statistics.sync(head).during(\"sync\", &name)?;\n",
+        "",
+        Ask::Log,
+    ),
+    row(
+        "log: a segment has its name before it is durable",
+        "log/committer.rs",
+        "            self.statistics.sync(&mut file).during(\"sync\", &before)?;\n",
+        "",
+        Ask::Log,
+    ),
+    row(
+        "log: names are not synced",
+        "log/committer.rs",
+        "            self.disk\n                .sync_directory()\n                .during(\"sync the directory of\", &self.place.stream)?;\n",
+        "",
+        Ask::Log,
+    ),
+    row(
+        "log: a file goes after one slot of the floor",
+        "log/committer.rs",
+        "if frees {",
+        "if false {",
+        Ask::Log,
+    ),
+    row(
+        "log: it goes on after a failure",
+        "log/committer.rs",
+        "            return Err(error.clone());\n",
+        "            let _ = error;\n",
+        Ask::Log,
+    ),
+    row(
+        "log: the floor is not synced",
+        "log/floor.rs",
+        "            timed(&mut self.file).during(\"sync\", &self.name)?;\n",
+        "            let _ = timed;\n",
+        Ask::Log,
+    ),
+    row(
+        "log: the floor's slots do not alternate",
+        "log/floor.rs",
+        "        self.slot = 1 - self.slot;\n",
+        "",
+        Ask::Log,
+    ),
+    row(
+        "log: the older slot of the floor counts",
+        "log/floor.rs",
+        "slot.writes > other.writes",
+        "slot.writes < other.writes",
+        Ask::Log,
+    ),
+    row(
+        "log: the floor is not looked at",
+        "log/scan.rs",
+        "opened.max().unwrap_or(0).max(floor.sequence)",
+        "opened.max().unwrap_or(0)",
+        Ask::Log,
+    ),
+    row(
+        "log: what opened segments say is not looked at",
+        "log/scan.rs",
+        "opened.max().unwrap_or(0).max(floor.sequence)",
+        "floor.sequence",
+        Ask::Log,
+    ),
+    row(
+        "log: what later batches say is not looked at",
+        "log/scan.rs",
+        "acknowledged.max(later)",
+        "acknowledged",
+        Ask::Log,
+    ),
+    row(
+        "log: a batch's hash is not checked",
+        "log/scan.rs",
+        "!= header.body {",
+        "!= header.body && false {",
+        Ask::Log,
+    ),
+    row(
+        "log: a batch's place is not checked",
+        "log/scan.rs",
+        "(header.segment, header.offset) != (expected.segment, expected.offset)",
+        "false",
+        Ask::Log,
+    ),
+    row(
+        "log: the chain is not checked",
+        "log/scan.rs",
+        "header.previous != expected.previous",
+        "false",
+        Ask::Log,
+    ),
+    row(
+        "log: the salt is not checked",
+        "log/format.rs",
+        "found.salt != self.salt",
+        "false",
+        Ask::Log,
+    ),
+    row(
+        "log: the stream is not checked",
+        "log/format.rs",
+        "found.stream != self.stream",
+        "false",
+        Ask::Log,
+    ),
+    row(
+        "log: the tail is not written again",
+        "log/recover.rs",
+        "if found.sequence > self.floor.sequence {",
+        "if false {",
+        Ask::Log,
+    ),
+    row(
+        "log: two processes at once",
+        "log/directory.rs",
+        "!disk.lock(LOCK).during(\"lock\", LOCK)?",
+        "false",
+        Ask::Log,
+    ),
+    row(
+        "log: a needed segment is freed",
+        "log/index.rs",
+        "self.segments[0].live_records == 0 && self.segments.len() > 1",
+        "self.segments.len() > 6",
+        Ask::Log,
+    ),
+    row(
+        "log: nothing is refreshed",
+        "log/index.rs",
+        "self.capacity_bytes <= bound || self.segments.len() < 2",
+        "true",
+        Ask::Log,
+    ),
 ];
 
 fn root() -> &'static Path {
@@ -394,6 +536,7 @@ fn verdict(copy: &Path, ask: Ask) -> String {
     let arguments: &[&str] = match ask {
         Ask::L1 => &["--lib", "l1::"],
         Ask::Protocol => &["--test", "protocol"],
+        Ask::Log => &["--test", "log"],
     };
     let output = Command::new(env!("CARGO"))
         .args(["test", "--offline", "-q", "-p", "duet-engine"])

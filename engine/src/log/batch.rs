@@ -80,10 +80,11 @@ impl Batch {
     /// Appends a record; returns where it starts.
     pub(super) fn append(&mut self, key: u32, content: Option<&[u8]>) -> u32 {
         let at = u32::try_from(self.bytes.len()).expect("a batch below 4 GiB");
-        self.bytes.extend([0; 4]);
-        self.bytes.extend(key.to_le_bytes());
-        self.bytes.extend(length_of(content).to_le_bytes());
-        self.bytes.extend(content.unwrap_or_default());
+        let mut header = [0; RECORD_HEADER_BYTES];
+        header[4..8].copy_from_slice(&key.to_le_bytes());
+        header[8..].copy_from_slice(&length_of(content).to_le_bytes());
+        self.bytes.extend_from_slice(&header);
+        self.bytes.extend_from_slice(content.unwrap_or_default());
         self.write_checksum(at as usize, self.bytes.len());
         self.records += 1;
         at

@@ -122,9 +122,7 @@ impl<D: Disk> Committer<D> {
                 committer.adopt_spare()?;
             }
         }
-        while committer.spare_lacks() > 0 {
-            committer.lengthen_spare(u64::MAX)?;
-        }
+        committer.lengthen_spare(u64::MAX)?;
         Ok(committer)
     }
 
@@ -299,12 +297,6 @@ impl<D: Disk> Committer<D> {
         Ok(())
     }
 
-    /// How many bytes the spare file lacks.
-    fn spare_lacks(&self) -> u64 {
-        let length = self.spare.as_ref().map_or(0, |spare| spare.length);
-        self.place.segment_bytes - length
-    }
-
     /// Lengthens the spare file by at most so much, and syncs it once it is whole.
     fn lengthen_spare(&mut self, bytes: u64) -> Result<(), LogError> {
         let name = self.place.spare();
@@ -338,13 +330,12 @@ impl<D: Disk> Committer<D> {
         mut offset: u64,
         mut bytes: u64,
     ) -> Result<(), LogError> {
-        const ZEROS: [u8; ZERO_BYTES] = [0; ZERO_BYTES];
-        static PIECE: [u8; ZERO_BYTES] = ZEROS;
+        static ZEROS: [u8; ZERO_BYTES] = [0; ZERO_BYTES];
         self.statistics.bytes_written += bytes;
         self.statistics.zero_bytes_written += bytes;
         while bytes > 0 {
             let piece = bytes.min(ZERO_BYTES as u64);
-            file.write_at(offset, &PIECE[..piece as usize])
+            file.write_at(offset, &ZEROS[..piece as usize])
                 .during("write", name)?;
             offset += piece;
             bytes -= piece;

@@ -40,11 +40,12 @@ mod recover;
 mod scan;
 mod statistics;
 mod stream;
+mod window;
 
 pub use batch::Batch;
 pub use committer::Committer;
 pub use directory::Log;
-pub use disk::Files;
+pub use disk::{Disk, DiskFile, Files};
 pub use error::{Damage, LogError};
 pub use format::{BLOCK_BYTES, RunId, VERSION};
 pub use index::Index;

@@ -91,9 +91,8 @@ impl<D: Disk> Recovered<D> {
             while let Some(found) = batches.next_if(|batch| batch.segment == segment.number) {
                 let batch = segment.window.get(found.offset, found.bytes);
                 let batch = batch.during("read", &file)?.unwrap_or_default();
-                let mut records = Records::of(batch);
                 let mut changed = batch.len() < BatchHeader::BYTES;
-                for record in records.by_ref() {
+                for record in Records::of(batch) {
                     let Ok(record) = record else {
                         changed = true;
                         break;
@@ -121,7 +120,7 @@ impl<D: Disk> Recovered<D> {
                     });
                 }
             }
-            segment.window.file();
+            segment.window.forget();
         }
         Ok(())
     }

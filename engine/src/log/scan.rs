@@ -1,13 +1,14 @@
 //! Reads one stream's segments from the oldest on, checks every byte that counts, and decides where
 //! the log ends. Writes nothing.
 
-use super::batch::Records;
+use super::batch::{Record, Records};
 use super::committer::Place;
 use super::disk::{Disk, DiskFile};
 use super::error::{Damage, During, LogError};
 use super::floor::Floor;
-use super::format::{BLOCK_BYTES, BatchHeader, SegmentHeader};
+use super::format::{BLOCK_BYTES, BatchHeader, FloorSlot, SegmentHeader};
 use super::recover::Cut;
+use super::window::Window;
 use super::{Options, Sequence};
 use crate::crypto::{Digest, Domain, hash};
 
@@ -49,15 +50,10 @@ pub(super) struct Newest {
     pub(super) offset: u64,
 }
 
-/// A batch, before its body is checked.
-struct Candidate {
-    header: BatchHeader,
-    digest: Digest,
-}
-
 /// What must be at the next place.
-#[derive(Clone, Copy)]
-struct Expected {
+struct Expected<'n> {
+    /// The segment's file.
+    file: &'n str,
     segment: u32,
     offset: u64,
     sequence: Sequence,
@@ -99,79 +95,38 @@ pub(super) fn scan<D: Disk>(
     };
     for (segment, end) in segments.iter_mut().zip(ends) {
         let file = place.segment(segment.number);
-        if let Err(damage) = follows(&segment.header, &scan) {
-            return Err(LogError::header(&file, damage, options.run));
-        }
+        follows(&segment.header, &scan)
+            .map_err(|damage| LogError::header(&file, damage, options.run))?;
         let mut offset = BLOCK_BYTES as u64;
         while scan.last + 1 < end {
             let expected = Expected {
+                file: &file,
                 segment: segment.number,
                 offset,
                 sequence: scan.last + 1,
                 previous: scan.previous,
             };
-            let damage =
-                match read_batch(&mut segment.window, place, expected).during("read", &file)? {
-                    Ok(candidate) => {
-                        let bytes = BatchHeader::BYTES as u64 + candidate.header.body_bytes;
-                        let batch = segment.window.get(offset, bytes).during("read", &file)?;
-                        let batch = batch.expect("read a moment ago");
-                        match gather(&mut scan.newest, batch, &candidate.header, options) {
-                            Ok(()) => {
-                                scan.batches.push(Found {
-                                    segment: segment.number,
-                                    offset,
-                                    bytes,
-                                    sequence: expected.sequence,
-                                });
-                                scan.last = expected.sequence;
-                                scan.previous = candidate.digest;
-                                offset += bytes.next_multiple_of(BLOCK_BYTES as u64);
-                                continue;
-                            }
-                            Err(Ungathered::Key { at, key }) => {
-                                return Err(LogError::KeyOutOfRange {
-                                    file,
-                                    offset: offset + at,
-                                    key,
-                                    limit: options.key_limit,
-                                });
-                            }
-                            Err(Ungathered::Damage(damage)) => damage,
-                        }
-                    }
-                    Err(damage) => damage,
-                };
-            // What comes later may know that this batch was acknowledged.
-            let later = floor_after(&mut segment.window, place, expected).during("read", &file)?;
-            let floor = acknowledged.max(later);
-            if expected.sequence <= floor {
-                return Err(LogError::Corrupt {
-                    file,
-                    offset,
-                    sequence: expected.sequence,
-                    floor,
-                    damage,
-                });
+            let window = &mut segment.window;
+            match read_batch(window, place, &expected, options, &mut scan.newest) {
+                Ok((digest, bytes)) => {
+                    scan.batches.push(Found {
+                        segment: segment.number,
+                        offset,
+                        bytes,
+                        sequence: expected.sequence,
+                    });
+                    scan.last = expected.sequence;
+                    scan.previous = digest;
+                    offset += bytes.next_multiple_of(BLOCK_BYTES as u64);
+                }
+                Err(Unread::Damaged(damage)) => {
+                    scan.cut = end_of_log(window, place, &expected, acknowledged, damage)?;
+                    break;
+                }
+                Err(Unread::Refused(error)) => return Err(error),
             }
-            let start = segment.window.get(offset, BLOCK_BYTES as u64);
-            let start = start.during("read", &file)?.unwrap_or_default();
-            let was_tried = BatchHeader::is_here(start)
-                && !matches!(
-                    damage,
-                    Damage::OtherPlace { .. }
-                        | Damage::OtherLog
-                        | Damage::OtherRun { .. }
-                        | Damage::OtherStream { .. }
-                );
-            scan.cut = was_tried.then_some(Cut {
-                segment: segment.number,
-                offset,
-                sequence: expected.sequence,
-                damage,
-            });
-            break;
         }
+        segment.window.forget();
     }
     scan.segments = segments;
     assert!(
@@ -179,6 +134,45 @@ pub(super) fn scan<D: Disk>(
         "a missing batch is refused above"
     );
     Ok(scan)
+}
+
+/// Decides about a batch that is not as it should be. Below the floor that is corruption; above it
+/// the log ends here, and whatever is left of the batch is a torn tail.
+fn end_of_log<F: DiskFile>(
+    window: &mut Window<F>,
+    place: &Place,
+    expected: &Expected<'_>,
+    acknowledged: Sequence,
+    damage: Damage,
+) -> Result<Option<Cut>, LogError> {
+    // What comes later may know that this batch was acknowledged.
+    let later = floor_after(window, place, expected)?;
+    let floor = acknowledged.max(later);
+    if expected.sequence <= floor {
+        return Err(LogError::Corrupt {
+            file: expected.file.to_owned(),
+            offset: expected.offset,
+            sequence: expected.sequence,
+            floor,
+            damage,
+        });
+    }
+    let start = window.up_to(expected.offset, BatchHeader::BYTES as u64);
+    let start = start.during("read", expected.file)?;
+    // Bytes that the file held before it was this segment are no trace of a batch.
+    let is_older = matches!(
+        damage,
+        Damage::OtherPlace { .. }
+            | Damage::OtherLog
+            | Damage::OtherRun { .. }
+            | Damage::OtherStream { .. }
+    );
+    Ok((BatchHeader::is_here(start) && !is_older).then_some(Cut {
+        segment: expected.segment,
+        offset: expected.offset,
+        sequence: expected.sequence,
+        damage,
+    }))
 }
 
 /// Opens every segment from the first that is needed on, and reads its header.
@@ -246,42 +240,68 @@ fn follows<F>(header: &SegmentHeader, scan: &Scan<F>) -> Result<(), Damage> {
     }
 }
 
-/// The batch that is expected, its body's hash checked.
+/// Takes in the batch that is expected. Returns its hash, and its length in bytes.
 fn read_batch<F: DiskFile>(
     window: &mut Window<F>,
     place: &Place,
-    expected: Expected,
-) -> std::io::Result<Result<Candidate, Damage>> {
-    let bytes = window.up_to(expected.offset, BatchHeader::BYTES as u64)?;
-    let (header, digest) = match BatchHeader::decode(bytes, &place.identity) {
-        Ok(decoded) => decoded,
-        Err(damage) => return Ok(Err(damage)),
-    };
-    if let Err(damage) = check_header(&header, expected) {
-        return Ok(Err(damage));
-    }
-    let length = window.length;
-    let needed = (expected.offset + BatchHeader::BYTES as u64).checked_add(header.body_bytes);
-    let Some(needed) = needed.filter(|&needed| needed <= length) else {
-        let needed = needed.unwrap_or(u64::MAX);
-        return Ok(Err(Damage::Truncated { length, needed }));
-    };
-    let batch = window.get(expected.offset, needed - expected.offset)?;
-    let batch = batch.expect("its end is in the file");
+    expected: &Expected<'_>,
+    options: &Options,
+    newest: &mut Vec<Option<Newest>>,
+) -> Result<(Digest, u64), Unread> {
+    let start = window.up_to(expected.offset, BatchHeader::BYTES as u64);
+    let start = start.during("read", expected.file)?;
+    let (header, digest) = BatchHeader::decode(start, &place.identity)?;
+    check_header(&header, expected)?;
+    let bytes = (BatchHeader::BYTES as u64).saturating_add(header.body_bytes);
+    let length = window.length();
+    let needed = expected.offset.saturating_add(bytes);
+    let batch = window.get(expected.offset, bytes);
+    let batch = batch.during("read", expected.file)?;
+    let batch = batch.ok_or(Damage::Truncated { length, needed })?;
     if hash(Domain::LogBody, &batch[BatchHeader::BYTES..]) != header.body {
         let first = Records::of(batch).find_map(|record| match record {
             Ok(record) if record.is_intact() => None,
             Ok(record) => Some(record.at),
             Err(at) => Some(at),
         });
-        return Ok(Err(Damage::Body {
-            record: first.map(|at| expected.offset + at as u64),
-        }));
+        let record = first.map(|at| expected.offset + at as u64);
+        return Err(Damage::Body { record }.into());
     }
-    Ok(Ok(Candidate { header, digest }))
+    check_records(batch, &header, expected, options)?;
+    for record in Records::of(batch).flatten() {
+        let key = record.key as usize;
+        if key >= newest.len() {
+            newest.resize(key + 1, None);
+        }
+        newest[key] = record.content.map(|content| Newest {
+            segment: header.segment,
+            length: content.len() as u32,
+            offset: header.offset + record.at as u64,
+        });
+    }
+    Ok((digest, bytes))
 }
 
-fn check_header(header: &BatchHeader, expected: Expected) -> Result<(), Damage> {
+/// Why a batch is not taken in.
+enum Unread {
+    Damaged(Damage),
+    /// The whole log is refused.
+    Refused(LogError),
+}
+
+impl From<Damage> for Unread {
+    fn from(damage: Damage) -> Unread {
+        Unread::Damaged(damage)
+    }
+}
+
+impl From<LogError> for Unread {
+    fn from(error: LogError) -> Unread {
+        Unread::Refused(error)
+    }
+}
+
+fn check_header(header: &BatchHeader, expected: &Expected<'_>) -> Result<(), Damage> {
     if (header.segment, header.offset) != (expected.segment, expected.offset) {
         Err(Damage::OtherPlace {
             segment: header.segment,
@@ -298,128 +318,63 @@ fn check_header(header: &BatchHeader, expected: Expected) -> Result<(), Damage> 
     }
 }
 
-/// Why a batch's records are not taken in.
-enum Ungathered {
-    Damage(Damage),
-    Key {
-        /// Where in the batch.
-        at: u64,
-        key: u32,
-    },
-}
-
-/// Takes in a batch's records.
-fn gather(
-    newest: &mut Vec<Option<Newest>>,
+/// Whether each record is as it was put, although the hash over all of them is right.
+fn check_records(
     batch: &[u8],
     header: &BatchHeader,
+    expected: &Expected<'_>,
     options: &Options,
-) -> Result<(), Ungathered> {
-    let malformed = |at: usize| {
-        let offset = header.offset + at as u64;
-        Ungathered::Damage(Damage::Record { offset })
-    };
-    // First all checks: a batch is taken in whole or not at all.
+) -> Result<(), Unread> {
     let mut count = 0;
     for record in Records::of(batch) {
-        let record = record.map_err(malformed)?;
-        if !record.is_intact() {
-            return Err(malformed(record.at));
-        }
+        let at = record.map_or_else(|at| at, |record| record.at);
+        let offset = expected.offset + at as u64;
+        let record = record.ok().filter(Record::is_intact);
+        let record = record.ok_or(Damage::Record { offset })?;
         if record.key >= options.key_limit {
-            return Err(Ungathered::Key {
-                at: record.at as u64,
+            return Err(Unread::Refused(LogError::KeyOutOfRange {
+                file: expected.file.to_owned(),
+                offset,
                 key: record.key,
-            });
+                limit: options.key_limit,
+            }));
         }
         count += 1;
     }
     if count != header.records {
-        return Err(malformed(batch.len()));
-    }
-    for record in Records::of(batch).flatten() {
-        let key = record.key as usize;
-        if key >= newest.len() {
-            newest.resize(key + 1, None);
-        }
-        newest[key] = record.content.map(|content| Newest {
-            segment: header.segment,
-            length: content.len() as u32,
-            offset: header.offset + record.at as u64,
-        });
+        let offset = expected.offset + batch.len() as u64;
+        return Err(Damage::Record { offset }.into());
     }
     Ok(())
 }
 
-/// The highest floor that a batch further on in this segment names, 0 if there is none. It counts
-/// only if it was written for the very place where it is, after the batch that is expected here.
+/// The highest floor that anything from here on in this segment proves, 0 if nothing does. A batch
+/// counts if it was written for the very place where it is, after the one that is expected here; a
+/// slot of the floor counts wherever it is, since only a misdirected write can have brought it here.
 fn floor_after<F: DiskFile>(
     window: &mut Window<F>,
     place: &Place,
-    expected: Expected,
-) -> std::io::Result<Sequence> {
+    expected: &Expected<'_>,
+) -> Result<Sequence, LogError> {
+    /// The least that a drive can have written elsewhere.
+    const SECTOR_BYTES: u64 = 512;
     let mut floor = 0;
-    let mut offset = expected.offset + BLOCK_BYTES as u64;
-    while let Some(block) = window.get(offset, BLOCK_BYTES as u64)? {
-        if BatchHeader::is_here(block)
-            && let Ok((header, _)) = BatchHeader::decode(block, &place.identity)
-            && (header.segment, header.offset) == (expected.segment, offset)
-            && header.sequence > expected.sequence
-        {
-            floor = header.floor.max(floor);
+    let mut offset = expected.offset;
+    while let Some(sector) = window
+        .get(offset, SECTOR_BYTES)
+        .during("read", expected.file)?
+    {
+        if BatchHeader::is_here(sector) {
+            if let Ok((header, _)) = BatchHeader::decode(sector, &place.identity)
+                && (header.segment, header.offset) == (expected.segment, offset)
+                && header.sequence > expected.sequence
+            {
+                floor = header.floor.max(floor);
+            }
+        } else if let Ok(slot) = FloorSlot::decode(sector, &place.identity) {
+            floor = slot.floor.max(floor);
         }
-        offset += BLOCK_BYTES as u64;
+        offset += SECTOR_BYTES;
     }
     Ok(floor)
-}
-
-/// A file, read ahead in large pieces.
-pub(super) struct Window<F> {
-    file: F,
-    length: u64,
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-/// As much as is read at once, at least.
-const READ_BYTES: u64 = 4 << 20;
-
-impl<F: DiskFile> Window<F> {
-    pub(super) fn new(file: F) -> std::io::Result<Window<F>> {
-        let length = file.length()?;
-        Ok(Window {
-            file,
-            length,
-            start: 0,
-            bytes: Vec::new(),
-        })
-    }
-
-    /// These bytes of the file; none if it ends before.
-    pub(super) fn get(&mut self, offset: u64, length: u64) -> std::io::Result<Option<&[u8]>> {
-        let end = offset.checked_add(length);
-        let Some(end) = end.filter(|&end| end <= self.length) else {
-            return Ok(None);
-        };
-        if offset < self.start || end > self.start + self.bytes.len() as u64 {
-            let ahead = length.max(READ_BYTES).min(self.length - offset);
-            self.start = offset;
-            self.bytes.resize(ahead as usize, 0);
-            self.file.read_at(offset, &mut self.bytes)?;
-        }
-        let at = (offset - self.start) as usize;
-        Ok(Some(&self.bytes[at..at + length as usize]))
-    }
-
-    /// These bytes, or as many as the file has.
-    fn up_to(&mut self, offset: u64, length: u64) -> std::io::Result<&[u8]> {
-        let length = length.min(self.length.saturating_sub(offset));
-        Ok(self.get(offset, length)?.unwrap_or_default())
-    }
-
-    /// Forgets what was read, and hands the file out.
-    pub(super) fn file(&mut self) -> &mut F {
-        self.bytes = Vec::new();
-        &mut self.file
-    }
 }

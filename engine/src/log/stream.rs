@@ -161,8 +161,8 @@ impl Stream {
         }
     }
 
-    /// Has this thread unparked whenever a batch becomes durable, or the stream stops. The first
-    /// call counts.
+    /// Has this thread unparked whenever a batch becomes durable, [`try_commit`](Stream::try_commit)
+    /// would take the next one, or the stream stops. The first call counts.
     pub fn wake(&self, thread: Thread) {
         let _ = self.shared.waker.set(thread);
     }
@@ -256,6 +256,8 @@ fn write<D: Disk>(
         if written.send(batch).is_err() {
             break;
         }
+        // Whoever waits for room for the next batch.
+        shared.wake();
     }
     let statistics = committer.statistics_mut();
     statistics.cpu_ns = thread_cpu_ns();

@@ -37,9 +37,11 @@ pub enum Fault {
     /// It fails. A write that fails may have been done in part; after a sync that fails, what was to
     /// be synced still reads back, counts as written, and is never written.
     Fails,
-    /// A write lands at another offset of its file.
+    /// A write lands elsewhere.
     Misdirected {
-        /// Where it lands.
+        /// In which file, counted in the order of names; in its own if there are not so many.
+        file: usize,
+        /// Where in it.
         offset: u64,
     },
     /// A write says that it is done, and is not.
@@ -350,7 +352,10 @@ impl DiskFile for SimulatedFile {
         }
         match fault {
             Some(Fault::Lost) => {}
-            Some(Fault::Misdirected { offset }) => state.files[self.file].write(offset, bytes),
+            Some(Fault::Misdirected { file, offset }) => {
+                let file = state.names.values().nth(file).copied();
+                state.files[file.unwrap_or(self.file)].write(offset, bytes);
+            }
             _ => state.files[self.file].write(offset, bytes),
         }
         state.stop(crashes)
