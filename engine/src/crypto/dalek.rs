@@ -13,9 +13,8 @@ use sha2::{Digest as _, Sha512};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::accept::{Opened, challenge};
-use super::keys::SecretKey;
 use super::ring::{DalekKey, KeyId, KeyRing};
-use super::sign::{SignJob, Signature};
+use super::sign::{Secrets, SignJob, Signature};
 use super::sums::ProductSum;
 use super::verify::Signed;
 use crate::chunks::Chunks;
@@ -40,9 +39,9 @@ impl SignScratch {
         }
     }
 
-    pub(super) fn sign(
+    pub(super) fn sign<S: Secrets + ?Sized>(
         &mut self,
-        secrets: &[SecretKey],
+        secrets: &S,
         jobs: &[SignJob],
         signatures: &mut Vec<Signature>,
     ) {
@@ -53,15 +52,15 @@ impl SignScratch {
             let nonces = &mut self.nonces[..jobs.len()];
             let points = &mut self.points[..jobs.len()];
             for ((job, nonce), point) in jobs.iter().zip(&mut *nonces).zip(&mut *points) {
-                let secret = &secrets[job.secret as usize];
-                *nonce = derive_nonce(&mut hasher, secret, &job.digest.0);
+                let prefix = secrets.prefix(job.secret as usize);
+                *nonce = derive_nonce(&mut hasher, prefix, &job.digest.0);
                 *point = EdwardsPoint::mul_base(nonce);
             }
             let encoded = EdwardsPoint::compress_batch_alloc(points);
             for ((job, nonce), r) in jobs.iter().zip(&*nonces).zip(encoded) {
-                let secret = &secrets[job.secret as usize];
-                let h = challenge(&r.0, &secret.public().0, &job.digest.0);
-                let s = nonce + h * secret.scalar();
+                let secret = job.secret as usize;
+                let h = challenge(&r.0, secrets.public(secret), &job.digest.0);
+                let s = nonce + h * secrets.scalar(secret);
                 let mut signature = [0; 64];
                 signature[..32].copy_from_slice(&r.0);
                 signature[32..].copy_from_slice(s.as_bytes());
@@ -75,9 +74,9 @@ impl SignScratch {
 }
 
 /// `SHA-512(prefix ‖ M) mod l`: RFC 8032's deterministic nonce.
-fn derive_nonce(hasher: &mut Sha512, secret: &SecretKey, message: &[u8]) -> Scalar {
+fn derive_nonce(hasher: &mut Sha512, prefix: &[u8; 32], message: &[u8]) -> Scalar {
     let mut wide = Zeroizing::new([0; 64]);
-    hasher.update(secret.prefix());
+    hasher.update(prefix);
     hasher.update(message);
     hasher.finalize_into_reset((&mut *wide).into());
     Scalar::from_bytes_mod_order_wide(&wide)
@@ -246,7 +245,7 @@ mod tests {
     use zeroize::ZeroizeOnDrop;
 
     use super::super::ring::Points;
-    use super::super::{Backend, Digest, Domain, PublicKey, hash};
+    use super::super::{Backend, Digest, Domain, PublicKey, SecretKey, hash};
     use super::*;
 
     fn secrets(count: usize) -> Vec<SecretKey> {
@@ -269,7 +268,7 @@ mod tests {
         let mut scratch = SignScratch::new();
         let secrets = secrets(3);
         for count in [1, 127, 128, 129, 300] {
-            scratch.sign(&secrets, &jobs(count, 3), &mut Vec::new());
+            scratch.sign(&secrets[..], &jobs(count, 3), &mut Vec::new());
             assert!(scratch.nonces.iter().all(|nonce| *nonce == Scalar::ZERO));
             assert!(scratch.points.iter().all(IsIdentity::is_identity));
         }
@@ -318,7 +317,7 @@ mod tests {
         for _ in 0..3 {
             let jobs = jobs(200, 10);
             signatures.clear();
-            sign.sign(&secrets, &jobs, &mut signatures);
+            sign.sign(&secrets[..], &jobs, &mut signatures);
             let items: Vec<Item> = jobs
                 .iter()
                 .zip(&signatures)
@@ -346,7 +345,7 @@ mod tests {
         let id = ring.insert(secret.public()).expect("a sound key");
         let mut signatures = Vec::new();
         let job = jobs(1, 1)[0];
-        SignScratch::new().sign(&[secret], &[job], &mut signatures);
+        SignScratch::new().sign(&[secret][..], &[job], &mut signatures);
         let items = [
             Item(id, job.digest, signatures[0]),
             Item(id, job.digest, signatures[0]),
@@ -408,7 +407,7 @@ mod tests {
             let secret = SecretKey::from_seed(&seed.try_into().expect("32 bytes"));
             let public = PublicKey(public.try_into().expect("32 bytes"));
             assert_eq!(secret.public(), public);
-            let nonce = derive_nonce(&mut Sha512::new(), &secret, &message);
+            let nonce = derive_nonce(&mut Sha512::new(), secret.prefix(), &message);
             let r = EdwardsPoint::mul_base(&nonce).compress().0;
             let s = nonce + challenge(&r, &public.0, &message) * secret.scalar();
             assert_eq!([r, s.to_bytes()].concat(), signature);

@@ -4,11 +4,11 @@ use std::fmt;
 
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
-use duet_lanes::Expanded;
 use ed25519_dalek::hazmat::ExpandedSecretKey;
 use zeroize::Zeroizing;
 
 use super::backend::Backend;
+use super::sign::Secrets;
 
 /// A public key as it stands in channel terms and transactions: 32 bytes, not yet checked.
 ///
@@ -132,15 +132,6 @@ impl SecretKey {
         self.public
     }
 
-    /// Its parts, for signing in lanes.
-    pub(super) fn expanded(&self) -> Expanded<'_> {
-        Expanded::from_parts(
-            self.expanded.scalar.as_bytes(),
-            &self.expanded.hash_prefix,
-            &self.public.0,
-        )
-    }
-
     pub(super) fn scalar(&self) -> &Scalar {
         &self.expanded.scalar
     }
@@ -148,6 +139,24 @@ impl SecretKey {
     /// What nonces are derived from.
     pub(super) fn prefix(&self) -> &[u8; 32] {
         &self.expanded.hash_prefix
+    }
+}
+
+impl Secrets for [SecretKey] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn scalar(&self, at: usize) -> &Scalar {
+        self[at].scalar()
+    }
+
+    fn prefix(&self, at: usize) -> &[u8; 32] {
+        self[at].prefix()
+    }
+
+    fn public(&self, at: usize) -> &[u8; 32] {
+        &self[at].public.0
     }
 }
 

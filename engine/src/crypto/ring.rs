@@ -13,6 +13,14 @@ use crate::index::PlaceIndex;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub(super) u32);
 
+impl KeyId {
+    /// Its key's place in the ring: how many came before it.
+    #[must_use]
+    pub const fn place(self) -> u32 {
+        self.0
+    }
+}
+
 /// Public keys that were checked and decompressed, once each: in lanes 64 bytes a key and 6 to 12 to
 /// find it by; by the library 192 and as much.
 ///
@@ -151,10 +159,13 @@ impl KeyRing {
     /// If the ring has no key of this id.
     #[must_use]
     pub fn key(&self, id: KeyId) -> PublicKey {
-        let at = id.0 as usize;
+        PublicKey(*self.encoding(id.0 as usize))
+    }
+
+    pub(super) fn encoding(&self, at: usize) -> &[u8; 32] {
         match &self.points {
-            Points::Dalek(points) => points[at].key,
-            Points::Lanes(_, points) => PublicKey(*points[at].bytes()),
+            Points::Dalek(points) => &points[at].key.0,
+            Points::Lanes(_, points) => points[at].bytes(),
         }
     }
 

@@ -8,9 +8,12 @@
 //!
 //! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`.
 //! 2. [`Chain::seal`] takes them in order, a `round` at a time: what each one asks for (`claim`),
-//!    and all their signatures in one batch (`witness`, `verification`).
+//!    all keys together, and all their signatures in one batch (`witness`, `verification`).
 //! 3. The `ledger` decides (`channel` and `dispute` for what concerns one channel), then applies.
 //! 4. The bytes of those included stream into the `block`; every one gets a [`Receipt`].
+//!
+//! A durable log can keep it: `chain/durable.rs` says what changed, as `records`, and makes a Layer 1 of
+//! them again ([`Chain::restore`]).
 //!
 //! Three ends: *refused* (invalid: not included, no fee, no trace), *failed* (valid, but above a
 //! balance that it cannot control: included, pays its fee), *executed*. A transaction's end does

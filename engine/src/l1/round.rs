@@ -13,7 +13,8 @@ use super::witness::{Need, Unchecked, Witness};
 use crate::crypto::{Backend, Digest, KeyRing, PublicKey, Verifier};
 use crate::protocol::{ChannelId, Pair};
 
-/// The round's memory, kept from round to round: some 10 MB at most, whatever is on the ledger.
+/// The round's memory, kept from round to round: some 5 MB at most, whatever is on the
+/// ledger.
 pub(super) struct Round {
     /// What each transaction claims, or why it is refused already.
     pub(super) claims: Vec<Result<Unchecked, Refusal>>,

@@ -149,10 +149,11 @@ fn only_what_changed_is_drained() {
 #[test]
 fn what_does_not_fit_is_refused_by_name() {
     type Damage = fn(&mut Config, &mut BTreeMap<u32, Bytes>);
+    type Expected<'e> = &'e dyn Fn(&RestoreError) -> bool;
     let unsound = |error: &RestoreError| matches!(error, RestoreError::Unsound { .. });
     let incomplete = |error: &RestoreError| matches!(error, RestoreError::Incomplete { .. });
     let imbalance = |error: &RestoreError| matches!(error, RestoreError::Imbalance(_));
-    let table: Vec<(&str, Damage, &dyn Fn(&RestoreError) -> bool)> = vec![
+    let table: Vec<(&str, Damage, Expected<'_>)> = vec![
         ("no head", |_, log| drop(log.remove(&0)), &|error| {
             *error == RestoreError::NoHead
         }),
