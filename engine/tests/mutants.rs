@@ -47,6 +47,7 @@ const fn row(
 }
 
 const DISPUTE: &str = "l1/dispute.rs";
+const RECORD: &str = "protocol/endpoint/record/mod.rs";
 const DECIDE: &str = "l1/ledger/decide.rs";
 
 const ROWS: &[Row] = &[
@@ -87,16 +88,30 @@ const ROWS: &[Row] = &[
     ),
     row(
         "S3: what was in flight is not stored",
-        "protocol/endpoint/store.rs",
-        "window.restore(&stored.in_flight);",
-        "window.restore(&[]);",
+        RECORD,
+        "(aside.window, aside.because) = (window, because);",
+        "(aside.window, aside.because) = (Window::default(), because);",
         Ask::Protocol,
     ),
     row(
         "S3: a post is forgotten in a crash",
-        "protocol/endpoint/store.rs",
-        "(Status::Closing { .. }, _) => Phase::Closing(tail),",
-        "(Status::Closing { .. }, _) => Phase::Running(tail),",
+        RECORD,
+        "_ => Phase::Closing(tail),",
+        "_ => Phase::Running(tail),",
+        Ask::Protocol,
+    ),
+    row(
+        "S3: what the peer has not signed comes back from a crash",
+        "protocol/endpoint/record/recovered.rs",
+        "let held = self.end.peers_signature();",
+        "let held = self.end.peers_signature().filter(|_| false);",
+        Ask::Protocol,
+    ),
+    row(
+        "S4: this party's own proposal comes back as the peer's",
+        "protocol/endpoint/receive.rs",
+        "Entry::decode(last).payer != self.me()",
+        "true",
         Ask::Protocol,
     ),
     row(

@@ -318,11 +318,25 @@ impl Side {
     pub(crate) fn crash(&mut self) {
         let peer = *self.terms.keys.of(self.me().other());
         let peer = self.ring.insert(peer).expect("it has the key");
-        let stored = self.end.stored();
-        let (me, windows) = (self.me(), &mut self.windows);
-        self.end = Endpoint::restore(me, &self.terms, peer, self.rules, &stored, windows)
-            .expect("sound terms");
-        assert_eq!(self.end.stored(), stored, "nothing is lost");
+        let record = self.record();
+        let windows = &mut self.windows;
+        let read = Endpoint::from_record(&record, &self.terms, peer, self.rules, windows);
+        let (recovered, note) = read.expect("its own record");
+        assert_eq!(note, [self.me() as u8; 2], "the owner's note");
+        let mut claims = recovered.claims().collect();
+        let mut verdicts = Vec::new();
+        self.verifier.verify(&self.ring, &mut claims, &mut verdicts);
+        let genuine = verdicts
+            .into_iter()
+            .map(|verdict| verdict.expect("genuine"));
+        self.end = recovered.verified(genuine);
+        assert_eq!(self.record(), record, "nothing is lost");
+    }
+
+    fn record(&self) -> Vec<u8> {
+        let mut record = Vec::new();
+        self.end.record(&[self.me() as u8; 2], &mut record);
+        record
     }
 
     /// The link broke.

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use duet_engine::l1::Transaction;
 use duet_engine::protocol::{
     Amount, Answer, Burst, ChannelId, CoSigned, Endpoint, Incoming, Message, Party, Payment, Post,
-    Rejection, Status, Storage, Stored, Terms, WindowPool,
+    Rejection, Status, Storage, Terms, WindowPool, record_identity,
 };
 
 use super::disk::Disk;
@@ -39,7 +39,7 @@ impl Ground {
 pub(crate) enum Effect {
     /// To the watchtower.
     HandOver(CoSigned),
-    Store(Box<Stored>),
+    Store(Vec<u8>),
     /// To whoever waits for the money: so many payments more, up to this version.
     Count {
         payments: u64,
@@ -159,15 +159,9 @@ impl Node {
         for side in &mut self.sides {
             let channel = side.channel;
             let id = step.ground.ids[channel];
-            let Ok(stored) = self.disk.load(&id, side.me);
-            let peer = step.keys.id(step.ground.who(channel, side.me.other()));
-            let terms = &step.ground.terms[channel];
-            let rules = step.ground.plan.channels[channel].rules;
-            let end = match &stored {
-                Some(stored) => {
-                    Endpoint::restore(side.me, terms, peer, rules, stored, &mut self.windows)
-                        .expect("sound terms")
-                }
+            let Ok(record) = self.disk.load(&id, side.me);
+            let end = match &record {
+                Some(record) => restored(channel, side.me, record, &mut self.windows, step),
                 // Nothing was stored, but a turn may have been passed: it must not act on its own.
                 None => {
                     let mut end = fresh(channel, side.me, step.ground, step.keys);
@@ -484,12 +478,35 @@ impl Step<'_> {
         let early = sabotage == Sabotage::HandsOverBeforeItStores;
         self.out.extend(hand_over.filter(|_| early));
         if sabotage != Sabotage::StoresNothing {
-            let stored = Box::new(end.stored());
-            self.out.push((channel, Effect::Store(stored)));
+            let mut record = Vec::new();
+            end.record(&[channel as u8], &mut record);
+            self.out.push((channel, Effect::Store(record)));
         }
         let hand_over = held.map(|held| (channel, Effect::HandOver(held)));
         self.out.extend(hand_over.filter(|_| !early));
     }
+}
+
+/// An endpoint from its own record, verified.
+fn restored(
+    channel: usize,
+    me: Party,
+    record: &[u8],
+    windows: &mut WindowPool,
+    step: &mut Step<'_>,
+) -> Endpoint {
+    let peer = step.keys.id(step.ground.who(channel, me.other()));
+    let terms = &step.ground.terms[channel];
+    let rules = step.ground.plan.channels[channel].rules;
+    assert_eq!(record_identity(record), Ok((step.ground.ids[channel], me)));
+    let read = Endpoint::from_record(record, terms, peer, rules, windows);
+    let (recovered, note) = read.expect("its own record");
+    assert_eq!(note, [channel as u8]);
+    let claims: Vec<_> = recovered.claims().collect();
+    let verdicts = claims
+        .into_iter()
+        .map(|claim| step.keys.judge(claim).expect("the peer's own signature"));
+    recovered.verified(verdicts)
 }
 
 fn fresh(channel: usize, me: Party, ground: &Ground, keys: &Keys) -> Endpoint {

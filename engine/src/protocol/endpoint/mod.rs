@@ -14,6 +14,7 @@ mod finish;
 mod held;
 mod propose;
 mod receive;
+mod record;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,10 @@ mod window;
 pub use acknowledge::{Acknowledged, AcknowledgementClaim, Answer};
 pub use finish::FinalClaim;
 pub use receive::{CoSignOrder, Incoming, ProposalClaim};
-pub use store::{InMemory, Storage, Stored, StoredProposal};
+pub use record::{
+    FORMAT as RECORD_FORMAT, MOST_NOTE, RecordError, Recovered, RecoveredClaim, record_identity,
+};
+pub use store::{InMemory, Storage};
 pub use window::WindowPool;
 
 use super::burst::Tip;

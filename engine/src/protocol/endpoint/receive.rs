@@ -198,8 +198,10 @@ impl Endpoint {
             return false;
         };
         let head = |head: Digest, entry: &EntryBytes| link(&head, entry);
-        self.held_version() > 0
+        // A proposal of this party's own was never the peer's to send.
+        Entry::decode(last).payer != self.me()
             && self.held.entry == *last
+            && self.held_version() > 0
             && self.held.theirs == *signature
             && earlier.iter().fold(tail.answered_from, head) == self.held.previous
     }

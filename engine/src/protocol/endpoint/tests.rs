@@ -8,7 +8,7 @@ use super::super::message::Message;
 use super::super::rejection::Rejection;
 use super::super::terms::{Party, Terms};
 use super::receive::{CoSignOrder, Incoming, ProposalClaim};
-use super::window::WindowPool;
+use super::window::{Window, WindowPool};
 use super::{Endpoint, Rules, SignOrder, TermsError};
 use crate::crypto::{Digest, Signature, Verified};
 
@@ -21,6 +21,23 @@ impl Endpoint {
     /// Moves the newest signed state, as if all before it had been signed.
     pub(in crate::protocol) fn stand_at(&mut self, tip: Tip) {
         self.moves_to(tip);
+    }
+}
+
+/// What the games tell one endpoint from another by.
+impl Endpoint {
+    /// The head that the newest answered proposal extends, as far as it can make a difference.
+    pub(crate) fn answered_from(&self) -> Option<Digest> {
+        let by_peer = Entry::decode(&self.held.entry).payer != self.me();
+        let tail = self.phase.tail().filter(|_| self.held_version() > 0);
+        tail.filter(|_| by_peer).map(|tail| tail.answered_from)
+    }
+
+    /// The versions of the proposals in flight, and whether each passes the turn.
+    pub(crate) fn proposals_in_flight(&self) -> Vec<(u64, bool)> {
+        let sent = self.window().into_iter().flat_map(Window::messages);
+        sent.map(|(sent, _)| (sent.state.version(), sent.pass))
+            .collect()
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 use super::super::burst::NewState;
 use super::super::rejection::Rejection;
-use super::store::StoredProposal;
 use crate::crypto::Signature;
 
 /// What an endpoint has only while proposals are in flight, or once its peer broke a rule.
@@ -65,33 +64,14 @@ impl Window {
         self.proposals.back()
     }
 
-    /// The proposals in the form in which they survive a crash.
-    pub(super) fn stored(&self) -> Vec<StoredProposal> {
+    /// The unanswered proposals, each with its message, oldest first.
+    pub(super) fn messages(&self) -> impl Iterator<Item = (&Sent, &[u8])> {
         let mut rest = &self.bytes[self.answered..];
-        let stored = self.proposals.iter().map(|sent| {
+        self.proposals.iter().map(move |sent| {
             let (message, after) = rest.split_at(sent.message_len);
             rest = after;
-            StoredProposal {
-                state: sent.state,
-                signature: sent.signature,
-                pass: sent.pass,
-                message: message.to_vec(),
-            }
-        });
-        stored.collect()
-    }
-
-    /// Fills an empty window with what was stored.
-    pub(super) fn restore(&mut self, stored: &[StoredProposal]) {
-        for proposal in stored {
-            let sent = Sent {
-                state: proposal.state,
-                signature: proposal.signature,
-                pass: proposal.pass,
-                message_len: proposal.message.len(),
-            };
-            self.push(sent, &proposal.message);
-        }
+            (sent, message)
+        })
     }
 
     /// Takes off all proposals up to this version and gives the last of them.
