@@ -174,9 +174,9 @@ fn compare(path: &Path, inspection: &Inspection) -> Result<Acknowledgements, Str
                 "{channel}: version {version} was acknowledged, found {} and {}",
                 open.signed.a, open.signed.b
             )),
-            None => found
-                .lost
-                .push(format!("{channel}: version {version} was acknowledged, found no channel")),
+            None => found.lost.push(format!(
+                "{channel}: version {version} was acknowledged, found no channel"
+            )),
         }
     }
     found.lost.sort();
@@ -199,7 +199,9 @@ fn report(args: &RecoverArgs, found: &Found) -> Exit {
     match printed {
         Err(exit) => exit,
         Ok(()) if lost > 0 => {
-            complain(format!("{lost} channels are not there as they were acknowledged"));
+            complain(format!(
+                "{lost} channels are not there as they were acknowledged"
+            ));
             Exit::StoredDataRefused
         }
         Ok(()) => Exit::Ok,

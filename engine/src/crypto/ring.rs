@@ -139,6 +139,12 @@ impl KeyRing {
         }
     }
 
+    /// The id of a place in the order of keys, if there are as many.
+    #[must_use]
+    pub fn id(&self, place: u32) -> Option<KeyId> {
+        ((place as usize) < self.len()).then_some(KeyId(place))
+    }
+
     /// The id of a key, if the ring has it.
     #[must_use]
     pub fn find(&self, key: &PublicKey) -> Option<KeyId> {

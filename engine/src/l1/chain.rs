@@ -2,6 +2,8 @@
 
 mod durable;
 
+pub use durable::Restoring;
+
 use std::fmt;
 
 use super::block::{Draft, Header};

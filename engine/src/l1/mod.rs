@@ -51,7 +51,7 @@ mod verification;
 mod witness;
 
 pub use block::Header;
-pub use chain::Chain;
+pub use chain::{Chain, Restoring};
 pub use channel::{ChannelRecord, ChannelStatus};
 pub use config::{Config, ConfigError, Genesis, SetupError};
 pub use dispute::Dispute;

@@ -36,6 +36,21 @@ impl Statistics {
         self.sync_ns.len()
     }
 
+    /// The sum of two streams' statistics.
+    #[must_use]
+    pub fn with(mut self, other: Statistics) -> Statistics {
+        self.batches += other.batches;
+        self.records += other.records;
+        self.bytes_written += other.bytes_written;
+        self.zero_bytes_written += other.zero_bytes_written;
+        self.segments_opened += other.segments_opened;
+        self.segments_freed += other.segments_freed;
+        self.cpu_ns += other.cpu_ns;
+        let added = self.sync_ns.add(&other.sync_ns);
+        added.expect("histograms of the same bounds");
+        self
+    }
+
     /// Syncs a file and records how long it took.
     pub(super) fn sync<F: DiskFile>(&mut self, file: &mut F) -> io::Result<()> {
         let start = Instant::now();

@@ -5,7 +5,7 @@ use super::attack::{Attack, Cheat};
 use super::slot::Channel;
 use super::wave::Side;
 use super::workload::{AccountIndex, Session};
-use crate::crypto::{Digest, KeyRing, SecretKey, SignJob, Signature};
+use crate::crypto::{Digest, KeyPairs, KeyRing, SignJob, Signature};
 use crate::protocol::{
     Amount, Balance, Burst, ChannelId, CoSigned, Endpoint, Entry, HalfSigned, Incoming, Message,
     NewState, Pair, Party, Payment, Post, Rejection, WindowPool, state_digest,
@@ -48,7 +48,7 @@ pub(super) enum When {
 
 /// What the parties of one channel sign and verify with, one thing at a time.
 pub(super) struct Desk<'d> {
-    pub(super) secrets: &'d [SecretKey],
+    pub(super) pairs: &'d KeyPairs,
     /// The places of both parties' among them.
     pub(super) places: Pair<u32>,
     pub(super) ring: &'d KeyRing,
@@ -280,7 +280,7 @@ impl Desk<'_> {
         self.tools.signatures.clear();
         self.tools
             .signer
-            .sign(self.secrets, &self.tools.jobs, &mut self.tools.signatures);
+            .sign_with(self.pairs, &self.tools.jobs, &mut self.tools.signatures);
         self.tools.signatures[0]
     }
 

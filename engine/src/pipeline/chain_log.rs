@@ -7,6 +7,9 @@ use crate::log::{LogError, Sequence, Statistics, Stream};
 /// Records put again per commit at most, so that the log's oldest segment comes free.
 const MOST_REFRESHED: usize = 4096;
 
+/// What of a beginning is committed together.
+const PIECE_BYTES: u64 = 4 << 20;
+
 /// Layer 1's stream.
 pub(super) struct ChainLog {
     stream: Stream,
@@ -28,6 +31,24 @@ impl ChainLog {
     /// The calling thread is Layer 1's, to be woken when something has become durable.
     pub(super) fn attach(&self) {
         self.stream.wake(std::thread::current());
+    }
+
+    /// Puts Layer 1 as it begins: in pieces, the head last, so that a start that is interrupted is
+    /// told from one that is whole.
+    pub(super) fn begin(&mut self, chain: &mut Chain) -> Result<(), LogError> {
+        let stream = &mut self.stream;
+        let mut committed = Ok(0);
+        chain.drain_changes(|key, record| {
+            if let Some(record) = record {
+                stream.put(key, record);
+            }
+            if committed.is_ok() && stream.batch().disk_bytes() >= PIECE_BYTES {
+                committed = stream.commit();
+            }
+        });
+        committed?;
+        self.committed = self.stream.commit()?;
+        self.wait(self.committed)
     }
 
     /// Puts all that changed since the last commit, and commits it.

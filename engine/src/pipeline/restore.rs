@@ -14,16 +14,19 @@ use rayon::prelude::*;
 
 use super::accounts::Parties;
 use super::acknowledgements::Acknowledgements;
+use super::chain_log::ChainLog;
 use super::journal::{Journal, Note, place};
-use super::run::{Config, RunError};
+use super::run::{Config, RunError, units};
 use super::shard::Shard;
 use super::slot::{Channel, Phase};
 use super::steps::ShardOf;
 use super::tally::Kept;
-use crate::crypto::{Backend, KeyRing, Verifier};
+use crate::crypto::{Forged, Verifier};
 use crate::l1::{self, Chain, Genesis};
-use crate::log::{Durability, Files, Log, LogError, Options, Recovered, RunId, Stream};
-use crate::protocol::{ChannelId, Party, RecordError};
+use crate::log::{Durability, Files, Log, LogError, Options, Recovered, RunId};
+use crate::protocol::{
+    self, ChannelId, Endpoint, Party, RecordError, RecoveredClaim, record_identity,
+};
 
 /// Where and how a run is made durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +50,8 @@ pub enum RestoreError {
     OtherGenesis,
     /// A record of a channel is not in order.
     Record {
-        /// The session, as far as it can be told.
-        session: u64,
+        /// In which slot, over all shards.
+        slot: u64,
         /// Whose end.
         party: Party,
         /// What is wrong.
@@ -77,6 +80,15 @@ pub(super) struct OpenLog {
     config: LogConfig,
     l1: Recovered<Files>,
     shards: Vec<Recovered<Files>>,
+    /// Layer 1's records are there.
+    has_begun: bool,
+}
+
+impl ShardRestoring {
+    /// How many sessions have opened in a slot.
+    pub(super) fn opened(&self, slot: u32) -> u64 {
+        self.opened.get(slot as usize).copied().unwrap_or(0)
+    }
 }
 
 impl OpenLog {
@@ -111,17 +123,34 @@ impl OpenLog {
             config: config.clone(),
             l1,
             shards,
+            has_begun: false,
         })
     }
 
-    /// Whether the run has not begun.
-    pub(super) fn is_new(&self) -> bool {
-        self.l1.sequence() == 0
+    /// Commits that a crash interrupted, a sentence each.
+    pub(super) fn cut(&self) -> Vec<String> {
+        let streams = (self.shards.iter().enumerate())
+            .map(|(shard, recovered)| (format!("shard {shard}"), recovered.cut()));
+        std::iter::once(("Layer 1".to_owned(), self.l1.cut()))
+            .chain(streams)
+            .filter_map(|(stream, cut)| Some((stream, cut?)))
+            .map(|(stream, cut)| {
+                format!(
+                    "{stream}: commit {} in segment {} at byte {} is not whole: {}",
+                    cut.sequence, cut.segment, cut.offset, cut.damage
+                )
+            })
+            .collect()
     }
 
-    /// Layer 1 as its blocks left it.
-    pub(super) fn chain(&mut self, config: &Config, genesis: &Genesis) -> Result<Chain, RunError> {
-        let mut restoring = l1::Restoring::new(config.l1, config.backend);
+    /// Layer 1 as its blocks left it; none if the run has not begun.
+    pub(super) fn chain(
+        &mut self,
+        config: &Config,
+        genesis: &Genesis,
+    ) -> Result<Option<Chain>, RunError> {
+        let restoring = l1::Restoring::new(config.l1, config.backend);
+        let mut restoring = restoring.map_err(RestoreError::L1)?;
         let mut refused = None;
         self.l1.for_each(|key, _, record| {
             if refused.is_none() {
@@ -132,11 +161,16 @@ impl OpenLog {
             None => restoring.finish(),
             Some(error) => Err(error),
         };
-        let chain = chain.map_err(RestoreError::L1)?;
+        let chain = match chain {
+            // The head comes last: a start that was interrupted begins once more.
+            Err(l1::RestoreError::NoHead) => return Ok(None),
+            chain => chain.map_err(RestoreError::L1)?,
+        };
         if *chain.genesis() != genesis.id(&config.l1) {
             return Err(RestoreError::OtherGenesis.into());
         }
-        Ok(chain)
+        self.has_begun = true;
+        Ok(Some(chain))
     }
 
     /// Puts the shards where they were, and begins to write. Gives the step to go on from, and
@@ -144,12 +178,23 @@ impl OpenLog {
     pub(super) fn start(
         mut self,
         shards: &mut [Shard<'_>],
-        chain: &Chain,
-    ) -> Result<(u64, Stream), RunError> {
+        chain: &mut Chain,
+    ) -> Result<(u64, ChainLog), RunError> {
         let first_step = self.restore(shards, chain)?;
-        let l1 = self.l1.start()?;
+        let mut l1 = ChainLog::new(self.l1.start()?);
+        chain.track_changes(true);
+        if self.has_begun {
+            chain.drain_changes(|_, _| {});
+        } else {
+            l1.begin(chain)?;
+        }
         for (shard, recovered) in shards.iter_mut().zip(self.shards) {
-            shard.journal = Some(Journal::new(recovered.start()?));
+            let mut journal = Journal::new(recovered.start()?);
+            for slot in shard.restoring.counted.drain(..) {
+                journal.closed(slot);
+            }
+            shard.journal = Some(journal);
+            shard.restoring = ShardRestoring::default();
             if let Some(path) = &self.config.acknowledgements {
                 shard.acknowledgements = Some(Acknowledgements::open(path)?);
             }
@@ -163,7 +208,7 @@ impl OpenLog {
         shards: &mut [Shard<'_>],
         chain: &Chain,
     ) -> Result<u64, RunError> {
-        if self.is_new() {
+        if !self.has_begun {
             return Ok(0);
         }
         let steps: Result<Vec<u64>, RunError> = shards
@@ -174,7 +219,7 @@ impl OpenLog {
         // Layer 1 takes one step after the other: all before the first that is not finished are.
         let first_step = steps?.into_iter().min().expect("at least one shard");
         for shard in shards {
-            shard.resume(first_step);
+            shard.resume(first_step, chain);
         }
         Ok(first_step)
     }
@@ -185,7 +230,18 @@ struct Waiting {
     slot: u32,
     party: Party,
     note: Note,
-    end: crate::protocol::RecoveredEndpoint,
+    end: protocol::Recovered,
+}
+
+/// What a shard remembers while it is brought back.
+#[derive(Default)]
+pub(super) struct ShardRestoring {
+    /// How many sessions have opened in each slot.
+    opened: Vec<u64>,
+    /// Channels that are closed on Layer 1 and not counted yet.
+    closed: HashMap<u32, Channel>,
+    /// Slots whose closed sessions were counted here: their records are to be taken out.
+    pub(super) counted: Vec<u32>,
 }
 
 impl Shard<'_> {
@@ -196,7 +252,6 @@ impl Shard<'_> {
         chain: &Chain,
     ) -> Result<u64, RunError> {
         let first_step = self.open_sessions(chain);
-        let mut closed = HashMap::new();
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut verifier = Verifier::new(self.config.backend);
         let mut refused: Option<RestoreError> = None;
@@ -206,22 +261,22 @@ impl Shard<'_> {
             }
             let restored = match place(key, self.slots.len()) {
                 None => self.restore_tally(key, record),
-                Some((slot, party)) => {
-                    self.restore_end(slot, party, record).map(|read| waiting.push(read))
-                }
+                Some((slot, party)) => self
+                    .restore_end(slot, party, record)
+                    .map(|read| waiting.push(read)),
             };
             refused = restored.err();
             if waiting.len() >= Verifier::LARGEST_BATCH && refused.is_none() {
-                refused = self.admit(&mut waiting, &mut verifier, &mut closed).err();
+                refused = self.admit(&mut waiting, &mut verifier).err();
             }
         })?;
         if refused.is_none() {
-            refused = self.admit(&mut waiting, &mut verifier, &mut closed).err();
+            refused = self.admit(&mut waiting, &mut verifier).err();
         }
         if let Some(error) = refused {
             return Err(error.into());
         }
-        self.count_closed(closed);
+        self.count_closed();
         Ok(first_step)
     }
 
@@ -250,6 +305,7 @@ impl Shard<'_> {
                 self.tally.sessions_opened += 1;
                 self.tally.planned += plan.payments;
             }
+            self.restoring.opened.push(opened);
             let mut next = schedule.step(number, opened);
             if let Some(newest) = opened.checked_sub(1) {
                 let session = schedule.session(number, newest);
@@ -285,6 +341,8 @@ impl Shard<'_> {
         Ok(())
     }
 
+    /// Reads one end's record: of the session that is open in its slot, or of the one before, which
+    /// Layer 1 has closed, but which the shard has not counted yet.
     fn restore_end(
         &mut self,
         slot: u32,
@@ -297,30 +355,31 @@ impl Shard<'_> {
             key,
             problem,
         };
-        let note = crate::protocol::record_note(record).and_then(Note::decode);
-        let note = note.ok_or(no_place("its note has another length"))?;
-        let schedule = self.shared.schedule;
-        let in_slot = note.session < self.workload.sessions()
-            && note.session % schedule.concurrent() == self.of.number(slot);
-        if !in_slot {
-            return Err(no_place("its session is none of the slot's"));
-        }
-        let plan = self.workload.session(note.session);
-        let terms = self.terms(slot, &plan);
-        let peer = *self.parties.key_ids(slot).of(party.other());
-        let read = crate::protocol::RecoveredEndpoint::read(
-            record,
-            party,
-            &terms,
-            peer,
-            self.config.rules,
-            &mut self.windows,
-        );
-        let end = read.map_err(|error| RestoreError::Record {
-            session: note.session,
+        let bad = |error| RestoreError::Record {
+            slot: self.of.number(slot),
             party,
             error,
-        })?;
+        };
+        let (channel, me) = record_identity(record).map_err(bad)?;
+        if me != party {
+            return Err(no_place("it is of the other party"));
+        }
+        let opened = self.restoring.opened[slot as usize];
+        let number = self.of.number(slot);
+        let schedule = self.shared.schedule;
+        let sessions = (0..opened).rev().take(2);
+        let mut of_slot = sessions.map(|generation| schedule.session(number, generation));
+        let found = of_slot.find_map(|session| {
+            let terms = self.terms(slot, &self.workload.session(session));
+            (terms.channel_id() == channel).then_some((session, terms))
+        });
+        let (session, terms) = found.ok_or(no_place("its channel is none of the slot's"))?;
+        let peer = *self.parties.key_ids(slot).of(party.other());
+        let rules = self.config.rules;
+        let (end, note) =
+            Endpoint::from_record(record, &terms, peer, rules, &mut self.windows).map_err(bad)?;
+        let note = Note::decode(note).filter(|note| note.session == session);
+        let note = note.ok_or(no_place("its note is none of this session's"))?;
         Ok(Waiting {
             slot,
             party,
@@ -330,18 +389,123 @@ impl Shard<'_> {
     }
 
     /// Verifies the peers' signatures of these ends, and puts the ends where they belong: into their
-    /// slot, or, if Layer 1 has closed the channel and the shard has not counted it yet, aside.
+    /// slot, or aside.
     fn admit(
         &mut self,
         waiting: &mut Vec<Waiting>,
         verifier: &mut Verifier,
-        closed: &mut HashMap<u32, Channel>,
     ) -> Result<(), RestoreError> {
-        todo!()
+        let mut claims: Vec<RecoveredClaim> =
+            waiting.iter().flat_map(|read| read.end.claims()).collect();
+        let mut judged = Vec::with_capacity(claims.len());
+        verifier.verify(self.parties.pairs.ring(), &mut claims, &mut judged);
+        let mut judged = judged.into_iter();
+        for read in waiting.drain(..) {
+            let claims = read.end.claims().count();
+            let verified: Result<Vec<_>, Forged<RecoveredClaim>> =
+                judged.by_ref().take(claims).collect();
+            let verified = verified.map_err(|_| RestoreError::Forged {
+                channel: *read.end.channel(),
+                party: read.party,
+            })?;
+            let end = read.end.verified(verified);
+            self.put_end(read.slot, end, &read.note);
+        }
+        Ok(())
+    }
+
+    fn put_end(&mut self, slot: u32, end: Endpoint, note: &Note) {
+        let open = match &mut self.slots[slot as usize].phase {
+            Phase::Running(channel) if channel.session == note.session => Some(channel),
+            _ => None,
+        };
+        let channel = match open {
+            Some(channel) => channel,
+            None => {
+                let plan = self.workload.session(note.session);
+                let opened = self.channel(slot, note.session, &plan);
+                self.restoring.closed.entry(slot).or_insert(opened)
+            }
+        };
+        // Of two ends, the one that has signed more knows of more payments.
+        if end.signed().version() >= channel.end(end.me().other()).signed().version() {
+            channel.drawn = note.drawn;
+            channel.refused = note.refused;
+            channel.paid = note.paid;
+        }
+        let me = end.me();
+        *channel.end_mut(me) = end;
+        channel.covered = channel.a.held_version().min(channel.b.held_version());
     }
 
     /// Counts the sessions that Layer 1 closed and the shard did not come to count.
-    fn count_closed(&mut self, closed: HashMap<u32, Channel>) {
-        todo!()
+    fn count_closed(&mut self) {
+        for (slot, channel) in std::mem::take(&mut self.restoring.closed) {
+            let plan = self.workload.session(channel.session);
+            self.tally.count(&channel, plan.payments);
+            self.tally.sessions_closed += 1;
+            self.tally.settled += channel.a.held_version();
+            self.restoring.counted.push(slot);
+        }
+    }
+
+    /// Goes on at this step, with what is open.
+    fn resume(&mut self, first_step: u64, chain: &Chain) {
+        let schedule = self.shared.schedule;
+        let mut running = Vec::new();
+        for slot in 0..self.slots.len() as u32 {
+            let number = self.of.number(slot);
+            let phase = &mut self.slots[slot as usize].phase;
+            if !matches!(phase, Phase::Running(_)) {
+                continue;
+            }
+            let newest = self.restoring.opened[slot as usize] - 1;
+            if schedule.step(number, newest) < first_step {
+                running.push(slot);
+            } else if let Phase::Running(channel) = std::mem::take(phase) {
+                // It opened in the very step that was not finished.
+                *phase = Phase::Early(channel);
+            }
+        }
+        self.steps.resume(first_step, running.into_iter());
+        // What these sums leave out was checked when it was paid out.
+        let (config, workload) = (self.config, self.workload);
+        self.parties.begin_at(chain, |account| {
+            units(config, workload, &HashMap::new(), account).unwrap_or(0)
+        });
+        self.reconnect = true;
     }
 }
+
+impl From<RestoreError> for RunError {
+    fn from(error: RestoreError) -> RunError {
+        RunError::Restore(error)
+    }
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RestoreError::L1(error) => write!(f, "Layer 1's part of the log: {error}"),
+            RestoreError::OtherGenesis => write!(
+                f,
+                "the log's Layer 1 began with other accounts than this run's"
+            ),
+            RestoreError::Record { slot, party, error } => {
+                write!(f, "the record of slot {slot}, party {party:?}: {error}")
+            }
+            RestoreError::NoPlace {
+                shard,
+                key,
+                problem,
+            } => write!(f, "record {key} of shard {shard}: {problem}"),
+            RestoreError::Forged { channel, party } => write!(
+                f,
+                "channel {}: a signature in party {party:?}'s record is not its peer's",
+                channel.0
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {}

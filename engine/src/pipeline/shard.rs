@@ -7,12 +7,15 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::accounts::Parties;
+use super::acknowledgements::Acknowledgements;
 use super::arrivals::ArrivalQueue;
 use super::attack::Attacks;
 use super::case::{Case, Desk};
 use super::fault::Faults;
+use super::journal::Journal;
 use super::latency::Latencies;
-use super::run::Config;
+use super::restore::ShardRestoring;
+use super::run::{Config, RunError};
 use super::schedule::Schedule;
 use super::slot::{Phase, Slot};
 use super::stage::{Stage, StageClock};
@@ -21,6 +24,7 @@ use super::tally::Tally;
 use super::wave::{Flight, Side, Wave};
 use super::workload::Workload;
 use crate::crypto::{Digest, Domain, Hasher};
+use crate::log;
 use crate::protocol::WindowPool;
 
 /// What all shards of a run share, read-only but for the flags and counters.
@@ -73,6 +77,14 @@ pub(super) struct Shard<'w> {
     pub(super) wave: Wave,
     /// Flights that no wave needs at the moment.
     pub(super) hangar: Vec<Flight>,
+    /// Durable runs: the wave whose proposals, and the one whose answers, are being made durable.
+    pub(super) proposed: Option<Flight>,
+    pub(super) answered: Option<Flight>,
+    pub(super) journal: Option<Journal>,
+    pub(super) restoring: ShardRestoring,
+    /// The run goes on after a restart: the ends' links are to be brought up first.
+    pub(super) reconnect: bool,
+    pub(super) acknowledgements: Option<Acknowledgements>,
     pub(super) payer: Side,
     pub(super) payee: Side,
     /// What is said between the parties of a channel once one of them cheats.
@@ -85,6 +97,14 @@ pub(super) struct Shard<'w> {
     pub(super) value_at_risk: u64,
     pub(super) first_completion_ns: Option<u64>,
     pub(super) last_completion_ns: u64,
+    /// When the first wave was drawn, and how many sessions were open by then.
+    pub(super) first_wave_ns: Option<u64>,
+    pub(super) opened_before_paying: u64,
+    /// The process's CPU time then, and when the last wave was completed.
+    pub(super) cpu_before_paying_ns: Option<u64>,
+    pub(super) cpu_after_paying_ns: u64,
+    /// Sessions that were closed when the last wave was completed.
+    pub(super) closed_while_paying: u64,
     pub(super) tally: Tally,
 }
 
@@ -92,6 +112,8 @@ pub(super) struct Shard<'w> {
 pub(super) struct ShardOutcome {
     pub(super) tally: Tally,
     pub(super) parties: Parties,
+    /// What the shard's part of the durable log did.
+    pub(super) log: Option<log::Statistics>,
     pub(super) clock: StageClock,
     pub(super) latency: Latencies,
     pub(super) sides: [Side; 2],
@@ -101,6 +123,12 @@ pub(super) struct ShardOutcome {
     pub(super) offered_span_ns: u64,
     /// The span of the completions, in nanoseconds.
     pub(super) completion_span_ns: u64,
+    pub(super) first_wave_ns: Option<u64>,
+    pub(super) last_completion_ns: u64,
+    pub(super) opened_before_paying: u64,
+    pub(super) cpu_before_paying_ns: Option<u64>,
+    pub(super) cpu_after_paying_ns: u64,
+    pub(super) closed_while_paying: u64,
 }
 
 impl<'w> Shard<'w> {
@@ -150,6 +178,12 @@ impl<'w> Shard<'w> {
             draining: false,
             wave: Wave::default(),
             hangar: Vec::new(),
+            proposed: None,
+            answered: None,
+            journal: None,
+            restoring: ShardRestoring::default(),
+            reconnect: false,
+            acknowledgements: None,
             payer: Side::new(backend),
             payee: Side::new(backend),
             contest: Side::new(backend),
@@ -160,20 +194,34 @@ impl<'w> Shard<'w> {
             value_at_risk: 0,
             first_completion_ns: None,
             last_completion_ns: 0,
+            first_wave_ns: None,
+            opened_before_paying: 0,
+            cpu_before_paying_ns: None,
+            cpu_after_paying_ns: 0,
+            closed_while_paying: 0,
             tally: Tally::default(),
         }
     }
 
     /// Runs on the calling thread until every session of its slots is closed.
-    pub(super) fn run(mut self, l1: Thread) -> ShardOutcome {
+    ///
+    /// # Errors
+    /// If the log or a file cannot be written. Nothing leaves the parties from then on.
+    pub(super) fn run(mut self, l1: Thread) -> Result<ShardOutcome, RunError> {
         self.l1 = Some(l1);
         self.clock = StageClock::start();
         self.link.attach();
+        if let Some(journal) = &mut self.journal {
+            journal.attach();
+        }
+        if self.reconnect {
+            self.reconnect()?;
+        }
         while !self.steps.done() && !self.shared.abort.load(Ordering::Relaxed) {
             let mut busy = self.send_steps();
             busy |= self.read_receipts();
             self.arrive();
-            let (completed, moved) = self.fly();
+            let (completed, moved) = self.fly()?;
             busy |= moved || !self.attacked.is_empty();
             self.contest();
             if completed > 0 {
@@ -186,7 +234,13 @@ impl<'w> Shard<'w> {
             }
         }
         let (arrived, offered_span_ns) = self.arrivals.offered();
-        ShardOutcome {
+        let log = match self.journal.take() {
+            Some(_) if self.shared.abort.load(Ordering::Relaxed) => None,
+            Some(journal) => Some(self.close_journal(journal)?),
+            None => None,
+        };
+        Ok(ShardOutcome {
+            log,
             tally: self.tally,
             parties: self.parties,
             clock: self.clock,
@@ -196,9 +250,15 @@ impl<'w> Shard<'w> {
             value_at_risk: self.value_at_risk,
             arrived,
             offered_span_ns,
+            first_wave_ns: self.first_wave_ns,
+            last_completion_ns: self.last_completion_ns,
+            opened_before_paying: self.opened_before_paying,
+            cpu_before_paying_ns: self.cpu_before_paying_ns,
+            cpu_after_paying_ns: self.cpu_after_paying_ns,
+            closed_while_paying: self.closed_while_paying,
             completion_span_ns: self.last_completion_ns
                 - self.first_completion_ns.unwrap_or(self.last_completion_ns),
-        }
+        })
     }
 
     /// Decides what a running channel does next: pay, wait for arrivals, or finish.
@@ -223,16 +283,24 @@ impl<'w> Shard<'w> {
     }
 
     /// A rule was broken in a channel: it goes to court (rule S8), and no other is touched.
-    pub(super) fn stop_channel(&mut self, slot: u32, name: &'static str) {
+    ///
+    /// # Errors
+    /// In a durable run: both ends are honest, and so is the link between them. The log has the
+    /// channel as it was before.
+    pub(super) fn stop_channel(&mut self, slot: u32, name: &'static str) -> Result<(), RunError> {
         let phase = &mut self.slots[slot as usize].phase;
         let channel = match std::mem::replace(phase, Phase::Vacant) {
             Phase::Running(channel) => channel,
             // Two messages of one channel were refused in one wave.
             other => {
                 *phase = other;
-                return;
+                return Ok(());
             }
         };
+        if self.journal.is_some() {
+            let session = channel.session;
+            return Err(RunError::Stopped { session, name });
+        }
         let plan = self.workload.session(channel.session);
         self.tally.count(&channel, plan.payments);
         self.arrivals.withdraw(slot);
@@ -248,6 +316,7 @@ impl<'w> Shard<'w> {
         };
         *phase = Phase::Contested(Box::new(case));
         self.steps.session_ended(slot);
+        Ok(())
     }
 
     /// Cheaters begin to cheat.
@@ -261,9 +330,9 @@ impl<'w> Shard<'w> {
             self.tally.count(&channel, plan.payments);
             let cheat = channel.cheat.take().expect("somebody cheats");
             let mut desk = Desk {
-                secrets: &self.parties.secrets,
+                pairs: &self.parties.pairs,
                 places: self.parties.places(slot),
-                ring: &self.parties.ring,
+                ring: self.parties.pairs.ring(),
                 windows: &mut self.windows,
                 tools: &mut self.contest,
             };

@@ -21,6 +21,8 @@ pub(super) enum Phase {
     Opening,
     /// Open: payments, and at the end the final.
     Running(Channel),
+    /// Open since before a restart, while its lane's step has not come to it yet.
+    Early(Channel),
     /// Both have signed a final, or its closing transaction is on its way to Layer 1.
     Closing(Channel),
     /// Not to end politely: on its way to court.

@@ -1,7 +1,6 @@
 //! What makes a run durable: the log's directory, the run's identity, and how it was asked for.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use duet_engine::log::{self, RunId};
@@ -132,7 +131,12 @@ pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanErr
 /// A text that names the file and what is wrong with it.
 pub fn read_command(directory: &Path) -> Result<Vec<String>, String> {
     let path: PathBuf = directory.join(COMMAND);
-    let text = fs::read(&path).map_err(|error| format!("cannot read '{}': {error}", path.display()))?;
-    serde_json::from_slice(&text)
-        .map_err(|error| format!("'{}' does not say how a run was asked for: {error}", path.display()))
+    let text =
+        fs::read(&path).map_err(|error| format!("cannot read '{}': {error}", path.display()))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        format!(
+            "'{}' does not say how a run was asked for: {error}",
+            path.display()
+        )
+    })
 }

@@ -28,7 +28,25 @@ impl Chain {
     pub fn drain_changes(&mut self, mut each: impl FnMut(u32, Option<&[u8]>)) {
         assert!(self.ledger.tracks_changes(), "changes are tracked");
         self.ledger.drain_changes(&mut each);
-        let head = Head {
+        let mut record = Vec::new();
+        self.head().encode(&mut record);
+        each(RecordKey::Head.number(), Some(&record));
+    }
+
+    /// Fills `out` with the newest record of a key that was given before, to be kept again.
+    ///
+    /// # Panics
+    /// If nothing is kept under this key: our own bug.
+    pub fn record(&self, key: u32, out: &mut Vec<u8>) {
+        match RecordKey::of(key) {
+            RecordKey::Head => self.head().encode(out),
+            RecordKey::Account(place) => self.ledger.account_record(place, out),
+            RecordKey::Channel(place) => self.ledger.channel_record(place, out),
+        }
+    }
+
+    fn head(&self) -> Head {
+        Head {
             genesis: self.genesis,
             tip: self.tip,
             height: self.height,
@@ -39,19 +57,13 @@ impl Chain {
             totals: *self.ledger.totals(),
             counts: self.ledger.counts(),
             load: self.load,
-        };
-        let mut record = Vec::new();
-        head.encode(&mut record);
-        each(RecordKey::Head.number(), Some(&record));
+        }
     }
 
-    /// The chain of these records, the newest of each key, in any order, as they were after a block:
-    /// it goes on as if it had never stopped. Its mempool is empty, and so are the bodies that it keeps
-    /// of blocks before. Changes are not tracked.
+    /// The chain of these records, as [`Restoring`] makes it of one after the other.
     ///
     /// # Errors
-    /// A [`RestoreError`] with what does not fit: of the parameters, of a record, of all records
-    /// together.
+    /// As [`Restoring`].
     ///
     /// # Panics
     /// As [`Chain::new`].
@@ -60,37 +72,94 @@ impl Chain {
         backend: Backend,
         records: impl IntoIterator<Item = (u32, impl AsRef<[u8]>)>,
     ) -> Result<Chain, RestoreError> {
-        config.check()?;
-        let mut head = None;
-        let mut accounts = Gathered::new();
-        let mut channels = Gathered::new();
+        let mut restoring = Restoring::new(config, backend)?;
         for (key, record) in records {
-            let bytes = record.as_ref();
-            let unfit = |unreadable| match unreadable {
-                Unreadable::WrongLength { expected } => RestoreError::WrongLength {
-                    key,
-                    expected,
-                    got: bytes.len(),
-                },
-                Unreadable::OtherFormat { got } => RestoreError::OtherFormat {
-                    expected: FORMAT,
-                    got,
-                },
-                Unreadable::Unsound(reason) => RestoreError::Unsound { key, reason },
-            };
-            let new = match RecordKey::of(key) {
-                RecordKey::Head => head.replace(Head::decode(bytes).map_err(unfit)?).is_none(),
-                RecordKey::Account(place) => {
-                    accounts.put(place, AccountRow::decode(bytes).map_err(unfit)?)
-                }
-                RecordKey::Channel(place) => {
-                    channels.put(place, ChannelRow::decode(bytes).map_err(unfit)?)
-                }
-            };
-            if !new {
-                return Err(RestoreError::KeyTwice { key });
-            }
+            restoring.record(key, record.as_ref())?;
         }
+        restoring.finish()
+    }
+}
+
+/// A chain in the making, of its records: the newest of each key, in any order, as they were after a
+/// block. It goes on as if it had never stopped. Its mempool is empty, and so are the bodies that it
+/// keeps of blocks before. Changes are not tracked.
+pub struct Restoring {
+    config: Config,
+    backend: Backend,
+    head: Option<Head>,
+    accounts: Gathered<AccountRow>,
+    channels: Gathered<ChannelRow>,
+}
+
+impl Restoring {
+    /// No record yet.
+    ///
+    /// # Errors
+    /// If the parameters are refused.
+    pub fn new(config: Config, backend: Backend) -> Result<Restoring, RestoreError> {
+        config.check()?;
+        Ok(Restoring {
+            config,
+            backend,
+            head: None,
+            accounts: Gathered::new(),
+            channels: Gathered::new(),
+        })
+    }
+
+    /// Takes a record in.
+    ///
+    /// # Errors
+    /// A [`RestoreError`] with what is wrong with it.
+    pub fn record(&mut self, key: u32, bytes: &[u8]) -> Result<(), RestoreError> {
+        let unfit = |unreadable| match unreadable {
+            Unreadable::WrongLength { expected } => RestoreError::WrongLength {
+                key,
+                expected,
+                got: bytes.len(),
+            },
+            Unreadable::OtherFormat { got } => RestoreError::OtherFormat {
+                expected: FORMAT,
+                got,
+            },
+            Unreadable::Unsound(reason) => RestoreError::Unsound { key, reason },
+        };
+        let new = match RecordKey::of(key) {
+            RecordKey::Head => {
+                let head = Head::decode(bytes).map_err(unfit)?;
+                self.head.replace(head).is_none()
+            }
+            RecordKey::Account(place) => {
+                let row = AccountRow::decode(bytes).map_err(unfit)?;
+                self.accounts.put(place, row)
+            }
+            RecordKey::Channel(place) => {
+                let row = ChannelRow::decode(bytes).map_err(unfit)?;
+                self.channels.put(place, row)
+            }
+        };
+        if new {
+            Ok(())
+        } else {
+            Err(RestoreError::KeyTwice { key })
+        }
+    }
+
+    /// The chain.
+    ///
+    /// # Errors
+    /// A [`RestoreError`] with what does not fit: of the parameters, of all records together.
+    ///
+    /// # Panics
+    /// As [`Chain::new`].
+    pub fn finish(self) -> Result<Chain, RestoreError> {
+        let Restoring {
+            config,
+            backend,
+            head,
+            accounts,
+            channels,
+        } = self;
         let head = head.ok_or(RestoreError::NoHead)?;
         let differs = |(parameter, expected, got)| RestoreError::OtherParameter {
             parameter,

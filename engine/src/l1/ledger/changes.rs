@@ -66,6 +66,23 @@ impl Ledger {
         }
     }
 
+    /// Fills `out` with an account's record.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    pub(in super::super) fn account_record(&self, place: u32, out: &mut Vec<u8>) {
+        self.accounts.row(AccountPlace(place)).encode(out);
+    }
+
+    /// Fills `out` with an open channel's record.
+    ///
+    /// # Panics
+    /// If there is none at this place.
+    pub(in super::super) fn channel_record(&self, place: u32, out: &mut Vec<u8>) {
+        let row = self.channels.slot(ChannelPlace(place));
+        row.expect("an open channel").encode(out);
+    }
+
     /// How many records there are.
     pub(in super::super) fn counts(&self) -> Counts {
         Counts {

@@ -183,7 +183,7 @@ impl Shard<'_> {
         payer.signatures.clear();
         payer
             .signer
-            .sign(&self.parties.secrets, &payer.jobs, &mut payer.signatures);
+            .sign_with(&self.parties.pairs, &payer.jobs, &mut payer.signatures);
         self.clock.lap(Stage::PayerSign, payer.jobs.len());
 
         flight.to_payee.clear();

@@ -170,10 +170,11 @@ impl Endpoint {
         })
     }
 
-    /// Leave to make again this party's final signature, when both have signed one.
+    /// Leave to make again this party's final signature, if it has made one.
     #[must_use]
     pub fn final_order(&self) -> Option<SignOrder> {
-        self.peers_final().map(|_| self.final_signed_before())
+        let signed = self.flags.has(Flag::FinalOrdered);
+        signed.then(|| self.final_signed_before())
     }
 
     /// The peer's final signature, when both have signed one.
