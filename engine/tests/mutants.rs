@@ -47,6 +47,8 @@ const fn row(
 const DISPUTE: &str = "l1/dispute.rs";
 const DECIDE: &str = "l1/ledger/decide.rs";
 
+const LEDGER: &str = "l1/ledger/mod.rs";
+
 const ROWS: &[Row] = &[
     row(
         "S1: a version is signed twice",
@@ -151,6 +153,13 @@ const ROWS: &[Row] = &[
         DECIDE,
         "            if have < deposits.b {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(opener, failure, 2));",
         "            if false {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(opener, failure, 2));",
+        Ask::L1,
+    ),
+    row(
+        "L1: a channel with a key that nobody can sign for",
+        "l1/witness.rs",
+        "            id.map_err(Refusal::Key)?;\n",
+        "            let _ = id;\n",
         Ask::L1,
     ),
     row(
@@ -340,6 +349,27 @@ const ROWS: &[Row] = &[
         "l1/chain.rs",
         "        checked.is_ok_and(|checked| self.ledger.decide(&checked, self.height + 1).is_ok())",
         "        checked.is_ok_and(|checked| self.ledger.decide(&checked, 0).is_ok())",
+        Ask::L1,
+    ),
+    row(
+        "S3: a log without the account of a new party",
+        LEDGER,
+        "        // It may be new.\n        self.account_changed(peer);\n",
+        "",
+        Ask::L1,
+    ),
+    row(
+        "S3: a log that keeps an ended channel",
+        LEDGER,
+        "        } = self.channels.remove(place);\n        self.channel_changed(place);\n",
+        "        } = self.channels.remove(place);\n",
+        Ask::L1,
+    ),
+    row(
+        "S3: a log without a dispute",
+        LEDGER,
+        "                self.channel_changed(place);\n",
+        "",
         Ask::L1,
     ),
 ];
