@@ -50,6 +50,8 @@ const DISPUTE: &str = "l1/dispute.rs";
 const RECORD: &str = "protocol/endpoint/record/mod.rs";
 const DECIDE: &str = "l1/ledger/decide.rs";
 
+const LEDGER: &str = "l1/ledger/mod.rs";
+
 const ROWS: &[Row] = &[
     row(
         "S1: a version is signed twice",
@@ -168,6 +170,13 @@ const ROWS: &[Row] = &[
         DECIDE,
         "            if have < deposits.b {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(opener, failure, 2));",
         "            if false {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(opener, failure, 2));",
+        Ask::L1,
+    ),
+    row(
+        "L1: a channel with a key that nobody can sign for",
+        "l1/witness.rs",
+        "            id.map_err(Refusal::Key)?;\n",
+        "            let _ = id;\n",
         Ask::L1,
     ),
     row(
@@ -498,6 +507,27 @@ const ROWS: &[Row] = &[
         "self.capacity_bytes <= bound || self.segments.len() < 2",
         "true",
         Ask::Log,
+    ),
+    row(
+        "S3: a log without the account of a new party",
+        LEDGER,
+        "        // It may be new.\n        self.account_changed(peer);\n",
+        "",
+        Ask::L1,
+    ),
+    row(
+        "S3: a log that keeps an ended channel",
+        LEDGER,
+        "        } = self.channels.remove(place);\n        self.channel_changed(place);\n",
+        "        } = self.channels.remove(place);\n",
+        Ask::L1,
+    ),
+    row(
+        "S3: a log without a dispute",
+        LEDGER,
+        "                self.channel_changed(place);\n",
+        "",
+        Ask::L1,
     ),
 ];
 

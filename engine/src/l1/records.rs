@@ -166,7 +166,7 @@ impl Head {
         if got != FORMAT {
             return Err(Unreadable::OtherFormat { got });
         }
-        Ok(Head {
+        let head = Head {
             genesis: Digest(reader.take()),
             tip: Digest(reader.take()),
             height: reader.u64(),
@@ -196,7 +196,14 @@ impl Head {
                 blocks: reader.u64(),
                 cpu_ns: reader.u64(),
             },
-        })
+        };
+        // A transaction ends channels before it opens others.
+        if u64::from(head.counts.channel_places) > head.load.peak_state_entries {
+            return Err(Unreadable::Unsound(
+                "more places than channels were ever open",
+            ));
+        }
+        Ok(head)
     }
 }
 

@@ -4,8 +4,8 @@
 use crate::l1::Chain;
 use crate::log::{LogError, Sequence, Statistics, Stream};
 
-/// Records put again per commit at most, so that the log's oldest segment comes free.
-const MOST_REFRESHED: usize = 4096;
+/// Records put again per commit at least, if so many are stale: else as many as were put.
+const LEAST_REFRESHED: usize = 16;
 
 /// What of a beginning is committed together.
 const PIECE_BYTES: u64 = 4 << 20;
@@ -64,7 +64,7 @@ impl ChainLog {
             None => stream.remove(key),
         });
         stale.clear();
-        stream.to_refresh(MOST_REFRESHED, stale);
+        stream.to_refresh(stream.batch().len().max(LEAST_REFRESHED), stale);
         for &key in &*stale {
             record.clear();
             chain.record(key, record);

@@ -12,9 +12,9 @@ use super::tally::Kept;
 use crate::log::{LogError, Sequence, Statistics, Stream};
 use crate::protocol::{Pair, Party};
 
-/// Records put again per commit at most, so that the log's oldest segment comes free: a bounded
-/// part of each commit's work.
-const MOST_REFRESHED: usize = 1024;
+/// Records put again per commit at least, if so many are stale: else as many as were put, so that
+/// the log's oldest segment comes free at the pace at which new ones fill.
+const LEAST_REFRESHED: usize = 16;
 
 /// The shard's stream, and what of it is under way.
 pub(super) struct Journal {
@@ -177,7 +177,7 @@ impl Shard<'_> {
             ..
         } = journal;
         stale.clear();
-        stream.to_refresh(MOST_REFRESHED, stale);
+        stream.to_refresh(stream.batch().len().max(LEAST_REFRESHED), stale);
         for &key in &*stale {
             record.clear();
             let Some((slot, party)) = place(key, self.slots.len()) else {

@@ -115,6 +115,13 @@ impl Accounts {
         AccountPlace(place)
     }
 
+    /// The account at a place that has one.
+    pub(super) fn account_mut(&mut self, place: AccountPlace) -> &mut Account {
+        let account = &mut self.rows[place.0 as usize].account;
+        assert!(account.nonce != NO_ACCOUNT, "the account was found");
+        account
+    }
+
     /// The account at a place; a new one, with nothing in it, if need be.
     pub(super) fn open(&mut self, place: AccountPlace) -> &mut Account {
         let account = &mut self.rows[place.0 as usize].account;

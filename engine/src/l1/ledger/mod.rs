@@ -269,7 +269,7 @@ impl Ledger {
 
     fn debit(&mut self, place: AccountPlace, amount: Amount) -> &mut Account {
         self.account_changed(place);
-        let account = self.accounts.open(place);
+        let account = self.accounts.account_mut(place);
         account.balance = account.balance.minus(amount).expect("within the balance");
         self.totals.accounts = self.totals.accounts.minus(amount).expect("it was there");
         account

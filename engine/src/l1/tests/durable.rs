@@ -202,6 +202,11 @@ fn what_does_not_fit_is_refused_by_name() {
             },
         ),
         (
+            "places without end",
+            |_, log| log.get_mut(&0).unwrap()[132..136].fill(0xff),
+            &|error| matches!(error, RestoreError::Unsound { key: 0, .. }),
+        ),
+        (
             "a long account",
             |_, log| log.get_mut(&1).unwrap().push(0),
             &|error| {
