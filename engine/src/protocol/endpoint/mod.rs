@@ -1,8 +1,9 @@
 //! One party's side of one channel. It trusts nothing that it did not compute or verify itself.
 //!
 //! Every step is a decision that may refuse, followed by an application that cannot. A signature
-//! is made only under a [`SignOrder`], and an order moves the endpoint's newest signed state, or
-//! ends its signing, before it is handed out: rules S1, S2 and S6 hold by construction.
+//! is made only under a [`SignOrder`]. An order for a new one moves the endpoint's newest signed
+//! state, or ends its signing, before it is handed out, and any other is for one that was made:
+//! rules S1, S2 and S6 hold by construction.
 //!
 //! A channel's messages take effect in the order in which they arrived. Consecutive proposals may
 //! be checked, verified and accepted together, and so may consecutive acknowledgements; any other
