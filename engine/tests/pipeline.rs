@@ -100,3 +100,16 @@ fn a_stopped_run_closes_what_is_open_and_still_adds_up() {
         assert!(outcome.payments < 1_000_000);
     }
 }
+
+#[test]
+fn a_run_that_stops_while_many_sessions_end_ends_each_once() {
+    // More sessions than are finished in one go, and no more payments in the midst of them.
+    let workload = Uniform::new(9_000, 9_000, 1);
+    let config = Config {
+        duration: Some(Duration::from_millis(1)),
+        ..config(1, 9_000, 1, 1)
+    };
+    let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up");
+    assert!(outcome.checks.all(), "{:?}", outcome.checks);
+    assert_eq!(outcome.sessions_closed, outcome.sessions_opened);
+}

@@ -293,6 +293,7 @@ impl Shard<'_> {
             covered: 0,
             paid: Pair { a: 0, b: 0 },
             rejected: None,
+            aloft: false,
         }
     }
 

@@ -267,8 +267,12 @@ impl<'w> Shard<'w> {
         let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
             return;
         };
+        if channel.aloft {
+            return;
+        }
         channel.pause();
         if self.draining || channel.left() == 0 {
+            channel.aloft = true;
             self.arrivals.closed(slot);
             if channel.is_attacked() {
                 self.attacked.push(slot);

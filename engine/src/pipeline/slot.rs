@@ -51,6 +51,8 @@ pub(super) struct Channel {
     /// Which end has refused a message in this wave: it hears nothing more of it. What the other
     /// end was answered before still counts.
     pub(super) rejected: Option<Party>,
+    /// In a wave on its way, or in line for its end: nobody puts it in line again.
+    pub(super) aloft: bool,
 }
 
 impl Channel {

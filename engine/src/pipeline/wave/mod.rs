@@ -238,6 +238,9 @@ impl Shard<'_> {
     fn land(&mut self, flight: &mut Flight) -> Result<u64, RunError> {
         let completed = self.touch_down(flight)?;
         for part in flight.parts.drain(..) {
+            if let Phase::Running(channel) = &mut self.slots[part.slot as usize].phase {
+                channel.aloft = false;
+            }
             self.requeue(part.slot);
         }
         self.clock.lap(Stage::Complete, 0);

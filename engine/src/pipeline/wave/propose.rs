@@ -84,6 +84,7 @@ impl Shard<'_> {
                 "the workload draws between 1 and {most} payments, not {count}"
             );
             channel.drawn += count as u64;
+            channel.aloft = true;
             flight
                 .due_ns
                 .extend((0..count).map_while(|_| self.arrivals.take(slot)));
