@@ -7,6 +7,7 @@
 //! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
 //!   its own load.
 //! - [`watchtower`] answers posts for parties that are offline.
+//! - [`transcript`] writes down what was said, for auditors who trust none of this.
 //! - [`pipeline`] runs channels in shards, in batches, and measures them.
 
 #![forbid(unsafe_code)]
@@ -15,4 +16,5 @@ pub mod crypto;
 pub mod l1;
 pub mod pipeline;
 pub mod protocol;
+pub mod transcript;
 pub mod watchtower;
