@@ -165,6 +165,13 @@ pub struct RunArgs {
     /// Write the run file here (JSON)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// Write every payment, co-signature and block into this folder, which is empty or new, for
+    /// `loadgen audit`
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub audit_log: Option<PathBuf>,
+    /// With --audit-log: bytes after which a shard's log goes on in another file [default: 268M]
+    #[arg(long, value_name = "BYTES", value_parser = parse_positive_count, help_heading = "Output")]
+    pub audit_segment: Option<u64>,
     /// Print the run file on standard output instead of the summary
     #[arg(long, help_heading = "Output")]
     pub json: bool,

@@ -36,7 +36,10 @@ pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
         Ok(file) => file,
         Err(error) => {
             complain(&error);
-            return Exit::BadInput;
+            return match error {
+                RunError::Audit(_) => Exit::MachineFault,
+                RunError::L1(_) | RunError::AllocationOverflow(_) => Exit::BadInput,
+            };
         }
     };
     if let Err(exit) = publish(&plan, args, &file) {

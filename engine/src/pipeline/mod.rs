@@ -7,6 +7,7 @@
 mod accounts;
 mod arrivals;
 mod attack;
+mod audit;
 mod case;
 mod court;
 mod direct;

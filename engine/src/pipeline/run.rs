@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::accounts::{Accounts, Parties};
 use super::arrivals::Arrivals;
 use super::attack::{Attack, Attacks};
+use super::audit::Log;
 use super::fault::Fault;
 use super::outcome::{Outcome, outcome};
 use super::schedule::Schedule;
@@ -23,6 +24,7 @@ use super::workload::{AccountIndex, Session, Workload};
 use crate::crypto::Backend;
 use crate::l1::{self, Chain, SetupError};
 use crate::protocol::{Amount, Rules};
+use crate::transcript::{self, TranscriptError};
 
 /// How a workload is run.
 #[derive(Clone, Debug)]
@@ -57,6 +59,9 @@ pub struct Config {
     /// Blocks for which an honest party's transaction in a dispute can be held back, at most. By
     /// the design's rule of synchrony, less than the challenge window.
     pub l1_delay_blocks: u32,
+    /// Where every payment, co-signature and block is written down for an auditor, if anywhere.
+    /// Blocks' bodies are then there, and not kept in memory.
+    pub audit: Option<transcript::Settings>,
 }
 
 /// How far a run is.
@@ -81,6 +86,8 @@ pub enum RunError {
     L1(SetupError),
     /// An account would need more than an amount can hold.
     AllocationOverflow(AccountIndex),
+    /// The audit log could not be written: a fault of the machine, at the start or on the way.
+    Audit(TranscriptError),
 }
 
 /// Runs a workload to its end, or until `stop` is set: then no more payments are made, and what is
@@ -125,7 +132,12 @@ pub fn run(
     };
     let genesis = accounts.genesis("channels");
     drop(accounts);
-    let chain = Chain::new(config.l1, &genesis, config.backend).map_err(RunError::L1)?;
+    let limits = l1::Config {
+        keep_bodies: config.l1.keep_bodies || config.audit.is_some(),
+        ..config.l1
+    };
+    let chain = Chain::new(limits, &genesis, config.backend).map_err(RunError::L1)?;
+    let mut log = Log::begin(config, workload, &chain, &genesis).map_err(RunError::Audit)?;
     let links: Vec<Link> = (0..config.shards).map(|_| Link::new(&schedule)).collect();
     let progress: Vec<CachePadded<ShardProgress>> =
         links.iter().map(|_| CachePadded::default()).collect();
@@ -146,9 +158,14 @@ pub fn run(
     let shards: Vec<Shard<'_>> = parties
         .into_iter()
         .zip(ends)
-        .map(|((of, parties), (link, progress))| Shard::new(shared, of, parties, link, progress))
+        .map(|((of, parties), (link, progress))| {
+            let mut shard = Shard::new(shared, of, parties, link, progress);
+            shard.recorder = log.recorder();
+            shard
+        })
         .collect();
 
+    let l1_recorder = log.recorder();
     let observer = std::thread::current();
     let mut clock = StageClock::start();
     let cpu_before = process_cpu_ns();
@@ -156,7 +173,7 @@ pub fn run(
     let (ends, settled) = std::thread::scope(|scope| {
         let l1 = scope.spawn(|| {
             let _guard = AbortOnPanic(shared);
-            settle(chain, shared, &links, &l1_transactions)
+            settle(chain, shared, &links, &l1_transactions, l1_recorder)
         });
         let threads: Vec<_> = shards
             .into_iter()
@@ -190,14 +207,15 @@ pub fn run(
         let ends: Vec<ShardOutcome> = threads.into_iter().map(join).collect();
         (ends, join(l1))
     });
+    let log = log.close().map_err(RunError::Audit)?;
     let elapsed = started.elapsed();
     let cpu_ns = process_cpu_ns() - cpu_before;
     clock.lap(Stage::Observe, 0);
     let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
     let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
-    Ok(outcome(
-        shared, &accounts, &ends, settled, &clock, elapsed, cpu_ns,
-    ))
+    let mut outcome = outcome(shared, &accounts, &ends, settled, &clock, elapsed, cpu_ns);
+    log.finish(&mut outcome).map_err(RunError::Audit)?;
+    Ok(outcome)
 }
 
 /// Posts and payouts of one party in one dispute at most.
@@ -245,6 +263,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::L1(error) => error.fmt(f),
+            RunError::Audit(error) => error.fmt(f),
             RunError::AllocationOverflow(account) => write!(
                 f,
                 "account {account} would need more than {} units for its deposits and fees",

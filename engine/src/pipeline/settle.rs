@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::audit::record_block;
 use super::case::Case;
 use super::court::Court;
 use super::shard::Shared;
@@ -12,6 +13,7 @@ use super::stage::{Stage, StageClock};
 use super::steps::{Link, StepBatch, StepOutcome};
 use crate::l1::{Chain, Executed, Receipt, SubmitError};
 use crate::protocol::Pair;
+use crate::transcript::Recorder;
 
 /// What the Layer 1 thread hands over when it is done.
 pub(super) struct Settled {
@@ -28,6 +30,7 @@ pub(super) fn settle(
     shared: &Shared<'_>,
     links: &[Link],
     transactions: &AtomicU64,
+    recorder: Option<Recorder>,
 ) -> Settled {
     let mut clock = StageClock::start();
     let config = shared.config;
@@ -35,7 +38,10 @@ pub(super) fn settle(
     let mut court = Court::new(config.backend, config.seed, delay, window);
     let mut last_payout_ns = None;
     let mut inbound: Vec<Inbound<'_>> = links.iter().map(Inbound::new).collect();
-    let mut step = Step::default();
+    let mut step = Step {
+        recorder,
+        ..Step::default()
+    };
     for number in 0..shared.schedule.steps() {
         while !collect(&mut inbound) {
             if shared.abort.load(Ordering::Relaxed) {
@@ -127,6 +133,7 @@ struct Step {
     /// The step's transactions in their logical order, as (batch, place in it).
     order: Vec<(usize, usize)>,
     receipts: Vec<Receipt>,
+    recorder: Option<Recorder>,
 }
 
 impl Step {
@@ -197,10 +204,15 @@ impl Step {
             court.before_block(chain);
             clock.lap(Stage::Dispute, 0);
         }
-        if even_empty {
-            chain.seal_even_empty(&mut self.receipts);
+        let header = if even_empty {
+            Some(chain.seal_even_empty(&mut self.receipts))
         } else {
-            chain.seal(&mut self.receipts);
+            chain.seal(&mut self.receipts)
+        };
+        if let Some(recorder) = &mut self.recorder {
+            clock.lap(Stage::Settle, 0);
+            record_block(recorder, header, chain);
+            clock.lap(Stage::Audit, 0);
         }
         if !court.is_empty() {
             clock.lap(Stage::Settle, 0);

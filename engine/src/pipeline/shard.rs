@@ -22,6 +22,7 @@ use super::wave::{Flight, Side, Wave};
 use super::workload::Workload;
 use crate::crypto::{Digest, Domain, Hasher};
 use crate::protocol::WindowPool;
+use crate::transcript::Recorder;
 
 /// What all shards of a run share, read-only but for the flags and counters.
 pub(super) struct Shared<'w> {
@@ -87,6 +88,7 @@ pub(super) struct Shard<'w> {
     pub(super) first_completion_ns: Option<u64>,
     pub(super) last_completion_ns: u64,
     pub(super) tally: Tally,
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// What a shard hands over when it is done.
@@ -164,6 +166,7 @@ impl<'w> Shard<'w> {
             first_completion_ns: None,
             last_completion_ns: 0,
             tally: Tally::default(),
+            recorder: None,
         }
     }
 

@@ -43,6 +43,8 @@ pub enum Stage {
     Transact,
     /// Layer 1: verifying, executing and hashing blocks.
     Settle,
+    /// Writing the audit log.
+    Audit,
     /// Waiting, and looking for work.
     Wait,
     /// Progress and sampling.
@@ -65,7 +67,7 @@ impl Stage {
     pub const COUNT: usize = Stage::ALL.len();
 
     /// All stages, in the order of their discriminants.
-    pub const ALL: [Stage; 20] = [
+    pub const ALL: [Stage; 21] = [
         Stage::Draw,
         Stage::Propose,
         Stage::PayerHash,
@@ -84,6 +86,7 @@ impl Stage {
         Stage::Dispute,
         Stage::Transact,
         Stage::Settle,
+        Stage::Audit,
         Stage::Wait,
         Stage::Observe,
     ];
@@ -110,6 +113,7 @@ impl Stage {
             Stage::Dispute => ("dispute", "both", "channel"),
             Stage::Transact => ("transact", "both", "transaction"),
             Stage::Settle => ("settle", "l1", "transaction"),
+            Stage::Audit => ("audit", "loadgen", "payment"),
             Stage::Wait => ("wait", "loadgen", "wait"),
             Stage::Observe => ("observe", "loadgen", "sample"),
         };
