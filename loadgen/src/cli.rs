@@ -10,6 +10,7 @@ use duet_reports::exit::EXIT_CODES_HELP;
 
 use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
+use crate::audit::AuditArgs;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::units::{parse_count, parse_duration, parse_positive_count, parse_rate};
@@ -34,6 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Open channels, run payments through them, close them, and compare with Layer 1 alone.
     Run(Box<RunArgs>),
+    /// Check a run's audit log with library code alone: chains, balances, settlements, signatures.
+    Audit(AuditArgs),
     /// Make a payment trace out of an operator's hourly activity.
     Trace(TraceArgs),
     /// Print a completion script for a shell.
