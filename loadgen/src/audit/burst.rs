@@ -146,7 +146,7 @@ fn pay(
     } = *standing;
     for _ in 0..count {
         let place = content.place();
-        let amount = content.number()?;
+        let (amount, zigzag) = content.two_numbers()?;
         let have = if payer == 0 {
             balance_a
         } else {
@@ -169,7 +169,6 @@ fn pay(
         };
         version = next;
         balance_a = if payer == 0 { left } else { capacity - left };
-        let zigzag = content.number()?;
         let difference = (zigzag >> 1) ^ (zigzag & 1).wrapping_neg();
         let this = tag.wrapping_add(difference) & !B_PAYS;
         *tag = this + 1;
@@ -185,6 +184,7 @@ fn pay(
     Ok(())
 }
 
+#[inline]
 fn signature(
     content: &mut Reader<'_>,
     entries: usize,

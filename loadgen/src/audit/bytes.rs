@@ -16,6 +16,7 @@ impl<'a> Reader<'a> {
         Reader { file, offset, rest }
     }
 
+    #[inline]
     pub(super) fn place(&self) -> Place<'a> {
         Place {
             file: self.file,
@@ -32,6 +33,7 @@ impl<'a> Reader<'a> {
     }
 
     /// So many bytes.
+    #[inline]
     pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], AuditError> {
         let Some((bytes, rest)) = self.rest.split_at_checked(count) else {
             let left = self.rest.len();
@@ -58,6 +60,17 @@ impl<'a> Reader<'a> {
 
     pub(super) fn u64(&mut self) -> Result<u64, AuditError> {
         self.take().map(u64::from_le_bytes)
+    }
+
+    /// Two numbers in LEB128, each in its shortest form.
+    #[inline]
+    pub(super) fn two_numbers(&mut self) -> Result<(u64, u64), AuditError> {
+        if let [first @ 0..0x80, second @ 0..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            self.offset += 2;
+            return Ok((u64::from(*first), u64::from(*second)));
+        }
+        Ok((self.number()?, self.number()?))
     }
 
     /// A number in LEB128, in its shortest form.

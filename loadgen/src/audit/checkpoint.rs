@@ -15,6 +15,7 @@ use std::path::Path;
 use super::bytes::Reader;
 use super::finding::{AuditError, Finding};
 use super::hash::{Digest, KEYS, hex};
+use super::ledger::Ledger;
 use super::manifest::Manifest;
 use super::stream::{Counts, Log, Running, Stream};
 
@@ -112,6 +113,25 @@ pub(super) fn read(folder: &Path, manifest: &Manifest) -> Result<Option<Vec<Stre
         return Err(reader.place().finding("bytes left", 0, reader.rest().len()));
     }
     Ok(Some(streams))
+}
+
+/// Checks that the logs of a checkpoint are of channels that Layer 1 has opened.
+pub(super) fn check(streams: &[Stream], ledger: &Ledger) -> Result<(), AuditError> {
+    let logs = streams.iter().flat_map(|stream| &stream.logs);
+    for (index, log) in logs {
+        let capacity = ledger.channels.get(*index as usize);
+        let capacity = capacity.map(|channel| channel.capacity);
+        let balance = match log {
+            Log::Running(running) => running.balance_a,
+            Log::Settled => 0,
+        };
+        if capacity.is_none_or(|capacity| balance > capacity) {
+            let expected = "one that Layer 1 opened, and balances within it";
+            let found = format!("number {index}, A's balance {balance}");
+            return Err(Finding::of_file(NAME, "a channel", expected, found));
+        }
+    }
+    Ok(())
 }
 
 fn stream(reader: &mut Reader<'_>) -> Result<Stream, AuditError> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::finding::AuditError;
@@ -35,14 +35,12 @@ pub(super) fn check(
         streams: streams.unwrap_or_else(|| fresh(&manifest)),
         sessions: manifest.sessions,
         batch: Batch::new(),
-        watch: Watch {
-            entries: AtomicU64::new(0),
-            stop,
-            failed: AtomicBool::new(false),
-        },
+        watch: Watch::new(stop),
         sampled_sessions: BTreeSet::new(),
         deleted: 0,
     };
+    followed.l1.follow()?;
+    checkpoint::check(&followed.streams, &followed.l1.ledger)?;
     let began_ns = cpu_ns();
     let bar = Bar::new("audit", 0, args.quiet || args.json);
     let end = loop {

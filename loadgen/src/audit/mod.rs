@@ -39,12 +39,13 @@ pub use sample::SampleSize;
 
 use crate::drive::{complain, print};
 use crate::machine;
+use crate::progress::Bar;
 use finding::Place;
 use hash::{Digest, hex, unhex};
 use l1::L1;
 use manifest::{End, Manifest};
 use segment::Source;
-use stream::{Counts, Log, Stream};
+use stream::{Against, Counts, Log, Stream};
 
 /// The options of `audit`.
 #[derive(Args, Clone, Debug)]
@@ -152,13 +153,19 @@ pub fn check(args: &AuditArgs, stop: &AtomicBool) -> Result<Report, AuditError> 
     check_names(&args.folder, end, &streams)?;
     let mut l1 = L1::new(&args.folder, &manifest.genesis);
     l1.follow()?;
+    checkpoint::check(&streams, &l1.ledger)?;
     check_l1(&l1, end, args.tip.as_ref())?;
     let sampled = l1.sample(args.sample)?;
     let signatures_l1 = l1.verify(&sampled)?;
     let threads = args.threads.unwrap_or_else(machine::cores);
-    let done = whole::replay(
-        args, &manifest, end, &l1.ledger, &sampled, streams, threads, stop,
-    )?;
+    let against = Against {
+        ledger: &l1.ledger,
+        sampled: &sampled,
+        sessions: manifest.sessions,
+    };
+    let folder = &args.folder;
+    let bar = Bar::new("audit", end.payments, args.quiet || args.json);
+    let done = whole::replay(folder, end, against, streams, threads, &bar, stop)?;
     conclude(&l1, end, &done.streams)?;
     Ok(report(
         args,

@@ -1,15 +1,14 @@
 //! Replays the streams of a run that has ended, several at a time.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Thread;
 use std::time::Duration;
 
-use super::AuditArgs;
 use super::finding::AuditError;
-use super::ledger::Ledger;
-use super::manifest::{End, Manifest};
+use super::manifest::End;
 use super::segment::{Next, Segment, Source};
-use super::signature::Sampled;
 use super::stream::{Against, Batch, Stream, cpu_ns};
 use crate::progress::Bar;
 
@@ -27,106 +26,123 @@ pub(super) struct Watch<'a> {
     pub(super) failed: AtomicBool,
 }
 
-impl Watch<'_> {
-    pub(super) fn leaves(&self) -> bool {
+impl<'a> Watch<'a> {
+    pub(super) fn new(stop: &'a AtomicBool) -> Watch<'a> {
+        Watch {
+            entries: AtomicU64::new(0),
+            stop,
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    fn leaves(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
     }
 }
 
+/// What the threads share.
+struct Crew<'a> {
+    folder: &'a Path,
+    end: &'a End,
+    against: Against<'a>,
+    watch: Watch<'a>,
+    left: Mutex<std::vec::IntoIter<(u32, Stream)>>,
+    done: Mutex<Vec<(u32, Result<Stream, AuditError>)>>,
+    replay_ns: AtomicU64,
+    at_work: AtomicU64,
+}
+
 /// Replays every stream to its end.
-#[allow(clippy::too_many_arguments)] // Each is one thing that is known by now.
 pub(super) fn replay(
-    args: &AuditArgs,
-    manifest: &Manifest,
+    folder: &Path,
     end: &End,
-    ledger: &Ledger,
-    sampled: &Sampled,
+    against: Against<'_>,
     streams: Vec<Stream>,
     threads: u64,
+    bar: &Bar,
     stop: &AtomicBool,
 ) -> Result<Replayed, AuditError> {
-    let against = Against {
-        ledger,
-        sampled,
-        sessions: manifest.sessions,
-    };
-    let watch = Watch {
-        entries: AtomicU64::new(0),
-        stop,
-        failed: AtomicBool::new(false),
-    };
     let threads = threads.clamp(1, streams.len() as u64);
-    let replay_ns = AtomicU64::new(0);
-    let shards = streams.len();
-    let work = Mutex::new(
-        (0..)
-            .map(Source::Shard)
-            .zip(streams)
-            .collect::<Vec<_>>()
-            .into_iter(),
-    );
-    let done = Mutex::new(Vec::with_capacity(shards));
-    let bar = Bar::new("audit", end.payments, args.quiet || args.json);
+    let streams: Vec<(u32, Stream)> = (0..).zip(streams).collect();
+    let crew = Crew {
+        folder,
+        end,
+        against,
+        watch: Watch::new(stop),
+        done: Mutex::new(Vec::with_capacity(streams.len())),
+        left: Mutex::new(streams.into_iter()),
+        replay_ns: AtomicU64::new(0),
+        at_work: AtomicU64::new(threads),
+    };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut batch = Batch::new();
-                    loop {
-                        let next = lock(&work).next();
-                        let Some((source, mut stream)) = next else {
-                            break;
-                        };
-                        let segments = end.stream(source).segments;
-                        let folder = &args.folder;
-                        let result = (stream.segment..segments).try_for_each(|_| {
-                            segment(folder, source, &mut stream, against, &mut batch, &watch)
-                        });
-                        if result.is_err() {
-                            watch.failed.store(true, Ordering::Relaxed);
-                        }
-                        lock(&done).push((source, result.map(|()| stream)));
-                    }
-                    replay_ns.fetch_add(cpu_ns() - batch.verifying_ns, Ordering::Relaxed);
-                })
-            })
-            .collect();
-        while workers.iter().any(|worker| !worker.is_finished()) {
-            std::thread::sleep(Duration::from_millis(10));
-            bar.at(watch.entries.load(Ordering::Relaxed));
+        for _ in 0..threads {
+            let leave = Leave(&crew.at_work, std::thread::current());
+            let crew = &crew;
+            scope.spawn(move || {
+                let _leave = leave;
+                crew.work();
+            });
+        }
+        while crew.at_work.load(Ordering::Acquire) > 0 {
+            std::thread::park_timeout(Duration::from_millis(100));
+            bar.at(crew.watch.entries.load(Ordering::Relaxed));
         }
     });
     bar.clear();
-    let mut done = lock(&done);
-    let mut done: Vec<(Source, Result<Stream, AuditError>)> = done.drain(..).collect();
+    let mut done: Vec<(u32, Result<Stream, AuditError>)> = lock(&crew.done).drain(..).collect();
     // A stream that was left since another one failed has nothing to say.
-    done.sort_by_key(|(source, result)| {
-        let left = matches!(result, Err(AuditError::Interrupted));
-        (
-            left,
-            match source {
-                Source::Shard(shard) => *shard,
-                Source::L1 => u32::MAX,
-            },
-        )
-    });
+    done.sort_by_key(|(shard, result)| (matches!(result, Err(AuditError::Interrupted)), *shard));
     let streams = done.into_iter().map(|(_, result)| result);
     Ok(Replayed {
         streams: streams.collect::<Result<_, _>>()?,
-        replay_ns: replay_ns.into_inner(),
+        replay_ns: crew.replay_ns.into_inner(),
         threads,
     })
 }
 
+impl Crew<'_> {
+    /// One thread's part: stream after stream.
+    fn work(&self) {
+        let mut batch = Batch::new();
+        loop {
+            let next = lock(&self.left).next();
+            let Some((shard, mut stream)) = next else {
+                break;
+            };
+            let source = Source::Shard(shard);
+            let segments = stream.segment..self.end.stream(source).segments;
+            let result = segments.into_iter().try_for_each(|_| {
+                let Crew { folder, watch, .. } = self;
+                segment(folder, source, &mut stream, self.against, &mut batch, watch)
+            });
+            if result.is_err() {
+                self.watch.failed.store(true, Ordering::Relaxed);
+            }
+            lock(&self.done).push((shard, result.map(|()| stream)));
+        }
+        let replay_ns = cpu_ns() - batch.verifying_ns;
+        self.replay_ns.fetch_add(replay_ns, Ordering::Relaxed);
+    }
+}
+
+/// Says that a thread has left, in whichever way.
+struct Leave<'a>(&'a AtomicU64, Thread);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+        self.1.unpark();
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    let locked = mutex.lock();
+    locked.unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Replays a stream's next segment.
 pub(super) fn segment(
-    folder: &std::path::Path,
+    folder: &Path,
     source: Source,
     stream: &mut Stream,
     against: Against<'_>,
