@@ -13,7 +13,9 @@ use super::segment::Source;
 use super::signature::Sampled;
 use super::stream::{Against, Batch, Stream, cpu_ns};
 use super::whole::{Watch, segment};
-use super::{AuditArgs, Report, Told, check_l1, check_names, checkpoint, conclude, fresh, report};
+use super::{
+    AuditArgs, Report, Told, check_l1, check_names, checkpoint, conclude, fresh, report, sample,
+};
 use crate::progress::Bar;
 
 /// Audits until the run has ended and all of it is audited.
@@ -73,7 +75,7 @@ pub(super) fn check(
     let replay_ns = cpu_ns() - began_ns - batch.verifying_ns;
     check_l1(&l1, &end, args.tip.as_ref())?;
     check_names(&args.folder, &end, &streams)?;
-    let signatures_l1 = l1.verify(&l1.sample(args.sample)?)?;
+    let signatures_l1 = l1.verify(&l1.sample(args, &end)?)?;
     conclude(&l1, &end, &streams)?;
     Ok(report(
         args,
@@ -154,7 +156,8 @@ impl Followed<'_> {
             .iter()
             .map(|index| (*index, &ledger.channels[*index as usize].id))
             .collect();
-        let chosen = self.args.sample.choose(&ledger.tip, ids.into_iter());
+        let seed = sample::seed(&ledger.tip, [&replayed.checksum], &self.args.salt);
+        let chosen = self.args.sample.choose(&seed, ids.into_iter());
         let sampled = Sampled::of(&chosen, ledger, &source.whole(replayed.segment - 1))?;
         self.sampled_sessions.extend(&chosen);
         let stream = &mut self.streams[shard as usize];

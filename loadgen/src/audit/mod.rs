@@ -4,7 +4,7 @@
 //!
 //! 1. Layer 1 is replayed from its genesis (`l1`, `ledger`, `transaction`); its last block's hash is
 //!    the tip.
-//! 2. The tip chooses sessions (`sample`).
+//! 2. The tip and the streams' last checksums choose sessions (`sample`).
 //! 3. Every shard's stream is replayed: chains, balances, settlements (`stream`, `burst`), and the
 //!    chosen sessions' signatures (`signature`).
 //! 4. What the manifest says is held against what was found.
@@ -54,9 +54,17 @@ pub struct AuditArgs {
     /// The folder that `loadgen run --audit-log` has written, or is writing
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// Sessions whose signatures are verified, chosen by the last block: N, N% or all
+    /// Sessions whose signatures are verified, chosen by the last block and checksums: N, N% or all
     #[arg(long, value_name = "N", default_value = "100")]
     pub sample: SampleSize,
+    /// A word of your own that chooses too: nobody could know it when the log was written
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub salt: String,
     /// The last block's hash as it is known from elsewhere, such as the run file's
     /// l1.channels.tip
     #[arg(long, value_name = "HASH", value_parser = parse_tip)]
@@ -87,7 +95,7 @@ Examples:
   loadgen audit log                                   chains, balances, settlements, and the
                                                       signatures of 100 sessions
   loadgen audit log --sample all                      every signature
-  loadgen audit log --sample 5% --json                for a script
+  loadgen audit log --sample 5% --salt our-word       a sample that nobody could foresee
   loadgen audit log --follow --delete-audited         beside the run, on a disk smaller than its log";
 
 fn parse_tip(text: &str) -> Result<[u8; 32], String> {
@@ -155,7 +163,7 @@ pub fn check(args: &AuditArgs, stop: &AtomicBool) -> Result<Report, AuditError> 
     l1.follow()?;
     checkpoint::check(&streams, &l1.ledger)?;
     check_l1(&l1, end, args.tip.as_ref())?;
-    let sampled = l1.sample(args.sample)?;
+    let sampled = l1.sample(args, end)?;
     let signatures_l1 = l1.verify(&sampled)?;
     let threads = args.threads.unwrap_or_else(machine::cores);
     let against = Against {
@@ -369,11 +377,13 @@ fn check_names(folder: &Path, end: &End, streams: &[Stream]) -> Result<(), Audit
 }
 
 impl L1 {
-    /// The sessions that the tip chooses.
-    fn sample(&self, size: SampleSize) -> Result<signature::Sampled, AuditError> {
+    /// The sessions that the run's end chooses.
+    fn sample(&self, args: &AuditArgs, end: &End) -> Result<signature::Sampled, AuditError> {
+        let checksums = end.shards.iter().map(|stream| &stream.checksum);
+        let seed = sample::seed(&self.ledger.tip, checksums, &args.salt);
         let channels = self.ledger.channels.iter();
         let ids: Vec<(u32, &Digest)> = (0..).zip(channels.map(|channel| &channel.id)).collect();
-        let chosen = size.choose(&self.ledger.tip, ids.into_iter());
+        let chosen = args.sample.choose(&seed, ids.into_iter());
         signature::Sampled::of(&chosen, &self.ledger, &Source::L1.whole(0))
     }
 }

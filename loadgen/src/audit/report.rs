@@ -86,9 +86,9 @@ impl Report {
             ),
         );
         let chosen = if self.followed {
-            "by the newest block at the time, segment by segment"
+            "segment by segment"
         } else {
-            "by the last block"
+            "by the last block and checksums"
         };
         row(
             "signatures",
@@ -142,7 +142,7 @@ impl Report {
             },
             "sample": {
                 "asked": self.sample,
-                "chosen": if self.followed { "by segment" } else { "by tip" },
+                "chosen": if self.followed { "by segment" } else { "by end" },
                 "sessions": self.sampled_sessions,
                 "signatures": self.signatures,
             },

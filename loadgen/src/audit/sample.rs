@@ -1,5 +1,5 @@
-//! Which sessions' signatures are verified: the block that comes last decides, so that whoever wrote
-//! the log could not know it while writing.
+//! Which sessions' signatures are verified: the last block and the last checksums decide, which commit
+//! to all that is looked at, and a salt of the auditor's own, which nobody could know before.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -35,11 +35,26 @@ impl FromStr for SampleSize {
     }
 }
 
+/// What chooses: `H_sample("seed" ‖ tip ‖ last checksums ‖ salt)`. The tip commits to what was settled,
+/// the checksums to every signature.
+pub(super) fn seed<'c>(
+    tip: &Digest,
+    checksums: impl IntoIterator<Item = &'c Digest>,
+    salt: &str,
+) -> Digest {
+    let mut hasher = KEYS.sample.hasher();
+    hasher.update(b"seed").update(tip);
+    for checksum in checksums {
+        hasher.update(checksum);
+    }
+    *hasher.update(salt.as_bytes()).finalize().as_bytes()
+}
+
 impl SampleSize {
-    /// Those of the channels with the smallest `H_sample(tip ‖ channel id)`, by index.
+    /// Those of the channels with the smallest `H_sample(seed ‖ channel id)`, by index.
     pub(super) fn choose<'c>(
         self,
-        tip: &Digest,
+        seed: &Digest,
         channels: impl ExactSizeIterator<Item = (u32, &'c Digest)>,
     ) -> Vec<u32> {
         let most = match self {
@@ -49,7 +64,7 @@ impl SampleSize {
         };
         let mut smallest = BTreeSet::new();
         for (index, id) in channels {
-            smallest.insert((KEYS.sample.hash(&[tip, id]), index));
+            smallest.insert((KEYS.sample.hash(&[seed, id]), index));
             if smallest.len() as u64 > most {
                 smallest.pop_last();
             }
@@ -63,10 +78,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tip_chooses() {
+    fn the_seed_chooses() {
         let ids: Vec<Digest> = (0..100).map(|byte| [byte; 32]).collect();
-        let chosen = |size: SampleSize, tip| {
-            size.choose(&[tip; 32], (0..).zip(&ids).collect::<Vec<_>>().into_iter())
+        let chosen = |size: SampleSize, seed| {
+            size.choose(&[seed; 32], (0..).zip(&ids).collect::<Vec<_>>().into_iter())
         };
         for (text, count) in [
             ("0", 0),
@@ -84,6 +99,16 @@ mod tests {
         let ten = SampleSize::Sessions(10);
         assert_eq!(chosen(ten, 1), chosen(ten, 1));
         assert_ne!(chosen(ten, 1), chosen(ten, 2));
+        let seeds = [
+            seed(&[1; 32], [&[2; 32]], ""),
+            seed(&[2; 32], [&[2; 32]], ""),
+            seed(&[1; 32], [&[3; 32]], ""),
+            seed(&[1; 32], [&[2; 32], &[2; 32]], ""),
+            seed(&[1; 32], [&[2; 32]], "salt"),
+        ];
+        for (at, one) in seeds.iter().enumerate() {
+            assert!(!seeds[..at].contains(one));
+        }
         // A larger sample has the smaller one in it.
         assert_eq!(
             chosen(SampleSize::Sessions(20), 1)[..10],

@@ -10,7 +10,7 @@ use super::bytes::Reader;
 use super::finding::{AuditError, Place};
 use super::hash::{Chain, Digest, extend, hex, link};
 use super::ledger::{FirstBytes, Ledger};
-use super::signature::{Sampled, is_signed, state_digest};
+use super::signature::{Claim, Sampled, first_forged, state_digest};
 
 /// Entries hashed in one go at most: their bytes and the chunk's stay in a second-level cache.
 const MOST_ENTRIES: usize = 32_768;
@@ -299,7 +299,7 @@ fn verify(
     let first = part.after.version - entries.len() as u64;
     // Proposals come before answers: each kind is in the order of its versions.
     let (mut head, mut done) = (part.before, 0);
-    let mut last = head;
+    let mut claims = Vec::with_capacity(signed.len());
     for signed in signed {
         if signed.entries < done {
             (head, done) = (part.before, 0);
@@ -308,21 +308,25 @@ fn verify(
             head = link(&head, entry);
         }
         done = signed.entries;
-        let digest = state_digest(id, &head);
-        if !is_signed(&keys[signed.party], &digest, &signed.signature) {
-            let place = Place {
-                file,
-                offset: Some(signed.offset),
-            };
-            let what = ["A's signature", "B's signature"][signed.party];
-            let expected = "one over the state at this version";
-            let finding = place.finding(what, expected, "one that does not verify");
-            let version = first + signed.entries as u64;
-            return Err(finding.about(part.after.session, Some(version)));
-        }
-        last = head;
+        claims.push(Claim {
+            key: keys[signed.party],
+            digest: state_digest(id, &head),
+            signature: signed.signature,
+        });
     }
-    Ok(last)
+    if let Some(forged) = first_forged(&claims) {
+        let signed = &signed[forged];
+        let place = Place {
+            file,
+            offset: Some(signed.offset),
+        };
+        let what = ["A's signature", "B's signature"][signed.party];
+        let expected = "one over the state at this version";
+        let finding = place.finding(what, expected, "one that does not verify");
+        let version = first + signed.entries as u64;
+        return Err(finding.about(part.after.session, Some(version)));
+    }
+    Ok(head)
 }
 
 /// CPU time of the calling thread, in nanoseconds.

@@ -26,6 +26,7 @@ fn asked(folder: &Path, sample: SampleSize) -> AuditArgs {
     AuditArgs {
         folder: folder.to_owned(),
         sample,
+        salt: String::new(),
         tip: None,
         threads: Some(1),
         follow: false,
