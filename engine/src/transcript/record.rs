@@ -93,22 +93,38 @@ fn put_proposals(bytes: &mut Vec<u8>, burst: &Burst<'_>, ends: &mut Vec<u64>) {
         };
         rest = after;
         put_number(bytes, 2 * entries.len() as u64 + u64::from(pass));
-        for entry in entries {
-            let (amount, tag) = amount_and_tag(entry);
-            let delta = zigzag(tag.wrapping_sub(next_tag));
-            next_tag = tag + 1;
-            if amount < 0x80 && delta < 0x80 {
-                bytes.extend_from_slice(&[amount as u8, delta as u8]);
-            } else {
-                put_number(bytes, amount);
-                put_number(bytes, delta);
-            }
-        }
+        next_tag = put_entries(bytes, entries, next_tag);
         bytes.extend_from_slice(&signature.0);
         version += entries.len() as u64;
         ends.push(version);
     }
     assert_eq!(version, end, "a payer completes whole proposals");
+}
+
+/// Amounts and tags; gives the tag that is expected next.
+fn put_entries(bytes: &mut Vec<u8>, entries: &[EntryBytes], mut next_tag: u64) -> u64 {
+    // Nearly all take two bytes: those are gathered, and appended many at a time.
+    let mut gathered = [0; 128];
+    for group in entries.chunks(gathered.len() / 2) {
+        let mut filled = 0;
+        for entry in group {
+            let (amount, tag) = amount_and_tag(entry);
+            let difference = zigzag(tag.wrapping_sub(next_tag));
+            next_tag = tag + 1;
+            if (amount | difference) < 0x80 {
+                gathered[filled] = amount as u8;
+                gathered[filled + 1] = difference as u8;
+                filled += 2;
+            } else {
+                bytes.extend_from_slice(&gathered[..filled]);
+                filled = 0;
+                put_number(bytes, amount);
+                put_number(bytes, difference);
+            }
+        }
+        bytes.extend_from_slice(&gathered[..filled]);
+    }
+    next_tag
 }
 
 /// The answers that completed them; gives their number.

@@ -126,6 +126,22 @@ fn payments_that_were_refused_are_no_part_of_the_log() {
     }
 }
 
+/// A run that time ends has closed what was open, and its log says so.
+#[test]
+fn a_run_that_was_cut_short_audits_clean() {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 1k --payments 100k --concurrent 4 --duration 200ms --cosign-every 10",
+    );
+    let ended = folder.loadgen(&arguments("audit log --sample 1 --json"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = json(&ended.stdout);
+    assert_eq!(report["channels"]["opened"], 4);
+    assert_eq!(report["channels"]["still_open"], 0);
+    assert!(report["log"]["entries"].as_u64().unwrap() > 0, "{report}");
+}
+
 /// The run file's stages and the log's own CPU time: still accounted for, and a stage of its own.
 #[test]
 fn writing_the_log_is_a_stage() {
