@@ -49,6 +49,7 @@ fn sessions(c: &mut Criterion) {
             attacks: Vec::new(),
             l1_delay_blocks: 0,
             audit: None,
+            log: None,
         };
         group.throughput(Throughput::Elements(sessions * payments));
         group.bench_function(format!("sessions/k{cosign_every}"), |b| {

@@ -4,7 +4,9 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use duet_engine::crypto::{Backend, Digest, KeyRing, PublicKey, SecretKey};
-use duet_engine::protocol::{Amount, Burst, Endpoint, Entry, Pair, Party, Payment, Rules, Terms};
+use duet_engine::protocol::{
+    Amount, Burst, Endpoint, Entry, Pair, Party, Payment, Rules, Terms, WindowPool,
+};
 use std::time::Duration;
 
 const CHANNELS: usize = 16;
@@ -37,7 +39,7 @@ fn endpoints(rules: Rules) -> Vec<(Endpoint, Endpoint)> {
 fn steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("protocol");
     for (cosign_every, proposals) in [(1, 64), (100, 10)] {
-        let ends = endpoints(Rules {
+        let mut ends = endpoints(Rules {
             cosign_every,
             in_flight: 64,
         });
@@ -66,6 +68,7 @@ fn steps(c: &mut Criterion) {
             b.iter(|| pay(&mut payer));
         });
 
+        pay(&mut payer);
         let signature = duet_engine::crypto::Signature([0; 64]);
         let proposals: Vec<Vec<_>> = payer
             .states()
@@ -91,7 +94,39 @@ fn steps(c: &mut Criterion) {
                 payee.hash();
             });
         });
+
+        // What the payer's log keeps while all of it is in flight.
+        let (mut windows, mut wire) = (WindowPool::new(), Vec::new());
+        let [(a, _), ..] = &mut ends[..] else {
+            unreachable!("more than one channel")
+        };
+        for state in &payer.states()[..proposals.len().min(10)] {
+            let order = a.propose(state, false).expect("its turn");
+            a.proposed(&order, state, &payer, signature, &mut windows, &mut wire);
+        }
+        let mut record = Vec::new();
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(format!("record_with_10_in_flight/k{cosign_every}"), |b| {
+            b.iter(|| {
+                record.clear();
+                a.record(&[], &mut record);
+                record.len()
+            });
+        });
     }
+    let idle = &endpoints(Rules {
+        cosign_every: 1,
+        in_flight: 1,
+    })[0];
+    let mut record = Vec::new();
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("record_idle", |b| {
+        b.iter(|| {
+            record.clear();
+            idle.0.record(&[], &mut record);
+            record.len()
+        });
+    });
     group.throughput(Throughput::Elements(1));
     group.bench_function("entry_decode_encode", |b| {
         b.iter_batched_ref(

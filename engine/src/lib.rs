@@ -8,12 +8,16 @@
 //!   its own load.
 //! - [`watchtower`] answers posts for parties that are offline.
 //! - [`transcript`] writes down what was said, for auditors who trust none of this.
+//! - [`log`] keeps the newest record of each key durably. It carries bytes and knows only hashing.
 //! - [`pipeline`] runs channels in shards, in batches, and measures them.
 
 #![forbid(unsafe_code)]
 
+mod chunks;
 pub mod crypto;
+mod index;
 pub mod l1;
+pub mod log;
 pub mod pipeline;
 pub mod protocol;
 pub mod transcript;

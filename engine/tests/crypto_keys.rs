@@ -116,7 +116,50 @@ fn the_same_key_gets_the_same_id() {
     assert_eq!(ring.len(), 5);
     for (key, id) in keys.iter().zip(ids) {
         let id = id.expect("a sound key");
-        assert_eq!((ring.key(id), ring.find(key)), (key, Some(id)));
+        assert_eq!((ring.key(id), ring.find(key)), (*key, Some(id)));
+    }
+}
+
+#[test]
+fn many_keys_at_once_are_as_many_one_by_one() {
+    let sound: Vec<PublicKey> = (0..70)
+        .map(|i| SecretKey::from_seed(&[i; 32]).public())
+        .collect();
+    let small = encoding(1, 0, 0);
+    let twice = encoding(0xed, 0xff, 0x7f);
+    let none = from_hex("0200000000000000000000000000000000000000000000000000000000000000");
+    // All sound; one of each kind over and over; bad ones first, last and in between; twice in one
+    // group, in different ones, and known before.
+    let tables: [Vec<PublicKey>; 6] = [
+        sound.clone(),
+        vec![sound[0]; 40],
+        vec![none; 40],
+        [&[small, twice], &sound[..15], &[small, sound[3], none]].concat(),
+        [&sound[5..40], &sound[..20], &[twice], &sound[60..]].concat(),
+        Vec::new(),
+    ];
+    for backend in Backend::all() {
+        for known in [0, 7] {
+            for keys in &tables {
+                let (mut one, mut many) = (KeyRing::new(backend), KeyRing::new(backend));
+                for key in &sound[..known] {
+                    assert_eq!(one.insert(*key), many.insert(*key));
+                }
+                let ids: Vec<_> = keys.iter().map(|&key| one.insert(key)).collect();
+                assert_eq!(many.insert_many(keys), ids);
+                assert_eq!(many.len(), one.len());
+                for (key, id) in keys.iter().zip(ids) {
+                    assert_eq!(many.find(key), id.ok());
+                    assert!(id.is_err() || many.key(id.unwrap()) == *key);
+                }
+                many.clear();
+                assert_eq!((many.len(), many.find(&sound[0])), (0, None));
+                assert_eq!(
+                    many.insert(sound[1]),
+                    KeyRing::new(backend).insert(sound[1])
+                );
+            }
+        }
     }
 }
 

@@ -2,16 +2,21 @@
 
 #![forbid(unsafe_code)]
 
-use duet_engine::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer, accept};
+use duet_engine::crypto::{
+    Backend, Digest, KeyId, KeyPairs, SecretKey, SignJob, Signature, Signer, accept,
+};
 use ed25519_dalek::{Signer as _, SigningKey};
 use proptest::prelude::*;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use zeroize::Zeroizing;
 
 /// A batch for every back end, and the same work for dalek alone.
 struct Pair {
     signers: Vec<Signer>,
     secrets: Vec<SecretKey>,
+    /// The same secrets as pairs, and each one's id among them, for every back end.
+    pairs: Vec<(KeyPairs, Vec<KeyId>)>,
     daleks: Vec<SigningKey>,
 }
 
@@ -20,6 +25,17 @@ impl Pair {
         Pair {
             signers: Backend::all().into_iter().map(Signer::new).collect(),
             secrets: seeds.iter().map(SecretKey::from_seed).collect(),
+            pairs: Backend::all()
+                .into_iter()
+                .map(|backend| {
+                    let mut pairs = KeyPairs::new(backend);
+                    let seeds: Vec<_> = seeds.iter().copied().map(Zeroizing::new).collect();
+                    // In two goes, the second with all of the first once more.
+                    pairs.insert_seeds(&seeds[..seeds.len() / 2]);
+                    let ids = pairs.insert_seeds(&seeds);
+                    (pairs, ids)
+                })
+                .collect(),
             daleks: seeds.iter().map(SigningKey::from_bytes).collect(),
         }
     }
@@ -33,6 +49,15 @@ impl Pair {
             signatures.truncate(1);
             signer.sign(&self.secrets, jobs, &mut signatures);
             assert_eq!(signer.made() - before, jobs.len() as u64);
+            self.compare(jobs, &signatures);
+            let (pairs, ids) = &self.pairs[at];
+            let of_pairs = jobs.iter().map(|job| SignJob {
+                secret: ids[job.secret as usize].place(),
+                ..*job
+            });
+            let of_pairs: Vec<SignJob> = of_pairs.collect();
+            signatures.truncate(1);
+            self.signers[at].sign_with(pairs, &of_pairs, &mut signatures);
             self.compare(jobs, &signatures);
         }
     }
@@ -75,6 +100,21 @@ fn batches_of_every_size_equal_dalek() {
             })
             .collect();
         pair.check(&jobs);
+    }
+}
+
+#[test]
+fn a_pair_is_kept_once_and_its_halves_belong_together() {
+    let seeds = [[1; 32], [2; 32], [1; 32], [3; 32], [2; 32]].map(Zeroizing::new);
+    for backend in Backend::all() {
+        let mut pairs = KeyPairs::new(backend);
+        let ids = pairs.insert_seeds(&seeds);
+        let places: Vec<u32> = ids.iter().map(|id| id.place()).collect();
+        assert_eq!(places, [0, 1, 0, 2, 1]);
+        assert_eq!(pairs.ring().len(), 3);
+        for (id, seed) in ids.into_iter().zip(&seeds) {
+            assert_eq!(pairs.ring().key(id), SecretKey::from_seed(seed).public());
+        }
     }
 }
 

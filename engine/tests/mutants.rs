@@ -16,6 +16,8 @@ enum Ask {
     L1,
     /// The channel's rules between two endpoints.
     Protocol,
+    /// The durable log's oracle and tables.
+    Log,
 }
 
 struct Row {
@@ -45,20 +47,23 @@ const fn row(
 }
 
 const DISPUTE: &str = "l1/dispute.rs";
+const RECORD: &str = "protocol/endpoint/record/mod.rs";
 const DECIDE: &str = "l1/ledger/decide.rs";
+
+const LEDGER: &str = "l1/ledger/mod.rs";
 
 const ROWS: &[Row] = &[
     row(
         "S1: a version is signed twice",
         "protocol/endpoint/receive.rs",
-        "        self.signed = claim.state.tip;\n",
+        "        self.moves_to(claim.state.tip);\n",
         "",
         Ask::Protocol,
     ),
     row(
         "S1, S2: a state need not extend the newest one",
         "protocol/endpoint/propose.rs",
-        "if head != self.signed.head {",
+        "if head != self.head() {",
         "if false {",
         Ask::Protocol,
     ),
@@ -85,29 +90,43 @@ const ROWS: &[Row] = &[
     ),
     row(
         "S3: what was in flight is not stored",
-        "protocol/endpoint/store.rs",
-        "window.restore(&stored.in_flight);",
-        "window.restore(&[]);",
+        RECORD,
+        "(aside.window, aside.because) = (window, because);",
+        "(aside.window, aside.because) = (Window::default(), because);",
         Ask::Protocol,
     ),
     row(
         "S3: a post is forgotten in a crash",
-        "protocol/endpoint/store.rs",
-        "end.status = stored.status;",
-        "end.status = match stored.status { Status::Closing { .. } => Status::Running, s => s };",
+        RECORD,
+        "_ => Phase::Closing(tail),",
+        "_ => Phase::Running(tail),",
+        Ask::Protocol,
+    ),
+    row(
+        "S3: what the peer has not signed comes back from a crash",
+        "protocol/endpoint/record/recovered.rs",
+        "let held = self.end.peers_signature();",
+        "let held = self.end.peers_signature().filter(|_| false);",
+        Ask::Protocol,
+    ),
+    row(
+        "S4: this party's own proposal comes back as the peer's",
+        "protocol/endpoint/receive.rs",
+        "Entry::decode(last).payer != self.me()",
+        "true",
         Ask::Protocol,
     ),
     row(
         "S4: payments are counted after a post",
         "protocol/endpoint/mod.rs",
-        "Status::Running if !self.final_ordered => Ok(()),",
-        "Status::Running | Status::Closing { .. } if !self.final_ordered => Ok(()),",
+        "Phase::Running(_) if !self.flags.has(Flag::FinalOrdered) => Ok(()),",
+        "Phase::Running(_) | Phase::Closing(_) if !self.flags.has(Flag::FinalOrdered) => Ok(()),",
         Ask::Protocol,
     ),
     row(
         "S5: out of turn",
         "protocol/endpoint/receive.rs",
-        "if self.turn.holder() == self.me || self.in_flight() > 0 {",
+        "if self.turn_holder() == self.me() || self.in_flight() > 0 {",
         "if false {",
         Ask::Protocol,
     ),
@@ -121,15 +140,15 @@ const ROWS: &[Row] = &[
     row(
         "S6: a signature after the final",
         "protocol/endpoint/mod.rs",
-        "Status::Running if !self.final_ordered => Ok(()),",
-        "Status::Running | Status::Finishing { .. } => Ok(()),",
+        "Phase::Running(_) if !self.flags.has(Flag::FinalOrdered) => Ok(()),",
+        "Phase::Running(_) | Phase::Finishing(_) => Ok(()),",
         Ask::Protocol,
     ),
     row(
         "S7: a post that can be beaten is not answered",
         "protocol/endpoint/close.rs",
-        "(post.version() > version).then_some(post)",
-        "(post.version() > version + 1).then_some(post)",
+        "(self.held_version() > version).then(|| self.close(sign))",
+        "(self.held_version() > version + 1).then(|| self.close(sign))",
         Ask::Protocol,
     ),
     row(
@@ -141,16 +160,23 @@ const ROWS: &[Row] = &[
     ),
     row(
         "S8: the reason is lost",
-        "protocol/endpoint/close.rs",
-        "                because: Some(rejection),\n",
-        "                because: Some(rejection).filter(|_| false),\n",
+        "protocol/endpoint/mod.rs",
+        "because: self.because(),",
+        "because: self.because().filter(|_| false),",
         Ask::Protocol,
     ),
     row(
         "L1: B's deposit without its balance",
         DECIDE,
-        "            if have < deposits.b {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(&a, failure, 2));",
-        "            if false {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(&a, failure, 2));",
+        "            if have < deposits.b {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(opener, failure, 2));",
+        "            if false {\n                let failure = deposit_above(Party::B, have, deposits.b);\n                return Ok(Decision::failed(opener, failure, 2));",
+        Ask::L1,
+    ),
+    row(
+        "L1: a channel with a key that nobody can sign for",
+        "l1/witness.rs",
+        "            id.map_err(Refusal::Key)?;\n",
+        "            let _ = id;\n",
         Ask::L1,
     ),
     row(
@@ -324,8 +350,8 @@ const ROWS: &[Row] = &[
     row(
         "L8: an account that cannot pay the fee posts",
         DECIDE,
-        "        self.payable(submitter, None)?;\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
-        "        Ok(Decision::unnumbered(submitter, dispute, 2))",
+        "        let (submitter, _) = self.payable(submitter, None)?;\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
+        "        let submitter = self.accounts.find(submitter).expect(\"known\");\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
         Ask::L1,
     ),
     row(
@@ -340,6 +366,167 @@ const ROWS: &[Row] = &[
         "l1/chain.rs",
         "        checked.is_ok_and(|checked| self.ledger.decide(&checked, self.height + 1).is_ok())",
         "        checked.is_ok_and(|checked| self.ledger.decide(&checked, 0).is_ok())",
+        Ask::L1,
+    ),
+    row(
+        "log: a batch is not synced",
+        "log/committer.rs",
+        "            self.statistics.sync(head).during(\"sync\", &name)?;\n",
+        "",
+        Ask::Log,
+    ),
+    row(
+        "log: a segment has its name before it is durable",
+        "log/committer.rs",
+        "            self.statistics.sync(&mut file).during(\"sync\", &before)?;\n",
+        "",
+        Ask::Log,
+    ),
+    row(
+        "log: names are not synced",
+        "log/committer.rs",
+        "            self.disk\n                .sync_directory()\n                .during(\"sync the directory of\", &self.place.stream)?;\n",
+        "",
+        Ask::Log,
+    ),
+    row(
+        "log: a file goes after one slot of the floor",
+        "log/committer.rs",
+        "if frees {",
+        "if false {",
+        Ask::Log,
+    ),
+    row(
+        "log: it goes on after a failure",
+        "log/committer.rs",
+        "            return Err(error.clone());\n",
+        "            let _ = error;\n",
+        Ask::Log,
+    ),
+    row(
+        "log: the floor is not synced",
+        "log/floor.rs",
+        "            timed(&mut self.file).during(\"sync\", &self.name)?;\n",
+        "            let _ = timed;\n",
+        Ask::Log,
+    ),
+    row(
+        "log: the floor's slots do not alternate",
+        "log/floor.rs",
+        "        self.slot = 1 - self.slot;\n",
+        "",
+        Ask::Log,
+    ),
+    row(
+        "log: the older slot of the floor counts",
+        "log/floor.rs",
+        "slot.writes > other.writes",
+        "slot.writes < other.writes",
+        Ask::Log,
+    ),
+    row(
+        "log: the floor is not looked at",
+        "log/scan.rs",
+        "opened.max().unwrap_or(0).max(floor.sequence)",
+        "opened.max().unwrap_or(0)",
+        Ask::Log,
+    ),
+    row(
+        "log: what opened segments say is not looked at",
+        "log/scan.rs",
+        "opened.max().unwrap_or(0).max(floor.sequence)",
+        "floor.sequence",
+        Ask::Log,
+    ),
+    row(
+        "log: what later batches say is not looked at",
+        "log/scan.rs",
+        "acknowledged.max(later)",
+        "acknowledged",
+        Ask::Log,
+    ),
+    row(
+        "log: a batch's hash is not checked",
+        "log/scan.rs",
+        "!= header.body {",
+        "!= header.body && false {",
+        Ask::Log,
+    ),
+    row(
+        "log: a batch's place is not checked",
+        "log/scan.rs",
+        "(header.segment, header.offset) != (expected.segment, expected.offset)",
+        "false",
+        Ask::Log,
+    ),
+    row(
+        "log: the chain is not checked",
+        "log/scan.rs",
+        "header.previous != expected.previous",
+        "false",
+        Ask::Log,
+    ),
+    row(
+        "log: the salt is not checked",
+        "log/format.rs",
+        "found.salt != self.salt",
+        "false",
+        Ask::Log,
+    ),
+    row(
+        "log: the stream is not checked",
+        "log/format.rs",
+        "found.stream != self.stream",
+        "false",
+        Ask::Log,
+    ),
+    row(
+        "log: the tail is not written again",
+        "log/recover.rs",
+        "if found.sequence > self.floor.sequence {",
+        "if false {",
+        Ask::Log,
+    ),
+    row(
+        "log: two processes at once",
+        "log/directory.rs",
+        "!disk.lock(LOCK).during(\"lock\", LOCK)?",
+        "false",
+        Ask::Log,
+    ),
+    row(
+        "log: a needed segment is freed",
+        "log/index.rs",
+        "self.segments[0].live_records == 0 && self.segments.len() > 1",
+        "self.segments.len() > 6",
+        Ask::Log,
+    ),
+    row(
+        "log: nothing is refreshed",
+        "log/index.rs",
+        "self.capacity_bytes <= bound || self.segments.len() < 2",
+        "true",
+        Ask::Log,
+    ),
+    row(
+        "S3: a log without the account of a new party",
+        LEDGER,
+        "        // It may be new.\n        self.account_changed(peer);\n",
+        "",
+        Ask::L1,
+    ),
+    row(
+        "S3: a log that keeps an ended channel",
+        LEDGER,
+        "        } = self.channels.remove(place);\n        self.channel_changed(place);\n",
+        "        } = self.channels.remove(place);\n",
+        Ask::L1,
+    ),
+    row(
+        "S3: a log without a dispute",
+        LEDGER,
+        "                self.channel_changed(place);\n",
+        "",
         Ask::L1,
     ),
 ];
@@ -394,6 +581,7 @@ fn verdict(copy: &Path, ask: Ask) -> String {
     let arguments: &[&str] = match ask {
         Ask::L1 => &["--lib", "l1::"],
         Ask::Protocol => &["--test", "protocol"],
+        Ask::Log => &["--test", "log"],
     };
     let output = Command::new(env!("CARGO"))
         .args(["test", "--offline", "-q", "-p", "duet-engine"])

@@ -37,6 +37,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Check a run's audit log with library code alone: chains, balances, settlements, signatures.
     Audit(AuditArgs),
+    /// Read the log of a durable run that was interrupted: check it, go on, or close its channels.
+    Recover(RecoverArgs),
     /// Make a payment trace out of an operator's hourly activity.
     Trace(TraceArgs),
     /// Print a completion script for a shell.
@@ -45,6 +47,37 @@ pub enum Command {
         /// Which shell.
         shell: Shell,
     },
+}
+
+/// What makes a run durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Durability {
+    /// Nothing: all is in memory.
+    #[default]
+    None,
+    /// The operating system has what was signed before it leaves: survives the end of the process.
+    Log,
+    /// The disk has it (fdatasync): survives the end of the machine.
+    Fsync,
+}
+
+impl Durability {
+    /// Its name on the command line and in run files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::None => "none",
+            Durability::Log => "log",
+            Durability::Fsync => "fsync",
+        }
+    }
+}
+
+/// A workload and its channels by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// A million sessions of 10,000 payments, all open at once, k = 100: 10^10 payments.
+    Headline,
 }
 
 /// Who pays whom in a synthetic session.
@@ -71,6 +104,9 @@ impl Pattern {
 #[derive(Args, Clone, Debug)]
 #[command(args_override_self = true, after_help = help_end())]
 pub struct RunArgs {
+    /// A workload by name; any option given beside it counts
+    #[arg(long, value_enum, help_heading = "Workload")]
+    pub preset: Option<Preset>,
     /// Sessions: channels that are opened, used and closed [default: 400, or 40 with library
     /// code; with --duration, as many as are reached]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Workload")]
@@ -111,9 +147,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_count, default_value = "1", help_heading = "Workload")]
     pub seed: u64,
 
-    /// Payments that one pair of signatures covers at most (k)
-    #[arg(long, value_name = "K", value_parser = parse_positive_count, default_value = "1", help_heading = "Channels")]
-    pub cosign_every: u64,
+    /// Payments that one pair of signatures covers at most (k) [default: 1]
+    #[arg(long, value_name = "K", value_parser = parse_positive_count, help_heading = "Channels")]
+    pub cosign_every: Option<u64>,
     /// In open loop: how long a payment may wait for others to fill its co-sign interval
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Channels")]
     pub cosign_after: Option<Duration>,
@@ -137,6 +173,16 @@ pub struct RunArgs {
         help_heading = "Engine"
     )]
     pub backend: BackendChoice,
+
+    /// What holds a signature back until what it signs is kept
+    #[arg(long, value_enum, default_value = "none", help_heading = "Durability")]
+    pub durability: Durability,
+    /// The log's directory: new or empty, or of this very run, which then goes on
+    #[arg(long, value_name = "DIR", help_heading = "Durability")]
+    pub log_dir: Option<PathBuf>,
+    /// Append each channel and version here as it is acknowledged, for `recover --check-acks`
+    #[arg(long, value_name = "FILE", help_heading = "Durability")]
+    pub ack_file: Option<PathBuf>,
 
     /// Transactions in a Layer 1 block at most
     #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "2857", help_heading = "Layer 1")]
@@ -183,6 +229,44 @@ pub struct RunArgs {
     pub quiet: bool,
 }
 
+/// The options of `recover`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = recover_help_end())]
+pub struct RecoverArgs {
+    /// The log's directory
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Go on with the run where it was interrupted
+    #[arg(long, conflicts_with_all = ["close", "check_acks"])]
+    pub go_on: bool,
+    /// Make no more payments: finish and close on Layer 1 what is open
+    #[arg(long, conflicts_with = "check_acks")]
+    pub close: bool,
+    /// Check that every channel in this file is there, at its version or higher
+    #[arg(long, value_name = "FILE")]
+    pub check_acks: Option<PathBuf>,
+    /// Print what was found as JSON; with --go-on and --close, the run file
+    #[arg(long)]
+    pub json: bool,
+    /// With --go-on or --close: write the run file here
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// No progress and no summary
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+fn recover_help_end() -> String {
+    format!("{RECOVER_EXAMPLES}\n\n{EXIT_CODES_HELP}")
+}
+
+const RECOVER_EXAMPLES: &str = "\
+Examples:
+  loadgen recover LOG                       read and check it; nothing is written
+  loadgen recover LOG --go-on               make the payments that are left
+  loadgen recover LOG --close               close every open channel on Layer 1
+  loadgen recover LOG --check-acks ACKS     is everything there that was acknowledged?";
+
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   loadgen completions bash > ~/.local/share/bash-completion/completions/loadgen
@@ -206,4 +290,7 @@ Examples:
   loadgen run --sessions 10k --payments 100 --adversary all=1% --l1-delay-blocks 20
                                                       disputes: what they cost, and that nobody
                                                       honest loses
+  loadgen run --durability fsync --log-dir LOG        what is acknowledged survives; Ctrl-C, and the
+                                                      same command goes on
+  loadgen run --preset headline                       10^10 payments in a million channels
   loadgen run --baseline-sessions 0 --out run.json    channels only; keep the figures";

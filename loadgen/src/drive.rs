@@ -6,19 +6,39 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use duet_engine::pipeline::{self, DirectOutcome, Outcome, RunError, process_cpu_ns};
 use duet_reports::exit::Exit;
-use duet_reports::run_file::RunFile;
+use duet_reports::run_file::{Phase, RunFile};
 use duet_reports::summary::summary;
 
 use crate::cli::RunArgs;
 use crate::machine;
 use crate::output::{OutputError, write_atomically};
-use crate::plan::{Plan, PlanError};
+use crate::plan::{Plan, PlanError, write_command};
 use crate::progress::{Bar, Series};
 use crate::record::{Measured, phase, record};
 
+/// How far a run goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// To the end of its payments.
+    AsPlanned,
+    /// No more payments: what is open is finished and closed.
+    AtOnce,
+}
+
 /// Runs what was asked; `stop` ends it early, cleanly. Gives the exit code.
 pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
-    let plan = match Plan::new(args) {
+    drive_to(args, command, stop, Ending::AsPlanned)
+}
+
+/// As [`drive`], to this end.
+pub fn drive_to(args: &RunArgs, command: Vec<String>, stop: &AtomicBool, ending: Ending) -> Exit {
+    let plan = Plan::new(args).and_then(|plan| {
+        if let Some(directory) = args.log_dir.as_ref().filter(|_| plan.config.log.is_some()) {
+            write_command(directory, &command)?;
+        }
+        Ok(plan)
+    });
+    let plan = match plan {
         Ok(plan) => plan,
         Err(error) => {
             complain(&error);
@@ -32,14 +52,11 @@ pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
     if !args.quiet {
         plan.notes.iter().for_each(say);
     }
-    let file = match measure(&plan, args.quiet, command, stop) {
+    let file = match measure(&plan, args.quiet, command, stop, ending) {
         Ok(file) => file,
         Err(error) => {
             complain(&error);
-            return match error {
-                RunError::Audit(_) => Exit::MachineFault,
-                RunError::L1(_) | RunError::AllocationOverflow(_) => Exit::BadInput,
-            };
+            return exit_of(&error);
         }
     };
     if let Err(exit) = publish(&plan, args, &file) {
@@ -54,11 +71,24 @@ pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
     }
 }
 
+/// The exit code of a run that did not start, or did not end.
+#[must_use]
+pub fn exit_of(error: &RunError) -> Exit {
+    match error {
+        RunError::L1(_) | RunError::AllocationOverflow(_) => Exit::BadInput,
+        RunError::Log(error) if !error.is_machine_fault() => Exit::StoredDataRefused,
+        RunError::Restore(_) | RunError::NotBegun => Exit::StoredDataRefused,
+        RunError::Log(_) | RunError::Audit(_) | RunError::File { .. } => Exit::MachineFault,
+        RunError::Stopped { .. } => Exit::Invalid,
+    }
+}
+
 fn measure(
     plan: &Plan,
     quiet: bool,
     command: Vec<String>,
     stop: &AtomicBool,
+    ending: Ending,
 ) -> Result<RunFile, RunError> {
     let started = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -66,7 +96,10 @@ fn measure(
     let rss_before_bytes = machine::rss_bytes();
     let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
     let mut series = Series::new();
-    let outcome = channels(plan, quiet, &mut series, stop)?;
+    let outcome = match ending {
+        Ending::AsPlanned => channels(plan, quiet, &mut series, stop),
+        Ending::AtOnce => channels(plan, quiet, &mut series, &AtomicBool::new(true)),
+    }?;
     let peak_rss_bytes = machine::peak_rss_bytes();
     let all_ns = process_cpu_ns() - cpu_before;
     let mut phases = vec![
@@ -77,6 +110,11 @@ fn measure(
         ),
         phase("channels", outcome.wall, outcome.cpu_ns),
     ];
+    for (name, part) in [("opening", outcome.opening), ("closing", outcome.closing)] {
+        if part.sessions > 0 {
+            phases.push(part_of_channels(name, part));
+        }
+    }
     let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
     let direct = baseline(plan, &plan.baseline(&outcome), quiet, stop)?;
     if direct.is_some() {
@@ -99,6 +137,16 @@ fn measure(
         peak_rss_bytes,
     };
     Ok(record(plan, command, measured))
+}
+
+/// A part of the channels' phase, in which nothing was paid.
+fn part_of_channels(name: &str, part: pipeline::Phase) -> Phase {
+    Phase {
+        name: name.to_owned(),
+        wall_s: part.wall.as_secs_f64(),
+        cpu_s: part.cpu_ns as f64 / 1e9,
+        sessions: Some(part.sessions),
+    }
 }
 
 fn channels(

@@ -12,6 +12,7 @@ pub mod output;
 pub mod plan;
 pub mod progress;
 pub mod record;
+pub mod recover;
 pub mod replay;
 pub mod synthetic;
 pub mod trace;

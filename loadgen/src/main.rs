@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser};
 use duet_loadgen::audit::audit;
 use duet_loadgen::cli::{Cli, Command};
 use duet_loadgen::drive::{complain, drive, print, say};
+use duet_loadgen::recover::recover;
 use duet_loadgen::trace::hourly::{GenerateError, TraceArgs, generate_file};
 use duet_reports::exit::Exit;
 use mimalloc::MiMalloc;
@@ -37,15 +38,23 @@ fn main() -> Exit {
                 .unwrap_or(Exit::Ok)
         }
         Some(Command::Run(args)) => run(&args),
+        Some(Command::Recover(args)) => {
+            stop_on_ctrl_c();
+            recover(&args, words(), &STOP)
+        }
         None => run(&cli.run),
     }
 }
 
 fn run(args: &duet_loadgen::cli::RunArgs) -> Exit {
     stop_on_ctrl_c();
-    // What is not UTF-8 cannot stand in a run file as it is.
-    let command = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    drive(args, command.collect(), &STOP)
+    drive(args, words(), &STOP)
+}
+
+/// The command line. What is not UTF-8 cannot stand in a run file as it is.
+fn words() -> Vec<String> {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    words.collect()
 }
 
 fn trace(args: &TraceArgs) -> Exit {

@@ -1,5 +1,6 @@
 //! From what was asked to what is run: every option is checked here, before anything starts.
 
+mod durable;
 mod load;
 
 use std::fmt;
@@ -13,11 +14,13 @@ use duet_engine::protocol::{Amount, Rules};
 use duet_engine::transcript;
 use duet_reports::run_file;
 
-use crate::cli::{Pattern, RunArgs};
+use crate::cli::{Durability, Pattern, Preset, RunArgs};
 use crate::machine;
 use crate::output::{OutputError, check_writable, empty_folder, same_file};
 use crate::trace::{Capacity, TraceError};
 use load::Load;
+
+pub use durable::{read_command, write_command};
 
 /// Sessions of a bare run: about 15 s of fully co-signed payments on two cores.
 const fn default_sessions(backend: Backend) -> u64 {
@@ -36,9 +39,8 @@ const MOST_DELAY_BLOCKS: u64 = 1 << 20;
 const RATES: (f64, f64) = (1e-3, 1e9);
 const SPEEDUPS: (f64, f64) = (1e-6, 1e12);
 const LONGEST_COSIGN_AFTER: Duration = Duration::from_secs(3600);
-/// Memory per open channel: both endpoints, their slot, and Layer 1's records and keys. Measured
-/// with 50,000 channels of one payment: 7.6 kB.
-const BYTES_PER_CHANNEL: u64 = 8192;
+/// Memory per open channel: both endpoints, their slot, and Layer 1's records and keys.
+const BYTES_PER_CHANNEL: u64 = 1536;
 
 /// A run that makes sense.
 pub struct Plan {
@@ -52,6 +54,8 @@ pub struct Plan {
     pub description: run_file::Workload,
     /// What the reader should be told beside the figures.
     pub notes: Vec<String>,
+    /// What makes it durable.
+    pub durability: Durability,
     /// Where the run file goes.
     pub out: Option<PathBuf>,
 }
@@ -73,6 +77,7 @@ impl Plan {
     /// # Errors
     /// A [`PlanError`] that names the offending value and what was expected.
     pub fn new(args: &RunArgs) -> Result<Plan, PlanError> {
+        let args = &with_preset(args);
         check_contradictions(args)?;
         check_clock(args)?;
         let backend = Backend::select(args.backend).map_err(|error| bad(error.to_string()))?;
@@ -82,7 +87,7 @@ impl Plan {
         let rules = Rules {
             cosign_every: bounded(
                 "--cosign-every",
-                args.cosign_every,
+                args.cosign_every.unwrap_or(1),
                 u64::from(Rules::MOST_ENTRIES),
             )? as u32,
             in_flight: bounded("--in-flight", args.in_flight, MOST_IN_FLIGHT)? as u32,
@@ -177,9 +182,11 @@ impl Plan {
             adversary: attacked.then(|| args.adversary.to_string()),
             l1_delay_blocks: attacked.then_some(args.l1_delay_blocks),
         };
+        let log = durable::log_config(args, &description)?;
         let audit = audit_log(args)?;
         Ok(Plan {
             config: Config {
+                log,
                 shards,
                 concurrent,
                 rules,
@@ -200,6 +207,7 @@ impl Plan {
             baseline_sessions: args.baseline_sessions,
             description,
             notes,
+            durability: args.durability,
             out: args.out.clone(),
         })
     }
@@ -243,10 +251,26 @@ fn bounded(option: &str, value: u64, most: u64) -> Result<u64, PlanError> {
     }
 }
 
+/// What a preset says, where nothing else is said.
+fn with_preset(args: &RunArgs) -> RunArgs {
+    let mut args = args.clone();
+    match args.preset {
+        None => {}
+        Some(Preset::Headline) => {
+            args.sessions.get_or_insert(1_000_000);
+            args.concurrent.get_or_insert(1_000_000);
+            args.payments.get_or_insert(10_000);
+            args.cosign_every.get_or_insert(100);
+        }
+    }
+    args
+}
+
 /// Options of which one makes no sense beside, or without, another.
 fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
     if args.trace.is_some() {
         let fixed_by_trace = [
+            ("--preset", args.preset.is_some()),
             ("--sessions", args.sessions.is_some()),
             ("--payments", args.payments.is_some()),
             ("--concurrent", args.concurrent.is_some()),
@@ -281,6 +305,11 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
     }
     if args.audit_segment.is_some() && args.audit_log.is_none() {
         return Err(bad("--audit-segment needs --audit-log"));
+    }
+    if args.audit_log.is_some() && args.durability != Durability::None {
+        return Err(bad(
+            "--audit-log contradicts --durability: a run that goes on would leave its log incomplete",
+        ));
     }
     if args.audit_log.is_some() && !args.adversary.0.is_empty() {
         return Err(bad(

@@ -8,9 +8,9 @@ use base64::prelude::BASE64_STANDARD;
 use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{self, DirectOutcome, Latency, Offered, Outcome, Stage};
 use duet_reports::run_file::{
-    Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Engine, L1,
-    L1Load, LatencyHistogram, LatencyNs, Memory, Offchain, Offload, Percentiles, Phase, Ratio,
-    RunFile, SCHEMA, Sample, Stage as StageRow,
+    Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
+    Engine, L1, L1Load, LatencyHistogram, LatencyNs, Memory, Offchain, Offload, Percentiles, Phase,
+    Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
 };
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
@@ -66,6 +66,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         .map(|(_, cost)| cost.cpu_ns)
         .sum();
     let wall_s = outcome.wall.as_secs_f64();
+    let before = outcome.resumed.map_or(0, |resumed| resumed.payments);
     let ratio = |a: u64, b: u64| a as f64 / b.max(1) as f64;
     let proposals = outcome.stages[Stage::Accept as usize].items;
     RunFile {
@@ -73,7 +74,10 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         command,
         started_unix_s: measured.started_unix_s,
         workload: duet_reports::run_file::Workload {
-            reproducible: plan.description.reproducible && !measured.interrupted,
+            // Where a run was interrupted, Layer 1's blocks are cut.
+            reproducible: plan.description.reproducible
+                && !measured.interrupted
+                && outcome.resumed.is_none(),
             ..plan.description.clone()
         },
         engine: Engine {
@@ -87,14 +91,14 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             in_flight: u64::from(plan.config.rules.in_flight),
             signatures_per_key_per_batch: ratio(outcome.verified.signatures, outcome.verified.keys),
             batch_size: ratio(outcome.verified.signatures, outcome.verified.batches),
-            durability: "none".to_owned(),
+            durability: plan.durability.name().to_owned(),
             both_endpoints_checked: true,
             value_at_risk_max: outcome.value_at_risk,
         },
         achieved: Achieved {
             payments: outcome.payments,
             wall_s,
-            payments_per_s: outcome.payments as f64 / wall_s.max(1e-9),
+            payments_per_s: (outcome.payments - before) as f64 / wall_s.max(1e-9),
             steady_payments_per_s: measured.steady_payments_per_s,
             cpu_s: seconds(outcome.cpu_ns),
             valid: invalid_reasons.is_empty(),
@@ -147,6 +151,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             stage_cpu_share,
         },
         disputes: (outcome.disputes.cases() > 0).then(|| disputes(&outcome.disputes)),
+        durability: durability(plan, outcome),
         rejections: rejections(outcome),
         stages: stages(outcome),
         memory: Memory {
@@ -158,6 +163,30 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         },
         machine: machine::machine(),
     }
+}
+
+/// What the durable log did, if there was one.
+fn durability(plan: &Plan, outcome: &Outcome) -> Option<Durability> {
+    let log = outcome.log.as_ref()?;
+    let directory = &plan.config.log.as_ref()?.directory;
+    let sync_ns = |quantile| log.sync_ns.value_at_quantile(quantile);
+    Some(Durability {
+        directory: directory.display().to_string(),
+        file_system: machine::file_system(directory),
+        commits: log.batches,
+        records: log.records,
+        bytes_written: log.bytes_written,
+        syncs: log.syncs(),
+        sync_p50_ns: sync_ns(0.5),
+        sync_p99_ns: sync_ns(0.99),
+        sync_max_ns: log.sync_ns.max(),
+        resumed: outcome.resumed.map(|resumed| Resumed {
+            payments: resumed.payments,
+            sessions_closed: resumed.sessions_closed,
+            channels_open: resumed.channels_open,
+            recovery_s: resumed.recovery.as_secs_f64(),
+        }),
+    })
 }
 
 /// Rule breaks by name: those that attacks provoked, and those that nobody asked for.
@@ -211,6 +240,7 @@ pub fn phase(name: &str, wall: Duration, cpu_ns: u64) -> Phase {
         name: name.to_owned(),
         wall_s: wall.as_secs_f64(),
         cpu_s: seconds(cpu_ns),
+        sessions: None,
     }
 }
 

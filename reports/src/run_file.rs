@@ -6,6 +6,7 @@
 //! JSON readers would round them, and are read in either form.
 
 mod disputes;
+mod durability;
 mod error;
 mod figures;
 mod l1;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
 pub use disputes::{AttackCost, Disputes};
+pub use durability::{Durability, Resumed};
 pub use error::RunFileError;
 pub use figures::{
     Achieved, Assurance, Checks, DirectClient, LatencyHistogram, LatencyNs, Memory, Offchain,
@@ -63,6 +65,9 @@ pub struct RunFile {
     /// files of earlier versions.
     #[serde(default)]
     pub disputes: Option<Disputes>,
+    /// What made the run durable; none if nothing did, and in files of earlier versions.
+    #[serde(default)]
+    pub durability: Option<Durability>,
     /// How often each named rejection occurred.
     #[serde(with = "number::counts_by_name")]
     pub rejections: BTreeMap<String, u64>,

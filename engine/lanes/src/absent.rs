@@ -105,7 +105,7 @@ impl Verifier {
     /// Judges a batch.
     pub fn verify<'a>(
         &mut self,
-        _: &[VerifyingKey],
+        _: &(impl std::ops::Index<usize, Output = VerifyingKey> + ?Sized),
         _: impl IntoIterator<Item = Item<'a>>,
         _: &mut Vec<bool>,
     ) -> usize {

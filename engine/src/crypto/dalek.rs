@@ -1,5 +1,6 @@
 //! The back end of library code: batches over curve25519-dalek's group, on every machine.
 
+use std::collections::HashMap;
 use std::iter::once;
 
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
@@ -12,10 +13,11 @@ use sha2::{Digest as _, Sha512};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::accept::{Opened, challenge};
-use super::keys::{KeyId, KeyRing, SecretKey};
-use super::sign::{SignJob, Signature};
+use super::ring::{DalekKey, KeyId, KeyRing};
+use super::sign::{Secrets, SignJob, Signature};
 use super::sums::ProductSum;
 use super::verify::Signed;
+use crate::chunks::Chunks;
 
 /// Scratch memory of batched signing: one chunk's secrets, wiped after each chunk and when
 /// dropped. Its length is fixed, so that it never moves and leaves no copy behind.
@@ -37,9 +39,9 @@ impl SignScratch {
         }
     }
 
-    pub(super) fn sign(
+    pub(super) fn sign<S: Secrets + ?Sized>(
         &mut self,
-        secrets: &[SecretKey],
+        secrets: &S,
         jobs: &[SignJob],
         signatures: &mut Vec<Signature>,
     ) {
@@ -50,15 +52,15 @@ impl SignScratch {
             let nonces = &mut self.nonces[..jobs.len()];
             let points = &mut self.points[..jobs.len()];
             for ((job, nonce), point) in jobs.iter().zip(&mut *nonces).zip(&mut *points) {
-                let secret = &secrets[job.secret as usize];
-                *nonce = derive_nonce(&mut hasher, secret, &job.digest.0);
+                let prefix = secrets.prefix(job.secret as usize);
+                *nonce = derive_nonce(&mut hasher, prefix, &job.digest.0);
                 *point = EdwardsPoint::mul_base(nonce);
             }
             let encoded = EdwardsPoint::compress_batch_alloc(points);
             for ((job, nonce), r) in jobs.iter().zip(&*nonces).zip(encoded) {
-                let secret = &secrets[job.secret as usize];
-                let h = challenge(&r.0, &secret.public().0, &job.digest.0);
-                let s = nonce + h * secret.scalar();
+                let secret = job.secret as usize;
+                let h = challenge(&r.0, secrets.public(secret), &job.digest.0);
+                let s = nonce + h * secrets.scalar(secret);
                 let mut signature = [0; 64];
                 signature[..32].copy_from_slice(&r.0);
                 signature[32..].copy_from_slice(s.as_bytes());
@@ -72,9 +74,9 @@ impl SignScratch {
 }
 
 /// `SHA-512(prefix ‖ M) mod l`: RFC 8032's deterministic nonce.
-fn derive_nonce(hasher: &mut Sha512, secret: &SecretKey, message: &[u8]) -> Scalar {
+fn derive_nonce(hasher: &mut Sha512, prefix: &[u8; 32], message: &[u8]) -> Scalar {
     let mut wide = Zeroizing::new([0; 64]);
-    hasher.update(secret.prefix());
+    hasher.update(prefix);
     hasher.update(message);
     hasher.finalize_into_reset((&mut *wide).into());
     Scalar::from_bytes_mod_order_wide(&wide)
@@ -86,9 +88,10 @@ pub(super) struct VerifyScratch {
     /// signature's error by another's.
     rng: ChaCha12Rng,
     terms: Vec<Term>,
-    /// For each key of the ring, its place in `keys`; stale where `keys` does not point back.
-    places: Vec<u32>,
+    /// The distinct keys, in the order in which they came.
     keys: Vec<KeyId>,
+    /// Each one's place in `keys`. Of the batch's size, and not of the ring's.
+    places: HashMap<KeyId, u32>,
     key_sums: Vec<ProductSum>,
     #[cfg(test)]
     pub(super) equations: usize,
@@ -117,8 +120,8 @@ impl VerifyScratch {
         VerifyScratch {
             rng: ChaCha12Rng::from_seed(*seed),
             terms: Vec::new(),
-            places: Vec::new(),
             keys: Vec::new(),
+            places: HashMap::new(),
             key_sums: Vec::new(),
             #[cfg(test)]
             equations: 0,
@@ -129,15 +132,13 @@ impl VerifyScratch {
     pub(super) fn verify<T: Signed>(
         &mut self,
         ring: &KeyRing,
-        points: &[EdwardsPoint],
+        points: &Chunks<DalekKey>,
         items: &[T],
         valid: &mut Vec<bool>,
     ) -> usize {
         let first = valid.len();
         valid.resize(first + items.len(), false);
         let valid = &mut valid[first..];
-        // It only grows: a verifier may serve a large ring and a small one by turns.
-        self.places.resize(self.places.len().max(ring.len()), 0);
 
         self.open(ring, items);
         let terms = std::mem::take(&mut self.terms);
@@ -170,7 +171,7 @@ impl VerifyScratch {
     /// the equation over all of `terms` does not hold.
     fn judge(
         &mut self,
-        points: &[EdwardsPoint],
+        points: &Chunks<DalekKey>,
         terms: &[Term],
         fails: bool,
         accept: &mut impl FnMut(usize),
@@ -188,26 +189,26 @@ impl VerifyScratch {
     }
 
     /// The equation over `terms`, in the form that suits their number.
-    fn holds(&mut self, points: &[EdwardsPoint], terms: &[Term]) -> bool {
+    fn holds(&mut self, points: &Chunks<DalekKey>, terms: &[Term]) -> bool {
         #[cfg(test)]
         {
             self.equations += 1;
         }
         match terms {
             [] => true,
-            [term] => term.opened.holds(&points[term.key.0 as usize]),
+            [term] => term.opened.holds(&points[term.key.0 as usize].point),
             _ => self.joined_equation(points, terms),
         }
     }
 
     /// `[8](Σ zᵢRᵢ + Σₖ(Σ zᵢhᵢ)Aₖ − (Σ zᵢsᵢ)B) = 0`, the terms of one key joined.
-    fn joined_equation(&mut self, keys: &[EdwardsPoint], terms: &[Term]) -> bool {
+    fn joined_equation(&mut self, keys: &Chunks<DalekKey>, terms: &[Term]) -> bool {
         self.join(terms.iter().map(|term| term.key));
         self.key_sums.clear();
         self.key_sums.resize(self.keys.len(), ProductSum::default());
         let mut base_sum = ProductSum::default();
         for Term { key, opened, z, .. } in terms {
-            self.key_sums[self.places[key.0 as usize] as usize].add(*z, opened.h.as_bytes());
+            self.key_sums[self.places[key] as usize].add(*z, opened.h.as_bytes());
             base_sum.add(*z, &opened.s);
         }
         let scalars = terms
@@ -218,7 +219,7 @@ impl VerifyScratch {
         let points = terms
             .iter()
             .map(|term| &term.opened.r)
-            .chain(self.keys.iter().map(|key| &keys[key.0 as usize]))
+            .chain(self.keys.iter().map(|key| &keys[key.0 as usize].point))
             .chain(once(&ED25519_BASEPOINT_POINT));
         EdwardsPoint::vartime_multiscalar_mul(scalars, points)
             .mul_by_cofactor()
@@ -228,12 +229,12 @@ impl VerifyScratch {
     /// Lists the distinct keys and notes each one's place.
     fn join(&mut self, keys: impl Iterator<Item = KeyId>) -> &[KeyId] {
         self.keys.clear();
+        self.places.clear();
         for key in keys {
-            let place = self.places[key.0 as usize] as usize;
-            if self.keys.get(place) != Some(&key) {
-                self.places[key.0 as usize] = self.keys.len() as u32;
+            self.places.entry(key).or_insert_with(|| {
                 self.keys.push(key);
-            }
+                self.keys.len() as u32 - 1
+            });
         }
         &self.keys
     }
@@ -243,8 +244,8 @@ impl VerifyScratch {
 mod tests {
     use zeroize::ZeroizeOnDrop;
 
-    use super::super::keys::Points;
-    use super::super::{Backend, Digest, Domain, PublicKey, hash};
+    use super::super::ring::Points;
+    use super::super::{Backend, Digest, Domain, PublicKey, SecretKey, hash};
     use super::*;
 
     fn secrets(count: usize) -> Vec<SecretKey> {
@@ -267,7 +268,7 @@ mod tests {
         let mut scratch = SignScratch::new();
         let secrets = secrets(3);
         for count in [1, 127, 128, 129, 300] {
-            scratch.sign(&secrets, &jobs(count, 3), &mut Vec::new());
+            scratch.sign(&secrets[..], &jobs(count, 3), &mut Vec::new());
             assert!(scratch.nonces.iter().all(|nonce| *nonce == Scalar::ZERO));
             assert!(scratch.points.iter().all(IsIdentity::is_identity));
         }
@@ -281,7 +282,7 @@ mod tests {
         assert!(std::mem::needs_drop::<SecretKey>());
     }
 
-    fn points(ring: &KeyRing) -> &[EdwardsPoint] {
+    fn points(ring: &KeyRing) -> &Chunks<DalekKey> {
         match ring.points() {
             Points::Dalek(points) => points,
             Points::Lanes(..) => unreachable!("made for dalek"),
@@ -316,7 +317,7 @@ mod tests {
         for _ in 0..3 {
             let jobs = jobs(200, 10);
             signatures.clear();
-            sign.sign(&secrets, &jobs, &mut signatures);
+            sign.sign(&secrets[..], &jobs, &mut signatures);
             let items: Vec<Item> = jobs
                 .iter()
                 .zip(&signatures)
@@ -329,7 +330,7 @@ mod tests {
                 sign.nonces.as_ptr(),
                 sign.points.as_ptr(),
                 verify.terms.as_ptr(),
-                verify.places.as_ptr(),
+                verify.places.capacity(),
                 verify.keys.as_ptr(),
                 verify.key_sums.as_ptr(),
             ));
@@ -344,7 +345,7 @@ mod tests {
         let id = ring.insert(secret.public()).expect("a sound key");
         let mut signatures = Vec::new();
         let job = jobs(1, 1)[0];
-        SignScratch::new().sign(&[secret], &[job], &mut signatures);
+        SignScratch::new().sign(&[secret][..], &[job], &mut signatures);
         let items = [
             Item(id, job.digest, signatures[0]),
             Item(id, job.digest, signatures[0]),
@@ -406,7 +407,7 @@ mod tests {
             let secret = SecretKey::from_seed(&seed.try_into().expect("32 bytes"));
             let public = PublicKey(public.try_into().expect("32 bytes"));
             assert_eq!(secret.public(), public);
-            let nonce = derive_nonce(&mut Sha512::new(), &secret, &message);
+            let nonce = derive_nonce(&mut Sha512::new(), secret.prefix(), &message);
             let r = EdwardsPoint::mul_base(&nonce).compress().0;
             let s = nonce + challenge(&r, &public.0, &message) * secret.scalar();
             assert_eq!([r, s.to_bytes()].concat(), signature);

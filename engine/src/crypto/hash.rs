@@ -28,9 +28,13 @@ pub enum Domain {
     Block,
     /// A Layer 1's identity: its parameters and first balances.
     Genesis,
+    /// A header in the durable log: of a batch, of a segment, of the log itself.
+    LogHeader,
+    /// The records of one batch in the durable log.
+    LogBody,
 }
 
-const DOMAINS: usize = 7;
+const DOMAINS: usize = 9;
 
 impl Domain {
     /// Every domain, in the order of its discriminant.
@@ -42,6 +46,8 @@ impl Domain {
         Domain::ChannelId,
         Domain::Block,
         Domain::Genesis,
+        Domain::LogHeader,
+        Domain::LogBody,
     ];
 
     /// The context string from which BLAKE3 derives this domain's key.
@@ -55,6 +61,8 @@ impl Domain {
             Domain::ChannelId => "duet 2026-11 channel id",
             Domain::Block => "duet 2026-11 layer 1 block",
             Domain::Genesis => "duet 2026-11 layer 1 genesis",
+            Domain::LogHeader => "duet 2026-11 durable log header",
+            Domain::LogBody => "duet 2026-11 durable log body",
         }
     }
 

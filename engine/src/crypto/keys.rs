@@ -1,19 +1,18 @@
-//! Keys: public ones are checked and decompressed once, secret ones are expanded once and wiped.
+//! Keys: what makes a public one sound; secret ones, expanded once and wiped.
 
-use std::collections::HashMap;
 use std::fmt;
 
-use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
+use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
-use duet_lanes::{Expanded, Lanes, VerifyingKey};
 use ed25519_dalek::hazmat::ExpandedSecretKey;
 use zeroize::Zeroizing;
 
 use super::backend::Backend;
+use super::sign::Secrets;
 
 /// A public key as it stands in channel terms and transactions: 32 bytes, not yet checked.
 ///
-/// [`KeyRing::insert`] checks it; nothing verifies under a key that is not in a ring.
+/// [`KeyRing::insert`](super::KeyRing::insert) checks it; nothing verifies under a key that is not in a ring.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey(pub [u8; 32]);
 
@@ -28,114 +27,9 @@ pub enum KeyError {
     SmallOrder(PublicKey),
 }
 
-/// A checked key's place in its [`KeyRing`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(pub(super) u32);
-
-/// Public keys that were checked and decompressed, once each.
-///
-/// Torsion is not tested for: under the cofactored equation it cannot change a verdict.
-pub struct KeyRing {
-    keys: Vec<PublicKey>,
-    points: Points,
-    ids: HashMap<PublicKey, KeyId>,
-}
-
-/// The keys as the back end takes them.
-pub(super) enum Points {
-    Dalek(Vec<EdwardsPoint>),
-    Lanes(Lanes, Vec<VerifyingKey>),
-}
-
-impl KeyRing {
-    /// A ring without keys, for verifiers of this back end.
-    #[must_use]
-    pub fn new(backend: Backend) -> KeyRing {
-        KeyRing {
-            keys: Vec::new(),
-            points: match backend {
-                Backend::Dalek => Points::Dalek(Vec::new()),
-                Backend::Lanes(lanes) => Points::Lanes(lanes, Vec::new()),
-            },
-            ids: HashMap::new(),
-        }
-    }
-
-    /// Checks a key and keeps it; the same key again gives the same id without further work.
-    ///
-    /// # Errors
-    /// A [`KeyError`] that names the key.
-    ///
-    /// # Panics
-    /// After 2^32 keys.
-    pub fn insert(&mut self, key: PublicKey) -> Result<KeyId, KeyError> {
-        if let Some(&id) = self.ids.get(&key) {
-            return Ok(id);
-        }
-        let id = KeyId(u32::try_from(self.keys.len()).expect("fewer than 2^32 keys"));
-        match &mut self.points {
-            Points::Dalek(points) => {
-                let point = CompressedEdwardsY(key.0).decompress();
-                let small = point.as_ref().map(EdwardsPoint::is_small_order);
-                key.check(small)?;
-                points.extend(point);
-            }
-            Points::Lanes(lanes, points) => {
-                let point = VerifyingKey::decode(*lanes, &key.0);
-                let small = point.as_ref().map(VerifyingKey::is_small_order);
-                key.check(small)?;
-                points.extend(point);
-            }
-        }
-        self.keys.push(key);
-        self.ids.insert(key, id);
-        Ok(id)
-    }
-
-    /// The id of a key, if the ring has it.
-    #[must_use]
-    pub fn find(&self, key: &PublicKey) -> Option<KeyId> {
-        self.ids.get(key).copied()
-    }
-
-    /// The key behind an id of this ring.
-    #[must_use]
-    pub fn key(&self, id: KeyId) -> &PublicKey {
-        &self.keys[id.0 as usize]
-    }
-
-    /// How many keys there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    pub(super) fn points(&self) -> &Points {
-        &self.points
-    }
-
-    /// Takes in a key of small order too.
-    #[cfg(test)]
-    pub(super) fn insert_unchecked(&mut self, key: PublicKey) -> Option<KeyId> {
-        let id = KeyId(self.keys.len() as u32);
-        match &mut self.points {
-            Points::Dalek(points) => points.push(CompressedEdwardsY(key.0).decompress()?),
-            Points::Lanes(lanes, points) => points.push(VerifyingKey::decode(*lanes, &key.0)?),
-        }
-        self.keys.push(key);
-        Some(id)
-    }
-}
-
 impl PublicKey {
     /// Judges a key, given whether it is of small order if it is a point at all.
-    fn check(self, small_order: Option<bool>) -> Result<(), KeyError> {
+    pub(super) fn check(self, small_order: Option<bool>) -> Result<(), KeyError> {
         match small_order {
             None => Err(KeyError::NotAPoint(self)),
             Some(_) if !self.is_canonical() => Err(KeyError::NonCanonical(self)),
@@ -238,15 +132,6 @@ impl SecretKey {
         self.public
     }
 
-    /// Its parts, for signing in lanes.
-    pub(super) fn expanded(&self) -> Expanded<'_> {
-        Expanded::from_parts(
-            self.expanded.scalar.as_bytes(),
-            &self.expanded.hash_prefix,
-            &self.public.0,
-        )
-    }
-
     pub(super) fn scalar(&self) -> &Scalar {
         &self.expanded.scalar
     }
@@ -254,6 +139,24 @@ impl SecretKey {
     /// What nonces are derived from.
     pub(super) fn prefix(&self) -> &[u8; 32] {
         &self.expanded.hash_prefix
+    }
+}
+
+impl Secrets for [SecretKey] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn scalar(&self, at: usize) -> &Scalar {
+        self[at].scalar()
+    }
+
+    fn prefix(&self, at: usize) -> &[u8; 32] {
+        self[at].prefix()
+    }
+
+    fn public(&self, at: usize) -> &[u8; 32] {
+        &self[at].public.0
     }
 }
 

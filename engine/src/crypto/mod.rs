@@ -9,6 +9,8 @@ mod backend;
 mod dalek;
 mod hash;
 mod keys;
+mod pairs;
+mod ring;
 mod sign;
 mod sums;
 #[cfg(test)]
@@ -18,6 +20,8 @@ mod verify;
 pub use accept::accept;
 pub use backend::{Backend, BackendChoice, BackendUnavailable};
 pub use hash::{ChainJob, Digest, Domain, Hasher, block, chain, hash, hash_blocks, link};
-pub use keys::{KeyError, KeyId, KeyRing, PublicKey, SecretKey};
+pub use keys::{KeyError, PublicKey, SecretKey};
+pub use pairs::KeyPairs;
+pub use ring::{KeyId, KeyRing};
 pub use sign::{SignJob, Signature, Signer};
 pub use verify::{Forged, Signed, Verified, Verifier, VerifierCounts};

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use curve25519_dalek::scalar::Scalar;
+use duet_lanes::Expanded;
+
 use super::backend::Backend;
 use super::dalek;
 use super::hash::Digest;
 use super::keys::SecretKey;
+use super::pairs::KeyPairs;
 
 /// An Ed25519 signature: `R ‖ s`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +22,18 @@ pub struct SignJob {
     pub secret: u32,
     /// What it signs.
     pub digest: Digest,
+}
+
+/// Secret keys by number, each with its public half.
+pub(super) trait Secrets {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// The secret scalar.
+    fn scalar(&self, at: usize) -> &Scalar;
+    /// What nonces are derived from.
+    fn prefix(&self, at: usize) -> &[u8; 32];
+    /// The public half's encoding.
+    fn public(&self, at: usize) -> &[u8; 32];
 }
 
 /// Makes signatures in batches and keeps the scratch memory for the next one.
@@ -54,9 +70,32 @@ impl Signer {
         jobs: &[SignJob],
         signatures: &mut Vec<Signature>,
     ) {
+        self.sign_all(secrets, jobs, signatures);
+    }
+
+    /// As [`Signer::sign`], with secrets that are kept as pairs.
+    ///
+    /// # Panics
+    /// If a job names a secret key that `pairs` does not have.
+    pub fn sign_with(
+        &mut self,
+        pairs: &KeyPairs,
+        jobs: &[SignJob],
+        signatures: &mut Vec<Signature>,
+    ) {
+        self.sign_all(pairs, jobs, signatures);
+    }
+
+    fn sign_all<S: Secrets + ?Sized>(
+        &mut self,
+        secrets: &S,
+        jobs: &[SignJob],
+        signatures: &mut Vec<Signature>,
+    ) {
         // Before any nonce is derived.
         assert!(
-            jobs.iter().all(|job| (job.secret as usize) < secrets.len()),
+            jobs.iter()
+                .all(|job| (job.secret as usize) < secrets.count()),
             "every job names a secret key of the batch"
         );
         match &mut self.engine {
@@ -67,7 +106,13 @@ impl Signer {
                     jobs.len(),
                     |at| {
                         let job = &jobs[at];
-                        (secrets[job.secret as usize].expanded(), &job.digest.0)
+                        let secret = job.secret as usize;
+                        let expanded = Expanded::from_parts(
+                            secrets.scalar(secret).as_bytes(),
+                            secrets.prefix(secret),
+                            secrets.public(secret),
+                        );
+                        (expanded, &job.digest.0)
                     },
                     |signature| signatures.push(Signature(*signature)),
                 );

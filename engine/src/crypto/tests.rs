@@ -152,7 +152,7 @@ fn bench_verdicts((verifier, ring): &mut (Verifier, KeyRing), cases: &[Case]) ->
     let mut places = Vec::new();
     for (place, case) in cases.iter().enumerate() {
         let key = PublicKey(case.key);
-        let known = (0..ring.len() as u32).find(|&id| *ring.key(KeyId(id)) == key);
+        let known = (0..ring.len() as u32).find(|&id| ring.key(KeyId(id)) == key);
         let Some(signer) = known.map(KeyId).or_else(|| ring.insert_unchecked(key)) else {
             continue;
         };

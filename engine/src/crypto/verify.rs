@@ -8,8 +8,9 @@ use super::accept::accept;
 use super::backend::Backend;
 use super::dalek;
 use super::hash::Digest;
-use super::keys::{KeyId, KeyRing, Points};
+use super::ring::{KeyId, KeyRing, Points};
 use super::sign::Signature;
+use crate::chunks::Chunks;
 
 /// Something that carries a signature over its digest.
 pub trait Signed {
@@ -162,7 +163,7 @@ impl Verifier {
 
 fn verify_in_lanes<T: Signed>(
     lanes: &mut duet_lanes::Verifier,
-    keys: &[VerifyingKey],
+    keys: &Chunks<VerifyingKey>,
     items: &[T],
     valid: &mut Vec<bool>,
 ) -> usize {

@@ -1,7 +1,7 @@
 //! Blocks: a header over the hash of a body, each bound to the one before.
 //!
-//! A body is its transactions' bytes one after the other. It is hashed as it comes and not kept,
-//! unless asked for.
+//! A body is its transactions' bytes one after the other. It is hashed as it comes, a piece at a
+//! time, and not kept, unless asked for.
 
 use super::config::Config;
 use crate::crypto::{Digest, Domain, Hasher, hash};
@@ -63,10 +63,15 @@ pub(super) struct Draft {
     parent: Digest,
     room: Room,
     hasher: Hasher,
+    /// The body's bytes that are not hashed yet: many at once are hashed in lanes.
+    unhashed: Vec<u8>,
     transactions: u32,
     bytes: u64,
     body: Option<Vec<u8>>,
 }
+
+/// Bytes that are hashed at once: 16 of BLAKE3's chunks, for as many lanes.
+const PIECE: usize = 16 << 10;
 
 /// A finished block: its header, its body's length, and the body if it is kept.
 pub(super) struct Block {
@@ -85,6 +90,7 @@ impl Draft {
                 bytes: config.block_bytes,
             },
             hasher: Hasher::new(Domain::Block),
+            unhashed: Vec::new(),
             transactions: 0,
             bytes: 0,
             body: config.keep_bodies.then(Vec::new),
@@ -108,7 +114,12 @@ impl Draft {
             self.room.take(bytes.len(), operations),
             "a block keeps its limits"
         );
-        self.hasher.update(bytes);
+        self.unhashed.extend_from_slice(bytes);
+        let whole = self.unhashed.len() / PIECE * PIECE;
+        if whole > 0 {
+            self.hasher.update(&self.unhashed[..whole]);
+            self.unhashed.drain(..whole);
+        }
         self.transactions += 1;
         self.bytes += bytes.len() as u64;
         if let Some(body) = &mut self.body {
@@ -117,10 +128,11 @@ impl Draft {
     }
 
     /// The block; if it is empty, only if that is asked for.
-    pub(super) fn finish(self, even_empty: bool) -> Option<Block> {
+    pub(super) fn finish(mut self, even_empty: bool) -> Option<Block> {
         if self.transactions == 0 && !even_empty {
             return None;
         }
+        self.hasher.update(&self.unhashed);
         let mut header = Header {
             height: self.height,
             parent: self.parent,

@@ -1,5 +1,9 @@
 //! The Layer 1 itself: takes transactions in, seals blocks, gives receipts out.
 
+mod durable;
+
+pub use durable::Restoring;
+
 use std::fmt;
 
 use super::block::{Draft, Header};
@@ -27,7 +31,6 @@ pub struct Chain {
     height: u64,
     tip: Digest,
     ledger: Ledger,
-    ring: KeyRing,
     mempool: Mempool,
     round: Round,
     verification: Verification,
@@ -61,10 +64,9 @@ impl Chain {
                 ..Load::default()
             },
             ledger,
-            ring: KeyRing::new(backend),
             mempool: Mempool::new(config.mempool_transactions),
-            round: Round::default(),
-            verification: Verification::new(backend, config.parallel_verification),
+            round: Round::new(backend),
+            verification: Verification::new(backend, config.parallel_verification, 0),
             bodies: Vec::new(),
             notices: Vec::new(),
             superseded: Vec::new(),
@@ -136,7 +138,7 @@ impl Chain {
     ) -> bool {
         let disputed = self.ledger.channel(&post.channel);
         let waiting = self.mempool.reserved(&post.channel);
-        if disputed.and_then(ChannelRecord::dispute).is_none()
+        if disputed.is_none_or(|record| record.dispute().is_none())
             || waiting.is_some_and(|waiting| waiting.version >= post.version())
         {
             return false;
@@ -147,15 +149,19 @@ impl Chain {
             return false;
         }
         self.round.clear();
-        self.round
-            .add(bytes, &self.genesis, &self.ledger, &mut self.ring);
-        let cpu_ns = self
-            .verification
-            .judge(&self.ring, &mut self.round.witnesses);
+        self.round.add(bytes, 1, &self.genesis, &self.ledger);
+        self.round.look_up();
+        let Round {
+            claims,
+            witnesses,
+            ring,
+            ..
+        } = &mut self.round;
+        let cpu_ns = self.verification.judge(ring, witnesses);
         self.load.cpu_ns += cpu_ns;
         let mut verdicts = self.verification.verdicts();
-        let claim = self.round.claims.drain(..).next().expect("one was added");
-        let checked = claim.and_then(|unchecked| unchecked.check(&self.ring, &mut verdicts));
+        let claim = claims.drain(..).next().expect("one was added");
+        let checked = claim.and_then(|unchecked| unchecked.check(ring, &mut verdicts));
         drop(verdicts);
         self.load.signature_verifications = self.verification.signatures();
         checked.is_ok_and(|checked| self.ledger.decide(&checked, self.height + 1).is_ok())
@@ -191,9 +197,8 @@ impl Chain {
         let (mut verifying, mut waiting) = (0, 0);
         while self.gather(&draft) {
             let before = thread_cpu_ns();
-            verifying += self
-                .verification
-                .judge(&self.ring, &mut self.round.witnesses);
+            let round = &mut self.round;
+            verifying += self.verification.judge(&round.ring, &mut round.witnesses);
             // Whatever part of it this thread did is in the verification's own account.
             waiting += thread_cpu_ns() - before;
             self.execute(&mut draft, receipts);
@@ -208,13 +213,14 @@ impl Chain {
     fn gather(&mut self, draft: &Draft) -> bool {
         self.round.clear();
         let mut room = draft.room();
-        for next in self.mempool.iter().take(Round::LARGEST) {
-            if !room.take(next.bytes.len(), next.operations) {
+        for next in self.mempool.iter() {
+            if self.round.is_full() || !room.take(next.bytes.len(), next.operations) {
                 break;
             }
             self.round
-                .add(next.bytes, &self.genesis, &self.ledger, &mut self.ring);
+                .add(next.bytes, next.operations, &self.genesis, &self.ledger);
         }
+        self.round.look_up();
         !self.round.claims.is_empty()
     }
 
@@ -225,7 +231,7 @@ impl Chain {
             let outcome = claim.and_then(|unchecked| {
                 execute(
                     &mut self.ledger,
-                    &self.ring,
+                    &self.round.ring,
                     &mut self.load,
                     &mut self.notices,
                     unchecked,
@@ -306,7 +312,7 @@ impl Chain {
 
     /// A channel, while it is open.
     #[must_use]
-    pub fn channel(&self, id: &ChannelId) -> Option<&ChannelRecord> {
+    pub fn channel(&self, id: &ChannelId) -> Option<ChannelRecord> {
         self.ledger.channel(id)
     }
 

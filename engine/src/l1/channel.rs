@@ -1,12 +1,15 @@
 //! What Layer 1 keeps of a channel, and what it settles at. Moves no value: the ledger does.
 
+use std::num::NonZeroU32;
+
 use super::dispute::{Dispute, Posting};
 use super::refusal::Refusal;
 use crate::crypto::PublicKey;
 use crate::protocol::{Amount, Balance, ChannelId, Limits, Pair, Party, State, Terms};
 
-/// An open channel. Closing removes it: its id never opens again, since the opener's nonce is in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An open channel, as Layer 1 shows it. Closing removes it: its id never opens again, since the
+/// opener's nonce is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelRecord {
     /// Who signs for each side, and whose accounts are paid out to.
     pub keys: Pair<PublicKey>,
@@ -21,17 +24,43 @@ pub struct ChannelRecord {
 }
 
 /// How far a channel's end has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelStatus {
     /// Nothing has been posted.
     Open,
-    /// A party has posted, and the challenge window runs or is over (rules L4 to L6). Apart, so
-    /// that the channels of which nothing is posted, which are nearly all, stay small.
-    Disputed(Box<Dispute>),
+    /// A party has posted, and the challenge window runs or is over (rules L4 to L6).
+    Disputed(Dispute),
 }
 
-// A million channels of 104 bytes, and their ids of 32: 136 MB, a map's slack aside.
-const _: () = assert!(size_of::<ChannelRecord>() == 104);
+impl ChannelRecord {
+    /// The dispute about it, if something is posted.
+    #[must_use]
+    pub fn dispute(&self) -> Option<Dispute> {
+        match self.status {
+            ChannelStatus::Open => None,
+            ChannelStatus::Disputed(dispute) => Some(dispute),
+        }
+    }
+
+    /// The party with this key.
+    #[must_use]
+    pub fn party(&self, key: &PublicKey) -> Option<Party> {
+        [Party::A, Party::B]
+            .into_iter()
+            .find(|party| self.keys.of(*party) == key)
+    }
+}
+
+/// An open channel as it is kept, its parties aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Channel {
+    pub(super) limits: Limits,
+    pub(super) deposit_a: Amount,
+    pub(super) challenge_window_blocks: NonZeroU32,
+    /// If something is posted. Apart, so that the channels of which nothing is posted, which are
+    /// nearly all, stay small.
+    pub(super) dispute: Option<Box<Dispute>>,
+}
 
 /// How a channel ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,36 +73,34 @@ pub(super) struct Settlement {
     pub(super) forfeited: Option<Party>,
 }
 
-impl ChannelRecord {
-    /// The record of a channel on these terms.
-    pub(super) fn new(terms: &Terms, capacity: Amount) -> ChannelRecord {
-        ChannelRecord {
-            keys: terms.keys,
+impl Channel {
+    /// A channel on these terms, of which this is the capacity.
+    ///
+    /// # Panics
+    /// If the terms make no channel.
+    pub(super) fn new(terms: &Terms, capacity: Amount) -> Channel {
+        Channel {
             limits: Limits {
                 capacity,
                 reserve: terms.reserve,
             },
             deposit_a: terms.deposits.a,
-            challenge_window_blocks: terms.challenge_window_blocks,
-            status: ChannelStatus::Open,
+            challenge_window_blocks: NonZeroU32::new(terms.challenge_window_blocks)
+                .expect("terms that make a channel have a window"),
+            dispute: None,
         }
     }
 
-    /// The dispute about it, if something is posted.
-    #[must_use]
-    pub fn dispute(&self) -> Option<&Dispute> {
-        match &self.status {
-            ChannelStatus::Open => None,
-            ChannelStatus::Disputed(dispute) => Some(dispute),
+    /// What Layer 1 shows of it, between these parties.
+    pub(super) fn record(&self, keys: Pair<PublicKey>) -> ChannelRecord {
+        let dispute = self.dispute.as_deref();
+        ChannelRecord {
+            keys,
+            limits: self.limits,
+            deposit_a: self.deposit_a,
+            challenge_window_blocks: self.challenge_window_blocks.get(),
+            status: dispute.map_or(ChannelStatus::Open, |of| ChannelStatus::Disputed(*of)),
         }
-    }
-
-    /// The party with this key.
-    #[must_use]
-    pub fn party(&self, key: &PublicKey) -> Option<Party> {
-        [Party::A, Party::B]
-            .into_iter()
-            .find(|party| self.keys.of(*party) == key)
     }
 
     /// Rules L2 and L3: what a state that both parties signed as final pays out, disputed or not.
@@ -99,19 +126,20 @@ impl ChannelRecord {
 
     /// Rule L4: the dispute after a post that is included at this height.
     pub(super) fn post(&self, posting: &Posting, height: u64) -> Result<Dispute, Refusal> {
-        match &self.status {
-            ChannelStatus::Open => {
-                Dispute::begin(posting, &self.limits, self.challenge_window_blocks, height)
+        match &self.dispute {
+            None => {
+                let window = self.challenge_window_blocks.get();
+                Dispute::begin(posting, &self.limits, window, height)
             }
-            ChannelStatus::Disputed(dispute) => dispute.answered(posting, &self.limits, height),
+            Some(dispute) => dispute.answered(posting, &self.limits, height),
         }
     }
 
     /// Rule L5: what a payout at this height pays.
     pub(super) fn pay_out(&self, channel: ChannelId, height: u64) -> Result<Settlement, Refusal> {
-        match &self.status {
-            ChannelStatus::Open => Err(Refusal::NothingPosted { channel }),
-            ChannelStatus::Disputed(dispute) => dispute.settle(&self.limits, height),
+        match &self.dispute {
+            None => Err(Refusal::NothingPosted { channel }),
+            Some(dispute) => dispute.settle(&self.limits, height),
         }
     }
 }

@@ -299,3 +299,69 @@ impl Dispute {
         &self.settles
     }
 }
+
+/// A dispute as bytes: `opened 8 · until 8 · highest 8 · version 8 and A's balance 8 of what settles ·
+/// A's standing 17 · B's standing 17`, integers little-endian. A standing is `0` (silent), `1` (covers:
+/// version 8 · balance 8) or `2` (stale); what is not said is 0.
+pub(super) const DISPUTE_BYTES: usize = 5 * 8 + 2 * STANDING_BYTES;
+const STANDING_BYTES: usize = 1 + 2 * 8;
+
+impl Dispute {
+    pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
+        let Balance { version, a } = self.settles;
+        for word in [self.opened, self.until, self.highest, version, a.units()] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        for standing in [&self.standing.a, &self.standing.b] {
+            let (kind, version, balance) = match *standing {
+                Standing::Silent => (0, 0, 0),
+                Standing::Covers { version, balance } => (1, version, balance.units()),
+                Standing::Stale => (2, 0, 0),
+            };
+            bytes.push(kind);
+            bytes.extend_from_slice(&version.to_le_bytes());
+            bytes.extend_from_slice(&u64::to_le_bytes(balance));
+        }
+    }
+
+    /// Reads a dispute about a channel of this capacity, if it can be one.
+    pub(super) fn decode(bytes: &[u8; DISPUTE_BYTES], capacity: Amount) -> Option<Dispute> {
+        let (words, rest) = bytes.split_at(5 * 8);
+        let (words, _) = words.as_chunks::<8>();
+        let word = |at: usize| u64::from_le_bytes(words[at]);
+        let standing = |bytes: &[u8]| {
+            let (words, _) = bytes[1..].as_chunks::<8>();
+            let [version, balance] = [0, 1].map(|at: usize| u64::from_le_bytes(words[at]));
+            match (bytes[0], version, balance) {
+                (0, 0, 0) => Some(Standing::Silent),
+                (1, _, _) => Some(Standing::Covers {
+                    version,
+                    balance: Some(Amount::new(balance)).filter(|balance| *balance <= capacity)?,
+                }),
+                (2, 0, 0) => Some(Standing::Stale),
+                _ => None,
+            }
+        };
+        let (a, b) = rest.split_at(STANDING_BYTES);
+        let dispute = Dispute {
+            opened: word(0),
+            until: word(1),
+            highest: word(2),
+            settles: Balance {
+                version: word(3),
+                a: Amount::new(word(4)),
+            },
+            standing: Pair {
+                a: standing(a)?,
+                b: standing(b)?,
+            },
+        };
+        let silent =
+            dispute.standing.a == Standing::Silent && dispute.standing.b == Standing::Silent;
+        let sound = dispute.opened < dispute.until
+            && dispute.settles.a <= capacity
+            && dispute.settles.version >= dispute.highest
+            && !silent;
+        sound.then_some(dispute)
+    }
+}

@@ -13,24 +13,35 @@ use super::refusal::SubmitError;
 use crate::crypto::PublicKey;
 use crate::protocol::ChannelId;
 
-/// The queue. Bytes lie one after the other in one arena, which stops growing once it has seen the
-/// most that wait at once.
+/// The queue. Its memory is what waits, and two segments of slack.
 pub(super) struct Mempool {
     capacity: u32,
     waiting: VecDeque<Waiting>,
-    arena: Vec<u8>,
-    /// Where in the arena the first waiting transaction starts.
-    start: usize,
+    /// The bytes of what waits, in order; only the last one has room.
+    segments: VecDeque<Segment>,
+    /// The memory of one that was emptied.
+    spare: Option<Vec<u8>>,
     /// What all of `waiting` take of blocks' limits.
     operations: u64,
+    bytes: usize,
     reserved: Reserved,
 }
 
 struct Waiting {
     ticket: u64,
-    bytes: usize,
+    bytes: u32,
     operations: u32,
 }
+
+/// Whole transactions, one after the other.
+struct Segment {
+    bytes: Vec<u8>,
+    /// Where the first one that waits starts.
+    start: usize,
+}
+
+/// Bytes of a segment; more, if one transaction alone takes more.
+const SEGMENT: usize = 1 << 18;
 
 /// One transaction on its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +80,10 @@ impl Mempool {
         Mempool {
             capacity,
             waiting: VecDeque::new(),
-            arena: Vec::new(),
-            start: 0,
+            segments: VecDeque::new(),
+            spare: None,
             operations: 0,
+            bytes: 0,
             reserved: Reserved::default(),
         }
     }
@@ -96,7 +108,7 @@ impl Mempool {
     pub(super) fn is_crowded(&self, config: &Config, bytes: usize, operations: u32) -> bool {
         let reserved = &self.reserved;
         let ahead = self.operations + reserved.answers.len() as u64;
-        let bytes_ahead = self.arena.len() - self.start + reserved.bytes;
+        let bytes_ahead = self.bytes + reserved.bytes;
         ahead + u64::from(operations) > u64::from(config.block_transactions)
             || (bytes_ahead + bytes) as u64 > config.block_bytes
     }
@@ -104,19 +116,26 @@ impl Mempool {
     /// Queues a transaction for which there is room.
     pub(super) fn push(&mut self, ticket: u64, bytes: &[u8], operations: u32) {
         assert!(self.admit().is_ok(), "room was asked for");
-        // At least as much is dropped as is moved: a byte's moves cost what its arrival cost.
-        if self.start >= self.arena.len() - self.start {
-            self.arena.copy_within(self.start.., 0);
-            self.arena.truncate(self.arena.len() - self.start);
-            self.start = 0;
+        let fits = |last: &&mut Segment| last.bytes.capacity() - last.bytes.len() >= bytes.len();
+        match self.segments.back_mut().filter(fits) {
+            Some(last) => last.bytes.extend_from_slice(bytes),
+            None => {
+                let spare = self.spare.take();
+                let mut memory = spare.unwrap_or_else(|| Vec::with_capacity(SEGMENT));
+                memory.extend_from_slice(bytes);
+                self.segments.push_back(Segment {
+                    bytes: memory,
+                    start: 0,
+                });
+            }
         }
-        self.arena.extend_from_slice(bytes);
         self.waiting.push_back(Waiting {
             ticket,
-            bytes: bytes.len(),
+            bytes: u32::try_from(bytes.len()).expect("shorter than a block"),
             operations,
         });
         self.operations += u64::from(operations);
+        self.bytes += bytes.len();
     }
 
     /// The answer that waits in the reserved room for a channel.
@@ -155,14 +174,21 @@ impl Mempool {
 
     /// All that wait, first first.
     pub(super) fn iter(&self) -> impl Iterator<Item = Next<'_>> {
-        let queue = self.waiting.iter().scan(self.start, |start, waiting| {
-            let bytes = &self.arena[*start..*start + waiting.bytes];
-            *start += waiting.bytes;
-            Some(Next {
+        let mut segments = self.segments.iter();
+        let mut rest: &[u8] = &[];
+        let queue = self.waiting.iter().map(move |waiting| {
+            // Each one is whole, and no segment is empty.
+            if rest.is_empty() {
+                let next = segments.next().expect("what waits has bytes");
+                rest = &next.bytes[next.start..];
+            }
+            let (bytes, others) = rest.split_at(waiting.bytes as usize);
+            rest = others;
+            Next {
                 ticket: waiting.ticket,
                 bytes,
                 operations: waiting.operations,
-            })
+            }
         });
         let answers = self.reserved.answers.iter().map(|answer| Next {
             ticket: answer.ticket,
@@ -189,8 +215,15 @@ impl Mempool {
             return;
         }
         let first = self.waiting.pop_front().expect("one waits");
-        self.start += first.bytes;
         self.operations -= u64::from(first.operations);
+        self.bytes -= first.bytes as usize;
+        let segment = self.segments.front_mut().expect("what waits has bytes");
+        segment.start += first.bytes as usize;
+        if segment.start == segment.bytes.len() {
+            let emptied = self.segments.pop_front();
+            self.spare = emptied.map(|segment| segment.bytes);
+            self.spare.iter_mut().for_each(Vec::clear);
+        }
     }
 }
 
@@ -211,10 +244,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_come_first_served_in_one_arena_that_stops_growing() {
+    fn first_come_first_served_in_the_memory_of_what_waits() {
         let mut mempool = Mempool::new(100);
-        let bytes = |ticket: u64| vec![ticket as u8; 1 + ticket as usize % 321];
-        let (mut submitted, mut served, mut grown) = (0, 0, 0);
+        // Now and then one that is longer than a segment.
+        let bytes = |ticket: u64| match ticket % 997 {
+            996 => vec![ticket as u8; SEGMENT + 1],
+            _ => vec![ticket as u8; 1 + 99 * (ticket as usize % 321)],
+        };
+        let (mut submitted, mut served) = (0, 0);
         for round in 0..200 {
             while mempool.admit().is_ok() {
                 mempool.push(submitted, &bytes(submitted), 1);
@@ -231,11 +268,11 @@ mod tests {
                 mempool.pop();
                 served += 1;
             }
-            if round == 100 {
-                grown = mempool.arena.capacity();
-            }
+            let segments = mempool.segments.iter().map(|segment| &segment.bytes);
+            let memory: usize = segments.chain(&mempool.spare).map(Vec::capacity).sum();
+            let most = 2 * mempool.bytes + 5 * SEGMENT;
+            assert!(memory <= most, "{memory} for {}", mempool.bytes);
         }
-        assert_eq!(mempool.arena.capacity(), grown);
     }
 
     #[test]

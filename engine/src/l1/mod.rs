@@ -8,9 +8,12 @@
 //!
 //! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`.
 //! 2. [`Chain::seal`] takes them in order, a `round` at a time: what each one asks for (`claim`),
-//!    and all their signatures in one batch (`witness`, `verification`).
+//!    all keys together, and all their signatures in one batch (`witness`, `verification`).
 //! 3. The `ledger` decides (`channel` and `dispute` for what concerns one channel), then applies.
 //! 4. The bytes of those included stream into the `block`; every one gets a [`Receipt`].
+//!
+//! A durable log can keep it: `chain/durable.rs` says what changed, as `records`, and makes a Layer 1 of
+//! them again ([`Chain::restore`]).
 //!
 //! Three ends: *refused* (invalid: not included, no fee, no trace), *failed* (valid, but above a
 //! balance that it cannot control: included, pays its fee), *executed*. A transaction's end does
@@ -37,7 +40,9 @@ mod ledger;
 mod load;
 mod mempool;
 mod receipt;
+mod records;
 mod refusal;
+mod restore;
 mod round;
 #[cfg(test)]
 mod tests;
@@ -46,7 +51,7 @@ mod verification;
 mod witness;
 
 pub use block::Header;
-pub use chain::Chain;
+pub use chain::{Chain, Restoring};
 pub use channel::{ChannelRecord, ChannelStatus};
 pub use config::{Config, ConfigError, Genesis, SetupError};
 pub use dispute::Dispute;
@@ -54,4 +59,5 @@ pub use ledger::{Account, Imbalance, Totals};
 pub use load::Load;
 pub use receipt::{Executed, Notice, PaidOut, Receipt};
 pub use refusal::{Failure, Malformed, Refusal, SignatureRole, SubmitError};
+pub use restore::RestoreError;
 pub use transaction::{COOPERATIVE_CLOSE_BYTES, Opening, SignedTransaction, Transaction};

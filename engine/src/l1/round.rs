@@ -1,4 +1,4 @@
-//! A run of queued transactions whose signatures are verified together.
+//! A run of queued transactions whose keys are looked up, and signatures verified, together.
 //!
 //! Keys must be known before any transaction of the round has executed. An account's key stands
 //! in the transaction. A channel's keys stand in its record, or, if it opens earlier in the same
@@ -9,54 +9,104 @@ use std::collections::HashMap;
 
 use super::ledger::Ledger;
 use super::refusal::Refusal;
-use super::witness::{Unchecked, Witness};
-use crate::crypto::{Digest, KeyRing, PublicKey};
+use super::witness::{Need, Unchecked, Witness};
+use crate::crypto::{Backend, Digest, KeyRing, PublicKey, Verifier};
 use crate::protocol::{ChannelId, Pair};
 
-/// The round's memory, kept from round to round.
-#[derive(Default)]
+/// The round's memory, kept from round to round: some 5 MB at most, whatever is on the
+/// ledger.
 pub(super) struct Round {
     /// What each transaction claims, or why it is refused already.
     pub(super) claims: Vec<Result<Unchecked, Refusal>>,
     /// The signatures that those claims need, in the same order.
     pub(super) witnesses: Vec<Witness>,
+    /// Decoded keys. Only a cache: nothing but this round must find its keys in it.
+    pub(super) ring: KeyRing,
+    /// Channels and transfers that it is about.
+    operations: u32,
+    /// The keys that the claims name, and the signatures, before the ring knows the keys.
+    keys: Vec<PublicKey>,
+    needs: Vec<Need>,
     /// The keys of channels that the round's transactions open.
     opened: HashMap<ChannelId, Pair<PublicKey>>,
 }
 
 impl Round {
-    /// Transactions at most: bounds the memory, and is past the size from which a verification
-    /// gets no cheaper.
-    pub(super) const LARGEST: usize = 8192;
+    /// Channels and transfers from which on no transaction is added: bounds the memory.
+    pub(super) const LARGEST: u32 = 4096;
+
+    /// Signatures from which on no transaction is added: of one with a single channel the next one's
+    /// would not fit in the verifier's largest batch. Past that nothing gets cheaper, and the
+    /// round's memory would leave the second-level cache.
+    const SIGNATURES: usize = Verifier::LARGEST_BATCH - 4;
+
+    /// Keys that a ring holds at most when a round begins. It is emptied then: 1 µs for each key that
+    /// comes again is cheap against the memory of all that ever came.
+    const KEYS: usize = 1 << 14;
+
+    pub(super) fn new(backend: Backend) -> Round {
+        Round {
+            claims: Vec::new(),
+            witnesses: Vec::new(),
+            ring: KeyRing::new(backend),
+            operations: 0,
+            keys: Vec::new(),
+            needs: Vec::new(),
+            opened: HashMap::new(),
+        }
+    }
 
     pub(super) fn clear(&mut self) {
+        if self.ring.len() > Round::KEYS {
+            self.ring.clear();
+        }
         self.claims.clear();
         self.witnesses.clear();
+        self.operations = 0;
+        self.keys.clear();
+        self.needs.clear();
         self.opened.clear();
     }
 
-    /// Adds the next transaction.
-    pub(super) fn add(
-        &mut self,
-        bytes: &[u8],
-        genesis: &Digest,
-        ledger: &Ledger,
-        ring: &mut KeyRing,
-    ) {
+    /// Whether it takes no more.
+    pub(super) fn is_full(&self) -> bool {
+        self.operations >= Round::LARGEST || self.needs.len() >= Round::SIGNATURES
+    }
+
+    /// Adds the next transaction, which is one of so many operations.
+    pub(super) fn add(&mut self, bytes: &[u8], operations: u32, genesis: &Digest, ledger: &Ledger) {
+        self.operations += operations;
         let Round {
             claims,
-            witnesses,
+            keys,
+            needs,
             opened,
+            ..
         } = self;
         let keys_of = |channel: &ChannelId| {
-            let record = ledger.channel(channel).map(|record| record.keys);
-            record.or_else(|| opened.get(channel).copied())
+            let of_record = ledger.keys_of(channel);
+            of_record.or_else(|| opened.get(channel).copied())
         };
         let place = claims.len() as u32;
-        let claim = Unchecked::read(place, bytes, genesis, ring, keys_of, witnesses);
+        let claim = Unchecked::read(place, bytes, genesis, keys_of, keys, needs);
         for one in claim.iter().flat_map(|unchecked| unchecked.claim().opens()) {
             opened.insert(one.channel, one.terms.keys);
         }
         claims.push(claim);
+    }
+
+    /// Checks the keys of all transactions, and makes the witnesses of those whose keys are sound.
+    pub(super) fn look_up(&mut self) {
+        let ids = self.ring.insert_many(&self.keys);
+        let mut needs = self.needs.iter();
+        self.witnesses.reserve(self.needs.len());
+        for claim in &mut self.claims {
+            if let Ok(unchecked) = claim
+                && let Err(refusal) = unchecked.look_up(&ids, &mut needs, &mut self.witnesses)
+            {
+                *claim = Err(refusal);
+            }
+        }
+        assert!(needs.next().is_none(), "every signature belongs to a claim");
     }
 }

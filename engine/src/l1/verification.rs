@@ -14,6 +14,8 @@ const SMALLEST_CHUNK: usize = 256;
 pub(super) struct Verification {
     backend: Backend,
     parallel: bool,
+    /// Signatures judged by the verifiers of the same Layer 1 before these.
+    before: u64,
     slots: Vec<Slot>,
 }
 
@@ -26,10 +28,11 @@ struct Slot {
 }
 
 impl Verification {
-    pub(super) fn new(backend: Backend, parallel: bool) -> Verification {
+    pub(super) fn new(backend: Backend, parallel: bool, before: u64) -> Verification {
         Verification {
             backend,
             parallel,
+            before,
             slots: Vec::new(),
         }
     }
@@ -44,16 +47,21 @@ impl Verification {
         while self.slots.len() < chunks {
             self.slots.push(Slot::new(self.backend));
         }
-        let chunk = witnesses.len().div_ceil(chunks).max(1);
-        for (slot, witnesses) in self.slots.iter_mut().zip(witnesses.chunks(chunk)) {
-            slot.witnesses.extend_from_slice(witnesses);
-        }
-        witnesses.clear();
-
         let slots = &mut self.slots[..chunks];
         match slots {
-            [slot] => slot.judge(ring),
-            _ => slots.par_iter_mut().for_each(|slot| slot.judge(ring)),
+            [slot] => {
+                // All of them are its own, and its empty memory is for the next ones.
+                std::mem::swap(&mut slot.witnesses, witnesses);
+                slot.judge(ring);
+            }
+            _ => {
+                let chunk = witnesses.len().div_ceil(chunks);
+                for (slot, witnesses) in slots.iter_mut().zip(witnesses.chunks(chunk)) {
+                    slot.witnesses.extend_from_slice(witnesses);
+                }
+                witnesses.clear();
+                slots.par_iter_mut().for_each(|slot| slot.judge(ring));
+            }
         }
         slots.iter().map(|slot| slot.cpu_ns).sum()
     }
@@ -67,10 +75,9 @@ impl Verification {
 
     /// Signatures judged so far, by the verifiers' own count.
     pub(super) fn signatures(&self) -> u64 {
-        self.slots
-            .iter()
-            .map(|slot| slot.verifier.counts().signatures)
-            .sum()
+        let slots = self.slots.iter();
+        let judged: u64 = slots.map(|slot| slot.verifier.counts().signatures).sum();
+        self.before + judged
     }
 }
 

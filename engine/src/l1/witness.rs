@@ -1,10 +1,15 @@
 //! Which signatures a claim needs, and the proof that it has them: [`Checked`], which nothing but
 //! this file can make, and only from what `crypto` verified.
 
+use std::ops::Range;
+use std::slice;
+
 use super::claim::{Claim, Item};
 use super::refusal::{Refusal, SignatureRole};
 use super::transaction::{SignedTransaction, Transaction, encoded_digest};
-use crate::crypto::{Digest, Forged, KeyId, KeyRing, PublicKey, Signature, Signed, Verified};
+use crate::crypto::{
+    Digest, Forged, KeyError, KeyId, KeyRing, PublicKey, Signature, Signed, Verified,
+};
 use crate::protocol::{ChannelId, FinalProof, Pair, Party, final_digest, state_digest};
 
 /// A claim whose every signature was verified. The ledger decides on nothing else.
@@ -23,16 +28,24 @@ impl<T> Checked<T> {
     }
 }
 
-/// One signature to verify, and whose it is of which transaction of the round.
+/// A signature that a claim needs, whose key nobody has checked.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Witness {
+pub(super) struct Need {
     place: u32,
     /// Which item of a batched close it belongs to.
     item: u16,
     role: SignatureRole,
-    signer: KeyId,
+    /// The signer's place among the keys of the round.
+    key: u32,
     digest: Digest,
     signature: Signature,
+}
+
+/// One signature to verify, and whose it is of which transaction of the round.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Witness {
+    need: Need,
+    signer: KeyId,
 }
 
 /// What the batch verifier says of a witness.
@@ -44,107 +57,163 @@ impl Signed for Witness {
     }
 
     fn digest(&self) -> &Digest {
-        &self.digest
+        &self.need.digest
     }
 
     fn signature(&self) -> &Signature {
-        &self.signature
+        &self.need.signature
     }
 }
 
-/// A claim that waits for the verdicts on its witnesses.
+/// A claim that waits for its keys to be looked up, and then for the verdicts on its witnesses.
 #[derive(Debug)]
 pub(super) struct Unchecked {
     claim: Claim,
     place: u32,
+    /// The keys without which it is nothing, as places among the keys of the round.
+    keys: Range<u32>,
+    /// Why it is refused if those are sound.
+    refused: Option<Refusal>,
+    needs: u32,
     witnesses: u32,
 }
 
-/// Collects one claim's witnesses.
+/// Collects one claim's keys and signatures.
 struct Needs<'w> {
     place: u32,
-    ring: &'w mut KeyRing,
-    witnesses: &'w mut Vec<Witness>,
+    first_key: usize,
+    keys: &'w mut Vec<PublicKey>,
+    needs: &'w mut Vec<Need>,
 }
 
 impl Needs<'_> {
+    /// A key's place among those of the round.
+    fn key(&mut self, key: &PublicKey) -> u32 {
+        // A submitter is mostly a party too.
+        let known = self.keys[self.first_key..].iter().take(2);
+        let place = known.into_iter().position(|known| known == key);
+        let place = place.map_or(self.keys.len(), |place| self.first_key + place);
+        if place == self.keys.len() {
+            self.keys.push(*key);
+        }
+        place as u32
+    }
+
     fn need(
         &mut self,
         role: SignatureRole,
-        key: PublicKey,
+        key: &PublicKey,
         digest: Digest,
         signature: &Signature,
-    ) -> Result<(), Refusal> {
-        self.need_of_item(0, role, key, digest, signature)
+    ) {
+        self.need_of_item(0, role, key, digest, signature);
     }
 
     fn need_of_item(
         &mut self,
         item: u16,
         role: SignatureRole,
-        key: PublicKey,
+        key: &PublicKey,
         digest: Digest,
         signature: &Signature,
-    ) -> Result<(), Refusal> {
-        let signer = self.ring.insert(key).map_err(Refusal::Key)?;
-        self.witnesses.push(Witness {
+    ) {
+        let key = self.key(key);
+        self.needs.push(Need {
             place: self.place,
             item,
             role,
-            signer,
+            key,
             digest,
             signature: *signature,
         });
-        Ok(())
     }
 
     /// Both parties' signatures over a final state.
-    fn finals(
-        &mut self,
-        item: u16,
-        proof: &FinalProof,
-        keys: &Pair<PublicKey>,
-    ) -> Result<(), Refusal> {
+    fn finals(&mut self, item: u16, proof: &FinalProof, keys: &Pair<PublicKey>) {
         let digest = final_digest(&proof.channel, &proof.state.head(&proof.channel));
         for party in [Party::A, Party::B] {
             let signature = proof.signatures.of(party);
             let role = SignatureRole::Final(party);
-            self.need_of_item(item, role, *keys.of(party), digest, signature)?;
+            self.need_of_item(item, role, keys.of(party), digest, signature);
         }
-        Ok(())
     }
 }
 
 impl Unchecked {
-    /// Reads what an encoded transaction claims, and appends a witness for every signature that
-    /// this needs: the signer's; the consent of every B that deposits; both parties' for a state
-    /// or a final state; the poster's for an offer.
+    /// Reads what an encoded transaction claims; appends the keys that it names, and a need for
+    /// every signature that it takes: the signer's; the consent of every B that deposits; both
+    /// parties' for a state or a final state; the poster's for an offer.
     ///
     /// `keys_of` gives the keys of a channel that is open or may be by this transaction's turn.
-    /// New keys enter the ring, which is a cache: they stay if the transaction is refused.
     pub(super) fn read(
         place: u32,
         bytes: &[u8],
         genesis: &Digest,
-        ring: &mut KeyRing,
         keys_of: impl Fn(&ChannelId) -> Option<Pair<PublicKey>>,
-        witnesses: &mut Vec<Witness>,
+        keys: &mut Vec<PublicKey>,
+        needs: &mut Vec<Need>,
     ) -> Result<Unchecked, Refusal> {
-        let first = witnesses.len();
-        let mut needs = Needs {
+        let signed = SignedTransaction::decode(bytes).expect("only what decodes is queued");
+        let mut claim = Claim::of(signed.transaction(), genesis)?;
+        let (first_key, first) = (keys.len(), needs.len());
+        let mut collected = Needs {
             place,
-            ring,
-            witnesses,
+            first_key,
+            keys,
+            needs,
         };
-        let claim = read(bytes, genesis, &mut needs, keys_of);
-        if claim.is_err() {
-            witnesses.truncate(first);
+        let digest = encoded_digest(genesis, &signed, bytes);
+        let refused = read(&mut claim, &signed, digest, &mut collected, keys_of).err();
+        if refused.is_some() {
+            needs.truncate(first);
         }
+        // A key of a batched close is its item's alone, but for the first one.
+        let last_key = match claim {
+            Claim::CloseBatch { .. } => first_key + 1,
+            _ => keys.len(),
+        };
         Ok(Unchecked {
-            claim: claim?,
+            claim,
             place,
-            witnesses: (witnesses.len() - first) as u32,
+            keys: first_key as u32..last_key as u32,
+            refused,
+            needs: (needs.len() - first) as u32,
+            witnesses: 0,
         })
+    }
+
+    /// Takes this claim's needs, all of them, from the front, and appends a witness for each; none
+    /// if the claim is refused for one of its keys or for what was found before.
+    pub(super) fn look_up(
+        &mut self,
+        ids: &[Result<KeyId, KeyError>],
+        needs: &mut slice::Iter<'_, Need>,
+        witnesses: &mut Vec<Witness>,
+    ) -> Result<(), Refusal> {
+        let (own, rest) = needs.as_slice().split_at(self.needs as usize);
+        *needs = rest.iter();
+        for id in &ids[self.keys.start as usize..self.keys.end as usize] {
+            id.map_err(Refusal::Key)?;
+        }
+        self.refused.map_or(Ok(()), Err)?;
+        let first = witnesses.len();
+        for need in own {
+            match (ids[need.key as usize], &mut self.claim) {
+                (Ok(signer), _) => witnesses.push(Witness {
+                    need: *need,
+                    signer,
+                }),
+                (Err(error), Claim::CloseBatch { items, .. }) => {
+                    let closed = &mut items[usize::from(need.item)].closed;
+                    if closed.is_ok() {
+                        *closed = Err(Refusal::Key(error));
+                    }
+                }
+                (Err(_), _) => unreachable!("the claim's own keys are sound"),
+            }
+        }
+        self.witnesses = (witnesses.len() - first) as u32;
+        Ok(())
     }
 
     pub(super) fn claim(&self) -> &Claim {
@@ -174,21 +243,21 @@ impl Unchecked {
         let mut refused = None;
         for _ in 0..self.witnesses {
             let verdict = verdicts.next().expect("one verdict per witness");
-            let witness = match &verdict {
+            let Witness { need, signer } = match &verdict {
                 Ok(verified) => verified.get(),
                 Err(Forged(witness)) => witness,
             };
-            assert_eq!(witness.place, self.place, "verdicts in the order of claims");
+            assert_eq!(need.place, self.place, "verdicts in the order of claims");
             if verdict.is_ok() {
                 continue;
             }
             let refusal = Refusal::BadSignature {
-                role: witness.role,
-                key: *ring.key(witness.signer),
+                role: need.role,
+                key: ring.key(*signer),
             };
-            match (&mut self.claim, witness.role) {
+            match (&mut self.claim, need.role) {
                 (Claim::CloseBatch { items, .. }, SignatureRole::Final(_)) => {
-                    let closed = &mut items[usize::from(witness.item)].closed;
+                    let closed = &mut items[usize::from(need.item)].closed;
                     if closed.is_ok() {
                         *closed = Err(refusal);
                     }
@@ -205,24 +274,22 @@ impl Unchecked {
     }
 }
 
+/// Collects a claim's keys and signatures; the refusal of what names a channel that is not there.
 fn read(
-    bytes: &[u8],
-    genesis: &Digest,
+    claim: &mut Claim,
+    signed: &SignedTransaction,
+    digest: Digest,
     needs: &mut Needs<'_>,
     keys_of: impl Fn(&ChannelId) -> Option<Pair<PublicKey>>,
-) -> Result<Claim, Refusal> {
-    let signed = SignedTransaction::decode(bytes).expect("only what decodes is queued");
-    let mut claim = Claim::of(signed.transaction(), genesis)?;
+) -> Result<(), Refusal> {
     let keys_of = |channel: ChannelId| keys_of(&channel).ok_or(Refusal::UnknownChannel { channel });
-    let digest = encoded_digest(genesis, &signed, bytes);
     let submitter = *signed.transaction().signer();
-    needs.ring.insert(submitter).map_err(Refusal::Key)?;
+    needs.key(&submitter);
     for opened in claim.opens() {
-        let peer = opened.terms.keys.b;
-        needs.ring.insert(peer).map_err(Refusal::Key)?;
+        needs.key(&opened.terms.keys.b);
     }
     for (consenter, consent) in signed.transaction().consenters().zip(signed.consents()) {
-        needs.need(SignatureRole::Consent, *consenter, digest, consent)?;
+        needs.need(SignatureRole::Consent, consenter, digest, consent);
     }
     match signed.transaction() {
         Transaction::Transfer { .. }
@@ -230,7 +297,7 @@ fn read(
         | Transaction::OpenBatch { .. }
         | Transaction::Payout { .. } => {}
         Transaction::CooperativeClose { proof, .. } => {
-            needs.finals(0, proof, &keys_of(proof.channel)?)?;
+            needs.finals(0, proof, &keys_of(proof.channel)?);
         }
         Transaction::RollOver {
             proof,
@@ -241,17 +308,17 @@ fn read(
             // Of anybody else's roll-over the ledger says what is wrong with it.
             let keys = keys_of(proof.channel)?;
             if (keys.a, keys.b) == (*opener, successor.peer) {
-                needs.finals(0, proof, &keys)?;
+                needs.finals(0, proof, &keys);
             }
         }
         Transaction::CloseBatch { proofs, .. } => {
-            let Claim::CloseBatch { items, .. } = &mut claim else {
+            let Claim::CloseBatch { items, .. } = claim else {
                 unreachable!("a batched close claims one")
             };
             for (place, (item, proof)) in (0..).zip(items.iter_mut().zip(proofs)) {
-                let keys = item.closed.and_then(|closed| keys_of(closed.channel));
-                if let Err(refusal) = keys.and_then(|keys| needs.finals(place, proof, &keys)) {
-                    item.closed = Err(refusal);
+                match item.closed.and_then(|closed| keys_of(closed.channel)) {
+                    Ok(keys) => needs.finals(place, proof, &keys),
+                    Err(refusal) => item.closed = Err(refusal),
                 }
             }
         }
@@ -262,12 +329,8 @@ fn read(
                 let digest = state_digest(&channel, &shown.state().head(&channel));
                 for party in [Party::A, Party::B] {
                     let signature = shown.signatures.of(party);
-                    needs.need(
-                        SignatureRole::State(party),
-                        *keys.of(party),
-                        digest,
-                        signature,
-                    )?;
+                    let role = SignatureRole::State(party);
+                    needs.need(role, keys.of(party), digest, signature);
                 }
             }
             // Of anybody else's offer the ledger says what is wrong with it.
@@ -275,10 +338,15 @@ fn read(
                 && (submitter == keys.a || submitter == keys.b)
             {
                 let digest = state_digest(&channel, &offer.state().head(&channel));
-                needs.need(SignatureRole::Offer, submitter, digest, &offer.signature)?;
+                needs.need(SignatureRole::Offer, &submitter, digest, &offer.signature);
             }
         }
     }
-    needs.need(SignatureRole::Signer, submitter, digest, signed.signature())?;
-    Ok(claim)
+    needs.need(
+        SignatureRole::Signer,
+        &submitter,
+        digest,
+        signed.signature(),
+    );
+    Ok(())
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::run::{Config, RunError};
 use super::steps::ShardOf;
 use super::workload::{AccountIndex, Workload};
-use crate::crypto::{Backend, Domain, Hasher, KeyId, KeyRing, PublicKey, SecretKey};
+use crate::crypto::{Backend, Domain, Hasher, KeyId, KeyPairs, PublicKey, SecretKey};
 use crate::l1::{Chain, Genesis};
 use crate::protocol::{Amount, Pair};
 
@@ -20,9 +20,8 @@ const CHUNK: usize = 4096;
 pub(super) struct Parties {
     /// The account of each place.
     accounts: Vec<AccountIndex>,
-    pub(super) secrets: Vec<SecretKey>,
-    keys: Vec<KeyId>,
-    pub(super) ring: KeyRing,
+    /// The keys of each place.
+    pub(super) pairs: KeyPairs,
     /// The change of each place's balance, modulo 2^64: the balances themselves are below that.
     changes: Vec<u64>,
     /// The places of each slot's parties: a slot's sessions all have the same accounts.
@@ -53,26 +52,21 @@ impl Parties {
             }
         });
         let slots: Vec<Pair<u32>> = slots.collect();
+        drop(places);
         accounts.shrink_to_fit();
-        let mut secrets = Vec::with_capacity(accounts.len());
-        let mut ring = KeyRing::new(config.backend);
-        let mut keys = Vec::with_capacity(accounts.len());
+        let mut pairs = KeyPairs::new(config.backend);
         for accounts in accounts.chunks(CHUNK) {
-            let chunk = secret_keys(config.backend, config.seed, accounts);
-            for secret in &chunk {
-                keys.push(
-                    ring.insert(secret.public())
-                        .expect("a derived key is sound"),
-                );
-            }
-            secrets.extend(chunk);
+            pairs.insert_seeds(&seeds(config.seed, accounts));
         }
+        assert_eq!(
+            pairs.ring().len(),
+            accounts.len(),
+            "a key of its own for each"
+        );
         Parties {
             changes: vec![0; accounts.len()],
             accounts,
-            secrets,
-            keys,
-            ring,
+            pairs,
             slots,
         }
     }
@@ -89,17 +83,29 @@ impl Parties {
     /// Their places in the ring.
     pub(super) fn key_ids(&self, slot: u32) -> Pair<KeyId> {
         let Pair { a, b } = self.places(slot);
-        Pair {
-            a: self.keys[a as usize],
-            b: self.keys[b as usize],
-        }
+        let id = |place| self.pairs.ring().id(place).expect("a key at each place");
+        Pair { a: id(a), b: id(b) }
     }
 
     pub(super) fn public_keys(&self, slot: u32) -> Pair<PublicKey> {
         let Pair { a, b } = self.places(slot);
         Pair {
-            a: self.secrets[a as usize].public(),
-            b: self.secrets[b as usize].public(),
+            a: self.public_key(a),
+            b: self.public_key(b),
+        }
+    }
+
+    fn public_key(&self, place: u32) -> PublicKey {
+        let ring = self.pairs.ring();
+        ring.key(ring.id(place).expect("a key at each place"))
+    }
+
+    /// Takes the balances as they stand: of what led to them, nothing is left but the sum.
+    pub(super) fn begin_at(&mut self, chain: &Chain, allocation: impl Fn(AccountIndex) -> u64) {
+        for (place, account) in self.accounts.iter().enumerate() {
+            let key = self.public_key(place as u32);
+            let balance = chain.account(&key).map_or(0, |found| found.balance.units());
+            self.changes[place] = balance.wrapping_sub(allocation(*account));
         }
     }
 
@@ -139,8 +145,8 @@ impl Accounts {
         const NONE: PublicKey = PublicKey([0; 32]);
         let mut keys = vec![NONE; accounts as usize];
         for parties in parties {
-            for (account, secret) in parties.accounts.iter().zip(&parties.secrets) {
-                keys[*account as usize] = secret.public();
+            for (place, account) in (0..).zip(&parties.accounts) {
+                keys[*account as usize] = parties.public_key(place);
             }
         }
         let left: Vec<AccountIndex> = (0..accounts)
@@ -162,7 +168,7 @@ impl Accounts {
         };
         let allocations = (0..keys.len() as AccountIndex)
             .map(allocation)
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, RunError>>()?;
         Ok(Accounts { keys, allocations })
     }
 
@@ -239,16 +245,17 @@ pub(super) fn secret_keys(
     seed: u64,
     accounts: &[AccountIndex],
 ) -> Vec<SecretKey> {
-    let seeds: Vec<Zeroizing<[u8; 32]>> = accounts
-        .iter()
-        .map(|account| {
-            let mut hasher = Hasher::new(Domain::Genesis);
-            hasher
-                .update(b"benchmark account")
-                .update(&seed.to_le_bytes())
-                .update(&account.to_le_bytes());
-            Zeroizing::new(hasher.finish().0)
-        })
-        .collect();
-    SecretKey::from_seeds(backend, &seeds)
+    SecretKey::from_seeds(backend, &seeds(seed, accounts))
+}
+
+fn seeds(seed: u64, accounts: &[AccountIndex]) -> Vec<Zeroizing<[u8; 32]>> {
+    let of = |account: &AccountIndex| {
+        let mut hasher = Hasher::new(Domain::Genesis);
+        hasher
+            .update(b"benchmark account")
+            .update(&seed.to_le_bytes())
+            .update(&account.to_le_bytes());
+        Zeroizing::new(hasher.finish().0)
+    };
+    accounts.iter().map(of).collect()
 }

@@ -167,9 +167,9 @@ impl Cheat {
     }
 
     /// The session has come to a pause, with this as its newest state; gives the next one.
-    pub(super) fn pause(&mut self, payments: u64, held: Option<&CoSigned>) -> u64 {
+    pub(super) fn pause(&mut self, payments: u64, held: Option<CoSigned>) -> u64 {
         while self.passed < 2 && self.pauses[self.passed] <= payments {
-            self.states[self.passed] = held.copied();
+            self.states[self.passed] = held;
             self.passed += 1;
         }
         self.pauses[self.passed]

@@ -13,22 +13,22 @@ use crate::l1::{Chain, Genesis, Header};
 use crate::transcript::{Burst, Closed, Finish, Recorder, Start, Transcript, TranscriptError};
 
 /// A run's audit log, or none.
-pub(super) struct Log {
+pub(super) struct AuditLog {
     transcript: Option<Transcript>,
     /// The shards', in order, then Layer 1's.
     recorders: std::vec::IntoIter<Recorder>,
 }
 
-impl Log {
+impl AuditLog {
     /// Begins the log that the configuration asks for, with what Layer 1 starts from.
     pub(super) fn begin(
         config: &Config,
         workload: &dyn Workload,
         chain: &Chain,
         genesis: &Genesis,
-    ) -> Result<Log, TranscriptError> {
+    ) -> Result<AuditLog, TranscriptError> {
         let Some(settings) = &config.audit else {
-            return Ok(Log {
+            return Ok(AuditLog {
                 transcript: None,
                 recorders: Vec::new().into_iter(),
             });
@@ -43,7 +43,7 @@ impl Log {
         let (transcript, mut recorders) = Transcript::begin(settings, start)?;
         let l1 = recorders.last_mut().expect("Layer 1 has a stream");
         l1.genesis(genesis, chain.config());
-        Ok(Log {
+        Ok(AuditLog {
             transcript: Some(transcript),
             recorders: recorders.into_iter(),
         })

@@ -5,7 +5,7 @@ use super::attack::{Attack, Cheat};
 use super::slot::Channel;
 use super::wave::Side;
 use super::workload::{AccountIndex, Session};
-use crate::crypto::{Digest, KeyRing, SecretKey, SignJob, Signature};
+use crate::crypto::{Digest, KeyPairs, KeyRing, SignJob, Signature};
 use crate::protocol::{
     Amount, Balance, Burst, ChannelId, CoSigned, Endpoint, Entry, HalfSigned, Incoming, Message,
     NewState, Pair, Party, Payment, Post, Rejection, WindowPool, state_digest,
@@ -48,7 +48,7 @@ pub(super) enum When {
 
 /// What the parties of one channel sign and verify with, one thing at a time.
 pub(super) struct Desk<'d> {
-    pub(super) secrets: &'d [SecretKey],
+    pub(super) pairs: &'d KeyPairs,
     /// The places of both parties' among them.
     pub(super) places: Pair<u32>,
     pub(super) ring: &'d KeyRing,
@@ -174,7 +174,10 @@ impl Case {
                 case.honest.b = false;
                 case.moves.push(first(Party::A));
                 let less_old = cheat.less_old().copied();
-                let newest = case.ends.a.held().copied();
+                let newest = case
+                    .ends
+                    .a
+                    .held(|order| desk.sign(Party::A, order.digest()));
                 for (when, by, shown) in [
                     (When::AfterFirstPost, Party::B, less_old),
                     (When::LastBlock, Party::A, newest),
@@ -190,7 +193,8 @@ impl Case {
                 if let Some(wire) = case.proposes_one(holder, desk) {
                     let co_signed = desk.receive(of_mut(&mut case.ends, cheater), &wire);
                     assert_eq!(co_signed, Ok(()), "an honest proposal");
-                    let post = of_mut(&mut case.ends, cheater).close();
+                    let end = of_mut(&mut case.ends, cheater);
+                    let post = end.close(|order| desk.sign(cheater, order.digest()));
                     case.moves.push(Move {
                         when: When::AfterFirstPost,
                         by: cheater,
@@ -238,7 +242,7 @@ impl Case {
         let id = *self.ends.a.channel();
         let honest = cheater.other();
         let end = of_mut(&mut self.ends, cheater);
-        let shown = end.held().copied();
+        let shown = end.held(|order| desk.sign(cheater, order.digest()));
         let twice = [2, 1].map(|units| desk.signs(end, units));
         if let [Some((_, two)), Some((half, one))] = twice {
             self.hears(honest, &two, desk);
@@ -276,7 +280,7 @@ impl Desk<'_> {
         self.tools.signatures.clear();
         self.tools
             .signer
-            .sign(self.secrets, &self.tools.jobs, &mut self.tools.signatures);
+            .sign_with(self.pairs, &self.tools.jobs, &mut self.tools.signatures);
         self.tools.signatures[0]
     }
 

@@ -14,7 +14,7 @@ use crate::crypto::{Backend, SecretKey, SignJob, Signature, Signer};
 use crate::l1::{
     Chain, Executed, Notice, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
 };
-use crate::protocol::{ChannelId, Pair, Party};
+use crate::protocol::{ChannelId, Pair, Party, SignOrder};
 use docket::{Docket, Due};
 
 pub use docket::{AttackCost, Disputes};
@@ -120,7 +120,13 @@ impl Court {
         }
         for party in [Party::A, Party::B] {
             if *open.case.closes.of(party) {
-                let post = of_mut(&mut open.case.ends, party).close();
+                let again = again(
+                    &mut self.signer,
+                    self.backend,
+                    self.seed,
+                    *open.case.accounts.of(party),
+                );
+                let post = of_mut(&mut open.case.ends, party).close(again);
                 let at = height + 1 + self.held_back(&mut open);
                 self.docket.at(at, Due::post(channel, party, post));
             }
@@ -293,7 +299,9 @@ impl Court {
             return;
         };
         if *open.case.honest.of(by) {
-            let post = of_mut(&mut open.case.ends, by).close();
+            let account = *open.case.accounts.of(by);
+            let again = again(&mut self.signer, self.backend, self.seed, account);
+            let post = of_mut(&mut open.case.ends, by).close(again);
             self.docket.at(height + 1, Due::post(channel, by, post));
         }
     }
@@ -308,7 +316,13 @@ impl Court {
             if !*open.case.honest.of(party) {
                 continue;
             }
-            if let Some(post) = of_mut(&mut open.case.ends, party).posted(version) {
+            let again = again(
+                &mut self.signer,
+                self.backend,
+                self.seed,
+                *open.case.accounts.of(party),
+            );
+            if let Some(post) = of_mut(&mut open.case.ends, party).posted(version, again) {
                 let at = height + 1 + self.held_back(&mut open);
                 self.docket.at(at, Due::post(channel, party, post));
             }
@@ -361,5 +375,24 @@ impl Court {
         open.draws += 1;
         let [random, ..] = draw(self.seed, b"benchmark delay", open.case.session, open.draws);
         random % (self.delay_blocks + 1)
+    }
+}
+
+/// How a party makes a signature again that its endpoint does not keep.
+fn again(
+    signer: &mut Signer,
+    backend: Backend,
+    seed: u64,
+    account: AccountIndex,
+) -> impl FnOnce(&SignOrder) -> Signature {
+    move |order| {
+        let secrets = secret_keys(backend, seed, &[account]);
+        let job = SignJob {
+            secret: 0,
+            digest: *order.digest(),
+        };
+        let mut signatures = Vec::with_capacity(1);
+        signer.sign(&secrets, &[job], &mut signatures);
+        signatures[0]
     }
 }

@@ -1,12 +1,13 @@
 //! The end of sessions: both ends sign the newest state as final, many channels in one batch.
 
 use super::fault::Hop;
+use super::run::RunError;
 use super::shard::Shard;
 use super::slot::{Phase, Slot};
 use super::stage::Stage;
 use super::wave::{Side, strike};
 use super::wire::Wire;
-use crate::crypto::{Forged, KeyRing, SecretKey, SignJob, Verified};
+use crate::crypto::{Forged, KeyPairs, KeyRing, SignJob, Verified};
 use crate::protocol::{FinalClaim, Message, Party, Rejection, SignOrder};
 
 type Judged = Result<Verified<FinalClaim>, Forged<FinalClaim>>;
@@ -28,6 +29,18 @@ pub(super) struct Finals {
 impl Finals {
     /// Sessions that are finished together at most: a batch for the verifiers, and no more memory.
     pub(super) const MOST: usize = 4096;
+
+    /// A message is on its way once more, of a session that this party began to end.
+    pub(super) fn again(&mut self, slot: u32, starter: Party, to: Party, bytes: &[u8]) {
+        self.starters.push((slot, starter));
+        self.wire
+            .frame(slot, to, |wire| wire.extend_from_slice(bytes));
+    }
+
+    /// Whether a slot's session is among them.
+    pub(super) fn has(&self, slot: u32) -> bool {
+        self.starters.iter().any(|(other, _)| *other == slot)
+    }
 
     pub(super) fn is_empty(&self) -> bool {
         self.starters.is_empty()
@@ -62,7 +75,7 @@ impl Shard<'_> {
             finals.starters.push((slot, holder));
             finals.orders.push(order);
         }
-        sign(payer, &self.parties.secrets);
+        sign(payer, &self.parties.pairs);
         finals.wire.clear();
         for (at, &(slot, holder)) in finals.starters.iter().enumerate() {
             let end = slots[slot as usize].channel().end_mut(holder);
@@ -72,6 +85,9 @@ impl Shard<'_> {
                 .frame(slot, holder.other(), |bytes| message.encode(bytes));
         }
         strike(&mut self.faults, Hop::Final, &mut finals.wire, slots);
+        for &(slot, holder) in &finals.starters {
+            self.keep(slot, holder);
+        }
         self.clock.lap(Stage::Finish, 0);
     }
 
@@ -87,7 +103,7 @@ impl Shard<'_> {
                 what: "not a final",
             }),
         });
-        finals.judge(payee, &self.parties.ring);
+        finals.judge(payee, self.parties.pairs.ring());
         finals.orders.clear();
         finals.answered.clear();
         payee.jobs.clear();
@@ -108,7 +124,7 @@ impl Shard<'_> {
                 Err(rejection) => finals.refusals.push((slot, rejection)),
             }
         }
-        sign(payee, &self.parties.secrets);
+        sign(payee, &self.parties.pairs);
         finals.wire.clear();
         for (at, (slot, me, claim)) in finals.answered.iter().enumerate() {
             let end = slots[*slot as usize].channel().end_mut(*me);
@@ -117,13 +133,16 @@ impl Shard<'_> {
                 .wire
                 .frame(*slot, me.other(), |bytes| message.encode(bytes));
         }
+        for (slot, me, _) in &finals.answered {
+            self.keep(*slot, *me);
+        }
         self.clock.lap(Stage::Finish, 0);
     }
 
     /// The holders verify the answers: their sessions are ready to close.
-    pub(super) fn complete_finals(&mut self, finals: &mut Finals) {
+    pub(super) fn complete_finals(&mut self, finals: &mut Finals) -> Result<(), RunError> {
         if finals.is_empty() {
-            return;
+            return Ok(());
         }
         let Shard { slots, payer, .. } = self;
         finals.read(slots, |end, message| match message {
@@ -134,7 +153,7 @@ impl Shard<'_> {
                 what: "not a final acknowledgement",
             }),
         });
-        finals.judge(payer, &self.parties.ring);
+        finals.judge(payer, self.parties.pairs.ring());
         for (judged, &(slot, me)) in finals.judged.drain(..).zip(&finals.claimed) {
             let end = slots[slot as usize].channel().end_mut(me);
             match unforged(judged).and_then(|claim| end.finish_acknowledged(&claim)) {
@@ -150,10 +169,11 @@ impl Shard<'_> {
             }
         }
         for (slot, rejection) in finals.refusals.drain(..) {
-            self.stop_channel(slot, rejection.name(), true);
+            self.stop_channel(slot, rejection.name())?;
         }
         self.clock.lap(Stage::Finish, finals.starters.len());
         finals.starters.clear();
+        Ok(())
     }
 }
 
@@ -185,9 +205,10 @@ impl Finals {
     }
 }
 
-fn sign(side: &mut Side, secrets: &[SecretKey]) {
+fn sign(side: &mut Side, pairs: &KeyPairs) {
     side.signatures.clear();
-    side.signer.sign(secrets, &side.jobs, &mut side.signatures);
+    side.signer
+        .sign_with(pairs, &side.jobs, &mut side.signatures);
 }
 
 fn unforged(judged: Judged) -> Result<Verified<FinalClaim>, Rejection> {

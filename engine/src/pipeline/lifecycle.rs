@@ -1,6 +1,7 @@
 //! Opening and closing channels on Layer 1: what a shard sends in each step, and what it makes of
 //! the answers.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::case::Case;
@@ -21,14 +22,21 @@ impl Shard<'_> {
         while let Some((step, slots, mut batch)) = self.steps.take() {
             let mut jobs = Vec::new();
             let mut unsigned = Vec::new();
+            let mut own_finals = self.own_finals(slots.clone()).into_iter();
             for slot in slots.clone() {
                 batch.cases.extend(self.contested(slot));
-                if let Some((session, transaction)) = self.closing(slot) {
+                if let Some((session, transaction)) = self.closing(slot, &mut own_finals) {
                     unsigned.push(((StepKind::Close, session), slot, transaction));
                 }
             }
             let mut opens = 0;
+            let mut early = Vec::new();
             for slot in slots {
+                if let Phase::Early(_) = self.slots[slot as usize].phase {
+                    early.push(slot);
+                    opens += 1;
+                    continue;
+                }
                 if let Some((session, transaction)) = self.opening(slot, step) {
                     unsigned.push(((StepKind::Open, session), slot, transaction));
                     opens += 1;
@@ -51,7 +59,7 @@ impl Shard<'_> {
             let mut signatures: Vec<Signature> = Vec::with_capacity(jobs.len());
             self.payer
                 .signer
-                .sign(&self.parties.secrets, &jobs, &mut signatures);
+                .sign_with(&self.parties.pairs, &jobs, &mut signatures);
             let mut signatures = signatures.into_iter();
             for (order, slot, transaction) in unsigned {
                 let start = batch.bytes.len();
@@ -78,6 +86,9 @@ impl Shard<'_> {
             let now_ns = self.now_ns();
             self.tally.first_submit_ns.get_or_insert(now_ns);
             self.steps.sent(opens);
+            for slot in early {
+                self.restart(slot);
+            }
             self.link
                 .to_l1(batch, self.l1.as_ref().expect("the shard runs"));
             sent = true;
@@ -97,12 +108,42 @@ impl Shard<'_> {
         }
     }
 
-    /// The transaction that closes a slot's finished session.
-    fn closing(&mut self, slot: u32) -> Option<(u64, Transaction)> {
+    /// The final signatures of those who close these slots' sessions, made again: an endpoint keeps
+    /// the other party's only.
+    fn own_finals(&mut self, slots: Range<u32>) -> Vec<Signature> {
+        let jobs: Vec<SignJob> = slots
+            .filter_map(|slot| {
+                let Phase::Closing(channel) = &self.slots[slot as usize].phase else {
+                    return None;
+                };
+                let order = channel.a.final_order().expect("both have signed a final");
+                Some(SignJob {
+                    secret: self.parties.places(slot).a,
+                    digest: *order.digest(),
+                })
+            })
+            .collect();
+        let mut signatures = Vec::with_capacity(jobs.len());
+        self.payer
+            .signer
+            .sign_with(&self.parties.pairs, &jobs, &mut signatures);
+        self.tally.transaction_signatures += jobs.len() as u64;
+        signatures
+    }
+
+    /// The transaction that closes a slot's finished session; the closer's own final signatures are
+    /// taken from the front.
+    fn closing(
+        &mut self,
+        slot: u32,
+        own_finals: &mut impl Iterator<Item = Signature>,
+    ) -> Option<(u64, Transaction)> {
         let Phase::Closing(channel) = &self.slots[slot as usize].phase else {
             return None;
         };
-        let proof = channel.a.final_proof().expect("both have signed a final");
+        let own = own_finals.next().expect("one per closing slot");
+        let proof = channel.a.final_proof(|_| own);
+        let proof = proof.expect("both have signed a final");
         let submitter = self.parties.public_keys(slot).a;
         Some((
             channel.session,
@@ -125,7 +166,7 @@ impl Shard<'_> {
         Some((session, Transaction::open(&terms)))
     }
 
-    fn terms(&self, slot: u32, plan: &Session) -> Terms {
+    pub(super) fn terms(&self, slot: u32, plan: &Session) -> Terms {
         Terms {
             genesis: self.shared.genesis,
             nonce: plan.nonce,
@@ -167,13 +208,17 @@ impl Shard<'_> {
         };
         let fee = i128::from(self.config.l1.fee.units());
         let places = self.parties.places(slot);
+        let plan = self.workload.session(channel.session);
+        self.tally.count(&channel, plan.payments);
+        if let Some(journal) = &mut self.journal {
+            journal.closed(slot);
+        }
         match outcome {
             StepOutcome::Closed { payouts, version } => {
-                let deposits = self.workload.session(channel.session).deposits;
                 let (a, b) = (i128::from(channel.paid.a), i128::from(channel.paid.b));
                 let expected = Pair {
-                    a: i128::from(deposits.a.units()) - a + b,
-                    b: i128::from(deposits.b.units()) + a - b,
+                    a: i128::from(plan.deposits.a.units()) - a + b,
+                    b: i128::from(plan.deposits.b.units()) + a - b,
                 };
                 let paid_out = Pair {
                     a: i128::from(payouts.a),
@@ -204,7 +249,7 @@ impl Shard<'_> {
 
     fn opened(&mut self, slot: u32, session: u64, outcome: StepOutcome) {
         let fee = i128::from(self.config.l1.fee.units());
-        let (places, keys) = (self.parties.places(slot), self.parties.key_ids(slot));
+        let places = self.parties.places(slot);
         let plan = self.workload.session(session);
         if let StepOutcome::Refused { name, fee_paid } = outcome {
             self.parties
@@ -220,7 +265,15 @@ impl Shard<'_> {
         self.tally.sessions_opened += 1;
         self.tally.planned += plan.payments;
 
-        let terms = self.terms(slot, &plan);
+        let channel = self.channel(slot, session, &plan);
+        self.slots[slot as usize].phase = Phase::Running(channel);
+        self.start(slot);
+    }
+
+    /// A session's channel as Layer 1 has opened it.
+    pub(super) fn channel(&self, slot: u32, session: u64, plan: &Session) -> Channel {
+        let keys = self.parties.key_ids(slot);
+        let terms = self.terms(slot, plan);
         let cheat = self.attacks.on(session, plan.payments).map(Box::new);
         let ends_at = cheat
             .as_ref()
@@ -229,7 +282,7 @@ impl Shard<'_> {
             Endpoint::new(me, &terms, peer, self.config.rules)
                 .expect("Layer 1 has opened a channel on these terms")
         };
-        let mut channel = Channel {
+        Channel {
             session,
             a: end(Party::A, keys.b),
             b: end(Party::B, keys.a),
@@ -240,11 +293,26 @@ impl Shard<'_> {
             covered: 0,
             paid: Pair { a: 0, b: 0 },
             rejected: None,
+        }
+    }
+
+    /// A slot's session, open before a restart, goes on when its lane's step has come.
+    fn restart(&mut self, slot: u32) {
+        let phase = &mut self.slots[slot as usize].phase;
+        let Phase::Early(channel) = std::mem::replace(phase, Phase::Vacant) else {
+            unreachable!("slot {slot} was early");
         };
+        *phase = Phase::Running(channel);
+        self.start(slot);
+    }
+
+    /// Payments of a slot's session can be made.
+    pub(super) fn start(&mut self, slot: u32) {
+        let channel = self.slots[slot as usize].channel();
+        let (session, left) = (channel.session, channel.left());
         channel.pause();
-        self.slots[slot as usize].phase = Phase::Running(channel);
         if !self.draining {
-            self.arrivals.opened(slot, session, ends_at, self.workload);
+            self.arrivals.opened(slot, session, left, self.workload);
         }
         self.requeue(slot);
     }

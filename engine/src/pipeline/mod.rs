@@ -5,17 +5,23 @@
 //! payment's arrival and its settlement, and shards share nothing but Layer 1.
 
 mod accounts;
+mod acknowledgements;
 mod arrivals;
 mod attack;
 mod audit;
 mod case;
+mod chain_log;
 mod court;
 mod direct;
 mod fault;
 mod finish;
+mod inspect;
+mod journal;
 mod latency;
 mod lifecycle;
 mod outcome;
+mod reconnect;
+mod restore;
 mod run;
 mod schedule;
 mod settle;
@@ -33,8 +39,10 @@ pub use attack::{Attack, UnknownAttack};
 pub use court::{AttackCost, Disputes};
 pub use direct::{DirectOutcome, DirectSample, run_direct};
 pub use fault::{Fault, Hop};
+pub use inspect::{ChannelFound, Inspection, OpenChannel, inspect};
 pub use latency::{Latencies, Latency};
-pub use outcome::{Checks, Offered, Outcome, StoppedChannel};
+pub use outcome::{Checks, Offered, Outcome, Phase, Resumed, StoppedChannel};
+pub use restore::{LogConfig, RestoreError};
 pub use run::{Config, RunError, Snapshot, run};
 pub use schedule::Schedule;
 pub use stage::{Stage, StageCost, StageCosts, StageLabel, process_cpu_ns, thread_cpu_ns};

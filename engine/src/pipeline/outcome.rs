@@ -8,10 +8,11 @@ use super::arrivals::Arrivals;
 use super::court::Disputes;
 use super::latency::Latencies;
 use super::settle::Settled;
-use super::shard::{ShardOutcome, Shared};
+use super::shard::{Shard, ShardOutcome, Shared};
 use super::stage::{Stage, StageClock, StageCost, StageCosts};
 use crate::crypto::{Digest, VerifierCounts};
 use crate::l1::{Chain, Load};
+use crate::log::Statistics;
 
 /// What a run did, and whether it adds up.
 #[derive(Debug)]
@@ -59,10 +60,64 @@ pub struct Outcome {
     /// In open loop: payments that were due, and the rate at which they were, and at which they
     /// were completed, per second.
     pub offered: Option<Offered>,
+    /// What the durable log did, if there was one: all its streams.
+    pub log: Option<Statistics>,
+    /// What was done before the run was interrupted, if it was.
+    pub resumed: Option<Resumed>,
+    /// Opening: sessions that were opened before the first payment, and how long that took.
+    pub opening: Phase,
+    /// Closing: sessions that were closed after the last payment, and how long that took.
+    pub closing: Phase,
     /// Whether it adds up.
     pub checks: Checks,
     /// Layer 1 as it is at the end.
     pub chain: Chain,
+}
+
+/// What a run had done before it went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// Payments that a co-signed state covered.
+    pub payments: u64,
+    /// Sessions that were closed.
+    pub sessions_closed: u64,
+    /// Channels that were open.
+    pub channels_open: u64,
+    /// From the start of deriving keys and reading the log to its end.
+    pub recovery: Duration,
+}
+
+impl Resumed {
+    pub(super) fn of(shards: &[Shard<'_>], recovery: Duration) -> Resumed {
+        let open = |shard: &Shard<'_>| {
+            let channels = shard.slots.iter().filter_map(|slot| slot.phase.open());
+            channels.fold((0, 0), |(count, payments), channel| {
+                (count + 1, payments + channel.covered)
+            })
+        };
+        let (channels_open, covered) = shards
+            .iter()
+            .map(open)
+            .fold((0, 0), |sum, shard| (sum.0 + shard.0, sum.1 + shard.1));
+        let closed = shards.iter().map(|shard| shard.tally.covered);
+        Resumed {
+            payments: covered + closed.sum::<u64>(),
+            sessions_closed: shards.iter().map(|shard| shard.tally.sessions_closed).sum(),
+            channels_open,
+            recovery,
+        }
+    }
+}
+
+/// Sessions, and a time for all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phase {
+    /// How many.
+    pub sessions: u64,
+    /// How long.
+    pub wall: Duration,
+    /// CPU time of the process in it, in nanoseconds.
+    pub cpu_ns: u64,
 }
 
 /// An open loop's schedule, and how it was held.
@@ -124,13 +179,15 @@ pub(super) fn outcome(
     settled: Settled,
     clock: &StageClock,
     elapsed: Duration,
-    cpu_ns: u64,
+    (cpu_at_start_ns, cpu_ns): (u64, u64),
+    resumed: Option<Resumed>,
 ) -> Outcome {
     let Settled {
         chain,
         clock: l1_clock,
         court,
         last_payout_ns,
+        log: l1_log,
     } = settled;
     let mut stages = [StageCost::default(); Stage::COUNT];
     let clocks = [clock, &l1_clock];
@@ -139,6 +196,17 @@ pub(super) fn outcome(
             sum.items += cost.items;
             sum.cpu_ns += cost.cpu_ns;
         }
+    }
+    let log = ends
+        .iter()
+        .filter_map(|end| end.log.as_ref())
+        .chain(&l1_log)
+        .cloned()
+        .reduce(Statistics::with);
+    if let Some(log) = &log {
+        let cost = &mut stages[Stage::Log as usize];
+        cost.items += log.records;
+        cost.cpu_ns += log.cpu_ns;
     }
     let sum = |count: fn(&ShardOutcome) -> u64| ends.iter().map(count).sum::<u64>();
     let mut latency = ends[0].latency.clone();
@@ -159,7 +227,7 @@ pub(super) fn outcome(
     let planned = sum(|end| end.tally.planned);
     let drawn = sum(|end| end.tally.drawn);
     let covered = sum(|end| end.tally.covered);
-    let refused = sum(|end| end.refused);
+    let refused = sum(|end| end.tally.refused);
     let lost = sum(|end| end.tally.lost);
     let poisoned = sum(|end| end.tally.poisoned);
     let undrawn = sum(|end| end.tally.undrawn);
@@ -180,7 +248,8 @@ pub(super) fn outcome(
             && (!whole || covered == sum(|end| end.tally.settled) + contested)
             && sum(|end| end.tally.count_mismatches) == 0,
         signatures_verified: verified.forged == sum(|end| end.tally.poisoned_signatures)
-            && verified.signatures == signatures_made - transaction_signatures,
+            && verified.signatures
+                == signatures_made - transaction_signatures + sum(|end| end.tally.resent),
         supply_conserved: chain.audit().is_ok(),
         balances_match: sum(|end| end.tally.payout_mismatches) + disputes.mismatches == 0
             && accounts.match_ledger(&parties, &changes, &chain),
@@ -195,7 +264,34 @@ pub(super) fn outcome(
         (Some(first), Some(last)) if last > first => Duration::from_nanos(last - first),
         _ => elapsed,
     };
+    let first_paid_ns = ends.iter().filter_map(|end| end.first_wave_ns).min();
+    let last_paid_ns = ends.iter().map(|end| end.last_completion_ns).max();
+    let span = |from: Option<u64>, to: Option<u64>| {
+        let span = from.zip(to).and_then(|(from, to)| to.checked_sub(from));
+        Duration::from_nanos(span.unwrap_or(0))
+    };
+    let opening = Phase {
+        sessions: sum(|end| end.opened_before_paying),
+        wall: span(first_ns, first_paid_ns),
+        cpu_ns: (ends.iter().filter_map(|end| end.cpu_before_paying_ns).min())
+            .map_or(0, |cpu| cpu.saturating_sub(cpu_at_start_ns)),
+    };
+    let closing = Phase {
+        sessions: sum(|end| end.tally.sessions_closed - end.closed_while_paying),
+        wall: span(last_paid_ns, last_ns),
+        cpu_ns: cpu_at_start_ns + cpu_ns
+            - ends
+                .iter()
+                .map(|end| end.cpu_after_paying_ns)
+                .max()
+                .unwrap_or(0)
+                .clamp(cpu_at_start_ns, cpu_at_start_ns + cpu_ns),
+    };
     Outcome {
+        log,
+        resumed,
+        opening,
+        closing,
         concurrent: shared.schedule.concurrent(),
         sessions_opened,
         sessions_closed,
@@ -230,7 +326,10 @@ fn offered(shared: &Shared<'_>, ends: &[ShardOutcome]) -> Option<Offered> {
     let span_ns = ends.iter().map(|end| end.offered_span_ns).max()?;
     let took_ns = ends.iter().map(|end| end.completion_span_ns).max()?;
     let arrived = ends.iter().map(|end| end.arrived).sum();
-    let answered: u64 = ends.iter().map(|end| end.tally.covered + end.refused).sum();
+    let answered: u64 = ends
+        .iter()
+        .map(|end| end.tally.covered + end.tally.refused)
+        .sum();
     Some(Offered {
         arrived,
         offered_per_s: per_s(arrived, span_ns),

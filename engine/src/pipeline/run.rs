@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,10 @@ use rayon::prelude::*;
 use super::accounts::{Accounts, Parties};
 use super::arrivals::Arrivals;
 use super::attack::{Attack, Attacks};
-use super::audit::Log;
+use super::audit::AuditLog;
 use super::fault::Fault;
-use super::outcome::{Outcome, outcome};
+use super::outcome::{Outcome, Resumed, outcome};
+use super::restore::{LogConfig, OpenLog, RestoreError};
 use super::schedule::Schedule;
 use super::settle::settle;
 use super::shard::{Shard, ShardOutcome, ShardProgress, Shared};
@@ -22,7 +24,8 @@ use super::stage::{Stage, StageClock, process_cpu_ns};
 use super::steps::{Link, ShardOf};
 use super::workload::{AccountIndex, Session, Workload};
 use crate::crypto::Backend;
-use crate::l1::{self, Chain, SetupError};
+use crate::l1::{self, Chain, Genesis, SetupError};
+use crate::log::LogError;
 use crate::protocol::{Amount, Rules};
 use crate::transcript::{self, TranscriptError};
 
@@ -59,8 +62,11 @@ pub struct Config {
     /// Blocks for which an honest party's transaction in a dispute can be held back, at most. By
     /// the design's rule of synchrony, less than the challenge window.
     pub l1_delay_blocks: u32,
-    /// Where every payment, co-signature and block is written down for an auditor, if anywhere.
-    /// Blocks' bodies are then there, and not kept in memory.
+    /// What makes the run durable, if anything. Then there are neither faults nor attacks.
+    pub log: Option<LogConfig>,
+    /// Where every payment, co-signature and block is written down for an auditor, if anywhere; not
+    /// of a durable run, whose second part would leave the first one's log incomplete. Blocks'
+    /// bodies are then there, and not kept in memory.
     pub audit: Option<transcript::Settings>,
 }
 
@@ -79,7 +85,7 @@ pub struct Snapshot {
     pub cpu_ns: u64,
 }
 
-/// Why a run did not start.
+/// Why a run did not start, or did not end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunError {
     /// Layer 1 cannot be set up like this.
@@ -88,6 +94,32 @@ pub enum RunError {
     AllocationOverflow(AccountIndex),
     /// The audit log could not be written: a fault of the machine, at the start or on the way.
     Audit(TranscriptError),
+    /// The log is refused, or cannot be written any more.
+    Log(LogError),
+    /// What the log holds does not fit together.
+    Restore(RestoreError),
+    /// There is a log, but nothing in it yet: the run was interrupted before it began.
+    NotBegun,
+    /// A file cannot be written.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it, in words.
+        problem: String,
+    },
+    /// A channel of a durable run stopped, where both parties and the link are honest.
+    Stopped {
+        /// Whose channel.
+        session: u64,
+        /// The rejection.
+        name: &'static str,
+    },
+}
+
+impl From<LogError> for RunError {
+    fn from(error: LogError) -> RunError {
+        RunError::Log(error)
+    }
 }
 
 /// Runs a workload to its end, or until `stop` is set: then no more payments are made, and what is
@@ -104,40 +136,35 @@ pub fn run(
     stop: &AtomicBool,
     mut observe: impl FnMut(&Snapshot),
 ) -> Result<Outcome, RunError> {
-    assert!(config.shards > 0, "at least one shard");
+    assert!(
+        config.log.is_none() || config.audit.is_none(),
+        "a durable run has no audit log"
+    );
+    let begin = Instant::now();
     let disputes = disputes(config, workload);
-    let units = |account| {
-        // Opening and closing a channel cost its opener a fee each.
-        let disputes = disputes.get(&account).copied().unwrap_or(0);
-        let fees = workload
-            .opens(account)
-            .checked_mul(2)?
-            .checked_add(disputes * FEES_OF_A_DISPUTE)?
-            .checked_mul(config.l1.fee.units())?;
-        fees.checked_add(workload.allocation(account).units())
-    };
+    let units = |account| units(config, workload, &disputes, account);
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
-    let shards = u64::from(config.shards);
-    let parties: Vec<(ShardOf, Parties)> = (0..shards)
-        .into_par_iter()
-        .map(|index| {
-            let of = ShardOf { index, shards };
-            let slots = of.slots_below(schedule.concurrent());
-            (of, Parties::new(config, workload, of, slots))
-        })
-        .collect();
-    let accounts = {
-        let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
-        Accounts::of(&parties, config, workload.accounts(), units)?
+    let parties = parties(config, workload, &schedule);
+    let genesis = genesis(config, workload, &parties, units)?;
+    let mut open_log = match &config.log {
+        None => None,
+        Some(log) => Some(OpenLog::open(log, &parties)?),
     };
-    let genesis = accounts.genesis("channels");
-    drop(accounts);
     let limits = l1::Config {
         keep_bodies: config.l1.keep_bodies || config.audit.is_some(),
         ..config.l1
     };
-    let chain = Chain::new(limits, &genesis, config.backend).map_err(RunError::L1)?;
-    let mut log = Log::begin(config, workload, &chain, &genesis).map_err(RunError::Audit)?;
+    let restored = match &mut open_log {
+        Some(log) => log.chain(config, &genesis)?,
+        None => None,
+    };
+    let goes_on = restored.is_some();
+    let mut chain = match restored {
+        Some(chain) => chain,
+        None => Chain::new(limits, &genesis, config.backend).map_err(RunError::L1)?,
+    };
+    let mut audit = AuditLog::begin(config, workload, &chain, &genesis).map_err(RunError::Audit)?;
+    drop(genesis);
     let links: Vec<Link> = (0..config.shards).map(|_| Link::new(&schedule)).collect();
     let progress: Vec<CachePadded<ShardProgress>> =
         links.iter().map(|_| CachePadded::default()).collect();
@@ -151,29 +178,47 @@ pub fn run(
         stop,
         abort: AtomicBool::new(false),
     };
-    drop(genesis);
     shared.epoch = Instant::now();
     let shared = &shared;
     let ends = links.iter().zip(&progress);
-    let shards: Vec<Shard<'_>> = parties
+    let mut shards: Vec<Shard<'_>> = parties
         .into_iter()
         .zip(ends)
         .map(|((of, parties), (link, progress))| {
             let mut shard = Shard::new(shared, of, parties, link, progress);
-            shard.recorder = log.recorder();
+            shard.recorder = audit.recorder();
             shard
         })
         .collect();
+    let mut resumed = None;
+    let (first_step, l1_log) = match open_log {
+        None => (0, None),
+        Some(log) => {
+            let (first_step, l1_log) = log.start(&mut shards, &mut chain)?;
+            resumed = goes_on.then(|| Resumed::of(&shards, begin.elapsed()));
+            (first_step, Some(l1_log))
+        }
+    };
 
-    let l1_recorder = log.recorder();
+    let l1_recorder = audit.recorder();
     let observer = std::thread::current();
     let mut clock = StageClock::start();
     let cpu_before = process_cpu_ns();
     let started = Instant::now();
     let (ends, settled) = std::thread::scope(|scope| {
-        let l1 = scope.spawn(|| {
+        let (links, l1_transactions) = (&links, &l1_transactions);
+        let l1 = scope.spawn(move || {
             let _guard = AbortOnPanic(shared);
-            settle(chain, shared, &links, &l1_transactions, l1_recorder)
+            let settled = settle(
+                chain,
+                l1_log,
+                first_step,
+                shared,
+                links,
+                l1_transactions,
+                l1_recorder,
+            );
+            abort_on_error(shared, settled)
         });
         let threads: Vec<_> = shards
             .into_iter()
@@ -181,7 +226,7 @@ pub fn run(
                 let (l1, observer) = (l1.thread().clone(), observer.clone());
                 scope.spawn(move || {
                     let _guard = AbortOnPanic(shared);
-                    let end = shard.run(l1);
+                    let end = abort_on_error(shared, shard.run(l1));
                     observer.unpark();
                     end
                 })
@@ -204,18 +249,78 @@ pub fn run(
             });
             clock.lap(Stage::Observe, 1);
         }
-        let ends: Vec<ShardOutcome> = threads.into_iter().map(join).collect();
+        let ends: Vec<Result<ShardOutcome, RunError>> = threads.into_iter().map(join).collect();
         (ends, join(l1))
     });
-    let log = log.close().map_err(RunError::Audit)?;
+    let ends = ends
+        .into_iter()
+        .collect::<Result<Vec<ShardOutcome>, RunError>>()?;
+    let settled = settled?;
+    let audit = audit.close().map_err(RunError::Audit)?;
     let elapsed = started.elapsed();
     let cpu_ns = process_cpu_ns() - cpu_before;
     clock.lap(Stage::Observe, 0);
     let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
     let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
-    let mut outcome = outcome(shared, &accounts, &ends, settled, &clock, elapsed, cpu_ns);
-    log.finish(&mut outcome).map_err(RunError::Audit)?;
+    let mut outcome = outcome(
+        shared,
+        &accounts,
+        &ends,
+        settled,
+        &clock,
+        elapsed,
+        (cpu_before, cpu_ns),
+        resumed,
+    );
+    audit.finish(&mut outcome).map_err(RunError::Audit)?;
     Ok(outcome)
+}
+
+/// Derives and checks the keys of every shard's parties.
+pub(super) fn parties(
+    config: &Config,
+    workload: &dyn Workload,
+    schedule: &Schedule,
+) -> Vec<(ShardOf, Parties)> {
+    assert!(config.shards > 0, "at least one shard");
+    let shards = u64::from(config.shards);
+    (0..shards)
+        .into_par_iter()
+        .map(|index| {
+            let of = ShardOf { index, shards };
+            let slots = of.slots_below(schedule.concurrent());
+            (of, Parties::new(config, workload, of, slots))
+        })
+        .collect()
+}
+
+/// Where Layer 1 begins.
+pub(super) fn genesis(
+    config: &Config,
+    workload: &dyn Workload,
+    parties: &[(ShardOf, Parties)],
+    units: impl Fn(AccountIndex) -> Option<u64>,
+) -> Result<Genesis, RunError> {
+    let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
+    let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
+    Ok(accounts.genesis("channels"))
+}
+
+/// What an account has at genesis: all that it locks, and the fees.
+pub(super) fn units(
+    config: &Config,
+    workload: &dyn Workload,
+    disputes: &HashMap<AccountIndex, u64>,
+    account: AccountIndex,
+) -> Option<u64> {
+    // Opening and closing a channel cost its opener a fee each.
+    let disputes = disputes.get(&account).copied().unwrap_or(0);
+    let fees = workload
+        .opens(account)
+        .checked_mul(2)?
+        .checked_add(disputes * FEES_OF_A_DISPUTE)?
+        .checked_mul(config.l1.fee.units())?;
+    fees.checked_add(workload.allocation(account).units())
 }
 
 /// Posts and payouts of one party in one dispute at most.
@@ -248,6 +353,14 @@ fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
+/// Sends everybody home when a thread cannot go on.
+fn abort_on_error<T>(shared: &Shared<'_>, result: Result<T, RunError>) -> Result<T, RunError> {
+    if result.is_err() {
+        shared.abort.store(true, Ordering::Relaxed);
+    }
+    result
+}
+
 /// Sends everybody home when its thread panics: the others would wait for it for ever.
 struct AbortOnPanic<'s>(&'s Shared<'s>);
 
@@ -268,6 +381,19 @@ impl fmt::Display for RunError {
                 f,
                 "account {account} would need more than {} units for its deposits and fees",
                 u64::MAX
+            ),
+            RunError::Log(error) => error.fmt(f),
+            RunError::Restore(error) => error.fmt(f),
+            RunError::NotBegun => {
+                write!(f, "the run was interrupted before it began: start it again")
+            }
+            RunError::File { path, problem } => {
+                write!(f, "writing '{}' failed: {problem}", path.display())
+            }
+            RunError::Stopped { session, name } => write!(
+                f,
+                "the channel of session {session} stopped on {name}, although nobody cheats; the log \
+                 has it as it was before"
             ),
         }
     }

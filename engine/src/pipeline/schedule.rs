@@ -69,6 +69,24 @@ impl Schedule {
         lane * self.concurrent / self.lanes..(lane + 1) * self.concurrent / self.lanes
     }
 
+    /// How many sessions run one after the other in a slot.
+    #[must_use]
+    pub fn sessions_of(&self, slot: u64) -> u64 {
+        (self.sessions - slot).div_ceil(self.concurrent)
+    }
+
+    /// The session of a slot that has so many before it.
+    #[must_use]
+    pub fn session(&self, slot: u64, generation: u64) -> u64 {
+        generation * self.concurrent + slot
+    }
+
+    /// The step in which that session opens, and the one before it closes.
+    #[must_use]
+    pub fn step(&self, slot: u64, generation: u64) -> u64 {
+        generation * self.lanes + self.lane_of(slot)
+    }
+
     /// The lane of a slot: the last one that begins at or before it.
     #[must_use]
     pub fn lane_of(&self, slot: u64) -> u64 {
@@ -78,7 +96,7 @@ impl Schedule {
     /// The session that opens in a slot at a step, if there is one left.
     #[must_use]
     pub fn opens(&self, step: u64, slot: u64) -> Option<u64> {
-        let session = (step / self.lanes) * self.concurrent + slot;
+        let session = self.session(slot, step / self.lanes);
         (session < self.sessions).then_some(session)
     }
 }
@@ -118,6 +136,9 @@ mod tests {
                     if let Some(session) = schedule.opens(step, slot) {
                         assert_eq!(running[slot as usize].replace(session), None);
                         assert_eq!(session % schedule.concurrent(), slot);
+                        let generation = session / schedule.concurrent();
+                        assert!(generation < schedule.sessions_of(slot));
+                        assert_eq!(schedule.step(slot, generation), step);
                         opened.push(session);
                     }
                 }

@@ -1,5 +1,6 @@
 //! The Layer 1 thread: merges the shards' steps in their logical order and seals each step's
-//! blocks when every shard has passed it, whatever order the shards came in.
+//! blocks when every shard has passed it, whatever order the shards came in. In a durable run, a step
+//! goes back to the shards when its blocks are durable.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,11 +8,14 @@ use std::time::Duration;
 
 use super::audit::record_block;
 use super::case::Case;
+use super::chain_log::ChainLog;
 use super::court::Court;
+use super::run::RunError;
 use super::shard::Shared;
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, StepBatch, StepOutcome};
 use crate::l1::{Chain, Executed, Receipt, SubmitError};
+use crate::log::{Sequence, Statistics};
 use crate::protocol::Pair;
 use crate::transcript::Recorder;
 
@@ -22,65 +26,155 @@ pub(super) struct Settled {
     pub(super) court: Court,
     /// When the last dispute was decided.
     pub(super) last_payout_ns: Option<u64>,
+    /// What Layer 1's part of the durable log did.
+    pub(super) log: Option<Statistics>,
 }
 
-/// Settles every step, and decides every dispute.
+/// Settles every step from the first one on, and decides every dispute.
+///
+/// # Errors
+/// If the log cannot be written.
 pub(super) fn settle(
-    mut chain: Chain,
+    chain: Chain,
+    log: Option<ChainLog>,
+    first: u64,
     shared: &Shared<'_>,
     links: &[Link],
     transactions: &AtomicU64,
     recorder: Option<Recorder>,
-) -> Settled {
-    let mut clock = StageClock::start();
+) -> Result<Settled, RunError> {
     let config = shared.config;
     let (delay, window) = (config.l1_delay_blocks, config.challenge_window_blocks);
-    let mut court = Court::new(config.backend, config.seed, delay, window);
-    let mut last_payout_ns = None;
-    let mut inbound: Vec<Inbound<'_>> = links.iter().map(Inbound::new).collect();
-    let mut step = Step {
-        recorder,
-        ..Step::default()
+    let mut desk = Desk {
+        court: Court::new(config.backend, config.seed, delay, window),
+        chain,
+        clock: StageClock::start(),
+        step: Step {
+            recorder,
+            ..Step::default()
+        },
+        log,
+        returning: VecDeque::new(),
     };
-    for number in 0..shared.schedule.steps() {
+    if let Some(log) = &mut desk.log {
+        log.attach();
+    }
+    let mut inbound: Vec<Inbound<'_>> = links.iter().map(Inbound::new).collect();
+    let mut last_payout_ns = None;
+    let aborted = || shared.abort.load(Ordering::Relaxed);
+    'steps: for number in first..shared.schedule.steps() {
         while !collect(&mut inbound) {
-            if shared.abort.load(Ordering::Relaxed) {
-                return Settled {
-                    chain,
-                    clock,
-                    court,
-                    last_payout_ns,
-                };
+            if aborted() {
+                break 'steps;
             }
-            clock.lap(Stage::Wait, 1);
+            desk.give_back()?;
+            desk.clock.lap(Stage::Wait, 1);
             std::thread::park_timeout(Duration::from_millis(20));
         }
         if inbound.iter().all(Inbound::ended) {
             break;
         }
-        let (links, mut batches): (Vec<&Link>, Vec<StepBatch>) = inbound
+        let (links, batches): (Vec<&Link>, Vec<StepBatch>) = inbound
             .iter_mut()
             .filter_map(|inbound| Some((inbound.link, inbound.take(number)?)))
             .unzip();
-        step.settle(&mut chain, &mut court, &mut batches, &mut clock);
-        transactions.store(chain.load().transactions, Ordering::Relaxed);
-        clock.lap(Stage::Settle, step.order.len());
-        for (link, batch) in links.into_iter().zip(batches) {
-            link.to_shard(batch);
-        }
+        desk.settle(links, batches)?;
+        transactions.store(desk.chain.load().transactions, Ordering::Relaxed);
+        desk.clock.lap(Stage::Settle, desk.step.order.len());
+        desk.give_back()?;
+    }
+    while !desk.returning.is_empty() && !aborted() {
+        desk.await_durable()?;
+        desk.give_back()?;
     }
     // Time passes until the last window is over.
-    while !court.is_empty() && !shared.abort.load(Ordering::Relaxed) {
-        step.seal(&mut chain, &mut court, true, &mut clock);
+    while !desk.court.is_empty() && !aborted() {
+        let Desk {
+            step,
+            chain,
+            court,
+            clock,
+            ..
+        } = &mut desk;
+        step.seal(chain, court, true, clock);
         transactions.store(chain.load().transactions, Ordering::Relaxed);
         last_payout_ns = Some(shared.epoch.elapsed().as_nanos() as u64);
     }
-    clock.lap(Stage::Settle, 0);
-    Settled {
-        chain,
-        clock,
-        court,
+    desk.clock.lap(Stage::Settle, 0);
+    let log = match desk.log {
+        Some(log) if !aborted() => Some(log.finish()?),
+        _ => None,
+    };
+    Ok(Settled {
+        chain: desk.chain,
+        clock: desk.clock,
+        court: desk.court,
         last_payout_ns,
+        log,
+    })
+}
+
+/// All that the Layer 1 thread works with.
+struct Desk<'l> {
+    chain: Chain,
+    court: Court,
+    clock: StageClock,
+    step: Step,
+    log: Option<ChainLog>,
+    /// Steps that are settled and not durable yet: they go back when this commit is.
+    returning: VecDeque<(Sequence, Vec<&'l Link>, Vec<StepBatch>)>,
+}
+
+impl<'l> Desk<'l> {
+    fn settle(
+        &mut self,
+        links: Vec<&'l Link>,
+        mut batches: Vec<StepBatch>,
+    ) -> Result<(), RunError> {
+        let Desk {
+            chain,
+            court,
+            clock,
+            step,
+            ..
+        } = self;
+        step.settle(chain, court, &mut batches, clock);
+        let sequence = match &mut self.log {
+            None => 0,
+            Some(log) => {
+                clock.lap(Stage::Settle, 0);
+                let sequence = log.commit(chain)?;
+                clock.lap(Stage::Log, 0);
+                sequence
+            }
+        };
+        self.returning.push_back((sequence, links, batches));
+        Ok(())
+    }
+
+    /// Gives the steps back whose blocks are durable.
+    fn give_back(&mut self) -> Result<(), RunError> {
+        let durable = match &self.log {
+            None => 0,
+            Some(log) => log.durable()?,
+        };
+        while let Some((_, links, batches)) =
+            (self.returning).pop_front_if(|(sequence, ..)| *sequence <= durable)
+        {
+            for (link, batch) in links.into_iter().zip(batches) {
+                link.to_shard(batch);
+            }
+        }
+        Ok(())
+    }
+
+    fn await_durable(&mut self) -> Result<(), RunError> {
+        self.clock.lap(Stage::Settle, 0);
+        if let (Some(log), Some((sequence, ..))) = (&mut self.log, self.returning.front()) {
+            log.wait(*sequence)?;
+        }
+        self.clock.lap(Stage::Wait, 1);
+        Ok(())
     }
 }
 

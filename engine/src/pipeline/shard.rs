@@ -7,12 +7,15 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::accounts::Parties;
+use super::acknowledgements::Acknowledgements;
 use super::arrivals::ArrivalQueue;
 use super::attack::Attacks;
 use super::case::{Case, Desk};
 use super::fault::Faults;
+use super::journal::Journal;
 use super::latency::Latencies;
-use super::run::Config;
+use super::restore::ShardRestoring;
+use super::run::{Config, RunError};
 use super::schedule::Schedule;
 use super::slot::{Phase, Slot};
 use super::stage::{Stage, StageClock};
@@ -21,6 +24,7 @@ use super::tally::Tally;
 use super::wave::{Flight, Side, Wave};
 use super::workload::Workload;
 use crate::crypto::{Digest, Domain, Hasher};
+use crate::log;
 use crate::protocol::WindowPool;
 use crate::transcript::Recorder;
 
@@ -74,6 +78,14 @@ pub(super) struct Shard<'w> {
     pub(super) wave: Wave,
     /// Flights that no wave needs at the moment.
     pub(super) hangar: Vec<Flight>,
+    /// Durable runs: the wave whose proposals, and the one whose answers, are being made durable.
+    pub(super) proposed: Option<Flight>,
+    pub(super) answered: Option<Flight>,
+    pub(super) journal: Option<Journal>,
+    pub(super) restoring: ShardRestoring,
+    /// The run goes on after a restart: the ends' links are to be brought up first.
+    pub(super) reconnect: bool,
+    pub(super) acknowledgements: Option<Acknowledgements>,
     pub(super) payer: Side,
     pub(super) payee: Side,
     /// What is said between the parties of a channel once one of them cheats.
@@ -83,10 +95,17 @@ pub(super) struct Shard<'w> {
 
     pub(super) clock: StageClock,
     pub(super) latency: Latencies,
-    pub(super) refused: u64,
     pub(super) value_at_risk: u64,
     pub(super) first_completion_ns: Option<u64>,
     pub(super) last_completion_ns: u64,
+    /// When the first wave was drawn, and how many sessions were open by then.
+    pub(super) first_wave_ns: Option<u64>,
+    pub(super) opened_before_paying: u64,
+    /// The process's CPU time then, and when the last wave was completed.
+    pub(super) cpu_before_paying_ns: Option<u64>,
+    pub(super) cpu_after_paying_ns: u64,
+    /// Sessions that were closed when the last wave was completed.
+    pub(super) closed_while_paying: u64,
     pub(super) tally: Tally,
     pub(super) recorder: Option<Recorder>,
 }
@@ -95,16 +114,23 @@ pub(super) struct Shard<'w> {
 pub(super) struct ShardOutcome {
     pub(super) tally: Tally,
     pub(super) parties: Parties,
+    /// What the shard's part of the durable log did.
+    pub(super) log: Option<log::Statistics>,
     pub(super) clock: StageClock,
     pub(super) latency: Latencies,
     pub(super) sides: [Side; 2],
-    pub(super) refused: u64,
     pub(super) value_at_risk: u64,
     pub(super) bytes: u64,
     pub(super) arrived: u64,
     pub(super) offered_span_ns: u64,
     /// The span of the completions, in nanoseconds.
     pub(super) completion_span_ns: u64,
+    pub(super) first_wave_ns: Option<u64>,
+    pub(super) last_completion_ns: u64,
+    pub(super) opened_before_paying: u64,
+    pub(super) cpu_before_paying_ns: Option<u64>,
+    pub(super) cpu_after_paying_ns: u64,
+    pub(super) closed_while_paying: u64,
 }
 
 impl<'w> Shard<'w> {
@@ -154,6 +180,12 @@ impl<'w> Shard<'w> {
             draining: false,
             wave: Wave::default(),
             hangar: Vec::new(),
+            proposed: None,
+            answered: None,
+            journal: None,
+            restoring: ShardRestoring::default(),
+            reconnect: false,
+            acknowledgements: None,
             payer: Side::new(backend),
             payee: Side::new(backend),
             contest: Side::new(backend),
@@ -161,25 +193,38 @@ impl<'w> Shard<'w> {
             faults: Faults::new(&config.faults),
             clock: StageClock::start(),
             latency: Latencies::new(),
-            refused: 0,
             value_at_risk: 0,
             first_completion_ns: None,
             last_completion_ns: 0,
+            first_wave_ns: None,
+            opened_before_paying: 0,
+            cpu_before_paying_ns: None,
+            cpu_after_paying_ns: 0,
+            closed_while_paying: 0,
             tally: Tally::default(),
             recorder: None,
         }
     }
 
     /// Runs on the calling thread until every session of its slots is closed.
-    pub(super) fn run(mut self, l1: Thread) -> ShardOutcome {
+    ///
+    /// # Errors
+    /// If the log or a file cannot be written. Nothing leaves the parties from then on.
+    pub(super) fn run(mut self, l1: Thread) -> Result<ShardOutcome, RunError> {
         self.l1 = Some(l1);
         self.clock = StageClock::start();
         self.link.attach();
+        if let Some(journal) = &mut self.journal {
+            journal.attach();
+        }
+        if self.reconnect {
+            self.reconnect()?;
+        }
         while !self.steps.done() && !self.shared.abort.load(Ordering::Relaxed) {
             let mut busy = self.send_steps();
             busy |= self.read_receipts();
             self.arrive();
-            let (completed, moved) = self.fly();
+            let (completed, moved) = self.fly()?;
             busy |= moved || !self.attacked.is_empty();
             self.contest();
             if completed > 0 {
@@ -192,20 +237,31 @@ impl<'w> Shard<'w> {
             }
         }
         let (arrived, offered_span_ns) = self.arrivals.offered();
-        ShardOutcome {
+        let log = match self.journal.take() {
+            Some(_) if self.shared.abort.load(Ordering::Relaxed) => None,
+            Some(journal) => Some(self.close_journal(journal)?),
+            None => None,
+        };
+        Ok(ShardOutcome {
+            log,
             tally: self.tally,
             parties: self.parties,
             clock: self.clock,
             latency: self.latency,
             bytes: self.hangar.iter().map(Flight::carried).sum(),
             sides: [self.payer, self.payee],
-            refused: self.refused,
             value_at_risk: self.value_at_risk,
             arrived,
             offered_span_ns,
+            first_wave_ns: self.first_wave_ns,
+            last_completion_ns: self.last_completion_ns,
+            opened_before_paying: self.opened_before_paying,
+            cpu_before_paying_ns: self.cpu_before_paying_ns,
+            cpu_after_paying_ns: self.cpu_after_paying_ns,
+            closed_while_paying: self.closed_while_paying,
             completion_span_ns: self.last_completion_ns
                 - self.first_completion_ns.unwrap_or(self.last_completion_ns),
-        }
+        })
     }
 
     /// Decides what a running channel does next: pay, wait for arrivals, or finish.
@@ -216,8 +272,6 @@ impl<'w> Shard<'w> {
         };
         channel.pause();
         if self.draining || channel.left() == 0 {
-            let planned = self.workload.session(channel.session).payments;
-            self.tally.count(channel, planned);
             self.arrivals.closed(slot);
             if channel.is_attacked() {
                 self.attacked.push(slot);
@@ -232,20 +286,26 @@ impl<'w> Shard<'w> {
     }
 
     /// A rule was broken in a channel: it goes to court (rule S8), and no other is touched.
-    pub(super) fn stop_channel(&mut self, slot: u32, name: &'static str, finishing: bool) {
+    ///
+    /// # Errors
+    /// In a durable run: both ends are honest, and so is the link between them. The log has the
+    /// channel as it was before.
+    pub(super) fn stop_channel(&mut self, slot: u32, name: &'static str) -> Result<(), RunError> {
         let phase = &mut self.slots[slot as usize].phase;
         let channel = match std::mem::replace(phase, Phase::Vacant) {
             Phase::Running(channel) => channel,
             // Two messages of one channel were refused in one wave.
             other => {
                 *phase = other;
-                return;
+                return Ok(());
             }
         };
-        let plan = self.workload.session(channel.session);
-        if !finishing {
-            self.tally.count(&channel, plan.payments);
+        if self.journal.is_some() {
+            let session = channel.session;
+            return Err(RunError::Stopped { session, name });
         }
+        let plan = self.workload.session(channel.session);
+        self.tally.count(&channel, plan.payments);
         self.arrivals.withdraw(slot);
         let spoilt = channel
             .cheat
@@ -259,6 +319,7 @@ impl<'w> Shard<'w> {
         };
         *phase = Phase::Contested(Box::new(case));
         self.steps.session_ended(slot);
+        Ok(())
     }
 
     /// Cheaters begin to cheat.
@@ -268,15 +329,16 @@ impl<'w> Shard<'w> {
             let Phase::Running(mut channel) = std::mem::replace(phase, Phase::Vacant) else {
                 unreachable!("slot {slot} runs");
             };
+            let plan = self.workload.session(channel.session);
+            self.tally.count(&channel, plan.payments);
             let cheat = channel.cheat.take().expect("somebody cheats");
             let mut desk = Desk {
-                secrets: &self.parties.secrets,
+                pairs: &self.parties.pairs,
                 places: self.parties.places(slot),
-                ring: &self.parties.ring,
+                ring: self.parties.pairs.ring(),
                 windows: &mut self.windows,
                 tools: &mut self.contest,
             };
-            let plan = self.workload.session(channel.session);
             let case = Case::begin(channel, &plan, &cheat, &mut desk);
             *phase = Phase::Contested(Box::new(case));
             self.steps.session_ended(slot);

@@ -21,6 +21,8 @@ pub(super) enum Phase {
     Opening,
     /// Open: payments, and at the end the final.
     Running(Channel),
+    /// Open since before a restart, while its lane's step has not come to it yet.
+    Early(Channel),
     /// Both have signed a final, or its closing transaction is on its way to Layer 1.
     Closing(Channel),
     /// Not to end politely: on its way to court.
@@ -82,7 +84,11 @@ impl Channel {
     /// Goes on after a pause in which a cheater kept a state.
     pub(super) fn pause(&mut self) {
         if let Some(cheat) = &mut self.cheat {
-            self.ends_at = cheat.pause(self.drawn, self.a.held());
+            // Both ends stand at the same state, so that each has the other's signature over it.
+            assert_eq!(self.a.held_version(), self.b.held_version());
+            let of_a = self.b.peers_signature();
+            let held = self.a.held(|_| *of_a.expect("both signed it"));
+            self.ends_at = cheat.pause(self.drawn, held);
         }
     }
 

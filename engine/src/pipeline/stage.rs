@@ -45,6 +45,8 @@ pub enum Stage {
     Settle,
     /// Writing the audit log.
     Audit,
+    /// Durable runs: making records, writing and syncing them.
+    Log,
     /// Waiting, and looking for work.
     Wait,
     /// Progress and sampling.
@@ -67,7 +69,7 @@ impl Stage {
     pub const COUNT: usize = Stage::ALL.len();
 
     /// All stages, in the order of their discriminants.
-    pub const ALL: [Stage; 21] = [
+    pub const ALL: [Stage; 22] = [
         Stage::Draw,
         Stage::Propose,
         Stage::PayerHash,
@@ -87,6 +89,7 @@ impl Stage {
         Stage::Transact,
         Stage::Settle,
         Stage::Audit,
+        Stage::Log,
         Stage::Wait,
         Stage::Observe,
     ];
@@ -114,6 +117,7 @@ impl Stage {
             Stage::Transact => ("transact", "both", "transaction"),
             Stage::Settle => ("settle", "l1", "transaction"),
             Stage::Audit => ("audit", "loadgen", "payment"),
+            Stage::Log => ("log", "both", "record"),
             Stage::Wait => ("wait", "loadgen", "wait"),
             Stage::Observe => ("observe", "loadgen", "sample"),
         };

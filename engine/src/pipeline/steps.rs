@@ -181,6 +181,18 @@ impl Steps {
         }
     }
 
+    /// Goes on from a step that was not finished: all before it were. `running`: the slots whose
+    /// session has opened in an earlier step, and has not ended.
+    pub(super) fn resume(&mut self, step: u64, running: impl Iterator<Item = u32>) {
+        assert_eq!(self.returned, 0, "nothing was sent");
+        self.next = step;
+        self.returned = step;
+        for slot in running {
+            let lane = self.schedule.lane_of(self.shard.number(slot));
+            self.lanes[lane as usize].running += 1;
+        }
+    }
+
     /// A slot's session has ended or stopped.
     pub(super) fn session_ended(&mut self, slot: u32) {
         let lane = self.schedule.lane_of(self.shard.number(slot));

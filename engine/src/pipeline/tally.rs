@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use super::outcome::StoppedChannel;
 use super::slot::Channel;
 
+/// What of a tally outlives a restart: sums over the sessions that have closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept([u64; 11]);
+
 /// What one shard counted.
 #[derive(Default)]
 pub(super) struct Tally {
@@ -22,6 +26,8 @@ pub(super) struct Tally {
     pub(super) planned: u64,
     /// Of these: drawn from the workload.
     pub(super) drawn: u64,
+    /// Refused by the payer's own endpoint.
+    pub(super) refused: u64,
     /// Covered by a co-signed state, by the payer's count.
     pub(super) covered: u64,
     /// Covered by a verified signature of the payer, by the payee's count.
@@ -40,6 +46,8 @@ pub(super) struct Tally {
     pub(super) contested: u64,
     pub(super) first_submit_ns: Option<u64>,
     pub(super) transaction_signatures: u64,
+    /// Signatures made before a restart, and verified after it.
+    pub(super) resent: u64,
     pub(super) last_close_ns: u64,
 }
 
@@ -47,6 +55,7 @@ impl Tally {
     /// Counts the payments of a channel that makes no more of those planned.
     pub(super) fn count(&mut self, channel: &Channel, planned: u64) {
         self.drawn += channel.drawn;
+        self.refused += channel.refused;
         self.covered += channel.covered;
         self.received += channel.a.counted() + channel.b.counted();
         let poisoned = channel
@@ -74,5 +83,71 @@ impl Tally {
                 rejection: name,
             });
         }
+    }
+}
+
+impl Kept {
+    const BYTES: usize = size_of::<Kept>();
+
+    pub(super) fn of(tally: &Tally, value_at_risk: u64) -> Kept {
+        Kept([
+            tally.sessions_closed,
+            tally.settled,
+            tally.payout_mismatches,
+            tally.count_mismatches,
+            tally.drawn,
+            tally.refused,
+            tally.covered,
+            tally.received,
+            tally.lost,
+            tally.undrawn,
+            value_at_risk,
+        ])
+    }
+
+    /// The tally of a shard that goes on, and the value at risk.
+    pub(super) fn restore(&self) -> (Tally, u64) {
+        let [
+            sessions_closed,
+            settled,
+            payout_mismatches,
+            count_mismatches,
+            drawn,
+            refused,
+            covered,
+            received,
+            lost,
+            undrawn,
+            value_at_risk,
+        ] = self.0;
+        let tally = Tally {
+            sessions_closed,
+            settled,
+            payout_mismatches,
+            count_mismatches,
+            drawn,
+            refused,
+            covered,
+            received,
+            lost,
+            undrawn,
+            ..Tally::default()
+        };
+        (tally, value_at_risk)
+    }
+
+    /// Appends its numbers in order, little-endian.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.0.iter().flat_map(|number| number.to_le_bytes()));
+    }
+
+    /// Reads what was kept; none if it has another length.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Kept> {
+        let bytes: &[u8; Kept::BYTES] = bytes.try_into().ok()?;
+        Some(Kept(std::array::from_fn(|at| {
+            let mut number = [0; 8];
+            number.copy_from_slice(&bytes[8 * at..8 * at + 8]);
+            u64::from_le_bytes(number)
+        })))
     }
 }

@@ -132,7 +132,7 @@ impl Burst {
     /// Starts the next channel's run, from the newest state that its endpoint has signed.
     pub fn begin(&mut self, endpoint: &Endpoint) {
         self.end();
-        let start = *endpoint.signed();
+        let start = endpoint.signed();
         self.jobs.push(ChainJob {
             start: start.head,
             first: self.entries.len(),
@@ -451,9 +451,9 @@ mod tests {
                 }
                 // Both ends of a channel go on from what was proposed.
                 for (end, log) in ends.iter_mut().zip(&logs) {
-                    let Tip { balance, head } = *end[0].signed();
+                    let Tip { balance, head } = end[0].signed();
                     prop_assert_eq!((balance, head), (log.balance, log.head));
-                    end[1].stand_at(*end[0].signed());
+                    end[1].stand_at(end[0].signed());
                 }
             }
         }

@@ -14,33 +14,41 @@ use crate::crypto::{
 pub(super) struct Channel {
     pub(super) ends: [Endpoint; 2],
     pub(super) secrets: [SecretKey; 2],
+    pub(super) terms: Terms,
     ring: KeyRing,
 }
 
 /// The channel of this index: A has 500, B nothing.
 pub(super) fn channel(index: u32, rules: Rules) -> Channel {
+    channel_with(index, rules, 500)
+}
+
+/// The same, A having more.
+pub(super) fn channel_with(index: u32, rules: Rules, deposit: u64) -> Channel {
     let secrets = [1, 2].map(|seed| SecretKey::from_seed(&[seed; 32]));
     let [a, b] = [&secrets[0], &secrets[1]].map(SecretKey::public);
     let mut ring = KeyRing::new(Backend::Dalek);
+    let terms = terms(index, (a, b), deposit);
     let ends = [(Party::A, b), (Party::B, a)].map(|(me, peer)| {
         let peer = ring.insert(peer).expect("a sound key");
-        Endpoint::new(me, &terms(index, a, b), peer, rules).expect("sound terms")
+        Endpoint::new(me, &terms, peer, rules).expect("sound terms")
     });
     Channel {
         ends,
         secrets,
+        terms,
         ring,
     }
 }
 
-fn terms(index: u32, a: PublicKey, b: PublicKey) -> Terms {
+fn terms(index: u32, (a, b): (PublicKey, PublicKey), deposit: u64) -> Terms {
     Terms {
         genesis: Digest([9; 32]),
         nonce: 0,
         index,
         keys: Pair { a, b },
         deposits: Pair {
-            a: Amount::new(500),
+            a: Amount::new(deposit),
             b: Amount::ZERO,
         },
         challenge_window_blocks: 1,
@@ -101,5 +109,11 @@ impl Channel {
             .pop()
             .and_then(Result::ok)
             .expect("a genuine signature")
+    }
+
+    pub(super) fn verifies<T: Signed>(&self, claim: T) -> bool {
+        let mut verdicts = Vec::new();
+        Verifier::new(Backend::Dalek).verify(&self.ring, &mut vec![claim], &mut verdicts);
+        verdicts[0].is_ok()
     }
 }

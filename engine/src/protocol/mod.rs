@@ -6,7 +6,7 @@
 //! | S4: what a payee counts as received | `Endpoint::accept` |
 //! | S5: who may propose | `endpoint/turn.rs` |
 //! | S6: the final signature is the last | `endpoint/finish.rs` |
-//! | S3: what must be stored before a signature leaves | `endpoint/store.rs` |
+//! | S3: what must be stored before a signature leaves | `endpoint/record/` |
 //! | S7, S8: answering posts, closing without the peer | `endpoint/close.rs` |
 
 mod amount;
@@ -24,7 +24,8 @@ pub use amount::Amount;
 pub use burst::{Burst, NewState, Tip};
 pub use endpoint::{
     Acknowledged, AcknowledgementClaim, Answer, CoSignOrder, Endpoint, FinalClaim, InMemory,
-    Incoming, ProposalClaim, Rules, SignOrder, Status, Storage, Stored, StoredProposal, WindowPool,
+    Incoming, MOST_NOTE, ProposalClaim, RECORD_FORMAT, RecordError, Recovered, RecoveredClaim,
+    Rules, SignOrder, Status, Storage, WindowPool, record_identity,
 };
 pub use entry::{Balance, Entry, EntryBytes, Limits, Payment};
 pub use message::Message;

@@ -131,10 +131,10 @@ impl Watchtower {
     /// Takes in proofs, in place of older ones of the same channels; verifies all their signatures
     /// in one batch. One verdict each, in order. `channel_of` looks a channel up on Layer 1; if it
     /// is disputed already, and the proof beats what was posted, an answer is made at once.
-    pub fn hand_over<'l>(
+    pub fn hand_over(
         &mut self,
         proofs: &[(ChannelId, CoSigned)],
-        channel_of: impl Fn(&ChannelId) -> Option<&'l ChannelRecord>,
+        channel_of: impl Fn(&ChannelId) -> Option<ChannelRecord>,
     ) -> Vec<Result<(), HandOverError>> {
         let mut ring = KeyRing::new(self.backend);
         let mut claims = Vec::with_capacity(2 * proofs.len());
@@ -158,7 +158,7 @@ impl Watchtower {
             if verdict.is_ok() {
                 self.clients.insert(*channel, *proof);
                 self.report.handed_over += 1;
-                let dispute = channel_of(channel).and_then(ChannelRecord::dispute);
+                let dispute = channel_of(channel).and_then(|record| record.dispute());
                 let beaten = dispute.is_some_and(|dispute| dispute.highest() < proof.version());
                 if beaten && seen.insert(*channel) {
                     overdue.push(*channel);
@@ -174,7 +174,7 @@ impl Watchtower {
         item: usize,
         channel: &ChannelId,
         proof: &CoSigned,
-        record: Option<&ChannelRecord>,
+        record: Option<ChannelRecord>,
         ring: &mut KeyRing,
         claims: &mut Vec<Claim>,
     ) -> Result<(), HandOverError> {

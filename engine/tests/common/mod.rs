@@ -33,5 +33,6 @@ pub(crate) fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight:
         attacks: Vec::new(),
         l1_delay_blocks: 0,
         audit: None,
+        log: None,
     }
 }

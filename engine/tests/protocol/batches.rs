@@ -210,7 +210,14 @@ fn nothing_verified_for_one_channel_counts_in_another() {
     };
 
     // A proposal.
-    let seen = |end: &Endpoint| (*end.signed(), end.held().copied(), end.counted());
+    let seen = |end: &Endpoint| {
+        (
+            end.signed(),
+            end.held_version(),
+            end.peers_signature().copied(),
+            end.counted(),
+        )
+    };
     let before = seen(&hub.b[1]);
     let elsewhere = Rejection::BrokenChain { version: 0 };
     assert_eq!(hub.b[1].accept(first).err(), Some(elsewhere));
@@ -299,7 +306,7 @@ fn nothing_verified_for_one_channel_counts_in_another() {
         panic!("both are genuine");
     };
     assert_eq!(hub.a[1].finish_acknowledged(&first), Err(elsewhere));
-    assert_eq!(hub.a[1].final_proof(), None);
+    assert_eq!(hub.a[1].peers_final(), None);
     assert_eq!(hub.a[0].finish_acknowledged(&first), Ok(()));
     assert_eq!(hub.a[1].finish_acknowledged(&second), Ok(()));
 }

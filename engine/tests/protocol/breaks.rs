@@ -39,7 +39,7 @@ fn apply(duo: &mut Duo, event: Event) {
         }
         Event::AnswerAgain(party) => {
             duo.carry();
-            let answer = duo.side(party.other()).end.answer_again();
+            let answer = duo.side(party.other()).answer_again();
             // While a side resumes it must say so first.
             let resumes = |bytes: &Vec<u8>| {
                 matches!(

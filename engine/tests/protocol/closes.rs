@@ -103,11 +103,11 @@ fn what_is_posted_is_the_newest_state_and_the_newest_unanswered_proposal() {
         let mut duo = scene(set);
         for (party, expected) in [(Party::A, of_a), (Party::B, of_b)] {
             let side = duo.side(party);
-            let signed = *side.end.signed();
-            let post = side.end.close();
+            let signed = side.end.signed();
+            let post = side.close();
             assert_eq!(versions(&post), *expected, "{name}: {party:?}");
             assert_eq!(post.channel, side.channel());
-            assert_eq!(side.end.close(), post, "{name}: the same again");
+            assert_eq!(side.close(), post, "{name}: the same again");
             // The offer gives the poster no more than what it shows.
             if let (Some(offer), Party::A) = (&post.offer, party) {
                 let deposit = Amount::new(60);
@@ -130,7 +130,7 @@ fn every_post_that_can_be_beaten_is_answered() {
         for posted in 0..5 {
             let mut duo = scene(set);
             for (party, newest) in [(Party::A, of_a), (Party::B, of_b)] {
-                let answer = duo.side(party).end.posted(posted);
+                let answer = duo.side(party).posted(posted);
                 let expected = (newest.0 > posted).then_some(*newest);
                 let answered = answer.as_ref().map(versions);
                 assert_eq!(answered, expected, "{name}: v{posted}, {party:?}");
@@ -144,10 +144,10 @@ fn every_post_that_can_be_beaten_is_answered() {
 fn nothing_is_signed_or_counted_after_a_post() {
     let close: [fn(&mut Duo, Party); 2] = [
         |duo, party| {
-            let _ = duo.side(party).end.close();
+            let _ = duo.side(party).close();
         },
         |duo, party| {
-            let _ = duo.side(party).end.posted(0);
+            let _ = duo.side(party).posted(0);
         },
     ];
     for close in close {
@@ -200,14 +200,14 @@ fn the_reason_stays_with_the_channel() {
     duo.b.receive(&[0]);
     let reason = Rejection::Malformed { what: "header" };
     assert_eq!(duo.b.end.closes_because(), Some(reason));
-    let _ = duo.b.end.close();
+    let _ = duo.b.close();
     assert_eq!(duo.b.end.closes_because(), Some(reason));
     let because = Some(reason);
-    assert_eq!(*duo.b.end.status(), Status::Closing { because });
+    assert_eq!(duo.b.end.status(), Status::Closing { because });
     // A rejection that comes later changes nothing.
     duo.b.end.stop(Rejection::LogFull);
-    assert_eq!(*duo.b.end.status(), Status::Closing { because });
-    let _ = duo.a.end.close();
+    assert_eq!(duo.b.end.status(), Status::Closing { because });
+    let _ = duo.a.close();
     assert_eq!(duo.a.end.closes_because(), None);
 }
 
@@ -219,11 +219,11 @@ fn a_finished_channel_stays_finished() {
         duo.settle();
         duo.finish();
     });
-    let proof = duo.a.end.final_proof();
-    assert!(duo.a.end.posted(1).is_some());
-    let _ = duo.a.end.close();
+    let proof = duo.a.final_proof();
+    assert!(duo.a.posted(1).is_some());
+    let _ = duo.a.close();
     assert!(proof.is_some());
-    assert_eq!(duo.a.end.final_proof(), proof);
+    assert_eq!(duo.a.final_proof(), proof);
 }
 
 /// An endpoint that has posted comes back from its storage as one that has posted.
@@ -233,9 +233,9 @@ fn a_crash_after_a_post_does_not_reopen_the_channel() {
         a_pays(duo, 3);
         duo.deliver(Party::B, 1);
     });
-    let post = duo.a.end.close();
+    let post = duo.a.close();
     duo.a.crash();
-    assert_eq!(*duo.a.end.status(), Status::Closing { because: None });
-    assert_eq!(duo.a.end.close(), post);
+    assert_eq!(duo.a.end.status(), Status::Closing { because: None });
+    assert_eq!(duo.a.close(), post);
     assert_eq!(duo.a.end.my_turn(), Err(Rejection::Ended));
 }

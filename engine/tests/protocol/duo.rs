@@ -134,7 +134,7 @@ impl Duo {
         self.check();
         assert_eq!(self.a.rejections, [], "A refused something of an honest B");
         assert_eq!(self.b.rejections, [], "B refused something of an honest A");
-        let (Some(a), Some(b)) = (self.a.end.final_proof(), self.b.end.final_proof()) else {
+        let (Some(a), Some(b)) = (self.a.final_proof(), self.b.final_proof()) else {
             panic!(
                 "not finished: {:?}, {:?}",
                 self.a.end.status(),

@@ -29,7 +29,7 @@ fn flip_each_bit(duo: &mut Duo, to: Party) -> Names {
 fn refuse_each_flip(duo: &mut Duo, to: Party, sound: &[u8]) -> Names {
     let side = duo.side(to);
     side.strict = false;
-    let (seen, status) = (side.seen(), *side.end.status());
+    let (seen, status) = (side.seen(), side.end.status());
     let mut names = Names::new();
     for bit in 0..8 * sound.len() {
         let mut flipped = sound.to_vec();
@@ -40,7 +40,7 @@ fn refuse_each_flip(duo: &mut Duo, to: Party, sound: &[u8]) -> Names {
         };
         side.rejections.clear();
         assert_eq!(side.seen(), seen, "bit {bit}: {rejection}");
-        assert_eq!(*side.end.status(), status, "bit {bit}: {rejection}");
+        assert_eq!(side.end.status(), status, "bit {bit}: {rejection}");
         assert_eq!(
             side.out.len(),
             0,

@@ -307,6 +307,16 @@ fn of_signatures() -> Vec<Row> {
         )
         .after(a_has_proposed),
         row(
+            "proposes what the other party has proposed, with its own answer's signature",
+            A,
+            |d| {
+                let signature = *d.a.end.peers_signature().expect("one payment");
+                proposal(&d.a.log, signature)
+            },
+            not_your_turn(A),
+        )
+        .after(a_has_paid_once),
+        row(
             "ends without a signature",
             B,
             |_| final_message(0, NO_SIGNATURE),
@@ -316,7 +326,7 @@ fn of_signatures() -> Vec<Row> {
             "ends with the signature of a state",
             B,
             |d| {
-                let signature = *d.b.end.held().expect("three payments").signatures.of(A);
+                let signature = *d.b.end.peers_signature().expect("three payments");
                 final_message(3, signature)
             },
             bad_signature(3),
@@ -684,6 +694,11 @@ fn of_bytes() -> Vec<Row> {
 
 fn a_has_paid_three(duo: &mut Duo) {
     duo.a.wants_to_pay([1; 3]);
+    duo.settle();
+}
+
+fn a_has_paid_once(duo: &mut Duo) {
+    duo.a.wants_to_pay([5]);
     duo.settle();
 }
 

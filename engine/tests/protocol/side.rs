@@ -13,8 +13,8 @@ use duet_engine::crypto::{
 };
 use duet_engine::protocol::{
     Amount, Answer, Burst, ChannelId, CoSignOrder, Endpoint, Entry, EntryBytes, FinalClaim,
-    Incoming, Limits, Message, Pair, Party, Payment, Rejection, Rules, SignOrder, Status, Terms,
-    Tip, WindowPool, final_digest, state_digest,
+    FinalProof, Incoming, Limits, Message, Pair, Party, Payment, Post, Rejection, Rules, SignOrder,
+    Status, Terms, Tip, WindowPool, final_digest, state_digest,
 };
 
 /// How a side behaves where the protocol leaves it the choice.
@@ -48,7 +48,8 @@ impl Habits {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen {
     signed: Tip,
-    held: Option<duet_engine::protocol::CoSigned>,
+    held: u64,
+    theirs: Option<Signature>,
     counted: u64,
     in_flight: u32,
     turn_holder: Party,
@@ -95,6 +96,8 @@ pub(crate) struct Side {
     keys: Pair<PublicKey>,
     ring: KeyRing,
     signer: Signer,
+    /// Every signature that it has made: an endpoint has none made again that is not among them.
+    made: HashMap<Digest, Signature>,
     verifier: Verifier,
     mine: Burst,
     theirs: Burst,
@@ -134,6 +137,7 @@ impl Side {
             keys: terms.keys,
             ring,
             signer: Signer::new(Backend::Dalek),
+            made: HashMap::new(),
             verifier: Verifier::new(Backend::Dalek),
             mine: Burst::default(),
             theirs: Burst::default(),
@@ -177,8 +181,9 @@ impl Side {
 
     pub(crate) fn seen(&self) -> Seen {
         Seen {
-            signed: *self.end.signed(),
-            held: self.end.held().copied(),
+            signed: self.end.signed(),
+            held: self.end.held_version(),
+            theirs: self.end.peers_signature().copied(),
             counted: self.end.counted(),
             in_flight: self.end.in_flight(),
             turn_holder: self.end.turn_holder(),
@@ -291,15 +296,47 @@ impl Side {
         self.send(&message);
     }
 
+    // What its endpoint has it sign once more.
+
+    pub(crate) fn close(&mut self) -> Post {
+        self.end.close(|order| self.made[order.digest()])
+    }
+
+    pub(crate) fn posted(&mut self, version: u64) -> Option<Post> {
+        self.end.posted(version, |order| self.made[order.digest()])
+    }
+
+    pub(crate) fn answer_again(&self) -> Option<Message<'static>> {
+        self.end.answer_again(|order| self.made[order.digest()])
+    }
+
+    pub(crate) fn final_proof(&self) -> Option<FinalProof> {
+        self.end.final_proof(|order| self.made[order.digest()])
+    }
+
     /// It stops, and comes back from what it had stored before anything left it.
     pub(crate) fn crash(&mut self) {
         let peer = *self.terms.keys.of(self.me().other());
         let peer = self.ring.insert(peer).expect("it has the key");
-        let stored = self.end.stored();
-        let (me, windows) = (self.me(), &mut self.windows);
-        self.end = Endpoint::restore(me, &self.terms, peer, self.rules, &stored, windows)
-            .expect("sound terms");
-        assert_eq!(self.end.stored(), stored, "nothing is lost");
+        let record = self.record();
+        let windows = &mut self.windows;
+        let read = Endpoint::from_record(&record, &self.terms, peer, self.rules, windows);
+        let (recovered, note) = read.expect("its own record");
+        assert_eq!(note, [self.me() as u8; 2], "the owner's note");
+        let mut claims = recovered.claims().collect();
+        let mut verdicts = Vec::new();
+        self.verifier.verify(&self.ring, &mut claims, &mut verdicts);
+        let genuine = verdicts
+            .into_iter()
+            .map(|verdict| verdict.expect("genuine"));
+        self.end = recovered.verified(genuine);
+        assert_eq!(self.record(), record, "nothing is lost");
+    }
+
+    fn record(&self) -> Vec<u8> {
+        let mut record = Vec::new();
+        self.end.record(&[self.me() as u8; 2], &mut record);
+        record
     }
 
     /// The link broke.
@@ -364,7 +401,7 @@ impl Side {
                             Ok(())
                         }
                         Ok(Incoming::Answered) => {
-                            let answer = self.end.answer_again().expect("it was answered");
+                            let answer = self.answer_again().expect("it was answered");
                             self.send(&answer);
                             Ok(())
                         }
@@ -454,7 +491,9 @@ impl Side {
             }
             Message::Resume { signed } => {
                 let mut wire = Vec::new();
-                self.end.receive_resume(signed, &mut wire)?;
+                let made = &self.made;
+                self.end
+                    .receive_resume(signed, &mut wire, |order| made[order.digest()])?;
                 self.out.extend(messages(&wire));
             }
         }
@@ -505,6 +544,8 @@ impl Side {
             .collect();
         let mut signatures = Vec::new();
         self.signer.sign(&self.secret, &jobs, &mut signatures);
+        let made = digests.iter().copied().zip(signatures.iter().copied());
+        self.made.extend(made);
         signatures
     }
 
@@ -525,7 +566,7 @@ impl Side {
 
     /// Everything that must hold at any moment, recomputed from this side's own book.
     pub(crate) fn check(&self) {
-        let Tip { balance, head } = *self.end.signed();
+        let Tip { balance, head } = self.end.signed();
         let channel = self.channel();
         let mut naive_head = channel.0;
         let mut paid = HashMap::from([(Party::A, 0), (Party::B, 0)]);
@@ -587,7 +628,7 @@ impl Side {
                 .count() as u64
         };
         assert_eq!(self.acknowledged, mine(held), "what it paid and holds");
-        if let Some(proof) = self.end.held() {
+        if let Some(proof) = self.end.held(|order| self.made[order.digest()]) {
             assert_eq!(
                 link(&proof.previous, &proof.entry),
                 from[&held],
@@ -596,7 +637,7 @@ impl Side {
             let digest = state_digest(&channel, &from[&held]);
             self.check_signatures(&proof.signatures, digest);
         }
-        if let Some(proof) = self.end.final_proof() {
+        if let Some(proof) = self.final_proof() {
             assert_eq!(proof.channel, channel);
             assert_eq!(
                 proof.state.head(&channel),

@@ -7,6 +7,7 @@ use duet_engine::crypto::{
     Backend, Digest, KeyId, KeyRing, PublicKey, SecretKey, SignJob, Signature, Signed, Signer,
     Verified, Verifier,
 };
+use duet_engine::protocol::SignOrder;
 
 /// Somebody with a key and an account.
 pub(crate) type Who = usize;
@@ -95,6 +96,11 @@ impl Keys {
     /// The signature that this key has made over this digest in this world, if it has.
     pub(crate) fn made(&self, who: Who, digest: &Digest) -> Option<&Signature> {
         self.made.get(&(who, *digest)).map(|(made, _)| made)
+    }
+
+    /// A signature that was made before: an endpoint has no other made again.
+    pub(crate) fn again(&self, who: Who, order: &SignOrder) -> Signature {
+        *self.made(who, order.digest()).expect("signed before")
     }
 
     /// How many signatures were made in this world before that one; before the next, if it is not

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use duet_engine::l1::Transaction;
 use duet_engine::protocol::{
     Amount, Answer, Burst, ChannelId, CoSigned, Endpoint, Incoming, Message, Party, Payment, Post,
-    Rejection, Status, Storage, Stored, Terms, WindowPool,
+    Rejection, Status, Storage, Terms, WindowPool, record_identity,
 };
 
 use super::disk::Disk;
@@ -39,7 +39,7 @@ impl Ground {
 pub(crate) enum Effect {
     /// To the watchtower.
     HandOver(CoSigned),
-    Store(Box<Stored>),
+    Store(Vec<u8>),
     /// To whoever waits for the money: so many payments more, up to this version.
     Count {
         payments: u64,
@@ -159,15 +159,9 @@ impl Node {
         for side in &mut self.sides {
             let channel = side.channel;
             let id = step.ground.ids[channel];
-            let Ok(stored) = self.disk.load(&id, side.me);
-            let peer = step.keys.id(step.ground.who(channel, side.me.other()));
-            let terms = &step.ground.terms[channel];
-            let rules = step.ground.plan.channels[channel].rules;
-            let end = match &stored {
-                Some(stored) => {
-                    Endpoint::restore(side.me, terms, peer, rules, stored, &mut self.windows)
-                        .expect("sound terms")
-                }
+            let Ok(record) = self.disk.load(&id, side.me);
+            let end = match &record {
+                Some(record) => restored(channel, side.me, record, &mut self.windows, step),
                 // Nothing was stored, but a turn may have been passed: it must not act on its own.
                 None => {
                     let mut end = fresh(channel, side.me, step.ground, step.keys);
@@ -183,10 +177,10 @@ impl Node {
                 Sabotage::CountsAgain => end.counted(),
                 _ => end.counted() - side.reported.min(end.counted()),
             };
-            if let Some(held) = end.held()
+            if let Some(held) = end.held(|order| step.keys.again(self.who, order))
                 && self.sabotage != Sabotage::StarvesItsTower
             {
-                step.out.push((channel, Effect::HandOver(*held)));
+                step.out.push((channel, Effect::HandOver(held)));
             }
             if missing > 0 && quiet[channel] {
                 let version = end.held_version();
@@ -229,7 +223,7 @@ impl Node {
         let (now, who) = (step.now, self.who);
         let side = &mut self.sides[at];
         let Some(end) = &mut side.end else { return };
-        if side.ended || *end.status() != Status::Running {
+        if side.ended || end.status() != Status::Running {
             return;
         }
         if end.my_turn().is_err() {
@@ -321,7 +315,7 @@ impl Node {
         side.waiting_since = None;
         side.expects(step.now);
         if let (Some(rogue), Some(end)) = (&mut self.rogue, &side.end) {
-            rogue.holds(channel, end.held());
+            rogue.holds(channel, end.held(|order| step.keys.again(self.who, order)));
         }
         read
     }
@@ -347,7 +341,8 @@ impl Node {
                 self.theirs.begin(end);
                 match end.receive_proposal(entries, &signature, &mut self.theirs)? {
                     Incoming::Answered => {
-                        let again = end.answer_again().expect("it was answered");
+                        let again = end.answer_again(|order| step.keys.again(who, order));
+                        let again = again.expect("it was answered");
                         step.send(channel, &again);
                     }
                     Incoming::New => {
@@ -371,7 +366,8 @@ impl Node {
                         if let Some(rogue) = &mut self.rogue {
                             rogue.accepted(channel, entries);
                         }
-                        side.first_held = side.first_held.or(end.held().copied());
+                        let held = || end.held(|order| step.keys.again(who, order));
+                        side.first_held = side.first_held.or_else(held);
                         let send = Effect::Send(encoded(&answer));
                         step.release(self.sabotage, channel, end, count, send);
                     }
@@ -384,7 +380,8 @@ impl Node {
                         let claim = step.keys.judge(claim);
                         let claim = claim.ok_or(Rejection::BadSignature { version })?;
                         end.acknowledged(claim, &mut self.windows)?;
-                        side.first_held = side.first_held.or(end.held().copied());
+                        let held = || end.held(|order| step.keys.again(who, order));
+                        side.first_held = side.first_held.or_else(held);
                         // An answer that is lost with a crash comes again: some do not store it.
                         if (version ^ step.ground.plan.seed) & 1 == 0 {
                             step.store(self.sabotage, channel, end);
@@ -416,7 +413,7 @@ impl Node {
             }
             Message::Resume { signed } => {
                 let mut wire = Vec::new();
-                end.receive_resume(signed, &mut wire)?;
+                end.receive_resume(signed, &mut wire, |order| step.keys.again(who, order))?;
                 side.resuming = false;
                 let mut rest = &wire[..];
                 while let Ok((_, left)) = Message::decode_first(rest) {
@@ -437,7 +434,7 @@ impl Side {
         let owed = self.asked
             || self.resuming
             || end.in_flight() > 0
-            || matches!(end.status(), Status::Finishing { .. });
+            || matches!(end.status(), Status::Finishing);
         if owed {
             self.waiting_since.get_or_insert(now);
         } else {
@@ -474,17 +471,42 @@ impl Step<'_> {
     /// The tower is one of those whom nothing may reach before it is stored: what is handed over
     /// and then forgotten in a crash would prove the party's own post stale.
     fn store(&mut self, sabotage: Sabotage, channel: usize, end: &Endpoint) {
-        let held = end.held().filter(|_| sabotage != Sabotage::StarvesItsTower);
-        let hand_over = held.map(|held| (channel, Effect::HandOver(*held)));
+        let who = self.ground.who(channel, end.me());
+        let held = end.held(|order| self.keys.again(who, order));
+        let held = held.filter(|_| sabotage != Sabotage::StarvesItsTower);
+        let hand_over = held.map(|held| (channel, Effect::HandOver(held)));
         let early = sabotage == Sabotage::HandsOverBeforeItStores;
         self.out.extend(hand_over.filter(|_| early));
         if sabotage != Sabotage::StoresNothing {
-            let stored = Box::new(end.stored());
-            self.out.push((channel, Effect::Store(stored)));
+            let mut record = Vec::new();
+            end.record(&[channel as u8], &mut record);
+            self.out.push((channel, Effect::Store(record)));
         }
-        let hand_over = held.map(|held| (channel, Effect::HandOver(*held)));
+        let hand_over = held.map(|held| (channel, Effect::HandOver(held)));
         self.out.extend(hand_over.filter(|_| !early));
     }
+}
+
+/// An endpoint from its own record, verified.
+fn restored(
+    channel: usize,
+    me: Party,
+    record: &[u8],
+    windows: &mut WindowPool,
+    step: &mut Step<'_>,
+) -> Endpoint {
+    let peer = step.keys.id(step.ground.who(channel, me.other()));
+    let terms = &step.ground.terms[channel];
+    let rules = step.ground.plan.channels[channel].rules;
+    assert_eq!(record_identity(record), Ok((step.ground.ids[channel], me)));
+    let read = Endpoint::from_record(record, terms, peer, rules, windows);
+    let (recovered, note) = read.expect("its own record");
+    assert_eq!(note, [channel as u8]);
+    let claims: Vec<_> = recovered.claims().collect();
+    let verdicts = claims
+        .into_iter()
+        .map(|claim| step.keys.judge(claim).expect("the peer's own signature"));
+    recovered.verified(verdicts)
 }
 
 fn fresh(channel: usize, me: Party, ground: &Ground, keys: &Keys) -> Endpoint {

@@ -6,8 +6,8 @@
 use duet_engine::crypto::{Digest, Signature, link};
 use duet_engine::l1::{Chain, Transaction};
 use duet_engine::protocol::{
-    Amount, ChannelId, CoSigned, Endpoint, Entry, EntryBytes, HalfSigned, Message, Pair, Party,
-    Post, state_digest,
+    Amount, ChannelId, CoSigned, Entry, EntryBytes, HalfSigned, Message, Pair, Party, Post,
+    state_digest,
 };
 
 use super::keys::{Keys, POOR, THIRD, Who};
@@ -98,12 +98,12 @@ impl Rogue {
         self.0[channel].log.extend(entries);
     }
 
-    pub(crate) fn holds(&mut self, channel: usize, held: Option<&CoSigned>) {
+    pub(crate) fn holds(&mut self, channel: usize, held: Option<CoSigned>) {
         let states = &mut self.0[channel].states;
         if let Some(held) = held
-            && states.last() != Some(held)
+            && states.last() != Some(&held)
         {
-            states.push(*held);
+            states.push(held);
         }
     }
 
@@ -223,7 +223,8 @@ impl Rogue {
             return vec![];
         };
         let mut moves = Vec::new();
-        let proof = side.end.as_ref().and_then(Endpoint::final_proof);
+        let end = side.end.as_ref();
+        let proof = end.and_then(|end| end.final_proof(|order| keys.again(who, order)));
         if let Some(proof) = proof
             && rng.once_in(8)
         {

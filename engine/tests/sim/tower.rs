@@ -16,7 +16,7 @@ use super::keys::TOWER;
 /// What a world needs of a watchtower.
 pub(crate) trait Watch {
     /// A party hands over the newest state that both have signed.
-    fn hand_over(&mut self, channel: ChannelId, state: CoSigned, record: Option<&ChannelRecord>);
+    fn hand_over(&mut self, channel: ChannelId, state: CoSigned, record: Option<ChannelRecord>);
 
     /// The answers to what was posted, as far as this tower can beat it.
     fn read(&mut self, notices: &[Notice]) -> Vec<Post>;
@@ -33,7 +33,7 @@ pub(crate) fn of_world(seed: u64, backend: Backend, genesis: &Digest) -> Box<dyn
 }
 
 impl Watch for Watchtower {
-    fn hand_over(&mut self, channel: ChannelId, state: CoSigned, record: Option<&ChannelRecord>) {
+    fn hand_over(&mut self, channel: ChannelId, state: CoSigned, record: Option<ChannelRecord>) {
         let verdicts = Watchtower::hand_over(self, &[(channel, state)], |_| record);
         match verdicts[..] {
             [Ok(())] => {}
@@ -64,7 +64,7 @@ impl Watch for Watchtower {
 struct Trusting(BTreeMap<ChannelId, CoSigned>);
 
 impl Watch for Trusting {
-    fn hand_over(&mut self, channel: ChannelId, state: CoSigned, _: Option<&ChannelRecord>) {
+    fn hand_over(&mut self, channel: ChannelId, state: CoSigned, _: Option<ChannelRecord>) {
         let held = self.0.entry(channel).or_insert(state);
         if held.version() < state.version() {
             *held = state;

@@ -55,7 +55,9 @@ impl Load {
             Pattern::OneWay => None,
             Pattern::TwoWay => {
                 // Both sides shall pay, however short the session.
-                let in_flight = args.in_flight.saturating_mul(args.cosign_every);
+                let in_flight = args
+                    .in_flight
+                    .saturating_mul(args.cosign_every.unwrap_or(1));
                 let turn = in_flight.min(payments.div_ceil(2));
                 Some(args.turn_length.unwrap_or(turn).min(payments))
             }

@@ -434,6 +434,11 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
         ("run --audit-log no/where", 2, "parent does not exist"),
         ("run --audit-segment 1M", 2, "needs --audit-log"),
         (
+            "run --audit-log new --durability log --log-dir log",
+            2,
+            "contradicts --durability",
+        ),
+        (
             "run --audit-log new --adversary all=1%",
             2,
             "contradicts --adversary",

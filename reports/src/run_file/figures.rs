@@ -73,7 +73,8 @@ pub struct Achieved {
     pub payments_refused: u64,
 }
 
-/// One phase of a run, such as opening, paying or the baseline.
+/// One phase of a run: `set-up`, `channels`, `baseline`; and of the channels' phase `opening`, the
+/// time before the first payment, and `closing`, the time after the last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
     /// Its name.
@@ -84,6 +85,9 @@ pub struct Phase {
     /// CPU time of the process, in seconds.
     #[serde(deserialize_with = "number::figure")]
     pub cpu_s: f64,
+    /// Sessions that were opened or closed in it, where that is what it did.
+    #[serde(default)]
+    pub sessions: Option<u64>,
 }
 
 /// Latency of payments; the percentiles are in nanoseconds.

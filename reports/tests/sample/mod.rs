@@ -68,6 +68,7 @@ pub(crate) fn open_loop() -> RunFile {
             stage_cpu_share: 0.972,
         },
         disputes: None,
+        durability: None,
         rejections: BTreeMap::from([("BadSignature".into(), 3), ("StaleVersion".into(), 12)]),
         stages: vec![
             stage("hash", "payer", 1_000_000, 15.0, "entry"),
@@ -137,11 +138,13 @@ fn achieved() -> Achieved {
                 name: "channels".into(),
                 wall_s: 1.11,
                 cpu_s: 2.1,
+                sessions: None,
             },
             Phase {
                 name: "baseline".into(),
                 wall_s: 0.8,
                 cpu_s: 0.79,
+                sessions: None,
             },
         ],
         interrupted: false,

@@ -1,36 +1,48 @@
-//! Public keys, decoded once for many verifications.
+//! Public keys, decoded once for many verifications, in 64 bytes each.
 
-use super::buckets::PointRow;
 use super::decode::decode;
-use super::point::Point;
-use super::rows::load_32;
+use super::field::Field;
+use super::point::{HALF, Niels, Point};
+use super::rows::{load_32, store_32};
 use crate::Lanes;
 
-/// A public key, decoded once for many verifications.
+/// A public key, decoded once for many verifications: what took long, the square root, is kept.
+/// What a sum takes of it is made again, eight keys at a time, whenever a batch needs it: two
+/// multiplications, against twice the memory.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifyingKey {
+    /// The encoding: y, mod p, and a sign.
     pub(super) bytes: [u8; 32],
-    pub(super) point: PointRow,
-    small_order: bool,
+    /// x, below p; and in the top bit whether the point is of small order.
+    x: [u8; 32],
 }
+
+const _: () = assert!(size_of::<VerifyingKey>() == 64);
+
+const SMALL_ORDER: u8 = 0x80;
 
 impl VerifyingKey {
     /// Decodes keys by ZIP 215's rule for encodings, non-canonical ones included; `each` receives
-    /// them in order, or nothing where there is no point.
+    /// them in order, or nothing where there is no point. The price is that of whole eights, and
+    /// lower where there are two of them.
     pub fn decode_many(
         Lanes(()): Lanes,
         encodings: &[[u8; 32]],
         mut each: impl FnMut(Option<VerifyingKey>),
     ) {
-        for encodings in encodings.chunks(8) {
-            // SAFETY: a `Lanes` is proof of the features.
-            let (rows, points, small) = unsafe { decode_eight(lane_rows(encodings)) };
-            for (lane, (bytes, point)) in encodings.iter().zip(rows).enumerate() {
-                each((points & (1 << lane) != 0).then_some(VerifyingKey {
-                    bytes: *bytes,
-                    point,
-                    small_order: small & (1 << lane) != 0,
-                }));
+        for encodings in encodings.chunks(16) {
+            match encodings.split_at_checked(8) {
+                Some((low, high)) if !high.is_empty() => {
+                    // SAFETY: a `Lanes` is proof of the features.
+                    let decoded = unsafe { decode_eights([lane_rows(low), lane_rows(high)]) };
+                    keys(low, &decoded[0], &mut each);
+                    keys(high, &decoded[1], &mut each);
+                }
+                _ => {
+                    // SAFETY: as above.
+                    let [decoded] = unsafe { decode_eights([lane_rows(encodings)]) };
+                    keys(encodings, &decoded, &mut each);
+                }
             }
         }
     }
@@ -47,13 +59,40 @@ impl VerifyingKey {
     /// objection to such keys; whoever hands out money should.
     #[must_use]
     pub fn is_small_order(&self) -> bool {
-        self.small_order
+        self.x[31] & SMALL_ORDER != 0
     }
 
     /// The encoding it was decoded from.
     #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
         &self.bytes
+    }
+
+    /// The points of eight keys.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    pub(super) fn points(keys: [&VerifyingKey; 8]) -> Niels {
+        // Unpacking ignores the top bit of either.
+        let y = Field::from_words(&load_32(keys.map(|key| &key.bytes)));
+        let x = Field::from_words(&load_32(keys.map(|key| &key.x)));
+        Niels::new(&x, &y)
+    }
+}
+
+/// What is known of eight encodings: x, which lanes are points, which of them are of small order.
+struct Eight {
+    x: [[u8; 32]; 8],
+    points: u8,
+    small: u8,
+}
+
+fn keys(encodings: &[[u8; 32]], eight: &Eight, each: &mut impl FnMut(Option<VerifyingKey>)) {
+    for (lane, (bytes, mut x)) in encodings.iter().zip(eight.x).enumerate() {
+        let of_lane = |mask: u8| mask & (1 << lane) != 0;
+        if of_lane(eight.small) {
+            x[31] |= SMALL_ORDER;
+        }
+        each(of_lane(eight.points).then_some(VerifyingKey { bytes: *bytes, x }));
     }
 }
 
@@ -62,15 +101,21 @@ fn lane_rows(rows: &[[u8; 32]]) -> [&[u8; 32]; 8] {
     std::array::from_fn(|lane| &rows[lane.min(rows.len() - 1)])
 }
 
-/// The points in memory; which lanes are points; which of them are of small order.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn decode_eight(encodings: [&[u8; 32]; 8]) -> ([PointRow; 8], u8, u8) {
-    let [(niels, points)] = decode(&[load_32(encodings)]);
-    let mut rows = [PointRow::ZERO; 8];
-    PointRow::store(&niels, &mut rows);
-    let small = Point::identity()
-        .add_niels(&niels)
-        .double_times(3)
-        .is_identity();
-    (rows, points, small)
+fn decode_eights<const N: usize>(encodings: [[&[u8; 32]; 8]; N]) -> [Eight; N] {
+    let words = encodings.map(|eight| load_32(eight));
+    decode(&words).map(|(niels, points)| {
+        let small = Point::identity()
+            .add_niels(&niels)
+            .double_times(3)
+            .is_identity();
+        // 2x = (y + x) − (y − x).
+        let twice = niels.plus.sub(&niels.minus);
+        let x = twice.mul(&Field::splat(HALF));
+        Eight {
+            x: store_32(x.to_words()),
+            points,
+            small,
+        }
+    })
 }

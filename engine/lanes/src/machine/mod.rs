@@ -4,6 +4,7 @@ mod buckets;
 mod comb;
 mod decode;
 mod field;
+mod joined;
 mod key;
 mod point;
 mod power;

@@ -235,6 +235,17 @@ impl Niels {
             t2d: x.mul(y).mul(&Field::splat(TWO_D)),
         }
     }
+
+    /// `−P`: t2d, which must be tight, becomes loose.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    pub(crate) fn negate(&self) -> Niels {
+        Niels {
+            plus: self.minus,
+            minus: self.plus,
+            t2d: self.t2d.negate(),
+        }
+    }
 }
 
 /// `1/(2Z)` for each Z, with one inversion for all (Montgomery's trick). A Z of zero, which no

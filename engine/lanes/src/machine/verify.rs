@@ -1,5 +1,7 @@
 //! Verifying in batches: ZIP 215, cofactored, an exact verdict per signature.
 
+use std::ops::Index;
+
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
@@ -7,8 +9,9 @@ use zeroize::Zeroizing;
 use super::buckets::{Buckets, PointRow};
 use super::comb::{self, Digits};
 use super::decode::decode;
+use super::joined::Joined;
 use super::key::VerifyingKey;
-use super::point::{Niels, Point};
+use super::point::Point;
 use super::rows::{load, load_32, store_32, store_words, transpose};
 use super::scalar::{Scalar, UNCHANGED};
 use super::sha512::challenge;
@@ -34,9 +37,9 @@ struct Scratch {
     keys: Vec<usize>,
     /// The items whose encodings are in order.
     sound: Vec<u32>,
-    /// For each key, its place in `joined`; stale where `joined` does not point back.
-    places: Vec<u32>,
-    joined: Vec<usize>,
+    joined: Joined,
+    /// The points of the joined keys.
+    key_points: Vec<PointRow>,
     sums: Vec<Sum>,
     scalars: Vec<[i8; 32]>,
     buckets: Buckets,
@@ -79,7 +82,7 @@ impl Verifier {
     /// `valid` is as it was then.
     pub fn verify<'a>(
         &mut self,
-        keys: &[VerifyingKey],
+        keys: &(impl Index<usize, Output = VerifyingKey> + ?Sized),
         items: impl IntoIterator<Item = Item<'a>>,
         valid: &mut Vec<bool>,
     ) -> usize {
@@ -104,11 +107,8 @@ impl Scratch {
     fn new() -> Scratch {
         let [(base, _)] = decode(&[load_32([&comb::BASE; 8])]);
         let mut rows = [PointRow::ZERO; 8];
-        let minus = Niels {
-            plus: base.minus,
-            minus: base.plus,
-            t2d: base.t2d.negate().widen().carry(),
-        };
+        let mut minus = base.negate();
+        minus.t2d = minus.t2d.widen().carry();
         PointRow::store(&minus, &mut rows);
         Scratch {
             points: Vec::new(),
@@ -117,8 +117,8 @@ impl Scratch {
             coefficients: Vec::new(),
             keys: Vec::new(),
             sound: Vec::new(),
-            places: Vec::new(),
-            joined: Vec::new(),
+            joined: Joined::default(),
+            key_points: Vec::new(),
             sums: Vec::new(),
             scalars: Vec::new(),
             buckets: Buckets::new(),
@@ -129,7 +129,11 @@ impl Scratch {
 
     /// Decodes the signatures and derives their challenges.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn open<'a>(&mut self, keys: &[VerifyingKey], mut items: impl Iterator<Item = Item<'a>>) {
+    fn open<'a, K: Index<usize, Output = VerifyingKey> + ?Sized>(
+        &mut self,
+        keys: &K,
+        mut items: impl Iterator<Item = Item<'a>>,
+    ) {
         self.points.clear();
         self.challenges.clear();
         self.responses.clear();
@@ -145,10 +149,8 @@ impl Scratch {
                 sixteen[many] = item;
                 many += 1;
             }
-            for item in &sixteen[..many] {
-                assert!(item.key < keys.len(), "key {} of {}", item.key, keys.len());
-                self.keys.push(item.key);
-            }
+            self.keys
+                .extend(sixteen[..many].iter().map(|item| item.key));
             let count = self.keys.len();
             assert!(
                 count <= Verifier::LARGEST_BATCH,
@@ -160,7 +162,12 @@ impl Scratch {
 
     /// The first `many` of sixteen items.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn open_sixteen(&mut self, keys: &[VerifyingKey], items: &[Item<'_>; 16], many: usize) {
+    fn open_sixteen<K: Index<usize, Output = VerifyingKey> + ?Sized>(
+        &mut self,
+        keys: &K,
+        items: &[Item<'_>; 16],
+        many: usize,
+    ) {
         let first = self.points.len();
         self.points.resize(first + 16, PointRow::ZERO);
         let (eights, _) = items.as_chunks::<8>();
@@ -199,10 +206,13 @@ impl Scratch {
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn judge_all(&mut self, keys: &[VerifyingKey], valid: &mut [bool]) -> usize {
-        self.places.resize(self.places.len().max(keys.len()), 0);
-        self.join(0..self.keys.len() as u32);
-        let joined = self.joined.len();
+    fn judge_all<K: Index<usize, Output = VerifyingKey> + ?Sized>(
+        &mut self,
+        keys: &K,
+        valid: &mut [bool],
+    ) -> usize {
+        self.joined.join(&self.keys, 0..self.keys.len() as u32);
+        let joined = self.joined.keys.len();
         let sound = std::mem::take(&mut self.sound);
         self.judge(keys, &sound, false, valid);
         self.sound = sound;
@@ -212,9 +222,9 @@ impl Scratch {
     /// Halves a batch that fails until at most eight are left, which are judged one by one. `fails`:
     /// the caller knows that the equation over all of `items` does not hold.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn judge(
+    fn judge<K: Index<usize, Output = VerifyingKey> + ?Sized>(
         &mut self,
-        keys: &[VerifyingKey],
+        keys: &K,
         items: &[u32],
         fails: bool,
         valid: &mut [bool],
@@ -236,13 +246,18 @@ impl Scratch {
 
     /// The equation of each of at most eight items: `[8](sB − hA − R) = 0`. Whether all hold.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn judge_singly(&mut self, keys: &[VerifyingKey], items: &[u32], valid: &mut [bool]) -> bool {
+    fn judge_singly<K: Index<usize, Output = VerifyingKey> + ?Sized>(
+        &mut self,
+        keys: &K,
+        items: &[u32],
+        valid: &mut [bool],
+    ) -> bool {
         let Some(last) = items.len().checked_sub(1) else {
             return true;
         };
         self.equations += 1;
         let item: [usize; 8] = std::array::from_fn(|lane| items[lane.min(last)] as usize);
-        let minus_a = PointRow::load_negated(item.map(|item| &keys[self.keys[item]].point));
+        let minus_a = VerifyingKey::points(item.map(|item| &keys[self.keys[item]])).negate();
         let mut multiple = Point::identity();
         for digit in 0..=8 {
             self.buckets.put(digit, &multiple);
@@ -285,23 +300,24 @@ impl Scratch {
 
     /// `[8](Σ zᵢRᵢ + Σₖ(Σ zᵢhᵢ)Aₖ − (Σ zᵢsᵢ)B) = 0`, the terms of one key joined.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn holds(&mut self, keys: &[VerifyingKey], items: &[u32]) -> bool {
+    fn holds<K: Index<usize, Output = VerifyingKey> + ?Sized>(
+        &mut self,
+        keys: &K,
+        items: &[u32],
+    ) -> bool {
         self.equations += 1;
         self.add_up(items);
+        self.expand(keys);
         let Scratch {
             points,
             coefficients,
-            joined,
+            key_points,
             scalars,
             buckets,
             minus_base,
             ..
         } = self;
-        let key_points = joined
-            .iter()
-            .map(|&key| &keys[key].point)
-            .chain([&*minus_base]);
-        let key_terms = key_points.zip(&*scalars);
+        let key_terms = key_points.iter().chain([&*minus_base]).zip(&*scalars);
         // Digits 16 to 31 are the keys' and B's alone.
         let high_window = Window::for_points(scalars.len());
         let high = high_window.sum(Point::identity(), buckets, || {
@@ -326,14 +342,15 @@ impl Scratch {
     /// The scalars of the joined keys and of −B, as digits.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn add_up(&mut self, items: &[u32]) {
-        self.join(items.iter().copied());
+        self.joined.join(&self.keys, items.iter().copied());
+        let joined = self.joined.keys.len();
         self.sums.clear();
-        self.sums.resize(self.joined.len() + 1, Sum::default());
-        let (key_sums, base_sum) = self.sums.split_at_mut(self.joined.len());
-        for &item in items {
+        self.sums.resize(joined + 1, Sum::default());
+        let (key_sums, base_sum) = self.sums.split_at_mut(joined);
+        for (&item, &place) in items.iter().zip(&self.joined.places) {
             let item = item as usize;
             let z = &self.coefficients[item];
-            key_sums[self.places[self.keys[item]] as usize].add(z, &self.challenges[item]);
+            key_sums[place as usize].add(z, &self.challenges[item]);
             base_sum[0].add(z, &self.responses[item]);
         }
         self.scalars.clear();
@@ -343,16 +360,18 @@ impl Scratch {
         }
     }
 
-    /// Lists the distinct keys of `items` and notes each one's place.
-    fn join(&mut self, items: impl Iterator<Item = u32>) {
-        self.joined.clear();
-        for item in items {
-            let key = self.keys[item as usize];
-            if self.joined.get(self.places[key] as usize) != Some(&key) {
-                self.places[key] = self.joined.len() as u32;
-                self.joined.push(key);
-            }
+    /// The points of the joined keys, once each.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    fn expand<K: Index<usize, Output = VerifyingKey> + ?Sized>(&mut self, keys: &K) {
+        let joined = &self.joined.keys;
+        self.key_points.clear();
+        (self.key_points).resize(joined.len().next_multiple_of(8), PointRow::ZERO);
+        let (rows, _) = self.key_points.as_chunks_mut::<8>();
+        for (rows, joined) in rows.iter_mut().zip(joined.chunks(8)) {
+            let eight = std::array::from_fn(|lane| &keys[joined[lane.min(joined.len() - 1)]]);
+            PointRow::store(&VerifyingKey::points(eight), rows);
         }
+        self.key_points.truncate(joined.len());
     }
 }
 
@@ -429,8 +448,10 @@ mod tests {
                 scratch.coefficients.as_ptr(),
                 scratch.keys.as_ptr(),
                 scratch.sound.as_ptr(),
-                scratch.places.as_ptr(),
-                scratch.joined.as_ptr(),
+                scratch.joined.slots.as_ptr(),
+                scratch.joined.keys.as_ptr(),
+                scratch.joined.places.as_ptr(),
+                scratch.key_points.as_ptr(),
                 scratch.sums.as_ptr(),
                 scratch.scalars.as_ptr(),
             ));

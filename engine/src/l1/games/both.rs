@@ -149,7 +149,7 @@ pub(super) fn search(bounds: &Bounds) -> Tried {
             };
             execute(&mut ledger, claim, height);
             let record = ledger.channel(&world.channel).expect("it is open");
-            assert_eq!(record.dispute(), Some(&after), "the ledger decides alike");
+            assert_eq!(record.dispute(), Some(after), "the ledger decides alike");
             pay_out(bounds, &world, &ledger, &after);
             cooperative(bounds, &world, &ledger, height);
             waiting.push((Some(after), ledger));

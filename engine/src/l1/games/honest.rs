@@ -11,8 +11,8 @@ use crate::crypto::{
 };
 use crate::protocol::{
     AcknowledgementClaim, Amount, Answer, Burst, CoSigned, Endpoint, Entry, EntryBytes, FinalClaim,
-    Incoming, Message, Pair, Party, Payment, ProposalClaim, Rejection, Status, Terms, WindowPool,
-    final_digest, state_digest,
+    Incoming, Message, Pair, Party, Payment, ProposalClaim, RecoveredClaim, Rejection, SignOrder,
+    Status, Terms, WindowPool, final_digest, state_digest,
 };
 
 /// Where a channel stands off chain: the honest endpoint, and what its peer can show for it.
@@ -40,6 +40,7 @@ pub(super) struct Bench {
     proposals: Verdicts<ProposalClaim>,
     answers: Verdicts<AcknowledgementClaim>,
     finals: Verdicts<FinalClaim>,
+    recovered: Verdicts<RecoveredClaim>,
 }
 
 type Verdicts<T> = HashMap<Digest, Vec<Result<Verified<T>, Forged<T>>>>;
@@ -75,6 +76,7 @@ impl Bench {
             proposals: HashMap::new(),
             answers: HashMap::new(),
             finals: HashMap::new(),
+            recovered: HashMap::new(),
         }
     }
 
@@ -100,6 +102,12 @@ impl Bench {
             signer.sign(secrets, &[job], &mut signatures);
             signatures[0]
         })
+    }
+
+    /// A signature that the honest party has made before: none is made that its endpoint does not
+    /// keep.
+    pub(super) fn again(&self, order: &SignOrder) -> Signature {
+        self.signatures[&(self.me, *order.digest())]
     }
 
     /// The point after a step; none if the honest party would not take it. A message that it
@@ -164,7 +172,8 @@ impl Bench {
         point
             .end
             .proposed(&order, &state, &burst, signature, windows, &mut wire);
-        let offer = point.end.clone().close().offer.expect("it is in flight");
+        let post = point.end.clone().close(|order| self.again(order));
+        let offer = post.offer.expect("it is in flight");
         point.shown.push(CoSigned {
             previous: offer.previous,
             entry: offer.entry,
@@ -278,8 +287,8 @@ impl Bench {
         for order in &orders[unused..] {
             let signature = self.sign(self.me, *order.digest());
             let _ = to.end.co_signed(order, signature);
-            to.shown
-                .push(*to.end.held().expect("it has just co-signed"));
+            let held = to.end.held(|order| self.again(order));
+            to.shown.push(held.expect("it has just co-signed"));
         }
         refused
     }
@@ -305,21 +314,31 @@ impl Bench {
 
     fn resumed(&mut self, to: &mut Point, at: u64, crashed: bool) -> Result<(), Rejection> {
         if crashed {
-            let stored = to.end.stored();
+            let mut record = Vec::new();
+            to.end.record(&[], &mut record);
             let peer = *self.ids.of(self.me.other());
             let (rules, windows) = (self.bounds.rules(), &mut self.windows);
-            let end = Endpoint::restore(self.me, &self.terms, peer, rules, &stored, windows);
-            to.end = end.expect("sound terms");
-            assert_eq!(to.end.stored(), stored);
+            let read = Endpoint::from_record(&record, &self.terms, peer, rules, windows);
+            let (recovered, _) = read.expect("its own record");
+            let (ring, verifier) = (&self.ring, &mut self.verifier);
+            let claims: Vec<_> = recovered.claims().collect();
+            let verdicts = claims
+                .into_iter()
+                .map(|claim| judge(&mut self.recovered, ring, verifier, claim).expect("genuine"));
+            to.end = recovered.verified(verdicts);
+            let mut again = Vec::new();
+            to.end.record(&[], &mut again);
+            assert_eq!(again, record);
         }
         let _ = to.end.resume();
-        to.end.receive_resume(at, &mut Vec::new())
+        to.end
+            .receive_resume(at, &mut Vec::new(), |order| self.again(order))
     }
 
     /// None where the offence would be none.
     fn broke(&mut self, to: &mut Point, offence: Offence) -> Option<Result<(), Rejection>> {
         let peer = self.me.other();
-        let tip = *to.end.signed();
+        let tip = to.end.signed();
         let newest = tip.version();
         let entry = |version: u64, balance_a: Amount| Entry {
             version,
@@ -389,27 +408,26 @@ impl Point {
     /// Everything that can make a difference to what comes next. That a crash and a broken link
     /// lead to equal points is tested by it.
     pub(super) fn key(&self) -> Vec<u8> {
-        let stored = self.end.stored();
         let mut key = Vec::new();
-        key.extend(stored.signed.head.0);
-        key.extend(stored.answered_from.0);
+        key.extend(self.end.signed().head.0);
+        key.extend(self.end.answered_from().map_or([0; 32], |head| head.0));
         key.push(self.end.held_version() as u8);
-        key.push(match stored.status {
+        key.push(match self.end.status() {
             Status::Running => 0,
-            Status::Finishing { .. } => 1,
-            Status::Finished { .. } => 2,
+            Status::Finishing => 1,
+            Status::Finished => 2,
             Status::Stopped(_) => 3,
             Status::Closing { .. } => 4,
         });
         // Whose turn it is means nothing to an endpoint that signs no more states.
-        if let Status::Running = stored.status {
+        if let Status::Running = self.end.status() {
             key.push(self.end.turn_holder() as u8);
             key.push(u8::from(self.end.my_turn().is_ok()));
             key.push(u8::from(self.end.ask_for_turn().is_some()));
         }
-        for sent in &stored.in_flight {
-            key.push(sent.state.version() as u8);
-            key.push(u8::from(sent.pass));
+        for (version, pass) in self.end.proposals_in_flight() {
+            key.push(version as u8);
+            key.push(u8::from(pass));
         }
         key.push(u8::MAX);
         key.extend(self.shown.iter().map(|shown| shown.version() as u8));

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 
-use super::super::channel::{ChannelRecord, Settlement};
+use super::super::channel::{Channel, Settlement};
 use super::super::dispute::Posting;
 use super::Bounds;
 use super::court::{Court, Law, Mixer};
@@ -107,7 +107,7 @@ impl<'r> Play<'r> {
     ) -> Play<'r> {
         let limits = bounds.limits();
         let terms = &reach.bench.terms;
-        let record = ChannelRecord::new(terms, limits.capacity);
+        let record = Channel::new(terms, limits.capacity);
         let finals = reach.points.iter().zip(&reach.views).map(|(point, view)| {
             let newest = point.shown.last().map_or(State::Opening, CoSigned::state);
             let settlement = record.settle(&newest).expect("within the capacity");

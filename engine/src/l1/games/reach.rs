@@ -129,14 +129,14 @@ impl View {
         assert_eq!(post.shown, states[held]);
         assert_eq!(post.offer, (states.len() > held + 1).then_some(newest));
         let status = end.status();
-        let has_final = matches!(status, Status::Finishing { .. } | Status::Finished { .. });
+        let has_final = matches!(status, Status::Finishing | Status::Finished);
         View {
             me: bench.me,
             states,
             held,
             post,
             has_final,
-            running: *status == Status::Running,
+            running: status == Status::Running,
             due: newest.of(bench.me, &bench.bounds.limits()),
         }
     }
@@ -151,23 +151,25 @@ impl View {
 /// the same; it answers what that beats, and nothing else.
 fn check_closing(bench: &mut Bench, point: &Point) {
     let mut closing = point.clone();
-    let post = closing.end.close();
+    let post = closing.end.close(|order| bench.again(order));
     for step in Step::all(&closing, &bench.bounds) {
         if let Some(mut after) = bench.take(&closing, &step) {
             assert_eq!(after.shown, closing.shown, "{step}");
-            assert_eq!(after.end.close(), post, "{step}");
+            let again = after.end.close(|order| bench.again(order));
+            assert_eq!(again, post, "{step}");
             assert_eq!(after.end.counted(), point.end.counted(), "{step}");
         }
     }
     for version in (0..=bench.bounds.payments + 1).chain([u64::MAX]) {
-        let answer = point.end.clone().posted(version);
+        let mut end = point.end.clone();
+        let answer = end.posted(version, |order| bench.again(order));
         assert_eq!(answer, Some(post).filter(|_| post.version() > version));
     }
 }
 
 /// What the endpoint posts, as Layer 1 reads it.
 fn posting(bench: &Bench, point: &Point) -> Posting {
-    let post = point.end.clone().close();
+    let post = point.end.clone().close(|order| bench.again(order));
     let transaction = Transaction::Post {
         submitter: secret(bench.me as u8).public(),
         post,

@@ -134,7 +134,8 @@ impl<'r> Replay<'r> {
         match one {
             Move::OffChain(_) | Move::Closes | Move::Sees => {}
             Move::Honest => {
-                let post = point.end.clone().close();
+                let bench = &self.reach.bench;
+                let post = point.end.clone().close(|order| bench.again(order));
                 let submitter = secret(self.reach.bench.me as u8).public();
                 self.submit(&Transaction::Post { submitter, post }, included);
             }
@@ -204,15 +205,17 @@ impl<'r> Replay<'r> {
         }
     }
 
-    /// Both finals: the honest party's as it left its endpoint, the peer's as it can sign it.
+    /// Both finals: the honest party's as its endpoint would have it made again, the peer's as it can
+    /// sign it.
     fn final_proof(&mut self, point: &Point) -> FinalProof {
         let (end, me) = (&point.end, self.reach.bench.me);
-        let mine = match end.status() {
-            Status::Finishing { signature } => *signature,
-            Status::Finished { signatures } => *signatures.of(me),
-            status => panic!("no final: {status:?}"),
-        };
+        let status = end.status();
+        assert!(
+            matches!(status, Status::Finishing | Status::Finished),
+            "no final: {status:?}"
+        );
         let digest = final_digest(end.channel(), &end.signed().head);
+        let mine = self.sign(me as u8, digest);
         let theirs = self.sign(me.other() as u8, digest);
         let newest = point.shown.last();
         FinalProof {

@@ -2,13 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::channel::{ChannelRecord, Settlement};
+use super::super::channel::{Channel, Settlement};
 use super::super::claim::{Claim, Closed, Item, Opened};
 use super::super::dispute::{Dispute, Posting};
 use super::super::load::Accesses;
 use super::super::refusal::{Failure, Refusal};
 use super::super::witness::Checked;
 use super::Ledger;
+use super::accounts::AccountPlace;
+use super::channels::ChannelPlace;
 use crate::crypto::PublicKey;
 use crate::protocol::{Amount, Balance, ChannelId, Pair, Party};
 
@@ -17,7 +19,7 @@ use crate::protocol::{Amount, Balance, ChannelId, Pair, Party};
 #[derive(Debug)]
 pub(in super::super) struct Decision {
     /// Who pays the fee.
-    pub(super) payer: PublicKey,
+    pub(super) payer: AccountPlace,
     /// What else leaves the payer's account.
     pub(super) spends: Amount,
     /// Whether it uses the payer's nonce.
@@ -35,6 +37,7 @@ pub(super) enum Effect {
     Lock(Locking),
     LockAll(Vec<Locking>),
     Dispute {
+        place: ChannelPlace,
         channel: ChannelId,
         by: Option<Party>,
         dispute: Dispute,
@@ -50,16 +53,18 @@ pub(super) enum Effect {
 #[derive(Debug)]
 pub(super) struct Locking {
     pub(super) channel: ChannelId,
-    pub(super) record: ChannelRecord,
-    pub(super) deposit_a: Amount,
+    pub(super) opener: AccountPlace,
+    /// Its account may have no place yet.
+    pub(super) peer: PublicKey,
+    pub(super) terms: Channel,
     pub(super) deposit_b: Amount,
 }
 
 /// A channel to end.
 #[derive(Debug)]
 pub(super) struct Releasing {
-    pub(super) channel: ChannelId,
-    pub(super) keys: Pair<PublicKey>,
+    pub(super) place: ChannelPlace,
+    parties: Pair<AccountPlace>,
     pub(super) settlement: Settlement,
 }
 
@@ -69,9 +74,14 @@ impl Decision {
     }
 
     /// One that uses the payer's nonce.
-    fn numbered(payer: &PublicKey, spends: Amount, effect: Effect, accesses: Accesses) -> Decision {
+    fn numbered(
+        payer: AccountPlace,
+        spends: Amount,
+        effect: Effect,
+        accesses: Accesses,
+    ) -> Decision {
         Decision {
-            payer: *payer,
+            payer,
             spends,
             uses_nonce: true,
             effect,
@@ -80,9 +90,9 @@ impl Decision {
     }
 
     /// One that spends nothing but the fee, and can come in any order.
-    fn unnumbered(payer: &PublicKey, effect: Effect, records: u32) -> Decision {
+    fn unnumbered(payer: AccountPlace, effect: Effect, records: u32) -> Decision {
         Decision {
-            payer: *payer,
+            payer,
             spends: Amount::ZERO,
             uses_nonce: false,
             effect,
@@ -93,33 +103,32 @@ impl Decision {
         }
     }
 
-    fn failed(payer: &PublicKey, failure: Failure, reads: u32) -> Decision {
+    fn failed(payer: AccountPlace, failure: Failure, reads: u32) -> Decision {
         let accesses = Accesses { reads, writes: 1 };
         Decision::numbered(payer, Amount::ZERO, Effect::Fail(failure), accesses)
     }
 }
 
 impl Locking {
-    fn of(opened: &Opened) -> Locking {
-        let deposits = opened.terms.deposits;
+    fn of(opener: AccountPlace, opened: &Opened) -> Locking {
         Locking {
             channel: opened.channel,
-            record: ChannelRecord::new(&opened.terms, opened.capacity),
-            deposit_a: deposits.a,
-            deposit_b: deposits.b,
+            opener,
+            peer: opened.terms.keys.b,
+            terms: Channel::new(&opened.terms, opened.capacity),
+            deposit_b: opened.terms.deposits.b,
         }
     }
 }
 
 impl Releasing {
     /// The accounts that get something, the submitter's aside.
-    fn paid(&self, submitter: &PublicKey) -> impl Iterator<Item = PublicKey> + use<> {
-        let submitter = *submitter;
+    fn paid(&self, submitter: AccountPlace) -> impl Iterator<Item = AccountPlace> + use<> {
         let Pair { a, b } = self.settlement.payouts;
-        [(self.keys.a, a), (self.keys.b, b)]
+        [(self.parties.a, a), (self.parties.b, b)]
             .into_iter()
-            .filter(move |(key, payout)| !payout.is_zero() && *key != submitter)
-            .map(|(key, _)| key)
+            .filter(move |(place, payout)| !payout.is_zero() && *place != submitter)
+            .map(|(place, _)| place)
     }
 }
 
@@ -164,10 +173,10 @@ impl Ledger {
         to: &PublicKey,
         amount: Amount,
     ) -> Result<Decision, Refusal> {
-        let have = self.payable(from, Some(nonce))?;
+        let (payer, have) = self.payable(from, Some(nonce))?;
         if have < amount {
             let failure = Failure::TransferAboveBalance { have, got: amount };
-            return Ok(Decision::failed(from, failure, 1));
+            return Ok(Decision::failed(payer, failure, 1));
         }
         let accounts = if from == to { 1 } else { 2 };
         let accesses = Accesses {
@@ -175,16 +184,16 @@ impl Ledger {
             writes: accounts,
         };
         let credit = Effect::Credit { to: *to, amount };
-        Ok(Decision::numbered(from, amount, credit, accesses))
+        Ok(Decision::numbered(payer, amount, credit, accesses))
     }
 
     fn open(&self, opened: &Opened) -> Result<Decision, Refusal> {
         let Pair { a, b } = opened.terms.keys;
         let deposits = opened.terms.deposits;
-        let have = self.payable(&a, Some(opened.terms.nonce))?;
+        let (opener, have) = self.payable(&a, Some(opened.terms.nonce))?;
         if have < deposits.a {
             let failure = deposit_above(Party::A, have, deposits.a);
-            return Ok(Decision::failed(&a, failure, 1));
+            return Ok(Decision::failed(opener, failure, 1));
         }
         let mut accesses = Accesses {
             reads: 1,
@@ -194,13 +203,13 @@ impl Ledger {
             let have = self.balance(&b);
             if have < deposits.b {
                 let failure = deposit_above(Party::B, have, deposits.b);
-                return Ok(Decision::failed(&a, failure, 2));
+                return Ok(Decision::failed(opener, failure, 2));
             }
             accesses.reads += 1;
             accesses.writes += 1;
         }
-        let lock = Effect::Lock(Locking::of(opened));
-        Ok(Decision::numbered(&a, deposits.a, lock, accesses))
+        let lock = Effect::Lock(Locking::of(opener, opened));
+        Ok(Decision::numbered(opener, deposits.a, lock, accesses))
     }
 
     /// All of the channels, or none.
@@ -210,7 +219,7 @@ impl Ledger {
         nonce: u64,
         channels: &[Opened],
     ) -> Result<Decision, Refusal> {
-        let have = self.payable(opener, Some(nonce))?;
+        let (opener, have) = self.payable(opener, Some(nonce))?;
         let mut needed = Amount::ZERO;
         let mut of_peers: HashMap<&PublicKey, Amount> = HashMap::new();
         for Opened { terms, .. } in channels {
@@ -245,13 +254,14 @@ impl Ledger {
             reads: accounts,
             writes: accounts + channels.len() as u32,
         };
-        let lock = Effect::LockAll(channels.iter().map(Locking::of).collect());
+        let lock = channels.iter().map(|opened| Locking::of(opener, opened));
+        let lock = Effect::LockAll(lock.collect());
         Ok(Decision::numbered(opener, needed, lock, accesses))
     }
 
     fn close(&self, submitter: &PublicKey, closed: &Closed) -> Result<Decision, Refusal> {
         let releasing = self.closing(closed)?;
-        self.payable(submitter, None)?;
+        let (submitter, _) = self.payable(submitter, None)?;
         // The channel, the submitter, and each party that gets something and is not the submitter.
         let records = 2 + releasing.paid(submitter).count() as u32;
         let close = Effect::Close(releasing);
@@ -263,7 +273,6 @@ impl Ledger {
         let looked_up = items.iter().filter(|item| item.looked_up());
         let looked_up: HashSet<&ChannelId> = looked_up.map(|item| &item.channel).collect();
         let mut ended = HashSet::new();
-        let mut accounts = HashSet::from([*submitter]);
         let mut judged = Vec::with_capacity(items.len());
         for item in items {
             let channel = item.channel;
@@ -273,9 +282,8 @@ impl Ledger {
                 }
                 self.closing(&closed)
             });
-            if let Ok(releasing) = &item {
-                ended.insert(releasing.channel);
-                accounts.extend(releasing.paid(submitter));
+            if item.is_ok() {
+                ended.insert(channel);
             }
             judged.push(item);
         }
@@ -283,7 +291,12 @@ impl Ledger {
             let refused = judged.into_iter().find_map(Result::err);
             return Err(refused.expect("a batch has at least one item"));
         }
-        self.payable(submitter, None)?;
+        let (submitter, _) = self.payable(submitter, None)?;
+        let paid = judged.iter().flatten();
+        let mut accounts: HashSet<AccountPlace> = paid
+            .flat_map(|releasing| releasing.paid(submitter))
+            .collect();
+        accounts.insert(submitter);
         let accesses = Accesses {
             reads: (accounts.len() + looked_up.len()) as u32,
             writes: (accounts.len() + ended.len()) as u32,
@@ -295,11 +308,12 @@ impl Ledger {
     }
 
     fn closing(&self, closed: &Closed) -> Result<Releasing, Refusal> {
-        let record = self.open_channel(&closed.channel)?;
+        let place = self.open_channel(&closed.channel)?;
+        let row = self.channels.row(place);
         Ok(Releasing {
-            channel: closed.channel,
-            keys: record.keys,
-            settlement: record.settle(&closed.state)?,
+            place,
+            parties: row.parties,
+            settlement: row.channel.settle(&closed.state)?,
         })
     }
 
@@ -311,23 +325,25 @@ impl Ledger {
         offer: Option<Balance>,
         height: u64,
     ) -> Result<Decision, Refusal> {
-        let record = self.open_channel(channel)?;
+        let place = self.open_channel(channel)?;
+        let row = self.channels.row(place);
         let opening = Balance {
             version: 0,
-            a: record.deposit_a,
+            a: row.channel.deposit_a,
         };
         let posting = Posting {
             channel: *channel,
-            poster: record.party(submitter),
+            poster: row.party(self.accounts.find(submitter)),
             shown: shown.unwrap_or(opening),
             offer,
         };
         let dispute = Effect::Dispute {
+            place,
             channel: *channel,
             by: posting.poster,
-            dispute: record.post(&posting, height)?,
+            dispute: row.channel.post(&posting, height)?,
         };
-        self.payable(submitter, None)?;
+        let (submitter, _) = self.payable(submitter, None)?;
         Ok(Decision::unnumbered(submitter, dispute, 2))
     }
 
@@ -337,13 +353,14 @@ impl Ledger {
         channel: &ChannelId,
         height: u64,
     ) -> Result<Decision, Refusal> {
-        let record = self.open_channel(channel)?;
+        let place = self.open_channel(channel)?;
+        let row = self.channels.row(place);
         let releasing = Releasing {
-            channel: *channel,
-            keys: record.keys,
-            settlement: record.pay_out(*channel, height)?,
+            place,
+            parties: row.parties,
+            settlement: row.channel.pay_out(*channel, height)?,
         };
-        self.payable(submitter, None)?;
+        let (submitter, _) = self.payable(submitter, None)?;
         let records = 2 + releasing.paid(submitter).count() as u32;
         let pay_out = Effect::PayOut(releasing);
         Ok(Decision::unnumbered(submitter, pay_out, records))
@@ -353,23 +370,24 @@ impl Ledger {
     fn roll_over(&self, closed: &Closed, successor: &Opened) -> Result<Decision, Refusal> {
         let channel = closed.channel;
         // Without this check nothing says that the parties have signed.
-        if self.open_channel(&channel)?.keys != successor.terms.keys {
+        let place = self.open_channel(&channel)?;
+        if self.keys(self.channels.row(place)) != successor.terms.keys {
             return Err(Refusal::OtherParties { channel });
         }
         let releasing = self.closing(closed)?;
         let Pair { a, b } = successor.terms.keys;
         let deposits = successor.terms.deposits;
         let payouts = releasing.settlement.payouts;
-        let have = self.payable(&a, Some(successor.terms.nonce))?;
+        let (opener, have) = self.payable(&a, Some(successor.terms.nonce))?;
         let have = have.plus(payouts.a).expect("within the supply");
         if have < deposits.a {
             let failure = deposit_above(Party::A, have, deposits.a);
-            return Ok(Decision::failed(&a, failure, 2));
+            return Ok(Decision::failed(opener, failure, 2));
         }
         let have = self.balance(&b).plus(payouts.b).expect("within the supply");
         if have < deposits.b {
             let failure = deposit_above(Party::B, have, deposits.b);
-            return Ok(Decision::failed(&a, failure, 3));
+            return Ok(Decision::failed(opener, failure, 3));
         }
         let b_moves = u32::from(!payouts.b.is_zero() || !deposits.b.is_zero());
         // A's account and the old channel; B's if anything of it moves; the new channel.
@@ -377,8 +395,13 @@ impl Ledger {
             reads: 2 + b_moves,
             writes: 3 + b_moves,
         };
-        let roll_over = Effect::RollOver(releasing, Locking::of(successor));
-        Ok(Decision::numbered(&a, Amount::ZERO, roll_over, accesses))
+        let roll_over = Effect::RollOver(releasing, Locking::of(opener, successor));
+        Ok(Decision::numbered(
+            opener,
+            Amount::ZERO,
+            roll_over,
+            accesses,
+        ))
     }
 
     /// Whether an account has the fees of so many transactions.
@@ -392,13 +415,16 @@ impl Ledger {
             .map_or(Amount::ZERO, |account| account.balance)
     }
 
-    /// What an account has after the fee, if it can be charged, and its nonce is this one.
+    /// An account's place, and what it has after the fee, if it can be charged, and its nonce is this
+    /// one.
     pub(in super::super) fn payable(
         &self,
         payer: &PublicKey,
         nonce: Option<u64>,
-    ) -> Result<Amount, Refusal> {
-        let Some(account) = self.accounts.get(payer) else {
+    ) -> Result<(AccountPlace, Amount), Refusal> {
+        let place = self.accounts.find(payer);
+        let account = place.and_then(|place| self.accounts.account(place));
+        let (Some(place), Some(account)) = (place, account) else {
             return Err(Refusal::UnknownAccount { account: *payer });
         };
         if let Some(got) = nonce
@@ -409,13 +435,12 @@ impl Ledger {
                 got,
             });
         }
-        account
-            .balance
-            .minus(self.fee)
-            .ok_or(Refusal::FeeAboveBalance {
-                have: account.balance,
-                fee: self.fee,
-            })
+        let left = account.balance.minus(self.fee);
+        let left = left.ok_or(Refusal::FeeAboveBalance {
+            have: account.balance,
+            fee: self.fee,
+        })?;
+        Ok((place, left))
     }
 }
 

@@ -3,16 +3,24 @@
 //! Every `?` is in `decide`, which changes nothing; [`Ledger::apply`] has none. Value moves between
 //! accounts, channels and fees paid, and its sum is checked at every block (L7).
 
+mod accounts;
+mod changes;
+mod channels;
 mod decide;
 
-use std::collections::HashMap;
 use std::fmt;
 
-use super::channel::{ChannelRecord, ChannelStatus, Settlement};
+use super::channel::{ChannelRecord, Settlement};
 use super::receipt::{Executed, Notice};
 use super::refusal::Refusal;
 use crate::crypto::PublicKey;
-use crate::protocol::{Amount, ChannelId, Party};
+use crate::protocol::{Amount, ChannelId, Pair, Party};
+pub(super) use accounts::{AccountPlace, AccountRow};
+pub(super) use channels::ChannelRow;
+
+use accounts::Accounts;
+use changes::Changes;
+use channels::{ChannelPlace, Channels};
 use decide::{Decision, Effect, Locking, Releasing};
 
 /// What an account holds. It is never removed: its nonce keeps old transactions out.
@@ -23,9 +31,6 @@ pub struct Account {
     /// Nonces used: the next transfer's or open's.
     pub nonce: u64,
 }
-
-// Two million accounts of 16 bytes, and their keys of 32: 96 MB, a map's slack aside.
-const _: () = assert!(size_of::<Account>() == 16);
 
 /// Where all value is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,13 +55,15 @@ pub struct Imbalance {
 }
 
 /// All state of this Layer 1.
-#[cfg_attr(test, derive(Clone, PartialEq, Debug))]
+#[cfg_attr(test, derive(Clone, Debug))]
 pub(super) struct Ledger {
     fee: Amount,
     supply: Amount,
-    accounts: HashMap<PublicKey, Account>,
-    channels: HashMap<ChannelId, ChannelRecord>,
+    accounts: Accounts,
+    channels: Channels,
     totals: Totals,
+    /// Noted only if asked for.
+    changes: Option<Changes>,
 }
 
 impl Ledger {
@@ -65,23 +72,39 @@ impl Ledger {
         let mut ledger = Ledger {
             fee,
             supply,
-            accounts: HashMap::with_capacity(allocations.len()),
-            channels: HashMap::new(),
+            accounts: Accounts::new(),
+            channels: Channels::new(),
             totals: Totals::default(),
+            changes: None,
         };
         for &(key, amount) in allocations {
-            ledger.credit(key, amount);
+            let place = ledger.accounts.place(key);
+            ledger.credit(place, amount);
         }
         ledger.assert_conserved();
         ledger
     }
 
     pub(super) fn account(&self, key: &PublicKey) -> Option<&Account> {
-        self.accounts.get(key)
+        self.accounts.of(key)
     }
 
-    pub(super) fn channel(&self, id: &ChannelId) -> Option<&ChannelRecord> {
-        self.channels.get(id)
+    pub(super) fn channel(&self, id: &ChannelId) -> Option<ChannelRecord> {
+        let row = self.channels.row(self.channels.find(id)?);
+        Some(row.channel.record(self.keys(row)))
+    }
+
+    /// The keys of an open channel's parties.
+    pub(super) fn keys_of(&self, id: &ChannelId) -> Option<Pair<PublicKey>> {
+        let place = self.channels.find(id)?;
+        Some(self.keys(self.channels.row(place)))
+    }
+
+    fn keys(&self, row: &ChannelRow) -> Pair<PublicKey> {
+        Pair {
+            a: self.accounts.key(row.parties.a),
+            b: self.accounts.key(row.parties.b),
+        }
     }
 
     pub(super) fn totals(&self) -> &Totals {
@@ -94,12 +117,12 @@ impl Ledger {
 
     /// Accounts and channels alive.
     pub(super) fn records(&self) -> u64 {
-        (self.accounts.len() + self.channels.len()) as u64
+        self.accounts.alive() + self.channels.alive()
     }
 
     /// A channel that is there to be closed.
-    pub(super) fn open_channel(&self, id: &ChannelId) -> Result<&ChannelRecord, Refusal> {
-        let channel = self.channels.get(id);
+    pub(super) fn open_channel(&self, id: &ChannelId) -> Result<ChannelPlace, Refusal> {
+        let channel = self.channels.find(id);
         channel.ok_or(Refusal::UnknownChannel { channel: *id })
     }
 
@@ -109,13 +132,14 @@ impl Ledger {
             .fee
             .plus(decision.spends)
             .expect("within the payer's balance");
-        let payer = self.debit(&decision.payer, charge);
+        let payer = self.debit(decision.payer, charge);
         payer.nonce += u64::from(decision.uses_nonce);
         self.totals.fees = self.totals.fees.plus(self.fee).expect("within the supply");
 
         match decision.effect {
             Effect::Fail(failure) => Executed::Failed(failure),
             Effect::Credit { to, amount } => {
+                let to = self.accounts.place(to);
                 self.credit(to, amount);
                 Executed::Transferred
             }
@@ -126,13 +150,14 @@ impl Ledger {
                 channels: all.into_iter().map(|one| self.lock(one)).collect(),
             },
             Effect::Dispute {
+                place,
                 channel,
                 by,
                 dispute,
             } => {
                 let (version, until) = (dispute.highest(), dispute.until());
-                let record = self.channels.get_mut(&channel).expect("it was found");
-                record.status = ChannelStatus::Disputed(Box::new(dispute));
+                self.channels.channel_mut(place).dispute = Some(Box::new(dispute));
+                self.channel_changed(place);
                 notices.push(Notice::Posted {
                     channel,
                     by,
@@ -167,9 +192,7 @@ impl Ledger {
             }
             Effect::RollOver(releasing, locking) => {
                 let settlement = self.release(releasing, notices);
-                let opener = locking.record.keys.a;
-                let deposit_a = locking.deposit_a;
-                self.debit(&opener, deposit_a);
+                self.debit(locking.opener, locking.terms.deposit_a);
                 Executed::RolledOver {
                     closed: settlement.into(),
                     successor: self.lock(locking),
@@ -181,30 +204,41 @@ impl Ledger {
     /// Moves B's deposit, and A's that was debited, into a channel.
     fn lock(&mut self, locking: Locking) -> ChannelId {
         let Locking {
-            channel,
-            record,
+            channel: id,
+            opener,
+            peer,
+            terms: channel,
             deposit_b,
-            ..
         } = locking;
+        let peer = self.accounts.place(peer);
+        // It may be new.
+        self.account_changed(peer);
         if !deposit_b.is_zero() {
-            self.debit(&record.keys.b, deposit_b);
+            self.debit(peer, deposit_b);
         }
-        let locked = self.totals.locked.plus(record.limits.capacity);
+        let locked = self.totals.locked.plus(channel.limits.capacity);
         self.totals.locked = locked.expect("within the supply");
-        let old = self.channels.insert(channel, record);
-        assert!(old.is_none(), "a channel's id is unique for ever");
-        channel
+        let place = self.channels.insert(ChannelRow {
+            id,
+            parties: Pair { a: opener, b: peer },
+            channel,
+        });
+        self.channel_changed(place);
+        id
     }
 
     /// Moves a channel's capacity out, and removes it.
     fn release(&mut self, releasing: Releasing, notices: &mut Vec<Notice>) -> Settlement {
         let Releasing {
-            channel,
-            keys,
-            settlement,
+            place, settlement, ..
         } = releasing;
-        let record = self.channels.remove(&channel).expect("the channel is open");
-        let capacity = record.limits.capacity;
+        let ChannelRow {
+            id,
+            parties,
+            channel,
+        } = self.channels.remove(place);
+        self.channel_changed(place);
+        let capacity = channel.limits.capacity;
         let payouts = settlement.payouts;
         assert_eq!(
             payouts.a.plus(payouts.b),
@@ -214,22 +248,36 @@ impl Ledger {
         self.totals.locked = self.totals.locked.minus(capacity).expect("it was locked");
         for party in [Party::A, Party::B] {
             if !payouts.of(party).is_zero() {
-                self.credit(*keys.of(party), *payouts.of(party));
+                self.credit(*parties.of(party), *payouts.of(party));
             }
         }
-        notices.push(Notice::Ended { channel });
+        notices.push(Notice::Ended { channel: id });
         settlement
     }
 
-    fn debit(&mut self, key: &PublicKey, amount: Amount) -> &mut Account {
-        let account = self.accounts.get_mut(key).expect("the account was found");
+    fn account_changed(&mut self, place: AccountPlace) {
+        if let Some(changes) = &mut self.changes {
+            changes.account(place);
+        }
+    }
+
+    fn channel_changed(&mut self, place: ChannelPlace) {
+        if let Some(changes) = &mut self.changes {
+            changes.channel(place);
+        }
+    }
+
+    fn debit(&mut self, place: AccountPlace, amount: Amount) -> &mut Account {
+        self.account_changed(place);
+        let account = self.accounts.account_mut(place);
         account.balance = account.balance.minus(amount).expect("within the balance");
         self.totals.accounts = self.totals.accounts.minus(amount).expect("it was there");
         account
     }
 
-    fn credit(&mut self, key: PublicKey, amount: Amount) {
-        let account = self.accounts.entry(key).or_default();
+    fn credit(&mut self, place: AccountPlace, amount: Amount) {
+        self.account_changed(place);
+        let account = self.accounts.open(place);
         account.balance = account.balance.plus(amount).expect("within the supply");
         self.totals.accounts = self
             .totals
@@ -262,13 +310,14 @@ impl Ledger {
         let units = |amount: Amount| u128::from(amount.units());
         let accounts: u128 = self
             .accounts
-            .values()
+            .rows()
+            .filter_map(AccountRow::account)
             .map(|account| units(account.balance))
             .sum();
         let locked: u128 = self
             .channels
-            .values()
-            .map(|channel| units(channel.limits.capacity))
+            .rows()
+            .map(|(_, row)| units(row.channel.limits.capacity))
             .sum();
         expect("accounts", self.totals.accounts, accounts)?;
         expect("locked", self.totals.locked, locked)?;
@@ -278,6 +327,22 @@ impl Ledger {
             accounts + locked + units(self.totals.fees),
         )?;
         Ok(self.totals)
+    }
+}
+
+/// The same accounts and channels, wherever they lie.
+#[cfg(test)]
+impl PartialEq for Ledger {
+    fn eq(&self, other: &Ledger) -> bool {
+        let same_account =
+            |row: &AccountRow| row.account().is_none() || other.account(&row.key) == row.account();
+        let same_channel =
+            |(_, row): (_, &ChannelRow)| other.channel(&row.id) == self.channel(&row.id);
+        (self.fee, self.supply, self.totals) == (other.fee, other.supply, other.totals)
+            && self.accounts.alive() == other.accounts.alive()
+            && self.channels.alive() == other.channels.alive()
+            && self.accounts.rows().all(same_account)
+            && self.channels.rows().all(same_channel)
     }
 }
 

@@ -357,7 +357,7 @@ fn load_is_what_its_definition_says() {
 #[test]
 fn a_round_larger_than_a_block_or_a_batch_is_seen_by_nobody() {
     use crate::l1::round::Round;
-    let count = Round::LARGEST as u64 + 10;
+    let count = u64::from(Round::LARGEST) + 10;
     let wide = Config {
         block_transactions: u32::MAX,
         fee: Amount::ZERO,

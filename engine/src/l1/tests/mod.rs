@@ -4,6 +4,7 @@ mod batches;
 mod blocks;
 mod bytes;
 mod disputes;
+mod durable;
 mod loads;
 mod model;
 mod noise;
@@ -46,6 +47,9 @@ struct World {
     secrets: Vec<SecretKey>,
     signer: RefCell<Signer>,
     next_ticket: Cell<u64>,
+    log: durable::Log,
+    /// Whether each block in which nothing is left waiting is followed by a restart.
+    restarts: bool,
 }
 
 fn config() -> Config {
@@ -83,6 +87,8 @@ impl World {
             secrets,
             signer: RefCell::new(Signer::new(Backend::Dalek)),
             next_ticket: Cell::new(0),
+            log: durable::Log::default(),
+            restarts: false,
         }
     }
 
@@ -331,6 +337,7 @@ impl World {
             assert_eq!(included, 0);
             assert_eq!((self.chain.height(), *self.chain.tip()), (height, parent));
         }
+        self.restore();
         (header, receipts)
     }
 }

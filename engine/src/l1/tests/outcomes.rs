@@ -645,7 +645,7 @@ fn a_channel_is_on_record_while_it_is_open() {
     assert_eq!(world.chain.channel(&id), None);
     world.submit(&world.open(&terms)).unwrap();
     world.seal();
-    let record = world.chain.channel(&id).unwrap().clone();
+    let record = world.chain.channel(&id).unwrap();
     assert_eq!(record.keys, terms.keys);
     assert_eq!(record.limits.capacity, Amount::new(500));
     assert_eq!(record.limits.reserve, Amount::new(3));

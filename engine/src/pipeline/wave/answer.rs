@@ -14,6 +14,13 @@ impl Shard<'_> {
         self.receive(flight);
         self.accept(flight);
         self.co_sign(flight);
+        for at in 0..self.wave.cosign_orders.len() {
+            let (slot, me, _) = self.wave.cosign_orders[at];
+            let next = self.wave.cosign_orders.get(at + 1);
+            if next.is_none_or(|(other, ..)| *other != slot) {
+                self.keep(slot, me);
+            }
+        }
     }
 
     /// The payee reads what arrived, checks it against its own state, and hashes it itself.
@@ -80,7 +87,7 @@ impl Shard<'_> {
         }
         wave.proposals_judged.clear();
         payee.verifier.verify(
-            &self.parties.ring,
+            self.parties.pairs.ring(),
             &mut wave.proposals,
             &mut wave.proposals_judged,
         );
@@ -130,7 +137,7 @@ impl Shard<'_> {
         payee.signatures.clear();
         payee
             .signer
-            .sign(&self.parties.secrets, &payee.jobs, &mut payee.signatures);
+            .sign_with(&self.parties.pairs, &payee.jobs, &mut payee.signatures);
         self.clock.lap(Stage::PayeeSign, payee.jobs.len());
 
         flight.to_payer.clear();

@@ -2,7 +2,7 @@
 //! proof. The clock is read once, and latencies are recorded.
 
 use super::super::shard::Shard;
-use super::super::stage::Stage;
+use super::super::stage::{Stage, process_cpu_ns};
 use super::Flight;
 use crate::crypto::Forged;
 use crate::protocol::{Answer, Message, Rejection};
@@ -42,7 +42,7 @@ impl Shard<'_> {
         self.clock.lap(Stage::Match, wave.answers.len());
         wave.answers_judged.clear();
         payer.verifier.verify(
-            &self.parties.ring,
+            self.parties.pairs.ring(),
             &mut wave.answers,
             &mut wave.answers_judged,
         );
@@ -97,6 +97,8 @@ impl Shard<'_> {
         if completed > 0 {
             self.first_completion_ns.get_or_insert(now_ns);
             self.last_completion_ns = now_ns;
+            self.closed_while_paying = self.tally.sessions_closed;
+            self.cpu_after_paying_ns = process_cpu_ns();
         }
         self.clock.lap(Stage::Complete, completed as usize);
         completed

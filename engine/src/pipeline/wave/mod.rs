@@ -13,9 +13,10 @@ use std::ops::Range;
 
 use super::fault::{Faults, Hop};
 use super::finish::Finals;
+use super::run::RunError;
 use super::shard::Shard;
-use super::slot::{Phase, Slot};
-use super::stage::Stage;
+use super::slot::{Channel, Phase, Slot};
+use super::stage::{Stage, process_cpu_ns};
 use super::wire::Wire;
 use super::workload::Next;
 use crate::crypto::{Backend, Forged, SignJob, Signature, Signer, Verified, Verifier};
@@ -99,6 +100,22 @@ struct Received {
     pass: bool,
 }
 
+impl Part {
+    /// Of a channel that draws nothing.
+    fn again(slot: u32, payer: Party, channel: &Channel) -> Part {
+        Part {
+            slot,
+            payer,
+            payments: 0..0,
+            states: 0..0,
+            next: Next::Same,
+            before: channel.end(payer).held_version(),
+            first_due: 0,
+            completed: 0,
+        }
+    }
+}
+
 impl Flight {
     /// Bytes that this flight's waves carried.
     pub(super) fn carried(&self) -> u64 {
@@ -121,6 +138,30 @@ impl Flight {
         self.to_payer.frames()
     }
 
+    /// It departs now: what it carries was made before.
+    pub(super) fn sent_now(&mut self, now_ns: u64) {
+        self.sent_ns = now_ns;
+    }
+
+    /// Proposals are on their way once more.
+    pub(super) fn propose_again(&mut self, slot: u32, to: Party, channel: &Channel, bytes: &[u8]) {
+        self.parts.push(Part::again(slot, to.other(), channel));
+        self.to_payee
+            .frame(slot, to, |wire| wire.extend_from_slice(bytes));
+    }
+
+    /// An answer is on its way once more.
+    pub(super) fn answer_again(&mut self, slot: u32, to: Party, channel: &Channel, bytes: &[u8]) {
+        self.parts.push(Part::again(slot, to, channel));
+        self.to_payer
+            .frame(slot, to, |wire| wire.extend_from_slice(bytes));
+    }
+
+    /// Its channels are in nobody's line.
+    pub(super) fn leave(&mut self) {
+        self.parts.clear();
+    }
+
     fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.finals.is_empty()
     }
@@ -129,25 +170,69 @@ impl Flight {
 impl Shard<'_> {
     /// Moves the shard's waves on by a leg each; gives the number of payments completed, and whether
     /// there was anything to move.
-    pub(super) fn fly(&mut self) -> (u64, bool) {
-        let mut flight = self.hangar.pop().unwrap_or_default();
-        self.depart(&mut flight);
-        let moved = !flight.is_empty();
-        let mut completed = 0;
-        if moved {
-            self.answer(&mut flight);
-            completed = self.land(&mut flight);
+    ///
+    /// # Errors
+    /// If the log cannot be written: what waits for it never leaves.
+    pub(super) fn fly(&mut self) -> Result<(u64, bool), RunError> {
+        let mut departing = self.hangar.pop().unwrap_or_default();
+        self.depart(&mut departing);
+        if self.journal.is_none() {
+            let moved = !departing.is_empty();
+            let mut completed = 0;
+            if moved {
+                self.answer(&mut departing);
+                completed = self.land(&mut departing)?;
+            }
+            self.hangar.push(departing);
+            return Ok((completed, moved));
         }
-        self.hangar.push(flight);
-        (completed, moved)
+        self.fly_durably(departing)
+    }
+
+    /// Rule S3: what a leg signed leaves with the next one, once it is durable. While one commit is
+    /// on its way to the disk, the next wave's first leg is computed; a commit carries a leg of up
+    /// to three waves.
+    fn fly_durably(&mut self, departing: Flight) -> Result<(u64, bool), RunError> {
+        let (answering, landing) = (self.proposed.take(), self.answered.take());
+        let moved = !departing.is_empty() || answering.is_some() || landing.is_some();
+        if answering.is_some() || landing.is_some() {
+            self.await_durable()?;
+        }
+        let mut completed = 0;
+        if let Some(mut flight) = landing {
+            completed = self.land(&mut flight)?;
+            self.hangar.push(flight);
+        }
+        if let Some(mut flight) = answering {
+            self.answer(&mut flight);
+            self.answered = Some(flight);
+        }
+        if departing.is_empty() {
+            self.hangar.push(departing);
+        } else {
+            self.proposed = Some(departing);
+        }
+        self.commit()?;
+        Ok((completed, moved))
     }
 
     /// The first leg: payers propose, and sessions begin to end.
     fn depart(&mut self, flight: &mut Flight) {
         flight.sent_ns = self.now_ns();
-        self.draw(flight);
+        // A session's first payment waits until all sessions that shall run at once are open.
+        if self.steps.all_lanes_opened() || self.draining {
+            self.draw(flight);
+        }
         if !flight.parts.is_empty() {
+            if self.first_wave_ns.is_none() {
+                self.first_wave_ns = Some(flight.sent_ns);
+                self.opened_before_paying = self.tally.sessions_opened;
+                self.cpu_before_paying_ns = Some(process_cpu_ns());
+            }
             self.propose(flight);
+            for part in flight.parts.iter().filter(|part| !part.states.is_empty()) {
+                self.keep(part.slot, part.payer);
+            }
         }
         let enough = (self.slots.len() / 16).clamp(1, Finals::MOST);
         // Few are worth a batch in a small shard, where a session that waits is a slot that does not
@@ -158,16 +243,26 @@ impl Shard<'_> {
     }
 
     /// The second leg: payees answer.
-    fn answer(&mut self, flight: &mut Flight) {
+    pub(super) fn answer(&mut self, flight: &mut Flight) {
         if !flight.parts.is_empty() {
             self.answer_proposals(flight);
         }
         self.answer_finals(&mut flight.finals);
     }
 
-    /// The last leg: payers complete; channels whose messages were refused stop, and the others are
-    /// back in line.
-    fn land(&mut self, flight: &mut Flight) -> u64 {
+    /// The last leg: payers complete, and the channels are back in line.
+    fn land(&mut self, flight: &mut Flight) -> Result<u64, RunError> {
+        let completed = self.touch_down(flight)?;
+        for part in flight.parts.drain(..) {
+            self.requeue(part.slot);
+        }
+        self.clock.lap(Stage::Complete, 0);
+        self.complete_finals(&mut flight.finals)?;
+        Ok(completed)
+    }
+
+    /// Payers complete; channels whose messages were refused stop.
+    pub(super) fn touch_down(&mut self, flight: &mut Flight) -> Result<u64, RunError> {
         let completed = if flight.parts.is_empty() {
             0
         } else {
@@ -176,14 +271,28 @@ impl Shard<'_> {
             completed
         };
         for (slot, rejection) in flight.refusals.drain(..) {
-            self.stop_channel(slot, rejection.name(), false);
+            self.stop_channel(slot, rejection.name())?;
         }
-        for part in flight.parts.drain(..) {
-            self.requeue(part.slot);
+        self.acknowledge(flight)?;
+        for part in flight.parts.iter().filter(|part| part.completed > 0) {
+            // Now without the proposals that were in flight.
+            self.keep(part.slot, part.payer);
         }
-        self.clock.lap(Stage::Complete, 0);
-        self.complete_finals(&mut flight.finals);
-        completed
+        Ok(completed)
+    }
+
+    /// Writes down which channels' payers now hold which versions, if that is asked for.
+    fn acknowledge(&mut self, flight: &Flight) -> Result<(), RunError> {
+        let Some(acknowledgements) = &mut self.acknowledgements else {
+            return Ok(());
+        };
+        for part in flight.parts.iter().filter(|part| part.completed > 0) {
+            if let Some(channel) = self.slots[part.slot as usize].phase.open() {
+                let end = channel.end(part.payer);
+                acknowledgements.note(end.channel(), end.held_version());
+            }
+        }
+        acknowledgements.release()
     }
 }
 

@@ -150,7 +150,6 @@ impl Shard<'_> {
                 Party::B => channel.paid.b += paid,
             }
             channel.refused += refused;
-            self.refused += refused;
         }
         self.clock.lap(Stage::Propose, wave.payments.len());
         payer.burst.hash();
@@ -184,7 +183,7 @@ impl Shard<'_> {
         payer.signatures.clear();
         payer
             .signer
-            .sign(&self.parties.secrets, &payer.jobs, &mut payer.signatures);
+            .sign_with(&self.parties.pairs, &payer.jobs, &mut payer.signatures);
         self.clock.lap(Stage::PayerSign, payer.jobs.len());
 
         flight.to_payee.clear();

@@ -2,10 +2,10 @@
 //! earlier ones.
 
 use super::super::burst::NewState;
-use super::super::proof::CoSigned;
 use super::super::rejection::Rejection;
-use super::Endpoint;
+use super::held::Held;
 use super::window::WindowPool;
+use super::{Endpoint, Flag};
 use crate::crypto::{Digest, KeyId, Signature, Signed, Verified};
 
 /// What an acknowledgement turns out to be, before its signature is verified.
@@ -74,13 +74,10 @@ impl Endpoint {
             return Ok(Answer::Duplicate);
         }
         self.running()?;
-        let sent = self
-            .in_flight
-            .as_ref()
-            .and_then(|window| window.find(version));
+        let sent = self.window().and_then(|window| window.find(version));
         let Some(sent) = sent else {
             return Err(Rejection::UnknownVersion {
-                newest: self.signed.balance.version,
+                newest: self.balance.version,
                 got: version,
             });
         };
@@ -106,7 +103,7 @@ impl Endpoint {
         let claim = claim.into_inner();
         self.running()?;
         let after = self.held_version();
-        let window = self.in_flight.as_mut();
+        let window = self.aside.as_mut().map(|aside| &mut aside.window);
         let Some((digest, window)) = window.and_then(|window| {
             let digest = window.find(claim.version)?.state.digest;
             Some((digest, window))
@@ -123,17 +120,17 @@ impl Endpoint {
         }
         assert_eq!(claim.signer, self.peer, "a claim of this side");
         let sent = window.answer(claim.version).expect("the version was found");
-        windows.take_back(&mut self.in_flight);
+        windows.take_back(&mut self.aside);
         let NewState {
             previous, entry, ..
         } = sent.state;
-        self.held = Some(CoSigned {
+        self.held = Held {
             previous,
             entry,
-            signatures: self.pair(sent.signature, claim.signature),
-        });
-        if self.turn.passing && self.in_flight() == 0 {
-            self.turn.pass();
+            theirs: claim.signature,
+        };
+        if self.flags.has(Flag::Passing) && self.in_flight() == 0 {
+            self.turn_passes();
         }
         Ok(Acknowledged {
             after,

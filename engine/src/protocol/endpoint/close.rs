@@ -6,27 +6,27 @@
 
 use super::super::proof::Post;
 use super::super::rejection::Rejection;
-use super::{Endpoint, Status};
+use super::window::Window;
+use super::{Endpoint, Flag, Phase, SignOrder};
+use crate::crypto::Signature;
 
 impl Endpoint {
     /// Closes unilaterally: because the channel stopped, or because the peer is silent or has
-    /// nothing to say any more. Gives what to post; the same again if asked again.
+    /// nothing to say any more. Gives what to post; the same again if asked again. Its signature
+    /// over the state shown, if that is not the opening, is made again by `sign`.
     ///
     /// A channel that both have finished stays so: its final proof ends it at once.
     ///
     /// # Panics
     /// If an order of this party is not recorded yet: what it signed would be missing in the post.
-    pub fn close(&mut self) -> Post {
-        self.nothing_outstanding("close");
-        self.status = match self.status {
-            finished @ Status::Finished { .. } => finished,
-            closing @ Status::Closing { .. } => closing,
-            Status::Stopped(rejection) => Status::Closing {
-                because: Some(rejection),
-            },
-            Status::Running | Status::Finishing { .. } => Status::Closing { because: None },
-        };
-        self.post()
+    pub fn close(&mut self, sign: impl FnOnce(&SignOrder) -> Signature) -> Post {
+        self.closes();
+        let newest = self.window().and_then(Window::newest);
+        Post {
+            channel: self.channel,
+            shown: self.held(sign),
+            offer: newest.map(|sent| sent.state.half_signed(sent.signature)),
+        }
     }
 
     /// Somebody has posted in this channel: the answer, if this party holds a higher state (rule
@@ -34,35 +34,35 @@ impl Endpoint {
     ///
     /// # Panics
     /// As [`Endpoint::close`].
-    pub fn posted(&mut self, version: u64) -> Option<Post> {
-        let post = self.close();
-        (post.version() > version).then_some(post)
+    pub fn posted(
+        &mut self,
+        version: u64,
+        sign: impl FnOnce(&SignOrder) -> Signature,
+    ) -> Option<Post> {
+        self.closes();
+        (self.held_version() > version).then(|| self.close(sign))
     }
 
     /// Why this party closes unilaterally, if the peer broke a rule.
     #[must_use]
     pub fn closes_because(&self) -> Option<Rejection> {
-        match self.status {
-            Status::Closing { because } => because,
-            Status::Stopped(rejection) => Some(rejection),
-            _ => None,
-        }
+        self.because()
     }
 
-    fn post(&self) -> Post {
-        let newest = self.in_flight.as_ref().and_then(|window| window.newest());
-        Post {
-            channel: self.channel,
-            shown: self.held,
-            offer: newest.map(|sent| sent.state.half_signed(sent.signature)),
+    /// From here on nothing more is signed or counted. Why the channel stopped stays known.
+    fn closes(&mut self) {
+        self.nothing_outstanding("close");
+        if let Phase::Running(tail) | Phase::Finishing(tail) | Phase::Stopped(tail) = self.phase {
+            self.phase = Phase::Closing(tail);
         }
     }
 
     /// # Panics
     /// If an order of this party is not recorded yet.
     pub(super) fn nothing_outstanding(&self, when: &str) {
-        let unsigned_final = self.final_ordered && self.status == Status::Running;
-        let outstanding = self.ordered > 0 || self.answering > 0 || unsigned_final;
+        let running = matches!(self.phase, Phase::Running(_));
+        let unsigned_final = self.flags.has(Flag::FinalOrdered) && running;
+        let outstanding = self.outstanding > 0 || unsigned_final;
         assert!(!outstanding, "an order outstanding at a {when}");
     }
 }

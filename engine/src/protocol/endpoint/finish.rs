@@ -1,9 +1,9 @@
 //! Rule S6, the polite end: both sign the newest state as final, and nothing after it.
 
 use super::super::message::Message;
-use super::super::proof::final_digest;
+use super::super::proof::{FinalProof, final_digest};
 use super::super::rejection::Rejection;
-use super::{Endpoint, SignOrder, Status};
+use super::{Endpoint, Flag, Phase, SignOrder};
 use crate::crypto::{Digest, KeyId, Signature, Signed, Verified};
 
 /// That the peer signed this party's newest state as final. To be verified.
@@ -53,17 +53,17 @@ impl Endpoint {
     /// # Panics
     /// If the order is of something else: our own bug.
     pub fn finish_signed(&mut self, order: &SignOrder, signature: Signature) -> Message<'static> {
-        assert!(self.final_ordered, "a final ordered");
+        assert!(self.flags.has(Flag::FinalOrdered), "a final ordered");
         assert_eq!(
             order.digest,
             self.final_digest(),
             "an order is for one state"
         );
-        if let Status::Running = self.status {
-            self.status = Status::Finishing { signature };
+        if let Phase::Running(tail) = self.phase {
+            self.phase = Phase::Finishing(tail);
         }
         Message::Final {
-            version: self.signed.version(),
+            version: self.balance.version,
             signature,
         }
     }
@@ -80,8 +80,8 @@ impl Endpoint {
     ) -> Result<FinalClaim, Rejection> {
         self.hears()?;
         self.running()?;
-        if self.turn.holder() == self.me {
-            return Err(Rejection::NotYourTurn { holder: self.me });
+        if self.turn_holder() == self.me() {
+            return Err(Rejection::NotYourTurn { holder: self.me() });
         }
         self.nothing_in_flight()?;
         self.final_claim(version, signature)
@@ -108,15 +108,15 @@ impl Endpoint {
         claim: &Verified<FinalClaim>,
         signature: Signature,
     ) -> Message<'static> {
-        assert!(self.final_ordered, "a final ordered");
+        assert!(self.flags.has(Flag::FinalOrdered), "a final ordered");
         assert_eq!(
             order.digest,
             claim.get().digest,
             "an order is for one state"
         );
-        self.finished(signature, claim.get().signature);
+        self.finished(claim.get().signature);
         Message::FinalAcknowledgement {
-            version: self.signed.version(),
+            version: self.balance.version,
             signature,
         }
     }
@@ -133,9 +133,9 @@ impl Endpoint {
         signature: Signature,
     ) -> Result<FinalClaim, Rejection> {
         self.hears()?;
-        match self.status {
-            Status::Finishing { .. } => self.final_claim(version, signature),
-            Status::Finished { signatures } if *signatures.of(self.me.other()) == signature => {
+        match self.phase {
+            Phase::Finishing(_) => self.final_claim(version, signature),
+            Phase::Finished { theirs } if theirs == signature => {
                 self.final_claim(version, signature)
             }
             _ => Err(Rejection::Ended),
@@ -150,49 +150,87 @@ impl Endpoint {
     pub fn finish_acknowledged(&mut self, claim: &Verified<FinalClaim>) -> Result<(), Rejection> {
         let claim = claim.get();
         self.of_this_log(claim)?;
-        match self.status {
-            Status::Finishing { signature } => self.finished(signature, claim.signature),
-            Status::Finished { signatures }
-                if *signatures.of(self.me.other()) == claim.signature => {}
-            Status::Stopped(rejection) => return Err(rejection),
+        match self.phase {
+            Phase::Finishing(_) => self.finished(claim.signature),
+            Phase::Finished { theirs } if theirs == claim.signature => {}
+            Phase::Stopped(_) => return Err(self.stopped_because()),
             _ => return Err(Rejection::Ended),
         }
         Ok(())
     }
 
+    /// What closes the channel at once, when both have signed a final; this party's signature is
+    /// made again by `sign`.
+    pub fn final_proof(&self, sign: impl FnOnce(&SignOrder) -> Signature) -> Option<FinalProof> {
+        let theirs = *self.peers_final()?;
+        Some(FinalProof {
+            channel: self.channel,
+            state: self.held.state(),
+            signatures: self.pair(sign(&self.final_signed_before()), theirs),
+        })
+    }
+
+    /// Leave to make again this party's final signature, if it has made one.
+    #[must_use]
+    pub fn final_order(&self) -> Option<SignOrder> {
+        let signed = self.flags.has(Flag::FinalOrdered);
+        signed.then(|| self.final_signed_before())
+    }
+
+    /// The peer's final signature, when both have signed one.
+    #[must_use]
+    pub fn peers_final(&self) -> Option<&Signature> {
+        match &self.phase {
+            Phase::Finished { theirs } => Some(theirs),
+            _ => None,
+        }
+    }
+
     /// The message in which this party's final signature goes out once more, for a peer that may
     /// have lost it; `peer_signed` tells whether the peer has signed its own.
-    pub(super) fn final_again(&self, peer_signed: bool) -> Option<Message<'static>> {
-        let version = self.signed.version();
-        match self.status {
-            Status::Finishing { signature } if !peer_signed => {
-                Some(Message::Final { version, signature })
-            }
-            Status::Finished { signatures } => Some(Message::FinalAcknowledgement {
+    pub(super) fn final_again(
+        &self,
+        peer_signed: bool,
+        sign: impl FnOnce(&SignOrder) -> Signature,
+    ) -> Option<Message<'static>> {
+        let version = self.balance.version;
+        match self.phase {
+            Phase::Finishing(_) if !peer_signed => Some(Message::Final {
                 version,
-                signature: *signatures.of(self.me),
+                signature: sign(&self.final_signed_before()),
+            }),
+            Phase::Finished { .. } => Some(Message::FinalAcknowledgement {
+                version,
+                signature: sign(&self.final_signed_before()),
             }),
             _ => None,
         }
     }
 
     fn order_final(&mut self) -> SignOrder {
-        self.final_ordered = true;
+        self.flags.set(Flag::FinalOrdered, true);
         SignOrder {
             digest: self.final_digest(),
         }
     }
 
-    fn finished(&mut self, mine: Signature, theirs: Signature) {
-        // A final is ordered only while nothing is unanswered, and after it nothing is signed.
-        assert_eq!(self.held_version(), self.signed.version());
-        self.status = Status::Finished {
-            signatures: self.pair(mine, theirs),
-        };
+    /// Leave to make again the final signature that this party has made.
+    fn final_signed_before(&self) -> SignOrder {
+        assert!(self.flags.has(Flag::FinalOrdered), "a final ordered");
+        SignOrder {
+            digest: self.final_digest(),
+        }
+    }
+
+    fn finished(&mut self, theirs: Signature) {
+        // A final is ordered only while nothing is unanswered, and after it nothing is signed: the
+        // log's head follows from what is held.
+        assert_eq!(self.held_version(), self.balance.version);
+        self.phase = Phase::Finished { theirs };
     }
 
     fn final_claim(&self, version: u64, signature: Signature) -> Result<FinalClaim, Rejection> {
-        let expected = self.signed.version();
+        let expected = self.balance.version;
         if version != expected {
             return Err(Rejection::FinalNotNewest {
                 expected,
@@ -225,6 +263,6 @@ impl Endpoint {
     }
 
     fn final_digest(&self) -> Digest {
-        final_digest(&self.channel, &self.signed.head)
+        final_digest(&self.channel, &self.head())
     }
 }

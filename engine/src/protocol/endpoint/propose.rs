@@ -5,7 +5,7 @@ use super::super::entry::Entry;
 use super::super::message::Message;
 use super::super::rejection::Rejection;
 use super::window::{Sent, WindowPool};
-use super::{Endpoint, SignOrder};
+use super::{Endpoint, Flag, SignOrder};
 use crate::crypto::Signature;
 
 impl Endpoint {
@@ -15,7 +15,7 @@ impl Endpoint {
     /// As [`Endpoint::my_turn`].
     pub fn proposals_left(&self) -> Result<u32, Rejection> {
         self.my_turn()?;
-        Ok(self.rules.in_flight.saturating_sub(self.in_flight()))
+        Ok(self.in_flight_most.saturating_sub(self.in_flight()))
     }
 
     /// Authorises this party's signature over a state of its burst, and makes it the newest one.
@@ -28,16 +28,19 @@ impl Endpoint {
     pub fn propose(&mut self, state: &NewState, pass: bool) -> Result<SignOrder, Rejection> {
         if self.proposals_left()? == 0 {
             return Err(Rejection::TooManyInFlight {
-                most: self.rules.in_flight,
+                most: self.in_flight_most,
             });
         }
         self.extends(state)?;
-        if Entry::decode(&state.entry).payer != self.me {
-            return Err(Rejection::NotThePayer { proposer: self.me });
+        if Entry::decode(&state.entry).payer != self.me() {
+            return Err(Rejection::NotThePayer {
+                proposer: self.me(),
+            });
         }
-        self.signed = state.tip;
-        self.ordered += 1;
-        self.turn.passing = pass;
+        self.moves_to(state.tip);
+        self.flags.set(Flag::Answering, false);
+        self.outstanding += 1;
+        self.flags.set(Flag::Passing, pass);
         Ok(SignOrder {
             digest: state.digest,
         })
@@ -58,8 +61,9 @@ impl Endpoint {
         wire: &mut Vec<u8>,
     ) {
         assert_eq!(order.digest, state.digest, "an order is for one state");
-        self.ordered = self.ordered.checked_sub(1).expect("an order outstanding");
-        let pass = self.turn.passing && state.tip == self.signed;
+        assert!(self.ordered() > 0, "an order outstanding");
+        self.outstanding -= 1;
+        let pass = self.flags.has(Flag::Passing) && state.tip == self.signed();
         let start = wire.len();
         let message = Message::Proposal {
             entries: burst.entries_of(state),
@@ -73,13 +77,14 @@ impl Endpoint {
             pass,
             message_len: wire.len() - start,
         };
-        windows.lend(&mut self.in_flight).push(sent, &wire[start..]);
+        let aside = windows.lend(&mut self.aside);
+        aside.window.push(sent, &wire[start..]);
     }
 
     /// Rule S2: a state may be signed only if it extends the newest one by 1 to k entries. The log
     /// head begins with the channel's id, so a state of another channel does not pass either.
     pub(super) fn extends(&self, state: &NewState) -> Result<(), Rejection> {
-        let most = self.rules.cosign_every;
+        let most = u32::from(self.cosign_every);
         if !(1..=most).contains(&state.payments()) {
             return Err(Rejection::WrongEntryCount {
                 most,
@@ -87,13 +92,13 @@ impl Endpoint {
             });
         }
         let (version, head) = state.from;
-        if version != self.signed.balance.version {
+        if version != self.balance.version {
             return Err(Rejection::WrongVersion {
-                expected: self.signed.balance.version.saturating_add(1),
+                expected: self.balance.version.saturating_add(1),
                 got: version.saturating_add(1),
             });
         }
-        if head != self.signed.head {
+        if head != self.head() {
             return Err(Rejection::BrokenChain { version });
         }
         Ok(())

@@ -3,9 +3,9 @@
 use super::super::burst::{Burst, NewState};
 use super::super::entry::{Entry, EntryBytes};
 use super::super::message::Message;
-use super::super::proof::CoSigned;
 use super::super::rejection::Rejection;
-use super::{Endpoint, SignOrder};
+use super::held::Held;
+use super::{Endpoint, Flag, SignOrder};
 use crate::crypto::{Digest, KeyId, Signature, Signed, Verified, link};
 
 /// What a proposal turns out to be, before its signature is verified.
@@ -86,7 +86,7 @@ impl Endpoint {
     ) -> Result<Incoming, Rejection> {
         self.hears()?;
         self.running()?;
-        let most = self.rules.cosign_every;
+        let most = u32::from(self.cosign_every);
         let got = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         if !(1..=most).contains(&got) {
             return Err(Rejection::WrongEntryCount { most, got });
@@ -95,8 +95,8 @@ impl Endpoint {
             return Ok(Incoming::Answered);
         }
         self.peers_turn()?;
-        let most = self.rules.in_flight;
-        if burst.states_of_channel().saturating_add(self.answering) >= most {
+        let most = self.in_flight_most;
+        if burst.states_of_channel().saturating_add(self.answering()) >= most {
             return Err(Rejection::TooManyInFlight { most });
         }
         burst.check(entries)?;
@@ -128,11 +128,12 @@ impl Endpoint {
         self.peers_turn()?;
         self.extends(&claim.state)?;
         assert_eq!(claim.signer, self.peer, "a claim of this side");
-        self.signed = claim.state.tip;
-        self.answering += 1;
+        self.moves_to(claim.state.tip);
+        self.flags.set(Flag::Answering, true);
+        self.outstanding += 1;
         self.counted += u64::from(claim.state.payments());
         if claim.pass {
-            self.turn.pass();
+            self.turn_passes();
         }
         let order = SignOrder {
             digest: claim.state.digest,
@@ -148,42 +149,44 @@ impl Endpoint {
     pub fn co_signed(&mut self, order: &CoSignOrder, signature: Signature) -> Message<'static> {
         let claim = &order.claim;
         assert!(
-            self.held_version() < claim.version() && claim.version() <= self.signed.version(),
+            self.held_version() < claim.version() && claim.version() <= self.balance.version,
             "an order outstanding"
         );
-        self.answering = match self.signed.version() {
+        self.outstanding = match self.balance.version {
             newest if newest == claim.version() => 0,
-            _ => self.answering - 1,
+            _ => self.outstanding - 1,
         };
-        self.answered_from = claim.state.from.1;
-        self.held = Some(CoSigned {
+        self.phase.tail_mut().answered_from = claim.state.from.1;
+        self.held = Held {
             previous: claim.state.previous,
             entry: claim.state.entry,
-            signatures: self.pair(signature, claim.signature),
-        });
+            theirs: claim.signature,
+        };
         Message::Acknowledgement {
             version: claim.state.version(),
             signature,
         }
     }
 
-    /// The newest answer once more, for a peer that may have lost it. It answers all earlier
-    /// proposals too. `None` if the newest state was not the peer's proposal.
-    #[must_use]
-    pub fn answer_again(&self) -> Option<Message<'static>> {
-        let held = self.held.as_ref()?;
-        let entry = Entry::decode(&held.entry);
-        (entry.payer != self.me).then_some(Message::Acknowledgement {
+    /// The newest answer once more, for a peer that may have lost it, made again by `sign`. It
+    /// answers all earlier proposals too. `None` if the newest state was not the peer's proposal.
+    pub fn answer_again(
+        &self,
+        sign: impl FnOnce(&SignOrder) -> Signature,
+    ) -> Option<Message<'static>> {
+        let entry = Entry::decode(&self.held.entry);
+        let order = self.held_order().filter(|_| entry.payer != self.me())?;
+        Some(Message::Acknowledgement {
             version: entry.version,
-            signature: *held.signatures.of(self.me),
+            signature: sign(&order),
         })
     }
 
     /// Only the turn's holder proposes, and it cannot have it while anything of this party's is
     /// unanswered.
     fn peers_turn(&self) -> Result<(), Rejection> {
-        if self.turn.holder() == self.me || self.in_flight() > 0 {
-            return Err(Rejection::NotYourTurn { holder: self.me });
+        if self.turn_holder() == self.me() || self.in_flight() > 0 {
+            return Err(Rejection::NotYourTurn { holder: self.me() });
         }
         Ok(())
     }
@@ -191,12 +194,15 @@ impl Endpoint {
     /// Whether this is the proposal that this party answered last, byte for byte. An older one is
     /// stale: what it said is no longer known, so that it cannot be told from a different one.
     fn is_answered(&self, entries: &[EntryBytes], signature: &Signature) -> bool {
-        let (Some(held), Some((last, earlier))) = (&self.held, entries.split_last()) else {
+        let (Some(tail), Some((last, earlier))) = (self.phase.tail(), entries.split_last()) else {
             return false;
         };
         let head = |head: Digest, entry: &EntryBytes| link(&head, entry);
-        held.entry == *last
-            && held.signatures.of(self.me.other()) == signature
-            && earlier.iter().fold(self.answered_from, head) == held.previous
+        // A proposal of this party's own was never the peer's to send.
+        Entry::decode(last).payer != self.me()
+            && self.held.entry == *last
+            && self.held_version() > 0
+            && self.held.theirs == *signature
+            && earlier.iter().fold(tail.answered_from, head) == self.held.previous
     }
 }

@@ -1,140 +1,48 @@
-//! What of an endpoint must survive a crash, and how it comes back.
+//! Where an endpoint's records survive a crash.
 //!
 //! Rule S3: what a party signed is stored before the signature leaves it. An endpoint is stored
 //! when no order is outstanding; a signature that was ordered, and lost with a crash before that,
 //! has left nobody.
 
-use super::super::burst::{NewState, Tip};
-use super::super::proof::CoSigned;
-use super::super::terms::{ChannelId, Party, Terms, TermsError};
-use super::window::{Window, WindowPool};
-use super::{Endpoint, Rules, Status};
-use crate::crypto::{Digest, KeyId, Signature};
+use std::collections::HashMap;
+use std::convert::Infallible;
 
-/// Everything that an endpoint has to remember. Who holds the turn is not among it: that follows
-/// from the log when the two ends resume.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// The newest state that this party has signed, answered or not.
-    pub signed: Tip,
-    /// The newest state that both have signed; none is the opening.
-    pub held: Option<CoSigned>,
-    /// The log head that the newest answered proposal extends.
-    pub answered_from: Digest,
-    /// What this party may still do.
-    pub status: Status,
-    /// Whether this party has signed a final: a channel that closes no longer tells by its status.
-    pub final_signed: bool,
-    /// Payments to this party that it has counted as received.
-    pub counted: u64,
-    /// Its unanswered proposals, oldest first.
-    pub in_flight: Vec<StoredProposal>,
-}
+use super::super::terms::{ChannelId, Party};
 
-/// One unanswered proposal, as it was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredProposal {
-    /// The state proposed.
-    pub state: NewState,
-    /// This party's signature over it.
-    pub signature: Signature,
-    /// Whether it passes the turn.
-    pub pass: bool,
-    /// Its message.
-    pub message: Vec<u8>,
-}
-
-/// Where endpoints are kept between crashes. What `store` has returned from survives.
+/// Where records are kept between crashes. What `store` has returned from survives.
 pub trait Storage {
     /// Why it cannot keep something.
     type Error;
 
-    /// Keeps one side of a channel, in place of what was kept of it before.
+    /// Keeps the record of one side of a channel, in place of what was kept of it before.
     ///
     /// # Errors
     /// If it cannot. The endpoint must then send nothing that it signed since it was last stored.
-    fn store(
-        &mut self,
-        channel: &ChannelId,
-        side: Party,
-        stored: &Stored,
-    ) -> Result<(), Self::Error>;
+    fn store(&mut self, channel: &ChannelId, side: Party, record: &[u8])
+    -> Result<(), Self::Error>;
 
     /// What was kept last.
     ///
     /// # Errors
     /// If it cannot be read.
-    fn load(&self, channel: &ChannelId, side: Party) -> Result<Option<Stored>, Self::Error>;
+    fn load(&self, channel: &ChannelId, side: Party) -> Result<Option<Vec<u8>>, Self::Error>;
 }
 
 /// Storage that survives as long as the process.
 #[derive(Debug, Default)]
-pub struct InMemory(std::collections::HashMap<(ChannelId, Party), Stored>);
+pub struct InMemory(HashMap<(ChannelId, Party), Vec<u8>>);
 
 impl Storage for InMemory {
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
 
-    fn store(
-        &mut self,
-        channel: &ChannelId,
-        side: Party,
-        stored: &Stored,
-    ) -> Result<(), Self::Error> {
-        self.0.insert((*channel, side), stored.clone());
+    fn store(&mut self, channel: &ChannelId, side: Party, record: &[u8]) -> Result<(), Infallible> {
+        let kept = self.0.entry((*channel, side)).or_default();
+        kept.clear();
+        kept.extend_from_slice(record);
         Ok(())
     }
 
-    fn load(&self, channel: &ChannelId, side: Party) -> Result<Option<Stored>, Self::Error> {
+    fn load(&self, channel: &ChannelId, side: Party) -> Result<Option<Vec<u8>>, Infallible> {
         Ok(self.0.get(&(*channel, side)).cloned())
-    }
-}
-
-impl Endpoint {
-    /// What must be kept before anything that this party has signed leaves it.
-    ///
-    /// # Panics
-    /// If an order of this party is not recorded yet.
-    #[must_use]
-    pub fn stored(&self) -> Stored {
-        self.nothing_outstanding("store");
-        Stored {
-            signed: self.signed,
-            held: self.held,
-            answered_from: self.answered_from,
-            status: self.status,
-            final_signed: self.final_ordered,
-            counted: self.counted,
-            in_flight: self.in_flight.as_ref().map_or(Vec::new(), |w| w.stored()),
-        }
-    }
-
-    /// The endpoint as it was stored. Its link is broken: it goes on from [`Endpoint::resume`].
-    ///
-    /// # Errors
-    /// If the terms make no channel.
-    ///
-    /// # Panics
-    /// If the rules are out of range, as [`Endpoint::new`].
-    pub fn restore(
-        me: Party,
-        terms: &Terms,
-        peer: KeyId,
-        rules: Rules,
-        stored: &Stored,
-        windows: &mut WindowPool,
-    ) -> Result<Endpoint, TermsError> {
-        let mut end = Endpoint::new(me, terms, peer, rules)?;
-        end.signed = stored.signed;
-        end.held = stored.held;
-        end.answered_from = stored.answered_from;
-        end.status = stored.status;
-        end.counted = stored.counted;
-        end.final_ordered = stored.final_signed;
-        if !stored.in_flight.is_empty() {
-            let window: &mut Window = windows.lend(&mut end.in_flight);
-            window.restore(&stored.in_flight);
-        }
-        end.turn.resuming = true;
-        Ok(end)
     }
 }

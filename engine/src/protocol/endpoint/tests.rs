@@ -8,7 +8,7 @@ use super::super::message::Message;
 use super::super::rejection::Rejection;
 use super::super::terms::{Party, Terms};
 use super::receive::{CoSignOrder, Incoming, ProposalClaim};
-use super::window::WindowPool;
+use super::window::{Window, WindowPool};
 use super::{Endpoint, Rules, SignOrder, TermsError};
 use crate::crypto::{Digest, Signature, Verified};
 
@@ -20,8 +20,30 @@ const RULES: Rules = Rules {
 impl Endpoint {
     /// Moves the newest signed state, as if all before it had been signed.
     pub(in crate::protocol) fn stand_at(&mut self, tip: Tip) {
-        self.signed = tip;
+        self.moves_to(tip);
     }
+}
+
+/// What the games tell one endpoint from another by.
+impl Endpoint {
+    /// The head that the newest answered proposal extends, as far as it can make a difference.
+    pub(crate) fn answered_from(&self) -> Option<Digest> {
+        let by_peer = Entry::decode(&self.held.entry).payer != self.me();
+        let tail = self.phase.tail().filter(|_| self.held_version() > 0);
+        tail.filter(|_| by_peer).map(|tail| tail.answered_from)
+    }
+
+    /// The versions of the proposals in flight, and whether each passes the turn.
+    pub(crate) fn proposals_in_flight(&self) -> Vec<(u64, bool)> {
+        let sent = self.window().into_iter().flat_map(Window::messages);
+        sent.map(|(sent, _)| (sent.state.version(), sent.pass))
+            .collect()
+    }
+}
+
+/// No signature has to be made again.
+fn not_asked(_: &SignOrder) -> Signature {
+    unreachable!("nothing was signed before")
 }
 
 /// A channel whose log has this length.
@@ -65,7 +87,7 @@ fn the_last_version_is_counted_and_resumed_from() {
             let mut channel = long_log(version);
             let [a, _] = &mut channel.ends;
             assert_eq!(a.resume(), Message::Resume { signed: version });
-            let resumed = a.receive_resume(signed, &mut Vec::new());
+            let resumed = a.receive_resume(signed, &mut Vec::new(), not_asked);
             let stands_there = signed >= version || signed == 0;
             assert_eq!(resumed.is_ok(), stands_there, "{signed} against {version}");
         }
@@ -249,7 +271,7 @@ fn a_verified_proposal_is_not_accepted_for_ever() {
     let [_, b] = &mut channel.ends;
     let _ = b.resume();
     assert_eq!(b.accept(claim).err(), Some(Rejection::MissingResume));
-    assert_eq!(b.receive_resume(0, &mut Vec::new()), Ok(()));
+    assert_eq!(b.receive_resume(0, &mut Vec::new(), not_asked), Ok(()));
     b.stop(stopped);
     assert_eq!(b.accept(claim).err(), Some(stopped));
     assert_eq!((b.signed().version(), b.counted()), (0, 0));
@@ -267,7 +289,7 @@ fn an_order_for_the_newest_answer_makes_up_for_earlier_ones() {
         let answer = b.co_signed(&orders[at], signature);
         let version = 2 * (at as u64 + 1);
         assert_eq!(answer, Message::Acknowledgement { version, signature });
-        assert_eq!((b.held_version(), b.answering > 0), (version, owed));
+        assert_eq!((b.held_version(), b.answering() > 0), (version, owed));
     }
     assert_eq!(channel.ends[1].resume(), Message::Resume { signed: 8 });
 }

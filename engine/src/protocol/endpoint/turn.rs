@@ -5,57 +5,10 @@ use std::cmp::Ordering;
 
 use super::super::entry::Entry;
 use super::super::message::Message;
-use super::super::proof::State;
 use super::super::rejection::Rejection;
 use super::super::terms::Party;
-use super::{Endpoint, Status};
-
-/// Who holds the turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Turn {
-    /// Who held it when counting began.
-    first: Party,
-    /// How often it has been passed since.
-    passed: u64,
-    /// This party has passed it on a proposal, and waits for the answer for that to take effect.
-    pub(super) passing: bool,
-    /// The peer has asked for it.
-    asked: bool,
-    /// The link broke, and the peer has not yet said how far it had come.
-    pub(super) resuming: bool,
-}
-
-impl Turn {
-    /// The opener has the first turn.
-    pub(super) fn first() -> Turn {
-        Turn::held_by(Party::A)
-    }
-
-    fn held_by(first: Party) -> Turn {
-        Turn {
-            first,
-            passed: 0,
-            passing: false,
-            asked: false,
-            resuming: false,
-        }
-    }
-
-    pub(super) fn holder(&self) -> Party {
-        if self.passed.is_multiple_of(2) {
-            self.first
-        } else {
-            self.first.other()
-        }
-    }
-
-    /// The pass takes effect.
-    pub(super) fn pass(&mut self) {
-        self.passed += 1;
-        self.passing = false;
-        self.asked = false;
-    }
-}
+use super::{Endpoint, Flag, Phase, SignOrder};
+use crate::crypto::Signature;
 
 impl Endpoint {
     /// Whether this party may propose now, its limit of proposals in flight aside: the turn is
@@ -65,34 +18,59 @@ impl Endpoint {
     /// [`Rejection::NotYourTurn`], [`Rejection::Ended`], or why the channel stopped.
     pub fn my_turn(&self) -> Result<(), Rejection> {
         self.running()?;
-        let waits = self.turn.passing || self.turn.resuming || self.answering > 0;
-        if waits || self.turn.holder() != self.me {
+        let waits =
+            self.flags.has(Flag::Passing) || self.flags.has(Flag::Resuming) || self.answering() > 0;
+        if waits || self.turn_holder() != self.me() {
             return Err(Rejection::NotYourTurn {
-                holder: self.turn.holder(),
+                holder: self.turn_holder(),
             });
         }
         Ok(())
     }
 
-    /// Who holds the turn, as far as this party knows.
+    /// Who holds the turn, as far as this party knows. The opener has the first one.
     #[must_use]
     pub fn turn_holder(&self) -> Party {
-        self.turn.holder()
+        if self.flags.has(Flag::HeldByB) {
+            Party::B
+        } else {
+            Party::A
+        }
+    }
+
+    /// A pass takes effect.
+    pub(super) fn turn_passes(&mut self) {
+        self.turns_passed += 1;
+        let next = self.turn_holder().other();
+        self.flags.set(Flag::HeldByB, next == Party::B);
+        self.flags.set(Flag::Passing, false);
+        self.flags.set(Flag::Asked, false);
+    }
+
+    /// Passes are counted anew, from this party's turn on.
+    fn turn_held_by(&mut self, holder: Party) {
+        self.turns_passed = 0;
+        self.flags.set(Flag::HeldByB, holder == Party::B);
+        self.flags.set(Flag::Passing, false);
+        self.flags.set(Flag::Asked, false);
+        self.flags.set(Flag::Resuming, false);
     }
 
     /// Whether the peer has asked for the turn that this party holds.
     #[must_use]
     pub fn turn_asked(&self) -> bool {
-        self.turn.asked
+        self.flags.has(Flag::Asked)
     }
 
     /// The message that asks for the turn, unless this party holds it, is done, or waits for the
     /// peer's resume.
     #[must_use]
     pub fn ask_for_turn(&self) -> Option<Message<'static>> {
-        let waits = self.running().is_ok() && !self.turn.resuming && self.turn.holder() != self.me;
+        let waits = self.running().is_ok()
+            && !self.flags.has(Flag::Resuming)
+            && self.turn_holder() != self.me();
         waits.then_some(Message::TurnAsked {
-            turn: self.turn.passed,
+            turn: self.turns_passed,
         })
     }
 
@@ -106,10 +84,10 @@ impl Endpoint {
         if self.running().is_err() {
             return Ok(None);
         }
-        let Turn { passed, .. } = self.turn;
-        let mine = self.turn.holder() == self.me;
+        let passed = self.turns_passed;
+        let mine = self.turn_holder() == self.me();
         if mine && turn == passed {
-            self.turn.asked = true;
+            self.flags.set(Flag::Asked, true);
             Ok(None)
         } else if !mine && turn.checked_add(1) == Some(passed) {
             Ok(Some(Message::TurnPassed { turn }))
@@ -126,9 +104,9 @@ impl Endpoint {
         self.my_turn()?;
         self.all_answered()?;
         let message = Message::TurnPassed {
-            turn: self.turn.passed,
+            turn: self.turns_passed,
         };
-        self.turn.pass();
+        self.turn_passes();
         Ok(message)
     }
 
@@ -140,7 +118,7 @@ impl Endpoint {
     /// [`Rejection::Ended`], [`Rejection::MissingResume`], or why the channel stopped.
     pub fn receive_pass(&mut self, turn: u64) -> Result<(), Rejection> {
         self.hears()?;
-        let Turn { passed, .. } = self.turn;
+        let passed = self.turns_passed;
         if turn < passed {
             return Ok(());
         }
@@ -148,11 +126,11 @@ impl Endpoint {
         if turn > passed {
             return Err(Rejection::WrongTurn { passed, got: turn });
         }
-        if self.turn.holder() == self.me {
-            return Err(Rejection::NotYourTurn { holder: self.me });
+        if self.turn_holder() == self.me() {
+            return Err(Rejection::NotYourTurn { holder: self.me() });
         }
         self.all_answered()?;
-        self.turn.pass();
+        self.turn_passes();
         Ok(())
     }
 
@@ -172,7 +150,7 @@ impl Endpoint {
     /// known to the peer.
     pub fn resume(&mut self) -> Message<'static> {
         self.nothing_outstanding("resume");
-        self.turn.resuming = true;
+        self.flags.set(Flag::Resuming, true);
         Message::Resume {
             signed: self.resumes_from(),
         }
@@ -180,8 +158,8 @@ impl Endpoint {
 
     /// The newest version that this party has signed; its final counts as one more.
     fn resumes_from(&self) -> u64 {
-        let last = u64::from(self.final_ordered);
-        self.signed.version().saturating_add(last)
+        let last = u64::from(self.flags.has(Flag::FinalOrdered));
+        self.balance.version.saturating_add(last)
     }
 
     /// The peer says how far it had come. The turn is its whose proposal is newest; where both
@@ -189,16 +167,22 @@ impl Endpoint {
     ///
     /// Appends to `wire` what the peer may have missed: this party's newest answer, byte for byte
     /// its unanswered proposals above the version that the peer has signed, and its final. Nothing,
-    /// once this party has posted or seen a post.
+    /// once this party has posted or seen a post. The answer's and the final's signature are made
+    /// again by `sign`.
     ///
     /// # Errors
     /// [`Rejection::UnexpectedResume`] if this party's [`Endpoint::resume`] does not wait for one,
     /// [`Rejection::UnknownVersion`] if the peer cannot stand there, or why the channel stopped.
-    pub fn receive_resume(&mut self, signed: u64, wire: &mut Vec<u8>) -> Result<(), Rejection> {
-        if let Status::Stopped(rejection) = self.status {
-            return Err(rejection);
+    pub fn receive_resume(
+        &mut self,
+        signed: u64,
+        wire: &mut Vec<u8>,
+        mut sign: impl FnMut(&SignOrder) -> Signature,
+    ) -> Result<(), Rejection> {
+        if let Phase::Stopped(_) = self.phase {
+            return Err(self.stopped_because());
         }
-        if !self.turn.resuming {
+        if !self.flags.has(Flag::Resuming) {
             return Err(Rejection::UnexpectedResume);
         }
         let newest = self.resumes_from();
@@ -209,25 +193,25 @@ impl Endpoint {
             });
         }
         let holder = match newest.cmp(&signed) {
-            Ordering::Less => self.me.other(),
-            Ordering::Greater => self.me,
+            Ordering::Less => self.me().other(),
+            Ordering::Greater => self.me(),
             Ordering::Equal => self.newest_payer(),
         };
-        self.turn = Turn::held_by(holder);
+        self.turn_held_by(holder);
         // What had not left before a post stays: whoever looks after this party, a watchtower among
         // them, may never have had it.
-        if let Status::Closing { .. } = self.status {
+        if let Phase::Closing(_) = self.phase {
             return Ok(());
         }
-        if let Some(answer) = self.answer_again() {
+        if let Some(answer) = self.answer_again(&mut sign) {
             answer.encode(wire);
         }
-        if let Some(window) = &self.in_flight {
+        if let Some(window) = self.window() {
             let (messages, pass) = window.after(signed);
             wire.extend_from_slice(messages);
-            self.turn.passing = pass;
+            self.flags.set(Flag::Passing, pass);
         }
-        if let Some(last) = self.final_again(signed >= newest) {
+        if let Some(last) = self.final_again(signed >= newest, sign) {
             last.encode(wire);
         }
         Ok(())
@@ -242,15 +226,15 @@ impl Endpoint {
         match signed.cmp(&newest) {
             Ordering::Equal => true,
             Ordering::Less => {
-                let proposed = self.in_flight.as_ref();
-                !matches!(self.status, Status::Finished { .. })
+                let proposed = self.window();
+                !matches!(self.phase, Phase::Finished { .. })
                     && (signed == self.held_version()
                         || proposed.is_some_and(|window| window.find(signed).is_some()))
             }
             Ordering::Greater => {
-                let most = u64::from(self.rules.in_flight) * u64::from(self.rules.cosign_every);
+                let most = u64::from(self.in_flight_most) * u64::from(self.cosign_every);
                 // A peer that goes on because it has not seen the post yet breaks no rule.
-                let closing = matches!(self.status, Status::Closing { .. });
+                let closing = matches!(self.phase, Phase::Closing(_));
                 (self.running().is_ok() || closing) && signed - newest <= most
             }
         }
@@ -258,10 +242,12 @@ impl Endpoint {
 
     /// Who paid last in the log as this party signed it.
     fn newest_payer(&self) -> Party {
-        match self.held_state() {
-            _ if self.in_flight() > 0 => self.me,
-            State::Opening => Party::A,
-            State::After { entry, .. } => Entry::decode(&entry).payer,
+        if self.in_flight() > 0 {
+            return self.me();
+        }
+        match Entry::decode(&self.held.entry) {
+            Entry { version: 0, .. } => Party::A,
+            Entry { payer, .. } => payer,
         }
     }
 }

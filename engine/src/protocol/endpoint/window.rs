@@ -4,8 +4,17 @@
 use std::collections::VecDeque;
 
 use super::super::burst::NewState;
-use super::store::StoredProposal;
+use super::super::rejection::Rejection;
 use crate::crypto::Signature;
+
+/// What an endpoint has only while proposals are in flight, or once its peer broke a rule.
+#[derive(Default)]
+#[cfg_attr(test, derive(Clone))]
+pub(super) struct Aside {
+    pub(super) window: Window,
+    /// The rule that the peer broke.
+    pub(super) because: Option<Rejection>,
+}
 
 /// One channel's unanswered proposals, oldest first.
 #[derive(Default)]
@@ -55,33 +64,14 @@ impl Window {
         self.proposals.back()
     }
 
-    /// The proposals in the form in which they survive a crash.
-    pub(super) fn stored(&self) -> Vec<StoredProposal> {
+    /// The unanswered proposals, each with its message, oldest first.
+    pub(super) fn messages(&self) -> impl Iterator<Item = (&Sent, &[u8])> {
         let mut rest = &self.bytes[self.answered..];
-        let stored = self.proposals.iter().map(|sent| {
+        self.proposals.iter().map(move |sent| {
             let (message, after) = rest.split_at(sent.message_len);
             rest = after;
-            StoredProposal {
-                state: sent.state,
-                signature: sent.signature,
-                pass: sent.pass,
-                message: message.to_vec(),
-            }
-        });
-        stored.collect()
-    }
-
-    /// Fills an empty window with what was stored.
-    pub(super) fn restore(&mut self, stored: &[StoredProposal]) {
-        for proposal in stored {
-            let sent = Sent {
-                state: proposal.state,
-                signature: proposal.signature,
-                pass: proposal.pass,
-                message_len: proposal.message.len(),
-            };
-            self.push(sent, &proposal.message);
-        }
+            (sent, message)
+        })
     }
 
     /// Takes off all proposals up to this version and gives the last of them.
@@ -120,7 +110,7 @@ impl Window {
 /// flight, so that idle channels cost nothing and busy ones do not allocate.
 #[derive(Default)]
 #[allow(clippy::vec_box)] // The boxes themselves move in and out of the endpoints.
-pub struct WindowPool(Vec<Box<Window>>);
+pub struct WindowPool(Vec<Box<Aside>>);
 
 impl WindowPool {
     /// A pool without windows; it grows to as many as are in use at once.
@@ -129,15 +119,17 @@ impl WindowPool {
         WindowPool::default()
     }
 
-    pub(super) fn lend<'w>(&mut self, place: &'w mut Option<Box<Window>>) -> &'w mut Window {
+    pub(super) fn lend<'w>(&mut self, place: &'w mut Option<Box<Aside>>) -> &'w mut Aside {
         place.get_or_insert_with(|| self.0.pop().unwrap_or_default())
     }
 
     /// Takes the window back if it is empty.
-    pub(super) fn take_back(&mut self, place: &mut Option<Box<Window>>) {
-        if let Some(window) = place.take_if(|window| window.proposals.is_empty()) {
-            debug_assert_eq!(window.answered, window.bytes.len());
-            self.0.push(window);
+    pub(super) fn take_back(&mut self, place: &mut Option<Box<Aside>>) {
+        let unused =
+            |aside: &mut Box<Aside>| aside.window.proposals.is_empty() && aside.because.is_none();
+        if let Some(aside) = place.take_if(unused) {
+            debug_assert_eq!(aside.window.answered, aside.window.bytes.len());
+            self.0.push(aside);
         }
     }
 }
@@ -264,20 +256,20 @@ mod tests {
         let mut pool = WindowPool::new();
         let mut place = None;
         for state in states(1, 3) {
-            push(pool.lend(&mut place), state, false);
+            push(&mut pool.lend(&mut place).window, state, false);
         }
         pool.take_back(&mut place);
         assert_eq!(
-            place.as_ref().map(|window| window.len()),
+            place.as_ref().map(|aside| aside.window.len()),
             Some(3),
             "not while it is in use"
         );
-        let newest = place.as_mut().and_then(|window| window.answer(3));
+        let newest = place.as_mut().and_then(|aside| aside.window.answer(3));
         assert_eq!(newest.map(|sent| sent.state.version()), Some(3));
         pool.take_back(&mut place);
         assert!(place.is_none());
         assert_eq!(pool.0.len(), 1);
-        let again = pool.lend(&mut place);
+        let again = &pool.lend(&mut place).window;
         assert_eq!((again.len(), again.after(0)), (0, (&[][..], false)));
         assert_eq!(pool.0.len(), 0, "the same one");
     }

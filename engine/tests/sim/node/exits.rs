@@ -4,8 +4,9 @@ use duet_engine::crypto::PublicKey;
 use duet_engine::l1::{Chain, Notice, Transaction};
 use duet_engine::protocol::{Endpoint, Post, Status};
 
+use super::super::keys::Keys;
 use super::super::plan::Sabotage;
-use super::{Effect, Node, Step};
+use super::{Effect, Node, Step, restored};
 
 impl Node {
     /// `notices` are those of the last block; none after a restart, when it looks at every channel
@@ -43,7 +44,8 @@ impl Node {
         };
         let side = &self.sides[at];
         let end = side.end.as_ref()?;
-        let proof = end.final_proof();
+        let who = self.who;
+        let proof = end.final_proof(|order| step.keys.again(who, order));
         let stopped = matches!(end.status(), Status::Stopped(_) | Status::Closing { .. });
         let Some(dispute) = record.dispute() else {
             if side.pending {
@@ -89,23 +91,20 @@ impl Node {
         let side = &mut self.sides[at];
         let channel = side.channel;
         let end = side.end.as_mut()?;
-        let decide = |end: &mut Endpoint| match against {
-            None => Some(end.close()),
-            Some(version) => end.posted(version),
+        let who = self.who;
+        let decide = |end: &mut Endpoint, keys: &Keys| match against {
+            None => Some(end.close(|order| keys.again(who, order))),
+            Some(version) => end.posted(version, |order| keys.again(who, order)),
         };
         let mut post = if self.sabotage == Sabotage::SignsAfterItPosted {
-            let terms = &step.ground.terms[channel];
-            let peer = step.keys.id(step.ground.who(channel, side.me.other()));
-            let rules = step.ground.plan.channels[channel].rules;
-            let stored = end.stored();
-            let mut other =
-                Endpoint::restore(side.me, terms, peer, rules, &stored, &mut self.windows)
-                    .expect("sound terms");
-            decide(&mut other)
+            let mut record = Vec::new();
+            end.record(&[channel as u8], &mut record);
+            let mut other = restored(channel, side.me, &record, &mut self.windows, step);
+            decide(&mut other, step.keys)
         } else {
-            let before = *end.status();
-            let post = decide(end);
-            if *end.status() != before {
+            let before = end.status();
+            let post = decide(end, step.keys);
+            if end.status() != before {
                 step.store(self.sabotage, channel, end);
             }
             post

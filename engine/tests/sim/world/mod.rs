@@ -234,7 +234,7 @@ impl<'k> World<'k> {
         let state = |channel: usize| {
             let id = &self.ground.ids[channel];
             let record = self.chain.channel(id);
-            format!("{channel}: {:?}", record.map(|record| &record.status))
+            format!("{channel}: {:?}", record.map(|record| record.status))
         };
         self.open_ones().map(state).collect::<Vec<_>>().join(", ")
     }

@@ -547,12 +547,14 @@ proptest! {
         steps in prop::collection::vec(step(), 1..160),
         block_transactions in prop_oneof![1u32..6, Just(2857)],
         parallel_verification: bool,
+        restarts: bool,
     ) {
         let mut run = Run::new(Config {
             block_transactions,
             parallel_verification,
             ..config()
         });
+        run.world.restarts = restarts;
         for step in steps {
             match step {
                 Step::Seal => run.seal(false),

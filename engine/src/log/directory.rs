@@ -1,0 +1,174 @@
+//! One directory, one run's log: whose it is, which streams it has, and that only one process has it.
+
+use std::sync::Arc;
+
+use super::Options;
+use super::committer::Place;
+use super::disk::{Disk, DiskFile};
+use super::error::{Damage, During, LogError};
+use super::floor;
+use super::format::Meta;
+use super::recover::Recovered;
+
+const META: &str = "log.meta";
+const META_NEW: &str = "log.meta.new";
+const LOCK: &str = "LOCK";
+
+/// More than any list of streams takes.
+const META_BYTES_MAX: u64 = 1 << 20;
+
+/// A log that is open. It is locked as long as this, or anything that came from it, lives.
+pub struct Log<D: Disk> {
+    disk: Arc<D>,
+    options: Options,
+    meta: Meta,
+}
+
+impl<D: Disk> Log<D> {
+    /// Opens the log of `options.run` in this directory, or makes one if the directory is empty.
+    ///
+    /// Nothing is written to a log that exists, nor to a directory of something else.
+    ///
+    /// # Errors
+    /// If the machine fails, the log is in use, or it is not what was asked for.
+    ///
+    /// # Panics
+    /// If `options` contradict what is said at their fields.
+    pub fn open(disk: D, options: Options) -> Result<Log<D>, LogError> {
+        check(&options);
+        let names = disk.list().during("list", ".")?;
+        if !names.iter().any(|name| name == META) {
+            let stranger = names.iter().find(|name| !is_of_a_start(name, &options));
+            if let Some(name) = stranger {
+                return Err(LogError::NotALog { file: name.clone() });
+            }
+        }
+        if !disk.lock(LOCK).during("lock", LOCK)? {
+            return Err(LogError::InUse {
+                file: LOCK.to_owned(),
+            });
+        }
+        // Once more: another process may have made the log a moment ago.
+        let names = disk.list().during("list", ".")?;
+        let meta = if names.iter().any(|name| name == META) {
+            read_meta(&disk, &options)?
+        } else {
+            create(&disk, &options)?
+        };
+        Ok(Log {
+            disk: Arc::new(disk),
+            options,
+            meta,
+        })
+    }
+
+    /// The names of its streams.
+    #[must_use]
+    pub fn streams(&self) -> &[String] {
+        &self.meta.streams
+    }
+
+    /// Reads a stream. Different streams may be read at the same time. To start none before all
+    /// were read is to write nothing to a log of which any part is refused.
+    ///
+    /// # Errors
+    /// If the machine fails, or stored data is refused.
+    ///
+    /// # Panics
+    /// If there is no stream with this index.
+    pub fn recover(&self, stream: usize) -> Result<Recovered<D>, LogError> {
+        let place = Place {
+            identity: self.meta.identity(stream as u32),
+            stream: self.meta.streams[stream].clone(),
+            segment_bytes: self.options.segment_bytes,
+            durability: self.options.durability,
+        };
+        Recovered::read(Arc::clone(&self.disk), place, self.options.clone())
+    }
+}
+
+fn check(options: &Options) {
+    let fine = |name: &String| {
+        let letters = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        letters && (1..=64).contains(&name.len())
+    };
+    assert!(options.streams.iter().all(fine), "{:?}", options.streams);
+    for (at, name) in options.streams.iter().enumerate() {
+        let distinct = !options.streams[..at].contains(name);
+        assert!(distinct, "two streams named {name}");
+    }
+    let block = super::BLOCK_BYTES as u64;
+    assert!(
+        options.segment_bytes >= 2 * block && options.segment_bytes.is_multiple_of(block),
+        "a segment of {} bytes",
+        options.segment_bytes
+    );
+}
+
+/// Whether a start that was interrupted may have left this file. Its floor files are then of streams
+/// that never had a segment.
+fn is_of_a_start(name: &str, options: &Options) -> bool {
+    let floor = |stream: &String| name.strip_suffix(".floor") == Some(stream);
+    name == LOCK || name == META_NEW || options.streams.iter().any(floor)
+}
+
+fn read_meta<D: Disk>(disk: &D, options: &Options) -> Result<Meta, LogError> {
+    let file = disk.open(META).during("open", META)?;
+    let length = file.length().during("read the length of", META)?;
+    if length > META_BYTES_MAX {
+        return Err(LogError::header(META, Damage::Streams, options.run));
+    }
+    let mut bytes = vec![0; length as usize];
+    file.read_at(0, &mut bytes).during("read", META)?;
+    let meta =
+        Meta::decode(&bytes).map_err(|damage| LogError::header(META, damage, options.run))?;
+    if meta.run != options.run {
+        return Err(LogError::OtherRun {
+            file: META.to_owned(),
+            expected: options.run,
+            found: meta.run,
+        });
+    }
+    if meta.streams != options.streams {
+        return Err(LogError::OtherStreams {
+            file: META.to_owned(),
+            expected: options.streams.clone(),
+            found: meta.streams,
+        });
+    }
+    Ok(meta)
+}
+
+/// Makes a log. It exists from the moment that its header has its name: what a crash leaves before
+/// that is started over.
+fn create<D: Disk>(disk: &D, options: &Options) -> Result<Meta, LogError> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).map_err(|error| LogError::Io {
+        operation: "draw a salt from",
+        file: "the operating system".to_owned(),
+        kind: std::io::ErrorKind::Other,
+        message: error.to_string(),
+    })?;
+    let meta = Meta {
+        salt,
+        run: options.run,
+        streams: options.streams.clone(),
+    };
+    for (at, stream) in meta.streams.iter().enumerate() {
+        let name = format!("{stream}.floor");
+        write_synced(disk, &name, &floor::initial(&meta.identity(at as u32)))?;
+    }
+    write_synced(disk, META_NEW, &meta.encode())?;
+    disk.sync_directory()
+        .during("sync the directory of", META)?;
+    disk.rename(META_NEW, META).during("rename", META_NEW)?;
+    disk.sync_directory()
+        .during("sync the directory of", META)?;
+    Ok(meta)
+}
+
+fn write_synced<D: Disk>(disk: &D, name: &str, bytes: &[u8]) -> Result<(), LogError> {
+    let mut file = disk.create(name).during("create", name)?;
+    file.write_at(0, bytes).during("write", name)?;
+    file.sync().during("sync", name)
+}

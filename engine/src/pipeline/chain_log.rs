@@ -1,0 +1,91 @@
+//! Layer 1's part of the durable log: the records that its blocks changed, a commit per step. An open
+//! or a close counts once its block is durable.
+
+use crate::l1::Chain;
+use crate::log::{LogError, Sequence, Statistics, Stream};
+
+/// Records put again per commit at least, if so many are stale: else as many as were put.
+const LEAST_REFRESHED: usize = 16;
+
+/// What of a beginning is committed together.
+const PIECE_BYTES: u64 = 4 << 20;
+
+/// Layer 1's stream.
+pub(super) struct ChainLog {
+    stream: Stream,
+    committed: Sequence,
+    record: Vec<u8>,
+    stale: Vec<u32>,
+}
+
+impl ChainLog {
+    pub(super) fn new(stream: Stream) -> ChainLog {
+        ChainLog {
+            stream,
+            committed: 0,
+            record: Vec::new(),
+            stale: Vec::new(),
+        }
+    }
+
+    /// The calling thread is Layer 1's, to be woken when something has become durable.
+    pub(super) fn attach(&self) {
+        self.stream.wake(std::thread::current());
+    }
+
+    /// Puts Layer 1 as it begins: in pieces, the head last, so that a start that is interrupted is
+    /// told from one that is whole.
+    pub(super) fn begin(&mut self, chain: &mut Chain) -> Result<(), LogError> {
+        let stream = &mut self.stream;
+        let mut committed = Ok(0);
+        chain.drain_changes(|key, record| {
+            if let Some(record) = record {
+                stream.put(key, record);
+            }
+            if committed.is_ok() && stream.batch().disk_bytes() >= PIECE_BYTES {
+                committed = stream.commit();
+            }
+        });
+        committed?;
+        self.committed = self.stream.commit()?;
+        self.wait(self.committed)
+    }
+
+    /// Puts all that changed since the last commit, and commits it.
+    pub(super) fn commit(&mut self, chain: &mut Chain) -> Result<Sequence, LogError> {
+        let ChainLog {
+            stream,
+            record,
+            stale,
+            ..
+        } = self;
+        chain.drain_changes(|key, record| match record {
+            Some(record) => stream.put(key, record),
+            None => stream.remove(key),
+        });
+        stale.clear();
+        stream.to_refresh(stream.batch().len().max(LEAST_REFRESHED), stale);
+        for &key in &*stale {
+            record.clear();
+            chain.record(key, record);
+            stream.put(key, record);
+        }
+        self.committed = stream.commit()?;
+        Ok(self.committed)
+    }
+
+    pub(super) fn durable(&self) -> Result<Sequence, LogError> {
+        self.stream.durable()
+    }
+
+    pub(super) fn wait(&self, sequence: Sequence) -> Result<(), LogError> {
+        self.stream.wait(sequence)
+    }
+
+    /// Ends the stream's thread; what was committed is durable.
+    pub(super) fn finish(self) -> Result<Statistics, LogError> {
+        self.wait(self.committed)?;
+        let (statistics, durable) = self.stream.close();
+        durable.map(|_| statistics)
+    }
+}

@@ -1,0 +1,134 @@
+//! Reads the log of a run as a restart would, checks all of it, and tells what is there. Writes
+//! nothing.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use crossbeam::utils::CachePadded;
+
+use super::restore::OpenLog;
+use super::run::{Config, RunError, genesis, parties, units};
+use super::schedule::Schedule;
+use super::shard::{Shard, ShardProgress, Shared};
+use super::slot::Phase;
+use super::steps::Link;
+use super::workload::Workload;
+use crate::crypto::Digest;
+use crate::protocol::{ChannelId, Pair};
+
+/// What a log holds.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// Every channel that was opened, closed ones among them.
+    pub channels: Vec<ChannelFound>,
+    /// Sessions whose channel Layer 1 has closed.
+    pub sessions_closed: u64,
+    /// Layer 1's height.
+    pub height: u64,
+    /// The hash of its last block.
+    pub tip: Digest,
+    /// Commits that a crash interrupted, one sentence each.
+    pub cut: Vec<String>,
+}
+
+/// One channel of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelFound {
+    /// Whose it is.
+    pub session: u64,
+    /// Which.
+    pub channel: ChannelId,
+    /// How far its ends are; none if Layer 1 has closed it.
+    pub open: Option<OpenChannel>,
+}
+
+/// How far the ends of an open channel are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenChannel {
+    /// The newest version that each has signed.
+    pub signed: Pair<u64>,
+    /// The newest version that each holds with both signatures.
+    pub held: Pair<u64>,
+}
+
+/// Reads the log that `config` names, of this very run.
+///
+/// # Errors
+/// As [`run`](super::run()); none of them leaves anything written.
+///
+/// # Panics
+/// If `config` names no log.
+pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, RunError> {
+    let log = config.log.as_ref().expect("a log to inspect");
+    let schedule = Schedule::new(workload.sessions(), config.concurrent);
+    let parties = parties(config, workload, &schedule);
+    let units = |account| units(config, workload, &HashMap::new(), account);
+    let genesis = genesis(config, workload, &parties, units)?;
+    let mut log = OpenLog::open(log, &parties)?;
+    let chain = log.chain(config, &genesis)?.ok_or(RunError::NotBegun)?;
+    let stop = AtomicBool::new(false);
+    let shared = Shared {
+        config,
+        workload,
+        schedule,
+        genesis: *chain.genesis(),
+        epoch: Instant::now(),
+        stop: &stop,
+        abort: AtomicBool::new(false),
+    };
+    let links: Vec<Link> = parties.iter().map(|_| Link::new(&schedule)).collect();
+    let progress = CachePadded::<ShardProgress>::default();
+    let mut shards: Vec<Shard<'_>> = parties
+        .into_iter()
+        .zip(&links)
+        .map(|((of, parties), link)| Shard::new(&shared, of, parties, link, &progress))
+        .collect();
+    log.restore(&mut shards, &chain)?;
+    let mut channels = Vec::new();
+    for shard in &shards {
+        for slot in 0..shard.slots.len() as u32 {
+            shard.found(slot, &mut channels);
+        }
+    }
+    channels.sort_unstable_by_key(|found| found.session);
+    let closed = channels.iter().filter(|found| found.open.is_none());
+    Ok(Inspection {
+        sessions_closed: closed.count() as u64,
+        channels,
+        height: chain.height(),
+        tip: *chain.tip(),
+        cut: log.cut(),
+    })
+}
+
+impl Shard<'_> {
+    /// The channels that a slot has had so far.
+    fn found(&self, slot: u32, found: &mut Vec<ChannelFound>) {
+        let number = self.of.number(slot);
+        for generation in 0..self.restoring.opened(slot) {
+            let session = self.shared.schedule.session(number, generation);
+            let terms = self.terms(slot, &self.workload.session(session));
+            let open = match &self.slots[slot as usize].phase {
+                Phase::Running(channel) | Phase::Early(channel) if channel.session == session => {
+                    Some(OpenChannel {
+                        signed: Pair {
+                            a: channel.a.signed().version(),
+                            b: channel.b.signed().version(),
+                        },
+                        held: Pair {
+                            a: channel.a.held_version(),
+                            b: channel.b.held_version(),
+                        },
+                    })
+                }
+                _ => None,
+            };
+            found.push(ChannelFound {
+                session,
+                channel: terms.channel_id(),
+                open,
+            });
+        }
+    }
+}

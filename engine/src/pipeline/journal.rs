@@ -1,0 +1,211 @@
+//! A shard's part of the durable log. What its parties have signed is kept before any of it leaves
+//! them (rule S3): one commit, and one sync, for a whole turn of the shard's waves.
+//!
+//! The log has two records of every open channel, one per end, each complete in itself, and one of
+//! what the shard has counted. A channel that Layer 1 has closed is taken out in the same batch that
+//! counts it, so that after a crash no session is counted twice or left out.
+
+use super::shard::Shard;
+use super::slot::{Channel, Phase};
+use super::stage::Stage;
+use super::tally::Kept;
+use crate::log::{LogError, Sequence, Statistics, Stream};
+use crate::protocol::{Pair, Party};
+
+/// Records put again per commit at least, if so many are stale: else as many as were put, so that
+/// the log's oldest segment comes free at the pace at which new ones fill.
+const LEAST_REFRESHED: usize = 16;
+
+/// The shard's stream, and what of it is under way.
+pub(super) struct Journal {
+    stream: Stream,
+    /// The last commit.
+    committed: Sequence,
+    /// Something was put since.
+    changed: bool,
+    record: Vec<u8>,
+    stale: Vec<u32>,
+}
+
+/// The driver's own book-keeping of a session, beside each of its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Note {
+    pub(super) session: u64,
+    pub(super) drawn: u64,
+    pub(super) refused: u64,
+    pub(super) paid: Pair<u64>,
+}
+
+impl Note {
+    pub(super) const BYTES: usize = 40;
+
+    pub(super) fn of(channel: &Channel) -> Note {
+        Note {
+            session: channel.session,
+            drawn: channel.drawn,
+            refused: channel.refused,
+            paid: channel.paid,
+        }
+    }
+
+    /// Its numbers in order, little-endian.
+    pub(super) fn encode(&self) -> [u8; Note::BYTES] {
+        let mut bytes = [0; Note::BYTES];
+        let numbers = [
+            self.session,
+            self.drawn,
+            self.refused,
+            self.paid.a,
+            self.paid.b,
+        ];
+        for (bytes, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads a note; none if it has another length.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Note> {
+        let bytes: &[u8; Note::BYTES] = bytes.try_into().ok()?;
+        let [session, drawn, refused, a, b] = std::array::from_fn(|at| {
+            let mut number = [0; 8];
+            number.copy_from_slice(&bytes[8 * at..8 * at + 8]);
+            u64::from_le_bytes(number)
+        });
+        Some(Note {
+            session,
+            drawn,
+            refused,
+            paid: Pair { a, b },
+        })
+    }
+}
+
+/// The key of one end's record.
+pub(super) fn key(slot: u32, party: Party) -> u32 {
+    2 * slot + u32::from(party == Party::B)
+}
+
+/// The slot and the party of a key, or none for the shard's own record.
+pub(super) fn place(key: u32, slots: usize) -> Option<(u32, Party)> {
+    let slot = key / 2;
+    let party = [Party::A, Party::B][key as usize % 2];
+    ((slot as usize) < slots).then_some((slot, party))
+}
+
+impl Journal {
+    pub(super) fn new(stream: Stream) -> Journal {
+        Journal {
+            stream,
+            committed: 0,
+            changed: false,
+            record: Vec::new(),
+            stale: Vec::new(),
+        }
+    }
+
+    /// Puts one end of a channel.
+    pub(super) fn keep(&mut self, slot: u32, party: Party, channel: &Channel) {
+        self.record.clear();
+        let note = Note::of(channel).encode();
+        channel.end(party).record(&note, &mut self.record);
+        self.stream.put(key(slot, party), &self.record);
+        self.changed = true;
+    }
+
+    /// Takes out both ends of a channel that is closed, and puts what the shard has counted.
+    pub(super) fn closed(&mut self, slot: u32) {
+        for party in [Party::A, Party::B] {
+            self.stream.remove(key(slot, party));
+        }
+        self.changed = true;
+    }
+
+    /// Waits until all that was committed is durable.
+    pub(super) fn wait(&self) -> Result<(), LogError> {
+        self.stream.wait(self.committed)
+    }
+
+    /// The calling thread is the shard's, to be woken when something has become durable.
+    pub(super) fn attach(&self) {
+        self.stream.wake(std::thread::current());
+    }
+}
+
+impl Shard<'_> {
+    /// Puts one end of the slot's channel, if the run is durable.
+    pub(super) fn keep(&mut self, slot: u32, party: Party) {
+        if let Some(journal) = &mut self.journal
+            && let Some(channel) = self.slots[slot as usize].phase.open()
+        {
+            journal.keep(slot, party, channel);
+        }
+    }
+
+    /// Waits until the last commit is durable.
+    pub(super) fn await_durable(&mut self) -> Result<(), LogError> {
+        self.clock.lap(Stage::Wait, 0);
+        if let Some(journal) = &mut self.journal {
+            journal.wait()?;
+        }
+        self.clock.lap(Stage::Wait, 1);
+        Ok(())
+    }
+
+    /// Keeps what is left to keep, and ends the stream's thread.
+    pub(super) fn close_journal(&mut self, journal: Journal) -> Result<Statistics, LogError> {
+        journal.wait()?;
+        self.journal = Some(journal);
+        self.commit()?;
+        let journal = self.journal.take().expect("it was put there");
+        let (statistics, durable) = journal.stream.close();
+        durable.map(|_| statistics)
+    }
+
+    /// Commits what was put, unless the last commit is still on its way: then with the next one.
+    pub(super) fn commit(&mut self) -> Result<(), LogError> {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        if !journal.changed || journal.stream.durable()? < journal.committed {
+            return Ok(());
+        }
+        let Journal {
+            stream,
+            record,
+            stale,
+            ..
+        } = journal;
+        stale.clear();
+        stream.to_refresh(stream.batch().len().max(LEAST_REFRESHED), stale);
+        for &key in &*stale {
+            record.clear();
+            let Some((slot, party)) = place(key, self.slots.len()) else {
+                continue;
+            };
+            let channel = self.slots[slot as usize].phase.open();
+            let channel = channel.expect("a record is of an open channel");
+            let note = Note::of(channel).encode();
+            channel.end(party).record(&note, record);
+            stream.put(key, record);
+        }
+        record.clear();
+        Kept::of(&self.tally, self.value_at_risk).encode(record);
+        stream.put(2 * self.slots.len() as u32, record);
+        journal.committed = stream.commit()?;
+        journal.changed = false;
+        Ok(())
+    }
+}
+
+impl Phase {
+    /// The channel, while it is open and both ends are here.
+    pub(super) fn open(&self) -> Option<&Channel> {
+        match self {
+            Phase::Running(channel) | Phase::Closing(channel) | Phase::Early(channel) => {
+                Some(channel)
+            }
+            Phase::Vacant | Phase::Opening | Phase::Contested(_) | Phase::Stopped => None,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! After a restart every link is broken: the two ends of each channel tell each other how far they had
+//! come, and send again what the other may have missed. Many channels at once, before any payment.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use super::finish::Finals;
+use super::run::RunError;
+use super::shard::Shard;
+use super::slot::{Channel, Phase};
+use super::stage::Stage;
+use super::wave::Flight;
+use crate::crypto::{Digest, SignJob, Signature};
+use crate::protocol::{Answer, Message, Party};
+
+/// Channels at a time: a batch for the verifiers, and no more memory than a wave takes.
+const CHANNELS: usize = 2048;
+
+/// What the ends of some channels send again.
+#[derive(Default)]
+struct Resent {
+    /// Proposals that were never answered.
+    proposals: Flight,
+    /// Answers that did not arrive.
+    answers: Flight,
+    /// Finals that were never answered, and answers to finals that did not arrive.
+    finals: Finals,
+    final_answers: Finals,
+}
+
+impl Shard<'_> {
+    /// Brings all links of the shard's channels up again.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub(super) fn reconnect(&mut self) -> Result<(), RunError> {
+        let mut first = 0;
+        while first < self.slots.len() {
+            let end = self.slots.len().min(first + CHANNELS);
+            self.reconnect_some(first as u32..end as u32)?;
+            first = end;
+        }
+        Ok(())
+    }
+
+    fn reconnect_some(&mut self, slots: std::ops::Range<u32>) -> Result<(), RunError> {
+        let signatures = self.own_signatures(slots.clone());
+        let sign = |digest: &Digest| signatures[digest];
+        let mut resent = Resent::default();
+        for slot in slots.clone() {
+            let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
+                continue;
+            };
+            for (to, bytes) in meet(channel, sign) {
+                self.tally.resent += sort(channel, slot, to, &bytes, &mut resent);
+            }
+        }
+        self.hear(&mut resent)?;
+        for slot in slots {
+            if let Phase::Running(_) = self.slots[slot as usize].phase {
+                self.start(slot);
+            }
+        }
+        self.clock.lap(Stage::Transact, 0);
+        Ok(())
+    }
+
+    /// The signatures that these slots' ends have to send again, made again: an end keeps the other
+    /// party's only. Not counted as made: they were.
+    fn own_signatures(&mut self, slots: std::ops::Range<u32>) -> HashMap<Digest, Signature> {
+        let mut jobs = Vec::new();
+        for slot in slots {
+            let Phase::Running(channel) = &self.slots[slot as usize].phase else {
+                continue;
+            };
+            for party in [Party::A, Party::B] {
+                let secret = *self.parties.places(slot).of(party);
+                let end = channel.end(party);
+                let mut job = |digest: &Digest| {
+                    jobs.push(SignJob {
+                        secret,
+                        digest: *digest,
+                    });
+                };
+                // What would be signed, without signing it.
+                let _ = end.answer_again(|order| {
+                    job(order.digest());
+                    Signature([0; 64])
+                });
+                if let Some(order) = end.final_order() {
+                    job(order.digest());
+                }
+            }
+        }
+        let mut signatures = Vec::with_capacity(jobs.len());
+        self.contest
+            .signer
+            .sign_with(&self.parties.pairs, &jobs, &mut signatures);
+        let digests = jobs.iter().map(|job| job.digest);
+        digests.zip(signatures).collect()
+    }
+
+    /// Each end hears what the other one sent again, as it would have heard it the first time: what
+    /// it then signs is durable before it leaves.
+    fn hear(&mut self, resent: &mut Resent) -> Result<(), RunError> {
+        resent.proposals.sent_now(self.now_ns());
+        resent.answers.sent_now(self.now_ns());
+        self.answer(&mut resent.proposals);
+        self.answer_finals(&mut resent.finals);
+        self.commit()?;
+        self.await_durable()?;
+        for flight in [&mut resent.proposals, &mut resent.answers] {
+            let completed = self.touch_down(flight)?;
+            flight.leave();
+            self.progress
+                .payments
+                .fetch_add(completed, Ordering::Relaxed);
+        }
+        self.complete_finals(&mut resent.finals)?;
+        self.complete_finals(&mut resent.final_answers)
+    }
+}
+
+/// Both ends tell how far they had come; gives what each then sends, and to whom.
+fn meet(channel: &mut Channel, sign: impl Fn(&Digest) -> Signature) -> [(Party, Vec<u8>); 2] {
+    let mut signed = |party| match channel.end_mut(party).resume() {
+        Message::Resume { signed } => signed,
+        _ => unreachable!("an end resumes with a resume"),
+    };
+    let (of_a, of_b) = (signed(Party::A), signed(Party::B));
+    let mut hears = |party: Party, signed| {
+        let mut wire = Vec::new();
+        channel
+            .end_mut(party)
+            .receive_resume(signed, &mut wire, |order| sign(order.digest()))
+            .expect("both ends come from one log");
+        (party.other(), wire)
+    };
+    [hears(Party::A, of_b), hears(Party::B, of_a)]
+}
+
+/// Puts what an end was sent again where it is heard; gives how many of its signatures are going to
+/// be verified.
+fn sort(channel: &Channel, slot: u32, to: Party, bytes: &[u8], resent: &mut Resent) -> u64 {
+    let end = channel.end(to);
+    let mut signatures = 0;
+    let mut proposals = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (message, after) = Message::decode_first(rest).expect("an end's own message");
+        let this = &rest[..rest.len() - after.len()];
+        signatures += 1;
+        match message {
+            Message::Proposal { .. } => proposals.extend_from_slice(this),
+            Message::Acknowledgement { version, signature } => {
+                match end.receive_acknowledgement(version, signature) {
+                    Ok(Answer::New(_)) => resent.answers.answer_again(slot, to, channel, this),
+                    Ok(Answer::Duplicate) => signatures -= 1,
+                    Err(rejection) => unreachable!("slot {slot}: {rejection}"),
+                }
+            }
+            Message::Final { .. } => resent.finals.again(slot, to.other(), to, this),
+            // If both ends are finished, one of them hears it.
+            Message::FinalAcknowledgement { .. } if resent.final_answers.has(slot) => {
+                signatures -= 1;
+            }
+            Message::FinalAcknowledgement { .. } => {
+                resent.final_answers.again(slot, to, to, this);
+            }
+            _ => unreachable!("nothing else is sent again"),
+        }
+        rest = after;
+    }
+    if !proposals.is_empty() {
+        resent
+            .proposals
+            .propose_again(slot, to, channel, &proposals);
+    }
+    signatures
+}

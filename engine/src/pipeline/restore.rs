@@ -1,0 +1,511 @@
+//! Brings a run back from its durable log: Layer 1 first, then both ends of every channel that is
+//! open there, then the schedule, at the step that was not finished.
+//!
+//! Layer 1 decides what is open: an open or a close counts once its block is durable. What an end has
+//! signed is in its record; a channel without records has signed nothing. The peers' signatures are
+//! verified again, in batches; a party's own are covered by the log's checksums. Nothing is written
+//! before all of it has been read and found in order.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+
+use super::accounts::Parties;
+use super::acknowledgements::Acknowledgements;
+use super::chain_log::ChainLog;
+use super::journal::{Journal, Note, place};
+use super::run::{Config, RunError, units};
+use super::shard::Shard;
+use super::slot::{Channel, Phase};
+use super::steps::ShardOf;
+use super::tally::Kept;
+use crate::crypto::{Forged, Verifier};
+use crate::l1::{self, Chain, Genesis};
+use crate::log::{Durability, Files, Log, LogError, Options, Recovered, RunId};
+use crate::protocol::{
+    self, ChannelId, Endpoint, Party, RecordError, RecoveredClaim, record_identity,
+};
+
+/// Where and how a run is made durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The directory, for this run alone.
+    pub directory: PathBuf,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+    /// What the run is: a directory of another one is refused.
+    pub run: RunId,
+    /// Where to write down each channel and version that is acknowledged.
+    pub acknowledgements: Option<PathBuf>,
+}
+
+/// Why a log, each record of which is in order, does not make a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// Layer 1's records do not fit together.
+    L1(l1::RestoreError),
+    /// Layer 1 began otherwise than this run's does.
+    OtherGenesis,
+    /// A record of a channel is not in order.
+    Record {
+        /// In which slot, over all shards.
+        slot: u64,
+        /// Whose end.
+        party: Party,
+        /// What is wrong.
+        error: RecordError,
+    },
+    /// A record's key or note makes no sense in this run.
+    NoPlace {
+        /// In the stream of which shard.
+        shard: u64,
+        /// The record's key.
+        key: u32,
+        /// What is wrong, in words.
+        problem: &'static str,
+    },
+    /// A peer's signature in a record does not verify.
+    Forged {
+        /// Which channel.
+        channel: ChannelId,
+        /// Whose end's record.
+        party: Party,
+    },
+}
+
+/// A run's log, read, and not written to yet.
+pub(super) struct OpenLog {
+    config: LogConfig,
+    l1: Recovered<Files>,
+    shards: Vec<Recovered<Files>>,
+    /// Layer 1's records are there.
+    has_begun: bool,
+}
+
+impl ShardRestoring {
+    /// How many sessions have opened in a slot.
+    pub(super) fn opened(&self, slot: u32) -> u64 {
+        self.opened.get(slot as usize).copied().unwrap_or(0)
+    }
+}
+
+impl OpenLog {
+    /// Opens and reads the log of a run of these shards.
+    pub(super) fn open(
+        config: &LogConfig,
+        parties: &[(ShardOf, Parties)],
+    ) -> Result<OpenLog, LogError> {
+        let mut streams = vec!["l1".to_owned()];
+        streams.extend(parties.iter().map(|(of, _)| format!("shard-{}", of.index)));
+        let files = Files::new(&config.directory).map_err(|error| LogError::Io {
+            operation: "open the directory",
+            file: config.directory.display().to_string(),
+            kind: error.kind(),
+            message: error.to_string(),
+        })?;
+        let options = Options {
+            run: config.run,
+            streams,
+            durability: config.durability,
+            ..Options::default()
+        };
+        let log = Log::open(files, options)?;
+        let recovered: Result<Vec<Recovered<Files>>, LogError> = (0..=parties.len())
+            .into_par_iter()
+            .map(|stream| log.recover(stream))
+            .collect();
+        let mut recovered = recovered?;
+        let shards = recovered.split_off(1);
+        let l1 = recovered.pop().expect("one stream is Layer 1's");
+        Ok(OpenLog {
+            config: config.clone(),
+            l1,
+            shards,
+            has_begun: false,
+        })
+    }
+
+    /// Commits that a crash interrupted, a sentence each.
+    pub(super) fn cut(&self) -> Vec<String> {
+        let streams = (self.shards.iter().enumerate())
+            .map(|(shard, recovered)| (format!("shard {shard}"), recovered.cut()));
+        std::iter::once(("Layer 1".to_owned(), self.l1.cut()))
+            .chain(streams)
+            .filter_map(|(stream, cut)| Some((stream, cut?)))
+            .map(|(stream, cut)| {
+                format!(
+                    "{stream}: commit {} in segment {} at byte {} is not whole: {}",
+                    cut.sequence, cut.segment, cut.offset, cut.damage
+                )
+            })
+            .collect()
+    }
+
+    /// Layer 1 as its blocks left it; none if the run has not begun.
+    pub(super) fn chain(
+        &mut self,
+        config: &Config,
+        genesis: &Genesis,
+    ) -> Result<Option<Chain>, RunError> {
+        let restoring = l1::Restoring::new(config.l1, config.backend);
+        let mut restoring = restoring.map_err(RestoreError::L1)?;
+        let mut refused = None;
+        self.l1.for_each(|key, _, record| {
+            if refused.is_none() {
+                refused = restoring.record(key, record).err();
+            }
+        })?;
+        let chain = match refused {
+            None => restoring.finish(),
+            Some(error) => Err(error),
+        };
+        let chain = match chain {
+            // The head comes last: a start that was interrupted begins once more.
+            Err(l1::RestoreError::NoHead) => return Ok(None),
+            chain => chain.map_err(RestoreError::L1)?,
+        };
+        if *chain.genesis() != genesis.id(&config.l1) {
+            return Err(RestoreError::OtherGenesis.into());
+        }
+        self.has_begun = true;
+        Ok(Some(chain))
+    }
+
+    /// Puts the shards where they were, and begins to write. Gives the step to go on from, and
+    /// Layer 1's stream.
+    pub(super) fn start(
+        mut self,
+        shards: &mut [Shard<'_>],
+        chain: &mut Chain,
+    ) -> Result<(u64, ChainLog), RunError> {
+        let first_step = self.restore(shards, chain)?;
+        let mut l1 = ChainLog::new(self.l1.start()?);
+        chain.track_changes(true);
+        if self.has_begun {
+            chain.drain_changes(|_, _| {});
+        } else {
+            l1.begin(chain)?;
+        }
+        for (shard, recovered) in shards.iter_mut().zip(self.shards) {
+            let mut journal = Journal::new(recovered.start()?);
+            for slot in shard.restoring.counted.drain(..) {
+                journal.closed(slot);
+            }
+            shard.journal = Some(journal);
+            shard.restoring = ShardRestoring::default();
+            if let Some(path) = &self.config.acknowledgements {
+                shard.acknowledgements = Some(Acknowledgements::open(path)?);
+            }
+        }
+        Ok((first_step, l1))
+    }
+
+    /// Puts the shards where they were. Writes nothing.
+    pub(super) fn restore(
+        &mut self,
+        shards: &mut [Shard<'_>],
+        chain: &Chain,
+    ) -> Result<u64, RunError> {
+        if !self.has_begun {
+            return Ok(0);
+        }
+        let steps: Result<Vec<u64>, RunError> = shards
+            .par_iter_mut()
+            .zip(&mut self.shards)
+            .map(|(shard, recovered)| shard.restore(recovered, chain))
+            .collect();
+        // Layer 1 takes one step after the other: all before the first that is not finished are.
+        let first_step = steps?.into_iter().min().expect("at least one shard");
+        for shard in shards {
+            shard.resume(first_step, chain);
+        }
+        Ok(first_step)
+    }
+}
+
+/// A record that waits for its peer's signatures to be verified, and its place.
+struct Waiting {
+    slot: u32,
+    party: Party,
+    note: Note,
+    end: protocol::Recovered,
+}
+
+/// What a shard remembers while it is brought back.
+#[derive(Default)]
+pub(super) struct ShardRestoring {
+    /// How many sessions have opened in each slot.
+    opened: Vec<u64>,
+    /// Channels that are closed on Layer 1 and not counted yet.
+    closed: HashMap<u32, Channel>,
+    /// Slots whose closed sessions were counted here: their records are to be taken out.
+    pub(super) counted: Vec<u32>,
+}
+
+impl Shard<'_> {
+    /// Brings every slot to where it was; gives the first step that is not finished in this shard.
+    fn restore(
+        &mut self,
+        recovered: &mut Recovered<Files>,
+        chain: &Chain,
+    ) -> Result<u64, RunError> {
+        let first_step = self.open_sessions(chain);
+        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut verifier = Verifier::new(self.config.backend);
+        let mut refused: Option<RestoreError> = None;
+        recovered.for_each(|key, _, record| {
+            if refused.is_some() {
+                return;
+            }
+            let restored = match place(key, self.slots.len()) {
+                None => self.restore_tally(key, record),
+                Some((slot, party)) => self
+                    .restore_end(slot, party, record)
+                    .map(|read| waiting.push(read)),
+            };
+            refused = restored.err();
+            if waiting.len() >= Verifier::LARGEST_BATCH && refused.is_none() {
+                refused = self.admit(&mut waiting, &mut verifier).err();
+            }
+        })?;
+        if refused.is_none() {
+            refused = self.admit(&mut waiting, &mut verifier).err();
+        }
+        if let Some(error) = refused {
+            return Err(error.into());
+        }
+        self.count_closed();
+        Ok(first_step)
+    }
+
+    /// Opens the sessions that are open on Layer 1, with ends that have signed nothing.
+    fn open_sessions(&mut self, chain: &Chain) -> u64 {
+        let schedule = self.shared.schedule;
+        let mut first_step = schedule.steps();
+        for slot in 0..self.slots.len() as u32 {
+            let number = self.of.number(slot);
+            let sessions = schedule.sessions_of(number);
+            let opener = self.parties.public_keys(slot).a;
+            let nonce = chain.account(&opener).map_or(0, |account| account.nonce);
+            // A slot's sessions open in order, each with the opener's next nonce of its own.
+            let (mut opened, mut most) = (0, sessions);
+            while opened < most {
+                let middle = opened + (most - opened) / 2;
+                let plan = self.workload.session(schedule.session(number, middle));
+                if plan.nonce < nonce {
+                    opened = middle + 1;
+                } else {
+                    most = middle;
+                }
+            }
+            for generation in 0..opened {
+                let plan = self.workload.session(schedule.session(number, generation));
+                self.tally.sessions_opened += 1;
+                self.tally.planned += plan.payments;
+            }
+            self.restoring.opened.push(opened);
+            let mut next = schedule.step(number, opened);
+            if let Some(newest) = opened.checked_sub(1) {
+                let session = schedule.session(number, newest);
+                let plan = self.workload.session(session);
+                let channel = self.channel(slot, session, &plan);
+                if chain.channel(channel.a.channel()).is_some() {
+                    self.slots[slot as usize].phase = Phase::Running(channel);
+                } else if opened == sessions {
+                    // Nothing is left to open or close: its last step is behind it.
+                    next = u64::MAX;
+                }
+            }
+            first_step = first_step.min(next);
+        }
+        first_step
+    }
+
+    fn restore_tally(&mut self, key: u32, record: &[u8]) -> Result<(), RestoreError> {
+        let no_place = |problem| RestoreError::NoPlace {
+            shard: self.of.index,
+            key,
+            problem,
+        };
+        if key as usize != 2 * self.slots.len() {
+            return Err(no_place("no slot has this key"));
+        }
+        let kept = Kept::decode(record).ok_or(no_place("its counts have another length"))?;
+        let (mut tally, value_at_risk) = kept.restore();
+        tally.sessions_opened = self.tally.sessions_opened;
+        tally.planned = self.tally.planned;
+        self.tally = tally;
+        self.value_at_risk = value_at_risk;
+        Ok(())
+    }
+
+    /// Reads one end's record: of the session that is open in its slot, or of the one before, which
+    /// Layer 1 has closed, but which the shard has not counted yet.
+    fn restore_end(
+        &mut self,
+        slot: u32,
+        party: Party,
+        record: &[u8],
+    ) -> Result<Waiting, RestoreError> {
+        let key = super::journal::key(slot, party);
+        let no_place = |problem| RestoreError::NoPlace {
+            shard: self.of.index,
+            key,
+            problem,
+        };
+        let bad = |error| RestoreError::Record {
+            slot: self.of.number(slot),
+            party,
+            error,
+        };
+        let (channel, me) = record_identity(record).map_err(bad)?;
+        if me != party {
+            return Err(no_place("it is of the other party"));
+        }
+        let opened = self.restoring.opened[slot as usize];
+        let number = self.of.number(slot);
+        let schedule = self.shared.schedule;
+        let sessions = (0..opened).rev().take(2);
+        let mut of_slot = sessions.map(|generation| schedule.session(number, generation));
+        let found = of_slot.find_map(|session| {
+            let terms = self.terms(slot, &self.workload.session(session));
+            (terms.channel_id() == channel).then_some((session, terms))
+        });
+        let (session, terms) = found.ok_or(no_place("its channel is none of the slot's"))?;
+        let peer = *self.parties.key_ids(slot).of(party.other());
+        let rules = self.config.rules;
+        let (end, note) =
+            Endpoint::from_record(record, &terms, peer, rules, &mut self.windows).map_err(bad)?;
+        let note = Note::decode(note).filter(|note| note.session == session);
+        let note = note.ok_or(no_place("its note is none of this session's"))?;
+        Ok(Waiting {
+            slot,
+            party,
+            note,
+            end,
+        })
+    }
+
+    /// Verifies the peers' signatures of these ends, and puts the ends where they belong: into their
+    /// slot, or aside.
+    fn admit(
+        &mut self,
+        waiting: &mut Vec<Waiting>,
+        verifier: &mut Verifier,
+    ) -> Result<(), RestoreError> {
+        let mut claims: Vec<RecoveredClaim> =
+            waiting.iter().flat_map(|read| read.end.claims()).collect();
+        let mut judged = Vec::with_capacity(claims.len());
+        verifier.verify(self.parties.pairs.ring(), &mut claims, &mut judged);
+        let mut judged = judged.into_iter();
+        for read in waiting.drain(..) {
+            let claims = read.end.claims().count();
+            let verified: Result<Vec<_>, Forged<RecoveredClaim>> =
+                judged.by_ref().take(claims).collect();
+            let verified = verified.map_err(|_| RestoreError::Forged {
+                channel: *read.end.channel(),
+                party: read.party,
+            })?;
+            let end = read.end.verified(verified);
+            self.put_end(read.slot, end, &read.note);
+        }
+        Ok(())
+    }
+
+    fn put_end(&mut self, slot: u32, end: Endpoint, note: &Note) {
+        let open = match &mut self.slots[slot as usize].phase {
+            Phase::Running(channel) if channel.session == note.session => Some(channel),
+            _ => None,
+        };
+        let channel = match open {
+            Some(channel) => channel,
+            None => {
+                let plan = self.workload.session(note.session);
+                let opened = self.channel(slot, note.session, &plan);
+                self.restoring.closed.entry(slot).or_insert(opened)
+            }
+        };
+        // Of two ends, the one that has signed more knows of more payments.
+        if end.signed().version() >= channel.end(end.me().other()).signed().version() {
+            channel.drawn = note.drawn;
+            channel.refused = note.refused;
+            channel.paid = note.paid;
+        }
+        let me = end.me();
+        *channel.end_mut(me) = end;
+        channel.covered = channel.a.held_version().min(channel.b.held_version());
+    }
+
+    /// Counts the sessions that Layer 1 closed and the shard did not come to count.
+    fn count_closed(&mut self) {
+        for (slot, channel) in std::mem::take(&mut self.restoring.closed) {
+            let plan = self.workload.session(channel.session);
+            self.tally.count(&channel, plan.payments);
+            self.tally.sessions_closed += 1;
+            self.tally.settled += channel.a.held_version();
+            self.restoring.counted.push(slot);
+        }
+    }
+
+    /// Goes on at this step, with what is open.
+    fn resume(&mut self, first_step: u64, chain: &Chain) {
+        let schedule = self.shared.schedule;
+        let mut running = Vec::new();
+        for slot in 0..self.slots.len() as u32 {
+            let number = self.of.number(slot);
+            let phase = &mut self.slots[slot as usize].phase;
+            if !matches!(phase, Phase::Running(_)) {
+                continue;
+            }
+            let newest = self.restoring.opened[slot as usize] - 1;
+            if schedule.step(number, newest) < first_step {
+                running.push(slot);
+            } else if let Phase::Running(channel) = std::mem::take(phase) {
+                // It opened in the very step that was not finished.
+                *phase = Phase::Early(channel);
+            }
+        }
+        self.steps.resume(first_step, running.into_iter());
+        // What these sums leave out was checked when it was paid out.
+        let (config, workload) = (self.config, self.workload);
+        self.parties.begin_at(chain, |account| {
+            units(config, workload, &HashMap::new(), account).unwrap_or(0)
+        });
+        self.reconnect = true;
+    }
+}
+
+impl From<RestoreError> for RunError {
+    fn from(error: RestoreError) -> RunError {
+        RunError::Restore(error)
+    }
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RestoreError::L1(error) => write!(f, "Layer 1's part of the log: {error}"),
+            RestoreError::OtherGenesis => write!(
+                f,
+                "the log's Layer 1 began with other accounts than this run's"
+            ),
+            RestoreError::Record { slot, party, error } => {
+                write!(f, "the record of slot {slot}, party {party:?}: {error}")
+            }
+            RestoreError::NoPlace {
+                shard,
+                key,
+                problem,
+            } => write!(f, "record {key} of shard {shard}: {problem}"),
+            RestoreError::Forged { channel, party } => write!(
+                f,
+                "channel {}: a signature in party {party:?}'s record is not its peer's",
+                channel.0
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {}

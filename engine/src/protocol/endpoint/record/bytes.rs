@@ -1,0 +1,271 @@
+//! A record's fields, one after the other, and every way in which they can be wrong.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use super::super::super::entry::Balance;
+use super::super::super::rejection::Rejection;
+use super::super::super::terms::{ChannelId, TermsError};
+use crate::crypto::Digest;
+
+/// Why bytes are no record of an endpoint in this channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// It ends within a field.
+    Short {
+        /// The field.
+        field: &'static str,
+        /// Bytes that the field still needs, at least.
+        expected: usize,
+        /// Bytes left.
+        got: usize,
+    },
+    /// It goes on after its last field.
+    Trailing {
+        /// Bytes too many.
+        got: usize,
+    },
+    /// Another format.
+    Format {
+        /// The format that is read.
+        expected: u8,
+        /// The record's.
+        got: u8,
+    },
+    /// A second byte that no endpoint writes.
+    What {
+        /// The byte.
+        got: u8,
+    },
+    /// A number that is not in its shortest form, or above 64 bits.
+    Number {
+        /// The field.
+        field: &'static str,
+    },
+    /// A number out of its range.
+    OutOfRange {
+        /// The field.
+        field: &'static str,
+        /// The least and the largest value.
+        expected: (u64, u64),
+        /// The value found.
+        got: u64,
+    },
+    /// A record of another channel.
+    WrongChannel {
+        /// The channel of these terms.
+        expected: ChannelId,
+        /// The record's.
+        got: ChannelId,
+    },
+    /// A log that does not begin with this channel's opening.
+    WrongHead {
+        /// The field.
+        field: &'static str,
+        /// The head that must stand there.
+        expected: Digest,
+        /// The head found.
+        got: Digest,
+    },
+    /// A first payment from a balance that is not the deposit.
+    WrongBalance {
+        /// The field.
+        field: &'static str,
+        /// A's balance before the first payment.
+        expected: u64,
+        /// A's balance that the payment starts from.
+        got: u64,
+    },
+    /// A field that says what goes without saying, or that cannot be said there.
+    Needless {
+        /// The field.
+        field: &'static str,
+    },
+    /// A payment that the channel's rules refuse.
+    Payment {
+        /// The version that it would lead to.
+        version: u64,
+        /// Why.
+        rejection: Rejection,
+    },
+    /// The terms make no channel.
+    Terms(TermsError),
+}
+
+/// Takes fields off a record's front.
+pub(super) struct Reader<'r> {
+    rest: &'r [u8],
+}
+
+impl<'r> Reader<'r> {
+    pub(super) fn new(rest: &'r [u8]) -> Reader<'r> {
+        Reader { rest }
+    }
+
+    pub(super) fn take(
+        &mut self,
+        field: &'static str,
+        len: usize,
+    ) -> Result<&'r [u8], RecordError> {
+        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
+            return Err(RecordError::Short {
+                field,
+                expected: len,
+                got: self.rest.len(),
+            });
+        };
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    pub(super) fn array<const N: usize>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<[u8; N], RecordError> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(field, N)?);
+        Ok(array)
+    }
+
+    pub(super) fn byte(&mut self, field: &'static str) -> Result<u8, RecordError> {
+        self.array(field).map(|[byte]| byte)
+    }
+
+    /// A number in its shortest form.
+    pub(super) fn number(&mut self, field: &'static str) -> Result<u64, RecordError> {
+        let mut number = 0;
+        for place in 0..10 {
+            let byte = self.byte(field)?;
+            let bits = u64::from(byte & 0x7f);
+            let last = byte & 0x80 == 0;
+            // A last byte of nothing is longer than it need be; the tenth has room for one bit.
+            if last && bits == 0 && place > 0 || place == 9 && byte > 1 {
+                break;
+            }
+            number |= bits << (7 * place);
+            if last {
+                return Ok(number);
+            }
+        }
+        Err(RecordError::Number { field })
+    }
+
+    pub(super) fn number_within(
+        &mut self,
+        field: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Result<u64, RecordError> {
+        let number = self.number(field)?;
+        self.within(field, number, range)?;
+        Ok(number)
+    }
+
+    pub(super) fn within(
+        &self,
+        field: &'static str,
+        got: u64,
+        range: RangeInclusive<u64>,
+    ) -> Result<(), RecordError> {
+        match range.contains(&got) {
+            true => Ok(()),
+            false => Err(RecordError::OutOfRange {
+                field,
+                expected: range.into_inner(),
+                got,
+            }),
+        }
+    }
+
+    pub(super) fn end(&self) -> Result<(), RecordError> {
+        match self.rest.len() {
+            0 => Ok(()),
+            got => Err(RecordError::Trailing { got }),
+        }
+    }
+}
+
+/// That the first payment starts from the opening: its log from the channel's id, and its balance
+/// from the deposits.
+pub(super) fn begins_with(
+    (channel, deposits): (&ChannelId, &Balance),
+    previous: &Digest,
+    before: &Balance,
+) -> Result<(), RecordError> {
+    if *previous != channel.0 {
+        return Err(RecordError::WrongHead {
+            field: "held previous",
+            expected: channel.0,
+            got: *previous,
+        });
+    }
+    if before.a != deposits.a {
+        return Err(RecordError::WrongBalance {
+            field: "held balance",
+            expected: deposits.a.units(),
+            got: before.a.units(),
+        });
+    }
+    Ok(())
+}
+
+/// Appends a number in its shortest form: seven bits a byte, the lowest first, the top bit set in
+/// all but the last.
+pub(super) fn number(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::Short {
+                field,
+                expected,
+                got,
+            } => write!(f, "{field}: {got} bytes left, expected {expected}"),
+            RecordError::Trailing { got } => write!(f, "{got} bytes after the note, expected 0"),
+            RecordError::Format { expected, got } => {
+                write!(f, "format {got}, expected {expected}")
+            }
+            RecordError::What { got } => {
+                write!(f, "second byte {got:#04x}, which no endpoint writes")
+            }
+            RecordError::Number { field } => {
+                write!(
+                    f,
+                    "{field}: expected a number of up to 64 bits, shortest form"
+                )
+            }
+            RecordError::OutOfRange {
+                field,
+                expected: (least, most),
+                got,
+            } => write!(f, "{field}: {got}, expected {least} to {most}"),
+            RecordError::WrongChannel { expected, got } => {
+                write!(f, "channel {:?}, expected {:?}", got.0, expected.0)
+            }
+            RecordError::WrongHead {
+                field,
+                expected,
+                got,
+            } => write!(f, "{field}: {got:?}, expected {expected:?}"),
+            RecordError::WrongBalance {
+                field,
+                expected,
+                got,
+            } => write!(f, "{field}: A paid from {got}, expected {expected}"),
+            RecordError::Needless { field } => {
+                write!(f, "{field}: expected nothing, there or at all")
+            }
+            RecordError::Payment { version, rejection } => {
+                write!(f, "payment {version}: {rejection}")
+            }
+            RecordError::Terms(error) => write!(f, "terms that make no channel: {error:?}"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}

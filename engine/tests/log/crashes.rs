@@ -1,0 +1,84 @@
+//! Power fails, or the process ends, at every operation.
+
+use duet_engine::log::disk::{Crash, SimulatedDisk};
+
+use crate::owner::{End, Owner};
+use crate::rng::Rng;
+
+/// How many operations that change something a life of this seed has.
+pub(crate) fn operations(seed: u64, batches: usize) -> u64 {
+    let disk = SimulatedDisk::new(seed);
+    let end = Owner::new(seed).live(&disk, batches);
+    assert!(matches!(end, Ok(End::Done)));
+    disk.operations()
+}
+
+/// Crashes once at this operation, then some more times while the log recovers or goes on.
+fn crash_and_go_on(seed: u64, at: u64, batches: usize, crash: Crash) {
+    let case = format!("seed {seed}, operation {at}, {crash:?}");
+    let mut rng = Rng(seed ^ at << 20);
+    let mut owner = Owner::new(seed);
+    let mut disk = SimulatedDisk::new(rng.next());
+    disk.crash_at(at);
+    for life in 0..4 {
+        match owner.live(&disk, batches) {
+            Ok(End::Stopped(_)) => assert!(disk.has_crashed(), "{case}, life {life}"),
+            Ok(End::Done) => {}
+            Err(violation) => panic!("{case}, life {life}: {violation:?}"),
+        }
+        disk = disk.after(crash);
+        // Recovery itself takes 10 operations or so.
+        disk.crash_at(rng.below(30));
+    }
+    disk = disk.after(crash);
+    if let Err(violation) = owner.live(&disk, 1) {
+        panic!("{case}, at the end: {violation:?}");
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_at_any_operation() {
+    let batches = 16;
+    for seed in 0..5 {
+        for at in 0..operations(seed, batches) {
+            crash_and_go_on(seed, at, batches, Crash::Power);
+            crash_and_go_on(seed, at, batches, Crash::Process);
+        }
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_in_long_runs() {
+    for seed in 100..104 {
+        let mut rng = Rng(seed);
+        let mut owner = Owner::new(seed);
+        let mut disk = SimulatedDisk::new(seed);
+        for life in 0..60 {
+            disk.crash_at(rng.below(700));
+            match owner.live(&disk, 150) {
+                Ok(End::Stopped(_)) => assert!(disk.has_crashed()),
+                Ok(End::Done) => {}
+                Err(violation) => panic!("seed {seed}, life {life}: {violation:?}"),
+            }
+            let crash = if rng.once_in(3) {
+                Crash::Process
+            } else {
+                Crash::Power
+            };
+            disk = disk.after(crash);
+        }
+        assert!(owner.acknowledged > 500, "{}", owner.acknowledged);
+    }
+}
+
+/// `cargo test -p duet-engine --test log -- --ignored at_any_operation_of_many`
+#[test]
+#[ignore = "minutes: the same for 200 seeds"]
+fn nothing_acknowledged_is_lost_at_any_operation_of_many_seeds() {
+    for seed in 1000..1200 {
+        for at in 0..operations(seed, 40) {
+            crash_and_go_on(seed, at, 40, Crash::Power);
+            crash_and_go_on(seed, at, 40, Crash::Process);
+        }
+    }
+}

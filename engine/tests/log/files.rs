@@ -1,0 +1,208 @@
+//! Real files: what is refused, and that nothing is written then.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use duet_engine::log::{Disk, Files, Log, LogError, Options, Recovered, RunId};
+
+use crate::owner::{SEGMENT_BYTES, options, record};
+
+const SEGMENT: &str = "shard-0-00000001.seg";
+
+fn open(directory: &Path, options: Options) -> Result<Log<Files>, LogError> {
+    Log::open(Files::new(directory).expect("a directory"), options)
+}
+
+fn recover(directory: &Path, options: Options) -> Result<Recovered<Files>, LogError> {
+    open(directory, options)?.recover(0)
+}
+
+/// Three batches.
+fn write(directory: &Path) {
+    let mut stream = recover(directory, options())
+        .and_then(Recovered::start)
+        .expect("a new log");
+    for key in 1..=3 {
+        stream.put(key, &record(key, 1));
+        stream.commit().expect("a disk in order");
+    }
+    let (_, durable) = stream.close();
+    assert_eq!(durable, Ok(3));
+}
+
+fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    entries
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy();
+            (name.into_owned(), fs::read(&path).expect("a file"))
+        })
+        .collect()
+}
+
+#[test]
+fn what_was_written_is_read_back() {
+    let directory = tempfile::tempdir().expect("room");
+    let path = directory.path().join("log");
+    write(&path);
+    let mut recovered = recover(&path, options()).expect("as it was left");
+    let mut keys = Vec::new();
+    let visited = recovered.for_each(|key, sequence, bytes| {
+        assert_eq!(bytes, record(key, 1));
+        keys.push((key, sequence));
+    });
+    assert_eq!(visited, Ok(()));
+    assert_eq!(keys, [(1, 1), (2, 2), (3, 3)]);
+    assert_eq!(recovered.cut(), None);
+}
+
+#[test]
+fn a_batch_longer_than_a_segment_gets_one_of_its_own() {
+    let directory = tempfile::tempdir().expect("room");
+    let long = vec![7; 5 * SEGMENT_BYTES as usize];
+    let mut stream = recover(directory.path(), options())
+        .and_then(Recovered::start)
+        .expect("a new log");
+    for (key, content) in [(1, &b"short"[..]), (2, &long), (3, b"short again")] {
+        stream.put(key, content);
+        stream.commit().expect("a disk in order");
+    }
+    assert_eq!(stream.close().1, Ok(3));
+    let second = directory.path().join("shard-0-00000002.seg");
+    let length = fs::metadata(second).expect("there").len();
+    assert_eq!(length, 5 * SEGMENT_BYTES + 2 * 4096);
+    let mut recovered = recover(directory.path(), options()).expect("as it was left");
+    let mut lengths = Vec::new();
+    let visited = recovered.for_each(|key, _, bytes| lengths.push((key, bytes.len())));
+    assert_eq!(visited, Ok(()));
+    assert_eq!(lengths, [(1, 5), (2, long.len()), (3, 11)]);
+}
+
+#[test]
+fn a_log_that_cannot_be_used_is_refused_and_not_written_to() {
+    type Row = (&'static str, fn(&Path, &mut Options), &'static str);
+    let rows: &[Row] = &[
+        (
+            "another format version",
+            |path, _| edit(&path.join("log.meta"), |bytes| bytes[8] = 9),
+            "log.meta is of format version 9, this build reads version 1",
+        ),
+        (
+            "another run",
+            |_, options| options.run = RunId([1; 32]),
+            "log.meta is of run 0909090909090909090909090909090909090909090909090909090909090909, \
+             expected run 0101010101010101010101010101010101010101010101010101010101010101",
+        ),
+        (
+            "other streams",
+            |_, options| options.streams = vec!["shard-1".to_owned()],
+            "log.meta names the streams shard-0, expected shard-1",
+        ),
+        (
+            "a missing segment",
+            |path, _| fs::remove_file(path.join(SEGMENT)).expect("there"),
+            "shard-0-00000001.seg is missing, which shard-0.floor needs",
+        ),
+        (
+            "a truncated header",
+            |path, _| edit(&path.join("log.meta"), |bytes| bytes.truncate(20)),
+            "the header of log.meta: the file has 20 bytes, 96 are needed",
+        ),
+        (
+            "an empty segment",
+            |path, _| edit(&path.join(SEGMENT), Vec::clear),
+            "the header of shard-0-00000001.seg: the file has 0 bytes, 152 are needed",
+        ),
+        (
+            "a rotten batch",
+            |path, _| edit(&path.join(SEGMENT), |bytes| bytes[8192 + 215] ^= 4),
+            "shard-0-00000001.seg at offset 8192: batch 2 is corrupt, and everything up to batch 3 \
+             was acknowledged: the body's hash is wrong, first seen in the record at offset 8392",
+        ),
+        (
+            "a directory of something else",
+            |path, _| {
+                fs::remove_file(path.join("log.meta")).expect("there");
+                fs::remove_file(path.join(SEGMENT)).expect("there");
+                fs::remove_file(path.join("shard-0.spare")).expect("there");
+                fs::write(path.join("thesis.txt"), "to be kept").expect("room");
+            },
+            "thesis.txt is in the directory, but no log's header is",
+        ),
+    ];
+    for (what, change, expected) in rows {
+        let directory = tempfile::tempdir().expect("room");
+        write(directory.path());
+        let mut options = options();
+        change(directory.path(), &mut options);
+        let before = contents(directory.path());
+        let refused = recover(directory.path(), options).err();
+        let refused = refused.map(|error| error.to_string());
+        assert_eq!(refused.as_deref(), Some(*expected), "{what}");
+        assert_eq!(contents(directory.path()), before, "{what}: written to");
+    }
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).expect("there");
+    change(&mut bytes);
+    fs::write(path, bytes).expect("room");
+}
+
+#[test]
+fn a_log_in_use_is_refused() {
+    let directory = tempfile::tempdir().expect("room");
+    let log = open(directory.path(), options()).expect("a new log");
+    let in_use = Err(LogError::InUse {
+        file: "LOCK".to_owned(),
+    });
+    let again = || open(directory.path(), options()).map(|_| ());
+    assert_eq!(again(), in_use);
+    let stream = log.recover(0).and_then(Recovered::start).expect("new");
+    drop(log);
+    assert_eq!(again(), in_use, "as long as a stream lives");
+    drop(stream);
+    assert_eq!(again(), Ok(()));
+}
+
+/// `/proc` takes no files, not even from root.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_directory_that_cannot_be_written_is_the_machine_s_fault() {
+    let error = Files::new("/proc").map(|disk| {
+        let created = disk.create("log.meta");
+        created.err().map(|error| error.kind())
+    });
+    assert!(matches!(error, Ok(Some(_))));
+    let new = Files::new("/proc/duet-log").map(|_| ());
+    assert!(new.is_err());
+    let file = tempfile::NamedTempFile::new().expect("room");
+    assert!(Files::new(file.path()).is_err(), "a file is no directory");
+}
+
+/// The permissions say no; root is not held by them, so this says little there.
+#[test]
+#[cfg(unix)]
+fn a_read_only_directory_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("room");
+    let path = directory.path().join("log");
+    fs::create_dir(&path).expect("room");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o555)).expect("ours");
+    if fs::write(path.join("probe"), "").is_ok() {
+        return;
+    }
+    let error = open(&path, options()).map(|_| ());
+    assert!(
+        matches!(
+            error,
+            Err(LogError::Io {
+                operation: "lock",
+                ..
+            })
+        ),
+        "{error:?}"
+    );
+}

@@ -1,0 +1,55 @@
+//! What made a run durable, and what that took.
+
+use serde::{Deserialize, Serialize};
+
+use super::number;
+
+/// A durable run's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Durability {
+    /// Where it is.
+    pub directory: String,
+    /// What kind of file system that is on, such as `ext4`.
+    pub file_system: String,
+    /// Commits: one for many channels' newest states.
+    #[serde(with = "number::count")]
+    pub commits: u64,
+    /// Records in them, an end of a channel or a record of Layer 1 each.
+    #[serde(with = "number::count")]
+    pub records: u64,
+    /// Bytes written, zeros that lengthen segments ahead included.
+    #[serde(with = "number::count")]
+    pub bytes_written: u64,
+    /// How often something was synced (`fdatasync`): data, and the mark of how far it is durable.
+    #[serde(with = "number::count")]
+    pub syncs: u64,
+    /// Half of the syncs took at most this long, in nanoseconds.
+    #[serde(with = "number::count")]
+    pub sync_p50_ns: u64,
+    /// 99 of 100 syncs took at most this long, in nanoseconds.
+    #[serde(with = "number::count")]
+    pub sync_p99_ns: u64,
+    /// The longest sync, in nanoseconds.
+    #[serde(with = "number::count")]
+    pub sync_max_ns: u64,
+    /// What of the run was done before it was interrupted; none if it never was.
+    pub resumed: Option<Resumed>,
+}
+
+/// What a run had done before it went on. Rates and times in the run file are of what followed;
+/// payments, sessions and Layer 1's load are of the whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Payments that a co-signed state covered.
+    #[serde(with = "number::count")]
+    pub payments: u64,
+    /// Sessions that were closed.
+    #[serde(with = "number::count")]
+    pub sessions_closed: u64,
+    /// Channels that were open.
+    #[serde(with = "number::count")]
+    pub channels_open: u64,
+    /// From the start of reading the log to the first payment that followed, in seconds.
+    #[serde(deserialize_with = "number::figure")]
+    pub recovery_s: f64,
+}
