@@ -7,6 +7,7 @@
 //! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
 //!   its own load.
 //! - [`watchtower`] answers posts for parties that are offline.
+//! - [`transcript`] writes down what was said, for auditors who trust none of this.
 //! - [`log`] keeps the newest record of each key durably. It carries bytes and knows only hashing.
 //! - [`pipeline`] runs channels in shards, in batches, and measures them.
 
@@ -19,4 +20,5 @@ pub mod l1;
 pub mod log;
 pub mod pipeline;
 pub mod protocol;
+pub mod transcript;
 pub mod watchtower;

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use common::{config, workload::Uniform};
-use duet_engine::pipeline::{Arrivals, Config, Outcome, run};
+use duet_engine::pipeline::{Arrivals, Config, Outcome, RunError, run};
+use duet_engine::transcript::Settings;
 
 fn run_all(config: &Config, workload: &Uniform) -> Outcome {
     let outcome = run(config, workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up");
@@ -112,4 +113,22 @@ fn a_run_that_stops_while_many_sessions_end_ends_each_once() {
     let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up");
     assert!(outcome.checks.all(), "{:?}", outcome.checks);
     assert_eq!(outcome.sessions_closed, outcome.sessions_opened);
+}
+
+#[test]
+fn an_audit_log_changes_no_block_and_ends_a_run_that_cannot_write_it() {
+    let folder = std::env::temp_dir().join(format!("duet-audit-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a new folder");
+    let workload = Uniform::new(6, 3, 20);
+    let logged = Config {
+        audit: Some(Settings::new(folder.clone())),
+        ..config(2, 3, 7, 4)
+    };
+    let tip = run_all(&config(2, 3, 7, 4), &workload).tip;
+    assert_eq!(run_all(&logged, &workload).tip, tip);
+    let manifest = std::fs::read_to_string(folder.join("audit.toml")).expect("a manifest");
+    assert!(manifest.contains(&format!("tip = \"{tip}\"")), "{manifest}");
+    std::fs::remove_dir_all(&folder).expect("it is there");
+    let gone = run(&logged, &workload, &AtomicBool::new(false), |_| {});
+    assert!(matches!(gone, Err(RunError::Audit(_))), "{gone:?}");
 }

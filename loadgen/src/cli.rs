@@ -10,6 +10,7 @@ use duet_reports::exit::EXIT_CODES_HELP;
 
 use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
+use crate::audit::AuditArgs;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::units::{parse_count, parse_duration, parse_positive_count, parse_rate};
@@ -34,6 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Open channels, run payments through them, close them, and compare with Layer 1 alone.
     Run(Box<RunArgs>),
+    /// Check a run's audit log with library code alone: chains, balances, settlements, signatures.
+    Audit(AuditArgs),
     /// Read the log of a durable run that was interrupted: check it, go on, or close its channels.
     Recover(RecoverArgs),
     /// Make a payment trace out of an operator's hourly activity.
@@ -211,6 +214,13 @@ pub struct RunArgs {
     /// Write the run file here (JSON)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// Write every payment, co-signature and block into this folder, which is empty or new, for
+    /// `loadgen audit`
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub audit_log: Option<PathBuf>,
+    /// With --audit-log: bytes after which a shard's log goes on in another file [default: 268M]
+    #[arg(long, value_name = "BYTES", value_parser = parse_positive_count, help_heading = "Output")]
+    pub audit_segment: Option<u64>,
     /// Print the run file on standard output instead of the summary
     #[arg(long, help_heading = "Output")]
     pub json: bool,

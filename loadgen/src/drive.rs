@@ -78,7 +78,7 @@ pub fn exit_of(error: &RunError) -> Exit {
         RunError::L1(_) | RunError::AllocationOverflow(_) => Exit::BadInput,
         RunError::Log(error) if !error.is_machine_fault() => Exit::StoredDataRefused,
         RunError::Restore(_) | RunError::NotBegun => Exit::StoredDataRefused,
-        RunError::Log(_) | RunError::File { .. } => Exit::MachineFault,
+        RunError::Log(_) | RunError::Audit(_) | RunError::File { .. } => Exit::MachineFault,
         RunError::Stopped { .. } => Exit::Invalid,
     }
 }

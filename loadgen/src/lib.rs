@@ -4,6 +4,7 @@
 
 pub mod adversary;
 pub mod amount;
+pub mod audit;
 pub mod cli;
 pub mod drive;
 pub mod machine;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, Parser};
+use duet_loadgen::audit::audit;
 use duet_loadgen::cli::{Cli, Command};
 use duet_loadgen::drive::{complain, drive, print, say};
 use duet_loadgen::recover::recover;
@@ -25,6 +26,10 @@ fn main() -> Exit {
     let cli = Cli::parse();
     match cli.command {
         Some(Command::Trace(args)) => trace(&args),
+        Some(Command::Audit(args)) => {
+            stop_on_ctrl_c();
+            audit(&args, &STOP)
+        }
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "loadgen", &mut script);

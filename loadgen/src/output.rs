@@ -131,6 +131,38 @@ pub fn write_atomically<T, E: From<OutputError>>(
     }
 }
 
+/// Makes sure before a run that a folder is there, empty, and takes new files; a new one is made
+/// beside what is there, and no deeper.
+///
+/// # Errors
+/// [`OutputError::Refused`] with the reason.
+pub fn empty_folder(path: &Path) -> Result<(), OutputError> {
+    let refused = |reason: String| OutputError::Refused {
+        path: path.to_owned(),
+        reason,
+    };
+    match fs::read_dir(path) {
+        Ok(mut names) => {
+            if names.next().is_some() {
+                return Err(refused("the folder is not empty".to_owned()));
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir(path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => refused("its parent does not exist".to_owned()),
+                _ => refused(reason_of(&error)),
+            })?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(refused("it is not a folder".to_owned()));
+        }
+        Err(error) => return Err(refused(reason_of(&error))),
+    }
+    temporary_file(path)
+        .map(drop)
+        .map_err(|error| refused(format!("no file can be made in it: {}", reason_of(&error))))
+}
+
 /// Whether both paths name the same file, which is there.
 #[must_use]
 pub fn same_file(one: &Path, other: &Path) -> bool {

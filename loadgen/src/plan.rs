@@ -11,11 +11,12 @@ use duet_engine::crypto::Backend;
 use duet_engine::l1;
 use duet_engine::pipeline::{Arrivals, Config, Outcome, Workload};
 use duet_engine::protocol::{Amount, Rules};
+use duet_engine::transcript;
 use duet_reports::run_file;
 
 use crate::cli::{Durability, Pattern, Preset, RunArgs};
 use crate::machine;
-use crate::output::{OutputError, check_writable, same_file};
+use crate::output::{OutputError, check_writable, empty_folder, same_file};
 use crate::trace::{Capacity, TraceError};
 use load::Load;
 
@@ -182,6 +183,7 @@ impl Plan {
             l1_delay_blocks: attacked.then_some(args.l1_delay_blocks),
         };
         let log = durable::log_config(args, &description)?;
+        let audit = audit_log(args)?;
         Ok(Plan {
             config: Config {
                 log,
@@ -199,6 +201,7 @@ impl Plan {
                 faults: Vec::new(),
                 attacks: args.adversary.0.clone(),
                 l1_delay_blocks,
+                audit,
             },
             workload: load.workload,
             baseline_sessions: args.baseline_sessions,
@@ -300,6 +303,19 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
             )));
         }
     }
+    if args.audit_segment.is_some() && args.audit_log.is_none() {
+        return Err(bad("--audit-segment needs --audit-log"));
+    }
+    if args.audit_log.is_some() && args.durability != Durability::None {
+        return Err(bad(
+            "--audit-log contradicts --durability: a run that goes on would leave its log incomplete",
+        ));
+    }
+    if args.audit_log.is_some() && !args.adversary.0.is_empty() {
+        return Err(bad(
+            "--audit-log contradicts --adversary: the auditor does not replay disputes",
+        ));
+    }
     if args.l1_delay_blocks > 0 && args.adversary.0.is_empty() {
         return Err(bad(
             "--l1-delay-blocks needs --adversary: only transactions of disputes are held back",
@@ -348,6 +364,17 @@ fn check_clock(args: &RunArgs) -> Result<(), PlanError> {
     };
     within("--rate", args.rate, RATES)?;
     within("--speedup", args.speedup, SPEEDUPS)
+}
+
+/// Where the audit log goes: the last check, since it makes the folder.
+fn audit_log(args: &RunArgs) -> Result<Option<transcript::Settings>, PlanError> {
+    let Some(folder) = &args.audit_log else {
+        return Ok(None);
+    };
+    empty_folder(folder).map_err(PlanError::Output)?;
+    let mut settings = transcript::Settings::new(folder.clone());
+    settings.segment_bytes = args.audit_segment.unwrap_or(settings.segment_bytes);
+    Ok(Some(settings))
 }
 
 fn check_memory(concurrent: u64) -> Result<(), PlanError> {

@@ -127,6 +127,17 @@ nothing => unexpected argument 'nothing'
 --turn-length 5 => --turn-length needs --pattern two-way
 --turn-length 5 --pattern one-way => --turn-length needs --pattern two-way
 --cosign-after 1ms => --cosign-after needs --rate … closed loop
+# Logs.
+--durability never => 'never' for '--durability … none, log, fsync
+--durability log => --durability log needs --log-dir
+--log-dir log => --log-dir log needs --durability
+--ack-file acks => --ack-file needs --durability
+--audit-log log --durability log --log-dir other => --audit-log contradicts --durability
+--audit-log log --adversary silent=1% => --audit-log contradicts --adversary
+--audit-log missing/log => its parent does not exist
+--audit-segment 0 => '0' for '--audit-segment … expected 1 or more
+--audit-segment 1M => --audit-segment needs --audit-log
+--preset huge => 'huge' for '--preset
 # Outputs; the last one counts.
 --out missing/run.json => cannot write 'missing/run.json' … 'missing' does not exist
 --out folder => cannot write 'folder': it is a folder

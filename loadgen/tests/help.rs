@@ -10,7 +10,7 @@ fn every_command_has_help_with_what_its_user_needs() {
     for (words, parts) in [
         (
             "--help",
-            "Commands: … run … trace … completions … Examples: … Exit codes: … 130",
+            "Commands: … run … audit … trace … completions … Examples: … Exit codes: … 130",
         ),
         (
             "run --help",
@@ -21,6 +21,10 @@ fn every_command_has_help_with_what_its_user_needs() {
         (
             "trace --help",
             "--from-hourly <FILE> … Examples: … loadgen trace",
+        ),
+        (
+            "audit --help",
+            "[OPTIONS] <DIR> … --sample <N> … Examples: … loadgen audit … Exit codes:",
         ),
         (
             "completions --help",
@@ -52,7 +56,7 @@ fn the_examples_are_understood() {
     use duet_loadgen::cli::Cli;
     let mut examples = 0;
     let mut command = Cli::command();
-    for name in ["run", "trace", "completions"] {
+    for name in ["run", "audit", "trace", "completions"] {
         let command = command.find_subcommand_mut(name).unwrap();
         let help = command.render_long_help().to_string();
         let parts: Vec<&str> = help.split("\\\n").map(str::trim_start).collect();

@@ -334,10 +334,16 @@ impl Chain {
         &self.load
     }
 
-    /// The bodies of all blocks, the first at index 0; none unless [`Config::keep_bodies`].
+    /// The bodies of all blocks, the first at index 0; none unless [`Config::keep_bodies`],
+    /// and none that were [taken](Chain::take_bodies).
     #[must_use]
     pub fn bodies(&self) -> &[Vec<u8>] {
         &self.bodies
+    }
+
+    /// Takes the bodies out that were kept since the last call, so that memory need not hold all.
+    pub fn take_bodies(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.bodies)
     }
 
     #[cfg(test)]

@@ -8,6 +8,7 @@ mod accounts;
 mod acknowledgements;
 mod arrivals;
 mod attack;
+mod audit;
 mod case;
 mod chain_log;
 mod court;

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::accounts::{Accounts, Parties};
 use super::arrivals::Arrivals;
 use super::attack::{Attack, Attacks};
+use super::audit::AuditLog;
 use super::fault::Fault;
 use super::outcome::{Outcome, Resumed, outcome};
 use super::restore::{LogConfig, OpenLog, RestoreError};
@@ -26,6 +27,7 @@ use crate::crypto::Backend;
 use crate::l1::{self, Chain, Genesis, SetupError};
 use crate::log::LogError;
 use crate::protocol::{Amount, Rules};
+use crate::transcript::{self, TranscriptError};
 
 /// How a workload is run.
 #[derive(Clone, Debug)]
@@ -62,6 +64,10 @@ pub struct Config {
     pub l1_delay_blocks: u32,
     /// What makes the run durable, if anything. Then there are neither faults nor attacks.
     pub log: Option<LogConfig>,
+    /// Where every payment, co-signature and block is written down for an auditor, if anywhere; not
+    /// of a durable run, whose second part would leave the first one's log incomplete. Blocks'
+    /// bodies are then there, and not kept in memory.
+    pub audit: Option<transcript::Settings>,
 }
 
 /// How far a run is.
@@ -86,6 +92,8 @@ pub enum RunError {
     L1(SetupError),
     /// An account would need more than an amount can hold.
     AllocationOverflow(AccountIndex),
+    /// The audit log could not be written: a fault of the machine, at the start or on the way.
+    Audit(TranscriptError),
     /// The log is refused, or cannot be written any more.
     Log(LogError),
     /// What the log holds does not fit together.
@@ -128,6 +136,10 @@ pub fn run(
     stop: &AtomicBool,
     mut observe: impl FnMut(&Snapshot),
 ) -> Result<Outcome, RunError> {
+    assert!(
+        config.log.is_none() || config.audit.is_none(),
+        "a durable run has no audit log"
+    );
     let begin = Instant::now();
     let disputes = disputes(config, workload);
     let units = |account| units(config, workload, &disputes, account);
@@ -138,6 +150,10 @@ pub fn run(
         None => None,
         Some(log) => Some(OpenLog::open(log, &parties)?),
     };
+    let limits = l1::Config {
+        keep_bodies: config.l1.keep_bodies || config.audit.is_some(),
+        ..config.l1
+    };
     let restored = match &mut open_log {
         Some(log) => log.chain(config, &genesis)?,
         None => None,
@@ -145,8 +161,9 @@ pub fn run(
     let goes_on = restored.is_some();
     let mut chain = match restored {
         Some(chain) => chain,
-        None => Chain::new(config.l1, &genesis, config.backend).map_err(RunError::L1)?,
+        None => Chain::new(limits, &genesis, config.backend).map_err(RunError::L1)?,
     };
+    let mut audit = AuditLog::begin(config, workload, &chain, &genesis).map_err(RunError::Audit)?;
     drop(genesis);
     let links: Vec<Link> = (0..config.shards).map(|_| Link::new(&schedule)).collect();
     let progress: Vec<CachePadded<ShardProgress>> =
@@ -167,7 +184,11 @@ pub fn run(
     let mut shards: Vec<Shard<'_>> = parties
         .into_iter()
         .zip(ends)
-        .map(|((of, parties), (link, progress))| Shard::new(shared, of, parties, link, progress))
+        .map(|((of, parties), (link, progress))| {
+            let mut shard = Shard::new(shared, of, parties, link, progress);
+            shard.recorder = audit.recorder();
+            shard
+        })
         .collect();
     let mut resumed = None;
     let (first_step, l1_log) = match open_log {
@@ -179,6 +200,7 @@ pub fn run(
         }
     };
 
+    let l1_recorder = audit.recorder();
     let observer = std::thread::current();
     let mut clock = StageClock::start();
     let cpu_before = process_cpu_ns();
@@ -187,7 +209,15 @@ pub fn run(
         let (links, l1_transactions) = (&links, &l1_transactions);
         let l1 = scope.spawn(move || {
             let _guard = AbortOnPanic(shared);
-            let settled = settle(chain, l1_log, first_step, shared, links, l1_transactions);
+            let settled = settle(
+                chain,
+                l1_log,
+                first_step,
+                shared,
+                links,
+                l1_transactions,
+                l1_recorder,
+            );
             abort_on_error(shared, settled)
         });
         let threads: Vec<_> = shards
@@ -226,12 +256,13 @@ pub fn run(
         .into_iter()
         .collect::<Result<Vec<ShardOutcome>, RunError>>()?;
     let settled = settled?;
+    let audit = audit.close().map_err(RunError::Audit)?;
     let elapsed = started.elapsed();
     let cpu_ns = process_cpu_ns() - cpu_before;
     clock.lap(Stage::Observe, 0);
     let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
     let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
-    Ok(outcome(
+    let mut outcome = outcome(
         shared,
         &accounts,
         &ends,
@@ -240,7 +271,9 @@ pub fn run(
         elapsed,
         (cpu_before, cpu_ns),
         resumed,
-    ))
+    );
+    audit.finish(&mut outcome).map_err(RunError::Audit)?;
+    Ok(outcome)
 }
 
 /// Derives and checks the keys of every shard's parties.
@@ -343,6 +376,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RunError::L1(error) => error.fmt(f),
+            RunError::Audit(error) => error.fmt(f),
             RunError::AllocationOverflow(account) => write!(
                 f,
                 "account {account} would need more than {} units for its deposits and fees",

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::audit::record_block;
 use super::case::Case;
 use super::chain_log::ChainLog;
 use super::court::Court;
@@ -16,6 +17,7 @@ use super::steps::{Link, StepBatch, StepOutcome};
 use crate::l1::{Chain, Executed, Receipt, SubmitError};
 use crate::log::{Sequence, Statistics};
 use crate::protocol::Pair;
+use crate::transcript::Recorder;
 
 /// What the Layer 1 thread hands over when it is done.
 pub(super) struct Settled {
@@ -39,6 +41,7 @@ pub(super) fn settle(
     shared: &Shared<'_>,
     links: &[Link],
     transactions: &AtomicU64,
+    recorder: Option<Recorder>,
 ) -> Result<Settled, RunError> {
     let config = shared.config;
     let (delay, window) = (config.l1_delay_blocks, config.challenge_window_blocks);
@@ -46,7 +49,10 @@ pub(super) fn settle(
         court: Court::new(config.backend, config.seed, delay, window),
         chain,
         clock: StageClock::start(),
-        step: Step::default(),
+        step: Step {
+            recorder,
+            ..Step::default()
+        },
         log,
         returning: VecDeque::new(),
     };
@@ -221,6 +227,7 @@ struct Step {
     /// The step's transactions in their logical order, as (batch, place in it).
     order: Vec<(usize, usize)>,
     receipts: Vec<Receipt>,
+    recorder: Option<Recorder>,
 }
 
 impl Step {
@@ -291,10 +298,15 @@ impl Step {
             court.before_block(chain);
             clock.lap(Stage::Dispute, 0);
         }
-        if even_empty {
-            chain.seal_even_empty(&mut self.receipts);
+        let header = if even_empty {
+            Some(chain.seal_even_empty(&mut self.receipts))
         } else {
-            chain.seal(&mut self.receipts);
+            chain.seal(&mut self.receipts)
+        };
+        if let Some(recorder) = &mut self.recorder {
+            clock.lap(Stage::Settle, 0);
+            record_block(recorder, header, chain);
+            clock.lap(Stage::Audit, 0);
         }
         if !court.is_empty() {
             clock.lap(Stage::Settle, 0);

@@ -26,6 +26,7 @@ use super::workload::Workload;
 use crate::crypto::{Digest, Domain, Hasher};
 use crate::log;
 use crate::protocol::WindowPool;
+use crate::transcript::Recorder;
 
 /// What all shards of a run share, read-only but for the flags and counters.
 pub(super) struct Shared<'w> {
@@ -106,6 +107,7 @@ pub(super) struct Shard<'w> {
     /// Sessions that were closed when the last wave was completed.
     pub(super) closed_while_paying: u64,
     pub(super) tally: Tally,
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// What a shard hands over when it is done.
@@ -200,6 +202,7 @@ impl<'w> Shard<'w> {
             cpu_after_paying_ns: 0,
             closed_while_paying: 0,
             tally: Tally::default(),
+            recorder: None,
         }
     }
 

@@ -43,6 +43,8 @@ pub enum Stage {
     Transact,
     /// Layer 1: verifying, executing and hashing blocks.
     Settle,
+    /// Writing the audit log.
+    Audit,
     /// Durable runs: making records, writing and syncing them.
     Log,
     /// Waiting, and looking for work.
@@ -67,7 +69,7 @@ impl Stage {
     pub const COUNT: usize = Stage::ALL.len();
 
     /// All stages, in the order of their discriminants.
-    pub const ALL: [Stage; 21] = [
+    pub const ALL: [Stage; 22] = [
         Stage::Draw,
         Stage::Propose,
         Stage::PayerHash,
@@ -86,6 +88,7 @@ impl Stage {
         Stage::Dispute,
         Stage::Transact,
         Stage::Settle,
+        Stage::Audit,
         Stage::Log,
         Stage::Wait,
         Stage::Observe,
@@ -113,6 +116,7 @@ impl Stage {
             Stage::Dispute => ("dispute", "both", "channel"),
             Stage::Transact => ("transact", "both", "transaction"),
             Stage::Settle => ("settle", "l1", "transaction"),
+            Stage::Audit => ("audit", "loadgen", "payment"),
             Stage::Log => ("log", "both", "record"),
             Stage::Wait => ("wait", "loadgen", "wait"),
             Stage::Observe => ("observe", "loadgen", "sample"),

@@ -122,6 +122,22 @@ impl Flight {
         self.to_payee.carried() + self.to_payer.carried() + self.finals.carried()
     }
 
+    /// What its payers completed: slot, payer, the version before, and how many payments.
+    pub(super) fn completed(&self) -> impl Iterator<Item = (u32, Party, u64, u64)> {
+        let parts = self.parts.iter().filter(|part| part.completed > 0);
+        parts.map(|part| (part.slot, part.payer, part.before, part.completed))
+    }
+
+    /// The proposals on the wire, channel by channel in the order of the parts.
+    pub(super) fn proposed(&self) -> impl Iterator<Item = (u32, Party, &[u8])> {
+        self.to_payee.frames()
+    }
+
+    /// The answers on the wire, likewise.
+    pub(super) fn answered(&self) -> impl Iterator<Item = (u32, Party, &[u8])> {
+        self.to_payer.frames()
+    }
+
     /// It departs now: what it carries was made before.
     pub(super) fn sent_now(&mut self, now_ns: u64) {
         self.sent_ns = now_ns;
@@ -253,7 +269,9 @@ impl Shard<'_> {
         let completed = if flight.parts.is_empty() {
             0
         } else {
-            self.complete(flight)
+            let completed = self.complete(flight);
+            self.audit(flight);
+            completed
         };
         for (slot, rejection) in flight.refusals.drain(..) {
             self.stop_channel(slot, rejection.name())?;

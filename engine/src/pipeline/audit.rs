@@ -1,0 +1,127 @@
+//! Hands what both parties said, and every block, to the audit log, if there is one. Decides
+//! nothing: a wave is recorded once its payers have completed it.
+
+use std::sync::atomic::Ordering;
+
+use super::outcome::Outcome;
+use super::run::Config;
+use super::shard::Shard;
+use super::stage::Stage;
+use super::wave::Flight;
+use super::workload::Workload;
+use crate::l1::{Chain, Genesis, Header};
+use crate::transcript::{Burst, Closed, Finish, Recorder, Start, Transcript, TranscriptError};
+
+/// A run's audit log, or none.
+pub(super) struct AuditLog {
+    transcript: Option<Transcript>,
+    /// The shards', in order, then Layer 1's.
+    recorders: std::vec::IntoIter<Recorder>,
+}
+
+impl AuditLog {
+    /// Begins the log that the configuration asks for, with what Layer 1 starts from.
+    pub(super) fn begin(
+        config: &Config,
+        workload: &dyn Workload,
+        chain: &Chain,
+        genesis: &Genesis,
+    ) -> Result<AuditLog, TranscriptError> {
+        let Some(settings) = &config.audit else {
+            return Ok(AuditLog {
+                transcript: None,
+                recorders: Vec::new().into_iter(),
+            });
+        };
+        let start = Start {
+            genesis: *chain.genesis(),
+            shards: config.shards,
+            sessions: workload.sessions(),
+            cosign_every: config.rules.cosign_every,
+            in_flight: config.rules.in_flight,
+        };
+        let (transcript, mut recorders) = Transcript::begin(settings, start)?;
+        let l1 = recorders.last_mut().expect("Layer 1 has a stream");
+        l1.genesis(genesis, chain.config());
+        Ok(AuditLog {
+            transcript: Some(transcript),
+            recorders: recorders.into_iter(),
+        })
+    }
+
+    /// The next stream's recorder.
+    pub(super) fn recorder(&mut self) -> Option<Recorder> {
+        self.recorders.next()
+    }
+
+    /// Waits until all is written.
+    pub(super) fn close(self) -> Result<ClosedLog, TranscriptError> {
+        drop(self.recorders);
+        let closed = self.transcript.map(Transcript::close);
+        Ok(ClosedLog(closed.transpose()?))
+    }
+}
+
+/// A run's audit log once nobody records any more, or none.
+pub(super) struct ClosedLog(Option<Closed>);
+
+impl ClosedLog {
+    /// Says what the log adds up to, and charges what its thread cost.
+    pub(super) fn finish(&self, outcome: &mut Outcome) -> Result<(), TranscriptError> {
+        let Some(closed) = &self.0 else {
+            return Ok(());
+        };
+        outcome.stages[Stage::Audit as usize].cpu_ns += closed.cpu_ns;
+        closed.finish(&Finish {
+            tip: outcome.tip,
+            height: outcome.chain.height(),
+            l1_transactions: outcome.l1.transactions,
+            sessions_opened: outcome.sessions_opened,
+            sessions_closed: outcome.sessions_closed,
+            payments: outcome.payments,
+        })
+    }
+}
+
+impl Shard<'_> {
+    /// Records the parts of a wave that its payers have completed.
+    pub(super) fn audit(&mut self, flight: &Flight) {
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        let mut payments = 0;
+        let (mut proposals, mut answers) = (flight.proposed(), flight.answered());
+        for (slot, payer, before, completed) in flight.completed() {
+            // Frames are in the order of the parts; some parts have none.
+            let of_slot = |frame: &(u32, _, _)| frame.0 == slot;
+            let (Some((_, _, proposals)), Some((_, _, answers))) =
+                (proposals.find(of_slot), answers.find(of_slot))
+            else {
+                unreachable!("what was completed was on the wire")
+            };
+            let channel = self.slots[slot as usize].channel();
+            recorder.burst(&Burst {
+                session: channel.session,
+                channel: channel.end(payer).channel(),
+                before,
+                completed,
+                payer,
+                proposals,
+                answers,
+            });
+            payments += completed;
+        }
+        if recorder.is_broken() {
+            self.shared.abort.store(true, Ordering::Relaxed);
+        }
+        self.clock.lap(Stage::Audit, payments as usize);
+    }
+}
+
+/// Records the block that was sealed, if any, and lets go of its body.
+pub(super) fn record_block(recorder: &mut Recorder, header: Option<Header>, chain: &mut Chain) {
+    for body in chain.take_bodies() {
+        let header = header.expect("a body is a block's");
+        recorder.block(&header, &body);
+    }
+}

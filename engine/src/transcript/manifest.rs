@@ -1,0 +1,91 @@
+//! `audit.toml`: which run the log is of, and, once the run has ended, what it must add up to. Never
+//! half-written: replaced by a rename.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+
+use super::TranscriptError;
+use super::segment::Ended;
+use crate::crypto::Digest;
+
+const NAME: &str = "audit.toml";
+const CONTEXT: &str = "duet 2026-11 audit manifest";
+
+/// What is known when the run starts.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub(crate) genesis: Digest,
+    pub(crate) shards: u32,
+    pub(crate) sessions: u64,
+    pub(crate) cosign_every: u32,
+    pub(crate) in_flight: u32,
+}
+
+/// What is known when it has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Finish {
+    pub(crate) tip: Digest,
+    pub(crate) height: u64,
+    pub(crate) l1_transactions: u64,
+    pub(crate) sessions_opened: u64,
+    pub(crate) sessions_closed: u64,
+    pub(crate) payments: u64,
+}
+
+/// Writes the manifest of a run that runs, or of one that has ended.
+pub(super) fn write(
+    folder: &Path,
+    start: &Start,
+    end: Option<(&Finish, &[Ended])>,
+) -> Result<(), TranscriptError> {
+    let path = folder.join(NAME);
+    let part = folder.join("audit.toml.part");
+    let failed = TranscriptError::of(&path);
+    let mut file = File::create(&part).map_err(&failed)?;
+    file.write_all(text(start, end).as_bytes())
+        .map_err(&failed)?;
+    file.sync_all().map_err(&failed)?;
+    fs::rename(&part, &path).map_err(&failed)?;
+    // The rename itself is durable once the folder is. Not every system can open a folder.
+    if let Ok(folder) = File::open(folder) {
+        folder.sync_all().map_err(&failed)?;
+    }
+    Ok(())
+}
+
+fn text(start: &Start, end: Option<(&Finish, &[Ended])>) -> String {
+    let mut text = String::from("# An audit log of Duet. `loadgen audit` checks it.\n");
+    let mut line = |key: &str, value: &dyn std::fmt::Display| {
+        let _ = writeln!(text, "{key} = {value}");
+    };
+    let state = if end.is_some() { "complete" } else { "running" };
+    line("format", &1);
+    line("state", &format_args!("\"{state}\""));
+    line("genesis", &format_args!("\"{}\"", start.genesis));
+    line("shards", &start.shards);
+    line("sessions", &start.sessions);
+    line("cosign_every", &start.cosign_every);
+    line("in_flight", &start.in_flight);
+    if let Some((finish, streams)) = end {
+        line("tip", &format_args!("\"{}\"", finish.tip));
+        line("height", &finish.height);
+        line("l1_transactions", &finish.l1_transactions);
+        line("sessions_opened", &finish.sessions_opened);
+        line("sessions_closed", &finish.sessions_closed);
+        line("payments", &finish.payments);
+        for ended in streams {
+            let name = ended.source.name();
+            line(&format!("{name}.segments"), &ended.segments);
+            line(
+                &format!("{name}.checksum"),
+                &format_args!("\"{}\"", ended.checksum),
+            );
+        }
+    }
+    let key = blake3::derive_key(CONTEXT, &[]);
+    let checksum = blake3::keyed_hash(&key, text.as_bytes());
+    let _ = writeln!(text, "checksum = \"{checksum}\"");
+    text
+}

@@ -1,0 +1,176 @@
+//! One stream's files. A segment is a header and chunks; each chunk's checksum covers the one
+//! before, and a segment's header names the last checksum of the segment before: a file that is
+//! missing, cut, damaged or exchanged is noticed. Knows nothing of what the chunks say.
+//!
+//! | part | bytes |
+//! | --- | --- |
+//! | header | `"DUETAUD1" · stream u32 · 0 u32 · number u64 · genesis 32 · previous 32 · checksum 32` |
+//! | chunk | `length u32 · kind u32 · checksum 32 · payload` |
+//!
+//! The header's checksum is BLAKE3, keyed for its purpose, of what stands before it; a chunk's is
+//! over the checksum before, `length ‖ kind` and the payload. Kind 1 has records, kind 2 ends the
+//! segment.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::TranscriptError;
+use crate::crypto::Digest;
+
+/// From which BLAKE3 derives the key of all checksums.
+const CONTEXT: &str = "duet 2026-11 audit log";
+const MAGIC: [u8; 8] = *b"DUETAUD1";
+const RECORDS: u32 = 1;
+const END: u32 = 2;
+
+/// Which stream: a shard's, or Layer 1's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Shard(u32),
+    L1,
+}
+
+impl Source {
+    fn number(self) -> u32 {
+        match self {
+            Source::Shard(shard) => shard,
+            Source::L1 => u32::MAX,
+        }
+    }
+
+    /// How its files' names begin.
+    pub(super) fn name(self) -> String {
+        match self {
+            Source::Shard(shard) => format!("shard-{shard}"),
+            Source::L1 => "l1".to_owned(),
+        }
+    }
+}
+
+/// One stream, in the segment that is being written.
+pub(super) struct Stream {
+    source: Source,
+    folder: PathBuf,
+    genesis: Digest,
+    segment_bytes: u64,
+    /// Of the segment that is open.
+    number: u64,
+    file: File,
+    written: u64,
+    key: [u8; 32],
+    checksum: [u8; 32],
+}
+
+/// How a stream ended.
+pub(super) struct Ended {
+    pub(super) source: Source,
+    pub(super) segments: u64,
+    /// Of its last segment's last chunk.
+    pub(super) checksum: Digest,
+}
+
+impl Stream {
+    /// Begins a stream's first segment.
+    pub(super) fn begin(
+        source: Source,
+        folder: &Path,
+        genesis: &Digest,
+        segment_bytes: u64,
+    ) -> Result<Stream, TranscriptError> {
+        let path = path(folder, source, 0, PART);
+        let file = File::create_new(&path).map_err(TranscriptError::of(&path))?;
+        let mut stream = Stream {
+            source,
+            folder: folder.to_owned(),
+            genesis: *genesis,
+            segment_bytes,
+            number: 0,
+            file,
+            written: 0,
+            key: blake3::derive_key(CONTEXT, &[]),
+            checksum: [0; 32],
+        };
+        stream.head()?;
+        Ok(stream)
+    }
+
+    /// Appends a chunk of records; a full segment is closed, and the next one begun.
+    pub(super) fn append(&mut self, payload: &[u8]) -> Result<(), TranscriptError> {
+        if self.written >= self.segment_bytes {
+            self.close()?;
+            self.number += 1;
+            let path = self.path(PART);
+            self.file = File::create_new(&path).map_err(TranscriptError::of(&path))?;
+            self.head()?;
+        }
+        self.chunk(RECORDS, payload)
+    }
+
+    /// Closes the last segment.
+    pub(super) fn end(mut self) -> Result<Ended, TranscriptError> {
+        self.close()?;
+        Ok(Ended {
+            source: self.source,
+            segments: self.number + 1,
+            checksum: Digest(self.checksum),
+        })
+    }
+
+    fn head(&mut self) -> Result<(), TranscriptError> {
+        let mut bytes = Vec::with_capacity(120);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&self.source.number().to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&self.number.to_le_bytes());
+        bytes.extend_from_slice(&self.genesis.0);
+        bytes.extend_from_slice(&self.checksum);
+        self.checksum = *blake3::keyed_hash(&self.key, &bytes).as_bytes();
+        bytes.extend_from_slice(&self.checksum);
+        self.written = 0;
+        self.write(&bytes)
+    }
+
+    fn chunk(&mut self, kind: u32, payload: &[u8]) -> Result<(), TranscriptError> {
+        let length = u32::try_from(payload.len()).expect("a chunk below 4 GiB");
+        let mut head = [0; 40];
+        head[..4].copy_from_slice(&length.to_le_bytes());
+        head[4..8].copy_from_slice(&kind.to_le_bytes());
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(&self.checksum).update(&head[..8]);
+        self.checksum = *hasher.update(payload).finalize().as_bytes();
+        head[8..].copy_from_slice(&self.checksum);
+        self.write(&head)?;
+        self.write(payload)
+    }
+
+    fn close(&mut self) -> Result<(), TranscriptError> {
+        self.chunk(END, &[])?;
+        let (part, whole) = (self.path(PART), self.path(WHOLE));
+        fs::rename(&part, whole).map_err(TranscriptError::of(&part))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), TranscriptError> {
+        self.written += bytes.len() as u64;
+        let written = self.file.write_all(bytes);
+        written.map_err(|error| TranscriptError::of(&self.path(PART))(error))
+    }
+
+    fn path(&self, ending: &str) -> PathBuf {
+        path(&self.folder, self.source, self.number, ending)
+    }
+}
+
+/// A segment that is being written, and one that is whole: an auditor may take it, and delete it.
+const PART: &str = "part";
+const WHOLE: &str = "audit";
+
+fn path(folder: &Path, source: Source, number: u64, ending: &str) -> PathBuf {
+    folder.join(format!("{}-{number:06}.{ending}", source.name()))
+}
+
+/// The whole segments of a stream that ended, those that somebody has deleted included.
+pub(super) fn paths(folder: &Path, ended: &Ended) -> impl Iterator<Item = PathBuf> {
+    let source = ended.source;
+    (0..ended.segments).map(move |number| path(folder, source, number, WHOLE))
+}

@@ -1,0 +1,224 @@
+//! The thread that writes the audit log, and the buffers between it and those who record. A shard
+//! hands over a megabyte at a time and takes an empty buffer; it waits only when the disk is slower
+//! than the run. No lock and no allocation per payment.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::manifest::{self, Finish, Start};
+use super::record::{Burst, put_account, put_block, put_burst, put_genesis};
+use super::segment::{self, Ended, Source, Stream};
+use super::{Settings, TranscriptError};
+use crate::l1::{Config, Genesis, Header};
+
+/// A buffer is handed over once it holds this much; records are never cut.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Room beyond, so that few buffers ever grow.
+const SLACK_BYTES: usize = 1 << 18;
+/// Buffers of each stream: one is filled while the others wait for the disk.
+const BUFFERS: usize = 4;
+
+/// An audit log being written.
+pub(crate) struct Transcript {
+    folder: PathBuf,
+    start: Start,
+    writer: JoinHandle<Result<Written, TranscriptError>>,
+}
+
+/// What the writer's thread hands over at its end.
+struct Written {
+    streams: Vec<Ended>,
+    cpu_ns: u64,
+}
+
+/// An audit log all of whose streams are whole, but which does not say so yet.
+pub(crate) struct Closed {
+    folder: PathBuf,
+    start: Start,
+    streams: Vec<Ended>,
+    /// CPU time of the writer's thread, in nanoseconds.
+    pub(crate) cpu_ns: u64,
+}
+
+/// A full buffer on its way to the disk.
+struct Filled {
+    stream: usize,
+    bytes: Vec<u8>,
+}
+
+impl Transcript {
+    /// Begins a log in an empty folder: one stream per shard, and Layer 1's, which comes last.
+    pub(crate) fn begin(
+        settings: &Settings,
+        start: Start,
+    ) -> Result<(Transcript, Vec<Recorder>), TranscriptError> {
+        let folder = settings.folder.clone();
+        manifest::write(&folder, &start, None)?;
+        let sources = (0..start.shards).map(Source::Shard).chain([Source::L1]);
+        let streams: Vec<Stream> = sources
+            .map(|source| Stream::begin(source, &folder, &start.genesis, settings.segment_bytes))
+            .collect::<Result<_, _>>()?;
+        let (to_writer, from_recorders) = bounded(BUFFERS * streams.len());
+        // A segment smaller than a buffer is for tests: it is cut where it should be.
+        let chunk_bytes = usize::try_from(settings.segment_bytes).unwrap_or(usize::MAX);
+        let chunk_bytes = chunk_bytes.min(CHUNK_BYTES);
+        let mut recorders = Vec::new();
+        let mut back = Vec::new();
+        for stream in 0..streams.len() {
+            let (to_recorder, empty) = bounded(BUFFERS);
+            let buffer = || Vec::with_capacity(CHUNK_BYTES + SLACK_BYTES);
+            for _ in 1..BUFFERS {
+                to_recorder.send(buffer()).expect("room for all buffers");
+            }
+            recorders.push(Recorder {
+                stream,
+                chunk_bytes,
+                buffer: buffer(),
+                ends: Vec::new(),
+                to_writer: to_writer.clone(),
+                empty,
+                broken: false,
+            });
+            back.push(to_recorder);
+        }
+        let writer = std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || write(streams, &from_recorders, &back))
+            .map_err(TranscriptError::of(&folder))?;
+        let transcript = Transcript {
+            folder,
+            start,
+            writer,
+        };
+        Ok((transcript, recorders))
+    }
+
+    /// Waits until everything is written: all recorders are gone by now.
+    pub(crate) fn close(self) -> Result<Closed, TranscriptError> {
+        let written = self.writer.join();
+        let written = written.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(Closed {
+            folder: self.folder,
+            start: self.start,
+            streams: written.streams,
+            cpu_ns: written.cpu_ns,
+        })
+    }
+}
+
+impl Closed {
+    /// Makes all files durable, then says that the log is complete and what it adds up to.
+    pub(crate) fn finish(&self, finish: &Finish) -> Result<(), TranscriptError> {
+        for path in self
+            .streams
+            .iter()
+            .flat_map(|ended| segment::paths(&self.folder, ended))
+        {
+            match std::fs::File::open(&path) {
+                Ok(file) => file.sync_all().map_err(TranscriptError::of(&path))?,
+                // An auditor that follows has taken it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(TranscriptError::of(&path)(error)),
+            }
+        }
+        manifest::write(&self.folder, &self.start, Some((finish, &self.streams)))
+    }
+}
+
+/// Writes what comes until nobody records any more.
+fn write(
+    mut streams: Vec<Stream>,
+    filled: &Receiver<Filled>,
+    back: &[Sender<Vec<u8>>],
+) -> Result<Written, TranscriptError> {
+    for Filled { stream, mut bytes } in filled {
+        streams[stream].append(&bytes)?;
+        bytes.clear();
+        // Its recorder may have left.
+        let _ = back[stream].send(bytes);
+    }
+    let streams = streams.into_iter().map(Stream::end);
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Ok(Written {
+        streams: streams.collect::<Result<_, _>>()?,
+        cpu_ns: time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
+    })
+}
+
+/// Records one stream. What is left in its buffer is handed over when it is dropped.
+pub(crate) struct Recorder {
+    stream: usize,
+    chunk_bytes: usize,
+    buffer: Vec<u8>,
+    ends: Vec<u64>,
+    to_writer: Sender<Filled>,
+    empty: Receiver<Vec<u8>>,
+    broken: bool,
+}
+
+impl Recorder {
+    /// Whether the writer has failed: nothing more is recorded, and the run should end.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Records one channel's part of a wave.
+    pub(crate) fn burst(&mut self, burst: &Burst<'_>) {
+        put_burst(&mut self.buffer, burst, &mut self.ends);
+        self.hand_over_if_full();
+    }
+
+    /// Records what Layer 1 starts from.
+    pub(crate) fn genesis(&mut self, genesis: &Genesis, config: &Config) {
+        put_genesis(&mut self.buffer, genesis, config);
+        for (key, amount) in &genesis.allocations {
+            put_account(&mut self.buffer, key, *amount);
+            self.hand_over_if_full();
+        }
+        self.hand_over();
+    }
+
+    /// Records a block. It is on its way to the disk before anything that follows from it.
+    pub(crate) fn block(&mut self, header: &Header, body: &[u8]) {
+        put_block(&mut self.buffer, header, body);
+        self.hand_over();
+    }
+
+    fn hand_over_if_full(&mut self) {
+        if self.buffer.len() >= self.chunk_bytes {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        if self.broken {
+            self.buffer.clear();
+        }
+        if self.buffer.is_empty() {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.buffer);
+        let stream = self.stream;
+        // There is room for all buffers: this never waits.
+        let sent = self.to_writer.send(Filled { stream, bytes });
+        match (sent, self.empty.recv()) {
+            (Ok(()), Ok(buffer)) => self.buffer = buffer,
+            _ => self.broken = true,
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if !self.buffer.is_empty() {
+            let bytes = std::mem::take(&mut self.buffer);
+            let _ = self.to_writer.send(Filled {
+                stream: self.stream,
+                bytes,
+            });
+        }
+    }
+}

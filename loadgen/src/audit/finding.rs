@@ -1,0 +1,137 @@
+//! What an audit ends with when not all is well: a finding, with its place and what was expected.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why an audit did not end well.
+#[derive(Debug)]
+pub enum AuditError {
+    /// What was asked makes no sense. Exit 2.
+    Input(String),
+    /// The machine failed to read or write. Exit 1.
+    Machine {
+        /// What was read or written.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The log does not hold. Exit 4.
+    Refused(Box<Finding>),
+    /// Stopped by hand. Exit 130.
+    Interrupted,
+}
+
+/// The first thing that is wrong with a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// In which file.
+    pub file: String,
+    /// From which byte of it on.
+    pub offset: Option<u64>,
+    /// In which session.
+    pub session: Option<u64>,
+    /// At which version.
+    pub version: Option<u64>,
+    /// What was looked at.
+    pub what: &'static str,
+    /// What it should be.
+    pub expected: String,
+    /// What it is.
+    pub found: String,
+}
+
+impl Finding {
+    /// About a file as a whole.
+    pub(super) fn of_file(
+        file: impl Into<String>,
+        what: &'static str,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+    ) -> AuditError {
+        Place {
+            file: &file.into(),
+            offset: None,
+        }
+        .finding(what, expected, found)
+    }
+}
+
+/// Where something was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) file: &'a str,
+    pub(super) offset: Option<u64>,
+}
+
+impl Place<'_> {
+    pub(super) fn finding(
+        &self,
+        what: &'static str,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+    ) -> AuditError {
+        AuditError::Refused(Box::new(Finding {
+            file: self.file.to_owned(),
+            offset: self.offset,
+            session: None,
+            version: None,
+            what,
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }))
+    }
+}
+
+impl AuditError {
+    pub(super) fn machine(path: &Path) -> impl Fn(io::Error) -> AuditError {
+        |source| AuditError::Machine {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The same about a session at a version.
+    pub(super) fn about(mut self, about_session: u64, about_version: Option<u64>) -> AuditError {
+        if let AuditError::Refused(finding) = &mut self {
+            finding.session.get_or_insert(about_session);
+            finding.version = finding.version.or(about_version);
+        }
+        self
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if let Some(offset) = self.offset {
+            write!(f, " from byte {offset}")?;
+        }
+        if let Some(session) = self.session {
+            write!(f, ", session {session}")?;
+        }
+        if let Some(version) = self.version {
+            write!(f, ", version {version}")?;
+        }
+        let Finding {
+            what,
+            expected,
+            found,
+            ..
+        } = self;
+        write!(f, ": {what}: expected {expected}, found {found}")
+    }
+}
+
+impl fmt::Display for AuditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AuditError::Input(text) => f.write_str(text),
+            AuditError::Machine { path, source } => write!(f, "'{}': {source}", path.display()),
+            AuditError::Refused(finding) => write!(f, "REFUSED: {finding}"),
+            AuditError::Interrupted => f.write_str("stopped before the audit ended"),
+        }
+    }
+}
+
+impl std::error::Error for AuditError {}

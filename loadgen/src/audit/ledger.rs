@@ -1,0 +1,453 @@
+//! Replays Layer 1 from its genesis: headers, accounts, channels, payouts. Checks no signature:
+//! that is for the sample that the last block chooses.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::bytes::Reader;
+use super::finding::{AuditError, Place};
+use super::hash::{Digest, KEYS, hex, link};
+use super::transaction::{Act, Close, Open, PublicKey, Transaction};
+
+/// Kinds of records in Layer 1's stream.
+const GENESIS: u8 = 2;
+const ACCOUNT: u8 = 3;
+const BLOCK: u8 = 4;
+
+/// Layer 1, as far as it has been replayed.
+pub(super) struct Ledger {
+    pub(super) genesis: Digest,
+    start: Start,
+    accounts: Vec<Account>,
+    account_of: ByDigest,
+    pub(super) channels: Vec<Channel>,
+    channel_of: ByDigest,
+    pub(super) tip: Digest,
+    pub(super) height: u64,
+    pub(super) transactions: u64,
+    pub(super) failed: u64,
+    pub(super) closed: u64,
+    supply: u128,
+    fees: u128,
+    locked: u128,
+}
+
+/// How much of the genesis has been read.
+enum Start {
+    Nothing,
+    Accounts {
+        parameters: Parameters,
+        left: u64,
+        hasher: Box<blake3::Hasher>,
+    },
+    Done(Parameters),
+}
+
+#[derive(Clone, Copy)]
+struct Parameters {
+    block_transactions: u32,
+    block_bytes: u64,
+    fee: u64,
+}
+
+struct Account {
+    key: PublicKey,
+    balance: u64,
+    nonce: u64,
+}
+
+/// A channel that Layer 1 has opened.
+pub(super) struct Channel {
+    pub(super) id: Digest,
+    /// Indices of A's and B's accounts.
+    parties: [u32; 2],
+    pub(super) capacity: u64,
+    pub(super) reserve: u64,
+    pub(super) deposit_a: u64,
+    pub(super) closed: Option<Closed>,
+}
+
+/// The state that a channel was closed in.
+#[derive(Clone, Copy)]
+pub(super) struct Closed {
+    pub(super) version: u64,
+    pub(super) head: Digest,
+    pub(super) balance_a: u64,
+}
+
+/// Where a digest's record is.
+pub(super) type ByDigest = HashMap<Digest, u32, BuildHasherDefault<FirstBytes>>;
+
+/// Digests and keys are as good as random: their first bytes are a hash.
+#[derive(Default)]
+pub(super) struct FirstBytes(u64);
+
+impl Hasher for FirstBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Ledger {
+    /// Before anything is read.
+    pub(super) fn new(genesis: &Digest) -> Ledger {
+        Ledger {
+            genesis: *genesis,
+            start: Start::Nothing,
+            accounts: Vec::new(),
+            account_of: ByDigest::default(),
+            channels: Vec::new(),
+            channel_of: ByDigest::default(),
+            tip: *genesis,
+            height: 0,
+            transactions: 0,
+            failed: 0,
+            closed: 0,
+            supply: 0,
+            fees: 0,
+            locked: 0,
+        }
+    }
+
+    /// Whether the first balances are all there: blocks follow.
+    pub(super) fn has_begun(&self) -> bool {
+        matches!(self.start, Start::Done(_))
+    }
+
+    /// The channel of this identity.
+    pub(super) fn channel(&self, id: &Digest) -> Option<u32> {
+        self.channel_of.get(id).copied()
+    }
+
+    /// Who signs for A and for B.
+    pub(super) fn keys(&self, channel: u32) -> [PublicKey; 2] {
+        let parties = self.channels[channel as usize].parties;
+        parties.map(|account| self.accounts[account as usize].key)
+    }
+
+    /// Replays the records of one chunk.
+    pub(super) fn replay(&mut self, mut records: Reader<'_>) -> Result<(), AuditError> {
+        while !records.is_empty() {
+            let place = records.place();
+            let length = records.u32()?;
+            let kind = records.u8()?;
+            let start = records.place().offset.unwrap_or(0);
+            let mut content = Reader::new(place.file, start, records.bytes(length as usize)?);
+            match kind {
+                GENESIS => self.parameters(&mut content)?,
+                ACCOUNT => self.account(&mut content)?,
+                BLOCK => self.block(&mut content)?,
+                _ => return Err(place.finding("the record's kind", "2, 3 or 4", kind)),
+            }
+            if !content.is_empty() {
+                let left = content.rest().len();
+                return Err(content.place().finding("bytes left in the record", 0, left));
+            }
+        }
+        Ok(())
+    }
+
+    /// `H_genesis(label's length ‖ label ‖ block transactions ‖ block bytes ‖ fee ‖ number of
+    /// accounts ‖ every key and amount)`, once all of them have come.
+    fn parameters(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
+        if !matches!(self.start, Start::Nothing) {
+            return Err(record.place().finding("genesis records", 1, 2));
+        }
+        let parameters = Parameters {
+            block_transactions: record.u32()?,
+            block_bytes: record.u64()?,
+            fee: record.u64()?,
+        };
+        let left = record.u64()?;
+        let label = record.bytes(record.rest().len())?;
+        let mut hasher = KEYS.genesis.hasher();
+        hasher
+            .update(&(label.len() as u64).to_le_bytes())
+            .update(label)
+            .update(&parameters.block_transactions.to_le_bytes())
+            .update(&parameters.block_bytes.to_le_bytes())
+            .update(&parameters.fee.to_le_bytes())
+            .update(&left.to_le_bytes());
+        self.start = Start::Accounts {
+            parameters,
+            left,
+            hasher: Box::new(hasher),
+        };
+        self.begin(record.place())
+    }
+
+    fn account(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
+        let place = record.place();
+        let (key, amount): (PublicKey, u64) = (record.take()?, record.u64()?);
+        let Start::Accounts { left, hasher, .. } = &mut self.start else {
+            return Err(place.finding("accounts left", 0, 1));
+        };
+        hasher.update(&key).update(&amount.to_le_bytes());
+        *left -= 1;
+        self.supply += u128::from(amount);
+        if self.supply > u128::from(u64::MAX) {
+            return Err(place.finding("the supply", format!("at most {}", u64::MAX), self.supply));
+        }
+        let account = self.account_index(&key);
+        self.accounts[account as usize].balance += amount;
+        self.begin(place)
+    }
+
+    fn begin(&mut self, place: Place<'_>) -> Result<(), AuditError> {
+        let Start::Accounts {
+            parameters,
+            left: 0,
+            hasher,
+        } = &self.start
+        else {
+            return Ok(());
+        };
+        let found = *hasher.finalize().as_bytes();
+        if found != self.genesis {
+            let expected = hex(&self.genesis);
+            return Err(place.finding("the genesis id", expected, hex(&found)));
+        }
+        self.start = Start::Done(*parameters);
+        Ok(())
+    }
+
+    fn account_index(&mut self, key: &PublicKey) -> u32 {
+        let next = self.accounts.len() as u32;
+        let account = *self.account_of.entry(*key).or_insert(next);
+        if account == next {
+            self.accounts.push(Account {
+                key: *key,
+                balance: 0,
+                nonce: 0,
+            });
+        }
+        account
+    }
+
+    /// One block: its header follows the last one and has its body's hash.
+    fn block(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
+        let Start::Done(parameters) = self.start else {
+            return Err(record
+                .place()
+                .finding("accounts before the first block", "all", "some"));
+        };
+        let header = record.rest();
+        let place = record.place();
+        let parent: Digest = record.take()?;
+        if parent != self.tip {
+            return Err(place.finding("the block's parent", hex(&self.tip), hex(&parent)));
+        }
+        let place = record.place();
+        let height = record.u64()?;
+        if height != self.height + 1 {
+            return Err(place.finding("the block's height", self.height + 1, height));
+        }
+        let place = record.place();
+        let transactions = record.u32()?;
+        if transactions > parameters.block_transactions {
+            let most = format!("at most {}", parameters.block_transactions);
+            return Err(place.finding("the block's transactions", most, transactions));
+        }
+        let place_of_body = record.place();
+        let body_hash: Digest = record.take()?;
+        let body = record.rest();
+        if body.len() as u64 > parameters.block_bytes {
+            let most = format!("at most {}", parameters.block_bytes);
+            return Err(record.place().finding("the body's bytes", most, body.len()));
+        }
+        let found = KEYS.block.hash(&[body]);
+        if found != body_hash {
+            return Err(place_of_body.finding("the body's hash", hex(&found), hex(&body_hash)));
+        }
+        let header: &[u8] = &header[..76];
+        self.tip = KEYS.block.hash(&[header]);
+        self.height = height;
+        let mut count = 0;
+        while !record.is_empty() {
+            let place = record.place();
+            let transaction = Transaction::read(record)?;
+            match &transaction.act {
+                Act::Open(open) => self.open(open, parameters.fee, place)?,
+                Act::Close(close) => self.close(close, parameters.fee, place)?,
+            }
+            count += 1;
+        }
+        if count != transactions {
+            return Err(place.finding("the block's transactions", count, transactions));
+        }
+        self.transactions += u64::from(count);
+        Ok(())
+    }
+
+    /// Takes the fee of a transaction.
+    fn charge(&mut self, key: &PublicKey, fee: u64, place: Place<'_>) -> Result<u32, AuditError> {
+        let account = self.account_of.get(key).copied();
+        let Some(account) = account else {
+            return Err(place.finding("the submitter's account", "one that exists", hex(key)));
+        };
+        let balance = &mut self.accounts[account as usize].balance;
+        let Some(left) = balance.checked_sub(fee) else {
+            return Err(place.finding(
+                "the submitter's balance",
+                format!("at least {fee}"),
+                balance,
+            ));
+        };
+        *balance = left;
+        self.fees += u128::from(fee);
+        Ok(account)
+    }
+
+    fn open(&mut self, open: &Open, fee: u64, place: Place<'_>) -> Result<(), AuditError> {
+        let sound = |what, expected: &str, found: u64, holds: bool| {
+            if holds {
+                Ok(())
+            } else {
+                Err(place.finding(what, expected, found))
+            }
+        };
+        sound(
+            "the channel's index",
+            "0",
+            u64::from(open.index),
+            open.index == 0,
+        )?;
+        sound(
+            "the window",
+            "at least 1",
+            u64::from(open.window),
+            open.window > 0,
+        )?;
+        if open.key_a == open.key_b {
+            return Err(place.finding("the two keys", "different ones", hex(&open.key_a)));
+        }
+        let capacity = open.deposit_a.checked_add(open.deposit_b);
+        let Some(capacity) = capacity.filter(|capacity| *capacity > 0) else {
+            let found = u128::from(open.deposit_a) + u128::from(open.deposit_b);
+            let expected = format!("1 to {}", u64::MAX);
+            return Err(place.finding("both deposits", expected, found));
+        };
+        sound(
+            "the reserve",
+            "at most the capacity",
+            open.reserve,
+            open.reserve <= capacity,
+        )?;
+        let a = self.charge(&open.key_a, fee, place)?;
+        let account = &mut self.accounts[a as usize];
+        if open.nonce != account.nonce {
+            return Err(place.finding("the opener's nonce", account.nonce, open.nonce));
+        }
+        account.nonce += 1;
+        let b = self.account_index(&open.key_b);
+        let enough = self.accounts[a as usize].balance >= open.deposit_a
+            && self.accounts[b as usize].balance >= open.deposit_b;
+        if !enough {
+            // Included, but failed: it cost its fee and its nonce.
+            self.failed += 1;
+            return Ok(());
+        }
+        self.accounts[a as usize].balance -= open.deposit_a;
+        self.accounts[b as usize].balance -= open.deposit_b;
+        self.locked += u128::from(capacity);
+        let id = open.channel(&self.genesis);
+        let index = self.channels.len() as u32;
+        if self.channel_of.insert(id, index).is_some() {
+            return Err(place.finding("the channel's id", "a new one", hex(&id)));
+        }
+        self.channels.push(Channel {
+            id,
+            parties: [a, b],
+            capacity,
+            reserve: open.reserve,
+            deposit_a: open.deposit_a,
+            closed: None,
+        });
+        Ok(())
+    }
+
+    fn close(&mut self, close: &Close, fee: u64, place: Place<'_>) -> Result<(), AuditError> {
+        let Some(index) = self.channel(&close.channel) else {
+            return Err(place.finding(
+                "the closed channel",
+                "one that is open",
+                hex(&close.channel),
+            ));
+        };
+        let channel = &self.channels[index as usize];
+        if channel.closed.is_some() {
+            return Err(place.finding(
+                "the closed channel",
+                "one that is open",
+                "one closed before",
+            ));
+        }
+        let (capacity, parties) = (channel.capacity, channel.parties);
+        let closed = match &close.state {
+            None => Closed {
+                version: 0,
+                head: channel.id,
+                balance_a: channel.deposit_a,
+            },
+            Some((previous, entry)) => {
+                let mut fields = Reader::new(place.file, 0, entry);
+                let version = fields.u64()?;
+                fields.u64()?;
+                Closed {
+                    version,
+                    head: link(previous, entry),
+                    balance_a: fields.u64()?,
+                }
+            }
+        };
+        if closed.balance_a > capacity {
+            let most = format!("at most {capacity}");
+            return Err(place.finding("A's balance at the close", most, closed.balance_a));
+        }
+        self.charge(&close.submitter, fee, place)?;
+        let payouts = [closed.balance_a, capacity - closed.balance_a];
+        for (account, payout) in parties.into_iter().zip(payouts) {
+            self.accounts[account as usize].balance += payout;
+        }
+        self.locked -= u128::from(capacity);
+        self.channels[index as usize].closed = Some(closed);
+        self.closed += 1;
+        Ok(())
+    }
+
+    /// Whether all value is somewhere: accounts, channels and fees, record by record.
+    pub(super) fn check_supply(&self, file: &str) -> Result<(), AuditError> {
+        let balances = self
+            .accounts
+            .iter()
+            .map(|account| u128::from(account.balance));
+        let open = self
+            .channels
+            .iter()
+            .filter(|channel| channel.closed.is_none());
+        let locked: u128 = open.map(|channel| u128::from(channel.capacity)).sum();
+        let found = balances.sum::<u128>() + locked + self.fees;
+        if locked == self.locked && found == self.supply {
+            return Ok(());
+        }
+        let place = Place { file, offset: None };
+        Err(place.finding("the supply", self.supply, found))
+    }
+
+    /// All that exists, in the smallest unit.
+    pub(super) fn supply(&self) -> u128 {
+        self.supply
+    }
+}

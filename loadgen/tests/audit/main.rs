@@ -1,0 +1,494 @@
+//! The audit log as it is written by real runs, and what `loadgen audit` says of it: clean as it
+//! is, refused with any bit of it changed, and refused when forged by somebody who knows the formats.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod forge;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use common::{Folder, arguments};
+use duet_loadgen::audit::{AuditArgs, AuditError, Finding, Report, SampleSize, check};
+use forge::Forger;
+
+/// Runs `loadgen run --audit-log log` with these words, which is VALID.
+fn logged(folder: &Folder, words: &str) {
+    let run = format!("run --quiet --baseline-sessions 0 --audit-log log {words}");
+    let ended = folder.loadgen(&arguments(&run));
+    assert_eq!(ended.code, Some(0), "{words}: {ended:?}");
+}
+
+fn asked(folder: &Path, sample: SampleSize) -> AuditArgs {
+    AuditArgs {
+        folder: folder.to_owned(),
+        sample,
+        salt: String::new(),
+        tip: None,
+        threads: Some(1),
+        follow: false,
+        delete_audited: false,
+        json: false,
+        quiet: true,
+    }
+}
+
+fn audited(folder: &Path, sample: SampleSize) -> Result<Report, AuditError> {
+    check(&asked(folder, sample), &AtomicBool::new(false))
+}
+
+/// The finding of an audit that refuses.
+fn finding(folder: &Path, sample: SampleSize) -> Finding {
+    match audited(folder, sample) {
+        Err(AuditError::Refused(finding)) => *finding,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn every_shape_of_run_audits_clean() {
+    for (words, opened, entries) in [
+        ("--sessions 1 --payments 1", 1, 1),
+        ("--sessions 6 --payments 40 --cosign-every 1", 6, 240),
+        (
+            "--sessions 6 --payments 40 --cosign-every 3 --shards 3",
+            6,
+            240,
+        ),
+        (
+            "--sessions 4 --payments 250 --cosign-every 100 --in-flight 2",
+            4,
+            1000,
+        ),
+        (
+            "--sessions 7 --payments 30 --concurrent 2 --shards 1",
+            7,
+            210,
+        ),
+        (
+            "--sessions 5 --payments 60 --pattern two-way --turn-length 7 --cosign-every 3",
+            5,
+            300,
+        ),
+        (
+            "--sessions 5 --payments 20 --in-flight 1 --amount lognormal:6,2",
+            5,
+            100,
+        ),
+        ("--sessions 40 --payments 2 --audit-segment 1k", 40, 80),
+    ] {
+        let folder = Folder::new();
+        logged(&folder, words);
+        let ended = folder.loadgen(&arguments("audit log --sample all --json"));
+        assert_eq!(ended.code, Some(0), "{words}: {ended:?}");
+        let report = json(&ended.stdout);
+        assert_eq!(report["channels"]["opened"], opened, "{words}: {report}");
+        assert_eq!(report["channels"]["still_open"], 0);
+        assert_eq!(report["log"]["entries"], entries, "{words}: {report}");
+        assert_eq!(report["sample"]["sessions"], opened);
+        // Every state by both; the final by both; an opening and a closing transaction.
+        let k = words.split("--cosign-every ").nth(1);
+        if k.is_none_or(|k| k.starts_with("1") && !k.starts_with("100")) {
+            let signatures = 2 * entries + 4 * opened;
+            assert_eq!(
+                report["sample"]["signatures"], signatures,
+                "{words}: {report}"
+            );
+        }
+    }
+}
+
+#[test]
+fn payments_that_were_refused_are_no_part_of_the_log() {
+    for pattern in ["", "--pattern two-way --turn-length 20"] {
+        let folder = Folder::new();
+        let words =
+            format!("--sessions 4 --payments 200 --capacity 1500 --cosign-every 3 {pattern}");
+        let run = format!("run --json --baseline-sessions 0 --audit-log log {words}");
+        let ended = folder.loadgen(&arguments(&run));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let run = common::parse(&ended.stdout);
+        assert!(run.achieved.payments_refused > 0, "{words}");
+        let tip = &run.l1.channels.tip;
+        let words = format!("audit log --sample all --json --tip {tip}");
+        let ended = folder.loadgen(&arguments(&words));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let report = json(&ended.stdout);
+        assert_eq!(report["log"]["entries"], run.achieved.payments);
+        assert_eq!(report["l1"]["tip_given"], true);
+    }
+}
+
+/// A run that time ends has closed what was open, and its log says so.
+#[test]
+fn a_run_that_was_cut_short_audits_clean() {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 1k --payments 100k --concurrent 4 --duration 200ms --cosign-every 10",
+    );
+    let ended = folder.loadgen(&arguments("audit log --sample 1 --json"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = json(&ended.stdout);
+    assert_eq!(report["channels"]["opened"], 4);
+    assert_eq!(report["channels"]["still_open"], 0);
+    assert!(report["log"]["entries"].as_u64().unwrap() > 0, "{report}");
+}
+
+/// The run file's stages and the log's own CPU time: still accounted for, and a stage of its own.
+#[test]
+fn writing_the_log_is_a_stage() {
+    let folder = Folder::new();
+    let run = "run --json --baseline-sessions 0 --sessions 20 --payments 300 --audit-log log";
+    let ended = folder.loadgen(&arguments(run));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let run = common::parse(&ended.stdout);
+    let stage = run
+        .stages
+        .iter()
+        .find(|stage| stage.name == "audit")
+        .unwrap();
+    assert_eq!((stage.role.as_str(), stage.items), ("loadgen", 6000));
+}
+
+#[test]
+fn no_flipped_bit_goes_unnoticed() {
+    flip(|byte| vec![byte % 8]);
+}
+
+#[test]
+#[ignore = "some minutes: cargo test -p duet-loadgen --test audit -- --ignored"]
+fn no_flipped_bit_goes_unnoticed_whichever() {
+    flip(|_| (0..8).collect());
+}
+
+/// Flips bits of every byte of every file of a small log, one at a time.
+fn flip(bits: impl Fn(usize) -> Vec<usize>) {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 2 --payments 3 --cosign-every 2 --shards 1",
+    );
+    let log = folder.path("log");
+    audited(&log, SampleSize::All).unwrap();
+    let mut flips = 0;
+    for entry in fs::read_dir(&log).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        for byte in 0..bytes.len() {
+            for bit in bits(byte) {
+                let mut flipped = bytes.clone();
+                flipped[byte] ^= 1 << bit;
+                fs::write(&path, flipped).unwrap();
+                let result = audited(&log, SampleSize::Sessions(0));
+                assert!(
+                    matches!(result, Err(AuditError::Refused(_))),
+                    "{}, byte {byte}, bit {bit}: {result:?}",
+                    path.display()
+                );
+                flips += 1;
+            }
+        }
+        fs::write(&path, bytes).unwrap();
+    }
+    audited(&log, SampleSize::All).unwrap();
+    assert!(flips > 2000, "{flips}");
+}
+
+#[test]
+fn files_that_are_missing_cut_or_exchanged_are_refused() {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 30 --payments 5 --shards 2 --audit-segment 4k",
+    );
+    let log = folder.path("log");
+    audited(&log, SampleSize::Sessions(2)).unwrap();
+    let mut names: Vec<String> = fs::read_dir(&log)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert!(
+        names
+            .iter()
+            .filter(|name| name.starts_with("shard-1"))
+            .count()
+            > 2,
+        "{names:?}"
+    );
+    let read = |name: &String| fs::read(log.join(name)).unwrap();
+    let write = |name: &String, bytes: &[u8]| fs::write(log.join(name), bytes).unwrap();
+    for name in &names {
+        let bytes = read(name);
+        for length in [
+            0,
+            1,
+            119,
+            120,
+            121,
+            bytes.len() / 2,
+            bytes.len() - 40,
+            bytes.len() - 1,
+        ] {
+            write(name, &bytes[..length.min(bytes.len() - 1)]);
+            finding(&log, SampleSize::Sessions(0));
+        }
+        write(name, &[&bytes[..], &[0]].concat());
+        finding(&log, SampleSize::Sessions(0));
+        fs::remove_file(log.join(name)).unwrap();
+        let finding = finding(&log, SampleSize::Sessions(0));
+        assert!(finding.file.contains('.'), "{finding}");
+        write(name, &bytes);
+    }
+    for (at, one) in names.iter().enumerate() {
+        for other in &names[at + 1..] {
+            let (of_one, of_other) = (read(one), read(other));
+            write(one, &of_other);
+            write(other, &of_one);
+            finding(&log, SampleSize::Sessions(0));
+            write(one, &of_one);
+            write(other, &of_other);
+        }
+    }
+    let extra = "shard-0-000999.audit".to_owned();
+    write(&extra, &read(&names[1]));
+    assert_eq!(finding(&log, SampleSize::Sessions(0)).file, extra);
+    fs::remove_file(log.join(&extra)).unwrap();
+    audited(&log, SampleSize::All).unwrap();
+}
+
+/// A log of another run does not pass for this one's, however sound it is.
+#[test]
+fn a_tip_from_elsewhere_names_the_run() {
+    let folder = Folder::new();
+    logged(&folder, "--sessions 2 --payments 3");
+    let tip = "0".repeat(64);
+    let ended = folder.loadgen(&["audit", "log", "--tip", &tip, "--json"]);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let refusal = json(&ended.stdout);
+    assert_eq!(refusal["clean"], false);
+    assert_eq!(refusal["finding"]["what"], "the tip");
+    assert!(ended.stderr.contains("REFUSED: "), "{ended:?}");
+}
+
+/// Somebody forges one payment and every checksum, and then Layer 1 too: all that is left to find
+/// it is what was signed.
+#[test]
+fn a_forged_payment_is_found_by_layer_1_and_then_by_a_signature() {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 3 --payments 4 --shards 1 --amount fixed:50",
+    );
+    let log = folder.path("log");
+    let mut forger = Forger::of(&log);
+
+    // One unit less in the last payment of a session.
+    let session = forger.last_payment(|amount| amount - 1);
+    forger.write();
+    let found = finding(&log, SampleSize::Sessions(0));
+    assert_eq!(found.what, "the state that Layer 1 closed");
+    assert_eq!((found.session, found.version), (Some(session), Some(4)));
+    assert_eq!(found.file, "shard-0-000000.audit");
+
+    // Layer 1's closing transaction says the same.
+    forger.close(1_u64.wrapping_neg());
+    forger.write();
+    audited(&log, SampleSize::Sessions(0)).unwrap();
+    let found = finding(&log, SampleSize::All);
+    // Its transaction's own signature comes first.
+    assert_eq!(found.file, "l1-000000.audit");
+    assert!(found.what.contains("signature"), "{found}");
+    let ended = folder.loadgen(&arguments("audit log --sample all"));
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+}
+
+/// A payment in the midst of a session that is made larger, and the next one smaller.
+#[test]
+fn forged_payments_that_cancel_out_are_found_by_the_chain() {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 3 --payments 4 --shards 1 --amount fixed:50",
+    );
+    let log = folder.path("log");
+    let mut forger = Forger::of(&log);
+    forger.shift(1);
+    forger.write();
+    let found = finding(&log, SampleSize::Sessions(0));
+    assert_eq!(found.what, "the state that Layer 1 closed");
+}
+
+/// A signature that is not the party's.
+#[test]
+fn a_forged_signature_is_found_when_its_session_is_sampled() {
+    let folder = Folder::new();
+    logged(&folder, "--sessions 3 --payments 4 --shards 1");
+    let log = folder.path("log");
+    for (party, what) in [(0, "A's signature"), (1, "B's signature")] {
+        let mut forger = Forger::of(&log);
+        let session = forger.signature(party);
+        forger.write();
+        audited(&log, SampleSize::Sessions(0)).unwrap();
+        let found = finding(&log, SampleSize::All);
+        assert_eq!(
+            (found.what, found.session),
+            (what, Some(session)),
+            "{found}"
+        );
+        assert!(found.version.is_some() && found.offset.is_some());
+        forger.signature(party);
+        forger.write();
+    }
+    audited(&log, SampleSize::All).unwrap();
+}
+
+#[test]
+fn segments_are_deleted_once_audited_and_the_rest_is_audited_later() {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 20 --payments 10 --shards 2 --audit-segment 4k",
+    );
+    let log = folder.path("log");
+    let ended = folder.loadgen(&arguments("audit log --delete-audited --sample 2 --json"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = json(&ended.stdout);
+    assert_eq!(report["log"]["entries"], 200);
+    assert!(report["log"]["segments_deleted"].as_u64().unwrap() > 4);
+    assert!(fs::read_dir(&log).unwrap().all(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        !name.starts_with("shard")
+    }));
+    // What is left still adds up.
+    let again = audited(&log, SampleSize::Sessions(0)).unwrap();
+    assert_eq!(again.json()["log"]["entries"], 200);
+    // The checkpoint too is held together by a checksum.
+    let checkpoint = log.join("audit.checkpoint");
+    let bytes = fs::read(&checkpoint).unwrap();
+    for byte in (0..bytes.len()).step_by(7) {
+        let mut flipped = bytes.clone();
+        flipped[byte] ^= 1;
+        fs::write(&checkpoint, flipped).unwrap();
+        finding(&log, SampleSize::Sessions(0));
+    }
+}
+
+/// The run writes, the auditor deletes behind it, and both come to the same end.
+#[test]
+fn an_audit_follows_a_run() {
+    let folder = Folder::new();
+    let words = "run --quiet --baseline-sessions 0 --audit-log log --audit-segment 64k \
+                 --sessions 60 --payments 200 --concurrent 10 --shards 2";
+    let mut run = folder.command(&arguments(words)).spawn().unwrap();
+    while !folder.path("log").join("audit.toml").exists() {
+        assert!(
+            run.try_wait()
+                .unwrap()
+                .is_none_or(|status| status.success())
+        );
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let audit = "audit log --follow --delete-audited --sample 1 --json";
+    let ended = folder.loadgen(&arguments(audit));
+    assert!(run.wait().unwrap().success());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = json(&ended.stdout);
+    assert_eq!(report["log"]["entries"], 12_000);
+    assert_eq!(report["sample"]["chosen"], "by segment");
+    assert!(
+        report["log"]["segments_deleted"].as_u64().unwrap() > 10,
+        "{report}"
+    );
+    assert!(
+        report["sample"]["sessions"].as_u64().unwrap() > 3,
+        "{report}"
+    );
+}
+
+#[test]
+fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("full")).unwrap();
+    folder.write("full/something", "x");
+    folder.write("file", "x");
+    fs::create_dir(folder.path("empty")).unwrap();
+    for (words, code, said) in [
+        ("audit nowhere", 2, "is no folder"),
+        ("audit file", 2, "is no folder"),
+        ("audit empty", 2, "is no audit log"),
+        ("audit full", 2, "is no audit log"),
+        ("audit", 2, "<DIR>"),
+        ("audit empty --sample 101%", 2, "expected 0% to 100%"),
+        ("audit empty --tip 00", 2, "expected 64 hex digits"),
+        ("run --audit-log full", 2, "not empty"),
+        ("run --audit-log file", 2, "not a folder"),
+        ("run --audit-log no/where", 2, "parent does not exist"),
+        ("run --audit-segment 1M", 2, "needs --audit-log"),
+        (
+            "run --audit-log new --durability log --log-dir log",
+            2,
+            "contradicts --durability",
+        ),
+        (
+            "run --audit-log new --adversary all=1%",
+            2,
+            "contradicts --adversary",
+        ),
+    ] {
+        let ended = folder.loadgen(&arguments(words));
+        assert_eq!(ended.code, Some(code), "{words}: {ended:?}");
+        assert!(ended.stderr.contains(said), "{words}: {ended:?}");
+    }
+    assert!(!folder.path("new").exists());
+}
+
+/// A disk that is full ends the run, and nothing claims to be complete.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_ends_the_run() {
+    let folder = Folder::new();
+    // Files of at most a megabyte: beyond, writing fails as on a full disk.
+    let words = "run --quiet --baseline-sessions 0 --sessions 40 --payments 400 --audit-log log";
+    let mut command = std::process::Command::new("sh");
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 1024; exec {} {words}",
+        env!("CARGO_BIN_EXE_loadgen")
+    );
+    let ended = command
+        .args(["-c", &script])
+        .current_dir(folder.path(""))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("writing the audit log 'log/shard-"), "{said}");
+    assert!(
+        folder
+            .read("log/audit.toml")
+            .contains("state = \"running\"")
+    );
+    assert_eq!(folder.loadgen(&arguments("audit log")).code, Some(4));
+}
+
+/// The auditor is worth something only while it is not the engine that it audits.
+#[test]
+fn the_auditor_names_no_part_of_the_engine() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit");
+    let mut files = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("duet_engine"), "{}", path.display());
+        files += 1;
+    }
+    assert!(files > 10, "{files}");
+}
