@@ -52,6 +52,11 @@ impl PlaceIndex {
         found.ok().map(|entry| entry.remove().0)
     }
 
+    /// Forgets every row, and the memory with them.
+    pub(crate) fn drop_all(&mut self) {
+        self.places = HashTable::new();
+    }
+
     /// Forgets every row, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.places.clear();

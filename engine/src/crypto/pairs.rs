@@ -71,6 +71,11 @@ impl KeyPairs {
         row.hash_prefix = *secret.prefix();
     }
 
+    /// No more pairs: lets go of what finds a key that is there already.
+    pub fn seal(&mut self) {
+        self.ring.seal();
+    }
+
     /// The public halves, to verify with.
     #[must_use]
     pub fn ring(&self) -> &KeyRing {

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::block::{Draft, Header};
 use super::channel::ChannelRecord;
-use super::config::{Config, Genesis, SetupError};
+use super::config::{Allocations, Config, Genesis, SetupError};
 use super::ledger::{Account, Imbalance, Ledger, Totals};
 use super::load::{Load, thread_cpu_ns};
 use super::mempool::{Answer, Mempool};
@@ -49,7 +49,11 @@ impl Chain {
     ///
     /// # Panics
     /// If the operating system gives no randomness to verify with, at the first block.
-    pub fn new(config: Config, genesis: &Genesis, backend: Backend) -> Result<Chain, SetupError> {
+    pub fn new<A: Allocations>(
+        config: Config,
+        genesis: &Genesis<A>,
+        backend: Backend,
+    ) -> Result<Chain, SetupError> {
         config.check()?;
         let supply = genesis.supply().ok_or(SetupError::SupplyOverflow)?;
         let ledger = Ledger::new(config.fee, supply, &genesis.allocations);

@@ -67,14 +67,45 @@ const SMALLEST_BLOCK_BYTES: u64 = Kind::LONGEST_BYTES;
 
 /// The first balances.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Genesis {
+pub struct Genesis<A = Vec<(PublicKey, Amount)>> {
     /// A name that keeps this Layer 1 apart from others with the same balances.
     pub label: String,
     /// Who has what. What is allocated to one account twice adds up; zero makes an empty account.
-    pub allocations: Vec<(PublicKey, Amount)>,
+    pub allocations: A,
 }
 
-impl Genesis {
+/// Who has what at genesis, told as often as asked: a list, or what needs none.
+pub trait Allocations {
+    /// How many there are.
+    fn count(&self) -> u64;
+
+    /// Gives each of them, in an order that never changes.
+    fn each(&self, give: impl FnMut(PublicKey, Amount));
+}
+
+impl Allocations for Vec<(PublicKey, Amount)> {
+    fn count(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn each(&self, mut give: impl FnMut(PublicKey, Amount)) {
+        for (key, amount) in self {
+            give(*key, *amount);
+        }
+    }
+}
+
+impl<A: Allocations> Allocations for &A {
+    fn count(&self) -> u64 {
+        (**self).count()
+    }
+
+    fn each(&self, give: impl FnMut(PublicKey, Amount)) {
+        (**self).each(give);
+    }
+}
+
+impl<A: Allocations> Genesis<A> {
     /// The Layer 1's identity: `H_genesis(label's length ‖ label ‖ block transactions ‖ block bytes
     /// ‖ fee ‖ number of allocations ‖ every key and amount in the order given)`, the first as u64,
     /// integers little-endian.
@@ -87,19 +118,21 @@ impl Genesis {
             .update(&config.block_transactions.to_le_bytes())
             .update(&config.block_bytes.to_le_bytes())
             .update(&config.fee.units().to_le_bytes())
-            .update(&(self.allocations.len() as u64).to_le_bytes());
-        for (key, amount) in &self.allocations {
+            .update(&self.allocations.count().to_le_bytes());
+        self.allocations.each(|key, amount| {
             hasher.update(&key.0).update(&amount.units().to_le_bytes());
-        }
+        });
         hasher.finish()
     }
 
     /// The sum of all allocations, if an amount can hold it.
     #[must_use]
     pub fn supply(&self) -> Option<Amount> {
-        self.allocations
-            .iter()
-            .try_fold(Amount::ZERO, |sum, (_, amount)| sum.plus(*amount))
+        let mut supply = Some(Amount::ZERO);
+        self.allocations.each(|_, amount| {
+            supply = supply.and_then(|sum| sum.plus(amount));
+        });
+        supply
     }
 }
 

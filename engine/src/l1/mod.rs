@@ -53,7 +53,7 @@ mod witness;
 pub use block::Header;
 pub use chain::{Chain, Restoring};
 pub use channel::{ChannelRecord, ChannelStatus};
-pub use config::{Config, ConfigError, Genesis, SetupError};
+pub use config::{Allocations, Config, ConfigError, Genesis, SetupError};
 pub use dispute::Dispute;
 pub use ledger::{Account, Imbalance, Totals};
 pub use load::Load;

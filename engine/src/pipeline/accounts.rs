@@ -9,7 +9,7 @@ use super::run::{Config, RunError};
 use super::steps::ShardOf;
 use super::workload::{AccountIndex, Workload};
 use crate::crypto::{Backend, Domain, Hasher, KeyId, KeyPairs, PublicKey, SecretKey};
-use crate::l1::{Chain, Genesis};
+use crate::l1::{Allocations, Chain, Genesis};
 use crate::protocol::{Amount, Pair};
 
 /// Keys derived in one go: enough to fill the lanes, and work for every core.
@@ -58,6 +58,7 @@ impl Parties {
         for accounts in accounts.chunks(CHUNK) {
             pairs.insert_seeds(&seeds(config.seed, accounts));
         }
+        pairs.seal();
         assert_eq!(
             pairs.ring().len(),
             accounts.len(),
@@ -116,76 +117,100 @@ impl Parties {
     }
 }
 
-/// Keys and first balances of the workload's accounts.
-pub(super) struct Accounts {
-    keys: Vec<PublicKey>,
-    allocations: Vec<Amount>,
+/// Keys and first balances of the workload's accounts: told from what there is, not listed, since a
+/// run of a million channels has two million of them.
+pub(super) struct Accounts<'p, U> {
+    keys: Keys<'p>,
+    count: AccountIndex,
+    /// What an account has at genesis, fees included.
+    units: U,
 }
 
-impl Accounts {
-    /// Derives the keys; `units` is what an account has, fees included, if an amount can hold it.
+enum Keys<'p> {
+    Listed(Vec<PublicKey>),
+    /// Those of shards' parties, by shard and place; and those that take part nowhere, as of the
+    /// shard after the last.
+    Of {
+        parties: &'p [&'p Parties],
+        places: Vec<(u32, u32)>,
+        others: Vec<PublicKey>,
+    },
+}
+
+impl<'p, U: Fn(AccountIndex) -> Option<u64>> Accounts<'p, U> {
+    /// Derives the keys; `units` is what an account has, if an amount can hold it.
     pub(super) fn new(
         config: &Config,
-        accounts: AccountIndex,
-        units: impl Fn(AccountIndex) -> Option<u64>,
-    ) -> Result<Accounts, RunError> {
-        let indices: Vec<AccountIndex> = (0..accounts).collect();
-        let keys = derived(config, &indices);
-        Accounts::with(keys, units)
+        count: AccountIndex,
+        units: U,
+    ) -> Result<Accounts<'p, U>, RunError> {
+        let indices: Vec<AccountIndex> = (0..count).collect();
+        let keys = Keys::Listed(derived(config, &indices));
+        Accounts { keys, count, units }.checked()
     }
 
     /// Takes the keys from the shards that have derived them, and derives those of accounts that
     /// take part nowhere.
     pub(super) fn of(
-        parties: &[&Parties],
+        parties: &'p [&'p Parties],
         config: &Config,
-        accounts: AccountIndex,
-        units: impl Fn(AccountIndex) -> Option<u64>,
-    ) -> Result<Accounts, RunError> {
-        const NONE: PublicKey = PublicKey([0; 32]);
-        let mut keys = vec![NONE; accounts as usize];
-        for parties in parties {
+        count: AccountIndex,
+        units: U,
+    ) -> Result<Accounts<'p, U>, RunError> {
+        const NOWHERE: u32 = u32::MAX;
+        let mut places = vec![(NOWHERE, 0); count as usize];
+        for (shard, parties) in (0..).zip(parties) {
             for (place, account) in (0..).zip(&parties.accounts) {
-                keys[*account as usize] = parties.public_key(place);
+                places[*account as usize] = (shard, place);
             }
         }
-        let left: Vec<AccountIndex> = (0..accounts)
-            .filter(|account| keys[*account as usize] == NONE)
+        let nowhere: Vec<AccountIndex> = (0..count)
+            .filter(|account| places[*account as usize].0 == NOWHERE)
             .collect();
-        for (account, key) in left.iter().zip(derived(config, &left)) {
-            keys[*account as usize] = key;
+        for (place, account) in (0..).zip(&nowhere) {
+            places[*account as usize] = (parties.len() as u32, place);
         }
-        Accounts::with(keys, units)
-    }
-
-    fn with(
-        keys: Vec<PublicKey>,
-        units: impl Fn(AccountIndex) -> Option<u64>,
-    ) -> Result<Accounts, RunError> {
-        let allocation = |account| {
-            let units = units(account).ok_or(RunError::AllocationOverflow(account))?;
-            Ok(Amount::new(units))
+        let keys = Keys::Of {
+            parties,
+            places,
+            others: derived(config, &nowhere),
         };
-        let allocations = (0..keys.len() as AccountIndex)
-            .map(allocation)
-            .collect::<Result<_, RunError>>()?;
-        Ok(Accounts { keys, allocations })
+        Accounts { keys, count, units }.checked()
     }
 
-    pub(super) fn genesis(&self, label: &str) -> Genesis {
-        let allocations = self
-            .keys
-            .iter()
-            .copied()
-            .zip(self.allocations.iter().copied());
+    fn checked(self) -> Result<Accounts<'p, U>, RunError> {
+        match (0..self.count).find(|account| (self.units)(*account).is_none()) {
+            Some(account) => Err(RunError::AllocationOverflow(account)),
+            None => Ok(self),
+        }
+    }
+
+    pub(super) fn genesis(&self, label: &str) -> Genesis<&Accounts<'p, U>> {
         Genesis {
             label: label.to_owned(),
-            allocations: allocations.collect(),
+            allocations: self,
         }
     }
 
     pub(super) fn key(&self, account: AccountIndex) -> PublicKey {
-        self.keys[account as usize]
+        match &self.keys {
+            Keys::Listed(keys) => keys[account as usize],
+            Keys::Of {
+                parties,
+                places,
+                others,
+            } => {
+                let (shard, place) = places[account as usize];
+                match parties.get(shard as usize) {
+                    Some(parties) => parties.public_key(place),
+                    None => others[place as usize],
+                }
+            }
+        }
+    }
+
+    fn allocation(&self, account: AccountIndex) -> u64 {
+        (self.units)(account).expect("checked when it was made")
     }
 
     /// Whether every account has on Layer 1 what it began with and what the shards' own sums, taken
@@ -196,7 +221,7 @@ impl Accounts {
         of_court: &[(AccountIndex, i128)],
         chain: &Chain,
     ) -> bool {
-        let mut changes = vec![0_u64; self.keys.len()];
+        let mut changes = vec![0_u64; self.count as usize];
         let mut change = |account: AccountIndex, units: u64| {
             let sum = &mut changes[account as usize];
             *sum = sum.wrapping_add(units);
@@ -214,16 +239,23 @@ impl Accounts {
 
     /// Whether every account has on Layer 1 what it began with and this change, modulo 2^64.
     pub(super) fn hold(&self, changes: &[u64], chain: &Chain) -> bool {
-        let expected = self.allocations.iter().zip(changes);
-        self.keys
-            .iter()
-            .zip(expected)
-            .all(|(key, (allocation, change))| {
-                let balance = chain
-                    .account(key)
-                    .map_or(0, |account| account.balance.units());
-                balance == allocation.units().wrapping_add(*change)
-            })
+        (0..self.count).zip(changes).all(|(account, change)| {
+            let found = chain.account(&self.key(account));
+            let balance = found.map_or(0, |account| account.balance.units());
+            balance == self.allocation(account).wrapping_add(*change)
+        })
+    }
+}
+
+impl<U: Fn(AccountIndex) -> Option<u64>> Allocations for Accounts<'_, U> {
+    fn count(&self) -> u64 {
+        u64::from(self.count)
+    }
+
+    fn each(&self, mut give: impl FnMut(PublicKey, Amount)) {
+        for account in 0..self.count {
+            give(self.key(account), Amount::new(self.allocation(account)));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::shard::Shard;
 use super::stage::Stage;
 use super::wave::Flight;
 use super::workload::Workload;
-use crate::l1::{Chain, Genesis, Header};
+use crate::l1::{Allocations, Chain, Genesis, Header};
 use crate::transcript::{Burst, Closed, Finish, Recorder, Start, Transcript, TranscriptError};
 
 /// A run's audit log, or none.
@@ -21,11 +21,11 @@ pub(super) struct AuditLog {
 
 impl AuditLog {
     /// Begins the log that the configuration asks for, with what Layer 1 starts from.
-    pub(super) fn begin(
+    pub(super) fn begin<A: Allocations>(
         config: &Config,
         workload: &dyn Workload,
         chain: &Chain,
-        genesis: &Genesis,
+        genesis: &Genesis<A>,
     ) -> Result<AuditLog, TranscriptError> {
         let Some(settings) = &config.audit else {
             return Ok(AuditLog {

@@ -71,12 +71,13 @@ pub fn run_direct(
 ) -> Result<DirectOutcome, RunError> {
     let started = Instant::now();
     let spending = Spending::of(workload, sessions);
-    let accounts = Accounts::new(config, workload.accounts(), |account| {
+    let units: Box<Units> = Box::new(|account| {
         let (amount, payments) = spending.0.get(&account).copied().unwrap_or_default();
         payments
             .checked_mul(config.l1.fee.units())?
             .checked_add(amount)
-    })?;
+    });
+    let accounts = Accounts::new(config, workload.accounts(), units)?;
     let l1_config = l1::Config {
         parallel_verification: true,
         ..config.l1
@@ -190,10 +191,13 @@ fn each_chunk(
     }
 }
 
+/// What an account has before the first transfer.
+type Units<'w> = dyn Fn(AccountIndex) -> Option<u64> + 'w;
+
 struct Direct<'w> {
     config: &'w Config,
     workload: &'w dyn Workload,
-    accounts: Accounts,
+    accounts: Accounts<'w, Box<Units<'w>>>,
     chain: Chain,
     nonces: HashMap<AccountIndex, u64>,
     /// Of every account, modulo 2^64.

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use crossbeam::utils::CachePadded;
 
+use super::accounts::{Accounts, Parties};
 use super::restore::OpenLog;
-use super::run::{Config, RunError, genesis, parties, units};
+use super::run::{CHANNELS, Config, RunError, parties, units};
 use super::schedule::Schedule;
 use super::shard::{Shard, ShardProgress, Shared};
 use super::slot::Phase;
@@ -64,9 +65,13 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
     let parties = parties(config, workload, &schedule);
     let units = |account| units(config, workload, &HashMap::new(), account);
-    let genesis = genesis(config, workload, &parties, units)?;
+    let genesis = {
+        let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
+        let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
+        accounts.genesis(CHANNELS).id(&config.l1)
+    };
     let mut log = OpenLog::open(log, &parties)?;
-    let chain = log.chain(config, &genesis)?.ok_or(RunError::NotBegun)?;
+    let chain = log.chain(config, genesis)?.ok_or(RunError::NotBegun)?;
     let stop = AtomicBool::new(false);
     let shared = Shared {
         config,

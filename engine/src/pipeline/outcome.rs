@@ -10,6 +10,7 @@ use super::latency::Latencies;
 use super::settle::Settled;
 use super::shard::{Shard, ShardOutcome, Shared};
 use super::stage::{Stage, StageClock, StageCost, StageCosts};
+use super::workload::AccountIndex;
 use crate::crypto::{Digest, VerifierCounts};
 use crate::l1::{Chain, Load};
 use crate::log::Statistics;
@@ -174,7 +175,7 @@ impl StoppedChannel {
 /// Sums up what the shards hand over, and checks it.
 pub(super) fn outcome(
     shared: &Shared<'_>,
-    accounts: &Accounts,
+    accounts: &Accounts<'_, impl Fn(AccountIndex) -> Option<u64>>,
     ends: &[ShardOutcome],
     settled: Settled,
     clock: &StageClock,

@@ -21,8 +21,8 @@ use super::shard::Shard;
 use super::slot::{Channel, Phase};
 use super::steps::ShardOf;
 use super::tally::Kept;
-use crate::crypto::{Forged, Verifier};
-use crate::l1::{self, Chain, Genesis};
+use crate::crypto::{Digest, Forged, Verifier};
+use crate::l1::{self, Chain};
 use crate::log::{Durability, Files, Log, LogError, Options, Recovered, RunId};
 use crate::protocol::{
     self, ChannelId, Endpoint, Party, RecordError, RecoveredClaim, record_identity,
@@ -147,7 +147,7 @@ impl OpenLog {
     pub(super) fn chain(
         &mut self,
         config: &Config,
-        genesis: &Genesis,
+        genesis: Digest,
     ) -> Result<Option<Chain>, RunError> {
         let restoring = l1::Restoring::new(config.l1, config.backend);
         let mut restoring = restoring.map_err(RestoreError::L1)?;
@@ -166,7 +166,7 @@ impl OpenLog {
             Err(l1::RestoreError::NoHead) => return Ok(None),
             chain => chain.map_err(RestoreError::L1)?,
         };
-        if *chain.genesis() != genesis.id(&config.l1) {
+        if *chain.genesis() != genesis {
             return Err(RestoreError::OtherGenesis.into());
         }
         self.has_begun = true;

@@ -24,7 +24,7 @@ use super::stage::{Stage, StageClock, process_cpu_ns};
 use super::steps::{Link, ShardOf};
 use super::workload::{AccountIndex, Session, Workload};
 use crate::crypto::Backend;
-use crate::l1::{self, Chain, Genesis, SetupError};
+use crate::l1::{self, Chain, SetupError};
 use crate::log::LogError;
 use crate::protocol::{Amount, Rules};
 use crate::transcript::{self, TranscriptError};
@@ -145,7 +145,6 @@ pub fn run(
     let units = |account| units(config, workload, &disputes, account);
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
     let parties = parties(config, workload, &schedule);
-    let genesis = genesis(config, workload, &parties, units)?;
     let mut open_log = match &config.log {
         None => None,
         Some(log) => Some(OpenLog::open(log, &parties)?),
@@ -154,17 +153,22 @@ pub fn run(
         keep_bodies: config.l1.keep_bodies || config.audit.is_some(),
         ..config.l1
     };
-    let restored = match &mut open_log {
-        Some(log) => log.chain(config, &genesis)?,
-        None => None,
+    let (mut chain, goes_on, mut audit) = {
+        let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
+        let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
+        let genesis = accounts.genesis(CHANNELS);
+        let restored = match &mut open_log {
+            Some(log) => log.chain(config, genesis.id(&config.l1))?,
+            None => None,
+        };
+        let goes_on = restored.is_some();
+        let chain = match restored {
+            Some(chain) => chain,
+            None => Chain::new(limits, &genesis, config.backend).map_err(RunError::L1)?,
+        };
+        let audit = AuditLog::begin(config, workload, &chain, &genesis).map_err(RunError::Audit)?;
+        (chain, goes_on, audit)
     };
-    let goes_on = restored.is_some();
-    let mut chain = match restored {
-        Some(chain) => chain,
-        None => Chain::new(limits, &genesis, config.backend).map_err(RunError::L1)?,
-    };
-    let mut audit = AuditLog::begin(config, workload, &chain, &genesis).map_err(RunError::Audit)?;
-    drop(genesis);
     let links: Vec<Link> = (0..config.shards).map(|_| Link::new(&schedule)).collect();
     let progress: Vec<CachePadded<ShardProgress>> =
         links.iter().map(|_| CachePadded::default()).collect();
@@ -294,17 +298,8 @@ pub(super) fn parties(
         .collect()
 }
 
-/// Where Layer 1 begins.
-pub(super) fn genesis(
-    config: &Config,
-    workload: &dyn Workload,
-    parties: &[(ShardOf, Parties)],
-    units: impl Fn(AccountIndex) -> Option<u64>,
-) -> Result<Genesis, RunError> {
-    let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
-    let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
-    Ok(accounts.genesis("channels"))
-}
+/// The label of the channels' Layer 1.
+pub(super) const CHANNELS: &str = "channels";
 
 /// What an account has at genesis: all that it locks, and the fees.
 pub(super) fn units(

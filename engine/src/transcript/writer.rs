@@ -12,7 +12,7 @@ use super::manifest::{self, Finish, Start};
 use super::record::{Burst, put_account, put_block, put_burst, put_genesis};
 use super::segment::{self, Ended, Source, Stream};
 use super::{Settings, TranscriptError};
-use crate::l1::{Config, Genesis, Header};
+use crate::l1::{Allocations, Config, Genesis, Header};
 
 /// A buffer is handed over once it holds this much; records are never cut.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -172,12 +172,13 @@ impl Recorder {
     }
 
     /// Records what Layer 1 starts from.
-    pub(crate) fn genesis(&mut self, genesis: &Genesis, config: &Config) {
-        put_genesis(&mut self.buffer, genesis, config);
-        for (key, amount) in &genesis.allocations {
-            put_account(&mut self.buffer, key, *amount);
+    pub(crate) fn genesis<A: Allocations>(&mut self, genesis: &Genesis<A>, config: &Config) {
+        let count = genesis.allocations.count();
+        put_genesis(&mut self.buffer, &genesis.label, count, config);
+        genesis.allocations.each(|key, amount| {
+            put_account(&mut self.buffer, &key, amount);
             self.hand_over_if_full();
-        }
+        });
         self.hand_over();
     }
 

@@ -11,6 +11,7 @@ mod decide;
 use std::fmt;
 
 use super::channel::{ChannelRecord, Settlement};
+use super::config::Allocations;
 use super::receipt::{Executed, Notice};
 use super::refusal::Refusal;
 use crate::crypto::PublicKey;
@@ -68,7 +69,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// The ledger at genesis. `supply` is the allocations' sum.
-    pub(super) fn new(fee: Amount, supply: Amount, allocations: &[(PublicKey, Amount)]) -> Ledger {
+    pub(super) fn new(fee: Amount, supply: Amount, allocations: &impl Allocations) -> Ledger {
         let mut ledger = Ledger {
             fee,
             supply,
@@ -77,10 +78,10 @@ impl Ledger {
             totals: Totals::default(),
             changes: None,
         };
-        for &(key, amount) in allocations {
+        allocations.each(|key, amount| {
             let place = ledger.accounts.place(key);
             ledger.credit(place, amount);
-        }
+        });
         ledger.assert_conserved();
         ledger
     }
