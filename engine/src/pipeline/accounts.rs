@@ -18,8 +18,7 @@ const CHUNK: usize = 4096;
 /// One shard's parties, of both sides of its channels: their keys, who takes part where, and how
 /// their balances on Layer 1 should have changed.
 pub(super) struct Parties {
-    /// The account of each place.
-    accounts: Vec<AccountIndex>,
+    of: ShardOf,
     /// The keys of each place.
     pub(super) pairs: KeyPairs,
     /// The change of each place's balance, modulo 2^64: the balances themselves are below that.
@@ -53,7 +52,6 @@ impl Parties {
         });
         let slots: Vec<Pair<u32>> = slots.collect();
         drop(places);
-        accounts.shrink_to_fit();
         let mut pairs = KeyPairs::new(config.backend);
         for accounts in accounts.chunks(CHUNK) {
             pairs.insert_seeds(&seeds(config.seed, accounts));
@@ -65,11 +63,22 @@ impl Parties {
             "a key of its own for each"
         );
         Parties {
+            of,
             changes: vec![0; accounts.len()],
-            accounts,
             pairs,
             slots,
         }
+    }
+
+    /// The account of each place: asked, not kept.
+    fn accounts(&self, workload: &dyn Workload) -> Vec<AccountIndex> {
+        let mut accounts = vec![0; self.changes.len()];
+        for (slot, places) in (0..).zip(&self.slots) {
+            let Pair { a, b } = workload.session(self.of.number(slot)).accounts;
+            accounts[places.a as usize] = a;
+            accounts[places.b as usize] = b;
+        }
+        accounts
     }
 
     pub(super) fn slots(&self) -> usize {
@@ -102,8 +111,13 @@ impl Parties {
     }
 
     /// Takes the balances as they stand: of what led to them, nothing is left but the sum.
-    pub(super) fn begin_at(&mut self, chain: &Chain, allocation: impl Fn(AccountIndex) -> u64) {
-        for (place, account) in self.accounts.iter().enumerate() {
+    pub(super) fn begin_at(
+        &mut self,
+        chain: &Chain,
+        workload: &dyn Workload,
+        allocation: impl Fn(AccountIndex) -> u64,
+    ) {
+        for (place, account) in self.accounts(workload).iter().enumerate() {
             let key = self.public_key(place as u32);
             let balance = chain.account(&key).map_or(0, |found| found.balance.units());
             self.changes[place] = balance.wrapping_sub(allocation(*account));
@@ -154,14 +168,15 @@ impl<'p, U: Fn(AccountIndex) -> Option<u64>> Accounts<'p, U> {
     pub(super) fn of(
         parties: &'p [&'p Parties],
         config: &Config,
-        count: AccountIndex,
+        workload: &dyn Workload,
         units: U,
     ) -> Result<Accounts<'p, U>, RunError> {
         const NOWHERE: u32 = u32::MAX;
+        let count = workload.accounts();
         let mut places = vec![(NOWHERE, 0); count as usize];
         for (shard, parties) in (0..).zip(parties) {
-            for (place, account) in (0..).zip(&parties.accounts) {
-                places[*account as usize] = (shard, place);
+            for (place, account) in (0..).zip(parties.accounts(workload)) {
+                places[account as usize] = (shard, place);
             }
         }
         let nowhere: Vec<AccountIndex> = (0..count)
@@ -218,6 +233,7 @@ impl<'p, U: Fn(AccountIndex) -> Option<u64>> Accounts<'p, U> {
     pub(super) fn match_ledger(
         &self,
         parties: &[&Parties],
+        workload: &dyn Workload,
         of_court: &[(AccountIndex, i128)],
         chain: &Chain,
     ) -> bool {
@@ -227,8 +243,8 @@ impl<'p, U: Fn(AccountIndex) -> Option<u64>> Accounts<'p, U> {
             *sum = sum.wrapping_add(units);
         };
         for parties in parties {
-            for (account, units) in parties.accounts.iter().zip(&parties.changes) {
-                change(*account, *units);
+            for (account, units) in parties.accounts(workload).into_iter().zip(&parties.changes) {
+                change(account, *units);
             }
         }
         for (account, units) in of_court {

@@ -67,7 +67,7 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
     let units = |account| units(config, workload, &HashMap::new(), account);
     let genesis = {
         let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
-        let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
+        let accounts = Accounts::of(&parties, config, workload, units)?;
         accounts.genesis(CHANNELS).id(&config.l1)
     };
     let mut log = OpenLog::open(log, &parties)?;

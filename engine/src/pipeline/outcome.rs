@@ -253,7 +253,7 @@ pub(super) fn outcome(
                 == signatures_made - transaction_signatures + sum(|end| end.tally.resent),
         supply_conserved: chain.audit().is_ok(),
         balances_match: sum(|end| end.tally.payout_mismatches) + disputes.mismatches == 0
-            && accounts.match_ledger(&parties, &changes, &chain),
+            && accounts.match_ledger(&parties, shared.workload, &changes, &chain),
     };
     let first_ns = ends
         .iter()

@@ -470,7 +470,7 @@ impl Shard<'_> {
         self.steps.resume(first_step, running.into_iter());
         // What these sums leave out was checked when it was paid out.
         let (config, workload) = (self.config, self.workload);
-        self.parties.begin_at(chain, |account| {
+        self.parties.begin_at(chain, workload, |account| {
             units(config, workload, &HashMap::new(), account).unwrap_or(0)
         });
         self.reconnect = true;

@@ -155,7 +155,7 @@ pub fn run(
     };
     let (mut chain, goes_on, mut audit) = {
         let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
-        let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
+        let accounts = Accounts::of(&parties, config, workload, units)?;
         let genesis = accounts.genesis(CHANNELS);
         let restored = match &mut open_log {
             Some(log) => log.chain(config, genesis.id(&config.l1))?,
@@ -265,7 +265,7 @@ pub fn run(
     let cpu_ns = process_cpu_ns() - cpu_before;
     clock.lap(Stage::Observe, 0);
     let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
-    let accounts = Accounts::of(&parties, config, workload.accounts(), units)?;
+    let accounts = Accounts::of(&parties, config, workload, units)?;
     let mut outcome = outcome(
         shared,
         &accounts,

@@ -178,7 +178,7 @@ impl<'w> Shard<'w> {
             ),
             steps: Steps::new(schedule, of),
             draining: false,
-            wave: Wave::default(),
+            wave: Wave::new(),
             hangar: Vec::new(),
             proposed: None,
             answered: None,

@@ -11,7 +11,7 @@ use super::schedule::Schedule;
 use crate::protocol::Pair;
 
 /// Batches of a shard at most: steps that can be on their way to Layer 1 and back at once.
-const MOST_BATCHES: u64 = 16;
+const MOST_BATCHES: u64 = 4;
 
 /// The transactions of one step of one shard, and, on the way back, what became of them. A batch
 /// is a credit: both queues have room for all that a shard has.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::protocol::Party;
+use crate::protocol::{EntryBytes, Party};
 
 /// Messages of many channels on their way, one frame per channel. Reused from wave to wave.
 #[derive(Default)]
@@ -20,6 +20,11 @@ struct Frame {
 }
 
 impl Wire {
+    /// Makes room for proposals of so many entries.
+    pub(super) fn make_room(&mut self, entries: usize) {
+        self.bytes.reserve(entries * (size_of::<EntryBytes>() + 2));
+    }
+
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.frames.clear();

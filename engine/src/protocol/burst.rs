@@ -117,6 +117,16 @@ struct Open {
 }
 
 impl Burst {
+    /// An empty burst, with room for this many entries.
+    #[must_use]
+    pub fn with_room(entries: usize) -> Burst {
+        Burst {
+            entries: Vec::with_capacity(entries),
+            heads: Vec::with_capacity(entries),
+            ..Burst::default()
+        }
+    }
+
     /// Forgets everything but the memory.
     pub fn clear(&mut self) {
         self.entries.clear();

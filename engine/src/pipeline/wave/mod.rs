@@ -34,9 +34,10 @@ pub(super) struct Side {
 }
 
 impl Side {
+    /// With room for a wave: what grows by doubling leaves as much behind.
     pub(super) fn new(backend: Backend) -> Side {
         Side {
-            burst: Burst::default(),
+            burst: Burst::with_room(propose::MOST_ENTRIES),
             signer: Signer::new(backend),
             verifier: Verifier::new(backend),
             jobs: Vec::new(),
@@ -100,6 +101,15 @@ struct Received {
     pass: bool,
 }
 
+impl Wave {
+    pub(super) fn new() -> Wave {
+        Wave {
+            payments: Vec::with_capacity(propose::MOST_ENTRIES),
+            ..Wave::default()
+        }
+    }
+}
+
 impl Part {
     /// Of a channel that draws nothing.
     fn again(slot: u32, payer: Party, channel: &Channel) -> Part {
@@ -117,6 +127,12 @@ impl Part {
 }
 
 impl Flight {
+    fn new() -> Flight {
+        let mut flight = Flight::default();
+        flight.to_payee.make_room(propose::MOST_ENTRIES);
+        flight
+    }
+
     /// Bytes that this flight's waves carried.
     pub(super) fn carried(&self) -> u64 {
         self.to_payee.carried() + self.to_payer.carried() + self.finals.carried()
@@ -174,7 +190,7 @@ impl Shard<'_> {
     /// # Errors
     /// If the log cannot be written: what waits for it never leaves.
     pub(super) fn fly(&mut self) -> Result<(u64, bool), RunError> {
-        let mut departing = self.hangar.pop().unwrap_or_default();
+        let mut departing = self.hangar.pop().unwrap_or_else(Flight::new);
         self.depart(&mut departing);
         if self.journal.is_none() {
             let moved = !departing.is_empty();
