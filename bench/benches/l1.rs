@@ -37,7 +37,7 @@ impl Load {
                 SecretKey::from_seed(&seed)
             })
             .collect();
-        let genesis = Genesis {
+        let genesis: Genesis = Genesis {
             label: "bench".to_owned(),
             allocations: secrets
                 .iter()

@@ -31,7 +31,7 @@ impl World {
     fn new(config: Config, channels: usize, window: u32) -> World {
         let backend = Backend::select(BackendChoice::Auto).expect("there is always one");
         let secrets: Vec<SecretKey> = (1..4).map(|n| SecretKey::from_seed(&[n; 32])).collect();
-        let genesis = Genesis {
+        let genesis: Genesis = Genesis {
             label: "tower".to_owned(),
             allocations: secrets
                 .iter()

@@ -3,6 +3,8 @@
 //!
 //! The long form, 200 rounds: `cargo test --release -p duet-loadgen --test kill -- --ignored --nocapture`
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 mod common;
 
 use std::fs;

@@ -172,6 +172,15 @@ impl StoppedChannel {
     pub const MOST: usize = 1024;
 }
 
+/// How long the shards ran.
+pub(super) struct Times {
+    pub(super) elapsed: Duration,
+    /// The process's CPU time when they started.
+    pub(super) cpu_at_start_ns: u64,
+    /// And what was added to it.
+    pub(super) cpu_ns: u64,
+}
+
 /// Sums up what the shards hand over, and checks it.
 pub(super) fn outcome(
     shared: &Shared<'_>,
@@ -179,10 +188,14 @@ pub(super) fn outcome(
     ends: &[ShardOutcome],
     settled: Settled,
     clock: &StageClock,
-    elapsed: Duration,
-    (cpu_at_start_ns, cpu_ns): (u64, u64),
+    times: Times,
     resumed: Option<Resumed>,
 ) -> Outcome {
+    let Times {
+        elapsed,
+        cpu_at_start_ns,
+        cpu_ns,
+    } = times;
     let Settled {
         chain,
         clock: l1_clock,

@@ -15,7 +15,7 @@ use super::arrivals::Arrivals;
 use super::attack::{Attack, Attacks};
 use super::audit::AuditLog;
 use super::fault::Fault;
-use super::outcome::{Outcome, Resumed, outcome};
+use super::outcome::{Outcome, Resumed, Times, outcome};
 use super::restore::{LogConfig, OpenLog, RestoreError};
 use super::schedule::Schedule;
 use super::settle::settle;
@@ -272,8 +272,11 @@ pub fn run(
         &ends,
         settled,
         &clock,
-        elapsed,
-        (cpu_before, cpu_ns),
+        Times {
+            elapsed,
+            cpu_at_start_ns: cpu_before,
+            cpu_ns,
+        },
         resumed,
     );
     audit.finish(&mut outcome).map_err(RunError::Audit)?;

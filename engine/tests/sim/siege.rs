@@ -42,7 +42,7 @@ impl Field {
     fn new(mempool: u32) -> Field {
         let keys = Keys::new();
         let funds = |who: Who| if who == POOR { 1 } else { 10_000 };
-        let genesis = Genesis {
+        let genesis: Genesis = Genesis {
             label: "siege".to_owned(),
             allocations: (0..EVERYONE)
                 .map(|who| (keys.public(who), Amount::new(funds(who))))

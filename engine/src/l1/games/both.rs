@@ -45,7 +45,7 @@ impl World {
         let funds = keys.map(|key| (key, Amount::new(FUNDS)));
         let channel = terms.channel_id();
         let mut world = World {
-            ledger: Ledger::new(Amount::new(FEE), Amount::new(3 * FUNDS), &funds),
+            ledger: Ledger::new(Amount::new(FEE), Amount::new(3 * FUNDS), &funds.to_vec()),
             channel,
             keys,
         };

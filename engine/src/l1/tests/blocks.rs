@@ -212,7 +212,7 @@ fn a_full_mempool_pushes_back_until_the_next_block() {
 
 #[test]
 fn the_genesis_id_commits_to_what_matters() {
-    let genesis = Genesis {
+    let genesis: Genesis = Genesis {
         label: "channels".to_owned(),
         allocations: vec![(PublicKey([1; 32]), Amount::new(7))],
     };
@@ -242,7 +242,7 @@ fn the_genesis_id_commits_to_what_matters() {
 #[test]
 fn set_up_is_checked() {
     let setup = |config: Config, allocations: &[(u8, u64)]| {
-        let genesis = Genesis {
+        let genesis: Genesis = Genesis {
             label: String::new(),
             allocations: allocations
                 .iter()

@@ -75,7 +75,7 @@ impl World {
             .map(|&who| SecretKey::from_seed(&[1 + who as u8; 32]))
             .collect();
         let funded = funds.iter().zip(&secrets);
-        let genesis = Genesis {
+        let genesis: Genesis = Genesis {
             label: label.to_owned(),
             allocations: funded
                 .map(|(&funds, secret)| (secret.public(), Amount::new(funds)))

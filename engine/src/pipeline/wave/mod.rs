@@ -127,7 +127,7 @@ impl Part {
 }
 
 impl Flight {
-    fn new() -> Flight {
+    fn with_room() -> Flight {
         let mut flight = Flight::default();
         flight.to_payee.make_room(propose::MOST_ENTRIES);
         flight
@@ -190,7 +190,7 @@ impl Shard<'_> {
     /// # Errors
     /// If the log cannot be written: what waits for it never leaves.
     pub(super) fn fly(&mut self) -> Result<(u64, bool), RunError> {
-        let mut departing = self.hangar.pop().unwrap_or_else(Flight::new);
+        let mut departing = self.hangar.pop().unwrap_or_else(Flight::with_room);
         self.depart(&mut departing);
         if self.journal.is_none() {
             let moved = !departing.is_empty();

@@ -129,7 +129,7 @@ pub(crate) fn run(
 impl<'k> World<'k> {
     fn new(plan: Plan, keys: &'k mut Keys) -> World<'k> {
         let funds = |who: Who| if who == POOR { 2 } else { FUNDS };
-        let genesis = Genesis {
+        let genesis: Genesis = Genesis {
             label: format!("world {}", plan.seed),
             allocations: (0..EVERYONE)
                 .map(|who| (keys.public(who), Amount::new(funds(who))))
