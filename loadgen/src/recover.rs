@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::Parser;
-use duet_engine::pipeline::{self, ChannelFound, Inspection};
+use duet_engine::pipeline::{self, ChannelFound, Inspection, Workload};
 use duet_reports::exit::Exit;
 use duet_reports::human;
 use serde::Serialize;
@@ -114,10 +114,12 @@ fn check(args: &RecoverArgs, run: &RunArgs) -> Result<Found, Exit> {
     let seconds = started.elapsed().as_secs_f64();
     let acknowledgements = match &args.check_acks {
         None => None,
-        Some(file) => Some(compare(file, &inspection).map_err(|problem| {
-            complain(problem);
-            Exit::BadInput
-        })?),
+        Some(file) => Some(
+            compare(file, &inspection, &*plan.workload).map_err(|problem| {
+                complain(problem);
+                Exit::BadInput
+            })?,
+        ),
     };
     let open = inspection.channels.iter().filter_map(|found| found.open);
     Ok(Found {
@@ -133,7 +135,11 @@ fn check(args: &RecoverArgs, run: &RunArgs) -> Result<Found, Exit> {
 }
 
 /// Whether every channel in the file is there, at its newest version or higher.
-fn compare(path: &Path, inspection: &Inspection) -> Result<Acknowledgements, String> {
+fn compare(
+    path: &Path,
+    inspection: &Inspection,
+    workload: &dyn Workload,
+) -> Result<Acknowledgements, String> {
     let broken = |error: &dyn std::fmt::Display| format!("'{}': {error}", path.display());
     let mut lines = BufReader::new(File::open(path).map_err(|error| broken(&error))?);
     let mut newest: HashMap<String, u64> = HashMap::new();
@@ -167,10 +173,15 @@ fn compare(path: &Path, inspection: &Inspection) -> Result<Acknowledgements, Str
         .map(|found| (found.channel.0.to_string(), found))
         .collect();
     for (channel, version) in newest {
-        match there.get(&channel).map(|found| found.open) {
-            Some(None) => found.closed += 1,
-            Some(Some(open)) if open.signed.a.min(open.signed.b) >= version => {}
-            Some(Some(open)) => found.lost.push(format!(
+        match there.get(&channel).map(|found| (found.session, found.open)) {
+            Some((session, None)) if version <= workload.session(session).payments => {
+                found.closed += 1;
+            }
+            Some((_, None)) => found.lost.push(format!(
+                "{channel}: version {version} was acknowledged, and it was closed with fewer payments"
+            )),
+            Some((_, Some(open))) if open.signed.a.min(open.signed.b) >= version => {}
+            Some((_, Some(open))) => found.lost.push(format!(
                 "{channel}: version {version} was acknowledged, found {} and {}",
                 open.signed.a, open.signed.b
             )),

@@ -11,53 +11,22 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{Folder, parse};
+use common::{Folder, arguments, parse};
+use duet_reports::run_file::RunFile;
 
 /// How a round differs from the others.
 struct Round {
     number: u64,
     durability: &'static str,
-    options: &'static [&'static str],
+    options: &'static str,
 }
 
 /// Payments one by one, in bursts, back and forth, and sessions that follow each other.
-const SHAPES: [&[&str]; 4] = [
-    &[
-        "--sessions",
-        "64",
-        "--payments",
-        "100k",
-        "--in-flight",
-        "16",
-    ],
-    &[
-        "--sessions",
-        "600",
-        "--payments",
-        "20k",
-        "--cosign-every",
-        "100",
-    ],
-    &[
-        "--sessions",
-        "100",
-        "--payments",
-        "40k",
-        "--cosign-every",
-        "7",
-        "--pattern",
-        "two-way",
-    ],
-    &[
-        "--sessions",
-        "1M",
-        "--concurrent",
-        "200",
-        "--payments",
-        "40",
-        "--cosign-every",
-        "8",
-    ],
+const SHAPES: [&str; 4] = [
+    "--sessions 64 --payments 1M --in-flight 16",
+    "--sessions 600 --payments 1M --cosign-every 100",
+    "--sessions 100 --payments 1M --cosign-every 7 --pattern two-way",
+    "--sessions 1M --concurrent 200 --payments 40 --cosign-every 8",
 ];
 
 /// Acknowledgements before the process is killed.
@@ -75,8 +44,37 @@ fn rounds(numbers: impl Iterator<Item = u64>) {
 }
 
 impl Round {
+    /// Kills a run, checks what it left, and closes that.
     fn run(&self) {
         let folder = Folder::new();
+        let found = self.kill(&folder);
+        let run = self.end(&folder, "--close");
+        assert_eq!(run.achieved.sessions_opened, run.achieved.sessions_closed);
+        let resumed = run.durability.unwrap().resumed.unwrap();
+        assert_eq!(
+            resumed.channels_open,
+            found["channels_open"].as_u64().unwrap()
+        );
+    }
+
+    /// What is left is done, and the run as a whole adds up.
+    fn end(&self, folder: &Folder, how: &str) -> RunFile {
+        let ended = folder.loadgen(&["recover", "log", how, "--out", "run.json", "--quiet"]);
+        assert_eq!(
+            ended.code,
+            Some(0),
+            "round {}: {}",
+            self.number,
+            ended.stderr
+        );
+        let run = parse(&folder.read("run.json"));
+        assert!(run.achieved.valid, "{:?}", run.achieved.invalid_reasons);
+        run
+    }
+
+    /// Kills a run after so many acknowledgements; everything acknowledged is there. Gives what the
+    /// recovery found.
+    fn kill(&self, folder: &Folder) -> serde_json::Value {
         let mut child = folder
             .command(&[
                 "run",
@@ -88,7 +86,7 @@ impl Round {
             ])
             .args(["--durability", self.durability, "--log-dir", "log"])
             .args(["--ack-file", "acks", "--seed", &self.number.to_string()])
-            .args(self.options)
+            .args(arguments(self.options))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -144,23 +142,7 @@ impl Round {
             found["seconds"].as_f64().unwrap(),
             found["cut"],
         );
-        // What is left is closed, and the run as a whole adds up.
-        let closed = folder.loadgen(&["recover", "log", "--close", "--out", "run.json", "--quiet"]);
-        assert_eq!(
-            closed.code,
-            Some(0),
-            "round {}: {}",
-            self.number,
-            closed.stderr
-        );
-        let run = parse(&folder.read("run.json"));
-        assert!(run.achieved.valid, "{:?}", run.achieved.invalid_reasons);
-        assert_eq!(run.achieved.sessions_opened, run.achieved.sessions_closed);
-        let resumed = run.durability.unwrap().resumed.unwrap();
-        assert_eq!(
-            resumed.channels_open,
-            found["channels_open"].as_u64().unwrap()
-        );
+        found
     }
 }
 
@@ -173,4 +155,34 @@ fn what_was_acknowledged_survives_a_kill() {
 #[ignore = "200 rounds, by hand"]
 fn what_was_acknowledged_survives_two_hundred_kills() {
     rounds(0..200);
+}
+
+#[test]
+fn a_killed_run_goes_on_to_its_end() {
+    for number in 100..102 {
+        let round = Round {
+            number,
+            durability: ["log", "fsync"][number as usize % 2],
+            options: "--sessions 40 --concurrent 20 --payments 1k --in-flight 1",
+        };
+        let folder = Folder::new();
+        round.kill(&folder);
+        let run = round.end(&folder, "--go-on");
+        assert_eq!(run.achieved.payments, 40 * 1_000);
+        assert_eq!(run.achieved.sessions_closed, 40);
+        assert!(!run.workload.reproducible);
+        // Nothing is left to do, and a version that never was is not there.
+        let over = folder.loadgen(&["recover", "log", "--check-acks", "acks"]);
+        assert_eq!(over.code, Some(0), "{}", over.stderr);
+        let acks = folder.read("acks");
+        let (channel, _) = acks.split_once(' ').unwrap();
+        folder.write("lies", format!("{channel} 1001\n"));
+        let lies = folder.loadgen(&["recover", "log", "--check-acks", "lies"]);
+        assert_eq!(lies.code, Some(4), "{}", lies.stdout);
+        assert!(
+            lies.stdout.contains("version 1001 was acknowledged"),
+            "{}",
+            lies.stdout
+        );
+    }
 }

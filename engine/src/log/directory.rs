@@ -10,7 +10,7 @@ use super::floor;
 use super::format::Meta;
 use super::recover::Recovered;
 
-const META: &str = "log.meta";
+pub(super) const META: &str = "log.meta";
 const META_NEW: &str = "log.meta.new";
 const LOCK: &str = "LOCK";
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::batch::Records;
 use super::committer::{Committer, Place, Start};
+use super::directory::META;
 use super::disk::{Disk, DiskFile};
 use super::error::{Damage, During, LogError};
 use super::floor::{Floor, FloorFile};
@@ -42,7 +43,15 @@ pub struct Cut {
 impl<D: Disk> Recovered<D> {
     pub(super) fn read(disk: Arc<D>, place: Place, options: Options) -> Result<Self, LogError> {
         let name = place.floor();
-        let file = disk.open(&name).during("open", &name)?;
+        let file = match disk.open(&name) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(LogError::MissingFile {
+                    file: name,
+                    named_by: META.to_owned(),
+                });
+            }
+            opened => opened.during("open", &name)?,
+        };
         let (floor_file, floor) = FloorFile::read(file, name, place.identity, options.run)?;
         let scan = scan(&*disk, &place, floor, &options)?;
         Ok(Recovered {

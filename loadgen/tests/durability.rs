@@ -1,0 +1,190 @@
+//! Durable runs from the command line: what is refused, with which words and code, and that nothing
+//! is written then; a disk that is full; a directory that may not be written.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use common::{Folder, arguments, parse};
+
+const RUN: &str = "run --sessions 8 --payments 200 --baseline-sessions 0 --durability log \
+                   --log-dir log --json";
+
+/// A folder with the log of a run that ended.
+fn ended() -> Folder {
+    let folder = Folder::new();
+    let run = folder.loadgen(&arguments(RUN));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let durability = parse(&run.stdout).durability.unwrap();
+    assert!(durability.commits > 0 && durability.records > 16 && durability.bytes_written > 4096);
+    assert_eq!(
+        durability.syncs, 0,
+        "with --durability log nothing is synced"
+    );
+    folder
+}
+
+/// All files of the log, but for the lock, which whoever asks may touch.
+fn files(folder: &Folder) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder.path("log/log")).unwrap().flatten();
+    let named = entries.map(|entry| entry.file_name().into_string().unwrap());
+    named
+        .filter(|name| name != "LOCK")
+        .map(|name| {
+            let bytes = fs::read(folder.path("log/log").join(&name)).unwrap();
+            (name, bytes)
+        })
+        .collect()
+}
+
+/// A file of the log whose name begins and ends like this.
+fn file(folder: &Folder, begin: &str, end: &str) -> std::path::PathBuf {
+    let name = files(folder)
+        .into_keys()
+        .find(|name| name.starts_with(begin) && name.ends_with(end));
+    folder.path("log/log").join(name.unwrap())
+}
+
+#[test]
+fn a_log_that_is_not_this_runs_or_not_whole_is_refused() {
+    type Spoil = fn(&Folder);
+    let table: [(&str, Spoil, &str, &[&str]); 6] = [
+        (
+            "another run's",
+            |_| {},
+            "--seed 2",
+            &["log.meta is of run", "expected run"],
+        ),
+        (
+            "of another format",
+            |folder| {
+                let meta = folder.path("log/log/log.meta");
+                let mut bytes = fs::read(&meta).unwrap();
+                bytes[8] ^= 0x40;
+                fs::write(&meta, bytes).unwrap();
+            },
+            "",
+            &["log.meta"],
+        ),
+        (
+            "with a cut header",
+            |folder| {
+                let meta = folder.path("log/log/log.meta");
+                let bytes = fs::read(&meta).unwrap();
+                fs::write(&meta, &bytes[..20]).unwrap();
+            },
+            "",
+            &["log.meta"],
+        ),
+        (
+            "without a segment",
+            |folder| fs::remove_file(file(folder, "l1-", ".seg")).unwrap(),
+            "",
+            &["l1-", ".seg"],
+        ),
+        (
+            "without a floor",
+            |folder| fs::remove_file(folder.path("log/log/shard-0.floor")).unwrap(),
+            "",
+            &["shard-0.floor"],
+        ),
+        (
+            "with a flipped bit in what was acknowledged",
+            |folder| {
+                let path = file(folder, "l1-", ".seg");
+                let mut bytes = fs::read(&path).unwrap();
+                bytes[5000] ^= 1;
+                fs::write(&path, bytes).unwrap();
+            },
+            "",
+            &["l1-", ".seg", "offset"],
+        ),
+    ];
+    for (what, spoil, options, words) in table {
+        let folder = ended();
+        spoil(&folder);
+        let before = files(&folder);
+        let ended = folder.loadgen(&arguments(&format!("{RUN} {options}")));
+        assert_eq!(ended.code, Some(4), "a log {what}: {}", ended.stderr);
+        for word in words {
+            assert!(
+                ended.stderr.contains(word),
+                "a log {what}: {}",
+                ended.stderr
+            );
+        }
+        assert!(files(&folder) == before, "a log {what} was written to");
+        if options.is_empty() {
+            let recover = folder.loadgen(&["recover", "log"]);
+            assert_eq!(recover.code, Some(4), "a log {what}: {}", recover.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_log_in_use_is_refused() {
+    let folder = Folder::new();
+    let mut first = folder
+        .command(&arguments(&format!("{RUN} --payments 1M")))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !folder.path("log/log/LOCK").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let second = folder.loadgen(&["recover", "log"]);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(second.code, Some(4), "{}", second.stderr);
+    assert!(second.stderr.contains("in use"), "{}", second.stderr);
+}
+
+#[test]
+fn a_folder_of_something_else_is_refused() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("log")).unwrap();
+    folder.write("log/thesis.txt", "three years");
+    let ended = folder.loadgen(&arguments(RUN));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("thesis.txt"), "{}", ended.stderr);
+    assert_eq!(folder.read("log/thesis.txt"), "three years");
+    let none = folder.loadgen(&["recover", "nowhere"]);
+    assert_eq!(none.code, Some(4), "{}", none.stderr);
+    assert!(none.stderr.contains("nowhere"), "{}", none.stderr);
+}
+
+/// Runs until something cannot be written: exit 1 and the reason. Then, with room, to the end.
+fn full(limit: &str, options: &str, words: &[&str]) {
+    let folder = Folder::new();
+    let command = format!(
+        "trap '' XFSZ; {limit} exec {} {RUN} {options}",
+        env!("CARGO_BIN_EXE_loadgen")
+    );
+    let full = Command::new("sh")
+        .args(["-c", &command])
+        .current_dir(folder.path("."))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(1), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{said}");
+    }
+    let run = folder.loadgen(&arguments(RUN));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let run = parse(&run.stdout);
+    assert!(run.achieved.valid, "{:?}", run.achieved.invalid_reasons);
+    assert_eq!(run.achieved.payments, 8 * 200);
+}
+
+#[test]
+fn a_full_disk_stops_the_run_and_loses_nothing() {
+    // Where the log's files may not grow, and where acknowledgements cannot be written.
+    full("ulimit -f 4000;", "", &["l1", "large"]);
+    full("", "--ack-file /dev/full", &["/dev/full", "space"]);
+}
