@@ -364,7 +364,10 @@ impl<'w> Shard<'w> {
         }
         let (ready, slots) = (&mut self.ready, &self.slots);
         self.arrivals.advance(now_ns, self.workload, |slot| {
-            if matches!(slots[slot as usize].phase, Phase::Running(_)) {
+            // One in a wave is back in line when that has landed.
+            if let Phase::Running(channel) = &slots[slot as usize].phase
+                && !channel.aloft
+            {
                 ready.push(slot);
             }
         });
