@@ -121,11 +121,6 @@ impl Journal {
         self.changed = true;
     }
 
-    /// Waits until all that was committed is durable.
-    pub(super) fn wait(&self) -> Result<(), LogError> {
-        self.stream.wait(self.committed)
-    }
-
     /// The calling thread is the shard's, to be woken when something has become durable.
     pub(super) fn attach(&self) {
         self.stream.wake(std::thread::current());
@@ -142,33 +137,48 @@ impl Shard<'_> {
         }
     }
 
-    /// Waits until the last commit is durable.
-    pub(super) fn await_durable(&mut self) -> Result<(), LogError> {
+    /// Waits until a commit is durable.
+    pub(super) fn await_durable(&mut self, sequence: Sequence) -> Result<(), LogError> {
         self.clock.lap(Stage::Wait, 0);
-        if let Some(journal) = &mut self.journal {
-            journal.wait()?;
+        if let Some(journal) = &self.journal {
+            assert!(sequence <= journal.committed, "it was committed");
+            journal.stream.wait(sequence)?;
         }
         self.clock.lap(Stage::Wait, 1);
         Ok(())
     }
 
     /// Keeps what is left to keep, and ends the stream's thread.
-    pub(super) fn close_journal(&mut self, journal: Journal) -> Result<Statistics, LogError> {
-        journal.wait()?;
-        self.journal = Some(journal);
-        self.commit()?;
-        let journal = self.journal.take().expect("it was put there");
+    pub(super) fn close_journal(&mut self) -> Result<Option<Statistics>, LogError> {
+        if self.journal.is_none() {
+            return Ok(None);
+        }
+        let sequence = self.commit()?;
+        self.await_durable(sequence)?;
+        let journal = self.journal.take().expect("it is there");
         let (statistics, durable) = journal.stream.close();
-        durable.map(|_| statistics)
+        durable.map(|_| Some(statistics))
     }
 
-    /// Commits what was put, unless the last commit is still on its way: then with the next one.
-    pub(super) fn commit(&mut self) -> Result<(), LogError> {
+    /// Commits what was put, unless a commit is on its way: then that is left for later.
+    pub(super) fn commit_if_idle(&mut self) -> Result<(), LogError> {
+        if let Some(journal) = &self.journal
+            && journal.changed
+            && journal.stream.durable()? >= journal.committed
+        {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Commits what was put; waits for the commit before, if that is on its way. Gives the commit
+    /// that has all that was put so far.
+    pub(super) fn commit(&mut self) -> Result<Sequence, LogError> {
         let Some(journal) = &mut self.journal else {
-            return Ok(());
+            return Ok(0);
         };
-        if !journal.changed || journal.stream.durable()? < journal.committed {
-            return Ok(());
+        if !journal.changed {
+            return Ok(journal.committed);
         }
         let Journal {
             stream,
@@ -194,7 +204,7 @@ impl Shard<'_> {
         stream.put(2 * self.slots.len() as u32, record);
         journal.committed = stream.commit()?;
         journal.changed = false;
-        Ok(())
+        Ok(journal.committed)
     }
 }
 

@@ -107,8 +107,8 @@ impl Shard<'_> {
         resent.answers.sent_now(self.now_ns());
         self.answer(&mut resent.proposals);
         self.answer_finals(&mut resent.finals);
-        self.commit()?;
-        self.await_durable()?;
+        let sequence = self.commit()?;
+        self.await_durable(sequence)?;
         for flight in [&mut resent.proposals, &mut resent.answers] {
             let completed = self.touch_down(flight)?;
             flight.leave();

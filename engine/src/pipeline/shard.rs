@@ -237,10 +237,10 @@ impl<'w> Shard<'w> {
             }
         }
         let (arrived, offered_span_ns) = self.arrivals.offered();
-        let log = match self.journal.take() {
-            Some(_) if self.shared.abort.load(Ordering::Relaxed) => None,
-            Some(journal) => Some(self.close_journal(journal)?),
-            None => None,
+        let log = if self.shared.abort.load(Ordering::Relaxed) {
+            None
+        } else {
+            self.close_journal()?
         };
         Ok(ShardOutcome {
             log,

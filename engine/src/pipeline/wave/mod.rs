@@ -20,6 +20,7 @@ use super::stage::{Stage, process_cpu_ns};
 use super::wire::Wire;
 use super::workload::Next;
 use crate::crypto::{Backend, Forged, SignJob, Signature, Signer, Verified, Verifier};
+use crate::log::Sequence;
 use crate::protocol::{
     AcknowledgementClaim, Burst, CoSignOrder, Party, Payment, ProposalClaim, Rejection, SignOrder,
 };
@@ -51,6 +52,8 @@ impl Side {
 pub(super) struct Flight {
     /// When it was drawn.
     sent_ns: u64,
+    /// Durable runs: the commit that has all that its last leg signed.
+    kept_in: Sequence,
     parts: Vec<Part>,
     /// Due times of the payments that were accepted; empty in closed loop.
     due_ns: Vec<u64>,
@@ -208,27 +211,36 @@ impl Shard<'_> {
     /// Rule S3: what a leg signed leaves with the next one, once it is durable. While one commit is
     /// on its way to the disk, the next wave's first leg is computed; a commit carries a leg of up
     /// to three waves.
-    fn fly_durably(&mut self, departing: Flight) -> Result<(u64, bool), RunError> {
+    fn fly_durably(&mut self, mut departing: Flight) -> Result<(u64, bool), RunError> {
         let (answering, landing) = (self.proposed.take(), self.answered.take());
         let moved = !departing.is_empty() || answering.is_some() || landing.is_some();
-        if answering.is_some() || landing.is_some() {
-            self.await_durable()?;
-        }
         let mut completed = 0;
         if let Some(mut flight) = landing {
+            self.await_durable(flight.kept_in)?;
             completed = self.land(&mut flight)?;
             self.hangar.push(flight);
         }
         if let Some(mut flight) = answering {
+            self.await_durable(flight.kept_in)?;
             self.answer(&mut flight);
             self.answered = Some(flight);
+        }
+        if departing.is_empty() && self.answered.is_none() {
+            // Nothing waits for what was put.
+            self.commit_if_idle()?;
+            self.hangar.push(departing);
+            return Ok((completed, moved));
+        }
+        let sequence = self.commit()?;
+        if let Some(flight) = &mut self.answered {
+            flight.kept_in = sequence;
         }
         if departing.is_empty() {
             self.hangar.push(departing);
         } else {
+            departing.kept_in = sequence;
             self.proposed = Some(departing);
         }
-        self.commit()?;
         Ok((completed, moved))
     }
 
