@@ -5,10 +5,10 @@
 //! durable, and nothing is ever read back here. The formats, byte by byte, and what an audit proves
 //! are in `docs/audit.md`; the auditor shares no code with this engine.
 //!
-//! - [`record`] writes what is told: bursts, blocks, the genesis.
-//! - [`segment`] writes files: headers, chunks, a chain of checksums over all of a stream.
-//! - [`writer`] has the thread, and the buffers between it and those who record.
-//! - [`manifest`] names the run and what the log must add up to.
+//! - `record` writes what is told: bursts, blocks, the genesis.
+//! - `segment` writes files: headers, chunks, a chain of checksums over all of a stream.
+//! - `writer` has the thread, and the buffers between it and those who record.
+//! - `manifest` names the run and what the log must add up to.
 
 mod manifest;
 mod record;
