@@ -217,7 +217,7 @@ fn damage_above_the_floor_is_cut_and_below_it_refused() {
             "the floor is missing",
             6,
             |d| d.remove(FLOOR).expect("there"),
-            "refused: cannot open shard-0.floor: entity not found",
+            "refused: shard-0.floor is missing, which log.meta needs",
         ),
         (
             "the first segment is missing",
