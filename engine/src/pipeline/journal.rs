@@ -66,12 +66,7 @@ impl Note {
 
     /// Reads a note; none if it has another length.
     pub(super) fn decode(bytes: &[u8]) -> Option<Note> {
-        let bytes: &[u8; Note::BYTES] = bytes.try_into().ok()?;
-        let [session, drawn, refused, a, b] = std::array::from_fn(|at| {
-            let mut number = [0; 8];
-            number.copy_from_slice(&bytes[8 * at..8 * at + 8]);
-            u64::from_le_bytes(number)
-        });
+        let [session, drawn, refused, a, b] = numbers(bytes)?;
         Some(Note {
             session,
             drawn,
@@ -79,6 +74,13 @@ impl Note {
             paid: Pair { a, b },
         })
     }
+}
+
+/// So many little-endian numbers; none if the bytes are of another length.
+pub(super) fn numbers<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let words: &[[u8; 8]; N] = words.try_into().ok()?;
+    rest.is_empty().then(|| words.map(u64::from_le_bytes))
 }
 
 /// The key of one end's record.
@@ -180,29 +182,27 @@ impl Shard<'_> {
         if !journal.changed {
             return Ok(journal.committed);
         }
-        let Journal {
-            stream,
-            record,
-            stale,
-            ..
-        } = journal;
-        stale.clear();
-        stream.to_refresh(stream.batch().len().max(LEAST_REFRESHED), stale);
-        for &key in &*stale {
-            record.clear();
-            let Some((slot, party)) = place(key, self.slots.len()) else {
-                continue;
-            };
+        let mut stale = std::mem::take(&mut journal.stale);
+        let most = journal.stream.batch().len().max(LEAST_REFRESHED);
+        journal.stream.to_refresh(most, &mut stale);
+        // The shard's own record is put in any case.
+        let ends = stale
+            .drain(..)
+            .filter_map(|key| place(key, self.slots.len()));
+        for (slot, party) in ends {
             let channel = self.slots[slot as usize].phase.open();
-            let channel = channel.expect("a record is of an open channel");
-            let note = Note::of(channel).encode();
-            channel.end(party).record(&note, record);
-            stream.put(key, record);
+            journal.keep(
+                slot,
+                party,
+                channel.expect("a record is of an open channel"),
+            );
         }
-        record.clear();
-        Kept::of(&self.tally, self.value_at_risk).encode(record);
-        stream.put(2 * self.slots.len() as u32, record);
-        journal.committed = stream.commit()?;
+        journal.stale = stale;
+        journal.record.clear();
+        Kept::of(&self.tally, self.value_at_risk).encode(&mut journal.record);
+        let key = 2 * self.slots.len() as u32;
+        journal.stream.put(key, &journal.record);
+        journal.committed = journal.stream.commit()?;
         journal.changed = false;
         Ok(journal.committed)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::journal::numbers;
 use super::outcome::StoppedChannel;
 use super::slot::Channel;
 
@@ -87,8 +88,6 @@ impl Tally {
 }
 
 impl Kept {
-    const BYTES: usize = size_of::<Kept>();
-
     pub(super) fn of(tally: &Tally, value_at_risk: u64) -> Kept {
         Kept([
             tally.sessions_closed,
@@ -143,11 +142,6 @@ impl Kept {
 
     /// Reads what was kept; none if it has another length.
     pub(super) fn decode(bytes: &[u8]) -> Option<Kept> {
-        let bytes: &[u8; Kept::BYTES] = bytes.try_into().ok()?;
-        Some(Kept(std::array::from_fn(|at| {
-            let mut number = [0; 8];
-            number.copy_from_slice(&bytes[8 * at..8 * at + 8]);
-            u64::from_le_bytes(number)
-        })))
+        numbers(bytes).map(Kept)
     }
 }
