@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use super::finish::Finals;
+use super::restore::RestoreError;
 use super::run::RunError;
 use super::shard::Shard;
 use super::slot::{Channel, Phase};
 use super::stage::Stage;
 use super::wave::Flight;
 use crate::crypto::{Digest, SignJob, Signature};
-use crate::protocol::{Answer, Message, Party};
+use crate::protocol::{Answer, Message, Party, Rejection};
 
 /// Channels at a time: a batch for the verifiers, and no more memory than a wave takes.
 const CHANNELS: usize = 2048;
@@ -32,7 +33,7 @@ impl Shard<'_> {
     /// Brings all links of the shard's channels up again.
     ///
     /// # Errors
-    /// If the log cannot be written.
+    /// If the log cannot be written, or a channel's two ends do not fit together.
     pub(super) fn reconnect(&mut self) -> Result<(), RunError> {
         let mut first = 0;
         while first < self.slots.len() {
@@ -51,8 +52,14 @@ impl Shard<'_> {
             let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
                 continue;
             };
-            for (to, bytes) in meet(channel, sign) {
-                self.tally.resent += sort(channel, slot, to, &bytes, &mut resent);
+            let apart = |channel: &Channel, rejection| RestoreError::Apart {
+                channel: *channel.a.channel(),
+                rejection,
+            };
+            let met = meet(channel, sign).map_err(|rejection| apart(channel, rejection))?;
+            for (to, bytes) in met {
+                let resent = sort(channel, slot, to, &bytes, &mut resent);
+                self.tally.resent += resent.map_err(|rejection| apart(channel, rejection))?;
             }
         }
         self.hear(&mut resent)?;
@@ -122,7 +129,10 @@ impl Shard<'_> {
 }
 
 /// Both ends tell how far they had come; gives what each then sends, and to whom.
-fn meet(channel: &mut Channel, sign: impl Fn(&Digest) -> Signature) -> [(Party, Vec<u8>); 2] {
+fn meet(
+    channel: &mut Channel,
+    sign: impl Fn(&Digest) -> Signature,
+) -> Result<[(Party, Vec<u8>); 2], Rejection> {
     let mut signed = |party| match channel.end_mut(party).resume() {
         Message::Resume { signed } => signed,
         _ => unreachable!("an end resumes with a resume"),
@@ -132,16 +142,21 @@ fn meet(channel: &mut Channel, sign: impl Fn(&Digest) -> Signature) -> [(Party, 
         let mut wire = Vec::new();
         channel
             .end_mut(party)
-            .receive_resume(signed, &mut wire, |order| sign(order.digest()))
-            .expect("both ends come from one log");
-        (party.other(), wire)
+            .receive_resume(signed, &mut wire, |order| sign(order.digest()))?;
+        Ok((party.other(), wire))
     };
-    [hears(Party::A, of_b), hears(Party::B, of_a)]
+    Ok([hears(Party::A, of_b)?, hears(Party::B, of_a)?])
 }
 
 /// Puts what an end was sent again where it is heard; gives how many of its signatures are going to
 /// be verified.
-fn sort(channel: &Channel, slot: u32, to: Party, bytes: &[u8], resent: &mut Resent) -> u64 {
+fn sort(
+    channel: &Channel,
+    slot: u32,
+    to: Party,
+    bytes: &[u8],
+    resent: &mut Resent,
+) -> Result<u64, Rejection> {
     let end = channel.end(to);
     let mut signatures = 0;
     let mut proposals = Vec::new();
@@ -153,10 +168,9 @@ fn sort(channel: &Channel, slot: u32, to: Party, bytes: &[u8], resent: &mut Rese
         match message {
             Message::Proposal { .. } => proposals.extend_from_slice(this),
             Message::Acknowledgement { version, signature } => {
-                match end.receive_acknowledgement(version, signature) {
-                    Ok(Answer::New(_)) => resent.answers.answer_again(slot, to, channel, this),
-                    Ok(Answer::Duplicate) => signatures -= 1,
-                    Err(rejection) => unreachable!("slot {slot}: {rejection}"),
+                match end.receive_acknowledgement(version, signature)? {
+                    Answer::New(_) => resent.answers.answer_again(slot, to, channel, this),
+                    Answer::Duplicate => signatures -= 1,
                 }
             }
             Message::Final { .. } => resent.finals.again(slot, to.other(), to, this),
@@ -176,5 +190,5 @@ fn sort(channel: &Channel, slot: u32, to: Party, bytes: &[u8], resent: &mut Rese
             .proposals
             .propose_again(slot, to, channel, &proposals);
     }
-    signatures
+    Ok(signatures)
 }

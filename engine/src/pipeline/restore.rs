@@ -25,7 +25,7 @@ use crate::crypto::{Digest, Forged, Verifier};
 use crate::l1::{self, Chain};
 use crate::log::{Durability, Files, Log, LogError, Options, Recovered, RunId};
 use crate::protocol::{
-    self, ChannelId, Endpoint, Party, RecordError, RecoveredClaim, record_identity,
+    self, ChannelId, Endpoint, Party, RecordError, RecoveredClaim, Rejection, record_identity,
 };
 
 /// Where and how a run is made durable.
@@ -65,6 +65,13 @@ pub enum RestoreError {
         key: u32,
         /// What is wrong, in words.
         problem: &'static str,
+    },
+    /// The two ends of a channel cannot stand where their records say.
+    Apart {
+        /// Which channel.
+        channel: ChannelId,
+        /// What one end says of the other.
+        rejection: Rejection,
     },
     /// A peer's signature in a record does not verify.
     Forged {
@@ -380,6 +387,11 @@ impl Shard<'_> {
             Endpoint::from_record(record, &terms, peer, rules, &mut self.windows).map_err(bad)?;
         let note = Note::decode(note).filter(|note| note.session == session);
         let note = note.ok_or(no_place("its note is none of this session's"))?;
+        let made = note.drawn.checked_sub(note.refused);
+        let planned = self.workload.session(session).payments;
+        if note.drawn > planned || made.is_none_or(|made| made < end.version()) {
+            return Err(no_place("its note counts other payments than it has"));
+        }
         Ok(Waiting {
             slot,
             party,
@@ -499,6 +511,11 @@ impl fmt::Display for RestoreError {
                 key,
                 problem,
             } => write!(f, "record {key} of shard {shard}: {problem}"),
+            RestoreError::Apart { channel, rejection } => write!(
+                f,
+                "channel {}: its two ends do not fit together: {rejection}",
+                channel.0
+            ),
             RestoreError::Forged { channel, party } => write!(
                 f,
                 "channel {}: a signature in party {party:?}'s record is not its peer's",

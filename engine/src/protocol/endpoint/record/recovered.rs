@@ -57,6 +57,12 @@ impl Recovered {
         self.end.me()
     }
 
+    /// The newest version that it has signed.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.end.signed().version()
+    }
+
     /// What the peer must have signed: the held state, if it is not the opening, and the final, if
     /// both have signed one. Any number of endpoints' claims can be verified in one batch.
     pub fn claims(&self) -> impl Iterator<Item = RecoveredClaim> {
