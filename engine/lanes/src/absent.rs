@@ -24,6 +24,12 @@ impl SigningKey {
         match self.0 {}
     }
 
+    /// The public key as verifying takes it.
+    #[must_use]
+    pub fn verifying(&self) -> &VerifyingKey {
+        match self.0 {}
+    }
+
     /// Its parts, for signing.
     #[must_use]
     pub fn expanded(&self) -> Expanded<'_> {

@@ -9,12 +9,12 @@ use zeroize::Zeroizing;
 
 use super::backend::Backend;
 use super::keys::SecretKey;
-use super::ring::{KeyId, KeyRing};
+use super::ring::KeyRing;
 use super::sign::Secrets;
 use crate::chunks::Chunks;
 
 /// Key pairs, for [`Signer::sign_with`](super::Signer::sign_with): a [`KeyRing`] whose every key has
-/// its secret at the same place.
+/// its secret at the same place. They are known by their places, and not found by their keys.
 ///
 /// A secret that signs beside another one's public key is given away, so that nobody gets to pair
 /// them: both come from one seed, and stay together.
@@ -34,46 +34,50 @@ impl KeyPairs {
     pub fn new(backend: Backend) -> KeyPairs {
         KeyPairs {
             backend,
-            ring: KeyRing::new(backend),
+            ring: KeyRing::of_places(backend),
             secrets: Chunks::new(),
         }
     }
 
-    /// Expands seeds and keeps them; gives their keys' ids in order. The same seed again gives the
-    /// same id. The number of an id ([`KeyId::place`]) is what a job names the secret by.
+    /// Expands seeds and keeps the pairs, in their order, at the next places. A job names a secret by
+    /// its place; [`KeyRing::id`] gives the id of the key there. Nothing is looked up: the same seed
+    /// again is one more pair.
     ///
     /// # Panics
     /// After 2^32 pairs.
-    pub fn insert_seeds(&mut self, seeds: &[Zeroizing<[u8; 32]>]) -> Vec<KeyId> {
-        let mut ids = Vec::with_capacity(seeds.len());
+    pub fn insert_seeds(&mut self, seeds: &[Zeroizing<[u8; 32]>]) {
         for seeds in seeds.chunks(TOGETHER) {
-            let secrets = SecretKey::from_seeds(self.backend, seeds);
-            let publics: Vec<_> = secrets.iter().map(SecretKey::public).collect();
-            for (secret, id) in secrets.iter().zip(self.ring.insert_many(&publics)) {
-                let id = id.expect("an expanded seed makes a sound key");
-                if id.place() as usize == self.secrets.len() {
-                    self.push(secret);
+            match self.backend {
+                Backend::Dalek => self.insert_by_dalek(seeds),
+                Backend::Lanes(lanes) => {
+                    for key in duet_lanes::Signer::new(lanes).keys(seeds) {
+                        let parts = key.expanded();
+                        let scalar = Scalar::from_bytes_mod_order(*parts.scalar());
+                        self.push_secret(&scalar, parts.prefix());
+                        self.ring.push_made(key.verifying());
+                    }
                 }
-                ids.push(id);
             }
         }
         assert_eq!(self.ring.len(), self.secrets.len(), "a secret for each key");
-        ids
     }
 
-    fn push(&mut self, secret: &SecretKey) {
+    fn insert_by_dalek(&mut self, seeds: &[Zeroizing<[u8; 32]>]) {
+        for secret in SecretKey::from_seeds(self.backend, seeds) {
+            self.push_secret(secret.scalar(), secret.prefix());
+            let public = self.ring.insert(secret.public());
+            public.expect("an expanded seed makes a sound key");
+        }
+    }
+
+    fn push_secret(&mut self, scalar: &Scalar, prefix: &[u8; 32]) {
         let place = self.secrets.push(ExpandedSecretKey {
             scalar: Scalar::ZERO,
             hash_prefix: [0; 32],
         });
         let row = &mut self.secrets[place as usize];
-        row.scalar = *secret.scalar();
-        row.hash_prefix = *secret.prefix();
-    }
-
-    /// No more pairs: lets go of what finds a key that is there already.
-    pub fn seal(&mut self) {
-        self.ring.seal();
+        row.scalar = *scalar;
+        row.hash_prefix = *prefix;
     }
 
     /// The public halves, to verify with.

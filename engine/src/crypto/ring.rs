@@ -27,8 +27,8 @@ impl KeyId {
 /// Torsion is not tested for: under the cofactored equation it cannot change a verdict.
 pub struct KeyRing {
     points: Points,
-    index: PlaceIndex,
-    sealed: bool,
+    /// None where keys are known by their places.
+    index: Option<PlaceIndex>,
 }
 
 /// The keys as the back end takes them.
@@ -43,6 +43,35 @@ pub(super) struct DalekKey {
     pub(super) point: EdwardsPoint,
 }
 
+/// Keys, decoded by the back end of their ring, in order; nothing where there is no point.
+enum Decoded {
+    Dalek(Vec<Option<EdwardsPoint>>),
+    Lanes(Vec<Option<VerifyingKey>>),
+}
+
+impl Points {
+    fn decode(&self, keys: &[PublicKey]) -> Decoded {
+        match self {
+            Points::Dalek(_) => {
+                let point = |key: &PublicKey| CompressedEdwardsY(key.0).decompress();
+                Decoded::Dalek(keys.iter().map(point).collect())
+            }
+            Points::Lanes(lanes, _) => {
+                let mut decoded = Vec::with_capacity(keys.len());
+                let mut encodings = [[0; 32]; TOGETHER];
+                for keys in keys.chunks(TOGETHER) {
+                    for (encoding, key) in encodings.iter_mut().zip(keys) {
+                        *encoding = key.0;
+                    }
+                    let encodings = &encodings[..keys.len()];
+                    VerifyingKey::decode_many(*lanes, encodings, |point| decoded.push(point));
+                }
+                Decoded::Lanes(decoded)
+            }
+        }
+    }
+}
+
 /// Keys that are decoded together: two groups of lanes.
 const TOGETHER: usize = 16;
 
@@ -55,9 +84,25 @@ impl KeyRing {
                 Backend::Dalek => Points::Dalek(Chunks::new()),
                 Backend::Lanes(lanes) => Points::Lanes(lanes, Chunks::new()),
             },
-            index: PlaceIndex::new(),
-            sealed: false,
+            index: Some(PlaceIndex::new()),
         }
+    }
+
+    /// A ring that finds no key, whose keys are known by their places, and saves what finding takes.
+    pub(super) fn of_places(backend: Backend) -> KeyRing {
+        KeyRing {
+            index: None,
+            ..KeyRing::new(backend)
+        }
+    }
+
+    /// Keeps a key that was made here, under the next place.
+    pub(super) fn push_made(&mut self, key: &VerifyingKey) {
+        assert!(self.index.is_none(), "keys are known by their places");
+        match &mut self.points {
+            Points::Dalek(_) => unreachable!("the library's keys have points of their own"),
+            Points::Lanes(_, points) => points.push(*key),
+        };
     }
 
     /// Checks a key and keeps it; the same key again gives the same id without further work.
@@ -68,12 +113,15 @@ impl KeyRing {
     /// # Panics
     /// After 2^32 keys.
     pub fn insert(&mut self, key: PublicKey) -> Result<KeyId, KeyError> {
-        if let Some(id) = self.find(&key) {
-            return Ok(id);
+        match self.find(&key) {
+            Some(id) => Ok(id),
+            None => {
+                let mut taken = None;
+                let decoded = self.points.decode(&[key]);
+                self.take(&[key], decoded, |outcome| taken = Some(outcome));
+                taken.expect("one outcome for one key")
+            }
         }
-        let mut taken = None;
-        self.take(&[key], |outcome| taken = Some(outcome));
-        taken.expect("one outcome for one key")
     }
 
     /// Checks keys and keeps them, exactly as [`KeyRing::insert`] would one after the other, at a
@@ -84,68 +132,63 @@ impl KeyRing {
     pub fn insert_many(&mut self, keys: &[PublicKey]) -> Vec<Result<KeyId, KeyError>> {
         let mut ids = Vec::with_capacity(keys.len());
         let mut news = News::default();
-        for &key in keys {
-            match self.find(&key) {
+        for key in keys {
+            match self.find(key) {
                 Some(id) => ids.push(Ok(id)),
                 None => {
-                    let which = news.keys.iter().position(|new| *new == key);
-                    news.waiting
-                        .push((ids.len(), which.unwrap_or(news.keys.len())));
-                    if which.is_none() {
-                        news.keys.push(key);
-                    }
+                    let which = news.place(key);
+                    news.waiting.push((ids.len(), which));
                     // Until it is known.
-                    ids.push(Err(KeyError::NotAPoint(key)));
+                    ids.push(Err(KeyError::NotAPoint(*key)));
                 }
             }
-            if news.keys.len() == TOGETHER {
-                news.settle(self, &mut ids);
-            }
         }
-        news.settle(self, &mut ids);
+        let News { keys, waiting, .. } = news;
+        let decoded = self.points.decode(&keys);
+        let mut outcomes = Vec::with_capacity(keys.len());
+        self.take(&keys, decoded, |outcome| outcomes.push(outcome));
+        for (at, which) in waiting {
+            ids[at] = outcomes[which as usize];
+        }
         ids
     }
 
-    /// Checks keys that are new, and different, and keeps those that are sound.
-    fn take(&mut self, news: &[PublicKey], mut each: impl FnMut(Result<KeyId, KeyError>)) {
-        assert!(!self.sealed, "no more keys");
-        let KeyRing { points, index, .. } = self;
-        match points {
-            Points::Dalek(points) => {
-                for &key in news {
-                    let point = CompressedEdwardsY(key.0).decompress();
+    /// Keeps those of these keys that are sound: all are new, and different.
+    fn take(
+        &mut self,
+        keys: &[PublicKey],
+        decoded: Decoded,
+        mut each: impl FnMut(Result<KeyId, KeyError>),
+    ) {
+        let KeyRing { points, index } = self;
+        match (points, decoded) {
+            (Points::Dalek(points), Decoded::Dalek(decoded)) => {
+                for (&key, point) in keys.iter().zip(decoded) {
                     let checked = key.check(point.as_ref().map(EdwardsPoint::is_small_order));
                     each(checked.map(|()| {
                         let point = point.expect("a sound key is a point");
                         let place = points.push(DalekKey { key, point });
-                        index.insert(place, |place| &points[place as usize].key.0);
+                        if let Some(index) = index {
+                            index.insert(place, |place| &points[place as usize].key.0);
+                        }
                         KeyId(place)
                     }));
                 }
             }
-            Points::Lanes(lanes, points) => {
-                let mut encodings = [[0; 32]; TOGETHER];
-                for (encoding, key) in encodings.iter_mut().zip(news) {
-                    *encoding = key.0;
-                }
-                let mut keys = news.iter();
-                VerifyingKey::decode_many(*lanes, &encodings[..news.len()], |point| {
-                    let key = keys.next().expect("as many as there were");
+            (Points::Lanes(_, points), Decoded::Lanes(decoded)) => {
+                for (key, point) in keys.iter().zip(decoded) {
                     let checked = key.check(point.as_ref().map(VerifyingKey::is_small_order));
                     each(checked.map(|()| {
                         let place = points.push(point.expect("a sound key is a point"));
-                        index.insert(place, |place| points[place as usize].bytes());
+                        if let Some(index) = index {
+                            index.insert(place, |place| points[place as usize].bytes());
+                        }
                         KeyId(place)
                     }));
-                });
+                }
             }
+            _ => unreachable!("keys are decoded by their ring's back end"),
         }
-    }
-
-    /// Lets go of what finds keys, 6 to 12 bytes each: from now on none is found, and none taken in.
-    pub(super) fn seal(&mut self) {
-        self.index.drop_all();
-        self.sealed = true;
     }
 
     /// The id of a place in the order of keys, if there are as many.
@@ -157,13 +200,10 @@ impl KeyRing {
     /// The id of a key, if the ring has it.
     #[must_use]
     pub fn find(&self, key: &PublicKey) -> Option<KeyId> {
+        let index = self.index.as_ref()?;
         let place = match &self.points {
-            Points::Dalek(points) => {
-                (self.index).find(&key.0, |place| &points[place as usize].key.0)
-            }
-            Points::Lanes(_, points) => {
-                (self.index).find(&key.0, |place| points[place as usize].bytes())
-            }
+            Points::Dalek(points) => index.find(&key.0, |place| &points[place as usize].key.0),
+            Points::Lanes(_, points) => index.find(&key.0, |place| points[place as usize].bytes()),
         };
         place.map(KeyId)
     }
@@ -206,7 +246,9 @@ impl KeyRing {
             Points::Dalek(points) => points.clear(),
             Points::Lanes(_, points) => points.clear(),
         }
-        self.index.clear();
+        if let Some(index) = &mut self.index {
+            index.clear();
+        }
     }
 
     pub(super) fn points(&self) -> &Points {
@@ -232,17 +274,21 @@ impl KeyRing {
 struct News {
     /// Distinct, and in no ring.
     keys: Vec<PublicKey>,
+    index: PlaceIndex,
     /// Which outcomes wait for which of the keys.
-    waiting: Vec<(usize, usize)>,
+    waiting: Vec<(usize, u32)>,
 }
 
 impl News {
-    fn settle(&mut self, ring: &mut KeyRing, ids: &mut [Result<KeyId, KeyError>]) {
-        let mut outcomes = Vec::with_capacity(TOGETHER);
-        ring.take(&self.keys, |outcome| outcomes.push(outcome));
-        for (at, which) in self.waiting.drain(..) {
-            ids[at] = outcomes[which];
-        }
-        self.keys.clear();
+    /// A key's place among these.
+    fn place(&mut self, key: &PublicKey) -> u32 {
+        let News { keys, index, .. } = self;
+        let found = index.find(&key.0, |place| &keys[place as usize].0);
+        found.unwrap_or_else(|| {
+            let place = keys.len() as u32;
+            keys.push(*key);
+            index.insert(place, |place| &keys[place as usize].0);
+            place
+        })
     }
 }

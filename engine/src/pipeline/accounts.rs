@@ -1,7 +1,6 @@
 //! The accounts of a workload on Layer 1: keys, first balances, and what should be left at the end.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
@@ -56,7 +55,6 @@ impl Parties {
         for accounts in accounts.chunks(CHUNK) {
             pairs.insert_seeds(&seeds(config.seed, accounts));
         }
-        pairs.seal();
         assert_eq!(
             pairs.ring().len(),
             accounts.len(),
@@ -83,6 +81,11 @@ impl Parties {
 
     pub(super) fn slots(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many places there are.
+    fn count(&self) -> u32 {
+        self.changes.len() as u32
     }
 
     /// The places of a slot's parties, for their secret keys.
@@ -142,11 +145,11 @@ pub(super) struct Accounts<'p, U> {
 
 enum Keys<'p> {
     Listed(Vec<PublicKey>),
-    /// Those of shards' parties, by shard and place; and those that take part nowhere, as of the
-    /// shard after the last.
+    /// Those of shards' parties, and of accounts that take part nowhere.
     Of {
         parties: &'p [&'p Parties],
-        places: Vec<(u32, u32)>,
+        /// Each account's place, counted through all shards, and on through `others`.
+        places: Vec<u32>,
         others: Vec<PublicKey>,
     },
 }
@@ -173,17 +176,20 @@ impl<'p, U: Fn(AccountIndex) -> Option<u64>> Accounts<'p, U> {
     ) -> Result<Accounts<'p, U>, RunError> {
         const NOWHERE: u32 = u32::MAX;
         let count = workload.accounts();
-        let mut places = vec![(NOWHERE, 0); count as usize];
-        for (shard, parties) in (0..).zip(parties) {
-            for (place, account) in (0..).zip(parties.accounts(workload)) {
-                places[account as usize] = (shard, place);
+        let mut places = vec![NOWHERE; count as usize];
+        let mut next = 0;
+        for parties in parties {
+            for account in parties.accounts(workload) {
+                places[account as usize] = next;
+                next += 1;
             }
         }
         let nowhere: Vec<AccountIndex> = (0..count)
-            .filter(|account| places[*account as usize].0 == NOWHERE)
+            .filter(|account| places[*account as usize] == NOWHERE)
             .collect();
-        for (place, account) in (0..).zip(&nowhere) {
-            places[*account as usize] = (parties.len() as u32, place);
+        for account in &nowhere {
+            places[*account as usize] = next;
+            next += 1;
         }
         let keys = Keys::Of {
             parties,
@@ -215,11 +221,14 @@ impl<'p, U: Fn(AccountIndex) -> Option<u64>> Accounts<'p, U> {
                 places,
                 others,
             } => {
-                let (shard, place) = places[account as usize];
-                match parties.get(shard as usize) {
-                    Some(parties) => parties.public_key(place),
-                    None => others[place as usize],
+                let mut place = places[account as usize];
+                for parties in *parties {
+                    match place.checked_sub(parties.count()) {
+                        None => return parties.public_key(place),
+                        Some(rest) => place = rest,
+                    }
                 }
+                others[place as usize]
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::decode::decode;
 use super::field::Field;
-use super::point::{HALF, Niels, Point};
+use super::point::{HALF, Niels, Point, encode};
 use super::rows::{load_32, store_32};
 use crate::Lanes;
 
@@ -68,6 +68,28 @@ impl VerifyingKey {
         &self.bytes
     }
 
+    /// What stands where a key is going to be.
+    pub(super) fn unknown() -> VerifyingKey {
+        VerifyingKey {
+            bytes: [0; 32],
+            x: [0; 32],
+        }
+    }
+
+    /// Eight keys whose affine coordinates are known, since they were made here: multiples of the base
+    /// point by clamped scalars. None is of small order: a clamped scalar is 8k with 0 < k < l.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+    pub(super) fn multiples_of_base(x: &Field, y: &Field) -> [VerifyingKey; 8] {
+        let x = x.freeze();
+        let encodings = store_32(encode(&x, y));
+        let xs = store_32(x.to_words());
+        std::array::from_fn(|lane| VerifyingKey {
+            bytes: encodings[lane],
+            x: xs[lane],
+        })
+    }
+
     /// The points of eight keys.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
@@ -118,4 +140,23 @@ fn decode_eights<const N: usize>(encodings: [[&[u8; 32]; 8]; N]) -> [Eight; N] {
             small,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Lanes, Signer, VerifyingKey};
+
+    #[test]
+    fn a_key_that_was_made_is_the_one_that_its_encoding_decodes_to() {
+        let Some(lanes) = Lanes::detect() else { return };
+        let seeds: Vec<[u8; 32]> = (0..300_u16)
+            .map(|number| std::array::from_fn(|at| (number >> (8 * (at % 2))) as u8))
+            .collect();
+        for key in Signer::new(lanes).keys(&seeds.iter().collect::<Vec<_>>()) {
+            let decoded = VerifyingKey::decode(lanes, key.public()).unwrap();
+            let made = key.verifying();
+            assert_eq!((made.bytes, made.x), (decoded.bytes, decoded.x));
+            assert!(!made.is_small_order());
+        }
+    }
 }

@@ -197,11 +197,18 @@ impl Point {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     pub(crate) fn compress(&self, half_over_z: &Field) -> [__m512i; 4] {
         let (x, y) = self.affine(half_over_z);
-        let mut words = y.to_words();
-        let sign = _mm512_slli_epi64::<63>(x.freeze().0[0]);
-        words[3] = _mm512_or_si512(words[3], sign);
-        words
+        encode(&x.freeze(), &y)
     }
+}
+
+/// The 32 bytes of each point as four words (RFC 8032, 5.1.2): y, and the sign of a frozen x.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
+pub(crate) fn encode(x: &Field, y: &Field) -> [__m512i; 4] {
+    let mut words = y.to_words();
+    let sign = _mm512_slli_epi64::<63>(x.0[0]);
+    words[3] = _mm512_or_si512(words[3], sign);
+    words
 }
 
 impl Half {

@@ -7,6 +7,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::comb::{self, Digits};
 use super::field::Field;
+use super::key::VerifyingKey;
 use super::point::{Point, halves_over_z};
 use super::rows::{load_32, store_32, store_64};
 use super::scalar::{INTO_MONTGOMERY, MINUS_ODD, Scalar, TWICE};
@@ -29,20 +30,26 @@ pub struct SigningKey {
     scalar: [u8; 32],
     prefix: [u8; 32],
     #[zeroize(skip)]
-    public: [u8; 32],
+    public: VerifyingKey,
 }
 
 impl SigningKey {
     /// The public key.
     #[must_use]
     pub fn public(&self) -> &[u8; 32] {
+        self.public.bytes()
+    }
+
+    /// The public key as verifying takes it, without the square root that decoding one takes.
+    #[must_use]
+    pub fn verifying(&self) -> &VerifyingKey {
         &self.public
     }
 
     /// Its parts, for signing.
     #[must_use]
     pub fn expanded(&self) -> Expanded<'_> {
-        Expanded::from_parts(&self.scalar, &self.prefix, &self.public)
+        Expanded::from_parts(&self.scalar, &self.prefix, self.public())
     }
 }
 
@@ -85,7 +92,7 @@ impl Signer {
         keys.extend(seeds.iter().map(|seed| SigningKey {
             scalar: **seed,
             prefix: [0; 32],
-            public: [0; 32],
+            public: VerifyingKey::unknown(),
         }));
         for chunk in keys.chunks_mut(CHUNK) {
             // SAFETY: `self.lanes` is proof of the features.
@@ -174,7 +181,8 @@ impl Scratch {
         }
         self.multiply(keys.len().div_ceil(8));
         for (group, keys) in keys.chunks_mut(8).enumerate() {
-            let publics = store_32(self.points[group].compress(&self.halves[group]));
+            let (x, y) = self.points[group].affine(&self.halves[group]);
+            let publics = VerifyingKey::multiples_of_base(&x, &y);
             for (key, public) in keys.iter_mut().zip(publics) {
                 key.public = public;
             }

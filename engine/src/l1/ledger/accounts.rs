@@ -61,6 +61,13 @@ impl Accounts {
         }
     }
 
+    /// No accounts, and room to find so many.
+    pub(super) fn for_about(count: u64) -> Accounts {
+        let mut accounts = Accounts::new();
+        accounts.index.reserve(count as usize);
+        accounts
+    }
+
     /// How many accounts there are.
     pub(super) fn alive(&self) -> u64 {
         self.alive
@@ -69,7 +76,7 @@ impl Accounts {
     /// The place of a key that is known, as an account or as a party.
     pub(super) fn find(&self, key: &PublicKey) -> Option<AccountPlace> {
         let rows = &self.rows;
-        let place = (self.index).find(key, |place| &rows[place as usize].key);
+        let place = (self.index).find(&key.0, |place| &rows[place as usize].key.0);
         place.map(AccountPlace)
     }
 
@@ -111,7 +118,8 @@ impl Accounts {
         self.alive += u64::from(row.account().is_some());
         let place = self.rows.push(row);
         let rows = &self.rows;
-        self.index.insert(place, |place| &rows[place as usize].key);
+        self.index
+            .insert(place, |place| &rows[place as usize].key.0);
         AccountPlace(place)
     }
 

@@ -60,7 +60,7 @@ impl Channels {
 
     pub(super) fn find(&self, id: &ChannelId) -> Option<ChannelPlace> {
         let slots = &self.slots;
-        let place = self.index.find(id, |place| id_at(slots, place));
+        let place = self.index.find(&id.0.0, |place| id_at(slots, place));
         place.map(ChannelPlace)
     }
 
@@ -119,7 +119,7 @@ impl Channels {
     pub(super) fn remove(&mut self, place: ChannelPlace) -> ChannelRow {
         let slots = &self.slots;
         let id = self.row(place).id;
-        let found = self.index.remove(&id, |place| id_at(slots, place));
+        let found = self.index.remove(&id.0.0, |place| id_at(slots, place));
         assert_eq!(found, Some(place.0), "a channel's id leads to it");
         self.free.push(place.0);
         let row = self.slots[place.0 as usize].take();
@@ -127,7 +127,7 @@ impl Channels {
     }
 }
 
-fn id_at(slots: &Chunks<Option<ChannelRow>>, place: u32) -> &ChannelId {
+fn id_at(slots: &Chunks<Option<ChannelRow>>, place: u32) -> &[u8; 32] {
     let row = slots[place as usize].as_ref();
-    &row.expect("the index knows open channels").id
+    &row.expect("the index knows open channels").id.0.0
 }
