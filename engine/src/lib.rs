@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod chunks;
+mod clock;
 pub mod crypto;
 mod index;
 pub mod l1;

@@ -10,14 +10,14 @@ use super::block::{Draft, Header};
 use super::channel::ChannelRecord;
 use super::config::{Allocations, Config, Genesis, SetupError};
 use super::ledger::{Account, Imbalance, Ledger, Totals};
-use super::load::{Load, thread_cpu_ns};
+use super::load::Load;
 use super::mempool::{Answer, Mempool};
 use super::receipt::{Executed, Notice, Receipt};
 use super::refusal::{Refusal, SubmitError};
-use super::round::Round;
+use super::rounds::{Judged, Rounds};
 use super::transaction::{SignedTransaction, Transaction, operations};
-use super::verification::Verification;
 use super::witness::{Unchecked, Verdict};
+use crate::clock::thread_cpu_ns;
 use crate::crypto::{Backend, Digest, KeyRing, PublicKey};
 use crate::protocol::{Amount, ChannelId, Post};
 
@@ -32,8 +32,7 @@ pub struct Chain {
     tip: Digest,
     ledger: Ledger,
     mempool: Mempool,
-    round: Round,
-    verification: Verification,
+    rounds: Rounds,
     bodies: Vec<Vec<u8>>,
     notices: Vec<Notice>,
     /// Receipts of answers that left the mempool without a block.
@@ -49,15 +48,17 @@ impl Chain {
     ///
     /// # Panics
     /// If the operating system gives no randomness to verify with, at the first block.
-    pub fn new<A: Allocations>(
+    pub fn new<A: Allocations + Sync>(
         config: Config,
         genesis: &Genesis<A>,
         backend: Backend,
     ) -> Result<Chain, SetupError> {
         config.check()?;
         let supply = genesis.supply().ok_or(SetupError::SupplyOverflow)?;
-        let ledger = Ledger::new(config.fee, supply, &genesis.allocations);
-        let id = genesis.id(&config);
+        let (ledger, id) = rayon::join(
+            || Ledger::new(config.fee, supply, &genesis.allocations),
+            || genesis.id(&config),
+        );
         Ok(Chain {
             config,
             genesis: id,
@@ -69,8 +70,7 @@ impl Chain {
             },
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
-            round: Round::new(backend),
-            verification: Verification::new(backend, config.parallel_verification, 0),
+            rounds: Rounds::new(backend, config.parallel_verification),
             bodies: Vec::new(),
             notices: Vec::new(),
             superseded: Vec::new(),
@@ -152,22 +152,19 @@ impl Chain {
         if !self.ledger.can_pay(submitter, answers) {
             return false;
         }
-        self.round.clear();
-        self.round.add(bytes, 1, &self.genesis, &self.ledger);
-        self.round.look_up();
-        let Round {
-            claims,
-            witnesses,
-            ring,
-            ..
-        } = &mut self.round;
-        let cpu_ns = self.verification.judge(ring, witnesses);
-        self.load.cpu_ns += cpu_ns;
-        let mut verdicts = self.verification.verdicts();
-        let claim = claims.drain(..).next().expect("one was added");
-        let checked = claim.and_then(|unchecked| unchecked.check(ring, &mut verdicts));
+        let start = thread_cpu_ns();
+        let mut round = self.rounds.idle();
+        self.rounds.opened.clear();
+        let opened = &mut self.rounds.opened;
+        round.add(bytes, 1, &self.genesis, &self.ledger, opened);
+        // Too few signatures for another thread.
+        self.load.signature_verifications += round.judge();
+        self.load.cpu_ns += thread_cpu_ns() - start;
+        let claim = round.claims.drain(..).next().expect("one was added");
+        let mut verdicts = round.verdicts.drain(..);
+        let checked = claim.and_then(|unchecked| unchecked.check(&round.ring, &mut verdicts));
         drop(verdicts);
-        self.load.signature_verifications = self.verification.signatures();
+        self.rounds.done(round);
         checked.is_ok_and(|checked| self.ledger.decide(&checked, self.height + 1).is_ok())
     }
 
@@ -193,71 +190,93 @@ impl Chain {
     }
 
     fn seal_block(&mut self, receipts: &mut Vec<Receipt>, even_empty: bool) -> Option<Header> {
-        let start = thread_cpu_ns();
+        let (start, others) = (thread_cpu_ns(), self.others_cpu_ns());
         self.notices.clear();
         self.load.refused += self.superseded.len() as u64;
         receipts.append(&mut self.superseded);
         let mut draft = Draft::new(self.height + 1, self.tip, &self.config);
-        let (mut verifying, mut waiting) = (0, 0);
         while self.gather(&draft) {
-            let before = thread_cpu_ns();
-            let round = &mut self.round;
-            verifying += self.verification.judge(&round.ring, &mut round.witnesses);
-            // Whatever part of it this thread did is in the verification's own account.
-            waiting += thread_cpu_ns() - before;
             self.execute(&mut draft, receipts);
         }
         self.ledger.assert_conserved();
         let header = self.append(draft, even_empty);
-        self.load.cpu_ns += thread_cpu_ns() - start - waiting + verifying;
+        self.load.cpu_ns += thread_cpu_ns() - start;
+        self.load.cpu_ns += self.others_cpu_ns() - others;
         header
     }
 
-    /// Fills the round with as many transactions as fit if none is refused. Whether there is one.
+    /// Puts as many transactions in line as fit if none is refused. Whether there is one.
     fn gather(&mut self, draft: &Draft) -> bool {
-        self.round.clear();
-        let mut room = draft.room();
+        let rounds = &mut self.rounds;
+        let size = rounds.size();
+        let (mut room, mut operations) = (draft.room(), 0);
+        let mut round = rounds.idle();
+        rounds.opened.clear();
         for next in self.mempool.iter() {
-            if self.round.is_full() || !room.take(next.bytes.len(), next.operations) {
+            if operations >= Rounds::LARGEST || !room.take(next.bytes.len(), next.operations) {
                 break;
             }
-            self.round
-                .add(next.bytes, next.operations, &self.genesis, &self.ledger);
+            if round.is_full(size) {
+                self.ledger.fetch(round.keys());
+                rounds.judge(round);
+                round = rounds.idle();
+            }
+            operations += next.operations;
+            let opened = &mut rounds.opened;
+            round.add(
+                next.bytes,
+                next.operations,
+                &self.genesis,
+                &self.ledger,
+                opened,
+            );
         }
-        self.round.look_up();
-        !self.round.claims.is_empty()
+        if round.is_empty() {
+            rounds.done(round);
+        } else {
+            self.ledger.fetch(round.keys());
+            rounds.judge(round);
+        }
+        operations > 0
     }
 
-    /// Executes the round's transactions one after the other.
+    /// Executes the transactions in line one after the other.
     fn execute(&mut self, draft: &mut Draft, receipts: &mut Vec<Receipt>) {
-        let mut verdicts = self.verification.verdicts();
-        for claim in self.round.claims.drain(..) {
-            let outcome = claim.and_then(|unchecked| {
-                execute(
-                    &mut self.ledger,
-                    &self.round.ring,
-                    &mut self.load,
-                    &mut self.notices,
-                    unchecked,
-                    &mut verdicts,
-                    draft.height(),
-                )
-            });
-            let next = self.mempool.first().expect("the round came from the queue");
-            match outcome {
-                Ok(_) => draft.include(next.bytes, next.operations),
-                Err(_) => self.load.refused += 1,
+        while let Some(Judged {
+            mut round,
+            signatures,
+        }) = self.rounds.next()
+        {
+            self.load.signature_verifications += signatures;
+            let mut verdicts = round.verdicts.drain(..);
+            for claim in round.claims.drain(..) {
+                let outcome = claim.and_then(|unchecked| {
+                    execute(
+                        &mut self.ledger,
+                        &round.ring,
+                        &mut self.load,
+                        &mut self.notices,
+                        unchecked,
+                        &mut verdicts,
+                        draft.height(),
+                    )
+                });
+                let next = self.mempool.first().expect("the round came from the queue");
+                match outcome {
+                    Ok(_) => draft.include(next.bytes, next.operations),
+                    Err(_) => self.load.refused += 1,
+                }
+                receipts.push(Receipt {
+                    ticket: next.ticket,
+                    height: draft.height(),
+                    outcome,
+                });
+                self.mempool.pop();
             }
-            receipts.push(Receipt {
-                ticket: next.ticket,
-                height: draft.height(),
-                outcome,
-            });
-            self.mempool.pop();
+            assert!(verdicts.next().is_none(), "one verdict per witness");
+            drop(verdicts);
+            self.rounds.done(round);
         }
-        assert!(verdicts.next().is_none(), "one verdict per witness");
-        drop(verdicts);
-        self.load.signature_verifications = self.verification.signatures();
     }
 
     fn append(&mut self, draft: Draft, even_empty: bool) -> Option<Header> {
@@ -336,6 +355,13 @@ impl Chain {
     #[must_use]
     pub fn load(&self) -> &Load {
         &self.load
+    }
+
+    /// CPU time that threads other than the callers' have spent on this Layer 1 since it was made, in
+    /// nanoseconds; none unless [`Config::parallel_verification`]. It is part of [`Load::cpu_ns`].
+    #[must_use]
+    pub fn others_cpu_ns(&self) -> u64 {
+        self.rounds.others_cpu_ns()
     }
 
     /// The bodies of all blocks, the first at index 0; none unless [`Config::keep_bodies`],

@@ -20,8 +20,8 @@ pub struct Config {
     pub mempool_transactions: u32,
     /// Whether [`Chain::bodies`](super::Chain::bodies) keeps the transactions of every block.
     pub keep_bodies: bool,
-    /// Whether a block's signatures are verified on all of rayon's threads. The verdicts, and so
-    /// the blocks, are the same.
+    /// Whether a block's keys are decoded, and its signatures verified, on all of rayon's threads. The
+    /// verdicts, and so the blocks, are the same.
     pub parallel_verification: bool,
 }
 
@@ -105,6 +105,9 @@ impl<A: Allocations> Allocations for &A {
     }
 }
 
+/// Bytes of allocations that are hashed in one go.
+const HASHED_TOGETHER: usize = 40 << 10;
+
 impl<A: Allocations> Genesis<A> {
     /// The Layer 1's identity: `H_genesis(label's length ‖ label ‖ block transactions ‖ block bytes
     /// ‖ fee ‖ number of allocations ‖ every key and amount in the order given)`, the first as u64,
@@ -119,9 +122,17 @@ impl<A: Allocations> Genesis<A> {
             .update(&config.block_bytes.to_le_bytes())
             .update(&config.fee.units().to_le_bytes())
             .update(&self.allocations.count().to_le_bytes());
+        // Many at once: only then does hashing fill its lanes.
+        let mut rows = Vec::with_capacity(HASHED_TOGETHER);
         self.allocations.each(|key, amount| {
-            hasher.update(&key.0).update(&amount.units().to_le_bytes());
+            rows.extend_from_slice(&key.0);
+            rows.extend_from_slice(&amount.units().to_le_bytes());
+            if rows.len() >= HASHED_TOGETHER {
+                hasher.update(&rows);
+                rows.clear();
+            }
         });
+        hasher.update(&rows);
         hasher.finish()
     }
 

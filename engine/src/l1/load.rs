@@ -1,7 +1,5 @@
 //! What Layer 1 had to do. Baseline and channels are counted by the same code.
 
-use rustix::time::{ClockId, clock_gettime};
-
 /// The work that a Layer 1 did since its genesis.
 ///
 /// A *record* is one account or one channel, whatever its size.
@@ -46,10 +44,4 @@ impl Load {
         self.state_reads += u64::from(accesses.reads);
         self.state_writes += u64::from(accesses.writes);
     }
-}
-
-/// The CPU time that the calling thread has used so far.
-pub(super) fn thread_cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

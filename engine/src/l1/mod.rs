@@ -7,8 +7,9 @@
 //! A transaction's way through the files:
 //!
 //! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`.
-//! 2. [`Chain::seal`] takes them in order, a `round` at a time: what each one asks for (`claim`),
-//!    all keys together, and all their signatures in one batch (`witness`, `verification`).
+//! 2. [`Chain::seal`] takes them in order, in `rounds`: what each one of a `round` asks for (`claim`),
+//!    all its keys together, and all their signatures in one batch (`witness`), on other threads if
+//!    that is wanted.
 //! 3. The `ledger` decides (`channel` and `dispute` for what concerns one channel), then applies.
 //! 4. The bytes of those included stream into the `block`; every one gets a [`Receipt`].
 //!
@@ -44,10 +45,10 @@ mod records;
 mod refusal;
 mod restore;
 mod round;
+mod rounds;
 #[cfg(test)]
 mod tests;
 mod transaction;
-mod verification;
 mod witness;
 
 pub use block::Header;

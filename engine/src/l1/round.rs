@@ -2,24 +2,26 @@
 //!
 //! Keys must be known before any transaction of the round has executed. An account's key stands
 //! in the transaction. A channel's keys stand in its record, or, if it opens earlier in the same
-//! round, in the open: the channel's id commits to them, so that they are the right ones whether
+//! block, in the open: the channel's id commits to them, so that they are the right ones whether
 //! or not that open comes to pass. Where rounds are cut is therefore seen by nobody.
 
 use std::collections::HashMap;
 
 use super::ledger::Ledger;
 use super::refusal::Refusal;
-use super::witness::{Need, Unchecked, Witness};
+use super::witness::{Need, Unchecked, Verdict, Witness};
 use crate::crypto::{Backend, Digest, KeyRing, PublicKey, Verifier};
 use crate::protocol::{ChannelId, Pair};
 
-/// The round's memory, kept from round to round: some 5 MB at most, whatever is on the
-/// ledger.
+/// The keys of channels that open earlier in a block that is being gathered.
+pub(super) type Opened = HashMap<ChannelId, Pair<PublicKey>>;
+
+/// One round, and its memory, kept for others: whatever is on the ledger some 5 MB at most.
 pub(super) struct Round {
     /// What each transaction claims, or why it is refused already.
     pub(super) claims: Vec<Result<Unchecked, Refusal>>,
-    /// The signatures that those claims need, in the same order.
-    pub(super) witnesses: Vec<Witness>,
+    /// What the verifier says of the claims' signatures, in the same order, once it is judged.
+    pub(super) verdicts: Vec<Verdict>,
     /// Decoded keys. Only a cache: nothing but this round must find its keys in it.
     pub(super) ring: KeyRing,
     /// Channels and transfers that it is about.
@@ -27,14 +29,11 @@ pub(super) struct Round {
     /// The keys that the claims name, and the signatures, before the ring knows the keys.
     keys: Vec<PublicKey>,
     needs: Vec<Need>,
-    /// The keys of channels that the round's transactions open.
-    opened: HashMap<ChannelId, Pair<PublicKey>>,
+    witnesses: Vec<Witness>,
+    verifier: Verifier,
 }
 
 impl Round {
-    /// Channels and transfers from which on no transaction is added: bounds the memory.
-    pub(super) const LARGEST: u32 = 4096;
-
     /// Signatures from which on no transaction is added: of one with a single channel the next one's
     /// would not fit in the verifier's largest batch. Past that nothing gets cheaper, and the
     /// round's memory would leave the second-level cache.
@@ -42,17 +41,18 @@ impl Round {
 
     /// Keys that a ring holds at most when a round begins. It is emptied then: 1 µs for each key that
     /// comes again is cheap against the memory of all that ever came.
-    const KEYS: usize = 1 << 14;
+    const KEYS: usize = 1 << 12;
 
     pub(super) fn new(backend: Backend) -> Round {
         Round {
             claims: Vec::new(),
-            witnesses: Vec::new(),
+            verdicts: Vec::new(),
             ring: KeyRing::new(backend),
             operations: 0,
             keys: Vec::new(),
             needs: Vec::new(),
-            opened: HashMap::new(),
+            witnesses: Vec::new(),
+            verifier: Verifier::new(backend),
         }
     }
 
@@ -61,26 +61,41 @@ impl Round {
             self.ring.clear();
         }
         self.claims.clear();
-        self.witnesses.clear();
+        self.verdicts.clear();
         self.operations = 0;
         self.keys.clear();
         self.needs.clear();
-        self.opened.clear();
+        self.witnesses.clear();
     }
 
-    /// Whether it takes no more.
-    pub(super) fn is_full(&self) -> bool {
-        self.operations >= Round::LARGEST || self.needs.len() >= Round::SIGNATURES
+    pub(super) fn is_empty(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    /// The keys that its claims name, those of parties among them.
+    pub(super) fn keys(&self) -> &[PublicKey] {
+        &self.keys
+    }
+
+    /// Whether it takes no more than so many operations.
+    pub(super) fn is_full(&self, operations: u32) -> bool {
+        self.operations >= operations || self.needs.len() >= Round::SIGNATURES
     }
 
     /// Adds the next transaction, which is one of so many operations.
-    pub(super) fn add(&mut self, bytes: &[u8], operations: u32, genesis: &Digest, ledger: &Ledger) {
+    pub(super) fn add(
+        &mut self,
+        bytes: &[u8],
+        operations: u32,
+        genesis: &Digest,
+        ledger: &Ledger,
+        opened: &mut Opened,
+    ) {
         self.operations += operations;
         let Round {
             claims,
             keys,
             needs,
-            opened,
             ..
         } = self;
         let keys_of = |channel: &ChannelId| {
@@ -95,8 +110,17 @@ impl Round {
         claims.push(claim);
     }
 
-    /// Checks the keys of all transactions, and makes the witnesses of those whose keys are sound.
-    pub(super) fn look_up(&mut self) {
+    /// Checks the keys of all transactions, and the signatures of those whose keys are sound. Gives
+    /// how many signatures were judged, by the verifier's own count.
+    pub(super) fn judge(&mut self) -> u64 {
+        self.look_up();
+        let before = self.verifier.counts().signatures;
+        self.verifier
+            .verify(&self.ring, &mut self.witnesses, &mut self.verdicts);
+        self.verifier.counts().signatures - before
+    }
+
+    fn look_up(&mut self) {
         let ids = self.ring.insert_many(&self.keys);
         let mut needs = self.needs.iter();
         self.witnesses.reserve(self.needs.len());

@@ -4,7 +4,6 @@ use std::io;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::disk::DiskFile;
 
@@ -75,10 +74,4 @@ impl Default for Statistics {
             cpu_ns: 0,
         }
     }
-}
-
-/// The CPU time that the calling thread has used so far.
-pub(super) fn thread_cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

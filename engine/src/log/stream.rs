@@ -16,7 +16,8 @@ use super::committer::Committer;
 use super::disk::Disk;
 use super::error::{During, LogError};
 use super::index::Index;
-use super::statistics::{Statistics, thread_cpu_ns};
+use super::statistics::Statistics;
+use crate::clock::thread_cpu_ns;
 
 /// A stream that is being written. Dropping it waits until what was committed is written.
 pub struct Stream {

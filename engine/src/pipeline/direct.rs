@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 use super::accounts::{Accounts, secret_keys};
 use super::run::{Config, RunError};
-use super::stage::thread_cpu_ns;
 use super::workload::{AccountIndex, Session, Workload};
+use crate::clock::thread_cpu_ns;
 use crate::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer};
 use crate::l1::{self, Chain, Executed, Load, Receipt, SignedTransaction, Transaction};
 use crate::protocol::{Pair, Party, Payment};
@@ -192,7 +192,7 @@ fn each_chunk(
 }
 
 /// What an account has before the first transfer.
-type Units<'w> = dyn Fn(AccountIndex) -> Option<u64> + 'w;
+type Units<'w> = dyn Fn(AccountIndex) -> Option<u64> + Sync + 'w;
 
 struct Direct<'w> {
     config: &'w Config,

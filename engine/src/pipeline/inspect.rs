@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use crossbeam::utils::CachePadded;
+use rayon::prelude::*;
 
 use super::accounts::{Accounts, Parties};
-use super::restore::OpenLog;
-use super::run::{CHANNELS, Config, RunError, parties, units};
+use super::restore::parties_and_log;
+use super::run::{CHANNELS, Config, RunError, units};
 use super::schedule::Schedule;
 use super::shard::{Shard, ShardProgress, Shared};
 use super::slot::Phase;
@@ -61,17 +62,17 @@ pub struct OpenChannel {
 /// # Panics
 /// If `config` names no log.
 pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, RunError> {
-    let log = config.log.as_ref().expect("a log to inspect");
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
-    let parties = parties(config, workload, &schedule);
+    let (parties, log) = parties_and_log(config, workload, &schedule)?;
+    let mut log = log.expect("a log to inspect");
     let units = |account| units(config, workload, &HashMap::new(), account);
-    let genesis = {
+    let chain = {
         let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
         let accounts = Accounts::of(&parties, config, workload, units)?;
-        accounts.genesis(CHANNELS).id(&config.l1)
+        let genesis = accounts.genesis(CHANNELS);
+        log.chain(config, || genesis.id(&config.l1))?
     };
-    let mut log = OpenLog::open(log, &parties)?;
-    let chain = log.chain(config, genesis)?.ok_or(RunError::NotBegun)?;
+    let chain = chain.ok_or(RunError::NotBegun)?;
     let stop = AtomicBool::new(false);
     let shared = Shared {
         config,
@@ -85,7 +86,7 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
     let links: Vec<Link> = parties.iter().map(|_| Link::new(&schedule)).collect();
     let progress = CachePadded::<ShardProgress>::default();
     let mut shards: Vec<Shard<'_>> = parties
-        .into_iter()
+        .into_par_iter()
         .zip(&links)
         .map(|((of, parties), link)| Shard::new(&shared, of, parties, link, &progress))
         .collect();

@@ -34,6 +34,7 @@ mod wave;
 mod wire;
 mod workload;
 
+pub use crate::clock::{process_cpu_ns, thread_cpu_ns};
 pub use arrivals::Arrivals;
 pub use attack::{Attack, UnknownAttack};
 pub use court::{AttackCost, Disputes};
@@ -45,5 +46,5 @@ pub use outcome::{Checks, Offered, Outcome, Phase, Resumed, StoppedChannel};
 pub use restore::{LogConfig, RestoreError};
 pub use run::{Config, RunError, Snapshot, run};
 pub use schedule::Schedule;
-pub use stage::{Stage, StageCost, StageCosts, StageLabel, process_cpu_ns, thread_cpu_ns};
+pub use stage::{Stage, StageCost, StageCosts, StageLabel};
 pub use workload::{AccountIndex, Next, Session, Workload};

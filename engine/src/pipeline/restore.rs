@@ -12,15 +12,15 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
-use super::accounts::Parties;
 use super::acknowledgements::Acknowledgements;
 use super::chain_log::ChainLog;
 use super::journal::{Journal, Note, place};
-use super::run::{Config, RunError, units};
+use super::run::{Config, RunError, ShardsParties, parties, units};
+use super::schedule::Schedule;
 use super::shard::Shard;
 use super::slot::{Channel, Phase};
-use super::steps::ShardOf;
 use super::tally::Kept;
+use super::workload::Workload;
 use crate::crypto::{Digest, Forged, Verifier};
 use crate::l1::{self, Chain};
 use crate::log::{Durability, Files, Log, LogError, Options, Recovered, RunId};
@@ -98,14 +98,24 @@ impl ShardRestoring {
     }
 }
 
+/// Derives the parties' keys, and meanwhile reads the log, if there is one.
+pub(super) fn parties_and_log(
+    config: &Config,
+    workload: &dyn Workload,
+    schedule: &Schedule,
+) -> Result<(ShardsParties, Option<OpenLog>), LogError> {
+    let (parties, log) = rayon::join(
+        || parties(config, workload, schedule),
+        || (config.log.as_ref()).map(|log| OpenLog::open(log, config.shards)),
+    );
+    Ok((parties, log.transpose()?))
+}
+
 impl OpenLog {
-    /// Opens and reads the log of a run of these shards.
-    pub(super) fn open(
-        config: &LogConfig,
-        parties: &[(ShardOf, Parties)],
-    ) -> Result<OpenLog, LogError> {
+    /// Opens and reads the log of a run of so many shards.
+    fn open(config: &LogConfig, shards: u32) -> Result<OpenLog, LogError> {
         let mut streams = vec!["l1".to_owned()];
-        streams.extend(parties.iter().map(|(of, _)| format!("shard-{}", of.index)));
+        streams.extend((0..shards).map(|index| format!("shard-{index}")));
         let files = Files::new(&config.directory).map_err(|error| LogError::Io {
             operation: "open the directory",
             file: config.directory.display().to_string(),
@@ -119,7 +129,7 @@ impl OpenLog {
             ..Options::default()
         };
         let log = Log::open(files, options)?;
-        let recovered: Result<Vec<Recovered<Files>>, LogError> = (0..=parties.len())
+        let recovered: Result<Vec<Recovered<Files>>, LogError> = (0..=shards as usize)
             .into_par_iter()
             .map(|stream| log.recover(stream))
             .collect();
@@ -154,8 +164,20 @@ impl OpenLog {
     pub(super) fn chain(
         &mut self,
         config: &Config,
-        genesis: Digest,
+        genesis: impl FnOnce() -> Digest + Send,
     ) -> Result<Option<Chain>, RunError> {
+        let (chain, genesis) = rayon::join(|| self.read_chain(config), genesis);
+        let Some(chain) = chain? else {
+            return Ok(None);
+        };
+        if *chain.genesis() != genesis {
+            return Err(RestoreError::OtherGenesis.into());
+        }
+        self.has_begun = true;
+        Ok(Some(chain))
+    }
+
+    fn read_chain(&mut self, config: &Config) -> Result<Option<Chain>, RunError> {
         let restoring = l1::Restoring::new(config.l1, config.backend);
         let mut restoring = restoring.map_err(RestoreError::L1)?;
         let mut refused = None;
@@ -168,16 +190,11 @@ impl OpenLog {
             None => restoring.finish(),
             Some(error) => Err(error),
         };
-        let chain = match chain {
+        match chain {
             // The head comes last: a start that was interrupted begins once more.
-            Err(l1::RestoreError::NoHead) => return Ok(None),
-            chain => chain.map_err(RestoreError::L1)?,
-        };
-        if *chain.genesis() != genesis {
-            return Err(RestoreError::OtherGenesis.into());
+            Err(l1::RestoreError::NoHead) => Ok(None),
+            chain => Ok(Some(chain.map_err(RestoreError::L1)?)),
         }
-        self.has_begun = true;
-        Ok(Some(chain))
     }
 
     /// Puts the shards where they were, and begins to write. Gives the step to go on from, and

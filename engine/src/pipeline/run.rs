@@ -16,13 +16,14 @@ use super::attack::{Attack, Attacks};
 use super::audit::AuditLog;
 use super::fault::Fault;
 use super::outcome::{Outcome, Resumed, Times, outcome};
-use super::restore::{LogConfig, OpenLog, RestoreError};
+use super::restore::{LogConfig, RestoreError, parties_and_log};
 use super::schedule::Schedule;
 use super::settle::settle;
 use super::shard::{Shard, ShardOutcome, ShardProgress, Shared};
-use super::stage::{Stage, StageClock, process_cpu_ns};
+use super::stage::{Stage, StageClock};
 use super::steps::{Link, ShardOf};
 use super::workload::{AccountIndex, Session, Workload};
+use crate::clock::process_cpu_ns;
 use crate::crypto::Backend;
 use crate::l1::{self, Chain, SetupError};
 use crate::log::LogError;
@@ -144,11 +145,7 @@ pub fn run(
     let disputes = disputes(config, workload);
     let units = |account| units(config, workload, &disputes, account);
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
-    let parties = parties(config, workload, &schedule);
-    let mut open_log = match &config.log {
-        None => None,
-        Some(log) => Some(OpenLog::open(log, &parties)?),
-    };
+    let (parties, mut open_log) = parties_and_log(config, workload, &schedule)?;
     let limits = l1::Config {
         keep_bodies: config.l1.keep_bodies || config.audit.is_some(),
         ..config.l1
@@ -158,7 +155,7 @@ pub fn run(
         let accounts = Accounts::of(&parties, config, workload, units)?;
         let genesis = accounts.genesis(CHANNELS);
         let restored = match &mut open_log {
-            Some(log) => log.chain(config, genesis.id(&config.l1))?,
+            Some(log) => log.chain(config, || genesis.id(&config.l1))?,
             None => None,
         };
         let goes_on = restored.is_some();
@@ -184,16 +181,15 @@ pub fn run(
     };
     shared.epoch = Instant::now();
     let shared = &shared;
-    let ends = links.iter().zip(&progress);
+    let ends = links.par_iter().zip(&progress);
     let mut shards: Vec<Shard<'_>> = parties
-        .into_iter()
+        .into_par_iter()
         .zip(ends)
-        .map(|((of, parties), (link, progress))| {
-            let mut shard = Shard::new(shared, of, parties, link, progress);
-            shard.recorder = audit.recorder();
-            shard
-        })
+        .map(|((of, parties), (link, progress))| Shard::new(shared, of, parties, link, progress))
         .collect();
+    for shard in &mut shards {
+        shard.recorder = audit.recorder();
+    }
     let mut resumed = None;
     let (first_step, l1_log) = match open_log {
         None => (0, None),
@@ -283,12 +279,15 @@ pub fn run(
     Ok(outcome)
 }
 
-/// Derives and checks the keys of every shard's parties.
+/// Every shard's parties.
+pub(super) type ShardsParties = Vec<(ShardOf, Parties)>;
+
+/// Derives the keys of every shard's parties.
 pub(super) fn parties(
     config: &Config,
     workload: &dyn Workload,
     schedule: &Schedule,
-) -> Vec<(ShardOf, Parties)> {
+) -> ShardsParties {
     assert!(config.shards > 0, "at least one shard");
     let shards = u64::from(config.shards);
     (0..shards)

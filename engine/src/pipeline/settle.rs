@@ -101,6 +101,7 @@ pub(super) fn settle(
         last_payout_ns = Some(shared.epoch.elapsed().as_nanos() as u64);
     }
     desk.clock.lap(Stage::Settle, 0);
+    (desk.clock).add(Stage::Settle, desk.chain.others_cpu_ns());
     let log = match desk.log {
         Some(log) if !aborted() => Some(log.finish()?),
         _ => None,

@@ -1,7 +1,7 @@
 //! CPU time by stage and role. A thread's time is cut into laps with no gap between them, so that
 //! stage times sum to the thread's own.
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::clock::thread_cpu_ns;
 
 /// What a thread is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,28 +168,16 @@ impl StageClock {
         self.last_ns = now;
     }
 
+    /// Adds CPU time that other threads have spent on this stage.
+    pub(super) fn add(&mut self, stage: Stage, cpu_ns: u64) {
+        self.costs[stage as usize].cpu_ns += cpu_ns;
+    }
+
     /// All laps so far.
     #[must_use]
     pub(super) fn costs(&self) -> &StageCosts {
         &self.costs
     }
-}
-
-/// CPU time of the calling thread, in nanoseconds.
-#[must_use]
-pub fn thread_cpu_ns() -> u64 {
-    nanoseconds(ClockId::ThreadCPUTime)
-}
-
-/// CPU time of this process, in nanoseconds.
-#[must_use]
-pub fn process_cpu_ns() -> u64 {
-    nanoseconds(ClockId::ProcessCPUTime)
-}
-
-fn nanoseconds(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 #[cfg(test)]

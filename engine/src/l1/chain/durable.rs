@@ -6,8 +6,7 @@ use super::super::ledger::{AccountRow, ChannelRow, Ledger};
 use super::super::mempool::Mempool;
 use super::super::records::{FORMAT, Head, RecordKey, Unreadable};
 use super::super::restore::RestoreError;
-use super::super::round::Round;
-use super::super::verification::Verification;
+use super::super::rounds::Rounds;
 use super::Chain;
 use crate::chunks::Gathered;
 use crate::crypto::Backend;
@@ -168,7 +167,6 @@ impl Restoring {
         };
         head.check(&config).map_err(differs)?;
         let ledger = Ledger::restore(&head, accounts, channels)?;
-        let signatures = head.load.signature_verifications;
         Ok(Chain {
             config,
             genesis: head.genesis,
@@ -176,8 +174,7 @@ impl Restoring {
             tip: head.tip,
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
-            round: Round::new(backend),
-            verification: Verification::new(backend, config.parallel_verification, signatures),
+            rounds: Rounds::new(backend, config.parallel_verification),
             bodies: Vec::new(),
             notices: Vec::new(),
             superseded: Vec::new(),

@@ -355,9 +355,9 @@ fn load_is_what_its_definition_says() {
 }
 
 #[test]
-fn a_round_larger_than_a_block_or_a_batch_is_seen_by_nobody() {
-    use crate::l1::round::Round;
-    let count = u64::from(Round::LARGEST) + 10;
+fn a_line_of_rounds_longer_than_a_block_or_a_batch_is_seen_by_nobody() {
+    use crate::l1::rounds::Rounds;
+    let count = u64::from(Rounds::LARGEST) + 10;
     let wide = Config {
         block_transactions: u32::MAX,
         fee: Amount::ZERO,

@@ -2,8 +2,9 @@
 //! proof. The clock is read once, and latencies are recorded.
 
 use super::super::shard::Shard;
-use super::super::stage::{Stage, process_cpu_ns};
+use super::super::stage::Stage;
 use super::Flight;
+use crate::clock::process_cpu_ns;
 use crate::crypto::Forged;
 use crate::protocol::{Answer, Message, Rejection};
 

@@ -16,9 +16,10 @@ use super::finish::Finals;
 use super::run::RunError;
 use super::shard::Shard;
 use super::slot::{Channel, Phase, Slot};
-use super::stage::{Stage, process_cpu_ns};
+use super::stage::Stage;
 use super::wire::Wire;
 use super::workload::Next;
+use crate::clock::process_cpu_ns;
 use crate::crypto::{Backend, Forged, SignJob, Signature, Signer, Verified, Verifier};
 use crate::log::Sequence;
 use crate::protocol::{
