@@ -13,7 +13,7 @@ use super::restore::parties_and_log;
 use super::run::{CHANNELS, Config, RunError, units};
 use super::schedule::Schedule;
 use super::shard::{Shard, ShardProgress, Shared};
-use super::slot::Phase;
+use super::slot::{Channel, Phase};
 use super::steps::Link;
 use super::workload::Workload;
 use crate::crypto::Digest;
@@ -70,7 +70,7 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
         let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
         let accounts = Accounts::of(&parties, config, workload, units)?;
         let genesis = accounts.genesis(CHANNELS);
-        log.chain(config, || genesis.id(&config.l1))?
+        log.chain(&genesis.id(&config.l1))?
     };
     let chain = chain.ok_or(RunError::NotBegun)?;
     let stop = AtomicBool::new(false);
@@ -91,13 +91,9 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
         .map(|((of, parties), link)| Shard::new(&shared, of, parties, link, &progress))
         .collect();
     log.restore(&mut shards, &chain)?;
-    let mut channels = Vec::new();
-    for shard in &shards {
-        for slot in 0..shard.slots.len() as u32 {
-            shard.found(slot, &mut channels);
-        }
-    }
-    channels.sort_unstable_by_key(|found| found.session);
+    let found = shards.par_iter().map(Shard::found);
+    let mut channels = found.flatten().collect::<Vec<ChannelFound>>();
+    channels.par_sort_unstable_by_key(|found| found.session);
     let closed = channels.iter().filter(|found| found.open.is_none());
     Ok(Inspection {
         sessions_closed: closed.count() as u64,
@@ -109,32 +105,46 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
 }
 
 impl Shard<'_> {
-    /// The channels that a slot has had so far.
-    fn found(&self, slot: u32, found: &mut Vec<ChannelFound>) {
-        let number = self.of.number(slot);
-        for generation in 0..self.restoring.opened(slot) {
-            let session = self.shared.schedule.session(number, generation);
-            let terms = self.terms(slot, &self.workload.session(session));
-            let open = match &self.slots[slot as usize].phase {
-                Phase::Running(channel) | Phase::Early(channel) if channel.session == session => {
-                    Some(OpenChannel {
-                        signed: Pair {
-                            a: channel.a.signed().version(),
-                            b: channel.b.signed().version(),
-                        },
-                        held: Pair {
-                            a: channel.a.held_version(),
-                            b: channel.b.held_version(),
-                        },
-                    })
-                }
-                _ => None,
-            };
-            found.push(ChannelFound {
-                session,
-                channel: terms.channel_id(),
-                open,
-            });
+    /// The channels that the slots have had so far.
+    fn found(&self) -> Vec<ChannelFound> {
+        let mut found = Vec::with_capacity(self.slots.len());
+        for (slot, held) in (0..).zip(&self.slots) {
+            let number = self.of.number(slot);
+            for generation in 0..self.restoring.opened(slot) {
+                let session = self.shared.schedule.session(number, generation);
+                found.push(match &held.phase {
+                    Phase::Running(channel) | Phase::Early(channel)
+                        if channel.session == session =>
+                    {
+                        ChannelFound::open(channel)
+                    }
+                    _ => ChannelFound {
+                        session,
+                        channel: (self.terms(slot, &self.workload.session(session))).channel_id(),
+                        open: None,
+                    },
+                });
+            }
+        }
+        found
+    }
+}
+
+impl ChannelFound {
+    fn open(channel: &Channel) -> ChannelFound {
+        ChannelFound {
+            session: channel.session,
+            channel: *channel.a.channel(),
+            open: Some(OpenChannel {
+                signed: Pair {
+                    a: channel.a.signed().version(),
+                    b: channel.b.signed().version(),
+                },
+                held: Pair {
+                    a: channel.a.held_version(),
+                    b: channel.b.held_version(),
+                },
+            }),
         }
     }
 }

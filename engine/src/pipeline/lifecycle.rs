@@ -13,7 +13,7 @@ use super::steps::{StepKind, StepOutcome, StepTransaction};
 use super::workload::Session;
 use crate::crypto::{SignJob, Signature};
 use crate::l1::{SignedTransaction, Transaction};
-use crate::protocol::{Endpoint, Pair, Party, Terms};
+use crate::protocol::{Endpoint, Pair, Terms};
 
 impl Shard<'_> {
     /// Sends the steps whose sessions have all ended: their closes, and the opens that follow.
@@ -278,14 +278,16 @@ impl Shard<'_> {
         let ends_at = cheat
             .as_ref()
             .map_or(plan.payments, |cheat| cheat.after_payments());
-        let end = |me, peer| {
-            Endpoint::new(me, &terms, peer, self.config.rules)
-                .expect("Layer 1 has opened a channel on these terms")
+        let peers = Pair {
+            a: keys.b,
+            b: keys.a,
         };
+        let ends = Endpoint::both(&terms, peers, self.config.rules)
+            .expect("Layer 1 has opened a channel on these terms");
         Channel {
             session,
-            a: end(Party::A, keys.b),
-            b: end(Party::B, keys.a),
+            a: ends.a,
+            b: ends.b,
             ends_at,
             cheat,
             drawn: 0,

@@ -87,6 +87,8 @@ pub(super) struct OpenLog {
     config: LogConfig,
     l1: Recovered<Files>,
     shards: Vec<Recovered<Files>>,
+    /// What came out of Layer 1's records, until it is asked for.
+    chain: Option<Chain>,
     /// Layer 1's records are there.
     has_begun: bool,
 }
@@ -103,19 +105,19 @@ pub(super) fn parties_and_log(
     config: &Config,
     workload: &dyn Workload,
     schedule: &Schedule,
-) -> Result<(ShardsParties, Option<OpenLog>), LogError> {
+) -> Result<(ShardsParties, Option<OpenLog>), RunError> {
     let (parties, log) = rayon::join(
         || parties(config, workload, schedule),
-        || (config.log.as_ref()).map(|log| OpenLog::open(log, config.shards)),
+        || (config.log.as_ref()).map(|log| OpenLog::open(log, config)),
     );
     Ok((parties, log.transpose()?))
 }
 
 impl OpenLog {
-    /// Opens and reads the log of a run of so many shards.
-    fn open(config: &LogConfig, shards: u32) -> Result<OpenLog, LogError> {
+    /// Opens and reads the log of a run, and Layer 1 out of it.
+    fn open(config: &LogConfig, run: &Config) -> Result<OpenLog, RunError> {
         let mut streams = vec!["l1".to_owned()];
-        streams.extend((0..shards).map(|index| format!("shard-{index}")));
+        streams.extend((0..run.shards).map(|index| format!("shard-{index}")));
         let files = Files::new(&config.directory).map_err(|error| LogError::Io {
             operation: "open the directory",
             file: config.directory.display().to_string(),
@@ -129,15 +131,16 @@ impl OpenLog {
             ..Options::default()
         };
         let log = Log::open(files, options)?;
-        let recovered: Result<Vec<Recovered<Files>>, LogError> = (0..=shards as usize)
+        let recovered: Result<Vec<Recovered<Files>>, LogError> = (0..=run.shards as usize)
             .into_par_iter()
             .map(|stream| log.recover(stream))
             .collect();
         let mut recovered = recovered?;
         let shards = recovered.split_off(1);
-        let l1 = recovered.pop().expect("one stream is Layer 1's");
+        let mut l1 = recovered.pop().expect("one stream is Layer 1's");
         Ok(OpenLog {
             config: config.clone(),
+            chain: read_chain(&mut l1, run)?,
             l1,
             shards,
             has_begun: false,
@@ -160,41 +163,16 @@ impl OpenLog {
             .collect()
     }
 
-    /// Layer 1 as its blocks left it; none if the run has not begun.
-    pub(super) fn chain(
-        &mut self,
-        config: &Config,
-        genesis: impl FnOnce() -> Digest + Send,
-    ) -> Result<Option<Chain>, RunError> {
-        let (chain, genesis) = rayon::join(|| self.read_chain(config), genesis);
-        let Some(chain) = chain? else {
+    /// Layer 1 as its blocks left it, if it began as this run's does; none if the run has not begun.
+    pub(super) fn chain(&mut self, genesis: &Digest) -> Result<Option<Chain>, RestoreError> {
+        let Some(chain) = self.chain.take() else {
             return Ok(None);
         };
-        if *chain.genesis() != genesis {
-            return Err(RestoreError::OtherGenesis.into());
+        if chain.genesis() != genesis {
+            return Err(RestoreError::OtherGenesis);
         }
         self.has_begun = true;
         Ok(Some(chain))
-    }
-
-    fn read_chain(&mut self, config: &Config) -> Result<Option<Chain>, RunError> {
-        let restoring = l1::Restoring::new(config.l1, config.backend);
-        let mut restoring = restoring.map_err(RestoreError::L1)?;
-        let mut refused = None;
-        self.l1.for_each(|key, _, record| {
-            if refused.is_none() {
-                refused = restoring.record(key, record).err();
-            }
-        })?;
-        let chain = match refused {
-            None => restoring.finish(),
-            Some(error) => Err(error),
-        };
-        match chain {
-            // The head comes last: a start that was interrupted begins once more.
-            Err(l1::RestoreError::NoHead) => Ok(None),
-            chain => Ok(Some(chain.map_err(RestoreError::L1)?)),
-        }
     }
 
     /// Puts the shards where they were, and begins to write. Gives the step to go on from, and
@@ -242,10 +220,31 @@ impl OpenLog {
             .collect();
         // Layer 1 takes one step after the other: all before the first that is not finished are.
         let first_step = steps?.into_iter().min().expect("at least one shard");
-        for shard in shards {
-            shard.resume(first_step, chain);
-        }
+        shards
+            .par_iter_mut()
+            .for_each(|shard| shard.resume(first_step, chain));
         Ok(first_step)
+    }
+}
+
+/// Layer 1 out of its records; none if the run has not begun.
+fn read_chain(l1: &mut Recovered<Files>, config: &Config) -> Result<Option<Chain>, RunError> {
+    let restoring = l1::Restoring::new(config.l1, config.backend);
+    let mut restoring = restoring.map_err(RestoreError::L1)?;
+    let mut refused = None;
+    l1.for_each(|key, _, record| {
+        if refused.is_none() {
+            refused = restoring.record(key, record).err();
+        }
+    })?;
+    let chain = match refused {
+        None => restoring.finish(),
+        Some(error) => Err(error),
+    };
+    match chain {
+        // The head comes last: a start that was interrupted begins once more.
+        Err(l1::RestoreError::NoHead) => Ok(None),
+        chain => Ok(Some(chain.map_err(RestoreError::L1)?)),
     }
 }
 
@@ -388,20 +387,18 @@ impl Shard<'_> {
         if me != party {
             return Err(no_place("it is of the other party"));
         }
-        let opened = self.restoring.opened[slot as usize];
-        let number = self.of.number(slot);
-        let schedule = self.shared.schedule;
-        let sessions = (0..opened).rev().take(2);
-        let mut of_slot = sessions.map(|generation| schedule.session(number, generation));
-        let found = of_slot.find_map(|session| {
-            let terms = self.terms(slot, &self.workload.session(session));
-            (terms.channel_id() == channel).then_some((session, terms))
-        });
-        let (session, terms) = found.ok_or(no_place("its channel is none of the slot's"))?;
-        let peer = *self.parties.key_ids(slot).of(party.other());
-        let rules = self.config.rules;
-        let (end, note) =
-            Endpoint::from_record(record, &terms, peer, rules, &mut self.windows).map_err(bad)?;
+        let before;
+        let opened = match &self.slots[slot as usize].phase {
+            Phase::Running(open) if *open.a.channel() == channel => open,
+            _ => {
+                let found = self.opened_before(slot, &channel);
+                before = found.ok_or(no_place("its channel is none of the slot's"))?;
+                &before
+            }
+        };
+        let session = opened.session;
+        let windows = &mut self.windows;
+        let (end, note) = opened.end(party).recorded(record, windows).map_err(bad)?;
         let note = Note::decode(note).filter(|note| note.session == session);
         let note = note.ok_or(no_place("its note is none of this session's"))?;
         let made = note.drawn.checked_sub(note.refused);
@@ -415,6 +412,17 @@ impl Shard<'_> {
             note,
             end,
         })
+    }
+
+    /// A channel of a slot as it was opened, if it is one of its last two.
+    fn opened_before(&self, slot: u32, channel: &ChannelId) -> Option<Channel> {
+        let number = self.of.number(slot);
+        let opened = self.restoring.opened[slot as usize];
+        let mut newest = (0..opened).rev().take(2).map(|generation| {
+            let session = self.shared.schedule.session(number, generation);
+            self.channel(slot, session, &self.workload.session(session))
+        });
+        newest.find(|opened| opened.a.channel() == channel)
     }
 
     /// Verifies the peers' signatures of these ends, and puts the ends where they belong: into their

@@ -155,7 +155,7 @@ pub fn run(
         let accounts = Accounts::of(&parties, config, workload, units)?;
         let genesis = accounts.genesis(CHANNELS);
         let restored = match &mut open_log {
-            Some(log) => log.chain(config, || genesis.id(&config.l1))?,
+            Some(log) => log.chain(&genesis.id(&config.l1))?,
             None => None,
         };
         let goes_on = restored.is_some();

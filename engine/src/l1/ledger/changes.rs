@@ -116,7 +116,7 @@ impl Ledger {
         let mut ledger = Ledger {
             fee: head.fee,
             supply: head.supply,
-            accounts: Accounts::new(),
+            accounts: Accounts::for_about(u64::from(counts.accounts)),
             channels: Channels::new(),
             totals: head.totals,
             changes: None,

@@ -13,6 +13,7 @@ mod acknowledge;
 mod close;
 mod finish;
 mod held;
+mod opening;
 mod propose;
 mod receive;
 mod record;
@@ -34,7 +35,7 @@ pub use window::WindowPool;
 use super::burst::Tip;
 use super::entry::{Balance, Limits};
 use super::rejection::Rejection;
-use super::terms::{ChannelId, Pair, Party, Terms, TermsError};
+use super::terms::{ChannelId, Pair, Party};
 use crate::crypto::{Digest, KeyId, Signature};
 use held::Held;
 use window::{Aside, Window};
@@ -207,53 +208,6 @@ impl SignOrder {
 }
 
 impl Endpoint {
-    /// One side of a channel that Layer 1 has opened under these terms.
-    ///
-    /// `peer` is the other side's key in the ring with which its signatures are verified.
-    ///
-    /// # Errors
-    /// If the terms make no channel.
-    ///
-    /// # Panics
-    /// If the rules are out of range: they are configuration, checked where they are read.
-    pub fn new(
-        me: Party,
-        terms: &Terms,
-        peer: KeyId,
-        rules: Rules,
-    ) -> Result<Endpoint, TermsError> {
-        assert!((1..=Rules::MOST_ENTRIES).contains(&rules.cosign_every));
-        assert!(rules.in_flight >= 1);
-        let capacity = terms.capacity()?;
-        let channel = terms.channel_id();
-        let mut flags = Flags(0);
-        flags.set(Flag::OfB, me == Party::B);
-        Ok(Endpoint {
-            channel,
-            limits: Limits {
-                capacity,
-                reserve: terms.reserve,
-            },
-            balance: Balance {
-                version: 0,
-                a: terms.deposits.a,
-            },
-            held: Held::OPENING,
-            phase: Phase::Running(Tail {
-                head: channel.0,
-                answered_from: channel.0,
-            }),
-            counted: 0,
-            turns_passed: 0,
-            aside: None,
-            outstanding: 0,
-            in_flight_most: rules.in_flight,
-            peer,
-            cosign_every: rules.cosign_every as u16,
-            flags,
-        })
-    }
-
     /// Which side this is.
     #[must_use]
     pub fn me(&self) -> Party {

@@ -6,10 +6,10 @@ use super::super::entry::{Balance, Entry};
 use super::super::fixture::{Channel, burst as burst_of, channel, pays};
 use super::super::message::Message;
 use super::super::rejection::Rejection;
-use super::super::terms::{Party, Terms};
+use super::super::terms::{Party, Terms, TermsError};
 use super::receive::{CoSignOrder, Incoming, ProposalClaim};
 use super::window::{Window, WindowPool};
-use super::{Endpoint, Rules, SignOrder, TermsError};
+use super::{Endpoint, Rules, SignOrder};
 use crate::crypto::{Digest, Signature, Verified};
 
 const RULES: Rules = Rules {

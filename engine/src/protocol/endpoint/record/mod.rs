@@ -43,6 +43,7 @@ use super::super::entry::{Balance, Entry, Payment};
 use super::super::message::Message;
 use super::super::terms::{ChannelId, Party, Terms};
 use super::held::Held;
+use super::opening::Opening;
 use super::window::{Sent, Window, WindowPool};
 use super::{Endpoint, Flag, Phase, Rules, Tail};
 use crate::crypto::{Digest, KeyId, Signature};
@@ -191,9 +192,29 @@ impl Endpoint {
         rules: Rules,
         windows: &mut WindowPool,
     ) -> Result<(Recovered, &'r [u8]), RecordError> {
+        let (_, me) = record_identity(record)?;
+        let opened = Endpoint::new(me, terms, peer, rules).map_err(RecordError::Terms)?;
+        opened.recorded(record, windows)
+    }
+
+    /// As [`Endpoint::from_record`], with this endpoint, whose channel has just opened, in place of
+    /// the terms.
+    ///
+    /// # Errors
+    /// As [`Endpoint::from_record`], and if the record is of the other side.
+    ///
+    /// # Panics
+    /// If this endpoint has signed anything.
+    pub fn recorded<'r>(
+        &self,
+        record: &'r [u8],
+        windows: &mut WindowPool,
+    ) -> Result<(Recovered, &'r [u8]), RecordError> {
         let mut bytes = Reader::new(record);
         let (what, channel) = identity(&mut bytes)?;
-        let mut end = Endpoint::new(what.me, terms, peer, rules).map_err(RecordError::Terms)?;
+        let side = |me: Party| u64::from(me == Party::B);
+        bytes.within("side", side(what.me), side(self.me())..=side(self.me()))?;
+        let mut end = Opening::of(self).end(self.me(), self.peer);
         if channel != end.channel {
             let expected = end.channel;
             return Err(RecordError::WrongChannel {
@@ -204,7 +225,7 @@ impl Endpoint {
         end.counted = bytes.number("counted")?;
         if what.holds {
             end.held = end.read_held(&mut bytes)?;
-            end.balance = end.held.state().balance(terms.deposits.a);
+            end.balance = end.held.state().balance(self.balance.a);
         }
         bytes.within("counted", end.counted, 0..=end.balance.version)?;
         let head = end.held.state().head(&end.channel);
@@ -229,7 +250,7 @@ impl Endpoint {
         };
         let most = match what.final_signed {
             true => 0,
-            false => u64::from(rules.in_flight),
+            false => u64::from(self.in_flight_most),
         };
         let proposals = bytes.number_within("proposals", 0..=most)?;
         let window = end.read_proposals(proposals, &mut bytes)?;
