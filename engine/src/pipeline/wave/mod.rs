@@ -262,6 +262,9 @@ impl Shard<'_> {
             for part in flight.parts.iter().filter(|part| !part.states.is_empty()) {
                 self.keep(part.slot, part.payer);
             }
+            if self.journal.is_some() {
+                self.clock.lap(Stage::Log, 0);
+            }
         }
         let enough = (self.slots.len() / 16).clamp(1, Finals::MOST);
         // Few are worth a batch in a small shard, where a session that waits is a slot that does not

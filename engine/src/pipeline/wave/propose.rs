@@ -16,9 +16,6 @@ const MOST_PROPOSALS: usize = Verifier::LARGEST_BATCH;
 /// some 650 signatures, past which verification gains little; entries and heads of both ends are a
 /// few MB, read and written in order.
 pub(super) const MOST_ENTRIES: usize = 65_536;
-/// A durable run has three waves under way, each of this part of the size: their memory together stays
-/// what one takes, and so does the time until a payment is acknowledged.
-const PARTS_IF_DURABLE: usize = 2;
 /// Entries of one channel in a wave at most, but for one co-sign interval: so that at least as
 /// twice as many channels take part as there are hash lanes.
 const MOST_ENTRIES_OF_CHANNEL: usize = MOST_ENTRIES / 32;
@@ -38,13 +35,8 @@ impl Shard<'_> {
         flight.due_ns.clear();
         wave.payments.clear();
         let k = self.config.rules.cosign_every as usize;
-        let parts = match self.journal {
-            None => 1,
-            Some(_) => PARTS_IF_DURABLE,
-        };
-        let (most_proposals, most_entries) = (MOST_PROPOSALS / parts, MOST_ENTRIES / parts);
         let mut proposals = 0;
-        while proposals < most_proposals && wave.payments.len() < most_entries {
+        while proposals < MOST_PROPOSALS && wave.payments.len() < MOST_ENTRIES {
             let Some(slot) = self.ready.pop() else { break };
             let channel = self.slots[slot as usize].channel();
             let left = if self.draining { 0 } else { channel.left() };
@@ -75,9 +67,9 @@ impl Shard<'_> {
                 Err(rejection) => unreachable!("slot {slot} runs: {rejection}"),
             };
             let entries = MOST_ENTRIES_OF_CHANNEL
-                .min(most_entries - wave.payments.len())
+                .min(MOST_ENTRIES - wave.payments.len())
                 .max(k);
-            let most = most.min(most_proposals - proposals);
+            let most = most.min(MOST_PROPOSALS - proposals);
             let most = entries.min(k.saturating_mul(most)).min(available);
             assert!(most > 0, "slot {slot} has the turn and nothing in flight");
             let first = wave.payments.len();

@@ -277,6 +277,22 @@ fn another_endpoints_claims_do_not_do() {
 }
 
 #[test]
+fn an_endpoint_that_has_just_opened_takes_its_own_sides_record_alone() {
+    let (mut world, [own, others]) = both_sides();
+    let (terms, rules) = (world.channel.terms, world.rules);
+    let peer = world.channel.ends[0].peer;
+    let opened = Endpoint::new(A, &terms, peer, rules).unwrap();
+    assert!(opened.recorded(&own, &mut world.windows).is_ok());
+    let refused = opened.recorded(&others, &mut world.windows).err();
+    let expected = RecordError::OutOfRange {
+        field: "side",
+        expected: (0, 0),
+        got: 1,
+    };
+    assert_eq!(refused, Some(expected));
+}
+
+#[test]
 #[should_panic(expected = "an order outstanding at a record")]
 fn nothing_is_recorded_while_an_order_is_outstanding() {
     let mut world = World::new(rules(3));
