@@ -100,7 +100,7 @@ impl Plan {
         )? as u32;
         let l1 = l1::Config {
             block_transactions: bounded("--block-txs", args.block_txs, u64::from(u32::MAX))? as u32,
-            parallel_verification: true,
+            verification: l1::Verification::Ahead,
             ..l1::Config::default()
         };
         let challenge_window_blocks = bounded(

@@ -45,7 +45,8 @@ struct Acknowledgements {
     lines: u64,
     /// Channels among them.
     channels: u64,
-    /// Of these, closed on Layer 1 since, with all their payments.
+    /// Of these, closed on Layer 1 since: compared with what was planned, since the log of an open
+    /// channel ends when it closes. What it was closed at is in Layer 1's blocks.
     closed: u64,
     /// Channels that are not there, or at a lower version: lost.
     lost: Vec<String>,
@@ -178,7 +179,7 @@ fn compare(
                 found.closed += 1;
             }
             Some((_, None)) => found.lost.push(format!(
-                "{channel}: version {version} was acknowledged, and it was closed with fewer payments"
+                "{channel}: version {version} was acknowledged, more than its session has payments"
             )),
             Some((_, Some(open))) if open.signed.a.min(open.signed.b) >= version => {}
             Some((_, Some(open))) => found.lost.push(format!(

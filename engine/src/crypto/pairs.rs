@@ -50,10 +50,12 @@ impl KeyPairs {
             match self.backend {
                 Backend::Dalek => self.insert_by_dalek(seeds),
                 Backend::Lanes(lanes) => {
-                    for key in duet_lanes::Signer::new(lanes).keys(seeds) {
+                    // Kept where they are until all are wiped: what is moved out leaves a copy.
+                    let keys = duet_lanes::Signer::new(lanes).keys(seeds);
+                    for key in &keys {
                         let parts = key.expanded();
                         let scalar = Scalar::from_bytes_mod_order(*parts.scalar());
-                        self.push_secret(&scalar, parts.prefix());
+                        self.push_secret(&Zeroizing::new(scalar), parts.prefix());
                         self.ring.push_made(key.verifying());
                     }
                 }
@@ -63,7 +65,8 @@ impl KeyPairs {
     }
 
     fn insert_by_dalek(&mut self, seeds: &[Zeroizing<[u8; 32]>]) {
-        for secret in SecretKey::from_seeds(self.backend, seeds) {
+        let secrets = SecretKey::from_seeds(self.backend, seeds);
+        for secret in &secrets {
             self.push_secret(secret.scalar(), secret.prefix());
             let public = self.ring.insert(secret.public());
             public.expect("an expanded seed makes a sound key");

@@ -70,7 +70,7 @@ impl Chain {
             },
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
-            rounds: Rounds::new(backend, config.parallel_verification),
+            rounds: Rounds::new(backend, config.verification),
             bodies: Vec::new(),
             notices: Vec::new(),
             superseded: Vec::new(),
@@ -358,7 +358,7 @@ impl Chain {
     }
 
     /// CPU time that threads other than the callers' have spent on this Layer 1 since it was made, in
-    /// nanoseconds; none unless [`Config::parallel_verification`]. It is part of [`Load::cpu_ns`].
+    /// nanoseconds; none if [`Config::verification`] is sequential. It is part of [`Load::cpu_ns`].
     #[must_use]
     pub fn others_cpu_ns(&self) -> u64 {
         self.rounds.others_cpu_ns()

@@ -20,9 +20,22 @@ pub struct Config {
     pub mempool_transactions: u32,
     /// Whether [`Chain::bodies`](super::Chain::bodies) keeps the transactions of every block.
     pub keep_bodies: bool,
-    /// Whether a block's keys are decoded, and its signatures verified, on all of rayon's threads. The
-    /// verdicts, and so the blocks, are the same.
-    pub parallel_verification: bool,
+    /// Who decodes a block's keys and verifies its signatures. The verdicts, and so the blocks, are
+    /// the same.
+    pub verification: Verification,
+}
+
+/// On which threads a block is verified, and in how many batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verification {
+    /// On the thread that seals, in batches as large as can be.
+    #[default]
+    Sequential,
+    /// On all of rayon's threads, in batches as large as gives each of them one: costs least.
+    Parallel,
+    /// On all of rayon's threads, in smaller batches, of which the first execute while the last are
+    /// verified: takes the least time.
+    Ahead,
 }
 
 impl Default for Config {
@@ -36,7 +49,7 @@ impl Default for Config {
             fee: Amount::new(1),
             mempool_transactions: 65_536,
             keep_bodies: false,
-            parallel_verification: false,
+            verification: Verification::Sequential,
         }
     }
 }

@@ -54,7 +54,7 @@ mod witness;
 pub use block::Header;
 pub use chain::{Chain, Restoring};
 pub use channel::{ChannelRecord, ChannelStatus};
-pub use config::{Allocations, Config, ConfigError, Genesis, SetupError};
+pub use config::{Allocations, Config, ConfigError, Genesis, SetupError, Verification};
 pub use dispute::Dispute;
 pub use ledger::{Account, Imbalance, Totals};
 pub use load::Load;

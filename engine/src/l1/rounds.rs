@@ -7,6 +7,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 
+use super::config::Verification;
 use super::round::{Opened, Round};
 use crate::clock::thread_cpu_ns;
 use crate::crypto::Backend;
@@ -14,7 +15,7 @@ use crate::crypto::Backend;
 /// The line, and the rounds that wait to be filled.
 pub(super) struct Rounds {
     backend: Backend,
-    parallel: bool,
+    verification: Verification,
     /// The keys of channels that the rounds in line open.
     pub(super) opened: Opened,
     #[expect(clippy::vec_box, reason = "a round moves to another thread and back")]
@@ -44,10 +45,10 @@ impl Rounds {
     /// a batch's advantage goes faster than the threads can make up for.
     const SMALLEST: u32 = 256;
 
-    pub(super) fn new(backend: Backend, parallel: bool) -> Rounds {
+    pub(super) fn new(backend: Backend, verification: Verification) -> Rounds {
         Rounds {
             backend,
-            parallel,
+            verification,
             opened: Opened::new(),
             idle: Vec::new(),
             line: VecDeque::new(),
@@ -57,15 +58,16 @@ impl Rounds {
         }
     }
 
-    /// Channels and transfers from which on a round takes no more: all that are in line, or as many
-    /// as give every thread two of them.
+    /// Channels and transfers from which on a round takes no more.
     pub(super) fn size(&self) -> u32 {
-        if self.parallel {
-            let threads = rayon::current_num_threads() as u32;
-            (Rounds::LARGEST / (4 * threads)).clamp(Rounds::SMALLEST, Rounds::LARGEST / 8)
-        } else {
-            Rounds::LARGEST
-        }
+        let threads = rayon::current_num_threads() as u32;
+        let most = match self.verification {
+            Verification::Sequential => return Rounds::LARGEST,
+            Verification::Parallel => Rounds::LARGEST / threads,
+            // A usual block is then three for each of two threads.
+            Verification::Ahead => Rounds::LARGEST / (4 * threads),
+        };
+        most.max(Rounds::SMALLEST)
     }
 
     /// An empty round.
@@ -83,7 +85,8 @@ impl Rounds {
     /// Puts a round at the end of the line, and has it judged.
     pub(super) fn judge(&mut self, mut round: Box<Round>) {
         // One of rayon's own threads must not wait for another one's work.
-        if !self.parallel || rayon::current_thread_index().is_some() {
+        let alone = self.verification == Verification::Sequential;
+        if alone || rayon::current_thread_index().is_some() {
             let signatures = round.judge();
             self.line.push_back(Some(Judged { round, signatures }));
             return;

@@ -35,6 +35,33 @@ impl<D: Disk> Log<D> {
     /// # Panics
     /// If `options` contradict what is said at their fields.
     pub fn open(disk: D, options: Options) -> Result<Log<D>, LogError> {
+        Log::open_or(disk, options, create)
+    }
+
+    /// Opens the log of `options.run` in this directory, which must be there: makes none.
+    ///
+    /// # Errors
+    /// As [`Log::open`], and if there is none.
+    ///
+    /// # Panics
+    /// As [`Log::open`].
+    pub fn open_existing(disk: D, options: Options) -> Result<Log<D>, LogError> {
+        let missing = || LogError::MissingFile {
+            file: META.to_owned(),
+            named_by: "the run".to_owned(),
+        };
+        let names = disk.list().during("list", ".")?;
+        if !names.iter().any(|name| name == META) {
+            return Err(missing());
+        }
+        Log::open_or(disk, options, |_, _| Err(missing()))
+    }
+
+    fn open_or(
+        disk: D,
+        options: Options,
+        create: impl FnOnce(&D, &Options) -> Result<Meta, LogError>,
+    ) -> Result<Log<D>, LogError> {
         check(&options);
         let names = disk.list().during("list", ".")?;
         if !names.iter().any(|name| name == META) {

@@ -11,7 +11,7 @@ use crate::crypto::{Backend, Domain, Hasher, KeyId, KeyPairs, PublicKey, SecretK
 use crate::l1::{Allocations, Chain, Genesis};
 use crate::protocol::{Amount, Pair};
 
-/// Keys derived in one go: enough to fill the lanes, and work for every core.
+/// Keys derived in one go: enough to fill the lanes.
 const CHUNK: usize = 4096;
 
 /// One shard's parties, of both sides of its channels: their keys, who takes part where, and how
@@ -214,23 +214,32 @@ impl<'p, U: Fn(AccountIndex) -> Option<u64>> Accounts<'p, U> {
     }
 
     pub(super) fn key(&self, account: AccountIndex) -> PublicKey {
-        match &self.keys {
-            Keys::Listed(keys) => keys[account as usize],
-            Keys::Of {
-                parties,
-                places,
-                others,
-            } => {
-                let mut place = places[account as usize];
-                for parties in *parties {
-                    match place.checked_sub(parties.count()) {
-                        None => return parties.public_key(place),
-                        Some(rest) => place = rest,
-                    }
-                }
-                others[place as usize]
+        let others = match &self.keys {
+            Keys::Listed(keys) => return keys[account as usize],
+            Keys::Of { others, .. } => others,
+        };
+        match self.place(account) {
+            (Some(parties), place) => parties.public_key(place),
+            (None, place) => others[place as usize],
+        }
+    }
+
+    /// Whose party an account is, and at which place; of none of them, its place among the others.
+    fn place(&self, account: AccountIndex) -> (Option<&'p Parties>, u32) {
+        let Keys::Of {
+            parties, places, ..
+        } = &self.keys
+        else {
+            return (None, account);
+        };
+        let mut place = places[account as usize];
+        for parties in *parties {
+            match place.checked_sub(parties.count()) {
+                None => return (Some(parties), place),
+                Some(rest) => place = rest,
             }
         }
+        (None, place)
     }
 
     fn allocation(&self, account: AccountIndex) -> u64 {
@@ -246,28 +255,40 @@ impl<'p, U: Fn(AccountIndex) -> Option<u64>> Accounts<'p, U> {
         of_court: &[(AccountIndex, i128)],
         chain: &Chain,
     ) -> bool {
-        let mut changes = vec![0_u64; self.count as usize];
-        let mut change = |account: AccountIndex, units: u64| {
-            let sum = &mut changes[account as usize];
+        let Keys::Of { places, .. } = &self.keys else {
+            unreachable!("the shards' accounts")
+        };
+        // Most accounts have one place, which has their whole change.
+        let mut elsewhere: HashMap<AccountIndex, u64> = HashMap::new();
+        let mut add = |account: AccountIndex, units: u64| {
+            let sum = elsewhere.entry(account).or_default();
             *sum = sum.wrapping_add(units);
         };
+        let mut here = 0;
         for parties in parties {
             for (account, units) in parties.accounts(workload).into_iter().zip(&parties.changes) {
-                change(account, *units);
+                if places[account as usize] != here {
+                    add(account, *units);
+                }
+                here += 1;
             }
         }
         for (account, units) in of_court {
-            change(*account, *units as u64);
+            add(*account, *units as u64);
         }
-        self.hold(&changes, chain)
+        self.hold(chain, |account| {
+            let (shard, place) = self.place(account);
+            let of_place = shard.map_or(0, |parties| parties.changes[place as usize]);
+            of_place.wrapping_add(elsewhere.get(&account).copied().unwrap_or(0))
+        })
     }
 
-    /// Whether every account has on Layer 1 what it began with and this change, modulo 2^64.
-    pub(super) fn hold(&self, changes: &[u64], chain: &Chain) -> bool {
-        (0..self.count).zip(changes).all(|(account, change)| {
+    /// Whether every account has on Layer 1 what it began with and its change, modulo 2^64.
+    pub(super) fn hold(&self, chain: &Chain, change: impl Fn(AccountIndex) -> u64) -> bool {
+        (0..self.count).all(|account| {
             let found = chain.account(&self.key(account));
             let balance = found.map_or(0, |account| account.balance.units());
-            balance == self.allocation(account).wrapping_add(*change)
+            balance == self.allocation(account).wrapping_add(change(account))
         })
     }
 }
@@ -290,7 +311,8 @@ fn derived(config: &Config, accounts: &[AccountIndex]) -> Vec<PublicKey> {
         .par_chunks(256)
         .flat_map_iter(|accounts| {
             let secrets = secret_keys(config.backend, config.seed, accounts);
-            secrets.into_iter().map(|secret| secret.public())
+            let publics: Vec<PublicKey> = secrets.iter().map(SecretKey::public).collect();
+            publics
         })
         .collect()
 }

@@ -15,7 +15,9 @@ use super::run::{Config, RunError};
 use super::workload::{AccountIndex, Session, Workload};
 use crate::clock::thread_cpu_ns;
 use crate::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer};
-use crate::l1::{self, Chain, Executed, Load, Receipt, SignedTransaction, Transaction};
+use crate::l1::{
+    self, Chain, Executed, Load, Receipt, SignedTransaction, Transaction, Verification,
+};
 use crate::protocol::{Pair, Party, Payment};
 
 /// Transfers that are signed, submitted and sealed in one go.
@@ -79,7 +81,7 @@ pub fn run_direct(
     });
     let accounts = Accounts::new(config, workload.accounts(), units)?;
     let l1_config = l1::Config {
-        parallel_verification: true,
+        verification: Verification::Parallel,
         ..config.l1
     };
     let genesis = accounts.genesis("direct");
@@ -136,7 +138,10 @@ pub fn run_direct(
         client_signatures: direct.client_signatures,
         client_cpu_ns: direct.client_cpu_ns,
         samples,
-        balances_match: direct.failed == 0 && direct.accounts.hold(&direct.changes, &direct.chain),
+        balances_match: direct.failed == 0
+            && direct
+                .accounts
+                .hold(&direct.chain, |account| direct.changes[account as usize]),
         supply_conserved: direct.chain.audit().is_ok(),
         cut_short: done < sessions.len(),
         wall: started.elapsed(),

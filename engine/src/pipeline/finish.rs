@@ -85,10 +85,11 @@ impl Shard<'_> {
                 .frame(slot, holder.other(), |bytes| message.encode(bytes));
         }
         strike(&mut self.faults, Hop::Final, &mut finals.wire, slots);
+        self.clock.lap(Stage::Finish, 0);
         for &(slot, holder) in &finals.starters {
             self.keep(slot, holder);
         }
-        self.clock.lap(Stage::Finish, 0);
+        self.kept();
     }
 
     /// The other ends verify the finals, and answer them.
@@ -133,10 +134,11 @@ impl Shard<'_> {
                 .wire
                 .frame(*slot, me.other(), |bytes| message.encode(bytes));
         }
+        self.clock.lap(Stage::Finish, 0);
         for (slot, me, _) in &finals.answered {
             self.keep(*slot, *me);
         }
-        self.clock.lap(Stage::Finish, 0);
+        self.kept();
     }
 
     /// The holders verify the answers: their sessions are ready to close.

@@ -139,6 +139,13 @@ impl Shard<'_> {
         }
     }
 
+    /// What was done since the last lap was making records.
+    pub(super) fn kept(&mut self) {
+        if self.journal.is_some() {
+            self.clock.lap(Stage::Log, 0);
+        }
+    }
+
     /// Waits until a commit is durable.
     pub(super) fn await_durable(&mut self, sequence: Sequence) -> Result<(), LogError> {
         self.clock.lap(Stage::Wait, 0);
@@ -204,7 +211,9 @@ impl Shard<'_> {
         journal.stream.put(key, &journal.record);
         journal.committed = journal.stream.commit()?;
         journal.changed = false;
-        Ok(journal.committed)
+        let committed = journal.committed;
+        self.kept();
+        Ok(committed)
     }
 }
 

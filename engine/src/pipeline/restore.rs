@@ -25,7 +25,8 @@ use crate::crypto::{Digest, Forged, Verifier};
 use crate::l1::{self, Chain};
 use crate::log::{Durability, Files, Log, LogError, Options, Recovered, RunId};
 use crate::protocol::{
-    self, ChannelId, Endpoint, Party, RecordError, RecoveredClaim, Rejection, record_identity,
+    self, ChannelId, Endpoint, Party, RecordError, RecoveredClaim, Rejection, Status,
+    record_identity,
 };
 
 /// Where and how a run is made durable.
@@ -100,37 +101,67 @@ impl ShardRestoring {
     }
 }
 
-/// Derives the parties' keys, and meanwhile reads the log, if there is one.
+/// Whether a log has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Find {
+    /// To be read.
+    Existing,
+    /// To be written: made if there is none.
+    OrMake,
+}
+
+/// Opens the log, if the run has one; then derives the parties' keys, and meanwhile reads it.
 pub(super) fn parties_and_log(
     config: &Config,
     workload: &dyn Workload,
     schedule: &Schedule,
+    find: Find,
 ) -> Result<(ShardsParties, Option<OpenLog>), RunError> {
-    let (parties, log) = rayon::join(
+    let log = config.log.as_ref().map(|log| open(log, config, find));
+    let log = log.transpose()?;
+    let (parties, read) = rayon::join(
         || parties(config, workload, schedule),
-        || (config.log.as_ref()).map(|log| OpenLog::open(log, config)),
+        || log.map(|(log, of)| OpenLog::read(log, of, config)),
     );
-    Ok((parties, log.transpose()?))
+    Ok((parties, read.transpose()?))
+}
+
+/// Opens a run's log, and looks whose it is.
+fn open<'c>(
+    config: &'c LogConfig,
+    run: &Config,
+    find: Find,
+) -> Result<(Log<Files>, &'c LogConfig), LogError> {
+    let mut streams = vec!["l1".to_owned()];
+    streams.extend((0..run.shards).map(|index| format!("shard-{index}")));
+    let options = Options {
+        run: config.run,
+        streams,
+        durability: config.durability,
+        ..Options::default()
+    };
+    let refused = |error: std::io::Error| LogError::Io {
+        operation: "open the directory",
+        file: config.directory.display().to_string(),
+        kind: error.kind(),
+        message: error.to_string(),
+    };
+    let log = match find {
+        Find::Existing => {
+            let files = Files::existing(&config.directory).map_err(refused)?;
+            Log::open_existing(files, options)?
+        }
+        Find::OrMake => {
+            let files = Files::new(&config.directory).map_err(refused)?;
+            Log::open(files, options)?
+        }
+    };
+    Ok((log, config))
 }
 
 impl OpenLog {
-    /// Opens and reads the log of a run, and Layer 1 out of it.
-    fn open(config: &LogConfig, run: &Config) -> Result<OpenLog, RunError> {
-        let mut streams = vec!["l1".to_owned()];
-        streams.extend((0..run.shards).map(|index| format!("shard-{index}")));
-        let files = Files::new(&config.directory).map_err(|error| LogError::Io {
-            operation: "open the directory",
-            file: config.directory.display().to_string(),
-            kind: error.kind(),
-            message: error.to_string(),
-        })?;
-        let options = Options {
-            run: config.run,
-            streams,
-            durability: config.durability,
-            ..Options::default()
-        };
-        let log = Log::open(files, options)?;
+    /// Reads the log of a run, and Layer 1 out of it.
+    fn read(log: Log<Files>, config: &LogConfig, run: &Config) -> Result<OpenLog, RunError> {
         let recovered: Result<Vec<Recovered<Files>>, LogError> = (0..=run.shards as usize)
             .into_par_iter()
             .map(|stream| log.recover(stream))
@@ -299,8 +330,36 @@ impl Shard<'_> {
         if let Some(error) = refused {
             return Err(error.into());
         }
+        self.check_ends()?;
         self.count_closed();
         Ok(first_step)
+    }
+
+    /// That the two ends of each open channel have come as far in ending it as they can have, one
+    /// after the other.
+    fn check_ends(&self) -> Result<(), RestoreError> {
+        for (slot, held) in (0..).zip(&self.slots) {
+            let Phase::Running(channel) = &held.phase else {
+                continue;
+            };
+            let way = |end: &Endpoint| match end.status() {
+                Status::Running => 0_u8,
+                Status::Finishing => 1,
+                _ => 2,
+            };
+            let fits = match (way(&channel.a), way(&channel.b)) {
+                (1, 1) => false,
+                (a, b) => a.abs_diff(b) <= 1,
+            };
+            if !fits {
+                return Err(RestoreError::NoPlace {
+                    shard: self.of.index,
+                    key: super::journal::key(slot, Party::A),
+                    problem: "its channel's two ends cannot both have come that far",
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Opens the sessions that are open on Layer 1, with ends that have signed nothing.
@@ -399,6 +458,12 @@ impl Shard<'_> {
         let session = opened.session;
         let windows = &mut self.windows;
         let (end, note) = opened.end(party).recorded(record, windows).map_err(bad)?;
+        if !matches!(
+            end.status(),
+            Status::Running | Status::Finishing | Status::Finished
+        ) {
+            return Err(no_place("its end has stopped, and a durable run with it"));
+        }
         let note = Note::decode(note).filter(|note| note.session == session);
         let note = note.ok_or(no_place("its note is none of this session's"))?;
         let made = note.drawn.checked_sub(note.refused);

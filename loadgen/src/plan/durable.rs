@@ -1,6 +1,7 @@
 //! What makes a run durable: the log's directory, the run's identity, and how it was asked for.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use duet_engine::log::{self, RunId};
@@ -96,7 +97,7 @@ pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanErr
             reason,
         })
     };
-    fs::create_dir_all(directory).map_err(|error| refused(directory, error.to_string()))?;
+    make_directory(directory).map_err(|error| refused(directory, error.to_string()))?;
     let entries = fs::read_dir(directory).map_err(|error| refused(directory, error.to_string()))?;
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -123,6 +124,18 @@ pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanErr
         })
     })
     .map_err(PlanError::Output)
+}
+
+/// Makes a directory and what leads to it, durably: what is in it is worth nothing without its name.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    let missing =
+        (directory.ancestors()).take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+    for path in missing.collect::<Vec<_>>().into_iter().rev() {
+        fs::create_dir(path)?;
+        let parent = path.parent().filter(|path| !path.as_os_str().is_empty());
+        fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// How the run in this directory was asked for.

@@ -84,7 +84,7 @@ impl Signer {
     }
 
     /// Expands seeds into keys, in a vector with room for no more: one that grows leaves copies of
-    /// its keys behind that nobody wipes.
+    /// its keys behind that nobody wipes, and so does one that is iterated by value.
     #[must_use]
     pub fn keys<S: Deref<Target = [u8; 32]>>(&mut self, seeds: &[S]) -> Vec<SigningKey> {
         // Expanded where they stay, and seen by nobody before.

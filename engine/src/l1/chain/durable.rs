@@ -174,7 +174,7 @@ impl Restoring {
             tip: head.tip,
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
-            rounds: Rounds::new(backend, config.parallel_verification),
+            rounds: Rounds::new(backend, config.verification),
             bodies: Vec::new(),
             notices: Vec::new(),
             superseded: Vec::new(),

@@ -46,7 +46,7 @@ fn the_same_transactions_make_the_same_blocks() {
         ..config()
     };
     let parallel = Config {
-        parallel_verification: true,
+        verification: Verification::Ahead,
         ..small
     };
     let first = history(crowd(small).0);
@@ -54,7 +54,7 @@ fn the_same_transactions_make_the_same_blocks() {
     assert_eq!(first, history(crowd(parallel).0));
 
     let whole = Config {
-        parallel_verification: true,
+        verification: Verification::Ahead,
         ..config()
     };
     let (world, submitted) = crowd(config());
@@ -224,7 +224,10 @@ fn the_genesis_id_commits_to_what_matters() {
     let same = id(|_, _| {});
     assert_eq!(same, id(|config, _| config.keep_bodies = false));
     assert_eq!(same, id(|config, _| config.mempool_transactions += 1));
-    assert_eq!(same, id(|config, _| config.parallel_verification = true));
+    assert_eq!(
+        same,
+        id(|config, _| config.verification = Verification::Parallel)
+    );
     let others = [
         id(|config, _| config.block_transactions += 1),
         id(|config, _| config.block_bytes += 1),

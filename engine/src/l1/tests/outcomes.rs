@@ -17,7 +17,7 @@ pub(super) fn check(
     balances: [u64; EVERYONE.len()],
 ) {
     let parallel = Config {
-        parallel_verification: true,
+        verification: Verification::Ahead,
         ..config()
     };
     for (config, one_each) in [(config(), false), (config(), true), (parallel, false)] {

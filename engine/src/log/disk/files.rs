@@ -24,15 +24,23 @@ impl Files {
     pub fn new(directory: impl Into<PathBuf>) -> io::Result<Files> {
         let directory = directory.into();
         match fs::create_dir(&directory) {
-            Ok(()) => {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            // Who made it may have ended before its name was durable.
+            _ => {
                 let parent = directory.parent().filter(|p| !p.as_os_str().is_empty());
                 File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::read_dir(&directory)?;
-            }
-            Err(error) => return Err(error),
         }
+        Files::existing(directory)
+    }
+
+    /// The files of this directory, which must be there.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn existing(directory: impl Into<PathBuf>) -> io::Result<Files> {
+        let directory = directory.into();
+        fs::read_dir(&directory)?;
         Ok(Files {
             directory,
             lock: OnceLock::new(),

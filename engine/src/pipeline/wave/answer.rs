@@ -21,6 +21,7 @@ impl Shard<'_> {
                 self.keep(slot, me);
             }
         }
+        self.kept();
     }
 
     /// The payee reads what arrived, checks it against its own state, and hashes it itself.

@@ -262,9 +262,7 @@ impl Shard<'_> {
             for part in flight.parts.iter().filter(|part| !part.states.is_empty()) {
                 self.keep(part.slot, part.payer);
             }
-            if self.journal.is_some() {
-                self.clock.lap(Stage::Log, 0);
-            }
+            self.kept();
         }
         let enough = (self.slots.len() / 16).clamp(1, Finals::MOST);
         // Few are worth a batch in a small shard, where a session that waits is a slot that does not
@@ -313,6 +311,7 @@ impl Shard<'_> {
             // Now without the proposals that were in flight.
             self.keep(part.slot, part.payer);
         }
+        self.kept();
         Ok(completed)
     }
 

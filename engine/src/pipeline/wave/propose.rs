@@ -16,7 +16,7 @@ const MOST_PROPOSALS: usize = Verifier::LARGEST_BATCH;
 /// some 650 signatures, past which verification gains little; entries and heads of both ends are a
 /// few MB, read and written in order.
 pub(super) const MOST_ENTRIES: usize = 65_536;
-/// Entries of one channel in a wave at most, but for one co-sign interval: so that at least as
+/// Entries of one channel in a wave at most, but for one co-sign interval: so that at least
 /// twice as many channels take part as there are hash lanes.
 const MOST_ENTRIES_OF_CHANNEL: usize = MOST_ENTRIES / 32;
 

@@ -546,12 +546,16 @@ proptest! {
     fn the_chain_does_what_the_model_does(
         steps in prop::collection::vec(step(), 1..160),
         block_transactions in prop_oneof![1u32..6, Just(2857)],
-        parallel_verification: bool,
+        verification in prop::sample::select(vec![
+            Verification::Sequential,
+            Verification::Parallel,
+            Verification::Ahead,
+        ]),
         restarts: bool,
     ) {
         let mut run = Run::new(Config {
             block_transactions,
-            parallel_verification,
+            verification,
             ..config()
         });
         run.world.restarts = restarts;

@@ -3,7 +3,7 @@
 
 use super::super::super::proof::{final_digest, state_digest};
 use super::super::super::terms::{ChannelId, Party};
-use super::super::Endpoint;
+use super::super::{Endpoint, Status};
 use crate::crypto::{Digest, KeyId, Signature, Signed, Verified};
 
 /// An endpoint that was read and not yet verified.
@@ -61,6 +61,12 @@ impl Recovered {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.end.signed().version()
+    }
+
+    /// What it may still do.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.end.status()
     }
 
     /// What the peer must have signed: the held state, if it is not the opening, and the final, if
