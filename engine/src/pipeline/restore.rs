@@ -148,7 +148,13 @@ fn open<'c>(
     };
     let log = match find {
         Find::Existing => {
-            let files = Files::existing(&config.directory).map_err(refused)?;
+            let files = Files::existing(&config.directory).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => LogError::MissingFile {
+                    file: config.directory.display().to_string(),
+                    named_by: "the run".to_owned(),
+                },
+                _ => refused(error),
+            })?;
             Log::open_existing(files, options)?
         }
         Find::OrMake => {
