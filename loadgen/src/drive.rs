@@ -27,12 +27,23 @@ pub enum Ending {
 
 /// Runs what was asked; `stop` ends it early, cleanly. Gives the exit code.
 pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
-    drive_to(args, command, stop, Ending::AsPlanned)
+    drive_plan(Plan::new(args), args, command, stop, Ending::AsPlanned)
 }
 
-/// As [`drive`], to this end.
-pub fn drive_to(args: &RunArgs, command: Vec<String>, stop: &AtomicBool, ending: Ending) -> Exit {
-    let plan = Plan::new(args).and_then(|plan| {
+/// Goes on with a durable run, to this end: makes no log where there is none.
+pub fn resume(args: &RunArgs, command: Vec<String>, stop: &AtomicBool, ending: Ending) -> Exit {
+    let plan = Plan::new(args).map(Plan::resumed);
+    drive_plan(plan, args, command, stop, ending)
+}
+
+fn drive_plan(
+    plan: Result<Plan, PlanError>,
+    args: &RunArgs,
+    command: Vec<String>,
+    stop: &AtomicBool,
+    ending: Ending,
+) -> Exit {
+    let plan = plan.and_then(|plan| {
         if let Some(directory) = args.log_dir.as_ref().filter(|_| plan.config.log.is_some()) {
             write_command(directory, &command)?;
         }

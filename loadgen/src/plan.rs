@@ -72,6 +72,14 @@ pub enum PlanError {
 }
 
 impl Plan {
+    /// The same of a log that must be there.
+    pub fn resumed(mut self) -> Plan {
+        if let Some(log) = &mut self.config.log {
+            log.must_exist = true;
+        }
+        self
+    }
+
     /// Checks the options.
     ///
     /// # Errors

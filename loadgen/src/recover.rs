@@ -15,7 +15,7 @@ use duet_reports::human;
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, RecoverArgs, RunArgs};
-use crate::drive::{Ending, complain, drive_to, exit_of, print};
+use crate::drive::{Ending, complain, exit_of, print, resume};
 use crate::plan::{Plan, read_command};
 
 /// What a recovery found, as JSON.
@@ -67,7 +67,7 @@ pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> E
         } else {
             Ending::AsPlanned
         };
-        return drive_to(&run, command, stop, ending);
+        return resume(&run, command, stop, ending);
     }
     match check(args, &run) {
         Ok(found) => report(args, &found),
@@ -103,7 +103,7 @@ fn asked_for(args: &RecoverArgs) -> Result<RunArgs, String> {
 }
 
 fn check(args: &RecoverArgs, run: &RunArgs) -> Result<Found, Exit> {
-    let plan = Plan::new(run).map_err(|error| {
+    let plan = Plan::new(run).map(Plan::resumed).map_err(|error| {
         complain(&error);
         Exit::BadInput
     })?;

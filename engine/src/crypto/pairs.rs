@@ -54,8 +54,8 @@ impl KeyPairs {
                     let keys = duet_lanes::Signer::new(lanes).keys(seeds);
                     for key in &keys {
                         let parts = key.expanded();
-                        let scalar = Scalar::from_bytes_mod_order(*parts.scalar());
-                        self.push_secret(&Zeroizing::new(scalar), parts.prefix());
+                        let scalar = Zeroizing::new(Scalar::from_bytes_mod_order(*parts.scalar()));
+                        self.push_secret(&scalar, parts.prefix());
                         self.ring.push_made(key.verifying());
                     }
                 }

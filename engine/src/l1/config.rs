@@ -28,13 +28,11 @@ pub struct Config {
 /// On which threads a block is verified, and in how many batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verification {
-    /// On the thread that seals, in batches as large as can be.
+    /// On the thread that seals, in batches as large as can be: costs least.
     #[default]
     Sequential,
-    /// On all of rayon's threads, in batches as large as gives each of them one: costs least.
-    Parallel,
     /// On all of rayon's threads, in smaller batches, of which the first execute while the last are
-    /// verified: takes the least time.
+    /// verified: costs a little more, and takes less time.
     Ahead,
 }
 

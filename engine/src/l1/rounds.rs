@@ -60,14 +60,14 @@ impl Rounds {
 
     /// Channels and transfers from which on a round takes no more.
     pub(super) fn size(&self) -> u32 {
-        let threads = rayon::current_num_threads() as u32;
-        let most = match self.verification {
-            Verification::Sequential => return Rounds::LARGEST,
-            Verification::Parallel => Rounds::LARGEST / threads,
+        match self.verification {
+            Verification::Sequential => Rounds::LARGEST,
             // A usual block is then three for each of two threads.
-            Verification::Ahead => Rounds::LARGEST / (4 * threads),
-        };
-        most.max(Rounds::SMALLEST)
+            Verification::Ahead => {
+                let threads = rayon::current_num_threads() as u32;
+                (Rounds::LARGEST / (4 * threads)).max(Rounds::SMALLEST)
+            }
+        }
     }
 
     /// An empty round.

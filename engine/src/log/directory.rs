@@ -52,6 +52,12 @@ impl<D: Disk> Log<D> {
         };
         let names = disk.list().during("list", ".")?;
         if !names.iter().any(|name| name == META) {
+            // It may be about to be made.
+            if names.iter().any(|name| name == LOCK) && !disk.lock(LOCK).during("lock", LOCK)? {
+                return Err(LogError::InUse {
+                    file: LOCK.to_owned(),
+                });
+            }
             return Err(missing());
         }
         Log::open_or(disk, options, |_, _| Err(missing()))

@@ -1,5 +1,7 @@
 //! The accounts of a workload on Layer 1: keys, first balances, and what should be left at the end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
@@ -113,14 +115,19 @@ impl Parties {
         ring.key(ring.id(place).expect("a key at each place"))
     }
 
-    /// Takes the balances as they stand: of what led to them, nothing is left but the sum.
+    /// Takes the balances as they stand: of what led to them, nothing is left but the sum. An account
+    /// of several shards counts in the first that asks for it.
     pub(super) fn begin_at(
         &mut self,
         chain: &Chain,
         workload: &dyn Workload,
         allocation: impl Fn(AccountIndex) -> u64,
+        taken: &[AtomicBool],
     ) {
         for (place, account) in self.accounts(workload).iter().enumerate() {
+            if taken[*account as usize].swap(true, Ordering::Relaxed) {
+                continue;
+            }
             let key = self.public_key(place as u32);
             let balance = chain.account(&key).map_or(0, |found| found.balance.units());
             self.changes[place] = balance.wrapping_sub(allocation(*account));

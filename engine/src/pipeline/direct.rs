@@ -81,7 +81,8 @@ pub fn run_direct(
     });
     let accounts = Accounts::new(config, workload.accounts(), units)?;
     let l1_config = l1::Config {
-        verification: Verification::Parallel,
+        // Its CPU time is what counts.
+        verification: Verification::Sequential,
         ..config.l1
     };
     let genesis = accounts.genesis("direct");

@@ -9,7 +9,7 @@ use crossbeam::utils::CachePadded;
 use rayon::prelude::*;
 
 use super::accounts::{Accounts, Parties};
-use super::restore::{Find, parties_and_log};
+use super::restore::parties_and_log;
 use super::run::{CHANNELS, Config, RunError, units};
 use super::schedule::Schedule;
 use super::shard::{Shard, ShardProgress, Shared};
@@ -63,7 +63,7 @@ pub struct OpenChannel {
 /// If `config` names no log.
 pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, RunError> {
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
-    let (parties, log) = parties_and_log(config, workload, &schedule, Find::Existing)?;
+    let (parties, log) = parties_and_log(config, workload, &schedule)?;
     let mut log = log.expect("a log to inspect");
     let units = |account| units(config, workload, &HashMap::new(), account);
     let chain = {

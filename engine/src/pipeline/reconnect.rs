@@ -62,6 +62,7 @@ impl Shard<'_> {
                 self.tally.resent += resent.map_err(|rejection| apart(channel, rejection))?;
             }
         }
+        self.clock.lap(Stage::Transact, 0);
         self.hear(&mut resent)?;
         for slot in slots {
             if let Phase::Running(_) = self.slots[slot as usize].phase {

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
@@ -34,6 +35,8 @@ use crate::protocol::{
 pub struct LogConfig {
     /// The directory, for this run alone.
     pub directory: PathBuf,
+    /// Whether the log must be there: then none is made.
+    pub must_exist: bool,
     /// What an acknowledgement means.
     pub durability: Durability,
     /// What the run is: a directory of another one is refused.
@@ -101,23 +104,13 @@ impl ShardRestoring {
     }
 }
 
-/// Whether a log has to be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Find {
-    /// To be read.
-    Existing,
-    /// To be written: made if there is none.
-    OrMake,
-}
-
 /// Opens the log, if the run has one; then derives the parties' keys, and meanwhile reads it.
 pub(super) fn parties_and_log(
     config: &Config,
     workload: &dyn Workload,
     schedule: &Schedule,
-    find: Find,
 ) -> Result<(ShardsParties, Option<OpenLog>), RunError> {
-    let log = config.log.as_ref().map(|log| open(log, config, find));
+    let log = config.log.as_ref().map(|log| open(log, config));
     let log = log.transpose()?;
     let (parties, read) = rayon::join(
         || parties(config, workload, schedule),
@@ -127,11 +120,7 @@ pub(super) fn parties_and_log(
 }
 
 /// Opens a run's log, and looks whose it is.
-fn open<'c>(
-    config: &'c LogConfig,
-    run: &Config,
-    find: Find,
-) -> Result<(Log<Files>, &'c LogConfig), LogError> {
+fn open<'c>(config: &'c LogConfig, run: &Config) -> Result<(Log<Files>, &'c LogConfig), LogError> {
     let mut streams = vec!["l1".to_owned()];
     streams.extend((0..run.shards).map(|index| format!("shard-{index}")));
     let options = Options {
@@ -146,21 +135,18 @@ fn open<'c>(
         kind: error.kind(),
         message: error.to_string(),
     };
-    let log = match find {
-        Find::Existing => {
-            let files = Files::existing(&config.directory).map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => LogError::MissingFile {
-                    file: config.directory.display().to_string(),
-                    named_by: "the run".to_owned(),
-                },
-                _ => refused(error),
-            })?;
-            Log::open_existing(files, options)?
-        }
-        Find::OrMake => {
-            let files = Files::new(&config.directory).map_err(refused)?;
-            Log::open(files, options)?
-        }
+    let log = if config.must_exist {
+        let files = Files::existing(&config.directory).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => LogError::MissingFile {
+                file: config.directory.display().to_string(),
+                named_by: "the run".to_owned(),
+            },
+            _ => refused(error),
+        })?;
+        Log::open_existing(files, options)?
+    } else {
+        let files = Files::new(&config.directory).map_err(refused)?;
+        Log::open(files, options)?
     };
     Ok((log, config))
 }
@@ -257,9 +243,11 @@ impl OpenLog {
             .collect();
         // Layer 1 takes one step after the other: all before the first that is not finished are.
         let first_step = steps?.into_iter().min().expect("at least one shard");
+        let accounts = shards.first().map_or(0, |shard| shard.workload.accounts());
+        let taken: Vec<AtomicBool> = (0..accounts).map(|_| AtomicBool::new(false)).collect();
         shards
             .par_iter_mut()
-            .for_each(|shard| shard.resume(first_step, chain));
+            .for_each(|shard| shard.resume(first_step, chain, &taken));
         Ok(first_step)
     }
 }
@@ -341,27 +329,27 @@ impl Shard<'_> {
         Ok(first_step)
     }
 
-    /// That the two ends of each open channel have come as far in ending it as they can have, one
-    /// after the other.
+    /// That the two ends of each open channel can stand where their records say: one of them at most
+    /// has payments in flight, and there are none once one of them begins to end it.
     fn check_ends(&self) -> Result<(), RestoreError> {
         for (slot, held) in (0..).zip(&self.slots) {
-            let Phase::Running(channel) = &held.phase else {
+            let Phase::Running(Channel { a, b, .. }) = &held.phase else {
                 continue;
             };
-            let way = |end: &Endpoint| match end.status() {
-                Status::Running => 0_u8,
-                Status::Finishing => 1,
-                _ => 2,
-            };
-            let fits = match (way(&channel.a), way(&channel.b)) {
-                (1, 1) => false,
-                (a, b) => a.abs_diff(b) <= 1,
+            let flying = (a.in_flight() > 0, b.in_flight() > 0);
+            let level = a.signed().version() == b.signed().version();
+            let fits = match (a.status(), b.status()) {
+                (Status::Running, Status::Running) => flying != (true, true),
+                (Status::Finishing, Status::Finishing)
+                | (Status::Running, Status::Finished)
+                | (Status::Finished, Status::Running) => false,
+                _ => level && flying == (false, false),
             };
             if !fits {
                 return Err(RestoreError::NoPlace {
                     shard: self.of.index,
                     key: super::journal::key(slot, Party::A),
-                    problem: "its channel's two ends cannot both have come that far",
+                    problem: "its channel's two ends cannot both stand where they say",
                 });
             }
         }
@@ -558,7 +546,7 @@ impl Shard<'_> {
     }
 
     /// Goes on at this step, with what is open.
-    fn resume(&mut self, first_step: u64, chain: &Chain) {
+    fn resume(&mut self, first_step: u64, chain: &Chain, taken: &[AtomicBool]) {
         let schedule = self.shared.schedule;
         let mut running = Vec::new();
         for slot in 0..self.slots.len() as u32 {
@@ -578,9 +566,8 @@ impl Shard<'_> {
         self.steps.resume(first_step, running.into_iter());
         // What these sums leave out was checked when it was paid out.
         let (config, workload) = (self.config, self.workload);
-        self.parties.begin_at(chain, workload, |account| {
-            units(config, workload, &HashMap::new(), account).unwrap_or(0)
-        });
+        let allocation = |account| units(config, workload, &HashMap::new(), account).unwrap_or(0);
+        self.parties.begin_at(chain, workload, allocation, taken);
         self.reconnect = true;
     }
 }

@@ -16,7 +16,7 @@ use super::attack::{Attack, Attacks};
 use super::audit::AuditLog;
 use super::fault::Fault;
 use super::outcome::{Outcome, Resumed, Times, outcome};
-use super::restore::{Find, LogConfig, RestoreError, parties_and_log};
+use super::restore::{LogConfig, RestoreError, parties_and_log};
 use super::schedule::Schedule;
 use super::settle::settle;
 use super::shard::{Shard, ShardOutcome, ShardProgress, Shared};
@@ -148,7 +148,7 @@ pub fn run(
     if let Some(account) = (0..workload.accounts()).find(|account| units(*account).is_none()) {
         return Err(RunError::AllocationOverflow(account));
     }
-    let (parties, mut open_log) = parties_and_log(config, workload, &schedule, Find::OrMake)?;
+    let (parties, mut open_log) = parties_and_log(config, workload, &schedule)?;
     let limits = l1::Config {
         keep_bodies: config.l1.keep_bodies || config.audit.is_some(),
         ..config.l1

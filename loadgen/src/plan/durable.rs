@@ -62,6 +62,7 @@ pub(super) fn log_config(
     }
     let directory = args.log_dir.as_ref().expect("it is given");
     Ok(Some(LogConfig {
+        must_exist: false,
         directory: directory.join(LOG),
         durability,
         run: run_id(workload),
@@ -128,14 +129,16 @@ pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanErr
 
 /// Makes a directory and what leads to it, durably: what is in it is worth nothing without its name.
 fn make_directory(directory: &Path) -> io::Result<()> {
-    let missing =
-        (directory.ancestors()).take_while(|path| !path.as_os_str().is_empty() && !path.exists());
-    for path in missing.collect::<Vec<_>>().into_iter().rev() {
-        fs::create_dir(path)?;
-        let parent = path.parent().filter(|path| !path.as_os_str().is_empty());
-        fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    let parent = (directory.parent()).filter(|path| !path.as_os_str().is_empty());
+    if let Some(parent) = parent.filter(|parent| !parent.exists()) {
+        make_directory(parent)?;
     }
-    Ok(())
+    match fs::create_dir(directory) {
+        // Who made it may have ended before its name was durable.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
+        made => made?,
+    }
+    fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// How the run in this directory was asked for.

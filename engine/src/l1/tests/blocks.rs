@@ -226,7 +226,7 @@ fn the_genesis_id_commits_to_what_matters() {
     assert_eq!(same, id(|config, _| config.mempool_transactions += 1));
     assert_eq!(
         same,
-        id(|config, _| config.verification = Verification::Parallel)
+        id(|config, _| config.verification = Verification::Ahead)
     );
     let others = [
         id(|config, _| config.block_transactions += 1),

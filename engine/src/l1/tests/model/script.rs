@@ -548,7 +548,6 @@ proptest! {
         block_transactions in prop_oneof![1u32..6, Just(2857)],
         verification in prop::sample::select(vec![
             Verification::Sequential,
-            Verification::Parallel,
             Verification::Ahead,
         ]),
         restarts: bool,
