@@ -1,0 +1,86 @@
+//! Why what a log holds makes no run.
+
+use std::fmt;
+
+use super::super::run::RunError;
+use crate::l1;
+use crate::protocol::{ChannelId, Party, RecordError, Rejection};
+
+/// Why a log, each record of which is in order, does not make a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// Layer 1's records do not fit together.
+    L1(l1::RestoreError),
+    /// Layer 1 began otherwise than this run's does.
+    OtherGenesis,
+    /// A record of a channel is not in order.
+    Record {
+        /// In which slot, over all shards.
+        slot: u64,
+        /// Whose end.
+        party: Party,
+        /// What is wrong.
+        error: RecordError,
+    },
+    /// A record's key or note makes no sense in this run.
+    NoPlace {
+        /// In the stream of which shard.
+        shard: u64,
+        /// The record's key.
+        key: u32,
+        /// What is wrong, in words.
+        problem: &'static str,
+    },
+    /// The two ends of a channel cannot stand where their records say.
+    Apart {
+        /// Which channel.
+        channel: ChannelId,
+        /// What one end says of the other.
+        rejection: Rejection,
+    },
+    /// A peer's signature in a record does not verify.
+    Forged {
+        /// Which channel.
+        channel: ChannelId,
+        /// Whose end's record.
+        party: Party,
+    },
+}
+
+impl From<RestoreError> for RunError {
+    fn from(error: RestoreError) -> RunError {
+        RunError::Restore(error)
+    }
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RestoreError::L1(error) => write!(f, "Layer 1's part of the log: {error}"),
+            RestoreError::OtherGenesis => write!(
+                f,
+                "the log's Layer 1 began with other accounts than this run's"
+            ),
+            RestoreError::Record { slot, party, error } => {
+                write!(f, "the record of slot {slot}, party {party:?}: {error}")
+            }
+            RestoreError::NoPlace {
+                shard,
+                key,
+                problem,
+            } => write!(f, "record {key} of shard {shard}: {problem}"),
+            RestoreError::Apart { channel, rejection } => write!(
+                f,
+                "channel {}: its two ends do not fit together: {rejection}",
+                channel.0
+            ),
+            RestoreError::Forged { channel, party } => write!(
+                f,
+                "channel {}: a signature in party {party:?}'s record is not its peer's",
+                channel.0
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {}

@@ -1,0 +1,223 @@
+//! Brings a run back from its durable log: Layer 1 first, then both ends of every channel that is
+//! open there, then the schedule, at the step that was not finished.
+//!
+//! Layer 1 decides what is open: an open or a close counts once its block is durable. What an end has
+//! signed is in its record; a channel without records has signed nothing. The peers' signatures are
+//! verified again, in batches; a party's own are covered by the log's checksums. Nothing is written
+//! before all of it has been read and found in order.
+
+mod ends;
+mod error;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use rayon::prelude::*;
+
+use super::acknowledgements::Acknowledgements;
+use super::chain_log::ChainLog;
+use super::journal::Journal;
+use super::run::{Config, RunError, ShardsParties, parties};
+use super::schedule::Schedule;
+use super::shard::Shard;
+use super::workload::Workload;
+use crate::crypto::Digest;
+use crate::l1::{self, Chain};
+use crate::log::{Durability, Files, Log, LogError, Options, Recovered, RunId};
+pub(super) use ends::ShardRestoring;
+pub use error::RestoreError;
+
+/// Where and how a run is made durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The directory, for this run alone.
+    pub directory: PathBuf,
+    /// Whether the log must be there: then none is made.
+    pub must_exist: bool,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+    /// What the run is: a directory of another one is refused.
+    pub run: RunId,
+    /// Where to write down each channel and version that is acknowledged.
+    pub acknowledgements: Option<PathBuf>,
+}
+
+/// A run's log, read, and not written to yet.
+pub(super) struct OpenLog {
+    config: LogConfig,
+    l1: Recovered<Files>,
+    shards: Vec<Recovered<Files>>,
+    /// What came out of Layer 1's records, until it is asked for.
+    chain: Option<Chain>,
+    /// Layer 1's records are there.
+    has_begun: bool,
+}
+
+/// Opens the log, if the run has one; then derives the parties' keys, and meanwhile reads it.
+pub(super) fn parties_and_log(
+    config: &Config,
+    workload: &dyn Workload,
+    schedule: &Schedule,
+) -> Result<(ShardsParties, Option<OpenLog>), RunError> {
+    let log = config.log.as_ref().map(|log| open(log, config));
+    let log = log.transpose()?;
+    let (parties, read) = rayon::join(
+        || parties(config, workload, schedule),
+        || log.map(|(log, of)| OpenLog::read(log, of, config)),
+    );
+    Ok((parties, read.transpose()?))
+}
+
+/// Opens a run's log, and looks whose it is.
+fn open<'c>(config: &'c LogConfig, run: &Config) -> Result<(Log<Files>, &'c LogConfig), LogError> {
+    let mut streams = vec!["l1".to_owned()];
+    streams.extend((0..run.shards).map(|index| format!("shard-{index}")));
+    let options = Options {
+        run: config.run,
+        streams,
+        durability: config.durability,
+        ..Options::default()
+    };
+    let refused = |error: std::io::Error| LogError::Io {
+        operation: "open the directory",
+        file: config.directory.display().to_string(),
+        kind: error.kind(),
+        message: error.to_string(),
+    };
+    let log = if config.must_exist {
+        let files = Files::existing(&config.directory).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => LogError::MissingFile {
+                file: config.directory.display().to_string(),
+                named_by: "the run".to_owned(),
+            },
+            _ => refused(error),
+        })?;
+        Log::open_existing(files, options)?
+    } else {
+        let files = Files::new(&config.directory).map_err(refused)?;
+        Log::open(files, options)?
+    };
+    Ok((log, config))
+}
+
+impl OpenLog {
+    /// Reads the log of a run, and Layer 1 out of it.
+    fn read(log: Log<Files>, config: &LogConfig, run: &Config) -> Result<OpenLog, RunError> {
+        let recovered: Result<Vec<Recovered<Files>>, LogError> = (0..=run.shards as usize)
+            .into_par_iter()
+            .map(|stream| log.recover(stream))
+            .collect();
+        let mut recovered = recovered?;
+        let shards = recovered.split_off(1);
+        let mut l1 = recovered.pop().expect("one stream is Layer 1's");
+        Ok(OpenLog {
+            config: config.clone(),
+            chain: read_chain(&mut l1, run)?,
+            l1,
+            shards,
+            has_begun: false,
+        })
+    }
+
+    /// Commits that a crash interrupted, a sentence each.
+    pub(super) fn cut(&self) -> Vec<String> {
+        let streams = (self.shards.iter().enumerate())
+            .map(|(shard, recovered)| (format!("shard {shard}"), recovered.cut()));
+        std::iter::once(("Layer 1".to_owned(), self.l1.cut()))
+            .chain(streams)
+            .filter_map(|(stream, cut)| Some((stream, cut?)))
+            .map(|(stream, cut)| {
+                format!(
+                    "{stream}: commit {} in segment {} at byte {} is not whole: {}",
+                    cut.sequence, cut.segment, cut.offset, cut.damage
+                )
+            })
+            .collect()
+    }
+
+    /// Layer 1 as its blocks left it, if it began as this run's does; none if the run has not begun.
+    pub(super) fn chain(&mut self, genesis: &Digest) -> Result<Option<Chain>, RestoreError> {
+        let Some(chain) = self.chain.take() else {
+            return Ok(None);
+        };
+        if chain.genesis() != genesis {
+            return Err(RestoreError::OtherGenesis);
+        }
+        self.has_begun = true;
+        Ok(Some(chain))
+    }
+
+    /// Puts the shards where they were, and begins to write. Gives the step to go on from, and
+    /// Layer 1's stream.
+    pub(super) fn start(
+        mut self,
+        shards: &mut [Shard<'_>],
+        chain: &mut Chain,
+    ) -> Result<(u64, ChainLog), RunError> {
+        let first_step = self.restore(shards, chain)?;
+        let mut l1 = ChainLog::new(self.l1.start()?);
+        chain.track_changes(true);
+        if self.has_begun {
+            chain.drain_changes(|_, _| {});
+        } else {
+            l1.begin(chain)?;
+        }
+        for (shard, recovered) in shards.iter_mut().zip(self.shards) {
+            let mut journal = Journal::new(recovered.start()?);
+            for slot in shard.restoring.counted.drain(..) {
+                journal.closed(slot);
+            }
+            shard.journal = Some(journal);
+            shard.restoring = ShardRestoring::default();
+            if let Some(path) = &self.config.acknowledgements {
+                shard.acknowledgements = Some(Acknowledgements::open(path)?);
+            }
+        }
+        Ok((first_step, l1))
+    }
+
+    /// Puts the shards where they were. Writes nothing.
+    pub(super) fn restore(
+        &mut self,
+        shards: &mut [Shard<'_>],
+        chain: &Chain,
+    ) -> Result<u64, RunError> {
+        if !self.has_begun {
+            return Ok(0);
+        }
+        let steps: Result<Vec<u64>, RunError> = shards
+            .par_iter_mut()
+            .zip(&mut self.shards)
+            .map(|(shard, recovered)| shard.restore(recovered, chain))
+            .collect();
+        // Layer 1 takes one step after the other: all before the first that is not finished are.
+        let first_step = steps?.into_iter().min().expect("at least one shard");
+        let accounts = shards.first().map_or(0, |shard| shard.workload.accounts());
+        let taken: Vec<AtomicBool> = (0..accounts).map(|_| AtomicBool::new(false)).collect();
+        shards
+            .par_iter_mut()
+            .for_each(|shard| shard.resume(first_step, chain, &taken));
+        Ok(first_step)
+    }
+}
+
+/// Layer 1 out of its records; none if the run has not begun.
+fn read_chain(l1: &mut Recovered<Files>, config: &Config) -> Result<Option<Chain>, RunError> {
+    let restoring = l1::Restoring::new(config.l1, config.backend);
+    let mut restoring = restoring.map_err(RestoreError::L1)?;
+    let mut refused = None;
+    l1.for_each(|key, _, record| {
+        if refused.is_none() {
+            refused = restoring.record(key, record).err();
+        }
+    })?;
+    let chain = match refused {
+        None => restoring.finish(),
+        Some(error) => Err(error),
+    };
+    match chain {
+        // The head comes last: a start that was interrupted begins once more.
+        Err(l1::RestoreError::NoHead) => Ok(None),
+        chain => Ok(Some(chain.map_err(RestoreError::L1)?)),
+    }
+}
