@@ -290,8 +290,9 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, stage_ns: u64) -> Vec<Strin
         disputes.honest_punished == 0,
         format!("{} honest parties were punished", disputes.honest_punished),
     );
-    // Shards, Layer 1, the observer, and the workers that have just set up the keys.
-    let threads = u64::from(plan.config.shards) + 2 + machine::cores();
+    // Shards, Layer 1, the observer; and the workers that set up the keys and then verify for Layer 1,
+    // each of which looks for work now and then.
+    let threads = u64::from(plan.config.shards) + 2 + 4 * machine::cores();
     let started_ns = threads * THREAD_START_NS;
     let stage_cpu_share = stage_ns as f64 / outcome.cpu_ns.max(1) as f64;
     require(

@@ -53,10 +53,12 @@ impl<D: Disk> Log<D> {
         let names = disk.list().during("list", ".")?;
         if !names.iter().any(|name| name == META) {
             // It may be about to be made.
-            if names.iter().any(|name| name == LOCK) && !disk.lock(LOCK).during("lock", LOCK)? {
-                return Err(LogError::InUse {
+            if names.iter().any(|name| name == LOCK) {
+                let is_free = disk.lock(LOCK).during("lock", LOCK)?;
+                let in_use = LogError::InUse {
                     file: LOCK.to_owned(),
-                });
+                };
+                return Err(if is_free { missing() } else { in_use });
             }
             return Err(missing());
         }
