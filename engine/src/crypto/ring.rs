@@ -43,35 +43,6 @@ pub(super) struct DalekKey {
     pub(super) point: EdwardsPoint,
 }
 
-/// Keys, decoded by the back end of their ring, in order; nothing where there is no point.
-enum Decoded {
-    Dalek(Vec<Option<EdwardsPoint>>),
-    Lanes(Vec<Option<VerifyingKey>>),
-}
-
-impl Points {
-    fn decode(&self, keys: &[PublicKey]) -> Decoded {
-        match self {
-            Points::Dalek(_) => {
-                let point = |key: &PublicKey| CompressedEdwardsY(key.0).decompress();
-                Decoded::Dalek(keys.iter().map(point).collect())
-            }
-            Points::Lanes(lanes, _) => {
-                let mut decoded = Vec::with_capacity(keys.len());
-                let mut encodings = [[0; 32]; TOGETHER];
-                for keys in keys.chunks(TOGETHER) {
-                    for (encoding, key) in encodings.iter_mut().zip(keys) {
-                        *encoding = key.0;
-                    }
-                    let encodings = &encodings[..keys.len()];
-                    VerifyingKey::decode_many(*lanes, encodings, |point| decoded.push(point));
-                }
-                Decoded::Lanes(decoded)
-            }
-        }
-    }
-}
-
 /// Keys that are decoded together: two groups of lanes.
 const TOGETHER: usize = 16;
 
@@ -117,8 +88,7 @@ impl KeyRing {
             Some(id) => Ok(id),
             None => {
                 let mut taken = None;
-                let decoded = self.points.decode(&[key]);
-                self.take(&[key], decoded, |outcome| taken = Some(outcome));
+                self.take(&[key], |outcome| taken = Some(outcome));
                 taken.expect("one outcome for one key")
             }
         }
@@ -144,26 +114,21 @@ impl KeyRing {
             }
         }
         let News { keys, waiting, .. } = news;
-        let decoded = self.points.decode(&keys);
         let mut outcomes = Vec::with_capacity(keys.len());
-        self.take(&keys, decoded, |outcome| outcomes.push(outcome));
+        self.take(&keys, |outcome| outcomes.push(outcome));
         for (at, which) in waiting {
             ids[at] = outcomes[which as usize];
         }
         ids
     }
 
-    /// Keeps those of these keys that are sound: all are new, and different.
-    fn take(
-        &mut self,
-        keys: &[PublicKey],
-        decoded: Decoded,
-        mut each: impl FnMut(Result<KeyId, KeyError>),
-    ) {
+    /// Checks keys that are new, and different, and keeps those that are sound.
+    fn take(&mut self, news: &[PublicKey], mut each: impl FnMut(Result<KeyId, KeyError>)) {
         let KeyRing { points, index } = self;
-        match (points, decoded) {
-            (Points::Dalek(points), Decoded::Dalek(decoded)) => {
-                for (&key, point) in keys.iter().zip(decoded) {
+        match points {
+            Points::Dalek(points) => {
+                for &key in news {
+                    let point = CompressedEdwardsY(key.0).decompress();
                     let checked = key.check(point.as_ref().map(EdwardsPoint::is_small_order));
                     each(checked.map(|()| {
                         let point = point.expect("a sound key is a point");
@@ -175,19 +140,26 @@ impl KeyRing {
                     }));
                 }
             }
-            (Points::Lanes(_, points), Decoded::Lanes(decoded)) => {
-                for (key, point) in keys.iter().zip(decoded) {
-                    let checked = key.check(point.as_ref().map(VerifyingKey::is_small_order));
-                    each(checked.map(|()| {
-                        let place = points.push(point.expect("a sound key is a point"));
-                        if let Some(index) = index {
-                            index.insert(place, |place| points[place as usize].bytes());
-                        }
-                        KeyId(place)
-                    }));
+            Points::Lanes(lanes, points) => {
+                let mut encodings = [[0; 32]; TOGETHER];
+                for news in news.chunks(TOGETHER) {
+                    for (encoding, key) in encodings.iter_mut().zip(news) {
+                        *encoding = key.0;
+                    }
+                    let mut keys = news.iter();
+                    VerifyingKey::decode_many(*lanes, &encodings[..news.len()], |point| {
+                        let key = keys.next().expect("as many as there were");
+                        let checked = key.check(point.as_ref().map(VerifyingKey::is_small_order));
+                        each(checked.map(|()| {
+                            let place = points.push(point.expect("a sound key is a point"));
+                            if let Some(index) = index.as_mut() {
+                                index.insert(place, |place| points[place as usize].bytes());
+                            }
+                            KeyId(place)
+                        }));
+                    });
                 }
             }
-            _ => unreachable!("keys are decoded by their ring's back end"),
         }
     }
 
