@@ -11,7 +11,7 @@ use crate::schedule::Contender;
 use crate::snapshot::Snapshot;
 use crate::subject::Subject;
 use crate::summary::summarise;
-use crate::terms::Across;
+use duet_reports::terms::Across;
 
 /// Compares A with B.
 ///

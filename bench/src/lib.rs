@@ -7,9 +7,9 @@
 //!
 //! One comparison's walk: [`options`] → [`subject`] (a path, or a revision built by [`revision`])
 //! → [`snapshot`] → [`runner`] in the order of [`schedule`], each run read by [`run_file`] and held
-//! against [`terms`] → [`summary`] by [`stats`] and [`mod@verdict`] → [`report`].
+//! against [`terms`](duet_reports::terms) → [`summary`] by [`stats`] and [`mod@verdict`] → [`report`].
 //!
-//! `stats`, `verdict`, `schedule`, `terms`, `run_file`, `summary` and `report` are pure.
+//! `stats`, `verdict`, `schedule`, `run_file`, `summary` and `report` are pure.
 #![forbid(unsafe_code)]
 
 pub mod compare;
@@ -28,5 +28,5 @@ pub mod snapshot;
 pub mod stats;
 pub mod subject;
 pub mod summary;
-pub mod terms;
+
 pub mod verdict;

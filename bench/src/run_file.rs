@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::metric::Metric;
-use crate::terms::Terms;
+use duet_reports::terms::Terms;
 
 /// The run-file schema that is understood.
 const SCHEMA: u64 = 1;

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::run_file::{self, Refusal, RunFile};
 use crate::schedule::{Contender, schedule};
 use crate::summary::PairValues;
-use crate::terms::{Across, Difference};
+use duet_reports::terms::{Across, Difference};
 
 /// How much of a failed run's standard error is shown.
 const STDERR_LINES_SHOWN: usize = 100;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use duet_engine::pipeline::Attack;
+use duet_reports::units::parse_share;
 
 /// Attacks and the share of sessions that each strikes, in sum at most 1.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,18 +44,6 @@ impl FromStr for Adversary {
         }
         Ok(Adversary(shares))
     }
-}
-
-/// `1%`, `0.5%`, or a fraction: `0.01`.
-fn parse_share(text: &str) -> Result<f64, String> {
-    let (number, scale) = match text.strip_suffix('%') {
-        Some(number) => (number, 100.0),
-        None => (text, 1.0),
-    };
-    let share = number.parse::<f64>().ok().map(|number| number / scale);
-    share
-        .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| format!("'{text}' is not a share: expected 0% to 100%"))
 }
 
 impl fmt::Display for Adversary {

@@ -13,7 +13,7 @@ use crate::amount::AmountDistribution;
 use crate::audit::AuditArgs;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
-use crate::units::{parse_count, parse_duration, parse_positive_count, parse_rate};
+use duet_reports::units::{parse_count, parse_duration, parse_positive_count, parse_rate};
 
 /// Drives very many two-party payment channels, settles each on an in-process Layer 1, and
 /// measures how much load that Layer 1 was spared.

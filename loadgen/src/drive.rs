@@ -11,10 +11,10 @@ use duet_reports::summary::summary;
 
 use crate::cli::RunArgs;
 use crate::machine;
-use crate::output::{OutputError, write_atomically};
 use crate::plan::{Plan, PlanError, write_command};
 use crate::progress::{Bar, Series};
 use crate::record::{Measured, phase, record};
+use duet_reports::output::{OutputError, write_atomically};
 
 /// How far a run goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use duet_reports::run_file;
 
 use crate::cli::{Durability, Pattern, Preset, RunArgs};
 use crate::machine;
-use crate::output::{OutputError, check_writable, empty_folder, same_file};
 use crate::trace::{Capacity, TraceError};
+use duet_reports::output::{OutputError, check_writable, empty_folder, same_file};
 use load::Load;
 
 pub use durable::{read_command, write_command};

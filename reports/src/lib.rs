@@ -2,7 +2,9 @@
 //!
 //! [`RunFile`] is the schema, [`summary`](summary::summary) the twenty lines printed after a run,
 //! [`tables`](tables::tables) what `reports show` adds to them, [`Exit`] the one table of exit
-//! codes that all of Duet's binaries share.
+//! codes that all of Duet's binaries share. What they also share is here too: numbers as people write
+//! them ([`units`]) and show them ([`human`]), files that appear whole or not at all ([`output`]), and
+//! what two runs must have in common before their figures may meet ([`terms`]).
 
 #![forbid(unsafe_code)]
 
@@ -14,9 +16,12 @@ pub mod exit;
 pub mod human;
 mod layout;
 mod offload;
+pub mod output;
 pub mod run_file;
 pub mod summary;
 pub mod tables;
+pub mod terms;
+pub mod units;
 
 pub use exit::Exit;
 pub use run_file::{RunFile, RunFileError, SCHEMA};

@@ -2,19 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    io::{self, Read as _, Write as _},
-    path::{Path, PathBuf},
-};
+mod command;
+
+use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
-use duet_reports::{
-    Exit, RunFile, RunFileError,
-    exit::EXIT_CODES_HELP,
-    run_file::{read_text, utf8},
-    summary::summary,
-    tables::tables,
-};
+use duet_reports::{Exit, exit::EXIT_CODES_HELP};
 
 /// Shows Duet's run files.
 #[derive(Parser)]
@@ -26,61 +19,20 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Prints one run: its summary, then stages, phases, latency, series and rejections.
-    ///
-    /// A run that is INVALID is shown too, with that word first, and exits 0.
-    #[command(after_help = SHOW_EXAMPLES)]
-    Show {
-        /// The run file; `-` reads standard input.
-        file: PathBuf,
-        /// Print the run file itself, once it has been checked.
-        #[arg(long)]
-        json: bool,
-    },
+    Show(command::show::Args),
 }
-
-const SHOW_EXAMPLES: &str = "\
-Examples:
-    reports show run.json
-    reports show run.json --json | jq .achieved
-    loadgen --json | reports show -";
 
 fn main() -> Exit {
-    let Command::Show { file, json } = Cli::parse().command;
-    match show(&file, json) {
-        Ok(shown) => print(&shown),
-        Err(error) => {
-            complain(&error.to_string());
-            Exit::BadInput
+    let done = match Cli::parse().command {
+        Command::Show(args) => args.run(),
+    };
+    match done {
+        Ok(text) => print(&text),
+        Err(refusal) => {
+            complain(&refusal.message);
+            refusal.exit
         }
     }
-}
-
-fn show(file: &Path, json: bool) -> Result<String, RunFileError> {
-    let text = if file == Path::new("-") {
-        read_stdin()?
-    } else {
-        read_text(file)?
-    };
-    let run = RunFile::parse(file, &text)?;
-    // The text as it came also holds the fields that later versions added.
-    Ok(if json {
-        text
-    } else {
-        summary(&run) + &tables(&run)
-    })
-}
-
-fn read_stdin() -> Result<String, RunFileError> {
-    let path = Path::new("-");
-    let mut bytes = Vec::new();
-    io::stdin()
-        .read_to_end(&mut bytes)
-        .map_err(|source| RunFileError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-    utf8(path, bytes)
 }
 
 /// Whoever closes the pipe, such as `head`, has read enough: that is no error.

@@ -70,7 +70,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "HASH", value_parser = parse_tip)]
     pub tip: Option<[u8; 32]>,
     /// Threads that replay shards' streams [default: one per core]
-    #[arg(long, value_name = "N", value_parser = crate::units::parse_positive_count)]
+    #[arg(long, value_name = "N", value_parser = duet_reports::units::parse_positive_count)]
     pub threads: Option<u64>,
     /// Begin while the run still runs, and audit each segment as it becomes whole
     #[arg(long)]

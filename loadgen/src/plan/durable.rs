@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};
-use crate::output::{OutputError, check_writable, write_atomically};
+use duet_reports::output::{OutputError, check_writable, write_atomically};
 
 /// The file that says how a run was asked for, beside its log.
 const COMMAND: &str = "run.json";

@@ -3,10 +3,9 @@
 use std::{error::Error, fmt};
 
 use super::profile::ProfileError;
-use crate::{
-    output::OutputError,
-    trace::{LARGEST_PAIR_TOTAL, error::shown},
-};
+use duet_reports::output::OutputError;
+
+use crate::trace::{LARGEST_PAIR_TOTAL, error::shown};
 
 /// Why no trace was generated.
 #[derive(Debug)]

@@ -31,6 +31,21 @@ pub fn parse_positive_count(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Reads a share of a whole, 0 to 1: `1%`, `0.5%`, or a fraction: `0.01`.
+///
+/// # Errors
+/// Says what was given and what was expected: no number, below 0 % or above 100 %.
+pub fn parse_share(text: &str) -> Result<f64, String> {
+    let (number, scale) = match text.strip_suffix('%') {
+        Some(number) => (number, 100.0),
+        None => (text, 1.0),
+    };
+    let share = number.parse::<f64>().ok().map(|number| number / scale);
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| format!("'{text}' is not a share: expected 0% to 100%"))
+}
+
 /// Reads a duration: a number and its unit, one of ns, us (or µs), ms, s, m (minutes), h: `30s`,
 /// `500ms`, `1.5s`, `2m`. Zero is a duration.
 ///
