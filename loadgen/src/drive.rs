@@ -10,7 +10,7 @@ use duet_reports::run_file::{Phase, RunFile};
 use duet_reports::summary::summary;
 
 use crate::cli::RunArgs;
-use crate::machine;
+use crate::machine::{self, CpuTicks};
 use crate::plan::{Plan, PlanError, write_command};
 use crate::progress::{Bar, Series};
 use crate::record::{Measured, phase, record};
@@ -106,6 +106,7 @@ fn measure(
         .unwrap_or_default();
     let rss_before_bytes = machine::rss_bytes();
     let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
+    let ticks_before = CpuTicks::now();
     let mut series = Series::new();
     let outcome = match ending {
         Ending::AsPlanned => channels(plan, quiet, &mut series, stop),
@@ -113,6 +114,10 @@ fn measure(
     }?;
     let peak_rss_bytes = machine::peak_rss_bytes();
     let all_ns = process_cpu_ns() - cpu_before;
+    let wall_s = begin.elapsed().as_secs_f64();
+    let taken = ticks_before
+        .zip(CpuTicks::now())
+        .and_then(|(before, now)| now.taken_since(before, wall_s, all_ns as f64 / 1e9));
     let mut phases = vec![
         phase(
             "set-up",
@@ -146,6 +151,7 @@ fn measure(
         started_unix_s: started.as_secs(),
         rss_before_bytes,
         peak_rss_bytes,
+        taken,
     };
     Ok(record(plan, command, measured))
 }

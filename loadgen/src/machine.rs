@@ -34,6 +34,61 @@ pub fn machine() -> Machine {
             .trim()
             .to_owned(),
         features,
+        stolen_share: None,
+        others_share: None,
+    }
+}
+
+/// CPU time of all of the machine's cores since it started, in clock ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuTicks {
+    all: u64,
+    idle: u64,
+    stolen: u64,
+    cores: usize,
+}
+
+impl CpuTicks {
+    /// As of now; none where the system does not tell.
+    #[must_use]
+    pub fn now() -> Option<CpuTicks> {
+        CpuTicks::parse(&fs::read_to_string("/proc/stat").ok()?)
+    }
+
+    /// Of a line `cpu user nice system idle iowait irq softirq steal …`; guests' time is in the user's
+    /// already.
+    fn parse(stat: &str) -> Option<CpuTicks> {
+        let ticks = stat.lines().next()?.strip_prefix("cpu ")?;
+        let ticks: Vec<u64> = ticks
+            .split_whitespace()
+            .take(8)
+            .map_while(|ticks| ticks.parse().ok())
+            .collect();
+        let &[_, _, _, idle, waiting, _, _, stolen] = ticks.as_slice() else {
+            return None;
+        };
+        Some(CpuTicks {
+            all: ticks.iter().sum(),
+            idle: idle + waiting,
+            stolen,
+            cores: stat
+                .lines()
+                .skip(1)
+                .filter(|line| line.starts_with("cpu"))
+                .count(),
+        })
+    }
+
+    /// Of all time since `before`, which is `wall_s` ago, the share that the host gave to other
+    /// guests, and the share that processes other than this one took; this one took `own_s` seconds.
+    /// None if no time has passed.
+    #[must_use]
+    pub fn taken_since(self, before: CpuTicks, wall_s: f64, own_s: f64) -> Option<(f64, f64)> {
+        let own_share = own_s / (wall_s * self.cores as f64);
+        let all = self.all.checked_sub(before.all).filter(|all| *all > 0)? as f64;
+        let idle = self.idle.saturating_sub(before.idle) as f64 / all;
+        let stolen = self.stolen.saturating_sub(before.stolen) as f64 / all;
+        Some((stolen, (1.0 - idle - stolen - own_share).max(0.0)))
     }
 }
 
@@ -89,4 +144,36 @@ fn kibibytes(path: &str, name: &str) -> u64 {
                 .ok()
         })
         .map_or(0, |kibibytes| kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_split_into_idle_stolen_own_and_others() {
+        let before =
+            CpuTicks::parse("cpu  100 0 0 100 0 0 0 0 0 0\ncpu0 1\ncpu1 1\nintr 7").unwrap();
+        // 100 ticks on two cores: 40 busy, 30 idle, 10 waiting for the disk, 20 stolen.
+        let after = CpuTicks::parse("cpu  130 5 5 130 10 0 0 20 7 0\ncpu0 1\ncpu1 1").unwrap();
+        let (stolen, others) = after.taken_since(before, 0.5, 0.25).unwrap();
+        assert!((stolen - 0.2).abs() < 1e-12, "{stolen}");
+        assert!((others - 0.15).abs() < 1e-12, "{others}");
+        // Ticks are coarse: the own share can come out above what was busy.
+        assert_eq!(after.taken_since(before, 0.5, 0.5).unwrap().1, 0.0);
+        assert_eq!(before.taken_since(before, 0.0, 0.0), None);
+    }
+
+    #[test]
+    fn what_is_no_such_line_is_not_read() {
+        for stat in [
+            "",
+            "cpu",
+            "cpu  1 2 3",
+            "cpu  1 2 x 4 5 6 7 8",
+            "intr 1 2 3 4 5 6 7 8",
+        ] {
+            assert_eq!(CpuTicks::parse(stat), None, "{stat}");
+        }
+    }
 }

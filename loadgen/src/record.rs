@@ -9,8 +9,8 @@ use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{self, DirectOutcome, Latency, Offered, Outcome, Stage};
 use duet_reports::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-    Engine, L1, L1Load, LatencyHistogram, LatencyNs, Memory, Offchain, Offload, Percentiles, Phase,
-    Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
+    Engine, L1, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload,
+    Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
 };
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
@@ -48,6 +48,9 @@ pub struct Measured {
     pub rss_before_bytes: u64,
     /// Peak memory after the channels' part, in bytes.
     pub peak_rss_bytes: u64,
+    /// The shares of the machine's CPU time that its host gave to other guests, and that its other
+    /// processes took, while channels ran.
+    pub taken: Option<(f64, f64)>,
 }
 
 /// Makes the run file, and judges the run.
@@ -161,7 +164,11 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
                 .saturating_sub(measured.rss_before_bytes)
                 / outcome.concurrent,
         },
-        machine: machine::machine(),
+        machine: Machine {
+            stolen_share: measured.taken.map(|(stolen, _)| stolen),
+            others_share: measured.taken.map(|(_, others)| others),
+            ..machine::machine()
+        },
     }
 }
 

@@ -19,6 +19,7 @@ mod offload;
 pub mod output;
 pub mod run_file;
 pub mod summary;
+pub mod sweep;
 pub mod tables;
 pub mod terms;
 pub mod units;

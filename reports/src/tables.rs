@@ -4,7 +4,7 @@
 use crate::{
     human,
     layout::{self, Column, Table, clean},
-    run_file::RunFile,
+    run_file::{Machine, RunFile},
     summary::{rejections, stage_cpu_s},
 };
 
@@ -127,11 +127,24 @@ fn setting(run: &RunFile) -> Vec<String> {
         ),
         ("system", machine.os.clone()),
         ("features", machine.features.join(" ")),
+        ("CPU of others", others(machine)),
     ];
     let shown = rows.iter().filter(|(_, value)| !value.is_empty());
     shown
         .map(|(name, value)| format!("{name:<18}{}", clean(value)))
         .collect()
+}
+
+/// What kept the machine's cores busy beside the run.
+fn others(machine: &Machine) -> String {
+    match (machine.stolen_share, machine.others_share) {
+        (Some(stolen), Some(others)) => format!(
+            "{} other guests of the host, {} other processes",
+            human::share(stolen),
+            human::share(others)
+        ),
+        _ => String::new(),
+    }
 }
 
 fn checks(run: &RunFile) -> Vec<String> {

@@ -117,4 +117,11 @@ pub struct Machine {
     pub os: String,
     /// Instruction sets found that matter to the engine.
     pub features: Vec<String>,
+    /// Of all CPU time that the machine's cores had while channels ran, the share that its host
+    /// gave to other guests, 0 to 1; none where the system does not tell, and in files of earlier versions.
+    #[serde(default)]
+    pub stolen_share: Option<f64>,
+    /// Of the same, the share that other processes of this machine took.
+    #[serde(default)]
+    pub others_share: Option<f64>,
 }

@@ -86,6 +86,8 @@ pub(crate) fn open_loop() -> RunFile {
             memory_bytes: 64 << 30,
             os: "Linux 6.1".into(),
             features: vec!["avx2".into(), "avx512ifma".into()],
+            stolen_share: Some(0.001),
+            others_share: Some(0.02),
         },
     }
 }

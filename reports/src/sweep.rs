@@ -1,0 +1,210 @@
+//! A sweep's file: one line of JSON for each run, in the order in which they ended; lines are only
+//! ever added. Reads what a sweep that was cut off has left, and says so.
+
+use std::{fmt, fs, io, path::Path};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::run_file::{RunFile, RunFileError};
+
+/// The version of a line's shape.
+pub const SCHEMA: u32 = 1;
+
+/// One run of a sweep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The options of `loadgen run` that make this cell of the grid, words apart.
+    pub cell: Vec<String>,
+    /// Which run of the cell it is, from 0.
+    pub repeat: u32,
+    /// What it measured. A run that could not hold its rate is here too, and INVALID.
+    pub run: RunFile,
+}
+
+/// A line as it is written: the run's own text is checked as any run file is.
+#[derive(Serialize, Deserialize)]
+struct Written<R> {
+    schema: u32,
+    cell: Vec<String>,
+    repeat: u32,
+    run: R,
+}
+
+/// What a sweep's file holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sweep {
+    /// Its runs.
+    pub lines: Vec<Line>,
+    /// Bytes after the last whole line: a run that was being written when the sweep was cut off.
+    pub torn_bytes: usize,
+}
+
+impl Line {
+    /// The line's text, newline included.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let written = Written {
+            schema: SCHEMA,
+            cell: self.cell.clone(),
+            repeat: self.repeat,
+            run: &self.run,
+        };
+        let mut text = serde_json::to_string(&written)
+            .expect("writing to memory cannot fail and every key is a string");
+        text.push('\n');
+        text
+    }
+}
+
+impl Sweep {
+    /// Reads the sweep's file at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a whole line of it is no run of a sweep: file and line are named.
+    pub fn read(path: &Path) -> Result<Sweep, SweepError> {
+        let bytes = fs::read(path).map_err(|source| SweepError::Unreadable {
+            path: path.display().to_string(),
+            source,
+        })?;
+        Sweep::parse(path, &bytes)
+    }
+
+    /// Reads a sweep from its bytes; `path` serves to name it in errors.
+    ///
+    /// # Errors
+    /// As [`Sweep::read`], less those of the file system.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Sweep, SweepError> {
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n');
+        let (lines, torn) = bytes.split_at(whole.map_or(0, |at| at + 1));
+        let mut sweep = Sweep {
+            lines: Vec::new(),
+            torn_bytes: torn.len(),
+        };
+        let rows = lines.split(|byte| *byte == b'\n');
+        for (number, row) in rows.enumerate().filter(|(_, row)| !row.is_empty()) {
+            let line = parse_line(path, row).map_err(|detail| SweepError::BadLine {
+                path: path.display().to_string(),
+                line: number + 1,
+                detail,
+            })?;
+            sweep.lines.push(line);
+        }
+        Ok(sweep)
+    }
+}
+
+fn parse_line(path: &Path, row: &[u8]) -> Result<Line, String> {
+    let text = str::from_utf8(row).map_err(|error| error.to_string())?;
+    let written: Written<&RawValue> = serde_json::from_str(text).map_err(|error| {
+        format!("{error}; expected a run of a sweep, as `loadgen sweep` writes it")
+    })?;
+    if written.schema != SCHEMA {
+        return Err(format!(
+            "it is of schema {}; this build reads {SCHEMA}",
+            written.schema
+        ));
+    }
+    let run =
+        RunFile::parse(path, written.run.get()).map_err(|error: RunFileError| error.to_string())?;
+    Ok(Line {
+        cell: written.cell,
+        repeat: written.repeat,
+        run,
+    })
+}
+
+/// Why a sweep's file was not read.
+#[derive(Debug)]
+pub enum SweepError {
+    /// It is missing, or the system does not let it be read.
+    Unreadable {
+        /// The path as it was given.
+        path: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// One of its lines is no run of a sweep.
+    BadLine {
+        /// The path as it was given.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+impl fmt::Display for SweepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SweepError::Unreadable { path, source } => write!(f, "{path}: {source}"),
+            SweepError::BadLine { path, line, detail } => {
+                write!(f, "{path}, line {line}: {detail}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SweepError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SweepError::Unreadable { source, .. } => Some(source),
+            SweepError::BadLine { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn line(repeat: u32) -> Line {
+        Line {
+            cell: ["--rate", "10k"].map(str::to_owned).to_vec(),
+            repeat,
+            run: sample::open_loop(),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Sweep, SweepError> {
+        Sweep::parse(Path::new("some.sweep"), text.as_bytes())
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let text = line(0).to_json() + &line(1).to_json();
+        assert_eq!(text.lines().count(), 2);
+        let sweep = parse(&text).unwrap();
+        assert_eq!(sweep.lines, [line(0), line(1)]);
+        assert_eq!(sweep.torn_bytes, 0);
+    }
+
+    #[test]
+    fn a_torn_end_is_told_from_a_bad_line() {
+        let (first, second) = (line(0).to_json(), line(1).to_json());
+        for length in 0..second.len() {
+            let sweep = parse(&(first.clone() + &second[..length])).unwrap();
+            assert_eq!((sweep.lines.len(), sweep.torn_bytes), (1, length));
+        }
+        let table = [
+            ("hello\n".to_owned(), "line 2: "),
+            (
+                second.replacen("\"schema\":1", "\"schema\":2", 1),
+                "of schema 2",
+            ),
+            (
+                second.replacen("\"run\":{\"schema\":1", "\"run\":{\"schema\":9", 1),
+                "schema 9",
+            ),
+            (second.replacen("wall_s", "wall", 1), "missing field"),
+            (second[..40].to_owned() + "\n", "expected a run of a sweep"),
+        ];
+        for (bad, words) in table {
+            let error = parse(&(first.clone() + &bad)).unwrap_err().to_string();
+            assert!(error.starts_with("some.sweep, line 2"), "{error}");
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+}
