@@ -34,6 +34,12 @@ impl Interrupt {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// The flag itself.
+    #[must_use]
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+
     /// Turns a raised flag into the failure that ends the comparison.
     ///
     /// # Errors

@@ -17,7 +17,6 @@ pub mod exit;
 pub mod interrupt;
 pub mod metric;
 pub mod options;
-pub mod process;
 pub mod progress;
 pub mod report;
 pub mod revision;

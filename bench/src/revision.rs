@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
-use crate::process::{Finished, Unfinished, run_to_end};
 use crate::progress::Progress;
+use duet_reports::process::{Finished, Unfinished, run_to_end};
 
 /// The package and the binary that a comparison runs.
 const PACKAGE: &str = "duet-loadgen";
@@ -176,10 +176,10 @@ impl Drop for Worktree {
         remove
             .args(["worktree", "remove", "--force", "--force"])
             .arg(self.path());
-        let _ = run_to_end(&mut remove, &unstoppable);
+        let _ = run_to_end(&mut remove, unstoppable.flag());
         let _ = fs::remove_dir_all(self.path());
         let mut prune = git_command(&self.repository_root);
-        let _ = run_to_end(prune.args(["worktree", "prune"]), &unstoppable);
+        let _ = run_to_end(prune.args(["worktree", "prune"]), unstoppable.flag());
     }
 }
 
@@ -320,7 +320,7 @@ fn git_command(folder: &Path) -> Command {
 }
 
 fn finish(command: &mut Command, tool: &str, stop: &Interrupt) -> Result<Finished, Failure> {
-    run_to_end(command, stop).map_err(|unfinished| match unfinished {
+    run_to_end(command, stop.flag()).map_err(|unfinished| match unfinished {
         Unfinished::Interrupted => Failure::Interrupted,
         Unfinished::NotStarted(error) => {
             Failure::MachineFault(format!("cannot start {tool}: {error}"))

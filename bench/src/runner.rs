@@ -8,11 +8,11 @@ use std::process::{Command, ExitStatus};
 use crate::exit::{self, Failure};
 use crate::interrupt::Interrupt;
 use crate::metric::Metric;
-use crate::process::{Finished, Unfinished, run_to_end};
 use crate::progress::Progress;
 use crate::run_file::{self, Refusal, RunFile};
 use crate::schedule::{Contender, schedule};
 use crate::summary::PairValues;
+use duet_reports::process::{Finished, Unfinished, run_to_end};
 use duet_reports::terms::{Across, Difference};
 
 /// How much of a failed run's standard error is shown.
@@ -161,7 +161,7 @@ impl Runner<'_> {
         let command = &self.plan.commands[contender.index()];
         let outcome = run_to_end(
             Command::new(&command.executable).args(&command.arguments),
-            self.interrupt,
+            self.interrupt.flag(),
         );
         let run = self.read(contender, outcome)?;
         self.progress.end_run();

@@ -5,12 +5,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-
-use crate::interrupt::Interrupt;
 
 /// How often a child is looked at. Short beside a run, and rare enough to cost it nothing.
 const POLL: Duration = Duration::from_millis(10);
@@ -51,7 +50,7 @@ pub enum Unfinished {
 ///
 /// # Errors
 /// See [`Unfinished`].
-pub fn run_to_end(command: &mut Command, interrupt: &Interrupt) -> Result<Finished, Unfinished> {
+pub fn run_to_end(command: &mut Command, stop_asked: &AtomicBool) -> Result<Finished, Unfinished> {
     let (stdout, stdout_end) = output_file().map_err(Unfinished::Lost)?;
     let (stderr, stderr_end) = output_file().map_err(Unfinished::Lost)?;
     command
@@ -60,7 +59,7 @@ pub fn run_to_end(command: &mut Command, interrupt: &Interrupt) -> Result<Finish
         .stderr(stderr_end)
         .process_group(0);
     let mut child = command.spawn().map_err(Unfinished::NotStarted)?;
-    let status = wait(&mut child, interrupt)?;
+    let status = wait(&mut child, stop_asked)?;
     let stderr = read_back(stderr).map_err(Unfinished::Lost)?;
     Ok(Finished {
         status,
@@ -69,10 +68,10 @@ pub fn run_to_end(command: &mut Command, interrupt: &Interrupt) -> Result<Finish
     })
 }
 
-fn wait(child: &mut Child, interrupt: &Interrupt) -> Result<ExitStatus, Unfinished> {
+fn wait(child: &mut Child, stop_asked: &AtomicBool) -> Result<ExitStatus, Unfinished> {
     loop {
         let ended = child.try_wait().map_err(Unfinished::Lost)?;
-        match (ended, interrupt.is_raised()) {
+        match (ended, stop_asked.load(Ordering::Relaxed)) {
             (Some(_), true) => return Err(Unfinished::Interrupted),
             (Some(status), false) => return Ok(status),
             (None, false) => thread::sleep(POLL),
@@ -113,6 +112,8 @@ fn read_back(mut file: File) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn shell(script: &str) -> Command {
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn output_and_status_are_captured() {
         let mut command = shell("echo out; echo err >&2; exit 7");
-        let finished = run_to_end(&mut command, &Interrupt::default()).unwrap();
+        let finished = run_to_end(&mut command, &AtomicBool::new(false)).unwrap();
         assert_eq!(finished.status.code(), Some(7));
         assert_eq!(finished.stdout, b"out\n");
         assert_eq!(finished.stderr, "err\n");
@@ -133,20 +134,20 @@ mod tests {
     #[test]
     fn a_missing_program_is_not_started() {
         let mut command = Command::new("/nonexistent/program");
-        let unfinished = run_to_end(&mut command, &Interrupt::default());
+        let unfinished = run_to_end(&mut command, &AtomicBool::new(false));
         assert!(matches!(unfinished, Err(Unfinished::NotStarted(_))));
     }
 
     #[test]
     fn an_interrupt_stops_the_child_and_its_children() {
-        let interrupt = Interrupt::default();
-        let raiser = interrupt.clone();
+        let stop_asked = Arc::new(AtomicBool::new(false));
+        let raiser = Arc::clone(&stop_asked);
         let started = Instant::now();
         thread::spawn(move || {
             thread::sleep(Duration::from_millis(100));
-            raiser.raise();
+            raiser.store(true, Ordering::Relaxed);
         });
-        let unfinished = run_to_end(&mut shell("sleep 60 & sleep 60; wait"), &interrupt);
+        let unfinished = run_to_end(&mut shell("sleep 60 & sleep 60; wait"), &stop_asked);
         assert!(matches!(unfinished, Err(Unfinished::Interrupted)));
         assert!(started.elapsed() < Duration::from_secs(20));
     }
