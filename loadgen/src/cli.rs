@@ -13,6 +13,8 @@ use crate::amount::AmountDistribution;
 use crate::audit::AuditArgs;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
+use crate::trials::search::SearchArgs;
+use crate::trials::sweep::SweepArgs;
 use duet_reports::units::{parse_count, parse_duration, parse_positive_count, parse_rate};
 
 /// Drives very many two-party payment channels, settles each on an in-process Layer 1, and
@@ -39,6 +41,10 @@ pub enum Command {
     Audit(AuditArgs),
     /// Read the log of a durable run that was interrupted: check it, go on, or close its channels.
     Recover(RecoverArgs),
+    /// Find the highest rate at which response times stay within a bound.
+    Search(SearchArgs),
+    /// Measure a grid of rates, channels, cores and settings, for plots and capacity plans.
+    Sweep(SweepArgs),
     /// Make a payment trace out of an operator's hourly activity.
     Trace(TraceArgs),
     /// Print a completion script for a shell.

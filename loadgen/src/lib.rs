@@ -15,3 +15,4 @@ pub mod recover;
 pub mod replay;
 pub mod synthetic;
 pub mod trace;
+pub mod trials;

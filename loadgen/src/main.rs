@@ -12,6 +12,8 @@ use duet_loadgen::cli::{Cli, Command};
 use duet_loadgen::drive::{complain, drive, print, say};
 use duet_loadgen::recover::recover;
 use duet_loadgen::trace::hourly::{GenerateError, TraceArgs, generate_file};
+use duet_loadgen::trials::search::search;
+use duet_loadgen::trials::sweep::sweep;
 use duet_reports::exit::Exit;
 use mimalloc::MiMalloc;
 
@@ -29,6 +31,14 @@ fn main() -> Exit {
         Some(Command::Audit(args)) => {
             stop_on_ctrl_c();
             audit(&args, &STOP)
+        }
+        Some(Command::Search(args)) => {
+            stop_on_ctrl_c();
+            search(&args, words(), &STOP)
+        }
+        Some(Command::Sweep(args)) => {
+            stop_on_ctrl_c();
+            sweep(&args, &STOP)
         }
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

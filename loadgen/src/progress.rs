@@ -53,6 +53,81 @@ impl Bar {
     }
 }
 
+/// Runs of many, of much the same length.
+pub struct Steps(ProgressBar);
+
+impl Steps {
+    /// A bar that ends at `total` runs. Hidden when `quiet`, or when standard error is no terminal.
+    #[must_use]
+    pub fn new(total: u64, quiet: bool) -> Steps {
+        let bar = ProgressBar::new(total);
+        bar.set_draw_target(if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(5)
+        });
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left  {msg}");
+        bar.set_style(style.expect("a constant template"));
+        bar.enable_steady_tick(Duration::from_millis(500));
+        Steps(bar)
+    }
+
+    /// A run begins.
+    pub fn begin(&self, what: impl Into<std::borrow::Cow<'static, str>>) {
+        self.0.set_message(what);
+    }
+
+    /// Prints above it.
+    pub fn above(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
+    }
+
+    /// A run has ended.
+    pub fn end(&self) {
+        self.0.inc(1);
+    }
+
+    /// Takes it away.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// What goes on, where it is not known how long it will take.
+pub struct Spinner(ProgressBar);
+
+impl Spinner {
+    /// Hidden when `quiet`, or when standard error is no terminal.
+    #[must_use]
+    pub fn new(quiet: bool) -> Spinner {
+        let spinner = ProgressBar::new_spinner();
+        spinner.set_draw_target(if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(5)
+        });
+        let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed} in all)");
+        spinner.set_style(style.expect("a constant template"));
+        spinner.enable_steady_tick(Duration::from_millis(200));
+        Spinner(spinner)
+    }
+
+    /// What goes on now.
+    pub fn say(&self, message: impl Into<std::borrow::Cow<'static, str>>) {
+        self.0.set_message(message);
+    }
+
+    /// Prints above it.
+    pub fn above(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
+    }
+
+    /// Takes it away.
+    pub fn clear(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A run's course over time, thinned out as it grows.
 pub struct Series {
     samples: Vec<Sample>,

@@ -9,7 +9,7 @@ use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{self, DirectOutcome, Latency, Offered, Outcome, Stage};
 use duet_reports::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-    Engine, L1, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload,
+    Engine, L1, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload, OpenLoop,
     Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
 };
 use hdrhistogram::serialization::{Serializer, V2Serializer};
@@ -113,6 +113,12 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             channels_stopped: outcome.rejections.values().sum::<u64>()
                 + outcome.disputes.rejections.values().sum::<u64>(),
             payments_refused: outcome.payments_refused,
+            open_loop: outcome.offered.as_ref().map(|offered| OpenLoop {
+                arrived: offered.arrived,
+                offered_per_s: offered.offered_per_s,
+                achieved_per_s: offered.achieved_per_s,
+                behind_s: behind_s(outcome, offered),
+            }),
         },
         latency_ns: LatencyNs {
             response: percentiles(&outcome.latency.response),
@@ -340,11 +346,7 @@ fn held(plan: &Plan, outcome: &Outcome, offered: &Offered) -> bool {
     if offered.arrived < 2 || offered.achieved_per_s >= LEAST_HELD * offered.offered_per_s {
         return true;
     }
-    let answered = (outcome.payments + outcome.payments_refused) as f64;
-    let took_s = answered / offered.achieved_per_s;
     let span_s = offered.arrived as f64 / offered.offered_per_s;
-    let unserved_s = (offered.arrived as f64 - answered) / offered.offered_per_s;
-    let behind_s = (took_s - span_s).max(0.0) + unserved_s;
     // Where payments wait for others by design: until they are as many, or have waited enough.
     let waits_s = plan.config.cosign_after.map_or(0.0, |after| {
         let interval = u64::from(plan.config.rules.cosign_every) * outcome.concurrent;
@@ -352,7 +354,21 @@ fn held(plan: &Plan, outcome: &Outcome, offered: &Offered) -> bool {
             .as_secs_f64()
             .min(interval as f64 / offered.offered_per_s)
     });
-    behind_s <= waits_s + MOST_BEHIND_S.min(MOST_BEHIND_SHARE * span_s)
+    behind_s(outcome, offered) <= waits_s + MOST_BEHIND_S.min(MOST_BEHIND_SHARE * span_s)
+}
+
+/// By how much longer completing the payments took than their arriving; what the run's end left
+/// unserved counts as the time in which it arrived.
+fn behind_s(outcome: &Outcome, offered: &Offered) -> f64 {
+    // One arrival has no rate.
+    if offered.arrived < 2 {
+        return 0.0;
+    }
+    let answered = (outcome.payments + outcome.payments_refused) as f64;
+    let took_s = answered / offered.achieved_per_s;
+    let span_s = offered.arrived as f64 / offered.offered_per_s;
+    let unserved_s = (offered.arrived as f64 - answered) / offered.offered_per_s;
+    (took_s - span_s).max(0.0) + unserved_s
 }
 
 fn load(load: &Load, tip: String) -> L1Load {

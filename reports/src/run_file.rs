@@ -23,7 +23,7 @@ pub use durability::{Durability, Resumed};
 pub use error::RunFileError;
 pub use figures::{
     Achieved, Assurance, Checks, DirectClient, LatencyHistogram, LatencyNs, Memory, Offchain,
-    Percentiles, Phase, Sample, Stage,
+    OpenLoop, Percentiles, Phase, Sample, Stage,
 };
 pub use l1::{DirectLoad, L1, L1Load, Offload, Ratio};
 pub use setting::{Engine, L1Limits, Machine, Workload};

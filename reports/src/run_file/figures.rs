@@ -71,6 +71,28 @@ pub struct Achieved {
     /// Payments that the payer's own endpoint refused, such as for want of balance.
     #[serde(default, with = "number::count")]
     pub payments_refused: u64,
+    /// How an open loop's arrivals were kept up with; none in a closed loop, and in files of earlier
+    /// versions.
+    #[serde(default)]
+    pub open_loop: Option<OpenLoop>,
+}
+
+/// Arrivals against completions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenLoop {
+    /// Payments that came due.
+    #[serde(with = "number::count")]
+    pub arrived: u64,
+    /// The rate at which they came due, as drawn, from the first to the last.
+    #[serde(deserialize_with = "number::figure")]
+    pub offered_per_s: f64,
+    /// The rate at which they were completed, from the first completion to the last.
+    #[serde(deserialize_with = "number::figure")]
+    pub achieved_per_s: f64,
+    /// By how much longer completing them took than their arriving, in seconds: the backlog at the
+    /// end, as time.
+    #[serde(deserialize_with = "number::figure")]
+    pub behind_s: f64,
 }
 
 /// One phase of a run: `set-up`, `channels`, `baseline`; and of the channels' phase `opening`, the

@@ -8,7 +8,7 @@ use duet_reports::{
     run_file::{
         Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Engine, L1,
         L1Limits, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload,
-        Percentiles, Phase, Ratio, Sample, Stage, Workload,
+        OpenLoop, Percentiles, Phase, Ratio, Sample, Stage, Workload,
     },
 };
 
@@ -154,6 +154,12 @@ fn achieved() -> Achieved {
         sessions_closed: 100,
         channels_stopped: 0,
         payments_refused: 0,
+        open_loop: Some(OpenLoop {
+            arrived: 80_000,
+            offered_per_s: 20_000.0,
+            achieved_per_s: 19_999.0,
+            behind_s: 0.000_2,
+        }),
     }
 }
 

@@ -1,0 +1,285 @@
+//! The cells of a sweep: every combination of what is varied, in an order that a drifting machine
+//! cannot mistake for an effect. Pure.
+
+use std::fmt;
+use std::str::FromStr;
+
+use duet_reports::units::{parse_count, parse_rate, parse_share};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// What arrives in a cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Load {
+    /// A closed loop: as much as goes.
+    Closed,
+    /// This many payments per second.
+    PerS(f64),
+    /// This share of what the closed loop of the same cell has made in this sweep.
+    OfClosed(f64),
+}
+
+impl FromStr for Load {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Load, String> {
+        if text == "max" {
+            return Ok(Load::Closed);
+        }
+        if text.ends_with('%') {
+            let share = parse_share(text)?;
+            return if share > 0.0 {
+                Ok(Load::OfClosed(share))
+            } else {
+                Err(format!("'{text}': expected more than 0 %"))
+            };
+        }
+        parse_rate(text).map(Load::PerS).map_err(|_| {
+            format!("'{text}' is not a load: expected a rate as in 50k, a share of the closed loop as in 75%, or max")
+        })
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Load::Closed => f.write_str("max"),
+            Load::PerS(rate) => write!(f, "{rate}"),
+            Load::OfClosed(share) => write!(f, "{}%", share * 100.0),
+        }
+    }
+}
+
+/// What is varied: every combination is a cell. An empty list leaves the choice to `run`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Axes {
+    /// What arrives.
+    pub rate: Vec<Load>,
+    /// Options of `run` with their values, in this order.
+    pub options: Vec<(&'static str, Vec<String>)>,
+}
+
+/// One cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// What arrives.
+    pub load: Load,
+    /// Options of `run`, words apart, without the rate.
+    pub options: Vec<String>,
+}
+
+impl Cell {
+    /// The words that name it in the sweep's file.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let rate = ["--rate".to_owned(), self.load.to_string()];
+        rate.into_iter()
+            .chain(self.options.iter().cloned())
+            .collect()
+    }
+
+    /// The cell whose closed loop its rate is a share of.
+    #[must_use]
+    pub fn closed(&self) -> Cell {
+        Cell {
+            load: Load::Closed,
+            options: self.options.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words().join(" "))
+    }
+}
+
+impl Axes {
+    /// Every combination.
+    #[must_use]
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut rows: Vec<Vec<String>> = vec![Vec::new()];
+        for (option, values) in self.options.iter().filter(|(_, values)| !values.is_empty()) {
+            rows = rows
+                .iter()
+                .flat_map(|row| {
+                    values.iter().map(|value| {
+                        let pair = [(*option).to_owned(), value.clone()];
+                        row.iter().cloned().chain(pair).collect()
+                    })
+                })
+                .collect();
+        }
+        let loads = match self.rate.as_slice() {
+            [] => &[Load::Closed],
+            loads => loads,
+        };
+        rows.iter()
+            .flat_map(|options| {
+                loads.iter().map(|load| Cell {
+                    load: *load,
+                    options: options.clone(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// The order in which `repeats` runs of each cell are made: round by round, shuffled anew in each;
+/// closed loops before the rates that are shares of them. Cells that are there twice run once.
+#[must_use]
+pub fn order(cells: Vec<Cell>, repeats: u32, seed: u64) -> Vec<(Cell, u32)> {
+    let mut distinct: Vec<Cell> = Vec::new();
+    for cell in cells {
+        // A share needs the closed loop that it is a share of.
+        let needed = matches!(cell.load, Load::OfClosed(_)).then(|| cell.closed());
+        for cell in needed.into_iter().chain([cell]) {
+            if !distinct.contains(&cell) {
+                distinct.push(cell);
+            }
+        }
+    }
+    let (shares, others): (Vec<Cell>, Vec<Cell>) = distinct
+        .into_iter()
+        .partition(|cell| matches!(cell.load, Load::OfClosed(_)));
+    let mut random = ChaCha12Rng::seed_from_u64(seed);
+    let mut rounds = Vec::new();
+    for mut cells in [others, shares] {
+        for repeat in 0..repeats {
+            shuffle(&mut cells, &mut random);
+            rounds.extend(cells.iter().map(|cell| (cell.clone(), repeat)));
+        }
+    }
+    rounds
+}
+
+/// Fisher and Yates; the bias of a remainder of 64 bits is nothing.
+fn shuffle<T>(items: &mut [T], random: &mut impl Rng) {
+    for last in (1..items.len()).rev() {
+        let other = (random.next_u64() % (last as u64 + 1)) as usize;
+        items.swap(last, other);
+    }
+}
+
+/// A list of values, as `1k,10k`.
+///
+/// # Errors
+/// Names the value that `check` refuses.
+pub fn parse_values(
+    text: &str,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<Vec<String>, String> {
+    let values: Vec<String> = text
+        .split(',')
+        .map(|value| value.trim().to_owned())
+        .collect();
+    for value in &values {
+        check(value)?;
+    }
+    Ok(values)
+}
+
+/// A list of counts, as they are written: `1k,10k`.
+///
+/// # Errors
+/// Names the value that is no count above zero.
+pub fn parse_counts(text: &str) -> Result<Values, String> {
+    parse_values(text, |value| match parse_count(value)? {
+        0 => Err(format!("'{value}' is too small: expected 1 or more")),
+        _ => Ok(()),
+    })
+    .map(Values)
+}
+
+/// A list of loads: `10k,75%,max`.
+///
+/// # Errors
+/// Names the value that is none.
+pub fn parse_loads(text: &str) -> Result<Loads, String> {
+    let loads = text.split(',').map(|load| load.trim().parse());
+    loads.collect::<Result<_, _>>().map(Loads)
+}
+
+/// Values of one option, as they were written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Values(pub Vec<String>);
+
+/// Loads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loads(pub Vec<Load>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axes(rate: &str, options: &[(&'static str, &str)]) -> Axes {
+        Axes {
+            rate: parse_loads(rate).unwrap().0,
+            options: options
+                .iter()
+                .map(|(name, values)| (*name, parse_counts(values).unwrap().0))
+                .collect(),
+        }
+    }
+
+    fn shown(cells: &[Cell]) -> Vec<String> {
+        cells.iter().map(Cell::to_string).collect()
+    }
+
+    #[test]
+    fn cells_are_all_combinations() {
+        let cells = axes("max,10k", &[("--shards", "1,2"), ("--concurrent", "1k")]).cells();
+        let expected = [
+            "--rate max --shards 1 --concurrent 1k",
+            "--rate 10000 --shards 1 --concurrent 1k",
+            "--rate max --shards 2 --concurrent 1k",
+            "--rate 10000 --shards 2 --concurrent 1k",
+        ];
+        assert_eq!(shown(&cells), expected);
+        assert_eq!(shown(&Axes::default().cells()), ["--rate max"]);
+    }
+
+    #[test]
+    fn shares_come_after_the_closed_loops_that_they_need() {
+        let cells = axes("50%,90%", &[("--shards", "1,2,3")]).cells();
+        let runs = order(cells, 2, 7);
+        assert_eq!(runs.len(), (3 + 6) * 2);
+        let closed = runs.iter().take(6);
+        assert!(closed.clone().all(|(cell, _)| cell.load == Load::Closed));
+        for (cell, repeat) in &runs {
+            let same = runs.iter().filter(|run| (&run.0, run.1) == (cell, *repeat));
+            assert_eq!(same.count(), 1, "{cell} {repeat}");
+        }
+        // Rounds one after the other, each in an order of its own, the same for the same seed.
+        let repeats: Vec<u32> = runs.iter().map(|(_, repeat)| *repeat).collect();
+        assert_eq!(
+            repeats,
+            [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
+        );
+        let again = order(axes("50%,90%", &[("--shards", "1,2,3")]).cells(), 2, 7);
+        assert_eq!(runs, again);
+        let other = order(axes("50%,90%", &[("--shards", "1,2,3")]).cells(), 2, 8);
+        assert_ne!(runs, other);
+    }
+
+    #[test]
+    fn loads_are_read_and_nonsense_is_refused_by_name() {
+        let loads = parse_loads("max, 75%,2.5k").unwrap().0;
+        assert_eq!(
+            loads,
+            [Load::Closed, Load::OfClosed(0.75), Load::PerS(2500.0)]
+        );
+        for (text, words) in [
+            ("", "'' is not a load"),
+            ("fast", "'fast' is not a load"),
+            ("0%", "more than 0 %"),
+            ("120%", "0% to 100%"),
+            ("10k,,5k", "'' is not a load"),
+        ] {
+            let error = parse_loads(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+        assert!(parse_counts("1k,ten").unwrap_err().contains("'ten'"));
+        assert!(parse_counts("0").unwrap_err().contains("too small"));
+    }
+}

@@ -1,0 +1,289 @@
+//! Many runs for one question: each is a process of its own, so that none inherits another's memory
+//! or CPU time. What is asked of the runs is checked before the first of them starts.
+
+pub mod bracket;
+pub mod grid;
+pub mod objective;
+pub mod search;
+pub mod sweep;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use clap::Parser;
+use duet_reports::RunFile;
+use duet_reports::exit::Exit;
+use duet_reports::process::{Unfinished, run_to_end};
+use tempfile::TempDir;
+
+use crate::cli::{self, Cli, RunArgs};
+use crate::plan::{Plan, PlanError};
+
+/// How much of a failed run's standard error is shown.
+const STDERR_LINES_SHOWN: usize = 20;
+
+/// Runs this very program; a log that a run needs lies in a folder that goes with it.
+pub struct Runner<'a> {
+    program: PathBuf,
+    log_dir: PathBuf,
+    stop: &'a AtomicBool,
+}
+
+/// Why there is no run file.
+#[derive(Debug)]
+pub enum TrialError {
+    /// The options make no sense; the text says which and what was expected.
+    Options(String),
+    /// The machine failed: the program or its folder is lost.
+    Machine(String),
+    /// The run ended badly, with this exit code.
+    Ended(i32, String),
+    /// It was stopped by hand.
+    Interrupted,
+}
+
+impl<'a> Runner<'a> {
+    /// Runs this program; logs, if the runs are durable, lie in folders in `log_dir`.
+    ///
+    /// # Errors
+    /// The system does not tell where this program is.
+    pub fn new(log_dir: Option<&Path>, stop: &'a AtomicBool) -> Result<Runner<'a>, TrialError> {
+        let program = std::env::current_exe().map_err(|error| {
+            TrialError::Machine(format!("this program cannot be found: {error}"))
+        })?;
+        let log_dir = log_dir.unwrap_or(Path::new(".")).to_owned();
+        Ok(Runner {
+            program,
+            log_dir,
+            stop,
+        })
+    }
+
+    /// One run with these options, without a baseline. It may be INVALID.
+    ///
+    /// # Errors
+    /// There is no run file.
+    pub fn run(&self, options: &[String]) -> Result<RunFile, TrialError> {
+        let log = self.log_of(options)?;
+        let mut command = Command::new(&self.program);
+        command
+            .args(["run", "--json", "--quiet", "--baseline-sessions", "0"])
+            .args(options);
+        if let Some(log) = &log {
+            command.arg("--log-dir").arg(log.path().join("log"));
+        }
+        let finished =
+            run_to_end(&mut command, self.stop).map_err(|unfinished| match unfinished {
+                Unfinished::Interrupted => TrialError::Interrupted,
+                Unfinished::NotStarted(error) | Unfinished::Lost(error) => {
+                    TrialError::Machine(format!("a run was lost: {error}"))
+                }
+            })?;
+        let code = finished.status.code().unwrap_or(-1);
+        let read = str::from_utf8(&finished.stdout)
+            .ok()
+            .and_then(|text| RunFile::parse(Path::new("a trial's run file"), text).ok());
+        match read {
+            Some(run) if code == 0 || code == i32::from(Exit::Invalid.code()) => Ok(run),
+            _ => Err(TrialError::Ended(
+                code,
+                format!(
+                    "`loadgen run {}` ended with exit code {code} and no figures:\n{}",
+                    options.join(" "),
+                    last_lines(&finished.stderr)
+                ),
+            )),
+        }
+    }
+
+    /// A folder for the log of a durable run, gone when dropped.
+    fn log_of(&self, options: &[String]) -> Result<Option<TempDir>, TrialError> {
+        if !is_durable(options) {
+            return Ok(None);
+        }
+        let folder = tempfile::Builder::new()
+            .prefix("duet-trial-")
+            .tempdir_in(&self.log_dir);
+        folder.map(Some).map_err(|error: io::Error| {
+            let text = format!(
+                "--log-dir {}: no folder can be made in it: {error}",
+                self.log_dir.display()
+            );
+            match error.kind() {
+                io::ErrorKind::StorageFull => TrialError::Machine(text),
+                _ => TrialError::Options(text),
+            }
+        })
+    }
+}
+
+/// Whether a run with these options keeps a log.
+fn is_durable(options: &[String]) -> bool {
+    let given = options.iter().position(|word| word == "--durability");
+    let value = given.and_then(|at| options.get(at + 1));
+    value.is_some_and(|value| value != "none")
+}
+
+/// The options of runs as they were given after `--`, checked: they must make a run, and must not
+/// be of those that the trials set themselves.
+///
+/// # Errors
+/// Names the option.
+pub fn check_options(words: &[String], set_here: &[&str]) -> Result<RunArgs, TrialError> {
+    // What a trial may not do: print elsewhere, follow another clock, or leave something behind.
+    const NEVER: [&str; 11] = [
+        "--json",
+        "--quiet",
+        "--out",
+        "--baseline-sessions",
+        "--duration",
+        "--trace",
+        "--speedup",
+        "--preset",
+        "--log-dir",
+        "--ack-file",
+        "--audit-log",
+    ];
+    for word in words {
+        let name = word.split('=').next().unwrap_or(word);
+        if set_here.contains(&name) || NEVER.contains(&name) {
+            return Err(TrialError::Options(format!(
+                "{name} after `--`: expected options of `run` that this command does not set itself"
+            )));
+        }
+    }
+    let all = ["loadgen", "run"].into_iter().map(str::to_owned);
+    let parsed = Cli::try_parse_from(all.chain(words.iter().cloned()))
+        .map_err(|error| TrialError::Options(format!("after `--`: {}", first_line(&error))))?;
+    match parsed.command {
+        Some(cli::Command::Run(run)) => Ok(*run),
+        _ => unreachable!("`run` was said"),
+    }
+}
+
+/// What is wrong, without the usage that clap prints below it.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().take_while(|line| !line.is_empty());
+    let joined = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+    joined.trim_start_matches("error: ").to_owned()
+}
+
+/// Checks that a run with these options would start, as far as that can be told without a log.
+///
+/// # Errors
+/// What the run itself would say.
+pub fn check_run(options: &[String]) -> Result<(), TrialError> {
+    let all = ["loadgen", "run"].into_iter().map(str::to_owned);
+    let parsed = Cli::try_parse_from(all.chain(options.iter().cloned()))
+        .map_err(|error| TrialError::Options(first_line(&error)))?;
+    let Some(cli::Command::Run(mut run)) = parsed.command else {
+        unreachable!("`run` was said")
+    };
+    run.durability = cli::Durability::None;
+    match Plan::new(&run) {
+        Ok(_) => Ok(()),
+        Err(PlanError::Output(error)) if error.is_machine_fault() => {
+            Err(TrialError::Machine(error.to_string()))
+        }
+        Err(error) => Err(TrialError::Options(error.to_string())),
+    }
+}
+
+/// `--duration` as `run` reads it.
+fn duration_option(duration: Duration) -> [String; 2] {
+    [
+        "--duration".to_owned(),
+        format!("{}ms", duration.as_millis()),
+    ]
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let left_out = lines.len().saturating_sub(STDERR_LINES_SHOWN);
+    let shown = lines[left_out..].iter().map(|line| format!("  {line}"));
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+impl TrialError {
+    /// The exit code of a command that ends with it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            TrialError::Options(_) => Exit::BadInput,
+            TrialError::Machine(_) => Exit::MachineFault,
+            TrialError::Interrupted => Exit::Interrupted,
+            TrialError::Ended(code, _) => match code {
+                2 => Exit::BadInput,
+                3 => Exit::Invalid,
+                4 => Exit::StoredDataRefused,
+                130 => Exit::Interrupted,
+                _ => Exit::MachineFault,
+            },
+        }
+    }
+}
+
+impl fmt::Display for TrialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TrialError::Options(text) | TrialError::Machine(text) | TrialError::Ended(_, text) => {
+                f.write_str(text)
+            }
+            TrialError::Interrupted => f.write_str("stopped"),
+        }
+    }
+}
+
+impl std::error::Error for TrialError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn options_that_trials_set_themselves_are_refused_by_name() {
+        for (text, expected) in [
+            ("--rate 5", "--rate after `--`"),
+            ("--rate=5", "--rate after `--`"),
+            ("--payments 10 --json", "--json after `--`"),
+            ("--log-dir x", "--log-dir after `--`"),
+            ("--payments ten", "'ten' is not a count"),
+            ("--bogus", "--bogus"),
+        ] {
+            let error = check_options(&words(text), &["--rate"]).unwrap_err();
+            assert_eq!(error.exit(), Exit::BadInput);
+            assert!(error.to_string().contains(expected), "{text}: {error}");
+            assert_eq!(error.to_string().lines().count(), 1, "{error}");
+        }
+        let run = check_options(&words("--payments 10 --cosign-every 2"), &["--rate"]).unwrap();
+        assert_eq!(run.payments, Some(10));
+    }
+
+    #[test]
+    fn runs_that_would_not_start_are_refused_before_the_first() {
+        assert!(check_run(&words("--rate 5k --durability fsync")).is_ok());
+        let error = check_run(&words("--turn-length 3")).unwrap_err();
+        assert!(error.to_string().contains("--turn-length needs"), "{error}");
+    }
+
+    #[test]
+    fn durable_options_are_known() {
+        for (text, expected) in [
+            ("", false),
+            ("--durability none", false),
+            ("--rate 5 --durability fsync", true),
+            ("--durability", false),
+        ] {
+            assert_eq!(is_durable(&words(text)), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What a rate must do to count as sustained, and whether a run did it. Pure.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use duet_reports::human;
+use duet_reports::run_file::{Percentiles, RunFile};
+use duet_reports::units::parse_duration;
+use serde::Serialize;
+
+/// Completions over arrivals, at least.
+const LEAST_ACHIEVED: f64 = 0.999;
+/// What an INVALID run says that only failed to keep up.
+const NOT_HELD: &str = "the offered rate was not held";
+
+/// A percentile of the response time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Percentile {
+    /// The median.
+    P50,
+    /// The 90th.
+    P90,
+    /// The 99th.
+    P99,
+    /// The 99.9th.
+    P999,
+    /// The largest.
+    Max,
+}
+
+impl Percentile {
+    const ALL: [(Percentile, &'static str); 5] = [
+        (Percentile::P50, "p50"),
+        (Percentile::P90, "p90"),
+        (Percentile::P99, "p99"),
+        (Percentile::P999, "p999"),
+        (Percentile::Max, "max"),
+    ];
+
+    /// Its name in options and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Percentile::ALL[self as usize].1
+    }
+
+    /// Its value, in nanoseconds.
+    #[must_use]
+    pub fn of(self, percentiles: &Percentiles) -> u64 {
+        match self {
+            Percentile::P50 => percentiles.p50,
+            Percentile::P90 => percentiles.p90,
+            Percentile::P99 => percentiles.p99,
+            Percentile::P999 => percentiles.p999,
+            Percentile::Max => percentiles.max,
+        }
+    }
+}
+
+/// A service level objective: bounds on percentiles of the response time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objective(Vec<(Percentile, Duration)>);
+
+/// What became of a trial.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Judged {
+    /// The rate was sustained.
+    Passed,
+    /// It was not, for these reasons.
+    Failed(Vec<String>),
+    /// The run's own checks failed: it says nothing of the rate.
+    Broken(Vec<String>),
+}
+
+impl Objective {
+    /// The bounds.
+    #[must_use]
+    pub fn bounds(&self) -> &[(Percentile, Duration)] {
+        &self.0
+    }
+
+    /// The first bound's percentile, for tables.
+    #[must_use]
+    pub fn first(&self) -> Percentile {
+        self.0[0].0
+    }
+
+    /// A rate is sustained if the run is VALID, completions kept up with arrivals (at 99.9 % of
+    /// their rate, or behind at the end by no more than the least bound), and every bound holds on
+    /// the response time.
+    #[must_use]
+    pub fn judge(&self, run: &RunFile) -> Judged {
+        let broken: Vec<String> = run
+            .achieved
+            .invalid_reasons
+            .iter()
+            .filter(|reason| !is_not_held(reason))
+            .cloned()
+            .collect();
+        if !broken.is_empty() {
+            return Judged::Broken(broken);
+        }
+        let Some(open_loop) = &run.achieved.open_loop else {
+            return Judged::Broken(vec!["it was no open loop".to_owned()]);
+        };
+        let mut reasons = Vec::new();
+        let share = open_loop.achieved_per_s / open_loop.offered_per_s;
+        let least = self.0.iter().map(|(_, bound)| *bound).min();
+        let least_s = least.expect("an objective has a bound").as_secs_f64();
+        // A figure that is not there must not pass.
+        if !(share >= LEAST_ACHIEVED || open_loop.behind_s <= least_s) {
+            reasons.push(format!(
+                "achieved {} of the offered rate, {} behind at the end",
+                human::share(share),
+                human::seconds(open_loop.behind_s)
+            ));
+        } else if !run.achieved.valid {
+            reasons.extend(run.achieved.invalid_reasons.iter().cloned());
+        }
+        match &run.latency_ns.response {
+            None => reasons.push("no response time was measured".to_owned()),
+            Some(response) => {
+                for (percentile, bound) in &self.0 {
+                    let found = percentile.of(response);
+                    if u128::from(found) > bound.as_nanos() {
+                        reasons.push(format!(
+                            "{} {} > {}",
+                            percentile.name(),
+                            human::nanoseconds(found as f64),
+                            human::seconds(bound.as_secs_f64())
+                        ));
+                    }
+                }
+            }
+        }
+        if reasons.is_empty() {
+            Judged::Passed
+        } else {
+            Judged::Failed(reasons)
+        }
+    }
+}
+
+/// Whether a run is INVALID for this reason only because it could not keep up.
+#[must_use]
+pub fn is_not_held(reason: &str) -> bool {
+    reason.starts_with(NOT_HELD)
+}
+
+impl FromStr for Objective {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Objective, String> {
+        let mut bounds: Vec<(Percentile, Duration)> = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let (name, bound) = part.split_once('=').ok_or_else(|| {
+                format!("'{part}': expected a percentile and a bound, as in p99=5ms")
+            })?;
+            let known = Percentile::ALL.iter().find(|(_, known)| *known == name);
+            let (percentile, _) = known
+                .ok_or_else(|| format!("'{name}': expected one of p50, p90, p99, p999, max"))?;
+            let bound = parse_duration(bound)?;
+            if bound.is_zero() {
+                return Err(format!("'{part}': no payment takes no time"));
+            }
+            if bounds.iter().any(|(other, _)| other == percentile) {
+                return Err(format!("'{part}': {name} has its bound already"));
+            }
+            bounds.push((*percentile, bound));
+        }
+        Ok(Objective(bounds))
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (percentile, bound)) in self.0.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            let bound = human::seconds(bound.as_secs_f64());
+            write!(f, "{comma}{} {bound}", percentile.name())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objectives_are_read_and_nonsense_is_refused_by_name() {
+        let read: Objective = "p99=5ms,max=1s".parse().unwrap();
+        assert_eq!(read.bounds().len(), 2);
+        assert_eq!(read.to_string(), "p99 5 ms, max 1 s");
+        for (text, words) in [
+            ("", "expected a percentile and a bound"),
+            ("p99", "expected a percentile and a bound"),
+            ("p98=5ms", "'p98': expected one of"),
+            ("p99=5", "'5'"),
+            ("p99=0s", "takes no time"),
+            ("p99=5ms,p99=6ms", "already"),
+        ] {
+            let error = text.parse::<Objective>().unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! `sweep`: runs over a grid of rates, channels, cores and settings, each kept in a file as it ends.
+//! A sweep that was stopped goes on where it was; nothing that was measured is ever overwritten.
+
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use duet_reports::exit::{EXIT_CODES_HELP, Exit};
+use duet_reports::human;
+use duet_reports::sweep::{Line, Sweep};
+use duet_reports::units::{parse_count, parse_duration};
+
+use super::grid::{Axes, Cell, Load, Loads, Values, order, parse_counts, parse_loads};
+use super::{Runner, TrialError, check_options, check_run, duration_option};
+use crate::drive::{complain, say};
+use crate::machine;
+use crate::progress::Steps;
+
+const SHORTEST: Duration = Duration::from_millis(200);
+const MOST_REPEATS: u32 = 1000;
+/// Digits of a rate that is a share of what was measured: enough, and the same on a restart.
+const RATE_DIGITS: i32 = 3;
+
+/// A grid by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Preset {
+    /// What `reports plan` needs, in 15 minutes at most: loads, numbers of channels, of cores and
+    /// of payments a session.
+    Plan,
+}
+
+/// The options of `sweep`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = help_end())]
+pub struct SweepArgs {
+    /// The sweep's file, one run a line; runs that it has already are not made again
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A grid by name, of the settings given beside it (each with one value)
+    #[arg(long, value_enum, conflicts_with_all = ["rate", "concurrent", "shards", "payments"])]
+    pub preset: Option<Preset>,
+    /// What arrives: payments per second, shares of what the same cell's closed loop makes, as 75%,
+    /// or max, the closed loop [default: max]
+    #[arg(long, value_name = "LOAD,…", value_parser = parse_loads, help_heading = "Grid")]
+    pub rate: Option<Loads>,
+    /// Channels open at once
+    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
+    pub concurrent: Option<Values>,
+    /// Shards: threads that run channels
+    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
+    pub shards: Option<Values>,
+    /// Payments in each session
+    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
+    pub payments: Option<Values>,
+    /// Co-sign intervals k
+    #[arg(long, value_name = "K,…", value_parser = parse_counts, help_heading = "Grid")]
+    pub cosign_every: Option<Values>,
+    /// Proposals that may be unanswered in a channel
+    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
+    pub in_flight: Option<Values>,
+    /// Back ends: auto, dalek, lanes
+    #[arg(long, value_name = "NAME,…", value_parser = names, help_heading = "Grid")]
+    pub backend: Option<Values>,
+    /// Durability: none, log, fsync
+    #[arg(long, value_name = "NAME,…", value_parser = names, help_heading = "Grid")]
+    pub durability: Option<Values>,
+    /// How long payments are made in each run
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub trial: Duration,
+    /// Runs of each cell
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub repeats: u32,
+    /// Where the order of the runs comes from
+    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "1")]
+    pub seed: u64,
+    /// Where the logs of durable runs lie while they are needed [default: here]
+    #[arg(long, value_name = "DIR")]
+    pub log_dir: Option<PathBuf>,
+    /// Say what would be run, and run nothing
+    #[arg(long)]
+    pub list: bool,
+    /// No progress
+    #[arg(long)]
+    pub quiet: bool,
+    /// Options of `run` for every run
+    #[arg(last = true, value_name = "RUN OPTIONS")]
+    pub options: Vec<String>,
+}
+
+fn help_end() -> String {
+    format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}")
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  loadgen sweep plan.sweep --preset plan              what a capacity plan needs, at k = 1
+  loadgen sweep plan.sweep --preset plan --durability fsync --in-flight 16 --cosign-every 10
+  loadgen sweep k.sweep --cosign-every 1,10,100,1k    the price of a signature per payment
+  loadgen sweep load.sweep --rate 10k,50k,75%,90% --concurrent 10k --trial 20s --repeats 3";
+
+fn names(text: &str) -> Result<Values, String> {
+    let names = text.split(',').map(|name| name.trim().to_owned());
+    Ok(Values(names.collect()))
+}
+
+/// Sweeps as asked; `stop` ends it early. Gives the exit code.
+pub fn sweep(args: &SweepArgs, stop: &AtomicBool) -> Exit {
+    match go(args, stop) {
+        Ok(exit) => exit,
+        Err(error) => {
+            complain(&error);
+            error.exit()
+        }
+    }
+}
+
+fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
+    let runs = order(cells(args)?, args.repeats, args.seed);
+    check(args, &runs)?;
+    if args.list {
+        for (cell, repeat) in &runs {
+            let text = format!("{cell}  (run {} of {})\n", repeat + 1, args.repeats);
+            if let Err(exit) = crate::drive::print(&text) {
+                return Ok(exit);
+            }
+        }
+        return Ok(Exit::Ok);
+    }
+    let (mut file, sweep) = open(&args.file, args.quiet)?;
+    same_machine(&args.file, &sweep.lines)?;
+    let mut lines = sweep.lines;
+    let done: HashSet<(Vec<String>, u32)> = lines
+        .iter()
+        .map(|line| (line.cell.clone(), line.repeat))
+        .collect();
+    let words = |cell: &Cell| -> Vec<String> {
+        let fixed = args.options.iter().cloned();
+        let trial = duration_option(args.trial).into_iter();
+        cell.words().into_iter().chain(fixed).chain(trial).collect()
+    };
+    let left: Vec<(Cell, u32)> = runs
+        .iter()
+        .filter(|(cell, repeat)| !done.contains(&(words(cell), *repeat)))
+        .cloned()
+        .collect();
+    if !args.quiet {
+        say(format_args!(
+            "{} of {} runs are to be made, about {}; seed {}",
+            left.len(),
+            runs.len(),
+            human::seconds(left.len() as f64 * (args.trial.as_secs_f64() + 1.0)),
+            args.seed
+        ));
+    }
+    let runner = Runner::new(args.log_dir.as_deref(), stop)?;
+    let steps = Steps::new(left.len() as u64, args.quiet);
+    let begin = Instant::now();
+    let (mut not_held, mut broken) = (0, 0);
+    for (cell, repeat) in left {
+        steps.begin(cell.to_string());
+        let mut options = cell.options.clone();
+        options.extend(args.options.iter().cloned());
+        options.extend(duration_option(args.trial));
+        if let Some(per_s) = rate(&cell, &words(&cell.closed()), &lines)? {
+            options.extend(["--rate".to_owned(), per_s.to_string()]);
+        }
+        let run = runner.run(&options)?;
+        let reasons = &run.achieved.invalid_reasons;
+        if reasons
+            .iter()
+            .any(|reason| !super::objective::is_not_held(reason))
+        {
+            broken += 1;
+            steps.above(|| complain(format_args!("{cell} is INVALID: {}", reasons.join("; "))));
+        } else if !reasons.is_empty() {
+            not_held += 1;
+        }
+        let line = Line {
+            cell: words(&cell),
+            repeat,
+            run,
+        };
+        append(&mut file, &args.file, &line)?;
+        lines.push(line);
+        steps.end();
+    }
+    steps.clear();
+    if !args.quiet {
+        say(format_args!(
+            "{}: {} in {}; {not_held} rates were not held, {broken} runs are INVALID",
+            args.file.display(),
+            human::counted(lines.len() as u64, "run"),
+            human::seconds(begin.elapsed().as_secs_f64()),
+        ));
+    }
+    Ok(if broken > 0 { Exit::Invalid } else { Exit::Ok })
+}
+
+/// The cells that were asked for.
+fn cells(args: &SweepArgs) -> Result<Vec<Cell>, TrialError> {
+    let given = |values: &Option<Values>| values.clone().unwrap_or_default().0;
+    let settings = vec![
+        ("--cosign-every", given(&args.cosign_every)),
+        ("--in-flight", given(&args.in_flight)),
+        ("--backend", given(&args.backend)),
+        ("--durability", given(&args.durability)),
+    ];
+    if args.preset == Some(Preset::Plan) {
+        if let Some((option, values)) = settings.iter().find(|(_, values)| values.len() > 1) {
+            return Err(TrialError::Options(format!(
+                "{option} {}: expected one value with --preset plan: a plan is for one assurance",
+                values.join(",")
+            )));
+        }
+        return Ok(plan_cells(settings, machine::cores()));
+    }
+    let mut options = vec![
+        ("--concurrent", given(&args.concurrent)),
+        ("--shards", given(&args.shards)),
+        ("--payments", given(&args.payments)),
+    ];
+    options.extend(settings);
+    let rate = args.rate.clone().unwrap_or_default().0;
+    Ok(Axes { rate, options }.cells())
+}
+
+/// What a plan needs: the load at one core and at all of them, channels up to 100,000, short
+/// sessions, and up to eight numbers of cores.
+fn plan_cells(settings: Vec<(&'static str, Vec<String>)>, cores: u64) -> Vec<Cell> {
+    let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
+    let loads = |text: &str| parse_loads(text).expect("a constant").0;
+    let grid = |rate: &str, concurrent: &[&str], shards: Vec<String>, payments: &[&str]| {
+        let mut options = vec![
+            ("--concurrent", list(concurrent)),
+            ("--shards", shards),
+            ("--payments", list(payments)),
+        ];
+        options.extend(settings.iter().cloned());
+        Axes {
+            rate: loads(rate),
+            options,
+        }
+        .cells()
+    };
+    let all = || vec![cores.to_string()];
+    let mut cells = grid("max,10%,25%,40%,55%,70%,80%,90%", &["10k"], all(), &["10k"]);
+    cells.extend(grid("max", &["1k", "30k", "100k"], all(), &["10k"]));
+    cells.extend(grid("50%", &["1k", "100k"], all(), &["10k"]));
+    cells.extend(grid("max", &["10k"], all(), &["100", "1k"]));
+    cells.extend(grid("max,50%,80%", &["10k"], shard_counts(cores), &["10k"]));
+    cells
+}
+
+/// At most eight numbers of cores from 1 to all of them, evenly spread.
+fn shard_counts(cores: u64) -> Vec<String> {
+    const MOST: u64 = 8;
+    let steps = cores.min(MOST);
+    let mut counts: Vec<u64> = (1..=steps)
+        .map(|step| (step * cores).div_ceil(steps))
+        .collect();
+    counts[0] = 1;
+    counts.iter().map(u64::to_string).collect()
+}
+
+fn check(args: &SweepArgs, runs: &[(Cell, u32)]) -> Result<(), TrialError> {
+    if args.trial < SHORTEST {
+        return Err(TrialError::Options(format!(
+            "--trial {}: expected 200ms or more",
+            human::seconds(args.trial.as_secs_f64())
+        )));
+    }
+    if !(1..=MOST_REPEATS).contains(&args.repeats) {
+        return Err(TrialError::Options(format!(
+            "--repeats {}: expected 1 to {MOST_REPEATS}",
+            args.repeats
+        )));
+    }
+    let varied = [
+        "--rate",
+        "--concurrent",
+        "--shards",
+        "--payments",
+        "--cosign-every",
+        "--in-flight",
+        "--backend",
+        "--durability",
+    ];
+    check_options(&args.options, &varied)?;
+    for (cell, _) in runs {
+        let mut options = cell.options.clone();
+        options.extend(args.options.iter().cloned());
+        options.extend(duration_option(args.trial));
+        if let Load::PerS(per_s) = cell.load {
+            options.extend(["--rate".to_owned(), per_s.to_string()]);
+        }
+        check_run(&options)?;
+    }
+    Ok(())
+}
+
+/// The rate that a cell offers; none in a closed loop.
+fn rate(cell: &Cell, closed: &[String], lines: &[Line]) -> Result<Option<f64>, TrialError> {
+    let share = match cell.load {
+        Load::Closed => return Ok(None),
+        Load::PerS(per_s) => return Ok(Some(per_s)),
+        Load::OfClosed(share) => share,
+    };
+    let mut rates: Vec<f64> = lines
+        .iter()
+        .filter(|line| line.cell == closed && line.run.achieved.valid)
+        .map(|line| {
+            let achieved = &line.run.achieved;
+            achieved
+                .steady_payments_per_s
+                .unwrap_or(achieved.payments_per_s)
+        })
+        .collect();
+    rates.sort_by(f64::total_cmp);
+    match rates.get(rates.len() / 2) {
+        Some(median) => Ok(Some(rounded(share * median))),
+        None => Err(TrialError::Machine(format!(
+            "{cell}: no VALID closed loop of this cell to take a share of"
+        ))),
+    }
+}
+
+/// To so many digits that a reader can say it.
+fn rounded(value: f64) -> f64 {
+    let scale = 10f64.powi(RATE_DIGITS - 1 - value.max(1.0).log10().floor() as i32);
+    (value * scale).round() / scale
+}
+
+/// Opens the sweep's file to add to it; a run that was being written when a sweep was cut off is
+/// taken back.
+fn open(path: &Path, quiet: bool) -> Result<(File, Sweep), TrialError> {
+    let refused = |error: io::Error| {
+        TrialError::Options(format!("cannot write '{}': {error}", path.display()))
+    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)
+        .map_err(refused)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(refused)?;
+    let sweep =
+        Sweep::parse(path, &bytes).map_err(|error| TrialError::Options(error.to_string()))?;
+    if sweep.torn_bytes > 0 {
+        // Only what a sweep has begun to write is taken back: any other file is left as it is.
+        let torn = &bytes[bytes.len() - sweep.torn_bytes..];
+        if !torn.starts_with(b"{\"schema\":") {
+            return Err(TrialError::Options(format!(
+                "{}: it does not end as a sweep does; expected lines of runs",
+                path.display()
+            )));
+        }
+        if !quiet {
+            say(format_args!(
+                "{}: the last run was not whole, and is made again",
+                path.display()
+            ));
+        }
+        file.set_len((bytes.len() - sweep.torn_bytes) as u64)
+            .and_then(|()| file.rewind())
+            .map_err(refused)?;
+    }
+    Ok((file, sweep))
+}
+
+/// A sweep is of one machine and one build: figures of two would be fitted as if they were one.
+fn same_machine(path: &Path, lines: &[Line]) -> Result<(), TrialError> {
+    let Some(first) = lines.first() else {
+        return Ok(());
+    };
+    let here = machine::machine();
+    let there = &first.run.machine;
+    let differs = [
+        ("machine", there.cpu.clone(), here.cpu),
+        ("cores", there.cores.to_string(), here.cores.to_string()),
+        (
+            "commit",
+            first.run.engine.commit.clone(),
+            env!("DUET_COMMIT").to_owned(),
+        ),
+    ];
+    match differs.iter().find(|(_, there, here)| there != here) {
+        None => Ok(()),
+        Some((what, there, here)) => Err(TrialError::Options(format!(
+            "{}: its runs are of another {what}: '{there}', and not '{here}'; expected a new file",
+            path.display()
+        ))),
+    }
+}
+
+fn append(file: &mut File, path: &Path, line: &Line) -> Result<(), TrialError> {
+    let text = line.to_json();
+    let written = file.write_all(text.as_bytes());
+    written.and_then(|()| file.sync_data()).map_err(|error| {
+        TrialError::Machine(format!("writing '{}' failed: {error}", path.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_cores_are_spread() {
+        for (cores, expected) in [
+            (1, "1"),
+            (2, "1 2"),
+            (5, "1 2 3 4 5"),
+            (16, "1 4 6 8 10 12 14 16"),
+            (128, "1 32 48 64 80 96 112 128"),
+        ] {
+            assert_eq!(shard_counts(cores).join(" "), expected);
+        }
+    }
+
+    #[test]
+    fn the_plan_fits_into_a_quarter_of_an_hour() {
+        for cores in [1, 2, 16, 128] {
+            let runs = order(plan_cells(Vec::new(), cores), 2, 1);
+            assert!(runs.len() as f64 * 6.5 < 900.0, "{cores}: {}", runs.len());
+        }
+    }
+
+    #[test]
+    fn rates_are_rounded_to_three_digits() {
+        for (value, expected) in [
+            (123_456.0, 123_000.0),
+            (99.96, 100.0),
+            (0.5, 0.5),
+            (7.777, 7.78),
+        ] {
+            assert_eq!(rounded(value), expected);
+        }
+    }
+}
