@@ -117,11 +117,6 @@ impl Spinner {
         self.0.set_message(message);
     }
 
-    /// Prints above it.
-    pub fn above(&self, print: impl FnOnce()) {
-        self.0.suspend(print);
-    }
-
     /// Takes it away.
     pub fn clear(&self) {
         self.0.finish_and_clear();

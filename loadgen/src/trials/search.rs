@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::bracket::{self, Goal, Length, Next, Tried, width};
 use super::objective::{Judged, Objective};
 use super::{Runner, TrialError, check_options, check_run, duration_option};
-use crate::drive::{complain, print, say};
+use crate::drive::{complain, print};
 use crate::progress::Spinner;
 
 /// The version of the JSON's shape.
@@ -295,16 +295,18 @@ fn find(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Result<Fo
                     Length::Short => short,
                     Length::Full => args.trial,
                 };
+                let last = trials.last().map(|trial: &Trial| {
+                    let word = if trial.passed { "passed" } else { "failed" };
+                    format!("; {}/s {word}", human::figure(trial.rate_per_s))
+                });
                 spinner.say(format!(
-                    "trial {}: {}/s for {}",
+                    "trial {}: {}/s for {}{}",
                     tried.len() + 1,
                     human::figure(per_s),
-                    human::seconds(duration.as_secs_f64())
+                    human::seconds(duration.as_secs_f64()),
+                    last.unwrap_or_default()
                 ));
                 let (trial, run) = trial(args, &runner, per_s, duration, length)?;
-                if !args.quiet {
-                    spinner.above(|| say(line(args, &trial)));
-                }
                 tried.push(Tried {
                     per_s,
                     length,
