@@ -19,11 +19,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Offload(command::offload::Args),
     Show(command::show::Args),
 }
 
 fn main() -> Exit {
     let done = match Cli::parse().command {
+        Command::Offload(args) => args.run(),
         Command::Show(args) => args.run(),
     };
     match done {
