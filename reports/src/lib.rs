@@ -12,12 +12,17 @@
 #[cfg(test)]
 extern crate self as duet_reports;
 
+pub mod dataset;
+pub mod diff;
 pub mod exit;
+pub mod histogram;
+pub mod html;
 pub mod human;
 mod layout;
 mod offload;
 pub mod output;
 pub mod run_file;
+pub mod runs;
 pub mod summary;
 pub mod tables;
 pub mod terms;

@@ -19,11 +19,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Csv(command::csv::Args),
+    Diff(command::diff::Args),
+    Hgrm(command::hgrm::Args),
+    Html(command::html::Args),
     Show(command::show::Args),
 }
 
 fn main() -> Exit {
     let done = match Cli::parse().command {
+        Command::Csv(args) => args.run(),
+        Command::Diff(args) => args.run(),
+        Command::Hgrm(args) => args.run(),
+        Command::Html(args) => args.run(),
         Command::Show(args) => args.run(),
     };
     match done {

@@ -48,7 +48,7 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
     wrap(&start, reasons, ';', lines_max)
 }
 
-fn checks_passed(checks: &Checks) -> Vec<String> {
+pub(crate) fn checks_passed(checks: &Checks) -> Vec<String> {
     let checks = [
         (checks.payments_accounted, "payments accounted"),
         (checks.signatures_verified, "signatures verified"),
@@ -99,18 +99,23 @@ fn payments(run: &RunFile) -> Vec<String> {
         .map_or_else(String::new, |rate| {
             format!(" (steady {}/s)", human::figure(rate))
         });
+    let rate = format!(
+        "{} in {}: {}/s{steady}",
+        human::count(achieved.payments),
+        human::seconds(achieved.wall_s),
+        human::figure(achieved.payments_per_s),
+    );
+    [vec![rate], assurance_phrases(assurance)].concat()
+}
+
+/// What a rate was bought with.
+pub(crate) fn assurance_phrases(assurance: &Assurance) -> Vec<String> {
     let checked = if assurance.both_endpoints_checked {
         "both endpoints checked"
     } else {
         "NOT checked by both endpoints"
     };
     vec![
-        format!(
-            "{} in {}: {}/s{steady}",
-            human::count(achieved.payments),
-            human::seconds(achieved.wall_s),
-            human::figure(achieved.payments_per_s),
-        ),
         cosigned(assurance),
         format!("{} in flight", human::count(assurance.in_flight)),
         format!(
