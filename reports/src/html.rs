@@ -2,7 +2,7 @@
 //! script, no font. Each figure is a chart, says in words what it shows, and has its data below it
 //! as a table, as CSV and as JSON. No rate stands without its assurance.
 //!
-//! One file for each section of the page; [`figure`] is what they have in common, [`chart`] draws.
+//! One file for each section of the page; `figure` is what they have in common, `chart` draws.
 
 mod chart;
 mod course;

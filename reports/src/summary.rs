@@ -110,11 +110,6 @@ fn payments(run: &RunFile) -> Vec<String> {
 
 /// What a rate was bought with.
 pub(crate) fn assurance_phrases(assurance: &Assurance) -> Vec<String> {
-    let checked = if assurance.both_endpoints_checked {
-        "both endpoints checked"
-    } else {
-        "NOT checked by both endpoints"
-    };
     vec![
         cosigned(assurance),
         format!("{} in flight", human::count(assurance.in_flight)),
@@ -123,13 +118,22 @@ pub(crate) fn assurance_phrases(assurance: &Assurance) -> Vec<String> {
             human::figure(assurance.signatures_per_key_per_batch),
             human::figure(assurance.batch_size),
         ),
-        checked.into(),
+        checked(assurance).into(),
         format!("durability {}", clip(&assurance.durability, 40)),
         format!(
             "at most {} at risk",
             human::count(assurance.value_at_risk_max)
         ),
     ]
+}
+
+/// Who checked what, in words.
+pub(crate) fn checked(assurance: &Assurance) -> &'static str {
+    if assurance.both_endpoints_checked {
+        "both endpoints checked"
+    } else {
+        "NOT checked by both endpoints"
+    }
 }
 
 /// The co-sign interval, and the mean that was achieved where that is 5 % or more below it: a turn

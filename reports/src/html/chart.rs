@@ -12,7 +12,7 @@ use maud::{Markup, html};
 pub(super) use self::{
     bars::{Bar, BarChart, Group},
     line::{Line, LineChart},
-    mark::{MARKS, swatch},
+    mark::{MARKS, class, swatch},
     scale::{Axis, Scale, Tick},
 };
 
@@ -67,5 +67,5 @@ fn px(value: f64) -> String {
 
 /// The room that a text takes at most.
 fn text_width(text: &str) -> f64 {
-    text.chars().count() as f64 * CHARACTER
+    text.chars().count() as f64 * CHARACTER + 4.0
 }

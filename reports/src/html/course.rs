@@ -23,7 +23,7 @@ pub(super) fn section(all: &[NamedRun]) -> Markup {
     }
     let course = Course::of(all);
     html! {
-        p { "One sample a second, in long runs fewer; each point is the rate since the sample before." }
+        p { "One sample a second, in long runs fewer; each step is the rate since the sample before." }
         (course.figure(Quantity {
             id: "course-payments",
             heading: "Payments per second",
@@ -92,7 +92,7 @@ impl<'a> Course<'a> {
             .enumerate()
             .map(|(mark, named)| Line {
                 mark,
-                points: self.points(named, quantity.of),
+                points: steps(&self.points(named, quantity.of)),
             })
             .collect();
         let values = || lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
@@ -155,6 +155,16 @@ impl<'a> Course<'a> {
     }
 }
 
+/// A rate holds from the sample before, or the start, to its own.
+fn steps(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let before = std::iter::once(0.0).chain(points.iter().map(|(x, _)| *x));
+    points
+        .iter()
+        .zip(before)
+        .flat_map(|(&(x, y), before)| [(before, y), (x, y)])
+        .collect()
+}
+
 fn shows(points: &[(f64, f64)]) -> String {
     let values = || points.iter().map(|(_, y)| *y).filter(|y| y.is_finite());
     if values().next().is_none() {
@@ -163,8 +173,8 @@ fn shows(points: &[(f64, f64)]) -> String {
     let mut sorted: Vec<f64> = values().collect();
     sorted.sort_by(f64::total_cmp);
     format!(
-        "{} samples, median {}, from {} to {}",
-        human::grouped(sorted.len() as u64),
+        "{}, median {}, from {} to {}",
+        human::counted(sorted.len() as u64, "sample"),
         human::figure(sorted[sorted.len() / 2]),
         human::figure(sorted[0]),
         human::figure(sorted[sorted.len() - 1])

@@ -72,8 +72,8 @@ fn chart(all: &[NamedRun]) -> Option<BarChart> {
                     per_payment(named, |of, name| of == role && name == stage) >= SMALL * of_run
                 })
             });
-        // A single stage is its role's sum.
-        if large.len() + small.len() < 2 {
+        // One bar alone is its role's sum.
+        if large.len() + usize::from(!small.is_empty()) < 2 {
             continue;
         }
         for stage in &large {
@@ -130,7 +130,7 @@ fn stages(all: &[NamedRun], role: &str) -> Vec<String> {
     names
 }
 
-fn shows(all: &[NamedRun]) -> String {
+fn shows(all: &[NamedRun]) -> Vec<String> {
     words::each(all, |named| {
         let run = &named.run;
         let all_ns = run.achieved.cpu_s * 1e9 / run.payments_measured() as f64;

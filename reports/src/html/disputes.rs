@@ -155,11 +155,11 @@ fn refusals(all: &[NamedRun]) -> Markup {
     let figure = Figure {
         id: "refusals",
         heading: "What was refused".into(),
-        shows: format!(
+        shows: vec![format!(
             "{} named refusals. An endpoint's refusal stops its channel; a transaction that Layer 1 \
              refused is in no block.",
             data.rows.len()
-        ),
+        )],
         runs: all,
         legend: Vec::new(),
         assured: false,

@@ -104,5 +104,5 @@ fn resumed(all: &[NamedRun]) -> Markup {
             human::seconds(before.recovery_s)
         ))
     });
-    html! { @if !said.is_empty() { p.notice { (said) } } }
+    html! { @for sentence in said { p.notice { (sentence) } } }
 }

@@ -27,7 +27,7 @@ pub(super) struct Figure<'a> {
     pub(super) id: &'static str,
     pub(super) heading: String,
     /// What it shows, in full sentences: below the heading, and for those who do not see it.
-    pub(super) shows: String,
+    pub(super) shows: Vec<String>,
     pub(super) runs: &'a [NamedRun],
     /// Its lines' names by their marks; none where bars have letters, or there is but one thing.
     pub(super) legend: Vec<(usize, String)>,
@@ -41,16 +41,17 @@ impl Figure<'_> {
     pub(super) fn markup(&self, chart: Option<&Chart>) -> Markup {
         let heading = format!("{}-caption", self.id);
         let chart_id = format!("{}-chart", self.id);
+        let description = self.shows.join(" ");
         let alt = Alt {
             id: &chart_id,
             title: &self.heading,
-            description: &self.shows,
+            description: &description,
         };
         html! {
             figure id=(self.id) aria-labelledby=(heading) {
                 figcaption {
                     h3 id=(heading) { (self.heading) }
-                    p { (self.shows) }
+                    @for sentence in &self.shows { p { (sentence) } }
                     @if self.assured {
                         p.assurance { (words::assurance_of_all(self.runs)) }
                     }

@@ -2,8 +2,12 @@
 //! off Layer 1, and that it checked itself.
 
 use maud::{Markup, html};
+use serde_json::Value;
 
-use super::{chart::swatch, letter, words};
+use super::{
+    chart::{class, swatch},
+    letter, words,
+};
 use crate::{
     human,
     run_file::RunFile,
@@ -22,21 +26,44 @@ pub(super) fn section(runs: &Runs) -> Markup {
     }
 }
 
-/// Side by side, though they differ: the reader is told in what.
+/// Side by side, though they differ: the reader is told in what. A quantity that stands under the
+/// assurance and under the workload is one.
 fn differences(differences: &[Difference]) -> Markup {
-    let mut said: Vec<String> = differences
+    let mut said: Vec<(&str, Vec<String>)> = Vec::new();
+    for Difference { key, a, b } in differences {
+        let quantity = key.split_once('.').map_or(key.as_str(), |(_, rest)| rest);
+        let index = said.iter().position(|(name, _)| *name == quantity);
+        let index = index.unwrap_or_else(|| {
+            said.push((quantity, Vec::new()));
+            said.len() - 1
+        });
+        let values = &mut said[index].1;
+        for value in [a, b].map(word) {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+    }
+    let said: Vec<String> = said
         .iter()
-        .map(|Difference { key, a, b }| format!("{key} ({a} and {b})"))
+        .map(|(quantity, values)| format!("{quantity} ({})", values.join(", ")))
         .collect();
-    said.sort();
-    said.dedup();
     html! {
         @if !said.is_empty() {
             p.notice {
-                "These runs differ in " (said.join(", ")) ". Their figures are of different kinds where \
-                 the assurance or the work differs."
+                "These runs differ in " (said.join(" and in ")) ". Where the assurance or the work differs, so do \
+                 the kinds of their figures."
             }
         }
+    }
+}
+
+/// A value as it would be said.
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".into(),
+        other => other.to_string(),
     }
 }
 
@@ -45,7 +72,7 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
     let achieved = &run.achieved;
     let heading = format!("headline-{index}");
     html! {
-        article.card aria-labelledby=(heading) {
+        article class={ "card " (class(index)) } aria-labelledby=(heading) {
             h3 id=(heading) {
                 @if all.len() > 1 { (swatch(index)) (letter(all, index)) ": " }
                 (named.name)

@@ -70,12 +70,9 @@ fn both(all: &[NamedRun]) -> Markup {
     let figure = Figure {
         id: "latency-spectrum",
         heading: "Response and service time by percentile".into(),
-        shows: format!(
-            "{} {} {}",
-            shows(all, &RESPONSE),
-            RESPONSE.meaning,
-            shows(all, &SERVICE),
-        ),
+        shows: [&RESPONSE, &SERVICE]
+            .map(|of| [shows(all, of), vec![of.meaning.to_owned()]].concat())
+            .concat(),
         runs: all,
         legend: legend
             .map(|(mark, of)| (mark, of.heading.to_owned()))
@@ -93,7 +90,7 @@ fn one_kind(all: &[NamedRun], of: &Of) -> Markup {
     let figure = Figure {
         id: of.id,
         heading: format!("{} by percentile", of.heading),
-        shows: format!("{} {}", shows(all, of), of.meaning),
+        shows: [shows(all, of), vec![of.meaning.to_owned()]].concat(),
         runs: all,
         legend: legend_of(all),
         assured: true,
@@ -147,21 +144,21 @@ fn points(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// 0 %, 90 %, 99 %, 99.9 %, 4 nines and so on.
+/// 0, 90, 99, 99.9, 4×9 and so on: short, so that there is room for ten.
 fn nines(most: f64) -> Axis {
     let label = |nines: usize| match nines {
-        0 => "0 %".to_owned(),
-        1 => "90 %".to_owned(),
-        2 => "99 %".to_owned(),
-        3 => "99.9 %".to_owned(),
-        more => format!("{more} nines"),
+        0 => "0".to_owned(),
+        1 => "90".to_owned(),
+        2 => "99".to_owned(),
+        3 => "99.9".to_owned(),
+        more => format!("{more}×9"),
     };
     let ticks = (0..=most.floor() as usize).map(|count| Tick {
         value: count as f64,
         label: label(count),
     });
     Axis {
-        label: "payments at least as fast".into(),
+        label: "percentile (4×9 is 99.99 %)".into(),
         scale: Scale::Linear {
             from: 0.0,
             to: most,
@@ -170,7 +167,7 @@ fn nines(most: f64) -> Axis {
     }
 }
 
-fn shows(all: &[NamedRun], of: &Of) -> String {
+fn shows(all: &[NamedRun], of: &Of) -> Vec<String> {
     words::each(all, |named| {
         let histogram = (of.of)(named)?;
         let at = |quantile| human::nanoseconds(histogram.value_at_quantile(quantile) as f64);

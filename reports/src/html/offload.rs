@@ -17,10 +17,18 @@ use crate::{
 };
 
 pub(super) fn section(all: &[NamedRun]) -> Markup {
+    let any = all.iter().any(|named| named.run.l1.offload.is_some());
     html! {
-        p {
-            "The same payments were run again as plain transfers on the same Layer 1 code. Above 1 x, \
-             channels took that much load off Layer 1 per payment; below 1 x, they added to it."
+        @if any {
+            p {
+                "The same payments were run again as plain transfers on the same Layer 1 code. Above 1\u{a0}x, \
+                 channels took that much load off Layer 1 per payment; below 1\u{a0}x, they added to it."
+            }
+        } @else {
+            p {
+                "No baseline was run, or no payment was made: there are no ratios. The table has what Layer 1 \
+                 did with channels."
+            }
         }
         (measured(all))
     }
@@ -31,7 +39,10 @@ fn measured(all: &[NamedRun]) -> Markup {
     let bars = bars(all, &data);
     let figure = Figure {
         id: "offload-measured",
-        heading: "Offload per payment, measured".into(),
+        heading: match bars {
+            Some(_) => "Offload per payment, measured".into(),
+            None => "Layer 1's load, measured".into(),
+        },
         shows: shows(all),
         runs: all,
         legend: super::figure::legend_of(all),
@@ -86,9 +97,12 @@ fn bars(all: &[NamedRun], data: &Dataset) -> Option<BarChart> {
     }
     let scale = Scale::log_around(values(), Some(1.0));
     Some(BarChart {
-        axis: Axis::new("direct / with channels, log scale", scale, 6, |value| {
-            human::ratio(value)
-        }),
+        axis: Axis::new(
+            "direct / with channels, times (log scale)",
+            scale,
+            6,
+            human::figure,
+        ),
         base: 1.0,
         groups,
     })
@@ -107,12 +121,10 @@ fn shown(ratio: f64, low: f64, high: f64) -> String {
     }
 }
 
-fn shows(all: &[NamedRun]) -> String {
-    words::each(all, |named| {
+fn shows(all: &[NamedRun]) -> Vec<String> {
+    let mut sentences = words::each(all, |named| {
         let run = &named.run;
-        let Some(offload) = &run.l1.offload else {
-            return Some("no baseline was run, or no payment made: no ratios".into());
-        };
+        let (offload, direct) = run.l1.offload.as_ref().zip(run.l1.direct.as_ref())?;
         let said = [
             ("transactions", offload.transactions),
             ("bytes", offload.bytes),
@@ -120,12 +132,16 @@ fn shows(all: &[NamedRun]) -> String {
             ("peak state entries", offload.peak_state_entries),
         ]
         .map(|(name, ratio)| format!("{name} {}", human::ratio(ratio.ratio)));
-        let sampled = run.l1.direct.as_ref().map_or(0, |d| d.sampled_sessions);
         Some(format!(
             "per payment, Layer 1 without channels over with them: {}; baseline of {} of {} sessions",
             said.join(", "),
-            human::grouped(sampled),
+            human::grouped(direct.sampled_sessions),
             human::grouped(run.achieved.sessions_opened)
         ))
-    }) + " Whiskers are the 95 % intervals that the baseline's sampling gives."
+    });
+    if sentences.is_empty() {
+        return vec!["No ratio was measured.".into()];
+    }
+    sentences.push("Whiskers are the 95 % intervals that the baseline's sampling gives.".into());
+    sentences
 }

@@ -27,7 +27,9 @@ pub(super) fn section(runs: &Runs) -> Markup {
                     @if all.len() > 1 { (lettered(all, index)) } @else { (named.name) }
                 }
                 p { "The command, from the folder of its paths:" }
-                pre tabindex="0" { code { (command(&named.run.command)) } }
+                pre tabindex="0" { code {
+                    @for word in &named.run.command { span { (quoted(word)) } " " }
+                } }
                 p { (machine(&named.run)) }
                 p.assurance { (words::assurance(named)) }
                 (setting(named))
@@ -105,14 +107,14 @@ fn phases(named: &NamedRun) -> Markup {
     }
 }
 
-/// The command as it would be typed: words with anything else than plain characters in quotes.
-fn command(words: &[String]) -> String {
+/// A word of a command as it would be typed: in quotes if it has any but plain characters.
+fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    let quoted = |word: &String| match word {
-        word if !word.is_empty() && word.chars().all(plain) => word.clone(),
-        word => format!("'{}'", word.replace('\'', r"'\''")),
-    };
-    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// Seconds since 1970 as a date and time: `2026-01-01 00:00:00 UTC`.
@@ -155,19 +157,14 @@ mod tests {
 
     #[test]
     fn commands_can_be_pasted() {
-        let words = [
-            "loadgen",
-            "run",
-            "--adversary",
-            "all=1%",
-            "--out",
-            "it's here.json",
-            "",
-        ];
-        let words = words.map(str::to_owned);
-        assert_eq!(
-            command(&words),
-            r"loadgen run --adversary all=1% --out 'it'\''s here.json' ''"
-        );
+        for (word, expected) in [
+            ("--sessions", "--sessions"),
+            ("all=1%", "all=1%"),
+            ("it's here.json", r"'it'\''s here.json'"),
+            ("$(rm x)", "'$(rm x)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
     }
 }
