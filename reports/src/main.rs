@@ -20,12 +20,20 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Offload(command::offload::Args),
+    Csv(command::csv::Args),
+    Diff(command::diff::Args),
+    Hgrm(command::hgrm::Args),
+    Html(command::html::Args),
     Show(command::show::Args),
 }
 
 fn main() -> Exit {
     let done = match Cli::parse().command {
         Command::Offload(args) => args.run(),
+        Command::Csv(args) => args.run(),
+        Command::Diff(args) => args.run(),
+        Command::Hgrm(args) => args.run(),
+        Command::Html(args) => args.run(),
         Command::Show(args) => args.run(),
     };
     match done {

@@ -124,6 +124,18 @@ impl RunFile {
             .then(|| "`achieved.valid` is true, but a check is false".to_owned())
     }
 
+    /// The payments that the run's times and CPU time are of: all of them, less those that were
+    /// made before an interrupted run went on.
+    #[must_use]
+    pub fn payments_measured(&self) -> u64 {
+        let resumed = self
+            .durability
+            .as_ref()
+            .and_then(|log| log.resumed.as_ref());
+        let before = resumed.map_or(0, |resumed| resumed.payments);
+        self.achieved.payments.saturating_sub(before)
+    }
+
     /// The file's text: indented JSON that ends with a newline. A figure that is not finite, such
     /// as a rate over no time at all, is written as `null`, which reads back as NaN.
     #[must_use]

@@ -48,7 +48,7 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
     wrap(&start, reasons, ';', lines_max)
 }
 
-fn checks_passed(checks: &Checks) -> Vec<String> {
+pub(crate) fn checks_passed(checks: &Checks) -> Vec<String> {
     let checks = [
         (checks.payments_accounted, "payments accounted"),
         (checks.signatures_verified, "signatures verified"),
@@ -99,18 +99,18 @@ fn payments(run: &RunFile) -> Vec<String> {
         .map_or_else(String::new, |rate| {
             format!(" (steady {}/s)", human::figure(rate))
         });
-    let checked = if assurance.both_endpoints_checked {
-        "both endpoints checked"
-    } else {
-        "NOT checked by both endpoints"
-    };
+    let rate = format!(
+        "{} in {}: {}/s{steady}",
+        human::count(achieved.payments),
+        human::seconds(achieved.wall_s),
+        human::figure(achieved.payments_per_s),
+    );
+    [vec![rate], assurance_phrases(assurance)].concat()
+}
+
+/// What a rate was bought with.
+pub(crate) fn assurance_phrases(assurance: &Assurance) -> Vec<String> {
     vec![
-        format!(
-            "{} in {}: {}/s{steady}",
-            human::count(achieved.payments),
-            human::seconds(achieved.wall_s),
-            human::figure(achieved.payments_per_s),
-        ),
         cosigned(assurance),
         format!("{} in flight", human::count(assurance.in_flight)),
         format!(
@@ -118,13 +118,22 @@ fn payments(run: &RunFile) -> Vec<String> {
             human::figure(assurance.signatures_per_key_per_batch),
             human::figure(assurance.batch_size),
         ),
-        checked.into(),
+        checked(assurance).into(),
         format!("durability {}", clip(&assurance.durability, 40)),
         format!(
             "at most {} at risk",
             human::count(assurance.value_at_risk_max)
         ),
     ]
+}
+
+/// Who checked what, in words.
+pub(crate) fn checked(assurance: &Assurance) -> &'static str {
+    if assurance.both_endpoints_checked {
+        "both endpoints checked"
+    } else {
+        "NOT checked by both endpoints"
+    }
 }
 
 /// The co-sign interval, and the mean that was achieved where that is 5 % or more below it: a turn

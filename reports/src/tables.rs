@@ -47,6 +47,14 @@ fn reasons(run: &RunFile) -> Vec<String> {
 }
 
 fn setting(run: &RunFile) -> Vec<String> {
+    setting_rows(run)
+        .iter()
+        .map(|(name, value)| format!("{name:<18}{}", clean(value)))
+        .collect()
+}
+
+/// What the run was asked for and what ran it, by name; what is empty is left out.
+pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, String)> {
     let (asked, engine, machine) = (&run.workload, &run.engine, &run.machine);
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".into());
     let baseline = run.l1.direct.as_ref().map(|direct| {
@@ -129,9 +137,8 @@ fn setting(run: &RunFile) -> Vec<String> {
         ("features", machine.features.join(" ")),
         ("CPU of others", others(machine)),
     ];
-    let shown = rows.iter().filter(|(_, value)| !value.is_empty());
-    shown
-        .map(|(name, value)| format!("{name:<18}{}", clean(value)))
+    rows.into_iter()
+        .filter(|(_, value)| !value.is_empty())
         .collect()
 }
 

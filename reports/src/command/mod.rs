@@ -1,20 +1,26 @@
 //! One file for each command: its options, its examples, and what it prints. What it computes is
 //! in the library.
 
+pub(crate) mod csv;
+pub(crate) mod diff;
+pub(crate) mod hgrm;
+pub(crate) mod html;
 pub(crate) mod offload;
 pub(crate) mod show;
 
 use std::{
     fmt::Display,
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use duet_reports::{
     Exit, RunFileError,
-    output::OutputError,
+    output::{OutputError, same_file},
     profile::{Profile, ProfileError},
     run_file::{read_text, utf8},
+    runs::{Runs, RunsError},
+    terms::Across,
 };
 
 /// The text that a command prints, or why there is none.
@@ -44,6 +50,12 @@ impl From<RunFileError> for Refusal {
 
 impl From<ProfileError> for Refusal {
     fn from(error: ProfileError) -> Self {
+        Refusal::bad_input(error)
+    }
+}
+
+impl From<RunsError> for Refusal {
+    fn from(error: RunsError) -> Self {
         Refusal::bad_input(error)
     }
 }
@@ -97,4 +109,62 @@ fn read(path: &Path) -> Result<String, RunFileError> {
             source,
         })?;
     utf8(path, bytes)
+}
+
+/// Runs that are to stand side by side.
+#[derive(clap::Args)]
+pub(crate) struct Selection {
+    /// The run files; `-` reads standard input.
+    #[arg(required = true, value_name = "RUN")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    differences: Differences,
+}
+
+/// In what runs may differ that stand side by side.
+#[derive(clap::Args)]
+pub(crate) struct Differences {
+    /// A part of the assurance or workload in which the runs may differ, as cosign_every; may be
+    /// given more than once. Seed and shards always may.
+    #[arg(long, value_name = "KEY")]
+    across: Vec<String>,
+}
+
+impl Selection {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The runs.
+    pub(crate) fn read(&self) -> Result<Runs, Refusal> {
+        self.differences.gather(&self.files)
+    }
+
+    /// Refuses to write over what is to be read.
+    pub(crate) fn refuse_as_output(&self, out: &Path) -> Result<(), Refusal> {
+        match self.files.iter().find(|file| same_file(file, out)) {
+            None => Ok(()),
+            Some(file) => Err(Refusal::bad_input(format!(
+                "cannot write '{}': it is the run file '{}'",
+                out.display(),
+                file.display()
+            ))),
+        }
+    }
+}
+
+impl Differences {
+    /// Reads the runs, and refuses those that differ in anything else.
+    pub(crate) fn gather(&self, files: &[PathBuf]) -> Result<Runs, Refusal> {
+        let read_one = |path: &PathBuf| Ok((path.clone(), read(path)?));
+        let texts: Result<Vec<_>, RunFileError> = files.iter().map(read_one).collect();
+        let runs = Runs::gather(&texts?, &Across::new(&self.across))?;
+        for key in runs.idle() {
+            crate::complain(&format!(
+                "note: --across {key} names nothing in which the runs differ"
+            ));
+        }
+        Ok(runs)
+    }
 }

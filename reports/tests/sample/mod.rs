@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use duet_reports::{
     RunFile, SCHEMA,
     run_file::{
@@ -10,6 +11,10 @@ use duet_reports::{
         L1Limits, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload,
         OpenLoop, Percentiles, Phase, Ratio, Sample, Stage, Workload,
     },
+};
+use hdrhistogram::{
+    Histogram,
+    serialization::{Serializer as _, V2Serializer},
 };
 
 pub(crate) fn open_loop() -> RunFile {
@@ -39,8 +44,8 @@ pub(crate) fn open_loop() -> RunFile {
             service: Some(percentiles(456_000)),
         },
         latency_histogram: LatencyHistogram {
-            response: Some("HISTFAAA".into()),
-            service: None,
+            response: Some(histogram(1_230_000)),
+            service: Some(histogram(456_000)),
         },
         series: vec![Sample {
             t_s: 1.0,
@@ -225,6 +230,26 @@ fn percentiles(p50: u64) -> Percentiles {
         p999: p50 * 8,
         max: p50 * 10,
     }
+}
+
+/// The latencies of a million payments: half of them `p50`, fewer and fewer up to 10 times that.
+fn histogram(p50: u64) -> String {
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, 3_600_000_000_000, 3).unwrap();
+    let mut left: u64 = 1_000_000;
+    for tenths in 10..=100 {
+        let count = if tenths == 100 {
+            left
+        } else {
+            left.div_ceil(2)
+        };
+        histogram.record_n(p50 * tenths / 10, count).unwrap();
+        left -= count;
+    }
+    let mut bytes = Vec::new();
+    V2Serializer::new()
+        .serialize(&histogram, &mut bytes)
+        .unwrap();
+    STANDARD.encode(bytes)
 }
 
 fn stage(name: &str, role: &str, items: u64, cpu_ns_per_item: f64, unit: &str) -> Stage {

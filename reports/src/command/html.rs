@@ -1,0 +1,51 @@
+//! `reports html`: one run, or several side by side, as one page.
+
+use std::path::PathBuf;
+
+use duet_reports::{
+    html::{RUNS_MAX, page},
+    output::{OutputError, check_writable, write_atomically},
+};
+
+use super::{Answer, Refusal, Selection};
+
+const EXAMPLES: &str = "\
+Examples:
+    reports html run.json -o run.html
+    reports html none.json fsync.json --across durability -o durability.html";
+
+/// Makes one HTML page of runs, with charts, tables and their data; it loads nothing.
+///
+/// Up to eight runs stand side by side; how to read the figures is in docs/reading-a-report.md.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    runs: Selection,
+    /// Where to write the page.
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Args {
+    /// Writes the page; there is nothing to print.
+    pub(crate) fn run(&self) -> Answer {
+        check_writable(&self.out)?;
+        self.runs.refuse_as_output(&self.out)?;
+        if self.runs.count() > RUNS_MAX {
+            return Err(Refusal::bad_input(format!(
+                "{} runs; expected at most {RUNS_MAX}, as many as a chart can tell apart",
+                self.runs.count()
+            )));
+        }
+        let page = page(&self.runs.read()?);
+        write_atomically(&self.out, |file| {
+            file.write_all(page.as_bytes())
+                .map_err(|source| OutputError::Failed {
+                    path: self.out.clone(),
+                    source,
+                })
+        })?;
+        Ok(String::new())
+    }
+}

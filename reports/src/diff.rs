@@ -1,0 +1,373 @@
+//! Two runs side by side: each figure of both, and how many times the one is the other. Says no
+//! word on whether the difference means anything: one pair of runs cannot tell.
+
+use serde_json::{Value, json};
+
+use crate::{
+    dataset::{Cell, Dataset, Kind, number_shown},
+    human,
+    layout::{self, Column, Table, clean, wrap},
+    run_file::{L1Load, Offload, Percentiles, RunFile},
+    runs::{NamedRun, Runs},
+    summary::{assurance_phrases, stage_cpu_s},
+};
+
+/// What every comparison of two runs says of itself.
+const NO_VERDICT: (&str, &str) = (
+    "One pair of runs on a machine that other work moves is no verdict",
+    "`bench compare` interleaves runs and says how much of a difference noise explains.",
+);
+
+/// Two runs, A and B.
+#[derive(Debug)]
+pub struct Diff<'a> {
+    a: &'a NamedRun,
+    b: &'a NamedRun,
+    runs: &'a Runs,
+    rows: Vec<Row>,
+}
+
+/// One figure of both runs.
+#[derive(Clone, Debug, PartialEq)]
+struct Row {
+    /// Its name in the run file, or one like it.
+    figure: String,
+    kind: Kind,
+    a: f64,
+    b: f64,
+}
+
+/// A figure by name. NaN where the run has none.
+type Named = (String, Kind, f64);
+
+impl<'a> Diff<'a> {
+    /// The first two of the runs.
+    ///
+    /// # Panics
+    /// With fewer than two.
+    #[must_use]
+    pub fn new(runs: &'a Runs) -> Self {
+        let [a, b, ..] = runs.all() else {
+            panic!("two runs");
+        };
+        let (of_a, of_b) = (figures(&a.run), figures(&b.run));
+        // In A's order; what only B has comes last.
+        let mut names: Vec<&Named> = of_a.iter().collect();
+        let missing = |(name, ..): &&Named| of_a.iter().all(|(other, ..)| other != name);
+        names.extend(of_b.iter().filter(missing));
+        let value = |of: &[Named], name: &str| {
+            let found = of.iter().find(|(other, ..)| other == name);
+            found.map_or(f64::NAN, |(_, _, value)| *value)
+        };
+        let rows = names
+            .into_iter()
+            .map(|(name, kind, _)| Row {
+                figure: name.clone(),
+                kind: *kind,
+                a: value(&of_a, name),
+                b: value(&of_b, name),
+            })
+            .filter(|row| row.a.is_finite() || row.b.is_finite())
+            .collect();
+        Self { a, b, runs, rows }
+    }
+
+    /// For people: who A and B are, in what they differ, a line a figure.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut lines = Vec::new();
+        for (letter, named) in [("A  ", self.a), ("B  ", self.b)] {
+            lines.push(format!(
+                "{letter}{}",
+                clean(&named.path.display().to_string())
+            ));
+            lines.extend(wrap(
+                "   ",
+                &assurance_phrases(&named.run.assurance),
+                ',',
+                2,
+            ));
+        }
+        for difference in self.runs.differences() {
+            let crate::terms::Difference { key, a, b } = difference;
+            lines.push(format!("differ in {}: {a} and {b}", clean(key)));
+        }
+        if self.a.run.machine != self.b.run.machine {
+            lines.push("differ in machine: times compare the machines too".to_owned());
+        }
+        lines.push(String::new());
+        let mut table = Table::new(&[
+            Column::Left("figure"),
+            Column::Right("A"),
+            Column::Right("B"),
+            Column::Right("B / A"),
+        ]);
+        for row in &self.rows {
+            table.row([
+                row.figure.clone(),
+                number_shown(row.a, row.kind),
+                number_shown(row.b, row.kind),
+                match row.ratio() {
+                    ratio if ratio.is_finite() => human::ratio(ratio),
+                    _ => "–".into(),
+                },
+            ]);
+        }
+        lines.extend(table.lines());
+        lines.push(String::new());
+        let (doubt, remedy) = NO_VERDICT;
+        lines.extend([format!("{doubt}:"), remedy.to_owned()]);
+        layout::text(&lines)
+    }
+
+    /// The rows, exact.
+    #[must_use]
+    pub fn to_dataset(&self) -> Dataset {
+        let mut dataset = Dataset::new(
+            "diff",
+            &[
+                ("figure", "Figure", Kind::Text),
+                ("a", "A", Kind::Figure),
+                ("b", "B", Kind::Figure),
+                ("ratio", "B / A", Kind::Ratio),
+            ],
+        );
+        for row in &self.rows {
+            dataset.push(vec![
+                (&row.figure).into(),
+                row.a.into(),
+                row.b.into(),
+                Cell::Figure(row.ratio()),
+            ]);
+        }
+        dataset
+    }
+
+    /// The rows, who A and B are, and in what they differ.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let who = |named: &NamedRun| {
+            json!({
+                "run": named.name,
+                "file": named.path.display().to_string(),
+                "assurance": named.run.assurance,
+            })
+        };
+        let differences: Vec<Value> = self
+            .runs
+            .differences()
+            .iter()
+            .map(|difference| json!({"key": difference.key, "a": difference.a, "b": difference.b}))
+            .collect();
+        let value = json!({
+            "a": who(self.a),
+            "b": who(self.b),
+            "differences": differences,
+            "same_machine": self.a.run.machine == self.b.run.machine,
+            "rows": self.to_dataset().to_value(),
+            "note": format!("{}: {}", NO_VERDICT.0, NO_VERDICT.1),
+        });
+        value.to_string() + "\n"
+    }
+}
+
+impl Row {
+    fn ratio(&self) -> f64 {
+        self.b / self.a
+    }
+}
+
+/// The figures of a run that another run's can be put beside. Names end with the unit.
+fn figures(run: &RunFile) -> Vec<Named> {
+    let (achieved, payments) = (&run.achieved, run.payments_measured() as f64);
+    let named = |name: &str, kind, value| (name.to_owned(), kind, value);
+    let steady = achieved.steady_payments_per_s.unwrap_or(f64::NAN);
+    let mut figures = vec![
+        named(
+            "achieved.payments_per_s",
+            Kind::Figure,
+            achieved.payments_per_s,
+        ),
+        named("achieved.steady_payments_per_s", Kind::Figure, steady),
+        named("achieved.wall_s", Kind::Seconds, achieved.wall_s),
+        named(
+            "cpu_ns_per_payment",
+            Kind::Nanoseconds,
+            achieved.cpu_s * 1e9 / payments,
+        ),
+    ];
+    let latencies = [
+        ("response", &run.latency_ns.response),
+        ("service", &run.latency_ns.service),
+    ];
+    for (kind, found) in latencies {
+        if let Some(found) = found {
+            figures.extend(percentiles(kind, found));
+        }
+    }
+    let memory = &run.memory;
+    for (name, bytes) in [
+        ("memory.peak_rss_bytes", memory.peak_rss_bytes),
+        ("memory.bytes_per_channel", memory.bytes_per_channel),
+    ] {
+        figures.push(named(name, Kind::Bytes, bytes as f64));
+    }
+    figures.extend(l1(&run.l1.channels, achieved.payments as f64));
+    figures.extend(run.l1.offload.as_ref().into_iter().flat_map(offload));
+    if let Some(log) = &run.durability {
+        for (name, nanoseconds) in [
+            ("durability.sync_p50_ns", log.sync_p50_ns),
+            ("durability.sync_p99_ns", log.sync_p99_ns),
+            ("durability.sync_max_ns", log.sync_max_ns),
+        ] {
+            figures.push(named(name, Kind::Nanoseconds, nanoseconds as f64));
+        }
+        let written = log.bytes_written as f64 / payments;
+        figures.push(named("durability.bytes_per_payment", Kind::Bytes, written));
+    }
+    for phase in &achieved.phases {
+        let name = format!("achieved.phases.{}.wall_s", clean(&phase.name));
+        figures.push((name, Kind::Seconds, phase.wall_s));
+    }
+    for stage in &run.stages {
+        let name = format!(
+            "stages.{}.{}.cpu_ns_per_payment",
+            clean(&stage.role),
+            clean(&stage.name)
+        );
+        let value = stage_cpu_s(stage) * 1e9 / payments;
+        figures.push((name, Kind::Nanoseconds, value));
+    }
+    figures
+}
+
+fn percentiles(kind: &str, found: &Percentiles) -> Vec<Named> {
+    let Percentiles {
+        p50,
+        p90,
+        p99,
+        p999,
+        max,
+    } = found;
+    [
+        ("p50", p50),
+        ("p90", p90),
+        ("p99", p99),
+        ("p999", p999),
+        ("max", max),
+    ]
+    .into_iter()
+    .map(|(name, value)| {
+        let name = format!("latency_ns.{kind}.{name}");
+        (name, Kind::Nanoseconds, *value as f64)
+    })
+    .collect()
+}
+
+/// Layer 1's load per payment.
+fn l1(load: &L1Load, payments: f64) -> Vec<Named> {
+    [
+        ("transactions", Kind::Figure, load.transactions as f64),
+        ("bytes", Kind::Bytes, load.bytes as f64),
+        ("cpu_s", Kind::Seconds, load.cpu_s),
+    ]
+    .into_iter()
+    .map(|(name, kind, total)| {
+        let name = format!("l1.channels.{name}_per_payment");
+        (name, kind, total / payments)
+    })
+    .collect()
+}
+
+fn offload(offload: &Offload) -> Vec<Named> {
+    [
+        ("transactions", offload.transactions),
+        ("bytes", offload.bytes),
+        ("signature_verifications", offload.signature_verifications),
+        ("state_reads", offload.state_reads),
+        ("state_writes", offload.state_writes),
+        ("peak_state_entries", offload.peak_state_entries),
+        ("cpu", offload.cpu),
+    ]
+    .into_iter()
+    .map(|(name, ratio)| (format!("l1.offload.{name}.ratio"), Kind::Ratio, ratio.ratio))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{sample, terms::Across};
+
+    fn runs(change: impl FnOnce(&mut RunFile)) -> Runs {
+        let a = sample::open_loop();
+        let mut b = sample::open_loop();
+        change(&mut b);
+        let files = [
+            ("a.json".into(), a.to_json()),
+            ("b.json".into(), b.to_json()),
+        ];
+        Runs::gather(&files, &Across::new(&["durability".to_owned()])).unwrap()
+    }
+
+    #[test]
+    fn ratios_are_b_over_a_and_missing_where_one_has_none() {
+        let runs = runs(|run| {
+            run.achieved.payments_per_s *= 2.0;
+            run.achieved.steady_payments_per_s = None;
+            run.latency_ns.response = None;
+            run.stages.remove(0);
+            run.stages[0].name = "sign2".into();
+        });
+        let diff = Diff::new(&runs);
+        let ratio = |figure: &str| {
+            let row = diff.rows.iter().find(|row| row.figure == figure);
+            row.unwrap_or_else(|| panic!("{figure}")).ratio()
+        };
+        let table = [
+            ("achieved.payments_per_s", 2.0),
+            ("achieved.wall_s", 1.0),
+            ("achieved.steady_payments_per_s", f64::NAN),
+            ("latency_ns.response.p99", f64::NAN),
+            ("latency_ns.service.p99", 1.0),
+            ("stages.payer.hash.cpu_ns_per_payment", f64::NAN),
+            ("stages.payer.sign2.cpu_ns_per_payment", f64::NAN),
+            ("stages.payee.verify.cpu_ns_per_payment", 1.0),
+            ("l1.offload.transactions.ratio", 1.0),
+        ];
+        for (figure, expected) in table {
+            let found = ratio(figure);
+            let same = found.total_cmp(&expected).is_eq() || found.is_nan() && expected.is_nan();
+            assert!(same, "{figure}: {found}");
+        }
+    }
+
+    #[test]
+    fn the_text_tells_who_is_who_and_gives_no_verdict() {
+        let runs = runs(|run| {
+            run.assurance.durability = "fsync".into();
+            run.machine.cores = 2;
+        });
+        let text = Diff::new(&runs).to_text();
+        for part in [
+            "A  a.json\n",
+            "B  b.json\n",
+            "durability fsync",
+            "differ in assurance.durability: \"off\" and \"fsync\"\n",
+            "differ in machine",
+            "is no verdict",
+            "`bench compare`",
+        ] {
+            assert!(text.contains(part), "{part}:\n{text}");
+        }
+        assert!(
+            text.lines()
+                .all(|line| line.chars().count() <= layout::WIDTH),
+            "{text}"
+        );
+        let json: Value = serde_json::from_str(&Diff::new(&runs).to_json()).unwrap();
+        assert_eq!(json["differences"][0]["b"], "fsync");
+        assert_eq!(json["same_machine"], false);
+        assert_eq!(json["a"]["assurance"]["cosign_every"], 100);
+    }
+}

@@ -1,0 +1,141 @@
+//! One run, or several side by side, as one HTML page that needs nothing else: no network, no
+//! script, no font. Each figure is a chart, says in words what it shows, and has its data below it
+//! as a table, as CSV and as JSON. No rate stands without its assurance.
+//!
+//! One file for each section of the page; `figure` is what they have in common, `chart` draws.
+
+mod chart;
+mod course;
+mod cpu;
+mod disputes;
+mod durability;
+mod figure;
+mod headline;
+mod latency;
+mod offload;
+mod origin;
+mod words;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::runs::{NamedRun, Runs};
+
+/// The most runs of a page: as many as there are kinds of lines that can be told apart.
+pub const RUNS_MAX: usize = chart::MARKS;
+
+/// Nothing may be loaded, and nothing runs. The style sheet is in the page, and the icon, without
+/// which a browser would ask a server for one, is an empty `data:` address.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
+                      base-uri 'none'; form-action 'none'";
+
+/// The page.
+///
+/// # Panics
+/// With more than [`RUNS_MAX`] runs.
+#[must_use]
+pub fn page(runs: &Runs) -> String {
+    let all = runs.all();
+    assert!(all.len() <= RUNS_MAX, "{} runs", all.len());
+    let sections = sections(runs);
+    let title = match all {
+        [one] => format!("Duet run: {}", one.name),
+        several => format!("{} Duet runs side by side", several.len()),
+    };
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content=(concat!("duet-reports ", env!("CARGO_PKG_VERSION")));
+                meta name="referrer" content="no-referrer";
+                title { (title) }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(include_str!("html/page.css"))) }
+            }
+            body {
+                a.skip href="#main" { "Skip to the figures" }
+                header {
+                    h1 { (title) }
+                    nav aria-label="Sections" {
+                        ul {
+                            @for section in &sections {
+                                li { a href=(format!("#{}", section.id)) { (section.heading) } }
+                            }
+                        }
+                    }
+                }
+                main id="main" tabindex="-1" {
+                    @for section in &sections {
+                        @let heading = format!("{}-heading", section.id);
+                        section id=(section.id) aria-labelledby=(heading) {
+                            h2 id=(heading) { (section.heading) }
+                            (section.content)
+                        }
+                    }
+                }
+                footer {
+                    p {
+                        "Made by " code { "reports html" } " from the run files named above. All figures were \
+                         measured by the runs themselves. How to read each of them is in "
+                        code { "docs/reading-a-report.md" } " of Duet's sources."
+                    }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// A part of the page with a heading of its own.
+struct Section {
+    id: &'static str,
+    heading: &'static str,
+    content: Markup,
+}
+
+/// The sections that the runs have anything for.
+fn sections(runs: &Runs) -> Vec<Section> {
+    let all = runs.all();
+    let section = |id, heading, content| Section {
+        id,
+        heading,
+        content,
+    };
+    let mut sections = vec![
+        section("headline", "Headline", headline::section(runs)),
+        section("offload", "Load taken off Layer 1", offload::section(all)),
+        section("latency", "Latency", latency::section(all)),
+        section("course", "Over time", course::section(all)),
+        section("cpu", "CPU time", cpu::section(all)),
+    ];
+    if disputes::any(all) {
+        let content = disputes::section(all);
+        sections.push(section("disputes", "Disputes and refusals", content));
+    }
+    if all.iter().any(|named| named.run.durability.is_some()) {
+        let content = durability::section(all);
+        sections.push(section("durability", "Durability", content));
+    }
+    let content = origin::section(runs);
+    sections.push(section("origin", "Machine and command", content));
+    sections
+}
+
+/// The letter of a run among several, `A` for the first; none for a single one.
+fn letter(all: &[NamedRun], index: usize) -> String {
+    match all.len() {
+        1 => String::new(),
+        _ => char::from(b'A' + index as u8).to_string(),
+    }
+}
+
+/// A run's name with its letter: `A: headline`; nothing for a single one.
+fn lettered(all: &[NamedRun], index: usize) -> String {
+    match letter(all, index) {
+        letter if letter.is_empty() => String::new(),
+        letter => format!("{letter}: {}", all[index].name),
+    }
+}

@@ -1,0 +1,136 @@
+//! Lines over an axis: a quantity over time, or over percentiles.
+
+use maud::{Markup, html};
+
+use super::{
+    Alt, Axis, WIDTH,
+    mark::{class, dashes, marker},
+    px, svg, text_width,
+};
+
+/// The markers of one line: enough to follow it, few enough to see it.
+const MARKERS_MOST: usize = 7;
+
+const HEIGHT: f64 = 270.0;
+const TOP: f64 = 28.0;
+const BOTTOM: f64 = 46.0;
+const RIGHT: f64 = 12.0;
+
+/// One line.
+pub(crate) struct Line {
+    /// Which look it has.
+    pub(crate) mark: usize,
+    /// Its points from left to right; one that is not finite interrupts it.
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// Lines over two axes.
+pub(crate) struct LineChart {
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+    pub(crate) lines: Vec<Line>,
+}
+
+impl LineChart {
+    /// The chart.
+    pub(crate) fn draw(&self, alt: &Alt<'_>) -> Markup {
+        let widest = self.y.ticks.iter().map(|tick| text_width(&tick.label));
+        let left = widest.fold(0.0, f64::max) + 8.0;
+        let place = Place {
+            left,
+            width: WIDTH - RIGHT - left,
+            height: HEIGHT - TOP - BOTTOM,
+        };
+        let content = html! {
+            g.grid { (self.grid(&place)) }
+            g.axis { (self.labels(&place)) }
+            @for line in &self.lines { (self.line(&place, line)) }
+        };
+        svg(alt, HEIGHT, &content)
+    }
+
+    fn x(&self, place: &Place, value: f64) -> f64 {
+        place.left + self.x.scale.share(value) * place.width
+    }
+
+    fn y(&self, place: &Place, value: f64) -> f64 {
+        TOP + (1.0 - self.y.scale.share(value)) * place.height
+    }
+
+    fn grid(&self, place: &Place) -> Markup {
+        let (right, bottom) = (place.left + place.width, TOP + place.height);
+        html! {
+            @for tick in &self.y.ticks {
+                @let y = px(self.y(place, tick.value));
+                path d=(format!("M{} {y}H{}", px(place.left), px(right))) {}
+            }
+            @for tick in &self.x.ticks {
+                @let x = px(self.x(place, tick.value));
+                path d=(format!("M{x} {}V{}", px(TOP), px(bottom + 4.0))) {}
+            }
+        }
+    }
+
+    fn labels(&self, place: &Place) -> Markup {
+        let bottom = TOP + place.height;
+        let mut free_from = f64::NEG_INFINITY;
+        let mut x_labels = Vec::new();
+        for tick in &self.x.ticks {
+            let (x, half) = (self.x(place, tick.value), text_width(&tick.label) / 2.0);
+            // The last one may lean on the edge of the chart.
+            let x = x.min(WIDTH - half);
+            if x - half >= free_from {
+                x_labels.push((x, &tick.label));
+                free_from = x + half + 6.0;
+            }
+        }
+        html! {
+            text x="0" y="15" { (self.y.label) }
+            @for tick in &self.y.ticks {
+                @let y = px(self.y(place, tick.value) + 4.0);
+                text.end x=(px(place.left - 6.0)) y=(y) { (tick.label) }
+            }
+            @for (x, label) in x_labels {
+                text.middle x=(px(x)) y=(px(bottom + 18.0)) { (label) }
+            }
+            text.end x=(px(place.left + place.width)) y=(px(HEIGHT - 6.0)) { (self.x.label) }
+        }
+    }
+
+    fn line(&self, place: &Place, line: &Line) -> Markup {
+        let mut d = String::new();
+        let mut seen = Vec::new();
+        let mut pen_down = false;
+        for &(x, y) in &line.points {
+            if !(x.is_finite() && y.is_finite()) {
+                pen_down = false;
+                continue;
+            }
+            let (x, y) = (self.x(place, x), self.y(place, y));
+            let command = if pen_down { 'L' } else { 'M' };
+            d.push_str(&format!("{command}{} {}", px(x), px(y)));
+            pen_down = true;
+            seen.push((x, y));
+        }
+        // Staggered, so that the markers of lines that lie on each other do not.
+        let every = seen.len().div_ceil(MARKERS_MOST).max(1);
+        let first = (line.mark * every / 3) % every;
+        html! {
+            g class=(class(line.mark)) {
+                path.line d=(d) stroke-dasharray=[dashes(line.mark)] {}
+                g.markers {
+                    @for (x, y) in seen.iter().skip(first).step_by(every) {
+                        (marker(line.mark, *x, *y))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where the lines go, in the chart's own units.
+struct Place {
+    left: f64,
+    width: f64,
+    height: f64,
+}

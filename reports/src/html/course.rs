@@ -1,0 +1,182 @@
+//! The course of a run: payments, Layer 1 transactions and busy cores per second of it.
+
+use maud::{Markup, html};
+
+use super::{
+    chart::{Axis, Chart, Line, LineChart, Scale},
+    figure::{Figure, legend_of},
+    words,
+};
+use crate::{
+    dataset::{self, Cell, Dataset, Rates, with_rates},
+    human,
+    run_file::Sample,
+    runs::NamedRun,
+};
+
+/// Beyond so many seconds the axis is in minutes, beyond so many minutes in hours.
+const LONGEST_IN_A_UNIT: f64 = 300.0;
+
+pub(super) fn section(all: &[NamedRun]) -> Markup {
+    if all.iter().all(|named| named.run.series.is_empty()) {
+        return html! { p { "The runs were too short for a sample of their course." } };
+    }
+    let course = Course::of(all);
+    html! {
+        p { "One sample a second, in long runs fewer; each step is the rate since the sample before." }
+        (course.figure(Quantity {
+            id: "course-payments",
+            heading: "Payments per second",
+            axis: "payments/s",
+            columns: &["payments", "payments_per_s"],
+            of: |sample, _| sample.payments_per_s,
+        }))
+        (course.figure(Quantity {
+            id: "course-l1",
+            heading: "Layer 1 transactions per second",
+            axis: "L1 transactions/s",
+            columns: &["l1_transactions", "l1_transactions_per_s"],
+            of: |_, rates| rates.l1_transactions_per_s,
+        }))
+        (course.figure(Quantity {
+            id: "course-cores",
+            heading: "Cores busy",
+            axis: "CPU seconds per second",
+            columns: &["cpu_s", "cores_busy"],
+            of: |_, rates| rates.cores_busy,
+        }))
+    }
+}
+
+struct Quantity {
+    id: &'static str,
+    heading: &'static str,
+    axis: &'static str,
+    /// The columns of the course that are about it, beside the run and the time.
+    columns: &'static [&'static str],
+    of: fn(&Sample, &Rates) -> f64,
+}
+
+struct Course<'a> {
+    all: &'a [NamedRun],
+    data: Dataset,
+    /// What a unit of the time axis is in seconds, and its name.
+    unit: (f64, &'static str),
+    longest_s: f64,
+}
+
+impl<'a> Course<'a> {
+    fn of(all: &'a [NamedRun]) -> Self {
+        let samples = all.iter().flat_map(|named| &named.run.series);
+        let longest_s = samples
+            .map(|sample| sample.t_s)
+            .filter(|t_s| t_s.is_finite())
+            .fold(0.0, f64::max);
+        let unit = match longest_s / LONGEST_IN_A_UNIT {
+            ..1.0 => (1.0, "seconds"),
+            1.0..60.0 => (60.0, "minutes"),
+            _ => (3600.0, "hours"),
+        };
+        Self {
+            all,
+            data: dataset::course(all),
+            unit,
+            longest_s,
+        }
+    }
+
+    fn figure(&self, quantity: Quantity) -> Markup {
+        let lines: Vec<Line> = self
+            .all
+            .iter()
+            .enumerate()
+            .map(|(mark, named)| Line {
+                mark,
+                points: steps(&self.points(named, quantity.of)),
+            })
+            .collect();
+        let values = || lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
+        let (unit_s, unit) = self.unit;
+        let chart = LineChart {
+            x: Axis::new(
+                format!("{unit} since the first channel was opened"),
+                Scale::Linear {
+                    from: 0.0,
+                    to: (self.longest_s / unit_s).max(1e-9),
+                },
+                8,
+                human::figure,
+            ),
+            y: Axis::new(
+                quantity.axis,
+                Scale::from_zero(values(), 5),
+                5,
+                human::figure,
+            ),
+            lines,
+        };
+        let shows = words::each(self.all, |named| {
+            Some(shows(&self.points(named, quantity.of)))
+        });
+        let figure = Figure {
+            id: quantity.id,
+            heading: quantity.heading.into(),
+            shows,
+            runs: self.all,
+            legend: legend_of(self.all),
+            assured: true,
+            data: self.only(quantity.columns),
+        };
+        figure.markup(Some(&Chart::Lines(chart)))
+    }
+
+    fn points(&self, named: &NamedRun, of: fn(&Sample, &Rates) -> f64) -> Vec<(f64, f64)> {
+        with_rates(&named.run.series)
+            .map(|(sample, rates)| (sample.t_s / self.unit.0, of(sample, &rates)))
+            .collect()
+    }
+
+    /// The course with fewer columns.
+    fn only(&self, columns: &[&str]) -> Dataset {
+        let kept: Vec<usize> = (0..self.data.columns.len())
+            .filter(|column| {
+                let name = self.data.columns[*column].name.as_str();
+                let of_another = ["payments", "l1_transactions", "cpu_s", "cores_busy"];
+                let is_of_another = of_another.iter().any(|other| name.starts_with(other));
+                !is_of_another || columns.contains(&name)
+            })
+            .collect();
+        let pick = |row: &Vec<Cell>| kept.iter().map(|column| row[*column].clone()).collect();
+        Dataset {
+            name: self.data.name,
+            columns: kept.iter().map(|c| self.data.columns[*c].clone()).collect(),
+            rows: self.data.rows.iter().map(pick).collect(),
+        }
+    }
+}
+
+/// A rate holds from the sample before, or the start, to its own.
+fn steps(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let before = std::iter::once(0.0).chain(points.iter().map(|(x, _)| *x));
+    points
+        .iter()
+        .zip(before)
+        .flat_map(|(&(x, y), before)| [(before, y), (x, y)])
+        .collect()
+}
+
+fn shows(points: &[(f64, f64)]) -> String {
+    let values = || points.iter().map(|(_, y)| *y).filter(|y| y.is_finite());
+    if values().next().is_none() {
+        return "no samples".into();
+    }
+    let mut sorted: Vec<f64> = values().collect();
+    sorted.sort_by(f64::total_cmp);
+    format!(
+        "{}, median {}, from {} to {}",
+        human::counted(sorted.len() as u64, "sample"),
+        human::figure(sorted[sorted.len() / 2]),
+        human::figure(sorted[0]),
+        human::figure(sorted[sorted.len() - 1])
+    )
+}

@@ -1,0 +1,108 @@
+//! What durability took: how long syncs lasted, and how much was written.
+
+use maud::{Markup, html};
+
+use super::{
+    chart::{Axis, Bar, BarChart, Chart, Group, Scale},
+    figure::{Figure, legend_of},
+    letter, words,
+};
+use crate::{dataset, human, run_file::Durability, runs::NamedRun};
+
+/// A quantile of the syncs: how it is called, and where it stands.
+type Quantile = (&'static str, fn(&Durability) -> u64);
+
+const QUANTILES: [Quantile; 3] = [
+    ("half of all syncs within", |log| log.sync_p50_ns),
+    ("99 % within", |log| log.sync_p99_ns),
+    ("the longest", |log| log.sync_max_ns),
+];
+
+pub(super) fn section(all: &[NamedRun]) -> Markup {
+    let groups: Vec<Group> = QUANTILES
+        .iter()
+        .map(|quantile| group(all, quantile))
+        .collect();
+    let values = || {
+        groups
+            .iter()
+            .flat_map(|group| &group.bars)
+            .map(|bar| bar.value)
+    };
+    let drawable = values().any(|value| value > 0.0);
+    let scale = Scale::log_around(values(), None);
+    let Scale::Log { from: base, .. } = scale else {
+        unreachable!("a log scale");
+    };
+    let chart = drawable.then(|| BarChart {
+        axis: Axis::new("time of one sync, log scale", scale, 6, human::nanoseconds),
+        base,
+        groups,
+    });
+    let figure = Figure {
+        id: "durability-syncs",
+        heading: "How long syncs took".into(),
+        shows: words::each(all, |named| {
+            named.run.durability.as_ref().map(|log| said(named, log))
+        }),
+        runs: all,
+        legend: legend_of(all),
+        assured: true,
+        data: dataset::durability(all),
+    };
+    html! {
+        p {
+            "A signature leaves its party only when what it signs is as durable as the run asked for; one \
+             commit carries the newest states of many channels."
+        }
+        (resumed(all))
+        (figure.markup(chart.map(Chart::Bars).as_ref()))
+    }
+}
+
+fn group(all: &[NamedRun], (heading, of): &Quantile) -> Group {
+    let bar = |(index, named): (usize, &NamedRun)| {
+        let log = named.run.durability.as_ref().filter(|log| log.syncs > 0);
+        Bar {
+            mark: index,
+            letter: letter(all, index),
+            value: log.map_or(f64::NAN, |log| of(log) as f64),
+            interval: None,
+            shown: log.map_or("no syncs".into(), |log| human::nanoseconds(of(log) as f64)),
+            outline: false,
+        }
+    };
+    Group {
+        heading: (*heading).to_owned(),
+        strong: false,
+        bars: all.iter().enumerate().map(bar).collect(),
+    }
+}
+
+fn said(named: &NamedRun, log: &Durability) -> String {
+    format!(
+        "{} on {}: {} of {} records, {} written, {}",
+        named.run.assurance.durability,
+        log.file_system,
+        human::counted(log.commits, "commit"),
+        human::count(log.records),
+        human::bytes(log.bytes_written as f64),
+        human::counted(log.syncs, "sync"),
+    )
+}
+
+/// A run that went on after a crash measures only what followed.
+fn resumed(all: &[NamedRun]) -> Markup {
+    let said = words::each(all, |named| {
+        let before = named.run.durability.as_ref()?.resumed.as_ref()?;
+        Some(format!(
+            "this run went on after an interruption: {} payments and {} were there already, {} channels \
+             were open, recovery took {}; rates and times are of what followed",
+            human::count(before.payments),
+            human::counted(before.sessions_closed, "closed session"),
+            human::count(before.channels_open),
+            human::seconds(before.recovery_s)
+        ))
+    });
+    html! { @for sentence in said { p.notice { (sentence) } } }
+}

@@ -1,0 +1,503 @@
+//! `reports html` with the real binary: what it writes, what it refuses, and what a real browser
+//! makes of it. Screenshots are left in the target folder's `tmp/html`.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helpers fail by panicking, as the test does"
+)]
+
+mod chromium;
+mod sample;
+
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    thread,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use chromium::{Browser, Seen};
+use duet_reports::{
+    RunFile,
+    run_file::{Durability, Sample},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The largest page of one run, in bytes.
+const PAGE_MOST: usize = 1_000_000;
+
+fn reports(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_reports"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn write(folder: &Path, name: &str, run: &RunFile) -> String {
+    let path = folder.join(name);
+    fs::write(&path, run.to_json()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// A run with as many samples as the load generator ever writes.
+fn long_run() -> RunFile {
+    let mut run = sample::open_loop();
+    run.series = (1..=600_u32)
+        .map(|second| Sample {
+            t_s: f64::from(second) * 1.000_123_456,
+            payments: u64::from(second) * 912_345,
+            payments_per_s: 912_345.678_9 + f64::from(second % 17) * 1_234.567_8,
+            l1_transactions: u64::from(second) * 100 + u64::from(second % 7) * 50,
+            cpu_s: f64::from(second) * 1.923_456_789,
+        })
+        .collect();
+    run
+}
+
+fn durable() -> RunFile {
+    let mut run = long_run();
+    run.assurance.durability = "fsync".into();
+    run.durability = Some(Durability {
+        directory: "log".into(),
+        file_system: "ext4".into(),
+        commits: 167_801,
+        records: 9_353_770,
+        bytes_written: 5_538_989_560,
+        syncs: 335_716,
+        sync_p50_ns: 58_783,
+        sync_p99_ns: 620_543,
+        sync_max_ns: 55_377_919,
+        resumed: None,
+    });
+    run
+}
+
+fn disputed() -> RunFile {
+    let mut run = sample::open_loop();
+    run.disputes = Some(sample::disputes());
+    run.workload.l1_delay_blocks = Some(9);
+    run
+}
+
+/// The pages to look at: their names, the runs of each, and what those differ in.
+fn pages() -> Vec<(&'static str, Vec<RunFile>, &'static [&'static str])> {
+    let mut closed = sample::open_loop();
+    closed.latency_ns.response = None;
+    closed.latency_histogram.response = None;
+    closed.l1.offload = None;
+    closed.l1.direct = None;
+    closed.series.clear();
+    closed.rejections.clear();
+    let many = (0..8).map(|nth| {
+        let mut run = durable();
+        run.series.truncate(60);
+        run.workload.seed = nth;
+        run.achieved.payments_per_s *= 1.0 + nth as f64 / 20.0;
+        for sample in &mut run.series {
+            sample.payments_per_s *= 1.0 + nth as f64 / 20.0;
+        }
+        run
+    });
+    vec![
+        ("one", vec![long_run()], &[]),
+        ("bare", vec![closed], &[]),
+        ("disputes", vec![disputed()], &[]),
+        ("durable", vec![durable()], &[]),
+        ("several", vec![long_run(), durable()], &["durability"]),
+        ("eight", many.collect(), &[]),
+    ]
+}
+
+fn make(folder: &Path, name: &str, runs: &[RunFile], across: &[&str]) -> PathBuf {
+    let page = folder.join(format!("{name}.html"));
+    let mut arguments = vec!["html".to_owned()];
+    for (nth, run) in runs.iter().enumerate() {
+        arguments.push(write(folder, &format!("{name}-{nth}.json"), run));
+    }
+    arguments.extend(["-o".to_owned(), page.to_str().unwrap().to_owned()]);
+    for key in across {
+        arguments.extend(["--across".to_owned(), (*key).to_owned()]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let output = reports(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
+    assert!(output.stdout.is_empty());
+    page
+}
+
+#[test]
+fn a_page_is_small_and_made_at_once() {
+    let folder = TempDir::new().unwrap();
+    // The best of three: another process may have the machine for a moment.
+    let mut took = Duration::MAX;
+    let mut page = PathBuf::new();
+    for _ in 0..3 {
+        let started = Instant::now();
+        page = make(folder.path(), "durable", &[durable()], &[]);
+        took = took.min(started.elapsed());
+    }
+    let bytes = fs::read(page).unwrap().len();
+    assert!(bytes <= PAGE_MOST, "{bytes} bytes");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn what_cannot_be_shown_is_refused_and_nothing_is_written() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let changed = |name: &str, change: &dyn Fn(&mut RunFile)| {
+        let mut run = sample::open_loop();
+        change(&mut run);
+        write(folder.path(), name, &run)
+    };
+    let good = changed("good.json", &|_| {});
+    let text = sample::open_loop().to_json();
+    fs::write(at("cut.json"), &text[..text.len() / 2]).unwrap();
+    let schema = text.replacen("\"schema\": 1", "\"schema\": 2", 1);
+    fs::write(at("schema.json"), schema).unwrap();
+    let invalid = changed("invalid.json", &|run| {
+        run.achieved.valid = false;
+        run.achieved.invalid_reasons = vec!["the offered rate was not held".into()];
+    });
+    let durable = changed("durable.json", &|run| {
+        run.assurance.durability = "fsync".into();
+    });
+    let corrupt = changed("corrupt.json", &|run| {
+        run.latency_histogram.service = Some("HISTFAAA".into());
+    });
+    let many = vec![good.as_str(); 9];
+    let table: [(&[&str], &[&str]); 8] = [
+        (&[&at("cut.json")], &["cut.json: truncated"]),
+        (&[&at("schema.json")], &["schema 2; this build reads 1"]),
+        (
+            &[&good, &invalid],
+            &["invalid.json: the run is INVALID: the offered rate was not held"],
+        ),
+        (
+            &[&good, &durable],
+            &[
+                "assurance.durability: \"off\" and \"fsync\"",
+                "--across assurance.durability",
+            ],
+        ),
+        (
+            &[&corrupt],
+            &["corrupt.json: `latency_histogram.service`: not an HDR histogram"],
+        ),
+        (&many, &["9 runs; expected at most 8"]),
+        (&[&at("missing.json")], &["missing.json: not found"]),
+        (&[], &["required"]),
+    ];
+    let out = at("out.html");
+    for (runs, expected) in table {
+        let arguments = [&["html"], runs, &["-o", &out]].concat();
+        let output = reports(&arguments);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        for part in expected {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        assert!(!Path::new(&out).exists(), "{message}");
+    }
+    let over = reports(&["html", &good, "-o", &good]);
+    assert_eq!(over.status.code(), Some(2));
+    assert!(
+        stderr(&over).contains("it is the run file"),
+        "{}",
+        stderr(&over)
+    );
+    assert_eq!(fs::read_to_string(&good).unwrap(), text);
+    let nowhere = reports(&["html", &good, "-o", &at("no/such/folder/x.html")]);
+    assert_eq!(nowhere.status.code(), Some(2), "{}", stderr(&nowhere));
+}
+
+#[test]
+fn what_a_file_says_is_text_and_never_markup() {
+    let folder = TempDir::new().unwrap();
+    let mut run = disputed();
+    let evil = "<script>alert(1)</script>\"' onload=x &amp; ]]>";
+    run.machine.cpu = evil.into();
+    run.command = vec![evil.into()];
+    run.stages[0].name = evil.into();
+    run.stages[0].role = evil.into();
+    run.assurance.durability = evil.into();
+    run.rejections.insert(evil.into(), 1);
+    let attacks = &mut run.disputes.as_mut().unwrap().attacks;
+    let cost = attacks.values().next().unwrap().clone();
+    attacks.insert(evil.into(), cost);
+    let page = fs::read_to_string(make(folder.path(), "evil", &[run], &[])).unwrap();
+    assert!(!page.contains("<script"), "markup from the file");
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;' onload=x &amp;amp;"));
+}
+
+/// What the page must be in a browser that can run the test's own script in it.
+const CHECKS: [(&str, &str); 9] = [
+    (
+        "ids are unique",
+        "[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) != i)",
+    ),
+    (
+        "references lead somewhere",
+        "[...document.querySelectorAll('[aria-labelledby],[aria-describedby],a[href^=\"#\"]')].flatMap(e => \
+         [e.getAttribute('aria-labelledby'), e.getAttribute('aria-describedby'), \
+          e.tagName == 'A' && e.getAttribute('href').slice(1)].filter(Boolean))\
+         .filter(id => !document.getElementById(id))",
+    ),
+    (
+        "every chart has a name and a description",
+        "[...document.querySelectorAll('svg:not([aria-hidden])')].filter(s => s.getAttribute('role') != 'img' \
+         || !s.querySelector('title')?.textContent || (s.querySelector('desc')?.textContent ?? '').length < 10)\
+         .map(s => s.outerHTML.slice(0, 200))",
+    ),
+    (
+        "every table has a caption and headed columns and rows",
+        "[...document.querySelectorAll('table')].filter(t => !t.caption?.textContent \
+         || t.querySelectorAll('thead th[scope=col]').length != t.rows[1].cells.length \
+         || t.querySelectorAll('tbody th[scope=row]').length != t.tBodies[0].rows.length)\
+         .map(t => t.outerHTML.slice(0, 200))",
+    ),
+    (
+        "no heading level is skipped",
+        "[...document.querySelectorAll('h1,h2,h3,h4,h5,h6')].map(h => +h.tagName[1])\
+         .filter((level, i, all) => level > (all[i - 1] ?? 0) + 1)",
+    ),
+    (
+        "every rate in the text has its assurance in its figure or card",
+        "[...document.querySelectorAll('.rate, figure[id^=course]')]\
+         .filter(e => !/co-signed every/i.test(e.closest('.card, figure').textContent)).map(e => e.outerHTML.slice(0, 200))",
+    ),
+    (
+        "no drawing says NaN or inf",
+        "[...document.querySelectorAll('svg *')].flatMap(e => [...e.attributes].map(a => a.value))\
+         .filter(v => /NaN|inf/i.test(v))",
+    ),
+    (
+        "no text in a chart leaves it or meets another",
+        "[...document.querySelectorAll('figure > svg')].flatMap(svg => { \
+           const frame = svg.getBoundingClientRect(); \
+           const boxes = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]); \
+           const out = boxes.filter(([, b]) => b.left < frame.left - 1 || b.right > frame.right + 1 \
+             || b.top < frame.top - 1 || b.bottom > frame.bottom + 1).map(([t]) => 'outside: ' + t); \
+           const meet = boxes.flatMap(([t, a], i) => boxes.slice(i + 1).filter(([, b]) => \
+             a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3)\
+             .map(([u]) => t + ' meets ' + u)); \
+           return out.concat(meet); })",
+    ),
+    (
+        "nothing is wider than the screen",
+        "document.documentElement.scrollWidth > document.documentElement.clientWidth \
+         ? [document.documentElement.scrollWidth + ' px'] : []",
+    ),
+];
+
+fn check(browser: &Browser, page: &str) {
+    for (what, expression) in CHECKS {
+        let offenders = browser.evaluate(expression);
+        assert_eq!(offenders, Value::Array(Vec::new()), "{page}: {what}");
+    }
+}
+
+/// The browser; without one the test says so and passes, unless `DUET_REQUIRE_CHROMIUM` is set.
+fn browser() -> Option<Browser> {
+    if let Some(program) = chromium::installed() {
+        return Some(Browser::start(&program));
+    }
+    assert!(
+        env::var_os("DUET_REQUIRE_CHROMIUM").is_none(),
+        "Chromium is required and not installed"
+    );
+    // Past the harness, which shows what a passing test prints only when asked to.
+    let message =
+        "\n*** SKIPPED: no Chromium is installed, so that no page was opened in a browser ***\n\n";
+    let _ = std::io::Write::write_all(&mut std::io::stderr().lock(), message.as_bytes());
+    None
+}
+
+fn url(page: &Path) -> String {
+    format!("file://{}", page.to_str().unwrap())
+}
+
+#[test]
+fn a_browser_finds_nothing_to_complain_of_and_asks_for_nothing() {
+    let Some(browser) = browser() else { return };
+    let folder = TempDir::new().unwrap();
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("html");
+    fs::create_dir_all(&pictures).unwrap();
+    for (name, runs, across) in pages() {
+        let page = url(&make(folder.path(), name, &runs, across));
+        browser.screen(1_280, 900, false);
+        let Seen {
+            requests,
+            complaints,
+        } = browser.open(&page);
+        let other: Vec<&String> = requests
+            .iter()
+            .filter(|request| **request != page && *request != "data:,")
+            .collect();
+        assert!(other.is_empty(), "{name}: {other:?}");
+        assert!(complaints.is_empty(), "{name}: {complaints:?}");
+        for (look, width, dark) in [
+            ("light", 1_280, false),
+            ("dark", 1_280, true),
+            ("phone", 390, false),
+            ("narrow", 320, false),
+        ] {
+            browser.screen(width, 900, dark);
+            check(&browser, &format!("{name}, {look}"));
+            let background = browser.evaluate("getComputedStyle(document.body).backgroundColor");
+            let expected = if dark {
+                "rgb(21, 23, 27)"
+            } else {
+                "rgb(255, 255, 255)"
+            };
+            assert_eq!(background, expected, "{name}, {look}");
+            if look != "narrow" {
+                let picture = browser.screenshot();
+                fs::write(pictures.join(format!("{name}-{look}.png")), picture).unwrap();
+            }
+        }
+        browser.screen(1_280, 900, false);
+        let printed = browser.print();
+        assert!(printed.starts_with(b"%PDF"), "{name}");
+        fs::write(pictures.join(format!("{name}.pdf")), printed).unwrap();
+        let seen = browser.seen();
+        assert!(seen.complaints.is_empty(), "{name}: {:?}", seen.complaints);
+    }
+}
+
+#[test]
+fn the_page_says_what_it_shows_to_those_who_do_not_see_it() {
+    let Some(browser) = browser() else { return };
+    let folder = TempDir::new().unwrap();
+    let runs = [long_run(), durable()];
+    browser.open(&url(&make(
+        folder.path(),
+        "several",
+        &runs,
+        &["durability"],
+    )));
+    let nodes = browser.accessible();
+    let named = |role: &str| -> BTreeSet<&str> {
+        let of_role = nodes.iter().filter(|(found, _)| found == role);
+        of_role.map(|(_, name)| name.as_str()).collect()
+    };
+    for role in ["banner", "main", "contentinfo"] {
+        assert_eq!(named(role).len(), 1, "{role}: {nodes:?}");
+    }
+    assert!(named("navigation").contains("Sections"));
+    for heading in [
+        "Headline",
+        "Load taken off Layer 1",
+        "Latency",
+        "Over time",
+        "CPU time",
+    ] {
+        assert!(
+            named("region").contains(heading),
+            "{heading}: {:?}",
+            named("region")
+        );
+        assert!(named("heading").contains(heading), "{heading}");
+    }
+    let images = named("image");
+    for image in [
+        "Offload per payment, measured",
+        "Response time by percentile",
+        "Service time by percentile",
+        "Payments per second",
+        "Layer 1 transactions per second",
+        "CPU time per payment, by role and stage",
+        "How long syncs took",
+    ] {
+        assert!(images.contains(image), "{image}: {images:?}");
+    }
+    let links = named("link");
+    assert!(links.contains("Skip to the figures"), "{links:?}");
+    assert!(links.contains("CSV of Payments per second"), "{links:?}");
+}
+
+/// The text that a `data:` address holds.
+fn content(address: &str, kind: &str) -> String {
+    let text = address
+        .strip_prefix(&format!("data:{kind};base64,"))
+        .unwrap();
+    String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
+}
+
+#[test]
+fn every_figure_gives_its_data_without_a_network() {
+    let Some(browser) = browser() else { return };
+    let folder = TempDir::new().unwrap();
+    let downloads = TempDir::new().unwrap();
+    browser.open(&url(&make(folder.path(), "disputes", &[disputed()], &[])));
+    let figures = browser.evaluate(
+        "[...document.querySelectorAll('figure')].map(f => [f.id, f.querySelectorAll('tbody tr').length, \
+         ...[...f.querySelectorAll('a[download]')].map(a => a.href)])",
+    );
+    let figures = figures.as_array().unwrap();
+    assert!(figures.len() >= 6, "{} figures", figures.len());
+    for figure in figures {
+        let (id, rows) = (figure[0].as_str().unwrap(), figure[1].as_u64().unwrap());
+        let csv = content(figure[2].as_str().unwrap(), "text/csv;charset=utf-8");
+        let json = content(figure[3].as_str().unwrap(), "application/json");
+        assert!(rows > 0, "{id} has no table");
+        assert_eq!(csv.lines().count() as u64, rows + 1, "{id}: {csv}");
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["rows"].as_array().unwrap().len() as u64, rows, "{id}");
+        assert_eq!(json["runs"][0]["assurance"]["cosign_every"], 100, "{id}");
+    }
+    browser.allow_downloads(downloads.path());
+    browser.evaluate("document.querySelector('#cpu-stages a[download$=csv]').click()");
+    let file = downloads.path().join("cpu-stages.csv");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !file.exists() {
+        assert!(Instant::now() < deadline, "the download did not come");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(
+        fs::read_to_string(file)
+            .unwrap()
+            .starts_with("run,cosign_every,")
+    );
+}
+
+#[test]
+fn the_watch_on_the_browser_sees_what_must_not_happen() {
+    let Some(browser) = browser() else { return };
+    let folder = TempDir::new().unwrap();
+    let page = folder.path().join("bad.html");
+    let bad = "<!doctype html><title>x</title><img src='http://example.invalid/a.png'>\
+               <p id=a><p id=a><script>console.error('oh'); fetch('https://example.invalid/b')</script>\
+               <svg><text>no name</text></svg><div style='width:3000px'>wide</div>";
+    fs::write(&page, bad).unwrap();
+    browser.screen(390, 800, false);
+    let seen = browser.open(&url(&page));
+    for request in ["http://example.invalid/a.png", "https://example.invalid/b"] {
+        assert!(
+            seen.requests.iter().any(|r| r == request),
+            "{request}: {seen:?}"
+        );
+    }
+    assert!(seen.complaints.iter().any(|c| c.contains("oh")), "{seen:?}");
+    for what in [
+        "ids are unique",
+        "every chart has a name and a description",
+        "nothing is wider than the screen",
+    ] {
+        let (_, expression) = CHECKS.iter().find(|(name, _)| *name == what).unwrap();
+        let offenders = browser.evaluate(expression);
+        assert_eq!(
+            offenders.as_array().unwrap().len(),
+            1,
+            "{what}: {offenders}"
+        );
+    }
+}
