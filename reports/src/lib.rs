@@ -17,6 +17,7 @@ pub mod human;
 mod layout;
 mod offload;
 pub mod output;
+pub mod plan;
 pub mod run_file;
 pub mod summary;
 pub mod sweep;

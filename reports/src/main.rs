@@ -20,11 +20,21 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Show(command::show::Args),
+    Plan(Box<command::plan::Args>),
 }
 
 fn main() -> Exit {
     let done = match Cli::parse().command {
         Command::Show(args) => args.run(),
+        Command::Plan(args) => match args.run() {
+            Ok((text, exit)) => {
+                return match print(&text) {
+                    Exit::Ok => exit,
+                    failed => failed,
+                };
+            }
+            Err(refusal) => Err(refusal),
+        },
     };
     match done {
         Ok(text) => print(&text),

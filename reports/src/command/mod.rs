@@ -1,6 +1,7 @@
 //! One file for each command: its options, its examples, and what it prints. What it computes is
 //! in the library.
 
+pub(crate) mod plan;
 pub(crate) mod show;
 
 use std::{
