@@ -19,12 +19,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Offload(command::offload::Args),
     Show(command::show::Args),
     Plan(Box<command::plan::Args>),
 }
 
 fn main() -> Exit {
     let done = match Cli::parse().command {
+        Command::Offload(args) => args.run(),
         Command::Show(args) => args.run(),
         Command::Plan(args) => match args.run() {
             Ok((text, exit)) => {

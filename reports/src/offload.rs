@@ -256,7 +256,8 @@ fn with_interval(Ratio { ratio, low, high }: Ratio) -> String {
     format!("{} ({interval}){rise}", human::ratio(ratio))
 }
 
-fn in_words(ratio: f64) -> String {
+/// `5,000 x`, or that it is more and not less.
+pub(crate) fn in_words(ratio: f64) -> String {
     format!("{}{}", human::ratio(ratio), rise(ratio))
 }
 

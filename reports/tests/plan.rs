@@ -436,6 +436,45 @@ fn what_cannot_be_planned_with_is_refused() {
 }
 
 #[test]
+fn layer_1_without_room_exits_6_with_the_plan() {
+    let folder = TempDir::new().unwrap();
+    let file = sweep(&folder, "plan.sweep", &runs(false));
+    let l1 = ["--l1", "ethereum-60m", "--disputes", "1%"];
+    let output = plan(&l1, &file);
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    let text = stdout(&output);
+    // 1,000 sessions a second of 189,219.4 gas, at 5 M gas a second.
+    let line =
+        "Layer 1   3784.4 % of ethereum-60m's blocks: IMPOSSIBLE, sessions need 37.8 k payments";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("\nbinds     l1\n"), "{text}");
+    assert!(text.contains("LAYER 1 (modelled, not measured)"), "{text}");
+
+    let inverse = [
+        "plan",
+        "--slo",
+        "p99=50ms",
+        "--json",
+        "--l1",
+        "ethereum-60m",
+        "--from",
+    ];
+    let output = reports(&[&inverse[..], &[file.to_str().unwrap()]].concat());
+    let found = json(&output);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(found["binding_constraint"], "cpu");
+    assert!(found["l1_block_share"].as_f64().unwrap() < 1.0);
+
+    let output = plan(&["--l1", "no-such-chain"], &file);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("no-such-chain"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
 fn an_objective_that_nothing_meets_exits_6() {
     let folder = TempDir::new().unwrap();
     let file = sweep(&folder, "plan.sweep", &runs(false));

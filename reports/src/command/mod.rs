@@ -1,6 +1,7 @@
 //! One file for each command: its options, its examples, and what it prints. What it computes is
 //! in the library.
 
+pub(crate) mod offload;
 pub(crate) mod plan;
 pub(crate) mod show;
 
@@ -13,6 +14,7 @@ use std::{
 use duet_reports::{
     Exit, RunFileError,
     output::OutputError,
+    profile::{Profile, ProfileError},
     run_file::{read_text, utf8},
 };
 
@@ -41,6 +43,12 @@ impl From<RunFileError> for Refusal {
     }
 }
 
+impl From<ProfileError> for Refusal {
+    fn from(error: ProfileError) -> Self {
+        Refusal::bad_input(error)
+    }
+}
+
 impl From<OutputError> for Refusal {
     fn from(error: OutputError) -> Self {
         let exit = if error.is_machine_fault() {
@@ -51,6 +59,30 @@ impl From<OutputError> for Refusal {
         let message = error.to_string();
         Refusal { exit, message }
     }
+}
+
+/// The profiles that `--l1` names, each once.
+fn find_profiles(asked: &[String]) -> Result<Vec<Profile>, Refusal> {
+    let mut profiles: Vec<Profile> = Vec::new();
+    for asked in asked {
+        let profile = Profile::find(asked)?;
+        if profiles.iter().any(|other| other.name == profile.name) {
+            let name = &profile.name;
+            return Err(Refusal::bad_input(format!(
+                "'{asked}': there is already a profile called '{name}': expected each name once"
+            )));
+        }
+        profiles.push(profile);
+    }
+    Ok(profiles)
+}
+
+/// Indented JSON that ends with a newline.
+fn json(value: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value)
+        .expect("writing to memory cannot fail and every key is a string");
+    text.push('\n');
+    text
 }
 
 /// The text of the file at `path`, or of standard input if that is `-`.

@@ -9,7 +9,9 @@ use std::{
 use clap::ValueEnum;
 use duet_reports::{
     Exit, RunFileError,
-    plan::{self, Ask, PlanError, Slo, Source, Wanted},
+    modelled::Deposits,
+    plan::{self, Ask, L1Prices, PlanError, Slo, Source, Wanted},
+    profile::Profile,
     units::{parse_count, parse_positive_count, parse_rate, parse_share},
 };
 
@@ -19,7 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
     reports plan --rate 1M --channels 1M --payments 10k --slo p99=50ms --from plan.sweep
     reports plan --rate 200k --channels 100k --payments 1k --disputes 1% --slo p99=20ms \\
-        --role hub --durability fsync --spare 2 --from plan.sweep --json
+        --role hub --durability fsync --spare 2 --l1 ethereum-60m --from plan.sweep --json
     reports plan --inverse --slo p99=50ms --from plan.sweep      what this machine can carry";
 
 /// Says how many machines a load needs, or what load machines can carry, from what a sweep measured.
@@ -54,6 +56,22 @@ pub(crate) struct Args {
     /// Whose work is planned.
     #[arg(long, value_enum, default_value = "both", help_heading = "Load")]
     role: Role,
+
+    /// A Layer 1 profile or its file: what share of its blocks the sessions take.
+    #[arg(long, value_name = "PROFILE|FILE", help_heading = "Layer 1 (modelled)")]
+    l1: Option<String>,
+    /// Who deposits: the opener, or both parties.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "two",
+        help_heading = "Layer 1 (modelled)",
+        requires = "l1"
+    )]
+    deposits: Who,
+    /// Channels that are opened together.
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "1", help_heading = "Layer 1 (modelled)", requires = "l1")]
+    open_batch: u64,
 
     /// The co-sign interval of the runs to use [the sweep's, if it has one].
     #[arg(long, value_name = "K", value_parser = parse_positive_count, help_heading = "Assurance")]
@@ -112,6 +130,12 @@ enum Role {
     Both,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Who {
+    One,
+    Two,
+}
+
 impl Args {
     /// The text to print, and how to exit.
     pub(crate) fn run(&self) -> Result<(String, Exit), Refusal> {
@@ -127,13 +151,22 @@ impl Args {
             _ => Exit::Ok,
         };
         let text = match self.json {
-            true => {
-                let json = serde_json::to_string_pretty(&plan);
-                json.expect("writing to memory cannot fail and every key is a string") + "\n"
-            }
+            true => super::json(&plan),
             false => plan::text(&plan),
         };
         Ok((text, exit))
+    }
+
+    fn prices(&self) -> Result<Option<L1Prices>, Refusal> {
+        let Some(asked) = &self.l1 else {
+            return Ok(None);
+        };
+        let deposits = match self.deposits {
+            Who::One => Deposits::One,
+            Who::Two => Deposits::Two,
+        };
+        let prices = L1Prices::of(&Profile::find(asked)?, deposits, self.open_batch);
+        Ok(Some(prices.map_err(Refusal::bad_input)?))
     }
 
     fn ask(&self) -> Result<Ask, Refusal> {
@@ -157,7 +190,7 @@ impl Args {
             headroom: self.headroom,
             spare: self.spare,
             machines: self.machines,
-            l1: None,
+            l1: self.prices()?,
             cores_per_machine: self.cores_per_machine,
             memory_per_machine: self.memory_per_machine,
             log_per_machine: self.log_per_machine.map(|bytes| bytes as f64),

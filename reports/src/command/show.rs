@@ -2,14 +2,21 @@
 
 use std::path::PathBuf;
 
-use duet_reports::{RunFile, summary::summary, tables::tables};
+use duet_reports::{
+    RunFile,
+    modelled::{RunCost, of_run, run_text},
+    summary::summary,
+    tables::tables,
+};
+use serde::Serialize;
 
-use super::Answer;
+use super::{Answer, find_profiles};
 
 const EXAMPLES: &str = "\
 Examples:
     reports show run.json
     reports show run.json --json | jq .achieved
+    reports show run.json --l1 ethereum-60m --l1 bitcoin
     loadgen --json | reports show -";
 
 /// Prints one run: its summary, then stages, phases, latency, series and rejections.
@@ -20,9 +27,19 @@ Examples:
 pub(crate) struct Args {
     /// The run file; `-` reads standard input.
     file: PathBuf,
-    /// Print the run file itself, once it has been checked.
+    /// Print the run file itself, once it has been checked; with `--l1`, the modelled prices alone.
     #[arg(long)]
     json: bool,
+    /// Price the run's own Layer 1 transactions by a profile or its file (see `reports offload`), as
+    /// often as wanted. What comes of it is modelled, not measured.
+    #[arg(long, value_name = "PROFILE|FILE")]
+    l1: Vec<String>,
+}
+
+/// What `--json` prints of prices.
+#[derive(Serialize)]
+struct Priced {
+    modelled: Vec<RunCost>,
 }
 
 impl Args {
@@ -30,11 +47,19 @@ impl Args {
     pub(crate) fn run(&self) -> Answer {
         let text = super::read(&self.file)?;
         let run = RunFile::parse(&self.file, &text)?;
+        let profiles = find_profiles(&self.l1)?;
+        let modelled: Vec<RunCost> = profiles
+            .iter()
+            .map(|profile| of_run(&run, profile))
+            .collect();
         // The text as it came also holds the fields that later versions added.
-        Ok(if self.json {
+        Ok(if !self.json {
+            let priced: String = modelled.iter().map(run_text).collect();
+            summary(&run) + &tables(&run) + &priced
+        } else if modelled.is_empty() {
             text
         } else {
-            summary(&run) + &tables(&run)
+            super::json(&Priced { modelled })
         })
     }
 }

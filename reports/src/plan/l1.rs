@@ -2,6 +2,11 @@
 
 use serde::Serialize;
 
+use crate::{
+    modelled::{Deposits, DisputeKind, cost},
+    profile::{Price, Profile},
+};
+
 /// A Layer 1's prices and limits, as far as a plan needs them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct L1Prices {
@@ -20,6 +25,30 @@ pub struct L1Prices {
     pub block_units: f64,
     /// Seconds from block to block.
     pub block_s: f64,
+}
+
+impl L1Prices {
+    /// Of channels into which `deposits` pay, opened `open_batch` at a time, and whose disputes are
+    /// answered: the dearest kind.
+    ///
+    /// # Errors
+    /// The profile has no price for opening channels so.
+    pub fn of(profile: &Profile, deposits: Deposits, open_batch: u64) -> Result<L1Prices, String> {
+        let dispute = cost::dispute(profile, DisputeKind::Answered).ok();
+        let units = |parts: Vec<Price>| parts.iter().map(|part| part.units as f64).sum();
+        let block = &profile.block;
+        // Where all channels write one account, no block has more room for them than that account has.
+        let shared = block.account_units.filter(|_| profile.shared_escrow);
+        Ok(L1Prices {
+            profile: profile.name.clone(),
+            unit: profile.unit.clone(),
+            open: cost::open(profile, deposits, open_batch)?.to_f64(),
+            close: profile.cooperative_close.units as f64,
+            dispute: dispute.map(units),
+            block_units: shared.map_or(block.units, |units| units.min(block.units)) as f64,
+            block_s: block.interval_ms as f64 / 1e3,
+        })
+    }
 }
 
 /// What Layer 1 has to do.
@@ -97,17 +126,21 @@ impl L1Load {
 mod tests {
     use super::*;
 
-    /// Ethereum by the project's anchors: two-sided deposits, answered challenges.
-    pub(in super::super) fn ethereum() -> L1Prices {
-        L1Prices {
-            profile: "ethereum-60m".into(),
-            unit: "gas".into(),
-            open: 75_904.0,
-            close: 111_514.0,
-            dispute: Some(113_146.0 + 96_482.0 + 82_026.0),
-            block_units: 60e6,
-            block_s: 12.0,
-        }
+    fn ethereum() -> L1Prices {
+        let profile = Profile::find("ethereum-60m").unwrap();
+        L1Prices::of(&profile, Deposits::Two, 1).unwrap()
+    }
+
+    #[test]
+    fn prices_are_the_profiles() {
+        let prices = ethereum();
+        assert_eq!((prices.open, prices.close), (75_904.0, 111_514.0));
+        assert_eq!(prices.dispute, Some(113_146.0 + 96_482.0 + 82_026.0));
+        assert_eq!((prices.block_units, prices.block_s), (60e6, 12.0));
+        let solana = Profile::find("solana-like").unwrap();
+        let prices = L1Prices::of(&solana, Deposits::One, 1).unwrap();
+        // The shared escrow account, not the block.
+        assert_eq!(prices.block_units, 12e6);
     }
 
     #[test]

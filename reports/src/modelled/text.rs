@@ -1,0 +1,308 @@
+//! Modelled costs as text: at most 100 columns, and the word MODELLED on every section.
+
+use super::{Deposits, Exact, Listed, MassExit, Row, RunCost, Table as Answer};
+use crate::{
+    human,
+    layout::{self, Column, Table, WIDTH, clean, clip},
+    offload::in_words,
+};
+
+/// The table for people: for each profile its costs, then its mass exit.
+#[must_use]
+pub fn table_text(answer: &Answer) -> String {
+    let mut lines = vec![
+        "MODELLED, not measured: prices of real chains times counts. Ratio: direct over channel; even"
+            .to_owned(),
+        "at: the least payments in a session whose transfers cost no less than its channel."
+            .to_owned(),
+        format!(
+            "Blocks and time are those that the channels of {} fill, one after the other.",
+            human::counted(answer.sessions, "session"),
+        ),
+    ];
+    for profile in &answer.profiles {
+        lines.push(String::new());
+        lines.extend(heading(&profile.profile, &profile.unit, &profile.about));
+        let rows: Vec<&Row> = answer
+            .rows
+            .iter()
+            .filter(|row| row.profile == profile.profile)
+            .collect();
+        for group in rows.chunk_by(|one, other| group_of(one) == group_of(other)) {
+            lines.extend(group_lines(group));
+        }
+        for lack in answer
+            .not_priced
+            .iter()
+            .filter(|lack| lack.profile == profile.profile)
+        {
+            lines.push(clip(
+                &clean(&format!("not in profile: {}", lack.reason)),
+                WIDTH,
+            ));
+        }
+        for exit in answer
+            .mass_exit
+            .iter()
+            .filter(|exit| exit.profile == profile.profile)
+        {
+            lines.extend(exit_lines(exit));
+        }
+        lines.extend(assumed(profile));
+    }
+    layout::text(&lines)
+}
+
+/// Every number of the profiles, with where it comes from.
+#[must_use]
+pub fn constants_text(answer: &Answer) -> String {
+    let mut lines = Vec::new();
+    for profile in &answer.profiles {
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.extend(heading(&profile.profile, &profile.unit, &profile.about));
+        for constant in &profile.constants {
+            let origins = [
+                constant.source.clone(),
+                constant
+                    .assumption
+                    .as_ref()
+                    .map(|text| format!("assumed: {text}")),
+            ];
+            lines.push(format!(
+                "{} = {}",
+                clean(&constant.name),
+                human::grouped(constant.value)
+            ));
+            for origin in origins.into_iter().flatten() {
+                lines.extend(words("    ", &origin));
+            }
+        }
+    }
+    layout::text(&lines)
+}
+
+/// What a run's own transactions cost on a profile, after an empty line.
+#[must_use]
+pub fn run_text(cost: &RunCost) -> String {
+    let mut lines = vec![String::new()];
+    lines.extend(heading(&cost.profile, &cost.unit, &cost.about));
+    lines.push(
+        "Counts are the run's, prices the profile's; no figure of this section was measured."
+            .into(),
+    );
+    if !cost.run_valid {
+        lines.push("The run is INVALID: its counts prove nothing.".into());
+    }
+    let mut table = Table::new(&[
+        Column::Right("count"),
+        Column::Left("counted in the run file"),
+        Column::Left("priced as"),
+        Column::Right("units each"),
+        Column::Right("units"),
+    ]);
+    for item in std::iter::once(&cost.direct).chain(&cost.channels) {
+        table.row([
+            human::grouped(item.count),
+            item.counted.replace("achieved.", ""),
+            item.priced_as.into(),
+            item.units_each.map_or_else(missing, human::grouped),
+            amount(item.units.as_ref()),
+        ]);
+    }
+    lines.extend(table.lines());
+    let ratio = cost.ratio.map_or_else(|| "no ratio".into(), in_words);
+    lines.push(format!(
+        "in all  direct {}, channels {}: {ratio}",
+        amount(cost.direct_units.as_ref()),
+        amount(cost.channel_units.as_ref()),
+    ));
+    if let (Some(least), Some(mean)) = (cost.break_even_payments, cost.payments_per_session) {
+        lines.push(format!(
+            "break-even at {} a session, here {} on average",
+            human::counted(least, "payment"),
+            human::figure(mean),
+        ));
+    }
+    if let (Some(blocks), Some(time)) = (&cost.blocks, &cost.block_time_s) {
+        lines.push(format!(
+            "blocks  {} for the channels, {}",
+            amount(Some(blocks)),
+            human::seconds(time.to_f64()),
+        ));
+    }
+    if cost.dispute_transactions_counted > 0 {
+        lines.push(format!(
+            "disputes: {} transactions in the run's blocks, {} priced: a post, its answers and a payout",
+            human::grouped(cost.dispute_transactions_counted),
+            human::grouped(cost.dispute_transactions_priced),
+        ));
+    }
+    lines.extend(
+        cost.not_priced
+            .iter()
+            .map(|lack| clip(&clean(&format!("not in profile: {lack}")), WIDTH)),
+    );
+    lines.push("Each open is priced alone. One-way payments: one deposit; others: two.".into());
+    layout::text(&lines)
+}
+
+fn heading(profile: &str, unit: &str, about: &str) -> Vec<String> {
+    let text = match about {
+        "" => format!("MODELLED on {profile} ({unit})"),
+        _ => format!("MODELLED on {profile} ({unit}): {about}"),
+    };
+    words("", &text)
+}
+
+fn group_of(row: &Row) -> (Deposits, u64, u64) {
+    (row.deposits, row.open_batch, row.transfer_batch)
+}
+
+fn group_lines(rows: &[&Row]) -> Vec<String> {
+    let Some(first) = rows.first() else {
+        return Vec::new();
+    };
+    let deposits = match first.deposits {
+        Deposits::One => "one deposit",
+        Deposits::Two => "two deposits",
+    };
+    let mut table = Table::new(&[
+        Column::Right("payments"),
+        Column::Left("disputes"),
+        Column::Right("direct"),
+        Column::Right("channel"),
+        Column::Left("ratio"),
+        Column::Right("even at"),
+        Column::Right("blocks"),
+        Column::Left("time"),
+    ]);
+    for row in rows {
+        let disputes = match row.dispute_kind {
+            "none" => "none".to_owned(),
+            kind => format!("{} {kind}", row.disputes.percent()),
+        };
+        table.row([
+            human::count(row.payments),
+            disputes,
+            amount(row.direct_units.as_ref()),
+            amount(row.channel_units.as_ref()),
+            row.ratio.map_or_else(missing, in_words),
+            row.break_even_payments.map_or_else(missing, human::grouped),
+            amount(row.blocks.as_ref()),
+            row.block_time_s
+                .as_ref()
+                .map_or_else(missing, |time| human::seconds(time.to_f64())),
+        ]);
+    }
+    let opened = match first.open_batch {
+        1 => "opened alone".to_owned(),
+        batch => format!("opened {} at a time", human::count(batch)),
+    };
+    let transfers = match first.transfer_batch {
+        1 => "direct transfers alone".to_owned(),
+        batch => format!("direct transfers {} in a transaction", human::count(batch)),
+    };
+    let mut lines = vec![format!("{deposits}, {opened}; {transfers}")];
+    lines.extend(table.lines());
+    lines
+}
+
+fn exit_lines(exit: &MassExit) -> Vec<String> {
+    let verdict = if exit.within_window {
+        "within"
+    } else {
+        "NOT within"
+    };
+    let window = human::grouped(exit.window_blocks);
+    let mut lines = words(
+        "mass exit  ",
+        &format!(
+            "{} closed at once need {} blocks ({}) for posts and answers, {verdict} the window of {window} blocks; \
+             {} blocks with payouts; largest safe number {}",
+            human::counted(exit.channels, "channel"),
+            amount(Some(&exit.blocks_needed)),
+            human::seconds(exit.blocks_needed_s.to_f64()),
+            amount(Some(&exit.blocks_to_the_end)),
+            amount(Some(&exit.largest_safe_channels)),
+        ),
+    );
+    lines.extend(words(
+        "  formula  ",
+        &format!(
+            "largest safe = floor({} blocks x {} {} of each / {} for a post and an answer), bound by the {}",
+            human::grouped(exit.window_blocks),
+            amount(Some(&exit.block_units_for_exits)),
+            exit.unit,
+            human::grouped(exit.units_in_window),
+            exit.bound_by,
+        ),
+    ));
+    for assumption in &exit.assumptions {
+        lines.extend(words("  assumes  ", assumption));
+    }
+    lines
+}
+
+/// The profile's assumptions, each once.
+fn assumed(profile: &Listed) -> Vec<String> {
+    let mut seen: Vec<(&str, Vec<&str>)> = Vec::new();
+    for constant in &profile.constants {
+        let Some(assumption) = constant.assumption.as_deref() else {
+            continue;
+        };
+        match seen.iter_mut().find(|(text, _)| *text == assumption) {
+            Some((_, names)) => names.push(&constant.name),
+            None => seen.push((assumption, vec![&constant.name])),
+        }
+    }
+    seen.iter()
+        .flat_map(|(text, names)| {
+            let others = match names.len() {
+                1 => String::new(),
+                more => format!(" and {} more", more - 1),
+            };
+            words("assumed  ", &format!("{}{others}: {text}", names[0]))
+        })
+        .collect()
+}
+
+/// Text broken between words.
+fn words(start: &str, text: &str) -> Vec<String> {
+    let indent = " ".repeat(start.chars().count());
+    let mut lines = Vec::new();
+    let mut line = start.to_owned();
+    let mut empty = true;
+    for word in clean(text).split_whitespace() {
+        let columns = line.chars().count() + usize::from(!empty) + word.chars().count();
+        if !empty && columns > WIDTH {
+            lines.push(std::mem::replace(&mut line, indent.clone()));
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(&clip(word, WIDTH - indent.len()));
+        empty = false;
+    }
+    lines.push(line);
+    lines
+}
+
+/// From a thousand to a billion in full, rounded to a whole unit; whole numbers below it too; others to
+/// three digits.
+fn amount(value: Option<&Exact>) -> String {
+    match value.map(|value| (value.whole(), value.to_f64())) {
+        None => missing(),
+        Some((Some(whole), _)) if whole < 1_000_000_000 => human::grouped(whole),
+        Some((None, figure)) if (999.5..999_999_999.5).contains(&figure) => {
+            human::grouped(figure.round() as u64)
+        }
+        Some((_, figure)) => human::figure(figure),
+    }
+}
+
+fn missing() -> String {
+    "-".into()
+}
