@@ -221,7 +221,7 @@ fn a_plan_answers_in_its_first_lines_and_within_100_columns() {
         (2, "of which 30.0 % stay free"),
         (6, "binds     cpu"),
         (7, "(90 %)"),
-        (8, "held out: rate "),
+        (8, "held out, median and worst: rate "),
     ] {
         assert!(first[line].contains(words), "{words}:\n{text}");
     }
@@ -262,6 +262,7 @@ fn json_has_the_documented_names_and_the_numbers_add_up() {
         "interval",
         "holdout_error",
         "extrapolation",
+        "assumptions",
         "excluded",
     ] {
         assert!(found.get(name).is_some(), "{name}: {found:#}");

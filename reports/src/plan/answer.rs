@@ -85,6 +85,8 @@ pub struct Plan {
     pub interval: Option<Interval>,
     /// What the model gets wrong where it has not looked.
     pub holdout_error: HoldoutError,
+    /// What is taken for granted, a sentence each.
+    pub assumptions: Vec<String>,
     /// What lies beyond the sweep, a sentence each.
     pub extrapolation: Vec<String>,
     /// What is not in the plan.
@@ -149,6 +151,8 @@ pub struct Fit {
     pub memory_shard_bytes: f64,
     /// Of a channel.
     pub memory_channel_bytes: f64,
+    /// Of the batches of a process with many channels.
+    pub memory_batches_bytes: f64,
     /// Bytes that the log writes per payment.
     pub log_bytes_per_payment: Option<f64>,
 }
@@ -234,6 +238,7 @@ pub fn plan(ask: &Ask, sources: &[Source]) -> Result<Plan, PlanError> {
         interval: interval(ask, &runs, machine),
         holdout_error: HoldoutError::of(&runs, &ask.slo),
         extrapolation: extrapolation(ask, &chosen, &runs, &model, machine, &sized),
+        assumptions: assumptions(ask, &chosen),
         excluded: EXCLUDED.map(str::to_owned).to_vec(),
         fit: fit(&model, machine, &sized),
         l1: sized.l1,
@@ -286,8 +291,49 @@ fn fit(model: &Model, machine: Machines, sized: &Size) -> Fit {
         memory_process_bytes: model.memory.process_bytes,
         memory_shard_bytes: model.memory.shard_bytes,
         memory_channel_bytes: model.memory.channel_bytes,
+        memory_batches_bytes: model.memory.full_batches(),
         log_bytes_per_payment: model.log.map(|log| log.bytes_per_payment(&core.at)),
     }
+}
+
+/// What the question and the runs leave open, and how it is taken.
+fn assumptions(ask: &Ask, chosen: &Chosen) -> Vec<String> {
+    let mut taken =
+        vec!["one shard a core; load spread evenly over shards and machines".to_owned()];
+    if ask.role == Role::Hub {
+        taken.push(
+            "hub: CPU time of the costlier end, half of what is accounted to both, the load generator's \
+             in place of taking requests in, none of Layer 1's"
+                .to_owned(),
+        );
+        taken.push(
+            "hub: memory and log as if it kept both ends of each channel, an upper bound"
+                .to_owned(),
+        );
+    }
+    match (ask.capacity, chosen.locked_per_payment) {
+        (Some(_), _) => {}
+        (None, Some(locked)) => taken.push(format!(
+            "a channel locks {} for each payment of its session, as the runs' did",
+            human::figure(locked)
+        )),
+        (None, None) => {
+            taken.push("what a channel locks is not in the runs: give --capacity".to_owned());
+        }
+    }
+    if ask.l1.is_some() && ask.disputes > 0.0 {
+        taken.push(
+            "disputes are answered: a post, an answer, a payout in place of the polite close"
+                .to_owned(),
+        );
+    }
+    if chosen.assurance.durability == "none" {
+        taken.push(
+            "nothing is durable: a crash loses what was acknowledged since each channel was opened"
+                .to_owned(),
+        );
+    }
+    taken
 }
 
 /// Beyond this factor of the largest value measured, or below the least by it, a value is not "as measured".

@@ -11,6 +11,8 @@ use crate::{human, run_file::RunFile};
 /// and for no more than this beyond all of it. Below, loadgen calls a run INVALID itself, but for
 /// short ones.
 const STAGE_SHARE: std::ops::RangeInclusive<f64> = 0.9..=1.05;
+/// What ends the reason of a run whose machine others used.
+pub(super) const BUSY: &str = " of the machine's CPU time";
 /// Means of a histogram with three digits, and rates over windows that end a little apart.
 const TOLERANCE: f64 = 1.05;
 
@@ -65,7 +67,7 @@ pub(super) fn reasons(run: &RunFile, busy_max: f64) -> Vec<String> {
     for (share, who) in taken {
         if let Some(share) = share.filter(|share| *share > busy_max) {
             reasons.push(format!(
-                "{who} {} of the machine's CPU time, expected at most {}",
+                "{who} {}{BUSY}, expected at most {}",
                 human::share(share),
                 human::share(busy_max),
             ));

@@ -6,7 +6,10 @@
 //! payments a signature, n signatures a wave, s signatures a key, P payments a session and C
 //! channels a shard:
 //!
-//! `cpu = (a + b / n + e / s) / m + a' + c / P + d log2(C)`, all coefficients ≥ 0.
+//! `cpu = (a + b / n + g / √n + e / s) / m + a' + c / P + d log2(C)`, all coefficients ≥ 0.
+//!
+//! The root stands for what a batch saves beyond its fixed cost: a sum of many points takes wider windows, so
+//! that a signature's own part falls slowly with their number.
 //!
 //! A stage takes the terms that its unit of work can have: sessions do not get cheaper in large
 //! waves. Terms that the runs do not vary are left to the constant.
@@ -47,6 +50,7 @@ impl Conditions {
             Term::Payment => 1.0,
             Term::Proposal => self.proposals_per_payment,
             Term::Wave => self.proposals_per_payment / self.wave,
+            Term::Root => self.proposals_per_payment / self.wave.sqrt(),
             Term::Key => self.proposals_per_payment / self.per_key,
             Term::Session => self.sessions_per_payment,
             Term::Channels => self.channels_per_shard.max(1.0).log2(),
@@ -60,16 +64,18 @@ pub(super) enum Term {
     Payment,
     Proposal,
     Wave,
+    Root,
     Key,
     Session,
     Channels,
 }
 
 impl Term {
-    const ALL: [Term; 6] = [
+    const ALL: [Term; 7] = [
         Term::Payment,
         Term::Proposal,
         Term::Wave,
+        Term::Root,
         Term::Key,
         Term::Session,
         Term::Channels,
@@ -81,6 +87,7 @@ impl Term {
             Term::Payment => "payment",
             Term::Proposal => "signature",
             Term::Wave => "wave",
+            Term::Root => "root of a wave",
             Term::Key => "key in a wave",
             Term::Session => "session",
             Term::Channels => "doubling of the channels",
@@ -92,7 +99,13 @@ impl Term {
         match unit {
             "payment" | "entry" => &[Term::Payment, Term::Wave, Term::Channels],
             "proposal" => &[Term::Proposal, Term::Wave, Term::Channels],
-            "signature" => &[Term::Proposal, Term::Wave, Term::Key, Term::Channels],
+            "signature" => &[
+                Term::Proposal,
+                Term::Wave,
+                Term::Root,
+                Term::Key,
+                Term::Channels,
+            ],
             "session" | "transaction" | "channel" => &[Term::Session],
             // Records, waits, samples, and what later versions add.
             _ => &[Term::Payment, Term::Wave, Term::Session],

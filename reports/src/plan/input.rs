@@ -169,6 +169,8 @@ pub(super) struct Chosen {
     pub(super) inputs: Inputs,
 }
 
+/// INVALID runs that a refusal names.
+const INVALID_SHOWN: usize = 8;
 /// The fewest runs that a plan is made from.
 const RUNS_MIN: usize = 3;
 
@@ -269,12 +271,25 @@ fn too_few(
         runs.len(),
         of_assurance.len()
     );
-    for run in invalid {
-        message.push_str(&format!(
-            "\n  INVALID {}: {}",
-            run.run,
-            run.reasons.join("; ")
-        ));
+    for run in invalid.iter().take(INVALID_SHOWN) {
+        let reasons = run.reasons.join("; ");
+        message.push_str(&format!("\n  INVALID {}: {reasons}", run.run));
+    }
+    if let Some(more) = invalid
+        .len()
+        .checked_sub(INVALID_SHOWN)
+        .filter(|more| *more > 0)
+    {
+        message.push_str(&format!("\n  and {more} more"));
+    }
+    if invalid.iter().any(|run| {
+        run.reasons
+            .iter()
+            .all(|reason| reason.contains(check::BUSY))
+    }) {
+        message.push_str(
+            "\nSweep again on a quiet machine, or raise --busy-max and plan for a busy one",
+        );
     }
     PlanError::Refused(message)
 }

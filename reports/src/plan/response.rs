@@ -33,14 +33,6 @@ pub(super) struct Point {
     pub(super) place: Place,
 }
 
-impl PartialEq for Place {
-    fn eq(&self, other: &Self) -> bool {
-        self.channels_per_shard == other.channels_per_shard
-            && self.sessions_per_payment == other.sessions_per_payment
-            && self.proposals_per_payment == other.proposals_per_payment
-    }
-}
-
 /// The rate at which the objective is just met.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct RateAtSlo {

@@ -268,7 +268,8 @@ fn need(name: &'static str, total: f64, per_machine: f64) -> Result<Need, PlanEr
 
 /// What a machine's memory has for channels.
 fn memory_for_channels(model: &Model, machine: Machines, free: f64) -> f64 {
-    machine.memory_bytes * free - model.memory.fixed_bytes(machine.cores)
+    let fixed = model.memory.fixed_bytes(machine.cores) + model.memory.full_batches();
+    machine.memory_bytes * free - fixed
 }
 
 fn memory_need(
@@ -282,7 +283,7 @@ fn memory_need(
         return Err(PlanError::Missed(format!(
             "a machine's memory of {} less the headroom does not hold the {} of a process without channels",
             human::bytes(machine.memory_bytes),
-            human::bytes(model.memory.fixed_bytes(machine.cores)),
+            human::bytes(model.memory.fixed_bytes(machine.cores) + model.memory.full_batches()),
         )));
     }
     need("memory", model.memory.channel_bytes * channels, room)
@@ -294,7 +295,7 @@ fn channels_max(model: &Model, machine: Machines, machines: f64, free: f64) -> f
 }
 
 fn memory(model: &Model, machine: Machines, machines: f64, channels: f64) -> f64 {
-    model.memory.fixed_bytes(machine.cores) * machines + model.memory.channel_bytes * channels
+    model.memory.bytes(machine.cores, channels / machines) * machines
 }
 
 fn space(model: &Model, machine: Machines, machines: f64, channels: f64) -> Option<f64> {

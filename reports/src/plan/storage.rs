@@ -12,6 +12,10 @@ pub(super) struct Memory {
     pub(super) process_bytes: f64,
     pub(super) shard_bytes: f64,
     pub(super) channel_bytes: f64,
+    /// What a channel takes more while there are few: batches grow with the channels up to a point.
+    pub(super) batched_channel_bytes: f64,
+    /// That point; 0 if none is seen.
+    batched_up_to: f64,
     /// Whether the runs have channel counts that differ: without, a channel's share is not known.
     pub(super) sees_channels: bool,
 }
@@ -34,25 +38,55 @@ impl Memory {
             high >= 1.5 * low
         };
         let (shards, channels) = (differ(|run| run.shards), differ(|run| run.channels));
-        let rows: Vec<Vec<f64>> = calm
-            .iter()
-            .map(|run| {
-                let column = |seen: bool, value: f64| if seen { value } else { 0.0 };
-                vec![
-                    1.0,
-                    column(shards, run.shards),
-                    column(channels, run.channels),
-                ]
-            })
-            .collect();
         let peaks: Vec<f64> = calm.iter().map(|run| run.peak_rss_bytes).collect();
-        let costs = non_negative(&rows, &peaks)?;
-        Some(Memory {
-            process_bytes: costs[0],
-            shard_bytes: costs[1],
-            channel_bytes: costs[2],
-            sees_channels: channels,
-        })
+        let fit = |batched_up_to: f64| {
+            let column = |seen: bool, value: f64| if seen { value } else { 0.0 };
+            let rows: Vec<Vec<f64>> = calm
+                .iter()
+                .map(|run| {
+                    vec![
+                        1.0,
+                        column(shards, run.shards),
+                        column(channels, run.channels),
+                        column(channels, run.channels.min(batched_up_to)),
+                    ]
+                })
+                .collect();
+            let costs = non_negative(&rows, &peaks)?;
+            let errors = rows.iter().zip(&peaks);
+            let error: f64 = errors
+                .map(|(row, peak)| (dot(row, &costs) / peak - 1.0).powi(2))
+                .sum();
+            Some((
+                error,
+                Memory {
+                    process_bytes: costs[0],
+                    shard_bytes: costs[1],
+                    channel_bytes: costs[2],
+                    batched_channel_bytes: costs[3],
+                    batched_up_to,
+                    sees_channels: channels,
+                },
+            ))
+        };
+        let mut counts: Vec<f64> = calm.iter().map(|run| run.channels).collect();
+        counts.sort_by(f64::total_cmp);
+        counts.dedup();
+        // Two slopes and where they meet take four counts, and one on either side.
+        let knees: &[f64] = match counts.len() {
+            0..COUNTS_FOR_TWO_SLOPES => &[],
+            all => &counts[1..all - 1],
+        };
+        let straight = fit(0.0)?;
+        let bent = knees.iter().filter_map(|knee| fit(*knee));
+        let best = bent.fold(straight, |best, next| {
+            if next.0 < best.0 * LEAST_GAIN {
+                next
+            } else {
+                best
+            }
+        });
+        Some(best.1)
     }
 
     /// Of a process without channels.
@@ -60,11 +94,27 @@ impl Memory {
         self.process_bytes + self.shard_bytes * shards
     }
 
+    /// Of a process's channels.
+    pub(super) fn of_channels(&self, channels: f64) -> f64 {
+        let batched = channels.min(self.batched_up_to);
+        self.channel_bytes * channels + self.batched_channel_bytes * batched
+    }
+
+    /// Of a process with all batches that it can have.
+    pub(super) fn full_batches(&self) -> f64 {
+        self.batched_channel_bytes * self.batched_up_to
+    }
+
     /// Of a process.
     pub(super) fn bytes(&self, shards: f64, channels: f64) -> f64 {
-        self.fixed_bytes(shards) + self.channel_bytes * channels
+        self.fixed_bytes(shards) + self.of_channels(channels)
     }
 }
+
+/// Channel counts from which memory is fitted with two slopes.
+const COUNTS_FOR_TWO_SLOPES: usize = 4;
+/// A bend is taken if it leaves at most this part of the squared error.
+const LEAST_GAIN: f64 = 0.9;
 
 /// Whether a run's peak is that of its channels, without a backlog.
 pub(super) fn is_calm(run: &Observation) -> bool {

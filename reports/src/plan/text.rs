@@ -21,6 +21,7 @@ pub fn text(plan: &Plan) -> String {
             "HOLD-OUT ERROR (fitted on the inner part of the sweep, predicting its edge)",
             holdout(plan),
         ),
+        ("TAKEN FOR GRANTED", list(&plan.assumptions, "")),
         (
             "BEYOND THE SWEEP",
             list(
@@ -141,21 +142,16 @@ fn error_line(plan: &Plan) -> String {
     let Some(all) = &plan.holdout_error.all else {
         return "unknown: the sweep is too small to hold its edge out".to_owned();
     };
-    let part = |name: &str, spread: Option<Spread>| {
-        let text = spread.map_or_else(
-            || "n/a".to_owned(),
-            |found| {
-                format!(
-                    "{} (worst {})",
-                    human::share(found.median),
-                    human::share(found.worst)
-                )
-            },
-        );
-        format!("{name} {text}")
+    let part = |name: &str, spread: Option<Spread>| match spread {
+        None => format!("{name} n/a"),
+        Some(found) => format!(
+            "{name} {:.1}, {:.1} %",
+            found.median * 100.0,
+            found.worst * 100.0
+        ),
     };
     format!(
-        "held out: {}, {}, {}",
+        "held out, median and worst: {}; {}; {}",
         part("rate", all.throughput),
         part("CPU", all.cpu),
         part("memory", all.memory)
@@ -193,6 +189,7 @@ fn constraints(plan: &Plan) -> Vec<String> {
         human::bytes(
             plan.fit.memory_process_bytes
                 + plan.fit.memory_shard_bytes * plan.cores_per_machine as f64
+                + plan.fit.memory_batches_bytes
         ),
     ));
     lines
@@ -232,6 +229,7 @@ fn fit(plan: &Plan) -> Vec<String> {
             format!("process {}", human::bytes(fit.memory_process_bytes)),
             format!("shard {}", human::bytes(fit.memory_shard_bytes)),
             format!("channel {}", human::bytes(fit.memory_channel_bytes)),
+            format!("batches {}", human::bytes(fit.memory_batches_bytes)),
         ],
         ',',
         1,

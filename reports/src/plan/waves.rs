@@ -33,7 +33,7 @@ pub(super) struct Waves {
 }
 
 /// A place to predict: all but the rate.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Place {
     pub(super) channels_per_shard: f64,
     pub(super) sessions_per_payment: f64,
