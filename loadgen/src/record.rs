@@ -9,8 +9,8 @@ use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{self, DirectOutcome, Latency, Offered, Outcome, Stage};
 use duet_reports::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-    Engine, L1, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload, OpenLoop,
-    Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
+    Engine, L1, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload,
+    OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
 };
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
@@ -320,7 +320,7 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, stage_ns: u64) -> Vec<Strin
         require(
             held(plan, outcome, offered),
             format!(
-                "the offered rate was not held: {:.1} of {:.1} payments/s",
+                "{NOT_HELD}: {:.1} of {:.1} payments/s",
                 offered.achieved_per_s, offered.offered_per_s
             ),
         );

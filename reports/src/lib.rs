@@ -25,6 +25,7 @@ mod layout;
 pub mod modelled;
 mod offload;
 pub mod output;
+pub mod plan;
 pub mod process;
 pub mod profile;
 pub mod run_file;

@@ -25,6 +25,7 @@ enum Command {
     Hgrm(command::hgrm::Args),
     Html(command::html::Args),
     Show(command::show::Args),
+    Plan(Box<command::plan::Args>),
 }
 
 fn main() -> Exit {
@@ -35,6 +36,15 @@ fn main() -> Exit {
         Command::Hgrm(args) => args.run(),
         Command::Html(args) => args.run(),
         Command::Show(args) => args.run(),
+        Command::Plan(args) => match args.run() {
+            Ok((text, exit)) => {
+                return match print(&text) {
+                    Exit::Ok => exit,
+                    failed => failed,
+                };
+            }
+            Err(refusal) => Err(refusal),
+        },
     };
     match done {
         Ok(text) => print(&text),

@@ -11,8 +11,6 @@ use serde::Serialize;
 
 /// Completions over arrivals, at least.
 const LEAST_ACHIEVED: f64 = 0.999;
-/// What an INVALID run says that only failed to keep up.
-const NOT_HELD: &str = "the offered rate was not held";
 
 /// A percentile of the response time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -91,13 +89,7 @@ impl Objective {
     /// the response time.
     #[must_use]
     pub fn judge(&self, run: &RunFile) -> Judged {
-        let broken: Vec<String> = run
-            .achieved
-            .invalid_reasons
-            .iter()
-            .filter(|reason| !is_not_held(reason))
-            .cloned()
-            .collect();
+        let broken: Vec<String> = run.achieved.broken().cloned().collect();
         if !broken.is_empty() {
             return Judged::Broken(broken);
         }
@@ -140,12 +132,6 @@ impl Objective {
             Judged::Failed(reasons)
         }
     }
-}
-
-/// Whether a run is INVALID for this reason only because it could not keep up.
-#[must_use]
-pub fn is_not_held(reason: &str) -> bool {
-    reason.starts_with(NOT_HELD)
 }
 
 impl FromStr for Objective {

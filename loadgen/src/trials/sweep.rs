@@ -169,14 +169,11 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
             options.extend(["--rate".to_owned(), per_s.to_string()]);
         }
         let run = runner.run(&options)?;
-        let reasons = &run.achieved.invalid_reasons;
-        if reasons
-            .iter()
-            .any(|reason| !super::objective::is_not_held(reason))
-        {
+        let reasons: Vec<String> = run.achieved.broken().cloned().collect();
+        if !reasons.is_empty() {
             broken += 1;
             steps.above(|| complain(format_args!("{cell} is INVALID: {}", reasons.join("; "))));
-        } else if !reasons.is_empty() {
+        } else if !run.achieved.valid {
             not_held += 1;
         }
         let line = Line {
@@ -228,7 +225,7 @@ fn cells(args: &SweepArgs) -> Result<Vec<Cell>, TrialError> {
     Ok(Axes { rate, options }.cells())
 }
 
-/// What a plan needs: the load at one core and at all of them, channels up to 100,000, short
+/// What a plan needs: the load at one core and at all of them, channels up to 300,000, short
 /// sessions, and up to eight numbers of cores.
 fn plan_cells(settings: Vec<(&'static str, Vec<String>)>, cores: u64) -> Vec<Cell> {
     let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
@@ -248,10 +245,20 @@ fn plan_cells(settings: Vec<(&'static str, Vec<String>)>, cores: u64) -> Vec<Cel
     };
     let all = || vec![cores.to_string()];
     let mut cells = grid("max,10%,25%,40%,55%,70%,80%,90%", &["10k"], all(), &["10k"]);
-    cells.extend(grid("max", &["1k", "30k", "100k"], all(), &["10k"]));
-    cells.extend(grid("50%", &["1k", "100k"], all(), &["10k"]));
+    cells.extend(grid(
+        "max",
+        &["1k", "3k", "30k", "100k", "300k"],
+        all(),
+        &["10k"],
+    ));
+    cells.extend(grid("50%", &["3k", "100k"], all(), &["10k"]));
     cells.extend(grid("max", &["10k"], all(), &["100", "1k"]));
-    cells.extend(grid("max,50%,80%", &["10k"], shard_counts(cores), &["10k"]));
+    cells.extend(grid(
+        "max,50%,70%,90%",
+        &["10k"],
+        shard_counts(cores),
+        &["10k"],
+    ));
     cells
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod diff;
 pub(crate) mod hgrm;
 pub(crate) mod html;
 pub(crate) mod offload;
+pub(crate) mod plan;
 pub(crate) mod show;
 
 use std::{

@@ -77,6 +77,18 @@ pub struct Achieved {
     pub open_loop: Option<OpenLoop>,
 }
 
+/// What the reason begins with for which a run is INVALID that could not keep up, and for that alone.
+pub const NOT_HELD: &str = "the offered rate was not held";
+
+impl Achieved {
+    /// Why the run is INVALID, but for not having kept up: that is a finding about the rate, and
+    /// nothing against the run.
+    pub fn broken(&self) -> impl Iterator<Item = &String> {
+        let reasons = self.invalid_reasons.iter();
+        reasons.filter(|reason| !reason.starts_with(NOT_HELD))
+    }
+}
+
 /// Arrivals against completions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenLoop {

@@ -1,0 +1,210 @@
+//! How wrong the model is where it has not looked: fitted on the inner part of the sweep, it predicts
+//! the sweep's edge. Whole settings are held out with all of their repeats.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    ask::Slo,
+    model::{Model, Predicted},
+    observation::{Cell, Observation},
+    statistics::median,
+    storage::is_calm,
+};
+
+/// The hold-out errors of a plan; none where the sweep is too small to hold that edge out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct HoldoutError {
+    /// The largest offered rate, predicted from lower ones.
+    pub rate: Option<Edge>,
+    /// The most channels, predicted from fewer.
+    pub channels: Option<Edge>,
+    /// The most shards, predicted from fewer.
+    pub cores: Option<Edge>,
+    /// Over all edges.
+    pub all: Option<Errors>,
+}
+
+/// One edge of the sweep.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Edge {
+    /// The largest value, which was held out.
+    pub held_out: f64,
+    /// The largest one that the model saw.
+    pub fitted_up_to: f64,
+    /// Its errors.
+    #[serde(flatten)]
+    pub errors: Errors,
+}
+
+/// Relative errors of predictions, each none where nothing of its kind was held out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Errors {
+    /// Payments per second of saturated runs, and of held ones that were predicted not to be.
+    pub throughput: Option<Spread>,
+    /// CPU time per payment.
+    pub cpu: Option<Spread>,
+    /// Peak memory, of runs without a backlog.
+    pub memory: Option<Spread>,
+}
+
+/// Errors as shares of what was measured: 0.1 is 10 %.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Half of the settings were predicted this well.
+    pub median: f64,
+    /// The worst one.
+    pub worst: f64,
+    /// Settings that were predicted; the repeats of each are one, by their median.
+    pub settings: usize,
+}
+
+/// A rate that was held is predicted to be so if at most this share of it is missing: it was drawn, and not
+/// offered to the payment.
+const HELD_WITHIN: f64 = 0.02;
+
+/// The errors of single settings.
+#[derive(Default)]
+struct Found {
+    throughput: Vec<f64>,
+    cpu: Vec<f64>,
+    memory: Vec<f64>,
+}
+
+/// What a sweep is large in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Axis {
+    /// Offered payments per second and shard; a closed loop has none.
+    Rate,
+    Channels,
+    Shards,
+}
+
+impl Axis {
+    const ALL: [Axis; 3] = [Axis::Rate, Axis::Channels, Axis::Shards];
+
+    fn of(self, run: &Observation) -> Option<f64> {
+        match self {
+            Axis::Rate => run.offered_per_s.map(|rate| rate / run.shards),
+            Axis::Channels => Some(run.channels),
+            Axis::Shards => Some(run.shards),
+        }
+    }
+
+    /// Values that the inner part must have, and the edge one more. Of one value alone nothing follows
+    /// about more of it; but one shard says at least what a shard does alone.
+    fn values_min(self) -> usize {
+        match self {
+            Axis::Rate | Axis::Channels => 2,
+            Axis::Shards => 1,
+        }
+    }
+
+    /// Whether the run lies outside what `inner` has on this axis.
+    fn is_outside(self, run: &Observation, inner: &[&Observation]) -> bool {
+        let mut values = inner.iter().map(|other| self.of(other));
+        let Some(value) = self.of(run) else {
+            return !values.any(|value| value.is_none());
+        };
+        let (low, high) = values
+            .flatten()
+            .fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
+                (low.min(value), high.max(value))
+            });
+        !(low..=high).contains(&value)
+    }
+}
+
+impl HoldoutError {
+    /// Holds each edge out of the runs in turn.
+    pub(super) fn of(runs: &[&Observation], slo: &Slo) -> HoldoutError {
+        let mut all = Found::default();
+        let mut edge = |axis: Axis| {
+            let (edge, found) = hold_out(runs, slo, axis)?;
+            all.throughput.extend(&found.throughput);
+            all.cpu.extend(&found.cpu);
+            all.memory.extend(&found.memory);
+            Some(edge)
+        };
+        let (rate, channels, cores) = (edge(Axis::Rate), edge(Axis::Channels), edge(Axis::Shards));
+        HoldoutError {
+            rate,
+            channels,
+            cores,
+            all: (!all.cpu.is_empty()).then(|| all.errors()),
+        }
+    }
+}
+
+/// Runs that do not lie on the axis stay in the inner part.
+fn hold_out(runs: &[&Observation], slo: &Slo, axis: Axis) -> Option<(Edge, Found)> {
+    let mut values: Vec<f64> = runs.iter().filter_map(|run| axis.of(run)).collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    if values.len() <= axis.values_min() {
+        return None;
+    }
+    let [.., fitted_up_to, held_out] = values[..] else {
+        return None;
+    };
+    let is_edge = |run: &&Observation| axis.of(run) == Some(held_out);
+    let (outer, inner): (Vec<&Observation>, Vec<&Observation>) =
+        runs.iter().copied().partition(is_edge);
+    let model = Model::fit(&inner, slo)?;
+    // What the inner part has not seen in another respect either is a corner, not this edge.
+    let is_corner = |run: &&Observation| {
+        Axis::ALL
+            .iter()
+            .any(|other| *other != axis && other.is_outside(run, &inner))
+    };
+    let mut settings: BTreeMap<Cell, Vec<&Observation>> = BTreeMap::new();
+    for run in outer.into_iter().filter(|run| !is_corner(run)) {
+        settings.entry(run.cell()).or_default().push(run);
+    }
+    // What a shard takes of memory cannot be told from what the process does by one count of them.
+    let sees_memory = axis != Axis::Shards || values.len() > 2;
+    let mut found = Found::default();
+    for repeats in settings.values() {
+        let error = |measured: fn(&Observation) -> f64, predicted: fn(&Predicted) -> f64| {
+            let measured = median(repeats.iter().map(|run| measured(run)))?;
+            let predictions = repeats.iter().map(|run| predicted(&model.predict(run)));
+            Some((median(predictions)? / measured - 1.0).abs())
+        };
+        // Of a rate that was held, that it would be is easily said: it counts only if it was not said.
+        let throughput = error(|run| run.achieved_per_s, |found| found.payments_per_s);
+        let saturated = repeats.iter().any(|run| run.is_saturated());
+        let counts = |error: &f64| saturated || *error > HELD_WITHIN;
+        found.throughput.extend(throughput.filter(counts));
+        let cpu = error(Observation::cpu_s, |found| found.cpu_s_per_payment);
+        found.cpu.extend(cpu);
+        if sees_memory && repeats.iter().all(|run| is_calm(run)) {
+            let memory = error(|run| run.peak_rss_bytes, |found| found.peak_rss_bytes);
+            found.memory.extend(memory);
+        }
+    }
+    let edge = Edge {
+        held_out,
+        fitted_up_to,
+        errors: found.errors(),
+    };
+    Some((edge, found))
+}
+
+impl Found {
+    fn errors(&self) -> Errors {
+        Errors {
+            throughput: spread(&self.throughput),
+            cpu: spread(&self.cpu),
+            memory: spread(&self.memory),
+        }
+    }
+}
+
+fn spread(errors: &[f64]) -> Option<Spread> {
+    Some(Spread {
+        median: median(errors.iter().copied())?,
+        worst: errors.iter().copied().fold(0.0, f64::max),
+        settings: errors.len(),
+    })
+}

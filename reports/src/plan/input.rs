@@ -1,0 +1,357 @@
+//! Reads sweeps and run files, and takes out of them the runs that a plan can use.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Serialize;
+
+use super::{Ask, PlanError, check, observation::Observation};
+use crate::{
+    human,
+    run_file::{RunFile, utf8},
+    sweep::Sweep,
+};
+
+/// The runs of one file.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file's name.
+    pub file: String,
+    /// Its runs, each with its name: the file, and the line if it is a sweep's.
+    pub runs: Vec<(String, RunFile)>,
+    /// Bytes after the last whole line of a sweep that was cut off.
+    pub torn_bytes: usize,
+}
+
+impl Source {
+    /// Reads a sweep or a run file; which of them it is follows from its content. `path` serves to
+    /// name it in errors.
+    ///
+    /// # Errors
+    /// It is neither: the file is named, and what was expected.
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Source, String> {
+        let file = path.display().to_string();
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(format!("{file}: empty; expected a sweep or a run file"));
+        }
+        if is_sweep(&bytes) {
+            let sweep = Sweep::parse(path, &bytes).map_err(|error| error.to_string())?;
+            let lines = sweep.lines.into_iter().enumerate();
+            return Ok(Source {
+                runs: lines
+                    .map(|(index, line)| (format!("{file}, run {}", index + 1), line.run))
+                    .collect(),
+                torn_bytes: sweep.torn_bytes,
+                file,
+            });
+        }
+        let text = utf8(path, bytes).map_err(|error| error.to_string())?;
+        let run = RunFile::parse(path, &text).map_err(|error| error.to_string())?;
+        Ok(Source {
+            runs: vec![(file.clone(), run)],
+            torn_bytes: 0,
+            file,
+        })
+    }
+}
+
+/// A sweep's lines begin with schema and cell, and each is one object; a run file has its `workload`
+/// within the object that it is.
+fn is_sweep(bytes: &[u8]) -> bool {
+    let first = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let first: String = String::from_utf8_lossy(first)
+        .chars()
+        .filter(|char| !char.is_whitespace())
+        .take(64)
+        .collect();
+    first.starts_with("{\"schema\":") && first.contains("\"cell\":")
+}
+
+/// What became of the runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inputs {
+    /// Files read.
+    pub files: Vec<String>,
+    /// Runs that the plan is made from.
+    pub runs_used: usize,
+    /// Runs of another assurance.
+    pub runs_of_other_assurance: usize,
+    /// Runs that cannot be planned with.
+    pub invalid: Vec<InvalidRun>,
+    /// Runs whose machine does not tell whether others used it.
+    pub runs_without_busy_share: usize,
+    /// What else was noticed.
+    pub notes: Vec<String>,
+}
+
+/// A run that is INVALID for planning.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InvalidRun {
+    /// File and line.
+    pub run: String,
+    /// Why.
+    pub reasons: Vec<String>,
+}
+
+/// The assurance of a run, as far as it was chosen, and what else costs are a matter of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Assurance {
+    /// The co-sign interval k.
+    pub cosign_every: u64,
+    /// Proposals in flight.
+    pub in_flight: u64,
+    /// What is durable before a signature leaves.
+    pub durability: String,
+    /// The signature back end.
+    pub backend: String,
+    /// Who pays.
+    pub pattern: String,
+    /// The longest a payment waits for others to be co-signed with, in microseconds.
+    pub cosign_after_us: Option<u64>,
+    /// Whether each end checked all that the other one did.
+    pub both_endpoints_checked: bool,
+}
+
+impl Assurance {
+    fn of(run: &RunFile) -> Assurance {
+        Assurance {
+            cosign_every: run.assurance.cosign_every,
+            in_flight: run.assurance.in_flight,
+            durability: run.assurance.durability.clone(),
+            backend: run.engine.backend.clone(),
+            pattern: run.workload.pattern.clone(),
+            cosign_after_us: run.workload.cosign_after_ms.map(|ms| (ms * 1e3) as u64),
+            both_endpoints_checked: run.assurance.both_endpoints_checked,
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let after = self.cosign_after_us.map_or_else(String::new, |after| {
+            format!(" or after {}", human::nanoseconds(after as f64 * 1e3))
+        });
+        let checked = match self.both_endpoints_checked {
+            true => "",
+            false => ", NOT checked by both endpoints",
+        };
+        format!(
+            "co-signed every {}{after}, {} in flight, durability {}, back end {}, {}{checked}",
+            human::count(self.cosign_every),
+            human::count(self.in_flight),
+            self.durability,
+            self.backend,
+            self.pattern,
+        )
+    }
+}
+
+/// The machine that all runs ran on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SweepMachine {
+    /// The processor's name.
+    pub cpu: String,
+    /// Logical cores.
+    pub cores: u64,
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// The runs that a plan is made from.
+pub(super) struct Chosen {
+    pub(super) runs: Vec<Observation>,
+    pub(super) assurance: Assurance,
+    pub(super) machine: SweepMachine,
+    /// What the runs' channels lock per payment of their sessions, in the smallest unit of value.
+    pub(super) locked_per_payment: Option<f64>,
+    pub(super) inputs: Inputs,
+}
+
+/// INVALID runs that a refusal names.
+const INVALID_SHOWN: usize = 8;
+/// The fewest runs that a plan is made from.
+const RUNS_MIN: usize = 3;
+
+/// Sorts the runs of all sources.
+pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError> {
+    let all: Vec<(&String, &RunFile)> = sources
+        .iter()
+        .flat_map(|source| source.runs.iter().map(|(name, run)| (name, run)))
+        .collect();
+    let mut notes: Vec<String> = sources
+        .iter()
+        .filter(|source| source.torn_bytes > 0)
+        .map(|source| {
+            let torn = human::bytes(source.torn_bytes as f64);
+            format!(
+                "{}: its last line is torn ({torn}) and left out",
+                source.file
+            )
+        })
+        .collect();
+    if all.is_empty() {
+        return Err(PlanError::Refused(
+            "the files hold no whole run; expected a sweep of some".to_owned(),
+        ));
+    }
+    let machine = one_machine(&all)?;
+    let assurance = wanted(ask, &all)?;
+    let of_assurance: Vec<(&String, &RunFile)> = all
+        .iter()
+        .copied()
+        .filter(|(_, run)| Assurance::of(run) == assurance)
+        .collect();
+    let mut invalid = Vec::new();
+    let mut runs = Vec::new();
+    let mut locked = Vec::new();
+    let mut silent = 0;
+    for (name, run) in &of_assurance {
+        let reasons = check::reasons(run, ask.busy_max);
+        let observation = if reasons.is_empty() {
+            Observation::of(run)
+        } else {
+            None
+        };
+        let Some(observation) = observation else {
+            let unusable = || vec!["it has no time, waves or channels to divide by".to_owned()];
+            invalid.push(InvalidRun {
+                run: (*name).clone(),
+                reasons: if reasons.is_empty() {
+                    unusable()
+                } else {
+                    reasons
+                },
+            });
+            continue;
+        };
+        silent += usize::from(run.machine.others_share.is_none());
+        let payments = run.workload.payments_per_session as f64;
+        let capacity: Option<f64> = run.workload.capacity.parse().ok();
+        locked.extend(capacity.map(|capacity| capacity / payments));
+        runs.push(observation);
+    }
+    if runs.len() < RUNS_MIN {
+        return Err(too_few(&runs, &of_assurance, &invalid));
+    }
+    let versions: BTreeMap<(&str, &str), usize> = of_assurance
+        .iter()
+        .map(|(_, run)| ((run.engine.version.as_str(), run.engine.commit.as_str()), 1))
+        .collect();
+    if versions.len() > 1 {
+        notes.push(format!(
+            "the runs are of {} builds of the engine: costs may differ between them",
+            versions.len()
+        ));
+    }
+    Ok(Chosen {
+        inputs: Inputs {
+            files: sources.iter().map(|source| source.file.clone()).collect(),
+            runs_used: runs.len(),
+            runs_of_other_assurance: all.len() - of_assurance.len(),
+            invalid,
+            runs_without_busy_share: silent,
+            notes,
+        },
+        runs,
+        assurance,
+        machine,
+        locked_per_payment: super::statistics::median(locked),
+    })
+}
+
+fn too_few(
+    runs: &[Observation],
+    of_assurance: &[(&String, &RunFile)],
+    invalid: &[InvalidRun],
+) -> PlanError {
+    let mut message = format!(
+        "{} of {} runs can be planned with; expected at least {RUNS_MIN}",
+        runs.len(),
+        of_assurance.len()
+    );
+    for run in invalid.iter().take(INVALID_SHOWN) {
+        let reasons = run.reasons.join("; ");
+        message.push_str(&format!("\n  INVALID {}: {reasons}", run.run));
+    }
+    if let Some(more) = invalid
+        .len()
+        .checked_sub(INVALID_SHOWN)
+        .filter(|more| *more > 0)
+    {
+        message.push_str(&format!("\n  and {more} more"));
+    }
+    if invalid.iter().any(|run| {
+        run.reasons
+            .iter()
+            .all(|reason| reason.contains(check::BUSY))
+    }) {
+        message.push_str(
+            "\nSweep again on a quiet machine, or raise --busy-max and plan for a busy one",
+        );
+    }
+    PlanError::Refused(message)
+}
+
+/// Costs of two machines have no mean.
+fn one_machine(all: &[(&String, &RunFile)]) -> Result<SweepMachine, PlanError> {
+    let of = |run: &RunFile| (run.machine.cpu.clone(), run.machine.cores);
+    let (first_name, first) = all[0];
+    let other = all.iter().find(|(_, run)| of(run) != of(first));
+    if let Some((name, run)) = other {
+        let text = |run: &RunFile| {
+            format!(
+                "{}, {}",
+                run.machine.cpu,
+                human::counted(run.machine.cores, "core")
+            )
+        };
+        return Err(PlanError::Refused(format!(
+            "{name} ran on another machine ({}) than {first_name} ({}): expected runs of one machine",
+            text(run),
+            text(first),
+        )));
+    }
+    Ok(SweepMachine {
+        cpu: first.machine.cpu.clone(),
+        cores: first.machine.cores.max(1),
+        memory_bytes: first.machine.memory_bytes,
+    })
+}
+
+/// The one assurance that fits what was asked for.
+fn wanted(ask: &Ask, all: &[(&String, &RunFile)]) -> Result<Assurance, PlanError> {
+    let mut counts: BTreeMap<Assurance, usize> = BTreeMap::new();
+    for (_, run) in all {
+        *counts.entry(Assurance::of(run)).or_default() += 1;
+    }
+    let want = &ask.assurance;
+    let is = |asked: &Option<String>, found: &String| asked.as_ref().is_none_or(|a| a == found);
+    let fits: Vec<&Assurance> = counts
+        .keys()
+        .filter(|found| {
+            want.cosign_every.is_none_or(|k| k == found.cosign_every)
+                && want.in_flight.is_none_or(|depth| depth == found.in_flight)
+                && is(&want.durability, &found.durability)
+                && is(&want.backend, &found.backend)
+                && is(&want.pattern, &found.pattern)
+        })
+        .collect();
+    if let [one] = fits[..] {
+        return Ok(one.clone());
+    }
+    let mut message = match fits.len() {
+        0 => "no run has the assurance that is asked for; the files have:".to_owned(),
+        _ => "runs of more than one assurance fit; name one of these by --cosign-every, --in-flight, \
+              --durability, --backend or --pattern:"
+            .to_owned(),
+    };
+    for (assurance, count) in &counts {
+        if fits.is_empty() || fits.contains(&assurance) {
+            let runs = human::counted(*count as u64, "run");
+            message.push_str(&format!("\n  {}: {runs}", assurance.text()));
+        }
+    }
+    Err(PlanError::Refused(message))
+}

@@ -1,0 +1,127 @@
+//! All that a sweep's runs tell, fitted; and what it predicts of a run, which is how it is judged.
+
+use super::{
+    ask::Slo,
+    cpu::CpuModel,
+    observation::Observation,
+    response::Response,
+    scaling::Scaling,
+    statistics::median,
+    storage::{Log, Memory},
+    waves::{Place, Waves},
+};
+
+/// The fitted model.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    pub(super) cpu: CpuModel,
+    pub(super) waves: Waves,
+    /// None where no open-loop rate was held.
+    pub(super) response: Option<Response>,
+    pub(super) scaling: Scaling,
+    pub(super) memory: Memory,
+    pub(super) log: Option<Log>,
+    /// Shards of the runs that waves were timed on.
+    shards_max: f64,
+    /// The most channels of a run.
+    pub(super) channels_max: f64,
+}
+
+/// What is predicted of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Predicted {
+    pub(super) payments_per_s: f64,
+    pub(super) cpu_s_per_payment: f64,
+    pub(super) peak_rss_bytes: f64,
+}
+
+impl Model {
+    /// None without runs.
+    pub(super) fn fit(runs: &[&Observation], slo: &Slo) -> Option<Model> {
+        let durable = runs.iter().any(|run| run.log.is_some());
+        Some(Model {
+            cpu: CpuModel::fit(runs)?,
+            waves: Waves::fit(runs, durable)?,
+            response: Response::fit(runs, slo),
+            scaling: Scaling::fit(&throughput_by_shards(runs)),
+            memory: Memory::fit(runs)?,
+            log: Log::fit(runs),
+            shards_max: runs.iter().map(|run| run.shards).fold(1.0, f64::max),
+            channels_max: runs.iter().map(|run| run.channels).fold(1.0, f64::max),
+        })
+    }
+
+    /// What a shard among `shards` does of what it did among those that were measured.
+    pub(super) fn relative_efficiency(&self, shards: f64, measured: f64) -> f64 {
+        self.scaling.efficiency(shards) / self.scaling.efficiency(measured)
+    }
+
+    /// Of a run with the settings of `run`; only what could be known before it is looked at.
+    pub(super) fn predict(&self, run: &Observation) -> Predicted {
+        let place = Place::of(run);
+        let shards = run.shards * self.relative_efficiency(run.shards, self.shards_max);
+        let (at, most) = match run.offered_per_s {
+            None => {
+                let at = self.waves.closed_conditions(&place);
+                (at, self.waves.rate_under(&self.cpu, &at) * shards)
+            }
+            Some(offered) => {
+                let at = self.waves.at_rate(&self.cpu, &place, offered / shards);
+                let full = || {
+                    let cap = self.waves.wave_cap(&place);
+                    self.waves.conditions(&place, cap)
+                };
+                let most = self.waves.rate_max(&self.cpu, &place) * shards;
+                (at.unwrap_or_else(full), most.min(offered))
+            }
+        };
+        Predicted {
+            payments_per_s: most,
+            cpu_s_per_payment: self.cpu.cpu(&at).sum(),
+            peak_rss_bytes: self.memory.bytes(run.shards, run.channels),
+        }
+    }
+}
+
+/// The throughput of saturated runs for each shard count: medians over the settings that all counts
+/// share, closed loops only if they have more than one count.
+fn throughput_by_shards(runs: &[&Observation]) -> Vec<(f64, f64)> {
+    let counts = |runs: &[&Observation]| {
+        let mut counts: Vec<f64> = runs.iter().map(|run| run.shards).collect();
+        counts.sort_by(f64::total_cmp);
+        counts.dedup();
+        counts
+    };
+    let saturated: Vec<&Observation> = runs.iter().copied().filter(|r| r.is_saturated()).collect();
+    let closed: Vec<&Observation> = saturated
+        .iter()
+        .copied()
+        .filter(|run| run.offered_per_s.is_none())
+        .collect();
+    let saturated = if counts(&closed).len() > 1 {
+        closed
+    } else {
+        saturated
+    };
+    let all_counts = counts(&saturated);
+    let settings = |run: &Observation| {
+        let cell = run.cell();
+        (cell.channels, cell.payments, cell.offered_millihertz)
+    };
+    let is_shared = |run: &&Observation| {
+        all_counts.iter().all(|count| {
+            saturated
+                .iter()
+                .any(|other| other.shards == *count && settings(other) == settings(run))
+        })
+    };
+    let mut shared: Vec<&Observation> = saturated.iter().copied().filter(is_shared).collect();
+    if shared.is_empty() {
+        shared = saturated.clone();
+    }
+    let rate_of = |count: &f64| {
+        let of_count = shared.iter().filter(|run| run.shards == *count);
+        median(of_count.map(|run| run.achieved_per_s)).map(|rate| (*count, rate))
+    };
+    all_counts.iter().filter_map(rate_of).collect()
+}

@@ -1,0 +1,154 @@
+//! What one run tells a plan, in the model's terms: costs per payment, waves per payment, rates per
+//! shard. Pure.
+
+use crate::{
+    run_file::{RunFile, Stage},
+    summary::stage_cpu_s,
+};
+
+/// One run.
+#[derive(Clone, Debug)]
+pub(super) struct Observation {
+    /// Threads that run channels.
+    pub(super) shards: f64,
+    /// Channels open at once, over all shards.
+    pub(super) channels: f64,
+    /// Payments per session as asked for: names the cell, where the run was cut by its duration.
+    pub(super) payments_asked: u64,
+    /// Payments offered per second; none in a closed loop.
+    pub(super) offered_per_s: Option<f64>,
+    /// Whether the offered rate was held.
+    pub(super) held: bool,
+    /// Payments per second between opening and closing.
+    pub(super) achieved_per_s: f64,
+    /// Response time percentiles, open loop only.
+    pub(super) response: Option<crate::run_file::Percentiles>,
+    /// Sessions opened per payment.
+    pub(super) sessions_per_payment: f64,
+    /// Pairs of signatures per payment: 1 at k = 1.
+    pub(super) proposals_per_payment: f64,
+    /// Mean signatures in a verified batch, which is a wave's.
+    pub(super) wave: f64,
+    /// Of these, mean signatures of one key.
+    pub(super) per_key: f64,
+    /// CPU seconds per payment, stage by stage.
+    pub(super) stages: Vec<StageCost>,
+    /// Peak resident memory, in bytes.
+    pub(super) peak_rss_bytes: f64,
+    /// The durable log, if there was one.
+    pub(super) log: Option<LogCost>,
+    /// Proposals that a channel may have in flight.
+    pub(super) in_flight: f64,
+}
+
+/// A stage's CPU time per payment.
+#[derive(Clone, Debug)]
+pub(super) struct StageCost {
+    pub(super) name: String,
+    pub(super) role: String,
+    /// What one item of it is.
+    pub(super) unit: String,
+    /// Seconds per payment.
+    pub(super) cpu_s: f64,
+}
+
+/// What a payment writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogCost {
+    pub(super) bytes_per_payment: f64,
+    pub(super) bytes_per_record: f64,
+    pub(super) bytes_per_s: f64,
+}
+
+impl StageCost {
+    /// Whether a shard's own thread does it. Layer 1 and the observer have threads of their own; of
+    /// `log` only a part has, and it is counted with the shard's.
+    pub(super) fn is_on_shard(&self) -> bool {
+        self.role != "l1" && self.name != "observe"
+    }
+}
+
+impl Observation {
+    /// None if the run made no payment in measurable time: there is nothing to divide by.
+    pub(super) fn of(run: &RunFile) -> Option<Observation> {
+        let (workload, achieved, assurance) = (&run.workload, &run.achieved, &run.assurance);
+        let payments = achieved.payments as f64;
+        let edges_s: f64 = achieved
+            .phases
+            .iter()
+            .filter(|phase| phase.name == "opening" || phase.name == "closing")
+            .map(|phase| phase.wall_s)
+            .sum();
+        let paying_s = achieved.wall_s - edges_s;
+        let usable = payments > 0.0
+            && paying_s > 0.0
+            && assurance.batch_size >= 1.0
+            && workload.shards > 0
+            && workload.concurrent > 0;
+        if !usable {
+            return None;
+        }
+        let cost = |stage: &Stage| StageCost {
+            name: stage.name.clone(),
+            role: stage.role.clone(),
+            unit: stage.unit.clone(),
+            cpu_s: stage_cpu_s(stage) / payments,
+        };
+        let log = run.durability.as_ref().map(|log| LogCost {
+            bytes_per_payment: log.bytes_written as f64 / payments,
+            bytes_per_record: log.bytes_written as f64 / log.records.max(1) as f64,
+            bytes_per_s: log.bytes_written as f64 / achieved.wall_s,
+        });
+        Some(Observation {
+            shards: workload.shards as f64,
+            channels: workload.concurrent as f64,
+            payments_asked: workload.payments_per_session,
+            offered_per_s: workload.offered_per_s,
+            held: achieved.valid,
+            achieved_per_s: payments / paying_s,
+            response: run.latency_ns.response.clone(),
+            sessions_per_payment: achieved.sessions_opened.max(1) as f64 / payments,
+            proposals_per_payment: 1.0 / assurance.payments_per_cosigning.unwrap_or(1.0).max(1.0),
+            wave: assurance.batch_size,
+            per_key: assurance.signatures_per_key_per_batch.max(1.0),
+            stages: run.stages.iter().map(cost).collect(),
+            peak_rss_bytes: run.memory.peak_rss_bytes as f64,
+            log,
+            in_flight: workload.in_flight as f64,
+        })
+    }
+
+    /// CPU seconds per payment, all threads.
+    pub(super) fn cpu_s(&self) -> f64 {
+        self.stages.iter().map(|stage| stage.cpu_s).sum()
+    }
+
+    /// Whether the shards had all the work they could take: a closed loop, or a rate not held.
+    pub(super) fn is_saturated(&self) -> bool {
+        self.offered_per_s.is_none() || !self.held
+    }
+
+    /// Seconds from one wave of a shard to the next.
+    pub(super) fn wave_interval_s(&self) -> f64 {
+        self.wave / self.proposals_per_payment * self.shards / self.achieved_per_s
+    }
+
+    /// The settings that make the run's cell of the grid: repeats agree in them.
+    pub(super) fn cell(&self) -> Cell {
+        Cell {
+            shards: self.shards as u64,
+            channels: self.channels as u64,
+            payments: self.payments_asked,
+            offered_millihertz: self.offered_per_s.map(|rate| (rate * 1e3) as u64),
+        }
+    }
+}
+
+/// A cell of the sweep's grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Cell {
+    pub(super) shards: u64,
+    pub(super) channels: u64,
+    pub(super) payments: u64,
+    pub(super) offered_millihertz: Option<u64>,
+}

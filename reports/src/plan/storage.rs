@@ -1,0 +1,193 @@
+//! Memory and log disk, as sums of what they are needed for. Pure.
+
+use super::{
+    cpu::{Conditions, Term, varied},
+    least_squares::{dot, non_negative},
+    observation::Observation,
+};
+
+/// Of a process's memory, what does not depend on the load, what a shard takes and what a channel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Memory {
+    pub(super) process_bytes: f64,
+    pub(super) shard_bytes: f64,
+    pub(super) channel_bytes: f64,
+    /// What a channel takes more while there are few: batches grow with the channels up to a point.
+    pub(super) batched_channel_bytes: f64,
+    /// That point; 0 if none is seen.
+    batched_up_to: f64,
+    /// Whether the runs have channel counts that differ: without, a channel's share is not known.
+    pub(super) sees_channels: bool,
+}
+
+impl Memory {
+    /// From the peaks of runs that were not overloaded, whose backlog takes memory too; of all runs if
+    /// every one was. None without runs.
+    pub(super) fn fit(runs: &[&Observation]) -> Option<Memory> {
+        let mut calm: Vec<&Observation> = runs.iter().copied().filter(|run| is_calm(run)).collect();
+        if calm.is_empty() {
+            calm = runs.to_vec();
+        }
+        let differ = |of: fn(&Observation) -> f64| {
+            let (low, high) = calm
+                .iter()
+                .map(|run| of(run))
+                .fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
+                    (low.min(value), high.max(value))
+                });
+            high >= 1.5 * low
+        };
+        let (shards, channels) = (differ(|run| run.shards), differ(|run| run.channels));
+        let peaks: Vec<f64> = calm.iter().map(|run| run.peak_rss_bytes).collect();
+        let fit = |batched_up_to: f64| {
+            let column = |seen: bool, value: f64| if seen { value } else { 0.0 };
+            let rows: Vec<Vec<f64>> = calm
+                .iter()
+                .map(|run| {
+                    vec![
+                        1.0,
+                        column(shards, run.shards),
+                        column(channels, run.channels),
+                        column(channels, run.channels.min(batched_up_to)),
+                    ]
+                })
+                .collect();
+            let costs = non_negative(&rows, &peaks)?;
+            let errors = rows.iter().zip(&peaks);
+            let error: f64 = errors
+                .map(|(row, peak)| (dot(row, &costs) / peak - 1.0).powi(2))
+                .sum();
+            Some((
+                error,
+                Memory {
+                    process_bytes: costs[0],
+                    shard_bytes: costs[1],
+                    channel_bytes: costs[2],
+                    batched_channel_bytes: costs[3],
+                    batched_up_to,
+                    sees_channels: channels,
+                },
+            ))
+        };
+        let mut counts: Vec<f64> = calm.iter().map(|run| run.channels).collect();
+        counts.sort_by(f64::total_cmp);
+        counts.dedup();
+        // Two slopes and where they meet take four counts, and one on either side.
+        let knees: &[f64] = match counts.len() {
+            0..COUNTS_FOR_TWO_SLOPES => &[],
+            all => &counts[1..all - 1],
+        };
+        let straight = fit(0.0)?;
+        let bent = knees.iter().filter_map(|knee| fit(*knee));
+        let best = bent.fold(straight, |best, next| {
+            if next.0 < best.0 * LEAST_GAIN {
+                next
+            } else {
+                best
+            }
+        });
+        Some(best.1)
+    }
+
+    /// Of a process without channels.
+    pub(super) fn fixed_bytes(&self, shards: f64) -> f64 {
+        self.process_bytes + self.shard_bytes * shards
+    }
+
+    /// Of a process's channels.
+    pub(super) fn of_channels(&self, channels: f64) -> f64 {
+        let batched = channels.min(self.batched_up_to);
+        self.channel_bytes * channels + self.batched_channel_bytes * batched
+    }
+
+    /// Of a process with all batches that it can have.
+    pub(super) fn full_batches(&self) -> f64 {
+        self.batched_channel_bytes * self.batched_up_to
+    }
+
+    /// Of a process.
+    pub(super) fn bytes(&self, shards: f64, channels: f64) -> f64 {
+        self.fixed_bytes(shards) + self.of_channels(channels)
+    }
+}
+
+/// Channel counts from which memory is fitted with two slopes.
+const COUNTS_FOR_TWO_SLOPES: usize = 4;
+/// A bend is taken if it leaves at most this part of the squared error.
+const LEAST_GAIN: f64 = 0.9;
+
+/// Whether a run's peak is that of its channels, without a backlog.
+pub(super) fn is_calm(run: &Observation) -> bool {
+    run.offered_per_s.is_none() || run.held
+}
+
+/// What a durable run writes, and what of that lives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Log {
+    /// Bytes a signature pair, a wave and a session.
+    costs: [f64; 3],
+    /// Bytes of an end's newest record: the least that any run wrote a record, which still has its
+    /// share of padding and of zeros written ahead.
+    pub(super) record_bytes: f64,
+    /// The most that any run wrote, in bytes per second.
+    pub(super) seen_per_s: f64,
+}
+
+/// What a stream's disk use is bounded by (docs/log.md, Space): this many times what lives, and this
+/// many segments.
+const SPACE_FACTOR: f64 = 6.0;
+const SPACE_SEGMENTS: f64 = 8.0;
+/// A segment's length unless configured otherwise (docs/log.md, Files).
+const SEGMENT_BYTES: f64 = (64_u64 << 20) as f64;
+
+impl Log {
+    /// None if no run was durable.
+    pub(super) fn fit(runs: &[&Observation]) -> Option<Log> {
+        let (durable, logs): (Vec<&Observation>, Vec<_>) =
+            runs.iter().filter_map(|run| Some((*run, run.log?))).unzip();
+        let terms = [Term::Proposal, Term::Wave, Term::Session];
+        let rows: Vec<Vec<f64>> = durable
+            .iter()
+            .map(|run| {
+                row(
+                    &Conditions::of(run),
+                    terms.map(|term| term == Term::Proposal || varied(&durable, term)),
+                )
+            })
+            .collect();
+        let bytes: Vec<f64> = logs.iter().map(|log| log.bytes_per_payment).collect();
+        let costs = non_negative(&rows, &bytes)?;
+        let least = |of: fn(&super::observation::LogCost) -> f64| {
+            logs.iter().map(of).fold(f64::INFINITY, f64::min)
+        };
+        Some(Log {
+            costs: [costs[0], costs[1], costs[2]],
+            record_bytes: least(|log| log.bytes_per_record),
+            seen_per_s: -least(|log| -log.bytes_per_s),
+        })
+    }
+
+    /// Bytes written per payment.
+    pub(super) fn bytes_per_payment(&self, at: &Conditions) -> f64 {
+        dot(&row(at, [true; 3]), &self.costs)
+    }
+
+    /// The most space that the log takes on all machines: two ends a channel; a stream for each shard
+    /// and for each machine's Layer 1.
+    pub(super) fn space_bytes(&self, channels: f64, shards: f64, machines: f64) -> f64 {
+        let live = 2.0 * channels * self.record_bytes;
+        SPACE_FACTOR * live + SPACE_SEGMENTS * SEGMENT_BYTES * (shards + machines)
+    }
+}
+
+fn row(at: &Conditions, seen: [bool; 3]) -> Vec<f64> {
+    let values = [
+        at.proposals_per_payment,
+        at.proposals_per_payment / at.wave,
+        at.sessions_per_payment,
+    ];
+    let pairs = values.iter().zip(seen);
+    pairs
+        .map(|(value, seen)| if seen { *value } else { 0.0 })
+        .collect()
+}

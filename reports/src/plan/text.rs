@@ -1,0 +1,439 @@
+//! A plan for reading: the answer first, in the lines that a screen shows at once; then what it rests on.
+
+use super::{Constraint, Edge, Errors, Plan, Role, Spread, answer::Fit};
+use crate::{
+    human,
+    layout::{self, Column, Table, clean, wrap},
+};
+
+/// The most lines of one labelled list.
+const LINES_MAX: usize = 12;
+
+/// The plan as lines of at most 100 columns.
+#[must_use]
+pub fn text(plan: &Plan) -> String {
+    let mut lines = answer(plan);
+    let sections = [
+        ("WHAT BINDS", constraints(plan)),
+        ("WHAT IT RESTS ON", fit(plan)),
+        ("LAYER 1 (modelled, not measured)", l1(plan)),
+        (
+            "HOLD-OUT ERROR (fitted on the inner part of the sweep, predicting its edge)",
+            holdout(plan),
+        ),
+        ("TAKEN FOR GRANTED", list(&plan.assumptions, "")),
+        (
+            "BEYOND THE SWEEP",
+            list(
+                &plan.extrapolation,
+                "nothing: all of it was measured around",
+            ),
+        ),
+        ("NOT IN THE PLAN", list(&plan.excluded, "")),
+        ("RUNS", inputs(plan)),
+    ];
+    for (heading, section) in sections {
+        if !section.is_empty() {
+            lines.push(String::new());
+            lines.push(heading.to_owned());
+            lines.extend(section);
+        }
+    }
+    layout::text(&lines)
+}
+
+fn answer(plan: &Plan) -> Vec<String> {
+    let load = format!(
+        "{}/s, {} channels of {} payments, {} disputed, {}, {}",
+        human::figure(plan.rate_per_s),
+        human::count(plan.channels),
+        human::count(plan.payments),
+        human::share(plan.disputes),
+        plan.slo,
+        match plan.role {
+            Role::Hub => "one end (hub)",
+            Role::Both => "both ends",
+        },
+    );
+    let machines = format!(
+        "{} of {} and {}{}",
+        human::counted(plan.machines, "machine"),
+        human::counted(plan.cores_per_machine, "core"),
+        human::bytes(plan.memory_per_machine_bytes as f64),
+        match plan.spare_machines {
+            0 => String::new(),
+            spare => format!(" + {} spare", human::count(spare)),
+        },
+    );
+    let (first, second) = match plan.inverse {
+        false => (("plan for", load), ("machines", machines)),
+        true => (("machines", machines), ("carry", load)),
+    };
+    let mut rows = vec![first, second];
+    let free = human::share(plan.headroom);
+    rows.push((
+        "cores",
+        format!("{}, of which {free} stay free", human::count(plan.cores)),
+    ));
+    let mut memory = human::bytes(plan.memory_bytes as f64);
+    if let Some(most) = plan.channels_max {
+        memory = format!("{memory}; room for {} channels", human::count(most));
+    }
+    rows.push(("memory", memory));
+    let log = match (plan.log_bytes_per_s, plan.log_space_bytes) {
+        (Some(written), Some(space)) => format!(
+            "{}/s, at most {} of space",
+            human::bytes(written),
+            human::bytes(space)
+        ),
+        _ => "nothing is written: these runs were not durable".to_owned(),
+    };
+    rows.push(("log disk", log));
+    if let Some(l1) = &plan.l1 {
+        let verdict = match l1.block_share > 1.0 {
+            true => format!(
+                ": IMPOSSIBLE, sessions need {} payments at least",
+                human::figure(l1.payments_least.ceil())
+            ),
+            false => String::new(),
+        };
+        let share = human::share(l1.block_share);
+        rows.push((
+            "Layer 1",
+            format!("{share} of {}'s blocks{verdict}", l1.profile),
+        ));
+    }
+    if let Some(value) = plan.locked_value {
+        rows.push(("locked", format!("{} units of value", human::figure(value))));
+    }
+    rows.push(("binds", plan.binding_constraint.to_owned()));
+    let interval = match &plan.interval {
+        None => "none: too few draws of the runs give a plan".to_owned(),
+        Some(found) => {
+            let what = match plan.inverse {
+                true => format!(
+                    "{} to {} payments/s",
+                    human::figure(found.rate[0]),
+                    human::figure(found.rate[1])
+                ),
+                false => format!(
+                    "{} to {} cores, {} to {} machines",
+                    human::figure(found.cores[0].ceil()),
+                    human::figure(found.cores[1].ceil()),
+                    human::figure(found.machines[0].ceil()),
+                    human::figure(found.machines[1].ceil()),
+                ),
+            };
+            format!("{what} ({:.0} %)", found.level * 100.0)
+        }
+    };
+    rows.push(("interval", interval));
+    rows.push(("error", error_line(plan)));
+    if !plan.extrapolation.is_empty() {
+        let count = human::counted(plan.extrapolation.len() as u64, "point");
+        rows.push(("CAUTION", format!("{count} beyond the sweep, below")));
+    }
+    rows.iter()
+        .map(|(label, text)| layout::clip(&clean(&format!("{label:<10}{text}")), layout::WIDTH))
+        .collect()
+}
+
+fn error_line(plan: &Plan) -> String {
+    let Some(all) = &plan.holdout_error.all else {
+        return "unknown: the sweep is too small to hold its edge out".to_owned();
+    };
+    let part = |name: &str, spread: Option<Spread>| match spread {
+        None => format!("{name} n/a"),
+        Some(found) => format!(
+            "{name} {:.1}, {:.1} %",
+            found.median * 100.0,
+            found.worst * 100.0
+        ),
+    };
+    format!(
+        "held out, median and worst: {}; {}; {}",
+        part("rate", all.throughput),
+        part("CPU", all.cpu),
+        part("memory", all.memory)
+    )
+}
+
+fn constraints(plan: &Plan) -> Vec<String> {
+    let mut table = Table::new(&[
+        Column::Left("resource"),
+        Column::Right("needed"),
+        Column::Right("a machine may use"),
+        Column::Right("machines"),
+    ]);
+    let show = |constraint: &Constraint, value: f64| match constraint.name {
+        "cpu" => format!("{} cores", human::figure(value)),
+        "memory" => human::bytes(value),
+        _ => format!("{}/s", human::bytes(value)),
+    };
+    for constraint in &plan.constraints {
+        let mark = match constraint.name == plan.binding_constraint {
+            true => "  <- binds",
+            false => "",
+        };
+        table.row([
+            format!("{}{mark}", constraint.name),
+            show(constraint, constraint.total),
+            show(constraint, constraint.per_machine),
+            human::count(constraint.machines),
+        ]);
+    }
+    let mut lines = table.lines();
+    lines.push(format!(
+        "cores are needed with {} headroom; memory for channels, beside {} a process",
+        human::share(plan.headroom),
+        human::bytes(
+            plan.fit.memory_process_bytes
+                + plan.fit.memory_shard_bytes * plan.cores_per_machine as f64
+                + plan.fit.memory_batches_bytes
+        ),
+    ));
+    lines
+}
+
+fn fit(plan: &Plan) -> Vec<String> {
+    let fit = &plan.fit;
+    let micros = |seconds: f64| human::seconds(seconds);
+    let mut phrases = vec![
+        format!(
+            "{} payments/s a shard as measured",
+            human::figure(fit.rate_per_shard_measured)
+        ),
+        format!("{} as planned", human::figure(fit.rate_per_shard)),
+        format!("{} a core", human::figure(fit.rate_per_core)),
+        format!("in waves of {}", human::figure(fit.wave)),
+        format!("{} signatures a key", human::figure(fit.signatures_per_key)),
+    ];
+    let mut lines = wrap("rate      ", &phrases, ',', 2);
+    let top = fit
+        .stages
+        .iter()
+        .take(6)
+        .map(|stage| format!("{} ({}) {}", stage.name, stage.role, micros(stage.cpu_s)));
+    phrases = vec![format!("{} a payment", micros(fit.cpu_s_per_payment))];
+    phrases.extend(top);
+    lines.extend(wrap("CPU       ", &phrases, ',', 2));
+    let terms = fit.terms.iter();
+    phrases = terms
+        .map(|term| format!("{} {}", term.of, micros(term.cpu_s)))
+        .collect();
+    lines.extend(wrap("of which  ", &phrases, ',', 2));
+    lines.extend(wrap("scaling   ", &[scaling(fit)], ',', 1));
+    lines.extend(wrap(
+        "memory    ",
+        &[
+            format!("process {}", human::bytes(fit.memory_process_bytes)),
+            format!("shard {}", human::bytes(fit.memory_shard_bytes)),
+            format!("channel {}", human::bytes(fit.memory_channel_bytes)),
+            format!("batches {}", human::bytes(fit.memory_batches_bytes)),
+        ],
+        ',',
+        1,
+    ));
+    if let Some(bytes) = fit.log_bytes_per_payment {
+        lines.push(format!(
+            "log       {} a payment, both ends",
+            human::bytes(bytes)
+        ));
+    }
+    if fit.wave_beside_cpu_s > 0.0 {
+        let beside = human::seconds(fit.wave_beside_cpu_s);
+        lines.push(format!(
+            "waves     wait {beside} each besides their CPU time"
+        ));
+    }
+    if fit.wall_per_cpu > 1.1 {
+        lines.push(format!(
+            "BUSY      shards got {} of a core: the machines planned are taken to give no more",
+            human::share(1.0 / fit.wall_per_cpu)
+        ));
+    }
+    lines
+}
+
+fn scaling(fit: &Fit) -> String {
+    match (fit.contention, fit.coherence) {
+        (Some(sigma), Some(kappa)) => format!(
+            "Universal Scalability Law, σ {}, κ {}: {} of a shard's measured rate",
+            human::figure(sigma),
+            human::figure(kappa),
+            human::share(fit.efficiency)
+        ),
+        _ if fit.scaling == "measured" => format!(
+            "measured efficiency (fewer than 5 core counts): {} of a shard's measured rate",
+            human::share(fit.efficiency)
+        ),
+        _ => "one core count: unknown, shards are assumed not to hinder each other".to_owned(),
+    }
+}
+
+fn l1(plan: &Plan) -> Vec<String> {
+    let Some(l1) = &plan.l1 else {
+        return Vec::new();
+    };
+    vec![
+        format!(
+            "{} sessions/s of {} {}: {} of {} a second",
+            human::figure(l1.sessions_per_s),
+            human::figure(l1.units_per_session),
+            clean(&l1.unit),
+            human::figure(l1.units_per_s),
+            human::figure(l1.capacity_units_per_s),
+        ),
+        format!(
+            "opening all channels at once takes whole blocks for {}, closing them {}",
+            human::seconds(l1.open_all_s),
+            human::seconds(l1.close_all_s),
+        ),
+        format!(
+            "sessions of {} payments or more fit",
+            human::figure(l1.payments_least.ceil())
+        ),
+    ]
+}
+
+fn holdout(plan: &Plan) -> Vec<String> {
+    let mut table = Table::new(&[
+        Column::Left("edge"),
+        Column::Right("held out"),
+        Column::Right("fitted up to"),
+        Column::Right("rate"),
+        Column::Right("worst"),
+        Column::Right("CPU"),
+        Column::Right("worst"),
+        Column::Right("memory"),
+        Column::Right("worst"),
+        Column::Right("settings"),
+    ]);
+    let held = &plan.holdout_error;
+    let share = |spread: Option<Spread>, of: fn(&Spread) -> f64| {
+        spread.map_or_else(|| "-".to_owned(), |found| human::share(of(&found)))
+    };
+    let mut row = |name: &str, ends: Option<(f64, f64)>, errors: &Errors| {
+        let end = |value: Option<f64>| value.map_or_else(String::new, human::figure);
+        let settings = errors.cpu.map_or(0, |found| found.settings);
+        table.row([
+            name.to_owned(),
+            end(ends.map(|ends| ends.0)),
+            end(ends.map(|ends| ends.1)),
+            share(errors.throughput, |found| found.median),
+            share(errors.throughput, |found| found.worst),
+            share(errors.cpu, |found| found.median),
+            share(errors.cpu, |found| found.worst),
+            share(errors.memory, |found| found.median),
+            share(errors.memory, |found| found.worst),
+            settings.to_string(),
+        ]);
+    };
+    let edges: [(&str, &Option<Edge>); 3] = [
+        ("rate a shard", &held.rate),
+        ("channels", &held.channels),
+        ("shards", &held.cores),
+    ];
+    let mut missing = Vec::new();
+    for (name, edge) in edges {
+        match edge {
+            Some(edge) => row(name, Some((edge.held_out, edge.fitted_up_to)), &edge.errors),
+            None => missing.push(format!("{name}: too few values to hold one out")),
+        }
+    }
+    if let Some(all) = &held.all {
+        row("all", None, all);
+    }
+    let mut lines = match held.all {
+        Some(_) => table.lines(),
+        None => Vec::new(),
+    };
+    lines.extend(missing);
+    lines
+}
+
+fn inputs(plan: &Plan) -> Vec<String> {
+    let inputs = &plan.inputs;
+    let machine = &plan.sweep_machine;
+    let mut lines = vec![
+        clean(&plan.assurance.text()),
+        format!(
+            "{}, {}, {}",
+            clean(&machine.cpu),
+            human::counted(machine.cores, "core"),
+            human::bytes(machine.memory_bytes as f64)
+        ),
+        format!(
+            "{} used, {} of other assurance, {} INVALID for planning",
+            human::counted(inputs.runs_used as u64, "run"),
+            inputs.runs_of_other_assurance,
+            inputs.invalid.len(),
+        ),
+    ];
+    if let Some(interval) = &plan.interval {
+        lines.push(format!(
+            "interval: {} draws, {} of them without a plan, seed {}",
+            interval.draws + interval.draws_without_plan,
+            interval.draws_without_plan,
+            interval.seed
+        ));
+    }
+    if inputs.runs_without_busy_share > 0 {
+        lines.push(format!(
+            "{} cannot tell whether other work kept the machine busy",
+            human::counted(inputs.runs_without_busy_share as u64, "run")
+        ));
+    }
+    lines.extend(list(&inputs.notes, ""));
+    for run in &inputs.invalid {
+        lines.extend(wrap(
+            "INVALID ",
+            &[format!("{}: {}", run.run, run.reasons.join("; "))],
+            ',',
+            1,
+        ));
+    }
+    lines
+        .iter()
+        .map(|line| layout::clip(line, layout::WIDTH))
+        .collect()
+}
+
+fn list(sentences: &[String], none: &str) -> Vec<String> {
+    if sentences.is_empty() {
+        return match none {
+            "" => Vec::new(),
+            none => vec![format!("- {none}")],
+        };
+    }
+    sentences
+        .iter()
+        .flat_map(|sentence| words("- ", sentence))
+        .collect()
+}
+
+/// A sentence broken between words.
+fn words(start: &str, sentence: &str) -> Vec<String> {
+    let indent = start.chars().count();
+    let mut lines = vec![start.to_owned()];
+    for word in clean(sentence).split_whitespace() {
+        let line = lines.last_mut().expect("never empty");
+        let used = line.chars().count();
+        let joint = usize::from(used > indent);
+        if used + joint + word.chars().count() > layout::WIDTH && joint == 1 {
+            if lines.len() == LINES_MAX {
+                break;
+            }
+            lines.push(format!("{:indent$}{word}", ""));
+        } else {
+            if joint == 1 {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+        .iter()
+        .map(|line| layout::clip(line, layout::WIDTH))
+        .collect()
+}

@@ -1,0 +1,529 @@
+//! Runs the real `reports plan` on sweeps: what it answers, what it refuses, and how it exits.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helpers fail by panicking, as the test does"
+)]
+
+mod sample;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use duet_reports::{
+    RunFile,
+    run_file::{Durability, Percentiles, Phase, Stage},
+    sweep::Line,
+};
+use hdrhistogram::{
+    Histogram,
+    serialization::{Serializer as _, V2Serializer},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const LOAD: [&str; 9] = [
+    "plan",
+    "--rate",
+    "1M",
+    "--channels",
+    "1M",
+    "--payments",
+    "1k",
+    "--slo",
+    "p99=50ms",
+];
+
+fn reports(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_reports"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn plan(more: &[&str], file: &Path) -> Output {
+    let from = ["--from", file.to_str().unwrap()];
+    reports(&[&LOAD[..], more, &from].concat())
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(stderr(output).is_empty(), "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A run whose payment costs 6 µs of CPU time, 150 µs more a wave and 40 a session, and each channel
+/// 1,200 bytes. Ten seconds; rates are per run.
+fn run(shards: u64, channels: u64, rate: Option<f64>, durable: bool) -> RunFile {
+    let mut run = sample::open_loop();
+    let (payment_s, wave_s, session_s, sync_s) = (6e-6, 150e-6, 40e-6, f64::from(durable) * 1e-3);
+    let took = |wave: f64| wave * (payment_s + wave_s / wave + session_s / 1e3) + sync_s;
+    let (mut wave, cap) = (1.0_f64, 4_000.0);
+    match rate {
+        None => wave = cap,
+        Some(rate) => {
+            for _ in 0..50_000 {
+                let arriving = rate / shards as f64 * took(wave);
+                wave = (arriving + (-arriving).exp()).min(cap);
+            }
+        }
+    }
+    let most = shards as f64 * wave / took(wave);
+    let held = rate.is_none_or(|rate| rate <= most * 1.000_001);
+    let per_s = rate.map_or(most, |rate| rate.min(most));
+    let seconds = 10.0;
+    let payments = (per_s * seconds) as u64;
+    let made = payments as f64;
+
+    let workload = &mut run.workload;
+    (workload.shards, workload.concurrent) = (shards, channels);
+    (workload.cosign_every, workload.in_flight) = (1, 16);
+    (workload.sessions, workload.payments_per_session) = (payments / 1_000, 1_000);
+    workload.offered_per_s = rate;
+    workload.arrivals = if rate.is_some() {
+        "poisson"
+    } else {
+        "closed-loop"
+    }
+    .into();
+    workload.capacity = "100000".into();
+    workload.cosign_after_ms = None;
+
+    let assurance = &mut run.assurance;
+    (assurance.cosign_every, assurance.in_flight) = (1, 16);
+    assurance.payments_per_cosigning = Some(1.0);
+    (assurance.batch_size, assurance.signatures_per_key_per_batch) = (wave, 1.0);
+    assurance.durability = if durable { "fsync" } else { "none" }.into();
+
+    let achieved = &mut run.achieved;
+    (achieved.payments, achieved.wall_s, achieved.payments_per_s) = (payments, seconds, per_s);
+    achieved.steady_payments_per_s = Some(per_s);
+    achieved.sessions_opened = payments / 1_000;
+    achieved.phases = vec![Phase {
+        name: "opening".into(),
+        wall_s: 0.0,
+        cpu_s: 0.0,
+        sessions: None,
+    }];
+    achieved.valid = held;
+    if !held {
+        let reason = format!("the offered rate was not held: {per_s} of {rate:?} payments/s");
+        achieved.invalid_reasons = vec![reason];
+    }
+    let stage = |name: &str, role: &str, unit: &str, per_payment_s: f64| Stage {
+        name: name.into(),
+        role: role.into(),
+        items: payments,
+        cpu_ns_per_item: per_payment_s * 1e9,
+        cpu_s: per_payment_s * made,
+        unit: unit.into(),
+    };
+    run.stages = vec![
+        stage("sign", "payer", "signature", payment_s / 2.0),
+        stage("sign", "payee", "signature", payment_s / 2.0),
+        stage("verify", "payer", "signature", wave_s / wave / 2.0),
+        stage("verify", "payee", "signature", wave_s / wave / 2.0),
+        stage("settle", "l1", "transaction", session_s / 1e3),
+    ];
+    achieved.cpu_s = run.stages.iter().map(|stage| stage.cpu_s).sum();
+    run.checks.stage_cpu_share = 1.0;
+    let ns = (4.0 * took(wave) * 1e9) as u64 + 1_000_000;
+    run.latency_ns.response = rate.map(|_| Percentiles {
+        p50: ns / 4,
+        p90: ns / 2,
+        p99: ns,
+        p999: 2 * ns,
+        max: 4 * ns,
+    });
+    run.latency_histogram.service = Some(histogram(payments, (took(wave) * 1e9) as u64));
+    run.memory.peak_rss_bytes = 30_000_000 + 10_000_000 * shards + 1_200 * channels;
+    run.machine.cores = 2;
+    run.durability = durable.then(|| Durability {
+        directory: "log".into(),
+        file_system: "ext4".into(),
+        commits: (made / wave) as u64,
+        records: 2 * payments,
+        bytes_written: (made * (300.0 + 4_096.0 / wave)) as u64,
+        syncs: (2.0 * made / wave) as u64,
+        sync_p50_ns: 500_000,
+        sync_p99_ns: 900_000,
+        sync_max_ns: 1_000_000,
+        resumed: None,
+    });
+    run
+}
+
+fn histogram(count: u64, ns: u64) -> String {
+    let mut histogram = Histogram::<u64>::new(3).unwrap();
+    histogram.record_n(ns, count).unwrap();
+    let mut bytes = Vec::new();
+    V2Serializer::new()
+        .serialize(&histogram, &mut bytes)
+        .unwrap();
+    BASE64_STANDARD.encode(bytes)
+}
+
+fn runs(durable: bool) -> Vec<RunFile> {
+    let mut runs = Vec::new();
+    for shards in [1, 2] {
+        for rate in [10e3, 40e3, 80e3, 120e3, 200e3] {
+            runs.push(run(shards, 3_000, Some(rate * shards as f64), durable));
+        }
+        runs.push(run(shards, 3_000, None, durable));
+    }
+    for channels in [1_000, 30_000, 100_000] {
+        runs.push(run(2, channels, Some(80e3), durable));
+    }
+    runs
+}
+
+fn sweep_text(runs: &[RunFile]) -> String {
+    let line = |run: &RunFile| Line {
+        cell: vec!["--made-up".into()],
+        repeat: 0,
+        run: run.clone(),
+    };
+    runs.iter().map(|run| line(run).to_json()).collect()
+}
+
+fn sweep(folder: &TempDir, name: &str, runs: &[RunFile]) -> PathBuf {
+    write(folder, name, &sweep_text(runs))
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_plan_answers_in_its_first_lines_and_within_100_columns() {
+    let folder = TempDir::new().unwrap();
+    let output = plan(&[], &sweep(&folder, "plan.sweep", &runs(false)));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    let first: Vec<&str> = text.lines().take(9).collect();
+    for (line, words) in [
+        (0, "plan for  1 M/s, 1 M channels of 1 k payments"),
+        (1, "machines of 2 cores"),
+        (1, "+ 1 spare"),
+        (2, "of which 30.0 % stay free"),
+        (6, "binds     cpu"),
+        (7, "(90 %)"),
+        (8, "held out, median and worst: rate "),
+    ] {
+        assert!(first[line].contains(words), "{words}:\n{text}");
+    }
+    for heading in [
+        "WHAT BINDS",
+        "HOLD-OUT ERROR",
+        "BEYOND THE SWEEP",
+        "NOT IN THE PLAN",
+        "RUNS",
+    ] {
+        assert!(text.contains(heading), "{heading}:\n{text}");
+    }
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+        assert!(!line.contains('…'), "{line}");
+    }
+}
+
+#[test]
+fn json_has_the_documented_names_and_the_numbers_add_up() {
+    let folder = TempDir::new().unwrap();
+    let file = sweep(&folder, "plan.sweep", &runs(true));
+    let found = json(&plan(
+        &["--json", "--durability", "fsync", "--role", "both"],
+        &file,
+    ));
+    for name in [
+        "cores",
+        "machines",
+        "spare_machines",
+        "memory_bytes",
+        "log_bytes_per_s",
+        "log_space_bytes",
+        "l1_block_share",
+        "locked_value",
+        "binding_constraint",
+        "constraints",
+        "interval",
+        "holdout_error",
+        "extrapolation",
+        "assumptions",
+        "excluded",
+    ] {
+        assert!(found.get(name).is_some(), "{name}: {found:#}");
+    }
+    let number = |name: &str| found[name].as_f64().unwrap();
+    assert_eq!(number("machines"), (number("cores") / 2.0).ceil());
+    // 1 M channels of 1,000 payments that lock 100 each.
+    assert_eq!(number("locked_value"), 1e11);
+    let fit = &found["fit"];
+    let channel = fit["memory_channel_bytes"].as_f64().unwrap();
+    assert!((channel / 1_200.0 - 1.0).abs() < 0.02, "{channel}");
+    let logged = fit["log_bytes_per_payment"].as_f64().unwrap() * 1e6;
+    assert!((number("log_bytes_per_s") / logged - 1.0).abs() < 1e-9);
+    assert!((300e6..400e6).contains(&logged), "{logged}");
+    for metric in ["cpu", "memory"] {
+        let errors = &found["holdout_error"]["all"][metric];
+        assert!(errors["median"].as_f64().unwrap() < 0.1, "{found:#}");
+        assert!(errors["worst"].as_f64().unwrap() < 0.25, "{found:#}");
+    }
+    assert_eq!(found["interval"]["seed"], 1);
+    assert!(found["excluded"].as_array().unwrap().len() > 3);
+}
+
+#[test]
+fn the_inverse_says_what_the_machine_carries() {
+    let folder = TempDir::new().unwrap();
+    let file = sweep(&folder, "plan.sweep", &runs(false));
+    let from = file.to_str().unwrap();
+    let base = [
+        "plan",
+        "--inverse",
+        "--slo",
+        "p99=50ms",
+        "--payments",
+        "1k",
+        "--json",
+        "--from",
+    ];
+    let found = json(&reports(&[&base[..], &[from]].concat()));
+    assert_eq!(found["inverse"], true);
+    // Two shards, 30 % of each free, each at most at 1 / 6.04 µs.
+    let rate = found["rate_per_s"].as_f64().unwrap();
+    assert!((150e3..232e3).contains(&rate), "{rate}");
+    assert_eq!(found["channels"], 100_000);
+    let text = stdout(&reports(&["plan", "--slo", "p99=50ms", "--from", from]));
+    assert!(text.starts_with("machines  1 machine of 2 cores"), "{text}");
+    assert!(text.contains("\ncarry     "), "{text}");
+}
+
+#[test]
+fn run_files_and_sweeps_may_be_mixed() {
+    let folder = TempDir::new().unwrap();
+    let all = runs(false);
+    let file = sweep(&folder, "plan.sweep", &all[1..]);
+    let single = write(&folder, "run.json", &all[0].to_json());
+    let output = plan(&["--json", "--from", single.to_str().unwrap()], &file);
+    assert_eq!(json(&output)["inputs"]["runs_used"], all.len());
+}
+
+#[test]
+fn a_torn_line_is_told_and_the_rest_is_used() {
+    let folder = TempDir::new().unwrap();
+    let text = sweep_text(&runs(false));
+    let file = write(&folder, "torn.sweep", &text[..text.len() - 100]);
+    let found = json(&plan(&["--json"], &file));
+    assert_eq!(found["inputs"]["runs_used"], runs(false).len() - 1);
+    let note = found["inputs"]["notes"][0].as_str().unwrap();
+    assert!(note.contains("its last line is torn"), "{note}");
+}
+
+#[test]
+fn invalid_runs_are_named_and_the_plan_goes_on_without_them() {
+    let folder = TempDir::new().unwrap();
+    let mut all = runs(false);
+    all[1].machine.others_share = Some(0.3);
+    all[2].achieved.payments += 1;
+    all[3].latency_histogram.service = Some(histogram(all[3].achieved.payments, 9_000_000_000));
+    all[4].achieved.invalid_reasons = vec!["Layer 1's supply is not conserved".into()];
+    let file = sweep(&folder, "plan.sweep", &all);
+    let found = json(&plan(&["--json"], &file));
+    assert_eq!(found["inputs"]["runs_used"], all.len() - 4);
+    let invalid = found["inputs"]["invalid"].as_array().unwrap();
+    for (index, words) in [
+        (0, "other processes took 30.0 %"),
+        (1, "its histogram holds "),
+        (2, "Little's law: "),
+        (3, "supply is not conserved"),
+    ] {
+        let reason = invalid[index]["reasons"][0].as_str().unwrap();
+        assert!(reason.contains(words), "{words}: {reason}");
+        let name = invalid[index]["run"].as_str().unwrap();
+        assert!(name.ends_with(&format!("run {}", index + 2)), "{name}");
+    }
+    // What was busy may be let in by hand.
+    let found = json(&plan(&["--json", "--busy-max", "50%"], &file));
+    assert_eq!(found["inputs"]["runs_used"], all.len() - 3);
+}
+
+#[test]
+fn what_cannot_be_planned_with_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let all = runs(false);
+    let text = sweep_text(&all);
+    let mut busy = all.clone();
+    for run in &mut busy {
+        run.machine.stolen_share = Some(0.2);
+    }
+    let mut elsewhere = all.clone();
+    elsewhere[5].machine.cpu = "Some other processor".into();
+    let both = [all.clone(), runs(true)].concat();
+    let closed: Vec<RunFile> = all
+        .iter()
+        .filter(|run| run.workload.offered_per_s.is_none())
+        .flat_map(|run| [run.clone(), run.clone()])
+        .collect();
+    let table = [
+        (
+            write(&folder, "empty", ""),
+            &[][..],
+            "empty; expected a sweep or a run file",
+        ),
+        (write(&folder, "text", "hello\n"), &[], "not JSON"),
+        (
+            write(&folder, "bad-line", &text.replacen("wall_s", "wall", 1)),
+            &[],
+            "line 1: ",
+        ),
+        (
+            write(
+                &folder,
+                "schema",
+                &text.replacen("\"run\":{\"schema\":1", "\"run\":{\"schema\":7", 1),
+            ),
+            &[],
+            "schema 7",
+        ),
+        (folder.path().join("missing"), &[], "cannot be read"),
+        (
+            sweep(&folder, "k", &all),
+            &["--cosign-every", "100"],
+            "no run has the assurance that is asked for; the files have:\n  co-signed every 1, 16 in \
+             flight, durability none, back end avx512, two-way: 15 runs",
+        ),
+        (
+            sweep(&folder, "both", &both),
+            &[],
+            "runs of more than one assurance fit",
+        ),
+        (
+            sweep(&folder, "busy", &busy),
+            &[],
+            "0 of 15 runs can be planned with; expected at least 3\n  INVALID ",
+        ),
+        (
+            sweep(&folder, "machines", &elsewhere),
+            &[],
+            "run 6 ran on another machine (Some other processor, 2 cores)",
+        ),
+        (
+            sweep(&folder, "closed", &closed),
+            &[],
+            "no open-loop rate was held",
+        ),
+    ];
+    for (file, more, expected) in table {
+        let output = plan(more, &file);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{expected}: {message}");
+        assert!(stdout(&output).is_empty(), "{}", stdout(&output));
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+}
+
+#[test]
+fn layer_1_without_room_exits_6_with_the_plan() {
+    let folder = TempDir::new().unwrap();
+    let file = sweep(&folder, "plan.sweep", &runs(false));
+    let l1 = ["--l1", "ethereum-60m", "--disputes", "1%"];
+    let output = plan(&l1, &file);
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    let text = stdout(&output);
+    // 1,000 sessions a second of 189,219.4 gas, at 5 M gas a second.
+    let line =
+        "Layer 1   3784.4 % of ethereum-60m's blocks: IMPOSSIBLE, sessions need 37.8 k payments";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("\nbinds     l1\n"), "{text}");
+    assert!(text.contains("LAYER 1 (modelled, not measured)"), "{text}");
+
+    let inverse = [
+        "plan",
+        "--slo",
+        "p99=50ms",
+        "--json",
+        "--l1",
+        "ethereum-60m",
+        "--from",
+    ];
+    let output = reports(&[&inverse[..], &[file.to_str().unwrap()]].concat());
+    let found = json(&output);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(found["binding_constraint"], "cpu");
+    assert!(found["l1_block_share"].as_f64().unwrap() < 1.0);
+
+    let output = plan(&["--l1", "no-such-chain"], &file);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("no-such-chain"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn an_objective_that_nothing_meets_exits_6() {
+    let folder = TempDir::new().unwrap();
+    let file = sweep(&folder, "plan.sweep", &runs(false));
+    let arguments = ["plan", "--inverse", "--slo", "p99=100us", "--from"];
+    let output = reports(&[&arguments[..], &[file.to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(6));
+    assert!(stdout(&output).is_empty());
+    let message = stderr(&output);
+    assert!(
+        message.contains("no rate meets p99 at most 100 µs"),
+        "{message}"
+    );
+}
+
+#[test]
+fn bad_options_exit_2() {
+    let folder = TempDir::new().unwrap();
+    let file = sweep(&folder, "plan.sweep", &runs(false));
+    let from = file.to_str().unwrap();
+    for (arguments, words) in [
+        (&["--slo", "p99"][..], "is not an objective"),
+        (&["--slo", "p99=1s", "--rate", "1k"], "--channels"),
+        (
+            &[
+                "--slo",
+                "p99=1s",
+                "--inverse",
+                "--rate",
+                "1k",
+                "--channels",
+                "1",
+            ],
+            "cannot be used",
+        ),
+        (
+            &["--slo", "p99=1s", "--headroom", "100%"],
+            "expected less than 100%",
+        ),
+        (&["--slo", "p99=1s", "--role", "client"], "client"),
+        (&["--slo", "p99=1s", "--memory-per-machine", "much"], "much"),
+        (&[], "--slo"),
+    ] {
+        let output = reports(&[&["plan", "--from", from], arguments].concat());
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    let help = reports(&["plan", "--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(stdout(&help).contains("reports plan --rate 1M"));
+}
