@@ -48,6 +48,7 @@ fn sessions(c: &mut Criterion) {
             faults: Vec::new(),
             attacks: Vec::new(),
             l1_delay_blocks: 0,
+            planted_slowdown: 0.0,
             audit: None,
             log: None,
         };

@@ -3,56 +3,68 @@
 
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
-use crate::options::{CompareOptions, Words};
+use crate::options::{CompareOptions, DEFAULT_WORKLOAD, SessionOptions, Words};
 use crate::progress::Progress;
 use crate::report::{Comparison, Side};
+use crate::revision::LOADGEN;
 use crate::runner::{Plan, RunCommand, run_session};
 use crate::schedule::Contender;
 use crate::snapshot::Snapshot;
 use crate::subject::Subject;
 use crate::summary::summarise;
-use duet_reports::terms::Across;
+use duet_reports::terms::{Across, Difference};
 
 /// Compares A with B.
 ///
 /// # Errors
 /// See [`Failure`]. Whatever was created on the way, worktrees included, is gone afterwards.
 pub fn compare(options: &CompareOptions, interrupt: &Interrupt) -> Result<Comparison, Failure> {
-    let progress = Progress::new(options.quiet);
+    let session_options = options
+        .session
+        .clone()
+        .with_default_workload(&DEFAULT_WORKLOAD);
+    let asked = &session_options;
+    let progress = Progress::new(asked.quiet);
     let a = Subject::resolve("A", &options.a, interrupt)?;
     let b = Subject::resolve("B", &options.b, interrupt)?;
     let snapshot = Snapshot::take(
-        &a.executable(interrupt, &progress)?,
-        &b.executable(interrupt, &progress)?,
+        &a.executable(LOADGEN, interrupt, &progress)?,
+        &b.executable(LOADGEN, interrupt, &progress)?,
     )?;
-    let plan = plan(options, &snapshot);
+    let plan = plan(asked, &snapshot);
     let same_bytes = snapshot.a_is_b()?;
-    if same_bytes && options.a_args == options.b_args {
+    if same_bytes && asked.a_args == asked.b_args {
         progress.say("note: A and B are the same bytes with the same options");
     }
 
-    let session = run_session(&plan, interrupt, &progress)?;
-    for key in plan.across.idle(&session.differences) {
-        progress.say(&format!(
-            "note: --across {key} names nothing in which A and B differ"
-        ));
-    }
+    let session = run_session(&plan, options.pairs(), interrupt, &progress)?;
+    note_idle_across(&plan, &session.differences, &progress);
     let [a_run, b_run, _] = session.warm_ups;
     Ok(Comparison {
-        a: side(&a, &options.a_args, a_run.engine),
-        b: side(&b, &options.b_args, b_run.engine),
+        a: side(&a, &asked.a_args, a_run.engine),
+        b: side(&b, &asked.b_args, b_run.engine),
         same_bytes,
-        workload: options.shared_workload(),
+        workload: asked.workload.clone(),
         terms: a_run.terms,
         differences: session.differences,
-        decisive: options.metric,
-        bootstrap_seed: options.bootstrap_seed,
-        metrics: summarise(&session.pairs, options.bootstrap_seed),
+        decisive: asked.metric,
+        bootstrap_seed: asked.bootstrap_seed,
+        metrics: summarise(&session.pairs, asked.bootstrap_seed),
         pairs: session.pairs,
     })
 }
 
-fn plan(options: &CompareOptions, snapshot: &Snapshot) -> Plan {
+/// Most likely typing errors.
+pub(crate) fn note_idle_across(plan: &Plan, differences: &[Difference], progress: &Progress) {
+    for key in plan.across.idle(differences) {
+        progress.say(&format!(
+            "note: --across {key} names nothing in which A and B differ"
+        ));
+    }
+}
+
+/// What the contenders of these executables run.
+pub(crate) fn plan(options: &SessionOptions, snapshot: &Snapshot) -> Plan {
     let command = |contender: Contender| {
         let extra = match contender {
             Contender::A | Contender::ACopy => &options.a_args,
@@ -65,13 +77,13 @@ fn plan(options: &CompareOptions, snapshot: &Snapshot) -> Plan {
     };
     Plan {
         commands: Contender::ALL.map(command),
-        pairs: options.pairs,
         decisive: options.metric,
         across: Across::new(&options.across),
     }
 }
 
-fn side(subject: &Subject, extra: &Words, engine: serde_json::Value) -> Side {
+/// One side for a report.
+pub(crate) fn side(subject: &Subject, extra: &Words, engine: serde_json::Value) -> Side {
     Side {
         name: subject.name.clone(),
         kind: subject.kind_word(),

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use duet_reports::exit::Exit;
+
 /// A verdict was reached, whichever it is.
 pub const OK: u8 = 0;
 /// The machine failed: a run crashed, a disk refused, memory ran out.
@@ -13,6 +15,10 @@ pub const BAD_INPUT: u8 = 2;
 pub const RUN_INVALID: u8 = 3;
 /// A run refused data that it had stored earlier.
 pub const STORED_DATA_REFUSED: u8 = 4;
+/// A gate's budget was spent before its answer was clear.
+pub const INCONCLUSIVE: u8 = Exit::Inconclusive.code();
+/// A gate found a regression.
+pub const REGRESSION: u8 = Exit::Regression.code();
 /// The user stopped the comparison.
 pub const INTERRUPTED: u8 = 130;
 

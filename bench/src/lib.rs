@@ -14,10 +14,13 @@
 
 pub mod compare;
 pub mod exit;
+pub mod gate;
+pub mod instructions;
 pub mod interrupt;
 pub mod metric;
 pub mod options;
 pub mod progress;
+pub mod rank;
 pub mod report;
 pub mod revision;
 pub mod run_file;
@@ -27,5 +30,5 @@ pub mod snapshot;
 pub mod stats;
 pub mod subject;
 pub mod summary;
-
+pub mod trials;
 pub mod verdict;

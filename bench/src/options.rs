@@ -2,7 +2,10 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::gate::options::{GateFlags, GateOptions};
+use crate::instructions::options::InstructionsOptions;
 use crate::metric::Metric;
+use crate::trials::options::TrialsOptions;
 
 /// The workload of a comparison that names none: about a second per run on two cores.
 pub const DEFAULT_WORKLOAD: [&str; 6] = [
@@ -13,6 +16,9 @@ pub const DEFAULT_WORKLOAD: [&str; 6] = [
     "--baseline-sessions",
     "0",
 ];
+
+/// Pairs of a comparison that names no number.
+const DEFAULT_PAIRS: usize = 10;
 
 /// Options that every run gets, so that they need not be given again.
 const FIXED_OPTIONS: [&str; 2] = ["--json", "--quiet"];
@@ -29,9 +35,11 @@ Examples:
       One build, two settings.
   bench compare HEAD HEAD --b-args '--cosign-every 100' --across cosign_every
       Settings of different assurance: the difference has to be named.
+  bench compare main WORKTREE --threshold 5%
+      The same as `bench gate main WORKTREE`: exits 6 if the tree is slower by more than 5 %.
 
-Exit codes: 0 a verdict, whichever · 1 machine fault · 2 bad input, or runs that do not compare ·
-3 a run was INVALID · 130 interrupted";
+Exit codes: 0 a verdict, whichever; of a gate: pass · 1 machine fault · 2 bad input, or runs that do
+not compare · 3 a run was INVALID · 130 interrupted; of a gate: 5 inconclusive · 6 regression";
 
 /// Compares builds of Duet's load generator on a noisy machine
 #[derive(Debug, Parser)]
@@ -52,7 +60,28 @@ pub enum BenchCommand {
     /// ratio to A, taken in the same session, is the A/A floor: a difference is claimed only if the
     /// interval excludes 1 and the median is further from 1 than the floor. Anything else is "no
     /// difference seen", which is not a proof that there is none.
+    ///
+    /// With --threshold it is a gate, as `bench gate` is.
     Compare(CompareOptions),
+
+    /// Fails if HEAD is slower than BASE by more than the threshold and the noise, seen twice
+    ///
+    /// Runs BASE, HEAD and a byte copy of BASE as `bench compare` does, looks at the pairs now and then,
+    /// and stops as soon as the answer is clear: pass, if the whole interval of HEAD/BASE is below the
+    /// threshold; regression, if it is above threshold and A/A floor, and a second session from
+    /// scratch, of twice as many pairs, says so too; inconclusive, if the budget is spent before.
+    /// docs/regression-gate.md has the statistics.
+    Gate(GateOptions),
+
+    /// Tries the gate on one executable with slowdowns planted in it, and counts its verdicts
+    ///
+    /// Every trial is appended to a file as it ends, and the same command goes on where it stopped.
+    Trials(TrialsOptions),
+
+    /// Fails if a kernel of HEAD takes more instructions than BASE's, counted under Valgrind
+    ///
+    /// The kernels are single-threaded and portable; counts hardly depend on the machine's load.
+    Instructions(InstructionsOptions),
 }
 
 /// The options of `bench compare`.
@@ -68,20 +97,32 @@ pub struct CompareOptions {
     pub b: String,
 
     /// Measured runs of each of A, B and the copy of A, after one warm-up each. Intervals of fewer
-    /// than 5 pairs are weak
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = pair_count)]
-    pub pairs: usize,
+    /// than 5 pairs are weak. Not with --threshold, which makes as many as it needs [default: 10]
+    #[arg(long, value_name = "N", value_parser = pair_count)]
+    pub pairs: Option<usize>,
 
+    /// What both sides run.
+    #[command(flatten)]
+    pub session: SessionOptions,
+
+    /// What makes a gate of it.
+    #[command(flatten)]
+    pub gate: GateFlags,
+}
+
+/// What runs, on each side, and how the result is shown.
+#[derive(Debug, Clone, Args)]
+pub struct SessionOptions {
     /// The metric that the verdict is about; the others are printed beside it
     #[arg(long, value_enum, default_value_t = Metric::CpuPerPayment)]
     pub metric: Metric,
 
-    /// Workload options added for A only
+    /// Workload options added for A (BASE) only
     #[arg(long, value_name = "OPTIONS", default_value = "", hide_default_value = true,
           allow_hyphen_values = true, value_parser = shell_words)]
     pub a_args: Words,
 
-    /// Workload options added for B only
+    /// Workload options added for B (HEAD) only
     #[arg(long, value_name = "OPTIONS", default_value = "", hide_default_value = true,
           allow_hyphen_values = true, value_parser = shell_words)]
     pub b_args: Words,
@@ -104,7 +145,7 @@ pub struct CompareOptions {
     pub quiet: bool,
 
     /// Options of `loadgen run` for every run [default: --sessions 8 --payments 2k
-    /// --baseline-sessions 0]
+    /// --baseline-sessions 0; of a gate 1k payments]
     #[arg(last = true, value_name = "WORKLOAD")]
     pub workload: Vec<String>,
 }
@@ -114,19 +155,27 @@ pub struct CompareOptions {
 pub struct Words(pub Vec<String>);
 
 impl CompareOptions {
-    /// The workload's options that all contenders share.
+    /// The number of pairs, given or not.
     #[must_use]
-    pub fn shared_workload(&self) -> Vec<String> {
+    pub fn pairs(&self) -> usize {
+        self.pairs.unwrap_or(DEFAULT_PAIRS)
+    }
+}
+
+impl SessionOptions {
+    /// Takes this workload if none was named.
+    #[must_use]
+    pub fn with_default_workload(mut self, workload: &[&str]) -> Self {
         if self.workload.is_empty() {
-            return DEFAULT_WORKLOAD.map(str::to_owned).to_vec();
+            self.workload = workload.iter().map(|word| (*word).to_owned()).collect();
         }
-        self.workload.clone()
+        self
     }
 
     /// Everything after `loadgen` for a side with its own options `extra`.
     #[must_use]
     pub fn run_arguments(&self, extra: &Words) -> Vec<String> {
-        let chosen = self.shared_workload().into_iter().chain(extra.0.clone());
+        let chosen = self.workload.iter().chain(&extra.0).cloned();
         let chosen = chosen.filter(|option| !FIXED_OPTIONS.contains(&option.as_str()));
         let fixed = FIXED_OPTIONS.map(str::to_owned);
         ["run".to_owned()]
@@ -181,8 +230,10 @@ mod tests {
 
     fn parse(arguments: &[&str]) -> Result<CompareOptions, clap::Error> {
         let arguments = ["bench", "compare"].iter().chain(arguments);
-        let BenchCommand::Compare(options) = Options::try_parse_from(arguments)?.command;
-        Ok(options)
+        match Options::try_parse_from(arguments)?.command {
+            BenchCommand::Compare(options) => Ok(options),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -193,10 +244,11 @@ mod tests {
     #[test]
     fn defaults() {
         let options = parse(&["A", "B"]).unwrap();
-        assert_eq!(options.pairs, 10);
-        assert_eq!(options.metric, Metric::CpuPerPayment);
+        assert_eq!(options.pairs(), 10);
+        let session = options.session.with_default_workload(&DEFAULT_WORKLOAD);
+        assert_eq!(session.metric, Metric::CpuPerPayment);
         assert_eq!(
-            options.run_arguments(&options.a_args).join(" "),
+            session.run_arguments(&session.a_args).join(" "),
             "run --json --quiet --sessions 8 --payments 2k --baseline-sessions 0"
         );
     }
@@ -216,12 +268,13 @@ mod tests {
             "--json",
         ])
         .unwrap();
+        let session = options.session.with_default_workload(&DEFAULT_WORKLOAD);
         assert_eq!(
-            options.run_arguments(&options.a_args).join("|"),
+            session.run_arguments(&session.a_args).join("|"),
             "run|--json|--quiet|--payments|10k|--shards|1"
         );
         assert_eq!(
-            options.run_arguments(&options.b_args).join("|"),
+            session.run_arguments(&session.b_args).join("|"),
             "run|--json|--quiet|--payments|10k|--trace|my file.csv"
         );
     }

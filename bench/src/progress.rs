@@ -2,6 +2,7 @@
 //! runs, never during one: a ticking bar is work that the machine under measurement would do.
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -34,6 +35,24 @@ impl Progress {
         self.bar.reset_eta();
     }
 
+    /// Starts to count trials.
+    pub fn start_trials(&self, trials: usize) {
+        self.style("{pos} of {len} trials [{wide_bar}] {eta_precise} left, now {msg:6}");
+        self.bar.set_length(trials as u64);
+        self.bar.reset_eta();
+    }
+
+    /// Starts to count the time that a gate has spent of its budget.
+    pub fn start_budget(&self, budget: Duration) {
+        self.style("{pos} of at most {len} s [{wide_bar}] now {msg:10}");
+        self.bar.set_length(budget.as_secs());
+    }
+
+    /// The time spent of the budget.
+    pub fn step(&self, spent: Duration) {
+        self.bar.set_position(spent.as_secs());
+    }
+
     fn style(&self, template: &str) {
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style.progress_chars("=> "));
@@ -45,7 +64,7 @@ impl Progress {
         self.bar.set_message(run.to_owned());
     }
 
-    /// Counts a run that has ended.
+    /// Counts a run, or a trial, that has ended.
     pub fn end_run(&self) {
         self.bar.inc(1);
     }

@@ -97,7 +97,7 @@ pub fn text(comparison: &Comparison) -> String {
         comparison.bootstrap_seed
     ));
     lines.push(String::new());
-    lines.extend(table(comparison));
+    lines.extend(table(&comparison.metrics, ["A", "B"]));
     lines.push(String::new());
     lines.push(verdict_text(comparison.decisive_summary()));
     if comparison.pairs.len() < FEWEST_SOUND_PAIRS {
@@ -108,7 +108,7 @@ pub fn text(comparison: &Comparison) -> String {
     lines.join("\n") + "\n"
 }
 
-fn side_text(side: &Side) -> String {
+pub(crate) fn side_text(side: &Side) -> String {
     let mut text = side.name.clone();
     match &side.commit {
         Some(commit) => text.push_str(&format!(
@@ -127,7 +127,7 @@ fn side_text(side: &Side) -> String {
     text
 }
 
-fn assurance_text(terms: &Terms) -> String {
+pub(crate) fn assurance_text(terms: &Terms) -> String {
     let parts = terms.section("assurance").map(|(key, value)| match value {
         Value::String(text) => format!("{key} {text}"),
         other => format!("{key} {other}"),
@@ -136,27 +136,25 @@ fn assurance_text(terms: &Terms) -> String {
 }
 
 /// The table's lines, columns as wide as their widest cell.
-fn table(comparison: &Comparison) -> Vec<String> {
+pub(crate) fn table(metrics: &[MetricSummary], [a, b]: [&str; 2]) -> Vec<String> {
     let header = [
-        "",
-        "unit",
-        "A median",
-        "B median",
-        "B/A",
-        "95 % interval",
-        "A/A floor",
-        "",
+        String::new(),
+        "unit".to_owned(),
+        format!("{a} median"),
+        format!("{b} median"),
+        format!("{b}/{a}"),
+        "95 % interval".to_owned(),
+        "A/A floor".to_owned(),
+        String::new(),
     ];
-    let mut rows = vec![header.map(str::to_owned)];
+    let columns = header.len();
+    let mut rows = vec![header];
     rows.extend(Metric::ALL.map(|metric| {
-        let summary = comparison
-            .metrics
-            .iter()
-            .find(|summary| summary.metric == metric);
+        let summary = metrics.iter().find(|summary| summary.metric == metric);
         summary.map_or_else(|| unmeasured_row(metric), table_row)
     }));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..header.len())
+    let widths: Vec<usize> = (0..columns)
         .map(|column| width(column).unwrap_or(0))
         .collect();
     rows.iter().map(|row| table_line(row, &widths)).collect()
@@ -176,7 +174,7 @@ fn table_line(row: &[String; 8], widths: &[usize]) -> String {
     line.trim_end().to_owned()
 }
 
-fn table_row(summary: &MetricSummary) -> [String; 8] {
+pub(crate) fn table_row(summary: &MetricSummary) -> [String; 8] {
     let (scale, unit) = match summary.metric {
         Metric::PeakRss => (1.0 / f64::from(1 << 20), "MiB"),
         metric => (1.0, metric.unit()),
@@ -226,7 +224,7 @@ fn verdict_text(summary: &MetricSummary) -> String {
     )
 }
 
-fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
@@ -254,6 +252,10 @@ fn figure(value: f64) -> String {
 #[must_use]
 pub fn json(comparison: &Comparison) -> Value {
     let decisive = comparison.decisive_summary();
+    let pairs = comparison.pairs.iter();
+    let pairs: Vec<Value> = pairs
+        .map(|pair| pair_json(pair, ["a", "b", "a_copy"]))
+        .collect();
     json!({
         "schema": SCHEMA,
         "verdict": decisive.metric.verdict_word(decisive.verdict),
@@ -271,11 +273,11 @@ pub fn json(comparison: &Comparison) -> Value {
             "confidence": CONFIDENCE,
         },
         "metrics": comparison.metrics.iter().map(metric_json).collect::<Vec<_>>(),
-        "pairs": comparison.pairs.iter().map(pair_json).collect::<Vec<_>>(),
+        "pairs": pairs,
     })
 }
 
-fn side_json(side: &Side) -> Value {
+pub(crate) fn side_json(side: &Side) -> Value {
     json!({
         "name": side.name,
         "kind": side.kind,
@@ -286,18 +288,18 @@ fn side_json(side: &Side) -> Value {
 }
 
 /// A's terms under their dotted keys without the section.
-fn section_json(terms: &Terms, section: &str) -> Value {
+pub(crate) fn section_json(terms: &Terms, section: &str) -> Value {
     let members = terms
         .section(section)
         .map(|(key, value)| (key.to_owned(), value.clone()));
     Value::Object(members.collect::<Map<_, _>>())
 }
 
-fn difference_json(difference: &Difference) -> Value {
+pub(crate) fn difference_json(difference: &Difference) -> Value {
     json!({"key": difference.key, "a": difference.a, "b": difference.b})
 }
 
-fn metric_json(summary: &MetricSummary) -> Value {
+pub(crate) fn metric_json(summary: &MetricSummary) -> Value {
     json!({
         "name": summary.metric.name(),
         "unit": summary.metric.unit(),
@@ -320,13 +322,10 @@ fn estimate_json(estimate: &RatioEstimate) -> Value {
     json!({"median": estimate.median, "low": estimate.low, "high": estimate.high})
 }
 
-fn pair_json(pair: &PairValues) -> Value {
-    let values = |contender: Contender| values_json(&pair[contender.index()]);
-    json!({
-        "a": values(Contender::A),
-        "b": values(Contender::B),
-        "a_copy": values(Contender::ACopy),
-    })
+pub(crate) fn pair_json(pair: &PairValues, names: [&str; Contender::ALL.len()]) -> Value {
+    let values = names.into_iter().zip(pair);
+    let members = values.map(|(name, values)| (name.to_owned(), values_json(values)));
+    Value::Object(members.collect())
 }
 
 fn values_json(values: &MetricValues) -> Value {
@@ -335,7 +334,7 @@ fn values_json(values: &MetricValues) -> Value {
     Value::Object(Map::from_iter(members))
 }
 
-fn integer_json(integer: u64) -> Value {
+pub(crate) fn integer_json(integer: u64) -> Value {
     if integer <= LARGEST_JSON_INTEGER {
         json!(integer)
     } else {

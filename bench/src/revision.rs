@@ -1,5 +1,5 @@
-//! Builds the load generator of a commit, in a clean worktree outside the repository, and keeps
-//! the binary for the next comparison. Never touches the user's own checkout or build folder.
+//! Builds the load generator of a commit, or another [`Product`], in a clean worktree outside the
+//! repository, and keeps the binary for the next comparison. Never touches the user's own checkout or build folder.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -17,9 +17,37 @@ use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use duet_reports::process::{Finished, Unfinished, run_to_end};
 
-/// The package and the binary that a comparison runs.
-const PACKAGE: &str = "duet-loadgen";
-const BINARY: &str = "loadgen";
+/// What is built of a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Product {
+    /// Cargo's words before the package, as `build --release`.
+    command: &'static [&'static str],
+    package: &'static str,
+    /// Cargo's option for this kind of target.
+    kind: &'static str,
+    /// The target's name, and the kept file's.
+    name: &'static str,
+    /// The file beside it that says what built it.
+    record: &'static str,
+}
+
+/// The load generator.
+pub const LOADGEN: Product = Product {
+    command: &["build", "--release"],
+    package: "duet-loadgen",
+    kind: "--bin",
+    name: "loadgen",
+    record: "built-with.txt",
+};
+
+/// The kernels whose instructions are counted.
+pub const INSTRUCTIONS: Product = Product {
+    command: &["bench", "--no-run"],
+    package: "duet-instructions",
+    kind: "--bench",
+    name: "instructions",
+    record: "instructions-built-with.txt",
+};
 
 /// Environment variables that change what cargo builds: names, or beginnings of names.
 const BUILD_VARIABLES: [&str; 7] = [
@@ -80,8 +108,8 @@ impl Repository {
         git(&self.root, arguments, interrupt)
     }
 
-    /// The load generator of `commit`: the kept binary if the tools that built it are still the
-    /// same, else a new one.
+    /// A product of `commit`: the kept binary if the tools that built it are still the same, else a new
+    /// one.
     ///
     /// # Errors
     /// [`Failure::BadInput`] with cargo's output if the commit does not build; a machine fault; an
@@ -90,12 +118,13 @@ impl Repository {
         &self,
         name: &str,
         commit: &str,
+        product: Product,
         interrupt: &Interrupt,
         progress: &Progress,
     ) -> Result<PathBuf, Failure> {
         let folder = self.cache.join(commit);
         let _lock = lock(&folder, interrupt, progress)?;
-        let kept = KeptBinary::new(&folder, build_environment(interrupt)?);
+        let kept = KeptBinary::new(&folder, product, build_environment(interrupt)?);
         if kept.is_current() {
             return Ok(kept.binary);
         }
@@ -104,19 +133,20 @@ impl Repository {
         ));
         let worktree = Worktree::check_out(&self.root, commit, interrupt)?;
         let build_folder = folder.join("build");
-        let built = cargo_build(name, &worktree.path(), &build_folder, interrupt)?;
+        let built = cargo_build(name, product, &worktree.path(), &build_folder, interrupt)?;
         kept.keep(&built)?;
         // Only the binary is asked for again; a release build's by-products fill disks.
         let _ = fs::remove_dir_all(&build_folder);
         Ok(kept.binary)
     }
 
-    /// The load generator of the tree as it is now, built incrementally in a folder of its own.
+    /// A product of the tree as it is now, built incrementally in a folder of its own.
     ///
     /// # Errors
     /// As [`Repository::build_commit`].
     pub fn build_working_tree(
         &self,
+        product: Product,
         interrupt: &Interrupt,
         progress: &Progress,
     ) -> Result<PathBuf, Failure> {
@@ -125,6 +155,7 @@ impl Repository {
         progress.say("building the working tree");
         cargo_build(
             crate::subject::WORKTREE,
+            product,
             &self.root,
             &folder.join("build"),
             interrupt,
@@ -191,10 +222,10 @@ struct KeptBinary {
 }
 
 impl KeptBinary {
-    fn new(folder: &Path, environment: String) -> Self {
+    fn new(folder: &Path, product: Product, environment: String) -> Self {
         Self {
-            binary: folder.join(BINARY),
-            record: folder.join("built-with.txt"),
+            binary: folder.join(product.name),
+            record: folder.join(product.record),
             environment,
         }
     }
@@ -218,9 +249,10 @@ impl KeptBinary {
     }
 }
 
-/// Builds the load generator of the workspace at `workspace` and returns the executable's path.
+/// Builds a product of the workspace at `workspace` and returns the executable's path.
 fn cargo_build(
     name: &str,
+    product: Product,
     workspace: &Path,
     target_folder: &Path,
     interrupt: &Interrupt,
@@ -229,7 +261,8 @@ fn cargo_build(
     let mut command = Command::new(cargo);
     command
         .current_dir(workspace)
-        .args(["build", "--release", "-p", PACKAGE, "--bin", BINARY])
+        .args(product.command)
+        .args(["-p", product.package, product.kind, product.name])
         .arg("--message-format=json-render-diagnostics")
         .arg("--target-dir")
         .arg(target_folder);
@@ -241,19 +274,20 @@ fn cargo_build(
             finished.stderr.trim_end()
         )));
     }
-    built_executable(&finished.stdout).ok_or_else(|| {
+    built_executable(&finished.stdout, product).ok_or_else(|| {
         Failure::MachineFault(format!(
-            "cargo built {name} but named no {BINARY} executable"
+            "cargo built {name} but named no {} executable",
+            product.name
         ))
     })
 }
 
 /// The executable in cargo's messages, which name it wherever the configuration puts it.
-fn built_executable(messages: &[u8]) -> Option<PathBuf> {
+fn built_executable(messages: &[u8], product: Product) -> Option<PathBuf> {
     messages
         .split(|byte| *byte == b'\n')
         .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == BINARY)
+        .filter(|message| message["target"]["name"] == product.name)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
@@ -346,11 +380,13 @@ not json
 {"reason":"build-finished","success":true}
 "#;
         assert_eq!(
-            built_executable(messages),
+            built_executable(messages, LOADGEN),
             Some(PathBuf::from("/x/release/loadgen"))
         );
-        assert_eq!(built_executable(b"{}"), None);
-        assert_eq!(built_executable(b""), None);
+        for nothing in [&b"{}"[..], b""] {
+            assert_eq!(built_executable(nothing, LOADGEN), None);
+        }
+        assert_eq!(built_executable(messages, INSTRUCTIONS), None);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct RunFile {
     pub terms: Terms,
     /// The run file's `engine` section as it is, `null` if there is none.
     pub engine: Value,
+    /// The run file's `machine` section as it is, `null` if there is none.
+    pub machine: Value,
 }
 
 /// Why a run's output cannot be used.
@@ -44,8 +46,13 @@ pub fn parse(stdout: &[u8]) -> Result<RunFile, Refusal> {
     Ok(RunFile {
         values: read_values(&file)?,
         terms: Terms::read(&file).map_err(Refusal::NotARunFile)?,
-        engine: file.get("engine").cloned().unwrap_or(Value::Null),
+        engine: section(&file, "engine"),
+        machine: section(&file, "machine"),
     })
+}
+
+fn section(file: &Value, name: &str) -> Value {
+    file.get(name).cloned().unwrap_or(Value::Null)
 }
 
 fn check_schema(file: &Value) -> Result<(), Refusal> {

@@ -10,7 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::metric::Metric;
 use crate::progress::Progress;
 use crate::run_file::{self, Refusal, RunFile};
-use crate::schedule::{Contender, schedule};
+use crate::schedule::{Contender, Triple, schedule};
 use crate::summary::PairValues;
 use duet_reports::process::{Finished, Unfinished, run_to_end};
 use duet_reports::terms::{Across, Difference};
@@ -19,12 +19,10 @@ use duet_reports::terms::{Across, Difference};
 const STDERR_LINES_SHOWN: usize = 100;
 
 /// What a session runs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Each contender's executable and options, in the order of [`Contender::ALL`].
     pub commands: [RunCommand; Contender::ALL.len()],
-    /// How many runs of each contender are measured.
-    pub pairs: usize,
     /// The metric that every run must have measured.
     pub decisive: Metric,
     /// The differences between A and B that are wanted.
@@ -51,54 +49,86 @@ pub struct Session {
     pub differences: Vec<Difference>,
 }
 
-/// Warms each contender up once, checks that A and B may be compared, and runs all pairs.
+/// Warms each contender up once, checks that A and B may be compared, and runs `pairs` pairs.
 ///
 /// # Errors
-/// A failed run with its standard error ([`Failure::MachineFault`], or what its exit code says),
-/// an INVALID run, runs of different assurance or workload ([`Failure::BadInput`]), an interrupt.
+/// As [`Running::begin`] and [`Running::pair`].
 pub fn run_session(
     plan: &Plan,
+    pairs: usize,
     interrupt: &Interrupt,
     progress: &Progress,
 ) -> Result<Session, Failure> {
-    let triples = schedule(plan.pairs);
+    let triples = schedule(pairs);
     let runs = Contender::ALL.len() * (1 + triples.len());
     progress.start(runs);
-    let mut runner = Runner {
-        plan,
-        interrupt,
-        progress,
-        runs,
-        started: 0,
-    };
-
-    let a = runner.run(Contender::A)?;
-    let b = runner.run(Contender::B)?;
-    let differences = a.terms.differences(&b.terms);
-    plan.refuse(&differences, "A", "B")?;
-    let a_copy = runner.run(Contender::ACopy)?;
-    let warm_ups = [a, b, a_copy];
-    plan.refuse_changed(
-        Contender::ACopy,
-        &warm_ups[Contender::A.index()],
-        &warm_ups[Contender::ACopy.index()],
-    )?;
-
-    let mut pairs = Vec::with_capacity(triples.len());
-    for triple in triples {
-        let mut values = PairValues::default();
-        for contender in triple {
-            let run = runner.run(contender)?;
-            plan.refuse_changed(contender, &warm_ups[contender.index()], &run)?;
-            values[contender.index()] = run.values;
-        }
-        pairs.push(values);
-    }
+    let mut running = Running::begin(plan.clone(), Some(runs), interrupt, progress)?;
+    let pairs = triples.into_iter().map(|triple| running.pair(triple));
+    let pairs = pairs.collect::<Result<_, _>>()?;
     Ok(Session {
         pairs,
-        warm_ups,
-        differences,
+        warm_ups: running.warm_ups,
+        differences: running.differences,
     })
+}
+
+/// A session that goes on for as long as its caller wants.
+#[derive(Debug)]
+pub struct Running<'a> {
+    runner: Runner<'a>,
+    /// As in [`Session`].
+    pub warm_ups: [RunFile; Contender::ALL.len()],
+    /// As in [`Session`].
+    pub differences: Vec<Difference>,
+}
+
+impl<'a> Running<'a> {
+    /// Warms each contender up once, and checks that A and B may be compared. `runs` is how many runs
+    /// there will be, warm-up included, if that is known: for messages.
+    ///
+    /// # Errors
+    /// A failed run with its standard error ([`Failure::MachineFault`], or what its exit code says),
+    /// an INVALID run, runs of different assurance or workload ([`Failure::BadInput`]), an interrupt.
+    pub fn begin(
+        plan: Plan,
+        runs: Option<usize>,
+        interrupt: &'a Interrupt,
+        progress: &'a Progress,
+    ) -> Result<Self, Failure> {
+        let mut runner = Runner {
+            plan,
+            interrupt,
+            progress,
+            runs,
+            started: 0,
+        };
+        let a = runner.run(Contender::A)?;
+        let b = runner.run(Contender::B)?;
+        let differences = a.terms.differences(&b.terms);
+        runner.plan.refuse(&differences, "A", "B")?;
+        let a_copy = runner.run(Contender::ACopy)?;
+        runner.plan.refuse_changed(Contender::ACopy, &a, &a_copy)?;
+        Ok(Self {
+            runner,
+            warm_ups: [a, b, a_copy],
+            differences,
+        })
+    }
+
+    /// Runs each contender once, in this order.
+    ///
+    /// # Errors
+    /// As [`Running::begin`], and a run that measured something else than its contender's first.
+    pub fn pair(&mut self, triple: Triple) -> Result<PairValues, Failure> {
+        let mut values = PairValues::default();
+        for contender in triple {
+            let run = self.runner.run(contender)?;
+            let first = &self.warm_ups[contender.index()];
+            self.runner.plan.refuse_changed(contender, first, &run)?;
+            values[contender.index()] = run.values;
+        }
+        Ok(values)
+    }
 }
 
 impl Plan {
@@ -140,11 +170,13 @@ impl Plan {
 }
 
 /// Counts runs for messages and progress.
+#[derive(Debug)]
 struct Runner<'a> {
-    plan: &'a Plan,
+    plan: Plan,
     interrupt: &'a Interrupt,
     progress: &'a Progress,
-    runs: usize,
+    /// How many there will be, if that is known.
+    runs: Option<usize>,
     started: usize,
 }
 
@@ -164,7 +196,9 @@ impl Runner<'_> {
             self.interrupt.flag(),
         );
         let run = self.read(contender, outcome)?;
-        self.progress.end_run();
+        if self.runs.is_some() {
+            self.progress.end_run();
+        }
         Ok(run)
     }
 
@@ -173,12 +207,10 @@ impl Runner<'_> {
         contender: Contender,
         outcome: Result<Finished, Unfinished>,
     ) -> Result<RunFile, Failure> {
-        let who = format!(
-            "run {} of {} ({})",
-            self.started,
-            self.runs,
-            contender.name()
-        );
+        let of_runs = self
+            .runs
+            .map_or(String::new(), |runs| format!(" of {runs}"));
+        let who = format!("run {}{of_runs} ({})", self.started, contender.name());
         let finished = outcome.map_err(|unfinished| not_finished(&who, unfinished))?;
         let read = run_file::parse(&finished.stdout);
         let told = self.account(contender, &finished.stderr);

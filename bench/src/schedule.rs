@@ -50,6 +50,15 @@ use Contender::{A, ACopy, B};
 /// pairs, which leaves an even number.
 const ROTATIONS: [Triple; 3] = [[A, B, ACopy], [B, ACopy, A], [ACopy, A, B]];
 
+/// Triples without end, each followed by its mirror image: balanced after every second one, and all
+/// contenders equally far apart after every sixth.
+pub fn unending() -> impl Iterator<Item = [Triple; 2]> {
+    ROTATIONS.into_iter().cycle().map(|rotation| {
+        let [first, second, third] = rotation;
+        [rotation, [third, second, first]]
+    })
+}
+
 /// The triples of a session of `pairs` pairs. Balanced exactly for every number from 2 up.
 #[must_use]
 pub fn schedule(pairs: usize) -> Vec<Triple> {
@@ -57,14 +66,8 @@ pub fn schedule(pairs: usize) -> Vec<Triple> {
     if pairs % 2 == 1 {
         triples.extend(ROTATIONS.iter().take(pairs));
     }
-    for rotation in ROTATIONS.iter().cycle() {
-        if triples.len() >= pairs {
-            break;
-        }
-        let [first, second, third] = *rotation;
-        triples.push(*rotation);
-        triples.push([third, second, first]);
-    }
+    let left = pairs - triples.len();
+    triples.extend(unending().take(left / 2).flatten());
     triples
 }
 

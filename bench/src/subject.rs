@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use crate::revision::Repository;
+use crate::revision::{Product, Repository};
 
 /// The name that means the repository's uncommitted tree.
 pub const WORKTREE: &str = "WORKTREE";
@@ -67,15 +67,18 @@ impl Subject {
     /// The build's failure with its output, or an interrupt.
     pub fn executable(
         &self,
+        product: Product,
         interrupt: &Interrupt,
         progress: &Progress,
     ) -> Result<PathBuf, Failure> {
         match &self.kind {
             Kind::Executable(path) => Ok(path.clone()),
             Kind::Revision { commit, repository } => {
-                repository.build_commit(&self.name, commit, interrupt, progress)
+                repository.build_commit(&self.name, commit, product, interrupt, progress)
             }
-            Kind::WorkingTree(repository) => repository.build_working_tree(interrupt, progress),
+            Kind::WorkingTree(repository) => {
+                repository.build_working_tree(product, interrupt, progress)
+            }
         }
     }
 

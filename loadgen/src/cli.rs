@@ -15,7 +15,9 @@ use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::trials::search::SearchArgs;
 use crate::trials::sweep::SweepArgs;
-use duet_reports::units::{parse_count, parse_duration, parse_positive_count, parse_rate};
+use duet_reports::units::{
+    parse_count, parse_duration, parse_positive_count, parse_rate, parse_share,
+};
 
 /// Drives very many two-party payment channels, settles each on an in-process Layer 1, and
 /// measures how much load that Layer 1 was spared.
@@ -179,6 +181,9 @@ pub struct RunArgs {
         help_heading = "Engine"
     )]
     pub backend: BackendChoice,
+    /// Spend this share more CPU time in every wave, for nothing: to try a regression gate on
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, default_value = "0%", help_heading = "Engine")]
+    pub planted_slowdown: f64,
 
     /// What holds a signature back until what it signs is kept
     #[arg(long, value_enum, default_value = "none", help_heading = "Durability")]

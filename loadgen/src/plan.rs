@@ -190,6 +190,7 @@ impl Plan {
             reserve: args.reserve,
             adversary: attacked.then(|| args.adversary.to_string()),
             l1_delay_blocks: attacked.then_some(args.l1_delay_blocks),
+            planted_slowdown: (args.planted_slowdown > 0.0).then_some(args.planted_slowdown),
         };
         let log = durable::log_config(args, &description)?;
         let audit = audit_log(args)?;
@@ -210,6 +211,7 @@ impl Plan {
                 faults: Vec::new(),
                 attacks: args.adversary.0.clone(),
                 l1_delay_blocks,
+                planted_slowdown: args.planted_slowdown,
                 audit,
             },
             workload: load.workload,

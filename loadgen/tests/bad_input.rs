@@ -26,6 +26,9 @@ TRANSFER,10,0,1,30,30000,1000,500,1
 const RUN: &str = r#"
 # Counts: zero, absurd, not numbers.
 --sessions 0 => '0' for '--sessions … expected 1 or more
+--planted-slowdown 101% => not a share … expected 0% to 100%
+--planted-slowdown=-1% => not a share
+--planted-slowdown fast => 'fast' is not a share
 --sessions -1 => '-1'
 --sessions many => 'many' for '--sessions … expected digits
 --sessions 1.5 => '1.5' for '--sessions … not a whole number

@@ -438,3 +438,40 @@ fn a_name_that_is_not_utf_8_is_a_name() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(folder.names().len(), 1);
 }
+
+#[test]
+fn a_planted_slowdown_is_burnt_and_said_and_one_of_nothing_is_none() {
+    let folder = Folder::new();
+    let few = "--sessions 6 --payments 200 --baseline-sessions 0";
+    let (plain, _) = folder.run(&format!("{few} --planted-slowdown 0%"));
+    assert_eq!(plain.workload.planted_slowdown, None);
+    let cpu_s = |run: &RunFile, roles: &[&str]| -> f64 {
+        let stages = run.stages.iter();
+        let of_roles = stages.filter(|stage| roles.contains(&stage.role.as_str()));
+        of_roles
+            .filter(|stage| !matches!(stage.name.as_str(), "transact" | "log" | "wait" | "observe"))
+            .map(|stage| stage.cpu_s)
+            .sum()
+    };
+    let planted_s = |run: &RunFile| -> f64 {
+        let stages = run.stages.iter();
+        let planted = stages.filter(|stage| stage.name == "planted-slowdown");
+        planted.map(|stage| stage.cpu_s).sum()
+    };
+    assert_eq!(planted_s(&plain), 0.0);
+
+    let (slowed, _) = folder.run(&format!("{few} --planted-slowdown 50%"));
+    assert_eq!(slowed.workload.planted_slowdown, Some(0.5));
+    assert!(
+        slowed.achieved.valid,
+        "{:?}",
+        slowed.achieved.invalid_reasons
+    );
+    let waves_s = cpu_s(&slowed, &["payer", "payee", "both", "loadgen"]) - planted_s(&slowed);
+    let share = planted_s(&slowed) / waves_s;
+    // What a shard's last wave does after it has been slowed down is not billed.
+    assert!(
+        (0.4..0.55).contains(&share),
+        "{share} of the waves' own time"
+    );
+}

@@ -35,7 +35,13 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
     } = &run.achieved;
     let word = if *valid { "VALID" } else { "INVALID" };
     let stopped = if *interrupted { ", INTERRUPTED" } else { "" };
-    let start = format!("{word}{stopped}: ");
+    let slowed = run
+        .workload
+        .planted_slowdown
+        .map_or_else(String::new, |share| {
+            format!(", SLOWED ON PURPOSE by {} %", human::figure(share * 100.0))
+        });
+    let start = format!("{word}{stopped}{slowed}: ");
     if *valid {
         return wrap(&start, &checks_passed(&run.checks), ',', lines_max);
     }

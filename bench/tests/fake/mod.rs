@@ -75,7 +75,12 @@ impl Bench {
     }
 
     pub(crate) fn compare<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Ended {
-        compare_in(self.folder.path(), arguments)
+        self.command("compare", arguments)
+    }
+
+    /// A command of `bench`, run to its end.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, name: &str, arguments: &[S]) -> Ended {
+        command_in(self.folder.path(), name, arguments)
     }
 }
 
@@ -96,11 +101,16 @@ echo $n > '{folder}/count'
 echo "$(basename "$(dirname "$0")") $*" >> '{folder}/log'
 shards=1
 cosign_every=1
+planted=
+share=0
 previous=
 for option; do
   case $previous in
     --shards) shards=$option ;;
     --cosign-every) cosign_every=$option ;;
+    --planted-slowdown)
+      planted=", \"planted_slowdown\": $option"
+      share=$(printf '%.0f' "$(echo "$option" | sed 's/^0\.//; s/^\(..\).*/\1/; s/^\(.\)$/\10/')") ;;
   esac
   previous=$option
 done
@@ -109,12 +119,13 @@ reasons=
 {first}
 noise=$(( (n * 7919 % 201 - 100) * {noise_per_mille} ))
 cpu_ns=$(( {cpu_ns} + {cpu_ns} * noise / 100000 ))
+cpu_ns=$(( cpu_ns + cpu_ns * share / 100 ))
 total_ns=$(( cpu_ns * 16000 ))
 cat <<END
 {{
   "schema": 1,
   "workload": {{"sessions": 8, "pattern": "{pattern}", "cosign_every": $cosign_every,
-               "shards": $shards, "seed": $n, "trace_sha256": null}},
+               "shards": $shards, "seed": $n, "trace_sha256": null$planted}},
   "engine": {{"backend": "fake"}},
   "assurance": {{"cosign_every": $cosign_every, "in_flight": 16, "durability": "{durability}",
                 "both_endpoints_checked": true, "batch_size": $n}},
@@ -122,7 +133,8 @@ cat <<END
                "cpu_s": $(printf '%d.%09d' $((total_ns / 1000000000)) $((total_ns % 1000000000))),
                "valid": $valid, "invalid_reasons": [$reasons]}},
   "latency_ns": {{"response": null, "service": {{"p50": 1, "p99": $(( cpu_ns * 10 ))}}}},
-  "memory": {{"peak_rss_bytes": 20000000}}
+  "memory": {{"peak_rss_bytes": 20000000}},
+  "machine": {{"cpu": "a fake", "cores": 2, "memory_bytes": 1, "os": "", "features": ["avx2"]}}
 }}
 END
 "#
@@ -169,6 +181,15 @@ impl From<Output> for Ended {
 
 /// `bench compare` in `folder`, with its temporary files in `folder/tmp`.
 pub(crate) fn compare_command<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Command {
+    bench_command(folder, "compare", arguments)
+}
+
+/// The same of another command.
+pub(crate) fn bench_command<S: AsRef<OsStr>>(
+    folder: &Path,
+    name: &str,
+    arguments: &[S],
+) -> Command {
     let temporary = folder.join("tmp");
     fs::create_dir_all(&temporary).expect("a temporary folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
@@ -180,13 +201,17 @@ pub(crate) fn compare_command<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .arg("compare")
+        .arg(name)
         .args(arguments);
     command
 }
 
 pub(crate) fn compare_in<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Ended {
-    let ended = compare_command(folder, arguments)
+    command_in(folder, "compare", arguments)
+}
+
+fn command_in<S: AsRef<OsStr>>(folder: &Path, name: &str, arguments: &[S]) -> Ended {
+    let ended = bench_command(folder, name, arguments)
         .output()
         .expect("bench starts");
     assert_nothing_left(folder);

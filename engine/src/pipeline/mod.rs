@@ -20,6 +20,7 @@ mod journal;
 mod latency;
 mod lifecycle;
 mod outcome;
+mod planted;
 mod reconnect;
 mod restore;
 mod run;

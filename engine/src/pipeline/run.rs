@@ -63,6 +63,9 @@ pub struct Config {
     /// Blocks for which an honest party's transaction in a dispute can be held back, at most. By
     /// the design's rule of synchrony, less than the challenge window.
     pub l1_delay_blocks: u32,
+    /// The share, 0 to 1, of each wave's CPU time that is spent once more for nothing: to try a
+    /// regression gate. Normally 0.
+    pub planted_slowdown: f64,
     /// What makes the run durable, if anything. Then there are neither faults nor attacks.
     pub log: Option<LogConfig>,
     /// Where every payment, co-signature and block is written down for an auditor, if anywhere; not

@@ -14,6 +14,7 @@ use super::case::{Case, Desk};
 use super::fault::Faults;
 use super::journal::Journal;
 use super::latency::Latencies;
+use super::planted::Planted;
 use super::restore::ShardRestoring;
 use super::run::{Config, RunError};
 use super::schedule::Schedule;
@@ -92,6 +93,7 @@ pub(super) struct Shard<'w> {
     pub(super) contest: Side,
     pub(super) windows: WindowPool,
     pub(super) faults: Faults,
+    pub(super) planted: Option<Planted>,
 
     pub(super) clock: StageClock,
     pub(super) latency: Latencies,
@@ -191,6 +193,7 @@ impl<'w> Shard<'w> {
             contest: Side::new(backend),
             windows: WindowPool::new(),
             faults: Faults::new(&config.faults),
+            planted: Planted::new(config.planted_slowdown),
             clock: StageClock::start(),
             latency: Latencies::new(),
             value_at_risk: 0,

@@ -51,6 +51,8 @@ pub enum Stage {
     Wait,
     /// Progress and sampling.
     Observe,
+    /// Nothing, on purpose.
+    PlantedSlowdown,
 }
 
 /// How a stage appears in a run file.
@@ -69,7 +71,7 @@ impl Stage {
     pub const COUNT: usize = Stage::ALL.len();
 
     /// All stages, in the order of their discriminants.
-    pub const ALL: [Stage; 22] = [
+    pub const ALL: [Stage; 23] = [
         Stage::Draw,
         Stage::Propose,
         Stage::PayerHash,
@@ -92,6 +94,7 @@ impl Stage {
         Stage::Log,
         Stage::Wait,
         Stage::Observe,
+        Stage::PlantedSlowdown,
     ];
 
     /// How it appears in a run file.
@@ -120,6 +123,7 @@ impl Stage {
             Stage::Log => ("log", "both", "record"),
             Stage::Wait => ("wait", "loadgen", "wait"),
             Stage::Observe => ("observe", "loadgen", "sample"),
+            Stage::PlantedSlowdown => ("planted-slowdown", "loadgen", "wave"),
         };
         StageLabel { name, role, unit }
     }
@@ -171,6 +175,13 @@ impl StageClock {
     /// Adds CPU time that other threads have spent on this stage.
     pub(super) fn add(&mut self, stage: Stage, cpu_ns: u64) {
         self.costs[stage as usize].cpu_ns += cpu_ns;
+    }
+
+    /// What the waves themselves took so far: all but waiting, Layer 1 and what is around a run.
+    #[must_use]
+    pub(super) fn waves_ns(&self) -> u64 {
+        let waves = &self.costs[..=Stage::Finish as usize];
+        waves.iter().map(|cost| cost.cpu_ns).sum()
     }
 
     /// All laps so far.

@@ -72,6 +72,11 @@ pub struct Workload {
     /// without attacks.
     #[serde(default, with = "number::count_if_any")]
     pub l1_delay_blocks: Option<u64>,
+    /// The share of CPU time that every wave spent once more for nothing, so that a regression gate
+    /// can be tried on this run: no figure of the run is one of the engine. None, and not written, if
+    /// there was none: a durable run's identity follows from the workload, and stays what it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted_slowdown: Option<f64>,
 }
 
 /// The limits of the Layer 1 that the run used.

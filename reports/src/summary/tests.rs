@@ -255,6 +255,17 @@ fn sessions_that_were_not_reached_are_not_claimed() {
 }
 
 #[test]
+fn a_run_that_was_slowed_on_purpose_says_so_first() {
+    let slowed = changed(|run| run.workload.planted_slowdown = Some(0.05));
+    let shown = summary(&slowed);
+    assert!(
+        shown.starts_with("VALID, SLOWED ON PURPOSE by 5 %: "),
+        "{shown}"
+    );
+    assert!(!summary(&changed(|_| {})).contains("PURPOSE"));
+}
+
+#[test]
 fn a_total_that_rises_says_so() {
     let run = changed(|run| run.offchain.cpu_s = 100.0);
     let shown = summary(&run);

@@ -127,6 +127,7 @@ fn workload() -> Workload {
         reserve: None,
         adversary: None,
         l1_delay_blocks: None,
+        planted_slowdown: None,
         turn_length: Some(32),
     }
 }

@@ -282,6 +282,7 @@ impl Shard<'_> {
 
     /// The last leg: payers complete, and the channels are back in line.
     fn land(&mut self, flight: &mut Flight) -> Result<u64, RunError> {
+        self.slow_down();
         let completed = self.touch_down(flight)?;
         for part in flight.parts.drain(..) {
             if let Phase::Running(channel) = &mut self.slots[part.slot as usize].phase {

@@ -1,0 +1,135 @@
+//! What one look at a stage's pairs allows to say. Pure.
+
+use crate::rank::SignedRanks;
+use crate::stats::RatioEstimate;
+
+/// What is gated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    /// The slowdown that is let through, as a share: 0.05 for 5 %.
+    pub threshold: f64,
+}
+
+/// The log ratios of one pair. Positive is worse, whichever way the metric improves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairLogs {
+    /// HEAD against BASE.
+    pub slowdown: f64,
+    /// BASE's copy against BASE: what the machine does to identical bytes.
+    pub floor: f64,
+}
+
+/// What a stage knows at a look.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// Pairs so far.
+    pub pairs: usize,
+    /// Probability, at most, that one of the two intervals misses its truth.
+    pub error: f64,
+    /// How many times as much HEAD needs as BASE, with its interval.
+    pub slowdown: RatioEstimate,
+    /// The same of BASE's copy.
+    pub floor: RatioEstimate,
+}
+
+/// What a reading says of the slowdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Its whole interval is below the threshold.
+    Below,
+    /// Its whole interval is above the threshold and above the A/A floor.
+    Above,
+    /// Neither: more pairs may tell.
+    Unclear,
+}
+
+impl Reading {
+    /// Looks at `pairs` with an error of `error`.
+    ///
+    /// # Panics
+    /// If there are no pairs.
+    #[must_use]
+    pub fn of(pairs: &[PairLogs], error: f64) -> Self {
+        let ranks = SignedRanks::new(pairs.len(), error);
+        let estimate = |log: fn(&PairLogs) -> f64| {
+            let logs: Vec<f64> = pairs.iter().map(log).collect();
+            ranks.estimate(&logs)
+        };
+        Self {
+            pairs: pairs.len(),
+            error,
+            slowdown: estimate(|pair| pair.slowdown),
+            floor: estimate(|pair| pair.floor),
+        }
+    }
+
+    /// What it says under `rule`.
+    #[must_use]
+    pub fn call(&self, rule: &Rule) -> Call {
+        let limit = 1.0 + rule.threshold;
+        let floor = 1.0 + self.floor.reach_from_one();
+        if self.slowdown.high < limit {
+            Call::Below
+        } else if self.slowdown.low > limit.max(floor) {
+            Call::Above
+        } else {
+            Call::Unclear
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(low: f64, high: f64) -> RatioEstimate {
+        let median = f64::midpoint(low, high);
+        RatioEstimate { median, low, high }
+    }
+
+    #[test]
+    fn the_table_of_calls() {
+        use Call::{Above, Below, Unclear};
+        let rule = Rule { threshold: 0.05 };
+        for (slowdown, floor, expected, why) in [
+            ((0.98, 1.02), (0.99, 1.01), Below, "no slowdown"),
+            ((0.70, 0.80), (0.99, 1.01), Below, "faster"),
+            ((1.02, 1.04), (0.99, 1.01), Below, "seen, and let through"),
+            ((1.02, 1.05), (0.99, 1.01), Unclear, "up to the threshold"),
+            ((0.98, 1.09), (0.99, 1.01), Unclear, "too wide"),
+            ((1.03, 1.08), (0.99, 1.01), Unclear, "around the threshold"),
+            ((1.05, 1.08), (0.99, 1.01), Unclear, "from the threshold"),
+            ((1.06, 1.14), (0.99, 1.01), Above, "a slowdown"),
+            ((1.06, 1.14), (0.98, 1.07), Unclear, "within the floor"),
+            ((1.06, 1.14), (0.93, 1.01), Unclear, "within it, below 1"),
+            ((1.20, 1.30), (0.90, 1.15), Above, "beyond a wide floor"),
+            ((0.98, 1.02), (0.60, 1.90), Below, "a floor hinders no pass"),
+            ((0.0, f64::INFINITY), (0.99, 1.01), Unclear, "too few pairs"),
+            ((1.06, 1.14), (0.0, f64::INFINITY), Unclear, "no floor yet"),
+        ] {
+            let reading = Reading {
+                pairs: 12,
+                error: 0.025,
+                slowdown: interval(slowdown.0, slowdown.1),
+                floor: interval(floor.0, floor.1),
+            };
+            assert_eq!(reading.call(&rule), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn pairs_are_read_on_both_scales() {
+        let pairs: Vec<PairLogs> = (0..20)
+            .map(|i| PairLogs {
+                slowdown: 1.1_f64.ln() + f64::from(i % 5 - 2) / 1000.0,
+                floor: f64::from(i % 3 - 1) / 1000.0,
+            })
+            .collect();
+        let reading = Reading::of(&pairs, 0.025);
+        assert_eq!(reading.pairs, 20);
+        assert!((reading.slowdown.median - 1.1).abs() < 0.002);
+        assert!(reading.floor.reach_from_one() < 0.002);
+        assert_eq!(reading.call(&Rule { threshold: 0.05 }), Call::Above);
+        assert_eq!(reading.call(&Rule { threshold: 0.2 }), Call::Below);
+    }
+}

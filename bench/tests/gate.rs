@@ -1,0 +1,233 @@
+//! `bench gate` from the command line to its exit code, on executables with planted figures.
+
+mod fake;
+
+use std::fs;
+
+use fake::{Bench, Ended, Fake};
+use serde_json::{Value, json};
+
+fn with_cpu_ns(cpu_ns: u64) -> Fake {
+    Fake {
+        cpu_ns,
+        ..Fake::default()
+    }
+}
+
+/// A of 40 µs and noise of ± 2 % as BASE, and a HEAD of `head_cpu_ns`.
+fn bench(head_cpu_ns: u64) -> Bench {
+    let bench = Bench::new();
+    bench.fake("a", &with_cpu_ns(40_000));
+    bench.fake("b", &with_cpu_ns(head_cpu_ns));
+    bench
+}
+
+fn gate(bench: &Bench, words: &[&str]) -> Ended {
+    bench.command("gate", &[&["a", "b"], words].concat())
+}
+
+/// The JSON of a gate that ended with `code`.
+fn judged(ended: &Ended, code: i32) -> Value {
+    assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
+    let json: Value = serde_json::from_str(&ended.stdout).expect("JSON on stdout");
+    assert_eq!(json["exit_code"], code);
+    json
+}
+
+#[test]
+fn a_slowdown_beyond_the_threshold_fails_in_two_stages_and_nothing_else_does() {
+    for (head_cpu_ns, threshold, code, verdict, pairs) in [
+        (40_000, "5%", 0, "pass", &[12][..]),
+        (30_000, "5%", 0, "pass", &[12]),
+        (41_000, "5%", 0, "pass", &[12]),
+        (44_000, "5%", 6, "regression", &[12, 24]),
+        (60_000, "5%", 6, "regression", &[12, 24]),
+        (44_000, "20%", 0, "pass", &[12]),
+    ] {
+        let case = format!("{head_cpu_ns} at {threshold}");
+        let ended = gate(&bench(head_cpu_ns), &["--json", "--threshold", threshold]);
+        let json = judged(&ended, code);
+        assert_eq!(json["verdict"], verdict, "{case}");
+        let stages = json["stages"].as_array().unwrap();
+        let found: Vec<u64> = stages
+            .iter()
+            .map(|s| s["pairs"].as_u64().unwrap())
+            .collect();
+        assert_eq!(found, pairs, "{case}");
+        for stage in stages {
+            let values = stage["values"].as_array().unwrap();
+            assert_eq!(values.len() as u64, stage["pairs"], "{case}");
+            let slowdown = stage["slowdown"]["ratio"].as_f64().unwrap();
+            let planted = head_cpu_ns as f64 / 40_000.0;
+            assert!(
+                (slowdown / planted - 1.0).abs() < 0.02,
+                "{case}: {slowdown}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_comparison_with_a_threshold_is_the_gate() {
+    let bench = bench(44_000);
+    let words = ["a", "b", "--threshold", "5%", "--json"];
+    let ended = bench.compare(&words);
+    assert_eq!(judged(&ended, 6)["verdict"], "regression");
+    let refused = bench.compare(&["a", "b", "--budget", "5m"]);
+    refused.assert_refused(2, &["--budget needs --threshold"]);
+}
+
+#[test]
+fn a_gate_that_cannot_tell_exits_5_unless_told_otherwise() {
+    // 8 % more with noise of 30 %, for a second.
+    let bench = Bench::new();
+    for (name, cpu_ns) in [("a", 40_000), ("b", 43_000)] {
+        let noise_per_mille = 300;
+        bench.fake(
+            name,
+            &Fake {
+                noise_per_mille,
+                ..with_cpu_ns(cpu_ns)
+            },
+        );
+    }
+    let json = judged(&gate(&bench, &["--json", "--budget", "1s"]), 5);
+    assert_eq!(json["verdict"], "inconclusive");
+    let spent_s = json["spent_s"].as_f64().unwrap();
+    assert!(spent_s < 10.0, "{spent_s} s of a budget of 1 s");
+    let ended = gate(&bench, &["--budget", "1s", "--on-inconclusive", "pass"]);
+    assert_eq!(ended.code, Some(0));
+    assert!(
+        ended.stdout.contains("verdict: inconclusive"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn the_text_has_the_stages_the_machine_and_what_was_not_gated() {
+    let ended = gate(&bench(44_000), &[]);
+    assert_eq!(ended.code, Some(6));
+    for part in [
+        "HEAD       b (executable), fake back end",
+        "machine    a fake, 2 cores, avx2",
+        "threshold 5.0 %",
+        "of a budget of 20 min 0 s",
+        "stage 1       12      1",
+        "stage 2       24      1",
+        "verdict: regression · HEAD's cpu-per-payment is worse than BASE's by ",
+        "because two independent stages",
+        "not gated: payments-per-s, service-p99, peak-rss",
+        "not gated: durable runs",
+    ] {
+        assert!(
+            ended.stdout.contains(part),
+            "{part:?} is missing in:\n{}",
+            ended.stdout
+        );
+    }
+    assert_eq!(ended.stderr, "", "no progress without a terminal");
+}
+
+#[test]
+fn each_stage_runs_copies_of_its_own_after_a_warm_up_of_its_own() {
+    let bench = bench(44_000);
+    assert_eq!(gate(&bench, &[]).code, Some(6));
+    let runs = bench.runs();
+    assert_eq!(runs.len(), (1 + 12 + 1 + 24) * 3);
+    let order = |runs: &[String]| -> String {
+        let first = runs.iter().filter_map(|run| run.chars().next());
+        first.collect()
+    };
+    let round = "123321231132312213";
+    assert_eq!(order(&runs[..39]), format!("123{round}{round}"));
+    assert_eq!(
+        order(&runs[39..]),
+        format!("123{round}{round}{round}{round}")
+    );
+    let options = "run --json --quiet --sessions 8 --payments 1k --baseline-sessions 0";
+    assert!(runs.iter().all(|run| run.ends_with(options)), "{}", runs[0]);
+}
+
+#[test]
+fn the_markdown_goes_to_a_file_or_in_the_texts_place() {
+    let bench = bench(44_000);
+    let ended = gate(&bench, &["--markdown", "verdict.md", "--json"]);
+    assert_eq!(judged(&ended, 6)["verdict"], "regression");
+    let text = fs::read_to_string(bench.path("verdict.md")).unwrap();
+    for part in [
+        "<!-- duet regression gate -->\n### Regression gate: regression\n",
+        "| stage | pairs | looks |",
+        "| 1 | 12 | 1 |",
+        "| 2 | 24 | 1 |",
+        "| BASE | a (executable), fake back end |",
+        "| machine | a fake, 2 cores, avx2 |",
+        "cpu-per-payment (gated)",
+        "Not gated:",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+    let ended = gate(&bench, &["--markdown", "-"]);
+    assert!(
+        ended.stdout.starts_with("<!-- duet regression gate -->"),
+        "{}",
+        ended.stdout
+    );
+    assert!(!ended.stdout.contains("verdict: "), "{}", ended.stdout);
+    // Whoever names an option shall not call on anybody, or draw a picture.
+    let hostile = gate(
+        &bench,
+        &["--markdown", "-", "--", "--amount", "@all<img src=x>|`"],
+    );
+    assert!(
+        hostile
+            .stdout
+            .contains("--amount &#64;all&lt;img src=x&gt;\\|\\`"),
+        "{}",
+        hostile.stdout
+    );
+}
+
+#[test]
+fn a_markdown_file_that_cannot_be_written_is_refused_before_anything_runs() {
+    let bench = bench(40_000);
+    gate(&bench, &["--markdown", "no/such/folder.md"])
+        .assert_refused(2, &["no/such", "does not exist"]);
+    gate(&bench, &["--markdown", "-", "--json"]).assert_refused(2, &["--json contradicts"]);
+    assert!(bench.runs().is_empty());
+}
+
+#[test]
+fn another_metric_can_be_gated_and_more_throughput_is_no_slowdown() {
+    let words = ["--json", "--metric", "payments-per-s"];
+    let faster = judged(&gate(&bench(36_000), &words), 0);
+    assert!(faster["stages"][0]["slowdown"]["ratio"].as_f64().unwrap() < 0.95);
+    assert_eq!(
+        judged(&gate(&bench(44_000), &words), 6)["metric"],
+        "payments-per-s"
+    );
+}
+
+#[test]
+fn runs_that_do_not_compare_are_refused_and_named_differences_are_told() {
+    let words = ["--b-args", "--shards 2 --cosign-every 100"];
+    let bench = bench(40_000);
+    gate(&bench, &words).assert_refused(2, &["cosign_every: A 1, B 100"]);
+    let named = [&words[..], &["--across", "cosign_every", "--json"]].concat();
+    let json = judged(&gate(&bench, &named), 0);
+    assert!(
+        json["differences"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({"key": "assurance.cosign_every", "a": 1, "b": 100})),
+        "{json:#}"
+    );
+    let invalid = Fake {
+        first: "if [ $n = 20 ]; then valid=false; reasons='\"it rained\"'; fi",
+        ..Fake::default()
+    };
+    bench.fake("b", &invalid);
+    bench.fake("a", &invalid);
+    fs::remove_file(bench.path("count")).unwrap();
+    gate(&bench, &[]).assert_refused(3, &["run 20 (", "is INVALID: it rained"]);
+}

@@ -1,0 +1,120 @@
+//! `bench trials` on an executable that plants what it is told to.
+
+mod fake;
+
+use std::fs;
+
+use fake::{Bench, Ended, Fake};
+use serde_json::Value;
+
+const FEW: [&str; 6] = ["--planted", "0,2%,10%", "--trials", "2", "--out", "t.jsonl"];
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    bench.fake("a", &Fake::default());
+    bench
+}
+
+fn trials(bench: &Bench, words: &[&str]) -> Ended {
+    bench.command("trials", &[&["a", "--quiet"], words].concat())
+}
+
+fn lines(bench: &Bench) -> Vec<Value> {
+    let text = fs::read_to_string(bench.path("t.jsonl")).expect("the file");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a trial"));
+    lines.collect()
+}
+
+#[test]
+fn rates_are_counted_and_what_is_there_is_not_done_again() {
+    let bench = bench();
+    let first = trials(&bench, &FEW);
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    for row in [
+        "| 0 % | left alone | 2 | 2 | 0 | 0 |",
+        "| 2 % | left alone | 2 | 2 | 0 | 0 |",
+        "| 10 % | left alone | 2 | 0 | 0 | 2 |",
+    ] {
+        assert!(
+            first.stdout.contains(row),
+            "{row} is missing in:\n{}",
+            first.stdout
+        );
+    }
+    let lines_of_first = lines(&bench);
+    let order: Vec<(f64, u64)> = lines_of_first
+        .iter()
+        .map(|line| {
+            (
+                line["planted"].as_f64().unwrap(),
+                line["trial"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        order,
+        [(0.0, 1), (0.02, 1), (0.1, 1), (0.0, 2), (0.02, 2), (0.1, 2)]
+    );
+
+    let runs = bench.runs().len();
+    let again = trials(&bench, &FEW);
+    assert_eq!((again.code, &again.stdout), (Some(0), &first.stdout));
+    assert_eq!(bench.runs().len(), runs, "nothing is run again");
+
+    // Stopped within the last line: that trial is made once more, and no other.
+    let whole = fs::read(bench.path("t.jsonl")).unwrap();
+    fs::write(bench.path("t.jsonl"), &whole[..whole.len() - 5]).unwrap();
+    assert_eq!(trials(&bench, &FEW).code, Some(0));
+    assert_eq!(bench.runs().len(), runs + (1 + 12 + 1 + 24) * 3);
+    assert_eq!(lines(&bench)[..5], lines_of_first[..5]);
+    assert_eq!(lines(&bench).len(), 6);
+}
+
+#[test]
+fn a_loaded_core_is_an_experiment_of_its_own_in_the_same_file() {
+    let bench = bench();
+    let few = ["--planted", "0", "--trials", "1", "--out", "t.jsonl"];
+    assert_eq!(trials(&bench, &few).code, Some(0));
+    if std::thread::available_parallelism().unwrap().get() < 2 {
+        let refused = trials(&bench, &[&few[..], &["--load-other-core"]].concat());
+        refused.assert_refused(2, &["needs a second core"]);
+        return;
+    }
+    let words = [&few[..], &["--load-other-core", "--json"]].concat();
+    let json = trials(&bench, &words).json();
+    let rows = json["rows"].as_array().unwrap();
+    let loads: Vec<&Value> = rows.iter().map(|row| &row["other_core_loaded"]).collect();
+    assert_eq!(loads, [&Value::Bool(false), &Value::Bool(true)]);
+    assert_eq!(rows[1]["exits"]["0"], 1);
+}
+
+#[test]
+fn other_experiments_do_not_share_a_file() {
+    let bench = bench();
+    let few = ["--planted", "0", "--trials", "1", "--out", "t.jsonl"];
+    assert_eq!(trials(&bench, &few).code, Some(0));
+    for (words, said) in [
+        (
+            &["--threshold", "4%"][..],
+            "threshold is 0.05 there and 0.04 here",
+        ),
+        (&["--budget", "9m"], "budget_s is 1200 there and 540 here"),
+        (&["--metric", "peak-rss"], "metric is cpu-per-payment there"),
+        (&["--", "--payments", "9"], "workload is "),
+    ] {
+        let words = [&few[..], words].concat();
+        trials(&bench, &words).assert_refused(2, &["another experiment", said]);
+    }
+    bench.fake(
+        "a",
+        &Fake {
+            cpu_ns: 41_000,
+            ..Fake::default()
+        },
+    );
+    trials(&bench, &few).assert_refused(2, &["executable_sha256 is "]);
+    let words = ["--planted", "2", "--trials", "1", "--out", "u.jsonl"];
+    trials(&bench, &words).assert_refused(2, &["'2' is not a share"]);
+}
