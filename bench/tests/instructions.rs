@@ -19,7 +19,7 @@ fn bench(a: &[(&str, u64)], b: &[(&str, u64)]) -> Bench {
             .map(|(kernel, count)| line(kernel, *count))
             .collect();
         let script = format!(
-            "#!/bin/sh\necho \"$*\" >> '{}'\ncat <<'END'\n{}\nEND\n",
+            "#!/bin/sh\nmkdir \"$GUNGRAUN_HOME/instructions\" || exit 9\necho \"$*\" >> '{}'\ncat <<'END'\n{}\nEND\n",
             bench.path("log").display(),
             lines.join("\n")
         );

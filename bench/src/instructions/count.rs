@@ -3,6 +3,7 @@
 //! gungraun compares runs too, with baselines in one folder; but two revisions are two executables in two
 //! worktrees, so that its report of each is taken, and held against the other here.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -44,11 +45,14 @@ pub fn valgrind_version(interrupt: &Interrupt) -> Result<String, Failure> {
 pub fn count(executable: &Path, interrupt: &Interrupt) -> Result<Counts, Failure> {
     let home = TempDir::with_prefix("duet-bench-")
         .map_err(|error| Failure::MachineFault(format!("no temporary folder: {error}")))?;
-    // It runs elsewhere, where a path as the user wrote it leads nowhere.
-    let found = std::path::absolute(executable).map_err(|error| {
-        Failure::MachineFault(format!("cannot locate {}: {error}", executable.display()))
+    // Both sides run from paths of the same length, which lie on the stack and so move alignments:
+    // that alone has been seen to move a small kernel's count by 1 %.
+    // (gungraun makes a folder of the bench target's name beside it.)
+    let copy = home.path().join("kernels");
+    fs::copy(executable, &copy).map_err(|error| {
+        Failure::MachineFault(format!("cannot copy {}: {error}", executable.display()))
     })?;
-    let mut command = Command::new(found);
+    let mut command = Command::new(copy);
     command
         .args(["--bench", "--output-format=json"])
         // Where the executable was built may be gone: nothing is looked up or kept there.
