@@ -5,6 +5,7 @@ mod course;
 mod disputes;
 mod durability;
 mod latency;
+mod modelled;
 mod offload;
 mod stages;
 mod summary;
@@ -12,8 +13,9 @@ mod summary;
 use serde_json::{Map, Number, Value};
 
 pub use self::{
-    course::course, disputes::disputes, durability::durability, latency::latency, offload::offload,
-    stages::stages, summary::summary,
+    course::course, disputes::disputes, durability::durability, latency::latency,
+    modelled::modelled, modelled::modelled_prices, offload::offload, stages::stages,
+    summary::summary,
 };
 pub(crate) use self::{
     course::{Rates, with_rates},

@@ -12,13 +12,17 @@ mod durability;
 mod figure;
 mod headline;
 mod latency;
+mod modelled;
 mod offload;
 mod origin;
 mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::runs::{NamedRun, Runs};
+use crate::{
+    profile::Profile,
+    runs::{NamedRun, Runs},
+};
 
 /// The most runs of a page: as many as there are kinds of lines that can be told apart.
 pub const RUNS_MAX: usize = chart::MARKS;
@@ -28,15 +32,16 @@ pub const RUNS_MAX: usize = chart::MARKS;
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
                       base-uri 'none'; form-action 'none'";
 
-/// The page.
+/// The page. Measured all of it, but for figures that say that they are modelled: the runs' Layer 1
+/// transactions at the prices of `profiles`.
 ///
 /// # Panics
 /// With more than [`RUNS_MAX`] runs.
 #[must_use]
-pub fn page(runs: &Runs) -> String {
+pub fn page(runs: &Runs, profiles: &[Profile]) -> String {
     let all = runs.all();
     assert!(all.len() <= RUNS_MAX, "{} runs", all.len());
-    let sections = sections(runs);
+    let sections = sections(runs, profiles);
     let title = match all {
         [one] => format!("Duet run: {}", one.name),
         several => format!("{} Duet runs side by side", several.len()),
@@ -78,8 +83,9 @@ pub fn page(runs: &Runs) -> String {
                 }
                 footer {
                     p {
-                        "Made by " code { "reports html" } " from the run files named above. All figures were \
-                         measured by the runs themselves. How to read each of them is in "
+                        "Made by " code { "reports html" } " from the run files named above. Figures whose heading \
+                         begins with “Modelled” are the runs' counts at prices of other Layer 1s; all others \
+                         were measured by the runs themselves. How to read each of them is in "
                         code { "docs/reading-a-report.md" } " of Duet's sources."
                     }
                 }
@@ -97,7 +103,7 @@ struct Section {
 }
 
 /// The sections that the runs have anything for.
-fn sections(runs: &Runs) -> Vec<Section> {
+fn sections(runs: &Runs, profiles: &[Profile]) -> Vec<Section> {
     let all = runs.all();
     let section = |id, heading, content| Section {
         id,
@@ -106,7 +112,11 @@ fn sections(runs: &Runs) -> Vec<Section> {
     };
     let mut sections = vec![
         section("headline", "Headline", headline::section(runs)),
-        section("offload", "Load taken off Layer 1", offload::section(all)),
+        section(
+            "offload",
+            "Load taken off Layer 1",
+            offload::section(all, profiles),
+        ),
         section("latency", "Latency", latency::section(all)),
         section("course", "Over time", course::section(all)),
         section("cpu", "CPU time", cpu::section(all)),

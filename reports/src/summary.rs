@@ -154,9 +154,11 @@ fn cosigned(assurance: &Assurance) -> String {
     }
 }
 
-/// CPU time per payment in microseconds, split by what it was spent on.
+/// CPU time per payment in microseconds, split by what it was spent on. Of a run that went on after
+/// an interruption, only the payments that followed, as the CPU time is theirs.
 fn cpu(run: &RunFile) -> Vec<String> {
-    let per_payment = |cpu_s: f64| human::figure(cpu_s * 1e6 / run.achieved.payments as f64);
+    let payments = run.payments_measured() as f64;
+    let per_payment = |cpu_s: f64| human::figure(cpu_s * 1e6 / payments);
     let off_l1 = |name: &str| -> f64 {
         let named = |stage: &&Stage| stage.role != "l1" && stage.name == name;
         run.stages.iter().filter(named).map(stage_cpu_s).sum()

@@ -87,7 +87,10 @@ fn disputed() -> RunFile {
     run
 }
 
-/// The pages to look at: their names, the runs of each, and what those differ in.
+/// A profile with long names, and without most prices.
+const PARTIAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/profiles/partial.toml");
+
+/// The pages to look at: their names, the runs of each, and further arguments.
 fn pages() -> Vec<(&'static str, Vec<RunFile>, &'static [&'static str])> {
     let mut closed = sample::open_loop();
     closed.latency_ns.response = None;
@@ -106,26 +109,53 @@ fn pages() -> Vec<(&'static str, Vec<RunFile>, &'static [&'static str])> {
         }
         run
     });
+    let mut idle = sample::open_loop();
+    idle.achieved.payments = 0;
+    idle.achieved.sessions_opened = 0;
+    idle.achieved.sessions_closed = 0;
+    let mut short = sample::open_loop();
+    short.workload.pattern = "one-way".into();
+    short.achieved.payments = 300;
     vec![
         ("one", vec![long_run()], &[]),
+        ("idle", vec![idle], &[]),
+        (
+            "priced",
+            vec![disputed(), short],
+            &[
+                "--across",
+                "pattern",
+                "--across",
+                "l1_delay_blocks",
+                "--l1",
+                PARTIAL,
+                "--l1",
+                "bitcoin",
+                "--l1",
+                "cometbft-default",
+            ],
+        ),
+        ("unpriced", vec![disputed()], &["--l1", PARTIAL]),
         ("bare", vec![closed], &[]),
         ("disputes", vec![disputed()], &[]),
         ("durable", vec![durable()], &[]),
-        ("several", vec![long_run(), durable()], &["durability"]),
+        (
+            "several",
+            vec![long_run(), durable()],
+            &["--across", "durability"],
+        ),
         ("eight", many.collect(), &[]),
     ]
 }
 
-fn make(folder: &Path, name: &str, runs: &[RunFile], across: &[&str]) -> PathBuf {
+fn make(folder: &Path, name: &str, runs: &[RunFile], further: &[&str]) -> PathBuf {
     let page = folder.join(format!("{name}.html"));
     let mut arguments = vec!["html".to_owned()];
     for (nth, run) in runs.iter().enumerate() {
         arguments.push(write(folder, &format!("{name}-{nth}.json"), run));
     }
     arguments.extend(["-o".to_owned(), page.to_str().unwrap().to_owned()]);
-    for key in across {
-        arguments.extend(["--across".to_owned(), (*key).to_owned()]);
-    }
+    arguments.extend(further.iter().map(|&word| word.to_owned()));
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let output = reports(&arguments);
     assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
@@ -174,7 +204,16 @@ fn what_cannot_be_shown_is_refused_and_nothing_is_written() {
         run.latency_histogram.service = Some("HISTFAAA".into());
     });
     let many = vec![good.as_str(); 9];
-    let table: [(&[&str], &[&str]); 8] = [
+    let table: [(&[&str], &[&str]); 11] = [
+        (
+            &[&good, "--l1", "dogecoin"],
+            &["'dogecoin'", "ethereum-60m"],
+        ),
+        (&[&good, "--l1", &at("schema.json")], &["schema.json"]),
+        (
+            &[&good, "--l1", "bitcoin", "--l1", "bitcoin"],
+            &["there is already a profile called 'bitcoin'"],
+        ),
         (&[&at("cut.json")], &["cut.json: truncated"]),
         (&[&at("schema.json")], &["schema 2; this build reads 1"]),
         (
@@ -238,8 +277,130 @@ fn what_a_file_says_is_text_and_never_markup() {
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;' onload=x &amp;amp;"));
 }
 
+/// The part of a page from an element's id on to the end of that element.
+fn part<'a>(page: &'a str, id: &str, end: &str) -> &'a str {
+    let from = page.find(&format!("id=\"{id}\"")).unwrap();
+    let length = page[from..].find(end).unwrap();
+    &page[from..from + length]
+}
+
+/// Runs and further arguments → what the bars' figure says, and what it does not say.
+type Case<'a> = (Vec<RunFile>, &'a [&'a str], &'a [&'a str], &'a [&'a str]);
+
+#[test]
+fn modelled_bars_are_the_runs_counts_at_the_profiles_prices() {
+    let folder = TempDir::new().unwrap();
+    let mut short = sample::open_loop();
+    short.achieved.payments = 300;
+    let mut idle = sample::open_loop();
+    idle.achieved.payments = 0;
+    let across = ["--across", "pattern"];
+    let partial = ["--l1", PARTIAL];
+    let table: [Case<'_>; 6] = [
+        // 1 M × 21,000 over 100 × (75,904 + 111,514), and 1 M × 610 over 100 × (1,124 + 676).
+        (
+            vec![sample::open_loop()],
+            &[],
+            &[
+                "Modelled, not measured",
+                "ethereum-60m 1,120 x (gas)",
+                "bitcoin (weight units)",
+                "solana-like",
+                "cometbft-default (bytes)",
+                ">1,120 x<",
+            ],
+            &["nothing can be priced"],
+        ),
+        (
+            vec![sample::open_loop()],
+            &["--l1", "bitcoin"],
+            &["bitcoin (weight units)"],
+            &["ethereum"],
+        ),
+        // 300 × 21,000 over the same: channels cost more.
+        (
+            vec![short.clone()],
+            &["--l1", "ethereum-60m"],
+            &["0.336 x: more"],
+            &[],
+        ),
+        (
+            vec![sample::open_loop(), short],
+            &across,
+            &[
+                "the runs' Layer 1",
+                "A: ",
+                "B: ",
+                ">A<",
+                ">B<",
+                ">1,120 x<",
+                ">0.336 x: more<",
+            ],
+            &[],
+        ),
+        (
+            vec![idle],
+            &[],
+            &["Nothing can be priced: no payment was made."],
+            &["<svg"],
+        ),
+        (
+            vec![sample::open_loop()],
+            &partial,
+            &[
+                "Nothing can be priced: a chain whose name",
+                "has no price for `open.two_sided`.",
+            ],
+            &["<svg"],
+        ),
+    ];
+    for (nth, (runs, further, expected, absent)) in table.iter().enumerate() {
+        let page = make(folder.path(), &format!("case-{nth}"), runs, further);
+        let page = fs::read_to_string(page).unwrap();
+        let figure = part(&page, "offload-modelled", "</figure>");
+        for words in *expected {
+            assert!(figure.contains(words), "{nth}: {words}");
+        }
+        for words in *absent {
+            assert!(!figure.contains(words), "{nth}: {words}");
+        }
+        let measured = part(&page, "offload-measured", "</figure>");
+        assert!(!measured.to_lowercase().contains("modelled"), "{nth}");
+        assert!(!part(&page, "headline", "</section>").contains("odelled"));
+        let footer = &page[page.find("<footer>").unwrap()..];
+        assert!(!footer.contains("All figures were measured"), "{footer}");
+        assert!(footer.contains("“Modelled”"), "{footer}");
+    }
+}
+
+#[test]
+fn what_was_priced_as_what_and_what_was_not_stands_with_the_prices() {
+    let folder = TempDir::new().unwrap();
+    let page = make(
+        folder.path(),
+        "prices",
+        &[disputed()],
+        &["--l1", "ethereum-60m", "--l1", PARTIAL],
+    );
+    let page = fs::read_to_string(page).unwrap();
+    let figure = part(&page, "offload-modelled-prices", "</figure>");
+    for words in [
+        "Disputes took 3,210 transactions, of which 3,210 are priced",
+        "Not priced, and so without a sum: a chain whose name",
+        "has no price for `open.two_sided`",
+        "has no price for `close.post`",
+        "disputes.closes with an answer",
+        "close.cooperative",
+        "75,904",
+        "go-nitro",
+        "units of a kind that nobody else counts &lt;b&gt;",
+    ] {
+        assert!(figure.contains(words), "{words}");
+    }
+}
+
 /// What the page must be in a browser that can run the test's own script in it.
-const CHECKS: [(&str, &str); 9] = [
+const CHECKS: [(&str, &str); 11] = [
     (
         "ids are unique",
         "[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) != i)",
@@ -273,6 +434,22 @@ const CHECKS: [(&str, &str); 9] = [
         "every rate in the text has its assurance in its figure or card",
         "[...document.querySelectorAll('.rate, figure[id^=course]')]\
          .filter(e => !/co-signed every/i.test(e.closest('.card, figure').textContent)).map(e => e.outerHTML.slice(0, 200))",
+    ),
+    (
+        "what is modelled says so in heading, chart, axis, caption and every row",
+        "[...document.querySelectorAll('figure[id^=offload-modelled]')].flatMap(f => [\
+           f.querySelector('h3').textContent, f.querySelector('caption')?.textContent ?? 'no table', \
+           ...[...f.querySelectorAll('svg:not([aria-hidden])')].flatMap(s => \
+             [s.querySelector('title').textContent, s.querySelector('desc').textContent, \
+              [...s.querySelectorAll('text')].at(-1).textContent])]\
+           .filter(text => !/^modelled/i.test(text))\
+           .concat([...f.querySelectorAll('tbody tr')].map(r => r.cells[[...f.querySelectorAll('th[scope=col]')]\
+             .findIndex(h => h.textContent == 'Modelled')]?.textContent).filter(text => text != 'yes')))",
+    ),
+    (
+        "what is measured has nothing modelled in its chart or table",
+        "[...document.querySelectorAll('figure:not([id^=offload-modelled]), .card')]\
+         .filter(e => /modelled|ethereum|\\bgas\\b/i.test(e.textContent)).map(e => e.outerHTML.slice(0, 200))",
     ),
     (
         "no drawing says NaN or inf",
@@ -331,8 +508,8 @@ fn a_browser_finds_nothing_to_complain_of_and_asks_for_nothing() {
     let folder = TempDir::new().unwrap();
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("html");
     fs::create_dir_all(&pictures).unwrap();
-    for (name, runs, across) in pages() {
-        let page = url(&make(folder.path(), name, &runs, across));
+    for (name, runs, further) in pages() {
+        let page = url(&make(folder.path(), name, &runs, further));
         browser.screen(1_280, 900, false);
         let Seen {
             requests,
@@ -382,7 +559,7 @@ fn the_page_says_what_it_shows_to_those_who_do_not_see_it() {
         folder.path(),
         "several",
         &runs,
-        &["durability"],
+        &["--across", "durability"],
     )));
     let nodes = browser.accessible();
     let named = |role: &str| -> BTreeSet<&str> {
@@ -410,6 +587,7 @@ fn the_page_says_what_it_shows_to_those_who_do_not_see_it() {
     let images = named("image");
     for image in [
         "Offload per payment, measured",
+        "Modelled: what the runs' Layer 1 transactions would have cost",
         "Response time by percentile",
         "Service time by percentile",
         "Payments per second",
@@ -443,7 +621,7 @@ fn every_figure_gives_its_data_without_a_network() {
          ...[...f.querySelectorAll('a[download]')].map(a => a.href)])",
     );
     let figures = figures.as_array().unwrap();
-    assert!(figures.len() >= 6, "{} figures", figures.len());
+    assert!(figures.len() >= 8, "{} figures", figures.len());
     for figure in figures {
         let (id, rows) = (figure[0].as_str().unwrap(), figure[1].as_u64().unwrap());
         let csv = content(figure[2].as_str().unwrap(), "text/csv;charset=utf-8");
@@ -453,6 +631,12 @@ fn every_figure_gives_its_data_without_a_network() {
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json["rows"].as_array().unwrap().len() as u64, rows, "{id}");
         assert_eq!(json["runs"][0]["assurance"]["cosign_every"], 100, "{id}");
+        let modelled = id.starts_with("offload-modelled");
+        for row in json["rows"].as_array().unwrap() {
+            assert_eq!(row["modelled"] == true, modelled, "{id}: {row}");
+        }
+        let column = csv.lines().next().unwrap().contains(",modelled,");
+        assert_eq!(column, modelled, "{id}: {csv}");
     }
     browser.allow_downloads(downloads.path());
     browser.evaluate("document.querySelector('#cpu-stages a[download$=csv]').click()");

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use duet_reports::{
     html::{RUNS_MAX, page},
     output::{OutputError, check_writable, write_atomically},
+    profile::Profile,
 };
 
-use super::{Answer, Refusal, Selection};
+use super::{Answer, Refusal, Selection, find_profiles};
 
 const EXAMPLES: &str = "\
 Examples:
     reports html run.json -o run.html
+    reports html run.json -o run.html --l1 ethereum-60m --l1 ./my-chain.toml
     reports html none.json fsync.json --across durability -o durability.html";
 
 /// Makes one HTML page of runs, with charts, tables and their data; it loads nothing.
@@ -25,6 +27,10 @@ pub(crate) struct Args {
     /// Where to write the page.
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
+    /// Price the runs' own Layer 1 transactions by a profile or its file (see `reports offload`), as
+    /// often as wanted; what comes of it is modelled [default: the four known profiles].
+    #[arg(long, value_name = "PROFILE|FILE")]
+    l1: Vec<String>,
 }
 
 impl Args {
@@ -38,7 +44,12 @@ impl Args {
                 self.runs.count()
             )));
         }
-        let page = page(&self.runs.read()?);
+        let profiles = if self.l1.is_empty() {
+            Profile::known()
+        } else {
+            find_profiles(&self.l1)?
+        };
+        let page = page(&self.runs.read()?, &profiles);
         write_atomically(&self.out, |file| {
             file.write_all(page.as_bytes())
                 .map_err(|source| OutputError::Failed {

@@ -1,22 +1,23 @@
 //! What Layer 1 did without channels over what it did with them: the whole vector, measured.
 //!
-//! Bars of modelled cost under a Layer 1's prices belong after [`measured`], in a figure of their
-//! own that says so: measured and modelled cost never share an axis.
+//! What that would have cost on other Layer 1s stands after it, in figures of `modelled`: measured and
+//! modelled cost never share an axis or a table.
 
 use maud::{Markup, html};
 
 use super::{
     chart::{Axis, Bar, BarChart, Chart, Group, Scale},
     figure::Figure,
-    letter, words,
+    letter, modelled, words,
 };
 use crate::{
     dataset::{self, Dataset},
     human,
+    profile::Profile,
     runs::NamedRun,
 };
 
-pub(super) fn section(all: &[NamedRun]) -> Markup {
+pub(super) fn section(all: &[NamedRun], profiles: &[Profile]) -> Markup {
     let any = all.iter().any(|named| named.run.l1.offload.is_some());
     html! {
         @if any {
@@ -26,11 +27,12 @@ pub(super) fn section(all: &[NamedRun]) -> Markup {
             }
         } @else {
             p {
-                "No baseline was run, or no payment was made: there are no ratios. The table has what Layer 1 \
-                 did with channels."
+                "No baseline was run, or no payment was made: there are no measured ratios. The table \
+                 has what Layer 1 did with channels."
             }
         }
         (measured(all))
+        (modelled::figures(all, profiles))
     }
 }
 

@@ -51,6 +51,12 @@ impl Exact {
         }
     }
 
+    /// Its digits, if it is whole.
+    pub(crate) fn digits(&self) -> Option<String> {
+        let whole = self.0.is_integer();
+        whole.then(|| self.0.numer().to_string())
+    }
+
     /// The nearest double; infinite beyond the largest.
     #[must_use]
     pub fn to_f64(&self) -> f64 {

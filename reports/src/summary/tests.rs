@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     layout::WIDTH,
-    run_file::{Ratio, RunFile},
+    run_file::{Durability, Ratio, Resumed, RunFile},
     sample,
 };
 
@@ -133,6 +133,42 @@ fn cpu_is_split_by_stage_and_layer_1_stands_apart() {
         line(&shown, "CPU  "),
         "CPU       2.1 µs per payment: hash 0.015, sign 0.141, verify 0.202, L1 0.01, other 1.73"
     );
+}
+
+#[test]
+fn cpu_of_a_resumed_run_is_that_of_the_payments_that_followed() {
+    let resumed = |before| {
+        changed(|run| {
+            run.durability = Some(Durability {
+                directory: "log".into(),
+                file_system: "ext4".into(),
+                commits: 1,
+                records: 1,
+                bytes_written: 1,
+                syncs: 1,
+                sync_p50_ns: 1,
+                sync_p99_ns: 1,
+                sync_max_ns: 1,
+                resumed: Some(Resumed {
+                    payments: before,
+                    sessions_closed: 0,
+                    channels_open: 0,
+                    recovery_s: 0.1,
+                }),
+            });
+        })
+    };
+    // Payments of the million that were made before → what 2.1 s of CPU time were for each other.
+    for (before, expected) in [
+        (0, "2.1 µs per payment: hash 0.015,"),
+        (500_000, "4.2 µs per payment: hash 0.03,"),
+        (900_000, "21 µs per payment: hash 0.15,"),
+        (1_000_000, "n/a µs per payment"),
+    ] {
+        let shown = summary(&resumed(before));
+        let cpu = line(&shown, "CPU  ");
+        assert!(cpu.contains(expected), "{before}: {cpu}");
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) struct Bar {
     pub(crate) interval: Option<(f64, f64)>,
     /// The value for people, beside it.
     pub(crate) shown: String,
-    /// Whether it is drawn as an outline: a sum of others.
+    /// Whether it is drawn as an outline: a sum of others, or a value that is not measured.
     pub(crate) outline: bool,
 }
 
