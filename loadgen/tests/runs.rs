@@ -475,3 +475,11 @@ fn a_planted_slowdown_is_burnt_and_said_and_one_of_nothing_is_none() {
         "{share} of the waves' own time"
     );
 }
+
+#[test]
+fn as_many_channels_are_open_at_once_as_were_asked_for_however_short_the_run() {
+    let folder = Folder::new();
+    let (run, _) = folder.run("--concurrent 60k --duration 300ms --baseline-sessions 0");
+    assert_eq!(run.workload.concurrent, 60_000);
+    assert_eq!(run.achieved.sessions_opened, 60_000);
+}

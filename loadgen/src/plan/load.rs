@@ -66,7 +66,10 @@ impl Load {
         let sessions = args.sessions.unwrap_or_else(|| match args.duration {
             None => default_sessions,
             Some(duration) => {
-                { default_sessions + unreachable_sessions(duration, args.rate, payments) }
+                let reached = unreachable_sessions(duration, args.rate, payments);
+                // Those that are open at once are opened, however little time there is to pay.
+                (default_sessions + reached)
+                    .max(args.concurrent.unwrap_or(0))
                     .min(held_sessions(payments, deposits))
             }
         });

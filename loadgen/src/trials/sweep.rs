@@ -68,7 +68,7 @@ pub struct SweepArgs {
     /// Durability: none, log, fsync
     #[arg(long, value_name = "NAME,…", value_parser = names, help_heading = "Grid")]
     pub durability: Option<Values>,
-    /// How long payments are made in each run
+    /// How long payments are made in each run; for opening channels a second is added for 50,000
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     pub trial: Duration,
     /// Runs of each cell
@@ -164,7 +164,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
         steps.begin(cell.to_string());
         let mut options = cell.options.clone();
         options.extend(args.options.iter().cloned());
-        options.extend(duration_option(args.trial));
+        options.extend(duration_option(args.trial + opening(&cell)));
         if let Some(per_s) = rate(&cell, &words(&cell.closed()), &lines)? {
             options.extend(["--rate".to_owned(), per_s.to_string()]);
         }
@@ -309,6 +309,15 @@ fn check(args: &SweepArgs, runs: &[(Cell, u32)]) -> Result<(), TrialError> {
     Ok(())
 }
 
+/// What is added to a cell's time for opening its channels, before any of them pays: far more than
+/// the lanes take, and about what library code does.
+fn opening(cell: &Cell) -> Duration {
+    const CHANNELS_PER_S: f64 = 50e3;
+    let given = cell.options.iter().position(|word| word == "--concurrent");
+    let channels = given.and_then(|at| parse_count(cell.options.get(at + 1)?).ok());
+    Duration::from_secs_f64(channels.unwrap_or(0).min(1 << 28) as f64 / CHANNELS_PER_S)
+}
+
 /// The rate that a cell offers; none in a closed loop.
 fn rate(cell: &Cell, closed: &[String], lines: &[Line]) -> Result<Option<f64>, TrialError> {
     let share = match cell.load {
@@ -434,6 +443,17 @@ mod tests {
         for cores in [1, 2, 16, 128] {
             let runs = order(plan_cells(Vec::new(), cores), 2, 1);
             assert!(runs.len() as f64 * 6.5 < 900.0, "{cores}: {}", runs.len());
+        }
+    }
+
+    #[test]
+    fn many_channels_get_time_to_open() {
+        for (channels, expected_ms) in [("500", 10), ("10k", 200), ("300k", 6_000)] {
+            let cell = Cell {
+                load: Load::Closed,
+                options: vec!["--concurrent".to_owned(), channels.to_owned()],
+            };
+            assert_eq!(opening(&cell), Duration::from_millis(expected_ms));
         }
     }
 
