@@ -93,8 +93,11 @@ fn ctrl_c_in_an_open_loop_closes_what_waits() {
     sleep(Duration::from_millis(700));
     send(&child, Signal::INT);
     let ended = ended(child);
-    assert_eq!(ended.code, Some(130), "{ended:?}");
     let run = parse(&ended.stdout);
+    // A busy machine may not have held the rate: that, and nothing else, is let pass.
+    let expected = if run.achieved.valid { 130 } else { 3 };
+    assert_eq!(ended.code, Some(expected), "{ended:?}");
+    assert_eq!(run.achieved.broken().count(), 0, "{ended:?}");
     assert!(run.achieved.interrupted && run.checks.payments_accounted);
     assert_eq!(
         (run.achieved.sessions_opened, run.achieved.sessions_closed),
