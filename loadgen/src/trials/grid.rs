@@ -45,7 +45,8 @@ impl fmt::Display for Load {
         match self {
             Load::Closed => f.write_str("max"),
             Load::PerS(rate) => write!(f, "{rate}"),
-            Load::OfClosed(share) => write!(f, "{}%", share * 100.0),
+            // To the digits that it was given in: 0.55 is 55.00000000000001 hundredths.
+            Load::OfClosed(share) => write!(f, "{}%", (share * 1e8).round() / 1e6),
         }
     }
 }

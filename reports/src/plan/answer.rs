@@ -289,7 +289,7 @@ fn fit(model: &Model, machine: Machines, sized: &Size) -> Fit {
         contention,
         coherence,
         memory_process_bytes: model.memory.process_bytes,
-        memory_shard_bytes: model.memory.shard_bytes,
+        memory_shard_bytes: model.memory.full_shard_bytes(),
         memory_channel_bytes: model.memory.channel_bytes,
         memory_batches_bytes: model.memory.full_batches(),
         log_bytes_per_payment: model.log.map(|log| log.bytes_per_payment(&core.at)),

@@ -30,6 +30,9 @@ pub(super) struct Conditions {
     pub(super) proposals_per_payment: f64,
     /// Sessions per payment, 1/P.
     pub(super) sessions_per_payment: f64,
+    /// Of these, the ones opened before the first payment or closed after the last, at no payment's cost
+    /// in time.
+    pub(super) edge_sessions_per_payment: f64,
     /// Channels a shard, C.
     pub(super) channels_per_shard: f64,
 }
@@ -41,6 +44,7 @@ impl Conditions {
             per_key: run.per_key,
             proposals_per_payment: run.proposals_per_payment,
             sessions_per_payment: run.sessions_per_payment,
+            edge_sessions_per_payment: run.edge_sessions_per_payment,
             channels_per_shard: run.channels / run.shards,
         }
     }
@@ -255,9 +259,13 @@ impl CpuModel {
         self.sum(at, |_| true)
     }
 
-    /// Per payment, of the shards' own threads.
+    /// Per payment, of the shards' own threads, while payments are made.
     pub(super) fn on_shard(&self, at: &Conditions) -> Cpu {
-        self.sum(at, |on_shard| on_shard)
+        let paying = Conditions {
+            sessions_per_payment: at.sessions_per_payment - at.edge_sessions_per_payment,
+            ..*at
+        };
+        self.sum(&paying, |on_shard| on_shard)
     }
 
     fn sum(&self, at: &Conditions, counts: impl Fn(bool) -> bool) -> Cpu {

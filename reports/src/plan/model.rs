@@ -78,7 +78,7 @@ impl Model {
         Predicted {
             payments_per_s: most,
             cpu_s_per_payment: self.cpu.cpu(&at).sum(),
-            peak_rss_bytes: self.memory.bytes(run.shards, run.channels),
+            peak_rss_bytes: self.memory.of_run(run, at.wave),
         }
     }
 }

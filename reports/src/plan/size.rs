@@ -224,6 +224,8 @@ fn per_core(
     let place = Place {
         channels_per_shard,
         sessions_per_payment: 1.0 / ask.payments as f64,
+        edge_sessions_per_payment: 0.0,
+        payments: ask.payments as f64,
         ..at_slo.place
     };
     let measured = waves

@@ -10,8 +10,14 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Memory {
     pub(super) process_bytes: f64,
-    pub(super) shard_bytes: f64,
+    shard_bytes: f64,
+    /// What a shard takes more for each signature of its mean wave.
+    signature_bytes: f64,
+    /// The largest mean wave of a run.
+    wave_max: f64,
+    /// Of a channel that pays, and of one that has not paid yet.
     pub(super) channel_bytes: f64,
+    silent_channel_bytes: f64,
     /// What a channel takes more while there are few: batches grow with the channels up to a point.
     pub(super) batched_channel_bytes: f64,
     /// That point; 0 if none is seen.
@@ -38,6 +44,8 @@ impl Memory {
             high >= 1.5 * low
         };
         let (shards, channels) = (differ(|run| run.shards), differ(|run| run.channels));
+        let waves = differ(|run| run.wave);
+        let wave_max = calm.iter().map(|run| run.wave).fold(1.0, f64::max);
         let peaks: Vec<f64> = calm.iter().map(|run| run.peak_rss_bytes).collect();
         let fit = |batched_up_to: f64| {
             let column = |seen: bool, value: f64| if seen { value } else { 0.0 };
@@ -47,8 +55,10 @@ impl Memory {
                     vec![
                         1.0,
                         column(shards, run.shards),
+                        column(waves, run.shards * run.wave),
                         column(channels, run.channels),
                         column(channels, run.channels.min(batched_up_to)),
+                        column(channels, run.paying_channels()),
                     ]
                 })
                 .collect();
@@ -62,8 +72,11 @@ impl Memory {
                 Memory {
                     process_bytes: costs[0],
                     shard_bytes: costs[1],
-                    channel_bytes: costs[2],
-                    batched_channel_bytes: costs[3],
+                    signature_bytes: costs[2],
+                    wave_max,
+                    channel_bytes: costs[3] + costs[5],
+                    silent_channel_bytes: costs[3],
+                    batched_channel_bytes: costs[4],
                     batched_up_to,
                     sees_channels: channels,
                 },
@@ -73,9 +86,9 @@ impl Memory {
         counts.sort_by(f64::total_cmp);
         counts.dedup();
         // Two slopes and where they meet take four counts, and one on either side.
-        let knees: &[f64] = match counts.len() {
-            0..COUNTS_FOR_TWO_SLOPES => &[],
-            all => &counts[1..all - 1],
+        let knees: Vec<f64> = match counts.len() {
+            0..COUNTS_FOR_TWO_SLOPES => Vec::new(),
+            all => between(counts[1], counts[all - 2]),
         };
         let straight = fit(0.0)?;
         let bent = knees.iter().filter_map(|knee| fit(*knee));
@@ -89,9 +102,14 @@ impl Memory {
         Some(best.1)
     }
 
-    /// Of a process without channels.
+    /// Of a shard with full waves.
+    pub(super) fn full_shard_bytes(&self) -> f64 {
+        self.shard_bytes + self.signature_bytes * self.wave_max
+    }
+
+    /// Of a process without channels, and room for full waves.
     pub(super) fn fixed_bytes(&self, shards: f64) -> f64 {
-        self.process_bytes + self.shard_bytes * shards
+        self.process_bytes + self.full_shard_bytes() * shards
     }
 
     /// Of a process's channels.
@@ -105,12 +123,30 @@ impl Memory {
         self.batched_channel_bytes * self.batched_up_to
     }
 
-    /// Of a process.
+    /// Of a process with room for full waves.
     pub(super) fn bytes(&self, shards: f64, channels: f64) -> f64 {
         self.fixed_bytes(shards) + self.of_channels(channels)
     }
+
+    /// Of a run, whose waves have this many signatures in the mean, and not all of whose channels may
+    /// have paid.
+    pub(super) fn of_run(&self, run: &Observation, wave: f64) -> f64 {
+        let missing = run.shards * (self.wave_max - wave).max(0.0);
+        let silent = run.channels - run.paying_channels();
+        self.bytes(run.shards, run.channels)
+            - self.signature_bytes * missing
+            - (self.channel_bytes - self.silent_channel_bytes) * silent
+    }
 }
 
+/// Where a bend may lie: both ends, and what is evenly spread by factors between them.
+fn between(low: f64, high: f64) -> Vec<f64> {
+    let step = (high / low).powf(1.0 / KNEES as f64);
+    (0..=KNEES).map(|at| low * step.powi(at as i32)).collect()
+}
+
+/// Steps in which a bend is looked for.
+const KNEES: usize = 24;
 /// Channel counts from which memory is fitted with two slopes.
 const COUNTS_FOR_TWO_SLOPES: usize = 4;
 /// A bend is taken if it leaves at most this part of the squared error.

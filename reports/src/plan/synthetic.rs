@@ -181,6 +181,7 @@ pub(super) fn run(truth: &Truth, set: &Setting, noise: &mut Noise) -> Observatio
             max: ns * 4,
         }),
         sessions_per_payment: 1.0 / set.payments,
+        edge_sessions_per_payment: 0.0,
         proposals_per_payment: 1.0,
         wave,
         per_key: keys,

@@ -37,6 +37,10 @@ pub(super) struct Waves {
 pub(super) struct Place {
     pub(super) channels_per_shard: f64,
     pub(super) sessions_per_payment: f64,
+    /// Of these, the ones opened and closed while no payment is made.
+    pub(super) edge_sessions_per_payment: f64,
+    /// Payments that a session has if nothing cuts it short.
+    pub(super) payments: f64,
     pub(super) proposals_per_payment: f64,
 }
 
@@ -45,6 +49,8 @@ impl Place {
         Place {
             channels_per_shard: run.channels / run.shards,
             sessions_per_payment: run.sessions_per_payment,
+            edge_sessions_per_payment: run.edge_sessions_per_payment,
+            payments: run.payments_asked as f64,
             proposals_per_payment: run.proposals_per_payment,
         }
     }
@@ -104,16 +110,14 @@ impl Waves {
             per_key: alike.min(self.in_flight.max(1.0)),
             proposals_per_payment: place.proposals_per_payment,
             sessions_per_payment: place.sessions_per_payment,
+            edge_sessions_per_payment: place.edge_sessions_per_payment,
             channels_per_shard: place.channels_per_shard,
         }
     }
 
     /// The conditions of a closed loop, in which every channel pays as fast as it may.
     pub(super) fn closed_conditions(&self, place: &Place) -> Conditions {
-        let burst = self
-            .in_flight
-            .min(1.0 / place.sessions_per_payment)
-            .max(1.0);
+        let burst = self.in_flight.min(place.payments).max(1.0);
         let wave = self.closed_wave.unwrap_or(self.wave_max);
         Conditions {
             wave: wave.min(place.channels_per_shard * self.in_flight).max(1.0),
@@ -182,7 +186,7 @@ fn per_key(wave: f64, channels: f64, clumping: f64) -> f64 {
 
 /// Signatures that a channel may have in a wave of a closed loop.
 fn burst(run: &Observation) -> f64 {
-    run.in_flight.min(1.0 / run.sessions_per_payment).max(1.0)
+    run.in_flight.min(run.payments_asked as f64).max(1.0)
 }
 
 fn payments_a_wave(run: &Observation) -> f64 {
@@ -207,14 +211,10 @@ pub(super) fn wave_took_s(run: &Observation) -> f64 {
 
 /// α and σ. A thread cannot take less time than its CPU time: where the fit says so, α is 1.
 fn wall_time(timed: &[&Observation], durable: bool) -> Option<(f64, f64)> {
-    let wave_cpu_s = |run: &Observation| -> f64 {
-        let on_shard = run.stages.iter().filter(|stage| stage.is_on_shard());
-        payments_a_wave(run) * on_shard.map(|stage| stage.cpu_s).sum::<f64>()
-    };
     let rows: Vec<Vec<f64>> = timed
         .iter()
         .map(|run| {
-            let mut row = vec![wave_cpu_s(run)];
+            let mut row = vec![payments_a_wave(run) * run.paying_cpu_s()];
             row.extend(durable.then_some(1.0));
             row
         })
@@ -245,6 +245,8 @@ mod tests {
         let place = Place {
             channels_per_shard: 1e5,
             sessions_per_payment: 1e-4,
+            edge_sessions_per_payment: 0.0,
+            payments: 1e4,
             proposals_per_payment: 1.0,
         };
         let most = waves.rate_max(&cpu, &place);
@@ -282,6 +284,8 @@ mod tests {
         let place = Place {
             channels_per_shard: 1_500.0,
             sessions_per_payment: 1e-4,
+            edge_sessions_per_payment: 0.0,
+            payments: 1e4,
             proposals_per_payment: 1.0,
         };
         let payment_s = truth.payment_s + truth.signature_s + truth.session_s * 1e-4;
