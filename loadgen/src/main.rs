@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::iter;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -61,10 +62,14 @@ fn run(args: &duet_loadgen::cli::RunArgs) -> Exit {
     drive(args, words(), &STOP)
 }
 
-/// The command line. What is not UTF-8 cannot stand in a run file as it is.
+/// The command line, the program by its name: where it lies is nothing to whoever repeats the run.
+/// What is not UTF-8 cannot stand in a run file as it is.
 fn words() -> Vec<String> {
-    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    words.collect()
+    let options = std::env::args_os().skip(1);
+    let options = options.map(|word| word.to_string_lossy().into_owned());
+    iter::once(env!("CARGO_BIN_NAME").to_owned())
+        .chain(options)
+        .collect()
 }
 
 fn trace(args: &TraceArgs) -> Exit {

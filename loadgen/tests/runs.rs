@@ -323,6 +323,7 @@ fn the_run_file_is_written_whole_and_is_what_is_printed() {
     assert_eq!(folder.read("run.json"), ended.stdout);
     assert_eq!(folder.names(), ["run.json"]);
     let command = parse(&ended.stdout).command;
+    assert_eq!(command[0], "loadgen");
     assert_eq!(command[1..], arguments(words)[..]);
 }
 
