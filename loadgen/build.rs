@@ -5,7 +5,9 @@ use std::process::Command;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src");
-    println!("cargo:rerun-if-changed=../engine/src");
+    for sources in ["../engine", "../reports/src", "../Cargo.lock"] {
+        println!("cargo:rerun-if-changed={sources}");
+    }
     if std::path::Path::new("../.git/logs/HEAD").exists() {
         println!("cargo:rerun-if-changed=../.git/logs/HEAD");
     }

@@ -221,7 +221,8 @@ fn a_plan_answers_in_its_first_lines_and_within_100_columns() {
         (2, "of which 30.0 % stay free"),
         (6, "binds     cpu"),
         (7, "(90 %)"),
-        (8, "held out, median and worst: rate "),
+        (8, "error     rate "),
+        (8, "(held out: median, worst)"),
     ] {
         assert!(first[line].contains(words), "{words}:\n{text}");
     }
@@ -376,7 +377,11 @@ fn what_cannot_be_planned_with_is_refused() {
     let closed: Vec<RunFile> = all
         .iter()
         .filter(|run| run.workload.offered_per_s.is_none())
-        .flat_map(|run| [run.clone(), run.clone()])
+        .flat_map(|run| {
+            let mut later = run.clone();
+            later.started_unix_s += 1;
+            [run.clone(), later]
+        })
         .collect();
     let table = [
         (
@@ -526,4 +531,19 @@ fn bad_options_exit_2() {
     let help = reports(&["plan", "--help"]);
     assert_eq!(help.status.code(), Some(0));
     assert!(stdout(&help).contains("reports plan --rate 1M"));
+}
+
+#[test]
+fn runs_that_are_given_twice_count_once() {
+    let folder = TempDir::new().unwrap();
+    let file = sweep(&folder, "plan.sweep", &runs(false));
+    let once = plan(&["--json"], &file);
+    let path = file.to_str().unwrap();
+    let twice = plan(&["--json", "--from", path], &file);
+    let value = |output: &Output| -> Value { serde_json::from_str(&stdout(output)).unwrap() };
+    let (once, twice) = (value(&once), value(&twice));
+    assert_eq!(once["interval"], twice["interval"]);
+    assert_eq!(twice["inputs"]["runs_used"], 15);
+    let notes = twice["inputs"]["notes"].to_string();
+    assert!(notes.contains("15 runs are given twice"), "{notes}");
 }

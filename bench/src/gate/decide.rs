@@ -24,7 +24,7 @@ pub struct PairLogs {
 pub struct Reading {
     /// Pairs so far.
     pub pairs: usize,
-    /// Probability, at most, that one of the two intervals misses its truth.
+    /// Probability, at most, that the slowdown's interval misses its truth; the floor's has the same.
     pub error: f64,
     /// How many times as much HEAD needs as BASE, with its interval.
     pub slowdown: RatioEstimate,

@@ -152,7 +152,8 @@ fn stage<S: Source>(
         let mut last = looks.next_pairs() >= MOST_PAIRS;
         while pairs.len() < looks.next_pairs() {
             let before = source.spent();
-            // Two pairs are made in any case: without them nothing can be told.
+            // Two pairs are made in any case, so that there is a median to show; seven are needed for an
+            // interval with ends.
             if !pairs.is_empty() && before + longest > deadline {
                 last = true;
                 break;

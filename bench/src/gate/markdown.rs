@@ -9,7 +9,7 @@ use crate::report::{assurance_text, side_text};
 use super::judge::Verdict;
 use super::report::{Gated, STAGE_HEADINGS, stage_cells};
 
-/// A hidden first line, by which a workflow finds the comment that it posted before.
+/// A hidden first line, by which a workflow can find the comment that it posted before.
 pub(super) const MARKER: &str = "<!-- duet regression gate -->";
 
 /// The result as Markdown.

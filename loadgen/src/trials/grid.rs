@@ -126,8 +126,15 @@ impl Axes {
     }
 }
 
-/// The order in which `repeats` runs of each cell are made: round by round, shuffled anew in each;
-/// closed loops before the rates that are shares of them. Cells that are there twice run once.
+/// Rounds of closed loops that rates are shares of; the other rounds are made among those of the shares, so
+/// that a machine that drifts is not taken for an effect of the load.
+#[must_use]
+pub fn rounds_first(repeats: u32) -> u32 {
+    repeats.div_ceil(2)
+}
+
+/// The order in which `repeats` runs of each cell are made: round by round, shuffled anew in each; of
+/// the closed loops that rates are shares of, half of the rounds first. Cells that are there twice run once.
 #[must_use]
 pub fn order(cells: Vec<Cell>, repeats: u32, seed: u64) -> Vec<(Cell, u32)> {
     let mut distinct: Vec<Cell> = Vec::new();
@@ -144,14 +151,31 @@ pub fn order(cells: Vec<Cell>, repeats: u32, seed: u64) -> Vec<(Cell, u32)> {
         .into_iter()
         .partition(|cell| matches!(cell.load, Load::OfClosed(_)));
     let mut random = ChaCha12Rng::seed_from_u64(seed);
-    let mut rounds = Vec::new();
-    for mut cells in [others, shares] {
+    let mut runs = Vec::new();
+    let mut round = |mut round: Vec<(Cell, u32)>| {
+        shuffle(&mut round, &mut random);
+        runs.extend(round);
+    };
+    let of = |cells: &[Cell], repeat: u32| -> Vec<(Cell, u32)> {
+        cells.iter().map(|cell| (cell.clone(), repeat)).collect()
+    };
+    let first = match shares.is_empty() {
+        true => repeats,
+        false => rounds_first(repeats),
+    };
+    for repeat in 0..first {
+        round(of(&others, repeat));
+    }
+    if !shares.is_empty() {
         for repeat in 0..repeats {
-            shuffle(&mut cells, &mut random);
-            rounds.extend(cells.iter().map(|cell| (cell.clone(), repeat)));
+            let mut both = of(&shares, repeat);
+            if first + repeat < repeats {
+                both.extend(of(&others, first + repeat));
+            }
+            round(both);
         }
     }
-    rounds
+    runs
 }
 
 /// Fisher and Yates; the bias of a remainder of 64 bits is nothing.
@@ -245,18 +269,19 @@ mod tests {
         let cells = axes("50%,90%", &[("--shards", "1,2,3")]).cells();
         let runs = order(cells, 2, 7);
         assert_eq!(runs.len(), (3 + 6) * 2);
-        let closed = runs.iter().take(6);
-        assert!(closed.clone().all(|(cell, _)| cell.load == Load::Closed));
+        let is_closed = |(cell, _): &(Cell, u32)| cell.load == Load::Closed;
+        assert!(runs.iter().take(3).all(is_closed));
+        // The second round of the closed loops is among the first of the shares.
+        assert_eq!(runs[3..12].iter().filter(|run| is_closed(run)).count(), 3);
+        assert!(!runs[12..].iter().any(is_closed));
         for (cell, repeat) in &runs {
             let same = runs.iter().filter(|run| (&run.0, run.1) == (cell, *repeat));
             assert_eq!(same.count(), 1, "{cell} {repeat}");
         }
         // Rounds one after the other, each in an order of its own, the same for the same seed.
-        let repeats: Vec<u32> = runs.iter().map(|(_, repeat)| *repeat).collect();
-        assert_eq!(
-            repeats,
-            [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
-        );
+        let shares = runs.iter().filter(|run| !is_closed(run));
+        let repeats: Vec<u32> = shares.map(|(_, repeat)| *repeat).collect();
+        assert_eq!(repeats, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
         let again = order(axes("50%,90%", &[("--shards", "1,2,3")]).cells(), 2, 7);
         assert_eq!(runs, again);
         let other = order(axes("50%,90%", &[("--shards", "1,2,3")]).cells(), 2, 8);

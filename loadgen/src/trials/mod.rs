@@ -2,8 +2,10 @@
 //! or CPU time. What is asked of the runs is checked before the first of them starts.
 
 pub mod bracket;
+mod found;
 pub mod grid;
 pub mod objective;
+pub mod preset;
 pub mod search;
 pub mod sweep;
 
@@ -102,7 +104,7 @@ impl<'a> Runner<'a> {
 
     /// A folder for the log of a durable run, gone when dropped.
     fn log_of(&self, options: &[String]) -> Result<Option<TempDir>, TrialError> {
-        if !is_durable(options) {
+        if !is_durable(options)? {
             return Ok(None);
         }
         let folder = tempfile::Builder::new()
@@ -122,10 +124,19 @@ impl<'a> Runner<'a> {
 }
 
 /// Whether a run with these options keeps a log.
-fn is_durable(options: &[String]) -> bool {
-    let given = options.iter().position(|word| word == "--durability");
-    let value = given.and_then(|at| options.get(at + 1));
-    value.is_some_and(|value| value != "none")
+fn is_durable(options: &[String]) -> Result<bool, TrialError> {
+    Ok(parse_run(options)?.durability != cli::Durability::None)
+}
+
+/// The options of a run, as `run` itself reads them.
+fn parse_run(options: &[String]) -> Result<RunArgs, TrialError> {
+    let all = ["loadgen", "run"].into_iter().map(str::to_owned);
+    let parsed = Cli::try_parse_from(all.chain(options.iter().cloned()))
+        .map_err(|error| TrialError::Options(first_line(&error)))?;
+    match parsed.command {
+        Some(cli::Command::Run(run)) => Ok(*run),
+        _ => unreachable!("`run` was said"),
+    }
 }
 
 /// The options of runs as they were given after `--`, checked: they must make a run, and must not
@@ -134,8 +145,10 @@ fn is_durable(options: &[String]) -> bool {
 /// # Errors
 /// Names the option.
 pub fn check_options(words: &[String], set_here: &[&str]) -> Result<RunArgs, TrialError> {
-    // What a trial may not do: print elsewhere, follow another clock, or leave something behind.
-    const NEVER: [&str; 11] = [
+    // What a trial may not do: print elsewhere, follow another clock, leave something behind,
+    // or end before its time.
+    const NEVER: [&str; 12] = [
+        "--sessions",
         "--json",
         "--quiet",
         "--out",
@@ -156,13 +169,7 @@ pub fn check_options(words: &[String], set_here: &[&str]) -> Result<RunArgs, Tri
             )));
         }
     }
-    let all = ["loadgen", "run"].into_iter().map(str::to_owned);
-    let parsed = Cli::try_parse_from(all.chain(words.iter().cloned()))
-        .map_err(|error| TrialError::Options(format!("after `--`: {}", first_line(&error))))?;
-    match parsed.command {
-        Some(cli::Command::Run(run)) => Ok(*run),
-        _ => unreachable!("`run` was said"),
-    }
+    parse_run(words).map_err(|error| TrialError::Options(format!("after `--`: {error}")))
 }
 
 /// What is wrong, without the usage that clap prints below it.
@@ -173,18 +180,16 @@ fn first_line(error: &clap::Error) -> String {
     joined.trim_start_matches("error: ").to_owned()
 }
 
-/// Checks that a run with these options would start, as far as that can be told without a log.
+/// Checks that a run with these options would start, as far as that can be told without one.
 ///
 /// # Errors
 /// What the run itself would say.
 pub fn check_run(options: &[String]) -> Result<(), TrialError> {
-    let all = ["loadgen", "run"].into_iter().map(str::to_owned);
-    let parsed = Cli::try_parse_from(all.chain(options.iter().cloned()))
-        .map_err(|error| TrialError::Options(first_line(&error)))?;
-    let Some(cli::Command::Run(mut run)) = parsed.command else {
-        unreachable!("`run` was said")
-    };
-    run.durability = cli::Durability::None;
+    let mut run = parse_run(options)?;
+    if run.durability != cli::Durability::None {
+        // Each trial gets a folder of its own; planning one makes nothing.
+        run.log_dir = Some(PathBuf::from("."));
+    }
     match Plan::new(&run) {
         Ok(_) => Ok(()),
         Err(PlanError::Output(error)) if error.is_machine_fault() => {
@@ -271,6 +276,8 @@ mod tests {
     #[test]
     fn runs_that_would_not_start_are_refused_before_the_first() {
         assert!(check_run(&words("--rate 5k --durability fsync")).is_ok());
+        let error = check_run(&words("--durability=log --adversary all=1%")).unwrap_err();
+        assert!(error.to_string().contains("contradicts"), "{error}");
         let error = check_run(&words("--turn-length 3")).unwrap_err();
         assert!(error.to_string().contains("--turn-length needs"), "{error}");
     }
@@ -281,9 +288,9 @@ mod tests {
             ("", false),
             ("--durability none", false),
             ("--rate 5 --durability fsync", true),
-            ("--durability", false),
+            ("--durability=log", true),
         ] {
-            assert_eq!(is_durable(&words(text)), expected, "{text}");
+            assert_eq!(is_durable(&words(text)).unwrap(), expected, "{text}");
         }
     }
 }

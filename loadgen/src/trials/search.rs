@@ -1,6 +1,7 @@
 //! `search`: the highest rate at which an objective holds, as an interval between a rate that passes
 //! and one that fails, with every trial behind it.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -9,18 +10,16 @@ use clap::Args;
 use duet_reports::exit::{EXIT_CODES_HELP, Exit};
 use duet_reports::human;
 use duet_reports::output::{OutputError, check_writable, write_atomically};
-use duet_reports::run_file::{Assurance, Engine, Machine, Percentiles, RunFile, Workload};
+use duet_reports::run_file::RunFile;
 use duet_reports::units::{parse_duration, parse_rate, parse_share};
-use serde::Serialize;
 
 use super::bracket::{self, Goal, Length, Next, Tried, width};
+use super::found::{Found, SCHEMA, Trial, bounds, notes, table};
 use super::objective::{Judged, Objective};
 use super::{Runner, TrialError, check_options, check_run, duration_option};
 use crate::drive::{complain, print};
 use crate::progress::Spinner;
 
-/// The version of the JSON's shape.
-const SCHEMA: u32 = 1;
 /// A short trial is this part of a full one, and no shorter than this.
 const SHORT: u32 = 4;
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -32,9 +31,6 @@ const FIRST: f64 = 0.5;
 const LEAST_PAYMENTS: f64 = 100.0;
 /// A search that needs more trials than this is lost in noise.
 const MOST_TRIALS: usize = 120;
-/// What else the machine may do without a word of it, as a share of its CPU time.
-const QUIET: f64 = 0.05;
-
 /// The options of `search`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = help_end())]
@@ -83,89 +79,44 @@ Examples:
   loadgen search --slo p99=50ms --log-dir /var/tmp -- --durability fsync --payments 1k
   loadgen search --width 2% --trial 30s --trials 5    slower, and narrower";
 
-/// The result, as JSON.
-#[derive(Debug, Serialize)]
-struct Found {
-    schema: u32,
-    command: Vec<String>,
-    /// What had to hold.
-    objective: Vec<Bound>,
-    /// The highest rate that passed, in payments per second.
-    pass_per_s: f64,
-    /// The lowest rate that failed.
-    fail_per_s: f64,
-    /// The interval's width over its upper end.
-    width: f64,
-    /// Full trials of one rate at most, of which most decide.
-    trials_per_rate: usize,
-    /// Every trial, in order.
-    trials: Vec<Trial>,
-    /// What the highest passing rate was bought with, as its last passing trial measured it.
-    assurance: Assurance,
-    workload: Workload,
-    engine: Engine,
-    machine: Machine,
-    /// What the reader should know beside the figures.
-    notes: Vec<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Bound {
-    percentile: &'static str,
-    bound_ns: u64,
-}
-
-/// One trial.
-#[derive(Debug, Serialize)]
-struct Trial {
-    /// Asked for, in payments per second.
-    rate_per_s: f64,
-    duration_s: f64,
-    /// Whether it counts for the verdict on its rate.
-    full: bool,
-    passed: bool,
-    /// Why it failed.
-    reasons: Vec<String>,
-    /// As drawn, and as completed.
-    offered_per_s: f64,
-    achieved_per_s: f64,
-    /// The backlog at the end, as time.
-    behind_s: f64,
-    response_ns: Option<Percentiles>,
-    cpu_ns_per_payment: f64,
-    batch_size: f64,
-    /// Of the machine's CPU time, what its host gave to others and what other processes took.
-    stolen_share: Option<f64>,
-    others_share: Option<f64>,
-}
-
 /// Searches as asked; `stop` ends it. Gives the exit code.
 pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
-    let found = match find(args, command, stop) {
-        Ok(found) => found,
-        Err(Failure::Trial(error)) => {
-            complain(&error);
-            return error.exit();
+    let mut trials = Vec::new();
+    let answer = find(args, &mut trials, stop);
+    let (exit, failure) = match &answer {
+        Ok(_) => (Exit::Ok, None),
+        Err(failure) => {
+            complain(failure);
+            (failure.exit(), Some(failure.to_string()))
         }
-        Err(Failure::Output(error)) => {
-            complain(&error);
-            return match error.is_machine_fault() {
-                true => Exit::MachineFault,
-                false => Exit::BadInput,
-            };
-        }
-        Err(Failure::Missed(text)) => {
-            complain(text);
-            return Exit::Regression;
-        }
-        Err(Failure::Invalid(text)) => {
-            complain(text);
-            return Exit::Invalid;
-        }
-        Err(Failure::Lost(text)) => {
-            complain(text);
-            return Exit::Inconclusive;
-        }
+    };
+    // What was measured is not lost with the answer.
+    if trials.is_empty() {
+        return exit;
+    }
+    let answer = answer.ok();
+    let (pass_per_s, fail_per_s) = answer
+        .as_ref()
+        .map(|a| (a.pass_per_s, a.fail_per_s))
+        .unzip();
+    let run = answer.map(|answer| answer.run);
+    let found = Found {
+        schema: SCHEMA,
+        command,
+        objective: bounds(&args.slo),
+        pass_per_s,
+        fail_per_s,
+        width: pass_per_s
+            .zip(fail_per_s)
+            .map(|(pass, fail)| width(pass, fail)),
+        failure,
+        trials_per_rate: args.trials,
+        notes: notes(&trials, fail_per_s),
+        trials,
+        assurance: run.as_ref().map(|run| run.assurance.clone()),
+        workload: run.as_ref().map(|run| run.workload.clone()),
+        engine: run.as_ref().map(|run| run.engine.clone()),
+        machine: run.map(|run| run.machine),
     };
     let mut json = serde_json::to_string_pretty(&found).expect("it is made of names and numbers");
     json.push('\n');
@@ -185,10 +136,10 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
     }
     let text = match (args.json, args.quiet) {
         (true, _) => json,
-        (false, true) => return Exit::Ok,
+        (false, true) => return exit,
         (false, false) => table(args, &found),
     };
-    print(&text).err().unwrap_or(Exit::Ok)
+    print(&text).err().unwrap_or(exit)
 }
 
 enum Failure {
@@ -200,6 +151,39 @@ enum Failure {
     Invalid(String),
     /// Noise hides the answer.
     Lost(String),
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Failure::Trial(error) => error.exit(),
+            Failure::Output(error) if error.is_machine_fault() => Exit::MachineFault,
+            Failure::Output(_) => Exit::BadInput,
+            Failure::Missed(_) => Exit::Regression,
+            Failure::Invalid(_) => Exit::Invalid,
+            Failure::Lost(_) => Exit::Inconclusive,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Trial(error) => error.fmt(f),
+            Failure::Output(error) => error.fmt(f),
+            Failure::Missed(text) | Failure::Invalid(text) | Failure::Lost(text) => {
+                f.write_str(text)
+            }
+        }
+    }
+}
+
+/// What a search ends with.
+struct Answer {
+    pass_per_s: f64,
+    fail_per_s: f64,
+    /// The last full trial at the lower rate that passed.
+    run: RunFile,
 }
 
 impl From<TrialError> for Failure {
@@ -249,7 +233,8 @@ fn check(args: &SearchArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn find(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Result<Found, Failure> {
+/// The answer; every trial that was made stands in `trials`, whatever comes of it.
+fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result<Answer, Failure> {
     check(args)?;
     let runner = Runner::new(args.log_dir.as_deref(), stop)?;
     let spinner = Spinner::new(args.quiet);
@@ -279,8 +264,9 @@ fn find(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Result<Fo
         start_per_s: start_per_s.max(least_per_s),
         least_per_s,
     };
-    let (mut tried, mut trials): (Vec<Tried>, Vec<Trial>) = Default::default();
-    let mut newest_pass: Option<(f64, RunFile)> = None;
+    let mut tried: Vec<Tried> = Vec::new();
+    // The last full trial that passed, of each rate.
+    let mut passed: Vec<(f64, RunFile)> = Vec::new();
     loop {
         match bracket::next(&goal, &tried) {
             Next::Trial { per_s, length } => {
@@ -313,9 +299,8 @@ fn find(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Result<Fo
                     passed: trial.passed,
                 });
                 if trial.passed && length == Length::Full {
-                    newest_pass = newest_pass
-                        .filter(|(best, _)| *best > per_s)
-                        .or(Some((per_s, run)));
+                    passed.retain(|(rate, _)| *rate != per_s);
+                    passed.push((per_s, run));
                 }
                 trials.push(trial);
             }
@@ -333,21 +318,12 @@ fn find(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Result<Fo
                 fail_per_s,
             } => {
                 spinner.clear();
-                let (_, run) = newest_pass.expect("a rate that passes has passed");
-                return Ok(Found {
-                    schema: SCHEMA,
-                    command,
-                    objective: bounds(&args.slo),
+                let at = passed.into_iter().find(|(rate, _)| *rate == pass_per_s);
+                let (_, run) = at.expect("a rate that passes has passed");
+                return Ok(Answer {
                     pass_per_s,
                     fail_per_s,
-                    width: width(pass_per_s, fail_per_s),
-                    trials_per_rate: args.trials,
-                    notes: notes(&trials),
-                    trials,
-                    assurance: run.assurance,
-                    workload: run.workload,
-                    engine: run.engine,
-                    machine: run.machine,
+                    run,
                 });
             }
         }
@@ -394,96 +370,4 @@ fn trial(
         },
         run,
     ))
-}
-
-fn bounds(objective: &Objective) -> Vec<Bound> {
-    let bounds = objective.bounds().iter();
-    bounds
-        .map(|(percentile, bound)| Bound {
-            percentile: percentile.name(),
-            bound_ns: u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX),
-        })
-        .collect()
-}
-
-/// What a reader must know: the machine was not the run's alone, or rates contradict each other.
-fn notes(trials: &[Trial]) -> Vec<String> {
-    let mut notes = Vec::new();
-    let largest = |share: fn(&Trial) -> Option<f64>| {
-        trials
-            .iter()
-            .filter_map(share)
-            .max_by(f64::total_cmp)
-            .unwrap_or(0.0)
-    };
-    for (taken, by) in [
-        (
-            largest(|trial| trial.stolen_share),
-            "other guests of its host",
-        ),
-        (largest(|trial| trial.others_share), "other processes"),
-    ] {
-        if taken > QUIET {
-            notes.push(format!(
-                "The machine was not quiet: {by} took up to {} of its CPU time in a trial.",
-                human::share(taken)
-            ));
-        }
-    }
-    notes
-}
-
-/// A trial on one line.
-fn line(args: &SearchArgs, trial: &Trial) -> String {
-    let first = args.slo.first();
-    let found = trial.response_ns.as_ref();
-    let found = found.map_or(f64::NAN, |response| first.of(response) as f64);
-    format!(
-        "{:>10}/s  {:>6}  {} {:>8}  {}",
-        human::figure(trial.rate_per_s),
-        human::seconds(trial.duration_s),
-        first.name(),
-        human::nanoseconds(found),
-        if trial.passed {
-            "passed".to_owned()
-        } else {
-            format!("failed: {}", trial.reasons.join("; "))
-        }
-    )
-}
-
-fn table(args: &SearchArgs, found: &Found) -> String {
-    let mut text = format!(
-        "{} to {} payments/s: {} holds at the first in most of {} trials of {}, not at the second\n",
-        human::figure(found.pass_per_s),
-        human::figure(found.fail_per_s),
-        args.slo,
-        found.trials_per_rate,
-        human::seconds(args.trial.as_secs_f64()),
-    );
-    let assurance = &found.assurance;
-    text += &format!(
-        "width     {} of the upper end\n\
-         assurance co-signed every {}, {} in flight, {} signatures per key and batch of {}, \
-         durability {}\n\
-         machine   {}, {}, {} back end\n",
-        human::share(found.width),
-        assurance.cosign_every,
-        assurance.in_flight,
-        human::figure(assurance.signatures_per_key_per_batch),
-        human::figure(assurance.batch_size),
-        assurance.durability,
-        found.machine.cpu,
-        human::counted(found.machine.cores, "core"),
-        found.engine.backend,
-    );
-    for note in &found.notes {
-        text += &format!("note      {note}\n");
-    }
-    text += "\nTRIALS\n";
-    for trial in &found.trials {
-        text += &line(args, trial);
-        text.push('\n');
-    }
-    text
 }

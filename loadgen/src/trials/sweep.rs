@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use duet_reports::exit::{EXIT_CODES_HELP, Exit};
 use duet_reports::human;
 use duet_reports::sweep::{Line, Sweep};
 use duet_reports::units::{parse_count, parse_duration};
 
-use super::grid::{Axes, Cell, Load, Loads, Values, order, parse_counts, parse_loads};
+use super::grid::{
+    Axes, Cell, Load, Loads, Values, order, parse_counts, parse_loads, rounds_first,
+};
+use super::preset::{PLAN_TRIAL, Preset, plan_cells, plan_repeats, takes_s};
 use super::{Runner, TrialError, check_options, check_run, duration_option};
 use crate::drive::{complain, say};
 use crate::machine;
@@ -22,23 +25,10 @@ use crate::progress::Steps;
 
 const TRIAL: Duration = Duration::from_secs(5);
 const REPEATS: u32 = 2;
-/// A plan's sweep makes shorter runs and more of them.
-const PLAN_TRIAL: Duration = Duration::from_secs(3);
-const PLAN_REPEATS_MOST: u32 = 5;
-/// A quarter of an hour, and some time to spare.
-const PLAN_TAKES_S: f64 = 780.0;
 const SHORTEST: Duration = Duration::from_millis(200);
 const MOST_REPEATS: u32 = 1000;
 /// Digits of a rate that is a share of what was measured: enough, and the same on a restart.
 const RATE_DIGITS: i32 = 3;
-
-/// A grid by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Preset {
-    /// What `reports plan` needs, in 15 minutes at most: loads, numbers of channels, of cores and
-    /// of payments a session.
-    Plan,
-}
 
 /// The options of `sweep`.
 #[derive(Args, Clone, Debug)]
@@ -75,8 +65,7 @@ pub struct SweepArgs {
     /// Durability: none, log, fsync
     #[arg(long, value_name = "NAME,…", value_parser = names, help_heading = "Grid")]
     pub durability: Option<Values>,
-    /// How long payments are made in each run; for opening channels a second is added for 50,000
-    /// [default: 5s; with --preset 3s]
+    /// How long payments are made in each run, opening and closing apart [default: 5s; with --preset 3s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub trial: Option<Duration>,
     /// Runs of each cell [default: 2; with --preset as many as fit into 13 minutes, at most 5]
@@ -152,6 +141,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     let mut lines = sweep.lines;
     let done: HashSet<(Vec<String>, u32)> = lines
         .iter()
+        .filter(|line| line.run.achieved.broken().next().is_none())
         .map(|line| (line.cell.clone(), line.repeat))
         .collect();
     let words = |cell: &Cell| -> Vec<String> {
@@ -175,15 +165,26 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     }
     let runner = Runner::new(args.log_dir.as_deref(), stop)?;
     let steps = Steps::new(left.len() as u64, args.quiet);
-    let begin = Instant::now();
-    let (mut not_held, mut broken) = (0, 0);
+    let (begin, mut begun) = (Instant::now(), 0);
+    let (mut not_held, mut broken, mut skipped) = (0, 0, 0);
     for (cell, repeat) in left {
         steps.begin(cell.to_string());
         let mut options = cell.options.clone();
         options.extend(args.options.iter().cloned());
-        options.extend(duration_option(trial + opening(&cell)));
-        if let Some(per_s) = rate(&cell, &words(&cell.closed()), &lines)? {
-            options.extend(["--rate".to_owned(), per_s.to_string()]);
+        options.extend(duration_option(trial));
+        match rate(&cell, &words(&cell.closed()), rounds_first(repeats), &lines) {
+            Rate::None => {}
+            Rate::PerS(per_s) => options.extend(["--rate".to_owned(), per_s.to_string()]),
+            Rate::Unknown => {
+                skipped += 1;
+                steps.above(|| {
+                    complain(format_args!(
+                        "{cell} is left out: no closed loop of it is VALID to take a share of"
+                    ));
+                });
+                steps.end();
+                continue;
+            }
         }
         let run = runner.run(&options)?;
         let reasons: Vec<String> = run.achieved.broken().cloned().collect();
@@ -200,18 +201,28 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
         };
         append(&mut file, &args.file, &line)?;
         lines.push(line);
+        begun += 1;
         steps.end();
     }
     steps.clear();
     if !args.quiet {
         say(format_args!(
-            "{}: {} in {}; {not_held} rates were not held, {broken} runs are INVALID",
+            "{}: {} more in {}, {} in all; of the new ones, {not_held} rates were not held, {broken} are INVALID{}",
             args.file.display(),
-            human::counted(lines.len() as u64, "run"),
+            human::counted(begun, "run"),
             human::seconds(begin.elapsed().as_secs_f64()),
+            lines.len(),
+            match skipped {
+                0 => String::new(),
+                _ => format!("; {skipped} were left out, and are made by the same command"),
+            }
         ));
     }
-    Ok(if broken > 0 { Exit::Invalid } else { Exit::Ok })
+    Ok(if broken + skipped > 0 {
+        Exit::Invalid
+    } else {
+        Exit::Ok
+    })
 }
 
 /// The cells that were asked for.
@@ -240,67 +251,6 @@ fn cells(args: &SweepArgs) -> Result<Vec<Cell>, TrialError> {
     options.extend(settings);
     let rate = args.rate.clone().unwrap_or_default().0;
     Ok(Axes { rate, options }.cells())
-}
-
-/// What a plan needs: the load at one core and at all of them, channels up to 300,000, short
-/// sessions, and up to eight numbers of cores.
-fn plan_cells(settings: Vec<(&'static str, Vec<String>)>, cores: u64) -> Vec<Cell> {
-    let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
-    let loads = |text: &str| parse_loads(text).expect("a constant").0;
-    let grid = |rate: &str, concurrent: &[&str], shards: Vec<String>, payments: &[&str]| {
-        let mut options = vec![
-            ("--concurrent", list(concurrent)),
-            ("--shards", shards),
-            ("--payments", list(payments)),
-        ];
-        options.extend(settings.iter().cloned());
-        Axes {
-            rate: loads(rate),
-            options,
-        }
-        .cells()
-    };
-    let all = || vec![cores.to_string()];
-    let mut cells = grid("max,10%,25%,40%,55%,70%,80%,90%", &["10k"], all(), &["10k"]);
-    cells.extend(grid(
-        "max",
-        &["1k", "3k", "30k", "100k", "300k"],
-        all(),
-        &["10k"],
-    ));
-    cells.extend(grid("50%", &["3k", "100k"], all(), &["10k"]));
-    cells.extend(grid("max", &["10k"], all(), &["100", "1k"]));
-    cells.extend(grid(
-        "max,50%,70%,90%",
-        &["10k"],
-        shard_counts(cores),
-        &["10k"],
-    ));
-    cells
-}
-
-/// At most eight numbers of cores from 1 to all of them, evenly spread.
-fn shard_counts(cores: u64) -> Vec<String> {
-    const MOST: u64 = 8;
-    let steps = cores.min(MOST);
-    let mut counts: Vec<u64> = (1..=steps)
-        .map(|step| (step * cores).div_ceil(steps))
-        .collect();
-    counts[0] = 1;
-    counts.iter().map(u64::to_string).collect()
-}
-
-/// How many runs of each cell a plan's sweep makes: the median of more is nearer to what a shared machine
-/// does without its neighbours.
-fn plan_repeats(cells: &[Cell], trial: Duration) -> u32 {
-    let rounds = PLAN_TAKES_S / takes_s(cells.iter(), trial);
-    (rounds as u32).clamp(1, PLAN_REPEATS_MOST)
-}
-
-/// How long runs of these cells take, about: opening, paying, closing and the baseline.
-fn takes_s<'a>(cells: impl Iterator<Item = &'a Cell>, trial: Duration) -> f64 {
-    let takes = |cell| trial.as_secs_f64() + 2.0 * opening(cell).as_secs_f64() + 1.0;
-    cells.map(takes).sum()
 }
 
 fn check(
@@ -343,25 +293,26 @@ fn check(
     Ok(())
 }
 
-/// What is added to a cell's time for opening its channels, before any of them pays: far more than
-/// the lanes take, and about what library code does.
-fn opening(cell: &Cell) -> Duration {
-    const CHANNELS_PER_S: f64 = 50e3;
-    let given = cell.options.iter().position(|word| word == "--concurrent");
-    let channels = given.and_then(|at| parse_count(cell.options.get(at + 1)?).ok());
-    Duration::from_secs_f64(channels.unwrap_or(0).min(1 << 28) as f64 / CHANNELS_PER_S)
+/// The rate that a cell offers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rate {
+    /// A closed loop has none.
+    None,
+    PerS(f64),
+    /// A share of a closed loop that no run of it tells.
+    Unknown,
 }
 
-/// The rate that a cell offers; none in a closed loop.
-fn rate(cell: &Cell, closed: &[String], lines: &[Line]) -> Result<Option<f64>, TrialError> {
+/// Shares are of the median of the closed loop's first rounds: all repeats of a cell have one rate.
+fn rate(cell: &Cell, closed: &[String], first: u32, lines: &[Line]) -> Rate {
     let share = match cell.load {
-        Load::Closed => return Ok(None),
-        Load::PerS(per_s) => return Ok(Some(per_s)),
+        Load::Closed => return Rate::None,
+        Load::PerS(per_s) => return Rate::PerS(per_s),
         Load::OfClosed(share) => share,
     };
     let mut rates: Vec<f64> = lines
         .iter()
-        .filter(|line| line.cell == closed && line.run.achieved.valid)
+        .filter(|line| line.cell == closed && line.repeat < first && line.run.achieved.valid)
         .map(|line| {
             let achieved = &line.run.achieved;
             achieved
@@ -370,11 +321,12 @@ fn rate(cell: &Cell, closed: &[String], lines: &[Line]) -> Result<Option<f64>, T
         })
         .collect();
     rates.sort_by(f64::total_cmp);
-    match rates.get(rates.len() / 2) {
-        Some(median) => Ok(Some(rounded(share * median))),
-        None => Err(TrialError::Machine(format!(
-            "{cell}: no VALID closed loop of this cell to take a share of"
-        ))),
+    match rates.len() {
+        0 => Rate::Unknown,
+        count => {
+            let median = (rates[(count - 1) / 2] + rates[count / 2]) / 2.0;
+            Rate::PerS(rounded(share * median))
+        }
     }
 }
 
@@ -458,41 +410,6 @@ fn append(file: &mut File, path: &Path, line: &Line) -> Result<(), TrialError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_of_cores_are_spread() {
-        for (cores, expected) in [
-            (1, "1"),
-            (2, "1 2"),
-            (5, "1 2 3 4 5"),
-            (16, "1 4 6 8 10 12 14 16"),
-            (128, "1 32 48 64 80 96 112 128"),
-        ] {
-            assert_eq!(shard_counts(cores).join(" "), expected);
-        }
-    }
-
-    #[test]
-    fn the_plan_fits_into_a_quarter_of_an_hour() {
-        for (cores, expected) in [(1, 5), (2, 5), (16, 3), (128, 3)] {
-            let cells = plan_cells(Vec::new(), cores);
-            let repeats = plan_repeats(&cells, PLAN_TRIAL);
-            let takes_s = f64::from(repeats) * takes_s(cells.iter(), PLAN_TRIAL);
-            assert_eq!(repeats, expected, "{cores} cores");
-            assert!(takes_s <= 780.0, "{cores} cores: {takes_s} s");
-        }
-    }
-
-    #[test]
-    fn many_channels_get_time_to_open() {
-        for (channels, expected_ms) in [("500", 10), ("10k", 200), ("300k", 6_000)] {
-            let cell = Cell {
-                load: Load::Closed,
-                options: vec!["--concurrent".to_owned(), channels.to_owned()],
-            };
-            assert_eq!(opening(&cell), Duration::from_millis(expected_ms));
-        }
-    }
 
     #[test]
     fn rates_are_rounded_to_three_digits() {

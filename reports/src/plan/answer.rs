@@ -106,11 +106,11 @@ pub struct Plan {
 pub struct Constraint {
     /// Its name.
     pub name: &'static str,
-    /// Machines that it alone would need.
-    pub machines: u64,
-    /// What is needed in all: cores, bytes, bytes per second.
+    /// Machines that it alone would need; none of Layer 1, of which there is one.
+    pub machines: Option<u64>,
+    /// What is needed in all: cores, bytes, bytes per second; of Layer 1, shares of its blocks.
     pub total: f64,
-    /// What of it a machine may use.
+    /// What of it a machine may use; of Layer 1, what there is.
     pub per_machine: f64,
 }
 
@@ -185,7 +185,11 @@ pub fn plan(ask: &Ask, sources: &[Source]) -> Result<Plan, PlanError> {
     let chosen = choose(ask, sources)?;
     let runs: Vec<&Observation> = chosen.runs.iter().collect();
     let model = Model::fit(&runs, &ask.slo).ok_or_else(|| {
-        PlanError::Refused("the runs have no CPU time by stage; expected run files that do".into())
+        PlanError::Refused(
+            "the runs have no CPU time by stage, no memory or no time between waves; expected run files \
+             that do"
+                .into(),
+        )
     })?;
     let machine = Machines {
         cores: ask.cores_per_machine.unwrap_or(chosen.machine.cores) as f64,
@@ -230,10 +234,16 @@ pub fn plan(ask: &Ask, sources: &[Source]) -> Result<Plan, PlanError> {
             .iter()
             .map(|need| Constraint {
                 name: need.name,
-                machines: need.machines,
+                machines: Some(need.machines),
                 total: need.total,
                 per_machine: need.per_machine,
             })
+            .chain(sized.l1.as_ref().map(|l1| Constraint {
+                name: "l1",
+                machines: None,
+                total: l1.block_share,
+                per_machine: 1.0,
+            }))
             .collect(),
         interval: interval(ask, &runs, machine),
         holdout_error: HoldoutError::of(&runs, &ask.slo),
@@ -321,6 +331,13 @@ fn assumptions(ask: &Ask, chosen: &Chosen) -> Vec<String> {
             taken.push("what a channel locks is not in the runs: give --capacity".to_owned());
         }
     }
+    if let Some(profile) = &ask.l1 {
+        taken.push(format!(
+            "all of {}'s blocks are there for these channels: others' transactions leave less, and \
+             headroom is not taken off",
+            profile.profile
+        ));
+    }
     if ask.l1.is_some() && ask.disputes > 0.0 {
         taken.push(
             "disputes are answered: a post, an answer, a payout in place of the polite close"
@@ -359,6 +376,12 @@ fn extrapolation(
         |value: f64, (low, high): (f64, f64)| value > high * BEYOND || value * BEYOND < low;
     match sized.core.at_slo.basis {
         Basis::Between => {}
+        Basis::LastHeld(next) => found.push(format!(
+            "{} payments/s a shard is the largest rate that was held; the next one, {}, was not: what lies \
+             between them is not counted on",
+            human::figure(sized.core.at_slo.per_shard),
+            human::figure(next)
+        )),
         Basis::Beyond => found.push(format!(
             "every measured rate meets the objective: {} payments/s a shard is the model's",
             human::figure(sized.core.at_slo.per_shard)

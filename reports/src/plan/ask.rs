@@ -98,7 +98,7 @@ impl Percentile {
         value as f64
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         let named = Self::ALL.iter().find(|(_, percentile)| *percentile == self);
         named.map_or("", |(name, _)| name)
     }

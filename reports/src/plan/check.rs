@@ -1,12 +1,15 @@
 //! Whether a run can be planned with: what it says must hold together, and its machine must have
 //! been its own. Pure.
 
-use crate::{histogram::decode, human, run_file::RunFile};
+use super::observation::paying_s;
+use crate::{histogram::decode, human, run_file::RunFile, summary::stage_cpu_s};
 
 /// Stages must account for this share of the run's CPU time, or costs per stage are not its costs;
 /// and for no more than this beyond all of it. Below, loadgen calls a run INVALID itself, but for
 /// short ones.
 const STAGE_SHARE: std::ops::RangeInclusive<f64> = 0.9..=1.05;
+/// The sum of the stages agrees with the share that the run states, but for digits.
+const STAGES_WITHIN: f64 = 0.01;
 /// What ends the reason of a run whose machine others used.
 pub(super) const BUSY: &str = " of the machine's CPU time";
 /// Means of a histogram with three digits, and rates over windows that end a little apart.
@@ -63,6 +66,29 @@ pub(super) fn reasons(run: &RunFile, busy_max: f64) -> Vec<String> {
             ));
         }
     }
+    let absurd = run
+        .stages
+        .iter()
+        .find(|stage| !(stage.cpu_s >= 0.0 && stage.cpu_s.is_finite()));
+    if let Some(stage) = absurd {
+        reasons.push(format!(
+            "stage {} took {} of CPU time, expected 0 s or more",
+            stage.name,
+            human::seconds(stage.cpu_s)
+        ));
+    }
+    if run.memory.peak_rss_bytes == 0 {
+        reasons.push("its peak memory is 0 B".to_owned());
+    }
+    let stages: f64 = run.stages.iter().map(stage_cpu_s).sum();
+    let stated = share * run.achieved.cpu_s;
+    if STAGE_SHARE.contains(&share) && (stages - stated).abs() > STAGES_WITHIN * stated {
+        reasons.push(format!(
+            "its stages are {} of CPU time, and it says {}",
+            human::seconds(stages),
+            human::seconds(stated)
+        ));
+    }
     reasons.extend(histogram(run));
     reasons
 }
@@ -89,11 +115,7 @@ fn histogram(run: &RunFile) -> Option<String> {
     }
     // L = λ W: what is on its way at a time cannot be more than may be.
     let workload = &run.workload;
-    let rate = run
-        .achieved
-        .steady_payments_per_s
-        .unwrap_or(run.achieved.payments_per_s)
-        .min(run.achieved.payments_per_s * TOLERANCE);
+    let rate = payments as f64 / paying_s(&run.achieved).max(f64::MIN_POSITIVE);
     let on_the_way = rate * mean_s;
     let room =
         workload.concurrent as f64 * workload.in_flight as f64 * workload.cosign_every as f64;
@@ -133,6 +155,8 @@ mod tests {
     fn sound() -> RunFile {
         let mut run = sample::open_loop();
         run.latency_histogram.service = Some(encoded(run.achieved.payments, 456_000));
+        let stages: f64 = run.stages.iter().map(stage_cpu_s).sum();
+        run.achieved.cpu_s = stages / run.checks.stage_cpu_share;
         run
     }
 
@@ -148,7 +172,7 @@ mod tests {
     #[test]
     fn what_does_not_hold_together_is_named() {
         type Break = fn(&mut RunFile);
-        let table: [(Break, &str); 12] = [
+        let table: [(Break, &str); 15] = [
             (
                 |run| run.machine.stolen_share = Some(0.06),
                 "the host gave to other guests 6.0 %",
@@ -165,6 +189,9 @@ mod tests {
                 |run| run.checks.stage_cpu_share = f64::NAN,
                 "stages account for n/a",
             ),
+            (|run| run.stages[0].cpu_s = -1.0, "expected 0 s or more"),
+            (|run| run.achieved.cpu_s *= 1.1, "its stages are"),
+            (|run| run.memory.peak_rss_bytes = 0, "peak memory is 0 B"),
             (|run| run.achieved.interrupted = true, "it was interrupted"),
             (|run| run.achieved.valid = false, "INVALID without a reason"),
             (

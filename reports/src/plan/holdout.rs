@@ -9,15 +9,19 @@ use super::{
     ask::Slo,
     model::{Model, Predicted},
     observation::{Cell, Observation},
+    response::{is_held, ladder, rates},
     statistics::median,
     storage::is_calm,
+    waves::Place,
 };
 
 /// The hold-out errors of a plan; none where the sweep is too small to hold that edge out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct HoldoutError {
-    /// The largest offered rate, predicted from lower ones.
+    /// The largest offered rate, predicted from those that were held.
     pub rate: Option<Edge>,
+    /// The largest rate that was held, predicted from lower ones; none if it is the largest offered.
+    pub held_rate: Option<Edge>,
     /// The most channels, predicted from fewer.
     pub channels: Option<Edge>,
     /// The most shards, predicted from fewer.
@@ -47,6 +51,8 @@ pub struct Errors {
     pub cpu: Option<Spread>,
     /// Peak memory, of runs without a backlog.
     pub memory: Option<Spread>,
+    /// The objective's percentile of the response time, of rates that were held.
+    pub response: Option<Spread>,
 }
 
 /// Errors as shares of what was measured: 0.1 is 10 %.
@@ -70,6 +76,7 @@ struct Found {
     throughput: Vec<f64>,
     cpu: Vec<f64>,
     memory: Vec<f64>,
+    response: Vec<f64>,
 }
 
 /// What a sweep is large in.
@@ -120,25 +127,62 @@ impl HoldoutError {
     /// Holds each edge out of the runs in turn.
     pub(super) fn of(runs: &[&Observation], slo: &Slo) -> HoldoutError {
         let mut all = Found::default();
-        let mut edge = |axis: Axis| {
-            let (edge, found) = hold_out(runs, slo, axis)?;
+        let mut edge = |held: HeldOut| {
+            let (edge, found) = hold_out(runs, slo, held)?;
             all.throughput.extend(&found.throughput);
             all.cpu.extend(&found.cpu);
             all.memory.extend(&found.memory);
+            all.response.extend(&found.response);
             Some(edge)
         };
-        let (rate, channels, cores) = (edge(Axis::Rate), edge(Axis::Channels), edge(Axis::Shards));
         HoldoutError {
-            rate,
-            channels,
-            cores,
+            rate: edge(HeldOut::Rate),
+            held_rate: edge(HeldOut::LargestHeld),
+            channels: edge(HeldOut::Most(Axis::Channels)),
+            cores: edge(HeldOut::Most(Axis::Shards)),
             all: (!all.cpu.is_empty()).then(|| all.errors()),
         }
     }
 }
 
+/// What is held out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HeldOut {
+    /// All rates above the largest held one; judged is the largest.
+    Rate,
+    /// All rates from the largest held one on; judged is that one: a plan lies near it.
+    LargestHeld,
+    /// All runs with the most of this, which are judged.
+    Most(Axis),
+}
+
+/// A sweep in two.
+struct Cut<'r> {
+    held_out: f64,
+    fitted_up_to: f64,
+    outer: Vec<&'r Observation>,
+    inner: Vec<&'r Observation>,
+}
+
+impl HeldOut {
+    fn axis(self) -> Axis {
+        match self {
+            HeldOut::Rate | HeldOut::LargestHeld => Axis::Rate,
+            HeldOut::Most(axis) => axis,
+        }
+    }
+
+    /// None if the sweep is too small for it.
+    fn cut<'r>(self, runs: &[&'r Observation]) -> Option<Cut<'r>> {
+        match self {
+            HeldOut::Most(axis) => most(runs, axis),
+            HeldOut::Rate | HeldOut::LargestHeld => rates_from(runs, self == HeldOut::LargestHeld),
+        }
+    }
+}
+
 /// Runs that do not lie on the axis stay in the inner part.
-fn hold_out(runs: &[&Observation], slo: &Slo, axis: Axis) -> Option<(Edge, Found)> {
+fn most<'r>(runs: &[&'r Observation], axis: Axis) -> Option<Cut<'r>> {
     let mut values: Vec<f64> = runs.iter().filter_map(|run| axis.of(run)).collect();
     values.sort_by(f64::total_cmp);
     values.dedup();
@@ -149,8 +193,53 @@ fn hold_out(runs: &[&Observation], slo: &Slo, axis: Axis) -> Option<(Edge, Found
         return None;
     };
     let is_edge = |run: &&Observation| axis.of(run) == Some(held_out);
-    let (outer, inner): (Vec<&Observation>, Vec<&Observation>) =
-        runs.iter().copied().partition(is_edge);
+    let (outer, inner) = runs.iter().copied().partition(is_edge);
+    Some(Cut {
+        held_out,
+        fitted_up_to,
+        outer,
+        inner,
+    })
+}
+
+/// Of the ladder of rates, the top or the largest held one; runs of other shards and channels that were
+/// offered as much are in neither part. Closed loops stay in the inner one.
+fn rates_from<'r>(runs: &[&'r Observation], held: bool) -> Option<Cut<'r>> {
+    let ladder = ladder(runs);
+    let shards = ladder.first()?.shards;
+    let rungs = rates(&ladder);
+    let of = |rate: f64| -> Vec<&'r Observation> {
+        let of_rate = |run: &&Observation| run.offered_per_s == Some(rate);
+        ladder.iter().copied().filter(of_rate).collect()
+    };
+    let top = rungs.len().checked_sub(1)?;
+    let last_held = rungs.iter().rposition(|rate| is_held(&of(*rate)))?;
+    let (judged, first_out) = match held {
+        true if last_held == top => return None,
+        true => (last_held, last_held),
+        false => (top, top.min(last_held + 1)),
+    };
+    if first_out < Axis::Rate.values_min() {
+        return None;
+    }
+    let bound = rungs[first_out] / shards;
+    let is_inner = |run: &&Observation| Axis::Rate.of(run).is_none_or(|rate| rate < bound);
+    Some(Cut {
+        held_out: rungs[judged] / shards,
+        fitted_up_to: rungs[first_out - 1] / shards,
+        outer: of(rungs[judged]),
+        inner: runs.iter().copied().filter(is_inner).collect(),
+    })
+}
+
+fn hold_out(runs: &[&Observation], slo: &Slo, held: HeldOut) -> Option<(Edge, Found)> {
+    let axis = held.axis();
+    let Cut {
+        held_out,
+        fitted_up_to,
+        outer,
+        inner,
+    } = held.cut(runs)?;
     let model = Model::fit(&inner, slo)?;
     // What the inner part has not seen in another respect either is a corner, not this edge.
     let is_corner = |run: &&Observation| {
@@ -163,7 +252,7 @@ fn hold_out(runs: &[&Observation], slo: &Slo, axis: Axis) -> Option<(Edge, Found
         settings.entry(run.cell()).or_default().push(run);
     }
     // What a shard takes of memory cannot be told from what the process does by one count of them.
-    let sees_memory = axis != Axis::Shards || values.len() > 2;
+    let sees_memory = axis != Axis::Shards || differ(&inner, |run| run.shards);
     let mut found = Found::default();
     for repeats in settings.values() {
         let error = |measured: fn(&Observation) -> f64, predicted: fn(&Predicted) -> f64| {
@@ -182,6 +271,9 @@ fn hold_out(runs: &[&Observation], slo: &Slo, axis: Axis) -> Option<(Edge, Found
             let memory = error(|run| run.peak_rss_bytes, |found| found.peak_rss_bytes);
             found.memory.extend(memory);
         }
+        if is_held(repeats) {
+            found.response.extend(response_error(&model, slo, repeats));
+        }
     }
     let edge = Edge {
         held_out,
@@ -191,12 +283,30 @@ fn hold_out(runs: &[&Observation], slo: &Slo, axis: Axis) -> Option<(Edge, Found
     Some((edge, found))
 }
 
+/// How far the percentile of a rate that was held is from what is predicted of it.
+fn response_error(model: &Model, slo: &Slo, repeats: &[&Observation]) -> Option<f64> {
+    let percentiles = repeats
+        .iter()
+        .filter_map(|run| Some(slo.percentile.of(run.response.as_ref()?)));
+    let measured = median(percentiles)?;
+    let run = repeats.first()?;
+    let per_shard = Axis::Rate.of(run)?;
+    let response = model.response.as_ref()?;
+    let predicted = response.predict_ns(&model.cpu, &model.waves, &Place::of(run), per_shard)?;
+    Some((predicted / measured - 1.0).abs())
+}
+
+fn differ(runs: &[&Observation], of: fn(&Observation) -> f64) -> bool {
+    runs.windows(2).any(|pair| of(pair[0]) != of(pair[1]))
+}
+
 impl Found {
     fn errors(&self) -> Errors {
         Errors {
             throughput: spread(&self.throughput),
             cpu: spread(&self.cpu),
             memory: spread(&self.memory),
+            response: spread(&self.response),
         }
     }
 }

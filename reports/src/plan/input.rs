@@ -176,10 +176,19 @@ const RUNS_MIN: usize = 3;
 
 /// Sorts the runs of all sources.
 pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError> {
-    let all: Vec<(&String, &RunFile)> = sources
+    let given = sources
         .iter()
-        .flat_map(|source| source.runs.iter().map(|(name, run)| (name, run)))
-        .collect();
+        .flat_map(|source| source.runs.iter().map(|(name, run)| (name, run)));
+    let mut all: Vec<(&String, &RunFile)> = Vec::new();
+    let mut again = 0;
+    for (name, run) in given {
+        // A run that is given twice says nothing twice.
+        let is_it = |other: &&(&String, &RunFile)| other.1 == run;
+        match all.iter().find(is_it) {
+            Some(_) => again += 1,
+            None => all.push((name, run)),
+        }
+    }
     let mut notes: Vec<String> = sources
         .iter()
         .filter(|source| source.torn_bytes > 0)
@@ -191,6 +200,15 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
             )
         })
         .collect();
+    if again > 0 {
+        notes.push(format!(
+            "{} given twice, and counted once",
+            match again {
+                1 => "1 run is".to_owned(),
+                _ => format!("{again} runs are"),
+            }
+        ));
+    }
     if all.is_empty() {
         return Err(PlanError::Refused(
             "the files hold no whole run; expected a sweep of some".to_owned(),

@@ -80,13 +80,7 @@ impl Observation {
     pub(super) fn of(run: &RunFile) -> Option<Observation> {
         let (workload, achieved, assurance) = (&run.workload, &run.achieved, &run.assurance);
         let payments = achieved.payments as f64;
-        let edges_s: f64 = achieved
-            .phases
-            .iter()
-            .filter(|phase| phase.name == "opening" || phase.name == "closing")
-            .map(|phase| phase.wall_s)
-            .sum();
-        let paying_s = achieved.wall_s - edges_s;
+        let paying_s = paying_s(achieved);
         let usable = payments > 0.0
             && paying_s > 0.0
             && assurance.batch_size >= 1.0
@@ -127,13 +121,22 @@ impl Observation {
         })
     }
 
-    /// Channels that paid before the run's end: a closed loop goes from one to the next, each with as
-    /// many payments as it may have in flight; arrivals fall evenly on all.
+    /// Payments that a channel makes in one wave of a closed loop: as many as it may have in flight, up to a
+    /// bound of the engine.
+    pub(super) fn burst(&self) -> f64 {
+        burst(
+            self.in_flight,
+            self.proposals_per_payment,
+            self.payments_asked as f64,
+        )
+    }
+
+    /// Channels that paid before the run's end: a closed loop goes from one to the next, burst by burst;
+    /// arrivals fall evenly on all.
     pub(super) fn paying_channels(&self) -> f64 {
-        let payments = self.payments_asked as f64;
         let a_channel = 1.0 / self.edge_sessions_per_payment;
         match self.offered_per_s {
-            None => self.channels * (a_channel / self.in_flight.min(payments)).min(1.0),
+            None => self.channels * (a_channel / self.burst()).min(1.0),
             Some(_) => self.channels * -(-a_channel).exp_m1(),
         }
     }
@@ -172,6 +175,26 @@ impl Observation {
     }
 }
 
+/// Seconds between opening and closing.
+pub(super) fn paying_s(achieved: &Achieved) -> f64 {
+    let phases = achieved.phases.iter();
+    let edges = phases.filter(|phase| phase.name == "opening" || phase.name == "closing");
+    achieved.wall_s - edges.map(|phase| phase.wall_s).sum::<f64>()
+}
+
+/// The most payments of one channel in one wave, unless one proposal covers more (engine,
+/// `pipeline/wave/propose.rs`).
+const BURST_MAX: f64 = 2048.0;
+
+/// Payments of one channel in one wave of a closed loop, where so many proposals may be in flight.
+pub(super) fn burst(in_flight: f64, proposals_per_payment: f64, payments: f64) -> f64 {
+    let a_proposal = 1.0 / proposals_per_payment;
+    (in_flight * a_proposal)
+        .min(BURST_MAX.max(a_proposal))
+        .min(payments)
+        .max(1.0)
+}
+
 /// A rate that a run was behind by this share of its time at the end is planned with as one that it
 /// held: so much too high it is at most. What a run takes for VALID is less than the last waves of a
 /// short one take.
@@ -191,4 +214,24 @@ pub(super) struct Cell {
     pub(super) channels: u64,
     pub(super) payments: u64,
     pub(super) offered_millihertz: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_what_may_be_in_flight_up_to_the_engines_bound() {
+        for (in_flight, payments_a_proposal, payments, expected) in [
+            (64.0, 1.0, 1e4, 64.0),
+            (64.0, 10.0, 1e4, 640.0),
+            (64.0, 100.0, 1e4, 2048.0),
+            (64.0, 5_000.0, 1e4, 5_000.0),
+            (64.0, 1.0, 10.0, 10.0),
+            (1.0, 1.0, 1e4, 1.0),
+        ] {
+            let found = burst(in_flight, 1.0 / payments_a_proposal, payments);
+            assert!((found / expected - 1.0).abs() < 1e-9, "{found} {expected}");
+        }
+    }
 }

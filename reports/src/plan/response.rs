@@ -45,7 +45,7 @@ pub(super) struct RateAtSlo {
 }
 
 /// How a rate is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Basis {
     /// Measured rates lie on both sides of it.
     Between,
@@ -53,6 +53,9 @@ pub(super) enum Basis {
     Beyond,
     /// None does: predicted below them.
     Below,
+    /// The largest that was held meets it, and the next one, this many payments per second and shard, was
+    /// not held although the model would have it so: nothing in between is counted on.
+    LastHeld(f64),
 }
 
 /// Why there is no such rate.
@@ -65,35 +68,10 @@ pub(super) struct NeverMet {
 }
 
 impl Response {
-    /// Of the open-loop runs with the most shards, those of the channel count with the most rates.
-    /// None if no rate was held.
+    /// Of the ladder of rates. None if none was held.
     pub(super) fn fit(runs: &[&Observation], slo: &Slo) -> Option<Response> {
-        let open: Vec<&Observation> = runs
-            .iter()
-            .copied()
-            .filter(|run| run.offered_per_s.is_some() && run.response.is_some())
-            .collect();
-        let shards = open.iter().map(|run| run.shards).fold(0.0, f64::max);
-        let mut groups: Vec<Vec<&Observation>> = Vec::new();
-        for run in open.iter().copied().filter(|run| run.shards == shards) {
-            let same = |group: &&mut Vec<&Observation>| group[0].channels == run.channels;
-            match groups.iter_mut().find(same) {
-                Some(group) => group.push(run),
-                None => groups.push(vec![run]),
-            }
-        }
-        let group = groups
-            .into_iter()
-            .max_by_key(|group| (rates(group).len(), group[0].channels as u64))?;
-        // Where each rate has channels of its own, they stand together.
-        let group = match rates(&group).len() {
-            0 | 1 => open
-                .iter()
-                .copied()
-                .filter(|r| r.shards == shards)
-                .collect(),
-            _ => group,
-        };
+        let group = ladder(runs);
+        let shards = group.first()?.shards;
         let mut cells: Vec<(f64, Vec<&Observation>)> = rates(&group)
             .into_iter()
             .map(|rate| {
@@ -101,10 +79,6 @@ impl Response {
                 (rate, group.iter().copied().filter(of_rate).collect())
             })
             .collect();
-        let is_held = |runs: &[&Observation]| {
-            let held = runs.iter().filter(|run| run.held).count();
-            held * 2 >= runs.len() && held > 0
-        };
         let last_held = cells.iter().rposition(|(_, runs)| is_held(runs))?;
         let not_held = cells.get(last_held + 1).map(|(rate, _)| rate / shards);
         cells.truncate(last_held + 1);
@@ -112,8 +86,10 @@ impl Response {
             .iter()
             .filter(|(_, runs)| is_held(runs))
             .filter_map(|(rate, runs)| {
-                let held = runs.iter().filter(|run| run.held);
-                let found = held.filter_map(|run| Some(slo.percentile.of(run.response.as_ref()?)));
+                // Of all repeats: the ones that held it alone would be the lucky ones.
+                let found = runs
+                    .iter()
+                    .filter_map(|run| Some(slo.percentile.of(run.response.as_ref()?)));
                 Some(Point {
                     per_shard: rate / shards,
                     ns: median(found)?,
@@ -204,7 +180,7 @@ impl Response {
         match self.not_held {
             // What the model would hold and the machine did not is not planned with.
             Some(limit) if highest(limit) >= 0.999 * limit => {
-                answer(last.per_shard, Basis::Between, last.place)
+                answer(last.per_shard, Basis::LastHeld(limit), last.place)
             }
             Some(limit) => answer(highest(limit), Basis::Between, last.place),
             None => answer(highest(most.max(last.per_shard)), Basis::Beyond, last.place),
@@ -245,8 +221,40 @@ impl Response {
     }
 }
 
+/// The open-loop runs that response times are read off: of those with the most shards, the ones of the
+/// channel count with the most rates.
+pub(super) fn ladder<'r>(runs: &[&'r Observation]) -> Vec<&'r Observation> {
+    let open = || {
+        let open = runs.iter().copied();
+        open.filter(|run| run.offered_per_s.is_some() && run.response.is_some())
+    };
+    let shards = open().map(|run| run.shards).fold(0.0, f64::max);
+    let mut groups: Vec<Vec<&Observation>> = Vec::new();
+    for run in open().filter(|run| run.shards == shards) {
+        let same = |group: &&mut Vec<&Observation>| group[0].channels == run.channels;
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(run),
+            None => groups.push(vec![run]),
+        }
+    }
+    let most = groups
+        .into_iter()
+        .max_by_key(|group| (rates(group).len(), group[0].channels as u64));
+    match most {
+        Some(group) if rates(&group).len() > 1 => group,
+        // Where each rate has channels of its own, they stand together.
+        _ => open().filter(|run| run.shards == shards).collect(),
+    }
+}
+
+/// Whether a rate was held: in half of its repeats.
+pub(super) fn is_held(repeats: &[&Observation]) -> bool {
+    let held = repeats.iter().filter(|run| run.held).count();
+    held * 2 >= repeats.len() && held > 0
+}
+
 /// The offered rates, rising, each once.
-fn rates(runs: &[&Observation]) -> Vec<f64> {
+pub(super) fn rates(runs: &[&Observation]) -> Vec<f64> {
     let mut rates: Vec<f64> = runs.iter().filter_map(|run| run.offered_per_s).collect();
     rates.sort_by(f64::total_cmp);
     rates.dedup();

@@ -44,6 +44,13 @@ pub(super) struct Need {
     pub(super) per_machine: f64,
 }
 
+impl Need {
+    /// In machines, and not rounded.
+    fn share(&self) -> f64 {
+        self.total / self.per_machine
+    }
+}
+
 /// The answer's numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Size {
@@ -93,7 +100,8 @@ fn load(ask: &Ask, model: &Model, machine: Machines, rate: f64) -> Result<Size, 
         needs.push(need("log bandwidth", bytes, limit * free)?);
     }
     let machines = needs.iter().map(|need| need.machines).max().unwrap_or(1);
-    let most = needs.iter().find(|need| need.machines == machines);
+    // Of those that need as many machines, the one that leaves the least of them free.
+    let most = needs.iter().max_by(|a, b| a.share().total_cmp(&b.share()));
     let mut binding = most.map_or("cpu", |need| need.name);
     let l1 = l1(ask, rate, channels)?;
     if l1.as_ref().is_some_and(|l1| l1.block_share > 1.0) {
@@ -150,10 +158,14 @@ fn carried(ask: &Ask, model: &Model, machine: Machines) -> Result<Size, PlanErro
     if let Some(one) = l1(ask, 1.0, channels)? {
         limits.push(("l1", 1.0 / one.block_share));
     }
-    let (binding, rate) = limits
+    let (mut binding, rate) = limits
         .into_iter()
         .min_by(|a, b| a.1.total_cmp(&b.1))
         .unwrap_or(("cpu", by_cpu));
+    if ask.channels.is_none() && channels_max < model.channels_max * machines {
+        // Not the rate, but the channels that were not asked for are fewer for it.
+        binding = "memory";
+    }
     let mut needs = vec![Need {
         name: "cpu",
         machines: ask.machines,

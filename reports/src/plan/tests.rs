@@ -190,6 +190,8 @@ fn the_edge_of_a_sweep_that_obeys_the_model_is_predicted() {
             let spread = spread.unwrap();
             assert!(spread.median <= most, "{truth:?} {name}: {held:#?}");
         }
+        let response = all.response.unwrap();
+        assert!(response.median <= 2.5 * most, "{truth:?}: {held:#?}");
         assert_eq!(held.cores.as_ref().unwrap().held_out, 2.0);
         assert_eq!(held.channels.as_ref().unwrap().held_out, 1e5);
         assert_eq!(held.channels.as_ref().unwrap().fitted_up_to, 3e4);

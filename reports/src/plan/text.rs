@@ -18,7 +18,7 @@ pub fn text(plan: &Plan) -> String {
         ("WHAT IT RESTS ON", fit(plan)),
         ("LAYER 1 (modelled, not measured)", l1(plan)),
         (
-            "HOLD-OUT ERROR (fitted on the inner part of the sweep, predicting its edge)",
+            "HOLD-OUT ERROR (fitted on the inner part, predicting its edge; %: median, worst (settings))",
             holdout(plan),
         ),
         ("TAKEN FOR GRANTED", list(&plan.assumptions, "")),
@@ -124,7 +124,16 @@ fn answer(plan: &Plan) -> Vec<String> {
                     human::figure(found.machines[1].ceil()),
                 ),
             };
-            format!("{what} ({:.0} %)", found.level * 100.0)
+            let without = match found.draws_without_plan {
+                0 => String::new(),
+                draws => format!("; {draws} of {} draws give no plan", found.draws + draws),
+            };
+            format!(
+                "{what}, {} to {} of memory ({:.0} %){without}",
+                human::bytes(found.memory_bytes[0]),
+                human::bytes(found.memory_bytes[1]),
+                found.level * 100.0
+            )
         }
     };
     rows.push(("interval", interval));
@@ -145,16 +154,17 @@ fn error_line(plan: &Plan) -> String {
     let part = |name: &str, spread: Option<Spread>| match spread {
         None => format!("{name} n/a"),
         Some(found) => format!(
-            "{name} {:.1}, {:.1} %",
+            "{name} {:.1}, {:.1}",
             found.median * 100.0,
             found.worst * 100.0
         ),
     };
     format!(
-        "held out, median and worst: {}; {}; {}",
+        "{}; {}; {}; {} % (held out: median, worst)",
         part("rate", all.throughput),
         part("CPU", all.cpu),
-        part("memory", all.memory)
+        part("memory", all.memory),
+        part(plan.slo.percentile.name(), all.response)
     )
 }
 
@@ -168,6 +178,7 @@ fn constraints(plan: &Plan) -> Vec<String> {
     let show = |constraint: &Constraint, value: f64| match constraint.name {
         "cpu" => format!("{} cores", human::figure(value)),
         "memory" => human::bytes(value),
+        "l1" => format!("{} of the blocks", human::share(value)),
         _ => format!("{}/s", human::bytes(value)),
     };
     for constraint in &plan.constraints {
@@ -179,7 +190,9 @@ fn constraints(plan: &Plan) -> Vec<String> {
             format!("{}{mark}", constraint.name),
             show(constraint, constraint.total),
             show(constraint, constraint.per_machine),
-            human::count(constraint.machines),
+            constraint
+                .machines
+                .map_or_else(|| "-".to_owned(), human::count),
         ]);
     }
     let mut lines = table.lines();
@@ -214,7 +227,14 @@ fn fit(plan: &Plan) -> Vec<String> {
         .iter()
         .take(6)
         .map(|stage| format!("{} ({}) {}", stage.name, stage.role, micros(stage.cpu_s)));
-    phrases = vec![format!("{} a payment", micros(fit.cpu_s_per_payment))];
+    let whose = match plan.role {
+        Role::Both => "",
+        Role::Hub => "; of both ends",
+    };
+    phrases = vec![format!(
+        "{} a payment{whose}",
+        micros(fit.cpu_s_per_payment)
+    )];
     phrases.extend(top);
     lines.extend(wrap("CPU       ", &phrases, ',', 2));
     let terms = fit.terms.iter();
@@ -297,40 +317,41 @@ fn l1(plan: &Plan) -> Vec<String> {
 }
 
 fn holdout(plan: &Plan) -> Vec<String> {
+    let percentile = plan.slo.percentile.name();
     let mut table = Table::new(&[
         Column::Left("edge"),
         Column::Right("held out"),
         Column::Right("fitted up to"),
         Column::Right("rate"),
-        Column::Right("worst"),
         Column::Right("CPU"),
-        Column::Right("worst"),
         Column::Right("memory"),
-        Column::Right("worst"),
-        Column::Right("settings"),
+        Column::Right(percentile),
     ]);
     let held = &plan.holdout_error;
-    let share = |spread: Option<Spread>, of: fn(&Spread) -> f64| {
-        spread.map_or_else(|| "-".to_owned(), |found| human::share(of(&found)))
+    let share = |spread: Option<Spread>| match spread {
+        None => "-".to_owned(),
+        Some(found) => format!(
+            "{:.1}, {:.1} ({})",
+            found.median * 100.0,
+            found.worst * 100.0,
+            found.settings
+        ),
     };
     let mut row = |name: &str, ends: Option<(f64, f64)>, errors: &Errors| {
         let end = |value: Option<f64>| value.map_or_else(String::new, human::figure);
-        let settings = errors.cpu.map_or(0, |found| found.settings);
         table.row([
             name.to_owned(),
             end(ends.map(|ends| ends.0)),
             end(ends.map(|ends| ends.1)),
-            share(errors.throughput, |found| found.median),
-            share(errors.throughput, |found| found.worst),
-            share(errors.cpu, |found| found.median),
-            share(errors.cpu, |found| found.worst),
-            share(errors.memory, |found| found.median),
-            share(errors.memory, |found| found.worst),
-            settings.to_string(),
+            share(errors.throughput),
+            share(errors.cpu),
+            share(errors.memory),
+            share(errors.response),
         ]);
     };
-    let edges: [(&str, &Option<Edge>); 3] = [
+    let edges: [(&str, &Option<Edge>); 4] = [
         ("rate a shard", &held.rate),
+        ("rate held", &held.held_rate),
         ("channels", &held.channels),
         ("shards", &held.cores),
     ];
@@ -338,6 +359,7 @@ fn holdout(plan: &Plan) -> Vec<String> {
     for (name, edge) in edges {
         match edge {
             Some(edge) => row(name, Some((edge.held_out, edge.fitted_up_to)), &edge.errors),
+            None if name == "rate held" => {}
             None => missing.push(format!("{name}: too few values to hold one out")),
         }
     }

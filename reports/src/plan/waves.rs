@@ -10,7 +10,7 @@
 use super::{
     cpu::{Conditions, CpuModel},
     least_squares::non_negative,
-    observation::Observation,
+    observation::{Observation, burst},
     statistics::{median, minimise_log},
 };
 
@@ -27,7 +27,7 @@ pub(super) struct Waves {
     /// The largest mean wave in an open loop and in a closed one.
     pub(super) wave_max: f64,
     closed_wave: Option<f64>,
-    /// Closed loop: signatures of one key over those that it may have in flight.
+    /// Closed loop: signatures of one key over those of a burst.
     closed_per_key: f64,
     in_flight: f64,
 }
@@ -96,8 +96,11 @@ impl Waves {
             clumping: if open.is_empty() { 1.0 } else { clumping },
             wave_max: runs.iter().map(|run| run.wave).fold(1.0, f64::max),
             closed_wave: median(closed.iter().map(|run| run.wave)),
-            closed_per_key: median(closed.iter().map(|run| run.per_key / burst(run)))
-                .unwrap_or(1.0),
+            closed_per_key: median(closed.iter().map(|run| {
+                let signatures = run.burst() * run.proposals_per_payment;
+                run.per_key / signatures
+            }))
+            .unwrap_or(1.0),
             in_flight: runs.iter().map(|run| run.in_flight).fold(1.0, f64::max),
         })
     }
@@ -117,11 +120,12 @@ impl Waves {
 
     /// The conditions of a closed loop, in which every channel pays as fast as it may.
     pub(super) fn closed_conditions(&self, place: &Place) -> Conditions {
-        let burst = self.in_flight.min(place.payments).max(1.0);
+        let ppp = place.proposals_per_payment;
+        let signatures = burst(self.in_flight, ppp, place.payments) * ppp;
         let wave = self.closed_wave.unwrap_or(self.wave_max);
         Conditions {
             wave: wave.min(place.channels_per_shard * self.in_flight).max(1.0),
-            per_key: (self.closed_per_key * burst).max(1.0),
+            per_key: (self.closed_per_key * signatures).max(1.0),
             ..self.conditions(place, 1.0)
         }
     }
@@ -182,11 +186,6 @@ impl Waves {
 fn per_key(wave: f64, channels: f64, clumping: f64) -> f64 {
     let x = clumping * wave / channels.max(1.0);
     if x < 1e-9 { 1.0 } else { x / -(-x).exp_m1() }
-}
-
-/// Signatures that a channel may have in a wave of a closed loop.
-fn burst(run: &Observation) -> f64 {
-    run.in_flight.min(run.payments_asked as f64).max(1.0)
 }
 
 fn payments_a_wave(run: &Observation) -> f64 {
