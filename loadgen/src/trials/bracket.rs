@@ -101,7 +101,8 @@ fn region(goal: &Goal, tried: &[Tried]) -> Result<(f64, f64), Next> {
     match (pass, fail) {
         (None, None) => trial(goal.start_per_s),
         (Some(pass), None) => trial(pass * 2.0),
-        (None, Some(fail)) if fail <= goal.least_per_s => Err(Next::NothingPasses { per_s: fail }),
+        // Full trials decide here too.
+        (None, Some(fail)) if fail <= goal.least_per_s => Ok((fail, fail)),
         (None, Some(fail)) => trial((fail / 2.0).max(goal.least_per_s)),
         (Some(pass), Some(fail)) if width(pass, fail) > COARSE * goal.width => {
             trial((pass * fail).sqrt())
@@ -257,7 +258,8 @@ mod tests {
     #[test]
     fn short_trials_that_mislead_are_put_right_by_full_ones() {
         // Short trials pass at twice, or fail at half, of what full ones can.
-        for factor in [2.0, 0.5] {
+        // Or fail at all rates.
+        for factor in [2.0, 0.5, 0.0] {
             let (found, _) = search(&goal(300.0), |per_s, length| match length {
                 Length::Short => per_s <= 1000.0 * factor,
                 Length::Full => per_s <= 1000.0,
@@ -285,6 +287,8 @@ mod tests {
         let (found, tried) = search(&goal(50.0), |_, _| false);
         assert_eq!(found, None);
         assert!(tried.iter().all(|trial| trial.per_s >= 1.0));
+        let full = tried.iter().filter(|trial| trial.length == Length::Full);
+        assert_eq!(full.count(), 2, "most of three trials say so");
         // Short trials pass, full ones never do.
         let (found, _) = search(&goal(50.0), |per_s, length| {
             length == Length::Short && per_s < 40.0
