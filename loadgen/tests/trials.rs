@@ -119,7 +119,7 @@ fn the_plan_is_listed_without_a_run() {
 fn a_search_brackets_a_rate_with_trials_that_bear_it_out() {
     let folder = Folder::new();
     let ended = folder.loadgen(&arguments(&format!(
-        "search --slo p50=10s --start 1M --trial 1s --trials 1 --width 50% --json --quiet -- {SMALL}"
+        "search --slo p50=10s --start 1M --trial 1s --trials 1 --width 50% --disturbance 100% --json --quiet -- {SMALL}"
     )));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let found: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -150,7 +150,7 @@ fn a_search_brackets_a_rate_with_trials_that_bear_it_out() {
 fn an_objective_that_nothing_meets_is_missed() {
     let folder = Folder::new();
     let ended = folder.loadgen(&arguments(&format!(
-        "search --slo p50=1ns --start 2k --trial 1s --trials 1 --width 50% --quiet -- {SMALL}"
+        "search --slo p50=1ns --start 2k --trial 1s --trials 1 --width 50% --disturbance 100% --quiet -- {SMALL}"
     )));
     assert_eq!(ended.code, Some(6), "{ended:?}");
     assert!(ended.stderr.contains("no rate meets p50 1 ns"), "{ended:?}");
@@ -167,6 +167,7 @@ fn bad_input_is_refused_before_the_first_run() {
         ("search --slo p98=5ms", "'p98' … p50, p90, p99"),
         ("search --slo p99=5", "'5' … "),
         ("search --width 0%", "--width 0.0 % … 0.1%"),
+        ("search --disturbance much", "'much'"),
         ("search --trials 2", "--trials 2 … odd"),
         ("search --trial 10ms", "--trial 10 ms … 1s or more"),
         ("search -- --rate 5k", "--rate after `--`"),

@@ -9,9 +9,7 @@ use super::objective::Objective;
 use super::search::SearchArgs;
 
 /// The version of the JSON's shape.
-pub(super) const SCHEMA: u32 = 1;
-/// What else the machine may do without a word of it, as a share of its CPU time.
-const QUIET: f64 = 0.05;
+pub(super) const SCHEMA: u32 = 2;
 
 /// The result, as JSON.
 #[derive(Debug, Serialize)]
@@ -30,6 +28,9 @@ pub(super) struct Found {
     pub(super) failure: Option<String>,
     /// Full trials of one rate at most, of which most decide.
     pub(super) trials_per_rate: usize,
+    /// Trials in which the host and other processes took more than this share of the machine's CPU
+    /// time were set aside, up to a number of them.
+    pub(super) disturbance: f64,
     /// Every trial, in order.
     pub(super) trials: Vec<Trial>,
     /// What the highest passing rate was bought with, as its last passing trial measured it.
@@ -53,8 +54,10 @@ pub(super) struct Trial {
     /// Asked for, in payments per second.
     pub(super) rate_per_s: f64,
     pub(super) duration_s: f64,
-    /// Whether it counts for the verdict on its rate.
+    /// Whether it is one of those that decide on a rate.
     pub(super) full: bool,
+    /// The machine was disturbed: it counts for nothing, whatever it says, and was made again.
+    pub(super) set_aside: bool,
     pub(super) passed: bool,
     /// Why it failed.
     pub(super) reasons: Vec<String>,
@@ -81,39 +84,48 @@ pub(super) fn bounds(objective: &Objective) -> Vec<Bound> {
         .collect()
 }
 
+impl Trial {
+    /// The share of the machine's CPU time that others took; 0 where the system does not tell.
+    pub(super) fn disturbance(&self) -> f64 {
+        self.stolen_share.unwrap_or(0.0) + self.others_share.unwrap_or(0.0)
+    }
+}
+
 /// What a reader must know: the machine was not the run's alone, or rates contradict each other.
-pub(super) fn notes(trials: &[Trial], fail_per_s: Option<f64>) -> Vec<String> {
+pub(super) fn notes(args: &SearchArgs, trials: &[Trial], fail_per_s: Option<f64>) -> Vec<String> {
     let mut notes = Vec::new();
-    let above = |trial: &&Trial| {
+    let counted = || trials.iter().filter(|trial| !trial.set_aside);
+    let lucky = counted().filter(|trial| {
         trial.full && trial.passed && fail_per_s.is_some_and(|fail| trial.rate_per_s >= fail)
-    };
-    let lucky = trials.iter().filter(above).count();
+    });
+    let lucky = lucky.count();
     if lucky > 0 {
         notes.push(format!(
             "{} passed at or above the rate that fails: the machine was now faster, now slower.",
             human::counted(lucky as u64, "full trial")
         ));
     }
-    let largest = |share: fn(&Trial) -> Option<f64>| {
-        trials
-            .iter()
-            .filter_map(share)
-            .max_by(f64::total_cmp)
-            .unwrap_or(0.0)
-    };
-    for (taken, by) in [
-        (
-            largest(|trial| trial.stolen_share),
-            "other guests of its host",
-        ),
-        (largest(|trial| trial.others_share), "other processes"),
-    ] {
-        if taken > QUIET {
-            notes.push(format!(
-                "The machine was not quiet: {by} took up to {} of its CPU time in a trial.",
-                human::share(taken)
-            ));
-        }
+    let set_aside = trials.len() - counted().count();
+    let limit = human::share(args.disturbance);
+    if set_aside > 0 {
+        notes.push(format!(
+            "{} of {} set aside, whatever they said, and made again: the host and other processes \
+             took more than {limit} of the CPU time.",
+            set_aside,
+            human::counted(trials.len() as u64, "trial")
+        ));
+    }
+    let disturbed = counted().filter(|trial| trial.disturbance() > args.disturbance);
+    let disturbed = disturbed.count();
+    if disturbed > 0 {
+        notes.push(format!(
+            "THE MACHINE WAS NOT QUIET: so many were set aside that from then on all counted, {disturbed} of \
+             them with more than {limit} of the CPU time taken by others. Repeat it when it is quiet, \
+             or say what is usual there with --disturbance."
+        ));
+    }
+    if trials.iter().any(|trial| trial.stolen_share.is_none()) {
+        notes.push("This system does not tell how much CPU time others took.".to_owned());
     }
     notes
 }
@@ -129,10 +141,13 @@ fn line(args: &SearchArgs, trial: &Trial) -> String {
         human::seconds(trial.duration_s),
         first.name(),
         human::nanoseconds(found),
-        if trial.passed {
-            "passed".to_owned()
-        } else {
-            format!("failed: {}", trial.reasons.join("; "))
+        match (trial.set_aside, trial.passed) {
+            (true, _) => format!(
+                "set aside: others took {} of the CPU time",
+                human::share(trial.disturbance())
+            ),
+            (false, true) => "passed".to_owned(),
+            (false, false) => format!("failed: {}", trial.reasons.join("; ")),
         }
     )
 }
@@ -179,4 +194,77 @@ pub(super) fn table(args: &SearchArgs, found: &Found) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        search: SearchArgs,
+    }
+
+    fn trial(rate_per_s: f64, passed: bool, set_aside: bool, stolen: f64, others: f64) -> Trial {
+        Trial {
+            rate_per_s,
+            duration_s: 8.0,
+            full: true,
+            set_aside,
+            passed,
+            reasons: if passed {
+                Vec::new()
+            } else {
+                vec!["p99 9 ms > 5 ms".to_owned()]
+            },
+            offered_per_s: rate_per_s,
+            achieved_per_s: rate_per_s,
+            behind_s: 0.0,
+            response_ns: None,
+            cpu_ns_per_payment: 1.0,
+            batch_size: 1.0,
+            stolen_share: Some(stolen),
+            others_share: Some(others),
+        }
+    }
+
+    #[test]
+    fn a_reader_is_told_what_was_set_aside_and_what_was_not() {
+        let args = Cli::try_parse_from(["search"]).unwrap().search;
+        let quiet = [
+            trial(1000.0, true, false, 0.001, 0.002),
+            trial(1100.0, false, false, 0.001, 0.002),
+        ];
+        assert_eq!(notes(&args, &quiet, Some(1100.0)), Vec::<String>::new());
+        for (more, words) in [
+            (trial(1200.0, true, false, 0.0, 0.0), "1 full trial passed"),
+            (
+                trial(1000.0, false, true, 0.004, 0.003),
+                "1 of 3 trials set aside",
+            ),
+            (
+                trial(1000.0, true, true, 0.004, 0.003),
+                "1 of 3 trials set aside",
+            ),
+            (
+                trial(1000.0, false, false, 0.004, 0.003),
+                "THE MACHINE WAS NOT QUIET",
+            ),
+        ] {
+            let is_set_aside = more.set_aside;
+            let told = line(&args, &more);
+            assert_eq!(told.contains("set aside: others took 0.7 %"), is_set_aside);
+            let mut trials = vec![];
+            trials.extend(quiet.iter().map(|trial| Trial {
+                reasons: trial.reasons.clone(),
+                response_ns: None,
+                ..*trial
+            }));
+            trials.push(more);
+            let told = notes(&args, &trials, Some(1100.0));
+            assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
+        }
+    }
 }

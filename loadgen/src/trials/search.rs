@@ -13,7 +13,7 @@ use duet_reports::output::{OutputError, check_writable, write_atomically};
 use duet_reports::run_file::RunFile;
 use duet_reports::units::{parse_duration, parse_rate, parse_share};
 
-use super::bracket::{self, Goal, Length, Next, Tried, width};
+use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
 use super::found::{Found, SCHEMA, Trial, bounds, notes, table};
 use super::objective::{Judged, Objective};
 use super::{Runner, TrialError, check_options, check_run, duration_option};
@@ -31,6 +31,8 @@ const FIRST: f64 = 0.5;
 const LEAST_PAYMENTS: f64 = 100.0;
 /// A search that needs more trials than this is lost in noise.
 const MOST_TRIALS: usize = 120;
+/// So many disturbed trials are set aside; of a machine that is never quiet the next ones count.
+const MOST_SET_ASIDE: usize = 30;
 /// The options of `search`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = help_end())]
@@ -48,7 +50,11 @@ pub struct SearchArgs {
     /// Trials that decide on a rate at most; most of them do, so that one hiccup does not. Odd
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub trials: usize,
-    /// The rate to begin with, in payments per second [default: half of what a closed loop makes]
+    /// A trial is set aside and made again if the machine's host and other processes took more of
+    /// the CPU time than this
+    #[arg(long, value_name = "SHARE", default_value = "0.5%", value_parser = parse_share)]
+    pub disturbance: f64,
+    /// The rate to begin near, in payments per second [default: half of what a closed loop makes]
     #[arg(long, value_name = "PER_S", value_parser = parse_rate)]
     pub start: Option<f64>,
     /// Where the logs of durable runs lie while they are needed [default: here]
@@ -111,7 +117,8 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
             .map(|(pass, fail)| width(pass, fail)),
         failure,
         trials_per_rate: args.trials,
-        notes: notes(&trials, fail_per_s),
+        disturbance: args.disturbance,
+        notes: notes(args, &trials, fail_per_s),
         trials,
         assurance: run.as_ref().map(|run| run.assurance.clone()),
         workload: run.as_ref().map(|run| run.workload.clone()),
@@ -258,18 +265,21 @@ fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result
         }
     };
     let least_per_s = LEAST_PAYMENTS / short.as_secs_f64();
+    let ladder = Ladder::new(args.width);
+    let least = ladder.rung(least_per_s);
     let goal = Goal {
-        width: args.width,
         trials: args.trials,
-        start_per_s: start_per_s.max(least_per_s),
-        least_per_s,
+        start: ladder.rung(start_per_s).max(least),
+        least,
     };
     let mut tried: Vec<Tried> = Vec::new();
-    // The last full trial that passed, of each rate.
-    let mut passed: Vec<(f64, RunFile)> = Vec::new();
+    let mut set_aside = 0;
+    // The last full trial that passed, of each rung.
+    let mut passed: Vec<(i32, RunFile)> = Vec::new();
     loop {
-        match bracket::next(&goal, &tried) {
-            Next::Trial { per_s, length } => {
+        match bracket::next(&goal, &ladder, &tried) {
+            Next::Trial { rung, length } => {
+                let per_s = ladder.per_s(rung);
                 if tried.len() == MOST_TRIALS {
                     return Err(Failure::Lost(format!(
                         "{MOST_TRIALS} trials have not closed the interval: the machine is too \
@@ -282,44 +292,53 @@ fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result
                     Length::Full => args.trial,
                 };
                 let last = trials.last().map(|trial: &Trial| {
-                    let word = if trial.passed { "passed" } else { "failed" };
+                    let word = match (trial.set_aside, trial.passed) {
+                        (true, _) => "set aside",
+                        (false, true) => "passed",
+                        (false, false) => "failed",
+                    };
                     format!("; {}/s {word}", human::figure(trial.rate_per_s))
                 });
                 spinner.say(format!(
                     "trial {}: {}/s for {}{}",
-                    tried.len() + 1,
+                    trials.len() + 1,
                     human::figure(per_s),
                     human::seconds(duration.as_secs_f64()),
                     last.unwrap_or_default()
                 ));
-                let (trial, run) = trial(args, &runner, per_s, duration, length)?;
+                let (mut trial, run) = trial(args, &runner, per_s, duration, length)?;
+                // Whatever it says: one that is set aside only if it fails would raise the answer.
+                if set_aside < MOST_SET_ASIDE && trial.disturbance() > args.disturbance {
+                    set_aside += 1;
+                    trial.set_aside = true;
+                    trials.push(trial);
+                    continue;
+                }
                 tried.push(Tried {
-                    per_s,
+                    rung,
                     length,
                     passed: trial.passed,
                 });
                 if trial.passed && length == Length::Full {
-                    passed.retain(|(rate, _)| *rate != per_s);
-                    passed.push((per_s, run));
+                    passed.retain(|(other, _)| *other != rung);
+                    passed.push((rung, run));
                 }
                 trials.push(trial);
             }
-            Next::NothingPasses { per_s } => {
+            Next::NothingPasses { rung } => {
                 let reasons = trials.last().map(|trial| trial.reasons.join("; "));
                 return Err(Failure::Missed(format!(
                     "no rate meets {}: at {}/s {}",
                     args.slo,
-                    human::figure(per_s),
+                    human::figure(ladder.per_s(rung)),
                     reasons.unwrap_or_default()
                 )));
             }
-            Next::Found {
-                pass_per_s,
-                fail_per_s,
-            } => {
+            Next::Found { pass } => {
                 spinner.clear();
-                let at = passed.into_iter().find(|(rate, _)| *rate == pass_per_s);
+                let at = passed.into_iter().find(|(rung, _)| *rung == pass);
                 let (_, run) = at.expect("a rate that passes has passed");
+                let [pass_per_s, fail_per_s] = [pass, pass + 1].map(|rung| ladder.per_s(rung));
                 return Ok(Answer {
                     pass_per_s,
                     fail_per_s,
@@ -357,6 +376,7 @@ fn trial(
             rate_per_s: per_s,
             duration_s: duration.as_secs_f64(),
             full: length == Length::Full,
+            set_aside: false,
             passed: reasons.is_empty(),
             reasons,
             offered_per_s: open_loop.offered_per_s,
