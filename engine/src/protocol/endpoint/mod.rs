@@ -14,6 +14,7 @@ mod close;
 mod finish;
 mod held;
 mod opening;
+mod packed;
 mod propose;
 mod receive;
 mod record;

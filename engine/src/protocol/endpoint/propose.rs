@@ -4,7 +4,7 @@ use super::super::burst::{Burst, NewState};
 use super::super::entry::Entry;
 use super::super::message::Message;
 use super::super::rejection::Rejection;
-use super::window::{Sent, WindowPool};
+use super::window::WindowPool;
 use super::{Endpoint, Flag, SignOrder};
 use crate::crypto::Signature;
 
@@ -64,21 +64,15 @@ impl Endpoint {
         assert!(self.ordered() > 0, "an order outstanding");
         self.outstanding -= 1;
         let pass = self.flags.has(Flag::Passing) && state.tip == self.signed();
-        let start = wire.len();
+        let entries = burst.entries_of(state);
         let message = Message::Proposal {
-            entries: burst.entries_of(state),
+            entries,
             signature,
             pass,
         };
         message.encode(wire);
-        let sent = Sent {
-            state: *state,
-            signature,
-            pass,
-            message_len: wire.len() - start,
-        };
         let aside = windows.lend(&mut self.aside);
-        aside.window.push(sent, &wire[start..]);
+        aside.window.push(*state, entries, signature, pass);
     }
 
     /// Rule S2: a state may be signed only if it extends the newest one by 1 to k entries. The log

@@ -8,7 +8,7 @@ use super::super::message::Message;
 use super::super::rejection::Rejection;
 use super::super::terms::{Party, Terms, TermsError};
 use super::receive::{CoSignOrder, Incoming, ProposalClaim};
-use super::window::{Window, WindowPool};
+use super::window::WindowPool;
 use super::{Endpoint, Rules, SignOrder};
 use crate::crypto::{Digest, Signature, Verified};
 
@@ -35,7 +35,7 @@ impl Endpoint {
 
     /// The versions of the proposals in flight, and whether each passes the turn.
     pub(crate) fn proposals_in_flight(&self) -> Vec<(u64, bool)> {
-        let sent = self.window().into_iter().flat_map(Window::messages);
+        let sent = self.window().into_iter().flat_map(|window| window.after(0));
         sent.map(|(sent, _)| (sent.state.version(), sent.pass))
             .collect()
     }

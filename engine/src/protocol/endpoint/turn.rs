@@ -7,6 +7,7 @@ use super::super::entry::Entry;
 use super::super::message::Message;
 use super::super::rejection::Rejection;
 use super::super::terms::Party;
+use super::packed::unpack;
 use super::{Endpoint, Flag, Phase, SignOrder};
 use crate::crypto::Signature;
 
@@ -207,9 +208,12 @@ impl Endpoint {
             answer.encode(wire);
         }
         if let Some(window) = self.window() {
-            let (messages, pass) = window.after(signed);
-            wire.extend_from_slice(messages);
-            self.flags.set(Flag::Passing, pass);
+            let mut passing = false;
+            for (sent, packed) in window.after(signed) {
+                unpack(packed, &sent.state, self.me(), &self.limits, wire);
+                passing = sent.pass;
+            }
+            self.flags.set(Flag::Passing, passing);
         }
         if let Some(last) = self.final_again(signed >= newest, sign) {
             last.encode(wire);

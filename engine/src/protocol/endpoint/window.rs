@@ -1,10 +1,12 @@
-//! Proposals in flight: what is needed to complete each when its answer comes, and its bytes, so
-//! that it can be sent again as it was.
+//! Proposals in flight: what is needed to complete each when its answer comes, and its payments,
+//! packed, so that it can be sent again as it was.
 
 use std::collections::VecDeque;
 
 use super::super::burst::NewState;
+use super::super::entry::EntryBytes;
 use super::super::rejection::Rejection;
+use super::packed::pack;
 use crate::crypto::Signature;
 
 /// What an endpoint has only while proposals are in flight, or once its peer broke a rule.
@@ -21,7 +23,7 @@ pub(super) struct Aside {
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Window {
     proposals: VecDeque<Sent>,
-    /// The proposals' messages, back to back; the first `answered` bytes are of answered ones.
+    /// The proposals, packed, back to back; the first `answered` bytes are of answered ones.
     bytes: Vec<u8>,
     answered: usize,
 }
@@ -32,7 +34,7 @@ pub(super) struct Sent {
     pub(super) state: NewState,
     pub(super) signature: Signature,
     pub(super) pass: bool,
-    pub(super) message_len: usize,
+    packed_len: usize,
 }
 
 impl Window {
@@ -40,14 +42,27 @@ impl Window {
         self.proposals.len() as u32
     }
 
-    pub(super) fn push(&mut self, sent: Sent, message: &[u8]) {
+    /// Keeps a proposal of these entries.
+    pub(super) fn push(
+        &mut self,
+        state: NewState,
+        entries: &[EntryBytes],
+        signature: Signature,
+        pass: bool,
+    ) {
         let newest = self.proposals.back();
         assert!(
-            newest.is_none_or(|newest| newest.state.version() == sent.state.from.0),
+            newest.is_none_or(|newest| newest.state.version() == state.from.0),
             "proposals follow each other"
         );
-        self.bytes.extend_from_slice(message);
-        self.proposals.push_back(sent);
+        let start = self.bytes.len();
+        pack(entries, &signature, pass, &mut self.bytes);
+        self.proposals.push_back(Sent {
+            state,
+            signature,
+            pass,
+            packed_len: self.bytes.len() - start,
+        });
     }
 
     /// The proposal that led to this version.
@@ -64,14 +79,20 @@ impl Window {
         self.proposals.back()
     }
 
-    /// The unanswered proposals, each with its message, oldest first.
-    pub(super) fn messages(&self) -> impl Iterator<Item = (&Sent, &[u8])> {
-        let mut rest = &self.bytes[self.answered..];
-        self.proposals.iter().map(move |sent| {
-            let (message, after) = rest.split_at(sent.message_len);
+    /// The unanswered proposals, packed, back to back, oldest first.
+    pub(super) fn packed(&self) -> &[u8] {
+        &self.bytes[self.answered..]
+    }
+
+    /// The unanswered proposals above a version, each with its packed bytes, oldest first.
+    pub(super) fn after(&self, version: u64) -> impl Iterator<Item = (&Sent, &[u8])> {
+        let mut rest = self.packed();
+        let each = self.proposals.iter().map(move |sent| {
+            let (packed, after) = rest.split_at(sent.packed_len);
             rest = after;
-            (sent, message)
-        })
+            (sent, packed)
+        });
+        each.skip_while(move |(sent, _)| sent.state.version() <= version)
     }
 
     /// Takes off all proposals up to this version and gives the last of them.
@@ -81,7 +102,7 @@ impl Window {
             .proposals
             .pop_front_if(|sent| sent.state.version() <= version)
         {
-            self.answered += sent.message_len;
+            self.answered += sent.packed_len;
             last = Some(sent);
         }
         if self.answered > self.bytes.len() / 2 {
@@ -89,20 +110,6 @@ impl Window {
             self.answered = 0;
         }
         last
-    }
-
-    /// The messages of the unanswered proposals above a version, as they were sent, and whether
-    /// the newest of them passes the turn.
-    pub(super) fn after(&self, version: u64) -> (&[u8], bool) {
-        let skipped: usize = self
-            .proposals
-            .iter()
-            .take_while(|sent| sent.state.version() <= version)
-            .map(|sent| sent.message_len)
-            .sum();
-        let bytes = &self.bytes[self.answered + skipped..];
-        let pass = self.proposals.back().is_some_and(|sent| sent.pass);
-        (bytes, pass && !bytes.is_empty())
     }
 }
 
@@ -139,7 +146,7 @@ mod tests {
     use super::*;
     use crate::protocol::fixture::states;
 
-    /// A window over proposals of 3, 3, 3, … entries, with messages that tell their versions.
+    /// A window over proposals of 3, 3, 3, … entries.
     fn window(proposals: usize, passes: bool) -> Window {
         let mut window = Window::default();
         for (i, state) in states(3, proposals).into_iter().enumerate() {
@@ -149,25 +156,32 @@ mod tests {
     }
 
     fn push(window: &mut Window, state: NewState, pass: bool) {
-        let message = message(state.version());
-        let sent = Sent {
-            state,
-            signature: Signature([state.version() as u8; 64]),
-            pass,
-            message_len: message.len(),
-        };
-        window.push(sent, &message);
+        let version = state.version();
+        window.push(state, &entries(version), signature(version), pass);
     }
 
-    /// As long as its version, so that no two are.
-    fn message(version: u64) -> Vec<u8> {
-        vec![version as u8; version as usize]
+    /// As many as the version, so that no two proposals are as long.
+    fn entries(version: u64) -> Vec<EntryBytes> {
+        vec![[1; 32]; version as usize]
     }
 
-    fn messages(versions: &[u64]) -> Vec<u8> {
-        versions
-            .iter()
-            .flat_map(|&version| message(version))
+    fn signature(version: u64) -> Signature {
+        Signature([version as u8; 64])
+    }
+
+    /// Proposals that do not pass, packed.
+    fn packed(versions: &[u64]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for &version in versions {
+            pack(&entries(version), &signature(version), false, &mut bytes);
+        }
+        bytes
+    }
+
+    fn after(window: &Window, version: u64) -> Vec<u8> {
+        window
+            .after(version)
+            .flat_map(|(_, packed)| packed.to_vec())
             .collect()
     }
 
@@ -197,15 +211,15 @@ mod tests {
             assert_eq!(answered, newest);
             assert_eq!(window.len() as usize, left.len());
             assert_eq!(
-                window.after(0).0,
-                messages(left),
+                window.packed(),
+                packed(left),
                 "after an answer to {version}"
             );
         }
     }
 
     #[test]
-    fn what_is_sent_again_is_what_was_sent() {
+    fn what_is_sent_again_is_what_was_sent_above_a_version() {
         for (signed, left) in [
             (0, &[3, 6, 9][..]),
             (3, &[6, 9]),
@@ -214,19 +228,17 @@ mod tests {
             (9, &[]),
             (u64::MAX, &[]),
         ] {
-            for passes in [false, true] {
-                let window = window(3, passes);
-                let (bytes, pass) = window.after(signed);
-                assert_eq!(bytes, messages(left), "above {signed}");
-                // A pass that the peer has seen already is not made again.
-                assert_eq!(pass, passes && !left.is_empty(), "above {signed}");
-            }
+            assert_eq!(after(&window(3, false), signed), packed(left), "{signed}");
+            let window = window(3, true);
+            let last = window.after(signed).last().map(|(sent, _)| sent.pass);
+            // A pass that the peer has seen already is not made again.
+            assert_eq!(last, (!left.is_empty()).then_some(true), "above {signed}");
         }
     }
 
-    /// Answers and proposals in turn: messages stay whole while the answered ones are let go.
+    /// Answers and proposals in turn: proposals stay whole while the answered ones are let go.
     #[test]
-    fn a_window_that_slides_keeps_its_messages_and_no_others() {
+    fn a_window_that_slides_keeps_its_proposals_and_no_others() {
         let states = states(1, 200);
         let mut window = Window::default();
         for (i, &state) in states.iter().enumerate() {
@@ -236,8 +248,8 @@ mod tests {
                 let answered = window.answer(version - 4).map(|sent| sent.state.version());
                 assert_eq!(answered, Some(version - 4));
                 let left: Vec<u64> = (version - 3..=version).collect();
-                assert_eq!(window.after(0).0, messages(&left));
-                assert!(window.bytes.len() <= 3 * messages(&left).len());
+                assert_eq!(window.packed(), packed(&left));
+                assert!(window.bytes.len() <= 3 * packed(&left).len());
             }
         }
     }
@@ -270,7 +282,7 @@ mod tests {
         assert!(place.is_none());
         assert_eq!(pool.0.len(), 1);
         let again = &pool.lend(&mut place).window;
-        assert_eq!((again.len(), again.after(0)), (0, (&[][..], false)));
+        assert_eq!((again.len(), again.packed()), (0, &[][..]));
         assert_eq!(pool.0.len(), 0, "the same one");
     }
 }

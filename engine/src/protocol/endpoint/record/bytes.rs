@@ -208,21 +208,6 @@ pub(super) fn begins_with(
     Ok(())
 }
 
-/// Appends a number in its shortest form: seven bits a byte, the lowest first, the top bit set in
-/// all but the last.
-pub(super) fn number(mut number: u64, out: &mut Vec<u8>) {
-    // Most are payments' amounts, of two bytes.
-    if (0x80..0x4000).contains(&number) {
-        out.extend_from_slice(&[number as u8 | 0x80, (number >> 7) as u8]);
-        return;
-    }
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

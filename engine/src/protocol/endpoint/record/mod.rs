@@ -11,7 +11,7 @@
 //! | answered from, if kept | 32: see below |
 //! | the peer's final, if both have signed one | 64 |
 //! | the broken rule, if any | `rejection.rs` |
-//! | proposals in flight | number of them, then each: `entries << 2 \| tagged << 1 \| pass` number · per entry: amount number, and tag number if tagged · own signature 64 |
+//! | proposals in flight | number of them, then each as `packed.rs` has it |
 //! | note | length 1, at most [`MOST_NOTE`] · the owner's own bytes |
 //!
 //! A *number* is an LEB128 varint of up to 64 bits, in its shortest form. Phases: 0 running,
@@ -40,14 +40,14 @@ pub use recovered::{Recovered, RecoveredClaim};
 use super::super::amount::Amount;
 use super::super::burst::Burst;
 use super::super::entry::{Balance, Entry, Payment};
-use super::super::message::Message;
 use super::super::terms::{ChannelId, Party, Terms};
 use super::held::Held;
 use super::opening::Opening;
-use super::window::{Sent, Window, WindowPool};
+use super::packed::number;
+use super::window::{Window, WindowPool};
 use super::{Endpoint, Flag, Phase, Rules, Tail};
 use crate::crypto::{Digest, KeyId, Signature};
-use bytes::{Reader, begins_with, number};
+use bytes::{Reader, begins_with};
 
 /// The format's version, a record's first byte.
 pub const FORMAT: u8 = 1;
@@ -156,12 +156,12 @@ impl Endpoint {
         if let Some(because) = &because {
             rejection::encode(because, out);
         }
-        number(
-            self.window().map_or(0, |window| u64::from(window.len())),
-            out,
-        );
-        for (sent, message) in self.window().into_iter().flat_map(Window::messages) {
-            proposal(sent, message, out);
+        match self.window() {
+            None => number(0, out),
+            Some(window) => {
+                number(u64::from(window.len()), out);
+                out.extend_from_slice(window.packed());
+            }
         }
         out.push(note.len() as u8);
         out.extend_from_slice(note);
@@ -372,23 +372,8 @@ impl Endpoint {
             sent.push((Signature(bytes.array("own signature")?), pass));
         }
         burst.hash();
-        let mut message = Vec::new();
         for (state, (signature, pass)) in burst.states().iter().zip(sent) {
-            message.clear();
-            let entries = burst.entries_of(state);
-            Message::Proposal {
-                entries,
-                signature,
-                pass,
-            }
-            .encode(&mut message);
-            let sent = Sent {
-                state: *state,
-                signature,
-                pass,
-                message_len: message.len(),
-            };
-            window.push(sent, &message);
+            window.push(*state, burst.entries_of(state), signature, pass);
             self.moves_to(state.tip);
         }
         Ok(window)
@@ -416,22 +401,4 @@ fn identity(bytes: &mut Reader<'_>) -> Result<(What, ChannelId), RecordError> {
         return Err(RecordError::What { got });
     }
     Ok((what, ChannelId(Digest(bytes.array("channel")?))))
-}
-
-/// One proposal in flight: its payments and its signature.
-fn proposal(sent: &Sent, message: &[u8], out: &mut Vec<u8>) {
-    let Ok((Message::Proposal { entries, .. }, [])) = Message::decode_first(message) else {
-        unreachable!("a window keeps the proposals that were encoded")
-    };
-    let tagged = entries.iter().any(|entry| Entry::decode(entry).tag != 0);
-    let header = (entries.len() as u64) << 2 | u64::from(tagged) << 1 | u64::from(sent.pass);
-    number(header, out);
-    for entry in entries {
-        let entry = Entry::decode(entry);
-        number(entry.amount.units(), out);
-        if tagged {
-            number(entry.tag, out);
-        }
-    }
-    out.extend_from_slice(&sent.signature.0);
 }

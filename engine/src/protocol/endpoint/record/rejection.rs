@@ -5,7 +5,8 @@
 use super::super::super::amount::Amount;
 use super::super::super::rejection::Rejection;
 use super::super::super::terms::Party;
-use super::bytes::{Reader, RecordError, number};
+use super::super::packed::number;
+use super::bytes::{Reader, RecordError};
 
 /// The parts of a message that [`Rejection::Malformed`] names, by number. Any other is recorded as
 /// the message as a whole.
