@@ -330,12 +330,16 @@ impl<D: Disk> Committer<D> {
         mut offset: u64,
         mut bytes: u64,
     ) -> Result<(), LogError> {
-        static ZEROS: [u8; ZERO_BYTES] = [0; ZERO_BYTES];
+        // Aligned as direct writes want it.
+        #[repr(align(4096))]
+        struct Zeros([u8; ZERO_BYTES]);
+        static ZEROS: Zeros = Zeros([0; ZERO_BYTES]);
+        const { assert!(align_of::<Zeros>() == BLOCK_BYTES) };
         self.statistics.bytes_written += bytes;
         self.statistics.zero_bytes_written += bytes;
         while bytes > 0 {
             let piece = bytes.min(ZERO_BYTES as u64);
-            file.write_at(offset, &ZEROS[..piece as usize])
+            file.write_at(offset, &ZEROS.0[..piece as usize])
                 .during("write", name)?;
             offset += piece;
             bytes -= piece;

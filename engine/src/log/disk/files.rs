@@ -1,4 +1,7 @@
 //! Storage in a directory of the operating system. Retries nothing.
+//!
+//! Where that is asked for and the file system can, whole blocks are written past the page cache: a
+//! sync has nothing left to write then, and what was written displaces nothing else from memory.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -7,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::{Disk, DiskFile};
+use crate::log::format::BLOCK_BYTES;
 
 /// A directory.
 #[derive(Debug)]
@@ -14,6 +18,17 @@ pub struct Files {
     directory: PathBuf,
     /// Open as long as the directory is taken.
     lock: OnceLock<File>,
+    direct: bool,
+}
+
+/// An open file of a directory.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: File,
+    /// The same file, written past the page cache.
+    direct: Option<File>,
+    /// What is written directly, if it does not lie in memory as the system wants it.
+    aligned: Vec<u8>,
 }
 
 impl Files {
@@ -44,6 +59,29 @@ impl Files {
         Ok(Files {
             directory,
             lock: OnceLock::new(),
+            direct: false,
+        })
+    }
+
+    /// Writes whole blocks past the page cache, wherever the file system can. For whoever syncs
+    /// what it writes: without a sync it only takes longer.
+    #[must_use]
+    pub fn direct(self) -> Files {
+        Files {
+            direct: true,
+            ..self
+        }
+    }
+
+    fn open_with(&self, options: &mut OpenOptions, name: &str) -> io::Result<OpenFile> {
+        let path = self.path(name);
+        let file = options.read(true).write(true).open(&path)?;
+        // What cannot be opened so is written as any other file is.
+        let direct = direct_options().filter(|_| self.direct);
+        Ok(OpenFile {
+            file,
+            direct: direct.and_then(|options| options.open(&path).ok()),
+            aligned: Vec::new(),
         })
     }
 
@@ -52,8 +90,22 @@ impl Files {
     }
 }
 
+/// How a file is opened for direct writes, where the system knows them.
+fn direct_options() -> Option<OpenOptions> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flag = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
+        let mut options = OpenOptions::new();
+        options.write(true).custom_flags(flag);
+        Some(options)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 impl Disk for Files {
-    type File = File;
+    type File = OpenFile;
 
     fn lock(&self, name: &str) -> io::Result<bool> {
         let mut options = OpenOptions::new();
@@ -74,15 +126,12 @@ impl Disk for Files {
         Ok(names)
     }
 
-    fn create(&self, name: &str) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
-        options.open(self.path(name))
+    fn create(&self, name: &str) -> io::Result<OpenFile> {
+        self.open_with(OpenOptions::new().create(true).truncate(true), name)
     }
 
-    fn open(&self, name: &str) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).open(self.path(name))
+    fn open(&self, name: &str) -> io::Result<OpenFile> {
+        self.open_with(&mut OpenOptions::new(), name)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -98,20 +147,98 @@ impl Disk for Files {
     }
 }
 
-impl DiskFile for File {
+impl OpenFile {
+    /// Writes whole blocks past the page cache; false if this is none, or cannot be written so.
+    fn write_directly(&mut self, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        let whole =
+            offset.is_multiple_of(BLOCK_BYTES as u64) && bytes.len().is_multiple_of(BLOCK_BYTES);
+        let Some(direct) = self.direct.as_ref().filter(|_| whole) else {
+            return Ok(false);
+        };
+        let bytes = if bytes.as_ptr().align_offset(BLOCK_BYTES) == 0 {
+            bytes
+        } else {
+            self.aligned.resize(bytes.len() + BLOCK_BYTES, 0);
+            let start = self.aligned.as_ptr().align_offset(BLOCK_BYTES);
+            let aligned = &mut self.aligned[start..start + bytes.len()];
+            aligned.copy_from_slice(bytes);
+            aligned
+        };
+        match direct.write_all_at(bytes, offset) {
+            // The file system opens files so, but wants larger blocks, or none at all.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.direct = None;
+                Ok(false)
+            }
+            written => written.map(|()| true),
+        }
+    }
+}
+
+impl DiskFile for OpenFile {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.read_exact_at(bytes, offset)
+        self.file.read_exact_at(bytes, offset)
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.write_all_at(bytes, offset)
+        if self.write_directly(offset, bytes)? {
+            return Ok(());
+        }
+        self.file.write_all_at(bytes, offset)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        self.file.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Writes of whole blocks and of parts, of aligned memory and of any.
+    fn writes() -> impl Strategy<Value = Vec<(usize, usize, usize, u8)>> {
+        let block = BLOCK_BYTES;
+        let place = prop_oneof![(0..8_usize).prop_map(move |b| b * block), 0..8 * block];
+        let length = prop_oneof![(1..6_usize).prop_map(move |b| b * block), 1..3 * block,];
+        let shift = prop_oneof![Just(0), 1..100_usize];
+        prop::collection::vec((place, length, shift, any::<u8>()), 1..12)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever way a write takes, the file holds it for whoever reads next, by the same handle
+        /// or by another.
+        #[test]
+        fn direct_and_other_writes_make_one_file(writes in writes(), direct: bool) {
+            let directory = tempfile::tempdir().unwrap();
+            let files = Files::new(directory.path()).unwrap();
+            let files = if direct { files.direct() } else { files };
+            let mut file = files.create("file").unwrap();
+            let mut expected = Vec::new();
+            for (place, length, shift, byte) in writes {
+                let memory = vec![byte; length + shift];
+                file.write_at(place as u64, &memory[shift..]).unwrap();
+                let end = place + length;
+                if expected.len() < end {
+                    expected.resize(end, 0);
+                }
+                expected[place..end].fill(byte);
+                prop_assert_eq!(file.length().unwrap(), expected.len() as u64);
+                let mut found = vec![0; expected.len()];
+                file.read_at(0, &mut found).unwrap();
+                prop_assert!(found == expected);
+            }
+            file.sync().unwrap();
+            let mut found = vec![0; expected.len()];
+            files.open("file").unwrap().read_at(0, &mut found).unwrap();
+            prop_assert!(found == expected);
+        }
     }
 }

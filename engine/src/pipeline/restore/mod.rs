@@ -84,6 +84,11 @@ fn open<'c>(config: &'c LogConfig, run: &Config) -> Result<(Log<Files>, &'c LogC
         kind: error.kind(),
         message: error.to_string(),
     };
+    // Past the page cache only where each write is synced: `log` means to have it in that cache.
+    let as_synced = |files: Files| match config.durability {
+        Durability::Fsync => files.direct(),
+        Durability::Log => files,
+    };
     let log = if config.must_exist {
         let files = Files::existing(&config.directory).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => LogError::MissingFile {
@@ -92,10 +97,10 @@ fn open<'c>(config: &'c LogConfig, run: &Config) -> Result<(Log<Files>, &'c LogC
             },
             _ => refused(error),
         })?;
-        Log::open_existing(files, options)?
+        Log::open_existing(as_synced(files), options)?
     } else {
         let files = Files::new(&config.directory).map_err(refused)?;
-        Log::open(files, options)?
+        Log::open(as_synced(files), options)?
     };
     Ok((log, config))
 }
