@@ -2,7 +2,19 @@
 
 use std::convert::Infallible;
 
-use crate::{Expanded, Item, Lanes};
+use crate::{ChainJob, Expanded, Item, Lanes};
+
+/// Extends chains.
+pub fn extend_chains<'a>(
+    lanes: Lanes,
+    _: &[u32; 8],
+    _: impl IntoIterator<Item = ChainJob<'a>>,
+    _: &[[u8; 32]],
+    _: &[u32],
+    _: impl FnMut(usize, &[u8; 32]),
+) {
+    match lanes.0 {}
+}
 
 /// A secret key.
 pub struct SigningKey(Infallible);

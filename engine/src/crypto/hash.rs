@@ -161,23 +161,51 @@ pub struct ChainJob {
     pub count: usize,
 }
 
-/// Extends many logs at once: `heads[i]` becomes the log head after `entries[i]`.
+/// Extends many logs at once: `heads[i]` becomes the log head after `entries[wanted[i]]`.
 ///
 /// One log is a sequential chain; the lanes run across logs, and a log that is finished makes room
-/// for the next one. Entries that no job covers leave their head as it was.
+/// for the next one. Heads that nobody wants never leave the lanes.
 ///
 /// # Panics
-/// If `heads` is not as long as `entries`, or a job's run lies outside of `entries`.
-pub fn chain(jobs: &[ChainJob], entries: &[[u8; 32]], heads: &mut [Digest]) {
-    chain_in(&Lanes::new(Domain::Log), jobs, entries, heads);
+/// If a job's run lies outside of `entries`, `wanted` is not in ascending order, or no job has an
+/// entry that is wanted.
+pub fn chain(jobs: &[ChainJob], entries: &[[u8; 32]], wanted: &[u32], heads: &mut Vec<Digest>) {
+    heads.clear();
+    heads.resize(wanted.len(), Digest::default());
+    let mut found = 0;
+    let took = |i: usize, head: &[u8; 32]| {
+        heads[i] = Digest(*head);
+        found += 1;
+    };
+    match duet_lanes::Lanes::detect() {
+        Some(lanes) => {
+            let jobs = jobs.iter().map(|job| duet_lanes::ChainJob {
+                start: &job.start.0,
+                first: job.first,
+                count: job.count,
+            });
+            let key = &Domain::Log.key().words;
+            duet_lanes::extend_chains(lanes, key, jobs, entries, wanted, took);
+        }
+        None => chain_in(&Lanes::new(Domain::Log), jobs, entries, wanted, took),
+    }
+    assert_eq!(found, wanted.len(), "a job for each entry that is wanted");
 }
 
-fn chain_in(lanes: &Lanes, jobs: &[ChainJob], entries: &[[u8; 32]], heads: &mut [Digest]) {
-    assert_eq!(entries.len(), heads.len(), "one head per entry");
+/// The same where there are no lanes of our own.
+fn chain_in(
+    lanes: &Lanes,
+    jobs: &[ChainJob],
+    entries: &[[u8; 32]],
+    wanted: &[u32],
+    mut found: impl FnMut(usize, &[u8; 32]),
+) {
+    assert!(wanted.is_sorted(), "in ascending order");
     let mut waiting = jobs.iter().filter(|job| job.count > 0);
     let mut blocks = Aligned([[0; 64]; LOGS]);
     let mut next = [0; LOGS];
     let mut end = [0; LOGS];
+    let mut wants = [0; LOGS];
     let mut out = [[0; 32]; LANES];
     let mut active = 0;
     loop {
@@ -186,6 +214,7 @@ fn chain_in(lanes: &Lanes, jobs: &[ChainJob], entries: &[[u8; 32]], heads: &mut 
             let past = job.first.checked_add(job.count);
             let past = past.filter(|&past| past <= entries.len());
             (next[active], end[active]) = (job.first, past.expect("a run of the entries"));
+            wants[active] = wanted.partition_point(|&index| (index as usize) < job.first);
             blocks.0[active] = block(&job.start, &entries[job.first]);
             active += 1;
         }
@@ -201,7 +230,11 @@ fn chain_in(lanes: &Lanes, jobs: &[ChainJob], entries: &[[u8; 32]], heads: &mut 
                 for (log, head) in group.zip(&out) {
                     let block = &mut blocks.0[log];
                     block[..32].copy_from_slice(head);
-                    heads[next[log]] = Digest(*head);
+                    let is_wanted = |want: usize| wanted.get(want) == Some(&(next[log] as u32));
+                    while is_wanted(wants[log]) {
+                        found(wants[log], head);
+                        wants[log] += 1;
+                    }
                     next[log] += 1;
                     if let Some(entry) = entries.get(next[log]) {
                         block[32..].copy_from_slice(entry);
@@ -215,6 +248,7 @@ fn chain_in(lanes: &Lanes, jobs: &[ChainJob], entries: &[[u8; 32]], heads: &mut 
                 active -= 1;
                 blocks.0[log] = blocks.0[active];
                 (next[log], end[log]) = (next[active], end[active]);
+                wants[log] = wants[active];
             } else {
                 log += 1;
             }
@@ -382,21 +416,35 @@ mod tests {
         }
     }
 
+    fn heads_of(jobs: &[ChainJob], entries: &[[u8; 32]], wanted: &[u32]) -> Vec<Digest> {
+        let mut heads = vec![Digest([1; 32]); 3];
+        chain(jobs, entries, wanted, &mut heads);
+        heads
+    }
+
     #[test]
-    fn entries_of_no_job_keep_their_head() {
-        let mut heads = vec![Digest([1; 32]); 5];
+    fn what_nobody_wants_is_not_given_and_what_is_wanted_twice_is_given_twice() {
         let job = |first, count| ChainJob {
             start: Digest::default(),
             first,
             count,
         };
-        chain(
-            &[job(3, 0), job(1, 2), job(5, 0)],
-            &[[2; 32]; 5],
-            &mut heads,
-        );
-        let untouched = heads.iter().map(|head| *head == Digest([1; 32]));
-        assert!(untouched.eq([true, false, false, true, true]));
+        let jobs = [job(3, 0), job(1, 2), job(5, 0)];
+        let entries = [[2; 32]; 5];
+        let one = link(&Digest::default(), &[2; 32]);
+        let two = link(&one, &[2; 32]);
+        for (wanted, expected) in [
+            (&[][..], &[][..]),
+            (&[1], &[one]),
+            (&[2], &[two]),
+            (&[1, 1, 2, 2, 2], &[one, one, two, two, two]),
+        ] {
+            assert_eq!(heads_of(&jobs, &entries, wanted), expected);
+        }
+        for wanted in [&[0][..], &[3], &[2, 1], &[5], &[u32::MAX]] {
+            let run = || heads_of(&jobs, &entries, wanted);
+            assert!(std::panic::catch_unwind(run).is_err(), "{wanted:?}");
+        }
     }
 
     #[test]
@@ -407,7 +455,7 @@ mod tests {
                 first,
                 count,
             };
-            let run = || chain(&[job], &[[2; 32]; 5], &mut [Digest::default(); 5]);
+            let run = || heads_of(&[job], &[[2; 32]; 5], &[]);
             assert!(std::panic::catch_unwind(run).is_err(), "{first}, {count}");
         }
     }
@@ -416,6 +464,7 @@ mod tests {
         #[test]
         fn chains_in_lanes_equal_chains_one_at_a_time(
             counts in prop::collection::vec(0usize..9, 0..3 * LOGS),
+            share in 0_u32..9,
             seed: u8,
         ) {
             let total: usize = counts.iter().sum();
@@ -440,13 +489,19 @@ mod tests {
                     one_at_a_time[i] = head;
                 }
             }
-            let mut heads = vec![Digest::default(); total];
-            chain(&jobs, &entries, &mut heads);
-            prop_assert_eq!(&heads, &one_at_a_time);
+            // Some are wanted, or all.
+            let wanted: Vec<u32> = (0..total as u32)
+                .filter(|i| i.wrapping_mul(2_654_435_761) >> 29 < share)
+                .collect();
+            let expected: Vec<Digest> = wanted.iter().map(|i| one_at_a_time[*i as usize]).collect();
+            let mut heads = Vec::new();
+            chain(&jobs, &entries, &wanted, &mut heads);
+            prop_assert_eq!(&heads, &expected);
             for kernel in kernels() {
                 heads.fill(Digest::default());
-                chain_in(&Lanes::on(kernel, Domain::Log), &jobs, &entries, &mut heads);
-                prop_assert_eq!(&heads, &one_at_a_time, "{:?}", kernel);
+                let lanes = Lanes::on(kernel, Domain::Log);
+                chain_in(&lanes, &jobs, &entries, &wanted, |i, head| heads[i] = Digest(*head));
+                prop_assert_eq!(&heads, &expected, "{:?}", kernel);
             }
         }
     }

@@ -89,12 +89,14 @@ impl NewState {
 #[derive(Default)]
 pub struct Burst {
     entries: Vec<EntryBytes>,
-    heads: Vec<Digest>,
     jobs: Vec<ChainJob>,
     channels: Vec<ChannelId>,
     states: Vec<NewState>,
     /// The channel of each state, as an index into `jobs`.
     owners: Vec<u32>,
+    /// The entries whose heads are wanted, and these.
+    wanted: Vec<u32>,
+    heads: Vec<Digest>,
     blocks: Vec<[u8; 64]>,
     digests: Vec<Digest>,
     /// The channel that is being appended to.
@@ -122,7 +124,6 @@ impl Burst {
     pub fn with_room(entries: usize) -> Burst {
         Burst {
             entries: Vec::with_capacity(entries),
-            heads: Vec::with_capacity(entries),
             ..Burst::default()
         }
     }
@@ -130,7 +131,6 @@ impl Burst {
     /// Forgets everything but the memory.
     pub fn clear(&mut self) {
         self.entries.clear();
-        self.heads.clear();
         self.jobs.clear();
         self.channels.clear();
         self.states.clear();
@@ -271,20 +271,32 @@ impl Burst {
     /// Hashes all logs and states, in lanes. Entries after a channel's last cut are dropped.
     pub fn hash(&mut self) {
         self.end();
-        self.heads.resize(self.entries.len(), Digest::default());
-        chain(&self.jobs, &self.entries, &mut self.heads);
+        // Of each state the last two heads, or the last of one entry: the one before is known.
+        self.wanted.clear();
+        for state in &self.states {
+            let end = state.first + state.count;
+            let first = state.first.max(end.saturating_sub(2));
+            self.wanted.extend(first..end);
+        }
+        chain(&self.jobs, &self.entries, &self.wanted, &mut self.heads);
         self.blocks.clear();
+        let mut heads = self.heads.iter();
+        let mut before = (u32::MAX, Digest::default());
         for (state, &owner) in self.states.iter_mut().zip(&self.owners) {
             let job = &self.jobs[owner as usize];
-            let head_after = |count: usize| match count {
-                0 => job.start,
-                _ => self.heads[job.first + count - 1],
+            // A channel's states follow each other.
+            let from = match before {
+                (same, head) if same == owner => head,
+                _ => job.start,
             };
-            let before = state.first as usize - job.first;
-            let after = before + state.count as usize;
-            state.from.1 = head_after(before);
-            state.previous = head_after(after - 1);
-            state.tip.head = head_after(after);
+            let mut next = || *heads.next().expect("as many as were wanted");
+            state.from.1 = from;
+            state.previous = match state.count {
+                1 => from,
+                _ => next(),
+            };
+            state.tip.head = next();
+            before = (owner, state.tip.head);
             let channel = &self.channels[owner as usize];
             self.blocks.push(block(&channel.0, &state.tip.head.0));
         }

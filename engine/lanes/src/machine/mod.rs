@@ -1,6 +1,7 @@
 //! The lanes themselves, on x86-64.
 
 mod buckets;
+mod chain;
 mod comb;
 mod decode;
 mod field;
@@ -20,6 +21,7 @@ mod timing;
 mod verify;
 mod window;
 
+pub use chain::extend_chains;
 pub use key::VerifyingKey;
 pub use sign::{Signer, SigningKey};
 pub use verify::Verifier;

@@ -124,3 +124,36 @@ fn all() {
         black_box(buckets.sum(MOST, (0..8192).map(term)));
     });
 }
+
+#[test]
+#[ignore = "prints times, proves nothing"]
+fn chains() {
+    use crate::{ChainJob, extend_chains};
+    let Some(lanes) = Lanes::detect() else { return };
+    const LENGTH: usize = 100;
+    for chains in [16, 64] {
+        let entries = vec![[7; 32]; chains * LENGTH];
+        let start = &[1; 32];
+        let jobs = (0..chains).map(|chain| ChainJob {
+            start,
+            first: chain * LENGTH,
+            count: LENGTH,
+        });
+        let wanted: Vec<u32> = (1..=chains as u32)
+            .flat_map(|chain| [100 * chain - 2, 100 * chain - 1])
+            .collect();
+        let name = format!("{chains} chains of {LENGTH}, per link");
+        time(&name, chains * LENGTH, || {
+            extend_chains(
+                lanes,
+                &[3; 8],
+                jobs.clone(),
+                &entries,
+                &wanted,
+                |_, head| {
+                    black_box(head);
+                },
+            );
+        });
+    }
+}

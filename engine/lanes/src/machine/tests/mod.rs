@@ -1,5 +1,6 @@
-//! Every part against big integers, curve25519-dalek and sha2.
+//! Every part against big integers, curve25519-dalek, sha2 and blake3.
 
+mod chain;
 mod curve;
 mod field;
 mod hash;
