@@ -164,7 +164,7 @@ pub struct ChainJob {
 /// Extends many logs at once: `heads[i]` becomes the log head after `entries[wanted[i]]`.
 ///
 /// One log is a sequential chain; the lanes run across logs, and a log that is finished makes room
-/// for the next one. Heads that nobody wants never leave the lanes.
+/// for the next one. Heads that nobody wants never leave the lanes. Jobs' runs are disjoint.
 ///
 /// # Panics
 /// If a job's run lies outside of `entries`, `wanted` is not in ascending order, or no job has an

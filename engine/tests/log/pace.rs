@@ -30,6 +30,10 @@ fn pace_of_commits_and_of_recovery() {
         };
         let open = || {
             let disk = Files::new(directory.path()).expect("a directory");
+            let disk = match durability {
+                Durability::Log => disk,
+                Durability::Fsync => disk.direct(),
+            };
             Log::open(disk, options.clone()).and_then(|log| log.recover(0))
         };
         let mut stream = open().and_then(Recovered::start).expect("a new log");

@@ -14,7 +14,7 @@ use duet_reports::run_file::RunFile;
 use duet_reports::units::{parse_duration, parse_rate, parse_share};
 
 use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
-use super::found::{Found, SCHEMA, Trial, bounds, notes, table};
+use super::found::{Found, SCHEMA, Trial, bounds, disturbance, notes, sets_aside, table};
 use super::objective::{Judged, Objective};
 use super::{Runner, TrialError, check_options, check_run, duration_option};
 use crate::drive::{complain, print};
@@ -31,8 +31,6 @@ const FIRST: f64 = 0.5;
 const LEAST_PAYMENTS: f64 = 100.0;
 /// A search that needs more trials than this is lost in noise.
 const MOST_TRIALS: usize = 120;
-/// So many disturbed trials are set aside; of a machine that is never quiet the next ones count.
-const MOST_SET_ASIDE: usize = 30;
 /// The options of `search`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = help_end())]
@@ -50,8 +48,8 @@ pub struct SearchArgs {
     /// Trials that decide on a rate at most; most of them do, so that one hiccup does not. Odd
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub trials: usize,
-    /// A trial is set aside and made again if the machine's host and other processes took more of
-    /// the CPU time than this
+    /// A trial is set aside and made again if the machine's host and, unless it is durable, other
+    /// processes took more of the CPU time than this
     #[arg(long, value_name = "SHARE", default_value = "0.5%", value_parser = parse_share)]
     pub disturbance: f64,
     /// The rate to begin near, in payments per second [default: half of what a closed loop makes]
@@ -307,8 +305,9 @@ fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result
                     last.unwrap_or_default()
                 ));
                 let (mut trial, run) = trial(args, &runner, per_s, duration, length)?;
-                // Whatever it says: one that is set aside only if it fails would raise the answer.
-                if set_aside < MOST_SET_ASIDE && trial.disturbance() > args.disturbance {
+                let (limit, cores) = (args.disturbance, run.machine.cores);
+                let lasted_s = duration.as_secs_f64();
+                if sets_aside(trial.disturbance, limit, lasted_s, cores, set_aside) {
                     set_aside += 1;
                     trial.set_aside = true;
                     trials.push(trial);
@@ -371,6 +370,7 @@ fn trial(
         }
     };
     let open_loop = run.achieved.open_loop.as_ref().expect("it was judged");
+    let is_durable = run.assurance.durability != "none";
     Ok((
         Trial {
             rate_per_s: per_s,
@@ -387,6 +387,7 @@ fn trial(
             batch_size: run.assurance.batch_size,
             stolen_share: run.machine.stolen_share,
             others_share: run.machine.others_share,
+            disturbance: disturbance(&run.machine, is_durable),
         },
         run,
     ))

@@ -1,11 +1,11 @@
 //! Storage in a directory of the operating system. Retries nothing.
 //!
-//! Where that is asked for and the file system can, whole blocks are written past the page cache: a
-//! sync has nothing left to write then, and what was written displaces nothing else from memory.
+//! Where that is asked for and the file system can, whole blocks are written past the page cache: what
+//! is written is copied once less, and displaces nothing else from memory. A sync is due as before.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -25,10 +25,19 @@ pub struct Files {
 #[derive(Debug)]
 pub struct OpenFile {
     file: File,
-    /// The same file, written past the page cache.
-    direct: Option<File>,
+    direct: Direct,
     /// What is written directly, if it does not lie in memory as the system wants it.
     aligned: Vec<u8>,
+}
+
+/// The same file, written past the page cache.
+#[derive(Debug)]
+enum Direct {
+    /// Not asked for, or not to be had.
+    Never,
+    /// Not opened before it is needed: whoever only reads has one descriptor.
+    NotYet(PathBuf),
+    Open(File),
 }
 
 impl Files {
@@ -76,11 +85,13 @@ impl Files {
     fn open_with(&self, options: &mut OpenOptions, name: &str) -> io::Result<OpenFile> {
         let path = self.path(name);
         let file = options.read(true).write(true).open(&path)?;
-        // What cannot be opened so is written as any other file is.
-        let direct = direct_options().filter(|_| self.direct);
+        let direct = match self.direct {
+            true => Direct::NotYet(path),
+            false => Direct::Never,
+        };
         Ok(OpenFile {
             file,
-            direct: direct.and_then(|options| options.open(&path).ok()),
+            direct,
             aligned: Vec::new(),
         })
     }
@@ -102,6 +113,19 @@ fn direct_options() -> Option<OpenOptions> {
     }
     #[cfg(not(target_os = "linux"))]
     None
+}
+
+/// Opens a file once more, for direct writes. What cannot be opened so, or has another file's name
+/// by now, is written as any other file is.
+fn open_directly(path: &Path, file: &File) -> io::Result<Direct> {
+    let Some(direct) = direct_options().and_then(|options| options.open(path).ok()) else {
+        return Ok(Direct::Never);
+    };
+    let identity = |file: &File| file.metadata().map(|of| (of.dev(), of.ino()));
+    Ok(match identity(&direct)? == identity(file)? {
+        true => Direct::Open(direct),
+        false => Direct::Never,
+    })
 }
 
 impl Disk for Files {
@@ -152,7 +176,13 @@ impl OpenFile {
     fn write_directly(&mut self, offset: u64, bytes: &[u8]) -> io::Result<bool> {
         let whole =
             offset.is_multiple_of(BLOCK_BYTES as u64) && bytes.len().is_multiple_of(BLOCK_BYTES);
-        let Some(direct) = self.direct.as_ref().filter(|_| whole) else {
+        if !whole {
+            return Ok(false);
+        }
+        if let Direct::NotYet(path) = &self.direct {
+            self.direct = open_directly(path, &self.file)?;
+        }
+        let Direct::Open(direct) = &self.direct else {
             return Ok(false);
         };
         let bytes = if bytes.as_ptr().align_offset(BLOCK_BYTES) == 0 {
@@ -167,7 +197,7 @@ impl OpenFile {
         match direct.write_all_at(bytes, offset) {
             // The file system opens files so, but wants larger blocks, or none at all.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                self.direct = None;
+                self.direct = Direct::Never;
                 Ok(false)
             }
             written => written.map(|()| true),
@@ -208,6 +238,44 @@ mod tests {
         let length = prop_oneof![(1..6_usize).prop_map(move |b| b * block), 1..3 * block,];
         let shift = prop_oneof![Just(0), 1..100_usize];
         prop::collection::vec((place, length, shift, any::<u8>()), 1..12)
+    }
+
+    /// Whether files of this directory can be written directly.
+    fn can_be_direct(directory: &Path) -> bool {
+        let path = directory.join("probe");
+        fs::write(&path, "").unwrap();
+        direct_options().is_some_and(|options| options.open(path).is_ok())
+    }
+
+    #[test]
+    fn whole_blocks_are_written_directly_where_that_was_asked_for_and_can_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let can = can_be_direct(directory.path());
+        let files = Files::new(directory.path()).unwrap();
+        let files = [
+            (files, false),
+            (Files::existing(directory.path()).unwrap().direct(), can),
+        ];
+        for (files, is_direct) in files {
+            let mut file = files.create("file").unwrap();
+            for (bytes, whole) in [(100, false), (BLOCK_BYTES, true), (3 * BLOCK_BYTES, true)] {
+                let written = file.write_directly(0, &vec![1; bytes]).unwrap();
+                assert_eq!(written, whole && is_direct, "{bytes} bytes");
+            }
+            assert!(!file.write_directly(100, &[1; BLOCK_BYTES]).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_file_that_has_lost_its_name_is_not_taken_for_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::new(directory.path()).unwrap().direct();
+        let mut old = files.create("file").unwrap();
+        files.rename("file", "other").unwrap();
+        files.create("file").unwrap();
+        old.write_at(0, &[1; BLOCK_BYTES]).unwrap();
+        assert_eq!(files.open("file").unwrap().length().unwrap(), 0);
+        assert_eq!(old.length().unwrap(), BLOCK_BYTES as u64);
     }
 
     proptest! {

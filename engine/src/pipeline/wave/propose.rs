@@ -13,8 +13,8 @@ use crate::protocol::{Message, Party, Rejection};
 /// Proposals in a wave at most: one multiscalar multiplication's worth.
 const MOST_PROPOSALS: usize = Verifier::LARGEST_BATCH;
 /// Entries in a wave at most, but for one channel's co-sign interval. At k = 100 that is a batch of
-/// some 650 signatures, past which verification gains little; entries and heads of both ends are a
-/// few MB, read and written in order.
+/// some 650 signatures, past which verification gains little; entries of both ends are 2 MB each, read
+/// and written in order.
 pub(super) const MOST_ENTRIES: usize = 65_536;
 /// Entries of one channel in a wave at most, but for one co-sign interval: so that at least
 /// twice as many channels take part as there are hash lanes.

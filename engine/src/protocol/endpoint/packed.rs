@@ -133,10 +133,11 @@ fn take(bytes: &mut &[u8]) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::burst::Burst;
+    use super::super::super::burst::{Burst, Tip};
     use super::super::super::fixture::channel_with;
     use super::super::Rules;
     use super::*;
+    use crate::crypto::Digest;
 
     /// Amounts of each number of bytes, and mostly small ones.
     fn amount() -> impl Strategy<Value = u64> {
@@ -158,9 +159,15 @@ mod tests {
             payments in prop::collection::vec((amount(), tag()), 1..200),
             pass: bool,
             first in 0_usize..5,
+            by_b: bool,
         ) {
             let rules = Rules { cosign_every: 1000, in_flight: 8 };
-            let [end, _] = channel_with(3, rules, 1 << 45).ends;
+            let [mut a, mut b] = channel_with(3, rules, 1 << 46).ends;
+            let half = Balance { version: 7, a: Amount::new(1 << 45) };
+            for end in [&mut a, &mut b] {
+                end.stand_at(Tip { balance: half, head: Digest([5; 32]) });
+            }
+            let end = if by_b { b } else { a };
             let mut burst = Burst::default();
             burst.begin(&end);
             for (i, &(amount, tag)) in payments.iter().enumerate() {
