@@ -43,9 +43,12 @@ pub fn extend_chains<'a>(
 }
 
 /// Where each chain stands. Those from `active` on are idle, and hash what the first one does.
+#[derive(Default)]
 struct Places {
     active: usize,
     next: [usize; CHAINS],
+    /// Up to where nobody asks for the chain's head: its end, or just after the next wanted entry.
+    until: [usize; CHAINS],
     end: [usize; CHAINS],
     /// Index into `wanted` of the chain's next one.
     wants: [usize; CHAINS],
@@ -61,25 +64,14 @@ fn extend<'a>(
 ) {
     let key = key.map(|word| _mm512_set1_epi32(word as i32));
     let mut waiting = jobs.filter(|job| job.count > 0);
-    let mut places = Places {
-        active: 0,
-        next: [0; CHAINS],
-        end: [0; CHAINS],
-        wants: [0; CHAINS],
-    };
+    let mut places = Places::default();
     let mut rows = [[0; 32]; CHAINS];
     loop {
         while places.active < CHAINS
             && let Some(job) = waiting.next()
         {
-            let end = job.first.checked_add(job.count);
-            let end = end.filter(|&end| end <= entries.len());
-            let at = places.active;
-            places.next[at] = job.first;
-            places.end[at] = end.expect("a run of the entries");
-            places.wants[at] = wanted.partition_point(|&index| (index as usize) < job.first);
-            rows[at] = *job.start;
-            places.active += 1;
+            rows[places.active] = *job.start;
+            places.enter(&job, entries.len(), wanted);
         }
         if places.active == 0 {
             return;
@@ -87,17 +79,10 @@ fn extend<'a>(
         let mut words = load(rows.each_ref());
         // Until a chain ends, heads stay where they are.
         loop {
-            let steps = places.steps(wanted);
+            let steps = places.steps();
             words = run(&key, words, places.runs(entries, steps));
-            let ended = places.advance(steps);
-            let is_wanted = places.any_wanted(wanted);
-            if ended || is_wanted {
-                rows = store(words);
-            }
-            if is_wanted {
-                places.take_wanted(wanted, &rows, &mut found);
-            }
-            if ended {
+            rows = store(words);
+            if places.advance(steps, wanted, &rows, &mut found) {
                 break;
             }
         }
@@ -106,15 +91,29 @@ fn extend<'a>(
 }
 
 impl Places {
-    /// Links that all chains can do before one of them ends, or has a head that is wanted.
-    fn steps(&self, wanted: &[u32]) -> usize {
-        let steps = (0..self.active).map(|chain| {
-            let until = match wanted.get(self.wants[chain]) {
-                Some(&index) => self.end[chain].min(index as usize + 1),
-                None => self.end[chain],
-            };
-            until - self.next[chain]
-        });
+    /// # Panics
+    /// If the job's run is not within so many entries.
+    fn enter(&mut self, job: &ChainJob<'_>, entries: usize, wanted: &[u32]) {
+        let end = job.first.checked_add(job.count);
+        let end = end.filter(|&end| end <= entries);
+        let chain = self.active;
+        self.next[chain] = job.first;
+        self.end[chain] = end.expect("a run of the entries");
+        self.wants[chain] = wanted.partition_point(|&index| (index as usize) < job.first);
+        self.aim(chain, wanted);
+        self.active += 1;
+    }
+
+    fn aim(&mut self, chain: usize, wanted: &[u32]) {
+        self.until[chain] = match wanted.get(self.wants[chain]) {
+            Some(&index) => self.end[chain].min(index as usize + 1),
+            None => self.end[chain],
+        };
+    }
+
+    /// Links that all chains can do before somebody asks for a head.
+    fn steps(&self) -> usize {
+        let steps = (0..self.active).map(|chain| self.until[chain] - self.next[chain]);
         steps.min().unwrap_or(0)
     }
 
@@ -126,38 +125,33 @@ impl Places {
         })
     }
 
-    /// Whether a chain has ended with these links.
-    fn advance(&mut self, steps: usize) -> bool {
-        let mut ended = false;
-        for chain in 0..self.active {
-            self.next[chain] += steps;
-            ended |= self.next[chain] == self.end[chain];
-        }
-        ended
-    }
-
-    fn is_wanted(&self, chain: usize, wanted: &[u32]) -> bool {
-        let index = wanted.get(self.wants[chain]);
-        index.is_some_and(|&index| index as usize + 1 == self.next[chain])
-    }
-
-    fn any_wanted(&self, wanted: &[u32]) -> bool {
-        (0..self.active).any(|chain| self.is_wanted(chain, wanted))
-    }
-
-    fn take_wanted(
+    /// Hands out the heads that are wanted after these links, and says whether a chain has ended.
+    fn advance(
         &mut self,
+        steps: usize,
         wanted: &[u32],
         rows: &[[u8; 32]; CHAINS],
         found: &mut impl FnMut(usize, &[u8; 32]),
-    ) {
+    ) -> bool {
+        let mut ended = false;
         for (chain, row) in rows.iter().enumerate().take(self.active) {
+            self.next[chain] += steps;
+            let next = self.next[chain];
+            if next < self.until[chain] {
+                continue;
+            }
             // One entry may be wanted more than once.
-            while self.is_wanted(chain, wanted) {
+            while wanted
+                .get(self.wants[chain])
+                .is_some_and(|&i| i as usize + 1 == next)
+            {
                 found(self.wants[chain], row);
                 self.wants[chain] += 1;
             }
+            self.aim(chain, wanted);
+            ended |= next == self.end[chain];
         }
+        ended
     }
 
     /// Chains that have ended make room for others.
@@ -167,8 +161,8 @@ impl Places {
             if self.next[chain] == self.end[chain] {
                 self.active -= 1;
                 let last = self.active;
-                (self.next[chain], self.end[chain]) = (self.next[last], self.end[last]);
-                self.wants[chain] = self.wants[last];
+                (self.next[chain], self.until[chain]) = (self.next[last], self.until[last]);
+                (self.end[chain], self.wants[chain]) = (self.end[last], self.wants[last]);
                 rows[chain] = rows[last];
             } else {
                 chain += 1;

@@ -131,7 +131,7 @@ fn chains() {
     use crate::{ChainJob, extend_chains};
     let Some(lanes) = Lanes::detect() else { return };
     const LENGTH: usize = 100;
-    for chains in [16, 64] {
+    for (chains, wants) in [(16, 2), (64, 2), (64, LENGTH)] {
         let entries = vec![[7; 32]; chains * LENGTH];
         let start = &[1; 32];
         let jobs = (0..chains).map(|chain| ChainJob {
@@ -139,10 +139,10 @@ fn chains() {
             first: chain * LENGTH,
             count: LENGTH,
         });
-        let wanted: Vec<u32> = (1..=chains as u32)
-            .flat_map(|chain| [100 * chain - 2, 100 * chain - 1])
+        let wanted: Vec<u32> = (1..=chains)
+            .flat_map(|chain| (chain * LENGTH - wants..chain * LENGTH).map(|i| i as u32))
             .collect();
-        let name = format!("{chains} chains of {LENGTH}, per link");
+        let name = format!("{chains} chains of {LENGTH}, {wants} wanted, per link");
         time(&name, chains * LENGTH, || {
             extend_chains(
                 lanes,
