@@ -7,9 +7,10 @@
 /// What a search looks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Goal {
-    /// Full trials of one rate at most; most of them decide, and none is made that cannot change
-    /// the verdict. Odd.
+    /// Full trials of one rate at most; none is made that cannot change the verdict.
     pub trials: usize,
+    /// So many of them must pass for the rate to pass; 1 to `trials`.
+    pub passes: usize,
     /// The rung that is tried first.
     pub start: i32,
     /// A rung below which nothing is tried.
@@ -87,8 +88,8 @@ pub enum Next {
         /// How long.
         length: Length,
     },
-    /// The answer lies between this rung and the next one: most full trials at this one passed, and
-    /// at the next one failed.
+    /// The answer lies between this rung and the next one: enough full trials passed at this one,
+    /// and at the next one too many failed.
     Found {
         /// The highest rate that passes.
         pass: i32,
@@ -100,7 +101,7 @@ pub enum Next {
     },
 }
 
-/// What most full trials at a rate say.
+/// What full trials at a rate say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Passes,
@@ -206,17 +207,16 @@ fn between(low: i32, high: i32) -> i32 {
     low + (high - low) / 2
 }
 
-/// The verdict of most of the full trials, as soon as the ones to come cannot change it.
+/// The verdict of the full trials, as soon as the ones to come cannot change it.
 fn verdict(goal: &Goal, tried: &[Tried], rung: i32) -> Verdict {
     let of = |passed| {
         let full = tried.iter().filter(|trial| trial.length == Length::Full);
         full.filter(|trial| trial.rung == rung && trial.passed == passed)
             .count()
     };
-    let most = goal.trials / 2 + 1;
-    if of(true) >= most {
+    if of(true) >= goal.passes {
         Verdict::Passes
-    } else if of(false) >= most {
+    } else if of(false) > goal.trials - goal.passes {
         Verdict::Fails
     } else {
         Verdict::Undecided
@@ -242,11 +242,21 @@ mod tests {
     /// the trials.
     fn search(
         start_per_s: f64,
+        passes: impl FnMut(f64, Length) -> bool,
+    ) -> (Option<(f64, f64)>, Vec<Tried>) {
+        search_by((2, 3), start_per_s, passes)
+    }
+
+    /// The same, where so many of so many trials must pass.
+    fn search_by(
+        (passing, trials): (usize, usize),
+        start_per_s: f64,
         mut passes: impl FnMut(f64, Length) -> bool,
     ) -> (Option<(f64, f64)>, Vec<Tried>) {
         let ladder = Ladder::new(WIDTH);
         let goal = Goal {
-            trials: 3,
+            trials,
+            passes: passing,
             start: ladder.rung(start_per_s),
             least: ladder.rung(1.0),
         };
@@ -340,6 +350,22 @@ mod tests {
         });
         let (pass, fail) = found.unwrap();
         assert!(pass <= 1000.0 && 1000.0 < fail, "{pass} {fail}");
+    }
+
+    #[test]
+    fn a_machine_that_is_slowed_most_of_the_time_is_bracketed_by_its_best_trials() {
+        for (rule, expected) in [((2, 8), true), ((2, 3), false)] {
+            let mut full = 0;
+            let (found, tried) = search_by(rule, 900.0, |per_s, length| {
+                full += usize::from(length == Length::Full);
+                // Left alone in every third full trial.
+                let limit = if full % 3 == 0 { 1000.0 } else { 600.0 };
+                per_s <= limit
+            });
+            let (pass, fail) = found.unwrap();
+            let is_best = pass <= 1000.0 && 1000.0 < fail;
+            assert_eq!(is_best, expected, "{rule:?}: {pass} {fail} {tried:?}");
+        }
     }
 
     #[test]

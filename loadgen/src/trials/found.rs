@@ -9,7 +9,7 @@ use super::objective::Objective;
 use super::search::SearchArgs;
 
 /// The version of the JSON's shape.
-pub(super) const SCHEMA: u32 = 2;
+pub(super) const SCHEMA: u32 = 3;
 
 /// The result, as JSON.
 #[derive(Debug, Serialize)]
@@ -26,8 +26,9 @@ pub(super) struct Found {
     pub(super) width: Option<f64>,
     /// Why there is no answer.
     pub(super) failure: Option<String>,
-    /// Full trials of one rate at most, of which most decide.
+    /// Full trials of one rate at most, and how many of them had to pass.
     pub(super) trials_per_rate: usize,
+    pub(super) passes_per_rate: usize,
     /// Trials in which the host and other processes took more than this share of the machine's CPU
     /// time were set aside, up to a number of them.
     pub(super) disturbance: f64,
@@ -177,11 +178,12 @@ pub(super) fn table(args: &SearchArgs, found: &Found) -> String {
     let mut text = String::new();
     if let (Some(pass), Some(fail)) = (found.pass_per_s, found.fail_per_s) {
         text += &format!(
-            "{} to {} payments/s: {} holds at the first in most of {} trials of {}, not at the second\n\
+            "{} to {} payments/s: {} holds at the first in {} of up to {} trials of {}, not at the second\n\
              width     {} of the upper end\n",
             human::figure(pass),
             human::figure(fail),
             args.slo,
+            found.passes_per_rate,
             found.trials_per_rate,
             human::seconds(args.trial.as_secs_f64()),
             human::share(width(pass, fail)),
@@ -285,12 +287,12 @@ mod tests {
         assert_eq!(notes(&args, &quiet, Some(1100.0)), Vec::<String>::new());
         for (more, words) in [
             (trial(1200.0, true, false, 0.0), "1 full trial passed"),
-            (trial(1000.0, false, true, 0.007), "1 of 3 trials set aside"),
-            (trial(1000.0, true, true, 0.007), "1 of 3 trials set aside"),
+            (trial(1000.0, false, true, 0.017), "1 of 3 trials set aside"),
+            (trial(1000.0, true, true, 0.017), "1 of 3 trials set aside"),
         ] {
             let is_set_aside = more.set_aside;
             let told = line(&args, &more);
-            assert_eq!(told.contains("set aside: others took 0.7 %"), is_set_aside);
+            assert_eq!(told.contains("set aside: others took 1.7 %"), is_set_aside);
             let mut trials = vec![];
             trials.extend(quiet.iter().map(|trial| Trial {
                 reasons: trial.reasons.clone(),
@@ -303,8 +305,8 @@ mod tests {
         }
         // Disturbed trials count once so many were set aside.
         let mut trials: Vec<Trial> = Vec::new();
-        trials.resize_with(MOST_SET_ASIDE, || trial(1000.0, true, true, 0.007));
-        trials.push(trial(1000.0, true, false, 0.007));
+        trials.resize_with(MOST_SET_ASIDE, || trial(1000.0, true, true, 0.017));
+        trials.push(trial(1000.0, true, false, 0.017));
         let told = notes(&args, &trials, Some(1100.0));
         assert!(
             told.iter()

@@ -45,12 +45,16 @@ pub struct SearchArgs {
     /// quarter
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = parse_duration)]
     pub trial: Duration,
-    /// Trials that decide on a rate at most; most of them do, so that one hiccup does not. Odd
+    /// Trials that decide on a rate at most, so that one hiccup does not. Odd, unless --passes is said
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub trials: usize,
+    /// So many of them must pass [default: most]. Few of many, such as 2 of --trials 8, find what a
+    /// machine can do while its neighbours leave it alone
+    #[arg(long, value_name = "N")]
+    pub passes: Option<usize>,
     /// A trial is set aside and made again if the machine's host and, unless it is durable, other
     /// processes took more of the CPU time than this
-    #[arg(long, value_name = "SHARE", default_value = "0.5%", value_parser = parse_share)]
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = parse_share)]
     pub disturbance: f64,
     /// The rate to begin near, in payments per second [default: half of what a closed loop makes]
     #[arg(long, value_name = "PER_S", value_parser = parse_rate)]
@@ -72,6 +76,13 @@ pub struct SearchArgs {
     pub options: Vec<String>,
 }
 
+impl SearchArgs {
+    /// How many trials of a rate must pass.
+    pub(super) fn passes(&self) -> usize {
+        self.passes.unwrap_or(self.trials / 2 + 1)
+    }
+}
+
 fn help_end() -> String {
     format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}")
 }
@@ -81,7 +92,8 @@ Examples:
   loadgen search                                      at which rate does p99 reach 5 ms?
   loadgen search --slo p99=50ms,max=1s -- --cosign-every 100 --concurrent 10k
   loadgen search --slo p99=50ms --log-dir /var/tmp -- --durability fsync --payments 1k
-  loadgen search --width 2% --trial 30s --trials 5    slower, and narrower";
+  loadgen search --width 2% --trial 30s --trials 5    slower, and narrower
+  loadgen search --trials 8 --passes 2                on a machine that others slow down, at its best";
 
 /// Searches as asked; `stop` ends it. Gives the exit code.
 pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
@@ -115,6 +127,7 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
             .map(|(pass, fail)| width(pass, fail)),
         failure,
         trials_per_rate: args.trials,
+        passes_per_rate: args.passes(),
         disturbance: args.disturbance,
         notes: notes(args, &trials, fail_per_s),
         trials,
@@ -208,11 +221,20 @@ fn check(args: &SearchArgs) -> Result<(), Failure> {
             human::share(args.width)
         )));
     }
-    if !TRIALS.contains(&args.trials) || args.trials.is_multiple_of(2) {
+    let is_even = args.trials.is_multiple_of(2);
+    if !TRIALS.contains(&args.trials) || (is_even && args.passes.is_none()) {
         return Err(bad(format!(
-            "--trials {}: expected an odd number up to {}, of which most decide",
+            "--trials {}: expected an odd number up to {}, of which most decide, or --passes beside it",
             args.trials,
             TRIALS.end()
+        )));
+    }
+    if !(1..=args.trials).contains(&args.passes()) {
+        return Err(bad(format!(
+            "--passes {}: expected 1 to {}, of --trials {}",
+            args.passes(),
+            args.trials,
+            args.trials
         )));
     }
     if args.trial < SHORTEST {
@@ -267,6 +289,7 @@ fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result
     let least = ladder.rung(least_per_s);
     let goal = Goal {
         trials: args.trials,
+        passes: args.passes(),
         start: ladder.rung(start_per_s).max(least),
         least,
     };
