@@ -2,7 +2,7 @@
 # Measures the README's table of figures anew, but for the search's, the plan's and the signatures': one run file a run, into a new folder.
 #
 #   cargo build --release --workspace
-#   docs/results/figures.sh FOLDER          about 25 minutes on 2 cores; 8 GiB of disk
+#   docs/results/figures.sh FOLDER          about a quarter of an hour on 2 cores; 5 GiB of disk
 #
 # Runs that are compared take turns (ABBA). Nothing else should run meanwhile. What is there already is not made again.
 set -euo pipefail
@@ -72,6 +72,7 @@ run adversary --sessions 10k --payments 100 --adversary all=1.2% --l1-delay-bloc
 for i in 1 2; do
   for channels in $([ $i = 1 ] && echo 1k 1M || echo 1M 1k); do
     run "slice-k100-$channels-$i" "${million[@]}" --concurrent $channels
+    run "bursts-k1-$channels-$i" --preset headline --payments 16 --cosign-every 1 --concurrent $channels
   done
 done
 run slice-k100-fsync "${million[@]}" "${durable[@]}"
