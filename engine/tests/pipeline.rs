@@ -87,7 +87,8 @@ fn a_stopped_run_closes_what_is_open_and_still_adds_up() {
     // Sessions, shards, and whether it is told to stop before it starts. With 2^38 sessions it would
     // never end if it walked through the rest of the schedule.
     for (sessions, shards, at_once) in [(1000, 2, false), (1 << 38, 3, false), (1 << 38, 2, true)] {
-        let workload = Uniform::new(sessions, 10, 100_000);
+        const PAYMENTS: u64 = 100_000;
+        let workload = Uniform::new(sessions, 10, PAYMENTS);
         let config = Config {
             duration: Some(Duration::from_millis(300)),
             ..config(shards, 10, 100, 4)
@@ -98,7 +99,8 @@ fn a_stopped_run_closes_what_is_open_and_still_adds_up() {
         assert!(outcome.checks.all(), "{:?}", outcome.checks);
         assert_eq!(outcome.sessions_closed, outcome.sessions_opened);
         assert!(at_once || outcome.payments > 0);
-        assert!(outcome.payments < 1_000_000);
+        // However fast the machine is: of all payments only a part was made.
+        assert!(outcome.payments < sessions * PAYMENTS);
     }
 }
 
