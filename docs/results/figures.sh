@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Measures the README's table of figures anew, but for the search's, the plan's and the signatures': one run file a run, into a new folder.
+# Measures the README's table of figures anew, but for the plans', the watchtower's and the signatures': one run file a run, into a new folder.
 #
 #   cargo build --release --workspace
-#   docs/results/figures.sh FOLDER          about a quarter of an hour on 2 cores; 5 GiB of disk
+#   docs/results/figures.sh FOLDER          about 20 minutes on 2 cores; 5 GiB of disk
 #
 # Runs that are compared take turns (ABBA). Nothing else should run meanwhile. What is there already is not made again.
 set -euo pipefail
@@ -19,8 +19,21 @@ run() {
   [ -e "$name.json" ] && return
   echo "$name" >&2
   rm -rf log
-  # An INVALID run (exit 3) is a result too; its file says so.
-  ./loadgen run --baseline-sessions 0 "$@" --out "$name.json" > /dev/null || [ $? = 3 ]
+  # An INVALID run (exit 3) is a result too; its file says so. One that was interrupted is none.
+  ./loadgen run --baseline-sessions 0 "$@" --out new.json > /dev/null || [ $? = 3 ]
+  mv new.json "$name.json"
+}
+
+# audited NAME OPTIONS…: a run with an audit log, and what the audit says of it.
+audited() {
+  local name=$1
+  shift
+  [ -e "$name-report.json" ] && return
+  rm -rf audit "$name.json"
+  run "$name" "$@" --audit-log audit
+  ./loadgen audit audit --json > new.json
+  mv new.json "$name-report.json"
+  rm -rf audit
 }
 durable=(--durability fsync --log-dir log)
 million=(--preset headline --payments 200)
@@ -85,17 +98,9 @@ if [ ! -e recover.txt ]; then
   (du -sh log && time ./loadgen recover log) > recover.txt.new 2>&1
   mv recover.txt.new recover.txt
 fi
-rm -rf audit
-run slice-k100-audit "${million[@]}" --audit-log audit
-if [ ! -e slice-k100-audit-report.json ]; then
-  ./loadgen audit audit --json > slice-k100-audit-report.json
-fi
-rm -rf audit
-run audit-k1 --sessions 1k --payments 1k --audit-log audit
-if [ ! -e audit-k1-report.json ]; then
-  ./loadgen audit audit --json > audit-k1-report.json
-fi
-rm -rf audit log
+audited slice-k100-audit "${million[@]}"
+audited audit-k1 --sessions 1k --payments 1k
+rm -rf log
 
 # The long one.
 run headline-k100-none --preset headline

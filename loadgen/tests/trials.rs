@@ -169,6 +169,7 @@ fn bad_input_is_refused_before_the_first_run() {
         ("search --width 0%", "--width 0.0 % … 0.1%"),
         ("search --disturbance much", "'much'"),
         ("search --trials 2", "--trials 2 … odd"),
+        ("search --trials 100 --passes 2", "--trials 100 … 1 to 99"),
         ("search --passes 4", "--passes 4 … 1 to 3"),
         ("search --trials 2 --passes 0", "--passes 0 … 1 to 2"),
         ("search --trial 10ms", "--trial 10 ms … 1s or more"),

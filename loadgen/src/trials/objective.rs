@@ -88,7 +88,7 @@ impl Objective {
 
     /// A rate is sustained if completions kept up with arrivals, and every bound holds on the
     /// response time. To keep up is to complete at 99.9 % of the arrivals' rate, or to be behind at
-    /// the end by no more than the least bound and 1 % of the run: a run that ends with the last
+    /// the end by no more than the least bound, nor than 1 % of the run: a run that ends with the last
     /// payments under way is behind by their response time, however long it has kept up.
     #[must_use]
     pub fn judge(&self, run: &RunFile) -> Judged {

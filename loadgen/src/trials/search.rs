@@ -29,8 +29,9 @@ const WIDTHS: (f64, f64) = (0.001, 0.5);
 const FIRST: f64 = 0.5;
 /// Payments of a trial at least: the 99th percentile of fewer is their largest.
 const LEAST_PAYMENTS: f64 = 100.0;
-/// A search that needs more trials than this is lost in noise.
+/// A search that needs more trials than this, and than full trials of so many rates, is lost in noise.
 const MOST_TRIALS: usize = 120;
+const MOST_RATES: usize = 20;
 /// The options of `search`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = help_end())]
@@ -45,10 +46,11 @@ pub struct SearchArgs {
     /// quarter
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = parse_duration)]
     pub trial: Duration,
-    /// Trials that decide on a rate at most, so that one hiccup does not. Odd, unless --passes is said
+    /// At most so many full trials decide on a rate, so that one hiccup does not. Odd, unless --passes is
+    /// given
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub trials: usize,
-    /// So many of them must pass [default: most]. Few of many, such as 2 of --trials 8, find what a
+    /// So many of them must pass [default: more than half]. Few of many, such as 2 of --trials 8, find what a
     /// machine can do while its neighbours leave it alone
     #[arg(long, value_name = "N")]
     pub passes: Option<usize>,
@@ -221,12 +223,17 @@ fn check(args: &SearchArgs) -> Result<(), Failure> {
             human::share(args.width)
         )));
     }
-    let is_even = args.trials.is_multiple_of(2);
-    if !TRIALS.contains(&args.trials) || (is_even && args.passes.is_none()) {
+    let most = TRIALS.end();
+    if !TRIALS.contains(&args.trials) {
         return Err(bad(format!(
-            "--trials {}: expected an odd number up to {}, of which most decide, or --passes beside it",
-            args.trials,
-            TRIALS.end()
+            "--trials {}: expected 1 to {most}",
+            args.trials
+        )));
+    }
+    if args.trials.is_multiple_of(2) && args.passes.is_none() {
+        return Err(bad(format!(
+            "--trials {}: expected an odd number, of which more than half decide, or --passes beside it",
+            args.trials
         )));
     }
     if !(1..=args.trials).contains(&args.passes()) {
@@ -293,6 +300,7 @@ fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result
         start: ladder.rung(start_per_s).max(least),
         least,
     };
+    let most_trials = MOST_TRIALS.max(MOST_RATES * args.trials);
     let mut tried: Vec<Tried> = Vec::new();
     let mut set_aside = 0;
     // The last full trial that passed, of each rung.
@@ -301,9 +309,9 @@ fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result
         match bracket::next(&goal, &ladder, &tried) {
             Next::Trial { rung, length } => {
                 let per_s = ladder.per_s(rung);
-                if tried.len() == MOST_TRIALS {
+                if tried.len() == most_trials {
                     return Err(Failure::Lost(format!(
-                        "{MOST_TRIALS} trials have not closed the interval: the machine is too \
+                        "{most_trials} trials have not closed the interval: the machine is too \
                          noisy for --width {}; try longer --trial, or more --trials",
                         human::share(args.width)
                     )));
