@@ -32,6 +32,7 @@ const LEAST_PAYMENTS: f64 = 100.0;
 /// A search that needs more trials than this, and than full trials of so many rates, is lost in noise.
 const MOST_TRIALS: usize = 120;
 const MOST_RATES: usize = 20;
+
 /// The options of `search`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = help_end())]
