@@ -22,11 +22,6 @@ use crate::plan::Plan;
 /// less than a tenth of a second notice.
 const LEAST_STAGE_SHARE: f64 = 0.95;
 const THREAD_START_NS: u64 = 1_000_000;
-/// An open loop was held if it achieved this share of what was offered, or was behind at the end by
-/// no more than the last payment's own way takes on a shared machine, and by little of the whole.
-const LEAST_HELD: f64 = 0.999;
-const MOST_BEHIND_S: f64 = 0.01;
-const MOST_BEHIND_SHARE: f64 = 0.05;
 
 /// All that was measured.
 pub struct Measured {
@@ -113,12 +108,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             channels_stopped: outcome.rejections.values().sum::<u64>()
                 + outcome.disputes.rejections.values().sum::<u64>(),
             payments_refused: outcome.payments_refused,
-            open_loop: outcome.offered.as_ref().map(|offered| OpenLoop {
-                arrived: offered.arrived,
-                offered_per_s: offered.offered_per_s,
-                achieved_per_s: offered.achieved_per_s,
-                behind_s: behind_s(outcome, offered),
-            }),
+            open_loop: outcome.offered.as_ref().map(open_loop),
         },
         latency_ns: LatencyNs {
             response: percentiles(&outcome.latency.response),
@@ -316,14 +306,9 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, stage_ns: u64) -> Vec<Strin
             LEAST_STAGE_SHARE * 100.0
         ),
     );
-    if let Some(offered) = &outcome.offered {
-        require(
-            held(plan, outcome, offered),
-            format!(
-                "{NOT_HELD}: {:.1} of {:.1} payments/s",
-                offered.achieved_per_s, offered.offered_per_s
-            ),
-        );
+    let not_held = outcome.offered.as_ref().map(open_loop);
+    if let Some(reason) = not_held.and_then(|open_loop| open_loop.not_held()) {
+        require(false, format!("{NOT_HELD}: {reason}"));
     }
     if let Some(direct) = direct {
         require(
@@ -338,37 +323,22 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, stage_ns: u64) -> Vec<Strin
     reasons
 }
 
-/// Whether payments were completed at the rate at which they came due, or were at the end hardly
-/// behind it: in a run of a second the last payment's own way alone is more than a thousandth.
-/// Payments that the run's end left unserved count as behind.
-fn held(plan: &Plan, outcome: &Outcome, offered: &Offered) -> bool {
-    // One arrival has no rate.
-    if offered.arrived < 2 || offered.achieved_per_s >= LEAST_HELD * offered.offered_per_s {
-        return true;
+/// What came due, and what became of it. A rate that is none is not finite, and so `null`.
+fn open_loop(offered: &Offered) -> OpenLoop {
+    let offered_per_s = offered.offered_per_s.unwrap_or(f64::NAN);
+    let unserved_s = match offered.unserved {
+        0 => 0.0,
+        unserved => unserved as f64 / offered_per_s,
+    };
+    let behind_s = offered.behind.map_or(f64::NAN, |behind| behind.as_secs_f64());
+    OpenLoop {
+        arrived: offered.arrived,
+        unserved: offered.unserved,
+        cut_short: offered.cut_short,
+        offered_per_s,
+        achieved_per_s: offered.achieved_per_s.unwrap_or(f64::NAN),
+        behind_s: behind_s + unserved_s,
     }
-    let span_s = offered.arrived as f64 / offered.offered_per_s;
-    // Where payments wait for others by design: until they are as many, or have waited enough.
-    let waits_s = plan.config.cosign_after.map_or(0.0, |after| {
-        let interval = u64::from(plan.config.rules.cosign_every) * outcome.concurrent;
-        after
-            .as_secs_f64()
-            .min(interval as f64 / offered.offered_per_s)
-    });
-    behind_s(outcome, offered) <= waits_s + MOST_BEHIND_S.min(MOST_BEHIND_SHARE * span_s)
-}
-
-/// By how much longer completing the payments took than their arriving; what the run's end left
-/// unserved counts as the time in which it arrived.
-fn behind_s(outcome: &Outcome, offered: &Offered) -> f64 {
-    // One arrival has no rate.
-    if offered.arrived < 2 {
-        return 0.0;
-    }
-    let answered = (outcome.payments + outcome.payments_refused) as f64;
-    let took_s = answered / offered.achieved_per_s;
-    let span_s = offered.arrived as f64 / offered.offered_per_s;
-    let unserved_s = (offered.arrived as f64 - answered) / offered.offered_per_s;
-    (took_s - span_s).max(0.0) + unserved_s
 }
 
 fn load(load: &Load, tip: String) -> L1Load {

@@ -32,10 +32,23 @@ pub enum Arrivals {
 /// ahead; their lateness counts all the same.
 const MOST_WAITING: usize = 1 << 20;
 
-/// A shard's arrivals: which payments of which slots are due. All times in nanoseconds.
+/// Arrivals that are drawn one by one at the end of a schedule that was not kept up with. How many
+/// more there are, and when they came due, then follows from their mean alone: a machine that is a
+/// thousand times too slow must not draw for hours what it never served.
+const MOST_DRAWN_AT_END: u64 = 1 << 22;
+
+/// A shard's arrivals: which payments of which slots are due. All times are in nanoseconds; those of
+/// the schedule count from its start, before any restart.
 pub(super) struct ArrivalQueue {
     source: Source,
-    /// The due times of each slot's payments that are due and not drawn; empty in closed loop.
+    clock: ScheduleClock,
+    /// When the schedule ends, by its own clock, once that is known.
+    end_ns: Option<u64>,
+    /// Payments that had come due before a restart and were not answered: all of them come due when the
+    /// clock goes on.
+    owed: u64,
+    /// The due times, by the shard's clock, of each slot's payments that are due and not drawn; empty
+    /// in closed loop.
     waiting: Vec<VecDeque<u64>>,
     waiting_count: usize,
     cosign_every: usize,
@@ -43,28 +56,137 @@ pub(super) struct ArrivalQueue {
     /// Slots with fewer waiting payments than the co-sign interval, and when they shall wait no
     /// longer.
     aging: BinaryHeap<Reverse<(u64, u32)>>,
-    arrived: u64,
+    /// What was read of the schedule, before a restart included.
+    read: SchedulePosition,
+    offered: Arrived,
+}
+
+/// How far a schedule was read: what outlives a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SchedulePosition {
+    /// Where its clock stands.
+    pub(super) clock_ns: u64,
+    /// Arrivals read.
+    pub(super) arrivals: u64,
+    /// When the last of them was due.
+    pub(super) last_due_ns: u64,
+}
+
+/// What came due in one shard since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Arrived {
+    pub(super) count: u64,
+    /// When the first and the last were due, by the shard's clock.
+    pub(super) first_due_ns: Option<u64>,
+    pub(super) last_due_ns: u64,
+    /// Those that were not served.
+    pub(super) unserved: u64,
+    /// Those that still waited for their co-sign interval to fill when the schedule ended.
+    pub(super) cut_short: u64,
+}
+
+/// From the schedule's clock to the shard's.
+#[derive(Clone, Copy, Default)]
+struct ScheduleClock {
+    /// When it started here, by the shard's clock.
     started_ns: Option<u64>,
-    first_due_ns: Option<u64>,
-    last_due_ns: u64,
+    /// Where it stood before a restart.
+    before_ns: u64,
 }
 
 #[allow(clippy::large_enum_variant)] // There is one per shard.
 enum Source {
     Closed,
-    Poisson {
-        rng: ChaCha8Rng,
-        mean_gap_ns: f64,
-        next_ns: f64,
-        /// Slots that take arrivals, and how many each still takes.
-        accepting: Vec<(u32, u64)>,
-    },
+    Poisson(Poisson),
     Timed {
         speedup: f64,
         /// The next payment of each slot: due time, slot, session, payment.
         next: BinaryHeap<Reverse<(u64, u32, u64, u64)>>,
         payments: Vec<u64>,
     },
+}
+
+/// A Poisson process, whose gaps depend on the seed alone, and not on which sessions are open.
+struct Poisson {
+    gaps: ChaCha8Rng,
+    slots: ChaCha8Rng,
+    mean_gap_ns: f64,
+    next_ns: f64,
+    /// Slots that take arrivals, and how many each still takes.
+    accepting: Vec<(u32, u64)>,
+}
+
+impl Poisson {
+    fn new(seed: [u8; 32], mean_gap_ns: f64) -> Poisson {
+        let stream = |number| {
+            let mut rng = ChaCha8Rng::from_seed(seed);
+            rng.set_stream(number);
+            rng
+        };
+        let mut poisson = Poisson {
+            gaps: stream(0),
+            slots: stream(1),
+            mean_gap_ns,
+            next_ns: 0.0,
+            accepting: Vec::new(),
+        };
+        poisson.draw_next(0.0);
+        poisson
+    }
+
+    /// Goes on after so many arrivals, the last of which was due then.
+    fn skip(&mut self, arrivals: u64, last_due_ns: u64) {
+        // Each draw is of 64 bits, two of the generator's words.
+        let words = u128::from(arrivals) * 2;
+        self.gaps.set_word_pos(words);
+        self.slots.set_word_pos(words);
+        self.draw_next(last_due_ns as f64);
+    }
+
+    fn draw_next(&mut self, after_ns: f64) {
+        self.next_ns = after_ns + exponential(&mut self.gaps) * self.mean_gap_ns;
+    }
+
+    /// A slot for an arrival, and whether it is the last one of the slot's session; none if no session
+    /// takes any.
+    fn slot(&mut self) -> Option<(u32, bool)> {
+        if self.accepting.is_empty() {
+            return None;
+        }
+        let at = below(&mut self.slots, self.accepting.len());
+        let (slot, left) = &mut self.accepting[at];
+        *left -= 1;
+        let (slot, last) = (*slot, *left == 0);
+        if last {
+            self.accepting.swap_remove(at);
+        }
+        Some((slot, last))
+    }
+
+    /// The next arrival, if it is due by then: when, at which slot, and whether it is the slot's last.
+    fn next(&mut self, by_ns: u64) -> Option<(u64, u32, bool)> {
+        let due_ns = self.next_ns;
+        if due_ns > by_ns as f64 {
+            return None;
+        }
+        let (slot, last) = self.slot()?;
+        self.draw_next(due_ns);
+        Some((due_ns as u64, slot, last))
+    }
+}
+
+impl ScheduleClock {
+    /// Where it stands at a time of the shard's clock.
+    fn position_ns(&self, now_ns: u64) -> u64 {
+        let since_ns = self.started_ns.map(|started_ns| now_ns - started_ns);
+        self.before_ns + since_ns.unwrap_or(0)
+    }
+
+    /// When that is by the shard's clock; what was due before a restart is due when it went on.
+    fn at_ns(&self, position_ns: u64) -> Option<u64> {
+        let since_ns = position_ns.saturating_sub(self.before_ns);
+        Some(self.started_ns?.saturating_add(since_ns))
+    }
 }
 
 impl ArrivalQueue {
@@ -79,12 +201,7 @@ impl ArrivalQueue {
     ) -> ArrivalQueue {
         let source = match *arrivals {
             Arrivals::Closed => Source::Closed,
-            Arrivals::Poisson { per_s } => Source::Poisson {
-                rng: ChaCha8Rng::from_seed(seed),
-                mean_gap_ns: 1e9 / (per_s * share),
-                next_ns: 0.0,
-                accepting: Vec::new(),
-            },
+            Arrivals::Poisson { per_s } => Source::Poisson(Poisson::new(seed, 1e9 / (per_s * share))),
             Arrivals::Timed { speedup } => Source::Timed {
                 speedup,
                 next: BinaryHeap::new(),
@@ -98,15 +215,16 @@ impl ArrivalQueue {
         };
         ArrivalQueue {
             source,
+            clock: ScheduleClock::default(),
+            end_ns: None,
+            owed: 0,
             waiting: (0..waiting).map(|_| VecDeque::new()).collect(),
             waiting_count: 0,
             cosign_every: cosign_every as usize,
             cosign_after_ns: cosign_after.map(|after| after.as_nanos() as u64),
             aging: BinaryHeap::new(),
-            arrived: 0,
-            started_ns: None,
-            first_due_ns: None,
-            last_due_ns: 0,
+            read: SchedulePosition::default(),
+            offered: Arrived::default(),
         }
     }
 
@@ -114,18 +232,48 @@ impl ArrivalQueue {
         matches!(self.source, Source::Closed)
     }
 
-    /// The schedule's clock starts.
+    /// The schedule goes on where it was read to before a restart. So many of the payments read were
+    /// not answered: `in_flight` are completed when links are up, `owed` come due once more.
+    pub(super) fn resume(&mut self, read: SchedulePosition, in_flight: u64, owed: u64) {
+        self.clock.before_ns = read.clock_ns;
+        if let Source::Poisson(poisson) = &mut self.source {
+            poisson.skip(read.arrivals, read.last_due_ns);
+            self.offered.count = in_flight;
+            self.owed = owed;
+            self.read = read;
+        }
+    }
+
+    /// Before the clock goes on: payments that had come due before a restart and were not answered.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.offered.count + self.owed
+    }
+
+    /// The schedule's clock starts, or goes on.
     pub(super) fn start(&mut self, now_ns: u64) {
-        self.started_ns = Some(now_ns);
-        self.last_due_ns = now_ns;
-        if let Source::Poisson {
-            rng,
-            mean_gap_ns,
-            next_ns,
-            ..
-        } = &mut self.source
-        {
-            *next_ns = now_ns as f64 + exponential(rng) * *mean_gap_ns;
+        self.clock.started_ns = Some(now_ns);
+        if self.offered.count > 0 {
+            // What was in flight before a restart.
+            self.offered.count(0, now_ns, now_ns);
+        }
+    }
+
+    /// Whether the schedule's clock goes.
+    pub(super) fn has_started(&self) -> bool {
+        self.clock.started_ns.is_some()
+    }
+
+    /// Where the schedule's clock stands.
+    pub(super) fn position_ns(&self, now_ns: u64) -> u64 {
+        let position_ns = self.clock.position_ns(now_ns);
+        self.end_ns.map_or(position_ns, |end| position_ns.min(end))
+    }
+
+    /// How far the schedule was read, for a restart.
+    pub(super) fn position(&self, now_ns: u64) -> SchedulePosition {
+        SchedulePosition {
+            clock_ns: self.position_ns(now_ns),
+            ..self.read
         }
     }
 
@@ -139,8 +287,8 @@ impl ArrivalQueue {
     ) {
         match &mut self.source {
             Source::Closed => {}
-            Source::Poisson { accepting, .. } if payments > 0 => accepting.push((slot, payments)),
-            Source::Poisson { .. } => {}
+            Source::Poisson(poisson) if payments > 0 => poisson.accepting.push((slot, payments)),
+            Source::Poisson(_) => {}
             Source::Timed {
                 next,
                 payments: all,
@@ -154,15 +302,6 @@ impl ArrivalQueue {
         }
     }
 
-    /// No further arrivals: what waits is still served.
-    pub(super) fn stop(&mut self) {
-        match &mut self.source {
-            Source::Closed => {}
-            Source::Poisson { accepting, .. } => accepting.clear(),
-            Source::Timed { next, .. } => next.clear(),
-        }
-    }
-
     /// Reads the schedule up to now; calls `ready` for slots that may have become ready.
     pub(super) fn advance(
         &mut self,
@@ -170,66 +309,29 @@ impl ArrivalQueue {
         workload: &dyn Workload,
         mut ready: impl FnMut(u32),
     ) {
-        let Some(started_ns) = self.started_ns else {
+        let Some(started_ns) = self.clock.started_ns else {
             return;
         };
+        let by_ns = self.position_ns(now_ns);
         while self.waiting_count < MOST_WAITING {
-            let (slot, due_ns, last) = match &mut self.source {
-                Source::Closed => return,
-                Source::Poisson {
-                    rng,
-                    mean_gap_ns,
-                    next_ns,
-                    accepting,
-                } => {
-                    if *next_ns > now_ns as f64 || accepting.is_empty() {
-                        break;
-                    }
-                    let due_ns = *next_ns as u64;
-                    *next_ns += exponential(rng) * *mean_gap_ns;
-                    let at = below(rng, accepting.len());
-                    let (slot, left) = &mut accepting[at];
-                    *left -= 1;
-                    let (slot, last) = (*slot, *left == 0);
-                    if last {
-                        accepting.swap_remove(at);
-                    }
-                    (slot, due_ns, last)
-                }
-                Source::Timed {
-                    speedup,
-                    next,
-                    payments,
-                } => {
-                    let Some(&Reverse((due, slot, session, payment))) = next.peek() else {
-                        break;
-                    };
-                    let due_ns = started_ns + (due as f64 / *speedup) as u64;
-                    if due_ns > now_ns {
-                        break;
-                    }
-                    next.pop();
-                    let last = payment + 1 == payments[slot as usize];
-                    if !last && let Some(due) = workload.due_ns(session, payment + 1) {
-                        next.push(Reverse((due, slot, session, payment + 1)));
-                    }
-                    (slot, due_ns, last)
-                }
-            };
-            let waiting = &mut self.waiting[slot as usize];
-            waiting.push_back(due_ns);
-            self.waiting_count += 1;
-            self.arrived += 1;
-            self.first_due_ns.get_or_insert(due_ns);
-            self.last_due_ns = due_ns;
-            match self.cosign_after_ns {
-                Some(after) if !last && waiting.len() < self.cosign_every => {
-                    if waiting.len() == 1 {
-                        self.aging.push(Reverse((due_ns + after, slot)));
-                    }
-                }
-                _ => ready(slot),
+            if self.owed > 0 {
+                let Source::Poisson(poisson) = &mut self.source else {
+                    unreachable!("only a Poisson schedule goes on after a restart");
+                };
+                let Some((slot, last)) = poisson.slot() else {
+                    break;
+                };
+                self.owed -= 1;
+                self.arrives(slot, started_ns, last, &mut ready);
+                continue;
             }
+            let Some((due_ns, slot, last)) = self.source.next(by_ns, workload) else {
+                break;
+            };
+            self.read.arrivals += 1;
+            self.read.last_due_ns = due_ns;
+            let due_ns = self.clock.at_ns(due_ns).expect("the clock goes");
+            self.arrives(slot, due_ns, last, &mut ready);
         }
         while let Some(&Reverse((deadline, slot))) = self.aging.peek() {
             if deadline > now_ns {
@@ -238,6 +340,105 @@ impl ArrivalQueue {
             self.aging.pop();
             ready(slot);
         }
+    }
+
+    /// A payment is due at a slot, the last one of its session or not.
+    fn arrives(&mut self, slot: u32, due_ns: u64, last: bool, ready: &mut impl FnMut(u32)) {
+        self.offered.count(1, due_ns, due_ns);
+        let waiting = &mut self.waiting[slot as usize];
+        waiting.push_back(due_ns);
+        self.waiting_count += 1;
+        match self.cosign_after_ns {
+            Some(after) if !last && waiting.len() < self.cosign_every => {
+                if waiting.len() == 1 {
+                    self.aging.push(Reverse((due_ns + after, slot)));
+                }
+            }
+            _ => ready(slot),
+        }
+    }
+
+    /// The schedule ends now, or ended when its clock stood at `end_ns`. Reads it up to there. What waits
+    /// can be served, and waits for no co-sign interval to fill. What has no place to wait in, or whose
+    /// session (one of `unopened`) never opened, is unserved, and given to `age`: an age, and how many
+    /// payments are of it.
+    pub(super) fn end(
+        &mut self,
+        end_ns: u64,
+        now_ns: u64,
+        workload: &dyn Workload,
+        unopened: impl Iterator<Item = u64>,
+        mut age: impl FnMut(u64, u64),
+    ) {
+        self.end_ns = Some(end_ns);
+        if self.is_closed_loop() || !self.has_started() {
+            return;
+        }
+        self.advance(now_ns, workload, |_| {});
+        if let Some(after) = self.cosign_after_ns.take() {
+            self.aging.clear();
+            for waiting in &self.waiting {
+                let part = waiting.len() % self.cosign_every;
+                let waits = waiting.iter().rev().take(part);
+                let cut_short = waits.filter(|due_ns| **due_ns + after > now_ns).count();
+                self.offered.cut_short += cut_short as u64;
+            }
+        }
+        let clock = self.clock;
+        let mut unserved = |count: u64, from_ns: u64, to_ns: u64| {
+            let [from_ns, to_ns] = [from_ns, to_ns].map(|at| clock.at_ns(at).unwrap_or(now_ns));
+            self.offered.count(count, from_ns, to_ns);
+            self.offered.unserved += count;
+            age(now_ns.saturating_sub(from_ns.midpoint(to_ns)), count);
+        };
+        match &mut self.source {
+            Source::Closed => {}
+            Source::Poisson(poisson) => {
+                let expected = (end_ns as f64 - poisson.next_ns) / poisson.mean_gap_ns;
+                let most = self.owed.saturating_add(2 * expected.max(0.0) as u64 + 1000);
+                let taken = poisson.accepting.iter().map(|(_, left)| *left);
+                let mut left = taken.fold(0, u64::saturating_add);
+                // Of so many sessions that none of them opened, more make no difference.
+                for session in unopened.take(MOST_DRAWN_AT_END as usize) {
+                    if left >= most {
+                        break;
+                    }
+                    left = left.saturating_add(workload.session(session).payments);
+                }
+                let owed = std::mem::take(&mut self.owed).min(left);
+                if owed > 0 {
+                    unserved(owed, clock.before_ns, clock.before_ns);
+                }
+                poisson.rest(end_ns, left - owed, &mut self.read, unserved);
+                poisson.accepting.clear();
+            }
+            Source::Timed { speedup, next, .. } => {
+                let mut late = |session: u64, from: u64| {
+                    for payment in from..workload.session(session).payments {
+                        let due = workload.due_ns(session, payment).map(|due| due as f64 / *speedup);
+                        match due.map(|due| due as u64).filter(|due_ns| *due_ns <= end_ns) {
+                            Some(due_ns) => unserved(1, due_ns, due_ns),
+                            None => break,
+                        }
+                    }
+                };
+                for Reverse((_, _, session, payment)) in next.drain() {
+                    late(session, payment);
+                }
+                unopened.for_each(|session| late(session, 0));
+            }
+        }
+    }
+
+    /// Serves nothing more: what still waits is unserved, at its age.
+    pub(super) fn give_up(&mut self, now_ns: u64, mut age: impl FnMut(u64, u64)) {
+        for waiting in &mut self.waiting {
+            for due_ns in waiting.drain(..) {
+                age(now_ns.saturating_sub(due_ns), 1);
+                self.offered.unserved += 1;
+            }
+        }
+        self.waiting_count = 0;
     }
 
     /// How many of a slot's payments may be drawn now; `left` are not drawn yet.
@@ -259,6 +460,17 @@ impl ArrivalQueue {
         }
     }
 
+    /// Whether payments wait at a slot.
+    pub(super) fn waits_at(&self, slot: u32) -> bool {
+        let waiting = self.waiting.get(slot as usize);
+        waiting.is_some_and(|waiting| !waiting.is_empty())
+    }
+
+    /// Whether payments wait at any slot.
+    pub(super) fn waits(&self) -> bool {
+        self.waiting_count > 0
+    }
+
     /// The due time of the slot's next payment, which is now drawn; `None` in closed loop.
     pub(super) fn take(&mut self, slot: u32) -> Option<u64> {
         let due = self.waiting.get_mut(slot as usize)?.pop_front();
@@ -276,51 +488,118 @@ impl ArrivalQueue {
         }
     }
 
-    /// A slot's session is over: what waits there is dropped.
-    pub(super) fn closed(&mut self, slot: u32) {
-        let Some(waiting) = self.waiting.get_mut(slot as usize) else {
-            return;
-        };
-        self.waiting_count -= waiting.len();
-        waiting.clear();
-    }
-
-    /// A slot's session has stopped before its end: nothing more arrives there. Looks through all
-    /// slots, which is no matter for what ought not to happen.
-    pub(super) fn withdraw(&mut self, slot: u32) {
-        self.closed(slot);
+    /// A slot's session has stopped before its end: nothing more arrives there, and what waits is
+    /// unserved, at its age. Looks through all slots, which is no matter for what ought not to happen.
+    pub(super) fn withdraw(&mut self, slot: u32, now_ns: u64, mut age: impl FnMut(u64, u64)) {
+        if let Some(waiting) = self.waiting.get_mut(slot as usize) {
+            self.waiting_count -= waiting.len();
+            for due_ns in waiting.drain(..) {
+                age(now_ns.saturating_sub(due_ns), 1);
+                self.offered.unserved += 1;
+            }
+        }
         match &mut self.source {
             Source::Closed => {}
-            Source::Poisson { accepting, .. } => accepting.retain(|(at, _)| *at != slot),
+            Source::Poisson(poisson) => poisson.accepting.retain(|(at, _)| *at != slot),
             Source::Timed { next, .. } => next.retain(|Reverse((_, at, ..))| *at != slot),
         }
     }
 
-    /// When there will be something to do; `None` if that does not depend on time.
+    /// When there will be something to do, by the shard's clock; `None` if that does not depend on time.
     pub(super) fn next_ns(&self) -> Option<u64> {
-        let started_ns = self.started_ns?;
         let arrival = match &self.source {
             Source::Closed => None,
-            Source::Poisson {
-                next_ns, accepting, ..
-            } => (!accepting.is_empty()).then_some(*next_ns as u64),
+            Source::Poisson(poisson) => {
+                (!poisson.accepting.is_empty()).then_some(poisson.next_ns as u64)
+            }
             Source::Timed { speedup, next, .. } => next
                 .peek()
-                .map(|Reverse((due, ..))| started_ns + (*due as f64 / speedup) as u64),
+                .map(|Reverse((due, ..))| (*due as f64 / speedup) as u64),
         };
+        let arrival = arrival.and_then(|due_ns| self.clock.at_ns(due_ns));
         let aged = self.aging.peek().map(|Reverse((deadline, _))| *deadline);
         arrival.into_iter().chain(aged).min()
     }
 
-    /// Arrivals so far, and the time from the first of them to the last.
-    pub(super) fn offered(&self) -> (u64, u64) {
-        let first_ns = self.first_due_ns.unwrap_or(self.last_due_ns);
-        (self.arrived, self.last_due_ns - first_ns)
+    /// What came due so far.
+    pub(super) fn offered(&self) -> Arrived {
+        self.offered
     }
+}
 
-    /// When the schedule's clock started.
-    pub(super) fn started_ns(&self) -> Option<u64> {
-        self.started_ns
+impl Source {
+    /// The next arrival, if it is due by then: when, at which slot, and whether it is the slot's last.
+    fn next(&mut self, by_ns: u64, workload: &dyn Workload) -> Option<(u64, u32, bool)> {
+        match self {
+            Source::Closed => None,
+            Source::Poisson(poisson) => poisson.next(by_ns),
+            Source::Timed {
+                speedup,
+                next,
+                payments,
+            } => {
+                let Reverse((due, slot, session, payment)) = *next.peek()?;
+                let due_ns = (due as f64 / *speedup) as u64;
+                if due_ns > by_ns {
+                    return None;
+                }
+                next.pop();
+                let last = payment + 1 == payments[slot as usize];
+                if !last && let Some(due) = workload.due_ns(session, payment + 1) {
+                    next.push(Reverse((due, slot, session, payment + 1)));
+                }
+                Some((due_ns, slot, last))
+            }
+        }
+    }
+}
+
+impl Poisson {
+    /// The arrivals that are left up to the end, `most` of them at most: how many, and the times
+    /// between which they came due.
+    fn rest(
+        &mut self,
+        end_ns: u64,
+        most: u64,
+        read: &mut SchedulePosition,
+        mut arrived: impl FnMut(u64, u64, u64),
+    ) {
+        const SLICES: u64 = 10_000;
+        let mut drawn = 0;
+        while drawn < most.min(MOST_DRAWN_AT_END) && self.next_ns <= end_ns as f64 {
+            let due_ns = self.next_ns as u64;
+            arrived(1, due_ns, due_ns);
+            read.last_due_ns = due_ns;
+            drawn += 1;
+            self.draw_next(self.next_ns);
+        }
+        read.arrivals += drawn;
+        let (from_ns, span_ns) = (self.next_ns, end_ns as f64 - self.next_ns);
+        if span_ns <= 0.0 {
+            return;
+        }
+        let rest = most.saturating_sub(drawn).min((span_ns / self.mean_gap_ns) as u64);
+        // The slices of the time in which those would come that there are.
+        let span_ns = span_ns.min(rest as f64 * self.mean_gap_ns);
+        let edge = |slice: u64| (u128::from(rest) * u128::from(slice) / u128::from(SLICES)) as u64;
+        for slice in 0..SLICES {
+            let at_ns = |edge: u64| (from_ns + span_ns * edge as f64 / SLICES as f64) as u64;
+            let count = edge(slice + 1) - edge(slice);
+            if count > 0 {
+                arrived(count, at_ns(slice), at_ns(slice + 1));
+                read.last_due_ns = at_ns(slice + 1);
+            }
+        }
+        read.arrivals += rest;
+    }
+}
+
+impl Arrived {
+    fn count(&mut self, count: u64, first_ns: u64, last_ns: u64) {
+        self.count += count;
+        let first_due_ns = self.first_due_ns.get_or_insert(first_ns);
+        *first_due_ns = first_ns.min(*first_due_ns);
+        self.last_due_ns = self.last_due_ns.max(last_ns);
     }
 }
 

@@ -164,8 +164,10 @@ impl Shard<'_> {
                     let Phase::Running(channel) = std::mem::replace(phase, Phase::Vacant) else {
                         unreachable!("slot {slot} ran a moment ago");
                     };
+                    if !channel.early {
+                        self.steps.session_ended(slot);
+                    }
                     *phase = Phase::Closing(channel);
-                    self.steps.session_ended(slot);
                 }
                 Err(rejection) => finals.refusals.push((slot, rejection)),
             }

@@ -6,7 +6,7 @@
 //! counts it, so that after a crash no session is counted twice or left out.
 
 use super::shard::Shard;
-use super::slot::{Channel, Phase};
+use super::slot::Channel;
 use super::stage::Stage;
 use super::tally::Kept;
 use crate::log::{LogError, Sequence, Statistics, Stream};
@@ -206,7 +206,9 @@ impl Shard<'_> {
         }
         journal.stale = stale;
         journal.record.clear();
-        Kept::of(&self.tally, self.value_at_risk).encode(&mut journal.record);
+        let schedule = self.arrivals.position(self.shared.now_ns());
+        let unserved = self.arrivals.offered().unserved;
+        Kept::of(&self.tally, self.value_at_risk, schedule, unserved).encode(&mut journal.record);
         let key = 2 * self.slots.len() as u32;
         journal.stream.put(key, &journal.record);
         journal.committed = journal.stream.commit()?;
@@ -214,17 +216,5 @@ impl Shard<'_> {
         let committed = journal.committed;
         self.kept();
         Ok(committed)
-    }
-}
-
-impl Phase {
-    /// The channel, while it is open and both ends are here.
-    pub(super) fn open(&self) -> Option<&Channel> {
-        match self {
-            Phase::Running(channel) | Phase::Closing(channel) | Phase::Early(channel) => {
-                Some(channel)
-            }
-            Phase::Vacant | Phase::Opening | Phase::Contested(_) | Phase::Stopped => None,
-        }
     }
 }

@@ -30,14 +30,10 @@ impl Shard<'_> {
                 }
             }
             let mut opens = 0;
-            let mut early = Vec::new();
             for slot in slots {
-                if let Phase::Early(_) = self.slots[slot as usize].phase {
-                    early.push(slot);
+                if self.joins(slot, step) {
                     opens += 1;
-                    continue;
-                }
-                if let Some((session, transaction)) = self.opening(slot, step) {
+                } else if let Some((session, transaction)) = self.opening(slot, step) {
                     unsigned.push(((StepKind::Open, session), slot, transaction));
                     opens += 1;
                 }
@@ -86,9 +82,6 @@ impl Shard<'_> {
             let now_ns = self.now_ns();
             self.tally.first_submit_ns.get_or_insert(now_ns);
             self.steps.sent(opens);
-            for slot in early {
-                self.restart(slot);
-            }
             self.link
                 .to_l1(batch, self.l1.as_ref().expect("the shard runs"));
             sent = true;
@@ -113,9 +106,7 @@ impl Shard<'_> {
     fn own_finals(&mut self, slots: Range<u32>) -> Vec<Signature> {
         let jobs: Vec<SignJob> = slots
             .filter_map(|slot| {
-                let Phase::Closing(channel) = &self.slots[slot as usize].phase else {
-                    return None;
-                };
+                let channel = self.slots[slot as usize].phase.closes()?;
                 let order = channel.a.final_order().expect("both have signed a final");
                 Some(SignJob {
                     secret: self.parties.places(slot).a,
@@ -138,9 +129,7 @@ impl Shard<'_> {
         slot: u32,
         own_finals: &mut impl Iterator<Item = Signature>,
     ) -> Option<(u64, Transaction)> {
-        let Phase::Closing(channel) = &self.slots[slot as usize].phase else {
-            return None;
-        };
+        let channel = self.slots[slot as usize].phase.closes()?;
         let own = own_finals.next().expect("one per closing slot");
         let proof = channel.a.final_proof(|_| own);
         let proof = proof.expect("both have signed a final");
@@ -151,11 +140,27 @@ impl Shard<'_> {
         ))
     }
 
-    /// The transaction that opens a slot's next session. A slot whose session is closing in the
-    /// same step stays as it is until that is settled.
+    /// Whether this step is the one that opened, before a restart, the session that is open in the
+    /// slot, and that has not ended since. From here on its lane waits for it.
+    fn joins(&mut self, slot: u32, step: u64) -> bool {
+        let opened = self.restoring.opened(slot);
+        let phase = &mut self.slots[slot as usize].phase;
+        let is_running = matches!(phase, Phase::Running(_));
+        match phase.open_mut().filter(|channel| channel.early) {
+            Some(channel) if self.shared.schedule.generation(step) + 1 == opened => {
+                channel.early = false;
+                is_running
+            }
+            _ => false,
+        }
+    }
+
+    /// The transaction that opens a slot's next session, unless that opened before a restart. A slot
+    /// whose session is closing in the same step stays as it is until that is settled.
     fn opening(&mut self, slot: u32, step: u64) -> Option<(u64, Transaction)> {
         let session = self.shared.schedule.opens(step, self.of.number(slot))?;
-        if self.draining {
+        let opened_before = self.shared.schedule.generation(step) < self.restoring.opened(slot);
+        if self.draining || opened_before {
             return None;
         }
         let plan = self.workload.session(session);
@@ -194,9 +199,6 @@ impl Shard<'_> {
             }
             self.clock.lap(Stage::Transact, 0);
             self.steps.returned(batch);
-            if self.arrivals.started_ns().is_none() && self.steps.all_lanes_opened() {
-                self.arrivals.start(self.now_ns());
-            }
         }
         any
     }
@@ -209,7 +211,7 @@ impl Shard<'_> {
         let fee = i128::from(self.config.l1.fee.units());
         let places = self.parties.places(slot);
         let plan = self.workload.session(channel.session);
-        self.tally.count(&channel, plan.payments);
+        self.tally.count(&channel, plan.payments, self.interrupted);
         if let Some(journal) = &mut self.journal {
             journal.closed(slot);
         }
@@ -296,17 +298,8 @@ impl Shard<'_> {
             paid: Pair { a: 0, b: 0 },
             rejected: None,
             aloft: false,
+            early: false,
         }
-    }
-
-    /// A slot's session, open before a restart, goes on when its lane's step has come.
-    fn restart(&mut self, slot: u32) {
-        let phase = &mut self.slots[slot as usize].phase;
-        let Phase::Early(channel) = std::mem::replace(phase, Phase::Vacant) else {
-            unreachable!("slot {slot} was early");
-        };
-        *phase = Phase::Running(channel);
-        self.start(slot);
     }
 
     /// Payments of a slot's session can be made.

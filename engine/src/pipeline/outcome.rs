@@ -32,6 +32,8 @@ pub struct Outcome {
     pub payments_refused: u64,
     /// The run was cut short, by its duration or from outside.
     pub cut_short: bool,
+    /// Sessions that an interrupt ended before their payments were made, before a restart included.
+    pub sessions_cut: u64,
     /// From the first open submitted to the last payout.
     pub wall: Duration,
     /// CPU time of the process from the shards' start to their end, in nanoseconds.
@@ -58,8 +60,7 @@ pub struct Outcome {
     pub stopped: Vec<StoppedChannel>,
     /// What became of the channels that did not end politely.
     pub disputes: Disputes,
-    /// In open loop: payments that were due, and the rate at which they were, and at which they
-    /// were completed, per second.
+    /// In open loop: what came due, and what became of it.
     pub offered: Option<Offered>,
     /// What the durable log did, if there was one: all its streams.
     pub log: Option<Statistics>,
@@ -80,6 +81,11 @@ pub struct Outcome {
 pub struct Resumed {
     /// Payments that a co-signed state covered.
     pub payments: u64,
+    /// The same, and those that their payer's own endpoint refused.
+    pub(super) answered: u64,
+    /// In open loop: payments that had come due and were not answered. They come due once more when the
+    /// links are up.
+    pub backlog: u64,
     /// Sessions that were closed.
     pub sessions_closed: u64,
     /// Channels that were open.
@@ -90,19 +96,19 @@ pub struct Resumed {
 
 impl Resumed {
     pub(super) fn of(shards: &[Shard<'_>], recovery: Duration) -> Resumed {
-        let open = |shard: &Shard<'_>| {
-            let channels = shard.slots.iter().filter_map(|slot| slot.phase.open());
-            channels.fold((0, 0), |(count, payments), channel| {
-                (count + 1, payments + channel.covered)
-            })
+        let open = || {
+            let slots = shards.iter().flat_map(|shard| &shard.slots);
+            slots.filter_map(|slot| slot.phase.open())
         };
-        let (channels_open, covered) = shards
-            .iter()
-            .map(open)
-            .fold((0, 0), |sum, shard| (sum.0 + shard.0, sum.1 + shard.1));
-        let closed = shards.iter().map(|shard| shard.tally.covered);
+        let sum = |count: fn(&Shard<'_>) -> u64| shards.iter().map(count).sum::<u64>();
+        let channels_open = open().count() as u64;
+        let covered = open().map(|channel| channel.covered).sum::<u64>();
+        let refused = open().map(|channel| channel.refused).sum::<u64>();
+        let payments = covered + sum(|shard| shard.tally.covered);
         Resumed {
-            payments: covered + closed.sum::<u64>(),
+            payments,
+            answered: payments + refused + sum(|shard| shard.tally.refused),
+            backlog: sum(|shard| shard.arrivals.unanswered()),
             sessions_closed: shards.iter().map(|shard| shard.tally.sessions_closed).sum(),
             channels_open,
             recovery,
@@ -121,23 +127,33 @@ pub struct Phase {
     pub cpu_ns: u64,
 }
 
-/// An open loop's schedule, and how it was held.
+/// An open loop's schedule, and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Offered {
-    /// Payments that came due.
+    /// Payments that came due, to the schedule's end. Each is in the response times once: served, or at
+    /// its age when it was given up.
     pub arrived: u64,
-    /// The rate at which they came due, as drawn, from the first to the last.
-    pub offered_per_s: f64,
-    /// The rate at which they were completed, from the first completion to the last: a backlog
-    /// that grows stretches it, a latency that does not leaves it as it is.
-    pub achieved_per_s: f64,
+    /// Those that were not served.
+    pub unserved: u64,
+    /// Those that still waited for their co-sign interval to fill when the schedule ended, and were then
+    /// proposed at once.
+    pub cut_short: u64,
+    /// The rate at which they came due, as drawn, from the first to the last; none if there are not
+    /// two.
+    pub offered_per_s: Option<f64>,
+    /// The rate at which they were completed, from the first wave's completion, that wave aside, to the
+    /// last one's; none if there are not two.
+    pub achieved_per_s: Option<f64>,
+    /// From when the last payment came due to when the last one was completed; none without either.
+    pub behind: Option<Duration>,
 }
 
 /// What a run finds when it checks itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checks {
     /// Every payment drawn is covered, refused, or lost with a stopped channel; payer, payee and
-    /// Layer 1 count the same; and none is left out unless the run was cut short.
+    /// Layer 1 count the same; none is left out unless the run was cut short; and in open loop every one
+    /// that came due is in the response times once.
     pub payments_accounted: bool,
     /// Every signature that a party made off chain was verified by the other one.
     pub signatures_verified: bool,
@@ -255,8 +271,12 @@ pub(super) fn outcome(
     let transaction_signatures = sum(|end| end.tally.transaction_signatures);
     let whole = rejections.is_empty();
     let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
+    let answered_before = resumed.map_or(0, |resumed| resumed.answered);
+    let offered = offered(shared, ends, answered_before);
+    let responses = latency.response.histogram().len();
     let checks = Checks {
-        payments_accounted: planned == drawn + undrawn + forgone
+        payments_accounted: offered.is_none_or(|offered| offered.arrived == responses)
+            && planned == drawn + undrawn + forgone
             && drawn == covered + refused + lost + poisoned
             && (!whole || lost == 0 && sum(|end| end.tally.received) == covered)
             && (!whole || covered == sum(|end| end.tally.settled) + contested)
@@ -313,6 +333,7 @@ pub(super) fn outcome(
         payments: covered,
         payments_refused: refused,
         cut_short,
+        sessions_cut: sum(|end| end.tally.sessions_cut),
         wall,
         cpu_ns,
         stages,
@@ -326,27 +347,38 @@ pub(super) fn outcome(
         rejections,
         stopped,
         disputes,
-        offered: offered(shared, ends),
+        offered,
         checks,
         chain,
     }
 }
 
-fn offered(shared: &Shared<'_>, ends: &[ShardOutcome]) -> Option<Offered> {
+fn offered(shared: &Shared<'_>, ends: &[ShardOutcome], answered_before: u64) -> Option<Offered> {
     if shared.config.arrivals == Arrivals::Closed {
         return None;
     }
-    let per_s = |count: u64, span_ns: u64| count as f64 * 1e9 / span_ns.max(1) as f64;
-    let span_ns = ends.iter().map(|end| end.offered_span_ns).max()?;
-    let took_ns = ends.iter().map(|end| end.completion_span_ns).max()?;
-    let arrived = ends.iter().map(|end| end.arrived).sum();
-    let answered: u64 = ends
-        .iter()
-        .map(|end| end.tally.covered + end.tally.refused)
-        .sum();
+    let per_s = |count: u64, from_ns: u64, to_ns: u64| {
+        let span_ns = to_ns.checked_sub(from_ns).filter(|span_ns| *span_ns > 0)?;
+        Some(count as f64 * 1e9 / span_ns as f64)
+    };
+    let sum = |count: fn(&ShardOutcome) -> u64| ends.iter().map(count).sum::<u64>();
+    let arrived = sum(|end| end.offered.count);
+    let answered = sum(|end| end.tally.covered + end.tally.refused) - answered_before;
+    let first_due_ns = ends.iter().filter_map(|end| end.offered.first_due_ns).min();
+    let last_due_ns = ends.iter().map(|end| end.offered.last_due_ns).max()?;
+    let first_completion = ends.iter().filter_map(|end| end.first_completion).min();
+    let last_completion_ns = ends.iter().map(|end| end.last_completion_ns).max()?;
     Some(Offered {
         arrived,
-        offered_per_s: per_s(arrived, span_ns),
-        achieved_per_s: per_s(answered, took_ns),
+        unserved: sum(|end| end.offered.unserved),
+        cut_short: sum(|end| end.offered.cut_short),
+        offered_per_s: first_due_ns
+            .and_then(|first_ns| per_s(arrived.saturating_sub(1), first_ns, last_due_ns)),
+        achieved_per_s: first_completion.and_then(|(first_ns, payments)| {
+            per_s(answered.saturating_sub(payments), first_ns, last_completion_ns)
+        }),
+        behind: first_due_ns.and(first_completion).map(|_| {
+            Duration::from_nanos(last_completion_ns.saturating_sub(last_due_ns))
+        }),
     })
 }

@@ -17,6 +17,9 @@ use crate::protocol::{Answer, Message, Party, Rejection};
 /// Channels at a time: a batch for the verifiers, and no more memory than a wave takes.
 const CHANNELS: usize = 2048;
 
+/// Signatures by who made them, over what.
+type OwnSignatures = HashMap<(Party, Digest), Signature>;
+
 /// What the ends of some channels send again.
 #[derive(Default)]
 struct Resent {
@@ -46,7 +49,7 @@ impl Shard<'_> {
 
     fn reconnect_some(&mut self, slots: std::ops::Range<u32>) -> Result<(), RunError> {
         let signatures = self.own_signatures(slots.clone());
-        let sign = |digest: &Digest| signatures[digest];
+        let sign = |party, digest: &Digest| signatures[&(party, *digest)];
         let mut resent = Resent::default();
         for slot in slots.clone() {
             let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
@@ -74,8 +77,10 @@ impl Shard<'_> {
     }
 
     /// The signatures that these slots' ends have to send again, made again: an end keeps the other
-    /// party's only. Not counted as made: they were.
-    fn own_signatures(&mut self, slots: std::ops::Range<u32>) -> HashMap<Digest, Signature> {
+    /// party's only. Both parties sign one digest, so that a signature is found by its signer too. Not
+    /// counted as made: they were.
+    fn own_signatures(&mut self, slots: std::ops::Range<u32>) -> OwnSignatures {
+        let mut signers = Vec::new();
         let mut jobs = Vec::new();
         for slot in slots {
             let Phase::Running(channel) = &self.slots[slot as usize].phase else {
@@ -85,6 +90,7 @@ impl Shard<'_> {
                 let secret = *self.parties.places(slot).of(party);
                 let end = channel.end(party);
                 let mut job = |digest: &Digest| {
+                    signers.push(party);
                     jobs.push(SignJob {
                         secret,
                         digest: *digest,
@@ -104,15 +110,15 @@ impl Shard<'_> {
         self.contest
             .signer
             .sign_with(&self.parties.pairs, &jobs, &mut signatures);
-        let digests = jobs.iter().map(|job| job.digest);
-        digests.zip(signatures).collect()
+        let signed = signers.into_iter().zip(jobs.iter().map(|job| job.digest));
+        signed.zip(signatures).collect()
     }
 
     /// Each end hears what the other one sent again, as it would have heard it the first time: what
     /// it then signs is durable before it leaves.
     fn hear(&mut self, resent: &mut Resent) -> Result<(), RunError> {
-        resent.proposals.sent_now(self.now_ns());
-        resent.answers.sent_now(self.now_ns());
+        resent.proposals.resent_now(self.now_ns());
+        resent.answers.resent_now(self.now_ns());
         self.answer(&mut resent.proposals);
         self.answer_finals(&mut resent.finals);
         let sequence = self.commit()?;
@@ -132,7 +138,7 @@ impl Shard<'_> {
 /// Both ends tell how far they had come; gives what each then sends, and to whom.
 fn meet(
     channel: &mut Channel,
-    sign: impl Fn(&Digest) -> Signature,
+    sign: impl Fn(Party, &Digest) -> Signature,
 ) -> Result<[(Party, Vec<u8>); 2], Rejection> {
     let mut signed = |party| match channel.end_mut(party).resume() {
         Message::Resume { signed } => signed,
@@ -143,7 +149,7 @@ fn meet(
         let mut wire = Vec::new();
         channel
             .end_mut(party)
-            .receive_resume(signed, &mut wire, |order| sign(order.digest()))?;
+            .receive_resume(signed, &mut wire, |order| sign(party, order.digest()))?;
         Ok((party.other(), wire))
     };
     Ok([hears(Party::A, of_b)?, hears(Party::B, of_a)?])

@@ -81,6 +81,12 @@ impl Schedule {
         generation * self.concurrent + slot
     }
 
+    /// How many sessions of a slot open in earlier steps than this one, of the slot's lane.
+    #[must_use]
+    pub fn generation(&self, step: u64) -> u64 {
+        step / self.lanes
+    }
+
     /// The step in which that session opens, and the one before it closes.
     #[must_use]
     pub fn step(&self, slot: u64, generation: u64) -> u64 {
@@ -96,7 +102,7 @@ impl Schedule {
     /// The session that opens in a slot at a step, if there is one left.
     #[must_use]
     pub fn opens(&self, step: u64, slot: u64) -> Option<u64> {
-        let session = self.session(slot, step / self.lanes);
+        let session = self.session(slot, self.generation(step));
         (session < self.sessions).then_some(session)
     }
 }

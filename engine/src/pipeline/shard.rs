@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::accounts::Parties;
 use super::acknowledgements::Acknowledgements;
-use super::arrivals::ArrivalQueue;
+use super::arrivals::{ArrivalQueue, Arrived};
 use super::attack::Attacks;
 use super::case::{Case, Desk};
 use super::fault::Faults;
@@ -40,6 +40,13 @@ pub(super) struct Shared<'w> {
     pub(super) stop: &'w AtomicBool,
     /// A thread has panicked: everybody leaves.
     pub(super) abort: AtomicBool,
+}
+
+impl Shared<'_> {
+    /// Nanoseconds since the run's epoch.
+    pub(super) fn now_ns(&self) -> u64 {
+        self.epoch.elapsed().as_nanos() as u64
+    }
 }
 
 /// What a shard tells the observer, now and then.
@@ -74,7 +81,12 @@ pub(super) struct Shard<'w> {
     pub(super) attacks: Attacks,
     pub(super) arrivals: ArrivalQueue,
     pub(super) steps: Steps,
+    /// No session opens any more, and no payment comes due.
     pub(super) draining: bool,
+    /// Somebody asked for that, before the planned end.
+    pub(super) interrupted: bool,
+    /// Draining: until when payments that had come due by then are served.
+    serving_until_ns: Option<u64>,
 
     pub(super) wave: Wave,
     /// Flights that no wave needs at the moment.
@@ -98,7 +110,8 @@ pub(super) struct Shard<'w> {
     pub(super) clock: StageClock,
     pub(super) latency: Latencies,
     pub(super) value_at_risk: u64,
-    pub(super) first_completion_ns: Option<u64>,
+    /// When the first wave was completed, and how many payments of it.
+    pub(super) first_completion: Option<(u64, u64)>,
     pub(super) last_completion_ns: u64,
     /// When the first wave was drawn, and how many sessions were open by then.
     pub(super) first_wave_ns: Option<u64>,
@@ -123,10 +136,9 @@ pub(super) struct ShardOutcome {
     pub(super) sides: [Side; 2],
     pub(super) value_at_risk: u64,
     pub(super) bytes: u64,
-    pub(super) arrived: u64,
-    pub(super) offered_span_ns: u64,
-    /// The span of the completions, in nanoseconds.
-    pub(super) completion_span_ns: u64,
+    pub(super) offered: Arrived,
+    /// When the first wave was completed, and how many payments of it.
+    pub(super) first_completion: Option<(u64, u64)>,
     pub(super) first_wave_ns: Option<u64>,
     pub(super) last_completion_ns: u64,
     pub(super) opened_before_paying: u64,
@@ -180,6 +192,8 @@ impl<'w> Shard<'w> {
             ),
             steps: Steps::new(schedule, of),
             draining: false,
+            interrupted: false,
+            serving_until_ns: None,
             wave: Wave::new(),
             hangar: Vec::new(),
             proposed: None,
@@ -197,7 +211,7 @@ impl<'w> Shard<'w> {
             clock: StageClock::start(),
             latency: Latencies::new(),
             value_at_risk: 0,
-            first_completion_ns: None,
+            first_completion: None,
             last_completion_ns: 0,
             first_wave_ns: None,
             opened_before_paying: 0,
@@ -224,9 +238,9 @@ impl<'w> Shard<'w> {
             self.reconnect()?;
         }
         while !self.steps.done() && !self.shared.abort.load(Ordering::Relaxed) {
+            self.arrive();
             let mut busy = self.send_steps();
             busy |= self.read_receipts();
-            self.arrive();
             let (completed, moved) = self.fly()?;
             busy |= moved || !self.attacked.is_empty();
             self.contest();
@@ -239,7 +253,6 @@ impl<'w> Shard<'w> {
                 self.wait();
             }
         }
-        let (arrived, offered_span_ns) = self.arrivals.offered();
         let log = if self.shared.abort.load(Ordering::Relaxed) {
             None
         } else {
@@ -254,16 +267,14 @@ impl<'w> Shard<'w> {
             bytes: self.hangar.iter().map(Flight::carried).sum(),
             sides: [self.payer, self.payee],
             value_at_risk: self.value_at_risk,
-            arrived,
-            offered_span_ns,
+            offered: self.arrivals.offered(),
+            first_completion: self.first_completion,
             first_wave_ns: self.first_wave_ns,
             last_completion_ns: self.last_completion_ns,
             opened_before_paying: self.opened_before_paying,
             cpu_before_paying_ns: self.cpu_before_paying_ns,
             cpu_after_paying_ns: self.cpu_after_paying_ns,
             closed_while_paying: self.closed_while_paying,
-            completion_span_ns: self.last_completion_ns
-                - self.first_completion_ns.unwrap_or(self.last_completion_ns),
         })
     }
 
@@ -277,9 +288,10 @@ impl<'w> Shard<'w> {
             return;
         }
         channel.pause();
-        if self.draining || channel.left() == 0 {
+        let waits = self.arrivals.waits_at(slot);
+        if channel.left() == 0 || self.draining && !waits {
+            assert!(!waits, "no more payments come due than a session has");
             channel.aloft = true;
-            self.arrivals.closed(slot);
             if channel.is_attacked() {
                 self.attacked.push(slot);
             } else {
@@ -307,13 +319,18 @@ impl<'w> Shard<'w> {
                 return Ok(());
             }
         };
-        if self.journal.is_some() {
+        if self.config.log.is_some() {
             let session = channel.session;
             return Err(RunError::Stopped { session, name });
         }
         let plan = self.workload.session(channel.session);
-        self.tally.count(&channel, plan.payments);
-        self.arrivals.withdraw(slot);
+        self.tally
+            .count(&channel, plan.payments, self.interrupted);
+        let now_ns = self.shared.now_ns();
+        let response = &mut self.latency.response;
+        self.arrivals.withdraw(slot, now_ns, |age_ns, payments| {
+            response.record(age_ns, payments);
+        });
         let spoilt = channel
             .cheat
             .as_ref()
@@ -337,7 +354,8 @@ impl<'w> Shard<'w> {
                 unreachable!("slot {slot} runs");
             };
             let plan = self.workload.session(channel.session);
-            self.tally.count(&channel, plan.payments);
+            self.tally
+                .count(&channel, plan.payments, self.interrupted);
             let cheat = channel.cheat.take().expect("somebody cheats");
             let mut desk = Desk {
                 pairs: &self.parties.pairs,
@@ -353,36 +371,129 @@ impl<'w> Shard<'w> {
         }
     }
 
-    /// Reads arrivals, and turns to draining when the run shall stop.
+    /// Reads arrivals, and ends their schedule when the run shall stop.
     fn arrive(&mut self) {
         let now_ns = self.now_ns();
-        if !self.draining && self.must_stop(now_ns) {
-            self.draining = true;
-            self.steps.drain();
-            self.arrivals.stop();
-            self.ready.clear();
-            for slot in 0..self.slots.len() as u32 {
-                self.requeue(slot);
+        if !self.draining {
+            if !self.arrivals.has_started() && self.steps.all_lanes_opened() {
+                self.arrivals.start(now_ns);
+            }
+            match self.ends(now_ns) {
+                Some(end_ns) => self.drain(end_ns, now_ns),
+                None => {
+                    let (ready, slots) = (&mut self.ready, &self.slots);
+                    self.arrivals.advance(now_ns, self.workload, |slot| {
+                        // One in a wave is back in line when that has landed.
+                        if let Phase::Running(channel) = &slots[slot as usize].phase
+                            && !channel.aloft
+                        {
+                            ready.push(slot);
+                        }
+                    });
+                }
             }
         }
-        let (ready, slots) = (&mut self.ready, &self.slots);
-        self.arrivals.advance(now_ns, self.workload, |slot| {
-            // One in a wave is back in line when that has landed.
-            if let Phase::Running(channel) = &slots[slot as usize].phase
-                && !channel.aloft
-            {
-                ready.push(slot);
-            }
-        });
+        let over = |until_ns| !self.arrivals.waits() || until_ns <= now_ns;
+        if self.serving_until_ns.is_some_and(over) {
+            self.serving_until_ns = None;
+            self.finish_all(now_ns);
+        }
         if !self.arrivals.is_closed_loop() {
             self.clock.lap(Stage::Draw, 0);
         }
     }
 
-    fn must_stop(&self, now_ns: u64) -> bool {
-        let since_ns = self.arrivals.started_ns().unwrap_or(now_ns);
-        let over = |duration: Duration| u128::from(now_ns - since_ns) >= duration.as_nanos();
-        self.shared.stop.load(Ordering::Relaxed) || self.config.duration.is_some_and(over)
+    /// When the schedule ends, by its own clock, if it is time: as planned, or now if the run is stopped.
+    fn ends(&self, now_ns: u64) -> Option<u64> {
+        let position_ns = self.arrivals.position_ns(now_ns);
+        let planned_ns = self.config.duration.map(|planned| planned.as_nanos() as u64);
+        match planned_ns.filter(|planned_ns| *planned_ns <= position_ns) {
+            None if self.shared.stop.load(Ordering::Relaxed) => Some(position_ns),
+            planned_ns => planned_ns,
+        }
+    }
+
+    /// No session opens from here on. What had come due when the schedule ended is still served, for a
+    /// tenth of the schedule's time: a load that is kept up with leaves less than that, and one that is
+    /// not would never be served.
+    fn drain(&mut self, end_ns: u64, now_ns: u64) {
+        const LEAST_SERVING_NS: u64 = 100_000_000;
+        self.draining = true;
+        let planned = self.config.duration.map(|planned| planned.as_nanos());
+        self.interrupted = planned.is_none_or(|planned_ns| u128::from(end_ns) < planned_ns);
+        let unopened: Vec<std::ops::Range<u64>> = self.unopened();
+        self.steps.drain();
+        for slot in 0..self.slots.len() as u32 {
+            // Its lane's last step closes it, and has to wait for it.
+            let phase = &mut self.slots[slot as usize].phase;
+            let is_running = matches!(phase, Phase::Running(_));
+            if let Some(channel) = phase.open_mut().filter(|channel| channel.early) {
+                channel.early = false;
+                if is_running {
+                    self.steps.session_joins(slot);
+                }
+            }
+        }
+        let Shard {
+            arrivals,
+            of,
+            shared,
+            latency,
+            ..
+        } = self;
+        let (of, schedule) = (*of, shared.schedule);
+        let unopened = (0..).zip(unopened).flat_map(|(slot, generations)| {
+            let number = of.number(slot);
+            generations.map(move |generation| schedule.session(number, generation))
+        });
+        arrivals.end(
+            end_ns,
+            now_ns,
+            self.workload,
+            unopened,
+            |age_ns, payments| latency.response.record(age_ns, payments),
+        );
+        self.serving_until_ns = Some(now_ns + LEAST_SERVING_NS.max(end_ns / 10));
+        self.ready.clear();
+        self.requeue_all();
+    }
+
+    /// The sessions of each slot, by generation, that have not opened so far.
+    fn unopened(&self) -> Vec<std::ops::Range<u64>> {
+        if self.arrivals.is_closed_loop() {
+            return Vec::new();
+        }
+        let schedule = self.shared.schedule;
+        let slots = (0..).zip(&self.slots);
+        let unopened = slots.map(|(slot, held)| {
+            let number = self.of.number(slot);
+            let sent = self.steps.generations_sent(slot);
+            let next = match &held.phase {
+                // The next one may be on its way to Layer 1, but has not opened.
+                Phase::Running(channel) | Phase::Closing(channel) => {
+                    channel.session / schedule.concurrent() + 1
+                }
+                Phase::Opening => sent - 1,
+                Phase::Vacant | Phase::Contested(_) | Phase::Stopped => sent,
+            };
+            next.max(self.restoring.opened(slot))..schedule.sessions_of(number)
+        });
+        unopened.collect()
+    }
+
+    /// Serves nothing more: all sessions end.
+    fn finish_all(&mut self, now_ns: u64) {
+        let response = &mut self.latency.response;
+        self.arrivals
+            .give_up(now_ns, |age_ns, payments| response.record(age_ns, payments));
+        self.ready.clear();
+        self.requeue_all();
+    }
+
+    fn requeue_all(&mut self) {
+        for slot in 0..self.slots.len() as u32 {
+            self.requeue(slot);
+        }
     }
 
     /// Waits for Layer 1 or for the next arrival. Short waits are spun through: a thread that was
@@ -404,7 +515,7 @@ impl<'w> Shard<'w> {
 
     /// Nanoseconds since the run's epoch.
     pub(super) fn now_ns(&self) -> u64 {
-        self.shared.epoch.elapsed().as_nanos() as u64
+        self.shared.now_ns()
     }
 }
 

@@ -21,8 +21,6 @@ pub(super) enum Phase {
     Opening,
     /// Open: payments, and at the end the final.
     Running(Channel),
-    /// Open since before a restart, while its lane's step has not come to it yet.
-    Early(Channel),
     /// Both have signed a final, or its closing transaction is on its way to Layer 1.
     Closing(Channel),
     /// Not to end politely: on its way to court.
@@ -53,6 +51,9 @@ pub(super) struct Channel {
     pub(super) rejected: Option<Party>,
     /// In a wave on its way, or in line for its end: nobody puts it in line again.
     pub(super) aloft: bool,
+    /// Open since before a restart, in a step that this run has not come to yet. Its lane does not
+    /// wait for it, and no step before that one closes it.
+    pub(super) early: bool,
 }
 
 impl Channel {
@@ -105,6 +106,32 @@ impl Channel {
     pub(super) fn is_attacked(&self) -> bool {
         let cheat = self.cheat.as_ref();
         cheat.is_some_and(|cheat| cheat.after_payments() == self.drawn)
+    }
+}
+
+impl Phase {
+    /// The channel, while it is open and both ends are here.
+    pub(super) fn open(&self) -> Option<&Channel> {
+        match self {
+            Phase::Running(channel) | Phase::Closing(channel) => Some(channel),
+            Phase::Vacant | Phase::Opening | Phase::Contested(_) | Phase::Stopped => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn open_mut(&mut self) -> Option<&mut Channel> {
+        match self {
+            Phase::Running(channel) | Phase::Closing(channel) => Some(channel),
+            Phase::Vacant | Phase::Opening | Phase::Contested(_) | Phase::Stopped => None,
+        }
+    }
+
+    /// The channel that its lane's next step closes.
+    pub(super) fn closes(&self) -> Option<&Channel> {
+        match self {
+            Phase::Closing(channel) if !channel.early => Some(channel),
+            _ => None,
+        }
     }
 }
 

@@ -187,10 +187,13 @@ impl Steps {
         assert_eq!(self.returned, 0, "nothing was sent");
         self.next = step;
         self.returned = step;
-        for slot in running {
-            let lane = self.schedule.lane_of(self.shard.number(slot));
-            self.lanes[lane as usize].running += 1;
-        }
+        running.for_each(|slot| self.session_joins(slot));
+    }
+
+    /// A slot's session, open since before a restart, is one that its lane's next step waits for.
+    pub(super) fn session_joins(&mut self, slot: u32) {
+        let lane = self.schedule.lane_of(self.shard.number(slot));
+        self.lanes[lane as usize].running += 1;
     }
 
     /// A slot's session has ended or stopped.
@@ -215,6 +218,12 @@ impl Steps {
         let slots = self.schedule.slots(number);
         let [first, end] = [slots.start, slots.end].map(|slot| self.shard.slots_below(slot));
         Some((self.next, first..end, batch))
+    }
+
+    /// How many of a slot's sessions are open, were, or are on their way to be opened.
+    pub(super) fn generations_sent(&self, slot: u32) -> u64 {
+        let lane = self.schedule.lane_of(self.shard.number(slot));
+        (self.next + self.schedule.lanes() - 1 - lane) / self.schedule.lanes()
     }
 
     /// No session opens from here on: once more around the lanes closes all that is open, and the

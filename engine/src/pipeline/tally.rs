@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::arrivals::SchedulePosition;
 use super::journal::numbers;
 use super::outcome::StoppedChannel;
 use super::slot::Channel;
 
 /// What of a tally outlives a restart: sums over the sessions that have closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kept([u64; 11]);
+pub(super) struct Kept([u64; 16]);
 
 /// What one shard counted.
 #[derive(Default)]
@@ -41,6 +42,10 @@ pub(super) struct Tally {
     pub(super) poisoned_signatures: u64,
     /// Never drawn, because the run was cut short or the channel stopped.
     pub(super) undrawn: u64,
+    /// Sessions that ended before their payments were made because the run was interrupted.
+    pub(super) sessions_cut: u64,
+    /// Payments that came due and were not served, before a restart.
+    pub(super) unserved: u64,
     /// Never drawn, because a party began to cheat before.
     pub(super) forgone: u64,
     /// Covered, in sessions that went to court.
@@ -53,8 +58,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts the payments of a channel that makes no more of those planned.
-    pub(super) fn count(&mut self, channel: &Channel, planned: u64) {
+    /// Counts the payments of a channel that makes no more of those planned, `interrupted` or not.
+    pub(super) fn count(&mut self, channel: &Channel, planned: u64, interrupted: bool) {
         self.drawn += channel.drawn;
         self.refused += channel.refused;
         self.covered += channel.covered;
@@ -72,6 +77,7 @@ impl Tally {
             self.contested += channel.covered;
         } else {
             self.undrawn += never_drawn;
+            self.sessions_cut += u64::from(interrupted && never_drawn > 0);
         }
     }
 
@@ -88,7 +94,14 @@ impl Tally {
 }
 
 impl Kept {
-    pub(super) fn of(tally: &Tally, value_at_risk: u64) -> Kept {
+    /// What outlives a restart of a shard that has read its schedule up to there, `unserved` payments
+    /// of it given up since this process started.
+    pub(super) fn of(
+        tally: &Tally,
+        value_at_risk: u64,
+        schedule: SchedulePosition,
+        unserved: u64,
+    ) -> Kept {
         Kept([
             tally.sessions_closed,
             tally.settled,
@@ -101,11 +114,16 @@ impl Kept {
             tally.lost,
             tally.undrawn,
             value_at_risk,
+            tally.sessions_cut,
+            tally.unserved + unserved,
+            schedule.clock_ns,
+            schedule.arrivals,
+            schedule.last_due_ns,
         ])
     }
 
-    /// The tally of a shard that goes on, and the value at risk.
-    pub(super) fn restore(&self) -> (Tally, u64) {
+    /// The tally of a shard that goes on, the value at risk, and how far its schedule was read.
+    pub(super) fn restore(&self) -> (Tally, u64, SchedulePosition) {
         let [
             sessions_closed,
             settled,
@@ -118,6 +136,11 @@ impl Kept {
             lost,
             undrawn,
             value_at_risk,
+            sessions_cut,
+            unserved,
+            clock_ns,
+            arrivals,
+            last_due_ns,
         ] = self.0;
         let tally = Tally {
             sessions_closed,
@@ -130,9 +153,16 @@ impl Kept {
             received,
             lost,
             undrawn,
+            sessions_cut,
+            unserved,
             ..Tally::default()
         };
-        (tally, value_at_risk)
+        let schedule = SchedulePosition {
+            clock_ns,
+            arrivals,
+            last_due_ns,
+        };
+        (tally, value_at_risk, schedule)
     }
 
     /// Appends its numbers in order, little-endian.

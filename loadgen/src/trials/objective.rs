@@ -5,14 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use duet_reports::human;
-use duet_reports::run_file::{OpenLoop, Percentiles, RunFile};
+use duet_reports::run_file::{NOT_HELD, Percentiles, RunFile};
 use duet_reports::units::parse_duration;
 use serde::Serialize;
-
-/// Completions over arrivals, at least.
-const LEAST_ACHIEVED: f64 = 0.999;
-/// Or a backlog at the end of no more than what an overload by so much leaves.
-const MOST_OVERLOAD: f64 = 0.01;
 
 /// A percentile of the response time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -86,10 +81,10 @@ impl Objective {
         self.0[0].0
     }
 
-    /// A rate is sustained if completions kept up with arrivals, and every bound holds on the
-    /// response time. To keep up is to complete at 99.9 % of the arrivals' rate, or to be behind at
-    /// the end by no more than the least bound, nor than 1 % of the run: a run that ends with the last
-    /// payments under way is behind by their response time, however long it has kept up.
+    /// A rate is sustained if the run held it ([`OpenLoop::not_held`]), and every bound holds on the
+    /// response time.
+    ///
+    /// [`OpenLoop::not_held`]: duet_reports::run_file::OpenLoop::not_held
     #[must_use]
     pub fn judge(&self, run: &RunFile) -> Judged {
         let broken: Vec<String> = run.achieved.broken().cloned().collect();
@@ -100,14 +95,8 @@ impl Objective {
             return Judged::Broken(vec!["it was no open loop".to_owned()]);
         };
         let mut reasons = Vec::new();
-        let least = self.0.iter().map(|(_, bound)| *bound).min();
-        let least_s = least.expect("an objective has a bound").as_secs_f64();
-        if !kept_up(open_loop, least_s) {
-            reasons.push(format!(
-                "achieved {} of the offered rate, {} behind at the end",
-                human::share(open_loop.achieved_per_s / open_loop.offered_per_s),
-                human::seconds(open_loop.behind_s)
-            ));
+        if let Some(reason) = open_loop.not_held() {
+            reasons.push(format!("{NOT_HELD}: {reason}"));
         }
         match &run.latency_ns.response {
             None => reasons.push("no response time was measured".to_owned()),
@@ -131,14 +120,6 @@ impl Objective {
             Judged::Failed(reasons)
         }
     }
-}
-
-/// A figure that is not there does not pass.
-fn kept_up(open_loop: &OpenLoop, least_bound_s: f64) -> bool {
-    let span_s = open_loop.arrived as f64 / open_loop.offered_per_s;
-    let most_behind_s = least_bound_s.min(MOST_OVERLOAD * span_s);
-    open_loop.achieved_per_s >= LEAST_ACHIEVED * open_loop.offered_per_s
-        || open_loop.behind_s <= most_behind_s
 }
 
 impl FromStr for Objective {
@@ -180,30 +161,6 @@ impl fmt::Display for Objective {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keeping_up_is_a_rate_or_a_backlog_within_the_bound_and_a_hundredth_of_the_run() {
-        for (bound_s, behind_s, lasts_s, expected) in [
-            (0.1, 0.016, 8.0, true),
-            (0.1, 0.079, 8.0, true),
-            // An overload by more than 1 %.
-            (0.1, 0.081, 8.0, false),
-            (10.0, 0.081, 8.0, false),
-            (0.005, 0.016, 8.0, false),
-            // At 99.9 % of the rate, however far behind.
-            (0.005, 0.016, 17.0, true),
-            (0.005, f64::NAN, 17.0, false),
-        ] {
-            let open_loop = OpenLoop {
-                arrived: (1000.0 * lasts_s) as u64,
-                offered_per_s: 1000.0,
-                achieved_per_s: 1000.0 * lasts_s / (lasts_s + behind_s),
-                behind_s,
-            };
-            let found = kept_up(&open_loop, bound_s);
-            assert_eq!(found, expected, "{bound_s} {behind_s} {lasts_s}");
-        }
-    }
 
     #[test]
     fn objectives_are_read_and_nonsense_is_refused_by_name() {

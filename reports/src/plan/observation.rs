@@ -106,7 +106,7 @@ impl Observation {
             channels: workload.concurrent as f64,
             payments_asked: workload.payments_per_session,
             offered_per_s: workload.offered_per_s,
-            held: achieved.valid || nearly_held(achieved),
+            held: achieved.held(),
             achieved_per_s: payments / paying_s,
             response: run.latency_ns.response.clone(),
             sessions_per_payment: sessions as f64 / payments,
@@ -193,18 +193,6 @@ pub(super) fn burst(in_flight: f64, proposals_per_payment: f64, payments: f64) -
         .min(BURST_MAX.max(a_proposal))
         .min(payments)
         .max(1.0)
-}
-
-/// A rate that a run was behind by this share of its time at the end is planned with as one that it
-/// held: so much too high it is at most. What a run takes for VALID is less than the last waves of a
-/// short one take.
-const MOST_BEHIND: f64 = 0.01;
-
-fn nearly_held(achieved: &Achieved) -> bool {
-    achieved.open_loop.as_ref().is_some_and(|open_loop| {
-        let span_s = open_loop.arrived as f64 / open_loop.offered_per_s;
-        achieved.broken().next().is_none() && open_loop.behind_s <= MOST_BEHIND * span_s
-    })
 }
 
 /// A cell of the sweep's grid.

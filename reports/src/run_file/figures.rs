@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::number;
+use crate::human;
 
 /// What a throughput figure was bought with; no figure stands without it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,24 +88,92 @@ impl Achieved {
         let reasons = self.invalid_reasons.iter();
         reasons.filter(|reason| !reason.starts_with(NOT_HELD))
     }
+
+    /// Whether the run passed its own checks and kept up with its schedule, if it had one.
+    #[must_use]
+    pub fn held(&self) -> bool {
+        let open_loop = self.open_loop.as_ref();
+        self.broken().next().is_none() && open_loop.is_none_or(|run| run.not_held().is_none())
+    }
 }
 
 /// Arrivals against completions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenLoop {
-    /// Payments that came due.
+    /// Payments that came due, to the schedule's end. Each is in the response times once: served, or at
+    /// its age when it was given up. After a restart the backlog counts once more.
     #[serde(with = "number::count")]
     pub arrived: u64,
-    /// The rate at which they came due, as drawn, from the first to the last.
+    /// Those that were not served.
+    #[serde(default, with = "number::count")]
+    pub unserved: u64,
+    /// Those that still waited for their co-sign interval to fill when the schedule ended, and were then
+    /// proposed at once.
+    #[serde(default, with = "number::count")]
+    pub cut_short: u64,
+    /// The rate at which they came due, as drawn, from the first to the last; not finite if they have no
+    /// rate.
     #[serde(deserialize_with = "number::figure")]
     pub offered_per_s: f64,
-    /// The rate at which they were completed, from the first completion to the last.
+    /// The rate at which they were completed, from the first wave's completion, that wave aside, to the
+    /// last one's; not finite if there was one wave.
     #[serde(deserialize_with = "number::figure")]
     pub achieved_per_s: f64,
-    /// By how much longer completing them took than their arriving, in seconds: the backlog at the
-    /// end, as time.
+    /// From when the last payment came due to when the last one was completed, and the time in which
+    /// those that were not served came due, in seconds: the backlog at the end, as time.
     #[serde(deserialize_with = "number::figure")]
     pub behind_s: f64,
+}
+
+impl OpenLoop {
+    /// Completions over arrivals, at least.
+    const LEAST_ACHIEVED: f64 = 0.999;
+    /// Or a backlog at the end of no more than what an overload by so much leaves: a run that ends with
+    /// its last payments under way is behind by their response time, however long it has kept up.
+    const MOST_OVERLOAD: f64 = 0.01;
+    /// In a short run, no more than what a shared machine holds a thread up for, and little of the whole.
+    const MOST_BEHIND_S: f64 = 0.1;
+    const MOST_BEHIND_SHARE: f64 = 0.05;
+    /// Payments not served, at most.
+    const MOST_UNSERVED: f64 = 0.001;
+    /// Payments that only the schedule's end had proposed, at most: their response times are the run's
+    /// length rather than the system's.
+    const MOST_CUT_SHORT: f64 = 0.05;
+
+    /// Why the offered rate was not held, if it was not. This is the one rule by which a run is VALID, a
+    /// search's trial passes, and a plan takes a rate for one that was held.
+    #[must_use]
+    pub fn not_held(&self) -> Option<String> {
+        let mut reasons = Vec::new();
+        // Without two times there is no rate to hold.
+        let span_s = self.arrived as f64 / self.offered_per_s;
+        let short_s = Self::MOST_BEHIND_S.min(Self::MOST_BEHIND_SHARE * span_s);
+        let keeps_up = self.achieved_per_s >= Self::LEAST_ACHIEVED * self.offered_per_s
+            || self.behind_s <= short_s.max(Self::MOST_OVERLOAD * span_s);
+        if self.offered_per_s.is_finite() && !keeps_up {
+            reasons.push(format!(
+                "{} of {} payments/s, {} behind at the end",
+                human::figure(self.achieved_per_s),
+                human::figure(self.offered_per_s),
+                human::seconds(self.behind_s)
+            ));
+        }
+        let share = |count: u64| count as f64 / self.arrived.max(1) as f64;
+        let of_all = |count: u64| {
+            let (count, all) = (human::count(count), human::count(self.arrived));
+            format!("{count} of {all} payments")
+        };
+        if share(self.unserved) > Self::MOST_UNSERVED {
+            reasons.push(format!("{} not served", of_all(self.unserved)));
+        }
+        if share(self.cut_short) > Self::MOST_CUT_SHORT {
+            reasons.push(format!(
+                "{} waited for their co-sign interval until the end",
+                of_all(self.cut_short)
+            ));
+        }
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
 }
 
 /// One phase of a run: `set-up`, `channels`, `baseline`; and of the channels' phase `opening`, the
@@ -260,4 +329,74 @@ pub struct Memory {
     /// Resident bytes per open channel, both endpoints together.
     #[serde(with = "number::count")]
     pub bytes_per_channel: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A schedule of so many payments a second for so many seconds, achieved in full.
+    fn open_loop(lasts_s: f64) -> OpenLoop {
+        OpenLoop {
+            arrived: (1000.0 * lasts_s) as u64,
+            unserved: 0,
+            cut_short: 0,
+            offered_per_s: 1000.0,
+            achieved_per_s: 1000.0,
+            behind_s: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_rate_is_held_by_what_was_completed_and_what_was_left() {
+        const NAN: f64 = f64::NAN;
+        // Length, achieved, behind, unserved, waited for their interval => what is said of it.
+        for (lasts_s, achieved_per_s, behind_s, unserved, cut_short, expected) in [
+            (10.0, 1000.0, 0.0, 0, 0, ""),
+            // At 99.9 % of the rate, however far behind.
+            (10.0, 999.0, 9.0, 0, 0, ""),
+            // Or as far behind as an overload by 1 % leaves.
+            (10.0, 998.0, 0.1, 0, 0, ""),
+            (10.0, 998.0, 0.101, 0, 0, "998 of 1 k payments/s, 101 ms behind"),
+            // In a short run by 100 ms, at most by a twentieth.
+            (5.0, 900.0, 0.1, 0, 0, ""),
+            (5.0, 900.0, 0.101, 0, 0, "101 ms behind"),
+            (0.1, 900.0, 0.005, 0, 0, ""),
+            (0.1, 900.0, 0.006, 0, 0, "6 ms behind"),
+            // One wave has no rate, but a payment that came due last.
+            (1.0, NAN, 0.01, 0, 0, ""),
+            (1.0, NAN, 0.5, 0, 0, "500 ms behind"),
+            // Nothing was completed.
+            (1.0, NAN, NAN, 1000, 0, "1 k of 1 k payments not served"),
+            (10.0, 1000.0, 0.0, 10, 0, ""),
+            (10.0, 1000.0, 0.0, 11, 0, "11 of 10 k payments not served"),
+            (10.0, 1000.0, 0.0, 0, 500, ""),
+            (10.0, 1000.0, 0.0, 0, 501, "501 of 10 k payments waited for their"),
+        ] {
+            let run = OpenLoop {
+                achieved_per_s,
+                behind_s,
+                unserved,
+                cut_short,
+                ..open_loop(lasts_s)
+            };
+            let found = run.not_held().unwrap_or_default();
+            assert_eq!(found.is_empty(), expected.is_empty(), "{run:?}: {found}");
+            assert!(found.contains(expected), "{run:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn without_two_times_there_is_no_rate_to_hold() {
+        for (arrived, unserved, held) in [(0, 0, true), (1, 0, true), (400, 0, true), (1, 1, false)] {
+            let run = OpenLoop {
+                arrived,
+                unserved,
+                offered_per_s: f64::NAN,
+                achieved_per_s: f64::NAN,
+                ..open_loop(0.0)
+            };
+            assert_eq!(run.not_held().is_none(), held, "{run:?}");
+        }
+    }
 }

@@ -162,6 +162,8 @@ fn achieved() -> Achieved {
         payments_refused: 0,
         open_loop: Some(OpenLoop {
             arrived: 80_000,
+            unserved: 0,
+            cut_short: 0,
             offered_per_s: 20_000.0,
             achieved_per_s: 19_999.0,
             behind_s: 0.000_2,

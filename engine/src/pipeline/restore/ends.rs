@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use super::super::arrivals::SchedulePosition;
 use super::super::journal::{self, Note, place};
 use super::super::run::{RunError, units};
 use super::super::shard::Shard;
@@ -25,12 +27,14 @@ struct Waiting {
 /// What a shard remembers while it is brought back.
 #[derive(Default)]
 pub(in super::super) struct ShardRestoring {
-    /// How many sessions have opened in each slot.
+    /// How many sessions had opened in each slot before the restart; empty in a run that begins.
     opened: Vec<u64>,
     /// Channels that are closed on Layer 1 and not counted yet.
     closed: HashMap<u32, Channel>,
     /// Slots whose closed sessions were counted here: their records are to be taken out.
     pub(in super::super) counted: Vec<u32>,
+    /// How far the schedule was read.
+    schedule: SchedulePosition,
 }
 
 impl Shard<'_> {
@@ -67,7 +71,36 @@ impl Shard<'_> {
         }
         self.check_ends()?;
         self.count_closed();
+        self.resume_arrivals()?;
         Ok(first_step)
+    }
+
+    /// The schedule goes on where it was read to. Of what had come due, what no end has drawn comes due
+    /// once more; what is in flight is answered when the links are up.
+    fn resume_arrivals(&mut self) -> Result<(), RestoreError> {
+        let open = self.slots.iter().filter_map(|slot| slot.phase.open());
+        let (drawn, answered) = open.fold(
+            (self.tally.drawn, self.tally.covered + self.tally.refused),
+            |(drawn, answered), channel| {
+                let answered_here = channel.covered + channel.refused;
+                (drawn + channel.drawn, answered + answered_here)
+            },
+        );
+        let schedule = self.restoring.schedule;
+        if self.arrivals.is_closed_loop() {
+            self.arrivals.resume(schedule, 0, 0);
+            return Ok(());
+        }
+        let owed = schedule.arrivals.checked_sub(drawn + self.tally.unserved);
+        // A log that began in closed loop has read no schedule.
+        let owed = owed.or((schedule.arrivals == 0).then_some(0));
+        let owed = owed.ok_or(RestoreError::NoPlace {
+            shard: self.of.index,
+            key: 2 * self.slots.len() as u32,
+            problem: "it counts fewer arrivals than payments were made",
+        })?;
+        self.arrivals.resume(schedule, drawn - answered, owed);
+        Ok(())
     }
 
     /// That the two ends of each open channel can stand where their records say: one of them at most
@@ -149,12 +182,15 @@ impl Shard<'_> {
         if key as usize != 2 * self.slots.len() {
             return Err(no_place("no slot has this key"));
         }
-        let kept = Kept::decode(record).ok_or(no_place("its counts have another length"))?;
-        let (mut tally, value_at_risk) = kept.restore();
+        let kept = Kept::decode(record).ok_or(no_place(
+            "its counts have another length than this version of Duet writes",
+        ))?;
+        let (mut tally, value_at_risk, schedule) = kept.restore();
         tally.sessions_opened = self.tally.sessions_opened;
         tally.planned = self.tally.planned;
         self.tally = tally;
         self.value_at_risk = value_at_risk;
+        self.restoring.schedule = schedule;
         Ok(())
     }
 
@@ -277,9 +313,12 @@ impl Shard<'_> {
 
     /// Counts the sessions that Layer 1 closed and the shard did not come to count.
     fn count_closed(&mut self) {
+        // Unless its time was over, only an interrupt ends a session that has payments left.
+        let clock = Duration::from_nanos(self.restoring.schedule.clock_ns);
+        let interrupted = self.config.duration.is_none_or(|planned| clock < planned);
         for (slot, channel) in std::mem::take(&mut self.restoring.closed) {
             let plan = self.workload.session(channel.session);
-            self.tally.count(&channel, plan.payments);
+            self.tally.count(&channel, plan.payments, interrupted);
             self.tally.sessions_closed += 1;
             self.tally.settled += channel.a.held_version();
             self.restoring.counted.push(slot);
@@ -292,16 +331,13 @@ impl Shard<'_> {
         let mut running = Vec::new();
         for slot in 0..self.slots.len() as u32 {
             let number = self.of.number(slot);
-            let phase = &mut self.slots[slot as usize].phase;
-            if !matches!(phase, Phase::Running(_)) {
+            let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
                 continue;
-            }
+            };
             let newest = self.restoring.opened[slot as usize] - 1;
-            if schedule.step(number, newest) < first_step {
+            channel.early = schedule.step(number, newest) >= first_step;
+            if !channel.early {
                 running.push(slot);
-            } else if let Phase::Running(channel) = std::mem::take(phase) {
-                // It opened in the very step that was not finished.
-                *phase = Phase::Early(channel);
             }
         }
         self.steps.resume(first_step, running.into_iter());
@@ -314,7 +350,7 @@ impl Shard<'_> {
 }
 
 impl ShardRestoring {
-    /// How many sessions have opened in a slot.
+    /// How many sessions had opened in a slot before the restart.
     pub(in super::super) fn opened(&self, slot: u32) -> u64 {
         self.opened.get(slot as usize).copied().unwrap_or(0)
     }

@@ -173,7 +173,6 @@ impl OpenLog {
                 journal.closed(slot);
             }
             shard.journal = Some(journal);
-            shard.restoring = ShardRestoring::default();
             if let Some(path) = &self.config.acknowledgements {
                 shard.acknowledgements = Some(Acknowledgements::open(path)?);
             }

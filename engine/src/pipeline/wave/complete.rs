@@ -85,18 +85,23 @@ impl Shard<'_> {
             self.latency
                 .service
                 .record(now_ns - flight.sent_ns, part.completed);
-            // Answers complete a prefix of what was proposed.
-            let due = flight.due_ns.iter().skip(part.first_due);
-            for due_ns in due.take(part.completed as usize) {
+            // Answers complete a prefix of what was proposed. What is left has no answer, and gets none
+            // any more: its channel stops. It counts at its age.
+            for due_ns in &flight.due_ns[part.due.clone()] {
                 self.latency
                     .response
                     .record(now_ns.saturating_sub(*due_ns), 1);
+            }
+            if flight.resent && !self.arrivals.is_closed_loop() {
+                self.latency
+                    .response
+                    .record(now_ns - flight.sent_ns, part.completed);
             }
         }
         assert!(judged.next().is_none(), "every answer is of a part");
         drop(judged);
         if completed > 0 {
-            self.first_completion_ns.get_or_insert(now_ns);
+            self.first_completion.get_or_insert((now_ns, completed));
             self.last_completion_ns = now_ns;
             self.closed_while_paying = self.tally.sessions_closed;
             self.cpu_after_paying_ns = process_cpu_ns();

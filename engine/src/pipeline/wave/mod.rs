@@ -58,6 +58,8 @@ pub(super) struct Flight {
     parts: Vec<Part>,
     /// Due times of the payments that were accepted; empty in closed loop.
     due_ns: Vec<u64>,
+    /// It carries what a restart interrupted: all of that comes due when it departs.
+    resent: bool,
     to_payee: Wire,
     to_payer: Wire,
     /// Messages refused on the way.
@@ -89,10 +91,10 @@ struct Part {
     /// Indices into the payer's states.
     states: Range<usize>,
     next: Next,
-    /// The version before the part's first payment, and the index of that payment's due time
-    /// among the accepted ones.
+    /// The version before the part's first payment.
     before: u64,
-    first_due: usize,
+    /// Indices of its accepted payments' due times; empty in closed loop.
+    due: Range<usize>,
     /// Payments that the payer now has co-signed, and proposals without an answer yet.
     completed: u64,
 }
@@ -124,7 +126,7 @@ impl Part {
             states: 0..0,
             next: Next::Same,
             before: channel.end(payer).held_version(),
-            first_due: 0,
+            due: 0..0,
             completed: 0,
         }
     }
@@ -158,9 +160,10 @@ impl Flight {
         self.to_payer.frames()
     }
 
-    /// It departs now: what it carries was made before.
-    pub(super) fn sent_now(&mut self, now_ns: u64) {
+    /// It departs now, with what was made before a restart.
+    pub(super) fn resent_now(&mut self, now_ns: u64) {
         self.sent_ns = now_ns;
+        self.resent = true;
     }
 
     /// Proposals are on their way once more.

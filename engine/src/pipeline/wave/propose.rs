@@ -39,7 +39,8 @@ impl Shard<'_> {
         while proposals < MOST_PROPOSALS && wave.payments.len() < MOST_ENTRIES {
             let Some(slot) = self.ready.pop() else { break };
             let channel = self.slots[slot as usize].channel();
-            let left = if self.draining { 0 } else { channel.left() };
+            let over = self.draining && !self.arrivals.waits_at(slot);
+            let left = if over { 0 } else { channel.left() };
             let available = self
                 .arrivals
                 .available(slot, now_ns, left)
@@ -94,7 +95,7 @@ impl Shard<'_> {
                 states: 0..0,
                 next,
                 before: 0,
-                first_due: 0,
+                due: 0..0,
                 completed: 0,
             });
         }
@@ -109,6 +110,8 @@ impl Shard<'_> {
             slots,
             payer,
             config,
+            shared,
+            latency,
             ..
         } = self;
         let k = config.rules.cosign_every as usize;
@@ -118,7 +121,7 @@ impl Shard<'_> {
             let channel = slots[part.slot as usize].channel();
             let end = channel.end(part.payer);
             part.before = end.signed().balance.version;
-            part.first_due = accepted;
+            let first_accepted = accepted;
             let first_state = payer.burst.len();
             payer.burst.begin(end);
             let mut paid = 0;
@@ -136,7 +139,14 @@ impl Shard<'_> {
                             payer.burst.cut();
                         }
                     }
-                    Err(Rejection::InsufficientBalance { .. }) => refused += 1,
+                    Err(Rejection::InsufficientBalance { .. }) => {
+                        refused += 1;
+                        // The payer's own endpoint has answered it.
+                        if let Some(due_ns) = flight.due_ns.get(i) {
+                            let now_ns = shared.now_ns();
+                            latency.response.record(now_ns.saturating_sub(*due_ns), 1);
+                        }
+                    }
                     Err(rejection) => {
                         unreachable!("the workload makes valid payments: {rejection}")
                     }
@@ -144,6 +154,9 @@ impl Shard<'_> {
             }
             payer.burst.cut();
             part.states = first_state..payer.burst.len();
+            if !flight.due_ns.is_empty() {
+                part.due = first_accepted..accepted;
+            }
             match part.payer {
                 Party::A => channel.paid.a += paid,
                 Party::B => channel.paid.b += paid,
