@@ -105,6 +105,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             interrupted: measured.interrupted,
             sessions_opened: outcome.sessions_opened,
             sessions_closed: outcome.sessions_closed,
+            sessions_cut: outcome.sessions_cut,
             channels_stopped: outcome.rejections.values().sum::<u64>()
                 + outcome.disputes.rejections.values().sum::<u64>(),
             payments_refused: outcome.payments_refused,
@@ -187,6 +188,7 @@ fn durability(plan: &Plan, outcome: &Outcome) -> Option<Durability> {
             payments: resumed.payments,
             sessions_closed: resumed.sessions_closed,
             channels_open: resumed.channels_open,
+            backlog: resumed.backlog,
             recovery_s: resumed.recovery.as_secs_f64(),
         }),
     })
@@ -279,7 +281,12 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, stage_ns: u64) -> Vec<Strin
         stopped == 0,
         format!("{stopped} channels stopped on a rejection"),
     );
-    require(outcome.payments > 0, "no payment was made".to_owned());
+    // What goes on may have nothing left to pay.
+    let is_resumed = outcome.resumed.is_some();
+    require(
+        outcome.payments > 0 || is_resumed,
+        "no payment was made".to_owned(),
+    );
     let disputes = &outcome.disputes;
     let window = plan.config.challenge_window_blocks;
     require(
@@ -330,7 +337,9 @@ fn open_loop(offered: &Offered) -> OpenLoop {
         0 => 0.0,
         unserved => unserved as f64 / offered_per_s,
     };
-    let behind_s = offered.behind.map_or(f64::NAN, |behind| behind.as_secs_f64());
+    let behind_s = offered
+        .behind
+        .map_or(f64::NAN, |behind| behind.as_secs_f64());
     OpenLoop {
         arrived: offered.arrived,
         unserved: offered.unserved,

@@ -201,7 +201,9 @@ impl ArrivalQueue {
     ) -> ArrivalQueue {
         let source = match *arrivals {
             Arrivals::Closed => Source::Closed,
-            Arrivals::Poisson { per_s } => Source::Poisson(Poisson::new(seed, 1e9 / (per_s * share))),
+            Arrivals::Poisson { per_s } => {
+                Source::Poisson(Poisson::new(seed, 1e9 / (per_s * share)))
+            }
             Arrivals::Timed { speedup } => Source::Timed {
                 speedup,
                 next: BinaryHeap::new(),
@@ -395,7 +397,9 @@ impl ArrivalQueue {
             Source::Closed => {}
             Source::Poisson(poisson) => {
                 let expected = (end_ns as f64 - poisson.next_ns) / poisson.mean_gap_ns;
-                let most = self.owed.saturating_add(2 * expected.max(0.0) as u64 + 1000);
+                let most = self
+                    .owed
+                    .saturating_add(2 * expected.max(0.0) as u64 + 1000);
                 let taken = poisson.accepting.iter().map(|(_, left)| *left);
                 let mut left = taken.fold(0, u64::saturating_add);
                 // Of so many sessions that none of them opened, more make no difference.
@@ -415,7 +419,9 @@ impl ArrivalQueue {
             Source::Timed { speedup, next, .. } => {
                 let mut late = |session: u64, from: u64| {
                     for payment in from..workload.session(session).payments {
-                        let due = workload.due_ns(session, payment).map(|due| due as f64 / *speedup);
+                        let due = workload
+                            .due_ns(session, payment)
+                            .map(|due| due as f64 / *speedup);
                         match due.map(|due| due as u64).filter(|due_ns| *due_ns <= end_ns) {
                             Some(due_ns) => unserved(1, due_ns, due_ns),
                             None => break,
@@ -578,7 +584,9 @@ impl Poisson {
         if span_ns <= 0.0 {
             return;
         }
-        let rest = most.saturating_sub(drawn).min((span_ns / self.mean_gap_ns) as u64);
+        let rest = most
+            .saturating_sub(drawn)
+            .min((span_ns / self.mean_gap_ns) as u64);
         // The slices of the time in which those would come that there are.
         let span_ns = span_ns.min(rest as f64 * self.mean_gap_ns);
         let edge = |slice: u64| (u128::from(rest) * u128::from(slice) / u128::from(SLICES)) as u64;

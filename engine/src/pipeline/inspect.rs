@@ -14,6 +14,7 @@ use super::run::{CHANNELS, Config, RunError, units};
 use super::schedule::Schedule;
 use super::shard::{Shard, ShardProgress, Shared};
 use super::slot::{Channel, Phase};
+use super::stage::StageClock;
 use super::steps::Link;
 use super::workload::Workload;
 use crate::crypto::Digest;
@@ -94,7 +95,10 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
     let found = shards.par_iter().map(Shard::found);
     let mut channels = found.flatten().collect::<Vec<ChannelFound>>();
     // The ends meet as they would if the run went on: a log whose links cannot come up is not in order.
-    shards.par_iter_mut().try_for_each(Shard::reconnect)?;
+    shards.par_iter_mut().try_for_each(|shard| {
+        shard.clock = StageClock::start();
+        shard.reconnect()
+    })?;
     channels.par_sort_unstable_by_key(|found| found.session);
     let closed = channels.iter().filter(|found| found.open.is_none());
     Ok(Inspection {

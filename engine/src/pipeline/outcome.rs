@@ -375,10 +375,14 @@ fn offered(shared: &Shared<'_>, ends: &[ShardOutcome], answered_before: u64) -> 
         offered_per_s: first_due_ns
             .and_then(|first_ns| per_s(arrived.saturating_sub(1), first_ns, last_due_ns)),
         achieved_per_s: first_completion.and_then(|(first_ns, payments)| {
-            per_s(answered.saturating_sub(payments), first_ns, last_completion_ns)
+            per_s(
+                answered.saturating_sub(payments),
+                first_ns,
+                last_completion_ns,
+            )
         }),
-        behind: first_due_ns.and(first_completion).map(|_| {
-            Duration::from_nanos(last_completion_ns.saturating_sub(last_due_ns))
-        }),
+        behind: first_due_ns
+            .and(first_completion)
+            .map(|_| Duration::from_nanos(last_completion_ns.saturating_sub(last_due_ns))),
     })
 }

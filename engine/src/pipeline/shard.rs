@@ -324,8 +324,7 @@ impl<'w> Shard<'w> {
             return Err(RunError::Stopped { session, name });
         }
         let plan = self.workload.session(channel.session);
-        self.tally
-            .count(&channel, plan.payments, self.interrupted);
+        self.tally.count(&channel, plan.payments, self.interrupted);
         let now_ns = self.shared.now_ns();
         let response = &mut self.latency.response;
         self.arrivals.withdraw(slot, now_ns, |age_ns, payments| {
@@ -354,8 +353,7 @@ impl<'w> Shard<'w> {
                 unreachable!("slot {slot} runs");
             };
             let plan = self.workload.session(channel.session);
-            self.tally
-                .count(&channel, plan.payments, self.interrupted);
+            self.tally.count(&channel, plan.payments, self.interrupted);
             let cheat = channel.cheat.take().expect("somebody cheats");
             let mut desk = Desk {
                 pairs: &self.parties.pairs,
@@ -406,7 +404,10 @@ impl<'w> Shard<'w> {
     /// When the schedule ends, by its own clock, if it is time: as planned, or now if the run is stopped.
     fn ends(&self, now_ns: u64) -> Option<u64> {
         let position_ns = self.arrivals.position_ns(now_ns);
-        let planned_ns = self.config.duration.map(|planned| planned.as_nanos() as u64);
+        let planned_ns = self
+            .config
+            .duration
+            .map(|planned| planned.as_nanos() as u64);
         match planned_ns.filter(|planned_ns| *planned_ns <= position_ns) {
             None if self.shared.stop.load(Ordering::Relaxed) => Some(position_ns),
             planned_ns => planned_ns,

@@ -49,6 +49,10 @@ pub struct Resumed {
     /// Channels that were open.
     #[serde(with = "number::count")]
     pub channels_open: u64,
+    /// In open loop: payments that had come due and were not answered. They came due once more when the
+    /// links were up.
+    #[serde(default, with = "number::count")]
+    pub backlog: u64,
     /// From the start of reading the log to the first payment that followed, in seconds.
     #[serde(deserialize_with = "number::figure")]
     pub recovery_s: f64,

@@ -66,6 +66,10 @@ pub struct Achieved {
     /// Sessions whose channel was closed on Layer 1.
     #[serde(default, with = "number::count")]
     pub sessions_closed: u64,
+    /// Sessions that an interrupt ended before their payments were made, in this run or, of a durable one,
+    /// before it went on.
+    #[serde(default, with = "number::count")]
+    pub sessions_cut: u64,
     /// Channels stopped because a party broke a rule or stayed silent.
     #[serde(default, with = "number::count")]
     pub channels_stopped: u64,
@@ -357,7 +361,14 @@ mod tests {
             (10.0, 999.0, 9.0, 0, 0, ""),
             // Or as far behind as an overload by 1 % leaves.
             (10.0, 998.0, 0.1, 0, 0, ""),
-            (10.0, 998.0, 0.101, 0, 0, "998 of 1 k payments/s, 101 ms behind"),
+            (
+                10.0,
+                998.0,
+                0.101,
+                0,
+                0,
+                "998 of 1 k payments/s, 101 ms behind",
+            ),
             // In a short run by 100 ms, at most by a twentieth.
             (5.0, 900.0, 0.1, 0, 0, ""),
             (5.0, 900.0, 0.101, 0, 0, "101 ms behind"),
@@ -371,7 +382,14 @@ mod tests {
             (10.0, 1000.0, 0.0, 10, 0, ""),
             (10.0, 1000.0, 0.0, 11, 0, "11 of 10 k payments not served"),
             (10.0, 1000.0, 0.0, 0, 500, ""),
-            (10.0, 1000.0, 0.0, 0, 501, "501 of 10 k payments waited for their"),
+            (
+                10.0,
+                1000.0,
+                0.0,
+                0,
+                501,
+                "501 of 10 k payments waited for their",
+            ),
         ] {
             let run = OpenLoop {
                 achieved_per_s,
@@ -388,7 +406,8 @@ mod tests {
 
     #[test]
     fn without_two_times_there_is_no_rate_to_hold() {
-        for (arrived, unserved, held) in [(0, 0, true), (1, 0, true), (400, 0, true), (1, 1, false)] {
+        for (arrived, unserved, held) in [(0, 0, true), (1, 0, true), (400, 0, true), (1, 1, false)]
+        {
             let run = OpenLoop {
                 arrived,
                 unserved,

@@ -153,6 +153,7 @@ fn cpu_of_a_resumed_run_is_that_of_the_payments_that_followed() {
                     payments: before,
                     sessions_closed: 0,
                     channels_open: 0,
+                    backlog: 0,
                     recovery_s: 0.1,
                 }),
             });

@@ -158,6 +158,7 @@ fn achieved() -> Achieved {
         interrupted: false,
         sessions_opened: 100,
         sessions_closed: 100,
+        sessions_cut: 0,
         channels_stopped: 0,
         payments_refused: 0,
         open_loop: Some(OpenLoop {
