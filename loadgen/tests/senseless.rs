@@ -41,7 +41,7 @@ fn open(folder: &Folder, run: RunId) -> Result<Log<Files>, LogError> {
         durability: Durability::Log,
         ..Options::default()
     };
-    Log::open_existing(Files::existing(folder.path("log/log")).unwrap(), options)
+    Log::open(Files::existing(folder.path("log/log")).unwrap(), options)
 }
 
 /// Puts other records in the place of the shard's, in a commit of their own.
