@@ -103,10 +103,10 @@ impl Files {
     fn open_own(&self, name: &str) -> io::Result<File> {
         let path = self.path(name);
         // Before it is opened: to open a device may already do something.
-        refuse_foreign(name, &fs::symlink_metadata(&path)?)?;
+        Foreign::check(name, &fs::symlink_metadata(&path)?)?;
         let file = options(OFlags::empty()).read(true).open(path)?;
         // And after: the name may be that of another file by now.
-        refuse_foreign(name, &file.metadata()?)?;
+        Foreign::check(name, &file.metadata()?)?;
         Ok(file)
     }
 
@@ -148,28 +148,33 @@ fn direct_options() -> Option<OpenOptions> {
     None
 }
 
-/// Refuses what is no plain file, or has another name somewhere.
-fn refuse_foreign(name: &str, metadata: &Metadata) -> io::Result<()> {
-    let kind = metadata.file_type();
-    let found = if kind.is_symlink() {
-        "a link"
-    } else if kind.is_dir() {
-        "a folder"
-    } else if kind.is_fifo() {
-        "a pipe"
-    } else if !kind.is_file() {
-        "a device or a socket"
-    } else if metadata.nlink() > 1 {
-        "a file with a second name (a hard link)"
-    } else {
-        return Ok(());
-    };
-    Err(Foreign {
-        name: name.to_owned(),
-        found,
-        expected: "a plain file of the log's own",
+impl Foreign {
+    /// Refuses what is no plain file, or has another name somewhere. Of a link it takes the link's own
+    /// metadata.
+    ///
+    /// # Errors
+    /// What has the name.
+    pub fn check(name: &str, metadata: &Metadata) -> Result<(), Foreign> {
+        let kind = metadata.file_type();
+        let found = if kind.is_symlink() {
+            "a link"
+        } else if kind.is_dir() {
+            "a folder"
+        } else if kind.is_fifo() {
+            "a pipe"
+        } else if !kind.is_file() {
+            "a device or a socket"
+        } else if metadata.nlink() > 1 {
+            "a file with a second name (a hard link)"
+        } else {
+            return Ok(());
+        };
+        Err(Foreign {
+            name: name.to_owned(),
+            found,
+            expected: "a plain file of the log's own",
+        })
     }
-    .into())
 }
 
 /// Opens a file once more, for direct writes. What cannot be opened so, or has another file's name
@@ -215,7 +220,7 @@ impl Disk for Files {
             match entry.metadata() {
                 // Whoever has the log has removed it since.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                metadata => refuse_foreign(&name, &metadata?)?,
+                metadata => Foreign::check(&name, &metadata?)?,
             }
             names.push(name);
         }
