@@ -30,7 +30,7 @@ pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
     drive_plan(Plan::new(args), args, command, stop, Ending::AsPlanned)
 }
 
-/// Goes on with a durable run, to this end: makes no log where there is none.
+/// Goes on with a durable run, to this end. One that has not begun begins, unless it shall end at once.
 pub fn resume(args: &RunArgs, command: Vec<String>, stop: &AtomicBool, ending: Ending) -> Exit {
     let plan = Plan::new(args).map(Plan::resumed);
     drive_plan(plan, args, command, stop, ending)
@@ -49,13 +49,14 @@ fn drive_plan(
         }
         Ok(plan)
     });
-    let plan = match plan {
+    let mut plan = match plan {
         Ok(plan) => plan,
         Err(error) => {
             complain(&error);
             return match error {
                 PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
                 PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
+                PlanError::Stored(_) => Exit::StoredDataRefused,
                 _ => Exit::BadInput,
             };
         }
@@ -63,7 +64,15 @@ fn drive_plan(
     if !args.quiet {
         plan.notes.iter().for_each(say);
     }
-    let file = match measure(&plan, args.quiet, command, stop, ending) {
+    let mut measured = measure(&plan, args.quiet, command.clone(), stop, ending);
+    if let (Err(error @ RunError::NotBegun), Ending::AsPlanned) = (&measured, ending) {
+        if !args.quiet {
+            say(format_args!("{error}; it begins now"));
+        }
+        plan = plan.begun_if_need_be();
+        measured = measure(&plan, args.quiet, command, stop, ending);
+    }
+    let file = match measured {
         Ok(file) => file,
         Err(error) => {
             complain(&error);
@@ -88,7 +97,9 @@ pub fn exit_of(error: &RunError) -> Exit {
     match error {
         RunError::L1(_) | RunError::AllocationOverflow(_) => Exit::BadInput,
         RunError::Log(error) if !error.is_machine_fault() => Exit::StoredDataRefused,
-        RunError::Restore(_) | RunError::NotBegun => Exit::StoredDataRefused,
+        RunError::Restore(_) => Exit::StoredDataRefused,
+        // Nothing is lost, and nothing is left to be done.
+        RunError::NotBegun => Exit::Ok,
         RunError::Log(_) | RunError::Audit(_) | RunError::File { .. } => Exit::MachineFault,
         RunError::Stopped { .. } => Exit::Invalid,
     }

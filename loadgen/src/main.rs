@@ -16,13 +16,14 @@ use duet_loadgen::trace::hourly::{GenerateError, TraceArgs, generate_file};
 use duet_loadgen::trials::search::search;
 use duet_loadgen::trials::sweep::sweep;
 use duet_reports::exit::Exit;
+use duet_reports::input;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Set by the first Ctrl-C: a run finishes what is open and reports, a trace is taken back. The
-/// second one ends it.
+/// second one ends it; so does the first, while nothing is done but reading a file that was named.
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> Exit {
@@ -97,6 +98,10 @@ fn stop_on_ctrl_c() {
     let mut first: Option<Instant> = None;
     let handler = ctrlc::set_handler(move || {
         STOP.store(true, Ordering::Relaxed);
+        if input::interrupt() {
+            complain("interrupted while reading");
+            exit(Exit::Interrupted.code().into());
+        }
         match first {
             None => complain("stopping; once more to end at once"),
             Some(first) if first.elapsed() < ECHO => {}

@@ -69,13 +69,23 @@ pub enum PlanError {
     Trace(TraceError),
     /// The run file could not be written.
     Output(OutputError),
+    /// What is stored where the run shall be is refused.
+    Stored(String),
 }
 
 impl Plan {
-    /// The same of a log that must be there.
+    /// The same of a run that must have begun.
     pub fn resumed(mut self) -> Plan {
         if let Some(log) = &mut self.config.log {
             log.must_exist = true;
+        }
+        self
+    }
+
+    /// The same of a run that begins, if it has not.
+    pub fn begun_if_need_be(mut self) -> Plan {
+        if let Some(log) = &mut self.config.log {
+            log.must_exist = false;
         }
         self
     }
@@ -405,7 +415,7 @@ fn check_memory(concurrent: u64) -> Result<(), PlanError> {
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PlanError::Options(text) => f.write_str(text),
+            PlanError::Options(text) | PlanError::Stored(text) => f.write_str(text),
             PlanError::Trace(error) => error.fmt(f),
             PlanError::Output(error) => error.fmt(f),
         }

@@ -1,17 +1,17 @@
 //! `recover`: reads the log of a durable run that was interrupted. Checks it, goes on, or closes what
 //! is open; knows the run from how it was asked for.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use duet_engine::pipeline::{self, ChannelFound, Inspection, Workload};
+use duet_engine::pipeline::{self, ChannelFound, Inspection, RunError, Workload};
 use duet_reports::exit::Exit;
 use duet_reports::human;
+use duet_reports::input::{self, Limit, Reading};
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, RecoverArgs, RunArgs};
@@ -19,17 +19,19 @@ use crate::drive::{Ending, complain, exit_of, print, resume};
 use crate::plan::{Plan, read_command};
 
 /// What a recovery found, as JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Found {
+    /// Whether anything of the run stands. If not, it was interrupted before, and nothing is lost.
+    begun: bool,
     /// Channels open on Layer 1.
     channels_open: u64,
     /// Sessions closed on Layer 1.
     sessions_closed: u64,
     /// Payments in the newest states that the payees have signed, closed sessions not counted.
     payments_open: u64,
-    /// Layer 1's height and tip.
+    /// Layer 1's height and tip; no tip if the run has not begun.
     height: u64,
-    tip: String,
+    tip: Option<String>,
     /// Torn tails: commits that were interrupted, and never acknowledged.
     cut: Vec<String>,
     /// From opening the log to the last signature verified.
@@ -52,6 +54,17 @@ struct Acknowledgements {
     lost: Vec<String>,
 }
 
+/// A file of acknowledgements has 86 bytes a line at most. The longest that a run could write, 10^10
+/// payments each acknowledged alone, has 10^12; a pipe need not end.
+const ACKNOWLEDGEMENTS: Limit = Limit {
+    bytes: 1 << 40,
+    kind: "a file of acknowledgements",
+};
+/// A channel, a space, a version and the line's end.
+const MOST_LINE_BYTES: u64 = 64 + 1 + 20 + 1;
+/// Channels that are not there, after which no more are looked for: they are held in memory.
+const MOST_MISSING: usize = 1 << 20;
+
 /// Does what was asked; `stop` ends it early, cleanly.
 pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
     let run = match asked_for(args) {
@@ -61,23 +74,34 @@ pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> E
             return Exit::StoredDataRefused;
         }
     };
-    if args.go_on || args.close {
-        let ending = if args.close {
-            Ending::AtOnce
-        } else {
-            Ending::AsPlanned
-        };
-        return resume(&run, command, stop, ending);
-    }
-    match check(args, &run) {
-        Ok(found) => report(args, &found),
-        Err(exit) => exit,
+    match (&run, args.close, args.go_on) {
+        (Some(run), true, _) => resume(run, command, stop, Ending::AtOnce),
+        (Some(run), _, true) => resume(run, command, stop, Ending::AsPlanned),
+        (None, true, _) => {
+            complain(RunError::NotBegun);
+            exit_of(&RunError::NotBegun)
+        }
+        (None, _, true) => {
+            complain(format_args!(
+                "{}, and '{}' does not say how it was asked for: expected the command of the run",
+                RunError::NotBegun,
+                args.directory.display()
+            ));
+            Exit::BadInput
+        }
+        (run, false, false) => match check(args, run.as_ref(), stop) {
+            Ok(found) => report(args, &found),
+            Err(exit) => exit,
+        },
     }
 }
 
-/// How the run was asked for, but with this directory, and this command's outputs.
-fn asked_for(args: &RecoverArgs) -> Result<RunArgs, String> {
-    let words = read_command(&args.directory)?;
+/// How the run was asked for, but with this directory, and this command's outputs; none if that was
+/// not written down yet.
+fn asked_for(args: &RecoverArgs) -> Result<Option<RunArgs>, String> {
+    let Some(words) = read_command(&args.directory)? else {
+        return Ok(None);
+    };
     let run = match Cli::try_parse_from(&words) {
         Ok(Cli {
             command: Some(Command::Run(run)),
@@ -92,107 +116,169 @@ fn asked_for(args: &RecoverArgs) -> Result<RunArgs, String> {
             ));
         }
     };
-    Ok(RunArgs {
+    Ok(Some(RunArgs {
         log_dir: Some(args.directory.clone()),
         ack_file: None,
         out: args.out.clone(),
         json: args.json,
         quiet: args.quiet,
         ..run
-    })
+    }))
 }
 
-fn check(args: &RecoverArgs, run: &RunArgs) -> Result<Found, Exit> {
-    let plan = Plan::new(run).map(Plan::resumed).map_err(|error| {
+fn check(args: &RecoverArgs, run: Option<&RunArgs>, stop: &AtomicBool) -> Result<Found, Exit> {
+    let plan = run.map(|run| Plan::new(run).map(Plan::resumed)).transpose();
+    let plan = plan.map_err(|error| {
         complain(&error);
         Exit::BadInput
     })?;
     let started = Instant::now();
-    let inspection = pipeline::inspect(&plan.config, &*plan.workload).map_err(|error| {
-        complain(&error);
-        exit_of(&error)
-    })?;
+    let inspection = match &plan {
+        None => None,
+        Some(plan) => match pipeline::inspect(&plan.config, &*plan.workload) {
+            Ok(inspection) => Some(inspection),
+            Err(RunError::NotBegun) => None,
+            Err(error) => {
+                complain(&error);
+                return Err(exit_of(&error));
+            }
+        },
+    };
     let seconds = started.elapsed().as_secs_f64();
+    if stop.load(Ordering::Relaxed) {
+        return Err(Exit::Interrupted);
+    }
+    let workload = plan.as_ref().map(|plan| &*plan.workload);
+    let there = inspection.as_ref().zip(workload);
     let acknowledgements = match &args.check_acks {
         None => None,
-        Some(file) => Some(
-            compare(file, &inspection, &*plan.workload).map_err(|problem| {
-                complain(problem);
-                Exit::BadInput
-            })?,
-        ),
+        Some(file) => Some(compare(file, there).map_err(|problem| {
+            complain(problem);
+            Exit::BadInput
+        })?),
+    };
+    let Some(inspection) = inspection else {
+        return Ok(Found {
+            acknowledgements,
+            seconds,
+            ..Found::default()
+        });
     };
     let open = inspection.channels.iter().filter_map(|found| found.open);
     Ok(Found {
+        begun: true,
         channels_open: open.clone().count() as u64,
         sessions_closed: inspection.sessions_closed,
         payments_open: open.map(|open| open.signed.a.min(open.signed.b)).sum(),
         height: inspection.height,
-        tip: inspection.tip.to_string(),
+        tip: Some(inspection.tip.to_string()),
         cut: inspection.cut,
         seconds,
         acknowledgements,
     })
 }
 
-/// Whether every channel in the file is there, at its newest version or higher.
+/// Whether every channel in the file is there, at its newest version or higher. Where the run has not
+/// begun, none is.
 fn compare(
     path: &Path,
-    inspection: &Inspection,
-    workload: &dyn Workload,
+    there: Option<(&Inspection, &dyn Workload)>,
 ) -> Result<Acknowledgements, String> {
     let broken = |error: &dyn std::fmt::Display| format!("'{}': {error}", path.display());
-    let mut lines = BufReader::new(File::open(path).map_err(|error| broken(&error))?);
-    let mut newest: HashMap<String, u64> = HashMap::new();
+    let _reading = Reading::begin().map_err(|error| broken(&error))?;
+    let file = input::open(path).map_err(|error| broken(&error))?;
+    compare_lines(BufReader::new(file), ACKNOWLEDGEMENTS, there).map_err(|error| broken(&error))
+}
+
+fn compare_lines(
+    mut source: impl BufRead,
+    limit: Limit,
+    there: Option<(&Inspection, &dyn Workload)>,
+) -> io::Result<Acknowledgements> {
+    let channels = there.map_or(&[][..], |(inspection, _)| &inspection.channels);
+    let places: HashMap<String, usize> = (channels.iter().zip(0..))
+        .map(|(found, place)| (found.channel.0.to_string(), place))
+        .collect();
+    let mut newest: Vec<Option<u64>> = vec![None; channels.len()];
+    let mut missing: BTreeMap<String, u64> = BTreeMap::new();
     let mut found = Acknowledgements::default();
-    let mut line = String::new();
-    loop {
+    let (mut line, mut bytes) = (Vec::new(), 0);
+    while missing.len() < MOST_MISSING {
         line.clear();
-        if lines.read_line(&mut line).map_err(|error| broken(&error))? == 0 {
-            break;
+        (&mut source)
+            .take(MOST_LINE_BYTES)
+            .read_until(b'\n', &mut line)?;
+        bytes += line.len() as u64;
+        if bytes > limit.bytes {
+            return Err(limit.exceeded());
         }
-        // The process may have ended in the midst of its last line.
-        let Some(whole) = line.strip_suffix('\n') else {
+        let Some((channel, version)) = acknowledgement(&line, found.lines)? else {
             break;
-        };
-        let read = whole.split_once(' ');
-        let read = read.and_then(|(channel, version)| Some((channel, version.parse().ok()?)));
-        let Some((channel, version)) = read else {
-            return Err(broken(&format!(
-                "line {}: '{whole}', expected a channel and a version",
-                found.lines + 1
-            )));
         };
         found.lines += 1;
-        let known = newest.entry(channel.to_owned()).or_insert(version);
+        let known = match places.get(channel) {
+            Some(&place) => newest[place].get_or_insert(version),
+            None => missing.entry(channel.to_owned()).or_insert(version),
+        };
         *known = version.max(*known);
     }
-    found.channels = newest.len() as u64;
-    let there: HashMap<String, &ChannelFound> = inspection
-        .channels
-        .iter()
-        .map(|found| (found.channel.0.to_string(), found))
-        .collect();
-    for (channel, version) in newest {
-        match there.get(&channel).map(|found| (found.session, found.open)) {
-            Some((session, None)) if version <= workload.session(session).payments => {
-                found.closed += 1;
+    let acknowledged = newest.iter().filter(|newest| newest.is_some()).count();
+    found.channels = (acknowledged + missing.len()) as u64;
+    for (channel, version) in missing {
+        found.lost.push(format!(
+            "{channel}: version {version} was acknowledged, found no channel"
+        ));
+    }
+    if let Some((inspection, workload)) = there {
+        for (channel, version) in inspection.channels.iter().zip(newest) {
+            if let Some(version) = version {
+                found.judge(channel, version, workload);
             }
-            Some((_, None)) => found.lost.push(format!(
-                "{channel}: version {version} was acknowledged, more than its session has payments"
-            )),
-            Some((_, Some(open))) if open.signed.a.min(open.signed.b) >= version => {}
-            Some((_, Some(open))) => found.lost.push(format!(
-                "{channel}: version {version} was acknowledged, found {} and {}",
-                open.signed.a, open.signed.b
-            )),
-            None => found.lost.push(format!(
-                "{channel}: version {version} was acknowledged, found no channel"
-            )),
         }
     }
     found.lost.sort();
     Ok(found)
+}
+
+/// The channel and the version in a line; none at the end.
+fn acknowledgement(line: &[u8], before: u64) -> io::Result<Option<(&str, u64)>> {
+    let refused = || {
+        io::Error::other(format!(
+            "line {}: '{}', expected a channel and a version",
+            before + 1,
+            String::from_utf8_lossy(line).trim_end()
+        ))
+    };
+    let Some(whole) = line.strip_suffix(b"\n") else {
+        // The process may have ended in the midst of its last line.
+        return match line.len() as u64 == MOST_LINE_BYTES {
+            true => Err(refused()),
+            false => Ok(None),
+        };
+    };
+    let read = str::from_utf8(whole).ok().and_then(|whole| {
+        let (channel, version) = whole.split_once(' ')?;
+        Some((channel, version.parse().ok()?))
+    });
+    read.map(Some).ok_or_else(refused)
+}
+
+impl Acknowledgements {
+    /// Compares what was acknowledged of a channel with what is there.
+    fn judge(&mut self, found: &ChannelFound, version: u64, workload: &dyn Workload) {
+        let channel = found.channel.0;
+        match found.open {
+            None if version <= workload.session(found.session).payments => self.closed += 1,
+            None => self.lost.push(format!(
+                "{channel}: version {version} was acknowledged, more than its session has payments"
+            )),
+            Some(open) if open.signed.a.min(open.signed.b) >= version => {}
+            Some(open) => self.lost.push(format!(
+                "{channel}: version {version} was acknowledged, found {} and {}",
+                open.signed.a, open.signed.b
+            )),
+        }
+    }
 }
 
 fn report(args: &RecoverArgs, found: &Found) -> Exit {
@@ -221,13 +307,17 @@ fn report(args: &RecoverArgs, found: &Found) -> Exit {
 }
 
 fn text(found: &Found) -> String {
-    let mut text = format!(
-        "in order: {} open, {} closed, Layer 1 at height {}; read and verified in {}\n",
-        human::counted(found.channels_open, "channel"),
-        human::counted(found.sessions_closed, "session"),
-        human::count(found.height),
-        human::seconds(found.seconds),
-    );
+    let mut text = if !found.begun {
+        format!("{}\n", RunError::NotBegun)
+    } else {
+        format!(
+            "in order: {} open, {} closed, Layer 1 at height {}; read and verified in {}\n",
+            human::counted(found.channels_open, "channel"),
+            human::counted(found.sessions_closed, "session"),
+            human::count(found.height),
+            human::seconds(found.seconds),
+        )
+    };
     for cut in &found.cut {
         text += &format!("cut: {cut}\n");
     }

@@ -41,7 +41,7 @@ fn open(folder: &Folder, run: RunId) -> Result<Log<Files>, LogError> {
         durability: Durability::Log,
         ..Options::default()
     };
-    Log::open_existing(Files::existing(folder.path("log/log")).unwrap(), options)
+    Log::open(Files::existing(folder.path("log/log")).unwrap(), options)
 }
 
 /// Puts other records in the place of the shard's, in a commit of their own.
@@ -127,18 +127,26 @@ fn a_log_that_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn a_log_that_is_gone_is_missed_and_not_begun_anew() {
+fn a_log_that_is_gone_is_missed() {
     let folder = killed();
     fs::remove_file(folder.path("log/log/log.meta")).unwrap();
     for _ in 0..2 {
         let missed = folder.loadgen(&["recover", "log"]);
         assert_eq!(missed.code, Some(4), "{}", missed.stdout);
-        assert!(missed.stderr.contains("log.meta"), "{}", missed.stderr);
+        assert!(
+            missed.stderr.contains("no log's header"),
+            "{}",
+            missed.stderr
+        );
     }
+    // Without any of its files it is as if it had not begun: what was acknowledged tells.
     fs::remove_dir_all(folder.path("log/log")).unwrap();
-    for how in ["--json", "--close", "--go-on"] {
+    let lost = folder.loadgen(&["recover", "log", "--check-acks", "acks"]);
+    assert_eq!(lost.code, Some(4), "{}", lost.stdout);
+    assert!(lost.stdout.contains("found no channel"), "{}", lost.stdout);
+    for how in ["--json", "--close"] {
         let missed = folder.loadgen(&["recover", "log", how, "--quiet"]);
-        assert_eq!(missed.code, Some(4), "{}", missed.stdout);
+        assert_eq!(missed.code, Some(0), "{}", missed.stderr);
         assert!(!folder.path("log/log").exists(), "nothing was made");
     }
 }

@@ -9,6 +9,16 @@ use hdrhistogram::{
     serialization::{Deserializer, V2DeflateSerializer, interval_log::IntervalLogWriterBuilder},
 };
 
+/// What begins the V2 encoding: cookie, payload's length, offset, digits, least value, greatest, ratio.
+const HEADER_BYTES: usize = 4 * 4 + 3 * 8;
+const V2_COOKIE: u32 = 0x1c84_9313;
+
+/// What runs record with: with as many digits every value up to 2^64 takes 442 kB, with two more 49 MB.
+const MOST_DIGITS: u32 = 3;
+
+/// More payments than any run makes; sums of counts stay far from 2^64.
+const MOST_COUNTED: u64 = 1 << 53;
+
 /// Steps in each halving of the distance to 100 %, as the HdrHistogram tools take them.
 const TICKS_PER_HALF_DISTANCE: u32 = 5;
 
@@ -31,8 +41,9 @@ pub fn decode(text: &str) -> Result<Histogram<u64>, String> {
     let bytes = STANDARD
         .decode(text)
         .map_err(|error| format!("not base64: {error}"))?;
+    check_header(&bytes)?;
     let mut rest = bytes.as_slice();
-    let histogram = Deserializer::new()
+    let histogram: Histogram<u64> = Deserializer::new()
         .deserialize(&mut rest)
         .map_err(|error| format!("not an HDR histogram of the V2 encoding: {error}"))?;
     if !rest.is_empty() {
@@ -41,7 +52,51 @@ pub fn decode(text: &str) -> Result<Histogram<u64>, String> {
             rest.len()
         ));
     }
+    if histogram.len() > MOST_COUNTED {
+        return Err(format!(
+            "the HDR histogram counts {}: expected at most {MOST_COUNTED}",
+            histogram.len()
+        ));
+    }
     Ok(histogram)
+}
+
+/// Refuses a header that claims more than follows, or more than a run records: the decoder takes
+/// memory on its word.
+fn check_header(bytes: &[u8]) -> Result<(), String> {
+    let Some((header, payload)) = bytes.split_at_checked(HEADER_BYTES) else {
+        return Err(format!(
+            "{} bytes are no HDR histogram: its header alone has {HEADER_BYTES}",
+            bytes.len()
+        ));
+    };
+    let field = |at: usize| {
+        let bytes = header[at..].first_chunk();
+        u32::from_be_bytes(*bytes.expect("within the header"))
+    };
+    let (cookie, claimed, digits) = (field(0), field(4), field(12));
+    if cookie != V2_COOKIE {
+        return Err(format!(
+            "it begins with {cookie:#010x}: expected an HDR histogram of the V2 encoding, \
+             {V2_COOKIE:#010x}"
+        ));
+    }
+    if claimed as usize > payload.len() {
+        return Err(format!(
+            "the HDR histogram claims {claimed} bytes of counts and has {}",
+            payload.len()
+        ));
+    }
+    // -2^63, which the decoder negates.
+    if payload.windows(9).any(|nine| nine == [0xff; 9]) {
+        return Err("the HDR histogram has a count of -2^63: expected none below 0".to_owned());
+    }
+    if digits > MOST_DIGITS {
+        return Err(format!(
+            "the HDR histogram claims {digits} significant digits: expected at most {MOST_DIGITS}"
+        ));
+    }
+    Ok(())
 }
 
 /// The percentile spectrum. Empty if nothing was recorded.
@@ -154,6 +209,8 @@ mod tests {
         interval_log::{IntervalLogIterator, LogEntry},
     };
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn thousand() -> Histogram<u64> {
@@ -183,18 +240,31 @@ mod tests {
         let whole = encoded(&thousand());
         let mut longer = whole.clone();
         longer.push(0);
-        let mut other = whole.clone();
-        other[0] ^= 0xff;
+        let with = |at: usize, field: &[u8]| {
+            let mut bytes = whole.clone();
+            bytes[at..at + field.len()].copy_from_slice(field);
+            bytes
+        };
+        let other = with(0, &[0xe3]);
         let table = [
             ("HIST*".to_owned(), "not base64: "),
             ("HISTF".to_owned(), "not base64: "),
-            (String::new(), "not an HDR histogram of the V2 encoding: "),
+            (String::new(), "0 bytes are no HDR histogram"),
             (
                 STANDARD.encode(&whole[..whole.len() / 2]),
-                "not an HDR histogram of the V2 encoding: ",
+                "the HDR histogram claims ",
+            ),
+            (STANDARD.encode(other), "it begins with 0xe3849313: "),
+            (
+                STANDARD.encode(with(4, &u32::MAX.to_be_bytes())),
+                "the HDR histogram claims 4294967295 bytes of counts and has ",
             ),
             (
-                STANDARD.encode(other),
+                STANDARD.encode(with(12, &5_u32.to_be_bytes())),
+                "the HDR histogram claims 5 significant digits: expected at most 3",
+            ),
+            (
+                STANDARD.encode(with(16, &0_u64.to_be_bytes())),
                 "not an HDR histogram of the V2 encoding: ",
             ),
             (
@@ -205,6 +275,43 @@ mod tests {
         for (text, expected) in table {
             let error = decode(&text).expect_err(expected);
             assert!(error.starts_with(expected), "{expected}: {error}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a file's histogram is, it is refused or can be shown, in memory of a constant bound.
+        #[test]
+        fn any_histogram_is_refused_or_shown(
+            digits in 0_u32..=4,
+            low in 0_u32..64,
+            high in 0_u32..64,
+            counts in prop::collection::vec(
+                prop_oneof![0_u64..300, any::<u64>(), Just(u64::MAX), Just(u64::MAX - 1)],
+                0..40,
+            ),
+        ) {
+            let mut payload = Vec::new();
+            for count in counts {
+                let mut rest = count;
+                for at in 0..9 {
+                    let is_last = rest < 0x80 || at == 8;
+                    payload.push(if at == 8 { rest as u8 } else { rest as u8 & 0x7f | u8::from(!is_last) << 7 });
+                    rest >>= 7;
+                    if is_last {
+                        break;
+                    }
+                }
+            }
+            let header = [V2_COOKIE, payload.len() as u32, 0, digits].map(u32::to_be_bytes);
+            let values = [1 << low, (1_u64 << high).wrapping_sub(1), 1.0_f64.to_bits()];
+            let bytes = [header.concat(), values.map(u64::to_be_bytes).concat(), payload].concat();
+            if let Ok(histogram) = decode(&STANDARD.encode(bytes)) {
+                prop_assert!(digits <= MOST_DIGITS && histogram.distinct_values() <= 1 << 16);
+                prop_assert!(spectrum(&histogram).len() < 10_000);
+                let shown = hgrm(&histogram, Unit::Milliseconds)
+                    + &interval_log(&histogram, SystemTime::UNIX_EPOCH, Duration::ZERO, "");
+                prop_assert!(shown.len() < 1 << 20);
+            }
         }
     }
 
@@ -286,7 +393,11 @@ mod tests {
                         "{}",
                         interval.max()
                     );
-                    found.push(decode(interval.encoded_histogram()).unwrap());
+                    // It is compressed, as no run file's is.
+                    let bytes = STANDARD.decode(interval.encoded_histogram()).unwrap();
+                    let histogram: Result<Histogram<u64>, _> =
+                        Deserializer::new().deserialize(&mut bytes.as_slice());
+                    found.push(histogram.unwrap());
                 }
                 LogEntry::StartTime(time) | LogEntry::BaseTime(time) => {
                     assert_eq!(time.as_secs(), 1_767_225_600);

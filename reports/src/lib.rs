@@ -6,8 +6,8 @@
 //! are made; [`diff`] has two runs with ratios, [`histogram`] latency for other tools.
 //!
 //! What all of Duet's binaries share is here too: the one table of exit codes ([`Exit`]), numbers as
-//! people write them ([`units`]) and show them ([`human`]), files that appear whole or not at all
-//! ([`output`]), and what two runs must have in common before their figures may meet ([`terms`]).
+//! people write them ([`units`]) and show them ([`human`]), files that are read up to a bound ([`input`])
+//! and that appear whole or not at all ([`output`]), and what two runs must have in common before their figures may meet ([`terms`]).
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ pub mod exit;
 pub mod histogram;
 pub mod html;
 pub mod human;
+pub mod input;
 mod layout;
 pub mod modelled;
 mod offload;

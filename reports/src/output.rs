@@ -115,20 +115,45 @@ pub fn write_atomically<T, E: From<OutputError>>(
             buffered.flush().map_err(failed)?;
             Ok(value)
         }
-        Target::File { file, folder } => {
-            let mut buffered =
-                BufWriter::with_capacity(1 << 16, temporary_file(&folder).map_err(failed)?);
-            let value = write(&mut buffered)?;
-            let temporary = buffered.into_inner().map_err(|e| failed(e.into_error()))?;
-            temporary.as_file().sync_all().map_err(failed)?;
-            temporary.persist(file).map_err(|e| failed(e.error))?;
-            // The rename itself is durable once the folder is. Not every system can open a folder.
-            if let Ok(folder) = File::open(&folder) {
-                folder.sync_all().map_err(failed)?;
-            }
-            Ok(value)
-        }
+        Target::File { file, folder } => replace(path, &file, &folder, write),
     }
+}
+
+/// As [`write_atomically`], of a name in a folder that is the program's own: what has the name is
+/// replaced, and a link is not followed.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_atomically_in<T, E: From<OutputError>>(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+) -> Result<T, E> {
+    let file = folder.join(name);
+    replace(&file, &file, folder, write)
+}
+
+/// Writes a new file in the folder, and gives it the name of `file`; `path` names it in errors.
+fn replace<T, E: From<OutputError>>(
+    path: &Path,
+    file: &Path,
+    folder: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+) -> Result<T, E> {
+    let failed = |source: io::Error| OutputError::Failed {
+        path: path.to_owned(),
+        source,
+    };
+    let mut buffered = BufWriter::with_capacity(1 << 16, temporary_file(folder).map_err(failed)?);
+    let value = write(&mut buffered)?;
+    let temporary = buffered.into_inner().map_err(|e| failed(e.into_error()))?;
+    temporary.as_file().sync_all().map_err(failed)?;
+    temporary.persist(file).map_err(|e| failed(e.error))?;
+    // The rename itself is durable once the folder is. Not every system can open a folder.
+    if let Ok(folder) = File::open(folder) {
+        folder.sync_all().map_err(failed)?;
+    }
+    Ok(value)
 }
 
 /// Makes sure before a run that a folder is there, empty, and takes new files; a new one is made
@@ -349,5 +374,14 @@ mod tests {
         check_writable(null).unwrap();
         write(null, "gone").unwrap();
         assert!(!fs::metadata(null).unwrap().is_file());
+
+        write_atomically_in(folder.path(), "link", |out| {
+            out.write_all(b"its own").unwrap();
+            Ok::<(), OutputError>(())
+        })
+        .unwrap();
+        assert!(!link.is_symlink());
+        assert_eq!(fs::read_to_string(&link).unwrap(), "its own");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
     }
 }

@@ -8,11 +8,19 @@ mod error;
 mod read;
 mod shape;
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::Serialize;
 
 pub use error::ProfileError;
+
+use crate::input::{self, Limit};
+
+/// A hundred times the longest that is compiled in.
+pub const LIMIT: Limit = Limit {
+    bytes: 1 << 20,
+    kind: "a profile",
+};
 
 /// The profiles that are compiled in, by name.
 pub const KNOWN: [(&str, &str); 4] = [
@@ -160,7 +168,7 @@ impl Profile {
                 asked: name_or_file.to_owned(),
             });
         }
-        let bytes = fs::read(path).map_err(|source| ProfileError::Unreadable {
+        let bytes = input::read(path, LIMIT).map_err(|source| ProfileError::Unreadable {
             path: path.to_owned(),
             source,
         })?;

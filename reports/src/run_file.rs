@@ -13,7 +13,7 @@ mod l1;
 mod number;
 mod setting;
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
@@ -28,8 +28,16 @@ pub use figures::{
 pub use l1::{DirectLoad, L1, L1Load, Offload, Ratio};
 pub use setting::{Engine, L1Limits, Machine, Workload};
 
+use crate::input::{self, Limit};
+
 /// The schema that this build writes and reads.
 pub const SCHEMA: u32 = 1;
+
+/// A hundred times the longest that is written: of 600 samples, 70 kB.
+pub const LIMIT: Limit = Limit {
+    bytes: 8 << 20,
+    kind: "a run file",
+};
 
 /// One run. Field names are the JSON names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -147,13 +155,14 @@ impl RunFile {
     }
 }
 
-/// The text of the file at `path`, not yet checked to be a run file.
+/// The text of the file at `path`, or of standard input if that is `-`, not yet checked to be a run
+/// file.
 ///
 /// # Errors
 ///
-/// The file is missing, unreadable, or not UTF-8.
+/// The file is missing, unreadable, longer than [`LIMIT`], or not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, RunFileError> {
-    let bytes = fs::read(path).map_err(|source| match source.kind() {
+    let bytes = input::read(path, LIMIT).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => RunFileError::NotFound {
             path: path.to_owned(),
         },

@@ -1,15 +1,24 @@
 //! A sweep's file: one line of JSON for each run, in the order in which they ended; lines are only
 //! ever added. Reads what a sweep that was cut off has left, and says so.
 
-use std::{fmt, fs, io, path::Path};
+use std::{fmt, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::run_file::{RunFile, RunFileError};
+use crate::{
+    input::{self, Limit},
+    run_file::{RunFile, RunFileError},
+};
 
 /// The version of a line's shape.
 pub const SCHEMA: u32 = 1;
+
+/// A hundred times the largest preset's, 2 MB.
+pub const LIMIT: Limit = Limit {
+    bytes: 256 << 20,
+    kind: "a sweep",
+};
 
 /// One run of a sweep.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +72,7 @@ impl Sweep {
     /// # Errors
     /// The file cannot be read, or a whole line of it is no run of a sweep: file and line are named.
     pub fn read(path: &Path) -> Result<Sweep, SweepError> {
-        let bytes = fs::read(path).map_err(|source| SweepError::Unreadable {
+        let bytes = input::read(path, LIMIT).map_err(|source| SweepError::Unreadable {
             path: path.display().to_string(),
             source,
         })?;

@@ -281,10 +281,14 @@ impl<D: Disk> Committer<D> {
     }
 
     /// Takes the spare file that is there, of whatever length. What it holds does not matter: old
-    /// bytes are of another segment, and say so.
+    /// bytes are of another segment, and say so. What is no file of the log's own is left for
+    /// [`lengthen_spare`](Committer::lengthen_spare) to make anew.
     fn adopt_spare(&mut self) -> Result<(), LogError> {
         let name = self.place.spare();
-        let file = self.disk.open(&name).during("open", &name)?;
+        let file = match self.disk.open(&name).during("open", &name) {
+            Err(LogError::Foreign(_)) => return Ok(()),
+            opened => opened?,
+        };
         let length = file.length().during("read the length of", &name)?;
         if length > self.place.segment_bytes {
             return self.disk.remove(&name).during("remove", &name);

@@ -35,66 +35,42 @@ impl<D: Disk> Log<D> {
     /// # Panics
     /// If `options` contradict what is said at their fields.
     pub fn open(disk: D, options: Options) -> Result<Log<D>, LogError> {
-        Log::open_or(disk, options, create)
+        check(&options);
+        lock(&disk, &options)?;
+        let meta = match find_meta(&disk, &options)? {
+            Some(meta) => meta,
+            None => create(&disk, &options)?,
+        };
+        Ok(Log::of(disk, options, meta))
     }
 
-    /// Opens the log of `options.run` in this directory, which must be there: makes none.
+    /// Opens the log of `options.run` in this directory. Makes none: `None` if there is none yet,
+    /// because its start was interrupted before anything could be acknowledged, or never came.
     ///
     /// # Errors
-    /// As [`Log::open`], and if there is none.
+    /// As [`Log::open`].
     ///
     /// # Panics
     /// As [`Log::open`].
-    pub fn open_existing(disk: D, options: Options) -> Result<Log<D>, LogError> {
-        let missing = || LogError::MissingFile {
-            file: META.to_owned(),
-            named_by: "the run".to_owned(),
-        };
-        let names = disk.list().during("list", ".")?;
-        if !names.iter().any(|name| name == META) {
-            // It may be about to be made.
-            if names.iter().any(|name| name == LOCK) {
-                let is_free = disk.lock(LOCK).during("lock", LOCK)?;
-                let in_use = LogError::InUse {
-                    file: LOCK.to_owned(),
-                };
-                return Err(if is_free { missing() } else { in_use });
-            }
-            return Err(missing());
-        }
-        Log::open_or(disk, options, |_, _| Err(missing()))
-    }
-
-    fn open_or(
-        disk: D,
-        options: Options,
-        create: impl FnOnce(&D, &Options) -> Result<Meta, LogError>,
-    ) -> Result<Log<D>, LogError> {
+    pub fn open_existing(disk: D, options: Options) -> Result<Option<Log<D>>, LogError> {
         check(&options);
         let names = disk.list().during("list", ".")?;
-        if !names.iter().any(|name| name == META) {
-            let stranger = names.iter().find(|name| !is_of_a_start(name, &options));
-            if let Some(name) = stranger {
-                return Err(LogError::NotALog { file: name.clone() });
-            }
+        // Where nobody can be making one, no file is made to lock it either.
+        if !names.iter().any(|name| name == META || name == LOCK) {
+            refuse_remains(&disk, &names, &options)?;
+            return Ok(None);
         }
-        if !disk.lock(LOCK).during("lock", LOCK)? {
-            return Err(LogError::InUse {
-                file: LOCK.to_owned(),
-            });
-        }
-        // Once more: another process may have made the log a moment ago.
-        let names = disk.list().during("list", ".")?;
-        let meta = if names.iter().any(|name| name == META) {
-            read_meta(&disk, &options)?
-        } else {
-            create(&disk, &options)?
-        };
-        Ok(Log {
+        lock(&disk, &options)?;
+        let meta = find_meta(&disk, &options)?;
+        Ok(meta.map(|meta| Log::of(disk, options, meta)))
+    }
+
+    fn of(disk: D, options: Options, meta: Meta) -> Log<D> {
+        Log {
             disk: Arc::new(disk),
             options,
             meta,
-        })
+        }
     }
 
     /// The names of its streams.
@@ -140,11 +116,61 @@ fn check(options: &Options) {
     );
 }
 
-/// Whether a start that was interrupted may have left this file. Its floor files are then of streams
-/// that never had a segment.
-fn is_of_a_start(name: &str, options: &Options) -> bool {
-    let floor = |stream: &String| name.strip_suffix(".floor") == Some(stream);
-    name == LOCK || name == META_NEW || options.streams.iter().any(floor)
+/// Takes the directory, if it is one of a log, or could become one.
+fn lock<D: Disk>(disk: &D, options: &Options) -> Result<(), LogError> {
+    // Looked at before: to lock it makes a file.
+    is_made(disk, options)?;
+    if !disk.lock(LOCK).during("lock", LOCK)? {
+        return Err(LogError::InUse {
+            file: LOCK.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The log's header, if the log was made.
+fn find_meta<D: Disk>(disk: &D, options: &Options) -> Result<Option<Meta>, LogError> {
+    match is_made(disk, options)? {
+        true => read_meta(disk, options).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Whether the log was made. What is there without its header must be from an interrupted start.
+fn is_made<D: Disk>(disk: &D, options: &Options) -> Result<bool, LogError> {
+    let names = disk.list().during("list", ".")?;
+    if names.iter().any(|name| name == META) {
+        return Ok(true);
+    }
+    refuse_remains(disk, &names, options)?;
+    Ok(false)
+}
+
+/// Refuses files of something else, and those of a log whose header is lost.
+fn refuse_remains<D: Disk>(disk: &D, names: &[String], options: &Options) -> Result<(), LogError> {
+    let is_floor = |name: &String| {
+        let mut streams = options.streams.iter();
+        streams.any(|stream| name.strip_suffix(".floor") == Some(stream))
+    };
+    let is_raised = |name: &String| match disk.open(name) {
+        // Another process that makes the log has just made this file anew.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        opened => {
+            let file = opened.during("open", name)?;
+            floor::is_raised(&file).during("read", name)
+        }
+    };
+    let is_of_a_start = |name: &String| name == LOCK || name == META_NEW || is_floor(name);
+    let mut remains = names.iter().find(|name| !is_of_a_start(name));
+    for name in names.iter().filter(|name| is_floor(name)) {
+        if remains.is_none() && is_raised(name)? {
+            remains = Some(name);
+        }
+    }
+    match remains {
+        None => Ok(()),
+        Some(name) => Err(LogError::NotALog { file: name.clone() }),
+    }
 }
 
 fn read_meta<D: Disk>(disk: &D, options: &Options) -> Result<Meta, LogError> {

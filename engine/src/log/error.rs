@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use super::disk::Foreign;
 use super::{RunId, Sequence};
 
 /// Why a log cannot be used. Nothing is written to a log that is refused.
@@ -25,6 +26,8 @@ pub enum LogError {
         /// The lock file.
         file: String,
     },
+    /// The directory holds something that is no plain file of its own.
+    Foreign(Foreign),
     /// The directory holds files of something else, or of a log whose header is lost.
     NotALog {
         /// A file that does not belong in an empty log.
@@ -166,6 +169,20 @@ impl LogError {
         matches!(self, LogError::Io { .. })
     }
 
+    /// Why an operation on a file failed.
+    #[must_use]
+    pub fn of(operation: &'static str, file: &str, error: &io::Error) -> LogError {
+        match Foreign::of(error) {
+            Some(foreign) => LogError::Foreign(foreign.clone()),
+            None => LogError::Io {
+                operation,
+                file: file.to_owned(),
+                kind: error.kind(),
+                message: error.to_string(),
+            },
+        }
+    }
+
     /// A damaged header, or the more telling reason behind it.
     pub(super) fn header(file: &str, damage: Damage, run: RunId) -> LogError {
         let file = file.to_owned();
@@ -192,12 +209,7 @@ pub(super) trait During<T> {
 
 impl<T> During<T> for io::Result<T> {
     fn during(self, operation: &'static str, file: &str) -> Result<T, LogError> {
-        self.map_err(|error| LogError::Io {
-            operation,
-            file: file.to_owned(),
-            kind: error.kind(),
-            message: error.to_string(),
-        })
+        self.map_err(|error| LogError::of(operation, file, &error))
     }
 }
 
@@ -211,6 +223,7 @@ impl fmt::Display for LogError {
                 ..
             } => write!(f, "cannot {operation} {file}: {message}"),
             LogError::InUse { file } => write!(f, "{file}: the log is in use by another process"),
+            LogError::Foreign(foreign) => foreign.fmt(f),
             LogError::NotALog { file } => {
                 write!(f, "{file} is in the directory, but no log's header is")
             }

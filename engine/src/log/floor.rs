@@ -52,6 +52,14 @@ fn slot(floor: Floor, writes: u64) -> FloorSlot {
     }
 }
 
+/// Whether a floor's file, of whichever log, says that something was acknowledged.
+pub(super) fn is_raised<F: DiskFile>(file: &F) -> std::io::Result<bool> {
+    let mut bytes = vec![0; file.length()?.min(2 * BLOCK_BYTES as u64) as usize];
+    file.read_at(0, &mut bytes)?;
+    let mut slots = bytes.chunks(BLOCK_BYTES).map(FloorSlot::decode_of_any);
+    Ok(slots.any(|slot| slot.is_ok_and(|slot| slot.floor > 0)))
+}
+
 impl<F: DiskFile> FloorFile<F> {
     /// Reads the newer of the two slots that is intact.
     pub(super) fn read(

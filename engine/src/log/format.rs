@@ -181,12 +181,23 @@ impl FloorSlot {
     pub(super) fn decode(bytes: &[u8], identity: &Identity) -> Result<FloorSlot, Damage> {
         let mut fields = unseal(Self::MAGIC, bytes, Self::BYTES)?;
         identity.check(&mut fields)?;
-        Ok(FloorSlot {
+        Ok(FloorSlot::of(fields))
+    }
+
+    /// As [`FloorSlot::decode`], of whichever log.
+    pub(super) fn decode_of_any(bytes: &[u8]) -> Result<FloorSlot, Damage> {
+        let mut fields = unseal(Self::MAGIC, bytes, Self::BYTES)?;
+        Identity::decode(&mut fields);
+        Ok(FloorSlot::of(fields))
+    }
+
+    fn of(mut fields: Fields<'_>) -> FloorSlot {
+        FloorSlot {
             first_segment: fields.u32(),
             last_segment: fields.u32(),
             writes: fields.u64(),
             floor: fields.u64(),
-        })
+        }
     }
 }
 
@@ -246,12 +257,16 @@ impl Identity {
         bytes.extend(self.run.0);
     }
 
-    fn check(&self, fields: &mut Fields<'_>) -> Result<(), Damage> {
-        let found = Identity {
+    fn decode(fields: &mut Fields<'_>) -> Identity {
+        Identity {
             stream: fields.u32(),
             salt: fields.take(),
             run: RunId(fields.take()),
-        };
+        }
+    }
+
+    fn check(&self, fields: &mut Fields<'_>) -> Result<(), Damage> {
+        let found = Identity::decode(fields);
         if found.run != self.run {
             Err(Damage::OtherRun { found: found.run })
         } else if found.salt != self.salt {

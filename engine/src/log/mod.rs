@@ -45,7 +45,7 @@ mod window;
 pub use batch::Batch;
 pub use committer::Committer;
 pub use directory::Log;
-pub use disk::{Disk, DiskFile, Files};
+pub use disk::{Disk, DiskFile, Files, Foreign};
 pub use error::{Damage, LogError};
 pub use format::{BLOCK_BYTES, RunId, VERSION};
 pub use index::Index;

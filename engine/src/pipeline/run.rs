@@ -102,7 +102,7 @@ pub enum RunError {
     Log(LogError),
     /// What the log holds does not fit together.
     Restore(RestoreError),
-    /// There is a log, but nothing in it yet: the run was interrupted before it began.
+    /// The run must have begun, and has not: it was interrupted before anything of it stood.
     NotBegun,
     /// A file cannot be written.
     File {
@@ -388,7 +388,10 @@ impl fmt::Display for RunError {
             RunError::Log(error) => error.fmt(f),
             RunError::Restore(error) => error.fmt(f),
             RunError::NotBegun => {
-                write!(f, "the run was interrupted before it began: start it again")
+                write!(
+                    f,
+                    "not begun: the run was interrupted before anything of it stood"
+                )
             }
             RunError::File { path, problem } => {
                 write!(f, "writing '{}' failed: {problem}", path.display())

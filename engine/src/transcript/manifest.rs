@@ -43,7 +43,12 @@ pub(super) fn write(
     let path = folder.join(NAME);
     let part = folder.join("audit.toml.part");
     let failed = TranscriptError::of(&path);
-    let mut file = File::create(&part).map_err(&failed)?;
+    // Anew, and never into what has the name: that may be a link.
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut file = File::create_new(&part).map_err(&failed)?;
     file.write_all(text(start, end).as_bytes())
         .map_err(&failed)?;
     file.sync_all().map_err(&failed)?;

@@ -1,8 +1,9 @@
 //! Power fails, or the process ends, at every operation.
 
 use duet_engine::log::disk::{Crash, SimulatedDisk};
+use duet_engine::log::{Log, Recovered};
 
-use crate::owner::{End, Owner};
+use crate::owner::{End, Owner, options};
 use crate::rng::Rng;
 
 /// How many operations that change something a life of this seed has.
@@ -45,6 +46,35 @@ fn nothing_acknowledged_is_lost_at_any_operation() {
             crash_and_go_on(seed, at, batches, Crash::Process);
         }
     }
+}
+
+/// Wherever a start stops, the log has not begun, or is there and empty; and it begins the next time.
+#[test]
+fn a_start_that_stops_at_any_operation_has_not_begun_or_is_whole() {
+    let started = SimulatedDisk::new(1);
+    let log = Log::open(started.clone(), options()).expect("a new log");
+    let made = started.operations();
+    drop(log.recover(0).and_then(Recovered::resume).expect("new"));
+    let mut begun = [0, 0];
+    for seed in 0..20 {
+        for at in 0..started.operations() {
+            for crash in [Crash::Process, Crash::Power] {
+                let disk = SimulatedDisk::new(seed);
+                disk.crash_at(at);
+                let start = Log::open(disk.clone(), options());
+                drop(start.and_then(|log| log.recover(0)?.resume()));
+                assert!(disk.has_crashed());
+                let found = disk.after(crash);
+                let log = Log::open_existing(found.clone(), options()).expect("no damage");
+                begun[usize::from(log.is_some())] += 1;
+                assert!(log.is_none() || at + 2 >= made, "operation {at}, {crash:?}");
+                assert!(log.is_some() || at < made, "operation {at}, {crash:?}");
+                let log = Log::open(disk.after(crash), options()).expect("no damage");
+                assert_eq!(log.recover(0).expect("no damage").sequence(), 0);
+            }
+        }
+    }
+    assert!(begun.iter().all(|&times| times > 0), "{begun:?}");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use duet_engine::log::{Disk, Files, Log, LogError, Options, Recovered, RunId};
+use duet_engine::log::{Batch, Disk, Files, Foreign, Log, LogError, Options, Recovered, RunId};
 
 use crate::owner::{SEGMENT_BYTES, options, record};
 
@@ -165,6 +167,211 @@ fn a_log_in_use_is_refused() {
     assert_eq!(again(), in_use, "as long as a stream lives");
     drop(stream);
     assert_eq!(again(), Ok(()));
+}
+
+/// Puts something into the place of a file; the second path is that of a file outside the log.
+type Swap = fn(&Path, &Path);
+
+/// What is no plain file of the log's own, and how it is called.
+const FOREIGN: [(Swap, &str); 6] = [
+    (
+        |name, victim| symlink(victim, name).expect("room"),
+        "a link",
+    ),
+    (|name, _| symlink("nowhere", name).expect("room"), "a link"),
+    (
+        |name, _| symlink("/dev/zero", name).expect("room"),
+        "a link",
+    ),
+    (
+        |name, victim| fs::hard_link(victim, name).expect("room"),
+        "a file with a second name (a hard link)",
+    ),
+    (|name, _| fifo(name), "a pipe"),
+    (|name, _| fs::create_dir(name).expect("room"), "a folder"),
+];
+
+fn fifo(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("room");
+}
+
+fn swap(path: &Path, by: Swap, victim: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => panic!("{error}"),
+        _ => by(path, victim),
+    }
+}
+
+#[test]
+fn what_is_no_plain_file_is_refused_and_what_it_leads_to_is_not_written() {
+    let begun: &[&str] = &[
+        "LOCK",
+        "log.meta",
+        "shard-0.floor",
+        SEGMENT,
+        "shard-0.spare",
+        "shard-0.odd",
+        "log.meta.new",
+        "thesis.txt",
+    ];
+    let new: &[&str] = &["LOCK", "log.meta", "shard-0.floor", "log.meta.new"];
+    for (names, has_begun) in [(begun, true), (new, false)] {
+        for name in names {
+            for (by, found) in FOREIGN {
+                let outside = tempfile::tempdir().expect("room");
+                let victim = outside.path().join("victim");
+                fs::write(&victim, "precious").expect("room");
+                let directory = outside.path().join("log");
+                if has_begun {
+                    write(&directory);
+                } else {
+                    fs::create_dir(&directory).expect("room");
+                }
+                swap(&directory.join(name), by, &victim);
+                let foreign = Some(LogError::Foreign(Foreign {
+                    name: (*name).to_owned(),
+                    found,
+                    expected: "a plain file of the log's own",
+                }));
+                for _ in 0..2 {
+                    assert_eq!(recover(&directory, options()).err(), foreign);
+                    let files = Files::existing(&directory).expect("there");
+                    assert_eq!(Log::open_existing(files, options()).err(), foreign);
+                }
+                assert_eq!(fs::read(&victim).expect("there"), b"precious", "{name}");
+            }
+        }
+    }
+}
+
+/// The directory was in order when the log was opened: what comes between is opened neither.
+#[test]
+fn what_is_swapped_while_the_log_is_written_is_made_anew() {
+    for (by, found) in FOREIGN {
+        if found == "a folder" {
+            continue;
+        }
+        let outside = tempfile::tempdir().expect("room");
+        let victim = outside.path().join("victim");
+        fs::write(&victim, "precious").expect("room");
+        let directory = outside.path().join("log");
+        let (mut index, mut committer) = recover(&directory, options())
+            .and_then(Recovered::resume)
+            .expect("a new log");
+        let mut batch = Batch::new();
+        let mut swapped = 0;
+        for number in 1..200 {
+            // Each of these is freed, becomes the spare, and then a segment again.
+            for entry in fs::read_dir(&directory).expect("there") {
+                let path = entry.expect("an entry").path();
+                let is_segment = path.extension().is_some_and(|extension| extension == "seg");
+                if is_segment && swapped < 5 && number > 20 {
+                    swap(&path, by, &victim);
+                    swapped += 1;
+                }
+            }
+            batch.clear();
+            index.put(&mut batch, 1, &record(1, number));
+            index.seal(&mut batch);
+            committer.commit(&mut batch).expect("a disk in order");
+            committer.tidy(&batch).expect("a disk in order");
+        }
+        assert_eq!(swapped, 5);
+        assert_eq!(fs::read(&victim).expect("there"), b"precious", "{found}");
+    }
+}
+
+#[test]
+fn the_directory_itself_may_be_a_link_and_nothing_else() {
+    let outside = tempfile::tempdir().expect("room");
+    let (real, link) = (outside.path().join("real"), outside.path().join("link"));
+    write(&real);
+    symlink(&real, &link).expect("room");
+    let mut recovered = recover(&link, options()).expect("as it was left");
+    let mut keys = 0;
+    assert_eq!(recovered.for_each(|_, _, _| keys += 1), Ok(()));
+    assert_eq!(keys, 3);
+    let nowhere = outside.path().join("nowhere");
+    symlink("gone", &nowhere).expect("room");
+    for (path, found) in [
+        (nowhere, "is a link to nothing: expected a folder"),
+        (real.join("LOCK"), "is no folder: expected a folder"),
+    ] {
+        for opened in [Files::existing(&path), Files::new(&path)] {
+            let refused = opened.map(|_| ()).map_err(|error| error.to_string());
+            assert_eq!(refused, Err(format!("{} {found}", path.display())));
+        }
+    }
+}
+
+/// A start leaves these files, one after the other; anything else without a header is a log that
+/// was damaged.
+#[test]
+fn a_start_that_was_interrupted_is_told_from_a_log_without_its_header() {
+    type Row = (&'static str, fn(&Path), Option<&'static str>);
+    let rows: &[Row] = &[
+        ("nothing", |path| keep(path, &[]), None),
+        ("a lock", |path| keep(path, &["LOCK"]), None),
+        (
+            "half a floor",
+            |path| {
+                keep(path, &["LOCK"]);
+                fs::write(path.join("shard-0.floor"), [7; 5000]).expect("room");
+            },
+            None,
+        ),
+        (
+            "a header without its name",
+            |path| {
+                keep(path, &["LOCK"]);
+                fs::write(path.join("log.meta.new"), "duet-log").expect("room");
+            },
+            None,
+        ),
+        (
+            "a floor that names a batch",
+            |path| keep(path, &["LOCK", "shard-0.floor"]),
+            Some("shard-0.floor"),
+        ),
+        (
+            "a segment",
+            |path| keep(path, &["LOCK", SEGMENT]),
+            Some(SEGMENT),
+        ),
+        (
+            "a spare",
+            |path| keep(path, &["LOCK", "shard-0.spare"]),
+            Some("shard-0.spare"),
+        ),
+    ];
+    for (what, leave, refused) in rows {
+        let directory = tempfile::tempdir().expect("room");
+        write(directory.path());
+        leave(directory.path());
+        let before = contents(directory.path());
+        let files = Files::existing(directory.path()).expect("there");
+        let found = Log::open_existing(files, options()).map(|log| log.is_some());
+        let expected = match refused {
+            None => Ok(false),
+            Some(file) => Err(LogError::NotALog {
+                file: (*file).to_owned(),
+            }),
+        };
+        assert_eq!(found, expected, "{what}");
+        assert_eq!(contents(directory.path()), before, "{what}: written to");
+        let begun = recover(directory.path(), options()).map(|found| found.sequence());
+        assert_eq!(begun, expected.map(|_| 0), "{what}");
+    }
+}
+
+/// Removes all files but these.
+fn keep(directory: &Path, names: &[&str]) {
+    for name in contents(directory).into_keys() {
+        if !names.contains(&name.as_str()) {
+            fs::remove_file(directory.join(name)).expect("there");
+        }
+    }
 }
 
 /// `/proc` takes no files, not even from root.

@@ -2,21 +2,28 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use duet_engine::log::{self, RunId};
+use duet_engine::log::{self, Disk, DiskFile, Files, Foreign, RunId};
 use duet_engine::pipeline::LogConfig;
 use duet_reports::run_file::Workload;
 use sha2::{Digest, Sha256};
 
 use super::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};
-use duet_reports::output::{OutputError, check_writable, write_atomically};
+use duet_reports::input::Limit;
+use duet_reports::output::{OutputError, check_writable, write_atomically_in};
 
 /// The file that says how a run was asked for, beside its log.
 const COMMAND: &str = "run.json";
 /// The log itself, in the directory.
 const LOG: &str = "log";
+
+/// More than an operating system takes as a command line.
+const COMMAND_LIMIT: Limit = Limit {
+    bytes: 16 << 20,
+    kind: "a command line",
+};
 
 /// The log that was asked for, if one was.
 pub(super) fn log_config(
@@ -92,39 +99,62 @@ fn run_id(workload: &Workload) -> RunId {
 /// # Errors
 /// If it cannot be written, or the directory holds something else.
 pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanError> {
-    let refused = |path: &Path, reason: String| {
+    let refused = |error: io::Error| {
         PlanError::Output(OutputError::Refused {
-            path: path.to_owned(),
-            reason,
+            path: directory.to_owned(),
+            reason: error.to_string(),
         })
     };
-    make_directory(directory).map_err(|error| refused(directory, error.to_string()))?;
-    let entries = fs::read_dir(directory).map_err(|error| refused(directory, error.to_string()))?;
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        if name == COMMAND || name == LOG {
-            continue;
-        }
-        let name = name.to_string_lossy().into_owned();
-        if !name.starts_with(".duet-") {
-            return Err(bad(format!(
-                "--log-dir {}: expected a new or empty directory, or that of this run; it holds {name}",
-                directory.display()
-            )));
-        }
+    make_directory(directory).map_err(refused)?;
+    let names = own_names(directory)?;
+    let stranger = (names.iter()).find(|name| *name != COMMAND && *name != LOG && !is_left(name));
+    if let Some(name) = stranger {
+        return Err(bad(format!(
+            "--log-dir {}: expected a new or empty directory, or that of this run; it holds {name}",
+            directory.display()
+        )));
     }
-    let path = directory.join(COMMAND);
-    if path.exists() {
+    if names.iter().any(|name| name == COMMAND) {
         return Ok(());
     }
     let text = serde_json::to_vec_pretty(command).expect("writing to memory cannot fail");
-    write_atomically(&path, |out| {
+    write_atomically_in(directory, COMMAND, |out| {
         out.write_all(&text).map_err(|source| OutputError::Failed {
-            path: path.clone(),
+            path: directory.join(COMMAND),
             source,
         })
     })
     .map_err(PlanError::Output)
+}
+
+/// Whether a file has the name of one that was being written when its process ended.
+fn is_left(name: &str) -> bool {
+    name.starts_with(".duet-")
+}
+
+/// The names in a run's directory. Those of the program's own files are of plain files: a link that has
+/// one could lead anywhere. (The log looks after its own folder, which may be a link.)
+fn own_names(directory: &Path) -> Result<Vec<String>, PlanError> {
+    let refused = |reason: String| {
+        PlanError::Stored(format!("cannot use '{}': {reason}", directory.display()))
+    };
+    let entries = fs::read_dir(directory).map_err(|error| refused(error.to_string()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| refused(error.to_string()))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == COMMAND || is_left(&name) {
+            match entry.metadata() {
+                // Another process was writing it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(refused(error.to_string())),
+                Ok(metadata) => Foreign::check(&name, &metadata)
+                    .map_err(|foreign| refused(foreign.to_string()))?,
+            }
+        }
+        names.push(name);
+    }
+    Ok(names)
 }
 
 /// Makes a directory and what leads to it, durably: what is in it is worth nothing without its name.
@@ -141,18 +171,35 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// How the run in this directory was asked for.
+/// How the run in this directory was asked for; none if the directory is as empty as a start leaves it
+/// that was interrupted before that was written down.
 ///
 /// # Errors
 /// A text that names the file and what is wrong with it.
-pub fn read_command(directory: &Path) -> Result<Vec<String>, String> {
-    let path: PathBuf = directory.join(COMMAND);
-    let text =
-        fs::read(&path).map_err(|error| format!("cannot read '{}': {error}", path.display()))?;
-    serde_json::from_slice(&text).map_err(|error| {
+pub fn read_command(directory: &Path) -> Result<Option<Vec<String>>, String> {
+    let names = own_names(directory).map_err(|error| error.to_string())?;
+    if names.iter().all(|name| is_left(name)) {
+        return Ok(None);
+    }
+    let path = directory.join(COMMAND);
+    let text = read_own(directory)
+        .map_err(|error| format!("cannot read '{}': {error}", path.display()))?;
+    serde_json::from_slice(&text).map(Some).map_err(|error| {
         format!(
             "'{}' does not say how a run was asked for: {error}",
             path.display()
         )
     })
+}
+
+/// The bytes of the command's file, which is the program's own.
+fn read_own(directory: &Path) -> io::Result<Vec<u8>> {
+    let file = Files::existing(directory)?.open(COMMAND)?;
+    let length = file.length()?;
+    if length > COMMAND_LIMIT.bytes {
+        return Err(COMMAND_LIMIT.exceeded());
+    }
+    let mut bytes = vec![0; length as usize];
+    file.read_at(0, &mut bytes)?;
+    Ok(bytes)
 }

@@ -126,6 +126,11 @@ pub enum LineError {
     },
     /// More names or pairs than fit in 32 bits.
     TooManyNames,
+    /// More payments than a trace may have.
+    TooManyPayments {
+        /// The most.
+        most: u64,
+    },
 }
 
 impl TraceError {
@@ -247,6 +252,12 @@ impl fmt::Display for LineError {
                  {LARGEST_PAIR_TOTAL} (2^62)"
             ),
             Self::TooManyNames => f.write_str("more names or pairs than fit in 32 bits"),
+            Self::TooManyPayments { most } => {
+                write!(
+                    f,
+                    "more payments than {most}, which is the most for a trace"
+                )
+            }
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
     io::{self, BufRead, BufReader, Read},
     mem,
     path::Path,
@@ -11,15 +10,36 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use duet_reports::input::{self, Limit, Reading};
+
 use super::{
     LARGEST_PAIR_TOTAL, Session, Trace, TracePayment,
     error::{LineError, TraceError, shown},
+    hourly::MOST_PAYMENTS,
     parse::{self, PaymentLine},
 };
 
 /// A line that is longer is no payment, and would have to be held in memory whole.
 const LINE_LIMIT_BYTES: usize = 4096;
 const READ_BYTES: usize = 1 << 17;
+
+/// How much a trace may be.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// Of the file. A pipe need not end.
+    pub(super) length: Limit,
+    /// Payments are held in memory.
+    pub(super) payments: u64,
+}
+
+/// The most that `loadgen trace` makes: 10^9 payments, of some 30 bytes each, twice.
+const BOUNDS: Bounds = Bounds {
+    length: Limit {
+        bytes: 1 << 36,
+        kind: "a trace",
+    },
+    payments: MOST_PAYMENTS,
+};
 
 impl Trace {
     /// Reads the trace in a CSV file. The header is [`super::HEADER`]; a line is a payment:
@@ -40,10 +60,8 @@ impl Trace {
             path: path.to_owned(),
             source,
         };
-        let file = File::open(path).map_err(open_error)?;
-        if file.metadata().map_err(open_error)?.is_dir() {
-            return Err(open_error(io::ErrorKind::IsADirectory.into()));
-        }
+        let _reading = Reading::begin().map_err(open_error)?;
+        let file = input::open(path).map_err(open_error)?;
         Self::read_from(file, path)
     }
 
@@ -52,13 +70,30 @@ impl Trace {
     /// # Errors
     /// [`TraceError`], with the line's number and the value that is wrong.
     pub fn read_from(source: impl Read, path: &Path) -> Result<Self, TraceError> {
+        Self::read_within(source, path, BOUNDS)
+    }
+
+    pub(super) fn read_within(
+        source: impl Read,
+        path: &Path,
+        bounds: Bounds,
+    ) -> Result<Self, TraceError> {
         let mut lines = Lines::new(source);
-        let mut builder = Builder::default();
+        let mut builder = Builder {
+            most_payments: bounds.payments,
+            ..Builder::default()
+        };
         let mut header_seen = false;
         while lines.advance().map_err(|source| TraceError::Read {
             path: path.to_owned(),
             source,
         })? {
+            if lines.bytes > bounds.length.bytes {
+                return Err(TraceError::Open {
+                    path: path.to_owned(),
+                    source: bounds.length.exceeded(),
+                });
+            }
             let checked = lines.current().and_then(|line| {
                 if !header_seen {
                     header_seen = true;
@@ -101,6 +136,8 @@ struct Lines<R> {
     line: Vec<u8>,
     /// The current line's, from 1.
     number: u64,
+    /// Of all lines up to this one.
+    bytes: u64,
 }
 
 impl<R: Read> Lines<R> {
@@ -113,6 +150,7 @@ impl<R: Read> Lines<R> {
             source: BufReader::with_capacity(READ_BYTES, hashing),
             line: Vec::new(),
             number: 0,
+            bytes: 0,
         }
     }
 
@@ -122,6 +160,7 @@ impl<R: Read> Lines<R> {
         let mut limited = (&mut self.source).take(LINE_LIMIT_BYTES as u64 + 1);
         let taken = limited.read_until(b'\n', &mut self.line)?;
         self.number += u64::from(taken > 0);
+        self.bytes += taken as u64;
         Ok(taken > 0)
     }
 
@@ -164,6 +203,7 @@ struct Builder {
     session_of_pair: HashMap<u64, u32>,
     sessions: Vec<SessionSoFar>,
     payments: Vec<TracePayment>,
+    most_payments: u64,
     /// Beside `payments`.
     session_of_payment: Vec<u32>,
     first_time_ns: Option<u64>,
@@ -184,6 +224,11 @@ impl Builder {
             ref payee,
             amount,
         } = payment;
+        if self.payments.len() as u64 >= self.most_payments {
+            return Err(LineError::TooManyPayments {
+                most: self.most_payments,
+            });
+        }
         if time_ns < self.last_time_ns {
             let found = line.split(|&byte| byte == b',').next().unwrap_or(line);
             let previous_ns = self.last_time_ns;

@@ -1,9 +1,11 @@
 //! What a trace says of a file, as tables: lines in, sessions or the line and reason out.
 
-use std::{fs, path::Path};
+use std::{fs, io::Read, path::Path};
 
+use duet_reports::input::Limit;
 use proptest::prelude::*;
 
+use super::read::Bounds;
 use super::*;
 
 fn read(text: impl AsRef<[u8]>) -> Result<Trace, TraceError> {
@@ -270,6 +272,46 @@ fn a_pairs_amounts_may_sum_to_the_limit_and_no_further() {
             .contains("the amounts between 'b' and 'a' sum to more than"),
         "{error}"
     );
+}
+
+#[test]
+fn a_trace_without_end_is_refused_at_its_bounds() {
+    let bounds = |bytes, payments| Bounds {
+        length: Limit {
+            bytes,
+            kind: "a trace",
+        },
+        payments,
+    };
+    let endless = |line: &'static str| {
+        let header = format!("{HEADER}\n").into_bytes();
+        std::io::Cursor::new(header).chain(std::io::BufReader::new(Repeated(line)))
+    };
+    let refused = |line, bounds| {
+        let read = Trace::read_within(endless(line), Path::new("pipe"), bounds);
+        read.unwrap_err().to_string()
+    };
+    let payments = refused("1,a,b,5\n", bounds(u64::MAX, 1000));
+    assert!(payments.contains("line 1002"), "{payments}");
+    assert!(payments.contains("more payments than 1000"), "{payments}");
+    for line in ["1,a,b,5\n", "\n"] {
+        let bytes = refused(line, bounds(5000, u64::MAX));
+        assert!(bytes.contains("longer than 5000 bytes"), "{bytes}");
+    }
+}
+
+/// The same line for ever.
+struct Repeated(&'static str);
+
+impl Read for Repeated {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let line = self.0.as_bytes();
+        let whole = bytes.len() / line.len() * line.len();
+        for (to, from) in bytes[..whole].iter_mut().zip(line.iter().cycle()) {
+            *to = *from;
+        }
+        Ok(whole)
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
 use clap::ValueEnum;
 use duet_reports::{
     histogram::{self, hgrm, interval_log},
+    run_file::read_text,
     runs::{NamedRun, Runs},
     terms::Across,
 };
@@ -64,7 +65,7 @@ enum Unit {
 impl Args {
     /// The percentiles or the log.
     pub(crate) fn run(&self) -> Answer {
-        let text = super::read(&self.file)?;
+        let text = read_text(&self.file)?;
         let runs = Runs::gather(&[(self.file.clone(), text)], &Across::default())?;
         let named = &runs.all()[0];
         let (kind, histogram) = self.histogram(named)?;

@@ -11,7 +11,6 @@ pub(crate) mod show;
 
 use std::{
     fmt::Display,
-    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -19,7 +18,7 @@ use duet_reports::{
     Exit, RunFileError,
     output::{OutputError, same_file},
     profile::{Profile, ProfileError},
-    run_file::{read_text, utf8},
+    run_file::read_text,
     runs::{Runs, RunsError},
     terms::Across,
 };
@@ -97,21 +96,6 @@ fn json(value: &impl serde::Serialize) -> String {
     text
 }
 
-/// The text of the file at `path`, or of standard input if that is `-`.
-fn read(path: &Path) -> Result<String, RunFileError> {
-    if path != Path::new("-") {
-        return read_text(path);
-    }
-    let mut bytes = Vec::new();
-    io::stdin()
-        .read_to_end(&mut bytes)
-        .map_err(|source| RunFileError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-    utf8(path, bytes)
-}
-
 /// Runs that are to stand side by side.
 #[derive(clap::Args)]
 pub(crate) struct Selection {
@@ -158,7 +142,7 @@ impl Selection {
 impl Differences {
     /// Reads the runs, and refuses those that differ in anything else.
     pub(crate) fn gather(&self, files: &[PathBuf]) -> Result<Runs, Refusal> {
-        let read_one = |path: &PathBuf| Ok((path.clone(), read(path)?));
+        let read_one = |path: &PathBuf| Ok((path.clone(), read_text(path)?));
         let texts: Result<Vec<_>, RunFileError> = files.iter().map(read_one).collect();
         let runs = Runs::gather(&texts?, &Across::new(&self.across))?;
         for key in runs.idle() {

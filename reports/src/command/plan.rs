@@ -1,17 +1,14 @@
 //! `reports plan`: machines for a load, or a load for machines.
 
-use std::{
-    fs,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use duet_reports::{
-    Exit, RunFileError,
+    Exit, RunFileError, input,
     modelled::Deposits,
     plan::{self, Ask, L1Prices, PlanError, Slo, Source, Wanted},
     profile::Profile,
+    sweep,
     units::{parse_count, parse_positive_count, parse_rate, parse_share},
 };
 
@@ -208,14 +205,8 @@ fn read(path: &Path) -> Result<Source, Refusal> {
             source,
         })
     };
-    let bytes = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().read_to_end(&mut bytes);
-        read.map_err(unreadable)?;
-        bytes
-    } else {
-        fs::read(path).map_err(unreadable)?
-    };
+    // It may be a sweep, which is longer than a run file may be.
+    let bytes = input::read(path, sweep::LIMIT).map_err(unreadable)?;
     Source::parse(path, bytes).map_err(Refusal::bad_input)
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use duet_reports::{
     RunFile,
     modelled::{RunCost, of_run, run_text},
+    run_file::read_text,
     summary::summary,
     tables::tables,
 };
@@ -45,7 +46,7 @@ struct Priced {
 impl Args {
     /// The text to print.
     pub(crate) fn run(&self) -> Answer {
-        let text = super::read(&self.file)?;
+        let text = read_text(&self.file)?;
         let run = RunFile::parse(&self.file, &text)?;
         let profiles = find_profiles(&self.l1)?;
         let modelled: Vec<RunCost> = profiles

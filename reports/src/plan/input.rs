@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Ask, PlanError, check, observation::Observation};
 use crate::{
     human,
-    run_file::{RunFile, utf8},
+    run_file::{self, RunFile, utf8},
     sweep::Sweep,
 };
 
@@ -43,6 +43,9 @@ impl Source {
                 torn_bytes: sweep.torn_bytes,
                 file,
             });
+        }
+        if bytes.len() as u64 > run_file::LIMIT.bytes {
+            return Err(format!("{file}: {}", run_file::LIMIT.exceeded()));
         }
         let text = utf8(path, bytes).map_err(|error| error.to_string())?;
         let run = RunFile::parse(path, &text).map_err(|error| error.to_string())?;

@@ -1,15 +1,21 @@
 //! Storage in a directory of the operating system. Retries nothing.
 //!
+//! Only plain files that have no other name are opened, no link is followed, and no opening waits:
+//! who can put names into the directory cannot have anything outside it written. The directory itself
+//! may be a link.
+//!
 //! Where that is asked for and the file system can, whole blocks are written past the page cache: what
 //! is written is copied once less, and displaces nothing else from memory. A sync is due as before.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::{Disk, DiskFile};
+use rustix::fs::OFlags;
+
+use super::{Disk, DiskFile, Foreign};
 use crate::log::format::BLOCK_BYTES;
 
 /// A directory.
@@ -64,7 +70,18 @@ impl Files {
     /// If it cannot be read.
     pub fn existing(directory: impl Into<PathBuf>) -> io::Result<Files> {
         let directory = directory.into();
-        fs::read_dir(&directory)?;
+        fs::read_dir(&directory).map_err(|error| {
+            let found = match error.kind() {
+                io::ErrorKind::NotADirectory => "no folder",
+                io::ErrorKind::NotFound if directory.is_symlink() => "a link to nothing",
+                _ => return error,
+            };
+            io::Error::from(Foreign {
+                name: directory.display().to_string(),
+                found,
+                expected: "a folder",
+            })
+        })?;
         Ok(Files {
             directory,
             lock: OnceLock::new(),
@@ -82,18 +99,32 @@ impl Files {
         }
     }
 
-    fn open_with(&self, options: &mut OpenOptions, name: &str) -> io::Result<OpenFile> {
+    /// Opens a file that is there.
+    fn open_own(&self, name: &str) -> io::Result<File> {
         let path = self.path(name);
-        let file = options.read(true).write(true).open(&path)?;
-        let direct = match self.direct {
-            true => Direct::NotYet(path),
-            false => Direct::Never,
-        };
-        Ok(OpenFile {
+        // Before it is opened: to open a device may already do something.
+        Foreign::check(name, &fs::symlink_metadata(&path)?)?;
+        let file = options(OFlags::empty()).read(true).open(path)?;
+        // And after: the name may be that of another file by now.
+        Foreign::check(name, &file.metadata()?)?;
+        Ok(file)
+    }
+
+    /// Makes a file that is not there.
+    fn create_own(&self, name: &str) -> io::Result<File> {
+        let mut options = options(OFlags::empty());
+        options.read(true).create_new(true).open(self.path(name))
+    }
+
+    fn opened(&self, file: File, name: &str) -> OpenFile {
+        OpenFile {
             file,
-            direct,
+            direct: match self.direct {
+                true => Direct::NotYet(self.path(name)),
+                false => Direct::Never,
+            },
             aligned: Vec::new(),
-        })
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -101,18 +132,49 @@ impl Files {
     }
 }
 
+/// How files are opened for writing: no link is followed, and nothing is waited for.
+fn options(more: OFlags) -> OpenOptions {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | more;
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(flags.bits() as i32);
+    options
+}
+
 /// How a file is opened for direct writes, where the system knows them.
 fn direct_options() -> Option<OpenOptions> {
     #[cfg(target_os = "linux")]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        let flag = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).ok()?;
-        let mut options = OpenOptions::new();
-        options.write(true).custom_flags(flag);
-        Some(options)
-    }
+    return Some(options(OFlags::DIRECT));
     #[cfg(not(target_os = "linux"))]
     None
+}
+
+impl Foreign {
+    /// Refuses what is no plain file, or has another name somewhere. Of a link it takes the link's own
+    /// metadata.
+    ///
+    /// # Errors
+    /// What has the name.
+    pub fn check(name: &str, metadata: &Metadata) -> Result<(), Foreign> {
+        let kind = metadata.file_type();
+        let found = if kind.is_symlink() {
+            "a link"
+        } else if kind.is_dir() {
+            "a folder"
+        } else if kind.is_fifo() {
+            "a pipe"
+        } else if !kind.is_file() {
+            "a device or a socket"
+        } else if metadata.nlink() > 1 {
+            "a file with a second name (a hard link)"
+        } else {
+            return Ok(());
+        };
+        Err(Foreign {
+            name: name.to_owned(),
+            found,
+            expected: "a plain file of the log's own",
+        })
+    }
 }
 
 /// Opens a file once more, for direct writes. What cannot be opened so, or has another file's name
@@ -132,9 +194,17 @@ impl Disk for Files {
     type File = OpenFile;
 
     fn lock(&self, name: &str) -> io::Result<bool> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(self.path(name))?;
+        let file = loop {
+            match self.open_own(name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => break opened?,
+            }
+            match self.create_own(name) {
+                // Somebody else has made it since.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => break made?,
+            }
+        };
         match file.try_lock() {
             Ok(()) => Ok(self.lock.set(file).is_ok()),
             Err(TryLockError::WouldBlock) => Ok(false),
@@ -145,17 +215,27 @@ impl Disk for Files {
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            match entry.metadata() {
+                // Whoever has the log has removed it since.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                metadata => Foreign::check(&name, &metadata?)?,
+            }
+            names.push(name);
         }
         Ok(names)
     }
 
     fn create(&self, name: &str) -> io::Result<OpenFile> {
-        self.open_with(OpenOptions::new().create(true).truncate(true), name)
+        match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(self.opened(self.create_own(name)?, name)),
+        }
     }
 
     fn open(&self, name: &str) -> io::Result<OpenFile> {
-        self.open_with(&mut OpenOptions::new(), name)
+        Ok(self.opened(self.open_own(name)?, name))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -5,12 +5,14 @@
 mod files;
 mod simulated;
 
+use std::fmt;
 use std::io;
 
 pub use files::Files;
 pub use simulated::{Crash, Fault, SimulatedDisk, SimulatedFile};
 
-/// A directory. Names have no separators in them.
+/// A directory of plain files of its own. Names have no separators in them. What is no such file is
+/// never opened: the [`io::Error`] then holds a [`Foreign`].
 ///
 /// A change of the directory itself (a name made, moved or removed) is durable only after
 /// [`sync_directory`](Disk::sync_directory), as with POSIX.
@@ -22,10 +24,10 @@ pub trait Disk: Send + Sync + 'static {
     /// lives. False if somebody else has it.
     fn lock(&self, name: &str) -> io::Result<bool>;
 
-    /// The names of all files, in no order.
+    /// The names of all files, in no order; an error if anything else is there.
     fn list(&self) -> io::Result<Vec<String>>;
 
-    /// Makes an empty file; one that was there is emptied.
+    /// Makes an empty file, in place of whatever has the name: that is not written to.
     fn create(&self, name: &str) -> io::Result<Self::File>;
 
     /// Opens a file that is there, for reading and writing.
@@ -40,6 +42,44 @@ pub trait Disk: Send + Sync + 'static {
     /// Makes all changes of names durable.
     fn sync_directory(&self) -> io::Result<()>;
 }
+
+/// Why a name is refused: a write to it would reach something outside the directory, or wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// The name in the directory, or the directory's own.
+    pub name: String,
+    /// What has it, in words.
+    pub found: &'static str,
+    /// What should have it.
+    pub expected: &'static str,
+}
+
+impl Foreign {
+    /// The one that an error holds, if it does.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<&Foreign> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl From<Foreign> for io::Error {
+    fn from(foreign: Foreign) -> io::Error {
+        io::Error::other(foreign)
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Foreign {
+            name,
+            found,
+            expected,
+        } = self;
+        write!(f, "{name} is {found}: expected {expected}")
+    }
+}
+
+impl std::error::Error for Foreign {}
 
 /// An open file of a [`Disk`].
 pub trait DiskFile: Send + 'static {

@@ -13,6 +13,11 @@ pub enum RestoreError {
     L1(l1::RestoreError),
     /// Layer 1 began otherwise than this run's does.
     OtherGenesis,
+    /// A shard has written, and Layer 1, which begins first, has not begun.
+    NoLayer1 {
+        /// Which shard, from 0.
+        shard: usize,
+    },
     /// A record of a channel is not in order.
     Record {
         /// In which slot, over all shards.
@@ -57,6 +62,11 @@ impl fmt::Display for RestoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RestoreError::L1(error) => write!(f, "Layer 1's part of the log: {error}"),
+            RestoreError::NoLayer1 { shard } => write!(
+                f,
+                "shard {shard} has written to the log, and Layer 1's part of it is empty: expected \
+                 Layer 1 to have begun first"
+            ),
             RestoreError::OtherGenesis => write!(
                 f,
                 "the log's Layer 1 began with other accounts than this run's"

@@ -32,7 +32,7 @@ pub use error::RestoreError;
 pub struct LogConfig {
     /// The directory, for this run alone.
     pub directory: PathBuf,
-    /// Whether the log must be there: then none is made.
+    /// Whether the run must have begun: otherwise [`RunError::NotBegun`], and nothing is made.
     pub must_exist: bool,
     /// What an acknowledgement means.
     pub durability: Durability,
@@ -69,7 +69,7 @@ pub(super) fn parties_and_log(
 }
 
 /// Opens a run's log, and looks whose it is.
-fn open<'c>(config: &'c LogConfig, run: &Config) -> Result<(Log<Files>, &'c LogConfig), LogError> {
+fn open<'c>(config: &'c LogConfig, run: &Config) -> Result<(Log<Files>, &'c LogConfig), RunError> {
     let mut streams = vec!["l1".to_owned()];
     streams.extend((0..run.shards).map(|index| format!("shard-{index}")));
     let options = Options {
@@ -78,11 +78,9 @@ fn open<'c>(config: &'c LogConfig, run: &Config) -> Result<(Log<Files>, &'c LogC
         durability: config.durability,
         ..Options::default()
     };
-    let refused = |error: std::io::Error| LogError::Io {
-        operation: "open the directory",
-        file: config.directory.display().to_string(),
-        kind: error.kind(),
-        message: error.to_string(),
+    let refused = |error: std::io::Error| {
+        let directory = config.directory.display().to_string();
+        LogError::of("open the directory", &directory, &error)
     };
     // Past the page cache only where each write is synced: `log` means to have it in that cache.
     let as_synced = |files: Files| match config.durability {
@@ -91,13 +89,10 @@ fn open<'c>(config: &'c LogConfig, run: &Config) -> Result<(Log<Files>, &'c LogC
     };
     let log = if config.must_exist {
         let files = Files::existing(&config.directory).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => LogError::MissingFile {
-                file: config.directory.display().to_string(),
-                named_by: "the run".to_owned(),
-            },
-            _ => refused(error),
+            std::io::ErrorKind::NotFound => RunError::NotBegun,
+            _ => refused(error).into(),
         })?;
-        Log::open_existing(as_synced(files), options)?
+        Log::open_existing(as_synced(files), options)?.ok_or(RunError::NotBegun)?
     } else {
         let files = Files::new(&config.directory).map_err(refused)?;
         Log::open(as_synced(files), options)?
@@ -141,12 +136,19 @@ impl OpenLog {
     }
 
     /// Layer 1 as its blocks left it, if it began as this run's does; none if the run has not begun.
-    pub(super) fn chain(&mut self, genesis: &Digest) -> Result<Option<Chain>, RestoreError> {
+    pub(super) fn chain(&mut self, genesis: &Digest) -> Result<Option<Chain>, RunError> {
         let Some(chain) = self.chain.take() else {
-            return Ok(None);
+            // The shards begin after Layer 1 has.
+            if let Some(shard) = self.shards.iter().position(|shard| shard.sequence() > 0) {
+                return Err(RestoreError::NoLayer1 { shard }.into());
+            }
+            return match self.config.must_exist {
+                true => Err(RunError::NotBegun),
+                false => Ok(None),
+            };
         };
         if chain.genesis() != genesis {
-            return Err(RestoreError::OtherGenesis);
+            return Err(RestoreError::OtherGenesis.into());
         }
         self.has_begun = true;
         Ok(Some(chain))

@@ -143,7 +143,10 @@ pub fn generate_file(args: &TraceArgs, stop: &AtomicBool) -> Result<GenerateRepo
         )));
     }
     check_writable(&args.out)?;
-    write_atomically(&args.out, |out| generate(args, stop, out))
+    check_options(args)?;
+    // Before there is a file to be left behind: to read a pipe may take for ever.
+    let profile = profile::read(&args.from_hourly)?;
+    write_atomically(&args.out, |out| generate_from(&profile, args, stop, out))
 }
 
 /// Writes the trace that `args` describe to `out`, ordered by time, whatever `args.out` says.
@@ -156,8 +159,16 @@ pub fn generate(
     out: &mut dyn Write,
 ) -> Result<GenerateReport, GenerateError> {
     check_options(args)?;
-    let profile = profile::read(&args.from_hourly)?;
-    let hours = chosen_hours(&profile, &args.action)?;
+    generate_from(&profile::read(&args.from_hourly)?, args, stop, out)
+}
+
+fn generate_from(
+    profile: &[Hour],
+    args: &TraceArgs,
+    stop: &AtomicBool,
+    out: &mut dyn Write,
+) -> Result<GenerateReport, GenerateError> {
+    let hours = chosen_hours(profile, &args.action)?;
     let counts: Vec<u64> = hours.iter().map(|hour| hour.operations).collect();
     let shares = apportion(args.payments, &counts);
 

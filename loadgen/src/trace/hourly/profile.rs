@@ -3,18 +3,21 @@
 
 use std::{
     error::Error,
-    fmt,
-    fs::File,
-    io::{self, Read},
+    fmt, io,
     path::{Path, PathBuf},
 };
+
+use duet_reports::input::{self, Limit, Reading};
 
 use crate::trace::error::shown;
 
 /// The header line of an hourly profile.
 pub const PROFILE_HEADER: &str = "action,month,day,hour,count,sum,avg,std,step";
-/// No profile needs more: it would be read into memory whole.
-const LARGEST_FILE_BYTES: u64 = 1 << 26;
+/// A million hours, 114 years, of lines of 64 bytes.
+const LIMIT: Limit = Limit {
+    bytes: 1 << 26,
+    kind: "an hourly profile",
+};
 /// 114 years.
 const LARGEST_STEP: u32 = 1_000_000;
 /// An average or deviation that is larger than this cannot be paid by a trace.
@@ -68,20 +71,15 @@ pub(super) fn read(path: &Path) -> Result<Vec<Hour>, ProfileError> {
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(open_error)?;
-    if file.metadata().map_err(open_error)?.is_dir() {
-        return Err(open_error(io::ErrorKind::IsADirectory.into()));
-    }
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| ProfileError::Read {
+    let _reading = Reading::begin().map_err(open_error)?;
+    let file = input::open(path).map_err(open_error)?;
+    let bytes = LIMIT.read(file).map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => open_error(source),
+        _ => ProfileError::Read {
             path: path.to_owned(),
             source,
-        })?;
-    if bytes.len() as u64 > LARGEST_FILE_BYTES {
-        return Err(open_error(io::ErrorKind::FileTooLarge.into()));
-    }
+        },
+    })?;
     hours(&bytes).map_err(|(line, reason)| ProfileError::Line {
         path: path.to_owned(),
         line,
