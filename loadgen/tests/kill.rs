@@ -14,7 +14,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Ended, Folder, arguments, parse};
+use common::{Ended, Folder, arguments, number, parse};
 use duet_reports::run_file::RunFile;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -296,11 +296,6 @@ fn wait(mut child: Child) -> Ended {
         std::thread::sleep(Duration::from_millis(5));
     }
     child.wait_with_output().unwrap().into()
-}
-
-/// A number from the environment.
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |value| value.parse().unwrap())
 }
 
 #[test]

@@ -109,6 +109,11 @@ pub(crate) fn arguments(words: &str) -> Vec<&str> {
     words.split_whitespace().collect()
 }
 
+/// A number from the environment, for long forms of a test that are run by hand.
+pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |value| value.parse().unwrap())
+}
+
 pub(crate) fn parse(json: &str) -> RunFile {
     RunFile::parse(Path::new("stdout"), json).unwrap_or_else(|error| panic!("{error}\n{json}"))
 }
