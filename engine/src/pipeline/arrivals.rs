@@ -1,14 +1,16 @@
 //! When payments are due. Closed loop: as soon as the one before is answered. Open loop: on a
 //! schedule that does not wait for the system, so that a late answer counts from the due time.
 
+mod poisson;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
-
 use super::workload::Workload;
+use poisson::{MOST_DRAWN_AT_END, Poisson};
 
 /// How payments arrive.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,11 +33,6 @@ pub enum Arrivals {
 /// Arrivals that may wait for their channel in one shard. Beyond these the schedule is not read
 /// ahead; their lateness counts all the same.
 const MOST_WAITING: usize = 1 << 20;
-
-/// Arrivals that are drawn one by one at the end of a schedule that was not kept up with. How many
-/// more there are, and when they came due, then follows from their mean alone: a machine that is a
-/// thousand times too slow must not draw for hours what it never served.
-const MOST_DRAWN_AT_END: u64 = 1 << 22;
 
 /// A shard's arrivals: which payments of which slots are due. All times are in nanoseconds; those of
 /// the schedule count from its start, before any restart.
@@ -104,75 +101,6 @@ enum Source {
         next: BinaryHeap<Reverse<(u64, u32, u64, u64)>>,
         payments: Vec<u64>,
     },
-}
-
-/// A Poisson process, whose gaps depend on the seed alone, and not on which sessions are open.
-struct Poisson {
-    gaps: ChaCha8Rng,
-    slots: ChaCha8Rng,
-    mean_gap_ns: f64,
-    next_ns: f64,
-    /// Slots that take arrivals, and how many each still takes.
-    accepting: Vec<(u32, u64)>,
-}
-
-impl Poisson {
-    fn new(seed: [u8; 32], mean_gap_ns: f64) -> Poisson {
-        let stream = |number| {
-            let mut rng = ChaCha8Rng::from_seed(seed);
-            rng.set_stream(number);
-            rng
-        };
-        let mut poisson = Poisson {
-            gaps: stream(0),
-            slots: stream(1),
-            mean_gap_ns,
-            next_ns: 0.0,
-            accepting: Vec::new(),
-        };
-        poisson.draw_next(0.0);
-        poisson
-    }
-
-    /// Goes on after so many arrivals, the last of which was due then.
-    fn skip(&mut self, arrivals: u64, last_due_ns: u64) {
-        // Each draw is of 64 bits, two of the generator's words.
-        let words = u128::from(arrivals) * 2;
-        self.gaps.set_word_pos(words);
-        self.slots.set_word_pos(words);
-        self.draw_next(last_due_ns as f64);
-    }
-
-    fn draw_next(&mut self, after_ns: f64) {
-        self.next_ns = after_ns + exponential(&mut self.gaps) * self.mean_gap_ns;
-    }
-
-    /// A slot for an arrival, and whether it is the last one of the slot's session; none if no session
-    /// takes any.
-    fn slot(&mut self) -> Option<(u32, bool)> {
-        if self.accepting.is_empty() {
-            return None;
-        }
-        let at = below(&mut self.slots, self.accepting.len());
-        let (slot, left) = &mut self.accepting[at];
-        *left -= 1;
-        let (slot, last) = (*slot, *left == 0);
-        if last {
-            self.accepting.swap_remove(at);
-        }
-        Some((slot, last))
-    }
-
-    /// The next arrival, if it is due by then: when, at which slot, and whether it is the slot's last.
-    fn next(&mut self, by_ns: u64) -> Option<(u64, u32, bool)> {
-        let due_ns = self.next_ns;
-        if due_ns > by_ns as f64 {
-            return None;
-        }
-        let (slot, last) = self.slot()?;
-        self.draw_next(due_ns);
-        Some((due_ns as u64, slot, last))
-    }
 }
 
 impl ScheduleClock {
@@ -560,90 +488,11 @@ impl Source {
     }
 }
 
-impl Poisson {
-    /// The arrivals that are left up to the end, `most` of them at most: how many, and the times
-    /// between which they came due.
-    fn rest(
-        &mut self,
-        end_ns: u64,
-        most: u64,
-        read: &mut SchedulePosition,
-        mut arrived: impl FnMut(u64, u64, u64),
-    ) {
-        const SLICES: u64 = 10_000;
-        let mut drawn = 0;
-        while drawn < most.min(MOST_DRAWN_AT_END) && self.next_ns <= end_ns as f64 {
-            let due_ns = self.next_ns as u64;
-            arrived(1, due_ns, due_ns);
-            read.last_due_ns = due_ns;
-            drawn += 1;
-            self.draw_next(self.next_ns);
-        }
-        read.arrivals += drawn;
-        let (from_ns, span_ns) = (self.next_ns, end_ns as f64 - self.next_ns);
-        if span_ns <= 0.0 {
-            return;
-        }
-        let rest = most
-            .saturating_sub(drawn)
-            .min((span_ns / self.mean_gap_ns) as u64);
-        // The slices of the time in which those would come that there are.
-        let span_ns = span_ns.min(rest as f64 * self.mean_gap_ns);
-        let edge = |slice: u64| (u128::from(rest) * u128::from(slice) / u128::from(SLICES)) as u64;
-        for slice in 0..SLICES {
-            let at_ns = |edge: u64| (from_ns + span_ns * edge as f64 / SLICES as f64) as u64;
-            let count = edge(slice + 1) - edge(slice);
-            if count > 0 {
-                arrived(count, at_ns(slice), at_ns(slice + 1));
-                read.last_due_ns = at_ns(slice + 1);
-            }
-        }
-        read.arrivals += rest;
-    }
-}
-
 impl Arrived {
     fn count(&mut self, count: u64, first_ns: u64, last_ns: u64) {
         self.count += count;
         let first_due_ns = self.first_due_ns.get_or_insert(first_ns);
         *first_due_ns = first_ns.min(*first_due_ns);
         self.last_due_ns = self.last_due_ns.max(last_ns);
-    }
-}
-
-/// A draw from the exponential distribution of mean 1, by inversion.
-fn exponential(rng: &mut ChaCha8Rng) -> f64 {
-    // 53 random bits, shifted off zero so that the logarithm is finite.
-    let uniform = ((rng.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-    -uniform.ln()
-}
-
-/// A uniform index below `bound`, by a widening multiplication.
-fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
-    ((u128::from(rng.next_u64()) * bound as u128) >> 64) as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exponential_gaps_have_mean_one() {
-        let mut rng = ChaCha8Rng::from_seed([7; 32]);
-        let draws = 100_000;
-        let mean = (0..draws).map(|_| exponential(&mut rng)).sum::<f64>() / f64::from(draws);
-        // The mean's standard deviation is 1/√100,000 ≈ 0.003; five of them.
-        assert!((mean - 1.0).abs() < 0.016, "{mean}");
-    }
-
-    #[test]
-    fn indices_cover_their_range() {
-        let mut rng = ChaCha8Rng::from_seed([1; 32]);
-        let mut seen = [0; 7];
-        (0..7000).for_each(|_| seen[below(&mut rng, 7)] += 1);
-        assert!(
-            seen.iter().all(|&count| (800..1200).contains(&count)),
-            "{seen:?}"
-        );
     }
 }

@@ -1,0 +1,195 @@
+//! Schedules that end, that go on after a restart, and that nobody keeps up with.
+
+use super::*;
+
+use crate::pipeline::{AccountIndex, Next, Session};
+use crate::protocol::{Amount, Pair, Party, Payment};
+
+/// Sessions of so many payments, at the due times given.
+struct Sessions {
+    payments: u64,
+    due_ns: Vec<u64>,
+}
+
+impl Workload for Sessions {
+    fn sessions(&self) -> u64 {
+        1 << 30
+    }
+
+    fn session(&self, _: u64) -> Session {
+        Session {
+            accounts: Pair { a: 0, b: 1 },
+            nonce: 0,
+            deposits: Pair {
+                a: Amount::new(1),
+                b: Amount::new(0),
+            },
+            payments: self.payments,
+        }
+    }
+
+    fn payer(&self, _: u64, _: u64) -> Party {
+        Party::A
+    }
+
+    fn draw(&self, _: u64, _: u64, _: usize, _: &mut Vec<Payment>) -> Next {
+        Next::Same
+    }
+
+    fn accounts(&self) -> AccountIndex {
+        2
+    }
+
+    fn opens(&self, _: AccountIndex) -> u64 {
+        1
+    }
+
+    fn allocation(&self, _: AccountIndex) -> Amount {
+        Amount::new(1)
+    }
+
+    fn due_ns(&self, _: u64, payment: u64) -> Option<u64> {
+        self.due_ns.get(payment as usize).copied()
+    }
+}
+
+const POISSON: Sessions = Sessions {
+    payments: 1 << 40,
+    due_ns: Vec::new(),
+};
+
+/// One slot, 1,000 payments per second.
+fn queue(arrivals: Arrivals, cosign: (u32, Option<u64>)) -> ArrivalQueue {
+    let (every, after_ms) = cosign;
+    let after = after_ms.map(Duration::from_millis);
+    ArrivalQueue::new(&arrivals, 1, 1.0, [7; 32], every, after)
+}
+
+fn poisson(per_s: f64) -> ArrivalQueue {
+    let mut queue = queue(Arrivals::Poisson { per_s }, (1, None));
+    queue.opened(0, 0, POISSON.payments, &POISSON);
+    queue
+}
+
+/// The due times that wait, by the shard's clock.
+fn taken(queue: &mut ArrivalQueue) -> Vec<u64> {
+    std::iter::from_fn(|| queue.take(0)).collect()
+}
+
+const MS: u64 = 1_000_000;
+
+#[test]
+fn a_schedule_that_goes_on_keeps_its_distances() {
+    let mut whole = poisson(1e3);
+    whole.start(0);
+    whole.advance(1000 * MS, &POISSON, |_| {});
+    let all = taken(&mut whole);
+    for cut_ms in [1, 250, 999] {
+        let mut before = poisson(1e3);
+        before.start(5 * MS);
+        before.advance((5 + cut_ms) * MS, &POISSON, |_| {});
+        let position = before.position((5 + cut_ms) * MS);
+        assert_eq!(position.clock_ns, cut_ms * MS);
+        let read = taken(&mut before).len();
+        // Of what was read, three were not answered, two of them in flight.
+        let (owed, in_flight) = if read >= 3 { (1, 2) } else { (0, 0) };
+        let mut after = poisson(1e3);
+        after.resume(position, in_flight, owed);
+        assert_eq!(after.unanswered(), owed + in_flight);
+        // The links are up at 70 ms of another process's clock.
+        after.start(70 * MS);
+        after.advance((70 + 1000 - cut_ms) * MS, &POISSON, |_| {});
+        let found = taken(&mut after);
+        let expected = all[read..].iter().map(|due| due - cut_ms * MS + 70 * MS);
+        let backlog = std::iter::repeat_n(70 * MS, owed as usize);
+        let expected: Vec<u64> = backlog.chain(expected).collect();
+        let apart = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b));
+        assert_eq!(found.len(), expected.len(), "cut at {cut_ms} ms");
+        // A due time is kept in whole nanoseconds.
+        assert!(apart.max().unwrap() <= 1, "cut at {cut_ms} ms");
+        assert_eq!(after.offered().count, in_flight + found.len() as u64);
+    }
+}
+
+/// Ends a schedule, and gives the ages of what was not served.
+fn end(queue: &mut ArrivalQueue, end_ns: u64, now_ns: u64, unopened: u64) -> Vec<(u64, u64)> {
+    let mut ages = Vec::new();
+    let mut age = |age_ns, count| ages.push((age_ns, count));
+    queue.end(end_ns, now_ns, &POISSON, 0..unopened, &mut age);
+    ages
+}
+
+#[test]
+fn a_schedule_is_read_to_its_end_and_what_is_left_counts_at_its_age() {
+    let mut whole = poisson(1e3);
+    whole.start(0);
+    whole.advance(1000 * MS, &POISSON, |_| {});
+    let all = taken(&mut whole);
+
+    // A thread that was held up from 100 ms on notices the end half a second late.
+    let mut late = poisson(1e3);
+    late.start(0);
+    late.advance(100 * MS, &POISSON, |_| {});
+    assert!(end(&mut late, 1000 * MS, 1500 * MS, 0).is_empty());
+    assert_eq!(late.offered().count, all.len() as u64);
+    let mut ages = 0;
+    late.take(0);
+    late.give_up(1600 * MS, |age_ns, count| {
+        assert!(age_ns >= 600 * MS);
+        ages += count;
+    });
+    let found = late.offered();
+    assert_eq!((ages, found.unserved), (all.len() as u64 - 1, ages));
+    assert!(!late.waits());
+
+    // No session is open, but others are still to come, or none are.
+    for (unopened, expected) in [(1, all.len()), (0, 0)] {
+        let mut closed = queue(Arrivals::Poisson { per_s: 1e3 }, (1, None));
+        closed.start(0);
+        let ages = end(&mut closed, 1000 * MS, 1000 * MS, unopened);
+        let expected_ages = all.iter().take(expected).map(|due| (1000 * MS - due, 1));
+        assert_eq!(ages, expected_ages.collect::<Vec<_>>());
+        assert_eq!(closed.offered().unserved, expected as u64);
+    }
+}
+
+#[test]
+fn a_schedule_far_beyond_the_machine_ends_soon_and_is_counted_whole() {
+    let per_s = 1e9;
+    let mut queue = poisson(per_s);
+    queue.start(0);
+    queue.advance(MS, &POISSON, |_| {});
+    let ages = end(&mut queue, 1000 * MS, 1000 * MS, 1 << 30);
+    let found = queue.offered();
+    let counted = ages.iter().map(|(_, count)| count).sum::<u64>();
+    assert_eq!(found.unserved, counted);
+    assert_eq!(found.count - found.unserved, MOST_WAITING as u64);
+    // 10^9 ± 3 × 10^4, and on the average half as old as the schedule is long.
+    assert!(found.count.abs_diff(1_000_000_000) < 300_000, "{found:?}");
+    let of_each = ages
+        .iter()
+        .map(|(age_ns, count)| *age_ns as f64 * *count as f64);
+    let mean_ms = of_each.sum::<f64>() / counted as f64 / 1e6;
+    assert!((mean_ms - 500.0).abs() < 2.0, "{mean_ms}");
+}
+
+#[test]
+fn the_end_cuts_short_what_waited_for_its_interval() {
+    for (after_ms, now_ms, cut_short) in [(Some(50), 60, 2), (Some(50), 95, 0), (None, 60, 0)] {
+        let due_ns = [10, 20, 30, 40, 41].map(|ms| ms * MS).to_vec();
+        let timed = Sessions {
+            payments: 9,
+            due_ns,
+        };
+        let mut queue = queue(Arrivals::Timed { speedup: 1.0 }, (3, after_ms));
+        queue.opened(0, 0, 9, &timed);
+        queue.start(0);
+        queue.advance(now_ms * MS - 1, &timed, |_| {});
+        let part = if cut_short > 0 { 3 } else { 5 };
+        assert_eq!(queue.available(0, now_ms * MS - 1, 9), part, "{after_ms:?}");
+        let mut age = |_, _| unreachable!("all of it can wait");
+        queue.end(now_ms * MS, now_ms * MS, &timed, 0..0, &mut age);
+        assert_eq!(queue.offered().cut_short, cut_short, "{after_ms:?}");
+        assert_eq!(queue.available(0, now_ms * MS, 9), 5);
+    }
+}
