@@ -317,6 +317,38 @@ fn rounds() {
     );
 }
 
+/// Shards stop at different steps, so that the slots of a lane stand at different generations.
+#[test]
+fn a_run_that_is_interrupted_again_and_again_says_what_ended_short() {
+    const RUN: &str = "run --sessions 2000 --payments 2 --concurrent 40 --shards 2 --durability log \
+                       --log-dir log --baseline-sessions 0 --out run.json --quiet";
+    let folder = Folder::new();
+    for _ in 0..4 {
+        let child = folder
+            .command(&arguments(RUN))
+            .stderr(Stdio::piped())
+            .spawn();
+        let child = child.unwrap();
+        signal_after(&child, Signal::INT, Duration::from_millis(250));
+        let ended = wait(child);
+        assert!(matches!(ended.code, Some(0 | 130)), "{ended:?}");
+    }
+    let mut cut_before = None;
+    for _ in 0..2 {
+        let ended = folder.loadgen(&arguments(RUN));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let achieved = parse(&folder.read("run.json")).achieved;
+        assert_eq!(achieved.sessions_closed, 2000);
+        // A session that ended short misses one payment or two.
+        let (missing, cut) = (4000 - achieved.payments, achieved.sessions_cut);
+        assert!(
+            (cut..=2 * cut).contains(&missing),
+            "{missing} missing of {cut} sessions"
+        );
+        assert_eq!(*cut_before.get_or_insert(cut), cut);
+    }
+}
+
 /// Many acknowledgements, and then a kill in the midst of the waves.
 #[test]
 fn what_was_acknowledged_is_compared_with_what_is_there() {

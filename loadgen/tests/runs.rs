@@ -263,6 +263,33 @@ fn payments_wait_for_their_interval_as_long_as_they_may() {
 }
 
 #[test]
+fn a_rate_that_most_payments_did_not_get_is_not_held() {
+    let waits =
+        "--rate 10k --duration 300ms --concurrent 100 --cosign-every 100 --cosign-after 1000s";
+    for (words, reason) in [
+        ("--rate 1e9 --duration 50ms", "payments not served"),
+        (waits, "waited for their co-sign interval until the end"),
+    ] {
+        let words = format!("run --json {words} --baseline-sessions 0");
+        let ended = Folder::new().loadgen(&arguments(&words));
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        let run = parse(&ended.stdout);
+        let [found] = &run.achieved.invalid_reasons[..] else {
+            panic!("{:?}", run.achieved.invalid_reasons);
+        };
+        assert!(found.contains(reason), "{found}");
+        // Each is in the response times once, served or not.
+        let open_loop = run.achieved.open_loop.unwrap();
+        let response = run.latency_histogram.response.unwrap();
+        assert_eq!(recorded(&response), open_loop.arrived);
+        assert_eq!(
+            run.achieved.payments,
+            open_loop.arrived - open_loop.unserved
+        );
+    }
+}
+
+#[test]
 fn a_duration_ends_a_run_and_marks_it() {
     let folder = Folder::new();
     let words = "run --duration 300ms --payments 100 --out run.json";
