@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+mod bench;
 mod checkpoint;
 #[path = "../common/mod.rs"]
 mod common;
