@@ -145,7 +145,11 @@ impl Report {
             Some(_) => "CLEAN, as far as was looked at",
         };
         let mut text = format!("{clean}: chains, balances and settlements hold");
-        let sessions = human::counted(self.sampled_sessions, "session");
+        let sessions = format!(
+            "{} of {}",
+            human::count(self.sampled_sessions),
+            human::counted(self.opened, "session")
+        );
         text += &match self.size {
             SampleSize::All => ", and all signatures".to_owned(),
             size if size.is_none() => "; no signature was verified".to_owned(),
@@ -229,8 +233,7 @@ impl Report {
         row(
             "intervals",
             format!(
-                "up to {interval} entries and {at_risk} at risk a pair of signatures, of k = {} claimed; \
-                 up to {in_flight} proposals a burst, of {} in flight claimed",
+                "largest k {interval} of {} claimed, {at_risk} at risk; {in_flight} in flight of {} claimed",
                 self.claims.cosign_every, self.claims.in_flight,
             ),
         );
@@ -242,9 +245,10 @@ impl Report {
         row(
             "signatures",
             format!(
-                "{} of {} ({}){chosen}",
+                "{} of {} of {} ({}){chosen}",
                 count(self.signatures),
-                human::counted(self.sampled_sessions, "session"),
+                human::count(self.sampled_sessions),
+                human::counted(self.opened, "session"),
                 self.asked(),
             ),
         );

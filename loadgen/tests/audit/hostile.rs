@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::common::{Ended, Folder, arguments};
-use super::forge::{Run, seal_manifest, segment};
+use super::forge::{Run, replace, seal_manifest, segment};
 
 const SHARD: &str = "shard-0-000000.audit";
 const L1: &str = "l1-000000.audit";
@@ -167,19 +167,7 @@ fn lengths_are_held_against_what_a_chunk_and_a_record_may_have() {
         ("a burst cut off", record(200, 1, 100), "bytes left"),
         ("2^60 entries", of_entries, "the proposal's entries"),
     ] {
-        let (bytes, checksum) = segment(0, &genesis, &records);
-        fs::write(folder.path("log").join(SHARD), bytes).unwrap();
-        let hex: String = checksum.iter().map(|byte| format!("{byte:02x}")).collect();
-        let manifest = folder.read("log/audit.toml");
-        let lines: String = manifest
-            .lines()
-            .filter(|line| !line.starts_with("checksum"))
-            .map(|line| match line.starts_with("shard-0.checksum") {
-                true => format!("shard-0.checksum = \"{hex}\"\n"),
-                false => format!("{line}\n"),
-            })
-            .collect();
-        folder.write("log/audit.toml", seal_manifest(&lines));
+        replace(&folder.path("log"), "shard-0", &genesis, &records);
         refused(&folder, what, said);
     }
 }

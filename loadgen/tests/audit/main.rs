@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 mod bench;
+mod bits;
 mod checkpoint;
 #[path = "../common/mod.rs"]
 mod common;

@@ -59,11 +59,21 @@ fn the_verdict_says_what_was_verified_and_who_chose_it() {
     let given = format!("--sample 2 --salt {salt}");
     let hold = "CLEAN: chains, balances and settlements hold";
     for (words, verdict, origin, could) in [
-        ("", ", and the signatures of 4 sessions", "drawn", false),
-        (&given, ", and the signatures of 2 sessions", "given", false),
+        (
+            "",
+            ", and the signatures of 4 of 4 sessions",
+            "drawn",
+            false,
+        ),
+        (
+            &given,
+            ", and the signatures of 2 of 4 sessions",
+            "given",
+            false,
+        ),
         (
             "--sample 2 --salt none",
-            ", and the signatures of 2 sessions that the log's writer could choose",
+            ", and the signatures of 2 of 4 sessions that the log's writer could choose",
             "none",
             true,
         ),
@@ -126,7 +136,7 @@ fn all_signatures_are_verified_and_the_largest_intervals_found() {
     assert_eq!(one["sample"]["sessions"], 1);
     let table = folder.loadgen(&arguments("audit log")).stdout;
     assert!(
-        table.contains("up to 2 entries and 40 at risk a pair of signatures, of k = 50 claimed; up to 2 proposals a burst, of 60"),
+        table.contains("largest k 2 of 50 claimed, 40 at risk; 2 in flight of 60 claimed"),
         "{table}"
     );
 }

@@ -4,7 +4,7 @@
 
 mod write;
 
-pub(crate) use write::{seal_manifest, segment};
+pub(crate) use write::{records, replace, seal_manifest, segment};
 
 pub(crate) type Digest = [u8; 32];
 
