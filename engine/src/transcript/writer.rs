@@ -16,8 +16,7 @@ use crate::l1::{Allocations, Config, Genesis, Header};
 
 /// A buffer is handed over once it holds this much; records are never cut.
 const CHUNK_BYTES: usize = 1 << 20;
-/// Room beyond, so that few buffers ever grow. A burst has less than a megabyte: 10,000 entries of 20
-/// bytes at most, 4,096 proposals and as many answers.
+/// Room beyond, so that few buffers ever grow.
 const SLACK_BYTES: usize = 1 << 18;
 /// A block's record beside its body.
 const BLOCK_HEAD_BYTES: usize = 5 + 32 + 8 + 4 + 32;

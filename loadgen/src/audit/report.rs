@@ -161,9 +161,10 @@ impl Report {
         if let Some(rests) = rests {
             let _ = write!(
                 text,
-                "; {} of {} entries and their signatures rest on the checkpoint",
+                "; {} of {} entries and {} signatures rest on the checkpoint",
                 count(rests.entries),
-                count(self.entries)
+                count(self.entries),
+                count(rests.signatures),
             );
         }
         text

@@ -64,7 +64,7 @@ fn what_rests_on_a_checkpoint_is_said() {
     assert_eq!(report["sample"]["signatures"], 8);
     let verdict = report["verdict"].as_str().unwrap();
     assert!(
-        verdict.ends_with("; 200 of 200 entries and their signatures rest on the checkpoint"),
+        verdict.ends_with("; 200 of 200 entries and 280 signatures rest on the checkpoint"),
         "{verdict}"
     );
     let ended = folder.loadgen(&arguments("audit log --checkpoint kept"));
