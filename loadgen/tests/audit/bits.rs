@@ -1,19 +1,26 @@
 //! Bytes of a log changed at random or one by one, by somebody who makes all checksums anew and knows
 //! nothing else: refused with a reason, whatever they are. (Overflow is checked in tests.)
 
+use std::fs;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
-use duet_loadgen::audit::{AuditError, SampleSize};
+use duet_loadgen::audit::{AuditArgs, AuditError, SampleSize, check};
 
-use super::audited;
 use super::common::Folder;
 use super::forge::{Run, records, replace, seal_manifest};
+use super::{asked, audited};
 
 const STREAMS: [&str; 3] = ["shard-0", "shard-1", "l1"];
 
 /// Whether the audit of all signatures is clean.
 fn is_clean(folder: &Path, what: &str) -> bool {
-    match audited(folder, SampleSize::All) {
+    ends(&asked(folder, SampleSize::All), what)
+}
+
+/// Whether an audit is clean: it is so or refuses, and for no checksum.
+fn ends(args: &AuditArgs, what: &str) -> bool {
+    match check(args, &AtomicBool::new(false)) {
         Ok(_) => true,
         Err(AuditError::Refused(finding)) => {
             assert!(!finding.what.contains("checksum"), "{what}: {finding}");
@@ -52,41 +59,79 @@ fn every_changed_bit_of_a_record_is_refused_but_for_labels() {
     assert!(unseen.len() < 10, "{unseen:?}");
 }
 
-/// Pieces of records put anywhere, left out, doubled, or replaced by what is large.
+/// Numbers without a meaning, the same in every test.
+struct Noise(u64);
+
+impl Noise {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % most.max(1) as u64) as usize
+    }
+
+    /// Puts pieces anywhere, leaves them out, doubles them, or replaces them by what is large or nothing.
+    fn scramble(&mut self, honest: &[u8]) -> Vec<u8> {
+        let mut forged = honest.to_vec();
+        for _ in 0..=self.below(3) {
+            let at = self.below(forged.len());
+            let length = (1 + self.below(12)).min(forged.len() - at);
+            let piece = forged[at..at + length].to_vec();
+            let to = self.below(forged.len());
+            match self.below(5) {
+                0 => forged[at..at + length].fill(0xff),
+                1 => forged[at..at + length].fill(0),
+                2 => drop(forged.drain(at..at + length)),
+                3 => drop(forged.splice(to..to, piece)),
+                _ => forged.truncate(at),
+            }
+        }
+        forged
+    }
+}
+
 #[test]
 fn no_nonsense_ends_in_a_panic() {
     let folder = Folder::new();
     let run = Run::honest();
     run.write(&folder.path(""));
     let (folder, genesis) = (folder.path(""), run.genesis());
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut below = |most: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        (random % most.max(1) as u64) as usize
-    };
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     for stream in STREAMS {
         let honest = records(&folder, stream);
         for round in 0..500 {
-            let mut forged = honest.clone();
-            for _ in 0..=below(3) {
-                let at = below(forged.len());
-                let length = (1 + below(12)).min(forged.len() - at);
-                let piece = forged[at..at + length].to_vec();
-                let to = below(forged.len());
-                match below(5) {
-                    0 => forged[at..at + length].fill(0xff),
-                    1 => forged[at..at + length].fill(0),
-                    2 => drop(forged.drain(at..at + length)),
-                    3 => drop(forged.splice(to..to, piece)),
-                    _ => forged.truncate(at),
-                }
-            }
-            replace(&folder, stream, &genesis, &forged);
-            is_clean(&folder, &format!("{stream}, round {round}"));
+            replace(&folder, stream, &genesis, &noise.scramble(&honest));
+            let mut args = asked(&folder, SampleSize::All);
+            args.follow = round % 2 == 1;
+            ends(&args, &format!("{stream}, round {round}"));
         }
         replace(&folder, stream, &genesis, &honest);
+    }
+}
+
+/// Nor in a checkpoint, whose streams may stand anywhere in the log.
+#[test]
+fn no_nonsense_in_a_checkpoint_ends_in_a_panic() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("log")).unwrap();
+    Run::honest().write(&folder.path("log"));
+    let mut args = asked(&folder.path("log"), SampleSize::All);
+    args.checkpoint = Some(folder.path("kept"));
+    args.follow = true;
+    assert!(ends(&args, "as it is"));
+    let kept = fs::read(folder.path("kept")).unwrap();
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    for round in 0..1000 {
+        let mut forged = noise.scramble(&kept[..kept.len() - 32]);
+        let key = blake3::derive_key("duet 2026-11 audit checkpoint", &[]);
+        forged.extend(blake3::keyed_hash(&key, &forged).as_bytes());
+        folder.write("kept", &forged);
+        args.follow = round % 2 == 1;
+        let what = format!("round {round}");
+        match check(&args, &AtomicBool::new(false)) {
+            Ok(_) | Err(AuditError::Refused(_)) => {}
+            Err(error) => panic!("{what}: {error}"),
+        }
     }
 }
 
