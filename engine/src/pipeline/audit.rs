@@ -40,7 +40,7 @@ impl AuditLog {
             cosign_every: config.rules.cosign_every,
             in_flight: config.rules.in_flight,
         };
-        let (transcript, mut recorders) = Transcript::begin(settings, start)?;
+        let (transcript, mut recorders) = Transcript::begin(settings, start, chain.config())?;
         let l1 = recorders.last_mut().expect("Layer 1 has a stream");
         l1.genesis(genesis, chain.config());
         Ok(AuditLog {

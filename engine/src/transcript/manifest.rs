@@ -43,12 +43,8 @@ pub(super) fn write(
     let path = folder.join(NAME);
     let part = folder.join("audit.toml.part");
     let failed = TranscriptError::of(&path);
-    // Anew, and never into what has the name: that may be a link.
-    match fs::remove_file(&part) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    let mut file = File::create_new(&part).map_err(&failed)?;
+    // Nothing that somebody has put there is followed or overwritten.
+    let mut file = File::create_new(&part).map_err(TranscriptError::of(&part))?;
     file.write_all(text(start, end).as_bytes())
         .map_err(&failed)?;
     file.sync_all().map_err(&failed)?;
@@ -93,4 +89,28 @@ fn text(start: &Start, end: Option<(&Finish, &[Ended])>) -> String {
     let checksum = blake3::keyed_hash(&key, text.as_bytes());
     let _ = writeln!(text, "checksum = \"{checksum}\"");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who can write to the folder may put a link where the next file goes: what that names stays.
+    #[test]
+    fn no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "mine").unwrap();
+        std::os::unix::fs::symlink(&victim, folder.path().join("audit.toml.part")).unwrap();
+        let start = Start {
+            genesis: Digest([1; 32]),
+            shards: 1,
+            sessions: 1,
+            cosign_every: 1,
+            in_flight: 1,
+        };
+        let error = write(folder.path(), &start, None).unwrap_err();
+        assert!(error.path.ends_with("audit.toml.part"), "{error}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+    }
 }

@@ -25,6 +25,9 @@ const BURST: u8 = 1;
 const GENESIS: u8 = 2;
 const ACCOUNT: u8 = 3;
 const BLOCK: u8 = 4;
+/// A burst has no more bytes: at most 10,000 entries of 20, and 4,096 proposals
+/// and as many answers with their signatures. An auditor takes no longer one.
+const MOST_BURST_BYTES: usize = 1 << 20;
 
 /// One channel's part of a wave, once its payer has completed it.
 #[derive(Clone, Copy)]
@@ -57,6 +60,7 @@ fn record(bytes: &mut Vec<u8>, kind: u8, content: impl FnOnce(&mut Vec<u8>)) {
 /// # Panics
 /// If the bytes are not what a payer completed: they were checked by both parties.
 pub(super) fn put_burst(bytes: &mut Vec<u8>, burst: &Burst<'_>, ends: &mut Vec<u64>) {
+    let start = bytes.len();
     record(bytes, BURST, |bytes| {
         bytes.extend_from_slice(&burst.session.to_le_bytes());
         bytes.extend_from_slice(&burst.channel.0.0);
@@ -73,6 +77,8 @@ pub(super) fn put_burst(bytes: &mut Vec<u8>, burst: &Burst<'_>, ends: &mut Vec<u
         bytes[counts..counts + 4].copy_from_slice(&proposals.to_le_bytes());
         bytes[counts + 4..counts + 8].copy_from_slice(&answers.to_le_bytes());
     });
+    let length = bytes.len() - start - 5;
+    assert!(length <= MOST_BURST_BYTES, "a burst of {length} bytes");
 }
 
 /// The proposals that were answered, and the versions that they end at.

@@ -9,11 +9,13 @@
 //!
 //! The header's checksum is BLAKE3, keyed for its purpose, of what stands before it; a chunk's is
 //! over the checksum before, `length ‖ kind` and the payload. Kind 1 has records, kind 2 ends the
-//! segment.
+//! segment. No file that is there already is written to or followed: the folder was empty.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::TranscriptError;
 use crate::crypto::Digest;
@@ -23,6 +25,8 @@ const CONTEXT: &str = "duet 2026-11 audit log";
 const MAGIC: [u8; 8] = *b"DUETAUD1";
 const RECORDS: u32 = 1;
 const END: u32 = 2;
+/// A chunk's payload has no more bytes: an auditor reads one at a time.
+pub(super) const MOST_CHUNK_BYTES: usize = 16 << 20;
 
 /// Which stream: a shard's, or Layer 1's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +136,9 @@ impl Stream {
     }
 
     fn chunk(&mut self, kind: u32, payload: &[u8]) -> Result<(), TranscriptError> {
-        let length = u32::try_from(payload.len()).expect("a chunk below 4 GiB");
+        let length = payload.len();
+        assert!(length <= MOST_CHUNK_BYTES, "a chunk of {length} bytes");
+        let length = length as u32;
         let mut head = [0; 40];
         head[..4].copy_from_slice(&length.to_le_bytes());
         head[4..8].copy_from_slice(&kind.to_le_bytes());
@@ -167,6 +173,17 @@ const WHOLE: &str = "audit";
 
 fn path(folder: &Path, source: Source, number: u64, ending: &str) -> PathBuf {
     folder.join(format!("{}-{number:06}.{ending}", source.name()))
+}
+
+/// Makes a whole segment durable. An auditor that follows may have deleted it; what somebody has put in
+/// its place is not followed or waited for.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file).sync_all(),
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The whole segments of a stream that ended, those that somebody has deleted included.

@@ -18,6 +18,8 @@ use crate::l1::{Allocations, Config, Genesis, Header};
 const CHUNK_BYTES: usize = 1 << 20;
 /// Room beyond, so that few buffers ever grow.
 const SLACK_BYTES: usize = 1 << 18;
+/// A block's record beside its body.
+const BLOCK_HEAD_BYTES: usize = 5 + 32 + 8 + 4 + 32;
 /// Buffers of each stream: one is filled while the others wait for the disk.
 const BUFFERS: usize = 4;
 
@@ -51,11 +53,25 @@ struct Filled {
 
 impl Transcript {
     /// Begins a log in an empty folder: one stream per shard, and Layer 1's, which comes last.
+    ///
+    /// # Errors
+    /// The machine failed, or blocks may be longer than a chunk, which an auditor would refuse.
     pub(crate) fn begin(
         settings: &Settings,
         start: Start,
+        l1: &Config,
     ) -> Result<(Transcript, Vec<Recorder>), TranscriptError> {
         let folder = settings.folder.clone();
+        let most = (segment::MOST_CHUNK_BYTES - BLOCK_HEAD_BYTES) as u64;
+        if l1.block_bytes > most {
+            return Err(TranscriptError {
+                path: folder,
+                reason: format!(
+                    "expected blocks of at most {most} bytes, not of {}",
+                    l1.block_bytes
+                ),
+            });
+        }
         manifest::write(&folder, &start, None)?;
         let sources = (0..start.shards).map(Source::Shard).chain([Source::L1]);
         let streams: Vec<Stream> = sources
@@ -117,12 +133,7 @@ impl Closed {
             .iter()
             .flat_map(|ended| segment::paths(&self.folder, ended))
         {
-            match std::fs::File::open(&path) {
-                Ok(file) => file.sync_all().map_err(TranscriptError::of(&path))?,
-                // An auditor that follows has taken it.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(TranscriptError::of(&path)(error)),
-            }
+            segment::sync(&path).map_err(TranscriptError::of(&path))?;
         }
         manifest::write(&self.folder, &self.start, Some((finish, &self.streams)))
     }
@@ -221,5 +232,56 @@ impl Drop for Recorder {
                 bytes,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Digest;
+
+    fn begin(folder: &std::path::Path, block_bytes: u64) -> Result<(), TranscriptError> {
+        let start = Start {
+            genesis: Digest([1; 32]),
+            shards: 1,
+            sessions: 1,
+            cosign_every: 1,
+            in_flight: 1,
+        };
+        let l1 = Config {
+            block_bytes,
+            ..Config::default()
+        };
+        let (transcript, recorders) =
+            Transcript::begin(&Settings::new(folder.to_owned()), start, &l1)?;
+        drop(recorders);
+        transcript.close().map(|_| ())
+    }
+
+    /// An auditor reads no longer chunk: such a log could not be audited.
+    #[test]
+    fn blocks_longer_than_a_chunk_are_refused_before_anything_is_written() {
+        let most = (segment::MOST_CHUNK_BYTES - BLOCK_HEAD_BYTES) as u64;
+        let folder = tempfile::tempdir().unwrap();
+        let error = begin(folder.path(), most + 1).unwrap_err();
+        let said = format!(
+            "expected blocks of at most {most} bytes, not of {}",
+            most + 1
+        );
+        assert_eq!(error.reason, said);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        begin(folder.path(), most).unwrap();
+    }
+
+    #[test]
+    fn what_is_put_in_a_segments_place_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("shard-0-000000.audit");
+        segment::sync(&name).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &name).unwrap();
+        assert!(segment::sync(&name).is_err());
+        std::fs::remove_file(&name).unwrap();
+        std::fs::write(&name, "whole").unwrap();
+        segment::sync(&name).unwrap();
     }
 }

@@ -1,14 +1,19 @@
 //! Reads a burst: what both parties of one channel said in one go. Rebuilds the log entries from
-//! their amounts and tags, and refuses payments that their balance does not cover.
+//! their amounts and tags, and refuses payments that their balance does not cover, and intervals and
+//! proposals in flight beyond what the log claims.
 
 use std::ops::Range;
 
 use super::bytes::Reader;
 use super::finding::AuditError;
 use super::hash::Digest;
+use super::manifest::Claims;
+use super::stream::Largest;
 
 /// A burst's record.
 const BURST: u8 = 1;
+/// A burst has no more bytes: its entries take sixteen times as much memory.
+const MOST_BYTES: u32 = 1 << 20;
 /// The top bit of an entry's last field: set when B pays.
 const B_PAYS: u64 = 1 << 63;
 
@@ -43,12 +48,19 @@ pub(super) struct Standing {
 }
 
 /// Takes a burst's record off; gives its head and what follows that.
-pub(super) fn begin<'a>(records: &mut Reader<'a>) -> Result<(Head, Reader<'a>), AuditError> {
+pub(super) fn begin<'a>(
+    records: &mut Reader<'a>,
+    claims: Claims,
+) -> Result<(Head, Reader<'a>), AuditError> {
     let place = records.place();
     let length = records.u32()?;
     let kind = records.u8()?;
     if kind != BURST {
         return Err(place.finding("the record's kind", BURST, kind));
+    }
+    if length > MOST_BYTES {
+        let most = format!("at most {MOST_BYTES}");
+        return Err(place.finding("the burst's bytes", most, length));
     }
     let start = records.place().offset.unwrap_or(0);
     let mut content = Reader::new(place.file, start, records.bytes(length as usize)?);
@@ -63,6 +75,11 @@ pub(super) fn begin<'a>(records: &mut Reader<'a>) -> Result<(Head, Reader<'a>), 
     if proposals == 0 || answers == 0 || answers > proposals {
         let found = format!("{proposals} and {answers}");
         return Err(place.finding("proposals and answers", "one or more of each", found));
+    }
+    if u64::from(proposals) > claims.in_flight {
+        let most = format!("at most {}, as the manifest claims", claims.in_flight);
+        let finding = place.finding("proposals in flight", most, proposals);
+        return Err(finding.about(session, Some(before)));
     }
     let head = Head {
         session,
@@ -79,27 +96,50 @@ pub(super) fn begin<'a>(records: &mut Reader<'a>) -> Result<(Head, Reader<'a>), 
 pub(super) type Ends = Vec<usize>;
 
 /// Reads the rest of a burst: appends its entries, moves the standing on, and, if they are wanted,
-/// appends its signatures. Gives the entries' range.
+/// appends its signatures. Gives the entries' range, and the largest intervals in it.
 pub(super) fn read(
     head: &Head,
+    claims: Claims,
     content: &mut Reader<'_>,
     standing: &mut Standing,
     entries: &mut Vec<[u8; 32]>,
     ends: &mut Ends,
     mut signatures: Option<&mut Vec<Signed>>,
-) -> Result<Range<usize>, AuditError> {
+) -> Result<(Range<usize>, Largest), AuditError> {
     let first = entries.len();
+    let mut largest = Largest {
+        in_flight: u64::from(head.proposals),
+        ..Largest::default()
+    };
     ends.clear();
     let mut tag = head.before;
     for _ in 0..head.proposals {
         let place = content.place();
-        let count = (content.number()? >> 1) as usize;
-        // An entry takes two bytes at least.
-        if count == 0 || count > content.rest().len() / 2 {
-            let most = format!("1 to {}", content.rest().len() / 2);
+        let count = content.number()? >> 1;
+        if count == 0 || count > claims.cosign_every {
+            let most = format!("1 to {}, as the manifest claims", claims.cosign_every);
             return Err(place.finding("the proposal's entries", most, count));
         }
-        pay(head.payer, count, content, standing, entries, &mut tag)?;
+        // An entry takes two bytes at least.
+        let most = content.rest().len() as u64 / 2;
+        if count > most {
+            let most = format!("at most the {most} that the record has room for");
+            return Err(place.finding("the proposal's entries", most, count));
+        }
+        let before = standing.balance_a;
+        pay(
+            head.payer,
+            count as usize,
+            content,
+            standing,
+            entries,
+            &mut tag,
+        )?;
+        largest = largest.or(Largest {
+            interval: count,
+            at_risk: before.abs_diff(standing.balance_a),
+            in_flight: 0,
+        });
         ends.push(entries.len() - first);
         signature(content, entries.len() - first, head.payer, &mut signatures)?;
     }
@@ -124,7 +164,7 @@ pub(super) fn read(
         let left = content.rest().len();
         return Err(content.place().finding("bytes left in the record", 0, left));
     }
-    Ok(first..entries.len())
+    Ok((first..entries.len(), largest))
 }
 
 /// Rebuilds the entries of one proposal.

@@ -72,15 +72,37 @@ impl Place<'_> {
         found: impl fmt::Display,
     ) -> AuditError {
         AuditError::Refused(Box::new(Finding {
-            file: self.file.to_owned(),
+            file: printable(self.file),
             offset: self.offset,
             session: None,
             version: None,
             what,
-            expected: expected.to_string(),
-            found: found.to_string(),
+            expected: printable(&expected.to_string()),
+            found: printable(&found.to_string()),
         }))
     }
+}
+
+/// Characters that a finding shows of a text at most.
+const MOST_SHOWN: usize = 200;
+
+/// A text from a log as a terminal may show it: no control characters, and no megabytes.
+fn printable(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .take(MOST_SHOWN)
+        .map(|char| {
+            if char.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                char
+            }
+        })
+        .collect();
+    if text.chars().nth(MOST_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 impl AuditError {
@@ -135,3 +157,16 @@ impl fmt::Display for AuditError {
 }
 
 impl std::error::Error for AuditError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_from_a_log_moves_no_cursor_and_fills_no_screen() {
+        assert_eq!(printable("kind 3, ‖"), "kind 3, ‖");
+        assert_eq!(printable("\u{1b}[2J\n"), "\u{fffd}[2J\u{fffd}");
+        let long = printable(&"x".repeat(1 << 20));
+        assert_eq!(long, "x".repeat(MOST_SHOWN) + "…");
+    }
+}

@@ -1,56 +1,70 @@
-//! Audits a log while it is written, segment by segment, and deletes what it has audited if asked
-//! to. One thread: a run beside it needs the others.
+//! Audits a log while it is written, segment by segment, keeps a checkpoint and deletes what it has
+//! audited if asked to. One thread: a run beside it needs the others.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::finding::AuditError;
-use super::l1::L1;
-use super::manifest::Manifest;
+use super::checkpoint::Checkpoint;
+use super::finding::{AuditError, Finding};
+use super::l1::{L1, another_at_second_reading};
+use super::manifest::{self, Claims, Manifest};
+use super::report::Told;
 use super::segment::Source;
 use super::signature::Sampled;
 use super::stream::{Against, Batch, Stream, cpu_ns};
 use super::whole::{Watch, segment};
-use super::{
-    AuditArgs, Report, Told, check_l1, check_names, checkpoint, conclude, fresh, report, sample,
-};
+use super::{AuditArgs, Report, conclude, folder, fresh};
 use crate::progress::Bar;
 
 /// Audits until the run has ended and all of it is audited.
 pub(super) fn check(
     args: &AuditArgs,
+    checkpoint: Option<Checkpoint>,
     stop: &AtomicBool,
     begin: Instant,
 ) -> Result<Report, AuditError> {
-    let mut manifest = Manifest::read(&args.folder)?;
+    let manifest = Manifest::read(&args.folder)?;
     if manifest.end.is_none() && !args.follow {
         return Err(AuditError::Input(
             "the run has not ended: expected --follow beside --delete-audited".to_owned(),
         ));
     }
-    let streams = checkpoint::read(&args.folder, &manifest)?;
+    let mut l1 = L1::new(&args.folder, &manifest.genesis, stop);
+    l1.follow()?;
+    let streams = match &checkpoint {
+        Some(checkpoint) => checkpoint.read(manifest.shards, &l1.ledger)?,
+        None => None,
+    };
     let mut followed = Followed {
         args,
-        l1: L1::new(&args.folder, &manifest.genesis),
+        checkpoint,
+        l1,
         streams: streams.unwrap_or_else(|| fresh(&manifest)),
-        sessions: manifest.sessions,
+        claims: manifest.claims,
         batch: Batch::new(),
         watch: Watch::new(stop),
         sampled_sessions: BTreeSet::new(),
         deleted: 0,
     };
-    followed.l1.follow()?;
-    checkpoint::check(&followed.streams, &followed.l1.ledger)?;
     let began_ns = cpu_ns();
     let bar = Bar::new("audit", 0, args.quiet || args.json);
     let end = loop {
         // Before the segments are looked for: those of a run that has ended are all there.
-        manifest = Manifest::read(&args.folder)?;
+        let now = Manifest::read(&args.folder)?;
+        if !now.is_of_same_run(&manifest) {
+            let (expected, found) = ("of the run that was followed", "of another");
+            return Err(Finding::of_file(
+                manifest::NAME,
+                "the manifest",
+                expected,
+                found,
+            ));
+        }
         let moved = followed.advance()?;
         bar.at(followed.watch.entries.load(Ordering::Relaxed));
-        if let Some(end) = manifest.end
+        if let Some(end) = now.end
             && !moved
         {
             break end;
@@ -65,6 +79,7 @@ pub(super) fn check(
     };
     bar.clear();
     let Followed {
+        checkpoint,
         l1,
         streams,
         batch,
@@ -73,18 +88,23 @@ pub(super) fn check(
         ..
     } = followed;
     let replay_ns = cpu_ns() - began_ns - batch.verifying_ns;
-    check_l1(&l1, &end, args.tip.as_ref())?;
-    check_names(&args.folder, &end, &streams)?;
-    let signatures_l1 = l1.verify(&l1.sample(args, &end)?)?;
-    conclude(&l1, &end, &streams)?;
-    Ok(report(
+    conclude::check_l1(&l1, &end, args.tip.as_ref())?;
+    folder::check(&args.folder, &end, &streams)?;
+    let signatures_l1 = if args.sample.is_none() {
+        0
+    } else {
+        l1.verify(&l1.sample(args, &end)?)?
+    };
+    conclude::check_streams(&l1.ledger, &end, &streams)?;
+    Ok(Report::of(
         args,
-        &l1,
+        &l1.ledger,
         &streams,
-        Told {
+        &Told {
+            claims: manifest.claims,
+            checkpoint: checkpoint.as_ref(),
             signatures_l1,
             sampled_sessions: sampled_sessions.len() as u64,
-            followed: true,
             deleted,
             wall: begin.elapsed(),
             replay_ns,
@@ -96,9 +116,10 @@ pub(super) fn check(
 /// An audit on its way.
 struct Followed<'a> {
     args: &'a AuditArgs,
-    l1: L1,
+    checkpoint: Option<Checkpoint>,
+    l1: L1<'a>,
     streams: Vec<Stream>,
-    sessions: u64,
+    claims: Claims,
     batch: Batch,
     watch: Watch<'a>,
     sampled_sessions: BTreeSet<u32>,
@@ -132,11 +153,11 @@ impl Followed<'_> {
         let nobody = Sampled::default();
         let mut replayed = self.streams[shard as usize].clone();
         self.batch.seen = Some(Vec::new());
-        let sessions = self.sessions;
+        let claims = self.claims;
         let first = Against {
             ledger: &self.l1.ledger,
             sampled: &nobody,
-            sessions,
+            claims,
         };
         segment(
             folder,
@@ -156,7 +177,7 @@ impl Followed<'_> {
             .iter()
             .map(|index| (*index, &ledger.channels[*index as usize].id))
             .collect();
-        let seed = sample::seed(&ledger.tip, [&replayed.checksum], &self.args.salt);
+        let seed = self.args.seed(&ledger.tip(), [&replayed.checksum]);
         let chosen = self.args.sample.choose(&seed, ids.into_iter());
         let sampled = Sampled::of(&chosen, ledger, &source.whole(replayed.segment - 1))?;
         self.sampled_sessions.extend(&chosen);
@@ -164,21 +185,19 @@ impl Followed<'_> {
         let second = Against {
             ledger,
             sampled: &sampled,
-            sessions,
+            claims,
         };
         // The first reading has counted.
         let entries = self.watch.entries.load(Ordering::Relaxed);
         segment(folder, source, stream, second, &mut self.batch, &self.watch)?;
         self.watch.entries.store(entries, Ordering::Relaxed);
         if stream.checksum != replayed.checksum {
-            let name = source.whole(replayed.segment - 1);
-            let (expected, found) = ("the same at both readings", "another at the second");
-            return Err(super::Finding::of_file(
-                name,
-                "its checksum",
-                expected,
-                found,
+            return Err(another_at_second_reading(
+                source.whole(replayed.segment - 1),
             ));
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            checkpoint.write(ledger, &self.streams)?;
         }
         if self.args.delete_audited {
             self.delete(source, replayed.segment - 1)?;
@@ -186,11 +205,9 @@ impl Followed<'_> {
         Ok(())
     }
 
-    /// Deletes a segment once the checkpoint that takes its place is durable.
+    /// Deletes a segment: the checkpoint that takes its place is durable.
     fn delete(&mut self, source: Source, number: u64) -> Result<(), AuditError> {
-        let (folder, genesis) = (&self.args.folder, &self.l1.ledger.genesis);
-        checkpoint::write(folder, genesis, &self.streams)?;
-        let path = folder.join(source.whole(number));
+        let path = self.args.folder.join(source.whole(number));
         fs::remove_file(&path).map_err(AuditError::machine(&path))?;
         self.deleted += 1;
         Ok(())

@@ -2,8 +2,8 @@
 //! signatures of the sampled sessions.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::bytes::Reader;
 use super::finding::{AuditError, Finding};
 use super::hash::{Digest, hex};
 use super::ledger::Ledger;
@@ -12,23 +12,25 @@ use super::segment::{Next, Segment, Source};
 use super::signature::{Sampled, verify_blocks};
 
 /// Layer 1's stream, read up to somewhere.
-pub(super) struct L1 {
+pub(super) struct L1<'a> {
     folder: PathBuf,
     pub(super) ledger: Ledger,
     /// The segment that comes next, the last checksum before it, and the one that is being read.
     number: u64,
     checksum: Digest,
     segment: Option<Segment>,
+    stop: &'a AtomicBool,
 }
 
-impl L1 {
-    pub(super) fn new(folder: &Path, genesis: &Digest) -> L1 {
+impl<'a> L1<'a> {
+    pub(super) fn new(folder: &Path, genesis: &Digest, stop: &'a AtomicBool) -> L1<'a> {
         L1 {
             folder: folder.to_owned(),
             ledger: Ledger::new(genesis),
             number: 0,
             checksum: [0; 32],
             segment: None,
+            stop,
         }
     }
 
@@ -46,6 +48,9 @@ impl L1 {
             };
             segment.refresh()?;
             loop {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(AuditError::Interrupted);
+                }
                 match segment.next()? {
                     Next::Records(records) => self.ledger.replay(records)?,
                     Next::Later => return Ok(()),
@@ -63,42 +68,34 @@ impl L1 {
         check_end(Source::L1, end, self.number, &self.checksum)
     }
 
-    /// Verifies the transactions of the sampled channels; gives the number of signatures.
+    /// Reads the stream once more, for the signatures of the sampled channels' transactions and of those
+    /// that failed; gives their number.
     pub(super) fn verify(&self, sampled: &Sampled) -> Result<u64, AuditError> {
-        let mut signatures = 0;
-        if sampled.len() > 0 {
-            each_chunk(
-                &self.folder,
-                Source::L1,
-                self.number,
-                &self.ledger.genesis,
-                |records| {
-                    signatures += verify_blocks(records, &self.ledger, sampled)?;
-                    Ok(())
-                },
-            )?;
+        let (mut signatures, mut checksum, mut chunk) = (0, [0; 32], Vec::new());
+        let (folder, genesis) = (&self.folder, &self.ledger.genesis);
+        for number in 0..self.number {
+            let mut segment = Segment::open(folder, Source::L1, number, genesis, &checksum, chunk)?;
+            while let Next::Records(records) = segment.next()? {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(AuditError::Interrupted);
+                }
+                signatures += verify_blocks(records, &self.ledger, sampled)?;
+            }
+            checksum = segment.checksum;
+            chunk = segment.into_chunk();
+        }
+        if checksum != self.checksum {
+            let name = Source::L1.whole(self.number.saturating_sub(1));
+            return Err(another_at_second_reading(name));
         }
         Ok(signatures)
     }
 }
 
-fn each_chunk(
-    folder: &Path,
-    source: Source,
-    segments: u64,
-    genesis: &Digest,
-    mut read: impl FnMut(Reader<'_>) -> Result<(), AuditError>,
-) -> Result<(), AuditError> {
-    let (mut checksum, mut chunk) = ([0; 32], Vec::new());
-    for number in 0..segments {
-        let mut segment = Segment::open(folder, source, number, genesis, &checksum, chunk)?;
-        while let Next::Records(records) = segment.next()? {
-            read(records)?;
-        }
-        checksum = segment.checksum;
-        chunk = segment.into_chunk();
-    }
-    Ok(())
+/// Somebody has changed a stream between two readings.
+pub(super) fn another_at_second_reading(file: String) -> AuditError {
+    let (expected, found) = ("the same at both readings", "another at the second");
+    Finding::of_file(file, "its checksum", expected, found)
 }
 
 /// Checks that a stream ends as the manifest says.

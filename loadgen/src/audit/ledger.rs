@@ -2,7 +2,6 @@
 //! that is for the sample that the last block chooses.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 use super::bytes::Reader;
 use super::finding::{AuditError, Place};
@@ -22,8 +21,8 @@ pub(super) struct Ledger {
     account_of: ByDigest,
     pub(super) channels: Vec<Channel>,
     channel_of: ByDigest,
-    pub(super) tip: Digest,
-    pub(super) height: u64,
+    /// Every block's hash, from the first one, of height 1.
+    blocks: Vec<Digest>,
     pub(super) transactions: u64,
     pub(super) failed: u64,
     pub(super) closed: u64,
@@ -75,30 +74,9 @@ pub(super) struct Closed {
     pub(super) balance_a: u64,
 }
 
-/// Where a digest's record is.
-pub(super) type ByDigest = HashMap<Digest, u32, BuildHasherDefault<FirstBytes>>;
-
-/// Digests and keys are as good as random: their first bytes are a hash.
-#[derive(Default)]
-pub(super) struct FirstBytes(u64);
-
-impl Hasher for FirstBytes {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.0 = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+/// Where a digest's record is. Its hash is keyed with what the system drew: a log's writer chooses keys
+/// and identities, and could choose ones that collide.
+type ByDigest = HashMap<Digest, u32>;
 
 impl Ledger {
     /// Before anything is read.
@@ -110,8 +88,7 @@ impl Ledger {
             account_of: ByDigest::default(),
             channels: Vec::new(),
             channel_of: ByDigest::default(),
-            tip: *genesis,
-            height: 0,
+            blocks: Vec::new(),
             transactions: 0,
             failed: 0,
             closed: 0,
@@ -124,6 +101,24 @@ impl Ledger {
     /// Whether the first balances are all there: blocks follow.
     pub(super) fn has_begun(&self) -> bool {
         matches!(self.start, Start::Done(_))
+    }
+
+    /// How many blocks there are.
+    pub(super) fn height(&self) -> u64 {
+        self.blocks.len() as u64
+    }
+
+    /// The last block's hash; the genesis id before the first.
+    pub(super) fn tip(&self) -> Digest {
+        *self.blocks.last().unwrap_or(&self.genesis)
+    }
+
+    /// The hash of the block at a height, or the genesis id at 0.
+    pub(super) fn block_at(&self, height: u64) -> Option<&Digest> {
+        let Some(before) = height.checked_sub(1) else {
+            return Some(&self.genesis);
+        };
+        self.blocks.get(usize::try_from(before).ok()?)
     }
 
     /// The channel of this identity.
@@ -246,13 +241,13 @@ impl Ledger {
         let header = record.rest();
         let place = record.place();
         let parent: Digest = record.take()?;
-        if parent != self.tip {
-            return Err(place.finding("the block's parent", hex(&self.tip), hex(&parent)));
+        if parent != self.tip() {
+            return Err(place.finding("the block's parent", hex(&self.tip()), hex(&parent)));
         }
         let place = record.place();
         let height = record.u64()?;
-        if height != self.height + 1 {
-            return Err(place.finding("the block's height", self.height + 1, height));
+        if height != self.height() + 1 {
+            return Err(place.finding("the block's height", self.height() + 1, height));
         }
         let place = record.place();
         let transactions = record.u32()?;
@@ -272,8 +267,7 @@ impl Ledger {
             return Err(place_of_body.finding("the body's hash", hex(&found), hex(&body_hash)));
         }
         let header: &[u8] = &header[..76];
-        self.tip = KEYS.block.hash(&[header]);
-        self.height = height;
+        self.blocks.push(KEYS.block.hash(&[header]));
         let mut count = 0;
         while !record.is_empty() {
             let place = record.place();
@@ -324,6 +318,9 @@ impl Ledger {
             u64::from(open.index),
             open.index == 0,
         )?;
+        if open.two_sided && open.deposit_b == 0 {
+            return Err(place.finding("B's deposit", "at least 1", 0));
+        }
         sound(
             "the window",
             "at least 1",
@@ -404,6 +401,10 @@ impl Ledger {
             Some((previous, entry)) => {
                 let mut fields = Reader::new(place.file, 0, entry);
                 let version = fields.u64()?;
+                if version == 0 {
+                    let least = "at least 1: a close at 0 shows no entry";
+                    return Err(place.finding("the closed version", least, version));
+                }
                 fields.u64()?;
                 Closed {
                     version,

@@ -1,10 +1,12 @@
 //! Reads `audit.toml`: which run a log is of, and what it must add up to.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::Read;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::finding::{AuditError, Finding, Place};
+use super::folder;
 use super::hash::{Digest, KEYS, hex, unhex};
 use super::segment::Source;
 
@@ -16,9 +18,20 @@ pub(super) const NAME: &str = "audit.toml";
 pub(super) struct Manifest {
     pub(super) genesis: Digest,
     pub(super) shards: u32,
-    pub(super) sessions: u64,
+    pub(super) claims: Claims,
     /// `None` while the run runs.
     pub(super) end: Option<End>,
+}
+
+/// What the run's assurance rests on: no burst may say otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Claims {
+    /// Sessions are numbered below this.
+    pub(super) sessions: u64,
+    /// Entries that one pair of signatures covers at most: k.
+    pub(super) cosign_every: u64,
+    /// Proposals that wait for their answers at most.
+    pub(super) in_flight: u64,
 }
 
 /// What is known of a run that has ended.
@@ -53,26 +66,39 @@ impl End {
 
 /// More shards than this are none of a run's.
 const MOST_SHARDS: u64 = 1 << 16;
+/// The lines of so many shards take no more.
+const MOST_BYTES: u64 = 16 << 20;
+/// The largest co-sign interval of the protocol.
+const MOST_COSIGN_EVERY: u64 = 10_000;
 
 impl Manifest {
     /// Reads the manifest of a folder.
     pub(super) fn read(folder: &Path) -> Result<Manifest, AuditError> {
-        let path = folder.join(NAME);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing(folder)),
-            Err(error) => return Err(AuditError::machine(&path)(error)),
+        let Some((file, length)) = folder::open(folder, NAME)? else {
+            return Err(missing(folder));
         };
+        if length > MOST_BYTES {
+            let most = format!("at most {MOST_BYTES}");
+            return Err(Finding::of_file(NAME, "bytes", most, length));
+        }
+        let mut bytes = Vec::new();
+        let read = file.take(MOST_BYTES).read_to_end(&mut bytes);
+        read.map_err(AuditError::machine(&folder.join(NAME)))?;
         Lines::of(&bytes)?.manifest()
+    }
+
+    /// Whether both are of one run, at whichever times.
+    pub(super) fn is_of_same_run(&self, other: &Manifest) -> bool {
+        let run = |of: &Manifest| (of.genesis, of.shards, of.claims);
+        run(self) == run(other)
     }
 }
 
 /// A folder without a manifest: no audit log, unless there is one.
 fn missing(folder: &Path) -> AuditError {
     let names = fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_segment = |name: &str| name.ends_with(".audit") || name.ends_with(".part");
     let mut names = names.map(|entry| entry.file_name());
-    if names.any(|name| is_segment(&name.to_string_lossy())) {
+    if names.any(|name| folder::is_segment(&name.to_string_lossy())) {
         return Finding::of_file(NAME, "the manifest", "a file", "none");
     }
     AuditError::Input(format!(
@@ -122,19 +148,18 @@ impl<'a> Lines<'a> {
         self.exactly("format", "1")?;
         let state = self.text("state")?;
         let genesis = self.digest("genesis")?;
-        let shards = self.number("shards")?;
-        if !(1..=MOST_SHARDS).contains(&shards) {
-            return Err(self.finding("shards", format!("1 to {MOST_SHARDS}"), shards));
-        }
-        let sessions = self.number("sessions")?;
-        self.number("cosign_every")?;
-        self.number("in_flight")?;
+        let shards = self.within("shards", 1..=MOST_SHARDS)?;
+        let claims = Claims {
+            sessions: self.number("sessions")?,
+            cosign_every: self.within("cosign_every", 1..=MOST_COSIGN_EVERY)?,
+            in_flight: self.within("in_flight", 1..=u64::from(u32::MAX))?,
+        };
         let end = match state {
             "complete" => Some(End {
                 tip: self.digest("tip")?,
                 height: self.number("height")?,
                 l1_transactions: self.number("l1_transactions")?,
-                sessions_opened: self.number("sessions_opened")?,
+                sessions_opened: self.within("sessions_opened", 0..=claims.sessions)?,
                 sessions_closed: self.number("sessions_closed")?,
                 payments: self.number("payments")?,
                 shards: (0..shards as u32)
@@ -151,7 +176,7 @@ impl<'a> Lines<'a> {
         Ok(Manifest {
             genesis,
             shards: shards as u32,
-            sessions,
+            claims,
             end,
         })
     }
@@ -159,7 +184,8 @@ impl<'a> Lines<'a> {
     fn stream(&mut self, source: Source) -> Result<StreamEnd, AuditError> {
         let name = source.name();
         Ok(StreamEnd {
-            segments: self.number(&format!("{name}.segments"))?,
+            // A stream that nothing was written to has one segment all the same.
+            segments: self.within(&format!("{name}.segments"), 1..=u64::MAX)?,
             checksum: self.digest(&format!("{name}.checksum"))?,
         })
     }
@@ -171,6 +197,16 @@ impl<'a> Lines<'a> {
         } else {
             Err(self.finding("the format", expected, value))
         }
+    }
+
+    /// A number that makes sense.
+    fn within(&mut self, key: &str, bounds: RangeInclusive<u64>) -> Result<u64, AuditError> {
+        let number = self.number(key)?;
+        if bounds.contains(&number) {
+            return Ok(number);
+        }
+        let expected = format!("{key} = {} to {}", bounds.start(), bounds.end());
+        Err(self.finding("a number", expected, number))
     }
 
     fn number(&mut self, key: &str) -> Result<u64, AuditError> {

@@ -1,52 +1,193 @@
-//! What an audit checked, for people and for machines.
+//! What an audit checked, for people and for machines: and what it did not look at.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use duet_reports::human;
 use serde_json::{Value, json};
 
+use super::AuditArgs;
+use super::checkpoint::Checkpoint;
 use super::finding::{AuditError, Finding};
 use super::hash::{Digest, hex};
+use super::ledger::Ledger;
+use super::manifest::Claims;
+use super::sample::{Salt, SampleSize};
+use super::stream::{Counts, Largest, Stream};
 
 /// What an audit that found nothing wrong has checked.
 #[derive(Clone, Debug)]
 pub struct Report {
-    pub(super) genesis: Digest,
-    pub(super) tip: Digest,
+    genesis: Digest,
+    tip: Digest,
     /// Whether the reader brought the tip from elsewhere.
-    pub(super) tip_given: bool,
-    pub(super) height: u64,
-    pub(super) transactions: u64,
-    pub(super) failed: u64,
-    pub(super) opened: u64,
-    pub(super) closed: u64,
-    pub(super) supply: u128,
-    pub(super) entries: u64,
-    pub(super) bursts: u64,
-    pub(super) bytes: u64,
-    pub(super) sample: String,
+    tip_given: bool,
+    height: u64,
+    transactions: u64,
+    failed: u64,
+    opened: u64,
+    closed: u64,
+    supply: u128,
+    entries: u128,
+    bursts: u128,
+    bytes: u128,
+    claims: Claims,
+    largest: Largest,
+    size: SampleSize,
+    /// What chose beside the log, if anything was left to choose.
+    salt: Option<Salt>,
     /// Sessions whose signatures were verified, and those signatures.
-    pub(super) sampled_sessions: u64,
-    pub(super) signatures: u64,
-    /// The samples were chosen segment by segment, while the run ran.
-    pub(super) followed: bool,
-    pub(super) deleted: u64,
-    pub(super) wall_s: f64,
+    sampled_sessions: u64,
+    signatures: u128,
+    /// The samples were chosen segment by segment.
+    by_segment: bool,
+    checkpoint: Option<Rests>,
+    deleted: u64,
+    wall_s: f64,
     /// CPU time of replaying shards' streams, signatures aside.
-    pub(super) replay_s: f64,
+    replay_s: f64,
+    threads: u64,
+}
+
+/// What only a checkpoint says.
+#[derive(Clone, Debug)]
+struct Rests {
+    file: String,
+    entries: u128,
+    bursts: u128,
+    bytes: u128,
+    signatures: u128,
+}
+
+/// What a report says beside what the streams and Layer 1 do.
+pub(super) struct Told<'a> {
+    pub(super) claims: Claims,
+    pub(super) checkpoint: Option<&'a Checkpoint>,
+    pub(super) signatures_l1: u64,
+    pub(super) sampled_sessions: u64,
+    pub(super) deleted: u64,
+    pub(super) wall: Duration,
+    pub(super) replay_ns: u64,
     pub(super) threads: u64,
 }
 
 impl Report {
+    pub(super) fn of(
+        args: &AuditArgs,
+        ledger: &Ledger,
+        streams: &[Stream],
+        told: &Told<'_>,
+    ) -> Report {
+        let all = |count: fn(&Counts) -> u64| -> u128 {
+            streams
+                .iter()
+                .map(|stream| u128::from(count(&stream.counts)))
+                .sum()
+        };
+        let rests = |count: fn(&Counts) -> u64| -> u128 {
+            streams
+                .iter()
+                .map(|stream| u128::from(count(&stream.rests)))
+                .sum()
+        };
+        let largest = streams.iter().map(|stream| stream.largest);
+        Report {
+            genesis: ledger.genesis,
+            tip: ledger.tip(),
+            tip_given: args.tip.is_some(),
+            height: ledger.height(),
+            transactions: ledger.transactions,
+            failed: ledger.failed,
+            opened: ledger.channels.len() as u64,
+            closed: ledger.closed,
+            supply: ledger.supply(),
+            entries: all(|counts| counts.entries),
+            bursts: all(|counts| counts.bursts),
+            bytes: all(|counts| counts.bytes),
+            claims: told.claims,
+            largest: largest.fold(Largest::default(), Largest::or),
+            size: args.sample,
+            salt: args.salt,
+            sampled_sessions: told.sampled_sessions,
+            signatures: all(|counts| counts.signatures) - rests(|counts| counts.signatures)
+                + u128::from(told.signatures_l1),
+            by_segment: args.follow || args.delete_audited,
+            checkpoint: told.checkpoint.map(|checkpoint| Rests {
+                file: checkpoint.name().to_owned(),
+                entries: rests(|counts| counts.entries),
+                bursts: rests(|counts| counts.bursts),
+                bytes: rests(|counts| counts.bytes),
+                signatures: rests(|counts| counts.signatures),
+            }),
+            deleted: told.deleted,
+            wall_s: told.wall.as_secs_f64(),
+            replay_s: told.replay_ns as f64 / 1e9,
+            threads: told.threads,
+        }
+    }
+
+    /// Entries that were looked at in this pass.
+    fn looked_at(&self) -> u128 {
+        let rests = self.checkpoint.as_ref().map_or(0, |rests| rests.entries);
+        self.entries - rests
+    }
+
     fn per_core(&self) -> f64 {
-        self.entries as f64 / self.replay_s.max(1e-9)
+        self.looked_at() as f64 / self.replay_s.max(1e-9)
+    }
+
+    /// What holds, in one line: no more than was looked at.
+    #[must_use]
+    pub fn verdict(&self) -> String {
+        let rests = self.checkpoint.as_ref().filter(|rests| rests.entries > 0);
+        let clean = match rests {
+            None => "CLEAN",
+            Some(_) => "CLEAN, as far as was looked at",
+        };
+        let mut text = format!("{clean}: chains, balances and settlements hold");
+        let sessions = format!(
+            "{} of {}",
+            human::count(self.sampled_sessions),
+            human::counted(self.opened, "session")
+        );
+        text += &match self.size {
+            SampleSize::All => ", and all signatures".to_owned(),
+            size if size.is_none() => "; no signature was verified".to_owned(),
+            _ if self.writer_chose() => {
+                format!(", and the signatures of {sessions} that the log's writer could choose")
+            }
+            _ => format!(", and the signatures of {sessions}"),
+        };
+        if let Some(rests) = rests {
+            let _ = write!(
+                text,
+                "; {} of {} entries and {} signatures rest on the checkpoint",
+                count(rests.entries),
+                count(self.entries),
+                count(rests.signatures),
+            );
+        }
+        text
+    }
+
+    /// Whether the log alone chose the sample.
+    fn writer_chose(&self) -> bool {
+        self.salt == Some(Salt::None)
+    }
+
+    /// What was asked for.
+    fn asked(&self) -> String {
+        match self.size {
+            SampleSize::All => "all".to_owned(),
+            SampleSize::Sessions(count) => format!("at most {count}"),
+            SampleSize::Share(share) => format!("{}%", share * 100.0),
+        }
     }
 
     /// A table for people.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut text =
-            String::from("CLEAN: chains, balances, settlements and the sampled signatures hold\n");
+        let mut text = self.verdict() + "\n";
         let mut row = |name: &str, value: String| {
             let _ = writeln!(text, "{name:<11} {value}");
         };
@@ -78,27 +219,65 @@ impl Report {
         row(
             "entries",
             format!(
-                "{} in {}, {}, {:.1} bytes an entry",
-                human::count(self.entries),
-                human::counted(self.bursts, "burst"),
+                "{} in {} bursts, {}, {:.1} bytes an entry",
+                count(self.entries),
+                count(self.bursts),
                 human::bytes(self.bytes as f64),
                 self.bytes as f64 / self.entries.max(1) as f64,
             ),
         );
-        let chosen = if self.followed {
-            "segment by segment"
-        } else {
-            "by the last block and checksums"
+        let Largest {
+            interval,
+            at_risk,
+            in_flight,
+        } = self.largest;
+        row(
+            "intervals",
+            format!(
+                "largest k {interval} of {} claimed, {at_risk} at risk; {in_flight} in flight of {} claimed",
+                self.claims.cosign_every, self.claims.in_flight,
+            ),
+        );
+        let chosen = match (self.salt, self.by_segment) {
+            (None, _) => "",
+            (Some(_), true) => ", chosen segment by segment",
+            (Some(_), false) => ", chosen by the last block and checksums",
         };
         row(
             "signatures",
             format!(
-                "{} of {} ({}), chosen {chosen}",
-                human::count(self.signatures),
-                human::counted(self.sampled_sessions, "session"),
-                self.sample,
+                "{} of {} of {} ({}){chosen}",
+                count(self.signatures),
+                human::count(self.sampled_sessions),
+                human::counted(self.opened, "session"),
+                self.asked(),
             ),
         );
+        match self.salt {
+            None => {}
+            Some(Salt::None) => row(
+                "salt",
+                "none: whoever wrote the log could choose the sample".to_owned(),
+            ),
+            Some(salt) => row(
+                "salt",
+                format!("{}, {}; --salt repeats it", salt.shown(), salt.origin()),
+            ),
+        }
+        if let Some(rests) = &self.checkpoint {
+            row(
+                "checkpoint",
+                format!(
+                    "{}: {} of {} entries and {} signatures were not looked at in this pass; all {} \
+                     blocks were",
+                    rests.file,
+                    count(rests.entries),
+                    count(self.entries),
+                    count(rests.signatures),
+                    human::count(self.height),
+                ),
+            );
+        }
         row(
             "time",
             format!(
@@ -120,6 +299,7 @@ impl Report {
         json!({
             "schema": 1,
             "clean": true,
+            "verdict": self.verdict(),
             "l1": {
                 "genesis": hex(&self.genesis),
                 "tip": hex(&self.tip),
@@ -135,17 +315,40 @@ impl Report {
                 "still_open": self.opened - self.closed,
             },
             "log": {
-                "entries": number(self.entries.into()),
-                "bursts": self.bursts,
-                "bytes": number(self.bytes.into()),
+                "entries": number(self.entries),
+                "bursts": number(self.bursts),
+                "bytes": number(self.bytes),
                 "segments_deleted": self.deleted,
             },
-            "sample": {
-                "asked": self.sample,
-                "chosen": if self.followed { "by segment" } else { "by end" },
-                "sessions": self.sampled_sessions,
-                "signatures": self.signatures,
+            "assurance": {
+                "cosign_every": self.claims.cosign_every,
+                "largest_interval": number(self.largest.interval.into()),
+                "value_at_risk_max": number(self.largest.at_risk.into()),
+                "in_flight": self.claims.in_flight,
+                "most_in_flight": number(self.largest.in_flight.into()),
             },
+            "sample": {
+                "asked": self.asked(),
+                "chosen": match self.salt {
+                    None => self.asked(),
+                    Some(_) if self.by_segment => "by segment".to_owned(),
+                    Some(_) => "by end".to_owned(),
+                },
+                "salt": self.salt.map(|salt| salt.shown()),
+                "salt_from": self.salt.map(|salt| salt.origin()),
+                "writer_could_choose": self.writer_chose(),
+                "sessions": self.sampled_sessions,
+                "signatures": number(self.signatures),
+            },
+            // What was not looked at in this pass.
+            "checkpoint": self.checkpoint.as_ref().map(|rests| json!({
+                "file": rests.file,
+                "entries": number(rests.entries),
+                "bursts": number(rests.bursts),
+                "bytes": number(rests.bytes),
+                "signatures": number(rests.signatures),
+                "blocks": 0,
+            })),
             "time": {
                 "wall_s": self.wall_s,
                 "replay_cpu_s": self.replay_s,
@@ -154,6 +357,11 @@ impl Report {
             },
         })
     }
+}
+
+/// As people read it.
+fn count(count: u128) -> String {
+    human::count(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 /// Numbers above 2^53 are strings, as in run files.
@@ -166,8 +374,13 @@ fn number(value: u128) -> Value {
 
 /// What went wrong, for machines.
 #[must_use]
-pub(super) fn refusal(error: &AuditError) -> Value {
-    let mut value = json!({ "schema": 1, "clean": false, "error": error.to_string() });
+pub(super) fn refusal(error: &AuditError, salt: Option<Salt>) -> Value {
+    let mut value = json!({
+        "schema": 1,
+        "clean": false,
+        "error": error.to_string(),
+        "salt": salt.map(|salt| salt.shown()),
+    });
     if let AuditError::Refused(finding) = error {
         let Finding {
             file,

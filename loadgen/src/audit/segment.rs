@@ -1,5 +1,5 @@
 //! Reads a stream's segments, chunk by chunk, and holds each against the chain of checksums. Knows
-//! nothing of what the chunks say.
+//! nothing of what the chunks say, and takes no more memory than the longest chunk may have.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::bytes::Reader;
 use super::finding::{AuditError, Finding, Place};
+use super::folder;
 use super::hash::{Digest, KEYS, hex};
 
 const MAGIC: [u8; 8] = *b"DUETAUD1";
@@ -14,6 +15,8 @@ const HEADER_BYTES: usize = 120;
 const CHUNK_HEAD_BYTES: usize = 40;
 const RECORDS: u32 = 1;
 const END: u32 = 2;
+/// A chunk's payload has no more bytes.
+const MOST_CHUNK_BYTES: u32 = 16 << 20;
 
 /// Which stream: a shard's, or Layer 1's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,17 @@ impl Source {
             Source::Shard(shard) => format!("shard-{shard}"),
             Source::L1 => "l1".to_owned(),
         }
+    }
+
+    /// The stream and the number of a whole segment's name; `None` if no segment has that name.
+    pub(super) fn of_whole(name: &str) -> Option<(Source, u64)> {
+        let (stream, number) = name.strip_suffix(".audit")?.rsplit_once('-')?;
+        let source = match stream.strip_prefix("shard-") {
+            Some(shard) => Source::Shard(shard.parse().ok()?),
+            None => Source::L1,
+        };
+        let number = number.parse().ok()?;
+        (source.whole(number) == name).then_some((source, number))
     }
 
     /// The name of a segment that is whole.
@@ -124,19 +138,16 @@ impl Segment {
         growing: bool,
         chunk: Vec<u8>,
     ) -> Result<Option<Segment>, AuditError> {
-        let path = folder.join(&name);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(AuditError::machine(&path)(error)),
+        let Some((file, bytes)) = folder::open(folder, &name)? else {
+            return Ok(None);
         };
-        let metadata = file.metadata().map_err(AuditError::machine(&path))?;
+        let path = folder.join(&name);
         Ok(Some(Segment {
             path,
             name,
             file,
             offset: 0,
-            bytes: metadata.len(),
+            bytes,
             checksum: [0; 32],
             chunk,
             growing,
@@ -204,13 +215,16 @@ impl Segment {
     pub(super) fn refresh(&mut self) -> Result<(), AuditError> {
         let metadata = self.file.metadata();
         self.bytes = metadata.map_err(AuditError::machine(&self.path))?.len();
+        if self.bytes < self.offset {
+            let least = format!("at least the {} that were read", self.offset);
+            return Err(self.place(self.bytes).finding("bytes", least, self.bytes));
+        }
         Ok(())
     }
 
     /// The next chunk.
     pub(super) fn next(&mut self) -> Result<Next<'_>, AuditError> {
-        let left = self.bytes - self.offset;
-        if self.growing && left < CHUNK_HEAD_BYTES as u64 {
+        if self.growing && self.left() < CHUNK_HEAD_BYTES as u64 {
             return Ok(Next::Later);
         }
         let at = self.offset;
@@ -218,7 +232,14 @@ impl Segment {
         let mut reader = Reader::new("", 0, &head);
         let (length, kind) = (reader.u32()?, reader.u32()?);
         let found: Digest = reader.take()?;
-        let left = self.bytes - self.offset;
+        if length > MOST_CHUNK_BYTES {
+            return Err(self.place(at).finding(
+                "the chunk's length",
+                format!("at most {MOST_CHUNK_BYTES}"),
+                length,
+            ));
+        }
+        let left = self.left();
         if u64::from(length) > left {
             if self.growing {
                 self.offset = at;
@@ -228,7 +249,7 @@ impl Segment {
             }
             return Err(self.place(at).finding(
                 "the chunk's length",
-                format!("at most {left}"),
+                format!("at most the {left} bytes left"),
                 length,
             ));
         }
@@ -237,9 +258,8 @@ impl Segment {
             self.chunk.resize(length, 0);
         }
         let payload = &mut self.chunk[..length];
-        self.file
-            .read_exact(payload)
-            .map_err(AuditError::machine(&self.path))?;
+        let filled = self.file.read_exact(payload);
+        filled.map_err(unread(&self.path, &self.name, self.offset))?;
         self.offset += length as u64;
         let checksum = KEYS.segment.hash(&[&self.checksum, &head[..8], payload]);
         if checksum != found {
@@ -276,16 +296,20 @@ impl Segment {
     }
 
     fn read<const N: usize>(&mut self) -> Result<[u8; N], AuditError> {
-        let left = self.bytes - self.offset;
+        let left = self.left();
         if left < N as u64 {
             return Err(self.place(self.offset).finding("bytes left", N, left));
         }
         let mut bytes = [0; N];
-        self.file
-            .read_exact(&mut bytes)
-            .map_err(AuditError::machine(&self.path))?;
+        let filled = self.file.read_exact(&mut bytes);
+        filled.map_err(unread(&self.path, &self.name, self.offset))?;
         self.offset += N as u64;
         Ok(bytes)
+    }
+
+    /// Bytes that are not read yet.
+    fn left(&self) -> u64 {
+        self.bytes - self.offset
     }
 
     fn place(&self, offset: u64) -> Place<'_> {
@@ -293,5 +317,19 @@ impl Segment {
             file: &self.name,
             offset: Some(offset),
         }
+    }
+}
+
+/// Why bytes that were there could not be read: somebody has cut the file, or the machine failed.
+fn unread(path: &Path, file: &str, offset: u64) -> impl Fn(std::io::Error) -> AuditError {
+    move |error| {
+        if error.kind() == ErrorKind::UnexpectedEof {
+            let place = Place {
+                file,
+                offset: Some(offset),
+            };
+            return place.finding("the file", "as long as when it was opened", "a shorter one");
+        }
+        AuditError::machine(path)(error)
     }
 }

@@ -2,14 +2,14 @@
 //! it in. Many channels' chains are hashed side by side; memory grows with channels, not entries.
 
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::ops::Range;
 
 use super::burst::{self, Ends, Signed, Standing};
 use super::bytes::Reader;
 use super::finding::{AuditError, Place};
 use super::hash::{Chain, Digest, extend, hex, link};
-use super::ledger::{FirstBytes, Ledger};
+use super::ledger::Ledger;
+use super::manifest::Claims;
 use super::signature::{Claim, Sampled, first_forged, state_digest};
 
 /// Entries hashed in one go at most: their bytes and the chunk's stay in a second-level cache.
@@ -22,8 +22,11 @@ pub(super) struct Stream {
     pub(super) segment: u64,
     pub(super) checksum: Digest,
     /// Of every channel that the stream has told of.
-    pub(super) logs: HashMap<u32, Log, BuildHasherDefault<FirstBytes>>,
+    pub(super) logs: HashMap<u32, Log>,
     pub(super) counts: Counts,
+    /// How much of the counts a checkpoint says: of this nothing was looked at.
+    pub(super) rests: Counts,
+    pub(super) largest: Largest,
 }
 
 /// What a stream has told so far.
@@ -35,10 +38,32 @@ pub(super) struct Counts {
     pub(super) signatures: u64,
 }
 
+/// The most that a stream has told of at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Largest {
+    /// Entries that one pair of signatures covers.
+    pub(super) interval: u64,
+    /// What the payments of such an interval move: until it is signed, it is at risk.
+    pub(super) at_risk: u64,
+    /// Proposals of one burst.
+    pub(super) in_flight: u64,
+}
+
+impl Largest {
+    /// The larger of each.
+    pub(super) fn or(self, other: Largest) -> Largest {
+        Largest {
+            interval: self.interval.max(other.interval),
+            at_risk: self.at_risk.max(other.at_risk),
+            in_flight: self.in_flight.max(other.in_flight),
+        }
+    }
+}
+
 /// One channel's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Log {
-    /// It goes on. Its place in `running`.
+    /// It goes on.
     Running(Running),
     /// It has ended in the state that Layer 1 closed it in.
     Settled,
@@ -60,7 +85,7 @@ pub(super) struct Running {
 pub(super) struct Against<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) sampled: &'a Sampled,
-    pub(super) sessions: u64,
+    pub(super) claims: Claims,
 }
 
 /// Scratch memory: bursts of different channels that are hashed together.
@@ -113,6 +138,8 @@ impl Stream {
             checksum: [0; 32],
             logs: HashMap::default(),
             counts: Counts::default(),
+            rests: Counts::default(),
+            largest: Largest::default(),
         }
     }
 
@@ -146,7 +173,7 @@ impl Stream {
         batch: &mut Batch,
     ) -> Result<(), AuditError> {
         let place = records.place();
-        let (head, mut content) = burst::begin(records)?;
+        let (head, mut content) = burst::begin(records, against.claims)?;
         let Some(index) = against.ledger.channel(&head.channel) else {
             let finding =
                 place.finding("the channel", "one that Layer 1 opened", hex(&head.channel));
@@ -170,8 +197,8 @@ impl Stream {
             let expected = "none after the version that Layer 1 closed the channel at";
             return Err(about(place.finding("a burst", expected, "one")));
         };
-        if head.session != before.session || head.session >= against.sessions {
-            let expected = format!("{}, of {}", before.session, against.sessions);
+        if head.session != before.session || head.session >= against.claims.sessions {
+            let expected = format!("{}, of {}", before.session, against.claims.sessions);
             return Err(about(place.finding("the session", expected, head.session)));
         }
         if head.before != before.version {
@@ -186,15 +213,16 @@ impl Stream {
         };
         let sampled = against.sampled.keys(index).is_some();
         let signed = batch.signed.len();
-        let entries = burst::read(
+        let read = burst::read(
             &head,
+            against.claims,
             &mut content,
             &mut standing,
             &mut batch.entries,
             &mut batch.ends,
             sampled.then_some(&mut batch.signed),
         );
-        let entries = entries.map_err(about)?;
+        let (entries, largest) = read.map_err(about)?;
         before.batch = batch.number;
         let before = *before;
         if let Some(seen) = &mut batch.seen {
@@ -202,6 +230,7 @@ impl Stream {
         }
         self.counts.entries += entries.len() as u64;
         self.counts.bursts += 1;
+        self.largest = self.largest.or(largest);
         batch.chains.push(Chain {
             head: before.head,
             entries,
@@ -222,8 +251,24 @@ impl Stream {
         Ok(())
     }
 
-    /// Hashes the batch, and holds what it leads to against Layer 1 and the sampled signatures.
+    /// Hashes the batch, holds what it leads to against Layer 1 and the sampled signatures, and
+    /// empties it, whatever was found.
     fn settle(
+        &mut self,
+        file: &str,
+        against: Against<'_>,
+        batch: &mut Batch,
+    ) -> Result<(), AuditError> {
+        let held = self.hold(file, against, batch);
+        batch.entries.clear();
+        batch.chains.clear();
+        batch.parts.clear();
+        batch.signed.clear();
+        batch.number += 1;
+        held
+    }
+
+    fn hold(
         &mut self,
         file: &str,
         against: Against<'_>,
@@ -276,11 +321,6 @@ impl Stream {
         if begin_ns > 0 {
             batch.verifying_ns += cpu_ns() - begin_ns;
         }
-        batch.entries.clear();
-        batch.chains.clear();
-        batch.parts.clear();
-        batch.signed.clear();
-        batch.number += 1;
         Ok(())
     }
 }
@@ -308,13 +348,10 @@ fn verify(
             head = link(&head, entry);
         }
         done = signed.entries;
-        claims.push(Claim {
-            key: keys[signed.party],
-            digest: state_digest(id, &head),
-            signature: signed.signature,
-        });
+        let digest = state_digest(id, &head);
+        claims.push(Claim::new(&keys[signed.party], &digest, &signed.signature));
     }
-    if let Some(forged) = first_forged(&claims) {
+    if let Some(forged) = first_forged(&claims)? {
         let signed = &signed[forged];
         let place = Place {
             file,

@@ -33,6 +33,8 @@ pub(super) struct Open {
     pub(super) index: u32,
     pub(super) key_b: PublicKey,
     pub(super) deposit_a: u64,
+    /// B deposits too, and has signed for that.
+    pub(super) two_sided: bool,
     pub(super) deposit_b: u64,
     pub(super) window: u32,
     pub(super) reserve: u64,
@@ -88,6 +90,7 @@ impl<'a> Transaction<'a> {
                 index: body.u32()?,
                 key_b: body.take()?,
                 deposit_a: body.u64()?,
+                two_sided: kind == 3,
                 deposit_b: if kind == 3 { body.u64()? } else { 0 },
                 window: body.u32()?,
                 reserve: body.u64()?,

@@ -72,21 +72,29 @@ pub(super) fn replay(
         done: Mutex::new(Vec::with_capacity(streams.len())),
         left: Mutex::new(streams.into_iter()),
         replay_ns: AtomicU64::new(0),
-        at_work: AtomicU64::new(threads),
+        at_work: AtomicU64::new(0),
     };
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let leave = Leave(&crew.at_work, std::thread::current());
+    let started = std::thread::scope(|scope| {
+        let start = |_: &u64| {
+            let leave = Leave::when_done(&crew.at_work);
             let crew = &crew;
-            scope.spawn(move || {
+            let work = move || {
                 let _leave = leave;
                 crew.work();
-            });
+            };
+            let thread = std::thread::Builder::new().spawn_scoped(scope, work);
+            thread.is_ok()
+        };
+        // If the machine has no more threads, those that there are do the work, or this one.
+        let started = (0..threads).take_while(start).count() as u64;
+        if started == 0 {
+            crew.work();
         }
         while crew.at_work.load(Ordering::Acquire) > 0 {
             std::thread::park_timeout(Duration::from_millis(100));
             bar.at(crew.watch.entries.load(Ordering::Relaxed));
         }
+        started
     });
     bar.clear();
     let mut done: Vec<(u32, Result<Stream, AuditError>)> = lock(&crew.done).drain(..).collect();
@@ -96,7 +104,7 @@ pub(super) fn replay(
     Ok(Replayed {
         streams: streams.collect::<Result<_, _>>()?,
         replay_ns: crew.replay_ns.into_inner(),
-        threads,
+        threads: started.max(1),
     })
 }
 
@@ -127,6 +135,14 @@ impl Crew<'_> {
 
 /// Says that a thread has left, in whichever way.
 struct Leave<'a>(&'a AtomicU64, Thread);
+
+impl<'a> Leave<'a> {
+    /// Counts a thread of which the calling one hears when it has left.
+    fn when_done(at_work: &'a AtomicU64) -> Leave<'a> {
+        at_work.fetch_add(1, Ordering::Relaxed);
+        Leave(at_work, std::thread::current())
+    }
+}
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {

@@ -1,11 +1,16 @@
 //! The audit log as it is written by real runs, and what `loadgen audit` says of it: clean as it
-//! is, refused with any bit of it changed, and refused when forged by somebody who knows the formats.
+//! is, and refused with any bit of it changed. `bench` has logs that a forger wrote.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+mod bench;
+mod bits;
+mod checkpoint;
 #[path = "../common/mod.rs"]
 mod common;
 mod forge;
+mod hostile;
+mod sample;
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +18,6 @@ use std::sync::atomic::AtomicBool;
 
 use common::{Folder, arguments};
 use duet_loadgen::audit::{AuditArgs, AuditError, Finding, Report, SampleSize, check};
-use forge::Forger;
 
 /// Runs `loadgen run --audit-log log` with these words, which is VALID.
 fn logged(folder: &Folder, words: &str) {
@@ -26,11 +30,12 @@ fn asked(folder: &Path, sample: SampleSize) -> AuditArgs {
     AuditArgs {
         folder: folder.to_owned(),
         sample,
-        salt: String::new(),
+        salt: None,
         tip: None,
         threads: Some(1),
         follow: false,
         delete_audited: false,
+        checkpoint: None,
         json: false,
         quiet: true,
     }
@@ -122,6 +127,14 @@ fn payments_that_were_refused_are_no_part_of_the_log() {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let report = json(&ended.stdout);
         assert_eq!(report["log"]["entries"], run.achieved.payments);
+        let assurance = &report["assurance"];
+        assert_eq!(assurance["cosign_every"], run.assurance.cosign_every);
+        assert_eq!(assurance["in_flight"], run.assurance.in_flight);
+        assert_eq!(
+            assurance["value_at_risk_max"],
+            run.assurance.value_at_risk_max
+        );
+        assert_eq!(assurance["largest_interval"], 3);
         assert_eq!(report["l1"]["tip_given"], true);
     }
 }
@@ -279,109 +292,6 @@ fn a_tip_from_elsewhere_names_the_run() {
     assert!(ended.stderr.contains("REFUSED: "), "{ended:?}");
 }
 
-/// Somebody forges one payment and every checksum, and then Layer 1 too: all that is left to find
-/// it is what was signed.
-#[test]
-fn a_forged_payment_is_found_by_layer_1_and_then_by_a_signature() {
-    let folder = Folder::new();
-    logged(
-        &folder,
-        "--sessions 3 --payments 4 --shards 1 --amount fixed:50",
-    );
-    let log = folder.path("log");
-    let mut forger = Forger::of(&log);
-
-    // One unit less in the last payment of a session.
-    let session = forger.last_payment(|amount| amount - 1);
-    forger.write();
-    let found = finding(&log, SampleSize::Sessions(0));
-    assert_eq!(found.what, "the state that Layer 1 closed");
-    assert_eq!((found.session, found.version), (Some(session), Some(4)));
-    assert_eq!(found.file, "shard-0-000000.audit");
-
-    // Layer 1's closing transaction says the same.
-    forger.close(1_u64.wrapping_neg());
-    forger.write();
-    audited(&log, SampleSize::Sessions(0)).unwrap();
-    let found = finding(&log, SampleSize::All);
-    // Its transaction's own signature comes first.
-    assert_eq!(found.file, "l1-000000.audit");
-    assert!(found.what.contains("signature"), "{found}");
-    let ended = folder.loadgen(&arguments("audit log --sample all"));
-    assert_eq!(ended.code, Some(4), "{ended:?}");
-}
-
-/// A payment in the midst of a session that is made larger, and the next one smaller.
-#[test]
-fn forged_payments_that_cancel_out_are_found_by_the_chain() {
-    let folder = Folder::new();
-    logged(
-        &folder,
-        "--sessions 3 --payments 4 --shards 1 --amount fixed:50",
-    );
-    let log = folder.path("log");
-    let mut forger = Forger::of(&log);
-    forger.shift(1);
-    forger.write();
-    let found = finding(&log, SampleSize::Sessions(0));
-    assert_eq!(found.what, "the state that Layer 1 closed");
-}
-
-/// A signature that is not the party's.
-#[test]
-fn a_forged_signature_is_found_when_its_session_is_sampled() {
-    let folder = Folder::new();
-    logged(&folder, "--sessions 3 --payments 4 --shards 1");
-    let log = folder.path("log");
-    for (party, what) in [(0, "A's signature"), (1, "B's signature")] {
-        let mut forger = Forger::of(&log);
-        let session = forger.signature(party);
-        forger.write();
-        audited(&log, SampleSize::Sessions(0)).unwrap();
-        let found = finding(&log, SampleSize::All);
-        assert_eq!(
-            (found.what, found.session),
-            (what, Some(session)),
-            "{found}"
-        );
-        assert!(found.version.is_some() && found.offset.is_some());
-        forger.signature(party);
-        forger.write();
-    }
-    audited(&log, SampleSize::All).unwrap();
-}
-
-#[test]
-fn segments_are_deleted_once_audited_and_the_rest_is_audited_later() {
-    let folder = Folder::new();
-    logged(
-        &folder,
-        "--sessions 20 --payments 10 --shards 2 --audit-segment 4k",
-    );
-    let log = folder.path("log");
-    let ended = folder.loadgen(&arguments("audit log --delete-audited --sample 2 --json"));
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    let report = json(&ended.stdout);
-    assert_eq!(report["log"]["entries"], 200);
-    assert!(report["log"]["segments_deleted"].as_u64().unwrap() > 4);
-    assert!(fs::read_dir(&log).unwrap().all(|entry| {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        !name.starts_with("shard")
-    }));
-    // What is left still adds up.
-    let again = audited(&log, SampleSize::Sessions(0)).unwrap();
-    assert_eq!(again.json()["log"]["entries"], 200);
-    // The checkpoint too is held together by a checksum.
-    let checkpoint = log.join("audit.checkpoint");
-    let bytes = fs::read(&checkpoint).unwrap();
-    for byte in (0..bytes.len()).step_by(7) {
-        let mut flipped = bytes.clone();
-        flipped[byte] ^= 1;
-        fs::write(&checkpoint, flipped).unwrap();
-        finding(&log, SampleSize::Sessions(0));
-    }
-}
-
 /// The run writes, the auditor deletes behind it, and both come to the same end.
 #[test]
 fn an_audit_follows_a_run() {
@@ -397,7 +307,7 @@ fn an_audit_follows_a_run() {
         );
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    let audit = "audit log --follow --delete-audited --sample 1 --json";
+    let audit = "audit log --follow --delete-audited --checkpoint kept --sample 1 --json";
     let ended = folder.loadgen(&arguments(audit));
     assert!(run.wait().unwrap().success());
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -429,6 +339,8 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
         ("audit", 2, "<DIR>"),
         ("audit empty --sample 101%", 2, "expected 0% to 100%"),
         ("audit empty --tip 00", 2, "expected 64 hex digits"),
+        ("audit empty --salt 00", 2, "expected 64 hex digits"),
+        ("audit empty --delete-audited", 2, "--checkpoint <FILE>"),
         ("run --audit-log full", 2, "not empty"),
         ("run --audit-log file", 2, "not a folder"),
         ("run --audit-log no/where", 2, "parent does not exist"),

@@ -1,0 +1,114 @@
+//! What may lie in an audited folder, whose writer may be hostile: opens plain files only, without
+//! following a link and without waiting for a pipe's other end. Reads nothing.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::finding::{AuditError, Finding};
+use super::manifest::{self, End};
+use super::segment::Source;
+use super::stream::Stream;
+
+/// Opens a file of the folder, and says how long it is; `None` if there is none.
+///
+/// # Errors
+/// A finding if it is no plain file.
+pub(super) fn open(folder: &Path, name: &str) -> Result<Option<(File, u64)>, AuditError> {
+    let path = folder.join(name);
+    let mut options = OpenOptions::new();
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    options.read(true).custom_flags(flags.bits() as i32);
+    let file = match options.open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(match Errno::from_io_error(&error) {
+                Some(Errno::LOOP) => no_plain_file(name, "a link"),
+                Some(Errno::NXIO) => no_plain_file(name, "a socket or a device"),
+                _ => AuditError::machine(&path)(error),
+            });
+        }
+    };
+    let metadata = file.metadata().map_err(AuditError::machine(&path))?;
+    if !metadata.is_file() {
+        return Err(no_plain_file(name, kind(metadata.file_type())));
+    }
+    Ok(Some((file, metadata.len())))
+}
+
+fn no_plain_file(name: &str, found: &str) -> AuditError {
+    Finding::of_file(name, "the file", "a plain file", found)
+}
+
+fn kind(of: FileType) -> &'static str {
+    if of.is_symlink() {
+        "a link"
+    } else if of.is_dir() {
+        "a folder"
+    } else if of.is_fifo() {
+        "a pipe"
+    } else if of.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+/// Whether a file of this name is a stream's segment, whole or not.
+pub(super) fn is_segment(name: &str) -> bool {
+    name.ends_with(".audit") || name.ends_with(".part")
+}
+
+/// Refuses what is no plain file, and segments that the manifest does not know. From the segment on that
+/// each stream has come to, all must be there that the manifest claims.
+pub(super) fn check(folder: &Path, end: &End, streams: &[Stream]) -> Result<(), AuditError> {
+    let sources = (0..).map(Source::Shard).take(streams.len());
+    let first = streams.iter().map(|stream| stream.segment).chain([0]);
+    let claims: Vec<_> = sources.chain([Source::L1]).zip(first).collect();
+    let mut there = vec![BTreeSet::new(); claims.len()];
+    for entry in fs::read_dir(folder).map_err(AuditError::machine(folder))? {
+        let entry = entry.map_err(AuditError::machine(folder))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let of = entry.file_type().map_err(AuditError::machine(folder))?;
+        if !of.is_file() {
+            return Err(no_plain_file(&name, kind(of)));
+        }
+        if !is_segment(&name) {
+            continue;
+        }
+        let known = Source::of_whole(&name).and_then(|(source, number)| {
+            let at = match source {
+                Source::Shard(shard) => Some(shard as usize).filter(|at| *at < streams.len())?,
+                Source::L1 => streams.len(),
+            };
+            (number < end.stream(source).segments).then_some((at, number))
+        });
+        let Some((at, number)) = known else {
+            return Err(Finding::of_file(
+                name,
+                "the file",
+                "none of this name",
+                "one",
+            ));
+        };
+        there[at].insert(number);
+    }
+    for ((source, first), there) in claims.into_iter().zip(&there) {
+        let claimed = end.stream(source).segments;
+        // Ends at the first that is missing, however many are claimed.
+        let missing = (first..claimed).find(|number| !there.contains(number));
+        if let Some(missing) = missing {
+            let name = source.whole(missing);
+            let expected = format!("a file: {} claims {claimed} segments", manifest::NAME);
+            return Err(Finding::of_file(name, "the segment", expected, "none"));
+        }
+    }
+    Ok(())
+}

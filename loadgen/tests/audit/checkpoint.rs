@@ -1,0 +1,253 @@
+//! Checkpoints: believed when an auditor names one, outside of the log, and said to be what an audit
+//! rests on; never because one lies there.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use super::common::{Ended, Folder, arguments};
+use super::forge::Run;
+use super::hostile::{bounded, interrupt};
+use super::{json, logged};
+
+/// A log of 200 entries in two shards and many segments, audited to its end: `kept` has what took the
+/// segments' place.
+fn deleted() -> Folder {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 20 --payments 10 --shards 2 --audit-segment 4k",
+    );
+    let words = "audit log --delete-audited --checkpoint kept --sample 2 --json";
+    let ended = folder.loadgen(&arguments(words));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = json(&ended.stdout);
+    assert_eq!(report["log"]["entries"], 200);
+    assert!(report["log"]["segments_deleted"].as_u64().unwrap() > 4);
+    // It has looked at all of it itself.
+    assert_eq!(report["checkpoint"]["entries"], 0);
+    let verdict = report["verdict"].as_str().unwrap();
+    assert!(!verdict.contains("checkpoint"), "{verdict}");
+    assert!(shards(&folder).is_empty());
+    folder
+}
+
+/// The names of the shards' segments that are there.
+fn shards(folder: &Folder) -> Vec<String> {
+    let names = fs::read_dir(folder.path("log")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with("shard")).collect();
+    names.sort();
+    names
+}
+
+/// The finding of a refusal: what, expected, found.
+fn refused(ended: &Ended) -> (String, String, String) {
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let finding = &json(&ended.stdout)["finding"];
+    let text = |name: &str| finding[name].as_str().unwrap().to_owned();
+    (text("what"), text("expected"), text("found"))
+}
+
+#[test]
+fn what_rests_on_a_checkpoint_is_said() {
+    let folder = deleted();
+    let ended = folder.loadgen(&arguments("audit log --checkpoint kept --sample 2 --json"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = json(&ended.stdout);
+    assert_eq!(report["log"]["entries"], 200);
+    let rests = &report["checkpoint"];
+    assert_eq!(rests["file"], "kept");
+    assert_eq!(rests["entries"], 200);
+    assert_eq!(rests["blocks"], 0);
+    assert!(rests["signatures"].as_u64().unwrap() > 0, "{report}");
+    // Layer 1's are still there to be verified: two openings, and two closes of three each.
+    assert_eq!(report["sample"]["signatures"], 8);
+    let verdict = report["verdict"].as_str().unwrap();
+    assert!(
+        verdict.ends_with("; 200 of 200 entries and 280 signatures rest on the checkpoint"),
+        "{verdict}"
+    );
+    let ended = folder.loadgen(&arguments("audit log --checkpoint kept"));
+    assert!(
+        ended.stdout.starts_with("CLEAN, as far as was looked at: "),
+        "{ended:?}"
+    );
+    assert!(
+        ended
+            .stdout
+            .contains("kept: 200 of 200 entries and 280 signatures were not looked at"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_checkpoint_in_the_folder_is_never_believed() {
+    let folder = deleted();
+    // It lies there, and nobody has asked for it.
+    fs::copy(folder.path("kept"), folder.path("log/audit.checkpoint")).unwrap();
+    let (what, ..) = refused(&folder.loadgen(&arguments("audit log --json")));
+    assert_eq!(what, "the segment");
+    // Asked for, under whichever name.
+    symlink("log", folder.path("alias")).unwrap();
+    fs::create_dir(folder.path("log/within")).unwrap();
+    symlink("log/audit.checkpoint", folder.path("link")).unwrap();
+    fs::create_dir(folder.path("other")).unwrap();
+    for (file, said) in [
+        ("log/audit.checkpoint", "outside of the audited folder"),
+        ("other/../log/new", "outside of the audited folder"),
+        ("alias/audit.checkpoint", "outside of the audited folder"),
+        ("log/within/new", "outside of the audited folder"),
+        ("link", "found a link"),
+        ("other", "expected a plain file"),
+        ("nowhere/new", "its folder does not exist"),
+        ("new", "there is no such file"),
+        ("..", "expected a plain file"),
+        ("/", "expected the name of a file"),
+    ] {
+        for log in ["log", "alias"] {
+            let ended = folder.loadgen(&["audit", log, "--checkpoint", file]);
+            assert_eq!(ended.code, Some(2), "{file}: {ended:?}");
+            assert!(ended.stderr.contains(said), "{file}: {ended:?}");
+        }
+    }
+    assert!(!folder.path("log/new").exists());
+}
+
+#[test]
+fn an_audit_that_was_stopped_goes_on() {
+    for delete in ["", "--delete-audited"] {
+        let folder = Folder::new();
+        logged(
+            &folder,
+            "--sessions 20 --payments 10 --shards 2 --audit-segment 4k",
+        );
+        // One segment is spoiled for a while: what comes before it has been audited by then.
+        let spoiled = shards(&folder).pop().unwrap();
+        let spoiled = folder.path("log").join(spoiled);
+        let bytes = fs::read(&spoiled).unwrap();
+        fs::write(&spoiled, &bytes[..bytes.len() - 1]).unwrap();
+        let words = format!("audit log --follow --checkpoint kept {delete} --sample 2 --json");
+        refused(&folder.loadgen(&arguments(&words)));
+        fs::write(&spoiled, &bytes).unwrap();
+        assert_eq!(shards(&folder).len() > 3, delete.is_empty());
+
+        // With and without going on segment by segment, it looks at what is left.
+        let plain = "audit log --checkpoint kept --sample all --json";
+        for words in [plain, &words] {
+            let ended = folder.loadgen(&arguments(words));
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            let report = json(&ended.stdout);
+            assert_eq!(report["log"]["entries"], 200);
+            let rests = report["checkpoint"]["entries"].as_u64().unwrap();
+            assert!((100..200).contains(&rests), "{report}");
+        }
+        // All of it, now that the checkpoint has come to the end.
+        let ended = folder.loadgen(&arguments(plain));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(json(&ended.stdout)["checkpoint"]["entries"], 200);
+    }
+}
+
+/// An auditor that follows a run is stopped while it waits, and goes on when the run has ended.
+#[test]
+fn a_follower_saves_and_resumes() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("log")).unwrap();
+    let run = Run::honest();
+    let mut running = run.clone();
+    running.claim("state", "\"running\"");
+    running.write(&folder.path("log"));
+    let ended = bounded(&folder, "audit log --follow --checkpoint kept", interrupt);
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+
+    run.write(&folder.path("log"));
+    for words in ["audit log --json", "audit log --follow --json"] {
+        let ended = folder.loadgen(&arguments(&format!("{words} --checkpoint kept")));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let report = json(&ended.stdout);
+        assert_eq!(report["log"]["entries"], 12);
+        assert_eq!(report["checkpoint"]["entries"], 12);
+        // What it had found is not forgotten.
+        assert_eq!(report["assurance"]["largest_interval"], 2);
+    }
+}
+
+// Where things are in a checkpoint: the first stream, and its first log.
+const HEIGHT: usize = 40;
+const STREAM: usize = 84;
+const LOG: usize = STREAM + 104;
+
+/// Some finding: what is read after this is something else.
+const ANY: &str = "";
+/// None: a checkpoint is the auditor's own word.
+const CLEAN: &str = "CLEAN";
+/// The words of docs/audit.md for that.
+const OWN_WORD: &str = "whoever can write it can skip what it skips";
+
+/// A change of a checkpoint's bytes.
+type Change = Box<dyn Fn(&mut Vec<u8>)>;
+
+fn put(at: usize, number: u64) -> Change {
+    Box::new(move |bytes| bytes[at..at + 8].copy_from_slice(&number.to_le_bytes()))
+}
+
+/// Whoever can write the checkpoint can skip what it skips, but must say what Layer 1 says.
+#[test]
+fn a_checkpoint_that_does_not_agree_with_the_log_is_refused() {
+    let folder = deleted();
+    let kept = folder.path("kept");
+    let bytes = fs::read(&kept).unwrap();
+    for byte in (0..bytes.len()).step_by(7) {
+        let mut flipped = bytes.clone();
+        flipped[byte] ^= 1;
+        fs::write(&kept, flipped).unwrap();
+        refused(&folder.loadgen(&arguments("audit log --checkpoint kept --json")));
+    }
+    let both = |one: Change, other: Change| -> Change {
+        Box::new(move |bytes| {
+            one(bytes);
+            other(bytes);
+        })
+    };
+    let again: Change = Box::new(|bytes| bytes.copy_within(LOG..LOG + 60, LOG + 60));
+    #[rustfmt::skip]
+    let table = [
+        ("10^12 entries", put(STREAM + 40, 1_000_000_000_000), "entries"),
+        ("all entries there could be", put(STREAM + 40, u64::MAX), "entries and bytes"),
+        ("more bursts than entries", put(STREAM + 48, 1 << 40), "bursts and signatures"),
+        ("all bytes there could be", put(STREAM + 56, u64::MAX), "entries and bytes"),
+        ("2 × 10^12 signatures", put(STREAM + 64, 2_000_000_000_000), "bursts and signatures"),
+        ("10^12 logs", put(STREAM + 96, 1_000_000_000_000), ANY),
+        ("fewer segments", put(STREAM, 1), "the segment"),
+        ("more segments", put(STREAM, 1 << 50), "the segments"),
+        ("another last checksum", put(STREAM + 8, 7), "the last checksum"),
+        ("a height beyond the tip", put(HEIGHT, 1 << 50), "the block that it was made at"),
+        ("another block", put(HEIGHT + 8, 7), "the block that it was made at"),
+        ("a channel that Layer 1 has not opened", Box::new(|bytes| bytes[LOG + 3] = 1), "a channel"),
+        ("a log that goes on", put(LOG + 12, 10), "the state that Layer 1 closed"),
+        ("a longer log", put(LOG + 12, 11), "entries"),
+        ("more than the channel has", both(put(LOG + 12, 10), put(LOG + 20, u64::MAX)), "A's balance"),
+        ("a channel twice", again, "a channel"),
+        ("fewer signatures", put(STREAM + 64, 0), CLEAN),
+        ("more bytes", put(STREAM + 56, 1 << 40), CLEAN),
+        ("a larger interval", put(STREAM + 72, 9), CLEAN),
+        ("longer than its channels need", Box::new(|bytes| bytes.resize(1 << 20, 0)), "bytes"),
+    ];
+    let docs = include_str!("../../../docs/audit.md");
+    assert!(docs.contains(OWN_WORD));
+    for (what, change, expected) in table {
+        let mut forged = bytes[..bytes.len() - 32].to_vec();
+        change(&mut forged);
+        let key = blake3::derive_key("duet 2026-11 audit checkpoint", &[]);
+        let checksum = blake3::keyed_hash(&key, &forged);
+        forged.extend(checksum.as_bytes());
+        fs::write(&kept, forged).unwrap();
+        let ended = folder.loadgen(&arguments("audit log --checkpoint kept --json"));
+        let found = match ended.code {
+            Some(0) => CLEAN.to_owned(),
+            _ => refused(&ended).0,
+        };
+        let right = found == expected || expected == ANY && found != CLEAN;
+        assert!(right, "{what}: {ended:?}");
+    }
+}

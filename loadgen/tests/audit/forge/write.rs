@@ -1,0 +1,436 @@
+//! How a run's log is written, byte by byte, as docs/audit.md says: every hash and signature anew.
+
+use std::fs;
+use std::path::Path;
+
+use ed25519_zebra::{SigningKey, VerificationKeyBytes};
+
+use super::{Burst, Close, Digest, Key, Open, Run, Shown, Transaction, WEAK};
+
+/// What a channel's log has come to.
+#[derive(Clone, Copy)]
+struct State {
+    previous: Digest,
+    entry: [u8; 32],
+    head: Digest,
+    balance_a: u64,
+}
+
+/// A channel while a run is written.
+pub(super) struct Channel {
+    id: Digest,
+    keys: [Key; 2],
+    capacity: u64,
+    /// By version, from 0.
+    states: Vec<State>,
+}
+
+fn hash(context: &str, pieces: &[&[u8]]) -> Digest {
+    let key = blake3::derive_key(context, &[]);
+    let mut hasher = blake3::Hasher::new_keyed(&key);
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn hex(digest: &Digest) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn secret(key: Key) -> SigningKey {
+    SigningKey::from([key; 32])
+}
+
+fn public(key: Key) -> Digest {
+    if key == WEAK {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        return identity;
+    }
+    VerificationKeyBytes::from(&secret(key)).into()
+}
+
+fn sign(key: Key, digest: &Digest) -> [u8; 64] {
+    if key == WEAK {
+        // R is the identity, s is 0: holds for every message.
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        return signature;
+    }
+    secret(key).sign(digest).into()
+}
+
+fn number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn record(bytes: &mut Vec<u8>, kind: u8, content: &[u8]) {
+    bytes.extend((content.len() as u32).to_le_bytes());
+    bytes.push(kind);
+    bytes.extend(content);
+}
+
+impl Run {
+    fn accounts(&self) -> u64 {
+        self.accounts_told.unwrap_or(self.accounts.len() as u64)
+    }
+
+    /// The genesis id, of as many accounts as are told.
+    pub(crate) fn genesis(&self) -> Digest {
+        let told = self.accounts();
+        let mut bytes = Vec::new();
+        bytes.extend(5_u64.to_le_bytes());
+        bytes.extend(b"bench");
+        bytes.extend(self.block_transactions.to_le_bytes());
+        bytes.extend(self.block_bytes.to_le_bytes());
+        bytes.extend(self.fee.to_le_bytes());
+        bytes.extend(told.to_le_bytes());
+        for (key, amount) in self.accounts.iter().take(told as usize) {
+            bytes.extend(public(*key));
+            bytes.extend(amount.to_le_bytes());
+        }
+        let id = hash("duet 2026-11 layer 1 genesis", &[&bytes]);
+        self.genesis_told.unwrap_or(id)
+    }
+
+    pub(super) fn channels(&self, genesis: &Digest) -> Vec<Channel> {
+        let transactions = self.blocks.iter().flat_map(|block| &block.transactions);
+        let opens = transactions.filter_map(|transaction| match transaction {
+            Transaction::Open(open) => Some(open),
+            Transaction::Close(_) => None,
+        });
+        opens.map(|open| open.channel(genesis)).collect()
+    }
+
+    /// Writes the log; gives the tip.
+    pub(crate) fn write(&self, folder: &Path) -> Digest {
+        let genesis = self.genesis();
+        let mut channels = self.channels(&genesis);
+        let mut streams = Vec::new();
+        for (shard, bursts) in (0..).zip(&self.shards) {
+            let mut records = Vec::new();
+            for burst in bursts {
+                burst.write(&mut channels[burst.channel], &mut records);
+            }
+            streams.push((format!("shard-{shard}"), shard, records));
+        }
+        let (l1, tip) = self.layer_1(&genesis, &channels);
+        streams.push(("l1".to_owned(), u32::MAX, l1));
+        let checksums: Vec<(String, Digest)> = streams
+            .into_iter()
+            .map(|(name, stream, records)| {
+                let (bytes, checksum) = segment(stream, &genesis, &records);
+                fs::write(folder.join(format!("{name}-000000.audit")), bytes).unwrap();
+                (name, checksum)
+            })
+            .collect();
+        fs::write(
+            folder.join("audit.toml"),
+            self.manifest(&genesis, &tip, &checksums),
+        )
+        .unwrap();
+        tip
+    }
+
+    fn layer_1(&self, genesis: &Digest, channels: &[Channel]) -> (Vec<u8>, Digest) {
+        let mut records = Vec::new();
+        let mut content = Vec::new();
+        content.extend(self.block_transactions.to_le_bytes());
+        content.extend(self.block_bytes.to_le_bytes());
+        content.extend(self.fee.to_le_bytes());
+        content.extend(self.accounts().to_le_bytes());
+        content.extend(b"bench");
+        record(&mut records, 2, &content);
+        for (key, amount) in &self.accounts {
+            let content = [&public(*key)[..], &amount.to_le_bytes()].concat();
+            record(&mut records, 3, &content);
+        }
+        let mut tip = *genesis;
+        for (height, block) in (1..).zip(&self.blocks) {
+            let mut body = Vec::new();
+            for transaction in &block.transactions {
+                match transaction {
+                    Transaction::Open(open) => open.write(genesis, &mut body),
+                    Transaction::Close(close) => {
+                        close.write(genesis, &channels[close.channel], &mut body);
+                    }
+                }
+            }
+            let count = block.transactions.len() as u32;
+            let mut content = Vec::new();
+            content.extend(block.parent_told.unwrap_or(tip));
+            content.extend(block.height_told.unwrap_or(height).to_le_bytes());
+            content.extend(block.count_told.unwrap_or(count).to_le_bytes());
+            content.extend(hash("duet 2026-11 layer 1 block", &[&body]));
+            tip = hash("duet 2026-11 layer 1 block", &[&content]);
+            content.extend(body);
+            record(&mut records, 4, &content);
+        }
+        (records, tip)
+    }
+
+    fn manifest(&self, genesis: &Digest, tip: &Digest, streams: &[(String, Digest)]) -> String {
+        let transactions = || self.blocks.iter().flat_map(|block| &block.transactions);
+        let opened = |transaction: &&Transaction| matches!(transaction, Transaction::Open(open) if !open.fails);
+        let closed = |transaction: &&Transaction| matches!(transaction, Transaction::Close(_));
+        let entries: usize = self
+            .shards
+            .iter()
+            .flatten()
+            .flat_map(|burst| &burst.proposals)
+            .map(|proposal| proposal.amounts.len())
+            .sum();
+        let quoted = |text: &str| format!("\"{text}\"");
+        let mut lines = vec![
+            ("format".to_owned(), "1".to_owned()),
+            ("state".to_owned(), quoted("complete")),
+            ("genesis".to_owned(), quoted(&hex(genesis))),
+            ("shards".to_owned(), self.shards.len().to_string()),
+            ("sessions".to_owned(), self.sessions.to_string()),
+            ("cosign_every".to_owned(), self.cosign_every.to_string()),
+            ("in_flight".to_owned(), self.in_flight.to_string()),
+            ("tip".to_owned(), quoted(&hex(tip))),
+            ("height".to_owned(), self.blocks.len().to_string()),
+            (
+                "l1_transactions".to_owned(),
+                transactions().count().to_string(),
+            ),
+            (
+                "sessions_opened".to_owned(),
+                transactions().filter(opened).count().to_string(),
+            ),
+            (
+                "sessions_closed".to_owned(),
+                transactions().filter(closed).count().to_string(),
+            ),
+            ("payments".to_owned(), entries.to_string()),
+        ];
+        for (name, checksum) in streams {
+            lines.push((format!("{name}.segments"), "1".to_owned()));
+            lines.push((format!("{name}.checksum"), quoted(&hex(checksum))));
+        }
+        for (key, value) in &self.manifest {
+            let line = lines.iter_mut().find(|(name, _)| name == key);
+            line.unwrap().1.clone_from(value);
+        }
+        // What a run that runs does not know yet.
+        if lines[1].1 == quoted("running") {
+            lines.truncate(7);
+        }
+        seal_manifest(
+            &lines
+                .iter()
+                .map(|(key, value)| format!("{key} = {value}\n"))
+                .collect::<String>(),
+        )
+    }
+}
+
+/// The lines, with the checksum that fits.
+pub(crate) fn seal_manifest(lines: &str) -> String {
+    let checksum = hash("duet 2026-11 audit manifest", &[lines.as_bytes()]);
+    format!("{lines}checksum = \"{}\"\n", hex(&checksum))
+}
+
+/// The records of a stream that was written.
+pub(crate) fn records(folder: &Path, stream: &str) -> Vec<u8> {
+    let bytes = fs::read(folder.join(format!("{stream}-000000.audit"))).unwrap();
+    bytes[120 + 40..bytes.len() - 40].to_vec()
+}
+
+/// Puts other records in a stream's place: its checksums and the manifest fit.
+pub(crate) fn replace(folder: &Path, stream: &str, genesis: &Digest, records: &[u8]) {
+    let number = stream.strip_prefix("shard-");
+    let number = number.map_or(u32::MAX, |shard| shard.parse().unwrap());
+    let (bytes, checksum) = segment(number, genesis, records);
+    fs::write(folder.join(format!("{stream}-000000.audit")), bytes).unwrap();
+    let manifest = fs::read_to_string(folder.join("audit.toml")).unwrap();
+    let (lines, _) = manifest.rsplit_once("checksum").unwrap();
+    let key = format!("{stream}.checksum = ");
+    let lines: String = lines
+        .lines()
+        .map(|line| match line.starts_with(&key) {
+            true => format!("{key}\"{}\"\n", hex(&checksum)),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(folder.join("audit.toml"), seal_manifest(&lines)).unwrap();
+}
+
+/// A segment 0 with these records in one chunk, and its last checksum.
+pub(crate) fn segment(stream: u32, genesis: &Digest, records: &[u8]) -> (Vec<u8>, Digest) {
+    let context = "duet 2026-11 audit log";
+    let mut bytes = Vec::new();
+    bytes.extend(b"DUETAUD1");
+    bytes.extend(stream.to_le_bytes());
+    bytes.extend([0; 12]);
+    bytes.extend(genesis);
+    bytes.extend([0; 32]);
+    let mut checksum = hash(context, &[&bytes]);
+    bytes.extend(checksum);
+    for (kind, payload) in [(1_u32, records), (2, &[])] {
+        let head = [(payload.len() as u32).to_le_bytes(), kind.to_le_bytes()].concat();
+        checksum = hash(context, &[&checksum, &head, payload]);
+        bytes.extend(head);
+        bytes.extend(checksum);
+        bytes.extend(payload);
+    }
+    (bytes, checksum)
+}
+
+impl Open {
+    fn channel(&self, genesis: &Digest) -> Channel {
+        let deposit_b = self.deposit_b.unwrap_or(0);
+        let id = hash(
+            "duet 2026-11 channel id",
+            &[
+                genesis,
+                &public(self.a),
+                &self.nonce.to_le_bytes(),
+                &0_u32.to_le_bytes(),
+                &public(self.a),
+                &public(self.b),
+                &self.deposit_a.to_le_bytes(),
+                &deposit_b.to_le_bytes(),
+                &self.window.to_le_bytes(),
+                &self.reserve.to_le_bytes(),
+            ],
+        );
+        Channel {
+            id,
+            keys: [self.a, self.b],
+            capacity: self.deposit_a + deposit_b,
+            states: vec![State {
+                previous: [0; 32],
+                entry: [0; 32],
+                head: id,
+                balance_a: self.deposit_a,
+            }],
+        }
+    }
+
+    fn write(&self, genesis: &Digest, body: &mut Vec<u8>) {
+        let start = body.len();
+        body.push(if self.deposit_b.is_some() { 3 } else { 2 });
+        body.extend(public(self.a));
+        body.extend(self.nonce.to_le_bytes());
+        body.extend([0; 4]);
+        body.extend(public(self.b));
+        body.extend(self.deposit_a.to_le_bytes());
+        if let Some(deposit_b) = self.deposit_b {
+            body.extend(deposit_b.to_le_bytes());
+        }
+        body.extend(self.window.to_le_bytes());
+        body.extend(self.reserve.to_le_bytes());
+        let context = "duet 2026-11 layer 1 transaction";
+        let digest = hash(context, &[genesis, &body[start..]]);
+        body.extend(sign(self.signers[0], &digest));
+        if self.deposit_b.is_some() {
+            body.extend(sign(self.signers[1], &digest));
+        }
+    }
+}
+
+impl Close {
+    fn write(&self, genesis: &Digest, channel: &Channel, body: &mut Vec<u8>) {
+        let start = body.len();
+        body.push(if self.version == 0 { 5 } else { 4 });
+        body.extend(public(self.submitter));
+        body.extend(channel.id);
+        let mut head = channel.id;
+        if self.version > 0 {
+            let mut shown = self.shown.unwrap_or_else(|| channel.shown(self.version));
+            (self.change)(&mut shown);
+            body.extend(shown.previous);
+            body.extend(shown.entry);
+            head = hash("duet 2026-11 log entry", &[&shown.previous, &shown.entry]);
+        }
+        let digest = hash("duet 2026-11 final state", &[&channel.id, &head]);
+        for (party, signer) in self.final_signers.iter().enumerate() {
+            body.extend(sign(signer.unwrap_or(channel.keys[party]), &digest));
+        }
+        let context = "duet 2026-11 layer 1 transaction";
+        let digest = hash(context, &[genesis, &body[start..]]);
+        body.extend(sign(self.signer.unwrap_or(self.submitter), &digest));
+    }
+}
+
+impl Burst {
+    pub(super) fn write(&self, channel: &mut Channel, records: &mut Vec<u8>) {
+        channel.states.truncate(self.before as usize + 1);
+        let mut content = Vec::new();
+        content.extend(self.session.to_le_bytes());
+        content.extend(channel.id);
+        content.extend(self.before.to_le_bytes());
+        content.push(self.payer as u8);
+        let proposals = self.proposals.len() as u32;
+        let answers = self.answers.len() as u32;
+        content.extend(self.proposals_told.unwrap_or(proposals).to_le_bytes());
+        content.extend(self.answers_told.unwrap_or(answers).to_le_bytes());
+        let state = |channel: &Channel, version: usize| {
+            let head = &channel.states[version].head;
+            hash("duet 2026-11 state", &[&channel.id, head])
+        };
+        let (mut next_tag, mut ends) = (self.before, Vec::new());
+        for proposal in &self.proposals {
+            let head = 2 * proposal.amounts.len() as u64 + u64::from(proposal.pass);
+            number(&mut content, head);
+            for amount in &proposal.amounts {
+                let tag = 3 * channel.states.len() as u64;
+                number(&mut content, *amount);
+                number(&mut content, 2 * (tag - next_tag));
+                next_tag = tag + 1;
+                channel.pay(self.payer, *amount, tag);
+            }
+            let version = channel.states.len() - 1;
+            ends.push(version);
+            let digest = state(channel, version - proposal.behind);
+            let signer = proposal.signer.unwrap_or(channel.keys[self.payer]);
+            content.extend(sign(signer, &digest));
+        }
+        let mut answered = 0;
+        for answer in &self.answers {
+            number(&mut content, answer.proposals);
+            answered += answer.proposals as usize;
+            let last = ends[answered.clamp(1, ends.len()) - 1];
+            let signer = answer.signer.unwrap_or(channel.keys[1 - self.payer]);
+            content.extend(sign(signer, &state(channel, last)));
+        }
+        record(records, 1, &content);
+    }
+}
+
+impl Channel {
+    pub(super) fn shown(&self, version: usize) -> Shown {
+        let State {
+            previous, entry, ..
+        } = self.states[version];
+        Shown { previous, entry }
+    }
+
+    fn pay(&mut self, payer: usize, amount: u64, tag: u64) {
+        let version = self.states.len() as u64;
+        let last = self.states[self.states.len() - 1];
+        let balance_a = match payer {
+            0 => last.balance_a.wrapping_sub(amount),
+            _ => last.balance_a.wrapping_add(amount),
+        };
+        let balance_a = balance_a.min(self.capacity);
+        let mut entry = [0; 32];
+        entry[..8].copy_from_slice(&version.to_le_bytes());
+        entry[8..16].copy_from_slice(&amount.to_le_bytes());
+        entry[16..24].copy_from_slice(&balance_a.to_le_bytes());
+        entry[24..].copy_from_slice(&(tag | (payer as u64) << 63).to_le_bytes());
+        self.states.push(State {
+            previous: last.head,
+            entry,
+            head: hash("duet 2026-11 log entry", &[&last.head, &entry]),
+            balance_a,
+        });
+    }
+}
