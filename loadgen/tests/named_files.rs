@@ -114,6 +114,18 @@ fn what_has_no_end_is_refused_with_its_bound_or_its_line() {
 }
 
 #[test]
+fn a_sweep_is_added_to_a_plain_file_only() {
+    let folder = Folder::new();
+    pipe(&folder.path("pipe"));
+    for name in ["pipe", "/dev/zero"] {
+        let words = format!("sweep {name} --rates 100 --trial 200ms");
+        let ended = folder.loadgen(&arguments(&words));
+        assert_eq!(ended.code, Some(2), "{words}: {}", ended.stderr);
+        assert!(ended.stderr.contains("plain file"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_run_s_directory_has_plain_files_only() {
     type Put = fn(&Path, &Path);
     let foreign: [(&str, Put); 4] = [
