@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Pid, Signal, kill_process};
+
 fn reports(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reports"));
     command.args(arguments).stdin(Stdio::null());
@@ -20,13 +23,7 @@ fn reports(arguments: &[&str]) -> Command {
 
 fn pipe(folder: &tempfile::TempDir) -> String {
     let path = folder.path().join("pipe").to_str().unwrap().to_owned();
-    assert!(
-        Command::new("mkfifo")
-            .arg(&path)
-            .status()
-            .unwrap()
-            .success()
-    );
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     path
 }
 
@@ -55,11 +52,11 @@ fn one_signal_ends_the_wait_for_a_pipe() {
         let mut child = reports(&arguments).stdout(Stdio::null()).spawn().unwrap();
         thread::sleep(Duration::from_millis(200));
         assert!(child.try_wait().unwrap().is_none(), "{arguments:?}");
-        let id = child.id().to_string();
-        let sent = Command::new("kill").args(["-s", "INT", &id]).status();
-        assert!(sent.unwrap().success());
+        // Not INT, which a shell may have told the tests to ignore.
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         let ended = child.wait().unwrap();
-        assert_eq!(ended.signal(), Some(2), "{arguments:?}: {ended}");
+        let signal = Some(Signal::TERM.as_raw());
+        assert_eq!(ended.signal(), signal, "{arguments:?}: {ended}");
     }
 }
 
