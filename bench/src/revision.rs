@@ -2,7 +2,7 @@
 //! repository, and keeps the binary for the next comparison. Never touches the user's own checkout or build folder.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -238,11 +238,13 @@ impl KeptBinary {
 
     /// The record comes last: a binary without one is not trusted.
     fn keep(&self, built: &Path) -> Result<(), Failure> {
-        let kept = fs::remove_file(&self.record)
-            .or_else(|error| match error.kind() {
-                io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            })
+        // Both anew, and never into what has the name: that may be a link.
+        let removed = |path: &Path| match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        let kept = removed(&self.record)
+            .and_then(|()| removed(&self.binary))
             .and_then(|()| fs::copy(built, &self.binary))
             .and_then(|_| fs::write(&self.record, &self.environment));
         kept.map_err(|error| machine_fault("cannot keep", &self.binary, &error))
@@ -317,7 +319,9 @@ fn changes_builds(variable: &str) -> bool {
 fn lock(folder: &Path, interrupt: &Interrupt, progress: &Progress) -> Result<File, Failure> {
     let fault = |error: &io::Error| machine_fault("cannot use", folder, error);
     fs::create_dir_all(folder).map_err(|error| fault(&error))?;
-    let file = File::create(folder.join("lock")).map_err(|error| fault(&error))?;
+    let mut lock = OpenOptions::new();
+    lock.write(true).create(true).truncate(false);
+    let file = (lock.open(folder.join("lock"))).map_err(|error| fault(&error))?;
     let mut said = false;
     loop {
         match file.try_lock() {

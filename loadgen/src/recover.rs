@@ -335,3 +335,51 @@ fn text(found: &Found) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compared(text: &str, bytes: u64) -> Result<Acknowledgements, String> {
+        let limit = Limit {
+            bytes,
+            ..ACKNOWLEDGEMENTS
+        };
+        compare_lines(text.as_bytes(), limit, None).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn acknowledgements_are_read_line_by_line() {
+        let (one, other) = ("a".repeat(64), "b".repeat(64));
+        // Lines, and how many of them and of channels there are, or what is wrong.
+        let table: [(String, Result<(u64, u64), &str>); 7] = [
+            (String::new(), Ok((0, 0))),
+            (format!("{one} 1\n{other} 2\n{one} 7\n"), Ok((3, 2))),
+            // The last one is torn.
+            (format!("{one} 1\n{other} "), Ok((1, 1))),
+            (format!("{one} {}", u64::MAX), Ok((0, 0))),
+            (format!("{one} 1\n\n"), Err("line 2: ''")),
+            (format!("{one} -1\n"), Err("line 1: 'aaaa")),
+            ("x".repeat(1000), Err("line 1: 'xxxx")),
+        ];
+        for (text, expected) in table {
+            let found = compared(&text, 10_000);
+            match expected {
+                Ok(counts) => {
+                    let found = found.unwrap();
+                    assert_eq!((found.lines, found.channels), counts, "{text}");
+                    assert_eq!(found.lost.len() as u64, counts.1, "nothing is there");
+                }
+                Err(words) => {
+                    let error = found.unwrap_err();
+                    assert!(error.starts_with(words), "{error}");
+                    assert!(error.len() < 200, "{error}");
+                }
+            }
+        }
+        let all = format!("{one} 1\n").repeat(100);
+        assert_eq!(compared(&all, 6700).unwrap().lines, 100);
+        let error = compared(&all, 6699).unwrap_err();
+        assert!(error.starts_with("it is longer than 6699 bytes"), "{error}");
+    }
+}

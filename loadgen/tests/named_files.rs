@@ -6,20 +6,20 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Folder, arguments};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::{Pid, Signal, kill_process};
 
 const RUN: &str = "run --sessions 4 --payments 20 --shards 1 --baseline-sessions 0 \
                    --durability log --log-dir log --quiet";
 
 fn pipe(path: &Path) {
-    let made = Command::new("mkfifo").arg(path).status().unwrap();
-    assert!(made.success());
-    assert!(fs::metadata(path).unwrap().file_type().is_fifo());
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
 
 /// Whether the process waits in an `open` or a `read`, as far as the system tells.
@@ -42,7 +42,7 @@ fn one_signal_ends_the_wait_for_a_pipe() {
         "recover log --check-acks pipe",
         "trace --from-hourly pipe --pairs 1 --payments 10 --out trace.csv",
     ] {
-        for signal in ["INT", "TERM"] {
+        for signal in [Signal::INT, Signal::TERM] {
             let mut child = folder
                 .command(&arguments(words))
                 .stdout(Stdio::null())
@@ -56,9 +56,7 @@ fn one_signal_ends_the_wait_for_a_pipe() {
                 asleep = if is_asleep(&child) { asleep + 1 } else { 0 };
                 assert!(child.try_wait().unwrap().is_none(), "{words}: it ended");
             }
-            let id = child.id().to_string();
-            let sent = Command::new("kill").args(["-s", signal, &id]).status();
-            assert!(sent.unwrap().success());
+            kill_process(Pid::from_child(&child), signal).unwrap();
             let since = Instant::now();
             let ended = loop {
                 if let Some(ended) = child.try_wait().unwrap() {
@@ -69,8 +67,8 @@ fn one_signal_ends_the_wait_for_a_pipe() {
                 }
                 std::thread::sleep(Duration::from_millis(5));
             };
-            assert_eq!(ended.code(), Some(130), "{words}, {signal}");
-            assert_eq!(folder.names(), before, "{words}, {signal}: left behind");
+            assert_eq!(ended.code(), Some(130), "{words}, {signal:?}");
+            assert_eq!(folder.names(), before, "{words}, {signal:?}: left behind");
         }
     }
 }
@@ -110,6 +108,18 @@ fn what_has_no_end_is_refused_with_its_bound_or_its_line() {
         let ended = folder.loadgen(&arguments(words));
         assert_eq!(ended.code, Some(2), "{words}: {}", ended.stderr);
         assert!(ended.stderr.contains(expected), "{words}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_sweep_is_added_to_a_plain_file_only() {
+    let folder = Folder::new();
+    pipe(&folder.path("pipe"));
+    for name in ["pipe", "/dev/zero"] {
+        let words = format!("sweep {name} --rate 100 --trial 200ms");
+        let ended = folder.loadgen(&arguments(&words));
+        assert_eq!(ended.code, Some(2), "{words}: {}", ended.stderr);
+        assert!(ended.stderr.contains("plain file"), "{}", ended.stderr);
     }
 }
 

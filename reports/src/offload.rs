@@ -142,8 +142,9 @@ fn total_signatures(run: &RunFile) -> [String; 5] {
         .as_ref()
         .map(|client| client.signatures_made as f64);
     let (l1, endpoints) = (&run.l1.channels, &run.offchain);
-    let with_channels =
-        endpoints.signatures_made + endpoints.signature_verifications + l1.signature_verifications;
+    let with_channels = (endpoints.signatures_made)
+        .saturating_add(endpoints.signature_verifications)
+        .saturating_add(l1.signature_verifications);
     total(
         run,
         client,

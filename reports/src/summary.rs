@@ -221,12 +221,10 @@ fn latency(run: &RunFile) -> Vec<String> {
 /// What the channels came to that did not end politely, in place of the rejections that led to it.
 fn disputes(run: &RunFile) -> Option<Vec<String>> {
     let disputes = run.disputes.as_ref()?;
-    let cases = disputes.attacks.values().map(|cost| cost.cases).sum();
-    let transactions: u64 = disputes
-        .attacks
-        .values()
-        .map(|cost| cost.transactions)
-        .sum();
+    let cases =
+        (disputes.attacks.values()).fold(0, |all: u64, cost| all.saturating_add(cost.cases));
+    let transactions =
+        (disputes.attacks.values()).fold(0, |all: u64, cost| all.saturating_add(cost.transactions));
     let phrases = [
         human::counted(cases, "channel"),
         format!("honest lost {}", human::count(disputes.lost_by_honest)),

@@ -547,3 +547,62 @@ fn runs_that_are_given_twice_count_once() {
     let notes = twice["inputs"]["notes"].to_string();
     assert!(notes.contains("15 runs are given twice"), "{notes}");
 }
+
+/// The paths of all numbers in a run file, of a list the first three.
+fn numbers(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Number(_) => found.push(path.to_owned()),
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate().take(3) {
+                numbers(item, &format!("{path}/{at}"), found);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                numbers(field, &format!("{path}/{name}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whatever a sweep's numbers are, it is planned with or refused, and soon.
+#[test]
+fn any_number_of_a_sweep_may_be_absurd() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines: Vec<Value> = sweep_text(&runs(true))
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut paths = Vec::new();
+    numbers(&lines[0], "", &mut paths);
+    assert!(paths.len() > 100, "{}", paths.len());
+    let path = folder.path().join("absurd.sweep");
+    let mut wrong = Vec::new();
+    for value in [
+        serde_json::json!("18446744073709551615"),
+        serde_json::json!(1e308),
+    ] {
+        for at in &paths {
+            let mutated = lines.iter().map(|line| {
+                let mut line = line.clone();
+                if let Some(number) = line.pointer_mut(at) {
+                    *number = value.clone();
+                }
+                format!("{line}\n")
+            });
+            fs::write(&path, mutated.collect::<String>()).unwrap();
+            let start = std::time::Instant::now();
+            let output = plan(&[], &path);
+            let took = start.elapsed();
+            if !matches!(output.status.code(), Some(0 | 2 | 6)) || took.as_secs() > 20 {
+                let said = stderr(&output);
+                wrong.push(format!(
+                    "{at} = {value}: {:?} after {took:?}: {said}",
+                    output.status
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

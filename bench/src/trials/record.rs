@@ -2,15 +2,23 @@
 //! would write under the same settings, so that no rate mixes two experiments.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use duet_reports::input::Limit;
 
 use crate::exit::Failure;
 
 /// The version of a line's shape.
 const SCHEMA: u32 = 1;
+
+/// A trial has some 500 bytes: 100,000 of them, months of a machine.
+const LIMIT: Limit = Limit {
+    bytes: 64 << 20,
+    kind: "a file of trials",
+};
 
 /// What all trials of a file have in common.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,8 +138,15 @@ impl Book {
             .open(path)
             .map_err(|error| Failure::BadInput(format!("cannot open '{shown}': {error}")))?;
         let fault = |error: io::Error| Failure::MachineFault(format!("'{shown}': {error}"));
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(fault)?;
+        // Lines are cut and added: of a pipe or a device none can be.
+        if !file.metadata().map_err(fault)?.is_file() {
+            return Err(Failure::BadInput(format!(
+                "cannot use '{shown}': expected a plain file"
+            )));
+        }
+        let bytes = LIMIT
+            .read(&file)
+            .map_err(|error| Failure::BadInput(format!("'{shown}': {error}")))?;
         let whole = bytes
             .iter()
             .rposition(|byte| *byte == b'\n')
@@ -285,6 +300,8 @@ mod tests {
             );
             assert!(said.contains(" there and "), "{said}");
         }
+        let device = refused(Path::new("/dev/zero"), &settings());
+        assert!(device.contains("expected a plain file"), "{device}");
         for text in ["hello\n", "hello", "{}\n", "[1]\n{}"] {
             std::fs::write(&path, text).unwrap();
             let said = refused(&path, &settings());

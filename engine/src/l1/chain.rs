@@ -81,11 +81,12 @@ impl Chain {
     ///
     /// An answer that the next block could include waits in the room beside the queue, and goes first
     /// (rule L8); that costs its verification. Where more wait than a block holds, there is room for
-    /// one answer of each disputed channel.
+    /// one answer of each disputed channel. Once as many as may wait were verified in vain, no more
+    /// are looked at before the next block.
     ///
     /// # Errors
-    /// [`SubmitError::MempoolFull`] pushes back: submit the bytes again after the next block. The
-    /// others are for ever.
+    /// [`SubmitError::MempoolFull`] and [`SubmitError::AnswersInVain`] push back: submit the bytes
+    /// again after the next block. The others are for ever.
     pub fn submit(&mut self, ticket: u64, bytes: &[u8]) -> Result<(), SubmitError> {
         let signed = SignedTransaction::decode(bytes).map_err(SubmitError::Malformed)?;
         if bytes.len() as u64 > self.config.block_bytes {
@@ -104,54 +105,41 @@ impl Chain {
         let admitted = self.mempool.admit();
         let held_up =
             admitted.is_err() || (self.mempool).is_crowded(&self.config, bytes.len(), operations);
-        match signed.transaction() {
-            Transaction::Post { submitter, post }
-                if self.may_reserve(submitter, post, bytes, held_up) =>
-            {
-                let answer = Answer {
-                    ticket,
-                    channel: post.channel,
-                    payer: *submitter,
-                    version: post.version(),
-                    bytes: bytes.to_vec(),
-                };
-                let lower = self.mempool.reserve(answer, held_up);
-                self.superseded.extend(lower.map(|lower| Receipt {
-                    ticket: lower.ticket,
-                    height: self.height + 1,
-                    outcome: Err(Refusal::Superseded { by: post.version() }),
-                }));
+        if let Transaction::Post { submitter, post } = signed.transaction()
+            && self.could_reserve(submitter, post, held_up)
+        {
+            self.mempool.may_verify(&self.config)?;
+            if self.is_sound(bytes) {
+                self.reserve(ticket, submitter, post, bytes, held_up);
+                return Ok(());
             }
-            _ => {
-                admitted?;
-                self.mempool.push(ticket, bytes, operations);
-            }
+            self.mempool.verified_in_vain();
         }
+        admitted?;
+        self.mempool.push(ticket, bytes, operations);
         Ok(())
     }
 
-    /// Whether a post is an answer that the next block could include, and beats the one that waits
-    /// for its channel, or, if it has to be `alone`, takes its place. What waits with it changes
-    /// nothing of that, its submitter's fees aside.
-    fn may_reserve(
-        &mut self,
-        submitter: &PublicKey,
-        post: &Post,
-        bytes: &[u8],
-        alone: bool,
-    ) -> bool {
-        let disputed = self.ledger.channel(&post.channel);
+    /// Whether a post, if it is sound, is an answer that the next block could include, and beats the
+    /// one that waits for its channel, or, if it has to be `alone`, takes its place.
+    fn could_reserve(&self, submitter: &PublicKey, post: &Post, alone: bool) -> bool {
+        let record = self.ledger.channel(&post.channel);
+        let Some(dispute) = record.and_then(|record| record.dispute()) else {
+            return false;
+        };
         let waiting = self.mempool.reserved(&post.channel);
-        if disputed.is_none_or(|record| record.dispute().is_none())
-            || waiting.is_some_and(|waiting| waiting.version >= post.version())
-        {
+        let highest = waiting.map_or(0, |waiting| waiting.version);
+        if post.version() <= dispute.highest().max(highest) {
             return false;
         }
         let replaced = alone && waiting.is_some_and(|waiting| waiting.payer == *submitter);
         let answers = 1 + self.mempool.reserved_by(submitter) - u64::from(replaced);
-        if !self.ledger.can_pay(submitter, answers) {
-            return false;
-        }
+        self.ledger.can_pay(submitter, answers)
+    }
+
+    /// Whether the next block could include an answer. What waits with it changes nothing of that,
+    /// its submitter's fees aside.
+    fn is_sound(&mut self, bytes: &[u8]) -> bool {
         let start = thread_cpu_ns();
         let mut round = self.rounds.idle();
         self.rounds.opened.clear();
@@ -166,6 +154,32 @@ impl Chain {
         drop(verdicts);
         self.rounds.done(round);
         checked.is_ok_and(|checked| self.ledger.decide(&checked, self.height + 1).is_ok())
+    }
+
+    /// Gives an answer its place. One that makes way for it was verified in vain: it pays nothing.
+    fn reserve(
+        &mut self,
+        ticket: u64,
+        submitter: &PublicKey,
+        post: &Post,
+        bytes: &[u8],
+        alone: bool,
+    ) {
+        let answer = Answer {
+            ticket,
+            channel: post.channel,
+            payer: *submitter,
+            version: post.version(),
+            bytes: bytes.to_vec(),
+        };
+        if let Some(lower) = self.mempool.reserve(answer, alone) {
+            self.mempool.verified_in_vain();
+            self.superseded.push(Receipt {
+                ticket: lower.ticket,
+                height: self.height + 1,
+                outcome: Err(Refusal::Superseded { by: post.version() }),
+            });
+        }
     }
 
     /// Makes one block of what waits, first come first served, up to the first transaction that
@@ -192,6 +206,7 @@ impl Chain {
     fn seal_block(&mut self, receipts: &mut Vec<Receipt>, even_empty: bool) -> Option<Header> {
         let (start, others) = (thread_cpu_ns(), self.others_cpu_ns());
         self.notices.clear();
+        self.mempool.forgive();
         self.load.refused += self.superseded.len() as u64;
         receipts.append(&mut self.superseded);
         let mut draft = Draft::new(self.height + 1, self.tip, &self.config);

@@ -4,7 +4,8 @@
 //! first come first served, and before the queue. As long as all that waits fits in a block, every
 //! answer gets in; beyond that, one of each disputed channel, the highest that came. So nobody can
 //! fill it against anybody else: a place belongs to its channel, what is in it was found valid
-//! before, and its account can pay for all that it has in there.
+//! before, and its account can pay for all that it has in there. What is found not to be valid pays for
+//! nothing: so much of it is verified between two blocks, and no more.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -25,6 +26,8 @@ pub(super) struct Mempool {
     operations: u64,
     bytes: usize,
     reserved: Reserved,
+    /// Answers since the last block that were verified, and will pay for nothing.
+    in_vain: u32,
 }
 
 struct Waiting {
@@ -85,7 +88,30 @@ impl Mempool {
             operations: 0,
             bytes: 0,
             reserved: Reserved::default(),
+            in_vain: 0,
         }
+    }
+
+    /// Whether one more answer may be verified that is perhaps not sound. As many may be in vain
+    /// between two blocks as may wait for one, or fit in it: of those, too, each can turn out to be
+    /// nothing at its turn, at nobody's expense.
+    pub(super) fn may_verify(&self, config: &Config) -> Result<(), SubmitError> {
+        let limit = config.mempool_transactions.max(config.block_transactions);
+        if self.in_vain < limit {
+            Ok(())
+        } else {
+            Err(SubmitError::AnswersInVain { limit })
+        }
+    }
+
+    /// Notes that an answer was verified which will pay for nothing.
+    pub(super) fn verified_in_vain(&mut self) {
+        self.in_vain += 1;
+    }
+
+    /// Forgets what was verified in vain: a block is made.
+    pub(super) fn forgive(&mut self) {
+        self.in_vain = 0;
     }
 
     /// All that wait, in the reserved room too.

@@ -227,6 +227,12 @@ pub enum SubmitError {
         /// How many transactions may wait.
         capacity: u32,
     },
+    /// An answer, after so many others that were verified in vain since the last block: the same bytes
+    /// are welcome after the next one.
+    AnswersInVain {
+        /// How many may be.
+        limit: u32,
+    },
     /// The bytes are no transaction.
     Malformed(Malformed),
     /// The transaction fits in no block.
@@ -440,6 +446,12 @@ impl fmt::Display for SubmitError {
         match self {
             SubmitError::MempoolFull { capacity } => {
                 write!(f, "{capacity} transactions wait already")
+            }
+            SubmitError::AnswersInVain { limit } => {
+                write!(
+                    f,
+                    "{limit} answers were verified in vain since the last block"
+                )
             }
             SubmitError::Malformed(malformed) => write!(f, "malformed transaction: {malformed}"),
             SubmitError::TooLarge { limit, got } => {

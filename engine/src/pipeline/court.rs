@@ -169,7 +169,7 @@ impl Court {
                 self.numbers += 1;
                 self.sent.insert(number, sent);
             }
-            Err(SubmitError::MempoolFull { .. }) => {
+            Err(SubmitError::MempoolFull { .. } | SubmitError::AnswersInVain { .. }) => {
                 if let Some(due) = due {
                     self.docket.at(chain.height() + 2, due);
                 }

@@ -263,7 +263,7 @@ impl Step {
                 match chain.submit(ticket as u64, bytes) {
                     Ok(()) => break None,
                     // Pushed back: a block makes room.
-                    Err(SubmitError::MempoolFull { .. }) => {
+                    Err(SubmitError::MempoolFull { .. } | SubmitError::AnswersInVain { .. }) => {
                         self.seal(chain, court, false, clock);
                     }
                     Err(SubmitError::Malformed(_)) => break Some("l1_malformed"),

@@ -288,7 +288,9 @@ impl Watchtower {
             let answer = self.queue.pop_front().expect("one waits");
             match to_l1(&answer.bytes) {
                 Ok(()) => taken += 1,
-                Err(SubmitError::MempoolFull { .. }) => self.queue.push_back(answer),
+                Err(SubmitError::MempoolFull { .. } | SubmitError::AnswersInVain { .. }) => {
+                    self.queue.push_back(answer);
+                }
                 Err(
                     SubmitError::Malformed(_)
                     | SubmitError::TooLarge { .. }

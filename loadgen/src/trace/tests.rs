@@ -317,7 +317,7 @@ impl Read for Repeated {
 #[test]
 fn a_disk_that_fails_is_the_machines_fault() {
     struct Failing;
-    impl std::io::Read for Failing {
+    impl Read for Failing {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
             Err(std::io::Error::other("no such sector"))
         }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use duet_reports::exit::{EXIT_CODES_HELP, Exit};
 use duet_reports::human;
-use duet_reports::sweep::{Line, Sweep};
+use duet_reports::sweep::{LIMIT, Line, Sweep};
 use duet_reports::units::{parse_count, parse_duration};
 
 use super::grid::{
@@ -348,8 +348,14 @@ fn open(path: &Path, quiet: bool) -> Result<(File, Sweep), TrialError> {
         .create(true)
         .open(path)
         .map_err(refused)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(refused)?;
+    // Lines are taken back and added: of a pipe or a device none can be.
+    if !file.metadata().map_err(refused)?.is_file() {
+        return Err(TrialError::Options(format!(
+            "cannot write '{}': expected a plain file",
+            path.display()
+        )));
+    }
+    let bytes = LIMIT.read(&file).map_err(refused)?;
     let sweep =
         Sweep::parse(path, &bytes).map_err(|error| TrialError::Options(error.to_string()))?;
     if sweep.torn_bytes > 0 {

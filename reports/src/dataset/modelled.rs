@@ -43,7 +43,11 @@ pub fn modelled(runs: &[NamedRun], profiles: &[Profile]) -> Dataset {
     let mut dataset = Dataset::new("modelled", &[&OF[..], &own].concat());
     for (named, _, cost) in costs(runs, profiles) {
         let of_disputes = |count: u64| {
-            let any = cost.dispute_transactions_counted + cost.dispute_transactions_priced > 0;
+            let both = [
+                cost.dispute_transactions_counted,
+                cost.dispute_transactions_priced,
+            ];
+            let any = both != [0, 0];
             Cell::or_missing(any.then_some(count))
         };
         let lacks = !cost.not_priced.is_empty();

@@ -89,11 +89,14 @@ const TOTALS: [Total; 2] = [
                 .direct
                 .as_ref()
                 .zip(run.offchain.direct_client.as_ref())?;
-            Some((direct.load.signature_verifications + client.signatures_made).into())
+            let verified = direct.load.signature_verifications;
+            Some(verified.saturating_add(client.signatures_made).into())
         },
         channels: |run| {
-            let endpoints = run.offchain.signatures_made + run.offchain.signature_verifications;
-            (endpoints + run.l1.channels.signature_verifications).into()
+            let made = run.offchain.signatures_made;
+            made.saturating_add(run.offchain.signature_verifications)
+                .saturating_add(run.l1.channels.signature_verifications)
+                .into()
         },
     },
     Total {

@@ -106,7 +106,13 @@ fn costs(all: &[NamedRun]) -> Markup {
         heading: "Layer 1 transactions beyond a polite close, by attack".into(),
         shows: words::each(all, |named| {
             let disputes = named.run.disputes.as_ref()?;
-            let sum = |of: fn(&_) -> u64| disputes.attacks.values().map(of).sum::<u64>();
+            let sum = |of: fn(&_) -> u64| {
+                disputes
+                    .attacks
+                    .values()
+                    .map(of)
+                    .fold(0, u64::saturating_add)
+            };
             let (cases, transactions) = (sum(|c| c.cases), sum(|c| c.transactions));
             Some(format!(
                 "{}, {} Layer 1 transactions each on average, the polite close that they replace included",

@@ -160,9 +160,10 @@ pub fn of_run(run: &RunFile, profile: &Profile) -> RunCost {
         block_time_s: filled.as_ref().map(|blocks| seconds(profile, blocks)),
         blocks: filled,
         dispute_transactions_counted: disputes.map_or(0, |found| {
-            found.attacks.values().map(|cost| cost.transactions).sum()
+            let counted = found.attacks.values().map(|cost| cost.transactions);
+            counted.fold(0, u64::saturating_add)
         }),
-        dispute_transactions_priced: closes + answers + closes,
+        dispute_transactions_priced: closes.saturating_add(answers).saturating_add(closes),
         direct,
         channels,
         direct_units,

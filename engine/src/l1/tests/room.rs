@@ -320,3 +320,87 @@ fn an_account_pays_for_all_its_answers_that_wait() {
     world.submit(&of_frank(&world, 0, 8)).unwrap();
     assert_eq!(world.submit(&of_frank(&world, 1, 8)), full);
 }
+
+/// So many forged answers, all different.
+fn forged(world: &World, terms: &Terms, count: u8) -> Vec<Bytes> {
+    let genuine = world.post(BOB, terms, after(2, 50), None);
+    let forge = |at: u8| {
+        let mut bytes = genuine.clone();
+        // In a signature of the state that it shows.
+        bytes[200] ^= at;
+        bytes
+    };
+    (1..=count).map(forge).collect()
+}
+
+/// Nobody pays for an answer that turns out to be none: Layer 1 verifies so many of them, and no more.
+#[test]
+fn answers_are_verified_in_vain_so_often_between_two_blocks() {
+    let (mut world, terms) = disputed(crowded(8, 5), 2, 99);
+    let genuine = world.post(BOB, &terms[1], after(2, 50), None);
+    let in_vain = SubmitError::AnswersInVain { limit: 8 };
+    for _ in 0..3 {
+        fill(&mut world);
+        let before = world.chain.load().signature_verifications;
+        let refusals: Vec<SubmitError> = forged(&world, &terms[0], 50)
+            .iter()
+            .map(|bytes| world.submit(bytes).unwrap_err())
+            .collect();
+        let (looked_at, not) = refusals.split_at(8);
+        assert!(
+            looked_at
+                .iter()
+                .all(|full| *full == SubmitError::MempoolFull { capacity: 8 })
+        );
+        assert!(not.iter().all(|refusal| *refusal == in_vain));
+        // A sound one is not known from others, and comes again after the next block.
+        assert_eq!(world.submit(&genuine), Err(in_vain));
+        let spent = world.chain.load().signature_verifications - before;
+        assert!((8..=8 * 3).contains(&spent), "{spent} signatures");
+        world.seal_block(false);
+    }
+    // Up to there, it gets its place.
+    fill(&mut world);
+    for bytes in forged(&world, &terms[0], 7) {
+        world.submit(&bytes).unwrap_err();
+    }
+    let answer = world.submit(&genuine).unwrap();
+    assert_eq!(sealed(&mut world)[0].0, answer);
+}
+
+/// One that makes way for a higher one pays nothing either.
+#[test]
+fn answers_that_make_way_are_verified_in_vain() {
+    let (mut world, terms) = disputed(crowded(2, 5), 1, 9);
+    fill(&mut world);
+    let ladder: Vec<Bytes> = (2..60)
+        .map(|version| world.post(BOB, &terms[0], after(version, 50), None))
+        .collect();
+    let submitted: Vec<_> = ladder.iter().map(|bytes| world.submit(bytes)).collect();
+    // The first one takes nobody's place.
+    let (taken, not) = submitted.split_at(1 + 5);
+    assert!(taken.iter().all(Result::is_ok));
+    let in_vain = SubmitError::AnswersInVain { limit: 5 };
+    assert!(not.iter().all(|refusal| *refusal == Err(in_vain)));
+    let outcomes = sealed(&mut world);
+    let included = outcomes.iter().filter(|(_, outcome)| outcome.is_ok());
+    assert_eq!((outcomes.len(), included.count()), (5 + 1 + 2, 1 + 2));
+    fill(&mut world);
+    world.submit(&ladder[57]).unwrap();
+}
+
+/// What was posted already is known for it without a look at its signatures.
+#[test]
+fn a_replay_is_not_verified() {
+    let (mut world, terms) = disputed(crowded(2, 5), 1, 9);
+    let answer = world.post(BOB, &terms[0], after(2, 50), None);
+    world.submit(&answer).unwrap();
+    world.seal();
+    fill(&mut world);
+    let before = world.chain.load().signature_verifications;
+    for _ in 0..20 {
+        let full = Err(SubmitError::MempoolFull { capacity: 2 });
+        assert_eq!(world.submit(&answer), full);
+    }
+    assert_eq!(world.chain.load().signature_verifications, before);
+}

@@ -122,7 +122,7 @@ impl World<'_> {
     ) -> Result<(), Objection> {
         match self.chain.submit(ticket, &bytes) {
             Ok(()) => {}
-            Err(SubmitError::MempoolFull { .. }) => {
+            Err(SubmitError::MempoolFull { .. } | SubmitError::AnswersInVain { .. }) => {
                 self.summary.pushed_back += 1;
                 self.free(ticket);
             }
