@@ -142,7 +142,7 @@ fn measure(
     }
     let interrupted = stop.load(Ordering::Relaxed);
     let measured = Measured {
-        steady_payments_per_s: series.steady_payments_per_s(outcome.payments),
+        steady_payments_per_s: series.steady_payments_per_s(outcome.payments_measured),
         series: series.into_samples(),
         outcome,
         direct,

@@ -22,6 +22,7 @@ pub mod histogram;
 pub mod html;
 pub mod human;
 mod layout;
+mod measured;
 pub mod modelled;
 mod offload;
 pub mod output;

@@ -9,6 +9,7 @@ use crossbeam::utils::CachePadded;
 use rayon::prelude::*;
 
 use super::accounts::{Accounts, Parties};
+use super::beginning::Beginning;
 use super::restore::parties_and_log;
 use super::run::{CHANNELS, Config, RunError, units};
 use super::schedule::Schedule;
@@ -82,6 +83,7 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
         epoch: Instant::now(),
         stop: &stop,
         abort: AtomicBool::new(false),
+        beginning: Beginning::default(),
     };
     let links: Vec<Link> = parties.iter().map(|_| Link::new(&schedule)).collect();
     let progress = CachePadded::<ShardProgress>::default();
