@@ -104,6 +104,7 @@ fn measure(
     let started = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
+    machine::await_quiet();
     let rss_before_bytes = machine::rss_bytes();
     let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
     let ticks_before = CpuTicks::now();

@@ -77,7 +77,8 @@ mod tests {
             (500_000, 0, 50, true),
             // All opens before, all closes after.
             (500_000, 100, 0, true),
-            (50_000, 100, 0, false),
+            (50_000, 100, 0, true),
+            (20_000, 100, 0, false),
             (20, 100, 0, false),
             (20, 0, 100, true),
             (0, 0, 100, false),

@@ -220,9 +220,8 @@ pub fn run(
     if let Some(log) = &mut l1_log {
         log.metered().threads_start();
     }
-    let workers = Workers::read();
-    let mut clock = StageClock::from_now();
-    let cpu_before = process_cpu_ns();
+    let (workers, (mut clock, cpu_before)) =
+        Workers::read(|| (StageClock::from_now(), process_cpu_ns()));
     let mut links_are_down = restored.is_some();
     if links_are_down {
         shared.begin_figures_after(shards.len());
@@ -292,9 +291,10 @@ pub fn run(
             }
         }
         let audit = audit.close();
-        clock.lap(Stage::Observe, 0);
-        let cpu_end = process_cpu_ns();
-        let workers_now = Workers::read();
+        let (workers_now, cpu_end) = Workers::read(|| {
+            clock.lap(Stage::Observe, 0);
+            process_cpu_ns()
+        });
         drop(opener);
         let ends: Vec<Result<ShardOutcome, RunError>> = threads.into_iter().map(join).collect();
         (ends, join(l1), audit, workers_now, cpu_end)

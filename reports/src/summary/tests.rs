@@ -189,7 +189,7 @@ fn a_resumed_run_has_the_ratios_that_are_known() {
     let [transactions, cpu, signatures, all_cpu] = ratios(500_000, 2_000_000);
     assert!(transactions.ends_with("5,000 x"), "{transactions}");
     assert!(cpu.ends_with("- (sessions span the restart)"), "{cpu}");
-    let more = "0.5 x: more, not less; made + verified";
+    let more = "0.500 x: more, not less; made + verified";
     assert!(signatures.ends_with(more), "{signatures}");
     assert!(all_cpu.contains(" x; L1 + endpoints"), "{all_cpu}");
     // Half of the sessions and hardly any payments: what closing took is not what paying takes.
