@@ -32,6 +32,8 @@ pub enum Refusal {
     NotARunFile(String),
     /// The run calls itself INVALID, for these reasons.
     Invalid(Vec<String>),
+    /// The run went on after a restart: its figures are of a part of it.
+    Resumed,
 }
 
 /// Parses a run's standard output.
@@ -43,6 +45,12 @@ pub fn parse(stdout: &[u8]) -> Result<RunFile, Refusal> {
         .map_err(|error| Refusal::NotARunFile(format!("it is not JSON: {error}")))?;
     check_schema(&file)?;
     check_validity(&file)?;
+    if file
+        .pointer("/durability/resumed")
+        .is_some_and(|resumed| !resumed.is_null())
+    {
+        return Err(Refusal::Resumed);
+    }
     Ok(RunFile {
         values: read_values(&file)?,
         terms: Terms::read(&file).map_err(Refusal::NotARunFile)?,
@@ -177,6 +185,15 @@ mod tests {
             file["achieved"]["payments"] = json!(0);
         });
         assert_eq!(run.unwrap().values, [None, Some(25_000.0), None, None]);
+    }
+
+    #[test]
+    fn a_run_that_went_on_after_a_restart_is_no_whole_one() {
+        for (resumed, whole) in [(Value::Null, true), (json!({"payments": 7}), false)] {
+            let run = parse_edited(|file| file["durability"] = json!({"resumed": resumed}));
+            assert_eq!(run.is_ok(), whole);
+            assert!(whole || run == Err(Refusal::Resumed));
+        }
     }
 
     #[test]

@@ -227,6 +227,10 @@ impl Runner<'_> {
             Refusal::NotARunFile(reason) => Failure::BadInput(format!(
                 "{who} ended well, but what it printed is no run file: {reason}\n{told}"
             )),
+            Refusal::Resumed => Failure::BadInput(format!(
+                "{who} went on after a restart, so that its figures are of a part of it; expected a \
+                 whole run: give each a --log-dir of its own\n{told}"
+            )),
             Refusal::Invalid(_) => unreachable!("an INVALID run was returned above"),
         })?;
         let decisive = self.plan.decisive;

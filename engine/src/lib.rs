@@ -19,6 +19,7 @@ pub mod crypto;
 mod index;
 pub mod l1;
 pub mod log;
+mod metered;
 pub mod pipeline;
 pub mod protocol;
 pub mod transcript;

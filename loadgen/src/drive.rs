@@ -115,6 +115,7 @@ fn measure(
     let started = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
+    machine::await_quiet();
     let rss_before_bytes = machine::rss_bytes();
     let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
     let ticks_before = CpuTicks::now();
@@ -153,7 +154,7 @@ fn measure(
     }
     let interrupted = stop.load(Ordering::Relaxed);
     let measured = Measured {
-        steady_payments_per_s: series.steady_payments_per_s(outcome.payments),
+        steady_payments_per_s: series.steady_payments_per_s(outcome.payments_measured),
         series: series.into_samples(),
         outcome,
         direct,

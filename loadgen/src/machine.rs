@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use duet_reports::run_file::Machine;
 
@@ -98,6 +99,31 @@ pub fn cores() -> u64 {
     std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
+/// Waits until every other thread of this process sleeps, for a tenth of a second at most: one that
+/// was just started, such as the one that waits for signals, has then done what it has to do first.
+/// Does not wait where the system does not tell.
+pub fn await_quiet() {
+    const MOST: Duration = Duration::from_millis(100);
+    let start = Instant::now();
+    let is_running = |task: &fs::DirEntry| {
+        let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        task_state(&stat) == Some('R')
+    };
+    let running = || {
+        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
+        tasks.flatten().filter(is_running).count()
+    };
+    // The calling thread runs.
+    while running() > 1 && start.elapsed() < MOST {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// The state in a task's `stat`: the letter after its name, which is in brackets and may hold any.
+fn task_state(stat: &str) -> Option<char> {
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 /// The most memory that this process has held, in bytes; 0 where the system does not tell.
 #[must_use]
 pub fn peak_rss_bytes() -> u64 {
@@ -162,6 +188,18 @@ mod tests {
         // Ticks are coarse: the own share can come out above what was busy.
         assert_eq!(after.taken_since(before, 0.5, 0.5).unwrap().1, 0.0);
         assert_eq!(before.taken_since(before, 0.0, 0.0), None);
+    }
+
+    #[test]
+    fn a_tasks_state_stands_after_its_name() {
+        for (stat, state) in [
+            ("17 (ctrl-c) S 1 17", Some('S')),
+            ("17 (a) R 2) R 1 17", Some('R')),
+            ("", None),
+        ] {
+            assert_eq!(task_state(stat), state, "{stat}");
+        }
+        await_quiet();
     }
 
     #[test]

@@ -17,11 +17,8 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 use crate::machine;
 use crate::plan::Plan;
 
-/// Stage times must sum to this share of the process's CPU time at least. What starting and ending
-/// a thread takes, a tenth of this when the machine is idle, is in no stage; only runs that take
-/// less than a tenth of a second notice.
+/// Stage times must sum to this share of the process's CPU time at least.
 const LEAST_STAGE_SHARE: f64 = 0.95;
-const THREAD_START_NS: u64 = 1_000_000;
 
 /// All that was measured.
 pub struct Measured {
@@ -54,9 +51,8 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
     let Measured {
         outcome, direct, ..
     } = &measured;
-    let stage_ns: u64 = outcome.stages.iter().map(|stage| stage.cpu_ns).sum();
-    let stage_cpu_share = stage_ns as f64 / outcome.cpu_ns.max(1) as f64;
-    let invalid_reasons = invalid_reasons(plan, &measured, stage_ns);
+    let stage_cpu_share = stage_cpu_share(outcome);
+    let invalid_reasons = invalid_reasons(plan, &measured);
     let offchain_ns: u64 = Stage::ALL
         .iter()
         .zip(&outcome.stages)
@@ -64,8 +60,9 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         .map(|(_, cost)| cost.cpu_ns)
         .sum();
     let wall_s = outcome.wall.as_secs_f64();
-    let before = outcome.resumed.map_or(0, |resumed| resumed.payments);
-    let ratio = |a: u64, b: u64| a as f64 / b.max(1) as f64;
+    // Not finite, and so `null`, where nothing was measured.
+    let ratio = |a: u64, b: u64| a as f64 / b as f64;
+    let payments = outcome.payments_measured;
     let proposals = outcome.stages[Stage::Accept as usize].items;
     RunFile {
         schema: SCHEMA,
@@ -85,7 +82,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         },
         assurance: Assurance {
             cosign_every: u64::from(plan.config.rules.cosign_every),
-            payments_per_cosigning: (proposals > 0).then(|| ratio(outcome.payments, proposals)),
+            payments_per_cosigning: (proposals > 0).then(|| ratio(payments, proposals)),
             in_flight: u64::from(plan.config.rules.in_flight),
             signatures_per_key_per_batch: ratio(outcome.verified.signatures, outcome.verified.keys),
             batch_size: ratio(outcome.verified.signatures, outcome.verified.batches),
@@ -95,8 +92,12 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         },
         achieved: Achieved {
             payments: outcome.payments,
+            payments_measured: Some(payments),
             wall_s,
-            payments_per_s: (outcome.payments - before) as f64 / wall_s.max(1e-9),
+            payments_per_s: match payments {
+                0 => f64::NAN,
+                _ => payments as f64 / wall_s.max(1e-9),
+            },
             steady_payments_per_s: measured.steady_payments_per_s,
             cpu_s: seconds(outcome.cpu_ns),
             valid: invalid_reasons.is_empty(),
@@ -135,7 +136,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             // Nothing was taken off Layer 1 when nothing was paid.
             offload: direct
                 .as_ref()
-                .filter(|_| outcome.payments > 0)
+                .filter(|_| payments > 0)
                 .map(|direct| offload(outcome, direct)),
             direct: direct.as_ref().map(|direct| DirectLoad {
                 load: load(&direct.l1, direct.tip.to_string()),
@@ -249,7 +250,14 @@ pub fn phase(name: &str, wall: Duration, cpu_ns: u64) -> Phase {
     }
 }
 
-fn invalid_reasons(plan: &Plan, measured: &Measured, stage_ns: u64) -> Vec<String> {
+/// What the stages' CPU time is of the process's, both from the threads' start to their end.
+fn stage_cpu_share(outcome: &Outcome) -> f64 {
+    let stages = outcome.stages.iter().map(|stage| stage.cpu_ns);
+    let stages_ns = outcome.before.stages_ns + stages.sum::<u64>();
+    stages_ns as f64 / (outcome.before.cpu_ns + outcome.cpu_ns) as f64
+}
+
+fn invalid_reasons(plan: &Plan, measured: &Measured) -> Vec<String> {
     let Measured {
         outcome, direct, ..
     } = measured;
@@ -300,13 +308,9 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, stage_ns: u64) -> Vec<Strin
         disputes.honest_punished == 0,
         format!("{} honest parties were punished", disputes.honest_punished),
     );
-    // Shards, Layer 1, the observer; and the workers that set up the keys and then verify for Layer 1,
-    // each of which looks for work now and then.
-    let threads = u64::from(plan.config.shards) + 2 + 4 * machine::cores();
-    let started_ns = threads * THREAD_START_NS;
-    let stage_cpu_share = stage_ns as f64 / outcome.cpu_ns.max(1) as f64;
+    let stage_cpu_share = stage_cpu_share(outcome);
     require(
-        stage_cpu_share >= LEAST_STAGE_SHARE || stage_ns + started_ns >= outcome.cpu_ns,
+        stage_cpu_share >= LEAST_STAGE_SHARE,
         format!(
             "stages account for {:.1} % of the CPU time, expected at least {:.0} %",
             stage_cpu_share * 100.0,
@@ -369,6 +373,10 @@ fn load(load: &Load, tip: String) -> L1Load {
 /// Counts are exact for the sessions run: every payment is one transfer like any other. CPU time
 /// varies between sessions, so that its ratio has a 95 % interval over them. State entries are a
 /// stock and not a flow: they are compared as they stand, with all accounts on either side.
+///
+/// After a restart, Layer 1 goes on with the counts that its records hold: they are of the run's
+/// whole life, as its payments are. Its CPU time is known since the restart alone, and the sessions
+/// that it was spent on paid before it too: that ratio is not known.
 fn offload(outcome: &Outcome, direct: &DirectOutcome) -> Offload {
     let per = |count: u64, payments: u64| count as f64 / payments.max(1) as f64;
     let flow = |count: fn(&Load) -> u64| {
@@ -385,10 +393,13 @@ fn offload(outcome: &Outcome, direct: &DirectOutcome) -> Offload {
         peak_state_entries: exact(
             direct.l1.peak_state_entries as f64 / outcome.l1.peak_state_entries.max(1) as f64,
         ),
-        cpu: Ratio {
-            ratio: mean_ns / channels_ns,
-            low: (mean_ns - half_ns).max(0.0) / channels_ns,
-            high: (mean_ns + half_ns) / channels_ns,
+        cpu: match outcome.resumed {
+            Some(_) => exact(f64::NAN),
+            None => Ratio {
+                ratio: mean_ns / channels_ns,
+                low: (mean_ns - half_ns).max(0.0) / channels_ns,
+                high: (mean_ns + half_ns) / channels_ns,
+            },
         },
     }
 }

@@ -86,7 +86,7 @@ fn every_count_is_exact() {
     let checks = &run.checks;
     assert!(checks.payments_accounted && checks.signatures_verified);
     assert!(checks.supply_conserved && checks.balances_match);
-    assert!(checks.stage_cpu_share > 0.5 && checks.stage_cpu_share <= 1.0);
+    assert!((0.95..1.05).contains(&checks.stage_cpu_share));
     let stages: BTreeSet<(&str, &str)> = run
         .stages
         .iter()

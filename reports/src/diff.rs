@@ -7,6 +7,7 @@ use crate::{
     dataset::{Cell, Dataset, Kind, number_shown},
     human,
     layout::{self, Column, Table, clean, wrap},
+    measured::{self, RESUMED},
     run_file::{L1Load, Offload, Percentiles, RunFile},
     runs::{NamedRun, Runs},
     summary::{assurance_phrases, stage_cpu_s},
@@ -87,6 +88,11 @@ impl<'a> Diff<'a> {
                 ',',
                 2,
             ));
+            lines.extend(measured::part(&named.run).map(|part| {
+                format!("   {RESUMED}: its figures are of {part}, made after a restart")
+            }));
+            let short = measured::ended_short(&named.run);
+            lines.extend(short.map(|short| format!("   {short}")));
         }
         for difference in self.runs.differences() {
             let crate::terms::Difference { key, a, b } = difference;
@@ -151,6 +157,7 @@ impl<'a> Diff<'a> {
                 "run": named.name,
                 "file": named.path.display().to_string(),
                 "assurance": named.run.assurance,
+                "resumed": named.run.resumed(),
             })
         };
         let differences: Vec<Value> = self
@@ -179,7 +186,12 @@ impl Row {
 
 /// The figures of a run that another run's can be put beside. Names end with the unit.
 fn figures(run: &RunFile) -> Vec<Named> {
-    let (achieved, payments) = (&run.achieved, run.payments_measured() as f64);
+    let achieved = &run.achieved;
+    // Nothing is per payment where none was measured.
+    let payments = match run.payments_measured() {
+        0 => f64::NAN,
+        payments => payments as f64,
+    };
     let named = |name: &str, kind, value| (name.to_owned(), kind, value);
     let steady = achieved.steady_payments_per_s.unwrap_or(f64::NAN);
     let mut figures = vec![
@@ -212,7 +224,7 @@ fn figures(run: &RunFile) -> Vec<Named> {
     ] {
         figures.push(named(name, Kind::Bytes, bytes as f64));
     }
-    figures.extend(l1(&run.l1.channels, achieved.payments as f64));
+    figures.extend(l1(run));
     figures.extend(run.l1.offload.as_ref().into_iter().flat_map(offload));
     if let Some(log) = &run.durability {
         for (name, nanoseconds) in [
@@ -264,12 +276,18 @@ fn percentiles(kind: &str, found: &Percentiles) -> Vec<Named> {
     .collect()
 }
 
-/// Layer 1's load per payment.
-fn l1(load: &L1Load, payments: f64) -> Vec<Named> {
+/// Layer 1's load per payment, as far as it is known.
+fn l1(run: &RunFile) -> Vec<Named> {
+    let load: &L1Load = &run.l1.channels;
+    let payments = run.achieved.payments as f64;
+    let cpu_s = match measured::l1_cpu_known(run) {
+        true => load.cpu_s,
+        false => f64::NAN,
+    };
     [
         ("transactions", Kind::Figure, load.transactions as f64),
         ("bytes", Kind::Bytes, load.bytes as f64),
-        ("cpu_s", Kind::Seconds, load.cpu_s),
+        ("cpu_s", Kind::Seconds, cpu_s),
     ]
     .into_iter()
     .map(|(name, kind, total)| {
@@ -340,6 +358,42 @@ mod tests {
             let same = found.total_cmp(&expected).is_eq() || found.is_nan() && expected.is_nan();
             assert!(same, "{figure}: {found}");
         }
+    }
+
+    #[test]
+    fn a_resumed_run_meets_a_whole_one_only_where_that_is_named() {
+        let files = [
+            ("a.json".into(), sample::open_loop().to_json()),
+            ("b.json".into(), sample::resumed(250_000).to_json()),
+        ];
+        let gather = |across: &[&str]| {
+            let across: Vec<String> = across.iter().map(|key| (*key).to_owned()).collect();
+            Runs::gather(&files, &Across::new(&across))
+        };
+        let refusal = gather(&[]).unwrap_err().to_string();
+        assert!(refusal.contains("resumed: false and true"), "{refusal}");
+        assert!(refusal.ends_with("--across resumed"), "{refusal}");
+
+        let runs = gather(&["resumed"]).unwrap();
+        let diff = Diff::new(&runs);
+        let text = diff.to_text();
+        for part in [
+            "   RESUMED: its figures are of 250 k of 1 M payments, made after a restart\n",
+            "differ in resumed: false and true\n",
+        ] {
+            assert!(text.contains(part), "{part}:\n{text}");
+        }
+        let ratio = |figure: &str| {
+            let row = diff.rows.iter().find(|row| row.figure == figure);
+            row.unwrap_or_else(|| panic!("{figure}")).ratio()
+        };
+        assert_eq!(ratio("cpu_ns_per_payment"), 4.0);
+        assert_eq!(ratio("l1.channels.transactions_per_payment"), 1.0);
+        assert!(ratio("l1.channels.cpu_s_per_payment").is_nan());
+        assert!(ratio("l1.offload.cpu.ratio").is_nan());
+        let json: Value = serde_json::from_str(&diff.to_json()).unwrap();
+        assert_eq!(json["a"]["resumed"], Value::Null);
+        assert_eq!(json["b"]["resumed"]["payments"], 750_000);
     }
 
     #[test]

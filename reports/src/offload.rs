@@ -1,10 +1,11 @@
 //! The offload table: Layer 1's load per 10,000 payments without channels and with them, what
 //! moved to the endpoints, and the totals of both. State is a stock and stands as it is, not per
-//! payment. Prints no ratio that was not measured.
+//! payment. Prints no ratio that was not measured, and no figure that a restart cut in two.
 
 use crate::{
     human,
     layout::{Column, Table},
+    measured::{self, SPANS},
     run_file::{L1Load, Offload, Ratio, RunFile},
 };
 
@@ -42,6 +43,8 @@ struct Row {
 enum Kind {
     /// It adds up over payments, and is shown for [`PER_PAYMENTS`] of them.
     Flow,
+    /// So does CPU time, which does not outlive the process.
+    Time,
     /// It is held at one time, for accounts that are there on both sides, and is shown as it is.
     Stock,
 }
@@ -97,7 +100,7 @@ const ROWS: [Row; 7] = [
     },
     Row {
         name: "CPU",
-        kind: Kind::Flow,
+        kind: Kind::Time,
         of_l1: |load| load.cpu_s,
         of_endpoints: Some(|run| run.offchain.cpu_s),
         ratio: |offload| offload.cpu,
@@ -114,22 +117,27 @@ fn load_cells(run: &RunFile, row: &Row) -> [String; 5] {
         ratio,
         show,
     } = row;
-    let payments = run.achieved.payments;
     let scaled = |total: f64, payments: u64| match kind {
-        Kind::Flow => per_payments(total, payments),
+        Kind::Flow | Kind::Time => per_payments(total, payments),
         Kind::Stock => total,
     };
+    let is_known = !matches!(kind, Kind::Time) || measured::l1_cpu_known(run);
     let ratio = match (&run.l1.direct, &run.l1.offload) {
+        (Some(_), Some(_)) if !is_known => format!("- ({SPANS})"),
         (Some(_), Some(offload)) => with_interval(ratio(offload)),
         _ => String::new(),
     };
+    let channels = is_known.then(|| show(scaled(of_l1(&run.l1.channels), run.achieved.payments)));
+    let endpoints = of_endpoints.filter(|_| measured::endpoints_known(run));
+    let endpoints = endpoints.map(|of| show(scaled(of(run), run.payments_measured())));
+    let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "-".into());
     [
         (*name).into(),
         direct(run, |direct| {
             show(scaled(of_l1(&direct.load), direct.payments))
         }),
-        show(scaled(of_l1(&run.l1.channels), payments)),
-        of_endpoints.map_or_else(|| "-".into(), |of| show(scaled(of(run), payments))),
+        or_dash(channels),
+        or_dash(endpoints),
         ratio,
     ]
 }
@@ -141,15 +149,16 @@ fn total_signatures(run: &RunFile) -> [String; 5] {
         .direct_client
         .as_ref()
         .map(|client| client.signatures_made as f64);
-    let (l1, endpoints) = (&run.l1.channels, &run.offchain);
-    let with_channels = (endpoints.signatures_made)
-        .saturating_add(endpoints.signature_verifications)
-        .saturating_add(l1.signature_verifications);
+    let endpoints = &run.offchain;
+    let endpoints = endpoints.signatures_made as f64 + endpoints.signature_verifications as f64;
+    let l1 = run.l1.channels.signature_verifications as f64;
+    let with_channels =
+        per_payments(endpoints, run.payments_measured()) + per_payments(l1, run.achieved.payments);
     total(
         run,
         client,
         |load| load.signature_verifications as f64,
-        with_channels as f64,
+        with_channels,
         human::figure,
     )
     .named("in all: signatures", "made + verified")
@@ -163,6 +172,7 @@ fn total_cpu(run: &RunFile) -> [String; 5] {
         .as_ref()
         .map(|client| client.cpu_s);
     let with_channels = run.offchain.cpu_s + run.l1.channels.cpu_s;
+    let with_channels = per_payments(with_channels, run.payments_measured());
     total(
         run,
         client,
@@ -184,6 +194,8 @@ impl Total {
     fn named(self, name: &str, parts: &str) -> [String; 5] {
         let change = match self.change {
             change if change.is_empty() => parts.into(),
+            // Its parts are no figure.
+            change if change.starts_with('-') => change,
             change => format!("{change}; {parts}"),
         };
         [
@@ -197,6 +209,7 @@ impl Total {
 }
 
 /// `client` is what the baseline's payers did; without it the direct total is not known.
+/// `with_channels` is for [`PER_PAYMENTS`].
 fn total(
     run: &RunFile,
     client: Option<f64>,
@@ -204,13 +217,22 @@ fn total(
     with_channels: f64,
     show: fn(f64) -> String,
 ) -> Total {
-    let with_channels = per_payments(with_channels, run.achieved.payments);
     let direct_total = run
         .l1
         .direct
         .as_ref()
         .zip(client)
         .map(|(direct, client)| per_payments(of_l1(&direct.load) + client, direct.payments));
+    if run.resumed().is_some() && !measured::endpoints_known(run) {
+        return Total {
+            direct: direct_total.map_or_else(|| "-".into(), show),
+            with_channels: "-".into(),
+            change: match run.l1.direct {
+                Some(_) => format!("- ({SPANS})"),
+                None => String::new(),
+            },
+        };
+    }
     let (direct, change) = match (direct_total, &run.l1.direct) {
         // Without payments there is nothing to compare.
         (Some(direct), _) if !with_channels.is_finite() => (show(direct), String::new()),
@@ -228,6 +250,9 @@ fn total(
 fn ratio_heading(run: &RunFile) -> String {
     let sessions = run.achieved.sessions_opened;
     match &run.l1.direct {
+        None if run.resumed().is_some() && run.payments_measured() == 0 => {
+            "(nothing was measured: no ratios)".into()
+        }
         None => "(no baseline was run: no ratios)".into(),
         Some(_) if run.l1.offload.is_none() => "(no payments: no ratios)".into(),
         Some(direct) if direct.sampled_sessions < sessions => {

@@ -128,20 +128,30 @@ impl RunFile {
         } = self.checks;
         let checked =
             payments_accounted && signatures_verified && supply_conserved && balances_match;
-        (self.achieved.valid && !checked)
-            .then(|| "`achieved.valid` is true, but a check is false".to_owned())
+        if self.achieved.valid && !checked {
+            return Some("`achieved.valid` is true, but a check is false".to_owned());
+        }
+        let (measured, all) = (self.payments_measured(), self.achieved.payments);
+        (measured > all).then(|| {
+            format!(
+                "`achieved.payments_measured` is {measured}, expected at most {all}, all payments"
+            )
+        })
     }
 
     /// The payments that the run's times and CPU time are of: all of them, less those that were
-    /// made before an interrupted run went on.
+    /// made before a run went on after a restart.
     #[must_use]
     pub fn payments_measured(&self) -> u64 {
-        let resumed = self
-            .durability
-            .as_ref()
-            .and_then(|log| log.resumed.as_ref());
-        let before = resumed.map_or(0, |resumed| resumed.payments);
-        self.achieved.payments.saturating_sub(before)
+        let before = self.resumed().map_or(0, |resumed| resumed.payments);
+        let measured = self.achieved.payments_measured;
+        measured.unwrap_or(self.achieved.payments.saturating_sub(before))
+    }
+
+    /// What was done before the run went on after a restart; none if it did not.
+    #[must_use]
+    pub fn resumed(&self) -> Option<&Resumed> {
+        self.durability.as_ref()?.resumed.as_ref()
     }
 
     /// The file's text: indented JSON that ends with a newline. A figure that is not finite, such

@@ -4,6 +4,7 @@
 use crate::{
     human,
     layout::{self, clip, wrap},
+    measured::{RESUMED, ended_short},
     offload,
     run_file::{Achieved, Assurance, Checks, Percentiles, RunFile, Stage},
 };
@@ -29,19 +30,10 @@ pub fn summary(run: &RunFile) -> String {
 fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
     let Achieved {
         valid,
-        interrupted,
         invalid_reasons,
         ..
     } = &run.achieved;
-    let word = if *valid { "VALID" } else { "INVALID" };
-    let stopped = if *interrupted { ", INTERRUPTED" } else { "" };
-    let slowed = run
-        .workload
-        .planted_slowdown
-        .map_or_else(String::new, |share| {
-            format!(", SLOWED ON PURPOSE by {} %", human::figure(share * 100.0))
-        });
-    let start = format!("{word}{stopped}{slowed}: ");
+    let start = format!("{}: ", verdict_words(run).join(", "));
     if *valid {
         return wrap(&start, &checks_passed(&run.checks), ',', lines_max);
     }
@@ -52,6 +44,25 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
         invalid_reasons
     };
     wrap(&start, reasons, ';', lines_max)
+}
+
+/// VALID or not, and what else a reader must know before any figure.
+fn verdict_words(run: &RunFile) -> Vec<String> {
+    let word = if run.achieved.valid {
+        "VALID"
+    } else {
+        "INVALID"
+    };
+    let interrupted = run.achieved.interrupted.then(|| "INTERRUPTED".to_owned());
+    let resumed = run.resumed().map(|_| RESUMED.to_owned());
+    let slowed = run
+        .workload
+        .planted_slowdown
+        .map(|share| format!("SLOWED ON PURPOSE by {} %", human::figure(share * 100.0)));
+    let others = [interrupted, resumed, ended_short(run), slowed];
+    std::iter::once(word.to_owned())
+        .chain(others.into_iter().flatten())
+        .collect()
 }
 
 pub(crate) fn checks_passed(checks: &Checks) -> Vec<String> {
@@ -105,32 +116,54 @@ fn payments(run: &RunFile) -> Vec<String> {
         .map_or_else(String::new, |rate| {
             format!(" (steady {}/s)", human::figure(rate))
         });
-    let rate = format!(
-        "{} in {}: {}/s{steady}",
-        human::count(achieved.payments),
-        human::seconds(achieved.wall_s),
-        human::figure(achieved.payments_per_s),
-    );
-    [vec![rate], assurance_phrases(assurance)].concat()
+    let all = human::count(achieved.payments);
+    let rate = || {
+        format!(
+            " in {}: {}/s{steady}",
+            human::seconds(achieved.wall_s),
+            human::figure(achieved.payments_per_s),
+        )
+    };
+    let phrases = match (run.resumed(), run.payments_measured()) {
+        (None, _) => vec![all + &rate()],
+        (Some(_), 0) => vec![all, "none of them after the restart".to_owned()],
+        (Some(_), measured) => {
+            let measured = human::count(measured);
+            vec![
+                all,
+                format!("{measured} of them after the restart{}", rate()),
+            ]
+        }
+    };
+    let backlog = run.resumed().filter(|before| before.backlog > 0);
+    let backlog =
+        backlog.map(|before| format!("with a backlog of {}", human::count(before.backlog)));
+    let phrases = phrases.into_iter().chain(backlog).collect();
+    [phrases, assurance_phrases(assurance)].concat()
 }
 
-/// What a rate was bought with.
+/// What a rate was bought with; no batches where nothing was verified.
 pub(crate) fn assurance_phrases(assurance: &Assurance) -> Vec<String> {
-    vec![
-        cosigned(assurance),
-        format!("{} in flight", human::count(assurance.in_flight)),
+    let batches = assurance.batch_size.is_finite().then(|| {
         format!(
             "{} signatures per key and batch of {}",
             human::figure(assurance.signatures_per_key_per_batch),
             human::figure(assurance.batch_size),
-        ),
+        )
+    });
+    let chosen = [
+        cosigned(assurance),
+        format!("{} in flight", human::count(assurance.in_flight)),
+    ];
+    let rest = [
         checked(assurance).into(),
         format!("durability {}", clip(&assurance.durability, 40)),
         format!(
             "at most {} at risk",
             human::count(assurance.value_at_risk_max)
         ),
-    ]
+    ];
+    chosen.into_iter().chain(batches).chain(rest).collect()
 }
 
 /// Who checked what, in words.
@@ -155,9 +188,12 @@ fn cosigned(assurance: &Assurance) -> String {
 }
 
 /// CPU time per payment in microseconds, split by what it was spent on. Of a run that went on after
-/// an interruption, only the payments that followed, as the CPU time is theirs.
+/// a restart, only the payments that followed, as the CPU time is theirs.
 fn cpu(run: &RunFile) -> Vec<String> {
     let payments = run.payments_measured() as f64;
+    if run.resumed().is_some() && payments == 0.0 {
+        return vec!["not measured: no payment was left to make".to_owned()];
+    }
     let per_payment = |cpu_s: f64| human::figure(cpu_s * 1e6 / payments);
     let off_l1 = |name: &str| -> f64 {
         let named = |stage: &&Stage| stage.role != "l1" && stage.name == name;

@@ -4,6 +4,7 @@
 use crate::{
     human,
     layout::{self, Column, Table, clean},
+    measured,
     run_file::{Machine, RunFile},
     summary::{rejections, stage_cpu_s},
 };
@@ -115,6 +116,7 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, String)> {
                 human::grouped(run.achieved.sessions_closed),
             ),
         ),
+        ("restart", restart(run)),
         (
             "L1 block",
             format!(
@@ -140,6 +142,20 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, String)> {
     rows.into_iter()
         .filter(|(_, value)| !value.is_empty())
         .collect()
+}
+
+/// What was done before a restart, and what the figures are of.
+fn restart(run: &RunFile) -> String {
+    let Some((before, part)) = run.resumed().zip(measured::part(run)) else {
+        return String::new();
+    };
+    format!(
+        "{} payments before it, {} closed, {} channels open; links up in {}; figures are of {part}",
+        human::grouped(before.payments),
+        human::counted(before.sessions_closed, "session"),
+        human::grouped(before.channels_open),
+        human::seconds(before.recovery_s),
+    )
 }
 
 /// What kept the machine's cores busy beside the run.
@@ -372,6 +388,15 @@ mod tests {
             );
         }
         assert!(!shown.contains("REASONS"), "{shown}");
+    }
+
+    #[test]
+    fn the_setting_tells_of_a_restart() {
+        assert!(!tables(&sample::open_loop()).contains("restart"));
+        let shown = tables(&sample::resumed(250_000));
+        let row = "restart           750,000 payments before it, 50 sessions closed, 0 channels open; \
+                   links up in 100 ms; figures are of 250 k of 1 M payments\n";
+        assert!(shown.contains(row), "{shown}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What two runs must share before their figures may meet in a ratio: the assurance they gave and
-//! the work they did. Pure.
+//! What two runs must share before their figures may meet in a ratio: the assurance they gave, the
+//! work they did, and whether it was done in one go. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,11 @@ const ASSURANCE_KEYS: [&str; 4] = [
 /// A difference in them is reported, never refused.
 const FREE_KEYS: [&str; 2] = ["workload.seed", "workload.shards"];
 
-/// A run's assurance and workload under dotted keys, as `workload.pattern`.
+/// The key of what [`crate::run_file::Durability::resumed`] says: whether the run went on after a
+/// restart, so that its figures are of a part of it.
+const RESUMED: &str = "resumed";
+
+/// A run's assurance and workload under dotted keys, as `workload.pattern`, and [`RESUMED`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Terms(BTreeMap<String, Value>);
 
@@ -52,6 +56,9 @@ impl Terms {
             }
             _ => return Err("it has no workload".to_owned()),
         }
+        let resumed = run_file.pointer("/durability/resumed");
+        let resumed = resumed.is_some_and(|resumed| !resumed.is_null());
+        terms.insert(RESUMED.to_owned(), Value::Bool(resumed));
         Ok(Self(terms))
     }
 
@@ -197,6 +204,29 @@ mod tests {
         let a = terms(1, json!({}));
         let b = terms(1, json!({"reserve": 0}));
         assert_eq!(differing_keys(&a, &b), ["workload.reserve"]);
+    }
+
+    #[test]
+    fn a_run_that_went_on_after_a_restart_differs_from_a_whole_one() {
+        let run_file = |durability: Value| {
+            let mut run_file = json!({
+                "assurance": {
+                    "cosign_every": 1, "in_flight": 16, "durability": "log",
+                    "both_endpoints_checked": true
+                },
+                "workload": {}
+            });
+            run_file["durability"] = durability;
+            Terms::read(&run_file).unwrap()
+        };
+        let whole = [json!(null), json!({}), json!({"resumed": null})].map(run_file);
+        let resumed = run_file(json!({"resumed": {"payments": 0}}));
+        for one in &whole {
+            assert_eq!(differing_keys(one, &resumed), ["resumed"]);
+            assert_eq!(differing_keys(one, &whole[0]), [""; 0]);
+        }
+        assert!(!Across::default().allows("resumed"));
+        assert!(Across::new(&["resumed".to_owned()]).allows("resumed"));
     }
 
     #[test]

@@ -139,6 +139,8 @@ fn pages() -> Vec<(&'static str, Vec<RunFile>, &'static [&'static str])> {
         ("bare", vec![closed], &[]),
         ("disputes", vec![disputed()], &[]),
         ("durable", vec![durable()], &[]),
+        ("resumed", vec![sample::resumed(250_000)], &[]),
+        ("nothing-left", vec![sample::resumed(0)], &[]),
         (
             "several",
             vec![long_run(), durable()],
@@ -275,6 +277,33 @@ fn what_a_file_says_is_text_and_never_markup() {
     let page = fs::read_to_string(make(folder.path(), "evil", &[run], &[])).unwrap();
     assert!(!page.contains("<script"), "markup from the file");
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;' onload=x &amp;amp;"));
+}
+
+#[test]
+fn a_resumed_run_says_so_where_its_rate_stands() {
+    let folder = TempDir::new().unwrap();
+    let page = |measured| {
+        let run = sample::resumed(measured);
+        fs::read_to_string(make(folder.path(), "resumed", &[run], &[])).unwrap()
+    };
+    let part = page(250_000);
+    for said in [
+        "<strong>RESUMED</strong> after a restart: figures are of 250 k of 1 M payments",
+        "CPU not known (sessions span the restart)",
+        "not known: sessions span the restart",
+        "This run went on after a restart: 750 k payments and 50 closed sessions were there already",
+    ] {
+        assert!(part.contains(said), "{said}");
+    }
+    let nothing = page(0);
+    for said in [
+        "<strong>no rate</strong>: no payment was left to make",
+        "figures are of none of 1 M payments",
+        "nothing was measured to compare with",
+    ] {
+        assert!(nothing.contains(said), "{said}");
+    }
+    assert!(!nothing.contains("payments/s<") && !nothing.contains("NaN"));
 }
 
 /// The part of a page from an element's id on to the end of that element.

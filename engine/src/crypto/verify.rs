@@ -60,6 +60,17 @@ pub struct VerifierCounts {
 }
 
 impl VerifierCounts {
+    /// What was done since an earlier reading of the same counts.
+    #[must_use]
+    pub fn since(&self, before: &VerifierCounts) -> VerifierCounts {
+        VerifierCounts {
+            signatures: self.signatures - before.signatures,
+            batches: self.batches - before.batches,
+            keys: self.keys - before.keys,
+            forged: self.forged - before.forged,
+        }
+    }
+
     /// Adds another verifier's counts.
     pub fn add(&mut self, other: &VerifierCounts) {
         self.signatures += other.signatures;

@@ -154,10 +154,6 @@ impl<D: Disk> Committer<D> {
         &self.statistics
     }
 
-    pub(super) fn statistics_mut(&mut self) -> &mut Statistics {
-        &mut self.statistics
-    }
-
     /// The newest batch that is acknowledged.
     #[must_use]
     pub fn floor(&self) -> Sequence {

@@ -51,7 +51,7 @@ pub use format::{BLOCK_BYTES, RunId, VERSION};
 pub use index::Index;
 pub use recover::{Cut, Recovered};
 pub use statistics::Statistics;
-pub use stream::Stream;
+pub use stream::{Closed, Stream};
 
 /// Numbers a stream's batches from 1. 0 is before the first.
 pub type Sequence = u64;

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -18,6 +18,7 @@ use super::error::{During, LogError};
 use super::index::Index;
 use super::statistics::Statistics;
 use crate::clock::thread_cpu_ns;
+use crate::metered::{Held, Metered};
 
 /// A stream that is being written. Dropping it waits until what was committed is written.
 pub struct Stream {
@@ -28,7 +29,18 @@ pub struct Stream {
     to_writer: Option<Sender<Batch>>,
     from_writer: Receiver<Batch>,
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<Statistics>>,
+    writer: Option<Metered<Statistics>>,
+}
+
+/// What a stream came to.
+#[derive(Debug)]
+pub struct Closed {
+    /// What its writer did.
+    pub statistics: Statistics,
+    /// The newest batch that is durable, or why the stream has stopped.
+    pub durable: Result<Sequence, LogError>,
+    /// The writer's thread, whose CPU time the statistics have in full.
+    pub thread: Held,
 }
 
 /// What the writer's thread says.
@@ -50,13 +62,9 @@ impl Stream {
         let shared = Arc::new(Shared::default());
         shared.durable.store(committer.floor(), Ordering::Release);
         let name = format!("log {}", committer.place.stream);
-        let writer = thread::Builder::new()
-            .name(name)
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || write(committer, &batches, &written, &shared)
-            })
-            .during("start a thread for", "the log")?;
+        let of_writer = Arc::clone(&shared);
+        let work = move || write(committer, &batches, &written, &of_writer);
+        let writer = Metered::spawn(&name, work).during("start a thread for", "the log")?;
         Ok(Stream {
             index,
             batch: Batch::new(),
@@ -183,27 +191,28 @@ impl Stream {
         self.index.live_bytes()
     }
 
-    /// Waits until everything committed is written, ends the thread, and says what was done.
+    /// Waits until everything committed is written, and says what was done.
     ///
     /// Records that were put since the last commit are not written.
-    pub fn close(mut self) -> (Statistics, Result<Sequence, LogError>) {
-        let statistics = self.join().unwrap_or_default();
-        let durable = self.durable();
-        (statistics, durable)
-    }
-
-    fn join(&mut self) -> Option<Statistics> {
+    ///
+    /// # Panics
+    /// If the writer's thread has panicked: our own bug, with the same.
+    pub fn close(mut self) -> Closed {
         self.to_writer = None;
-        let writer = self.writer.take()?;
-        match writer.join() {
-            Ok(statistics) => Some(statistics),
-            // Our own bug, which the thread has told already.
-            Err(panic) => std::panic::resume_unwind(panic),
+        let writer = self.writer.take().expect("a stream is closed once");
+        let (statistics, cpu_ns, thread) = writer.done();
+        Closed {
+            statistics: Statistics {
+                cpu_ns,
+                ..statistics
+            },
+            durable: self.durable(),
+            thread,
         }
     }
 
     fn check(&self) -> Result<(), LogError> {
-        let is_gone = self.writer.as_ref().is_some_and(JoinHandle::is_finished);
+        let is_gone = self.writer.as_ref().is_some_and(Metered::is_done);
         if is_gone || self.shared.failed.get().is_some() {
             return Err(self.shared.failure());
         }
@@ -213,10 +222,9 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        // Without it, the writer comes to its end.
         self.to_writer = None;
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
+        drop(self.writer.take());
     }
 }
 
@@ -244,6 +252,7 @@ fn write<D: Disk>(
     written: &Sender<Batch>,
     shared: &Shared,
 ) -> Statistics {
+    shared.cpu_ns.store(thread_cpu_ns(), Ordering::Relaxed);
     while let Ok(mut batch) = batches.recv() {
         let result = committer.commit(&mut batch).and_then(|sequence| {
             shared.durable.store(sequence, Ordering::Release);
@@ -263,7 +272,5 @@ fn write<D: Disk>(
         // Whoever waits for room for the next batch.
         shared.wake();
     }
-    let statistics = committer.statistics_mut();
-    statistics.cpu_ns = thread_cpu_ns();
-    statistics.clone()
+    committer.statistics().clone()
 }

@@ -43,7 +43,7 @@ pub(super) struct ArrivalQueue {
     end_ns: Option<u64>,
     /// Payments that had come due before a restart and were not answered: all of them come due when the
     /// clock goes on.
-    owed: u64,
+    backlog: u64,
     /// The due times, by the shard's clock, of each slot's payments that are due and not drawn; empty
     /// in closed loop.
     waiting: Vec<VecDeque<u64>>,
@@ -147,7 +147,7 @@ impl ArrivalQueue {
             source,
             clock: ScheduleClock::default(),
             end_ns: None,
-            owed: 0,
+            backlog: 0,
             waiting: (0..waiting).map(|_| VecDeque::new()).collect(),
             waiting_count: 0,
             cosign_every: cosign_every as usize,
@@ -163,29 +163,24 @@ impl ArrivalQueue {
     }
 
     /// The schedule goes on where it was read to before a restart. So many of the payments read were
-    /// not answered: `in_flight` are completed when links are up, `owed` come due once more.
-    pub(super) fn resume(&mut self, read: SchedulePosition, in_flight: u64, owed: u64) {
+    /// neither answered nor in flight: they come due once more when the clock goes on.
+    pub(super) fn resume(&mut self, read: SchedulePosition, backlog: u64) {
         self.clock.before_ns = read.clock_ns;
         if let Source::Poisson(poisson) = &mut self.source {
             poisson.skip(read.arrivals, read.last_due_ns);
-            self.offered.count = in_flight;
-            self.owed = owed;
+            self.backlog = backlog;
             self.read = read;
         }
     }
 
-    /// Before the clock goes on: payments that had come due before a restart and were not answered.
-    pub(super) fn unanswered(&self) -> u64 {
-        self.offered.count + self.owed
+    /// Payments that are due once more when the clock goes on.
+    pub(super) fn backlog(&self) -> u64 {
+        self.backlog
     }
 
     /// The schedule's clock starts, or goes on.
     pub(super) fn start(&mut self, now_ns: u64) {
         self.clock.started_ns = Some(now_ns);
-        if self.offered.count > 0 {
-            // What was in flight before a restart.
-            self.offered.count(0, now_ns, now_ns);
-        }
     }
 
     /// Whether the schedule's clock goes.
@@ -244,14 +239,14 @@ impl ArrivalQueue {
         };
         let by_ns = self.position_ns(now_ns);
         while self.waiting_count < MOST_WAITING {
-            if self.owed > 0 {
+            if self.backlog > 0 {
                 let Source::Poisson(poisson) = &mut self.source else {
                     unreachable!("only a Poisson schedule goes on after a restart");
                 };
                 let Some((slot, last)) = poisson.slot() else {
                     break;
                 };
-                self.owed -= 1;
+                self.backlog -= 1;
                 self.arrives(slot, started_ns, last, &mut ready);
                 continue;
             }
@@ -326,7 +321,7 @@ impl ArrivalQueue {
             Source::Poisson(poisson) => {
                 let expected = (end_ns as f64 - poisson.next_ns) / poisson.mean_gap_ns;
                 let most = self
-                    .owed
+                    .backlog
                     .saturating_add(2 * expected.max(0.0) as u64 + 1000);
                 let taken = poisson.accepting.iter().map(|(_, left)| *left);
                 let mut left = taken.fold(0, u64::saturating_add);
@@ -337,11 +332,11 @@ impl ArrivalQueue {
                     }
                     left = left.saturating_add(workload.session(session).payments);
                 }
-                let owed = std::mem::take(&mut self.owed).min(left);
-                if owed > 0 {
-                    unserved(owed, clock.before_ns, clock.before_ns);
+                let backlog = std::mem::take(&mut self.backlog).min(left);
+                if backlog > 0 {
+                    unserved(backlog, clock.before_ns, clock.before_ns);
                 }
-                poisson.rest(end_ns, left - owed, &mut self.read, unserved);
+                poisson.rest(end_ns, left - backlog, &mut self.read, unserved);
                 poisson.accepting.clear();
             }
             Source::Timed { speedup, next, .. } => {

@@ -9,6 +9,7 @@ use crossbeam::utils::CachePadded;
 use rayon::prelude::*;
 
 use super::accounts::{Accounts, Parties};
+use super::beginning::Beginning;
 use super::restore::parties_and_log;
 use super::run::{CHANNELS, Config, RunError, units};
 use super::schedule::Schedule;
@@ -83,6 +84,7 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
         epoch: Instant::now(),
         stop: &stop,
         abort: AtomicBool::new(false),
+        beginning: Beginning::default(),
     };
     let links: Vec<Link> = parties.iter().map(|_| Link::new(&schedule)).collect();
     let progress = CachePadded::<ShardProgress>::default();
@@ -96,7 +98,7 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
     let mut channels = found.flatten().collect::<Vec<ChannelFound>>();
     // The ends meet as they would if the run went on: a log whose links cannot come up is not in order.
     shards.par_iter_mut().try_for_each(|shard| {
-        shard.clock = StageClock::start();
+        shard.clock = StageClock::from_now();
         shard.reconnect()
     })?;
     channels.par_sort_unstable_by_key(|found| found.session);

@@ -5,11 +5,12 @@
 //! what the shard has counted. A channel that Layer 1 has closed is taken out in the same batch that
 //! counts it, so that after a crash no session is counted twice or left out.
 
+use super::beginning::{Logged, Metered};
 use super::shard::Shard;
 use super::slot::Channel;
 use super::stage::Stage;
 use super::tally::Kept;
-use crate::log::{LogError, Sequence, Statistics, Stream};
+use crate::log::{LogError, Sequence, Stream};
 use crate::protocol::{Pair, Party};
 
 /// Records put again per commit at least, if so many are stale: else as many as were put, so that
@@ -18,7 +19,7 @@ const LEAST_REFRESHED: usize = 16;
 
 /// The shard's stream, and what of it is under way.
 pub(super) struct Journal {
-    stream: Stream,
+    log: Metered,
     /// The last commit.
     committed: Sequence,
     /// Something was put since.
@@ -98,7 +99,7 @@ pub(super) fn place(key: u32, slots: usize) -> Option<(u32, Party)> {
 impl Journal {
     pub(super) fn new(stream: Stream) -> Journal {
         Journal {
-            stream,
+            log: Metered::new(stream),
             committed: 0,
             changed: false,
             record: Vec::new(),
@@ -111,21 +112,26 @@ impl Journal {
         self.record.clear();
         let note = Note::of(channel).encode();
         channel.end(party).record(&note, &mut self.record);
-        self.stream.put(key(slot, party), &self.record);
+        self.log.stream.put(key(slot, party), &self.record);
         self.changed = true;
     }
 
     /// Takes out both ends of a channel that is closed, and puts what the shard has counted.
     pub(super) fn closed(&mut self, slot: u32) {
         for party in [Party::A, Party::B] {
-            self.stream.remove(key(slot, party));
+            self.log.stream.remove(key(slot, party));
         }
         self.changed = true;
     }
 
+    /// The stream, for its thread's CPU time.
+    pub(super) fn metered(&mut self) -> &mut Metered {
+        &mut self.log
+    }
+
     /// The calling thread is the shard's, to be woken when something has become durable.
     pub(super) fn attach(&self) {
-        self.stream.wake(std::thread::current());
+        self.log.stream.wake(std::thread::current());
     }
 }
 
@@ -151,29 +157,28 @@ impl Shard<'_> {
         self.clock.lap(Stage::Wait, 0);
         if let Some(journal) = &self.journal {
             assert!(sequence <= journal.committed, "it was committed");
-            journal.stream.wait(sequence)?;
+            journal.log.stream.wait(sequence)?;
         }
         self.clock.lap(Stage::Wait, 1);
         Ok(())
     }
 
     /// Keeps what is left to keep, and ends the stream's thread.
-    pub(super) fn close_journal(&mut self) -> Result<Option<Statistics>, LogError> {
+    pub(super) fn close_journal(&mut self) -> Result<Option<Logged>, LogError> {
         if self.journal.is_none() {
             return Ok(None);
         }
         let sequence = self.commit()?;
         self.await_durable(sequence)?;
         let journal = self.journal.take().expect("it is there");
-        let (statistics, durable) = journal.stream.close();
-        durable.map(|_| Some(statistics))
+        journal.log.close().map(Some)
     }
 
     /// Commits what was put, unless a commit is on its way: then that is left for later.
     pub(super) fn commit_if_idle(&mut self) -> Result<(), LogError> {
         if let Some(journal) = &self.journal
             && journal.changed
-            && journal.stream.durable()? >= journal.committed
+            && journal.log.stream.durable()? >= journal.committed
         {
             self.commit()?;
         }
@@ -190,8 +195,8 @@ impl Shard<'_> {
             return Ok(journal.committed);
         }
         let mut stale = std::mem::take(&mut journal.stale);
-        let most = journal.stream.batch().len().max(LEAST_REFRESHED);
-        journal.stream.to_refresh(most, &mut stale);
+        let most = journal.log.stream.batch().len().max(LEAST_REFRESHED);
+        journal.log.stream.to_refresh(most, &mut stale);
         // The shard's own record is put in any case.
         let ends = stale
             .drain(..)
@@ -210,8 +215,8 @@ impl Shard<'_> {
         let unserved = self.arrivals.offered().unserved;
         Kept::of(&self.tally, self.value_at_risk, schedule, unserved).encode(&mut journal.record);
         let key = 2 * self.slots.len() as u32;
-        journal.stream.put(key, &journal.record);
-        journal.committed = journal.stream.commit()?;
+        journal.log.stream.put(key, &journal.record);
+        journal.committed = journal.log.stream.commit()?;
         journal.changed = false;
         let committed = journal.committed;
         self.kept();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::accounts::{Accounts, Parties};
 use super::arrivals::Arrivals;
+use super::beginning::Moment;
 use super::court::Disputes;
 use super::latency::Latencies;
 use super::settle::Settled;
@@ -28,16 +29,23 @@ pub struct Outcome {
     pub payments_planned: u64,
     /// Payments that a co-signed state covers.
     pub payments: u64,
+    /// Of these, all that the figures are of: those completed since they began. Times, CPU time,
+    /// latencies, signatures, batches and bytes are of these alone.
+    pub payments_measured: u64,
     /// Payments that the payer's own endpoint refused for lack of balance.
     pub payments_refused: u64,
     /// The run was cut short, by its duration or from outside.
     pub cut_short: bool,
     /// Sessions that an interrupt ended before their payments were made, before a restart included.
     pub sessions_cut: u64,
-    /// From the first open submitted to the last payout.
+    /// From the first open submitted, or, after a restart, from when the links were up, to the last
+    /// payout.
     pub wall: Duration,
-    /// CPU time of the process from the shards' start to their end, in nanoseconds.
+    /// CPU time of the process from the threads' start, or, after a restart, from when the links
+    /// were up, to the threads' end, in nanoseconds.
     pub cpu_ns: u64,
+    /// What was spent between the threads' start and when the figures began.
+    pub before: SpentBefore,
     /// CPU time of the stages, in the order of [`Stage::ALL`].
     pub stages: StageCosts,
     /// Both latencies.
@@ -50,7 +58,7 @@ pub struct Outcome {
     pub bytes: u64,
     /// The largest sum that one pair of signatures covers.
     pub value_at_risk: u64,
-    /// What Layer 1 did.
+    /// What Layer 1 did, in the whole life of the run; but its CPU time since the figures began.
     pub l1: Load,
     /// The last block's hash.
     pub tip: Digest,
@@ -76,13 +84,21 @@ pub struct Outcome {
     pub chain: Chain,
 }
 
+/// CPU time that is in no figure, and accounted for all the same: bringing the links up after a
+/// restart. Nothing in any other run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpentBefore {
+    /// CPU time of the process, in nanoseconds.
+    pub cpu_ns: u64,
+    /// CPU time of all stages, in nanoseconds.
+    pub stages_ns: u64,
+}
+
 /// What a run had done before it went on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resumed {
-    /// Payments that a co-signed state covered.
+    /// Payments that a co-signed state covered when the links were up.
     pub payments: u64,
-    /// The same, and those that their payer's own endpoint refused.
-    pub(super) answered: u64,
     /// In open loop: payments that had come due and were not answered. They come due once more when the
     /// links are up.
     pub backlog: u64,
@@ -90,28 +106,25 @@ pub struct Resumed {
     pub sessions_closed: u64,
     /// Channels that were open.
     pub channels_open: u64,
-    /// From the start of deriving keys and reading the log to its end.
+    /// From the start of deriving keys and reading the log until the links were up.
     pub recovery: Duration,
 }
 
-impl Resumed {
-    pub(super) fn of(shards: &[Shard<'_>], recovery: Duration) -> Resumed {
-        let open = || {
-            let slots = shards.iter().flat_map(|shard| &shard.slots);
-            slots.filter_map(|slot| slot.phase.open())
-        };
-        let sum = |count: fn(&Shard<'_>) -> u64| shards.iter().map(count).sum::<u64>();
-        let channels_open = open().count() as u64;
-        let covered = open().map(|channel| channel.covered).sum::<u64>();
-        let refused = open().map(|channel| channel.refused).sum::<u64>();
-        let payments = covered + sum(|shard| shard.tally.covered);
-        Resumed {
-            payments,
-            answered: payments + refused + sum(|shard| shard.tally.refused),
-            backlog: sum(|shard| shard.arrivals.unanswered()),
+/// What a log held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Restored {
+    sessions_closed: u64,
+    channels_open: u64,
+    backlog: u64,
+}
+
+impl Restored {
+    pub(super) fn of(shards: &[Shard<'_>]) -> Restored {
+        let slots = shards.iter().flat_map(|shard| &shard.slots);
+        Restored {
             sessions_closed: shards.iter().map(|shard| shard.tally.sessions_closed).sum(),
-            channels_open,
-            recovery,
+            channels_open: slots.filter(|slot| slot.phase.open().is_some()).count() as u64,
+            backlog: shards.iter().map(|shard| shard.arrivals.backlog()).sum(),
         }
     }
 }
@@ -188,13 +201,19 @@ impl StoppedChannel {
     pub const MOST: usize = 1024;
 }
 
-/// How long the shards ran.
-pub(super) struct Times {
+/// What a run took.
+pub(super) struct Spent {
+    /// From the start of deriving keys until the figures began.
+    pub(super) recovery: Duration,
+    pub(super) begun: Moment,
+    /// Since the figures began.
     pub(super) elapsed: Duration,
-    /// The process's CPU time when they started.
-    pub(super) cpu_at_start_ns: u64,
-    /// And what was added to it.
+    /// The process's CPU time between the threads' start and when the figures began, and since.
+    pub(super) cpu_before_ns: u64,
     pub(super) cpu_ns: u64,
+    /// Rayon's workers, and their CPU time since the threads' start.
+    pub(super) workers: u64,
+    pub(super) workers_ns: u64,
 }
 
 /// Sums up what the shards hand over, and checks it.
@@ -204,34 +223,52 @@ pub(super) fn outcome(
     ends: &[ShardOutcome],
     settled: Settled,
     clock: &StageClock,
-    times: Times,
-    resumed: Option<Resumed>,
+    spent: Spent,
+    restored: Option<Restored>,
 ) -> Outcome {
-    let Times {
+    let Spent {
+        recovery,
+        begun,
         elapsed,
-        cpu_at_start_ns,
+        cpu_before_ns,
         cpu_ns,
-    } = times;
+        workers,
+        workers_ns,
+    } = spent;
     let Settled {
         chain,
         clock: l1_clock,
         court,
+        l1_cpu_before_ns,
         last_payout_ns,
         log: l1_log,
     } = settled;
+    let mut before = SpentBefore {
+        cpu_ns: cpu_before_ns,
+        stages_ns: 0,
+    };
     let mut stages = [StageCost::default(); Stage::COUNT];
     let clocks = [clock, &l1_clock];
     for clock in clocks.into_iter().chain(ends.iter().map(|end| &end.clock)) {
+        before.stages_ns += clock.before_ns();
         for (sum, cost) in stages.iter_mut().zip(clock.costs()) {
             sum.items += cost.items;
             sum.cpu_ns += cost.cpu_ns;
         }
     }
-    let log = ends
-        .iter()
-        .filter_map(|end| end.log.as_ref())
-        .chain(&l1_log)
-        .cloned()
+    stages[Stage::Workers as usize] = StageCost {
+        items: workers,
+        // What they verified is in a stage of its own.
+        cpu_ns: workers_ns.saturating_sub(chain.others_cpu_ns()),
+    };
+    let logs = || {
+        ends.iter()
+            .filter_map(|end| end.log.as_ref())
+            .chain(&l1_log)
+    };
+    before.stages_ns += logs().map(|log| log.before_ns).sum::<u64>();
+    let log = logs()
+        .map(|log| log.statistics.clone())
         .reduce(Statistics::with);
     if let Some(log) = &log {
         let cost = &mut stages[Stage::Log as usize];
@@ -267,12 +304,16 @@ pub(super) fn outcome(
     let forgone = sum(|end| end.tally.forgone);
     let contested = sum(|end| end.tally.contested);
     let cut_short = sessions_opened < shared.workload.sessions() || undrawn > 0;
-    let signatures_made = sum(|end| end.sides.iter().map(|side| side.signer.made()).sum());
+    let made_in_all = sum(|end| end.sides.iter().map(|side| side.signer.made()).sum());
+    let verified_before = ends.iter().fold(VerifierCounts::default(), |mut sum, end| {
+        sum.add(&end.before.verified);
+        sum
+    });
+    let payments_before = sum(|end| end.before.payments);
     let transaction_signatures = sum(|end| end.tally.transaction_signatures);
     let whole = rejections.is_empty();
     let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
-    let answered_before = resumed.map_or(0, |resumed| resumed.answered);
-    let offered = offered(shared, ends, answered_before);
+    let offered = offered(shared, ends);
     let responses = latency.response.histogram().len();
     let checks = Checks {
         payments_accounted: offered.is_none_or(|offered| offered.arrived == responses)
@@ -283,15 +324,19 @@ pub(super) fn outcome(
             && sum(|end| end.tally.count_mismatches) == 0,
         signatures_verified: verified.forged == sum(|end| end.tally.poisoned_signatures)
             && verified.signatures
-                == signatures_made - transaction_signatures + sum(|end| end.tally.resent),
+                == made_in_all - transaction_signatures + sum(|end| end.tally.resent),
         supply_conserved: chain.audit().is_ok(),
         balances_match: sum(|end| end.tally.payout_mismatches) + disputes.mismatches == 0
             && accounts.match_ledger(&parties, shared.workload, &changes, &chain),
     };
-    let first_ns = ends
-        .iter()
-        .filter_map(|end| end.tally.first_submit_ns)
-        .min();
+    let first_ns = match restored {
+        // It may open nothing any more.
+        Some(_) => Some(begun.ns),
+        None => ends
+            .iter()
+            .filter_map(|end| end.tally.first_submit_ns)
+            .min(),
+    };
     let last_ns = ends.iter().map(|end| end.tally.last_close_ns).max();
     let last_ns = last_ns.max(last_payout_ns);
     let wall = match (first_ns, last_ns) {
@@ -300,30 +345,42 @@ pub(super) fn outcome(
     };
     let first_paid_ns = ends.iter().filter_map(|end| end.first_wave_ns).min();
     let last_paid_ns = ends.iter().map(|end| end.last_completion_ns).max();
+    let last_paid_ns = last_paid_ns.max(Some(begun.ns));
     let span = |from: Option<u64>, to: Option<u64>| {
         let span = from.zip(to).and_then(|(from, to)| to.checked_sub(from));
         Duration::from_nanos(span.unwrap_or(0))
     };
     let opening = Phase {
-        sessions: sum(|end| end.opened_before_paying),
+        sessions: sum(|end| {
+            let opened = end.opened_before_paying;
+            opened.saturating_sub(end.before.sessions_opened)
+        }),
         wall: span(first_ns, first_paid_ns),
         cpu_ns: (ends.iter().filter_map(|end| end.cpu_before_paying_ns).min())
-            .map_or(0, |cpu| cpu.saturating_sub(cpu_at_start_ns)),
+            .map_or(0, |cpu| cpu.saturating_sub(begun.cpu_ns)),
     };
     let closing = Phase {
         sessions: sum(|end| end.tally.sessions_closed - end.closed_while_paying),
         wall: span(last_paid_ns, last_ns),
-        cpu_ns: cpu_at_start_ns + cpu_ns
+        cpu_ns: begun.cpu_ns + cpu_ns
             - ends
                 .iter()
                 .map(|end| end.cpu_after_paying_ns)
                 .max()
                 .unwrap_or(0)
-                .clamp(cpu_at_start_ns, cpu_at_start_ns + cpu_ns),
+                .clamp(begun.cpu_ns, begun.cpu_ns + cpu_ns),
     };
     Outcome {
         log,
-        resumed,
+        resumed: restored.map(|restored| Resumed {
+            payments: payments_before,
+            sessions_closed: restored.sessions_closed,
+            channels_open: restored.channels_open,
+            backlog: restored.backlog,
+            recovery,
+        }),
+        before,
+        payments_measured: covered - payments_before,
         opening,
         closing,
         concurrent: shared.schedule.concurrent(),
@@ -338,11 +395,14 @@ pub(super) fn outcome(
         cpu_ns,
         stages,
         latency,
-        signatures_made,
-        verified,
+        signatures_made: made_in_all - sum(|end| end.before.signatures_made),
+        verified: verified.since(&verified_before),
         bytes: sum(|end| end.bytes),
         value_at_risk: ends.iter().map(|end| end.value_at_risk).max().unwrap_or(0),
-        l1: *chain.load(),
+        l1: Load {
+            cpu_ns: chain.load().cpu_ns - l1_cpu_before_ns,
+            ..*chain.load()
+        },
         tip: *chain.tip(),
         rejections,
         stopped,
@@ -353,7 +413,7 @@ pub(super) fn outcome(
     }
 }
 
-fn offered(shared: &Shared<'_>, ends: &[ShardOutcome], answered_before: u64) -> Option<Offered> {
+fn offered(shared: &Shared<'_>, ends: &[ShardOutcome]) -> Option<Offered> {
     if shared.config.arrivals == Arrivals::Closed {
         return None;
     }
@@ -363,7 +423,10 @@ fn offered(shared: &Shared<'_>, ends: &[ShardOutcome], answered_before: u64) -> 
     };
     let sum = |count: fn(&ShardOutcome) -> u64| ends.iter().map(count).sum::<u64>();
     let arrived = sum(|end| end.offered.count);
-    let answered = sum(|end| end.tally.covered + end.tally.refused) - answered_before;
+    let answered = sum(|end| {
+        let before = end.before.payments + end.before.payments_refused;
+        end.tally.covered + end.tally.refused - before
+    });
     let first_due_ns = ends.iter().filter_map(|end| end.offered.first_due_ns).min();
     let last_due_ns = ends.iter().map(|end| end.offered.last_due_ns).max()?;
     let first_completion = ends.iter().filter_map(|end| end.first_completion).min();

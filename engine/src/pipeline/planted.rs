@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn the_share_of_the_waves_own_time_is_burnt_and_no_other() {
         for share in [0.02, 0.1, 0.5] {
-            let mut clock = StageClock::start();
+            let mut clock = StageClock::from_now();
             for _ in 0..5 {
                 work();
                 clock.lap(Stage::PayeeVerify, 1);

@@ -117,8 +117,8 @@ impl Shard<'_> {
     /// Each end hears what the other one sent again, as it would have heard it the first time: what
     /// it then signs is durable before it leaves.
     fn hear(&mut self, resent: &mut Resent) -> Result<(), RunError> {
-        resent.proposals.resent_now(self.now_ns());
-        resent.answers.resent_now(self.now_ns());
+        resent.proposals.sent_now(self.now_ns());
+        resent.answers.sent_now(self.now_ns());
         self.answer(&mut resent.proposals);
         self.answer_finals(&mut resent.finals);
         let sequence = self.commit()?;

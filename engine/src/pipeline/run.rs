@@ -14,14 +14,17 @@ use super::accounts::{Accounts, Parties};
 use super::arrivals::Arrivals;
 use super::attack::{Attack, Attacks};
 use super::audit::AuditLog;
+use super::beginning::Beginning;
+use super::door::Door;
 use super::fault::Fault;
-use super::outcome::{Outcome, Resumed, Times, outcome};
+use super::outcome::{Outcome, Restored, Spent, outcome};
 use super::restore::{LogConfig, RestoreError, parties_and_log};
 use super::schedule::Schedule;
 use super::settle::settle;
 use super::shard::{Shard, ShardOutcome, ShardProgress, Shared};
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, ShardOf};
+use super::workers::Workers;
 use super::workload::{AccountIndex, Session, Workload};
 use crate::clock::process_cpu_ns;
 use crate::crypto::Backend;
@@ -74,18 +77,19 @@ pub struct Config {
     pub audit: Option<transcript::Settings>,
 }
 
-/// How far a run is.
+/// How far a run is. Counts and times run from the start of its threads, or, where it goes on after
+/// a restart, from when its links were up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Snapshot {
-    /// Since the shards started.
+    /// Since then.
     pub elapsed: Duration,
-    /// Payments that a co-signed state covers.
+    /// Payments that came to be covered by a co-signed state.
     pub payments: u64,
     /// Sessions closed on Layer 1.
     pub sessions_closed: u64,
     /// Transactions in Layer 1's blocks.
     pub l1_transactions: u64,
-    /// CPU time of the process since the shards started, in nanoseconds.
+    /// CPU time of the process, in nanoseconds.
     pub cpu_ns: u64,
 }
 
@@ -184,6 +188,7 @@ pub fn run(
         epoch: Instant::now(),
         stop,
         abort: AtomicBool::new(false),
+        beginning: Beginning::default(),
     };
     shared.epoch = Instant::now();
     let shared = &shared;
@@ -196,25 +201,39 @@ pub fn run(
     for shard in &mut shards {
         shard.recorder = audit.recorder();
     }
-    let mut resumed = None;
-    let (first_step, l1_log) = match open_log {
+    let mut restored = None;
+    let (first_step, mut l1_log) = match open_log {
         None => (0, None),
         Some(log) => {
             let (first_step, l1_log) = log.start(&mut shards, &mut chain)?;
-            resumed = goes_on.then(|| Resumed::of(&shards, begin.elapsed()));
+            restored = goes_on.then(|| Restored::of(&shards));
             (first_step, Some(l1_log))
         }
     };
 
     let l1_recorder = audit.recorder();
-    let observer = std::thread::current();
-    let mut clock = StageClock::start();
-    let cpu_before = process_cpu_ns();
-    let started = Instant::now();
-    let (ends, settled) = std::thread::scope(|scope| {
-        let (links, l1_transactions) = (&links, &l1_transactions);
+    for shard in &mut shards {
+        if let Some(journal) = &mut shard.journal {
+            journal.metered().threads_start();
+        }
+    }
+    if let Some(log) = &mut l1_log {
+        log.metered().threads_start();
+    }
+    let (workers, (mut clock, cpu_before)) =
+        Workers::read(|| (StageClock::from_now(), process_cpu_ns()));
+    let mut links_are_down = restored.is_some();
+    if links_are_down {
+        shared.begin_figures_after(shards.len());
+    } else {
+        shared.begin_figures();
+    }
+    let door = Door::shut(shards.len() + 1);
+    let (ends, settled, audit, workers_now, cpu_end) = std::thread::scope(|scope| {
+        let (links, l1_transactions, door) = (&links, &l1_transactions, &door);
+        let opener = door.opener();
         let l1 = scope.spawn(move || {
-            let _guard = AbortOnPanic(shared);
+            let _guard = GoneOnPanic(shared, door);
             let settled = settle(
                 chain,
                 l1_log,
@@ -224,63 +243,80 @@ pub fn run(
                 l1_transactions,
                 l1_recorder,
             );
-            abort_on_error(shared, settled)
+            let mut settled = abort_on_error(shared, settled);
+            if let Ok(settled) = &mut settled {
+                settled.clock.lap(Stage::Thread, 0);
+            }
+            door.leave();
+            settled
         });
         let threads: Vec<_> = shards
             .into_iter()
             .map(|shard| {
-                let (l1, observer) = (l1.thread().clone(), observer.clone());
+                let l1 = l1.thread().clone();
                 scope.spawn(move || {
-                    let _guard = AbortOnPanic(shared);
-                    let end = abort_on_error(shared, shard.run(l1));
-                    observer.unpark();
+                    let _guard = GoneOnPanic(shared, door);
+                    let mut end = abort_on_error(shared, shard.run(l1));
+                    if let Ok(end) = &mut end {
+                        end.clock.lap(Stage::Thread, 0);
+                    }
+                    door.leave();
                     end
                 })
             })
             .collect();
-        while threads.iter().any(|thread| !thread.is_finished()) {
-            std::thread::park_timeout(Duration::from_millis(100));
-            let sum = |count: fn(&ShardProgress) -> &AtomicU64| {
-                progress
-                    .iter()
-                    .map(|shard| count(shard).load(Ordering::Relaxed))
-                    .sum()
-            };
-            observe(&Snapshot {
-                elapsed: started.elapsed(),
-                payments: sum(|shard| &shard.payments),
-                sessions_closed: sum(|shard| &shard.sessions_closed),
-                l1_transactions: l1_transactions.load(Ordering::Relaxed),
-                cpu_ns: process_cpu_ns() - cpu_before,
-            });
+        loop {
+            let done = door.wait(Duration::from_millis(100));
+            if let Some(begun) = shared.begun() {
+                if std::mem::take(&mut links_are_down) {
+                    clock.begin_figures(Stage::Observe);
+                }
+                let sum = |count: fn(&ShardProgress) -> &AtomicU64| {
+                    progress
+                        .iter()
+                        .map(|shard| count(shard).load(Ordering::Relaxed))
+                        .sum()
+                };
+                observe(&Snapshot {
+                    elapsed: shared.epoch.elapsed() - Duration::from_nanos(begun.ns),
+                    payments: sum(|shard| &shard.payments),
+                    sessions_closed: sum(|shard| &shard.sessions_closed),
+                    l1_transactions: l1_transactions.load(Ordering::Relaxed),
+                    cpu_ns: process_cpu_ns() - begun.cpu_ns,
+                });
+            }
             clock.lap(Stage::Observe, 1);
+            if done {
+                break;
+            }
         }
+        let audit = audit.close();
+        let (workers_now, cpu_end) = Workers::read(|| {
+            clock.lap(Stage::Observe, 0);
+            process_cpu_ns()
+        });
+        drop(opener);
         let ends: Vec<Result<ShardOutcome, RunError>> = threads.into_iter().map(join).collect();
-        (ends, join(l1))
+        (ends, join(l1), audit, workers_now, cpu_end)
     });
     let ends = ends
         .into_iter()
         .collect::<Result<Vec<ShardOutcome>, RunError>>()?;
     let settled = settled?;
-    let audit = audit.close().map_err(RunError::Audit)?;
-    let elapsed = started.elapsed();
-    let cpu_ns = process_cpu_ns() - cpu_before;
-    clock.lap(Stage::Observe, 0);
+    let audit = audit.map_err(RunError::Audit)?;
+    let begun = shared.begun().expect("nobody aborted");
+    let spent = Spent {
+        recovery: shared.epoch + Duration::from_nanos(begun.ns) - begin,
+        elapsed: shared.epoch.elapsed() - Duration::from_nanos(begun.ns),
+        begun,
+        cpu_before_ns: begun.cpu_ns - cpu_before,
+        cpu_ns: cpu_end - begun.cpu_ns,
+        workers: workers.count() as u64,
+        workers_ns: workers_now.since(&workers),
+    };
     let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
     let accounts = Accounts::of(&parties, config, workload, units)?;
-    let mut outcome = outcome(
-        shared,
-        &accounts,
-        &ends,
-        settled,
-        &clock,
-        Times {
-            elapsed,
-            cpu_at_start_ns: cpu_before,
-            cpu_ns,
-        },
-        resumed,
-    );
+    let mut outcome = outcome(shared, &accounts, &ends, settled, &clock, spent, restored);
     audit.finish(&mut outcome).map_err(RunError::Audit)?;
     Ok(outcome)
 }
@@ -364,13 +400,14 @@ fn abort_on_error<T>(shared: &Shared<'_>, result: Result<T, RunError>) -> Result
     result
 }
 
-/// Sends everybody home when its thread panics: the others would wait for it for ever.
-struct AbortOnPanic<'s>(&'s Shared<'s>);
+/// Tells all threads to stop when its own panics: the others would wait for it for ever.
+struct GoneOnPanic<'s>(&'s Shared<'s>, &'s Door);
 
-impl Drop for AbortOnPanic<'_> {
+impl Drop for GoneOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.abort.store(true, Ordering::Relaxed);
+            self.1.gone();
         }
     }
 }

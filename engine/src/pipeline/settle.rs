@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::audit::record_block;
+use super::beginning::Logged;
 use super::case::Case;
 use super::chain_log::ChainLog;
 use super::court::Court;
@@ -15,7 +16,7 @@ use super::shard::Shared;
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, StepBatch, StepOutcome};
 use crate::l1::{Chain, Executed, Receipt, SubmitError};
-use crate::log::{Sequence, Statistics};
+use crate::log::Sequence;
 use crate::protocol::Pair;
 use crate::transcript::Recorder;
 
@@ -24,10 +25,12 @@ pub(super) struct Settled {
     pub(super) chain: Chain,
     pub(super) clock: StageClock,
     pub(super) court: Court,
+    /// CPU time that Layer 1 had taken when the figures began, before the restart.
+    pub(super) l1_cpu_before_ns: u64,
     /// When the last dispute was decided.
     pub(super) last_payout_ns: Option<u64>,
     /// What Layer 1's part of the durable log did.
-    pub(super) log: Option<Statistics>,
+    pub(super) log: Option<Logged>,
 }
 
 /// Settles every step from the first one on, and decides every dispute.
@@ -48,7 +51,7 @@ pub(super) fn settle(
     let mut desk = Desk {
         court: Court::new(config.backend, config.seed, delay, window),
         chain,
-        clock: StageClock::start(),
+        clock: StageClock::of_thread(),
         step: Step {
             recorder,
             ..Step::default()
@@ -59,6 +62,13 @@ pub(super) fn settle(
     if let Some(log) = &mut desk.log {
         log.attach();
     }
+    if shared.await_figures() {
+        desk.clock.begin_figures(Stage::Wait);
+        if let Some(log) = &mut desk.log {
+            log.metered().begin_figures();
+        }
+    }
+    let before = *desk.chain.load();
     let mut inbound: Vec<Inbound<'_>> = links.iter().map(Inbound::new).collect();
     let mut last_payout_ns = None;
     let aborted = || shared.abort.load(Ordering::Relaxed);
@@ -79,7 +89,10 @@ pub(super) fn settle(
             .filter_map(|inbound| Some((inbound.link, inbound.take(number)?)))
             .unzip();
         desk.settle(links, batches)?;
-        transactions.store(desk.chain.load().transactions, Ordering::Relaxed);
+        transactions.store(
+            desk.chain.load().transactions - before.transactions,
+            Ordering::Relaxed,
+        );
         desk.clock.lap(Stage::Settle, desk.step.order.len());
         desk.give_back()?;
     }
@@ -97,7 +110,10 @@ pub(super) fn settle(
             ..
         } = &mut desk;
         step.seal(chain, court, true, clock);
-        transactions.store(chain.load().transactions, Ordering::Relaxed);
+        transactions.store(
+            chain.load().transactions - before.transactions,
+            Ordering::Relaxed,
+        );
         last_payout_ns = Some(shared.epoch.elapsed().as_nanos() as u64);
     }
     desk.clock.lap(Stage::Settle, 0);
@@ -110,6 +126,7 @@ pub(super) fn settle(
         chain: desk.chain,
         clock: desk.clock,
         court: desk.court,
+        l1_cpu_before_ns: before.cpu_ns,
         last_payout_ns,
         log,
     })

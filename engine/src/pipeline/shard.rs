@@ -10,6 +10,7 @@ use super::accounts::Parties;
 use super::acknowledgements::Acknowledgements;
 use super::arrivals::{ArrivalQueue, Arrived};
 use super::attack::Attacks;
+use super::beginning::{Before, Beginning, Logged};
 use super::case::{Case, Desk};
 use super::fault::Faults;
 use super::journal::Journal;
@@ -25,7 +26,6 @@ use super::tally::Tally;
 use super::wave::{Flight, Side, Wave};
 use super::workload::Workload;
 use crate::crypto::{Digest, Domain, Hasher};
-use crate::log;
 use crate::protocol::WindowPool;
 use crate::transcript::Recorder;
 
@@ -40,6 +40,7 @@ pub(super) struct Shared<'w> {
     pub(super) stop: &'w AtomicBool,
     /// A thread has panicked: everybody leaves.
     pub(super) abort: AtomicBool,
+    pub(super) beginning: Beginning,
 }
 
 impl Shared<'_> {
@@ -108,6 +109,8 @@ pub(super) struct Shard<'w> {
     pub(super) planted: Option<Planted>,
 
     pub(super) clock: StageClock,
+    /// What was done before the figures began.
+    pub(super) before: Before,
     pub(super) latency: Latencies,
     pub(super) value_at_risk: u64,
     /// When the first wave was completed, and how many payments of it.
@@ -130,8 +133,9 @@ pub(super) struct ShardOutcome {
     pub(super) tally: Tally,
     pub(super) parties: Parties,
     /// What the shard's part of the durable log did.
-    pub(super) log: Option<log::Statistics>,
+    pub(super) log: Option<Logged>,
     pub(super) clock: StageClock,
+    pub(super) before: Before,
     pub(super) latency: Latencies,
     pub(super) sides: [Side; 2],
     pub(super) value_at_risk: u64,
@@ -208,7 +212,8 @@ impl<'w> Shard<'w> {
             windows: WindowPool::new(),
             faults: Faults::new(&config.faults),
             planted: Planted::new(config.planted_slowdown),
-            clock: StageClock::start(),
+            clock: StageClock::from_now(),
+            before: Before::default(),
             latency: Latencies::new(),
             value_at_risk: 0,
             first_completion: None,
@@ -229,13 +234,14 @@ impl<'w> Shard<'w> {
     /// If the log or a file cannot be written. Nothing leaves the parties from then on.
     pub(super) fn run(mut self, l1: Thread) -> Result<ShardOutcome, RunError> {
         self.l1 = Some(l1);
-        self.clock = StageClock::start();
+        self.clock = StageClock::of_thread();
         self.link.attach();
         if let Some(journal) = &mut self.journal {
             journal.attach();
         }
         if self.reconnect {
             self.reconnect()?;
+            self.links_are_up();
         }
         while !self.steps.done() && !self.shared.abort.load(Ordering::Relaxed) {
             self.arrive();
@@ -263,6 +269,7 @@ impl<'w> Shard<'w> {
             tally: self.tally,
             parties: self.parties,
             clock: self.clock,
+            before: self.before,
             latency: self.latency,
             bytes: self.hangar.iter().map(Flight::carried).sum(),
             sides: [self.payer, self.payee],

@@ -1,5 +1,5 @@
-//! CPU time by stage and role. A thread's time is cut into laps with no gap between them, so that
-//! stage times sum to the thread's own.
+//! CPU time by stage and role. A thread's time is cut into laps with no gap between them, from its
+//! first instruction to its last lap, so that stage times sum to the thread's own.
 
 use crate::clock::thread_cpu_ns;
 
@@ -53,6 +53,10 @@ pub enum Stage {
     Observe,
     /// Nothing, on purpose.
     PlantedSlowdown,
+    /// Starting and ending threads.
+    Thread,
+    /// Layer 1's workers beside what they verify: looking for work.
+    Workers,
 }
 
 /// How a stage appears in a run file.
@@ -71,7 +75,7 @@ impl Stage {
     pub const COUNT: usize = Stage::ALL.len();
 
     /// All stages, in the order of their discriminants.
-    pub const ALL: [Stage; 23] = [
+    pub const ALL: [Stage; 25] = [
         Stage::Draw,
         Stage::Propose,
         Stage::PayerHash,
@@ -95,6 +99,8 @@ impl Stage {
         Stage::Wait,
         Stage::Observe,
         Stage::PlantedSlowdown,
+        Stage::Thread,
+        Stage::Workers,
     ];
 
     /// How it appears in a run file.
@@ -124,6 +130,8 @@ impl Stage {
             Stage::Wait => ("wait", "loadgen", "wait"),
             Stage::Observe => ("observe", "loadgen", "sample"),
             Stage::PlantedSlowdown => ("planted-slowdown", "loadgen", "wave"),
+            Stage::Thread => ("thread", "loadgen", "thread"),
+            Stage::Workers => ("workers", "l1", "worker"),
         };
         StageLabel { name, role, unit }
     }
@@ -151,15 +159,31 @@ pub type StageCosts = [StageCost; Stage::COUNT];
 pub(super) struct StageClock {
     last_ns: u64,
     costs: StageCosts,
+    /// The laps before the figures began, all stages together.
+    before_ns: u64,
 }
 
 impl StageClock {
-    /// Starts the first lap of the calling thread.
+    /// The clock of the calling thread, which was started for it: all that it took so far was its
+    /// start.
     #[must_use]
-    pub(super) fn start() -> StageClock {
+    pub(super) fn of_thread() -> StageClock {
+        let mut clock = StageClock::at(0);
+        clock.lap(Stage::Thread, 1);
+        clock
+    }
+
+    /// Starts the first lap of the calling thread, which does other things too.
+    #[must_use]
+    pub(super) fn from_now() -> StageClock {
+        StageClock::at(thread_cpu_ns())
+    }
+
+    fn at(last_ns: u64) -> StageClock {
         StageClock {
-            last_ns: thread_cpu_ns(),
+            last_ns,
             costs: [StageCost::default(); Stage::COUNT],
+            before_ns: 0,
         }
     }
 
@@ -170,6 +194,14 @@ impl StageClock {
         cost.items += items as u64;
         cost.cpu_ns += now - self.last_ns;
         self.last_ns = now;
+    }
+
+    /// Ends a lap, after which the figures begin: what the laps so far took is in none of them, and
+    /// still accounted for.
+    pub(super) fn begin_figures(&mut self, stage: Stage) {
+        self.lap(stage, 0);
+        self.before_ns += self.costs.iter().map(|cost| cost.cpu_ns).sum::<u64>();
+        self.costs = [StageCost::default(); Stage::COUNT];
     }
 
     /// Adds CPU time that other threads have spent on this stage.
@@ -184,10 +216,16 @@ impl StageClock {
         waves.iter().map(|cost| cost.cpu_ns).sum()
     }
 
-    /// All laps so far.
+    /// All laps since the figures began.
     #[must_use]
     pub(super) fn costs(&self) -> &StageCosts {
         &self.costs
+    }
+
+    /// What all laps before took, in nanoseconds.
+    #[must_use]
+    pub(super) fn before_ns(&self) -> u64 {
+        self.before_ns
     }
 }
 
@@ -207,20 +245,59 @@ mod tests {
         }
     }
 
+    fn work() {
+        let mut x = 1_u64;
+        for i in 0..100_000 {
+            x = std::hint::black_box(x.wrapping_mul(3) ^ i);
+        }
+    }
+
+    fn sum(clock: &StageClock) -> u64 {
+        clock.costs().iter().map(|cost| cost.cpu_ns).sum()
+    }
+
     #[test]
-    fn laps_sum_to_the_threads_time() {
+    fn laps_sum_to_the_time_of_a_thread_that_does_other_things_too() {
+        work();
         let before = thread_cpu_ns();
-        let mut clock = StageClock::start();
-        let mut x = 1u64;
+        let mut clock = StageClock::from_now();
         for stage in [Stage::Draw, Stage::Wait, Stage::Draw] {
-            for i in 0..100_000 {
-                x = std::hint::black_box(x.wrapping_mul(3) ^ i);
-            }
+            work();
             clock.lap(stage, 1);
         }
         let all = thread_cpu_ns() - before;
-        let laps: u64 = clock.costs().iter().map(|cost| cost.cpu_ns).sum();
-        assert!(laps > 0 && laps <= all);
+        assert!(sum(&clock) > 0 && sum(&clock) <= all);
         assert_eq!(clock.costs()[Stage::Draw as usize].items, 2);
+    }
+
+    #[test]
+    fn laps_sum_to_all_that_a_thread_took_since_it_was_started() {
+        let (clock, least, most) = std::thread::spawn(|| {
+            work();
+            let mut clock = StageClock::of_thread();
+            work();
+            clock.lap(Stage::Draw, 1);
+            let least = thread_cpu_ns();
+            clock.lap(Stage::Thread, 0);
+            (clock, least, thread_cpu_ns())
+        })
+        .join()
+        .expect("no panic");
+        assert!((least..=most).contains(&sum(&clock)));
+        let [draw, thread] = [Stage::Draw, Stage::Thread].map(|s| clock.costs()[s as usize]);
+        assert_eq!((draw.items, thread.items), (1, 1));
+        assert!(thread.cpu_ns > 0 && draw.cpu_ns > 0);
+    }
+
+    #[test]
+    fn what_was_before_the_figures_is_accounted_for_and_in_no_stage() {
+        let mut clock = StageClock::from_now();
+        work();
+        clock.lap(Stage::Draw, 1);
+        let lapped = sum(&clock);
+        work();
+        clock.begin_figures(Stage::Wait);
+        assert!(clock.before_ns() > lapped);
+        assert_eq!(clock.costs(), &[StageCost::default(); Stage::COUNT]);
     }
 }

@@ -3,16 +3,15 @@
 //! than the run. No lock and no allocation per payment.
 
 use std::path::PathBuf;
-use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::manifest::{self, Finish, Start};
 use super::record::{Burst, put_account, put_block, put_burst, put_genesis};
 use super::segment::{self, Ended, Source, Stream};
 use super::{Settings, TranscriptError};
 use crate::l1::{Allocations, Config, Genesis, Header};
+use crate::metered::{Held, Metered};
 
 /// A buffer is handed over once it holds this much; records are never cut.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -27,13 +26,7 @@ const BUFFERS: usize = 4;
 pub(crate) struct Transcript {
     folder: PathBuf,
     start: Start,
-    writer: JoinHandle<Result<Written, TranscriptError>>,
-}
-
-/// What the writer's thread hands over at its end.
-struct Written {
-    streams: Vec<Ended>,
-    cpu_ns: u64,
+    writer: Metered<Result<Vec<Ended>, TranscriptError>>,
 }
 
 /// An audit log all of whose streams are whole, but which does not say so yet.
@@ -43,6 +36,8 @@ pub(crate) struct Closed {
     streams: Vec<Ended>,
     /// CPU time of the writer's thread, in nanoseconds.
     pub(crate) cpu_ns: u64,
+    /// That thread.
+    _writer: Held,
 }
 
 /// A full buffer on its way to the disk.
@@ -100,9 +95,7 @@ impl Transcript {
             });
             back.push(to_recorder);
         }
-        let writer = std::thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || write(streams, &from_recorders, &back))
+        let writer = Metered::spawn("audit", move || write(streams, &from_recorders, &back))
             .map_err(TranscriptError::of(&folder))?;
         let transcript = Transcript {
             folder,
@@ -114,13 +107,13 @@ impl Transcript {
 
     /// Waits until everything is written: all recorders are gone by now.
     pub(crate) fn close(self) -> Result<Closed, TranscriptError> {
-        let written = self.writer.join();
-        let written = written.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let (streams, cpu_ns, writer) = self.writer.done();
         Ok(Closed {
             folder: self.folder,
             start: self.start,
-            streams: written.streams,
-            cpu_ns: written.cpu_ns,
+            streams: streams?,
+            cpu_ns,
+            _writer: writer,
         })
     }
 }
@@ -144,19 +137,14 @@ fn write(
     mut streams: Vec<Stream>,
     filled: &Receiver<Filled>,
     back: &[Sender<Vec<u8>>],
-) -> Result<Written, TranscriptError> {
+) -> Result<Vec<Ended>, TranscriptError> {
     for Filled { stream, mut bytes } in filled {
         streams[stream].append(&bytes)?;
         bytes.clear();
         // Its recorder may have left.
         let _ = back[stream].send(bytes);
     }
-    let streams = streams.into_iter().map(Stream::end);
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Ok(Written {
-        streams: streams.collect::<Result<_, _>>()?,
-        cpu_ns: time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64,
-    })
+    streams.into_iter().map(Stream::end).collect()
 }
 
 /// Records one stream. What is left in its buffer is handed over when it is dropped.

@@ -29,8 +29,7 @@ fn write(directory: &Path) {
         stream.put(key, &record(key, 1));
         stream.commit().expect("a disk in order");
     }
-    let (_, durable) = stream.close();
-    assert_eq!(durable, Ok(3));
+    assert_eq!(stream.close().durable, Ok(3));
 }
 
 fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -71,7 +70,7 @@ fn a_batch_longer_than_a_segment_gets_one_of_its_own() {
         stream.put(key, content);
         stream.commit().expect("a disk in order");
     }
-    assert_eq!(stream.close().1, Ok(3));
+    assert_eq!(stream.close().durable, Ok(3));
     let second = directory.path().join("shard-0-00000002.seg");
     let length = fs::metadata(second).expect("there").len();
     assert_eq!(length, 5 * SEGMENT_BYTES + 2 * 4096);

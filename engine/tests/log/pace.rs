@@ -56,8 +56,9 @@ fn pace_of_commits_and_of_recovery() {
             putting_ns += cpu_ns() - putting;
             stream.commit().expect("a disk in order");
         }
-        let (statistics, durable) = stream.close();
-        durable.expect("a disk in order");
+        let closed = stream.close();
+        closed.durable.expect("a disk in order");
+        let statistics = closed.statistics;
         let seconds = start.elapsed().as_secs_f64();
         println!(
             "{durability:?}: {:.2} million records/s, {:.0} MB/s; {} ns of CPU a put, {:.0} ns of the \

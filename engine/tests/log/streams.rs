@@ -48,8 +48,9 @@ fn two_streams_of_one_log_keep_their_own() {
             assert_eq!(stream.commit(), Ok(50), "nothing to write");
             stream.wait(50).expect("a disk in order");
             assert_eq!(stream.durable(), Ok(50));
-            let (statistics, durable) = stream.close();
-            assert_eq!((statistics.batches, durable), (50, Ok(50)));
+            let closed = stream.close();
+            let statistics = closed.statistics;
+            assert_eq!((statistics.batches, closed.durable), (50, Ok(50)));
             assert_eq!(statistics.syncs() > 100, durability == Durability::Fsync);
             assert!(statistics.cpu_ns > 0);
         }
@@ -116,8 +117,7 @@ fn a_stream_whose_disk_fails_says_so_for_ever() {
         assert_eq!(stream.try_commit(), Err(error.clone()));
         failed = Err(error);
     }
-    let (_, durable) = stream.close();
-    assert!(durable.is_err());
+    assert!(stream.close().durable.is_err());
     let log = Log::open(disk.after(Crash::Power), options()).expect("nothing else failed");
     let found = records(log.recover(0).expect("nothing else failed"));
     assert!(

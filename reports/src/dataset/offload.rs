@@ -2,6 +2,7 @@
 
 use super::{Cell, Dataset, Kind};
 use crate::{
+    measured::{endpoints_known, l1_cpu_known},
     run_file::{L1Load, Offload, Ratio, RunFile},
     runs::NamedRun,
 };
@@ -14,7 +15,14 @@ struct Dimension {
     heading: &'static str,
     ratio: fn(&Offload) -> Ratio,
     of_l1: fn(&L1Load) -> Cell,
+    /// Whether Layer 1's part is that of all payments.
+    is_known: fn(&RunFile) -> bool,
     of_endpoints: Option<fn(&RunFile) -> Cell>,
+}
+
+/// What Layer 1 counts goes on where its records leave off.
+fn counted(_: &RunFile) -> bool {
+    true
 }
 
 /// The vector's dimensions, in the order of the run file.
@@ -24,6 +32,7 @@ const DIMENSIONS: [Dimension; 7] = [
         heading: "transactions",
         ratio: |offload| offload.transactions,
         of_l1: |load| load.transactions.into(),
+        is_known: counted,
         of_endpoints: None,
     },
     Dimension {
@@ -31,6 +40,7 @@ const DIMENSIONS: [Dimension; 7] = [
         heading: "bytes",
         ratio: |offload| offload.bytes,
         of_l1: |load| load.bytes.into(),
+        is_known: counted,
         of_endpoints: Some(|run| run.offchain.bytes.into()),
     },
     Dimension {
@@ -38,6 +48,7 @@ const DIMENSIONS: [Dimension; 7] = [
         heading: "signatures verified",
         ratio: |offload| offload.signature_verifications,
         of_l1: |load| load.signature_verifications.into(),
+        is_known: counted,
         of_endpoints: Some(|run| run.offchain.signature_verifications.into()),
     },
     Dimension {
@@ -45,6 +56,7 @@ const DIMENSIONS: [Dimension; 7] = [
         heading: "state reads",
         ratio: |offload| offload.state_reads,
         of_l1: |load| load.state_reads.into(),
+        is_known: counted,
         of_endpoints: None,
     },
     Dimension {
@@ -52,6 +64,7 @@ const DIMENSIONS: [Dimension; 7] = [
         heading: "state writes",
         ratio: |offload| offload.state_writes,
         of_l1: |load| load.state_writes.into(),
+        is_known: counted,
         of_endpoints: None,
     },
     Dimension {
@@ -59,6 +72,7 @@ const DIMENSIONS: [Dimension; 7] = [
         heading: "peak state entries",
         ratio: |offload| offload.peak_state_entries,
         of_l1: |load| load.peak_state_entries.into(),
+        is_known: counted,
         of_endpoints: None,
     },
     Dimension {
@@ -66,6 +80,7 @@ const DIMENSIONS: [Dimension; 7] = [
         heading: "CPU seconds",
         ratio: |offload| offload.cpu,
         of_l1: |load| load.cpu_s.into(),
+        is_known: l1_cpu_known,
         of_endpoints: Some(|run| run.offchain.cpu_s.into()),
     },
 ];
@@ -76,6 +91,7 @@ struct Total {
     heading: &'static str,
     /// Layer 1 and the baseline's payers; none where their part was not measured.
     direct: fn(&RunFile) -> Option<Cell>,
+    /// Layer 1 and the endpoints, of the payments measured.
     channels: fn(&RunFile) -> Cell,
 }
 
@@ -94,9 +110,14 @@ const TOTALS: [Total; 2] = [
         },
         channels: |run| {
             let made = run.offchain.signatures_made;
-            made.saturating_add(run.offchain.signature_verifications)
-                .saturating_add(run.l1.channels.signature_verifications)
-                .into()
+            let endpoints = made.saturating_add(run.offchain.signature_verifications);
+            let l1 = run.l1.channels.signature_verifications;
+            match (run.payments_measured(), run.achieved.payments) {
+                (measured, all) if measured == all => endpoints.saturating_add(l1).into(),
+                (measured, all) => {
+                    (endpoints as f64 + l1 as f64 * measured as f64 / all as f64).into()
+                }
+            }
         },
     },
     Total {
@@ -116,7 +137,8 @@ const TOTALS: [Total; 2] = [
 
 /// A row for each dimension of each run: totals of both ways with the payments that they are for,
 /// and the ratio per payment with its 95 % interval; then what all parties did together, most of
-/// which rises where Layer 1's load falls. Measured, all of it.
+/// which rises where Layer 1's load falls. Measured, all of it; missing where a restart cut it in
+/// two.
 #[must_use]
 pub fn offload(runs: &[NamedRun]) -> Dataset {
     let mut dataset = Dataset::new(
@@ -129,6 +151,7 @@ pub fn offload(runs: &[NamedRun]) -> Dataset {
             ("channels", "With channels", Kind::Figure),
             ("channels_payments", "of payments", Kind::Figure),
             ("endpoints", "Moved to the endpoints", Kind::Figure),
+            ("endpoints_payments", "of payments", Kind::Figure),
             ("ratio", "Offload per payment", Kind::Ratio),
             ("ratio_low", "95 % from", Kind::Ratio),
             ("ratio_high", "95 % to", Kind::Ratio),
@@ -138,33 +161,45 @@ pub fn offload(runs: &[NamedRun]) -> Dataset {
         let run = &named.run;
         let direct = run.l1.direct.as_ref();
         let direct_payments = Cell::or_missing(direct.map(|direct| direct.payments));
+        let measured = run.payments_measured();
+        let known = endpoints_known(run);
         for dimension in &DIMENSIONS {
             let ratio = run.l1.offload.as_ref().map(dimension.ratio);
+            let endpoints = dimension.of_endpoints.filter(|_| known);
             dataset.push(vec![
                 (&named.name).into(),
                 dimension.name.into(),
                 direct.map_or(Cell::Missing, |direct| (dimension.of_l1)(&direct.load)),
                 direct_payments.clone(),
-                (dimension.of_l1)(&run.l1.channels),
+                match (dimension.is_known)(run) {
+                    true => (dimension.of_l1)(&run.l1.channels),
+                    false => Cell::Missing,
+                },
                 run.achieved.payments.into(),
-                dimension.of_endpoints.map_or(Cell::Missing, |of| of(run)),
+                endpoints.map_or(Cell::Missing, |of| of(run)),
+                Cell::or_missing(endpoints.map(|_| measured)),
                 Cell::or_missing(ratio.map(|ratio| ratio.ratio)),
                 Cell::or_missing(ratio.map(|ratio| ratio.low)),
                 Cell::or_missing(ratio.map(|ratio| ratio.high)),
             ]);
         }
         for total in &TOTALS {
-            let (direct, channels) = ((total.direct)(run), (total.channels)(run));
+            let direct = (total.direct)(run);
+            let channels = match known {
+                true => (total.channels)(run),
+                false => Cell::Missing,
+            };
             let of_direct =
                 direct.as_ref().map_or(f64::NAN, Cell::number) / direct_payments.number();
-            let of_channels = channels.number() / run.achieved.payments as f64;
+            let of_channels = channels.number() / measured as f64;
             dataset.push(vec![
                 (&named.name).into(),
                 total.name.into(),
                 direct.unwrap_or(Cell::Missing),
                 direct_payments.clone(),
                 channels,
-                run.achieved.payments.into(),
+                measured.into(),
+                Cell::Missing,
                 Cell::Missing,
                 (of_direct / of_channels).into(),
                 Cell::Missing,

@@ -7,7 +7,7 @@ use super::{
     figure::{Figure, legend_of},
     letter, words,
 };
-use crate::{dataset, human, run_file::Durability, runs::NamedRun};
+use crate::{dataset, human, measured, run_file::Durability, runs::NamedRun};
 
 /// A quantile of the syncs: how it is called, and where it stands.
 type Quantile = (&'static str, fn(&Durability) -> u64);
@@ -91,13 +91,13 @@ fn said(named: &NamedRun, log: &Durability) -> String {
     )
 }
 
-/// A run that went on after a crash measures only what followed.
+/// A run that went on after a restart measures only what followed.
 fn resumed(all: &[NamedRun]) -> Markup {
     let said = words::each(all, |named| {
-        let before = named.run.durability.as_ref()?.resumed.as_ref()?;
+        let (before, part) = named.run.resumed().zip(measured::part(&named.run))?;
         Some(format!(
-            "this run went on after an interruption: {} payments and {} were there already, {} channels \
-             were open, recovery took {}; rates and times are of what followed",
+            "this run went on after a restart: {} payments and {} were there already, {} channels were \
+             open, recovery took {}; rates, times and CPU time are of what followed, that is {part}",
             human::count(before.payments),
             human::counted(before.sessions_closed, "closed session"),
             human::count(before.channels_open),

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     human,
+    measured::{self, RESUMED},
     run_file::RunFile,
     runs::{NamedRun, Runs},
     summary::checks_passed,
@@ -78,7 +79,11 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
                 (named.name)
             }
             p.rate {
-                strong { (human::figure(achieved.payments_per_s)) } " payments/s"
+                @if achieved.payments_per_s.is_finite() {
+                    strong { (human::figure(achieved.payments_per_s)) } " payments/s"
+                } @else {
+                    strong { "no rate" } ": no payment was left to make"
+                }
                 @if let Some(steady) = achieved.steady_payments_per_s {
                     span.steady { " (steady " (human::figure(steady)) "/s)" }
                 }
@@ -86,6 +91,10 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
             p.assurance { (words::assurance(named)) }
             p.verdict {
                 strong { "VALID" }
+                @if let Some(part) = measured::part(run) {
+                    ", " strong { (RESUMED) } " after a restart: figures are of " (part)
+                }
+                @if let Some(short) = measured::ended_short(run) { ", " strong { (short) } }
                 @if achieved.interrupted { ", " strong { "INTERRUPTED" } ": stopped by hand before its end" }
                 ": " (checks_passed(&run.checks).join(", "))
             }
@@ -104,7 +113,7 @@ fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
         "Payments",
         format!(
             "{} in {}, over {}",
-            human::count(achieved.payments),
+            measured::part(run).unwrap_or_else(|| human::count(achieved.payments)),
             human::seconds(achieved.wall_s),
             human::counted(achieved.sessions_opened, "channel"),
         ),
@@ -125,14 +134,16 @@ fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
     if let Some(share) = tail(run) {
         facts.push(share);
     }
-    let measured = run.payments_measured() as f64;
-    facts.push((
-        "CPU",
-        format!(
-            "{} per payment, both parties and Layer 1",
-            human::nanoseconds(achieved.cpu_s * 1e9 / measured)
-        ),
-    ));
+    if run.payments_measured() > 0 || run.resumed().is_none() {
+        let payments = run.payments_measured() as f64;
+        facts.push((
+            "CPU",
+            format!(
+                "{} per payment, both parties and Layer 1",
+                human::nanoseconds(achieved.cpu_s * 1e9 / payments)
+            ),
+        ));
+    }
     facts.push((
         "Memory",
         format!(
@@ -172,6 +183,9 @@ fn transactions(run: &RunFile) -> String {
                 human::grouped(direct.sampled_sessions),
                 human::grouped(run.achieved.sessions_opened)
             )
+        }
+        _ if run.resumed().is_some() && run.payments_measured() == 0 => {
+            format!("{count}; nothing was measured to compare with")
         }
         _ => format!("{count}; no baseline was run"),
     }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     dataset::{self, Dataset},
     human,
+    measured::SPANS,
     profile::Profile,
     runs::NamedRun,
 };
@@ -75,7 +76,7 @@ fn bars(all: &[NamedRun], data: &Dataset) -> Option<BarChart> {
                     letter: letter(all, index),
                     value: ratio,
                     interval: (low < high && high.is_finite()).then_some((low, high)),
-                    shown: shown(ratio, low, high),
+                    shown: shown(&all[index], ratio, low, high),
                     outline: false,
                 }
             })
@@ -111,9 +112,12 @@ fn bars(all: &[NamedRun], data: &Dataset) -> Option<BarChart> {
 }
 
 /// `385 x (378 – 391)`.
-fn shown(ratio: f64, low: f64, high: f64) -> String {
+fn shown(named: &NamedRun, ratio: f64, low: f64, high: f64) -> String {
     let bare = |end| human::ratio(end).trim_end_matches(" x").to_owned();
     match ratio {
+        _ if !ratio.is_finite() && named.run.l1.offload.is_some() => {
+            format!("not known: {SPANS}")
+        }
         _ if !ratio.is_finite() => "no baseline".into(),
         _ if ratio < 1.0 => format!("{}: more", human::ratio(ratio)),
         _ if low < high && high.is_finite() => {
@@ -133,7 +137,10 @@ fn shows(all: &[NamedRun]) -> Vec<String> {
             ("CPU", offload.cpu),
             ("peak state entries", offload.peak_state_entries),
         ]
-        .map(|(name, ratio)| format!("{name} {}", human::ratio(ratio.ratio)));
+        .map(|(name, ratio)| match ratio.ratio {
+            known if known.is_finite() => format!("{name} {}", human::ratio(known)),
+            _ => format!("{name} not known ({SPANS})"),
+        });
         Some(format!(
             "per payment, Layer 1 without channels over with them: {}; baseline of {} of {} sessions",
             said.join(", "),

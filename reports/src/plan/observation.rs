@@ -68,10 +68,11 @@ impl StageCost {
         ["session", "transaction", "channel"].contains(&self.unit.as_str())
     }
 
-    /// Whether a shard's own thread does it. Layer 1 and the observer have threads of their own; of
-    /// `log` only a part has, and it is counted with the shard's.
+    /// Whether a shard's own thread does it while it pays. Layer 1 and the observer have threads of
+    /// their own, and starting and ending threads is before and after; of `log` only a part has a
+    /// thread of its own, and it is counted with the shard's.
     pub(super) fn is_on_shard(&self) -> bool {
-        self.role != "l1" && self.name != "observe"
+        self.role != "l1" && !["observe", "thread"].contains(&self.name.as_str())
     }
 }
 

@@ -36,11 +36,11 @@ pub struct Durability {
     pub resumed: Option<Resumed>,
 }
 
-/// What a run had done before it went on. Rates and times in the run file are of what followed;
-/// payments, sessions and Layer 1's load are of the whole.
+/// What a run had done before it went on. Rates, times, CPU time, latencies, signatures and bytes of
+/// the endpoints are of what followed; payments, sessions, and what Layer 1 counted are of the whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resumed {
-    /// Payments that a co-signed state covered.
+    /// Payments that a co-signed state covered when the links were up again.
     #[serde(with = "number::count")]
     pub payments: u64,
     /// Sessions that were closed.
@@ -53,7 +53,7 @@ pub struct Resumed {
     /// links were up.
     #[serde(default, with = "number::count")]
     pub backlog: u64,
-    /// From the start of reading the log to the first payment that followed, in seconds.
+    /// From the start of reading the log until the links were up again, in seconds.
     #[serde(deserialize_with = "number::figure")]
     pub recovery_s: f64,
 }

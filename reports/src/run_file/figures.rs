@@ -40,10 +40,16 @@ pub struct Achieved {
     /// Payments that the payer holds a co-signed state for.
     #[serde(with = "number::count")]
     pub payments: u64,
-    /// First open submitted to last payout, in seconds; the baseline is not in it.
+    /// Of these, the ones that the run's times, CPU time, latencies and signatures are of: all, but
+    /// of a run that went on after a restart those that were completed once its links were up. None
+    /// in files of earlier versions.
+    #[serde(default, with = "number::count_if_any")]
+    pub payments_measured: Option<u64>,
+    /// First open submitted, or, after a restart, links up, to last payout, in seconds; the baseline
+    /// is not in it.
     #[serde(deserialize_with = "number::figure")]
     pub wall_s: f64,
-    /// `payments` over `wall_s`.
+    /// `payments_measured` over `wall_s`; not finite, and so `null`, where there were none.
     #[serde(deserialize_with = "number::figure")]
     pub payments_per_s: f64,
     /// The rate while channels were neither ramping up nor draining.
@@ -236,10 +242,11 @@ pub struct LatencyHistogram {
     pub service: Option<String>,
 }
 
-/// Progress at one moment. Counts and times run from the start of the run.
+/// Progress at one moment. Counts and times run from the start of the run, or, after a restart,
+/// from when its links were up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// The moment, in seconds since the first open was submitted.
+    /// The moment, in seconds since then.
     #[serde(deserialize_with = "number::figure")]
     pub t_s: f64,
     /// Payments so far.

@@ -38,7 +38,7 @@ pub struct L1Load {
     /// The most state entries, accounts and channels, held at any time.
     #[serde(with = "number::count")]
     pub peak_state_entries: u64,
-    /// CPU time, in seconds.
+    /// CPU time, in seconds; of a run that went on after a restart, since then.
     #[serde(deserialize_with = "number::figure")]
     pub cpu_s: f64,
     /// Blocks.
@@ -78,12 +78,14 @@ pub struct Offload {
     pub state_writes: Ratio,
     /// Of [`L1Load::peak_state_entries`].
     pub peak_state_entries: Ratio,
-    /// Of [`L1Load::cpu_s`].
+    /// Of [`L1Load::cpu_s`]. Not known of a run that went on after a restart: the sessions that its
+    /// Layer 1's CPU time was spent on paid before it too.
     pub cpu: Ratio,
 }
 
-/// A ratio with the 95 % interval that the baseline's sampling of sessions gives it. All three are equal where sessions do not vary;
-/// the interval's upper end is not finite, and so `null`, where a single sample tells nothing of it.
+/// A ratio with the 95 % interval that the baseline's sampling of sessions gives it. All three are
+/// equal where sessions do not vary; the interval's upper end is not finite, and so `null`, where a
+/// single sample tells nothing of it. All three are `null` where the ratio is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ratio {
     /// Direct over channels.

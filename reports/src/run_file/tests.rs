@@ -166,6 +166,7 @@ fn unknown_fields_are_ignored_and_added_fields_may_be_missing() {
         ("/achieved", "sessions_closed"),
         ("/achieved", "channels_stopped"),
         ("/achieved", "payments_refused"),
+        ("/achieved", "payments_measured"),
         ("/offchain", "direct_client"),
         ("/checks", "stage_cpu_share"),
         ("/stages/0", "cpu_s"),
@@ -176,6 +177,11 @@ fn unknown_fields_are_ignored_and_added_fields_may_be_missing() {
     }
     let read = parse(&tree.to_string()).unwrap();
     assert_eq!(read.workload.turn_length, None);
+    assert_eq!(read.payments_measured(), read.achieved.payments);
+    let mut resumed = sample::resumed(250_000);
+    assert_eq!(resumed.payments_measured(), 250_000);
+    resumed.achieved.payments_measured = None;
+    assert_eq!(resumed.payments_measured(), 250_000);
 }
 
 #[test]
@@ -258,6 +264,12 @@ fn a_file_that_contradicts_itself_is_refused() {
     run.checks.supply_conserved = false;
     let refused = parse(&run.to_json()).unwrap_err().to_string();
     assert!(refused.contains("a check is false"), "{refused}");
+
+    let mut run = sample::open_loop();
+    run.achieved.payments_measured = Some(run.achieved.payments + 1);
+    let refused = parse(&run.to_json()).unwrap_err().to_string();
+    let expected = "`achieved.payments_measured` is 1000001, expected at most 1000000";
+    assert!(refused.contains(expected), "{refused}");
     run.achieved.valid = false;
     assert!(parse(&run.to_json()).is_ok());
 }

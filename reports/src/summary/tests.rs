@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     layout::WIDTH,
-    run_file::{Durability, Ratio, Resumed, RunFile},
+    run_file::{Ratio, RunFile},
     sample,
 };
 
@@ -136,40 +136,82 @@ fn cpu_is_split_by_stage_and_layer_1_stands_apart() {
 }
 
 #[test]
-fn cpu_of_a_resumed_run_is_that_of_the_payments_that_followed() {
-    let resumed = |before| {
-        changed(|run| {
-            run.durability = Some(Durability {
-                directory: "log".into(),
-                file_system: "ext4".into(),
-                commits: 1,
-                records: 1,
-                bytes_written: 1,
-                syncs: 1,
-                sync_p50_ns: 1,
-                sync_p99_ns: 1,
-                sync_max_ns: 1,
-                resumed: Some(Resumed {
-                    payments: before,
-                    sessions_closed: 0,
-                    channels_open: 0,
-                    backlog: 0,
-                    recovery_s: 0.1,
-                }),
-            });
+fn a_resumed_run_says_so_before_any_figure() {
+    let mut run = sample::resumed(500_000);
+    assert!(summary(&run).starts_with("VALID, RESUMED: payments accounted"));
+    run.achieved.interrupted = true;
+    assert!(summary(&run).starts_with("VALID, INTERRUPTED, RESUMED: payments"));
+    run.achieved.sessions_cut = 33;
+    run.achieved.valid = false;
+    run.workload.planted_slowdown = Some(0.05);
+    let expected = "INVALID, INTERRUPTED, RESUMED, 33 sessions ended short by an interrupt, SLOWED ON \
+                    PURPOSE by 5 %: no reason";
+    assert!(summary(&run).starts_with(expected), "{}", summary(&run));
+}
+
+#[test]
+fn figures_of_a_resumed_run_are_of_the_payments_that_followed() {
+    // Payments of the million that were made after the restart, in 1.11 s and 2.1 s of CPU time.
+    for (measured, rate, cpu) in [
+        (
+            1_000_000,
+            "1 M, 1 M of them after the restart in 1.11 s: 901 k/s, co-signed",
+            "2.1 µs per payment: hash 0.015,",
+        ),
+        (
+            500_000,
+            "1 M, 500 k of them after the restart in 1.11 s: 450 k/s, co-signed",
+            "4.2 µs per payment: hash 0.03,",
+        ),
+        (
+            0,
+            "1 M, none of them after the restart, co-signed",
+            "not measured: no payment was left to make",
+        ),
+    ] {
+        let shown = summary(&sample::resumed(measured));
+        assert!(line(&shown, "payments  ").contains(rate), "{shown}");
+        assert!(line(&shown, "CPU  ").contains(cpu), "{shown}");
+    }
+}
+
+#[test]
+fn a_resumed_run_has_the_ratios_that_are_known() {
+    let ratios = |measured, signatures: u64| {
+        let mut run = sample::resumed(measured);
+        run.offchain.signatures_made = signatures / 2;
+        run.offchain.signature_verifications = signatures / 2;
+        let shown = summary(&run);
+        ["transactions", "CPU     ", "in all: sig", "in all: CPU"].map(|start| {
+            let row = shown.lines().filter(|line| line.starts_with(start));
+            row.last().unwrap().to_owned()
         })
     };
-    // Payments of the million that were made before → what 2.1 s of CPU time were for each other.
-    for (before, expected) in [
-        (0, "2.1 µs per payment: hash 0.015,"),
-        (500_000, "4.2 µs per payment: hash 0.03,"),
-        (900_000, "21 µs per payment: hash 0.15,"),
-        (1_000_000, "n/a µs per payment"),
-    ] {
-        let shown = summary(&resumed(before));
-        let cpu = line(&shown, "CPU  ");
-        assert!(cpu.contains(expected), "{before}: {cpu}");
+    // Half of the sessions and half of the payments: two pairs of signatures for each.
+    let [transactions, cpu, signatures, all_cpu] = ratios(500_000, 2_000_000);
+    assert!(transactions.ends_with("5,000 x"), "{transactions}");
+    assert!(cpu.ends_with("- (sessions span the restart)"), "{cpu}");
+    let more = "0.500 x: more, not less; made + verified";
+    assert!(signatures.ends_with(more), "{signatures}");
+    assert!(all_cpu.contains(" x; L1 + endpoints"), "{all_cpu}");
+    // Half of the sessions and hardly any payments: what closing took is not what paying takes.
+    let [transactions, cpu, signatures, all_cpu] = ratios(20, 380);
+    assert!(transactions.ends_with("5,000 x"), "{transactions}");
+    for unknown in [cpu, signatures, all_cpu] {
+        let end = "- (sessions span the restart)";
+        assert!(unknown.ends_with(end), "{unknown}");
     }
+    // Nothing at all.
+    let none = ratios(0, 0);
+    for row in &none {
+        assert!(!row.contains(" x"), "{none:?}");
+    }
+    let shown = summary(&sample::resumed(0));
+    assert!(
+        shown.contains("(nothing was measured: no ratios)"),
+        "{shown}"
+    );
+    assert!(!shown.contains("n/a"), "{shown}");
 }
 
 #[test]

@@ -7,9 +7,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use duet_reports::{
     RunFile, SCHEMA,
     run_file::{
-        Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Engine, L1,
-        L1Limits, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload,
-        OpenLoop, Percentiles, Phase, Ratio, Sample, Stage, Workload,
+        Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
+        Engine, L1, L1Limits, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, Offchain,
+        Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, Sample, Stage, Workload,
     },
 };
 use hdrhistogram::{
@@ -135,6 +135,7 @@ fn workload() -> Workload {
 fn achieved() -> Achieved {
     Achieved {
         payments: 1_000_000,
+        payments_measured: None,
         wall_s: 1.11,
         payments_per_s: 900_900.9,
         steady_payments_per_s: Some(912_345.6),
@@ -294,4 +295,43 @@ pub(crate) fn disputes() -> Disputes {
         ]),
         refused: BTreeMap::from([("l1_post_not_higher".into(), 7)]),
     }
+}
+
+/// The run after a restart: half of its sessions closed before it, and so many payments were left.
+#[allow(dead_code)] // Not every user of the sample restarts.
+pub(crate) fn resumed(measured: u64) -> RunFile {
+    let mut run = open_loop();
+    run.durability = Some(Durability {
+        directory: "log".into(),
+        file_system: "ext4".into(),
+        commits: 1,
+        records: 1,
+        bytes_written: 1,
+        syncs: 1,
+        sync_p50_ns: 1,
+        sync_p99_ns: 1,
+        sync_max_ns: 1,
+        resumed: Some(Resumed {
+            payments: run.achieved.payments - measured,
+            sessions_closed: 50,
+            channels_open: 0,
+            recovery_s: 0.1,
+        }),
+    });
+    run.achieved.payments_measured = Some(measured);
+    run.achieved.payments_per_s = match measured {
+        0 => f64::NAN,
+        _ => measured as f64 / run.achieved.wall_s,
+    };
+    run.achieved.steady_payments_per_s = None;
+    let unknown = Ratio {
+        ratio: f64::NAN,
+        low: f64::NAN,
+        high: f64::NAN,
+    };
+    match run.l1.offload.as_mut() {
+        Some(offload) if measured > 0 => offload.cpu = unknown,
+        _ => (run.l1.offload, run.l1.direct, run.offchain.direct_client) = (None, None, None),
+    }
+    run
 }

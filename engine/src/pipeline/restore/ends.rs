@@ -78,28 +78,21 @@ impl Shard<'_> {
     /// The schedule goes on where it was read to. Of what had come due, what no end has drawn comes due
     /// once more; what is in flight is answered when the links are up.
     fn resume_arrivals(&mut self) -> Result<(), RestoreError> {
-        let open = self.slots.iter().filter_map(|slot| slot.phase.open());
-        let (drawn, answered) = open.fold(
-            (self.tally.drawn, self.tally.covered + self.tally.refused),
-            |(drawn, answered), channel| {
-                let answered_here = channel.covered + channel.refused;
-                (drawn + channel.drawn, answered + answered_here)
-            },
-        );
         let schedule = self.restoring.schedule;
-        if self.arrivals.is_closed_loop() {
-            self.arrivals.resume(schedule, 0, 0);
-            return Ok(());
-        }
-        let owed = schedule.arrivals.checked_sub(drawn + self.tally.unserved);
-        // A log that began in closed loop has read no schedule.
-        let owed = owed.or((schedule.arrivals == 0).then_some(0));
-        let owed = owed.ok_or(RestoreError::NoPlace {
+        let open = self.slots.iter().filter_map(|slot| slot.phase.open());
+        let drawn = self.tally.drawn + open.map(|channel| channel.drawn).sum::<u64>();
+        let backlog = if self.arrivals.is_closed_loop() || schedule.arrivals == 0 {
+            // No schedule was read: the log's run may have been a closed loop.
+            Some(0)
+        } else {
+            schedule.arrivals.checked_sub(drawn + self.tally.unserved)
+        };
+        let backlog = backlog.ok_or(RestoreError::NoPlace {
             shard: self.of.index,
             key: 2 * self.slots.len() as u32,
             problem: "it counts fewer arrivals than payments were made",
         })?;
-        self.arrivals.resume(schedule, drawn - answered, owed);
+        self.arrivals.resume(schedule, backlog);
         Ok(())
     }
 

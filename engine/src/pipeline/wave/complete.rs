@@ -92,11 +92,6 @@ impl Shard<'_> {
                     .response
                     .record(now_ns.saturating_sub(*due_ns), 1);
             }
-            if flight.resent && !self.arrivals.is_closed_loop() {
-                self.latency
-                    .response
-                    .record(now_ns - flight.sent_ns, part.completed);
-            }
         }
         assert!(judged.next().is_none(), "every answer is of a part");
         drop(judged);

@@ -58,8 +58,6 @@ pub(super) struct Flight {
     parts: Vec<Part>,
     /// Due times of the payments that were accepted; empty in closed loop.
     due_ns: Vec<u64>,
-    /// It carries what a restart interrupted: all of that comes due when it departs.
-    resent: bool,
     to_payee: Wire,
     to_payer: Wire,
     /// Messages refused on the way.
@@ -160,10 +158,9 @@ impl Flight {
         self.to_payer.frames()
     }
 
-    /// It departs now, with what was made before a restart.
-    pub(super) fn resent_now(&mut self, now_ns: u64) {
+    /// It departs now: what it carries was made before.
+    pub(super) fn sent_now(&mut self, now_ns: u64) {
         self.sent_ns = now_ns;
-        self.resent = true;
     }
 
     /// Proposals are on their way once more.

@@ -1,0 +1,170 @@
+//! When a run's figures begin: at once, or, where it goes on after a restart, when the links of all
+//! shards are up. What came before is accounted for, and in no figure.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::latency::Latencies;
+use super::shard::{Shard, Shared};
+use super::stage::Stage;
+use crate::clock::process_cpu_ns;
+use crate::crypto::VerifierCounts;
+use crate::log::{Closed, LogError, Statistics, Stream};
+use crate::metered::Held;
+
+/// Says when the figures begin.
+#[derive(Default)]
+pub(super) struct Beginning {
+    /// Shards whose links are not up yet.
+    down: AtomicUsize,
+    moment: OnceLock<Moment>,
+}
+
+/// A moment on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// Since the run's epoch.
+    pub(super) ns: u64,
+    /// The process's CPU time.
+    pub(super) cpu_ns: u64,
+}
+
+impl Shared<'_> {
+    /// The figures begin now.
+    pub(super) fn begin_figures(&self) {
+        let moment = Moment {
+            ns: self.epoch.elapsed().as_nanos() as u64,
+            cpu_ns: process_cpu_ns(),
+        };
+        self.beginning.moment.get_or_init(|| moment);
+    }
+
+    /// The figures begin when the links of so many shards are up.
+    pub(super) fn begin_figures_after(&self, shards: usize) {
+        self.beginning.down.store(shards, Ordering::Relaxed);
+    }
+
+    /// When the figures began, if they have.
+    pub(super) fn begun(&self) -> Option<Moment> {
+        self.beginning.moment.get().copied()
+    }
+
+    /// Waits until the figures begin, or the run is aborted; whether there was anything to wait for.
+    /// No shard pays sooner: a payment is in the figures only if its time is.
+    pub(super) fn await_figures(&self) -> bool {
+        if self.begun().is_some() {
+            return false;
+        }
+        while self.begun().is_none() && !self.abort.load(Ordering::Relaxed) {
+            std::thread::park_timeout(Duration::from_micros(200));
+        }
+        true
+    }
+}
+
+/// What one shard had done before the figures began: nothing, but after a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Before {
+    pub(super) sessions_opened: u64,
+    pub(super) sessions_closed: u64,
+    /// Payments that a co-signed state covered.
+    pub(super) payments: u64,
+    /// Payments that their payer's own endpoint refused.
+    pub(super) payments_refused: u64,
+    pub(super) signatures_made: u64,
+    pub(super) verified: VerifierCounts,
+}
+
+impl Shard<'_> {
+    /// This shard's links are up: waits for the others', and begins the figures with them.
+    pub(super) fn links_are_up(&mut self) {
+        if self.shared.beginning.down.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.begin_figures();
+        }
+        self.shared.await_figures();
+        self.clock.begin_figures(Stage::Wait);
+        if let Some(journal) = &mut self.journal {
+            journal.metered().begin_figures();
+        }
+        self.latency = Latencies::new();
+        self.first_completion = None;
+        self.last_completion_ns = 0;
+        self.closed_while_paying = self.tally.sessions_closed;
+        self.progress.payments.store(0, Ordering::Relaxed);
+        let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
+        let covered = channels().map(|channel| channel.covered).sum::<u64>();
+        let refused = channels().map(|channel| channel.refused).sum::<u64>();
+        let sides = [&self.payer, &self.payee];
+        self.before = Before {
+            sessions_opened: self.tally.sessions_opened,
+            sessions_closed: self.tally.sessions_closed,
+            payments: self.tally.covered + covered,
+            payments_refused: self.tally.refused + refused,
+            signatures_made: sides.iter().map(|side| side.signer.made()).sum(),
+            verified: VerifierCounts::default(),
+        };
+        for side in sides {
+            self.before.verified.add(side.verifier.counts());
+        }
+    }
+}
+
+/// A stream of the log, and its thread's CPU time at the two moments from which that counts.
+pub(super) struct Metered {
+    pub(super) stream: Stream,
+    /// When the run's threads started.
+    started_ns: u64,
+    /// When the figures began.
+    begun_ns: u64,
+}
+
+/// What a stream did.
+pub(super) struct Logged {
+    /// With the CPU time since the figures began.
+    pub(super) statistics: Statistics,
+    /// CPU time of its thread between the start of the run's threads and then.
+    pub(super) before_ns: u64,
+    /// That thread: it ends once the process's clock was read.
+    _thread: Held,
+}
+
+impl Metered {
+    pub(super) fn new(stream: Stream) -> Metered {
+        Metered {
+            stream,
+            started_ns: 0,
+            begun_ns: 0,
+        }
+    }
+
+    /// The run's threads start now.
+    pub(super) fn threads_start(&mut self) {
+        self.started_ns = self.stream.cpu_ns();
+        self.begun_ns = self.started_ns;
+    }
+
+    /// The figures begin now.
+    pub(super) fn begin_figures(&mut self) {
+        self.begun_ns = self.stream.cpu_ns();
+    }
+
+    /// Ends the stream's thread.
+    ///
+    /// # Errors
+    /// If the stream has stopped.
+    pub(super) fn close(self) -> Result<Logged, LogError> {
+        let Closed {
+            mut statistics,
+            durable,
+            thread,
+        } = self.stream.close();
+        durable?;
+        statistics.cpu_ns -= self.begun_ns;
+        Ok(Logged {
+            statistics,
+            before_ns: self.begun_ns - self.started_ns,
+            _thread: thread,
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! What of a run its figures are of, where it went on after a restart: of a part of its payments, and
+//! of whatever of their sessions lies in that part. Pure.
+
+use crate::run_file::RunFile;
+
+/// How a run is called that went on after a restart.
+pub(crate) const RESUMED: &str = "RESUMED";
+
+/// Why a figure is not shown of such a run.
+pub(crate) const SPANS: &str = "sessions span the restart";
+
+/// Opening or closing a session takes so many signatures at most, made and verified by both parties
+/// and Layer 1 together; and as much CPU time.
+const EDGE_SIGNATURES: f64 = 10.0;
+
+/// What opens and closes that do not belong to the payments may make of a figure at most.
+const MOST_OFF: f64 = 0.01;
+
+/// Whether what the endpoints did is what the measured payments took: it is of any run that did not
+/// stop in between. After a restart, sessions that opened before it are closed; the figure is not
+/// known where that could move it by more than a hundredth.
+pub(crate) fn endpoints_known(run: &RunFile) -> bool {
+    let Some(before) = run.resumed() else {
+        return true;
+    };
+    let (achieved, measured) = (&run.achieved, run.payments_measured() as f64);
+    let opened_before = before.sessions_closed + before.channels_open;
+    let share = measured / achieved.payments as f64;
+    let astray = |all: u64, before: u64| {
+        let here = all.saturating_sub(before) as f64;
+        (here - all as f64 * share).abs()
+    };
+    let edges = astray(achieved.sessions_opened, opened_before)
+        + astray(achieved.sessions_closed, before.sessions_closed);
+    let signatures = run.offchain.signatures_made + run.offchain.signature_verifications;
+    measured > 0.0 && EDGE_SIGNATURES * edges <= MOST_OFF * signatures as f64
+}
+
+/// Layer 1's CPU time for each of the payments measured: not known after a restart. Its counts are of
+/// the run's whole life, its CPU time is not.
+pub(crate) fn l1_cpu_known(run: &RunFile) -> bool {
+    run.resumed().is_none()
+}
+
+/// What a resumed run's figures are of, in words: `8.1 k of 20 k payments`.
+pub(crate) fn part(run: &RunFile) -> Option<String> {
+    run.resumed()?;
+    let all = crate::human::counted(run.achieved.payments, "payment");
+    Some(match run.payments_measured() {
+        0 => format!("none of {all}"),
+        measured => format!("{} of {all}", crate::human::count(measured)),
+    })
+}
+
+/// That an interrupt, of this run or of one that it went on after, ended sessions before all of their
+/// payments were made.
+pub(crate) fn ended_short(run: &RunFile) -> Option<String> {
+    let cut = run.achieved.sessions_cut;
+    (cut > 0).then(|| {
+        let sessions = crate::human::counted(cut, "session");
+        format!("{sessions} ended short by an interrupt")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    /// A run of 100 sessions of 10,000 payments, a signature pair for each, of which this many
+    /// payments were left, when so many channels were open and so many sessions closed.
+    fn resumed(measured: u64, open: u64, closed: u64) -> RunFile {
+        let mut run = sample::resumed(measured);
+        let before = run.durability.as_mut().unwrap().resumed.as_mut().unwrap();
+        (before.channels_open, before.sessions_closed) = (open, closed);
+        run.offchain.signatures_made = 2 * measured + 100;
+        run.offchain.signature_verifications = 2 * measured;
+        run
+    }
+
+    #[test]
+    fn what_the_endpoints_did_is_known_where_the_restart_cannot_have_moved_it() {
+        assert!(endpoints_known(&sample::open_loop()));
+        for (measured, open, closed, known) in [
+            (999_999, 0, 0, true),
+            // Half of the payments, half of the opens and closes.
+            (500_000, 0, 50, true),
+            // All opens before, all closes after.
+            (500_000, 100, 0, true),
+            (50_000, 100, 0, true),
+            (20_000, 100, 0, false),
+            (20, 100, 0, false),
+            (20, 0, 100, true),
+            (0, 0, 100, false),
+        ] {
+            let found = endpoints_known(&resumed(measured, open, closed));
+            assert_eq!(
+                found, known,
+                "{measured} payments, {open} open, {closed} closed"
+            );
+        }
+    }
+}
