@@ -141,12 +141,22 @@ fn a_resumed_run_says_so_before_any_figure() {
     assert!(summary(&run).starts_with("VALID, RESUMED: payments accounted"));
     run.achieved.interrupted = true;
     assert!(summary(&run).starts_with("VALID, INTERRUPTED, RESUMED: payments"));
-    run.achieved.sessions_cut = 33;
     run.achieved.valid = false;
     run.workload.planted_slowdown = Some(0.05);
-    let expected = "INVALID, INTERRUPTED, RESUMED, 33 sessions ended short by an interrupt, SLOWED ON \
-                    PURPOSE by 5 %: no reason";
+    let expected = "INVALID, INTERRUPTED, RESUMED, SLOWED ON PURPOSE by 5 %: no reason";
     assert!(summary(&run).starts_with(expected), "{}", summary(&run));
+}
+
+#[test]
+fn sessions_that_an_interrupt_ended_and_a_backlog_are_told() {
+    let mut run = sample::resumed(500_000);
+    run.achieved.sessions_cut = 33;
+    let before = run.durability.as_mut().unwrap().resumed.as_mut().unwrap();
+    before.backlog = 1234;
+    let shown = summary(&run);
+    let expected = "VALID, RESUMED, 33 sessions ended short by an interrupt: payments accounted";
+    assert!(shown.starts_with(expected), "{shown}");
+    assert!(shown.contains("with a backlog of 1.23 k"), "{shown}");
 }
 
 #[test]

@@ -315,6 +315,7 @@ pub(crate) fn resumed(measured: u64) -> RunFile {
             payments: run.achieved.payments - measured,
             sessions_closed: 50,
             channels_open: 0,
+            backlog: 0,
             recovery_s: 0.1,
         }),
     });
