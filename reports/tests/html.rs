@@ -290,10 +290,18 @@ fn a_resumed_run_says_so_where_its_rate_stands() {
     for said in [
         "<strong>RESUMED</strong> after a restart: figures are of 250 k of 1 M payments",
         "CPU not known (sessions span the restart)",
-        "not known: sessions span the restart",
         "This run went on after a restart: 750 k payments and 50 closed sessions were there already",
     ] {
         assert!(part.contains(said), "{said}");
+    }
+    let both = [sample::open_loop(), sample::resumed(250_000)];
+    let page_of_both = make(folder.path(), "both", &both, &["--across", "resumed"]);
+    let both = fs::read_to_string(page_of_both).unwrap();
+    for said in [
+        "resumed (false, true)",
+        "not known: sessions span the restart",
+    ] {
+        assert!(both.contains(said), "{said}");
     }
     let nothing = page(0);
     for said in [
@@ -303,7 +311,7 @@ fn a_resumed_run_says_so_where_its_rate_stands() {
     ] {
         assert!(nothing.contains(said), "{said}");
     }
-    assert!(!nothing.contains("payments/s<") && !nothing.contains("NaN"));
+    assert!(!nothing.contains("</strong> payments/s") && !nothing.contains("NaN"));
 }
 
 /// The part of a page from an element's id on to the end of that element.

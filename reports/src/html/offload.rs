@@ -115,7 +115,10 @@ fn bars(all: &[NamedRun], data: &Dataset) -> Option<BarChart> {
 fn shown(named: &NamedRun, ratio: f64, low: f64, high: f64) -> String {
     let bare = |end| human::ratio(end).trim_end_matches(" x").to_owned();
     match ratio {
-        _ if !ratio.is_finite() && named.run.l1.offload.is_some() => {
+        _ if !ratio.is_finite()
+            && named.run.l1.offload.is_some()
+            && named.run.resumed().is_some() =>
+        {
             format!("not known: {SPANS}")
         }
         _ if !ratio.is_finite() => "no baseline".into(),

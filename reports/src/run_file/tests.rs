@@ -264,12 +264,12 @@ fn a_file_that_contradicts_itself_is_refused() {
     run.checks.supply_conserved = false;
     let refused = parse(&run.to_json()).unwrap_err().to_string();
     assert!(refused.contains("a check is false"), "{refused}");
+    run.achieved.valid = false;
+    assert!(parse(&run.to_json()).is_ok());
 
     let mut run = sample::open_loop();
     run.achieved.payments_measured = Some(run.achieved.payments + 1);
     let refused = parse(&run.to_json()).unwrap_err().to_string();
     let expected = "`achieved.payments_measured` is 1000001, expected at most 1000000";
     assert!(refused.contains(expected), "{refused}");
-    run.achieved.valid = false;
-    assert!(parse(&run.to_json()).is_ok());
 }

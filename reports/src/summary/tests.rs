@@ -193,8 +193,11 @@ fn a_resumed_run_has_the_ratios_that_are_known() {
         run.offchain.signature_verifications = signatures / 2;
         let shown = summary(&run);
         ["transactions", "CPU     ", "in all: sig", "in all: CPU"].map(|start| {
-            let row = shown.lines().filter(|line| line.starts_with(start));
-            row.last().unwrap().to_owned()
+            // The first such line that begins with CPU is the one of stages.
+            let mut rows = shown.lines().rev();
+            rows.find(|line| line.starts_with(start))
+                .unwrap()
+                .to_owned()
         })
     };
     // Half of the sessions and half of the payments: two pairs of signatures for each.
