@@ -13,7 +13,7 @@ use crate::cli::RunArgs;
 use crate::machine::{self, CpuTicks};
 use crate::plan::{Plan, PlanError, write_command};
 use crate::progress::{Bar, Series};
-use crate::record::{Measured, phase, record};
+use crate::record::{Measured, NO_PAYMENT, phase, record};
 use duet_reports::output::{OutputError, write_atomically};
 
 /// How far a run goes.
@@ -84,9 +84,12 @@ fn drive_plan(
     if let Err(exit) = publish(&plan, args, &file) {
         return exit;
     }
+    let reasons = &file.achieved.invalid_reasons[..];
     match (file.achieved.valid, file.achieved.interrupted) {
         // Nothing to judge yet.
         (false, true) if file.achieved.payments == 0 => Exit::Interrupted,
+        // It was closed before the first payment, as it was asked to be.
+        (false, false) if ending == Ending::AtOnce && reasons == [NO_PAYMENT] => Exit::Ok,
         (false, _) => Exit::Invalid,
         (true, true) => Exit::Interrupted,
         (true, false) => Exit::Ok,

@@ -17,6 +17,9 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 use crate::machine;
 use crate::plan::Plan;
 
+/// Why a run has nothing that could be judged.
+pub(crate) const NO_PAYMENT: &str = "no payment was made";
+
 /// Stage times must sum to this share of the process's CPU time at least. What starting and ending
 /// a thread takes, a tenth of this when the machine is idle, is in no stage; only runs that take
 /// less than a tenth of a second notice.
@@ -289,7 +292,7 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, stage_ns: u64) -> Vec<Strin
         stopped == 0,
         format!("{stopped} channels stopped on a rejection"),
     );
-    require(outcome.payments > 0, "no payment was made".to_owned());
+    require(outcome.payments > 0, NO_PAYMENT.to_owned());
     let disputes = &outcome.disputes;
     let window = plan.config.challenge_window_blocks;
     require(
