@@ -44,7 +44,9 @@ fn drive_plan(
     ending: Ending,
 ) -> Exit {
     let plan = plan.and_then(|plan| {
-        if let Some(directory) = args.log_dir.as_ref().filter(|_| plan.config.log.is_some()) {
+        // A run that goes on was asked for before.
+        let is_new = (plan.config.log.as_ref()).is_some_and(|log| !log.must_exist);
+        if let Some(directory) = args.log_dir.as_ref().filter(|_| is_new) {
             write_command(directory, &command)?;
         }
         Ok(plan)

@@ -352,7 +352,8 @@ mod tests {
     fn acknowledgements_are_read_line_by_line() {
         let (one, other) = ("a".repeat(64), "b".repeat(64));
         // Lines, and how many of them and of channels there are, or what is wrong.
-        let table: [(String, Result<(u64, u64), &str>); 7] = [
+        type Row = (String, Result<(u64, u64), &'static str>);
+        let table: [Row; 7] = [
             (String::new(), Ok((0, 0))),
             (format!("{one} 1\n{other} 2\n{one} 7\n"), Ok((3, 2))),
             // The last one is torn.

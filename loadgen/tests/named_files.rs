@@ -84,7 +84,7 @@ fn a_pipe_is_read_to_its_end() {
                 path,
                 "time_s,payer,payee,amount\n1,ann,bob,5\n2,bob,ann,3\n",
             )
-            .unwrap()
+            .unwrap();
         }
     });
     let (run, _) = folder.run("--trace pipe --baseline-sessions 0");
@@ -129,7 +129,7 @@ fn a_run_s_directory_has_plain_files_only() {
     let foreign: [(&str, Put); 4] = [
         ("a link", |path, victim| symlink(victim, path).unwrap()),
         ("a hard link", |path, victim| {
-            fs::hard_link(victim, path).unwrap()
+            fs::hard_link(victim, path).unwrap();
         }),
         ("a pipe", |path, _| pipe(path)),
         ("a folder", |path, _| fs::create_dir(path).unwrap()),

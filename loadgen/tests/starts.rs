@@ -141,6 +141,23 @@ fn what_a_start_leaves_has_not_begun() {
     }
 }
 
+/// What was written down of a run that never began does not stand for the one that does.
+#[test]
+fn another_run_may_begin_where_one_has_not() {
+    let folder = bare();
+    let other = format!("{RUN} --seed 7");
+    let run = folder.loadgen(&arguments(&other));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let found = folder.loadgen(&["recover", "log"]);
+    assert_eq!(found.code, Some(0), "{}", found.stderr);
+    // From now on it is that one's.
+    let refused = folder.loadgen(&arguments(RUN));
+    assert_eq!(refused.code, Some(4), "{}", refused.stderr);
+    let went_on = folder.loadgen(&["recover", "log", "--go-on", "--quiet"]);
+    assert_eq!(went_on.code, Some(0), "{}", went_on.stderr);
+    assert!(folder.read("log/run.json").contains("\"7\""));
+}
+
 /// Makes the log of the run in this folder, and nothing in it.
 fn begin(folder: &Folder) {
     use duet_engine::log::{Durability, Files, Log, Options, RunId};

@@ -66,7 +66,7 @@ pub fn decode(text: &str) -> Result<Histogram<u64>, String> {
 fn check_header(bytes: &[u8]) -> Result<(), String> {
     let Some((header, payload)) = bytes.split_at_checked(HEADER_BYTES) else {
         return Err(format!(
-            "{} bytes are no HDR histogram: its header alone has {HEADER_BYTES}",
+            "not an HDR histogram: it has {} bytes, and a header alone has {HEADER_BYTES}",
             bytes.len()
         ));
     };
@@ -249,7 +249,7 @@ mod tests {
         let table = [
             ("HIST*".to_owned(), "not base64: "),
             ("HISTF".to_owned(), "not base64: "),
-            (String::new(), "0 bytes are no HDR histogram"),
+            (String::new(), "not an HDR histogram: it has 0 bytes"),
             (
                 STANDARD.encode(&whole[..whole.len() / 2]),
                 "the HDR histogram claims ",

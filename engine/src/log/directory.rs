@@ -10,7 +10,8 @@ use super::floor;
 use super::format::Meta;
 use super::recover::Recovered;
 
-pub(super) const META: &str = "log.meta";
+/// The file that says whose log it is: from when it has its name, the log exists.
+pub const META: &str = "log.meta";
 const META_NEW: &str = "log.meta.new";
 const LOCK: &str = "LOCK";
 

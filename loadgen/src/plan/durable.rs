@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use duet_engine::log::{self, Disk, DiskFile, Files, Foreign, RunId};
+use duet_engine::log::{self, Disk, DiskFile, Files, Foreign, META, RunId};
 use duet_engine::pipeline::LogConfig;
 use duet_reports::run_file::Workload;
 use sha2::{Digest, Sha256};
@@ -94,7 +94,7 @@ fn run_id(workload: &Workload) -> RunId {
 }
 
 /// Makes the directory if it is not there, and writes down how the run was asked for, so that
-/// `recover` can make the same plan again.
+/// `recover` can make the same plan again. What was written down stays from when there is a log.
 ///
 /// # Errors
 /// If it cannot be written, or the directory holds something else.
@@ -114,7 +114,8 @@ pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanErr
             directory.display()
         )));
     }
-    if names.iter().any(|name| name == COMMAND) {
+    let has_log = || fs::symlink_metadata(directory.join(LOG).join(META)).is_ok();
+    if names.iter().any(|name| name == COMMAND) && has_log() {
         return Ok(());
     }
     let text = serde_json::to_vec_pretty(command).expect("writing to memory cannot fail");
