@@ -52,11 +52,11 @@ pub(crate) fn part(run: &RunFile) -> Option<String> {
     })
 }
 
-/// That an interrupt, of this run or of one that it went on after, ended sessions before all of their
-/// payments were made.
+/// That an interrupt ended sessions before all of their payments were made, of a run that went on after
+/// that. One that did not says itself that it was interrupted.
 pub(crate) fn ended_short(run: &RunFile) -> Option<String> {
     let cut = run.achieved.sessions_cut;
-    (cut > 0).then(|| {
+    (cut > 0 && run.resumed().is_some()).then(|| {
         let sessions = crate::human::counted(cut, "session");
         format!("{sessions} ended short by an interrupt")
     })

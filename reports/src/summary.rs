@@ -34,16 +34,17 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
         ..
     } = &run.achieved;
     let start = format!("{}: ", verdict_words(run).join(", "));
+    let short = ended_short(run);
     if *valid {
-        return wrap(&start, &checks_passed(&run.checks), ',', lines_max);
+        let checks = checks_passed(&run.checks);
+        let phrases: Vec<String> = short.into_iter().chain(checks).collect();
+        return wrap(&start, &phrases, ',', lines_max);
     }
-    let unnamed = ["no reason is given".to_owned()];
-    let reasons: &[String] = if invalid_reasons.is_empty() {
-        &unnamed
-    } else {
-        invalid_reasons
-    };
-    wrap(&start, reasons, ';', lines_max)
+    let unnamed = invalid_reasons.is_empty();
+    let unnamed = unnamed.then(|| "no reason is given".to_owned());
+    let reasons = invalid_reasons.iter().cloned().chain(unnamed);
+    let reasons: Vec<String> = reasons.chain(short).collect();
+    wrap(&start, &reasons, ';', lines_max)
 }
 
 /// VALID or not, and what else a reader must know before any figure.
@@ -59,7 +60,7 @@ fn verdict_words(run: &RunFile) -> Vec<String> {
         .workload
         .planted_slowdown
         .map(|share| format!("SLOWED ON PURPOSE by {} %", human::figure(share * 100.0)));
-    let others = [interrupted, resumed, ended_short(run), slowed];
+    let others = [interrupted, resumed, slowed];
     std::iter::once(word.to_owned())
         .chain(others.into_iter().flatten())
         .collect()

@@ -154,7 +154,7 @@ fn sessions_that_an_interrupt_ended_and_a_backlog_are_told() {
     let before = run.durability.as_mut().unwrap().resumed.as_mut().unwrap();
     before.backlog = 1234;
     let shown = summary(&run);
-    let expected = "VALID, RESUMED, 33 sessions ended short by an interrupt: payments accounted";
+    let expected = "VALID, RESUMED: 33 sessions ended short by an interrupt, payments accounted";
     assert!(shown.starts_with(expected), "{shown}");
     assert!(shown.contains("with a backlog of 1.23 k"), "{shown}");
 }
