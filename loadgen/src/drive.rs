@@ -162,6 +162,7 @@ fn measure(
         direct,
         phases,
         interrupted,
+        only_closed: ending == Ending::AtOnce,
         started_unix_s: started.as_secs(),
         rss_before_bytes,
         peak_rss_bytes,

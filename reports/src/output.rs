@@ -188,6 +188,20 @@ pub fn empty_folder(path: &Path) -> Result<(), OutputError> {
         .map_err(|error| refused(format!("no file can be made in it: {}", reason_of(&error))))
 }
 
+/// Where a path leads, links followed, whether or not there is something at its end; none if the folder
+/// that it is in is not there.
+#[must_use]
+pub fn resolved(path: &Path) -> Option<PathBuf> {
+    if let Ok(there) = fs::canonicalize(path) {
+        return Some(there);
+    }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+    Some(folder.join(path.file_name()?))
+}
+
 /// Whether both paths name the same file, which is there.
 #[must_use]
 pub fn same_file(one: &Path, other: &Path) -> bool {

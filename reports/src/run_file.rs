@@ -39,6 +39,10 @@ pub const LIMIT: Limit = Limit {
     kind: "a run file",
 };
 
+/// The most entries of each list of named figures: every build has fewer by far, and reports look each
+/// name up among the others.
+const MOST_NAMES: usize = 1000;
+
 /// One run. Field names are the JSON names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunFile {
@@ -132,11 +136,36 @@ impl RunFile {
             return Some("`achieved.valid` is true, but a check is false".to_owned());
         }
         let (measured, all) = (self.payments_measured(), self.achieved.payments);
-        (measured > all).then(|| {
-            format!(
+        if measured > all {
+            return Some(format!(
                 "`achieved.payments_measured` is {measured}, expected at most {all}, all payments"
-            )
-        })
+            ));
+        }
+        let attacks = self.disputes.as_ref();
+        let lists = [
+            ("stages", self.stages.len()),
+            ("achieved.phases", self.achieved.phases.len()),
+            (
+                "achieved.invalid_reasons",
+                self.achieved.invalid_reasons.len(),
+            ),
+            ("rejections", self.rejections.len()),
+            ("disputes.attacks", attacks.map_or(0, |of| of.attacks.len())),
+            ("disputes.refused", attacks.map_or(0, |of| of.refused.len())),
+        ];
+        let long = lists.iter().find(|(_, length)| *length > MOST_NAMES);
+        if let Some((name, length)) = long {
+            return Some(format!(
+                "`{name}` has {length} entries, expected at most {MOST_NAMES}"
+            ));
+        }
+        let offload = self.l1.offload.as_ref();
+        let ratios = offload.map_or_else(Vec::new, Offload::named);
+        let absurd = |figure: f64| figure < 0.0 || figure.is_subnormal();
+        let ratio = ratios
+            .into_iter()
+            .find(|(_, ratio)| [ratio.ratio, ratio.low, ratio.high].into_iter().any(absurd));
+        ratio.map(|(name, _)| format!("`l1.offload.{name}` is no ratio: expected 0 or more"))
     }
 
     /// The payments that the run's times and CPU time are of: all of them, less those that were

@@ -73,9 +73,17 @@ pub(super) struct SchedulePosition {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Arrived {
     pub(super) count: u64,
-    /// When the first and the last were due, by the shard's clock.
+    /// What had come due before a restart, the backlog included.
+    pub(super) before: u64,
+    /// Those that had come due before a restart, and did once more.
+    pub(super) backlog: u64,
+    /// When the first and the last were due, by the shard's clock; the first, the backlog aside.
     pub(super) first_due_ns: Option<u64>,
     pub(super) last_due_ns: u64,
+    /// Those that their payer's own endpoint refused: they have no response time.
+    pub(super) refused: u64,
+    /// Those that were lost with a channel that stopped.
+    pub(super) lost: u64,
     /// Those that were not served.
     pub(super) unserved: u64,
     /// Those that still waited for their co-sign interval to fill when the schedule ended.
@@ -170,6 +178,7 @@ impl ArrivalQueue {
             poisson.skip(read.arrivals, read.last_due_ns);
             self.backlog = backlog;
             self.read = read;
+            self.offered.before = read.arrivals;
         }
     }
 
@@ -247,6 +256,7 @@ impl ArrivalQueue {
                     break;
                 };
                 self.backlog -= 1;
+                self.offered.again(1, started_ns);
                 self.arrives(slot, started_ns, last, &mut ready);
                 continue;
             }
@@ -256,6 +266,7 @@ impl ArrivalQueue {
             self.read.arrivals += 1;
             self.read.last_due_ns = due_ns;
             let due_ns = self.clock.at_ns(due_ns).expect("the clock goes");
+            self.offered.count(1, due_ns, due_ns);
             self.arrives(slot, due_ns, last, &mut ready);
         }
         while let Some(&Reverse((deadline, slot))) = self.aging.peek() {
@@ -269,7 +280,6 @@ impl ArrivalQueue {
 
     /// A payment is due at a slot, the last one of its session or not.
     fn arrives(&mut self, slot: u32, due_ns: u64, last: bool, ready: &mut impl FnMut(u32)) {
-        self.offered.count(1, due_ns, due_ns);
         let waiting = &mut self.waiting[slot as usize];
         waiting.push_back(due_ns);
         self.waiting_count += 1;
@@ -310,10 +320,16 @@ impl ArrivalQueue {
             }
         }
         let clock = self.clock;
+        let mut offered = self.offered;
         let mut unserved = |count: u64, from_ns: u64, to_ns: u64| {
             let [from_ns, to_ns] = [from_ns, to_ns].map(|at| clock.at_ns(at).unwrap_or(now_ns));
-            self.offered.count(count, from_ns, to_ns);
-            self.offered.unserved += count;
+            if to_ns > clock.started_ns.unwrap_or(0) {
+                offered.count(count, from_ns, to_ns);
+            } else {
+                // Of before a restart.
+                offered.again(count, to_ns);
+            }
+            offered.unserved += count;
             age(now_ns.saturating_sub(from_ns.midpoint(to_ns)), count);
         };
         match &mut self.source {
@@ -357,6 +373,7 @@ impl ArrivalQueue {
                 unopened.for_each(|session| late(session, 0));
             }
         }
+        self.offered = offered;
     }
 
     /// Serves nothing more: what still waits is unserved, at its age.
@@ -387,6 +404,16 @@ impl ArrivalQueue {
         } else {
             whole
         }
+    }
+
+    /// So many payments of those drawn were refused by their payer's own endpoint.
+    pub(super) fn refused(&mut self, count: u64) {
+        self.offered.refused += count;
+    }
+
+    /// So many payments of those drawn were lost with their channel.
+    pub(super) fn lost(&mut self, count: u64) {
+        self.offered.lost += count;
     }
 
     /// Whether payments wait at a slot.
@@ -484,6 +511,13 @@ impl Source {
 }
 
 impl Arrived {
+    /// So many come due once more.
+    fn again(&mut self, count: u64, now_ns: u64) {
+        self.count += count;
+        self.backlog += count;
+        self.last_due_ns = self.last_due_ns.max(now_ns);
+    }
+
     fn count(&mut self, count: u64, first_ns: u64, last_ns: u64) {
         self.count += count;
         let first_due_ns = self.first_due_ns.get_or_insert(first_ns);

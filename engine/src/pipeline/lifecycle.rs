@@ -211,7 +211,8 @@ impl Shard<'_> {
         let fee = i128::from(self.config.l1.fee.units());
         let places = self.parties.places(slot);
         let plan = self.workload.session(channel.session);
-        self.tally.count(&channel, plan.payments, self.interrupted);
+        let interrupted = self.ended_by_interrupt();
+        self.tally.count(&channel, plan.payments, interrupted);
         if let Some(journal) = &mut self.journal {
             journal.closed(slot);
         }

@@ -143,19 +143,29 @@ pub struct Phase {
 /// An open loop's schedule, and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Offered {
-    /// Payments that came due, to the schedule's end. Each is in the response times once: served, or at
-    /// its age when it was given up.
+    /// Payments that came due, to the schedule's end. Each is in the response times once, served, or at
+    /// its age when it was given up; but for those that were refused.
     pub arrived: u64,
+    /// Those that had come due before a restart, and did once more.
+    pub backlog: u64,
+    /// What had come due before a restart, the backlog included.
+    pub arrived_before: u64,
+    /// Those that their payer's own endpoint refused.
+    pub refused: u64,
+    /// Those that were lost with a channel that stopped.
+    pub lost: u64,
+    /// Of what had come due before a restart, what was not served.
+    pub unserved_before: u64,
     /// Those that were not served.
     pub unserved: u64,
     /// Those that still waited for their co-sign interval to fill when the schedule ended, and were then
     /// proposed at once.
     pub cut_short: u64,
-    /// The rate at which they came due, as drawn, from the first to the last; none if there are not
-    /// two.
+    /// The rate at which they came due, as drawn, from the first to the last, the backlog aside; none if
+    /// there are not two.
     pub offered_per_s: Option<f64>,
-    /// The rate at which they were completed, from the first wave's completion, that wave aside, to the
-    /// last one's; none if there are not two.
+    /// The rate at which they were completed: of each shard from its first wave's completion, that wave
+    /// aside, to the last one's, and of all shards together; none if none had two.
     pub achieved_per_s: Option<f64>,
     /// From when the last payment came due to when the last one was completed; none without either.
     pub behind: Option<Duration>,
@@ -166,7 +176,7 @@ pub struct Offered {
 pub struct Checks {
     /// Every payment drawn is covered, refused, or lost with a stopped channel; payer, payee and
     /// Layer 1 count the same; none is left out unless the run was cut short; and in open loop every one
-    /// that came due is in the response times once.
+    /// that came due, and was not refused, is in the response times once.
     pub payments_accounted: bool,
     /// Every signature that a party made off chain was verified by the other one.
     pub signatures_verified: bool,
@@ -316,7 +326,7 @@ pub(super) fn outcome(
     let offered = offered(shared, ends);
     let responses = latency.response.histogram().len();
     let checks = Checks {
-        payments_accounted: offered.is_none_or(|offered| offered.arrived == responses)
+        payments_accounted: offered.is_none_or(|of| of.arrived - of.refused == responses)
             && planned == drawn + undrawn + forgone
             && drawn == covered + refused + lost + poisoned
             && (!whole || lost == 0 && sum(|end| end.tally.received) == covered)
@@ -423,29 +433,30 @@ fn offered(shared: &Shared<'_>, ends: &[ShardOutcome]) -> Option<Offered> {
     };
     let sum = |count: fn(&ShardOutcome) -> u64| ends.iter().map(count).sum::<u64>();
     let arrived = sum(|end| end.offered.count);
-    let answered = sum(|end| {
-        let before = end.before.payments + end.before.payments_refused;
-        end.tally.covered + end.tally.refused - before
-    });
+    let backlog = sum(|end| end.offered.backlog);
     let first_due_ns = ends.iter().filter_map(|end| end.offered.first_due_ns).min();
     let last_due_ns = ends.iter().map(|end| end.offered.last_due_ns).max()?;
-    let first_completion = ends.iter().filter_map(|end| end.first_completion).min();
     let last_completion_ns = ends.iter().map(|end| end.last_completion_ns).max()?;
+    // Of each shard by itself: the first waves of others are not what came after its own.
+    let achieved = ends.iter().filter_map(|end| {
+        let (first_ns, payments) = end.first_completion?;
+        let completed = end.tally.covered - end.before.payments;
+        per_s(completed - payments, first_ns, end.last_completion_ns)
+    });
+    let drawn = arrived - backlog;
     Some(Offered {
         arrived,
+        backlog,
+        arrived_before: sum(|end| end.offered.before),
+        refused: sum(|end| end.offered.refused),
+        lost: sum(|end| end.offered.lost),
         unserved: sum(|end| end.offered.unserved),
+        unserved_before: sum(|end| end.tally.unserved),
         cut_short: sum(|end| end.offered.cut_short),
         offered_per_s: first_due_ns
-            .and_then(|first_ns| per_s(arrived.saturating_sub(1), first_ns, last_due_ns)),
-        achieved_per_s: first_completion.and_then(|(first_ns, payments)| {
-            per_s(
-                answered.saturating_sub(payments),
-                first_ns,
-                last_completion_ns,
-            )
-        }),
-        behind: first_due_ns
-            .and(first_completion)
-            .map(|_| Duration::from_nanos(last_completion_ns.saturating_sub(last_due_ns))),
+            .and_then(|first_ns| per_s(drawn.saturating_sub(1), first_ns, last_due_ns)),
+        achieved_per_s: achieved.reduce(|sum, shard| sum + shard),
+        behind: (arrived > 0 && last_completion_ns > 0)
+            .then(|| Duration::from_nanos(last_completion_ns.saturating_sub(last_due_ns))),
     })
 }

@@ -84,8 +84,6 @@ pub(super) struct Shard<'w> {
     pub(super) steps: Steps,
     /// No session opens any more, and no payment comes due.
     pub(super) draining: bool,
-    /// Somebody asked for that, before the planned end.
-    pub(super) interrupted: bool,
     /// Draining: until when payments that had come due by then are served.
     serving_until_ns: Option<u64>,
 
@@ -196,7 +194,6 @@ impl<'w> Shard<'w> {
             ),
             steps: Steps::new(schedule, of),
             draining: false,
-            interrupted: false,
             serving_until_ns: None,
             wave: Wave::new(),
             hangar: Vec::new(),
@@ -331,7 +328,7 @@ impl<'w> Shard<'w> {
             return Err(RunError::Stopped { session, name });
         }
         let plan = self.workload.session(channel.session);
-        self.tally.count(&channel, plan.payments, self.interrupted);
+        self.tally.count(&channel, plan.payments, false);
         let now_ns = self.shared.now_ns();
         let response = &mut self.latency.response;
         self.arrivals.withdraw(slot, now_ns, |age_ns, payments| {
@@ -360,7 +357,7 @@ impl<'w> Shard<'w> {
                 unreachable!("slot {slot} runs");
             };
             let plan = self.workload.session(channel.session);
-            self.tally.count(&channel, plan.payments, self.interrupted);
+            self.tally.count(&channel, plan.payments, false);
             let cheat = channel.cheat.take().expect("somebody cheats");
             let mut desk = Desk {
                 pairs: &self.parties.pairs,
@@ -380,7 +377,10 @@ impl<'w> Shard<'w> {
     fn arrive(&mut self) {
         let now_ns = self.now_ns();
         if !self.draining {
-            if !self.arrivals.has_started() && self.steps.all_lanes_opened() {
+            // What goes on only to be closed reads no schedule.
+            let stopped = self.shared.stop.load(Ordering::Relaxed);
+            let ready = self.steps.all_lanes_opened() && !stopped;
+            if ready && !self.arrivals.has_started() {
                 self.arrivals.start(now_ns);
             }
             match self.ends(now_ns) {
@@ -408,6 +408,15 @@ impl<'w> Shard<'w> {
         }
     }
 
+    /// Why a session ends that has payments left: an interrupt, now or before a restart, unless the
+    /// planned time is over.
+    pub(super) fn ended_by_interrupt(&self) -> bool {
+        let position = Duration::from_nanos(self.arrivals.position_ns(self.now_ns()));
+        self.config
+            .duration
+            .is_none_or(|planned| position < planned)
+    }
+
     /// When the schedule ends, by its own clock, if it is time: as planned, or now if the run is stopped.
     fn ends(&self, now_ns: u64) -> Option<u64> {
         let position_ns = self.arrivals.position_ns(now_ns);
@@ -427,8 +436,6 @@ impl<'w> Shard<'w> {
     fn drain(&mut self, end_ns: u64, now_ns: u64) {
         const LEAST_SERVING_NS: u64 = 100_000_000;
         self.draining = true;
-        let planned = self.config.duration.map(|planned| planned.as_nanos());
-        self.interrupted = planned.is_none_or(|planned_ns| u128::from(end_ns) < planned_ns);
         let unopened: Vec<std::ops::Range<u64>> = self.unopened();
         self.steps.drain();
         for slot in 0..self.slots.len() as u32 {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use duet_engine::log::{self, Disk, DiskFile, Files, Foreign, META, RunId};
 use duet_engine::pipeline::LogConfig;
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};
 use duet_reports::input::Limit;
-use duet_reports::output::{OutputError, check_writable, write_atomically_in};
+use duet_reports::output::{OutputError, check_writable, resolved, write_atomically_in};
 
 /// The file that says how a run was asked for, beside its log.
 const COMMAND: &str = "run.json";
@@ -68,6 +68,7 @@ pub(super) fn log_config(
         check_writable(file).map_err(PlanError::Output)?;
     }
     let directory = args.log_dir.as_ref().expect("it is given");
+    outputs_apart(args, directory)?;
     Ok(Some(LogConfig {
         must_exist: false,
         directory: directory.join(LOG),
@@ -77,11 +78,46 @@ pub(super) fn log_config(
     }))
 }
 
+/// Nothing else is written into the log's directory, nor two things into one file.
+fn outputs_apart(args: &RunArgs, directory: &Path) -> Result<(), PlanError> {
+    let folders = [directory.to_owned(), directory.join(LOG)];
+    let folders: Vec<PathBuf> = folders.iter().filter_map(|path| resolved(path)).collect();
+    let out = (args.out.as_ref()).map(|path| ("--out", path));
+    let acknowledgements = (args.ack_file.as_ref()).map(|path| ("--ack-file", path));
+    for (option, path) in out.into_iter().chain(acknowledgements) {
+        let file = resolved(path);
+        let within = |folder: &PathBuf| file.as_ref().is_some_and(|file| file.starts_with(folder));
+        if folders.iter().any(within) {
+            return Err(bad(format!(
+                "{option} {}: expected a file outside of --log-dir {}",
+                path.display(),
+                directory.display()
+            )));
+        }
+    }
+    let others = [("--out", &args.out), ("--trace", &args.trace)];
+    let Some((_, acknowledgements)) = acknowledgements else {
+        return Ok(());
+    };
+    for (option, path) in others {
+        let other = path.as_ref().and_then(|path| resolved(path));
+        if other.is_some_and(|other| other.is_file() && resolved(acknowledgements) == Some(other))
+            || path.as_ref() == Some(acknowledgements)
+        {
+            return Err(bad(format!(
+                "--ack-file {}: {option} names the same file",
+                acknowledgements.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// What makes a run the same one when it goes on: all that its channels, payments and Layer 1
 /// follow from, and how it is spread over shards.
 fn run_id(workload: &Workload) -> RunId {
+    // A schedule's rate and length may change, but not whether there is one.
     let same = Workload {
-        arrivals: String::new(),
         offered_per_s: None,
         duration_s: None,
         reproducible: true,

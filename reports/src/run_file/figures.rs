@@ -110,23 +110,38 @@ impl Achieved {
 /// Arrivals against completions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenLoop {
-    /// Payments that came due, to the schedule's end. Each is in the response times once: served, or at
-    /// its age when it was given up. After a restart the backlog counts once more.
+    /// Payments that came due, to the schedule's end. Each is in the response times once, served, or at
+    /// its age when it was given up; but for those that were refused.
     #[serde(with = "number::count")]
     pub arrived: u64,
+    /// Those that had come due before a restart, and did once more.
+    #[serde(default, with = "number::count")]
+    pub backlog: u64,
+    /// What had come due before a restart, the backlog included.
+    #[serde(default, with = "number::count")]
+    pub arrived_before: u64,
+    /// Those that their payer's own endpoint refused.
+    #[serde(default, with = "number::count")]
+    pub refused: u64,
+    /// Those that were lost with a channel that stopped.
+    #[serde(default, with = "number::count")]
+    pub lost: u64,
     /// Those that were not served.
     #[serde(default, with = "number::count")]
     pub unserved: u64,
+    /// Of what had come due before a restart, what was not served.
+    #[serde(default, with = "number::count")]
+    pub unserved_before: u64,
     /// Those that still waited for their co-sign interval to fill when the schedule ended, and were then
     /// proposed at once.
     #[serde(default, with = "number::count")]
     pub cut_short: u64,
-    /// The rate at which they came due, as drawn, from the first to the last; not finite if they have no
-    /// rate.
+    /// The rate at which they came due, as drawn, from the first to the last, the backlog aside; not finite
+    /// if they have no rate.
     #[serde(deserialize_with = "number::figure")]
     pub offered_per_s: f64,
-    /// The rate at which they were completed, from the first wave's completion, that wave aside, to the
-    /// last one's; not finite if there was one wave.
+    /// The rate at which they were completed: of each shard from its first wave's completion, that wave
+    /// aside, to the last one's, and of all shards together; not finite if no shard had two waves.
     #[serde(deserialize_with = "number::figure")]
     pub achieved_per_s: f64,
     /// From when the last payment came due to when the last one was completed, and the time in which
@@ -141,11 +156,16 @@ impl OpenLoop {
     /// Or a backlog at the end of no more than what an overload by so much leaves: a run that ends with
     /// its last payments under way is behind by their response time, however long it has kept up.
     const MOST_OVERLOAD: f64 = 0.01;
-    /// In a short run, no more than what a shared machine holds a thread up for, and little of the whole.
-    const MOST_BEHIND_S: f64 = 0.1;
+    /// In a short run, little of the whole: but no less than one response takes, and no more than what a
+    /// shared machine holds a thread up for.
     const MOST_BEHIND_SHARE: f64 = 0.05;
+    const LEAST_BEHIND_S: f64 = 0.02;
+    const MOST_BEHIND_S: f64 = 0.1;
     /// Payments not served, at most.
     const MOST_UNSERVED: f64 = 0.001;
+    /// Payments refused for lack of balance, or lost with their channel, at most: a system that says no
+    /// is faster than one that pays.
+    const MOST_REFUSED: f64 = 0.05;
     /// Payments that only the schedule's end had proposed, at most: their response times are the run's
     /// length rather than the system's.
     const MOST_CUT_SHORT: f64 = 0.05;
@@ -155,12 +175,17 @@ impl OpenLoop {
     #[must_use]
     pub fn not_held(&self) -> Option<String> {
         let mut reasons = Vec::new();
-        // Without two times there is no rate to hold.
-        let span_s = self.arrived as f64 / self.offered_per_s;
-        let short_s = Self::MOST_BEHIND_S.min(Self::MOST_BEHIND_SHARE * span_s);
+        let has_rate = self.offered_per_s.is_finite();
+        let span_s = match has_rate {
+            true => self.arrived.saturating_sub(self.backlog) as f64 / self.offered_per_s,
+            false => 0.0,
+        };
+        let short_s = Self::MOST_BEHIND_SHARE * span_s;
+        let short_s = short_s.clamp(Self::LEAST_BEHIND_S, Self::MOST_BEHIND_S);
         let keeps_up = self.achieved_per_s >= Self::LEAST_ACHIEVED * self.offered_per_s
             || self.behind_s <= short_s.max(Self::MOST_OVERLOAD * span_s);
-        if self.offered_per_s.is_finite() && !keeps_up {
+        // Without two times there is no rate to hold, but there may be a backlog of one.
+        if (has_rate || self.backlog > 0) && !keeps_up {
             reasons.push(format!(
                 "{} of {} payments/s, {} behind at the end",
                 human::figure(self.achieved_per_s),
@@ -168,13 +193,20 @@ impl OpenLoop {
                 human::seconds(self.behind_s)
             ));
         }
-        let share = |count: u64| count as f64 / self.arrived.max(1) as f64;
+        let here = self.arrived.saturating_sub(self.backlog);
+        let all = here.saturating_add(self.arrived_before);
+        let share = |count: u64| count as f64 / all.max(1) as f64;
         let of_all = |count: u64| {
-            let (count, all) = (human::count(count), human::count(self.arrived));
+            let (count, all) = (human::count(count), human::count(all));
             format!("{count} of {all} payments")
         };
-        if share(self.unserved) > Self::MOST_UNSERVED {
-            reasons.push(format!("{} not served", of_all(self.unserved)));
+        let unserved = self.unserved.saturating_add(self.unserved_before);
+        if share(unserved) > Self::MOST_UNSERVED {
+            reasons.push(format!("{} not served", of_all(unserved)));
+        }
+        let refused = self.refused.saturating_add(self.lost);
+        if share(refused) > Self::MOST_REFUSED {
+            reasons.push(format!("{} refused or lost", of_all(refused)));
         }
         if share(self.cut_short) > Self::MOST_CUT_SHORT {
             reasons.push(format!(
@@ -350,7 +382,12 @@ mod tests {
     fn open_loop(lasts_s: f64) -> OpenLoop {
         OpenLoop {
             arrived: (1000.0 * lasts_s) as u64,
+            backlog: 0,
+            arrived_before: 0,
+            refused: 0,
+            lost: 0,
             unserved: 0,
+            unserved_before: 0,
             cut_short: 0,
             offered_per_s: 1000.0,
             achieved_per_s: 1000.0,
@@ -379,8 +416,11 @@ mod tests {
             // In a short run by 100 ms, at most by a twentieth.
             (5.0, 900.0, 0.1, 0, 0, ""),
             (5.0, 900.0, 0.101, 0, 0, "101 ms behind"),
-            (0.1, 900.0, 0.005, 0, 0, ""),
-            (0.1, 900.0, 0.006, 0, 0, "6 ms behind"),
+            (1.0, 900.0, 0.05, 0, 0, ""),
+            (1.0, 900.0, 0.051, 0, 0, "51 ms behind"),
+            // But by 20 ms, however short.
+            (0.1, 900.0, 0.02, 0, 0, ""),
+            (0.1, 900.0, 0.021, 0, 0, "21 ms behind"),
             // One wave has no rate, but a payment that came due last.
             (1.0, NAN, 0.01, 0, 0, ""),
             (1.0, NAN, 0.5, 0, 0, "500 ms behind"),
@@ -408,6 +448,43 @@ mod tests {
             let found = run.not_held().unwrap_or_default();
             assert_eq!(found.is_empty(), expected.is_empty(), "{run:?}: {found}");
             assert!(found.contains(expected), "{run:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn what_was_refused_or_lost_or_not_served_before_counts() {
+        // Backlog, refused, lost, unserved before => what is said of it.
+        let arrived_before = 20_000;
+        for (backlog, refused, lost, unserved_before, expected) in [
+            (0, 300, 1_200, 0, ""),
+            (0, 300, 1_201, 0, "of 30 k payments refused or lost"),
+            (0, 0, 0, 30, ""),
+            (0, 0, 0, 10_000, "10 k of 30 k payments not served"),
+            (9_000, 0, 0, 0, ""),
+        ] {
+            let run = OpenLoop {
+                backlog,
+                arrived_before,
+                refused,
+                lost,
+                unserved_before,
+                ..open_loop(10.0)
+            };
+            let found = run.not_held().unwrap_or_default();
+            assert_eq!(found.is_empty(), expected.is_empty(), "{run:?}: {found}");
+            assert!(found.contains(expected), "{run:?}: {found}");
+        }
+        // Nothing but a backlog came due, at one moment: it has no rate, and took as long.
+        for (behind_s, held) in [(0.02, true), (1.6, false)] {
+            let run = OpenLoop {
+                backlog: 1000,
+                arrived_before: 1000,
+                offered_per_s: f64::NAN,
+                achieved_per_s: 600.0,
+                behind_s,
+                ..open_loop(1.0)
+            };
+            assert_eq!(run.not_held().is_none(), held, "{run:?}");
         }
     }
 

@@ -83,6 +83,21 @@ pub struct Offload {
     pub cpu: Ratio,
 }
 
+impl Offload {
+    /// The ratios, by name.
+    pub(crate) fn named(&self) -> Vec<(&'static str, Ratio)> {
+        vec![
+            ("transactions", self.transactions),
+            ("bytes", self.bytes),
+            ("signature_verifications", self.signature_verifications),
+            ("state_reads", self.state_reads),
+            ("state_writes", self.state_writes),
+            ("peak_state_entries", self.peak_state_entries),
+            ("cpu", self.cpu),
+        ]
+    }
+}
+
 /// A ratio with the 95 % interval that the baseline's sampling of sessions gives it. All three are
 /// equal where sessions do not vary; the interval's upper end is not finite, and so `null`, where a
 /// single sample tells nothing of it. All three are `null` where the ratio is not known.

@@ -164,7 +164,12 @@ fn achieved() -> Achieved {
         payments_refused: 0,
         open_loop: Some(OpenLoop {
             arrived: 80_000,
+            backlog: 0,
+            arrived_before: 0,
+            refused: 0,
+            lost: 0,
             unserved: 0,
+            unserved_before: 0,
             cut_short: 0,
             offered_per_s: 20_000.0,
             achieved_per_s: 19_999.0,

@@ -81,8 +81,7 @@ impl Shard<'_> {
         let schedule = self.restoring.schedule;
         let open = self.slots.iter().filter_map(|slot| slot.phase.open());
         let drawn = self.tally.drawn + open.map(|channel| channel.drawn).sum::<u64>();
-        let backlog = if self.arrivals.is_closed_loop() || schedule.arrivals == 0 {
-            // No schedule was read: the log's run may have been a closed loop.
+        let backlog = if self.arrivals.is_closed_loop() {
             Some(0)
         } else {
             schedule.arrivals.checked_sub(drawn + self.tally.unserved)

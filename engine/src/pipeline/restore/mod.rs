@@ -169,6 +169,9 @@ impl OpenLog {
         } else {
             l1.begin(chain)?;
         }
+        if let Some(path) = &self.config.acknowledgements {
+            Acknowledgements::mend(path)?;
+        }
         for (shard, recovered) in shards.iter_mut().zip(self.shards) {
             let mut journal = Journal::new(recovered.start()?);
             for slot in shard.restoring.counted.drain(..) {

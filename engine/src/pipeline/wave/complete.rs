@@ -92,6 +92,8 @@ impl Shard<'_> {
                     .response
                     .record(now_ns.saturating_sub(*due_ns), 1);
             }
+            let left = (part.due.len() as u64).saturating_sub(part.completed);
+            self.arrivals.lost(left);
         }
         assert!(judged.next().is_none(), "every answer is of a part");
         drop(judged);

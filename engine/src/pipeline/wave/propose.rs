@@ -110,8 +110,7 @@ impl Shard<'_> {
             slots,
             payer,
             config,
-            shared,
-            latency,
+            arrivals,
             ..
         } = self;
         let k = config.rules.cosign_every as usize;
@@ -141,11 +140,7 @@ impl Shard<'_> {
                     }
                     Err(Rejection::InsufficientBalance { .. }) => {
                         refused += 1;
-                        // The payer's own endpoint has answered it.
-                        if let Some(due_ns) = flight.due_ns.get(i) {
-                            let now_ns = shared.now_ns();
-                            latency.response.record(now_ns.saturating_sub(*due_ns), 1);
-                        }
+                        arrivals.refused(u64::from(flight.due_ns.get(i).is_some()));
                     }
                     Err(rejection) => {
                         unreachable!("the workload makes valid payments: {rejection}")
