@@ -170,3 +170,31 @@ fn a_run_that_was_not_stopped_says_nothing_of_a_restart() {
     assert!(ended.stdout.starts_with("VALID: "), "{}", ended.stdout);
     assert!(!ended.stdout.contains("restart"), "{}", ended.stdout);
 }
+
+#[test]
+fn what_was_not_served_before_a_restart_is_not_forgotten() {
+    const RUN: &str = "run --sessions 200 --payments 1k --shards 2 --rate 200k --duration 200ms \
+                       --durability log --log-dir log --baseline-sessions 0 --json";
+    let folder = Folder::new();
+    let first = folder.loadgen(&arguments(RUN));
+    let given_up = parse(&first.stdout).achieved.open_loop.unwrap().unserved;
+    assert_eq!(first.code, Some(3), "{}", first.stderr);
+    assert!(given_up > 0);
+    // Nothing comes due any more, and nothing is forgotten.
+    let again = folder.loadgen(&arguments(RUN));
+    assert_eq!(again.code, Some(3), "{}", again.stderr);
+    let run = parse(&again.stdout).achieved;
+    let open_loop = run.open_loop.unwrap();
+    assert_eq!(
+        (open_loop.arrived, open_loop.unserved_before),
+        (0, given_up)
+    );
+    assert_eq!(run.payments, open_loop.arrived_before - given_up);
+    let [reason] = &run.invalid_reasons[..] else {
+        panic!("{:?}", run.invalid_reasons);
+    };
+    assert!(reason.contains("payments not served"), "{reason}");
+    // Closing it is no claim about the rate.
+    let closed = folder.loadgen(&["recover", "log", "--close", "--quiet"]);
+    assert_eq!(closed.code, Some(0), "{}", closed.stderr);
+}
