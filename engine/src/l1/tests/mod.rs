@@ -284,6 +284,15 @@ impl World {
         Ok(ticket)
     }
 
+    /// Submits; gives the refusal, if it is refused at once.
+    fn submit_any(&mut self, bytes: &[u8]) -> Option<Refusal> {
+        match self.submit(bytes) {
+            Ok(_) => None,
+            Err(SubmitError::Refused(refusal)) => Some(refusal),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Seals until nothing waits.
     fn seal_all(&mut self) -> (Vec<Header>, Vec<Outcome>) {
         let (mut headers, mut outcomes) = (Vec::new(), Vec::new());
