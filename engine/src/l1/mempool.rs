@@ -103,10 +103,9 @@ impl Mempool {
                 capacity: self.capacity,
             });
         }
-        if self.bytes + bytes > Config::MEMPOOL_BYTES {
-            return Err(SubmitError::MempoolBytesFull {
-                limit: Config::MEMPOOL_BYTES,
-            });
+        let left = Config::MEMPOOL_BYTES - self.bytes;
+        if bytes > left {
+            return Err(SubmitError::MempoolBytesFull { left, got: bytes });
         }
         Ok(())
     }
@@ -290,12 +289,11 @@ mod tests {
         for ticket in 0..fit as u64 {
             mempool.push(ticket, &bulk, 256);
         }
-        let full = SubmitError::MempoolBytesFull {
-            limit: Config::MEMPOOL_BYTES,
-        };
         let left = Config::MEMPOOL_BYTES - fit * bulk.len();
+        let got = left + 1;
+        let full = SubmitError::MempoolBytesFull { left, got };
         assert_eq!(mempool.admit(left), Ok(()));
-        assert_eq!(mempool.admit(left + 1), Err(full));
+        assert_eq!(mempool.admit(got), Err(full));
         let memory: usize = (mempool.segments.iter())
             .map(|segment| segment.bytes.capacity())
             .sum();
@@ -310,7 +308,7 @@ mod tests {
         };
         assert!(mempool.reserve(answer, true).is_none());
         assert_eq!(mempool.first().unwrap().ticket, 9999);
-        assert_eq!(mempool.admit(left + 1), Err(full));
+        assert_eq!(mempool.admit(got), Err(full));
         for _ in 0..2 {
             mempool.pop();
         }

@@ -230,8 +230,10 @@ pub enum SubmitError {
     /// The queue has no room for so long a transaction: the same bytes are welcome after the next
     /// block.
     MempoolBytesFull {
-        /// How many bytes may wait.
-        limit: usize,
+        /// The bytes that it has left.
+        left: usize,
+        /// The transaction's.
+        got: usize,
     },
     /// An answer of an account of which so many others were verified in vain since the last block:
     /// the same bytes are welcome after the next one.
@@ -456,8 +458,11 @@ impl fmt::Display for SubmitError {
             SubmitError::MempoolFull { capacity } => {
                 write!(f, "{capacity} transactions wait already")
             }
-            SubmitError::MempoolBytesFull { limit } => {
-                write!(f, "too few of the {limit} bytes are left that may wait")
+            SubmitError::MempoolBytesFull { left, got } => {
+                write!(
+                    f,
+                    "a transaction of {got} bytes, expected at most the {left} that are left to wait in"
+                )
             }
             SubmitError::AnswersInVain { limit } => {
                 write!(

@@ -13,6 +13,7 @@ mod refusals;
 mod roll_overs;
 mod room;
 mod scenario;
+mod vain;
 
 use std::cell::{Cell, RefCell};
 

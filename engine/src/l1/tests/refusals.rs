@@ -520,7 +520,7 @@ fn every_submit_error_is_provoked() {
             SubmitError::TooLarge { .. } => 1,
             SubmitError::MempoolFull { .. } => 2,
             SubmitError::TooManyItems { .. } => 3,
-            // In the tests of the reserved room.
+            // In the tests of what is verified in vain.
             SubmitError::AnswersInVain { .. } => 4,
             SubmitError::MempoolBytesFull { .. } => 5,
             SubmitError::Refused(_) => 6,
