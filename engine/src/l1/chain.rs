@@ -13,12 +13,13 @@ use super::ledger::{Account, Imbalance, Ledger, Totals};
 use super::load::Load;
 use super::mempool::{Answer, Mempool};
 use super::receipt::{Executed, Notice, Receipt};
-use super::refusal::{Refusal, SubmitError};
+use super::refusal::{Refusal, SignatureRole, SubmitError};
 use super::rounds::{Judged, Rounds};
-use super::transaction::{SignedTransaction, Transaction, operations};
+use super::transaction::{SignedTransaction, Transaction, encoded_digest, operations};
+use super::vain::Vain;
 use super::witness::{Unchecked, Verdict};
 use crate::clock::thread_cpu_ns;
-use crate::crypto::{Backend, Digest, KeyRing, PublicKey};
+use crate::crypto::{Backend, Digest, KeyRing, PublicKey, accept};
 use crate::protocol::{Amount, ChannelId, Post};
 
 /// A Layer 1 with one writer.
@@ -32,6 +33,7 @@ pub struct Chain {
     tip: Digest,
     ledger: Ledger,
     mempool: Mempool,
+    vain: Vain,
     rounds: Rounds,
     bodies: Vec<Vec<u8>>,
     notices: Vec<Notice>,
@@ -70,6 +72,7 @@ impl Chain {
             },
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
+            vain: Vain::default(),
             rounds: Rounds::new(backend, config.verification),
             bodies: Vec::new(),
             notices: Vec::new(),
@@ -80,13 +83,15 @@ impl Chain {
     /// Queues one encoded transaction. `ticket` is the caller's, and comes back in the receipt.
     ///
     /// An answer that the next block could include waits in the room beside the queue, and goes first
-    /// (rule L8); that costs its verification. Where more wait than a block holds, there is room for
-    /// one answer of each disputed channel. Once as many as may wait were verified in vain, no more
-    /// are looked at before the next block.
+    /// (rule L8); that costs its verification, its submitter's signature first. Where more wait than a
+    /// block holds, there is room for one answer of each disputed channel. An account of which a few
+    /// were verified in vain is not listened to before the next block; no other account is the worse
+    /// for it. Of a batch, its signer's signature is verified.
     ///
     /// # Errors
-    /// [`SubmitError::MempoolFull`] and [`SubmitError::AnswersInVain`] push back: submit the bytes
-    /// again after the next block. The others are for ever.
+    /// [`SubmitError::MempoolFull`], [`SubmitError::MempoolBytesFull`] and
+    /// [`SubmitError::AnswersInVain`] push back: submit the bytes again after the next block. The
+    /// others are for ever.
     pub fn submit(&mut self, ticket: u64, bytes: &[u8]) -> Result<(), SubmitError> {
         let signed = SignedTransaction::decode(bytes).map_err(SubmitError::Malformed)?;
         if bytes.len() as u64 > self.config.block_bytes {
@@ -102,20 +107,27 @@ impl Chain {
                 got: operations,
             });
         }
-        let admitted = self.mempool.admit();
+        let admitted = self.mempool.admit(bytes.len());
         let held_up =
             admitted.is_err() || (self.mempool).is_crowded(&self.config, bytes.len(), operations);
         if let Transaction::Post { submitter, post } = signed.transaction()
             && self.could_reserve(submitter, post, held_up)
         {
-            self.mempool.may_verify(&self.config)?;
-            if self.is_sound(bytes) {
-                self.reserve(ticket, submitter, post, bytes, held_up);
-                return Ok(());
+            self.vain.admit(submitter, &post.channel)?;
+            // From here on, what is in vain is its submitter's own doing.
+            self.hear(&signed, bytes)?;
+            if let Err(refusal) = self.judge(bytes) {
+                self.vain.unsound(submitter);
+                return Err(SubmitError::Refused(refusal));
             }
-            self.mempool.verified_in_vain();
+            self.reserve(ticket, submitter, post, bytes, held_up);
+            return Ok(());
         }
         admitted?;
+        if operations > 1 {
+            // Nobody has a block verify hundreds of signatures in another's name.
+            self.hear(&signed, bytes)?;
+        }
         self.mempool.push(ticket, bytes, operations);
         Ok(())
     }
@@ -127,6 +139,10 @@ impl Chain {
         let Some(dispute) = record.and_then(|record| record.dispute()) else {
             return false;
         };
+        // One that comes too late is nobody's offence: it is refused at its turn.
+        if self.height + 1 > dispute.until() {
+            return false;
+        }
         let waiting = self.mempool.reserved(&post.channel);
         let highest = waiting.map_or(0, |waiting| waiting.version);
         if post.version() <= dispute.highest().max(highest) {
@@ -137,9 +153,22 @@ impl Chain {
         self.ledger.can_pay(submitter, answers)
     }
 
-    /// Whether the next block could include an answer. What waits with it changes nothing of that,
-    /// its submitter's fees aside.
-    fn is_sound(&mut self, bytes: &[u8]) -> bool {
+    /// Verifies the signer's signature, alone: who speaks is known then, and nothing else.
+    fn hear(&self, signed: &SignedTransaction, bytes: &[u8]) -> Result<(), SubmitError> {
+        let key = *signed.transaction().signer();
+        let digest = encoded_digest(&self.genesis, signed, bytes);
+        let holds = accept(&key.0, &digest.0, &signed.signature().0);
+        if holds {
+            Ok(())
+        } else {
+            let role = SignatureRole::Signer;
+            Err(SubmitError::Refused(Refusal::BadSignature { role, key }))
+        }
+    }
+
+    /// Verifies an answer that the next block could include otherwise, or says why that is none. What
+    /// waits with it changes nothing of that, its submitter's fees aside.
+    fn judge(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let start = thread_cpu_ns();
         let mut round = self.rounds.idle();
         self.rounds.opened.clear();
@@ -153,10 +182,11 @@ impl Chain {
         let checked = claim.and_then(|unchecked| unchecked.check(&round.ring, &mut verdicts));
         drop(verdicts);
         self.rounds.done(round);
-        checked.is_ok_and(|checked| self.ledger.decide(&checked, self.height + 1).is_ok())
+        self.ledger.decide(&checked?, self.height + 1).map(drop)
     }
 
-    /// Gives an answer its place. One that makes way for it was verified in vain: it pays nothing.
+    /// Gives an answer its place. One that makes way for it was verified in vain, and pays nothing:
+    /// that is the doing of who raised it.
     fn reserve(
         &mut self,
         ticket: u64,
@@ -173,7 +203,7 @@ impl Chain {
             bytes: bytes.to_vec(),
         };
         if let Some(lower) = self.mempool.reserve(answer, alone) {
-            self.mempool.verified_in_vain();
+            self.vain.raised(submitter, &post.channel);
             self.superseded.push(Receipt {
                 ticket: lower.ticket,
                 height: self.height + 1,
@@ -206,7 +236,6 @@ impl Chain {
     fn seal_block(&mut self, receipts: &mut Vec<Receipt>, even_empty: bool) -> Option<Header> {
         let (start, others) = (thread_cpu_ns(), self.others_cpu_ns());
         self.notices.clear();
-        self.mempool.forgive();
         self.load.refused += self.superseded.len() as u64;
         receipts.append(&mut self.superseded);
         let mut draft = Draft::new(self.height + 1, self.tip, &self.config);
@@ -296,6 +325,7 @@ impl Chain {
 
     fn append(&mut self, draft: Draft, even_empty: bool) -> Option<Header> {
         let block = draft.finish(even_empty)?;
+        self.vain.forget();
         self.height = block.header.height;
         self.tip = block.header.hash;
         self.bodies.extend(block.body);

@@ -15,8 +15,8 @@ pub struct Config {
     pub block_bytes: u64,
     /// What every included transaction pays, executed or failed.
     pub fee: Amount,
-    /// Transactions that wait for a block at most. Beside them there is room for one answer for
-    /// each disputed channel (rule L8).
+    /// Transactions that wait for a block at most, of [`Config::MEMPOOL_BYTES`] in all. Beside them
+    /// there is room for one answer for each disputed channel (rule L8).
     pub mempool_transactions: u32,
     /// Whether [`Chain::bodies`](super::Chain::bodies) keeps the transactions of every block.
     pub keep_bodies: bool,
@@ -39,7 +39,7 @@ pub enum Verification {
 impl Default for Config {
     /// Ethereum's block: 60 million gas (EIP-7935) at 21,000 a plain transfer are 2,857 of them,
     /// in at most 8 MiB (EIP-7934). A fee of one unit. Room for 65,536 waiting transactions: about
-    /// 23 blocks, 10 to 20 MB.
+    /// 23 blocks, mostly 10 to 20 MB, and never more than [`Config::MEMPOOL_BYTES`].
     fn default() -> Config {
         Config {
             block_transactions: 60_000_000 / 21_000,
@@ -53,6 +53,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Bytes of the transactions that wait for a block at most, answers in their reserved room aside:
+    /// 32 MiB. All that the default number of transactions takes fits, unless they are batches, of
+    /// which it holds 581 of the longest.
+    pub const MEMPOOL_BYTES: usize = 32 << 20;
+
     /// Checks that a transaction can pass.
     ///
     /// # Errors

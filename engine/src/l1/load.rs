@@ -14,7 +14,8 @@ pub struct Load {
     pub refused: u64,
     /// Bytes of blocks: headers ([`Header::BYTES`](super::Header::BYTES) each) and transactions.
     pub bytes: u64,
-    /// Signatures judged, those of refused transactions included: the work is done by then.
+    /// Signatures judged, those of refused transactions included: the work is done by then. Those at
+    /// admission that say who speaks are not among them.
     pub signature_verifications: u64,
     /// Distinct records that a transaction in a block looked up, summed over transactions.
     /// Looking for one that does not exist counts.
@@ -28,7 +29,8 @@ pub struct Load {
     /// no load: neither they nor their headers are counted.
     pub blocks: u64,
     /// CPU time of sealing, over all threads that took part: decoding, verifying, deciding,
-    /// applying, hashing. Admission to the mempool, one more decoding and a copy, is not in it.
+    /// applying, hashing; and of verifying answers when they come. Admission to the mempool is not in
+    /// it: one more decoding, a copy, and of an answer or a batch the signature that says who speaks.
     pub cpu_ns: u64,
 }
 

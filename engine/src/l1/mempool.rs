@@ -1,11 +1,13 @@
-//! Transactions that wait for a block, first come first served. Bounded: it pushes back.
+//! Transactions that wait for a block, first come first served. Bounded, in number and in bytes: it
+//! pushes back.
 //!
 //! Beside the queue there is a reserved room (rule L8) for answers that the next block could include,
 //! first come first served, and before the queue. As long as all that waits fits in a block, every
 //! answer gets in; beyond that, one of each disputed channel, the highest that came. So nobody can
 //! fill it against anybody else: a place belongs to its channel, what is in it was found valid
-//! before, and its account can pay for all that it has in there. What is found not to be valid pays for
-//! nothing: so much of it is verified between two blocks, and no more.
+//! before, and its account can pay for all that it has in there. What waits in the queue, however much,
+//! takes nothing of that room. What is found not to be valid does not come in: that is the business of
+//! `vain`.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -26,8 +28,6 @@ pub(super) struct Mempool {
     operations: u64,
     bytes: usize,
     reserved: Reserved,
-    /// Answers since the last block that were verified, and will pay for nothing.
-    in_vain: u32,
 }
 
 struct Waiting {
@@ -88,30 +88,7 @@ impl Mempool {
             operations: 0,
             bytes: 0,
             reserved: Reserved::default(),
-            in_vain: 0,
         }
-    }
-
-    /// Whether one more answer may be verified that is perhaps not sound. As many may be in vain
-    /// between two blocks as may wait for one, or fit in it: of those, too, each can turn out to be
-    /// nothing at its turn, at nobody's expense.
-    pub(super) fn may_verify(&self, config: &Config) -> Result<(), SubmitError> {
-        let limit = config.mempool_transactions.max(config.block_transactions);
-        if self.in_vain < limit {
-            Ok(())
-        } else {
-            Err(SubmitError::AnswersInVain { limit })
-        }
-    }
-
-    /// Notes that an answer was verified which will pay for nothing.
-    pub(super) fn verified_in_vain(&mut self) {
-        self.in_vain += 1;
-    }
-
-    /// Forgets what was verified in vain: a block is made.
-    pub(super) fn forgive(&mut self) {
-        self.in_vain = 0;
     }
 
     /// All that wait, in the reserved room too.
@@ -119,15 +96,18 @@ impl Mempool {
         self.waiting.len() + self.reserved.answers.len()
     }
 
-    /// Whether there is room for one more in the queue.
-    pub(super) fn admit(&self) -> Result<(), SubmitError> {
-        if self.waiting.len() < self.capacity as usize {
-            Ok(())
-        } else {
-            Err(SubmitError::MempoolFull {
+    /// Whether there is room in the queue for one more, of so many bytes.
+    pub(super) fn admit(&self, bytes: usize) -> Result<(), SubmitError> {
+        if self.waiting.len() >= self.capacity as usize {
+            return Err(SubmitError::MempoolFull {
                 capacity: self.capacity,
-            })
+            });
         }
+        let left = Config::MEMPOOL_BYTES - self.bytes;
+        if bytes > left {
+            return Err(SubmitError::MempoolBytesFull { left, got: bytes });
+        }
+        Ok(())
     }
 
     /// Whether the next block may end before it reaches one more that is queued now.
@@ -141,7 +121,7 @@ impl Mempool {
 
     /// Queues a transaction for which there is room.
     pub(super) fn push(&mut self, ticket: u64, bytes: &[u8], operations: u32) {
-        assert!(self.admit().is_ok(), "room was asked for");
+        assert!(self.admit(bytes.len()).is_ok(), "room was asked for");
         let fits = |last: &&mut Segment| last.bytes.capacity() - last.bytes.len() >= bytes.len();
         match self.segments.back_mut().filter(fits) {
             Some(last) => last.bytes.extend_from_slice(bytes),
@@ -279,7 +259,7 @@ mod tests {
         };
         let (mut submitted, mut served) = (0, 0);
         for round in 0..200 {
-            while mempool.admit().is_ok() {
+            while mempool.admit(bytes(submitted).len()).is_ok() {
                 mempool.push(submitted, &bytes(submitted), 1);
                 submitted += 1;
             }
@@ -299,6 +279,40 @@ mod tests {
             let most = 2 * mempool.bytes + 5 * SEGMENT;
             assert!(memory <= most, "{memory} for {}", mempool.bytes);
         }
+    }
+
+    #[test]
+    fn the_queue_is_bounded_in_bytes_and_the_reserved_room_is_not_touched_by_that() {
+        let mut mempool = Mempool::new(u32::MAX);
+        let bulk = vec![7; 57_000];
+        let fit = Config::MEMPOOL_BYTES / bulk.len();
+        for ticket in 0..fit as u64 {
+            mempool.push(ticket, &bulk, 256);
+        }
+        let left = Config::MEMPOOL_BYTES - fit * bulk.len();
+        let got = left + 1;
+        let full = SubmitError::MempoolBytesFull { left, got };
+        assert_eq!(mempool.admit(left), Ok(()));
+        assert_eq!(mempool.admit(got), Err(full));
+        let memory: usize = (mempool.segments.iter())
+            .map(|segment| segment.bytes.capacity())
+            .sum();
+        // What is left at the end of a segment is less than one transaction.
+        assert!(memory <= Config::MEMPOOL_BYTES * 5 / 4, "{memory}");
+        let answer = Answer {
+            ticket: 9999,
+            channel: ChannelId(crate::crypto::Digest([1; 32])),
+            payer: PublicKey([1; 32]),
+            version: 2,
+            bytes: vec![6; 321],
+        };
+        assert!(mempool.reserve(answer, true).is_none());
+        assert_eq!(mempool.first().unwrap().ticket, 9999);
+        assert_eq!(mempool.admit(got), Err(full));
+        for _ in 0..2 {
+            mempool.pop();
+        }
+        assert_eq!(mempool.admit(bulk.len()), Ok(()));
     }
 
     #[test]

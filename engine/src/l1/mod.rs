@@ -6,7 +6,8 @@
 //!
 //! A transaction's way through the files:
 //!
-//! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`.
+//! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`. Of an answer
+//!    to a post it verifies all; what was in vain is its submitter's (`vain`).
 //! 2. [`Chain::seal`] takes them in order, in `rounds`: what each one of a `round` asks for (`claim`),
 //!    all its keys together, and all their signatures in one batch (`witness`), on other threads if
 //!    that is wanted.
@@ -27,7 +28,7 @@
 //! | L2, L3: what a state pays, the cooperative end | `channel.rs`; the signatures in `witness.rs` |
 //! | L4, L5, L6: posts, windows, settlement, punishment | `dispute.rs` |
 //! | L7: supply | `ledger/mod.rs` |
-//! | L8: replays, fees, room for answers | `ledger/decide.rs`, `mempool.rs` |
+//! | L8: replays, fees, room for answers | `ledger/decide.rs`, `mempool.rs`, `vain.rs` |
 
 mod block;
 mod chain;
@@ -49,6 +50,7 @@ mod rounds;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod vain;
 mod witness;
 
 pub use block::Header;

@@ -227,12 +227,23 @@ pub enum SubmitError {
         /// How many transactions may wait.
         capacity: u32,
     },
-    /// An answer, after so many others that were verified in vain since the last block: the same bytes
-    /// are welcome after the next one.
+    /// The queue has no room for so long a transaction: the same bytes are welcome after the next
+    /// block.
+    MempoolBytesFull {
+        /// The bytes that it has left.
+        left: usize,
+        /// The transaction's.
+        got: usize,
+    },
+    /// An answer of an account of which so many others were verified in vain since the last block:
+    /// the same bytes are welcome after the next one.
     AnswersInVain {
-        /// How many may be.
+        /// How many of one account may be.
         limit: u32,
     },
+    /// What no block could include: an answer that is not sound, or a batch that its signer has not
+    /// signed.
+    Refused(Refusal),
     /// The bytes are no transaction.
     Malformed(Malformed),
     /// The transaction fits in no block.
@@ -447,12 +458,19 @@ impl fmt::Display for SubmitError {
             SubmitError::MempoolFull { capacity } => {
                 write!(f, "{capacity} transactions wait already")
             }
+            SubmitError::MempoolBytesFull { left, got } => {
+                write!(
+                    f,
+                    "a transaction of {got} bytes, expected at most the {left} that are left to wait in"
+                )
+            }
             SubmitError::AnswersInVain { limit } => {
                 write!(
                     f,
-                    "{limit} answers were verified in vain since the last block"
+                    "{limit} answers of this account were verified in vain since the last block"
                 )
             }
+            SubmitError::Refused(refusal) => refusal.fmt(f),
             SubmitError::Malformed(malformed) => write!(f, "malformed transaction: {malformed}"),
             SubmitError::TooLarge { limit, got } => {
                 write!(

@@ -169,11 +169,16 @@ impl Court {
                 self.numbers += 1;
                 self.sent.insert(number, sent);
             }
-            Err(SubmitError::MempoolFull { .. } | SubmitError::AnswersInVain { .. }) => {
+            Err(
+                SubmitError::MempoolFull { .. }
+                | SubmitError::MempoolBytesFull { .. }
+                | SubmitError::AnswersInVain { .. },
+            ) => {
                 if let Some(due) = due {
                     self.docket.at(chain.height() + 2, due);
                 }
             }
+            Err(SubmitError::Refused(refusal)) => self.refused(&refusal),
             Err(error) => unreachable!("a sound transaction: {error}"),
         }
     }
@@ -236,6 +241,10 @@ impl Court {
         }
     }
 
+    fn refused(&mut self, refusal: &Refusal) {
+        *self.outcome.refused.entry(refusal.name()).or_default() += 1;
+    }
+
     /// What became of one transaction. `again` takes what a replaying party submits next.
     fn received(&mut self, receipt: Receipt, sent: Sent, fee: i128, again: &mut Vec<Sent>) {
         let Sent {
@@ -247,7 +256,7 @@ impl Court {
         let executed = match receipt.outcome {
             Ok(executed) => executed,
             Err(refusal) => {
-                *self.outcome.refused.entry(refusal.name()).or_default() += 1;
+                self.refused(&refusal);
                 if !is_again && matches!(refusal, Refusal::WindowNotOpen { .. }) {
                     self.too_early(channel, by, receipt.height);
                 }

@@ -280,9 +280,11 @@ impl Step {
                 match chain.submit(ticket as u64, bytes) {
                     Ok(()) => break None,
                     // Pushed back: a block makes room.
-                    Err(SubmitError::MempoolFull { .. } | SubmitError::AnswersInVain { .. }) => {
+                    Err(SubmitError::MempoolFull { .. } | SubmitError::MempoolBytesFull { .. }) => {
                         self.seal(chain, court, false, clock);
                     }
+                    Err(SubmitError::AnswersInVain { .. }) => self.seal(chain, court, true, clock),
+                    Err(SubmitError::Refused(refusal)) => break Some(refusal.name()),
                     Err(SubmitError::Malformed(_)) => break Some("l1_malformed"),
                     Err(SubmitError::TooLarge { .. } | SubmitError::TooManyItems { .. }) => {
                         break Some("l1_too_large");

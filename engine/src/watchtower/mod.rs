@@ -16,7 +16,7 @@ use crate::crypto::{
     Verifier,
 };
 use crate::l1::{
-    ChannelRecord, Executed, Notice, Receipt, SignedTransaction, SubmitError, Transaction,
+    ChannelRecord, Executed, Notice, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
 };
 use crate::protocol::{ChannelId, CoSigned, Party, Post, state_digest};
 use clients::Clients;
@@ -288,9 +288,12 @@ impl Watchtower {
             let answer = self.queue.pop_front().expect("one waits");
             match to_l1(&answer.bytes) {
                 Ok(()) => taken += 1,
-                Err(SubmitError::MempoolFull { .. } | SubmitError::AnswersInVain { .. }) => {
-                    self.queue.push_back(answer);
-                }
+                Err(
+                    SubmitError::MempoolFull { .. }
+                    | SubmitError::MempoolBytesFull { .. }
+                    | SubmitError::AnswersInVain { .. },
+                ) => self.queue.push_back(answer),
+                Err(SubmitError::Refused(refusal)) => self.refused(&refusal),
                 Err(
                     SubmitError::Malformed(_)
                     | SubmitError::TooLarge { .. }
@@ -306,8 +309,12 @@ impl Watchtower {
         match &receipt.outcome {
             Ok(Executed::Posted { .. }) => self.report.included += 1,
             Ok(_) => unreachable!("a tower only posts"),
-            Err(refusal) => *self.report.refused.entry(refusal.name()).or_default() += 1,
+            Err(refusal) => self.refused(refusal),
         }
+    }
+
+    fn refused(&mut self, refusal: &Refusal) {
+        *self.report.refused.entry(refusal.name()).or_default() += 1;
     }
 
     /// Answers that Layer 1 has not taken in yet.

@@ -7,6 +7,7 @@ use super::super::mempool::Mempool;
 use super::super::records::{FORMAT, Head, RecordKey, Unreadable};
 use super::super::restore::RestoreError;
 use super::super::rounds::Rounds;
+use super::super::vain::Vain;
 use super::Chain;
 use crate::chunks::Gathered;
 use crate::crypto::Backend;
@@ -174,6 +175,7 @@ impl Restoring {
             tip: head.tip,
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
+            vain: Vain::default(),
             rounds: Rounds::new(backend, config.verification),
             bodies: Vec::new(),
             notices: Vec::new(),

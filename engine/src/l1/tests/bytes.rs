@@ -329,19 +329,20 @@ fn malformed_batches_are_refused_by_name() {
 /// and the transaction itself still works.
 fn flip_every_bit(world: &mut World, bytes: &[u8]) {
     let before = (*world.chain.tip(), world.chain.ledger().clone());
-    let mut submitted = 0;
+    let (mut submitted, mut at_once) = (0, 0);
     for bit in 0..8 * bytes.len() {
         let mut flipped = bytes.to_vec();
         flipped[bit / 8] ^= 1 << (bit % 8);
         match world.submit(&flipped) {
             Ok(_) => submitted += 1,
+            Err(SubmitError::Refused(_)) => at_once += 1,
             Err(SubmitError::Malformed(_)) => {}
             Err(other) => panic!("bit {bit}: {other}"),
         }
     }
     assert_eq!(world.chain.pending(), submitted);
     assert!(
-        submitted >= 8 * (bytes.len() - 100),
+        submitted + at_once >= 8 * (bytes.len() - 100),
         "most bits have no format of their own"
     );
     let (headers, outcomes) = world.seal_all();

@@ -13,6 +13,7 @@ mod refusals;
 mod roll_overs;
 mod room;
 mod scenario;
+mod vain;
 
 use std::cell::{Cell, RefCell};
 
@@ -282,6 +283,15 @@ impl World {
         self.chain.submit(ticket, bytes)?;
         self.next_ticket.set(ticket + 1);
         Ok(ticket)
+    }
+
+    /// Submits; gives the refusal, if it is refused at once.
+    fn submit_any(&mut self, bytes: &[u8]) -> Option<Refusal> {
+        match self.submit(bytes) {
+            Ok(_) => None,
+            Err(SubmitError::Refused(refusal)) => Some(refusal),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Seals until nothing waits.

@@ -25,13 +25,18 @@ pub(super) fn check(
         let (transactions, expected): (Vec<Bytes>, Vec<Outcome>) =
             script(&world).into_iter().unzip();
         let mut outcomes = Vec::new();
-        for transaction in &transactions {
-            world.submit(transaction).unwrap();
+        let mut at_once = Vec::new();
+        for (place, transaction) in transactions.iter().enumerate() {
+            let refused = world.submit_any(transaction);
+            at_once.extend(refused.map(|refusal| (place, Err(refusal))));
             if one_each {
                 outcomes.extend(world.seal_all().1);
             }
         }
         outcomes.extend(world.seal_all().1);
+        for (place, refused) in at_once {
+            outcomes.insert(place, refused);
+        }
         assert_eq!(outcomes, expected, "{scenario}");
         let found = EVERYONE.map(|who| world.balance(who));
         assert_eq!(found, balances, "{scenario}");

@@ -1,10 +1,11 @@
 //! The reserved room (rule L8): answers pass a crowded queue, one for each disputed channel, and
-//! nobody's transactions keep anybody's answer out.
+//! nothing that anybody else submits keeps an answer out.
 
+use super::vain::unsound;
 use super::*;
 
 /// Room for so many transactions in the queue, and so many in a block.
-fn crowded(mempool_transactions: u32, block_transactions: u32) -> Config {
+pub(super) fn crowded(mempool_transactions: u32, block_transactions: u32) -> Config {
     Config {
         mempool_transactions,
         block_transactions,
@@ -14,7 +15,7 @@ fn crowded(mempool_transactions: u32, block_transactions: u32) -> Config {
 
 /// A world in which Alice and Bob have so many channels of 60 and 40, and Alice has posted version
 /// 1 (60/40) in each. The queue is empty, and the next block the first that takes answers.
-fn disputed(config: Config, channels: u64, window: u32) -> (World, Vec<Terms>) {
+pub(super) fn disputed(config: Config, channels: u64, window: u32) -> (World, Vec<Terms>) {
     let mut world = World::new(config);
     let terms: Vec<Terms> = (0..channels)
         .map(|nonce| Terms {
@@ -34,7 +35,7 @@ fn disputed(config: Config, channels: u64, window: u32) -> (World, Vec<Terms>) {
 }
 
 /// Fills the queue with Carol's transfers; gives their tickets.
-fn fill(world: &mut World) -> Vec<u64> {
+pub(super) fn fill(world: &mut World) -> Vec<u64> {
     let mut nonce = world.chain.account(&world.key(CAROL)).unwrap().nonce;
     let mut tickets = Vec::new();
     loop {
@@ -52,7 +53,7 @@ fn fill(world: &mut World) -> Vec<u64> {
 }
 
 /// What left the mempool, by ticket.
-fn sealed(world: &mut World) -> Vec<(u64, Outcome)> {
+pub(super) fn sealed(world: &mut World) -> Vec<(u64, Outcome)> {
     let (_, receipts) = world.seal_block(false);
     receipts
         .into_iter()
@@ -60,7 +61,7 @@ fn sealed(world: &mut World) -> Vec<(u64, Outcome)> {
         .collect()
 }
 
-fn posted(version: u64, by: Option<Party>, until: u64) -> Outcome {
+pub(super) fn posted(version: u64, by: Option<Party>, until: u64) -> Outcome {
     Ok(Executed::Posted { version, by, until })
 }
 
@@ -74,52 +75,74 @@ fn answers_pass_a_full_queue_and_nothing_else_does() {
     assert_eq!(transfers.len(), 3);
 
     let answer = |by, shown, offer| world.post(by, &terms[0], shown, offer);
-    let mut forged = answer(BOB, after(2, 50), None);
-    forged[200] ^= 1;
-    let mut forged_offer = answer(BOB, after(2, 50), Some(after(3, 55)));
-    forged_offer[360] ^= 1;
+    let mut damaged = answer(BOB, after(2, 50), None);
+    damaged[200] ^= 1;
+    let forged = unsound(&world, CAROL, &terms[0], 1).remove(0);
     let elsewhere = World::labelled("direct", *world.chain.config());
+    let (full, forger) = ("full", "l1_bad_signature");
     let kept_out = [
-        ("forged", forged),
-        ("with a forged offer", forged_offer),
-        ("not higher", answer(BOB, after(1, 0), None)),
-        ("at version 0", answer(BOB, State::Opening, None)),
-        ("after no entry", answer(BOB, after(0, 60), None)),
-        ("above the capacity", answer(BOB, after(2, 101), None)),
+        ("damaged", forger, damaged),
+        ("with a forged state", forger, forged),
+        ("not higher", full, answer(BOB, after(1, 0), None)),
+        ("at version 0", full, answer(BOB, State::Opening, None)),
+        ("after no entry", full, answer(BOB, after(0, 60), None)),
+        (
+            "above the capacity",
+            "l1_balance_above_capacity",
+            answer(BOB, after(2, 101), None),
+        ),
         (
             "a stranger's offer",
+            "l1_offer_by_stranger",
             answer(CAROL, after(2, 50), Some(after(3, 40))),
         ),
         (
             "an offer that raises its poster",
+            "l1_offer_raises_poster",
             answer(BOB, after(2, 50), Some(after(3, 49))),
         ),
         (
             "an offer that is not higher",
+            "l1_offer_not_higher",
             answer(BOB, after(2, 50), Some(after(2, 50))),
         ),
-        ("of D, who cannot pay", answer(DAN, after(2, 50), None)),
-        ("of E, who has no account", answer(ERIN, after(2, 50), None)),
+        (
+            "of D, who cannot pay",
+            full,
+            answer(DAN, after(2, 50), None),
+        ),
+        (
+            "of E, who has no account",
+            full,
+            answer(ERIN, after(2, 50), None),
+        ),
         (
             "of another Layer 1",
+            forger,
             elsewhere.post(BOB, &terms[0], after(2, 50), None),
         ),
         (
             "a post that opens",
+            full,
             world.post(ALICE, &quiet, after(2, 0), None),
         ),
         (
             "in no channel",
+            full,
             world.post(BOB, &world.terms(ALICE, 9, BOB, 1, 0), after(2, 0), None),
         ),
-        ("a close", world.close(BOB, &terms[0], after(2, 50))),
-        ("a payout", world.payout(BOB, terms[0].channel_id())),
-        ("a transfer", world.transfer(BOB, 0, ALICE, 1)),
+        ("a close", full, world.close(BOB, &terms[0], after(2, 50))),
+        ("a payout", full, world.payout(BOB, terms[0].channel_id())),
+        ("a transfer", full, world.transfer(BOB, 0, ALICE, 1)),
     ];
-    let full = Err(SubmitError::MempoolFull { capacity: 3 });
     let before = (world.chain.pending(), world.chain.ledger().clone());
-    for (which, bytes) in &kept_out {
-        assert_eq!(world.submit(bytes), full, "{which}");
+    for (which, expected, bytes) in &kept_out {
+        let found = match world.submit(bytes).unwrap_err() {
+            SubmitError::MempoolFull { capacity: 3 } => full,
+            SubmitError::Refused(refusal) => refusal.name(),
+            error => panic!("{which}: {error}"),
+        };
+        assert_eq!(found, *expected, "{which}");
     }
     let after_all = (world.chain.pending(), world.chain.ledger().clone());
     assert!(before == after_all);
@@ -319,74 +342,6 @@ fn an_account_pays_for_all_its_answers_that_wait() {
     fill(&mut world);
     world.submit(&of_frank(&world, 0, 8)).unwrap();
     assert_eq!(world.submit(&of_frank(&world, 1, 8)), full);
-}
-
-/// So many forged answers, all different.
-fn forged(world: &World, terms: &Terms, count: u8) -> Vec<Bytes> {
-    let genuine = world.post(BOB, terms, after(2, 50), None);
-    let forge = |at: u8| {
-        let mut bytes = genuine.clone();
-        // In a signature of the state that it shows.
-        bytes[200] ^= at;
-        bytes
-    };
-    (1..=count).map(forge).collect()
-}
-
-/// Nobody pays for an answer that turns out to be none: Layer 1 verifies so many of them, and no more.
-#[test]
-fn answers_are_verified_in_vain_so_often_between_two_blocks() {
-    let (mut world, terms) = disputed(crowded(8, 5), 2, 99);
-    let genuine = world.post(BOB, &terms[1], after(2, 50), None);
-    let in_vain = SubmitError::AnswersInVain { limit: 8 };
-    for _ in 0..3 {
-        fill(&mut world);
-        let before = world.chain.load().signature_verifications;
-        let refusals: Vec<SubmitError> = forged(&world, &terms[0], 50)
-            .iter()
-            .map(|bytes| world.submit(bytes).unwrap_err())
-            .collect();
-        let (looked_at, not) = refusals.split_at(8);
-        assert!(
-            looked_at
-                .iter()
-                .all(|full| *full == SubmitError::MempoolFull { capacity: 8 })
-        );
-        assert!(not.iter().all(|refusal| *refusal == in_vain));
-        // A sound one is not known from others, and comes again after the next block.
-        assert_eq!(world.submit(&genuine), Err(in_vain));
-        let spent = world.chain.load().signature_verifications - before;
-        assert!((8..=8 * 3).contains(&spent), "{spent} signatures");
-        world.seal_block(false);
-    }
-    // Up to there, it gets its place.
-    fill(&mut world);
-    for bytes in forged(&world, &terms[0], 7) {
-        world.submit(&bytes).unwrap_err();
-    }
-    let answer = world.submit(&genuine).unwrap();
-    assert_eq!(sealed(&mut world)[0].0, answer);
-}
-
-/// One that makes way for a higher one pays nothing either.
-#[test]
-fn answers_that_make_way_are_verified_in_vain() {
-    let (mut world, terms) = disputed(crowded(2, 5), 1, 9);
-    fill(&mut world);
-    let ladder: Vec<Bytes> = (2..60)
-        .map(|version| world.post(BOB, &terms[0], after(version, 50), None))
-        .collect();
-    let submitted: Vec<_> = ladder.iter().map(|bytes| world.submit(bytes)).collect();
-    // The first one takes nobody's place.
-    let (taken, not) = submitted.split_at(1 + 5);
-    assert!(taken.iter().all(Result::is_ok));
-    let in_vain = SubmitError::AnswersInVain { limit: 5 };
-    assert!(not.iter().all(|refusal| *refusal == Err(in_vain)));
-    let outcomes = sealed(&mut world);
-    let included = outcomes.iter().filter(|(_, outcome)| outcome.is_ok());
-    assert_eq!((outcomes.len(), included.count()), (5 + 1 + 2, 1 + 2));
-    fill(&mut world);
-    world.submit(&ladder[57]).unwrap();
 }
 
 /// What was posted already is known for it without a look at its signatures.

@@ -122,7 +122,11 @@ impl World<'_> {
     ) -> Result<(), Objection> {
         match self.chain.submit(ticket, &bytes) {
             Ok(()) => {}
-            Err(SubmitError::MempoolFull { .. } | SubmitError::AnswersInVain { .. }) => {
+            Err(
+                SubmitError::MempoolFull { .. }
+                | SubmitError::MempoolBytesFull { .. }
+                | SubmitError::AnswersInVain { .. },
+            ) => {
                 self.summary.pushed_back += 1;
                 self.free(ticket);
             }

@@ -1,6 +1,6 @@
 //! The random scripts: what people submit, when blocks are sealed, and the comparison.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use proptest::prelude::*;
 
@@ -146,6 +146,10 @@ struct Pool {
     queue: VecDeque<Waiting>,
     room: Vec<Waiting>,
     superseded: Vec<(u64, Option<Outcome>)>,
+    /// Since the last block, by submitter: what it had refused at once, and how often it raised an
+    /// answer of each channel.
+    unsound: HashMap<Who, u32>,
+    raised: HashMap<(Who, ChannelId), u32>,
 }
 
 /// All that a script has led to.
@@ -407,6 +411,16 @@ impl Run {
                 assert!(matches!(plain, Plain::Damaged));
                 return;
             }
+            Err(SubmitError::Refused(refusal)) => {
+                self.refused_at_once(&plain, refusal);
+                return;
+            }
+            Err(SubmitError::AnswersInVain { limit }) => {
+                // What is damaged may name anybody.
+                let counts = self.in_vain(&plain);
+                assert!(counts.is_none_or(|counts| counts.contains(&limit)));
+                return;
+            }
             Err(other) => panic!("{other}"),
         };
         let one = Waiting {
@@ -416,6 +430,34 @@ impl Run {
             bytes: bytes.len(),
         };
         self.admit(one);
+    }
+
+    /// An answer that is not sound, or what its signer has not signed.
+    fn refused_at_once(&mut self, plain: &Plain, refusal: Refusal) {
+        match plain {
+            Plain::Damaged => {}
+            Plain::Post { submitter, .. } => {
+                let height = self.world.chain.height() + 1;
+                let expected = self.model.clone().execute(&self.world, plain, height);
+                assert_eq!(expected, Some(Err(refusal)));
+                *self.pool.unsound.entry(*submitter).or_default() += 1;
+            }
+            other => panic!("{other:?}: {refusal}"),
+        }
+    }
+
+    /// What an answer's submitter has had verified in vain: at all, and in its channel.
+    fn in_vain(&self, plain: &Plain) -> Option<[u32; 2]> {
+        let Plain::Post {
+            submitter, terms, ..
+        } = plain
+        else {
+            assert!(matches!(plain, Plain::Damaged));
+            return None;
+        };
+        let raised = self.pool.raised.get(&(*submitter, terms.channel_id()));
+        let unsound = self.pool.unsound.get(submitter);
+        Some([unsound, raised].map(|count| count.copied().unwrap_or(0)))
     }
 
     /// An answer that the next block could take goes into the room; if that may not reach it, alone of
@@ -454,18 +496,24 @@ impl Run {
         let fees = FEE * (1 + others.count() as u64);
         let open = self.model.channels.get(&channel);
         let height = self.world.chain.height() + 1;
-        let reserved = open.is_some_and(|open| !open.posts.is_empty())
+        let in_time = |open: &Open| open.posted_at.is_some_and(|at| height <= at + open.window);
+        let higher = |open: &Open| open.posts.iter().all(|post| post.version < *version);
+        let reserved = open.is_some_and(|open| in_time(open) && higher(open))
             && place.is_none_or(|place| of(&self.pool.room[place]).2 < *version)
-            && self.model.balance(&self.world.key(*submitter)) >= fees
-            && (self.model.clone())
-                .execute(&self.world, &one.plain, height)
-                .is_some_and(|outcome| outcome.is_ok());
-        let by = *version;
+            && self.model.balance(&self.world.key(*submitter)) >= fees;
+        if reserved {
+            let outcome = self.model.clone().execute(&self.world, &one.plain, height);
+            assert!(outcome.is_some_and(|outcome| outcome.is_ok()));
+            let counts = self.in_vain(&one.plain).unwrap();
+            assert!(counts.iter().all(|count| *count < 4), "{counts:?}");
+        }
+        let (by, raised) = (*version, (*submitter, channel));
         match (reserved, place.filter(|_| crowded)) {
             (false, _) => self.pool.queue.push_back(one),
             (true, None) => self.pool.room.push(one),
             (true, Some(place)) => {
                 let lower = std::mem::replace(&mut self.pool.room[place], one);
+                *self.pool.raised.entry(raised).or_default() += 1;
                 let outcome = Err(Refusal::Superseded { by });
                 self.pool.superseded.push((lower.ticket, Some(outcome)));
             }
@@ -496,6 +544,10 @@ impl Run {
         let (header, receipts) = self.world.seal_block(even_empty);
         let included = expected.iter().any(|one| matches!(one.1, Some(Ok(_))));
         assert_eq!(header.is_some(), included || even_empty);
+        if header.is_some() {
+            self.pool.unsound.clear();
+            self.pool.raised.clear();
+        }
         assert_eq!(receipts.len(), expected.len());
         for (receipt, (ticket, expected)) in receipts.iter().zip(expected) {
             assert_eq!(receipt.ticket, ticket);
