@@ -70,7 +70,7 @@ pub(super) fn check(
     };
     let began_ns = cpu_ns();
     let bar = Bar::new("audit", 0, args.quiet || args.json);
-    let ended = followed.to_the_end(&mut watched, &bar);
+    let ended = followed.follow(&mut watched, &bar);
     bar.clear();
     let replay_ns = cpu_ns() - began_ns - followed.batch.verifying_ns;
     // What was audited is kept, whatever the audit ended with.
@@ -199,7 +199,7 @@ struct Followed<'a> {
 
 impl Followed<'_> {
     /// Audits every segment of a run, until that has ended.
-    fn to_the_end(&mut self, watched: &mut Watched, bar: &Bar) -> Result<End, AuditError> {
+    fn follow(&mut self, watched: &mut Watched, bar: &Bar) -> Result<End, AuditError> {
         loop {
             // Before the segments are looked for: those of a run that has ended are all there.
             let end = watched.look(&self.args.folder)?;
