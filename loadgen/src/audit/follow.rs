@@ -319,6 +319,35 @@ impl Followed<'_> {
 mod tests {
     use super::*;
 
+    /// What stands in the folder is no manifest: reading it would be refused.
+    #[test]
+    fn a_manifest_is_read_again_only_when_it_is_another_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(manifest::NAME);
+        fs::write(&path, "x").unwrap();
+        let claims = Claims {
+            sessions: 1,
+            cosign_every: 1,
+            in_flight: 1,
+        };
+        let manifest = Manifest {
+            genesis: [0; 32],
+            shards: 1,
+            claims,
+            end: None,
+        };
+        let stamp = stamp(folder.path());
+        let mut watched = Watched { manifest, stamp };
+        for _ in 0..3 {
+            assert!(matches!(watched.look(folder.path()), Ok(None)));
+        }
+        fs::write(&path, "xy").unwrap();
+        assert!(matches!(
+            watched.look(folder.path()),
+            Err(AuditError::Refused(_))
+        ));
+    }
+
     #[test]
     fn a_checkpoint_is_written_for_bytes_and_time_not_for_segments() {
         let mut keeper = Keeper::new(None, Looked::by(Rule::NOBODY));

@@ -291,7 +291,7 @@ fn a_manifest_has_no_lines_to_spare() {
 fn many_small_segments_cost_what_they_have() {
     const SEGMENTS: u64 = 10_000;
     let folder = Folder::new();
-    logged(&folder, "--sessions 3000 --payments 1 --shards 1");
+    logged(&folder, "--sessions 10k --payments 1 --shards 1");
     let log = folder.path("log");
     let first = fs::read(log.join(SHARD)).unwrap();
     let genesis = first[24..56].try_into().unwrap();
