@@ -29,6 +29,13 @@ pub(super) struct Head {
     answers: u32,
 }
 
+impl Head {
+    /// How many signatures follow: one for each proposal and each answer.
+    pub(super) fn signatures(&self) -> u64 {
+        u64::from(self.proposals) + u64::from(self.answers)
+    }
+}
+
 /// A signature in a burst: over the state after so many of its entries, by A (0) or B (1).
 pub(super) struct Signed {
     pub(super) entries: usize,

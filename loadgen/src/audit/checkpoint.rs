@@ -2,10 +2,12 @@
 //! channel's log stood. The auditor's own word, in a file that the auditor names, outside of
 //! the log's folder: whoever wrote the log must not be able to write it.
 //!
-//! `"DUETCHK2" · genesis 32 · height u64 · block 32 · streams u32 · streams · checksum 32`, the block being
-//! Layer 1's at that height, and a stream `next segment u64 · last checksum 32 · entries u64 · bursts u64 ·
-//! bytes u64 · signatures u64 · largest interval u64 · most at risk u64 · most in flight u64 · logs u64` and
-//! per log `channel u32 · session u64 · version u64 · balance of A u64 · head 32`; a log that has ended as
+//! `"DUETCHK3" · genesis 32 · height u64 · block 32 · sessions u64 · k u64 · in flight u64 · sample ·
+//! streams u32 · streams · checksum 32`, the block being Layer 1's at that height, and what follows it the
+//! manifest's claims. A sample is `kind u64 · size u64 · salt's origin u64 · salt 32 · chosen by the log's
+//! writer u64`: the sessions that every pass has looked at in full. A stream is `next segment u64 ·
+//! last checksum 32 · entries u64 · bursts u64 · bytes u64 · signatures u64 · verified u64 · largest
+//! interval u64 · most at risk u64 · most in flight u64 · logs u64` and per log `channel u32 · session u64 · version u64 · balance of A u64 · head 32`; a log that has ended as
 //! Layer 1 closed it has nothing but zeros after its channel. Channels are counted in the order in
 //! which Layer 1 opened them.
 
@@ -18,15 +20,66 @@ use super::bytes::Reader;
 use super::finding::{AuditError, Finding, Place};
 use super::hash::{Digest, KEYS, hex};
 use super::ledger::Ledger;
+use super::manifest::Claims;
+use super::sample::{Rule, Salt, SampleSize};
 use super::stream::{Counts, Largest, Log, Running, Stream};
 
-const MAGIC: [u8; 8] = *b"DUETCHK2";
+const MAGIC: [u8; 8] = *b"DUETCHK3";
 /// All but the streams.
-const FRAME_BYTES: u64 = 8 + 32 + 8 + 32 + 4 + 32;
-const STREAM_BYTES: u64 = 8 + 32 + 8 * 8;
+const FRAME_BYTES: u64 = SAMPLE_AT + SAMPLE_BYTES + 4 + 32;
+/// What stands before the sample, and it.
+const SAMPLE_AT: u64 = 8 + 32 + 8 + 32 + 3 * 8;
+const SAMPLE_BYTES: u64 = 3 * 8 + 32 + 8;
+const STREAM_BYTES: u64 = 8 + 32 + 9 * 8;
 const LOG_BYTES: u64 = 4 + 3 * 8 + 32;
 /// No log has more entries or bytes in a stream.
 const MOST_COUNTED: u64 = 1 << 60;
+
+/// What an earlier audit has come to.
+pub(super) struct Kept {
+    pub(super) streams: Vec<Stream>,
+    pub(super) looked: Looked,
+}
+
+/// Whose signatures passes have verified.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looked {
+    /// The sessions that each of them has looked at in full, as far as it read.
+    pub(super) rule: Rule,
+    /// Whether the log's writer could choose the sample of one.
+    pub(super) writer_chose: bool,
+}
+
+impl Looked {
+    /// By one pass.
+    pub(super) fn by(rule: Rule) -> Looked {
+        Looked {
+            rule,
+            writer_chose: rule.is_of_writer(),
+        }
+    }
+
+    /// By passes before and one more.
+    pub(super) fn and(self, rule: Rule) -> Looked {
+        Looked {
+            rule: self.rule.and(rule),
+            writer_chose: self.writer_chose || rule.is_of_writer(),
+        }
+    }
+}
+
+/// The salt that a checkpoint's passes chose by, if there is one. What it says is checked when it is
+/// read as a whole.
+pub(super) fn kept_salt(path: &Path) -> Option<Salt> {
+    if !fs::symlink_metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = [0; (SAMPLE_AT + SAMPLE_BYTES) as usize];
+    File::open(path).ok()?.read_exact(&mut bytes).ok()?;
+    let sample = bytes.strip_prefix(&MAGIC)?;
+    let mut reader = Reader::new("", 0, &sample[SAMPLE_AT as usize - MAGIC.len()..]);
+    looked(&mut reader).ok()?.rule.salt
+}
 
 /// The file that an auditor has named.
 pub(super) struct Checkpoint {
@@ -76,13 +129,24 @@ impl Checkpoint {
     }
 
     /// Replaces it by how far these streams have come.
-    pub(super) fn write(&self, ledger: &Ledger, streams: &[Stream]) -> Result<(), AuditError> {
+    /// Gives its length.
+    pub(super) fn write(
+        &self,
+        ledger: &Ledger,
+        claims: Claims,
+        looked: Looked,
+        streams: &[Stream],
+    ) -> Result<u64, AuditError> {
         let failed = AuditError::machine(&self.path);
         let mut bytes = Vec::new();
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&ledger.genesis);
         bytes.extend_from_slice(&ledger.height().to_le_bytes());
         bytes.extend_from_slice(&ledger.tip());
+        for claim in [claims.sessions, claims.cosign_every, claims.in_flight] {
+            bytes.extend_from_slice(&claim.to_le_bytes());
+        }
+        put_looked(&mut bytes, looked);
         bytes.extend_from_slice(&(streams.len() as u32).to_le_bytes());
         for stream in streams {
             put(&mut bytes, stream);
@@ -100,16 +164,17 @@ impl Checkpoint {
         file.as_file().sync_all().map_err(&failed)?;
         file.persist(&self.path)
             .map_err(|error| failed(error.error))?;
-        Ok(())
+        Ok(bytes.len() as u64)
     }
 
-    /// The streams as an earlier audit left them, if there was one: of this Layer 1, whose blocks
-    /// have been replayed as far as that audit had come.
+    /// What an earlier audit left, if there was one: of this Layer 1, whose blocks have been
+    /// replayed as far as that audit had come, and of a run that claims the same.
     pub(super) fn read(
         &self,
         shards: u32,
+        claims: Claims,
         ledger: &Ledger,
-    ) -> Result<Option<Vec<Stream>>, AuditError> {
+    ) -> Result<Option<Kept>, AuditError> {
         let machine = AuditError::machine(&self.path);
         let file = match File::open(&self.path) {
             Ok(file) => file,
@@ -141,6 +206,25 @@ impl Checkpoint {
         let (magic, genesis): ([u8; 8], Digest) = (reader.take()?, reader.take()?);
         let (height, block): (u64, Digest) = (reader.u64()?, reader.take()?);
         let place = reader.place();
+        let kept = Claims {
+            sessions: reader.u64()?,
+            cosign_every: reader.u64()?,
+            in_flight: reader.u64()?,
+        };
+        if genesis == ledger.genesis && kept != claims {
+            let shown = |claims: Claims| {
+                let Claims {
+                    sessions,
+                    cosign_every,
+                    in_flight,
+                } = claims;
+                format!("{sessions} sessions, k {cosign_every} and {in_flight} in flight")
+            };
+            let expected = format!("{}, as the manifest says", shown(claims));
+            return Err(place.finding("the run's claims", expected, shown(kept)));
+        }
+        let looked = looked(&mut reader)?;
+        let place = reader.place();
         let streams = reader.u32()?;
         if magic != MAGIC || genesis != ledger.genesis || streams != shards {
             return Err(place.finding("the run that it is of", "the manifest's", "another"));
@@ -153,12 +237,77 @@ impl Checkpoint {
             let found = format!("{} at height {height}", hex(&block));
             return Err(place.finding("the block that it was made at", expected, found));
         }
-        let streams = (0..streams).map(|_| stream(&mut reader, ledger));
+        let streams = (0..streams).map(|_| stream(&mut reader, claims, ledger));
         let streams = streams.collect::<Result<_, _>>()?;
         if !reader.is_empty() {
             return Err(reader.place().finding("bytes left", 0, reader.rest().len()));
         }
-        Ok(Some(streams))
+        Ok(Some(Kept { streams, looked }))
+    }
+}
+
+/// Kinds of samples, and origins of salts.
+const NOBODY: u64 = 0;
+const ALL: u64 = 1;
+const SESSIONS: u64 = 2;
+const SHARE: u64 = 3;
+const UNSALTED: u64 = 0;
+const DRAWN: u64 = 1;
+const GIVEN: u64 = 2;
+const NONE: u64 = 3;
+
+fn put_looked(bytes: &mut Vec<u8>, looked: Looked) {
+    let Looked { rule, writer_chose } = looked;
+    let (kind, size) = match rule.size {
+        size if size.is_none() => (NOBODY, 0),
+        SampleSize::All => (ALL, 0),
+        SampleSize::Sessions(most) => (SESSIONS, most),
+        SampleSize::Share(share) => (SHARE, share.to_bits()),
+    };
+    let (origin, salt) = match rule.salt {
+        None => (UNSALTED, [0; 32]),
+        Some(Salt::Drawn(salt)) => (DRAWN, salt),
+        Some(Salt::Given(salt)) => (GIVEN, salt),
+        Some(Salt::None) => (NONE, [0; 32]),
+    };
+    for number in [kind, size, origin] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(&salt);
+    bytes.extend_from_slice(&u64::from(writer_chose).to_le_bytes());
+}
+
+fn looked(reader: &mut Reader<'_>) -> Result<Looked, AuditError> {
+    let place = reader.place();
+    let (kind, size) = (reader.u64()?, reader.u64()?);
+    let (origin, salt): (u64, [u8; 32]) = (reader.u64()?, reader.take()?);
+    let writer_chose = reader.u64()?;
+    let share = f64::from_bits(size);
+    let size = match kind {
+        NOBODY if size == 0 => Some(SampleSize::Sessions(0)),
+        ALL if size == 0 => Some(SampleSize::All),
+        SESSIONS if size > 0 => Some(SampleSize::Sessions(size)),
+        SHARE if share > 0.0 && share <= 1.0 => Some(SampleSize::Share(share)),
+        _ => None,
+    };
+    let salt = match origin {
+        UNSALTED => Some(None),
+        DRAWN => Some(Some(Salt::Drawn(salt))),
+        GIVEN => Some(Some(Salt::Given(salt))),
+        NONE => Some(Some(Salt::None)),
+        _ => None,
+    };
+    match (size, salt) {
+        (Some(size), Some(salt)) if size.is_part() == salt.is_some() && writer_chose <= 1 => {
+            Ok(Looked {
+                rule: Rule { size, salt },
+                writer_chose: writer_chose == 1,
+            })
+        }
+        _ => {
+            let found = format!("kind {kind}, with salt {origin}");
+            Err(place.finding("the sample", "one that an audit takes", found))
+        }
     }
 }
 
@@ -168,6 +317,7 @@ fn put(bytes: &mut Vec<u8>, stream: &Stream) {
         bursts,
         bytes: of_records,
         signatures,
+        verified,
     } = stream.counts;
     let Largest {
         interval,
@@ -181,6 +331,7 @@ fn put(bytes: &mut Vec<u8>, stream: &Stream) {
         bursts,
         of_records,
         signatures,
+        verified,
         interval,
         at_risk,
         in_flight,
@@ -208,7 +359,7 @@ fn put(bytes: &mut Vec<u8>, stream: &Stream) {
     }
 }
 
-fn stream(reader: &mut Reader<'_>, ledger: &Ledger) -> Result<Stream, AuditError> {
+fn stream(reader: &mut Reader<'_>, claims: Claims, ledger: &Ledger) -> Result<Stream, AuditError> {
     let mut stream = Stream::new();
     (stream.segment, stream.checksum) = (reader.u64()?, reader.take()?);
     let place = reader.place();
@@ -217,6 +368,7 @@ fn stream(reader: &mut Reader<'_>, ledger: &Ledger) -> Result<Stream, AuditError
         bursts: reader.u64()?,
         bytes: reader.u64()?,
         signatures: reader.u64()?,
+        verified: reader.u64()?,
     };
     stream.rests = stream.counts;
     stream.largest = Largest {
@@ -224,8 +376,21 @@ fn stream(reader: &mut Reader<'_>, ledger: &Ledger) -> Result<Stream, AuditError
         at_risk: reader.u64()?,
         in_flight: reader.u64()?,
     };
+    let Largest {
+        interval,
+        in_flight,
+        ..
+    } = stream.largest;
+    if interval > claims.cosign_every || in_flight > claims.in_flight {
+        let expected = format!(
+            "at most {} and {}, as the manifest claims",
+            claims.cosign_every, claims.in_flight
+        );
+        let found = format!("{interval} and {in_flight}");
+        return Err(place.finding("k and in flight", expected, found));
+    }
     for _ in 0..reader.u64()? {
-        log(reader, ledger, &mut stream.logs)?;
+        log(reader, claims, ledger, &mut stream.logs)?;
     }
     check_counts(&stream, ledger, place)?;
     Ok(stream)
@@ -234,6 +399,7 @@ fn stream(reader: &mut Reader<'_>, ledger: &Ledger) -> Result<Stream, AuditError
 /// Takes one log off: of a channel that Layer 1 has opened, and no further than it was closed at.
 fn log(
     reader: &mut Reader<'_>,
+    claims: Claims,
     ledger: &Ledger,
     logs: &mut HashMap<u32, Log>,
 ) -> Result<(), AuditError> {
@@ -250,6 +416,10 @@ fn log(
         let most = format!("one of the {} that Layer 1 opened", ledger.channels.len());
         return Err(place.finding("a channel", most, format!("number {index}")));
     };
+    if running.session >= claims.sessions {
+        let most = format!("one of {}, as the manifest claims", claims.sessions);
+        return Err(place.finding("a session", most, running.session));
+    }
     let log = if running.version == 0 {
         if channel.closed.is_none() {
             return Err(place.finding("a channel", "one that Layer 1 closed", "an open one"));
@@ -283,6 +453,7 @@ fn check_counts(stream: &Stream, ledger: &Ledger, place: Place<'_>) -> Result<()
         bursts,
         bytes,
         signatures,
+        verified,
     } = stream.counts;
     if counted.max(bytes) > MOST_COUNTED {
         let most = format!("at most {MOST_COUNTED} of each");
@@ -293,10 +464,11 @@ fn check_counts(stream: &Stream, ledger: &Ledger, place: Place<'_>) -> Result<()
         let expected = format!("{entries}, the sum of its logs' versions");
         return Err(place.finding("entries", expected, counted));
     }
-    if bursts > counted || u128::from(signatures) > 2 * entries {
-        let expected = format!("at most {entries} and {}", 2 * entries);
-        let found = format!("{bursts} and {signatures}");
-        return Err(place.finding("bursts and signatures", expected, found));
+    if bursts > counted || u128::from(signatures) > 2 * entries || verified > signatures {
+        let expected = format!("at most {entries}, {} and as many", 2 * entries);
+        let found = format!("{bursts}, {signatures} and {verified}");
+        let what = "bursts, signatures and those verified";
+        return Err(place.finding(what, expected, found));
     }
     Ok(())
 }

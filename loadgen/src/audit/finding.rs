@@ -86,13 +86,25 @@ impl Place<'_> {
 /// Characters that a finding shows of a text at most.
 const MOST_SHOWN: usize = 200;
 
-/// A text from a log as a terminal may show it: no control characters, and no megabytes.
+/// Whether a terminal would show nothing for it, or show what stands beside it elsewhere.
+fn is_unseen(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// A text from a log as a terminal may show it: what it has is seen where it stands, and is no
+/// megabytes.
 fn printable(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(MOST_SHOWN)
         .map(|char| {
-            if char.is_control() {
+            if is_unseen(char) {
                 char::REPLACEMENT_CHARACTER
             } else {
                 char
@@ -166,6 +178,10 @@ mod tests {
     fn a_text_from_a_log_moves_no_cursor_and_fills_no_screen() {
         assert_eq!(printable("kind 3, ‖"), "kind 3, ‖");
         assert_eq!(printable("\u{1b}[2J\n"), "\u{fffd}[2J\u{fffd}");
+        for char in "\u{ad}\u{61c}\u{200b}\u{200f}\u{2028}\u{202e}\u{2066}\u{feff}\u{e0041}".chars()
+        {
+            assert_eq!(printable(&format!("1{char}2")), "1\u{fffd}2", "{char:?}");
+        }
         let long = printable(&"x".repeat(1 << 20));
         assert_eq!(long, "x".repeat(MOST_SHOWN) + "…");
     }

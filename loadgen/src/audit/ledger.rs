@@ -26,6 +26,8 @@ pub(super) struct Ledger {
     pub(super) transactions: u64,
     pub(super) failed: u64,
     pub(super) closed: u64,
+    /// Those of all transactions.
+    pub(super) signatures: u64,
     supply: u128,
     fees: u128,
     locked: u128,
@@ -92,6 +94,7 @@ impl Ledger {
             transactions: 0,
             failed: 0,
             closed: 0,
+            signatures: 0,
             supply: 0,
             fees: 0,
             locked: 0,
@@ -272,6 +275,7 @@ impl Ledger {
         while !record.is_empty() {
             let place = record.place();
             let transaction = Transaction::read(record)?;
+            self.signatures += transaction.signatures();
             match &transaction.act {
                 Act::Open(open) => self.open(open, parameters.fee, place)?,
                 Act::Close(close) => self.close(close, parameters.fee, place)?,
@@ -348,14 +352,17 @@ impl Ledger {
             return Err(place.finding("the opener's nonce", account.nonce, open.nonce));
         }
         account.nonce += 1;
-        let b = self.account_index(&open.key_b);
-        let enough = self.accounts[a as usize].balance >= open.deposit_a
-            && self.accounts[b as usize].balance >= open.deposit_b;
+        // An account begins with a channel that is opened: one that fails makes none.
+        let b = self.account_of.get(&open.key_b);
+        let balance_b = b.map_or(0, |b| self.accounts[*b as usize].balance);
+        let enough =
+            self.accounts[a as usize].balance >= open.deposit_a && balance_b >= open.deposit_b;
         if !enough {
             // Included, but failed: it cost its fee and its nonce.
             self.failed += 1;
             return Ok(());
         }
+        let b = self.account_index(&open.key_b);
         self.accounts[a as usize].balance -= open.deposit_a;
         self.accounts[b as usize].balance -= open.deposit_b;
         self.locked += u128::from(capacity);

@@ -66,8 +66,10 @@ impl End {
 
 /// More shards than this are none of a run's.
 const MOST_SHARDS: u64 = 1 << 16;
-/// The lines of so many shards take no more.
-const MOST_BYTES: u64 = 16 << 20;
+/// The lines of so many shards take no more: two each, of 136 bytes at most, after the others.
+const MOST_BYTES: u64 = 1024 + 136 * MOST_SHARDS;
+/// The one comment that there may be: the first line.
+const TITLE: &str = "# An audit log of Duet. `loadgen audit` checks it.";
 /// The largest co-sign interval of the protocol.
 const MOST_COSIGN_EVERY: u64 = 10_000;
 
@@ -142,8 +144,11 @@ impl<'a> Lines<'a> {
     }
 
     fn manifest(mut self) -> Result<Manifest, AuditError> {
-        while self.rest.starts_with('#') {
-            self.line()?;
+        if self.rest.starts_with('#') {
+            let title = self.line()?;
+            if title != TITLE {
+                return Err(self.finding("the first line", TITLE, title));
+            }
         }
         self.exactly("format", "1")?;
         let state = self.text("state")?;

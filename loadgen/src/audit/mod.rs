@@ -6,7 +6,8 @@
 //!    have (`segment`): the folder's writer may be hostile.
 //! 2. Layer 1 is replayed from its genesis (`l1`, `ledger`, `transaction`); its last block's hash is
 //!    the tip.
-//! 3. The tip, the streams' last checksums and a salt choose sessions (`sample`).
+//! 3. A salt, and the tip and the streams' last checksums where those are known, choose sessions
+//!    (`sample`).
 //! 4. Every shard's stream is replayed: chains, balances, settlements (`stream`, `burst`), and the
 //!    chosen sessions' signatures (`signature`).
 //! 5. What the manifest says is held against what was found (`conclude`).
@@ -44,12 +45,13 @@ pub use sample::{Salt, SampleSize};
 use crate::drive::{complain, print, say};
 use crate::machine;
 use crate::progress::Bar;
-use checkpoint::Checkpoint;
+use checkpoint::{Checkpoint, Kept};
 use hash::{Digest, unhex};
 use l1::L1;
 use manifest::{End, Manifest};
 use report::Told;
-use segment::Source;
+use sample::{Chooser, Rule};
+use signature::Sampled;
 use stream::{Against, Stream};
 
 /// The options of `audit`.
@@ -59,11 +61,11 @@ pub struct AuditArgs {
     /// The folder that `loadgen run --audit-log` has written, or is writing
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// Sessions whose signatures are verified, chosen by the last block and checksums: N, N% or all
+    /// Sessions whose signatures are verified: N, each one with a chance of N%, or all
     #[arg(long, value_name = "N", default_value = "100")]
     pub sample: SampleSize,
-    /// What chooses them too, as 64 hex digits, to repeat an audit that printed it; none lets the log
-    /// alone choose [default: drawn, and printed]
+    /// What chooses them, as 64 hex digits, to repeat an audit that printed it; none lets the log
+    /// alone choose [default: drawn, and printed at the end]
     #[arg(long, value_name = "HEX|none")]
     pub salt: Option<Salt>,
     /// The last block's hash as it is known from elsewhere, such as the run file's
@@ -79,8 +81,8 @@ pub struct AuditArgs {
     /// Delete each shard's segment once it is audited; the checkpoint takes its place
     #[arg(long, requires = "checkpoint")]
     pub delete_audited: bool,
-    /// Go on where an earlier audit left off, as this file of its own says; --follow and
-    /// --delete-audited keep it up to date. It lies outside of DIR
+    /// Go on where an earlier audit left off, as this file of its own says, with its salt; --follow
+    /// and --delete-audited keep it up to date. It lies outside of DIR
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
     /// Print the result as JSON
@@ -146,21 +148,25 @@ fn pretty(value: &serde_json::Value) -> String {
 }
 
 impl AuditArgs {
-    /// Draws the salt unless one is given, or nothing is left to choose.
+    /// Draws the salt unless one is given or kept, or nothing is left to choose.
     fn draw_salt(&mut self) -> Result<(), AuditError> {
         if self.sample.is_part() {
-            if self.salt.is_none() {
-                self.salt = Some(Salt::draw()?);
-            }
+            // An audit that goes on chooses as it has begun.
+            let kept = || self.checkpoint.as_deref().and_then(checkpoint::kept_salt);
+            let salt = self.salt.or_else(kept);
+            self.salt = Some(salt.map_or_else(Salt::draw, Ok)?);
         } else {
             self.salt = None;
         }
         Ok(())
     }
 
-    /// The sample's seed.
-    fn seed<'c>(&self, tip: &Digest, checksums: impl IntoIterator<Item = &'c Digest>) -> Digest {
-        sample::seed(tip, checksums, self.salt.unwrap_or(Salt::None))
+    /// Which sessions' signatures are verified.
+    fn rule(&self) -> Rule {
+        Rule {
+            size: self.sample,
+            salt: self.salt,
+        }
     }
 }
 
@@ -198,23 +204,30 @@ pub fn check(args: &AuditArgs, stop: &AtomicBool) -> Result<Report, AuditError> 
     let mut l1 = L1::new(&args.folder, &manifest.genesis, stop);
     l1.follow()?;
     conclude::check_l1(&l1, end, args.tip.as_ref())?;
-    let streams = match &checkpoint {
-        None => fresh(&manifest),
+    let kept = match &checkpoint {
+        None => None,
         Some(checkpoint) => {
-            let read = checkpoint.read(manifest.shards, &l1.ledger)?;
-            read.ok_or_else(|| {
+            let read = checkpoint.read(manifest.shards, manifest.claims, &l1.ledger)?;
+            Some(read.ok_or_else(|| {
                 let name = checkpoint.name();
                 AuditError::Input(format!("--checkpoint '{name}': there is no such file"))
-            })?
+            })?)
+        }
+    };
+    let rule = args.rule();
+    let (streams, looked, mut sampled) = match kept {
+        None => {
+            let chooser = l1.choose(rule, end);
+            (fresh(&manifest), None, Sampled::new(chooser))
+        }
+        Some(Kept { streams, looked }) => {
+            let chooser = early(rule, &manifest.genesis);
+            (streams, Some(looked), Sampled::new(chooser))
         }
     };
     folder::check(&args.folder, end, &streams)?;
-    let sampled = l1.sample(args, end)?;
-    let signatures_l1 = if args.sample.is_none() {
-        0
-    } else {
-        l1.verify(&sampled)?
-    };
+    sampled.follow(&l1.ledger)?;
+    let signatures_l1 = l1.verify_sample(rule, &sampled)?;
     let threads = args.threads.unwrap_or_else(machine::cores);
     let against = Against {
         ledger: &l1.ledger,
@@ -231,9 +244,11 @@ pub fn check(args: &AuditArgs, stop: &AtomicBool) -> Result<Report, AuditError> 
         &done.streams,
         &Told {
             claims: manifest.claims,
+            early: looked.is_some(),
             checkpoint: checkpoint.as_ref(),
+            looked,
             signatures_l1,
-            sampled_sessions: sampled.len() as u64,
+            sampled_sessions: sampled.len(),
             deleted: 0,
             wall: begin.elapsed(),
             replay_ns: done.replay_ns,
@@ -247,14 +262,26 @@ fn fresh(manifest: &Manifest) -> Vec<Stream> {
     (0..manifest.shards).map(|_| Stream::new()).collect()
 }
 
+/// Chooses among the sessions of a log that still grows, or that was read in several passes.
+fn early(rule: Rule, genesis: &Digest) -> Chooser {
+    let seed = sample::early_seed(genesis, rule.salt.unwrap_or(Salt::None));
+    Chooser::new(rule.size, seed)
+}
+
 impl L1<'_> {
-    /// The sessions that the run's end chooses.
-    fn sample(&self, args: &AuditArgs, end: &End) -> Result<signature::Sampled, AuditError> {
+    /// Lets the run's end choose.
+    fn choose(&self, rule: Rule, end: &End) -> Chooser {
         let checksums = end.shards.iter().map(|stream| &stream.checksum);
-        let seed = args.seed(&self.ledger.tip(), checksums);
-        let channels = self.ledger.channels.iter();
-        let ids: Vec<(u32, &Digest)> = (0..).zip(channels.map(|channel| &channel.id)).collect();
-        let chosen = args.sample.choose(&seed, ids.into_iter());
-        signature::Sampled::of(&chosen, &self.ledger, &Source::L1.whole(0))
+        let salt = rule.salt.unwrap_or(Salt::None);
+        Chooser::new(rule.size, sample::seed(&self.ledger.tip(), checksums, salt))
+    }
+
+    /// Verifies the signatures of the sample's transactions, unless none is asked for; gives their
+    /// number.
+    fn verify_sample(&self, rule: Rule, sampled: &Sampled) -> Result<u64, AuditError> {
+        if rule.size.is_none() {
+            return Ok(0);
+        }
+        self.verify(sampled)
     }
 }

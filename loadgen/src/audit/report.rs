@@ -6,14 +6,14 @@ use std::time::Duration;
 use duet_reports::human;
 use serde_json::{Value, json};
 
-use super::AuditArgs;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Looked};
 use super::finding::{AuditError, Finding};
 use super::hash::{Digest, hex};
 use super::ledger::Ledger;
 use super::manifest::Claims;
-use super::sample::{Salt, SampleSize};
+use super::sample::{Rule, Salt, SampleSize};
 use super::stream::{Counts, Largest, Stream};
+use super::{AuditArgs, early};
 
 /// What an audit that found nothing wrong has checked.
 #[derive(Clone, Debug)]
@@ -33,14 +33,17 @@ pub struct Report {
     bytes: u128,
     claims: Claims,
     largest: Largest,
-    size: SampleSize,
-    /// What chose beside the log, if anything was left to choose.
-    salt: Option<Salt>,
-    /// Sessions whose signatures were verified, and those signatures.
-    sampled_sessions: u64,
+    rule: Rule,
+    /// Whether a pass verified a sample that the log's writer could choose.
+    writer_chose: bool,
+    /// Sessions of which every signature was verified, in this pass or in one before.
+    sessions: u64,
+    /// Signatures that there are, those verified in this pass, and in all of them.
     signatures: u128,
-    /// The samples were chosen segment by segment.
-    by_segment: bool,
+    verified_now: u128,
+    verified: u128,
+    /// The sample was fixed before the log had ended.
+    early: bool,
     checkpoint: Option<Rests>,
     deleted: u64,
     wall_s: f64,
@@ -56,13 +59,18 @@ struct Rests {
     entries: u128,
     bursts: u128,
     bytes: u128,
-    signatures: u128,
+    verified: u128,
+    /// The sample that all passes before had in common.
+    rule: Option<Rule>,
 }
 
 /// What a report says beside what the streams and Layer 1 do.
 pub(super) struct Told<'a> {
     pub(super) claims: Claims,
+    pub(super) early: bool,
     pub(super) checkpoint: Option<&'a Checkpoint>,
+    /// What the checkpoint says of the passes before; `None` without any.
+    pub(super) looked: Option<Looked>,
     pub(super) signatures_l1: u64,
     pub(super) sampled_sessions: u64,
     pub(super) deleted: u64,
@@ -91,6 +99,16 @@ impl Report {
                 .sum()
         };
         let largest = streams.iter().map(|stream| stream.largest);
+        let rule = args.rule();
+        // Of a log of which nothing rests on it, a checkpoint says nothing.
+        let earlier = told.looked.filter(|_| rests(|counts| counts.entries) > 0);
+        let looked = earlier.map_or(Looked::by(rule), |earlier| earlier.and(rule));
+        let sessions = match looked.rule.size {
+            size if size == rule.size => told.sampled_sessions,
+            SampleSize::All => ledger.channels.len() as u64,
+            _ => chosen(looked.rule, ledger),
+        };
+        let verified = all(|counts| counts.verified) + u128::from(told.signatures_l1);
         Report {
             genesis: ledger.genesis,
             tip: ledger.tip(),
@@ -106,18 +124,20 @@ impl Report {
             bytes: all(|counts| counts.bytes),
             claims: told.claims,
             largest: largest.fold(Largest::default(), Largest::or),
-            size: args.sample,
-            salt: args.salt,
-            sampled_sessions: told.sampled_sessions,
-            signatures: all(|counts| counts.signatures) - rests(|counts| counts.signatures)
-                + u128::from(told.signatures_l1),
-            by_segment: args.follow || args.delete_audited,
+            rule,
+            writer_chose: looked.writer_chose,
+            sessions,
+            signatures: all(|counts| counts.signatures) + u128::from(ledger.signatures),
+            verified_now: verified - rests(|counts| counts.verified),
+            verified,
+            early: told.early,
             checkpoint: told.checkpoint.map(|checkpoint| Rests {
                 file: checkpoint.name().to_owned(),
                 entries: rests(|counts| counts.entries),
                 bursts: rests(|counts| counts.bursts),
                 bytes: rests(|counts| counts.bytes),
-                signatures: rests(|counts| counts.signatures),
+                verified: rests(|counts| counts.verified),
+                rule: earlier.map(|looked| looked.rule),
             }),
             deleted: told.deleted,
             wall_s: told.wall.as_secs_f64(),
@@ -145,43 +165,37 @@ impl Report {
             Some(_) => "CLEAN, as far as was looked at",
         };
         let mut text = format!("{clean}: chains, balances and settlements hold");
-        let sessions = format!(
-            "{} of {}",
-            human::count(self.sampled_sessions),
-            human::counted(self.opened, "session")
-        );
-        text += &match self.size {
-            SampleSize::All => ", and all signatures".to_owned(),
-            size if size.is_none() => "; no signature was verified".to_owned(),
-            _ if self.writer_chose() => {
-                format!(", and the signatures of {sessions} that the log's writer could choose")
+        let there = exact(self.signatures);
+        if self.verified == self.signatures {
+            let _ = write!(text, ", and all {there} signatures");
+        } else if self.verified == 0 {
+            let _ = write!(text, "; none of {there} signatures was verified");
+        } else {
+            let _ = write!(text, ", and {} of {there} signatures", exact(self.verified));
+            if self.sessions > 0 {
+                let (sessions, opened) = (self.sessions.into(), self.opened.into());
+                let (sessions, opened) = (exact(sessions), exact(opened));
+                let _ = write!(text, ", all those of {sessions} of {opened} sessions");
             }
-            _ => format!(", and the signatures of {sessions}"),
-        };
+            if self.writer_chose {
+                text += " that the log's writer could choose";
+            }
+        }
         if let Some(rests) = rests {
             let _ = write!(
                 text,
-                "; {} of {} entries and {} signatures rest on the checkpoint",
-                count(rests.entries),
-                count(self.entries),
-                count(rests.signatures),
+                "; {} of {} entries and {} of these signatures rest on the checkpoint",
+                exact(rests.entries),
+                exact(self.entries),
+                exact(rests.verified),
             );
         }
         text
     }
 
-    /// Whether the log alone chose the sample.
-    fn writer_chose(&self) -> bool {
-        self.salt == Some(Salt::None)
-    }
-
     /// What was asked for.
     fn asked(&self) -> String {
-        match self.size {
-            SampleSize::All => "all".to_owned(),
-            SampleSize::Sessions(count) => format!("at most {count}"),
-            SampleSize::Share(share) => format!("{}%", share * 100.0),
-        }
+        self.rule.asked()
     }
 
     /// A table for people.
@@ -234,26 +248,31 @@ impl Report {
         row(
             "intervals",
             format!(
-                "largest k {interval} of {} claimed, {at_risk} at risk; {in_flight} in flight of {} claimed",
+                "k of {interval} found, {} claimed, {at_risk} at risk; {in_flight} in flight found, {} \
+                 claimed",
                 self.claims.cosign_every, self.claims.in_flight,
             ),
         );
-        let chosen = match (self.salt, self.by_segment) {
+        row(
+            "",
+            "found is the least: the log's writer could have cut bursts, or signed states in between"
+                .to_owned(),
+        );
+        let chosen = match (self.rule.salt, self.early) {
             (None, _) => "",
-            (Some(_), true) => ", chosen segment by segment",
+            (Some(_), true) => ", chosen from the start",
             (Some(_), false) => ", chosen by the last block and checksums",
         };
         row(
             "signatures",
             format!(
-                "{} of {} of {} ({}){chosen}",
-                count(self.signatures),
-                human::count(self.sampled_sessions),
-                human::counted(self.opened, "session"),
+                "{} verified in this pass, of {} ({}){chosen}",
+                exact(self.verified_now),
+                exact(self.signatures),
                 self.asked(),
             ),
         );
-        match self.salt {
+        match self.rule.salt {
             None => {}
             Some(Salt::None) => row(
                 "salt",
@@ -265,15 +284,19 @@ impl Report {
             ),
         }
         if let Some(rests) = &self.checkpoint {
+            let common = rests
+                .rule
+                .map(|rule| format!(" ({} in common)", rule.asked()));
+            let common = common.unwrap_or_default();
             row(
                 "checkpoint",
                 format!(
-                    "{}: {} of {} entries and {} signatures were not looked at in this pass; all {} \
-                     blocks were",
+                    "{}: {} of {} entries were not looked at in this pass; passes before verified {} of \
+                     their signatures{common}; all {} blocks were looked at",
                     rests.file,
-                    count(rests.entries),
-                    count(self.entries),
-                    count(rests.signatures),
+                    exact(rests.entries),
+                    exact(self.entries),
+                    exact(rests.verified),
                     human::count(self.height),
                 ),
             );
@@ -329,16 +352,23 @@ impl Report {
             },
             "sample": {
                 "asked": self.asked(),
-                "chosen": match self.salt {
+                "chosen": match self.rule.salt {
                     None => self.asked(),
-                    Some(_) if self.by_segment => "by segment".to_owned(),
+                    Some(_) if self.early => "from the start".to_owned(),
                     Some(_) => "by end".to_owned(),
                 },
-                "salt": self.salt.map(|salt| salt.shown()),
-                "salt_from": self.salt.map(|salt| salt.origin()),
-                "writer_could_choose": self.writer_chose(),
-                "sessions": self.sampled_sessions,
-                "signatures": number(self.signatures),
+                "salt": self.rule.salt.map(|salt| salt.shown()),
+                "salt_from": self.rule.salt.map(|salt| salt.origin()),
+                "writer_could_choose": self.writer_chose,
+                // Of which every signature was verified, in this pass or in one before.
+                "sessions": self.sessions,
+                // In this pass.
+                "signatures": number(self.verified_now),
+            },
+            // In all passes.
+            "signatures": {
+                "there": number(self.signatures),
+                "verified": number(self.verified),
             },
             // What was not looked at in this pass.
             "checkpoint": self.checkpoint.as_ref().map(|rests| json!({
@@ -346,7 +376,8 @@ impl Report {
                 "entries": number(rests.entries),
                 "bursts": number(rests.bursts),
                 "bytes": number(rests.bytes),
-                "signatures": number(rests.signatures),
+                "signatures": number(rests.verified),
+                "sample": rests.rule.map(Rule::asked),
                 "blocks": 0,
             })),
             "time": {
@@ -362,6 +393,30 @@ impl Report {
 /// As people read it.
 fn count(count: u128) -> String {
     human::count(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+/// To the last digit.
+fn exact(count: u128) -> String {
+    u64::try_from(count).map_or_else(|_| count.to_string(), human::grouped)
+}
+
+/// The sessions that a rule chooses of a log that was still growing.
+fn chosen(rule: Rule, ledger: &Ledger) -> u64 {
+    let mut chooser = early(rule, &ledger.genesis);
+    let channels = (0..).zip(&ledger.channels);
+    let left_out = channels.filter(|(index, channel)| chooser.take(*index, &channel.id).is_some());
+    ledger.channels.len() as u64 - left_out.count() as u64
+}
+
+impl Rule {
+    /// As it is asked for.
+    fn asked(self) -> String {
+        match self.size {
+            SampleSize::All => "all".to_owned(),
+            SampleSize::Sessions(count) => format!("at most {count}"),
+            SampleSize::Share(share) => format!("{}%", share * 100.0),
+        }
+    }
 }
 
 /// Numbers above 2^53 are strings, as in run files.

@@ -1,5 +1,6 @@
-//! Which sessions' signatures are verified: the last block and the last checksums decide, which commit
-//! to all that is looked at, and a salt that the audit draws, which nobody could know before.
+//! Which sessions' signatures are verified: a salt decides that the audit draws, which nobody could know
+//! before, and, of a log that has ended, the last block and the last checksums, which commit to all that
+//! is looked at.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -16,7 +17,7 @@ pub enum SampleSize {
     All,
     /// So many, or all if there are fewer.
     Sessions(u64),
-    /// This share of them, rounded up; from 0 to 1.
+    /// Each one with this chance, from 0 to 1, and one at least unless that is 0.
     Share(f64),
 }
 
@@ -119,7 +120,7 @@ pub(super) fn random() -> Result<[u8; 32], AuditError> {
     Ok(bytes)
 }
 
-/// What chooses: `H_sample("seed" ‖ tip ‖ last checksums ‖ salt)`. The tip commits to what was settled,
+/// What chooses among the sessions of a log that has ended: `H_sample("seed" ‖ tip ‖ last checksums ‖ salt)`. The tip commits to what was settled,
 /// the checksums to every signature.
 pub(super) fn seed<'c>(
     tip: &Digest,
@@ -134,27 +135,92 @@ pub(super) fn seed<'c>(
     *hasher.update(salt.bytes()).finalize().as_bytes()
 }
 
-impl SampleSize {
-    /// Those of the channels with the smallest `H_sample(seed ‖ channel id)`, by index.
-    pub(super) fn choose<'c>(
-        self,
-        seed: &Digest,
-        channels: impl ExactSizeIterator<Item = (u32, &'c Digest)>,
-    ) -> Vec<u32> {
-        let most = match self {
-            SampleSize::All => return channels.map(|(index, _)| index).collect(),
-            SampleSize::Sessions(most) => most,
-            SampleSize::Share(share) => (channels.len() as f64 * share).ceil() as u64,
-        };
-        let mut smallest = BTreeSet::new();
-        for (index, id) in channels {
-            smallest.insert((KEYS.sample.hash(&[seed, id]), index));
-            if smallest.len() as u64 > most {
-                smallest.pop_last();
-            }
+/// What chooses among the sessions of a log that still grows: `H_sample("seed" ‖ genesis id ‖ salt)`.
+/// It is fixed before the first session is opened, so only a salt makes it worth something.
+pub(super) fn early_seed(genesis: &Digest, salt: Salt) -> Digest {
+    seed(genesis, [], salt)
+}
+
+/// Which sessions a pass chooses: two passes with the same rule choose the same ones.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    pub(super) size: SampleSize,
+    /// What chose beside the log, if anything was left to choose.
+    pub(super) salt: Option<Salt>,
+}
+
+impl Rule {
+    /// None at all.
+    pub(super) const NOBODY: Rule = Rule {
+        size: SampleSize::Sessions(0),
+        salt: None,
+    };
+
+    /// Which sessions both choose, if one looks at a part of the log and the other at the rest. Two
+    /// samples that differ are not sure to share any.
+    pub(super) fn and(self, other: Rule) -> Rule {
+        let salt = |of: Rule| of.salt.map(|salt| salt.bytes().to_vec());
+        match (self.size, other.size) {
+            (SampleSize::All, _) => other,
+            (_, SampleSize::All) => self,
+            (one, two) if one == two && salt(self) == salt(other) => self,
+            _ => Rule::NOBODY,
         }
-        smallest.into_iter().map(|(_, index)| index).collect()
     }
+
+    /// Whether the log alone chose.
+    pub(super) fn is_of_writer(self) -> bool {
+        self.salt == Some(Salt::None)
+    }
+}
+
+/// Chooses among channels while they are opened, one after the other: those with the smallest
+/// `H_sample(seed ‖ channel id)`. One that is chosen at the end was chosen ever since it was opened, since
+/// it was among the smallest of fewer, too.
+pub(super) struct Chooser {
+    size: SampleSize,
+    seed: Digest,
+    smallest: BTreeSet<(Digest, u32)>,
+}
+
+impl Chooser {
+    pub(super) fn new(size: SampleSize, seed: Digest) -> Chooser {
+        Chooser {
+            size,
+            seed,
+            smallest: BTreeSet::new(),
+        }
+    }
+
+    /// Takes the next channel in; gives the one that is left out for it, which may be itself.
+    pub(super) fn take(&mut self, index: u32, id: &Digest) -> Option<u32> {
+        if self.size == SampleSize::All {
+            return None;
+        }
+        if self.size.is_none() {
+            return Some(index);
+        }
+        let hash = KEYS.sample.hash(&[&self.seed, id]);
+        self.smallest.insert((hash, index));
+        let (largest, _) = self.smallest.last()?;
+        let count = self.smallest.len() as u64;
+        let too_many = match self.size {
+            SampleSize::All => false,
+            SampleSize::Sessions(most) => count > most,
+            SampleSize::Share(share) => count > 1 && fraction(largest) >= share,
+        };
+        if too_many {
+            return self.smallest.pop_last().map(|(_, index)| index);
+        }
+        None
+    }
+}
+
+/// Where a digest lies between all zeros, 0, and all ones, just below 1.
+fn fraction(digest: &Digest) -> f64 {
+    let (first, _) = digest.split_first_chunk::<8>().expect("32 bytes");
+    // As many bits as a fraction has.
+    (u64::from_be_bytes(*first) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]
@@ -164,21 +230,42 @@ mod tests {
     #[test]
     fn the_seed_chooses() {
         let ids: Vec<Digest> = (0..100).map(|byte| [byte; 32]).collect();
-        let chosen = |size: SampleSize, seed| {
-            size.choose(&[seed; 32], (0..).zip(&ids).collect::<Vec<_>>().into_iter())
+        let chosen_of = |size, seed, ids: &[Digest]| {
+            let mut chooser = Chooser::new(size, [seed; 32]);
+            let mut chosen = BTreeSet::new();
+            for (index, id) in (0..).zip(ids) {
+                chosen.insert(index);
+                if let Some(left_out) = chooser.take(index, id) {
+                    assert!(chosen.remove(&left_out));
+                }
+            }
+            chosen
         };
-        for (text, count) in [
-            ("0", 0),
-            ("7", 7),
-            ("1k", 100),
-            ("all", 100),
-            ("5%", 5),
-            ("0.1%", 1),
-            ("100%", 100),
-            ("0%", 0),
+        let chosen = |size, seed| chosen_of(size, seed, &ids);
+        for (text, counts) in [
+            ("0", 0..=0),
+            ("7", 7..=7),
+            ("1k", 100..=100),
+            ("all", 100..=100),
+            ("50%", 30..=70),
+            ("0.000001%", 1..=1),
+            ("100%", 100..=100),
+            ("0%", 0..=0),
         ] {
             let size: SampleSize = text.parse().unwrap();
-            assert_eq!(chosen(size, 1).len(), count, "{text}");
+            for seed in 0..20 {
+                let chosen = chosen(size, seed);
+                assert!(counts.contains(&chosen.len()), "{text}: {chosen:?}");
+                // Those that are chosen at the end were chosen at all times before.
+                for opened in 0..ids.len() {
+                    let before = chosen_of(size, seed, &ids[..opened]);
+                    let among = chosen.iter().filter(|index| (**index as usize) < opened);
+                    assert!(
+                        among.copied().all(|index| before.contains(&index)),
+                        "{text}"
+                    );
+                }
+            }
         }
         let ten = SampleSize::Sessions(10);
         assert_eq!(chosen(ten, 1), chosen(ten, 1));
@@ -196,10 +283,23 @@ mod tests {
             assert!(!seeds[..at].contains(one));
         }
         // A larger sample has the smaller one in it.
-        assert_eq!(
-            chosen(SampleSize::Sessions(20), 1)[..10],
-            chosen(ten, 1)[..]
-        );
+        assert!(chosen(SampleSize::Sessions(20), 1).is_superset(&chosen(ten, 1)));
+        // Two passes vouch for the sessions that both are sure to have chosen.
+        let rule = |size, salt| Rule { size, salt };
+        let all = rule(SampleSize::All, None);
+        let one = rule(ten, Some(Salt::Drawn([1; 32])));
+        let again = rule(ten, Some(Salt::Given([1; 32])));
+        let other = rule(ten, Some(Salt::Drawn([2; 32])));
+        for (both, size) in [
+            (all.and(all), SampleSize::All),
+            (all.and(one), ten),
+            (one.and(all), ten),
+            (one.and(again), ten),
+            (one.and(other), Rule::NOBODY.size),
+            (Rule::NOBODY.and(all), Rule::NOBODY.size),
+        ] {
+            assert_eq!(both.size, size);
+        }
         for text in ["", "x", "-1", "101%", "%", "NaN%", "1.5"] {
             assert!(text.parse::<SampleSize>().is_err(), "{text}");
         }

@@ -13,36 +13,56 @@ use super::bytes::Reader;
 use super::finding::{AuditError, Place};
 use super::hash::{Digest, KEYS, hex};
 use super::ledger::Ledger;
-use super::sample;
+use super::sample::{self, Chooser};
+use super::segment::Source;
 use super::transaction::{Act, PublicKey, Signature, Transaction};
 
 /// Signatures in one equation at most: what it takes of memory is bounded, and more gain nothing.
 const MOST_SIGNATURES: usize = 4096;
 
-/// The sampled channels, by index, and the keys of A and B.
-#[derive(Default)]
+/// The sampled channels, by index, and the keys of A and B: of those that are opened so far.
 pub(super) struct Sampled {
+    chooser: Chooser,
+    /// The channel that is to be looked at next.
+    next: usize,
     keys: HashMap<u32, [PublicKey; 2]>,
 }
 
 impl Sampled {
-    /// These channels.
-    pub(super) fn of(channels: &[u32], ledger: &Ledger, l1: &str) -> Result<Sampled, AuditError> {
-        let place = Place {
-            file: l1,
-            offset: None,
-        };
-        let mut sampled = Sampled::default();
-        for channel in channels {
-            let keys = ledger.keys(*channel);
-            keys.iter().try_for_each(|key| check_key(key, place))?;
-            sampled.keys.insert(*channel, keys);
+    /// Those that this one chooses.
+    pub(super) fn new(chooser: Chooser) -> Sampled {
+        Sampled {
+            chooser,
+            next: 0,
+            keys: HashMap::new(),
         }
-        Ok(sampled)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.keys.len()
+    /// Looks at the channels that have been opened since the last time.
+    pub(super) fn follow(&mut self, ledger: &Ledger) -> Result<(), AuditError> {
+        let l1 = Source::L1.whole(0);
+        let place = Place {
+            file: &l1,
+            offset: None,
+        };
+        for (index, channel) in (0..).zip(&ledger.channels).skip(self.next) {
+            let left_out = self.chooser.take(index, &channel.id);
+            if left_out == Some(index) {
+                continue;
+            }
+            if let Some(left_out) = left_out {
+                self.keys.remove(&left_out);
+            }
+            let keys = ledger.keys(index);
+            keys.iter().try_for_each(|key| check_key(key, place))?;
+            self.keys.insert(index, keys);
+        }
+        self.next = ledger.channels.len();
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.keys.len() as u64
     }
 
     /// The keys of A and B, if the channel is sampled.

@@ -16,7 +16,6 @@ use super::signature::{Claim, Sampled, first_forged, state_digest};
 const MOST_ENTRIES: usize = 32_768;
 
 /// How far a stream has been replayed.
-#[derive(Clone)]
 pub(super) struct Stream {
     /// The segment that comes next, and the last checksum before it.
     pub(super) segment: u64,
@@ -27,6 +26,16 @@ pub(super) struct Stream {
     /// How much of the counts a checkpoint says: of this nothing was looked at.
     pub(super) rests: Counts,
     pub(super) largest: Largest,
+    /// What the logs were that have changed since `begin_to_undo`; `None` if nobody wants it.
+    undo: Option<HashMap<u32, Option<Log>>>,
+}
+
+/// What a stream was before a segment, beside its logs.
+pub(super) struct Before {
+    segment: u64,
+    checksum: Digest,
+    counts: Counts,
+    largest: Largest,
 }
 
 /// What a stream has told so far.
@@ -35,7 +44,9 @@ pub(super) struct Counts {
     pub(super) entries: u64,
     pub(super) bursts: u64,
     pub(super) bytes: u64,
+    /// Signatures that the bursts have, and those of them that were verified.
     pub(super) signatures: u64,
+    pub(super) verified: u64,
 }
 
 /// The most that a stream has told of at once.
@@ -99,8 +110,6 @@ pub(super) struct Batch {
     pub(super) chunk: Vec<u8>,
     /// Its number, from 1.
     number: u64,
-    /// The channels that it and those before were about, if that is wanted.
-    pub(super) seen: Option<Vec<u32>>,
     /// CPU time of verifying signatures, in nanoseconds.
     pub(super) verifying_ns: u64,
 }
@@ -125,7 +134,6 @@ impl Batch {
             ends: Vec::new(),
             chunk: Vec::new(),
             number: 1,
-            seen: None,
             verifying_ns: 0,
         }
     }
@@ -140,7 +148,40 @@ impl Stream {
             counts: Counts::default(),
             rests: Counts::default(),
             largest: Largest::default(),
+            undo: None,
         }
+    }
+
+    /// Keeps what changes from now on, until `undo` or `keep`.
+    pub(super) fn begin_to_undo(&mut self) -> Before {
+        self.undo = Some(HashMap::new());
+        Before {
+            segment: self.segment,
+            checksum: self.checksum,
+            counts: self.counts,
+            largest: self.largest,
+        }
+    }
+
+    /// Takes what has changed as it is.
+    pub(super) fn keep(&mut self) {
+        self.undo = None;
+    }
+
+    /// Is as it was again.
+    pub(super) fn undo(&mut self, before: Before) {
+        for (channel, log) in self.undo.take().into_iter().flatten() {
+            match log {
+                Some(log) => self.logs.insert(channel, log),
+                None => self.logs.remove(&channel),
+            };
+        }
+        Before {
+            segment: self.segment,
+            checksum: self.checksum,
+            counts: self.counts,
+            largest: self.largest,
+        } = before;
     }
 
     /// Replays the records of one chunk.
@@ -185,6 +226,10 @@ impl Stream {
         {
             self.settle(place.file, against, batch)?;
         }
+        if let Some(undo) = &mut self.undo {
+            undo.entry(index)
+                .or_insert_with(|| self.logs.get(&index).copied());
+        }
         let log = self.logs.entry(index).or_insert(Log::Running(Running {
             session: head.session,
             version: 0,
@@ -225,11 +270,9 @@ impl Stream {
         let (entries, largest) = read.map_err(about)?;
         before.batch = batch.number;
         let before = *before;
-        if let Some(seen) = &mut batch.seen {
-            seen.push(index);
-        }
         self.counts.entries += entries.len() as u64;
         self.counts.bursts += 1;
+        self.counts.signatures += head.signatures();
         self.largest = self.largest.or(largest);
         batch.chains.push(Chain {
             head: before.head,
@@ -294,7 +337,7 @@ impl Stream {
                         place.finding("the head by the plain hasher", hex(&head), hex(&log.head));
                     return Err(about(finding));
                 }
-                self.counts.signatures += signed.len() as u64;
+                self.counts.verified += signed.len() as u64;
             }
             let closed = against.ledger.channels[part.channel as usize].closed;
             let next = match closed {

@@ -79,6 +79,15 @@ impl Close {
 }
 
 impl<'a> Transaction<'a> {
+    /// How many signatures it has.
+    pub(super) fn signatures(&self) -> u64 {
+        let of_submitter = 1;
+        match &self.act {
+            Act::Open(_) => of_submitter + u64::from(self.consent.is_some()),
+            Act::Close(close) => of_submitter + close.finals.len() as u64,
+        }
+    }
+
     /// Takes the first transaction off a block's body.
     pub(super) fn read(body: &mut Reader<'a>) -> Result<Transaction<'a>, AuditError> {
         let (start, place) = (body.rest(), body.place());

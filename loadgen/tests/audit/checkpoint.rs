@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::common::{Ended, Folder, arguments};
-use super::forge::Run;
+use super::forge::{Run, edit_manifest};
 use super::hostile::{bounded, interrupt};
 use super::{json, logged};
 
@@ -60,24 +60,109 @@ fn what_rests_on_a_checkpoint_is_said() {
     assert_eq!(rests["entries"], 200);
     assert_eq!(rests["blocks"], 0);
     assert!(rests["signatures"].as_u64().unwrap() > 0, "{report}");
-    // Layer 1's are still there to be verified: two openings, and two closes of three each.
+    // Layer 1's are still there to be verified: two openings, and two closes of three each. They are
+    // of the sessions whose others the first pass has verified.
     assert_eq!(report["sample"]["signatures"], 8);
+    assert_eq!(report["sample"]["sessions"], 2);
+    let before = rests["signatures"].as_u64().unwrap();
+    let there = &report["signatures"]["there"];
     let verdict = report["verdict"].as_str().unwrap();
-    assert!(
-        verdict.ends_with("; 200 of 200 entries and 280 signatures rest on the checkpoint"),
-        "{verdict}"
+    let said = format!(
+        ", and {} of {there} signatures, all those of 2 of 20 sessions; 200 of 200 entries and {before} of \
+         these signatures rest on the checkpoint",
+        before + 8
     );
+    assert!(verdict.ends_with(&said), "{verdict}");
     let ended = folder.loadgen(&arguments("audit log --checkpoint kept"));
     assert!(
         ended.stdout.starts_with("CLEAN, as far as was looked at: "),
         "{ended:?}"
     );
-    assert!(
-        ended
-            .stdout
-            .contains("kept: 200 of 200 entries and 280 signatures were not looked at"),
-        "{ended:?}"
+    let said = format!(
+        "kept: 200 of 200 entries were not looked at in this pass; passes before verified {before} of their \
+         signatures (at most 2 in common)"
     );
+    assert!(ended.stdout.contains(&said), "{ended:?}");
+}
+
+/// Two halves of a log that were looked at by different samples: no session was looked at in full.
+#[test]
+fn a_verdict_says_what_its_passes_have_verified_between_them() {
+    let layer_1 = 20 * 4;
+    for (first, sample, sessions, could) in [
+        ("0", "all", 0, false),
+        ("0", "100", 0, false),
+        ("2", "all", 2, false),
+        ("2 --salt none", "all", 2, true),
+        ("all", "all", 20, false),
+        ("all", "2", 2, false),
+    ] {
+        let what = format!("{first}, then {sample}");
+        let folder = Folder::new();
+        logged(
+            &folder,
+            "--sessions 20 --payments 10 --cosign-every 1 --in-flight 1 --audit-segment 4k",
+        );
+        let audit = |words: &str| {
+            let ended = folder.loadgen(&arguments(&format!(
+                "audit log --json --checkpoint kept {words}"
+            )));
+            assert_eq!(ended.code, Some(0), "{what}: {ended:?}");
+            json(&ended.stdout)
+        };
+        let before = audit(&format!("--follow --sample {first}"));
+        let after = audit(&format!("--sample {sample}"));
+        let rests = &after["checkpoint"];
+        assert_eq!(rests["entries"], 200, "{what}");
+        let before = before["sample"]["sessions"].as_u64().unwrap() * 20;
+        assert_eq!(rests["signatures"], before, "{what}");
+        let now = if sample == "2" { 8 } else { layer_1 };
+        assert_eq!(after["signatures"]["there"], 480, "{what}");
+        assert_eq!(after["signatures"]["verified"], before + now, "{what}");
+        assert_eq!(after["sample"]["sessions"], sessions, "{what}");
+        assert_eq!(after["sample"]["writer_could_choose"], could, "{what}");
+        let verdict = after["verdict"].as_str().unwrap();
+        let said = match (before + now, sessions) {
+            (480, _) => ", and all 480 signatures".to_owned(),
+            (verified, 0) => format!(", and {verified} of 480 signatures"),
+            (verified, of) => {
+                format!(", and {verified} of 480 signatures, all those of {of} of 20 sessions")
+            }
+        };
+        let could = if could {
+            " that the log's writer could choose"
+        } else {
+            ""
+        };
+        let said = format!(
+            "hold{said}{could}; 200 of 200 entries and {before} of these signatures rest on the checkpoint"
+        );
+        assert!(verdict.ends_with(&said), "{what}: {verdict}");
+    }
+}
+
+/// What the manifest claims is what the segments were held against that are no longer read.
+#[test]
+fn a_checkpoint_is_of_a_run_that_claims_the_same() {
+    let folder = deleted();
+    let manifest = fs::read(folder.path("log/audit.toml")).unwrap();
+    for (key, value) in [
+        ("cosign_every", "77"),
+        ("in_flight", "77"),
+        ("sessions", "21"),
+    ] {
+        edit_manifest(&folder.path("log"), &[(key, value.to_owned())]);
+        for follow in ["", "--follow"] {
+            let words = format!("audit log --checkpoint kept --json {follow}");
+            let (what, expected, found) = refused(&folder.loadgen(&arguments(&words)));
+            assert_eq!(what, "the run's claims", "{key}");
+            assert!(expected.contains(value), "{expected}");
+            assert!(!found.contains(value), "{found}");
+        }
+        fs::write(folder.path("log/audit.toml"), &manifest).unwrap();
+    }
+    let ended = folder.loadgen(&arguments("audit log --checkpoint kept"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
 #[test]
@@ -121,8 +206,10 @@ fn an_audit_that_was_stopped_goes_on() {
             &folder,
             "--sessions 20 --payments 10 --shards 2 --audit-segment 4k",
         );
-        // One segment is spoiled for a while: what comes before it has been audited by then.
-        let spoiled = shards(&folder).pop().unwrap();
+        // One segment is spoiled for a while, at its end: what comes before it has been audited by then,
+        // and what was read of it counts for nothing.
+        let segments = shards(&folder);
+        let spoiled = &segments[segments.len() - 2];
         let spoiled = folder.path("log").join(spoiled);
         let bytes = fs::read(&spoiled).unwrap();
         fs::write(&spoiled, &bytes[..bytes.len() - 1]).unwrap();
@@ -174,8 +261,10 @@ fn a_follower_saves_and_resumes() {
 
 // Where things are in a checkpoint: the first stream, and its first log.
 const HEIGHT: usize = 40;
-const STREAM: usize = 84;
-const LOG: usize = STREAM + 104;
+const CLAIMS: usize = 80;
+const SAMPLE: usize = CLAIMS + 3 * 8;
+const STREAM: usize = SAMPLE + 64 + 4;
+const LOG: usize = STREAM + 112;
 
 /// Some finding: what is read after this is something else.
 const ANY: &str = "";
@@ -214,10 +303,10 @@ fn a_checkpoint_that_does_not_agree_with_the_log_is_refused() {
     let table = [
         ("10^12 entries", put(STREAM + 40, 1_000_000_000_000), "entries"),
         ("all entries there could be", put(STREAM + 40, u64::MAX), "entries and bytes"),
-        ("more bursts than entries", put(STREAM + 48, 1 << 40), "bursts and signatures"),
+        ("more bursts than entries", put(STREAM + 48, 1 << 40), "bursts, signatures and those verified"),
         ("all bytes there could be", put(STREAM + 56, u64::MAX), "entries and bytes"),
-        ("2 × 10^12 signatures", put(STREAM + 64, 2_000_000_000_000), "bursts and signatures"),
-        ("10^12 logs", put(STREAM + 96, 1_000_000_000_000), ANY),
+        ("2 × 10^12 signatures", put(STREAM + 64, 2_000_000_000_000), "bursts, signatures and those verified"),
+        ("10^12 logs", put(STREAM + 104, 1_000_000_000_000), ANY),
         ("fewer segments", put(STREAM, 1), "the segment"),
         ("more segments", put(STREAM, 1 << 50), "the segments"),
         ("another last checksum", put(STREAM + 8, 7), "the last checksum"),
@@ -228,9 +317,16 @@ fn a_checkpoint_that_does_not_agree_with_the_log_is_refused() {
         ("a longer log", put(LOG + 12, 11), "entries"),
         ("more than the channel has", both(put(LOG + 12, 10), put(LOG + 20, u64::MAX)), "A's balance"),
         ("a channel twice", again, "a channel"),
-        ("fewer signatures", put(STREAM + 64, 0), CLEAN),
+        ("more verified than there are", put(STREAM + 72, 1 << 40), "bursts, signatures and those verified"),
+        ("other claims", put(CLAIMS + 8, 9_999), "the run's claims"),
+        ("k beyond the claims", put(STREAM + 80, 1 << 40), "k and in flight"),
+        ("in flight beyond the claims", put(STREAM + 96, 1 << 40), "k and in flight"),
+        ("a session beyond the claims", both(put(LOG + 4, 20), put(LOG + 12, 10)), "a session"),
+        ("a sample of no kind", put(SAMPLE, 9), "the sample"),
+        ("a sample of all, with a salt", both(put(SAMPLE, 1), put(SAMPLE + 8, 0)), "the sample"),
+        ("fewer verified", put(STREAM + 72, 0), CLEAN),
         ("more bytes", put(STREAM + 56, 1 << 40), CLEAN),
-        ("a larger interval", put(STREAM + 72, 9), CLEAN),
+        ("more at risk", put(STREAM + 88, 1 << 40), CLEAN),
         ("longer than its channels need", Box::new(|bytes| bytes.resize(1 << 20, 0)), "bytes"),
     ];
     let docs = include_str!("../../../docs/audit.md");

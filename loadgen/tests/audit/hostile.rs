@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::common::{Ended, Folder, arguments};
-use super::forge::{Run, replace, seal_manifest, segment};
+use super::forge::{Run, edit_manifest, replace, seal_manifest, segment, segment_after};
+use super::logged;
 
 const SHARD: &str = "shard-0-000000.audit";
 const L1: &str = "l1-000000.audit";
@@ -185,7 +186,7 @@ fn sparse_files_are_not_read_into_memory() {
     refused(
         &folder,
         "the manifest",
-        "audit.toml: bytes: expected at most 16777216",
+        "audit.toml: bytes: expected at most 8913920",
     );
 
     for (name, length) in [(SHARD, u32::MAX), (L1, u32::MAX), (SHARD, (16 << 20) + 1)] {
@@ -269,6 +270,50 @@ fn what_is_no_plain_file_is_refused_and_not_waited_for() {
     symlink("log", folder.path("alias")).unwrap();
     let ended = bounded(&folder, "audit alias --sample all", |_| {});
     assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+/// A manifest has the lines that a run writes, and no others: what is long is read again and again.
+#[test]
+fn a_manifest_has_no_lines_to_spare() {
+    let folder = honest();
+    let manifest = folder.read("log/audit.toml");
+    let (lines, _) = manifest.trim_end().rsplit_once('\n').unwrap();
+    for more in ["#\n", "# An audit log\n", "\n"] {
+        let longer = seal_manifest(&format!("{}{lines}\n", more.repeat(100_000)));
+        folder.write("log/audit.toml", longer);
+        refused(&folder, more, "audit.toml from byte");
+    }
+}
+
+/// Many channels, and many segments with nothing in them: what a segment costs is its own bytes, not
+/// all channels', and no sync of the checkpoint.
+#[test]
+fn many_small_segments_cost_what_they_have() {
+    const SEGMENTS: u64 = 10_000;
+    let folder = Folder::new();
+    logged(&folder, "--sessions 10k --payments 1 --shards 1");
+    let log = folder.path("log");
+    let first = fs::read(log.join(SHARD)).unwrap();
+    let genesis = first[24..56].try_into().unwrap();
+    // The end of a segment is its last chunk: length, kind, checksum.
+    let mut previous = first[first.len() - 32..].try_into().unwrap();
+    for number in 1..SEGMENTS {
+        let (bytes, last) = segment_after(0, number, &previous, &genesis, &[]);
+        fs::write(log.join(format!("shard-0-{number:06}.audit")), bytes).unwrap();
+        previous = last;
+    }
+    let checksum: String = previous.iter().map(|byte| format!("{byte:02x}")).collect();
+    edit_manifest(
+        &log,
+        &[
+            ("shard-0.segments", SEGMENTS.to_string()),
+            ("shard-0.checksum", format!("\"{checksum}\"")),
+        ],
+    );
+    let words = "audit log --follow --delete-audited --checkpoint kept --sample 5 --quiet";
+    let ended = bounded(&folder, words, |_| {});
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!log.join(SHARD).exists());
 }
 
 /// Keys that one hash puts in one place, where nobody looks for them quickly: with a hash that a

@@ -313,15 +313,15 @@ fn an_audit_follows_a_run() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = json(&ended.stdout);
     assert_eq!(report["log"]["entries"], 12_000);
-    assert_eq!(report["sample"]["chosen"], "by segment");
+    assert_eq!(report["sample"]["chosen"], "from the start");
     assert!(
         report["log"]["segments_deleted"].as_u64().unwrap() > 10,
         "{report}"
     );
-    assert!(
-        report["sample"]["sessions"].as_u64().unwrap() > 3,
-        "{report}"
-    );
+    assert_eq!(report["sample"]["sessions"], 1);
+    let signatures = &report["sample"]["signatures"];
+    assert!(signatures.as_u64().unwrap() > 4, "{report}");
+    assert_eq!(*signatures, report["signatures"]["verified"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::common::{Folder, arguments};
 use super::forge::Run;
-use super::json;
+use super::{json, logged};
 
 /// A log in which one channel of four has a forged signature.
 fn forged() -> Folder {
@@ -58,39 +58,40 @@ fn the_verdict_says_what_was_verified_and_who_chose_it() {
     let salt = "ab".repeat(32);
     let given = format!("--sample 2 --salt {salt}");
     let hold = "CLEAN: chains, balances and settlements hold";
+    let two = ", and N of 30 signatures, all those of 2 of 4 sessions";
+    let writer = format!("{two} that the log's writer could choose");
+    let (two, writer) = (two, writer.as_str());
     for (words, verdict, origin, could) in [
-        (
-            "",
-            ", and the signatures of 4 of 4 sessions",
-            "drawn",
-            false,
-        ),
-        (
-            &given,
-            ", and the signatures of 2 of 4 sessions",
-            "given",
-            false,
-        ),
-        (
-            "--sample 2 --salt none",
-            ", and the signatures of 2 of 4 sessions that the log's writer could choose",
-            "none",
-            true,
-        ),
-        ("--sample all", ", and all signatures", "", false),
+        ("", ", and all 30 signatures", "drawn", false),
+        (&given, two, "given", false),
+        ("--sample 2 --salt none", writer, "none", true),
+        ("--sample all", ", and all 30 signatures", "", false),
         (
             "--sample all --salt none",
-            ", and all signatures",
+            ", and all 30 signatures",
             "",
             false,
         ),
-        ("--sample 0", "; no signature was verified", "", false),
-        ("--sample 0%", "; no signature was verified", "", false),
+        (
+            "--sample 0",
+            "; none of 30 signatures was verified",
+            "",
+            false,
+        ),
+        (
+            "--sample 0%",
+            "; none of 30 signatures was verified",
+            "",
+            false,
+        ),
     ] {
         let ended = folder.loadgen(&arguments(&format!("audit log --json {words}")));
         assert_eq!(ended.code, Some(0), "{words}: {ended:?}");
         let report = json(&ended.stdout);
+        let verified = report["signatures"]["verified"].to_string();
+        let verdict = verdict.replace('N', &verified);
         assert_eq!(report["verdict"], format!("{hold}{verdict}"), "{words}");
+        assert_eq!(report["sample"]["signatures"].to_string(), verified);
         let sample = &report["sample"];
         assert_eq!(
             sample["salt_from"].as_str().unwrap_or(""),
@@ -136,7 +137,41 @@ fn all_signatures_are_verified_and_the_largest_intervals_found() {
     assert_eq!(one["sample"]["sessions"], 1);
     let table = folder.loadgen(&arguments("audit log")).stdout;
     assert!(
-        table.contains("largest k 2 of 50 claimed, 40 at risk; 2 in flight of 60 claimed"),
+        table.contains("found is the least: the log's writer could have cut bursts"),
         "{table}"
     );
+    assert!(
+        table.contains("k of 2 found, 50 claimed, 40 at risk; 2 in flight found, 60 claimed"),
+        "{table}"
+    );
+}
+
+/// A session that is sampled while a log is followed is looked at in each of its segments, and on
+/// Layer 1: as many signatures as a session has, and no more sessions than were asked for.
+#[test]
+fn a_followed_sample_is_looked_at_in_full() {
+    let folder = Folder::new();
+    // At k = 1 and with one in flight a session has two signatures a payment, and four on Layer 1.
+    logged(
+        &folder,
+        "--sessions 20 --payments 40 --cosign-every 1 --in-flight 1 --shards 2 --audit-segment 4k",
+    );
+    let salt = "cd".repeat(32);
+    let words = format!("audit log --follow --sample 3 --salt {salt}");
+    let report = json(
+        &folder
+            .loadgen(&arguments(&format!("{words} --json")))
+            .stdout,
+    );
+    assert_eq!(report["log"]["entries"], 800);
+    assert_eq!(report["sample"]["sessions"], 3);
+    assert_eq!(report["sample"]["signatures"], 3 * (2 * 40 + 4));
+    assert_eq!(report["signatures"]["there"], 20 * (2 * 40 + 4));
+    let said = "hold, and 252 of 1,680 signatures, all those of 3 of 20 sessions";
+    assert!(
+        report["verdict"].as_str().unwrap().ends_with(said),
+        "{report}"
+    );
+    let table = folder.loadgen(&arguments(&words)).stdout;
+    assert!(table.lines().next().unwrap().ends_with(said), "{table}");
 }

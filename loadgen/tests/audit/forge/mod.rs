@@ -4,7 +4,7 @@
 
 mod write;
 
-pub(crate) use write::{records, replace, seal_manifest, segment};
+pub(crate) use write::{edit_manifest, records, replace, seal_manifest, segment, segment_after};
 
 pub(crate) type Digest = [u8; 32];
 
@@ -295,6 +295,17 @@ pub(crate) fn burst(
 }
 
 impl Burst {
+    /// Proposals of at most so many entries, all in flight as one answer answers them.
+    pub(crate) fn cut(&mut self, most: usize) {
+        let proposals: Vec<Vec<u64>> = self
+            .proposals
+            .iter()
+            .flat_map(|proposal| proposal.amounts.chunks(most).map(<[u64]>::to_vec))
+            .collect();
+        let proposals: Vec<&[u64]> = proposals.iter().map(Vec::as_slice).collect();
+        self.say(&proposals, &[proposals.len() as u64]);
+    }
+
     /// Other proposals and answers.
     pub(crate) fn say(&mut self, proposals: &[&[u64]], answers: &[u64]) {
         let proposals = proposals.iter().map(|amounts| Proposal {

@@ -262,15 +262,46 @@ pub(crate) fn replace(folder: &Path, stream: &str, genesis: &Digest, records: &[
     fs::write(folder.join("audit.toml"), seal_manifest(&lines)).unwrap();
 }
 
+/// Replaces lines of a manifest that is there, and its checksum.
+pub(crate) fn edit_manifest(folder: &Path, lines: &[(&str, String)]) {
+    let path = folder.join("audit.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let (text, _) = text.trim_end().rsplit_once('\n').unwrap();
+    let edited: String = text
+        .lines()
+        .map(|line| {
+            let key = line.split(" = ").next().unwrap();
+            match lines.iter().find(|(name, _)| *name == key) {
+                Some((_, value)) => format!("{key} = {value}\n"),
+                None => format!("{line}\n"),
+            }
+        })
+        .collect();
+    fs::write(path, seal_manifest(&edited)).unwrap();
+}
+
 /// A segment 0 with these records in one chunk, and its last checksum.
 pub(crate) fn segment(stream: u32, genesis: &Digest, records: &[u8]) -> (Vec<u8>, Digest) {
+    segment_after(stream, 0, &[0; 32], genesis, records)
+}
+
+/// A segment after the one with this last checksum, with these records in one chunk, and its own last
+/// checksum.
+pub(crate) fn segment_after(
+    stream: u32,
+    segment: u64,
+    previous: &Digest,
+    genesis: &Digest,
+    records: &[u8],
+) -> (Vec<u8>, Digest) {
     let context = "duet 2026-11 audit log";
     let mut bytes = Vec::new();
     bytes.extend(b"DUETAUD1");
     bytes.extend(stream.to_le_bytes());
-    bytes.extend([0; 12]);
+    bytes.extend([0; 4]);
+    bytes.extend(segment.to_le_bytes());
     bytes.extend(genesis);
-    bytes.extend([0; 32]);
+    bytes.extend(previous);
     let mut checksum = hash(context, &[&bytes]);
     bytes.extend(checksum);
     for (kind, payload) in [(1_u32, records), (2, &[])] {
