@@ -135,11 +135,9 @@ nothing => unexpected argument 'nothing'
 --durability log => --durability log needs --log-dir
 --log-dir log => --log-dir log needs --durability
 --ack-file acks => --ack-file needs --durability
---durability log --log-dir log --out log/log.meta => --out log/log.meta: the folder 'log' does not exist
---durability log --log-dir . --ack-file acks => --ack-file acks: expected a file outside of --log-dir .
---durability log --log-dir . --out run.json => --out run.json: expected a file outside of --log-dir .
---durability log --log-dir log --ack-file t.csv --trace t.csv => --ack-file t.csv: --trace names the same
---durability log --log-dir log --ack-file new --out new => --ack-file new: --out names the same file
+--durability log --log-dir . => --out run.json: expected a file outside of --log-dir .
+--durability log --log-dir log --ack-file t.csv --trace t.csv => --ack-file t.csv: --trace names the same file
+--durability log --log-dir log --ack-file run.json => --ack-file run.json: --out names the same file
 --audit-log log --durability log --log-dir other => --audit-log contradicts --durability
 --audit-log log --adversary silent=1% => --audit-log contradicts --adversary
 --audit-log missing/log => its parent does not exist

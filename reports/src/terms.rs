@@ -21,7 +21,7 @@ const FREE_KEYS: [&str; 2] = ["workload.seed", "workload.shards"];
 /// restart, so that its figures are of a part of it.
 const RESUMED: &str = "resumed";
 
-/// A run's assurance and workload under dotted keys, as `workload.pattern`, and [`RESUMED`].
+/// A run's assurance and workload under dotted keys, as `workload.pattern`, and whether it is resumed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Terms(BTreeMap<String, Value>);
 
