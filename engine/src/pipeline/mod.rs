@@ -15,6 +15,7 @@ mod chain_log;
 mod court;
 mod direct;
 mod door;
+mod ending;
 mod fault;
 mod finish;
 mod inspect;

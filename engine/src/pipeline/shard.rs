@@ -85,7 +85,7 @@ pub(super) struct Shard<'w> {
     /// No session opens any more, and no payment comes due.
     pub(super) draining: bool,
     /// Draining: until when payments that had come due by then are served.
-    serving_until_ns: Option<u64>,
+    pub(super) serving_until_ns: Option<u64>,
 
     pub(super) wave: Wave,
     /// Flights that no wave needs at the moment.
@@ -373,144 +373,6 @@ impl<'w> Shard<'w> {
         }
     }
 
-    /// Reads arrivals, and ends their schedule when the run shall stop.
-    fn arrive(&mut self) {
-        let now_ns = self.now_ns();
-        if !self.draining {
-            // What goes on only to be closed reads no schedule.
-            let stopped = self.shared.stop.load(Ordering::Relaxed);
-            let ready = self.steps.all_lanes_opened() && !stopped;
-            if ready && !self.arrivals.has_started() {
-                self.arrivals.start(now_ns);
-            }
-            match self.ends(now_ns) {
-                Some(end_ns) => self.drain(end_ns, now_ns),
-                None => {
-                    let (ready, slots) = (&mut self.ready, &self.slots);
-                    self.arrivals.advance(now_ns, self.workload, |slot| {
-                        // One in a wave is back in line when that has landed.
-                        if let Phase::Running(channel) = &slots[slot as usize].phase
-                            && !channel.aloft
-                        {
-                            ready.push(slot);
-                        }
-                    });
-                }
-            }
-        }
-        let over = |until_ns| !self.arrivals.waits() || until_ns <= now_ns;
-        if self.serving_until_ns.is_some_and(over) {
-            self.serving_until_ns = None;
-            self.finish_all(now_ns);
-        }
-        if !self.arrivals.is_closed_loop() {
-            self.clock.lap(Stage::Draw, 0);
-        }
-    }
-
-    /// Why a session ends that has payments left: an interrupt, now or before a restart, unless the
-    /// planned time is over.
-    pub(super) fn ended_by_interrupt(&self) -> bool {
-        let position = Duration::from_nanos(self.arrivals.position_ns(self.now_ns()));
-        self.config
-            .duration
-            .is_none_or(|planned| position < planned)
-    }
-
-    /// When the schedule ends, by its own clock, if it is time: as planned, or now if the run is stopped.
-    fn ends(&self, now_ns: u64) -> Option<u64> {
-        let position_ns = self.arrivals.position_ns(now_ns);
-        let planned_ns = self
-            .config
-            .duration
-            .map(|planned| planned.as_nanos() as u64);
-        match planned_ns.filter(|planned_ns| *planned_ns <= position_ns) {
-            None if self.shared.stop.load(Ordering::Relaxed) => Some(position_ns),
-            planned_ns => planned_ns,
-        }
-    }
-
-    /// No session opens from here on. What had come due when the schedule ended is still served, for a
-    /// tenth of the schedule's time: a load that is kept up with leaves less than that, and one that is
-    /// not would never be served.
-    fn drain(&mut self, end_ns: u64, now_ns: u64) {
-        const LEAST_SERVING_NS: u64 = 100_000_000;
-        self.draining = true;
-        let unopened: Vec<std::ops::Range<u64>> = self.unopened();
-        self.steps.drain();
-        for slot in 0..self.slots.len() as u32 {
-            // Its lane's last step closes it, and has to wait for it.
-            let phase = &mut self.slots[slot as usize].phase;
-            let is_running = matches!(phase, Phase::Running(_));
-            if let Some(channel) = phase.open_mut().filter(|channel| channel.early) {
-                channel.early = false;
-                if is_running {
-                    self.steps.session_joins(slot);
-                }
-            }
-        }
-        let Shard {
-            arrivals,
-            of,
-            shared,
-            latency,
-            ..
-        } = self;
-        let (of, schedule) = (*of, shared.schedule);
-        let unopened = (0..).zip(unopened).flat_map(|(slot, generations)| {
-            let number = of.number(slot);
-            generations.map(move |generation| schedule.session(number, generation))
-        });
-        arrivals.end(
-            end_ns,
-            now_ns,
-            self.workload,
-            unopened,
-            |age_ns, payments| latency.response.record(age_ns, payments),
-        );
-        self.serving_until_ns = Some(now_ns + LEAST_SERVING_NS.max(end_ns / 10));
-        self.ready.clear();
-        self.requeue_all();
-    }
-
-    /// The sessions of each slot, by generation, that have not opened so far.
-    fn unopened(&self) -> Vec<std::ops::Range<u64>> {
-        if self.arrivals.is_closed_loop() {
-            return Vec::new();
-        }
-        let schedule = self.shared.schedule;
-        let slots = (0..).zip(&self.slots);
-        let unopened = slots.map(|(slot, held)| {
-            let number = self.of.number(slot);
-            let sent = self.steps.generations_sent(slot);
-            let next = match &held.phase {
-                // The next one may be on its way to Layer 1, but has not opened.
-                Phase::Running(channel) | Phase::Closing(channel) => {
-                    channel.session / schedule.concurrent() + 1
-                }
-                Phase::Opening => sent - 1,
-                Phase::Vacant | Phase::Contested(_) | Phase::Stopped => sent,
-            };
-            next.max(self.restoring.opened(slot))..schedule.sessions_of(number)
-        });
-        unopened.collect()
-    }
-
-    /// Serves nothing more: all sessions end.
-    fn finish_all(&mut self, now_ns: u64) {
-        let response = &mut self.latency.response;
-        self.arrivals
-            .give_up(now_ns, |age_ns, payments| response.record(age_ns, payments));
-        self.ready.clear();
-        self.requeue_all();
-    }
-
-    fn requeue_all(&mut self) {
-        for slot in 0..self.slots.len() as u32 {
-            self.requeue(slot);
-        }
-    }
-
     /// Waits for Layer 1 or for the next arrival. Short waits are spun through: a thread that was
     /// put to sleep comes back late by more than they last.
     fn wait(&mut self) {
@@ -547,7 +409,7 @@ impl Ready {
         Some(slot)
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         while self.pop().is_some() {}
     }
 }
