@@ -119,7 +119,8 @@ impl Round {
                 0 => self.rng.next_u64() % 80_000,
                 _ => self.rng.next_u64() % 1_300_000,
             });
-            let how = if attempt > 0 && below(&mut self.rng, 2) == 0 {
+            let recovers = attempt > 0 && below(&mut self.rng, 2) == 0;
+            let how = if recovers && self.has_directory() {
                 "recover log --go-on"
             } else {
                 "run"
@@ -136,6 +137,7 @@ impl Round {
             );
         }
         let how = ["run", "recover log --go-on", "recover log --close"][below(&mut self.rng, 3)];
+        let how = if self.has_directory() { how } else { "run" };
         let ended = self.disturb(how, End::ByItself, Duration::ZERO);
         let outcome = self.ended(how, &ended);
         self.check();
@@ -180,6 +182,9 @@ impl Round {
 
     /// Everything that was acknowledged is there.
     fn check(&self) -> String {
+        if !self.has_directory() {
+            return "no directory yet".to_owned();
+        }
         let mut options = arguments("recover log --json");
         if self.folder.path("acks").exists() {
             options.extend(["--check-acks", "acks"]);
@@ -246,6 +251,11 @@ impl Round {
                 "{self}"
             );
         }
+    }
+
+    /// Whether a run has come as far as making the directory: there is nothing to recover before.
+    fn has_directory(&self) -> bool {
+        self.folder.path("log").exists()
     }
 
     fn run_file(&self) -> Option<RunFile> {
