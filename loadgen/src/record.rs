@@ -21,7 +21,7 @@ use crate::plan::Plan;
 const LEAST_STAGE_SHARE: f64 = 0.95;
 /// But for so much of the whole process, however many threads: what reading the threads' clocks and the
 /// process's one after the other leaves between them. It tells in runs of a few milliseconds alone.
-const BETWEEN_CLOCKS_NS: f64 = 250_000.0;
+const BETWEEN_CLOCKS_NS: f64 = 1_000_000.0;
 
 /// All that was measured.
 pub struct Measured {
