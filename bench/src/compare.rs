@@ -12,7 +12,7 @@ use crate::schedule::Contender;
 use crate::snapshot::Snapshot;
 use crate::subject::Subject;
 use crate::summary::summarise;
-use duet_reports::terms::{Across, Difference};
+use duet_run_file::terms::{Across, Difference};
 
 /// Compares A with B.
 ///

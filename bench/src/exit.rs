@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use duet_reports::exit::Exit;
+use duet_run_file::exit::Exit;
 
 /// A verdict was reached, whichever it is.
 pub const OK: u8 = 0;

@@ -7,7 +7,7 @@
 //!
 //! One comparison's walk: [`options`] → [`subject`] (a path, or a revision built by [`revision`])
 //! → [`snapshot`] → [`runner`] in the order of [`schedule`], each run read by [`run_file`] and held
-//! against [`terms`](duet_reports::terms) → [`summary`] by [`stats`] and [`mod@verdict`] → [`report`].
+//! against [`terms`](duet_run_file::terms) → [`summary`] by [`stats`] and [`mod@verdict`] → [`report`].
 //!
 //! `stats`, `verdict`, `schedule`, `run_file`, `summary` and `report` are pure.
 #![forbid(unsafe_code)]

@@ -9,7 +9,7 @@ use crate::run_file::MetricValues;
 use crate::schedule::Contender;
 use crate::stats::{CONFIDENCE, RESAMPLES, RatioEstimate};
 use crate::summary::{MetricSummary, PairValues};
-use duet_reports::terms::{Difference, Terms};
+use duet_run_file::terms::{Difference, Terms};
 
 /// The version of [`json`]'s shape. Fields may be added under the same number.
 const SCHEMA: u32 = 1;

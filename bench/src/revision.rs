@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use duet_reports::process::{Finished, Unfinished, run_to_end};
+use duet_run_file::process::{Finished, Unfinished, run_to_end};
 
 /// What is built of a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

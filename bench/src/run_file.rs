@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::metric::Metric;
-use duet_reports::terms::Terms;
+use duet_run_file::terms::Terms;
 
 /// The run-file schema that is understood.
 const SCHEMA: u64 = 1;

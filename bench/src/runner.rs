@@ -12,8 +12,8 @@ use crate::progress::Progress;
 use crate::run_file::{self, Refusal, RunFile};
 use crate::schedule::{Contender, Triple, schedule};
 use crate::summary::PairValues;
-use duet_reports::process::{Finished, Unfinished, run_to_end};
-use duet_reports::terms::{Across, Difference};
+use duet_run_file::process::{Finished, Unfinished, run_to_end};
+use duet_run_file::terms::{Across, Difference};
 
 /// How much of a failed run's standard error is shown.
 const STDERR_LINES_SHOWN: usize = 100;

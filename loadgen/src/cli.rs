@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use duet_engine::crypto::BackendChoice;
-use duet_reports::exit::EXIT_CODES_HELP;
+use duet_run_file::exit::EXIT_CODES_HELP;
 
 use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
@@ -15,7 +15,7 @@ use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::trials::search::SearchArgs;
 use crate::trials::sweep::SweepArgs;
-use duet_reports::units::{
+use duet_run_file::units::{
     parse_count, parse_duration, parse_positive_count, parse_rate, parse_share,
 };
 

@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use duet_engine::pipeline::{self, DirectOutcome, Outcome, RunError, process_cpu_ns};
-use duet_reports::exit::Exit;
-use duet_reports::run_file::{Phase, RunFile};
-use duet_reports::summary::summary;
+use duet_run_file::exit::Exit;
+use duet_run_file::run_file::{Phase, RunFile};
+use duet_run_file::summary::summary;
 
 use crate::cli::RunArgs;
 use crate::machine::{self, CpuTicks};
 use crate::plan::{Plan, PlanError, write_command};
 use crate::progress::{Bar, Series};
 use crate::record::{Measured, phase, record};
-use duet_reports::output::{OutputError, write_atomically};
+use duet_run_file::output::{OutputError, write_atomically};
 
 /// How far a run goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use duet_reports::run_file::Machine;
+use duet_run_file::run_file::Machine;
 
 /// Describes the machine. What the system does not tell is empty or zero.
 #[must_use]

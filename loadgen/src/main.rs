@@ -15,8 +15,8 @@ use duet_loadgen::recover::recover;
 use duet_loadgen::trace::hourly::{GenerateError, TraceArgs, generate_file};
 use duet_loadgen::trials::search::search;
 use duet_loadgen::trials::sweep::sweep;
-use duet_reports::exit::Exit;
-use duet_reports::input;
+use duet_run_file::exit::Exit;
+use duet_run_file::input;
 use mimalloc::MiMalloc;
 
 #[global_allocator]

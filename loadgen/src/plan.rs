@@ -12,12 +12,12 @@ use duet_engine::l1;
 use duet_engine::pipeline::{Arrivals, Config, Outcome, Workload};
 use duet_engine::protocol::{Amount, Rules};
 use duet_engine::transcript;
-use duet_reports::run_file;
+use duet_run_file::run_file;
 
 use crate::cli::{Durability, Pattern, Preset, RunArgs};
 use crate::machine;
 use crate::trace::{Capacity, TraceError};
-use duet_reports::output::{OutputError, check_writable, empty_folder, same_file};
+use duet_run_file::output::{OutputError, check_writable, empty_folder, same_file};
 use load::Load;
 
 pub use durable::{read_command, write_command};

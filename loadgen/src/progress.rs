@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use duet_engine::pipeline::Snapshot;
-use duet_reports::human;
-use duet_reports::run_file::Sample;
+use duet_run_file::human;
+use duet_run_file::run_file::Sample;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Samples that a run file keeps at most; beyond, every second one is dropped.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{self, DirectOutcome, Latency, Offered, Outcome, Stage};
-use duet_reports::run_file::{
+use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
     Engine, L1, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload,
     OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
@@ -73,7 +73,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         schema: SCHEMA,
         command,
         started_unix_s: measured.started_unix_s,
-        workload: duet_reports::run_file::Workload {
+        workload: duet_run_file::run_file::Workload {
             // Where a run was interrupted, Layer 1's blocks are cut.
             reproducible: plan.description.reproducible
                 && !measured.interrupted

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use clap::Parser;
 use duet_engine::pipeline::{self, ChannelFound, Inspection, RunError, Workload};
-use duet_reports::exit::Exit;
-use duet_reports::human;
-use duet_reports::input::{self, Limit, Reading};
+use duet_run_file::exit::Exit;
+use duet_run_file::human;
+use duet_run_file::input::{self, Limit, Reading};
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, RecoverArgs, RunArgs};

@@ -11,7 +11,7 @@ use duet_engine::pipeline::{self, Stage};
 use duet_loadgen::cli::Cli;
 use duet_loadgen::plan::Plan;
 use duet_loadgen::record::{Measured, record};
-use duet_reports::run_file::RunFile;
+use duet_run_file::run_file::RunFile;
 
 /// A run in this process, with what comes of `change`.
 fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::{Ended, Folder, arguments, parse};
-use duet_reports::run_file::RunFile;
+use duet_run_file::run_file::RunFile;
 use hdrhistogram::serialization::Deserializer;
 
 const SESSIONS: u64 = 10;

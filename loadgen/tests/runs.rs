@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::{Folder, arguments, parse};
-use duet_reports::run_file::{Ratio, RunFile};
+use duet_run_file::run_file::{Ratio, RunFile};
 use hdrhistogram::serialization::Deserializer;
 
 const SESSIONS: u64 = 6;

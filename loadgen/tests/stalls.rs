@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::{Folder, arguments, number, parse};
-use duet_reports::run_file::RunFile;
+use duet_run_file::run_file::RunFile;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use rand_chacha::ChaCha8Rng;

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{Folder, arguments, parse};
-use duet_reports::run_file::RunFile;
+use duet_run_file::run_file::RunFile;
 use sha2::{Digest, Sha256};
 
 const SMALL: &str = concat!(

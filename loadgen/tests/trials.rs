@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{Folder, arguments};
-use duet_reports::sweep::Sweep;
+use duet_run_file::sweep::Sweep;
 use serde_json::Value;
 
 /// Small and quick: two channels on one shard.
@@ -46,7 +46,7 @@ fn a_sweep_measures_every_cell_once_and_goes_on_where_it_was() {
             Some(2000.0) => assert!(asked.contains("--rate 2000"), "{asked}"),
             Some(per_s) => {
                 assert!(asked.contains("--rate 50%"), "{asked}");
-                let closed = |line: &&duet_reports::sweep::Line| {
+                let closed = |line: &&duet_run_file::sweep::Line| {
                     line.run.workload.offered_per_s.is_none()
                         && line.run.workload.cosign_every == workload.cosign_every
                 };

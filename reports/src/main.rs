@@ -7,7 +7,7 @@ mod command;
 use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
-use duet_reports::{Exit, exit::EXIT_CODES_HELP};
+use duet_run_file::{Exit, exit::EXIT_CODES_HELP};
 
 /// Shows Duet's run files.
 #[derive(Parser)]

@@ -3,22 +3,21 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+#[path = "../run-file/tests/sample/mod.rs"]
 mod sample;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use duet_reports::{
-    RunFile,
     diff::Diff,
     html::page,
     modelled::{of_run, run_text},
     profile::Profile,
     runs::Runs,
-    summary::summary,
     tables::tables,
-    terms::Across,
 };
+use duet_run_file::{RunFile, summary::summary, terms::Across};
 use serde_json::{Value, json};
 
 fn whole() -> Value {

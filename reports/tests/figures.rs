@@ -6,6 +6,7 @@
     reason = "a test's helpers fail by panicking, as the test does"
 )]
 
+#[path = "../run-file/tests/sample/mod.rs"]
 mod sample;
 
 use std::{
@@ -15,7 +16,8 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD as STANDARD};
-use duet_reports::{RunFile, histogram::decode};
+use duet_reports::histogram::decode;
+use duet_run_file::RunFile;
 use hdrhistogram::{
     Histogram,
     serialization::{

@@ -7,6 +7,7 @@
 )]
 
 mod chromium;
+#[path = "../run-file/tests/sample/mod.rs"]
 mod sample;
 
 use std::{
@@ -20,7 +21,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chromium::{Browser, Seen};
-use duet_reports::{
+use duet_run_file::{
     RunFile,
     run_file::{Durability, Sample},
 };

@@ -4,6 +4,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+#[path = "../run-file/tests/sample/mod.rs"]
 mod sample;
 
 use std::fs;

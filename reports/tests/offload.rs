@@ -5,6 +5,7 @@
     reason = "a test's helpers fail by panicking, as the test does"
 )]
 
+#[path = "../run-file/tests/sample/mod.rs"]
 mod sample;
 
 use std::{

@@ -5,6 +5,7 @@
     reason = "a test's helpers fail by panicking, as the test does"
 )]
 
+#[path = "../run-file/tests/sample/mod.rs"]
 mod sample;
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use duet_reports::{
+use duet_run_file::{
     RunFile,
     run_file::{Durability, Percentiles, Phase, Stage},
     sweep::Line,

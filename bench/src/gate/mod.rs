@@ -21,7 +21,7 @@ use crate::progress::Progress;
 use crate::revision::LOADGEN;
 use crate::subject::Subject;
 use crate::summary::summarise;
-use duet_reports::output::{OutputError, check_writable, write_atomically};
+use duet_run_file::output::{OutputError, check_writable, write_atomically};
 
 use decide::Rule;
 use judge::judge;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use duet_reports::units::{parse_duration, parse_share};
+use duet_run_file::units::{parse_duration, parse_share};
 
 use crate::exit::{self, Failure};
 use crate::options::{CompareOptions, SessionOptions};

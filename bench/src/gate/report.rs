@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use duet_reports::human;
-use duet_reports::terms::{Difference, Terms};
+use duet_run_file::human;
+use duet_run_file::terms::{Difference, Terms};
 use serde_json::{Value, json};
 
 use crate::metric::Metric;

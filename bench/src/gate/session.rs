@@ -16,7 +16,7 @@ use crate::runner::Running;
 use crate::schedule::{Contender, Triple, unending};
 use crate::snapshot::Snapshot;
 use crate::summary::PairValues;
-use duet_reports::terms::{Difference, Terms};
+use duet_run_file::terms::{Difference, Terms};
 
 use super::decide::PairLogs;
 use super::judge::Source;

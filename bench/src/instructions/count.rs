@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
-use duet_reports::process::{Finished, Unfinished, run_to_end};
+use duet_run_file::process::{Finished, Unfinished, run_to_end};
 
 use super::Counts;
 

@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use duet_reports::human;
+use duet_run_file::human;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 

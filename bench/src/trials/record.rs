@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use duet_reports::input::Limit;
+use duet_run_file::input::Limit;
 
 use crate::exit::Failure;
 

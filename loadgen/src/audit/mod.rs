@@ -36,7 +36,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::Args;
-use duet_reports::exit::Exit;
+use duet_run_file::exit::Exit;
 
 pub use finding::{AuditError, Finding};
 pub use report::Report;
@@ -73,7 +73,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "HASH", value_parser = parse_tip)]
     pub tip: Option<[u8; 32]>,
     /// Threads that replay shards' streams [default: one per core]
-    #[arg(long, value_name = "N", value_parser = duet_reports::units::parse_positive_count)]
+    #[arg(long, value_name = "N", value_parser = duet_run_file::units::parse_positive_count)]
     pub threads: Option<u64>,
     /// Begin while the run still runs, and audit each segment as it becomes whole
     #[arg(long)]
@@ -94,7 +94,7 @@ pub struct AuditArgs {
 }
 
 fn help_end() -> String {
-    format!("{EXAMPLES}\n\n{}", duet_reports::exit::EXIT_CODES_HELP)
+    format!("{EXAMPLES}\n\n{}", duet_run_file::exit::EXIT_CODES_HELP)
 }
 
 const EXAMPLES: &str = "\

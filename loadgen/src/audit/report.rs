@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use duet_reports::human;
+use duet_run_file::human;
 use serde_json::{Value, json};
 
 use super::checkpoint::{Checkpoint, Looked};

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use duet_engine::log::{self, Disk, DiskFile, Files, Foreign, META, RunId};
 use duet_engine::pipeline::LogConfig;
-use duet_reports::run_file::Workload;
+use duet_run_file::run_file::Workload;
 use sha2::{Digest, Sha256};
 
 use super::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};
-use duet_reports::input::Limit;
-use duet_reports::output::{OutputError, check_writable, resolved, write_atomically_in};
+use duet_run_file::input::Limit;
+use duet_run_file::output::{OutputError, check_writable, resolved, write_atomically_in};
 
 /// The file that says how a run was asked for, beside its log.
 const COMMAND: &str = "run.json";

@@ -10,7 +10,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use duet_reports::input::{self, Limit, Reading};
+use duet_run_file::input::{self, Limit, Reading};
 
 use super::{
     LARGEST_PAIR_TOTAL, Session, Trace, TracePayment,

@@ -1,7 +1,7 @@
 //! What a search found, as JSON and as text: the interval, or why there is none, and every trial. Pure.
 
-use duet_reports::human;
-use duet_reports::run_file::{Assurance, Engine, Machine, Percentiles, Workload};
+use duet_run_file::human;
+use duet_run_file::run_file::{Assurance, Engine, Machine, Percentiles, Workload};
 use serde::Serialize;
 
 use super::bracket::width;

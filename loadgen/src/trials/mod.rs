@@ -17,9 +17,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Parser;
-use duet_reports::RunFile;
-use duet_reports::exit::Exit;
-use duet_reports::process::{Unfinished, run_to_end};
+use duet_run_file::RunFile;
+use duet_run_file::exit::Exit;
+use duet_run_file::process::{Unfinished, run_to_end};
 use tempfile::TempDir;
 
 use crate::cli::{self, Cli, RunArgs};

@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use duet_reports::human;
-use duet_reports::run_file::{NOT_HELD, Percentiles, RunFile};
-use duet_reports::units::parse_duration;
+use duet_run_file::human;
+use duet_run_file::run_file::{NOT_HELD, Percentiles, RunFile};
+use duet_run_file::units::parse_duration;
 use serde::Serialize;
 
 /// A percentile of the response time.
@@ -84,7 +84,7 @@ impl Objective {
     /// A rate is sustained if the run held it ([`OpenLoop::not_held`]), and every bound holds on the
     /// response time.
     ///
-    /// [`OpenLoop::not_held`]: duet_reports::run_file::OpenLoop::not_held
+    /// [`OpenLoop::not_held`]: duet_run_file::run_file::OpenLoop::not_held
     #[must_use]
     pub fn judge(&self, run: &RunFile) -> Judged {
         let broken: Vec<String> = run.achieved.broken().cloned().collect();

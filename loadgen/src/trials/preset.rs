@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use duet_reports::units::parse_count;
+use duet_run_file::units::parse_count;
 
 use super::grid::{Axes, Cell, parse_loads};
 

@@ -7,11 +7,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
-use duet_reports::exit::{EXIT_CODES_HELP, Exit};
-use duet_reports::human;
-use duet_reports::output::{OutputError, check_writable, write_atomically};
-use duet_reports::run_file::RunFile;
-use duet_reports::units::{parse_duration, parse_rate, parse_share};
+use duet_run_file::exit::{EXIT_CODES_HELP, Exit};
+use duet_run_file::human;
+use duet_run_file::output::{OutputError, check_writable, write_atomically};
+use duet_run_file::run_file::RunFile;
+use duet_run_file::units::{parse_duration, parse_rate, parse_share};
 
 use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
 use super::found::{Found, SCHEMA, Trial, bounds, disturbance, notes, sets_aside, table};

@@ -9,10 +9,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use duet_reports::exit::{EXIT_CODES_HELP, Exit};
-use duet_reports::human;
-use duet_reports::sweep::{LIMIT, Line, Sweep};
-use duet_reports::units::{parse_count, parse_duration};
+use duet_run_file::exit::{EXIT_CODES_HELP, Exit};
+use duet_run_file::human;
+use duet_run_file::sweep::{LIMIT, Line, Sweep};
+use duet_run_file::units::{parse_count, parse_duration};
 
 use super::grid::{
     Axes, Cell, Load, Loads, Values, order, parse_counts, parse_loads, rounds_first,

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use duet_reports::run_file::RunFile;
+use duet_run_file::run_file::RunFile;
 use tempfile::TempDir;
 
 /// How a `loadgen` ended.

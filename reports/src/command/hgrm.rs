@@ -8,10 +8,9 @@ use std::{
 use clap::ValueEnum;
 use duet_reports::{
     histogram::{self, hgrm, interval_log},
-    run_file::read_text,
     runs::{NamedRun, Runs},
-    terms::Across,
 };
+use duet_run_file::{run_file::read_text, terms::Across};
 use hdrhistogram::Histogram;
 
 use super::{Answer, Refusal};

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use duet_reports::{
     html::{RUNS_MAX, page},
-    output::{OutputError, check_writable, write_atomically},
     profile::Profile,
 };
+use duet_run_file::output::{OutputError, check_writable, write_atomically};
 
 use super::{Answer, Refusal, Selection, find_profiles};
 

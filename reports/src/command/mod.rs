@@ -15,11 +15,13 @@ use std::{
 };
 
 use duet_reports::{
+    profile::{Profile, ProfileError},
+    runs::{Runs, RunsError},
+};
+use duet_run_file::{
     Exit, RunFileError,
     output::{OutputError, same_file},
-    profile::{Profile, ProfileError},
     run_file::read_text,
-    runs::{Runs, RunsError},
     terms::Across,
 };
 

@@ -3,8 +3,8 @@
 use duet_reports::{
     modelled::{Deposits, DisputeKind, Grid, Share, constants_text, table, table_text},
     profile::Profile,
-    units::parse_positive_count,
 };
+use duet_run_file::units::parse_positive_count;
 
 use super::{Answer, Refusal, find_profiles};
 

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use duet_reports::{
-    Exit, RunFileError, input,
     modelled::Deposits,
     plan::{self, Ask, L1Prices, PlanError, Slo, Source, Wanted},
     profile::Profile,
-    sweep,
+};
+use duet_run_file::{
+    Exit, RunFileError, input, sweep,
     units::{parse_count, parse_positive_count, parse_rate, parse_share},
 };
 

@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 
 use duet_reports::{
-    RunFile,
     modelled::{RunCost, of_run, run_text},
-    run_file::read_text,
-    summary::summary,
     tables::tables,
 };
+use duet_run_file::{RunFile, run_file::read_text, summary::summary};
 use serde::Serialize;
 
 use super::{Answer, find_profiles};

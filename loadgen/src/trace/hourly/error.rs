@@ -3,7 +3,7 @@
 use std::{error::Error, fmt};
 
 use super::profile::ProfileError;
-use duet_reports::output::OutputError;
+use duet_run_file::output::OutputError;
 
 use crate::trace::{LARGEST_PAIR_TOTAL, error::shown};
 

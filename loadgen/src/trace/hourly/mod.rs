@@ -25,9 +25,9 @@ pub use self::{
     profile::{PROFILE_HEADER, ProfileError},
 };
 use super::{HEADER, LARGEST_PAIR_TOTAL};
-use duet_reports::output::{OutputError, check_writable, same_file, write_atomically};
+use duet_run_file::output::{OutputError, check_writable, same_file, write_atomically};
 
-use duet_reports::units::parse_count;
+use duet_run_file::units::parse_count;
 
 /// The most payments of one generated trace; 10^9 of them are a file of some 30 GB.
 pub const MOST_PAYMENTS: u64 = 1_000_000_000;

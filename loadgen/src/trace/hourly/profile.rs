@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use duet_reports::input::{self, Limit, Reading};
+use duet_run_file::input::{self, Limit, Reading};
 
 use crate::trace::error::shown;
 

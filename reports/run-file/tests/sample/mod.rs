@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use duet_reports::{
+use duet_run_file::{
     RunFile, SCHEMA,
     run_file::{
         Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,

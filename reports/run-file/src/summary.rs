@@ -66,7 +66,8 @@ fn verdict_words(run: &RunFile) -> Vec<String> {
         .collect()
 }
 
-pub(crate) fn checks_passed(checks: &Checks) -> Vec<String> {
+/// The checks that a run passed, in words.
+pub fn checks_passed(checks: &Checks) -> Vec<String> {
     let checks = [
         (checks.payments_accounted, "payments accounted"),
         (checks.signatures_verified, "signatures verified"),
@@ -144,7 +145,7 @@ fn payments(run: &RunFile) -> Vec<String> {
 }
 
 /// What a rate was bought with; no batches where nothing was verified.
-pub(crate) fn assurance_phrases(assurance: &Assurance) -> Vec<String> {
+pub fn assurance_phrases(assurance: &Assurance) -> Vec<String> {
     let batches = assurance.batch_size.is_finite().then(|| {
         format!(
             "{} signatures per key and batch of {}",
@@ -168,7 +169,7 @@ pub(crate) fn assurance_phrases(assurance: &Assurance) -> Vec<String> {
 }
 
 /// Who checked what, in words.
-pub(crate) fn checked(assurance: &Assurance) -> &'static str {
+pub fn checked(assurance: &Assurance) -> &'static str {
     if assurance.both_endpoints_checked {
         "both endpoints checked"
     } else {
@@ -223,7 +224,7 @@ fn cpu(run: &RunFile) -> Vec<String> {
 
 /// A stage's CPU time in seconds, from its items where the file has no total. Without items there
 /// is no CPU time of one.
-pub(crate) fn stage_cpu_s(stage: &Stage) -> f64 {
+pub fn stage_cpu_s(stage: &Stage) -> f64 {
     if stage.cpu_s > 0.0 || stage.items == 0 {
         stage.cpu_s
     } else {
@@ -306,7 +307,7 @@ fn refused(run: &RunFile) -> Vec<String> {
 }
 
 /// The rejections that occurred, the most frequent first.
-pub(crate) fn rejections(run: &RunFile) -> Vec<(&str, u64)> {
+pub fn rejections(run: &RunFile) -> Vec<(&str, u64)> {
     let mut found: Vec<(&str, u64)> = run
         .rejections
         .iter()

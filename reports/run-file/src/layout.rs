@@ -2,10 +2,10 @@
 //! [`WIDTH`], and no control character from a file reaches the terminal.
 
 /// The most columns of a line.
-pub(crate) const WIDTH: usize = 100;
+pub const WIDTH: usize = 100;
 
 /// A column: its heading, and the side on which its cells line up.
-pub(crate) enum Column<'a> {
+pub enum Column<'a> {
     /// For words.
     Left(&'a str),
     /// For numbers.
@@ -13,13 +13,14 @@ pub(crate) enum Column<'a> {
 }
 
 /// A table whose columns are as wide as their widest cell.
-pub(crate) struct Table {
+pub struct Table {
     right: Vec<bool>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new(columns: &[Column<'_>]) -> Self {
+    /// A table without rows yet.
+    pub fn new(columns: &[Column<'_>]) -> Self {
         let mut table = Self {
             right: Vec::new(),
             rows: vec![Vec::new()],
@@ -35,13 +36,18 @@ impl Table {
         table
     }
 
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    /// Adds a row.
+    ///
+    /// # Panics
+    /// Unless there is a cell for each column.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         assert_eq!(N, self.right.len(), "a cell for each column");
         self.rows
             .push(cells.iter().map(|cell| clean(cell)).collect());
     }
 
-    pub(crate) fn lines(&self) -> Vec<String> {
+    /// The heading and the rows, each a line without its newline.
+    pub fn lines(&self) -> Vec<String> {
         let widths: Vec<usize> = (0..self.right.len())
             .map(|column| {
                 self.rows
@@ -74,12 +80,7 @@ impl Table {
 
 /// The phrases after `start`, separated by `separator`, on at most `lines_max` lines that line up
 /// with it. Phrases that find no room are counted: `, +3 more`.
-pub(crate) fn wrap(
-    start: &str,
-    phrases: &[String],
-    separator: char,
-    lines_max: usize,
-) -> Vec<String> {
+pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) -> Vec<String> {
     const ROOM_FOR_THE_REST: usize = ", +9999 more".len();
     let indent = columns(start);
     let longest = match phrases.len() {
@@ -123,7 +124,7 @@ pub(crate) fn wrap(
 }
 
 /// The text cut to `width` columns; an ellipsis tells that it was.
-pub(crate) fn clip(text: &str, width: usize) -> String {
+pub fn clip(text: &str, width: usize) -> String {
     if columns(text) <= width {
         return text.to_owned();
     }
@@ -132,14 +133,14 @@ pub(crate) fn clip(text: &str, width: usize) -> String {
 }
 
 /// The text on one line, with nothing in it that a terminal would obey.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     text.chars()
         .map(|char| if char.is_control() { ' ' } else { char })
         .collect()
 }
 
 /// The lines, each ended by a newline.
-pub(crate) fn text(lines: &[String]) -> String {
+pub fn text(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 

@@ -13,7 +13,7 @@ use crate::{
 const PER_PAYMENTS: f64 = 10_000.0;
 
 /// The table's lines: a heading, seven rows of the vector, and two totals.
-pub(crate) fn lines(run: &RunFile) -> Vec<String> {
+pub fn lines(run: &RunFile) -> Vec<String> {
     let mut table = Table::new(&[
         Column::Left("per 10 k payments"),
         Column::Right("L1 direct"),
@@ -283,7 +283,7 @@ fn with_interval(Ratio { ratio, low, high }: Ratio) -> String {
 }
 
 /// `5,000 x`, or that it is more and not less.
-pub(crate) fn in_words(ratio: f64) -> String {
+pub fn in_words(ratio: f64) -> String {
     format!("{}{}", human::ratio(ratio), rise(ratio))
 }
 

@@ -4,10 +4,10 @@
 use crate::run_file::RunFile;
 
 /// How a run is called that went on after a restart.
-pub(crate) const RESUMED: &str = "RESUMED";
+pub const RESUMED: &str = "RESUMED";
 
 /// Why a figure is not shown of such a run.
-pub(crate) const SPANS: &str = "sessions span the restart";
+pub const SPANS: &str = "sessions span the restart";
 
 /// Opening or closing a session takes so many signatures at most, made and verified by both parties
 /// and Layer 1 together; and as much CPU time.
@@ -19,7 +19,7 @@ const MOST_OFF: f64 = 0.01;
 /// Whether what the endpoints did is what the measured payments took: it is of any run that did not
 /// stop in between. After a restart, sessions that opened before it are closed; the figure is not
 /// known where that could move it by more than a hundredth.
-pub(crate) fn endpoints_known(run: &RunFile) -> bool {
+pub fn endpoints_known(run: &RunFile) -> bool {
     let Some(before) = run.resumed() else {
         return true;
     };
@@ -38,12 +38,12 @@ pub(crate) fn endpoints_known(run: &RunFile) -> bool {
 
 /// Layer 1's CPU time for each of the payments measured: not known after a restart. Its counts are of
 /// the run's whole life, its CPU time is not.
-pub(crate) fn l1_cpu_known(run: &RunFile) -> bool {
+pub fn l1_cpu_known(run: &RunFile) -> bool {
     run.resumed().is_none()
 }
 
 /// What a resumed run's figures are of, in words: `8.1 k of 20 k payments`.
-pub(crate) fn part(run: &RunFile) -> Option<String> {
+pub fn part(run: &RunFile) -> Option<String> {
     run.resumed()?;
     let all = crate::human::counted(run.achieved.payments, "payment");
     Some(match run.payments_measured() {
@@ -54,7 +54,7 @@ pub(crate) fn part(run: &RunFile) -> Option<String> {
 
 /// That an interrupt ended sessions before all of their payments were made, of a run that went on after
 /// that. One that did not says itself that it was interrupted.
-pub(crate) fn ended_short(run: &RunFile) -> Option<String> {
+pub fn ended_short(run: &RunFile) -> Option<String> {
     let cut = run.achieved.sessions_cut;
     (cut > 0 && run.resumed().is_some()).then(|| {
         let sessions = crate::human::counted(cut, "session");

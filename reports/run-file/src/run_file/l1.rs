@@ -85,7 +85,7 @@ pub struct Offload {
 
 impl Offload {
     /// The ratios, by name.
-    pub(crate) fn named(&self) -> Vec<(&'static str, Ratio)> {
+    pub fn named(&self) -> Vec<(&'static str, Ratio)> {
         vec![
             ("transactions", self.transactions),
             ("bytes", self.bytes),
