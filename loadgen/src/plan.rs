@@ -50,6 +50,8 @@ pub struct Plan {
     pub workload: Box<dyn Workload>,
     /// Sessions of the baseline that were asked for, if that was said.
     pub baseline_sessions: Option<u64>,
+    /// Why its back end is the one that it is.
+    pub backend_reason: &'static str,
     /// How the run file describes it.
     pub description: run_file::Workload,
     /// What the reader should be told beside the figures.
@@ -225,6 +227,7 @@ impl Plan {
                 audit,
             },
             workload: load.workload,
+            backend_reason: backend.reason(args.backend),
             baseline_sessions: args.baseline_sessions,
             description,
             notes,

@@ -82,6 +82,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         },
         engine: Engine {
             backend: plan.config.backend.name().to_owned(),
+            backend_reason: plan.backend_reason.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: env!("DUET_COMMIT").to_owned(),
         },

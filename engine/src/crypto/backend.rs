@@ -54,6 +54,17 @@ impl Backend {
         [Backend::Dalek].into_iter().chain(lanes).collect()
     }
 
+    /// Why this one came of a choice, in words.
+    #[must_use]
+    pub const fn reason(self, choice: BackendChoice) -> &'static str {
+        match (choice, self) {
+            (BackendChoice::Auto, Backend::Dalek) => "library code: no AVX-512 IFMA here",
+            (BackendChoice::Auto, Backend::Lanes(_)) => "AVX-512 IFMA",
+            (BackendChoice::Dalek, _) => "library code, as asked for",
+            (BackendChoice::Lanes, _) => "as asked for",
+        }
+    }
+
     /// The name under which the run file records it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -78,14 +78,25 @@ impl Table {
     }
 }
 
-/// The phrases after `start`, separated by `separator`, on at most `lines_max` lines that line up
-/// with it. Phrases that find no room are counted: `, +3 more`.
+/// [`wrap_within`] the [`WIDTH`].
 pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) -> Vec<String> {
+    wrap_within(WIDTH, start, phrases, separator, lines_max)
+}
+
+/// The phrases after `start`, separated by `separator`, on at most `lines_max` lines of `width`
+/// columns that line up with it. Phrases that find no room are counted: `, +3 more`.
+pub fn wrap_within(
+    width: usize,
+    start: &str,
+    phrases: &[String],
+    separator: char,
+    lines_max: usize,
+) -> Vec<String> {
     const ROOM_FOR_THE_REST: usize = ", +9999 more".len();
     let indent = columns(start);
     let longest = match phrases.len() {
-        1 => WIDTH - indent,
-        _ => WIDTH - indent - ROOM_FOR_THE_REST,
+        1 => width - indent,
+        _ => width - indent - ROOM_FOR_THE_REST,
     };
     let phrases: Vec<String> = phrases
         .iter()
@@ -104,11 +115,11 @@ pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) 
         let used = columns(line) + columns(&joint) + columns(phrase);
         let fits = match last_line {
             true => {
-                used + ROOM_FOR_THE_REST <= WIDTH
-                    || columns(line) + columns(&joint) + rest_columns <= WIDTH
+                used + ROOM_FOR_THE_REST <= width
+                    || columns(line) + columns(&joint) + rest_columns <= width
             }
             // The separator that ends the line.
-            false => used < WIDTH || rest.len() == 1 && used == WIDTH,
+            false => used < width || rest.len() == 1 && used == width,
         };
         if fits {
             line.push_str(&format!("{joint}{phrase}"));

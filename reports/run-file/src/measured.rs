@@ -1,5 +1,5 @@
-//! What of a run its figures are of, where it went on after a restart: of a part of its payments, and
-//! of whatever of their sessions lies in that part. Pure.
+//! What a reader must know before any figure: what of a run they are of, where it went on after a
+//! restart, and whether the machine was busy with something else. Pure.
 
 use crate::run_file::RunFile;
 
@@ -62,6 +62,28 @@ pub fn ended_short(run: &RunFile) -> Option<String> {
     })
 }
 
+/// What others may take of the machine's CPU time before its figures are those of a busy machine.
+pub const QUIET_SHARE: f64 = 0.05;
+
+/// That the machine was busy with something else, if it was: what other processes and the host's
+/// other guests took of its CPU time, where that is above [`QUIET_SHARE`].
+pub fn busy(run: &RunFile) -> Option<String> {
+    let share = |share: Option<f64>| share.filter(|share| share.is_finite()).unwrap_or(0.0);
+    let (others, host) = (
+        share(run.machine.others_share),
+        share(run.machine.stolen_share),
+    );
+    if others + host <= QUIET_SHARE {
+        return None;
+    }
+    let parts = [(others, "others"), (host, "its host")];
+    let parts = parts.iter().filter(|(share, _)| *share >= 0.01);
+    let parts: Vec<String> = parts
+        .map(|(share, who)| format!("{:.0} % of its CPU taken by {who}", share * 100.0))
+        .collect();
+    Some(format!("numbers of a busy machine: {}", parts.join(", ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +98,35 @@ mod tests {
         run.offchain.signatures_made = 2 * measured + 100;
         run.offchain.signature_verifications = 2 * measured;
         run
+    }
+
+    #[test]
+    fn a_busy_machine_is_told() {
+        for (others, host, told) in [
+            (None, None, None),
+            (Some(0.03), Some(0.02), None),
+            (Some(f64::NAN), Some(0.01), None),
+            (
+                Some(0.82),
+                Some(0.0),
+                Some("82 % of its CPU taken by others"),
+            ),
+            (
+                Some(0.001),
+                Some(0.31),
+                Some("31 % of its CPU taken by its host"),
+            ),
+            (
+                Some(0.2),
+                Some(0.1),
+                Some("20 % of its CPU taken by others, 10 % of its CPU taken by its host"),
+            ),
+        ] {
+            let mut run = sample::open_loop();
+            (run.machine.others_share, run.machine.stolen_share) = (others, host);
+            let told = told.map(|told| format!("numbers of a busy machine: {told}"));
+            assert_eq!(busy(&run), told, "{others:?} {host:?}");
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
-//! The offload table: Layer 1's load per 10,000 payments without channels and with them, what
+//! The offload table, and how its baseline was made: Layer 1's load per 10,000 payments without channels and with them, what
 //! moved to the endpoints, and the totals of both. State is a stock and stands as it is, not per
 //! payment. Prints no ratio that was not measured, and no figure that a restart cut in two.
 
 use crate::{
     human,
-    layout::{Column, Table},
+    layout::{Column, Table, clip},
     measured::{self, SPANS},
     run_file::{L1Load, Offload, Ratio, RunFile},
+    summary::WIDTH,
 };
 
 /// Payments of the reference session; loads are shown for so many.
@@ -17,16 +18,19 @@ pub fn lines(run: &RunFile) -> Vec<String> {
     let mut table = Table::new(&[
         Column::Left("per 10 k payments"),
         Column::Right("L1 direct"),
-        Column::Right("L1, channels"),
+        Column::Right("channels"),
         Column::Right("moved off"),
-        Column::Left(&ratio_heading(run)),
+        Column::Left("offload"),
     ]);
     for row in &ROWS {
         table.row(load_cells(run, row));
     }
     table.row(total_signatures(run));
     table.row(total_cpu(run));
-    table.lines()
+    let heading = format!("baseline  {}", baseline(run));
+    std::iter::once(clip(&heading, WIDTH))
+        .chain(table.lines())
+        .collect()
 }
 
 /// One dimension of the load: where to find it, and how to show it.
@@ -91,7 +95,7 @@ const ROWS: [Row; 7] = [
         show: human::figure,
     },
     Row {
-        name: "peak entries, total",
+        name: "peak entries, all",
         kind: Kind::Stock,
         of_l1: |load| load.peak_state_entries as f64,
         of_endpoints: None,
@@ -161,7 +165,7 @@ fn total_signatures(run: &RunFile) -> [String; 5] {
         with_channels,
         human::figure,
     )
-    .named("in all: signatures", "made + verified")
+    .named("signatures in all")
 }
 
 /// CPU time of Layer 1 and of everyone who signs or verifies off it.
@@ -180,7 +184,7 @@ fn total_cpu(run: &RunFile) -> [String; 5] {
         with_channels,
         human::seconds,
     )
-    .named("in all: CPU", "L1 + endpoints")
+    .named("CPU in all")
 }
 
 /// A total both ways, and what became of it.
@@ -191,19 +195,13 @@ struct Total {
 }
 
 impl Total {
-    fn named(self, name: &str, parts: &str) -> [String; 5] {
-        let change = match self.change {
-            change if change.is_empty() => parts.into(),
-            // Its parts are no figure.
-            change if change.starts_with('-') => change,
-            change => format!("{change}; {parts}"),
-        };
+    fn named(self, name: &str) -> [String; 5] {
         [
             name.into(),
             self.direct,
             self.with_channels,
             String::new(),
-            change,
+            self.change,
         ]
     }
 }
@@ -247,39 +245,55 @@ fn total(
     }
 }
 
-fn ratio_heading(run: &RunFile) -> String {
-    let sessions = run.achieved.sessions_opened;
-    match &run.l1.direct {
-        None if run.resumed().is_some() && run.payments_measured() == 0 => {
-            "(nothing was measured: no ratios)".into()
-        }
-        None => "(no baseline was run: no ratios)".into(),
-        Some(_) if run.l1.offload.is_none() => "(no payments: no ratios)".into(),
-        Some(direct) if direct.sampled_sessions < sessions => {
-            let sampled = human::count(direct.sampled_sessions);
-            format!(
-                "offload (direct: {sampled} of {} sessions)",
-                human::count(sessions)
-            )
-        }
-        Some(_) => "offload".into(),
+/// What the ratios rest on, or why there are none.
+fn baseline(run: &RunFile) -> String {
+    let Some(direct) = &run.l1.direct else {
+        let nothing = run.resumed().is_some() && run.payments_measured() == 0;
+        let why = if nothing {
+            "nothing was measured"
+        } else {
+            "not run"
+        };
+        return format!("{why}: no ratios");
+    };
+    if run.l1.offload.is_none() {
+        return "no payments: no ratios".into();
     }
+    let sessions = human::counted(direct.sampled_sessions, "session");
+    let whole = run
+        .achieved
+        .payments
+        .saturating_add(run.achieved.payments_refused);
+    let sample = if direct.payments >= whole {
+        format!("all payments of {sessions}")
+    } else {
+        let payments = human::counted(direct.payments, "payment");
+        format!("{payments} of {sessions}")
+    };
+    let phase = run
+        .achieved
+        .phases
+        .iter()
+        .find(|phase| phase.name == "baseline");
+    let took = phase.map_or_else(String::new, |phase| {
+        format!(" in {}", human::seconds(phase.wall_s))
+    });
+    format!("{sample} run directly{took}; counts are exact, CPU to 95 %")
 }
 
-/// `5,000 x (95 %: 4,990 - 5,010)`, without the interval where it is but a point.
+/// `5,000 x ± 0.7 %`, without the interval where it is but a point.
 fn with_interval(Ratio { ratio, low, high }: Ratio) -> String {
-    let bare = |end| human::ratio(end).trim_end_matches(" x").to_owned();
     if low == high {
         return in_words(ratio);
     }
+    // Symmetric but for its low end, which stops at 0.
     let interval = if low.is_finite() && high.is_finite() {
-        format!("95 %: {} - {}", bare(low), bare(high))
+        format!("± {} %", human::figure((high - ratio) / ratio * 100.0))
     } else {
-        "one sample, no interval".to_owned()
+        "(one sample, no interval)".to_owned()
     };
-    // Shorter than beside a point: the line has no room for more.
     let rise = if ratio < 1.0 { ": more" } else { "" };
-    format!("{} ({interval}){rise}", human::ratio(ratio))
+    format!("{} {interval}{rise}", human::ratio(ratio))
 }
 
 /// `5,000 x`, or that it is more and not less.

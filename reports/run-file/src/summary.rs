@@ -1,29 +1,41 @@
 //! The summary printed after a run: the verdict first, then each figure beside what it was bought
-//! with. At most [`LINES_MAX`] lines of at most 100 columns, whatever the file holds.
+//! with. At most [`LINES_MAX`] lines of at most [`WIDTH`] columns, whatever the file holds.
+
+use std::collections::BTreeMap;
 
 use crate::{
     human,
-    layout::{self, clip, wrap},
-    measured::{RESUMED, ended_short},
+    layout::{self, clip},
+    measured::{RESUMED, busy, ended_short},
     offload,
     run_file::{Achieved, Assurance, Checks, Percentiles, RunFile, Stage},
 };
 
 /// The most lines of a summary.
-pub const LINES_MAX: usize = 20;
+pub const LINES_MAX: usize = 28;
+
+/// The most columns of its lines.
+pub const WIDTH: usize = 80;
+
+/// Another stage than hashing, signing and verifying is named where it takes this share of the CPU.
+const LARGE_STAGE: f64 = 0.05;
 
 /// The summary of a run, as lines that end with newlines.
 #[must_use]
 pub fn summary(run: &RunFile) -> String {
-    let mut lines = wrap("workload  ", &workload(run), ',', 1);
-    lines.extend(wrap("payments  ", &payments(run), ',', 3));
-    lines.extend(wrap("CPU       ", &cpu(run), ',', 1));
+    let mut lines = wrap("machine   ", &machine(run), 2);
+    lines.extend(wrap("workload  ", &workload(run), 2));
+    lines.extend(wrap("payments  ", &payments(run), 4));
+    lines.extend(wrap("CPU       ", &cpu(run), 2));
     lines.extend(latency(run));
     lines.extend(offload::lines(run));
     lines.extend(disputes(run).unwrap_or_else(|| refused(run)));
-    lines.extend(wrap("machine   ", &machine(run), ',', 1));
     assert!(lines.len() < LINES_MAX, "{} lines", lines.len());
     layout::text(&verdict(run, LINES_MAX - lines.len())) + &layout::text(&lines)
+}
+
+fn wrap(start: &str, phrases: &[String], lines_max: usize) -> Vec<String> {
+    layout::wrap_within(WIDTH, start, phrases, ',', lines_max)
 }
 
 /// The verdict, on as many lines as its reasons need and the other figures leave.
@@ -34,17 +46,16 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
         ..
     } = &run.achieved;
     let start = format!("{}: ", verdict_words(run).join(", "));
-    let short = ended_short(run);
+    let told = busy(run).into_iter().chain(ended_short(run));
     if *valid {
-        let checks = checks_passed(&run.checks);
-        let phrases: Vec<String> = short.into_iter().chain(checks).collect();
-        return wrap(&start, &phrases, ',', lines_max);
+        let phrases: Vec<String> = told.chain(checks_passed(&run.checks)).collect();
+        return wrap(&start, &phrases, lines_max);
     }
     let unnamed = invalid_reasons.is_empty();
     let unnamed = unnamed.then(|| "no reason is given".to_owned());
     let reasons = invalid_reasons.iter().cloned().chain(unnamed);
-    let reasons: Vec<String> = reasons.chain(short).collect();
-    wrap(&start, &reasons, ';', lines_max)
+    let reasons: Vec<String> = reasons.chain(told).collect();
+    layout::wrap_within(WIDTH, &start, &reasons, ';', lines_max)
 }
 
 /// VALID or not, and what else a reader must know before any figure.
@@ -189,37 +200,60 @@ fn cosigned(assurance: &Assurance) -> String {
     }
 }
 
-/// CPU time per payment in microseconds, split by what it was spent on. Of a run that went on after
-/// a restart, only the payments that followed, as the CPU time is theirs.
+/// CPU time per payment, split by what it was spent on. Of a run that went on after a restart, only the
+/// payments that followed, as the CPU time is theirs.
 fn cpu(run: &RunFile) -> Vec<String> {
     let payments = run.payments_measured() as f64;
     if run.resumed().is_some() && payments == 0.0 {
         return vec!["not measured: no payment was left to make".to_owned()];
     }
-    let per_payment = |cpu_s: f64| human::figure(cpu_s * 1e6 / payments);
-    let off_l1 = |name: &str| -> f64 {
-        let named = |stage: &&Stage| stage.role != "l1" && stage.name == name;
-        run.stages.iter().filter(named).map(stage_cpu_s).sum()
+    let per_payment = |cpu_s: f64| human::seconds(cpu_s / payments);
+    let sum = |is_part: &dyn Fn(&Stage) -> bool| -> f64 {
+        let parts = run.stages.iter().filter(|stage| is_part(stage));
+        parts.map(stage_cpu_s).sum()
     };
-    let l1: f64 = run
-        .stages
-        .iter()
-        .filter(|stage| stage.role == "l1")
-        .map(stage_cpu_s)
-        .sum();
+    let off_l1 = |name: &str| sum(&|stage| stage.role != "l1" && stage.name == name);
+    let l1 = sum(&|stage| stage.role == "l1");
     let (hash, sign, verify) = (off_l1("hash"), off_l1("sign"), off_l1("verify"));
     let other = (run.achieved.cpu_s - hash - sign - verify - l1).max(0.0);
+    let large = large_stages(run);
+    let large = match large.as_slice() {
+        [] => String::new(),
+        stages => {
+            let parts = stages.iter();
+            let parts: Vec<String> = parts
+                .map(|(name, cpu_s)| format!("{name} {}", per_payment(*cpu_s)))
+                .collect();
+            format!(" ({})", parts.join("; "))
+        }
+    };
     vec![
         format!(
-            "{} µs per payment: hash {}",
+            "{} per payment: hash {}",
             per_payment(run.achieved.cpu_s),
             per_payment(hash)
         ),
         format!("sign {}", per_payment(sign)),
         format!("verify {}", per_payment(verify)),
         format!("L1 {}", per_payment(l1)),
-        format!("other {}", per_payment(other)),
+        format!("other {}{large}", per_payment(other)),
     ]
+}
+
+/// What "other" is, where that is large: the two largest stages, both parties' shares added up.
+fn large_stages(run: &RunFile) -> Vec<(&str, f64)> {
+    let mut stages: BTreeMap<&str, f64> = BTreeMap::new();
+    for stage in &run.stages {
+        let named = ["hash", "sign", "verify"].contains(&stage.name.as_str());
+        if stage.role != "l1" && !named {
+            *stages.entry(&stage.name).or_default() += stage_cpu_s(stage);
+        }
+    }
+    let mut large: Vec<(&str, f64)> = stages.into_iter().collect();
+    large.retain(|(_, cpu_s)| *cpu_s >= LARGE_STAGE * run.achieved.cpu_s);
+    large.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    large.truncate(2);
+    large
 }
 
 /// A stage's CPU time in seconds, from its items where the file has no total. Without items there
@@ -233,15 +267,9 @@ pub fn stage_cpu_s(stage: &Stage) -> f64 {
 }
 
 fn latency(run: &RunFile) -> Vec<String> {
-    let closed_loop = run.workload.arrivals == "closed-loop";
-    let unmeasured = if closed_loop {
-        "closed loop: not measured"
-    } else {
-        "not measured"
-    };
     let line = |label: &str, kind: &str, percentiles: Option<&Percentiles>| {
         let measured = percentiles.map_or_else(
-            || unmeasured.to_owned(),
+            || "not measured".to_owned(),
             |found| {
                 let show = |value: u64| human::nanoseconds(value as f64);
                 let (p50, p99, max) = (show(found.p50), show(found.p99), show(found.max));
@@ -250,10 +278,15 @@ fn latency(run: &RunFile) -> Vec<String> {
         );
         format!("{label:<10}{kind:<9} {measured}")
     };
-    vec![
-        line("latency", "response", run.latency_ns.response.as_ref()),
-        line("", "service", run.latency_ns.service.as_ref()),
-    ]
+    let service = run.latency_ns.service.as_ref();
+    match run.workload.arrivals == "closed-loop" {
+        // Without a schedule there is no time at which a payment was due.
+        true => vec![line("latency", "service", service)],
+        false => vec![
+            line("latency", "response", run.latency_ns.response.as_ref()),
+            line("", "service", service),
+        ],
+    }
 }
 
 /// What the channels came to that did not end politely, in place of the rejections that led to it.
@@ -273,7 +306,7 @@ fn disputes(run: &RunFile) -> Option<Vec<String>> {
             human::figure(transactions as f64 / cases as f64)
         ),
     ];
-    Some(wrap("disputes  ", &phrases, ',', 1))
+    Some(wrap("disputes  ", &phrases, 2))
 }
 
 /// Refused payments, stopped channels and named rejections, the most frequent first; no line when
@@ -302,7 +335,7 @@ fn refused(run: &RunFile) -> Vec<String> {
     if phrases.is_empty() {
         Vec::new()
     } else {
-        wrap("refused   ", &phrases, ',', 1)
+        wrap("refused   ", &phrases, 2)
     }
 }
 
@@ -318,14 +351,22 @@ pub fn rejections(run: &RunFile) -> Vec<(&str, u64)> {
     found
 }
 
+/// What ran it, and why it is fast or slow there.
 fn machine(run: &RunFile) -> Vec<String> {
-    let (machine, memory) = (&run.machine, &run.memory);
+    let (machine, memory, engine) = (&run.machine, &run.memory, &run.engine);
+    let backend = match engine.backend_reason.as_str() {
+        "" => format!("{} back end", engine.backend),
+        reason => format!("{} back end ({reason})", engine.backend),
+    };
     vec![
         clip(&machine.cpu, 36),
         human::counted(machine.cores, "core"),
-        human::bytes(machine.memory_bytes as f64),
-        format!("{} back end", run.engine.backend),
-        format!("peak {}", human::bytes(memory.peak_rss_bytes as f64)),
+        clip(&backend, WIDTH - "machine   ".len() - ", +9999 more".len()),
+        format!(
+            "peak {} of {}",
+            human::bytes(memory.peak_rss_bytes as f64),
+            human::bytes(machine.memory_bytes as f64)
+        ),
         format!(
             "{} per channel",
             human::bytes(memory.bytes_per_channel as f64)

@@ -94,6 +94,7 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
                 @if let Some(part) = measured::part(run) {
                     ", " strong { (RESUMED) } " after a restart: figures are of " (part)
                 }
+                @if let Some(busy) = measured::busy(run) { ", " strong { (busy) } }
                 @if let Some(short) = measured::ended_short(run) { ", " strong { (short) } }
                 @if achieved.interrupted { ", " strong { "INTERRUPTED" } ": stopped by hand before its end" }
                 ": " (checks_passed(&run.checks).join(", "))

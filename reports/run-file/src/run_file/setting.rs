@@ -101,6 +101,9 @@ pub struct L1Limits {
 pub struct Engine {
     /// The signature back end that ran.
     pub backend: String,
+    /// Why it was this one, in words; empty in files of earlier versions.
+    #[serde(default)]
+    pub backend_reason: String,
     /// The engine's version.
     pub version: String,
     /// The commit it was built from; empty when unknown.

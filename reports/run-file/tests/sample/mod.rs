@@ -25,6 +25,7 @@ pub(crate) fn open_loop() -> RunFile {
         workload: workload(),
         engine: Engine {
             backend: "avx512".into(),
+            backend_reason: "asked for".into(),
             version: "0.1.0".into(),
             commit: "0123abc".into(),
         },
