@@ -217,8 +217,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_count, default_value = "0", help_heading = "Adversaries")]
     pub l1_delay_blocks: u64,
 
-    /// Sessions whose payments are also run directly on Layer 1; 0 for none [default: all, or as
-    /// many as make 1M payments, or as a run that --duration ended has made]
+    /// Sessions whose payments are also run directly on Layer 1; 0 for none [default: as many
+    /// payments as a tenth of the run's CPU time or 1 s of it pays for, of 10 sessions or more]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Layer 1")]
     pub baseline_sessions: Option<u64>,
 

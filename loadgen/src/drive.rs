@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use duet_engine::pipeline::{self, DirectOutcome, Outcome, RunError, process_cpu_ns};
+use duet_engine::pipeline::{self, DirectOutcome, Outcome, RunError, Sampling, process_cpu_ns};
 use duet_run_file::exit::Exit;
 use duet_run_file::run_file::{Phase, RunFile};
 use duet_run_file::summary::summary;
@@ -199,14 +199,14 @@ fn channels(
     let bar = Bar::new("channels", expected, quiet);
     let outcome = pipeline::run(&plan.config, &*plan.workload, stop, |snapshot| {
         series.observe(snapshot);
-        bar.at(snapshot.payments);
-        if snapshot.payments == 0 {
-            bar.say("opening channels");
+        let beside = if snapshot.payments == 0 {
+            "opening channels"
         } else if stop.load(Ordering::Relaxed) {
-            bar.say("stopping: closing what is open");
+            "stopping: closing what is open"
         } else {
-            bar.say("");
-        }
+            ""
+        };
+        bar.at(snapshot.payments, beside);
     });
     bar.clear();
     outcome
@@ -214,21 +214,27 @@ fn channels(
 
 fn baseline(
     plan: &Plan,
-    sessions: &[u64],
+    sampling: &Sampling,
     quiet: bool,
     stop: &AtomicBool,
 ) -> Result<Option<DirectOutcome>, RunError> {
+    let sessions = &sampling.sessions;
     if sessions.is_empty() || stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
     let workload = &*plan.workload;
     let total = sessions
         .iter()
-        .map(|session| workload.session(*session).payments)
+        .map(|session| {
+            workload
+                .session(*session)
+                .payments
+                .min(sampling.first_payments)
+        })
         .sum();
     let bar = Bar::new("baseline", total, quiet);
-    let direct = pipeline::run_direct(&plan.config, workload, sessions, stop, |payments| {
-        bar.at(payments);
+    let direct = pipeline::run_direct(&plan.config, workload, sampling, stop, |payments| {
+        bar.at(payments, "");
     })?;
     bar.clear();
     Ok((direct.payments > 0).then_some(direct))

@@ -1,5 +1,6 @@
 //! From what was asked to what is run: every option is checked here, before anything starts.
 
+mod baseline;
 mod durable;
 mod load;
 
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use duet_engine::crypto::Backend;
 use duet_engine::l1;
-use duet_engine::pipeline::{Arrivals, Config, Outcome, Workload};
+use duet_engine::pipeline::{Arrivals, Config, Outcome, Sampling, Workload};
 use duet_engine::protocol::{Amount, Rules};
 use duet_engine::transcript;
 use duet_run_file::run_file;
@@ -29,8 +30,6 @@ const fn default_sessions(backend: Backend) -> u64 {
         Backend::Lanes(_) => 400,
     }
 }
-/// The baseline runs as many sessions as make this many payments, unless told otherwise.
-const DEFAULT_BASELINE_PAYMENTS: u64 = 1_000_000;
 
 const MOST_IN_FLIGHT: u64 = 1 << 16;
 const MOST_SHARDS: u64 = 1 << 10;
@@ -236,34 +235,23 @@ impl Plan {
         })
     }
 
-    /// Which sessions the baseline runs: evenly spread over those that the run got to. Unless told
-    /// otherwise, as many as make a million payments, and after a run that time has cut short no
-    /// more than that run has made.
+    /// What the baseline runs: whole sessions, as many as were asked for, or else as many payments as a
+    /// share of the run's CPU time pays for. Nothing, where nothing was paid.
     #[must_use]
-    pub fn baseline(&self, outcome: &Outcome) -> Vec<u64> {
-        // Nothing was left to do: there is nothing to compare.
-        if outcome.resumed.is_some() && outcome.payments_measured == 0 {
-            return Vec::new();
+    pub fn baseline(&self, outcome: &Outcome) -> Sampling {
+        let nothing_was_left = outcome.resumed.is_some() && outcome.payments_measured == 0;
+        if nothing_was_left || outcome.payments == 0 {
+            return Sampling::whole(Vec::new());
         }
         let reached = if outcome.cut_short {
             outcome.sessions_opened
         } else {
             self.workload.sessions()
         };
-        let wanted = self.baseline_sessions.unwrap_or_else(|| {
-            let payments = if outcome.cut_short {
-                outcome.payments.min(DEFAULT_BASELINE_PAYMENTS)
-            } else {
-                DEFAULT_BASELINE_PAYMENTS
-            };
-            let sessions = payments / self.description.payments_per_session.max(1);
-            // Two for an interval, unless they are so long that one alone is too much.
-            if sessions == 0 { 1 } else { sessions.max(2) }
-        });
-        let wanted = wanted.min(reached);
-        (0..wanted)
-            .map(|at| (u128::from(at) * u128::from(reached) / u128::from(wanted)) as u64)
-            .collect()
+        match self.baseline_sessions {
+            Some(wanted) => Sampling::whole(baseline::every(wanted, reached)),
+            None => baseline::sampling(outcome, reached, self.description.payments_per_session),
+        }
     }
 }
 

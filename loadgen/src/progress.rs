@@ -1,8 +1,13 @@
-//! How far a run is: a bar with rate and time left, on standard error when that is a terminal.
+//! How far a run is, on standard error: a bar with rate and time left where that is a terminal, and a
+//! line every few seconds where it is not.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
-use std::time::Duration;
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
 
+use crate::drive::say;
 use duet_engine::pipeline::Snapshot;
 use duet_run_file::human;
 use duet_run_file::run_file::Sample;
@@ -11,20 +16,102 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 /// Samples that a run file keeps at most; beyond, every second one is dropped.
 const MOST_SAMPLES: usize = 600;
 
+/// Nothing is said of what takes less.
+const FIRST_LINE: Duration = Duration::from_secs(2);
+/// Between two lines.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Where progress is shown.
+enum Shown {
+    Nowhere,
+    Bar,
+    Lines(Pace),
+}
+
+impl Shown {
+    fn new(quiet: bool) -> Shown {
+        match (quiet, io::stderr().is_terminal()) {
+            (true, _) => Shown::Nowhere,
+            (false, true) => Shown::Bar,
+            (false, false) => Shown::Lines(Pace::new()),
+        }
+    }
+
+    fn target(&self) -> ProgressDrawTarget {
+        match self {
+            Shown::Bar => ProgressDrawTarget::stderr_with_hz(5),
+            Shown::Nowhere | Shown::Lines(_) => ProgressDrawTarget::hidden(),
+        }
+    }
+
+    /// Says the line, if lines are shown and it is time for one.
+    fn line(&self, line: impl FnOnce(Duration) -> String) {
+        if let Shown::Lines(pace) = self
+            && pace.is_due()
+        {
+            say(line(pace.begin.elapsed()));
+        }
+    }
+}
+
+/// When the next line is due.
+struct Pace {
+    begin: Instant,
+    next: Cell<Duration>,
+}
+
+impl Pace {
+    fn new() -> Pace {
+        Pace {
+            begin: Instant::now(),
+            next: Cell::new(FIRST_LINE),
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        let elapsed = self.begin.elapsed();
+        let is_due = elapsed >= self.next.get();
+        if is_due {
+            self.next.set(elapsed + EVERY);
+        }
+        is_due
+    }
+}
+
+/// `30 % of 4 M payments, 482 k/s, 6 s left`; of an unknown total, what was done.
+fn course(done: u64, total: u64, elapsed: Duration) -> String {
+    let rate = done as f64 / elapsed.as_secs_f64();
+    if total == 0 {
+        let done = human::counted(done, "payment");
+        return format!("{done}, {}/s", human::figure(rate));
+    }
+    let left_s = total.saturating_sub(done) as f64 / rate;
+    let left = match left_s.is_finite() {
+        true => format!(", {} left", human::seconds(left_s.round())),
+        false => String::new(),
+    };
+    format!(
+        "{:.0} % of {}, {}/s{left}",
+        100.0 * done as f64 / total as f64,
+        human::counted(total, "payment"),
+        human::figure(rate),
+    )
+}
+
 /// The bar of one phase.
-pub struct Bar(ProgressBar);
+pub struct Bar {
+    bar: ProgressBar,
+    phase: &'static str,
+    total: u64,
+    shown: Shown,
+}
 
 impl Bar {
-    /// A bar that ends at `total` payments. Hidden when `quiet`, or when standard error is no
-    /// terminal.
+    /// A bar that ends at `total` payments. Nothing is shown when `quiet`.
     #[must_use]
     pub fn new(phase: &'static str, total: u64, quiet: bool) -> Bar {
-        let bar = ProgressBar::new(total);
-        bar.set_draw_target(if quiet {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr_with_hz(5)
-        });
+        let shown = Shown::new(quiet);
+        let bar = ProgressBar::with_draw_target(Some(total), shown.target());
         let template = "{prefix:>9} {wide_bar} {human_pos}/{human_len} payments, \
                         {rate:>8}/s, {eta} left {msg}";
         let style = ProgressStyle::with_template(template)
@@ -34,92 +121,111 @@ impl Bar {
             });
         bar.set_style(style);
         bar.set_prefix(phase);
-        Bar(bar)
+        Bar {
+            bar,
+            phase,
+            total,
+            shown,
+        }
     }
 
-    /// Moves it.
-    pub fn at(&self, payments: u64) {
-        self.0.set_position(payments);
-    }
-
-    /// Says something beside it.
-    pub fn say(&self, message: impl Into<std::borrow::Cow<'static, str>>) {
-        self.0.set_message(message);
+    /// Moves it, and says something beside it.
+    pub fn at(&self, payments: u64, beside: &'static str) {
+        self.bar.set_position(payments);
+        self.bar.set_message(beside);
+        self.shown.line(|elapsed| {
+            let course = course(payments, self.total, elapsed);
+            let beside = if beside.is_empty() { "" } else { ": " }.to_owned() + beside;
+            format!("{}{beside}: {course}", self.phase)
+        });
     }
 
     /// Takes it away.
     pub fn clear(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
 /// Runs of many, of much the same length.
-pub struct Steps(ProgressBar);
+pub struct Steps {
+    bar: ProgressBar,
+    shown: Shown,
+}
 
 impl Steps {
-    /// A bar that ends at `total` runs. Hidden when `quiet`, or when standard error is no terminal.
+    /// A bar that ends at `total` runs. Nothing is shown when `quiet`.
     #[must_use]
     pub fn new(total: u64, quiet: bool) -> Steps {
-        let bar = ProgressBar::new(total);
-        bar.set_draw_target(if quiet {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr_with_hz(5)
-        });
+        let shown = Shown::new(quiet);
+        let bar = ProgressBar::with_draw_target(Some(total), shown.target());
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left  {msg}");
         bar.set_style(style.expect("a constant template"));
         bar.enable_steady_tick(Duration::from_millis(500));
-        Steps(bar)
+        Steps { bar, shown }
     }
 
     /// A run begins.
-    pub fn begin(&self, what: impl Into<std::borrow::Cow<'static, str>>) {
-        self.0.set_message(what);
+    pub fn begin(&self, what: impl Into<Cow<'static, str>>) {
+        let what = what.into();
+        self.shown.line(|elapsed| {
+            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+            let left_s = elapsed.as_secs_f64() / done as f64 * total.saturating_sub(done) as f64;
+            let left = match left_s.is_finite() {
+                true => format!(", {} left", human::seconds(left_s.round())),
+                false => String::new(),
+            };
+            format!("run {} of {total}{left}: {what}", done + 1)
+        });
+        self.bar.set_message(what);
     }
 
     /// Prints above it.
     pub fn above(&self, print: impl FnOnce()) {
-        self.0.suspend(print);
+        self.bar.suspend(print);
     }
 
     /// A run has ended.
     pub fn end(&self) {
-        self.0.inc(1);
+        self.bar.inc(1);
     }
 
     /// Takes it away.
     pub fn clear(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
 /// What goes on, where it is not known how long it will take.
-pub struct Spinner(ProgressBar);
+pub struct Spinner {
+    spinner: ProgressBar,
+    shown: Shown,
+}
 
 impl Spinner {
-    /// Hidden when `quiet`, or when standard error is no terminal.
+    /// Nothing is shown when `quiet`.
     #[must_use]
     pub fn new(quiet: bool) -> Spinner {
-        let spinner = ProgressBar::new_spinner();
-        spinner.set_draw_target(if quiet {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr_with_hz(5)
-        });
+        let shown = Shown::new(quiet);
+        let spinner = ProgressBar::with_draw_target(None, shown.target());
         let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed} in all)");
         spinner.set_style(style.expect("a constant template"));
         spinner.enable_steady_tick(Duration::from_millis(200));
-        Spinner(spinner)
+        Spinner { spinner, shown }
     }
 
     /// What goes on now.
-    pub fn say(&self, message: impl Into<std::borrow::Cow<'static, str>>) {
-        self.0.set_message(message);
+    pub fn say(&self, message: impl Into<Cow<'static, str>>) {
+        let message = message.into();
+        self.shown.line(|elapsed| {
+            let elapsed = human::seconds(elapsed.as_secs_f64().round());
+            format!("{message} ({elapsed} in all)")
+        });
+        self.spinner.set_message(message);
     }
 
     /// Takes it away.
     pub fn clear(&self) {
-        self.0.finish_and_clear();
+        self.spinner.finish_and_clear();
     }
 }
 
@@ -206,5 +312,39 @@ impl Series {
 impl Default for Series {
     fn default() -> Series {
         Series::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_it_is() {
+        for (done, total, line) in [
+            (0, 4_000_000, "0 % of 4 M payments, 0/s"),
+            (
+                1_200_000,
+                4_000_000,
+                "30 % of 4 M payments, 600 k/s, 5 s left",
+            ),
+            (
+                4_000_000,
+                4_000_000,
+                "100 % of 4 M payments, 2 M/s, 0 s left",
+            ),
+            (500, 0, "500 payments, 250/s"),
+        ] {
+            assert_eq!(course(done, total, Duration::from_secs(2)), line);
+        }
+    }
+
+    #[test]
+    fn lines_keep_their_distance() {
+        let pace = Pace::new();
+        assert!(!pace.is_due(), "nothing is said of what is short");
+        pace.next.set(Duration::ZERO);
+        assert!(pace.is_due());
+        assert!(!pace.is_due());
     }
 }

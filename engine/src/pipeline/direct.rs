@@ -23,10 +23,39 @@ use crate::protocol::{Pair, Party, Payment};
 /// Transfers that are signed, submitted and sealed in one go.
 const CHUNK: usize = 8192;
 
+/// Which payments the baseline makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// Sessions, in ascending order.
+    pub sessions: Vec<u64>,
+    /// Of each of them so many payments at most, its first ones.
+    pub first_payments: u64,
+}
+
+impl Sampling {
+    /// All payments of these sessions.
+    #[must_use]
+    pub fn whole(sessions: Vec<u64>) -> Sampling {
+        Sampling {
+            sessions,
+            first_payments: u64::MAX,
+        }
+    }
+
+    /// The session, without the payments that are left out.
+    fn session(&self, workload: &dyn Workload, session: u64) -> Session {
+        let plan = workload.session(session);
+        Session {
+            payments: plan.payments.min(self.first_payments),
+            ..plan
+        }
+    }
+}
+
 /// What the baseline did.
 #[derive(Debug)]
 pub struct DirectOutcome {
-    /// Sessions whose payments were transferred.
+    /// Sessions whose payments, or the first of them, were transferred.
     pub sessions: u64,
     /// Payments transferred.
     pub payments: u64,
@@ -59,7 +88,7 @@ pub struct DirectSample {
     pub cpu_ns: u64,
 }
 
-/// Transfers the payments of these sessions, until `stop` is set. All of the workload's accounts
+/// Transfers these payments, until `stop` is set. All of the workload's accounts
 /// exist; each has what its payments and their fees take. `observe` is told the payments so far.
 ///
 /// # Errors
@@ -67,12 +96,13 @@ pub struct DirectSample {
 pub fn run_direct(
     config: &Config,
     workload: &dyn Workload,
-    sessions: &[u64],
+    sampling: &Sampling,
     stop: &AtomicBool,
     mut observe: impl FnMut(u64),
 ) -> Result<DirectOutcome, RunError> {
     let started = Instant::now();
-    let spending = Spending::of(workload, sessions);
+    let sessions = &sampling.sessions;
+    let spending = Spending::of(workload, sampling);
     let units: Box<Units> = Box::new(|account| {
         let (amount, payments) = spending.0.get(&account).copied().unwrap_or_default();
         payments
@@ -90,6 +120,7 @@ pub fn run_direct(
     let mut direct = Direct {
         config,
         workload,
+        sampling,
         accounts,
         chain,
         nonces: HashMap::new(),
@@ -153,11 +184,11 @@ pub fn run_direct(
 struct Spending(HashMap<AccountIndex, (u64, u64)>);
 
 impl Spending {
-    fn of(workload: &dyn Workload, sessions: &[u64]) -> Spending {
+    fn of(workload: &dyn Workload, sampling: &Sampling) -> Spending {
         let mut spending: HashMap<AccountIndex, (u64, u64)> = HashMap::new();
         let mut payments = Vec::new();
-        for &session in sessions {
-            let plan = workload.session(session);
+        for &session in &sampling.sessions {
+            let plan = sampling.session(workload, session);
             each_chunk(workload, session, &plan, &mut payments, |payments| {
                 for payment in payments {
                     let spent = spending
@@ -186,7 +217,8 @@ fn each_chunk(
         while payments.len() < CHUNK && drawn + (payments.len() as u64) < plan.payments {
             let first = drawn + payments.len() as u64;
             let before = payments.len();
-            workload.draw(session, first, CHUNK - before, payments);
+            let most = (plan.payments - first).min((CHUNK - before) as u64);
+            workload.draw(session, first, most as usize, payments);
             assert!(
                 payments.len() > before,
                 "the workload draws at least one payment"
@@ -203,6 +235,7 @@ type Units<'w> = dyn Fn(AccountIndex) -> Option<u64> + Sync + 'w;
 struct Direct<'w> {
     config: &'w Config,
     workload: &'w dyn Workload,
+    sampling: &'w Sampling,
     accounts: Accounts<'w, Box<Units<'w>>>,
     chain: Chain,
     nonces: HashMap<AccountIndex, u64>,
@@ -218,7 +251,7 @@ impl Direct<'_> {
     /// Transfers one session's payments; those short of a block stay in the mempool.
     fn session(&mut self, session: u64, mut observe: impl FnMut(u64)) -> u64 {
         let workload = self.workload;
-        let plan = workload.session(session);
+        let plan = self.sampling.session(workload, session);
         let indices = plan.accounts;
         let secrets = secret_keys(
             self.config.backend,

@@ -43,7 +43,7 @@ pub use crate::clock::{process_cpu_ns, thread_cpu_ns};
 pub use arrivals::Arrivals;
 pub use attack::{Attack, UnknownAttack};
 pub use court::{AttackCost, Disputes};
-pub use direct::{DirectOutcome, DirectSample, run_direct};
+pub use direct::{DirectOutcome, DirectSample, Sampling, run_direct};
 pub use fault::{Fault, Hop};
 pub use inspect::{ChannelFound, Inspection, OpenChannel, inspect};
 pub use latency::{Latencies, Latency};

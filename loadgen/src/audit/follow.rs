@@ -213,7 +213,10 @@ impl Followed<'_> {
                 return Err(AuditError::Interrupted);
             }
             if !moved {
-                bar.say("waiting for a segment to be whole");
+                bar.at(
+                    self.watch.entries.load(Ordering::Relaxed),
+                    "waiting for a segment to be whole",
+                );
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
@@ -232,7 +235,7 @@ impl Followed<'_> {
                     break;
                 }
                 self.audit(shard)?;
-                bar.at(self.watch.entries.load(Ordering::Relaxed));
+                bar.at(self.watch.entries.load(Ordering::Relaxed), "");
                 moved = true;
             }
         }

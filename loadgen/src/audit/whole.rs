@@ -92,7 +92,7 @@ pub(super) fn replay(
         }
         while crew.at_work.load(Ordering::Acquire) > 0 {
             std::thread::park_timeout(Duration::from_millis(100));
-            bar.at(crew.watch.entries.load(Ordering::Relaxed));
+            bar.at(crew.watch.entries.load(Ordering::Relaxed), "");
         }
         started
     });
