@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the README's table of figures anew, but for the plans', the watchtower's and the signatures': one run file a run, into a new folder.
+# Measures figures-zen5.md's table of runs anew, but for the plans', the watchtower's and the signatures': one run file a run, into a new folder.
 #
 #   cargo build --release --workspace
 #   docs/results/figures.sh FOLDER          about 20 minutes on 2 cores; 5 GiB of disk
