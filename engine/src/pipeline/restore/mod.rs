@@ -25,7 +25,7 @@ use crate::crypto::Digest;
 use crate::l1::{self, Chain};
 use crate::log::{Durability, Files, Log, LogError, Options, Recovered, RunId};
 pub(super) use ends::ShardRestoring;
-pub use error::RestoreError;
+pub use error::{RestoreError, SessionCounts};
 
 /// Where and how a run is made durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,13 +194,15 @@ impl OpenLog {
         if !self.has_begun {
             return Ok(0);
         }
-        let steps: Result<Vec<u64>, RunError> = shards
+        let steps: Vec<Result<u64, RunError>> = shards
             .par_iter_mut()
             .zip(&mut self.shards)
             .map(|(shard, recovered)| shard.restore(recovered, chain))
             .collect();
+        // Of several shards that are refused, the first one is named, whichever was read first.
+        let steps = steps.into_iter().collect::<Result<Vec<u64>, RunError>>()?;
         // Layer 1 takes one step after the other: all before the first that is not finished are.
-        let first_step = steps?.into_iter().min().expect("at least one shard");
+        let first_step = steps.into_iter().min().expect("at least one shard");
         let accounts = shards.first().map_or(0, |shard| shard.workload.accounts());
         let taken: Vec<AtomicBool> = (0..accounts).map(|_| AtomicBool::new(false)).collect();
         shards
