@@ -11,7 +11,7 @@ use duet_run_file::summary::summary;
 
 use crate::cli::RunArgs;
 use crate::machine::{self, CpuTicks};
-use crate::plan::{Plan, PlanError, write_command};
+use crate::plan::{Plan, PlanError, command_file, make_run_directory};
 use crate::progress::{Bar, Series};
 use crate::record::{Measured, phase, record};
 use duet_run_file::output::{OutputError, write_atomically};
@@ -27,27 +27,43 @@ pub enum Ending {
 
 /// Runs what was asked; `stop` ends it early, cleanly. Gives the exit code.
 pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
-    drive_plan(Plan::new(args), args, command, stop, Ending::AsPlanned)
+    let plan = Plan::new(args);
+    drive_plan(
+        plan,
+        args,
+        &command,
+        command.clone(),
+        stop,
+        Ending::AsPlanned,
+    )
 }
 
-/// Goes on with a durable run, to this end. One that has not begun begins, unless it shall end at once.
-pub fn resume(args: &RunArgs, command: Vec<String>, stop: &AtomicBool, ending: Ending) -> Exit {
+/// Goes on with a durable run that was asked for with these words, to this end. One that has not begun
+/// begins, unless it shall end at once.
+pub fn resume(
+    (args, words): (&RunArgs, &[String]),
+    command: Vec<String>,
+    stop: &AtomicBool,
+    ending: Ending,
+) -> Exit {
     let plan = Plan::new(args).map(Plan::resumed);
-    drive_plan(plan, args, command, stop, ending)
+    drive_plan(plan, args, words, command, stop, ending)
 }
 
 fn drive_plan(
     plan: Result<Plan, PlanError>,
     args: &RunArgs,
+    words: &[String],
     command: Vec<String>,
     stop: &AtomicBool,
     ending: Ending,
 ) -> Exit {
-    let plan = plan.and_then(|plan| {
-        // A run that goes on was asked for before.
-        let is_new = (plan.config.log.as_ref()).is_some_and(|log| !log.must_exist);
-        if let Some(directory) = args.log_dir.as_ref().filter(|_| is_new) {
-            write_command(directory, &command)?;
+    let plan = plan.and_then(|mut plan| {
+        if let (Some(log), Some(directory)) = (&mut plan.config.log, &args.log_dir) {
+            if !log.must_exist {
+                make_run_directory(directory)?;
+            }
+            log.beside = Some(command_file(directory, words));
         }
         Ok(plan)
     });

@@ -75,8 +75,8 @@ pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> E
         }
     };
     match (&run, args.close, args.go_on) {
-        (Some(run), true, _) => resume(run, command, stop, Ending::AtOnce),
-        (Some(run), _, true) => resume(run, command, stop, Ending::AsPlanned),
+        (Some((run, words)), true, _) => resume((run, words), command, stop, Ending::AtOnce),
+        (Some((run, words)), _, true) => resume((run, words), command, stop, Ending::AsPlanned),
         (None, true, _) => {
             complain(RunError::NotBegun);
             exit_of(&RunError::NotBegun)
@@ -89,16 +89,16 @@ pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> E
             ));
             Exit::BadInput
         }
-        (run, false, false) => match check(args, run.as_ref(), stop) {
+        (run, false, false) => match check(args, run.as_ref().map(|(run, _)| run), stop) {
             Ok(found) => report(args, &found),
             Err(exit) => exit,
         },
     }
 }
 
-/// How the run was asked for, but with this directory, and this command's outputs; none if that was
-/// not written down yet.
-fn asked_for(args: &RecoverArgs) -> Result<Option<RunArgs>, String> {
+/// How the run was asked for, but with this directory, and this command's outputs; and in which words.
+/// None if that was not written down yet.
+fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Vec<String>)>, String> {
     let Some(words) = read_command(&args.directory)? else {
         return Ok(None);
     };
@@ -116,14 +116,15 @@ fn asked_for(args: &RecoverArgs) -> Result<Option<RunArgs>, String> {
             ));
         }
     };
-    Ok(Some(RunArgs {
+    let run = RunArgs {
         log_dir: Some(args.directory.clone()),
         ack_file: None,
         out: args.out.clone(),
         json: args.json,
         quiet: args.quiet,
         ..run
-    }))
+    };
+    Ok(Some((run, words)))
 }
 
 fn check(args: &RecoverArgs, run: Option<&RunArgs>, stop: &AtomicBool) -> Result<Found, Exit> {

@@ -107,8 +107,8 @@ fn a_log_that_is_not_this_runs_or_not_whole_is_refused() {
     for (what, spoil, options, words) in table {
         let folder = ended();
         spoil(&folder);
-        let before = files(&folder);
-        let ended = folder.loadgen(&arguments(&format!("{RUN} {options}")));
+        let (before, words_before) = (files(&folder), folder.read("log/run.json"));
+        let ended = folder.loadgen(&arguments(&format!("{RUN} --duration 7s {options}")));
         assert_eq!(ended.code, Some(4), "a log {what}: {}", ended.stderr);
         for word in words {
             assert!(
@@ -118,6 +118,7 @@ fn a_log_that_is_not_this_runs_or_not_whole_is_refused() {
             );
         }
         assert!(files(&folder) == before, "a log {what} was written to");
+        assert_eq!(folder.read("log/run.json"), words_before, "a log {what}");
         if options.is_empty() {
             let recover = folder.loadgen(&["recover", "log"]);
             assert_eq!(recover.code, Some(4), "a log {what}: {}", recover.stderr);
@@ -134,7 +135,7 @@ fn a_log_in_use_is_refused() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while !folder.path("log/log/LOCK").exists() {
+    while !folder.path("log/run.json").exists() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let second = folder.loadgen(&["recover", "log"]);
@@ -142,6 +143,66 @@ fn a_log_in_use_is_refused() {
     first.wait().unwrap();
     assert_eq!(second.code, Some(4), "{}", second.stderr);
     assert!(second.stderr.contains("in use"), "{}", second.stderr);
+}
+
+/// What of a run may change is as the last command says that went on with it.
+#[test]
+fn recover_goes_on_as_the_last_command_did() {
+    let folder = ended();
+    let fsync = RUN.replace("--durability log", "--durability fsync");
+    for (words, durability, duration_s) in [
+        (RUN.to_owned(), "log", None),
+        (format!("{RUN} --duration 7s"), "log", Some(7.0)),
+        (format!("{fsync} --duration 8s"), "fsync", Some(8.0)),
+        (RUN.to_owned(), "log", None),
+    ] {
+        let run = folder.loadgen(&arguments(&words));
+        assert_eq!(run.code, Some(0), "{words}: {run:?}");
+        // Neither of these is a command that says how to go on.
+        for how in ["", "--close", "--go-on"] {
+            let recovered = folder.loadgen(&arguments(&format!("recover log {how}")));
+            assert_eq!(recovered.code, Some(0), "{words}, {how}: {recovered:?}");
+        }
+        let went_on = folder.loadgen(&arguments("recover log --go-on --json"));
+        let run = parse(&went_on.stdout);
+        assert_eq!(run.workload.duration_s, duration_s, "{words}");
+        assert_eq!(run.assurance.durability, durability, "{words}");
+    }
+}
+
+/// How a run was asked for is written down by whoever has its log, and nobody else.
+#[test]
+fn a_refused_start_does_not_say_how_the_run_was_asked_for() {
+    let folder = ended();
+    let words = folder.read("log/run.json");
+    fs::remove_file(folder.path("log/run.json")).unwrap();
+    let lost = folder.loadgen(&["recover", "log"]);
+    assert_eq!(lost.code, Some(4), "{lost:?}");
+    assert!(lost.stderr.contains("run.json"), "{lost:?}");
+    let other = folder.loadgen(&arguments(&format!("{RUN} --seed 2")));
+    assert_eq!(other.code, Some(4), "{other:?}");
+    assert!(!folder.path("log/run.json").exists());
+    let this = folder.loadgen(&arguments(RUN));
+    assert_eq!(this.code, Some(0), "{this:?}");
+    assert_eq!(folder.read("log/run.json"), words);
+
+    // Of starts at once, one has the log.
+    for round in 0..4 {
+        let folder = Folder::new();
+        let starts = [1, 2, 3].map(|seed| {
+            folder
+                .command(&arguments(&format!("{RUN} --seed {seed}")))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        });
+        let codes = starts.map(|mut start| start.wait().unwrap().code());
+        let runs = codes.iter().filter(|code| **code == Some(0)).count();
+        assert_eq!(runs, 1, "round {round}: {codes:?}");
+        let found = folder.loadgen(&["recover", "log", "--go-on"]);
+        assert_eq!(found.code, Some(0), "round {round}, {codes:?}: {found:?}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use common::{Folder, arguments, parse};
+use duet_engine::log::{Durability, Files, Log, Options, RunId};
 
 const RUN: &str = "run --sessions 4 --payments 20 --shards 1 --baseline-sessions 0 \
                    --durability log --log-dir log --json";
@@ -47,7 +48,7 @@ fn is_of_a_stream(name: &str) -> bool {
 #[test]
 fn what_a_start_leaves_has_not_begun() {
     type Make = fn() -> Folder;
-    let states: [(&str, bool, Make); 7] = [
+    let states: [(&str, bool, Make); 9] = [
         ("an empty folder", false, || {
             let folder = Folder::new();
             fs::create_dir(folder.path("log")).unwrap();
@@ -57,6 +58,18 @@ fn what_a_start_leaves_has_not_begun() {
             let folder = Folder::new();
             fs::create_dir(folder.path("log")).unwrap();
             folder.write("log/.duet-Ab3.tmp", "[\"load");
+            folder
+        }),
+        ("a lock and no command", false, || {
+            let folder = Folder::new();
+            fs::create_dir_all(folder.path("log/log")).unwrap();
+            folder.write("log/log/LOCK", "");
+            folder
+        }),
+        ("a log without a stream, and no command", false, || {
+            let folder = Folder::new();
+            fs::create_dir(folder.path("log")).unwrap();
+            drop(make_log(&folder));
             folder
         }),
         ("the command alone", true, || {
@@ -158,9 +171,15 @@ fn another_run_may_begin_where_one_has_not() {
     assert!(folder.read("log/run.json").contains("\"7\""));
 }
 
-/// Makes the log of the run in this folder, and nothing in it.
+/// Makes the log of the run in this folder, with streams and nothing in them.
 fn begin(folder: &Folder) {
-    use duet_engine::log::{Durability, Files, Log, Options, RunId};
+    let log = make_log(folder);
+    for stream in 0..2 {
+        drop(log.recover(stream).unwrap().start().unwrap());
+    }
+}
+
+fn make_log(folder: &Folder) -> Log<Files> {
     let other = without(|_| false);
     let meta = fs::read(other.path("log/log/log.meta")).unwrap();
     let options = Options {
@@ -169,10 +188,7 @@ fn begin(folder: &Folder) {
         durability: Durability::Log,
         ..Options::default()
     };
-    let log = Log::open(Files::new(folder.path("log/log")).unwrap(), options).unwrap();
-    for stream in 0..2 {
-        drop(log.recover(stream).unwrap().start().unwrap());
-    }
+    Log::open(Files::new(folder.path("log/log")).unwrap(), options).unwrap()
 }
 
 fn listing(folder: &Folder) -> Vec<(String, u64)> {

@@ -48,7 +48,7 @@ pub use fault::{Fault, Hop};
 pub use inspect::{ChannelFound, Inspection, OpenChannel, inspect};
 pub use latency::{Latencies, Latency};
 pub use outcome::{Checks, Offered, Outcome, Phase, Resumed, SpentBefore, StoppedChannel};
-pub use restore::{LogConfig, RestoreError};
+pub use restore::{Beside, LogConfig, RestoreError, SessionCounts};
 pub use run::{Config, RunError, Snapshot, run};
 pub use schedule::Schedule;
 pub use stage::{Stage, StageCost, StageCosts, StageLabel};

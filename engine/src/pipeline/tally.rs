@@ -7,9 +7,10 @@ use super::journal::numbers;
 use super::outcome::StoppedChannel;
 use super::slot::Channel;
 
-/// What of a tally outlives a restart: sums over the sessions that have closed.
+/// What of a tally outlives a restart: sums over the sessions that have closed, and of how many opens the
+/// shard had heard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kept([u64; 16]);
+pub(super) struct Kept([u64; 17]);
 
 /// What one shard counted.
 #[derive(Default)]
@@ -103,6 +104,7 @@ impl Kept {
         unserved: u64,
     ) -> Kept {
         Kept([
+            tally.sessions_opened,
             tally.sessions_closed,
             tally.settled,
             tally.payout_mismatches,
@@ -125,6 +127,7 @@ impl Kept {
     /// The tally of a shard that goes on, the value at risk, and how far its schedule was read.
     pub(super) fn restore(&self) -> (Tally, u64, SchedulePosition) {
         let [
+            sessions_opened,
             sessions_closed,
             settled,
             payout_mismatches,
@@ -143,6 +146,7 @@ impl Kept {
             last_due_ns,
         ] = self.0;
         let tally = Tally {
+            sessions_opened,
             sessions_closed,
             settled,
             payout_mismatches,

@@ -5,14 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use duet_engine::log::{self, Disk, DiskFile, Files, Foreign, META, RunId};
-use duet_engine::pipeline::LogConfig;
-use duet_run_file::run_file::Workload;
+use duet_engine::pipeline::{Beside, LogConfig};
+use duet_run_file::{run_file::Workload};
 use sha2::{Digest, Sha256};
 
 use super::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};
-use duet_run_file::input::Limit;
-use duet_run_file::output::{OutputError, check_writable, resolved, write_atomically_in};
+use duet_run_file::{input::Limit};
+use duet_run_file::{output::{OutputError, check_writable, resolved}};
 
 /// The file that says how a run was asked for, beside its log.
 const COMMAND: &str = "run.json";
@@ -75,6 +75,7 @@ pub(super) fn log_config(
         durability,
         run: run_id(workload),
         acknowledgements: args.ack_file.clone(),
+        beside: None,
     }))
 }
 
@@ -129,12 +130,11 @@ fn run_id(workload: &Workload) -> RunId {
     RunId(Sha256::digest(text).into())
 }
 
-/// Makes the directory if it is not there, and writes down how the run was asked for, so that
-/// `recover` can make the same plan again. What was written down stays from when there is a log.
+/// Makes the directory of a run if it is not there.
 ///
 /// # Errors
-/// If it cannot be written, or the directory holds something else.
-pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanError> {
+/// If it cannot be made, or holds something else.
+pub fn make_run_directory(directory: &Path) -> Result<(), PlanError> {
     let refused = |error: io::Error| {
         PlanError::Output(OutputError::Refused {
             path: directory.to_owned(),
@@ -150,18 +150,18 @@ pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanErr
             directory.display()
         )));
     }
-    let has_log = || fs::symlink_metadata(directory.join(LOG).join(META)).is_ok();
-    if names.iter().any(|name| name == COMMAND) && has_log() {
-        return Ok(());
+    Ok(())
+}
+
+/// How the run was asked for, to be written down beside its log, so that `recover` can make the same plan
+/// again: by whoever has the log, each time, since what may change may have changed.
+#[must_use]
+pub fn command_file(directory: &Path, command: &[String]) -> Beside {
+    Beside {
+        directory: directory.to_owned(),
+        name: COMMAND,
+        bytes: serde_json::to_vec_pretty(command).expect("writing to memory cannot fail"),
     }
-    let text = serde_json::to_vec_pretty(command).expect("writing to memory cannot fail");
-    write_atomically_in(directory, COMMAND, |out| {
-        out.write_all(&text).map_err(|source| OutputError::Failed {
-            path: directory.join(COMMAND),
-            source,
-        })
-    })
-    .map_err(PlanError::Output)
 }
 
 /// Whether a file has the name of one that was being written when its process ended.
@@ -215,7 +215,8 @@ fn make_directory(directory: &Path) -> io::Result<()> {
 /// A text that names the file and what is wrong with it.
 pub fn read_command(directory: &Path) -> Result<Option<Vec<String>>, String> {
     let names = own_names(directory).map_err(|error| error.to_string())?;
-    if names.iter().all(|name| is_left(name)) {
+    let is_of_a_start = |name: &String| is_left(name) || name == LOG && is_new(directory);
+    if names.iter().all(is_of_a_start) {
         return Ok(None);
     }
     let path = directory.join(COMMAND);
@@ -227,6 +228,14 @@ pub fn read_command(directory: &Path) -> Result<Option<Vec<String>>, String> {
             path.display()
         )
     })
+}
+
+/// Whether the log is no more than a start leaves before it writes down how the run was asked for.
+fn is_new(directory: &Path) -> bool {
+    let names = Files::existing(directory.join(LOG)).and_then(|files| files.list());
+    let is_of_a_start =
+        |name: &String| name == "LOCK" || name.starts_with(META) || name.ends_with(".floor");
+    names.is_ok_and(|names| names.iter().all(is_of_a_start))
 }
 
 /// The bytes of the command's file, which is the program's own.

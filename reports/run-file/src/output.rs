@@ -119,20 +119,6 @@ pub fn write_atomically<T, E: From<OutputError>>(
     }
 }
 
-/// As [`write_atomically`], of a name in a folder that is the program's own: what has the name is
-/// replaced, and a link is not followed.
-///
-/// # Errors
-/// As [`write_atomically`].
-pub fn write_atomically_in<T, E: From<OutputError>>(
-    folder: &Path,
-    name: &str,
-    write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
-) -> Result<T, E> {
-    let file = folder.join(name);
-    replace(&file, &file, folder, write)
-}
-
 /// Writes a new file in the folder, and gives it the name of `file`; `path` names it in errors.
 fn replace<T, E: From<OutputError>>(
     path: &Path,
@@ -388,14 +374,5 @@ mod tests {
         check_writable(null).unwrap();
         write(null, "gone").unwrap();
         assert!(!fs::metadata(null).unwrap().is_file());
-
-        write_atomically_in(folder.path(), "link", |out| {
-            out.write_all(b"its own").unwrap();
-            Ok::<(), OutputError>(())
-        })
-        .unwrap();
-        assert!(!link.is_symlink());
-        assert_eq!(fs::read_to_string(&link).unwrap(), "its own");
-        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
     }
 }

@@ -10,7 +10,7 @@ use super::super::run::{RunError, units};
 use super::super::shard::Shard;
 use super::super::slot::{Channel, Phase};
 use super::super::tally::Kept;
-use super::RestoreError;
+use super::{RestoreError, SessionCounts};
 use crate::crypto::{Forged, Verifier};
 use crate::l1::Chain;
 use crate::log::{Files, Recovered};
@@ -31,6 +31,8 @@ pub(in super::super) struct ShardRestoring {
     opened: Vec<u64>,
     /// Channels that are closed on Layer 1 and not counted yet.
     closed: HashMap<u32, Channel>,
+    /// How many opens the shard had heard of in its last commit.
+    heard: u64,
     /// Slots whose closed sessions were counted here: their records are to be taken out.
     pub(in super::super) counted: Vec<u32>,
     /// How far the schedule was read.
@@ -70,6 +72,7 @@ impl Shard<'_> {
             return Err(error.into());
         }
         self.check_ends()?;
+        self.check_age()?;
         self.count_closed();
         self.resume_arrivals()?;
         Ok(first_step)
@@ -120,6 +123,34 @@ impl Shard<'_> {
             }
         }
         Ok(())
+    }
+
+    /// That this stream and Layer 1's are what one crash can leave. A shard hears of an open or a close
+    /// when that is durable in Layer 1's stream, so that Layer 1 knows of all that the shard does. A
+    /// channel's finals are durable in the shard's stream before Layer 1 hears of its close, and
+    /// stay there until that is counted, so that the shard knows of each close on Layer 1. Where one
+    /// stream is older than what the other knows of it, this does not hold.
+    fn check_age(&self) -> Result<(), RestoreError> {
+        let opened: u64 = self.restoring.opened.iter().sum();
+        let open = self.slots.iter().filter(|slot| slot.phase.open().is_some());
+        let l1 = SessionCounts {
+            opened,
+            closed: opened - open.count() as u64,
+        };
+        let closed = &self.restoring.closed;
+        let agreed = closed.values().filter(|channel| is_final(channel)).count();
+        let shard = SessionCounts {
+            opened: self.restoring.heard,
+            closed: self.tally.sessions_closed + agreed as u64,
+        };
+        if agreed == closed.len() && shard.opened <= l1.opened && shard.closed == l1.closed {
+            return Ok(());
+        }
+        Err(RestoreError::OtherAge {
+            shard: self.of.index,
+            knows: shard,
+            l1,
+        })
     }
 
     /// Opens the sessions that are open on Layer 1, with ends that have signed nothing.
@@ -178,6 +209,7 @@ impl Shard<'_> {
             "its counts have another length than this version of Duet writes",
         ))?;
         let (mut tally, value_at_risk, schedule) = kept.restore();
+        self.restoring.heard = tally.sessions_opened;
         tally.sessions_opened = self.tally.sessions_opened;
         tally.planned = self.tally.planned;
         self.tally = tally;
@@ -214,7 +246,9 @@ impl Shard<'_> {
             Phase::Running(open) if *open.a.channel() == channel => open,
             _ => {
                 let found = self.opened_before(slot, &channel);
-                before = found.ok_or(no_place("its channel is none of the slot's"))?;
+                before = found.ok_or(no_place(
+                    "its channel is none of the last two that Layer 1 has opened in its slot",
+                ))?;
                 &before
             }
         };
@@ -339,6 +373,18 @@ impl Shard<'_> {
         self.parties.begin_at(chain, workload, allocation, taken);
         self.reconnect = true;
     }
+}
+
+/// Whether both ends have signed that their channel ends where it is. The one that began to end it may
+/// not know of the other's signature yet.
+fn is_final(channel: &Channel) -> bool {
+    let (a, b) = (&channel.a, &channel.b);
+    let agreed = matches!(
+        (a.status(), b.status()),
+        (Status::Finished, Status::Finishing | Status::Finished)
+            | (Status::Finishing, Status::Finished)
+    );
+    agreed && a.channel() == b.channel() && a.signed().version() == b.signed().version()
 }
 
 impl ShardRestoring {

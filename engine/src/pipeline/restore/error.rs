@@ -36,6 +36,15 @@ pub enum RestoreError {
         /// What is wrong, in words.
         problem: &'static str,
     },
+    /// A shard's stream and Layer 1's are of different age: no crash leaves both.
+    OtherAge {
+        /// Which shard, from 0.
+        shard: u64,
+        /// What of its channels its own stream knows: opens heard of, closes counted or agreed on.
+        knows: SessionCounts,
+        /// What Layer 1's stream says of them.
+        l1: SessionCounts,
+    },
     /// The two ends of a channel cannot stand where their records say.
     Apart {
         /// Which channel.
@@ -50,6 +59,15 @@ pub enum RestoreError {
         /// Whose end's record.
         party: Party,
     },
+}
+
+/// How many of a shard's sessions have opened, and how many of these have closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionCounts {
+    /// Opened, closed ones among them.
+    pub opened: u64,
+    /// Closed.
+    pub closed: u64,
 }
 
 impl From<RestoreError> for RunError {
@@ -79,6 +97,13 @@ impl fmt::Display for RestoreError {
                 key,
                 problem,
             } => write!(f, "record {key} of shard {shard}: {problem}"),
+            RestoreError::OtherAge { shard, knows, l1 } => write!(
+                f,
+                "the log's parts are of different age: on Layer 1 {} of shard {shard}'s sessions have \
+                 opened and {} closed, and shard {shard}'s part knows of {} and {}; expected all parts \
+                 as one run left them, at one moment",
+                l1.opened, l1.closed, knows.opened, knows.closed
+            ),
             RestoreError::Apart { channel, rejection } => write!(
                 f,
                 "channel {}: its two ends do not fit together: {rejection}",

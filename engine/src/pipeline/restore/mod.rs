@@ -23,9 +23,9 @@ use super::shard::Shard;
 use super::workload::Workload;
 use crate::crypto::Digest;
 use crate::l1::{self, Chain};
-use crate::log::{Durability, Files, Log, LogError, Options, Recovered, RunId};
+use crate::log::{Disk, DiskFile, Durability, Files, Log, LogError, Options, Recovered, RunId};
 pub(super) use ends::ShardRestoring;
-pub use error::RestoreError;
+pub use error::{RestoreError, SessionCounts};
 
 /// Where and how a run is made durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,37 @@ pub struct LogConfig {
     pub run: RunId,
     /// Where to write down each channel and version that is acknowledged.
     pub acknowledgements: Option<PathBuf>,
+    /// What is written down beside the log, if anything, whenever the run begins or goes on.
+    pub beside: Option<Beside>,
+}
+
+/// A file beside a log, that says what only whoever has the log may say: it is written, whole or not at
+/// all, when the log is locked and was read and found in order, and before anything in it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Its name. Until it is whole and durable, the file is named [`Beside::NEW`].
+    pub name: &'static str,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+impl Beside {
+    /// The name of a file that is not whole yet.
+    pub const NEW: &'static str = ".duet-new";
+
+    fn write(&self) -> Result<(), LogError> {
+        let write = || {
+            let files = Files::existing(&self.directory)?;
+            let mut file = files.create(Beside::NEW)?;
+            file.write_at(0, &self.bytes)?;
+            file.sync()?;
+            files.rename(Beside::NEW, self.name)?;
+            files.sync_directory()
+        };
+        write().map_err(|error| LogError::of("write", self.name, &error))
+    }
 }
 
 /// A run's log, read, and not written to yet.
@@ -162,6 +193,9 @@ impl OpenLog {
         chain: &mut Chain,
     ) -> Result<(u64, ChainLog), RunError> {
         let first_step = self.restore(shards, chain)?;
+        if let Some(beside) = &self.config.beside {
+            beside.write()?;
+        }
         let mut l1 = ChainLog::new(self.l1.start()?);
         chain.track_changes(true);
         if self.has_begun {
@@ -194,13 +228,15 @@ impl OpenLog {
         if !self.has_begun {
             return Ok(0);
         }
-        let steps: Result<Vec<u64>, RunError> = shards
+        let steps: Vec<Result<u64, RunError>> = shards
             .par_iter_mut()
             .zip(&mut self.shards)
             .map(|(shard, recovered)| shard.restore(recovered, chain))
             .collect();
+        // Of several shards that are refused, the first one is named, whichever was read first.
+        let steps = steps.into_iter().collect::<Result<Vec<u64>, RunError>>()?;
         // Layer 1 takes one step after the other: all before the first that is not finished are.
-        let first_step = steps?.into_iter().min().expect("at least one shard");
+        let first_step = steps.into_iter().min().expect("at least one shard");
         let accounts = shards.first().map_or(0, |shard| shard.workload.accounts());
         let taken: Vec<AtomicBool> = (0..accounts).map(|_| AtomicBool::new(false)).collect();
         shards
