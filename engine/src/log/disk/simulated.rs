@@ -182,6 +182,23 @@ impl SimulatedDisk {
         SimulatedDisk(Arc::new(Mutex::new(next)))
     }
 
+    /// A copy of all files on a new disk, as a user makes one: nothing of it was ever synced.
+    #[must_use]
+    pub fn copied(&self) -> SimulatedDisk {
+        let mut state = self.state();
+        let mut next = State {
+            chance: splitmix(&mut state.chance),
+            ..State::default()
+        };
+        for (at, (name, &file)) in state.names.iter().enumerate() {
+            next.files.push(FileState::default());
+            next.files[at].write(0, &state.files[file].bytes);
+            next.rename(None, Some((name.clone(), at)));
+        }
+        drop(state);
+        SimulatedDisk(Arc::new(Mutex::new(next)))
+    }
+
     /// Changes a file at rest: flips the bits of `mask` in one byte.
     ///
     /// # Panics
