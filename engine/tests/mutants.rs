@@ -504,8 +504,8 @@ const ROWS: &[Row] = &[
     row(
         "log: two processes at once",
         "log/directory.rs",
-        "!disk.lock(LOCK).during(\"lock\", LOCK)?",
-        "false",
+        "match disk.lock().during(\"lock\", \"the log's directory\")? {",
+        "match disk.lock().is_ok() {",
         Ask::Log,
     ),
     row(

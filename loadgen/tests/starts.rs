@@ -47,7 +47,7 @@ fn is_of_a_stream(name: &str) -> bool {
 #[test]
 fn what_a_start_leaves_has_not_begun() {
     type Make = fn() -> Folder;
-    let states: [(&str, bool, Make); 7] = [
+    let states: [(&str, bool, Make); 6] = [
         ("an empty folder", false, || {
             let folder = Folder::new();
             fs::create_dir(folder.path("log")).unwrap();
@@ -65,17 +65,11 @@ fn what_a_start_leaves_has_not_begun() {
             folder
         }),
         ("an empty log", true, bare),
-        ("a lock", true, || {
-            let folder = bare();
-            folder.write("log/log/LOCK", "");
-            folder
-        }),
         (
             "floors, one of them half, and a header without its name",
             true,
             || {
                 let folder = bare();
-                folder.write("log/log/LOCK", "");
                 folder.write("log/log/l1.floor", [0; 8192]);
                 folder.write("log/log/shard-0.floor", "duet-flr");
                 folder.write("log/log/log.meta.new", "duet-log");

@@ -251,7 +251,7 @@ impl SimulatedDisk {
 impl Disk for SimulatedDisk {
     type File = SimulatedFile;
 
-    fn lock(&self, _name: &str) -> io::Result<bool> {
+    fn lock(&self) -> io::Result<bool> {
         let mut state = self.state();
         state.reading()?;
         Ok(!std::mem::replace(&mut state.locked, true))
