@@ -16,6 +16,7 @@
 mod chunks;
 mod clock;
 pub mod crypto;
+mod folder;
 mod index;
 pub mod l1;
 pub mod log;

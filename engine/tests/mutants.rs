@@ -488,10 +488,24 @@ const ROWS: &[Row] = &[
         Ask::Log,
     ),
     row(
+        "log: segments that a start finds are not synced",
+        "log/recover.rs",
+        "                segment.window.file().sync().during(\"sync\", &name)?;\n",
+        "                let _ = (segment, name);\n",
+        Ask::Log,
+    ),
+    row(
+        "log: the log's header is not synced by a start that finds it",
+        "log/recover.rs",
+        "            meta.sync().during(\"sync\", META)?;\n",
+        "            let _ = &mut meta;\n",
+        Ask::Log,
+    ),
+    row(
         "log: two processes at once",
         "log/directory.rs",
-        "!disk.lock(LOCK).during(\"lock\", LOCK)?",
-        "false",
+        "match disk.lock().during(\"lock\", \"the log's directory\")? {",
+        "match disk.lock().is_ok() {",
         Ask::Log,
     ),
     row(

@@ -28,12 +28,11 @@ fn ended() -> Folder {
     folder
 }
 
-/// All files of the log, but for the lock, which whoever asks may touch.
+/// All files of the log.
 fn files(folder: &Folder) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder.path("log/log")).unwrap().flatten();
     let named = entries.map(|entry| entry.file_name().into_string().unwrap());
     named
-        .filter(|name| name != "LOCK")
         .map(|name| {
             let bytes = fs::read(folder.path("log/log").join(&name)).unwrap();
             (name, bytes)
@@ -135,7 +134,7 @@ fn a_log_in_use_is_refused() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while !folder.path("log/run.json").exists() {
+    while !folder.path("log/log/log.meta").exists() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let second = folder.loadgen(&["recover", "log"]);

@@ -137,7 +137,6 @@ fn a_run_s_directory_has_plain_files_only() {
     let names = [
         ("run.json", true),
         (".duet-Ab3.tmp", false),
-        ("log/LOCK", true),
         ("log/log.meta", true),
         ("log/l1.floor", true),
         ("log/l1-00000001.seg", true),

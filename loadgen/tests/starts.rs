@@ -48,7 +48,7 @@ fn is_of_a_stream(name: &str) -> bool {
 #[test]
 fn what_a_start_leaves_has_not_begun() {
     type Make = fn() -> Folder;
-    let states: [(&str, bool, Make); 9] = [
+    let states: [(&str, bool, Make); 8] = [
         ("an empty folder", false, || {
             let folder = Folder::new();
             fs::create_dir(folder.path("log")).unwrap();
@@ -60,10 +60,9 @@ fn what_a_start_leaves_has_not_begun() {
             folder.write("log/.duet-Ab3.tmp", "[\"load");
             folder
         }),
-        ("a lock and no command", false, || {
+        ("an empty log, and no command", false, || {
             let folder = Folder::new();
             fs::create_dir_all(folder.path("log/log")).unwrap();
-            folder.write("log/log/LOCK", "");
             folder
         }),
         ("a log without a stream, and no command", false, || {
@@ -78,17 +77,11 @@ fn what_a_start_leaves_has_not_begun() {
             folder
         }),
         ("an empty log", true, bare),
-        ("a lock", true, || {
-            let folder = bare();
-            folder.write("log/log/LOCK", "");
-            folder
-        }),
         (
             "floors, one of them half, and a header without its name",
             true,
             || {
                 let folder = bare();
-                folder.write("log/log/LOCK", "");
                 folder.write("log/log/l1.floor", [0; 8192]);
                 folder.write("log/log/shard-0.floor", "duet-flr");
                 folder.write("log/log/log.meta.new", "duet-log");

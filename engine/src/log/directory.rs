@@ -13,7 +13,6 @@ use super::recover::Recovered;
 /// The file that says whose log it is: from when it has its name, the log exists.
 pub const META: &str = "log.meta";
 const META_NEW: &str = "log.meta.new";
-const LOCK: &str = "LOCK";
 
 /// More than any list of streams takes.
 const META_BYTES_MAX: u64 = 1 << 20;
@@ -37,7 +36,7 @@ impl<D: Disk> Log<D> {
     /// If `options` contradict what is said at their fields.
     pub fn open(disk: D, options: Options) -> Result<Log<D>, LogError> {
         check(&options);
-        lock(&disk, &options)?;
+        lock(&disk)?;
         let meta = match find_meta(&disk, &options)? {
             Some(meta) => meta,
             None => create(&disk, &options)?,
@@ -55,13 +54,7 @@ impl<D: Disk> Log<D> {
     /// As [`Log::open`].
     pub fn open_existing(disk: D, options: Options) -> Result<Option<Log<D>>, LogError> {
         check(&options);
-        let names = disk.list().during("list", ".")?;
-        // Where nobody can be making one, no file is made to lock it either.
-        if !names.iter().any(|name| name == META || name == LOCK) {
-            refuse_remains(&disk, &names, &options)?;
-            return Ok(None);
-        }
-        lock(&disk, &options)?;
+        lock(&disk)?;
         let meta = find_meta(&disk, &options)?;
         Ok(meta.map(|meta| Log::of(disk, options, meta)))
     }
@@ -117,34 +110,22 @@ fn check(options: &Options) {
     );
 }
 
-/// Takes the directory, if it is one of a log, or could become one.
-fn lock<D: Disk>(disk: &D, options: &Options) -> Result<(), LogError> {
-    // Looked at before: to lock it makes a file.
-    is_made(disk, options)?;
-    if !disk.lock(LOCK).during("lock", LOCK)? {
-        return Err(LogError::InUse {
-            file: LOCK.to_owned(),
-        });
+/// Takes the directory, so that nobody else writes in it from here on.
+fn lock<D: Disk>(disk: &D) -> Result<(), LogError> {
+    match disk.lock().during("lock", "the log's directory")? {
+        true => Ok(()),
+        false => Err(LogError::InUse),
     }
-    Ok(())
 }
 
-/// The log's header, if the log was made.
+/// The log's header, if the log was made. What is there without it must be from an interrupted start.
 fn find_meta<D: Disk>(disk: &D, options: &Options) -> Result<Option<Meta>, LogError> {
-    match is_made(disk, options)? {
-        true => read_meta(disk, options).map(Some),
-        false => Ok(None),
-    }
-}
-
-/// Whether the log was made. What is there without its header must be from an interrupted start.
-fn is_made<D: Disk>(disk: &D, options: &Options) -> Result<bool, LogError> {
     let names = disk.list().during("list", ".")?;
     if names.iter().any(|name| name == META) {
-        return Ok(true);
+        return read_meta(disk, options).map(Some);
     }
     refuse_remains(disk, &names, options)?;
-    Ok(false)
+    Ok(None)
 }
 
 /// Refuses files of something else, and those of a log whose header is lost.
@@ -153,15 +134,11 @@ fn refuse_remains<D: Disk>(disk: &D, names: &[String], options: &Options) -> Res
         let mut streams = options.streams.iter();
         streams.any(|stream| name.strip_suffix(".floor") == Some(stream))
     };
-    let is_raised = |name: &String| match disk.open(name) {
-        // Another process that makes the log has just made this file anew.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        opened => {
-            let file = opened.during("open", name)?;
-            floor::is_raised(&file).during("read", name)
-        }
+    let is_raised = |name: &String| {
+        let file = disk.open(name).during("open", name)?;
+        floor::is_raised(&file).during("read", name)
     };
-    let is_of_a_start = |name: &String| name == LOCK || name == META_NEW || is_floor(name);
+    let is_of_a_start = |name: &String| name == META_NEW || is_floor(name);
     let mut remains = names.iter().find(|name| !is_of_a_start(name));
     for name in names.iter().filter(|name| is_floor(name)) {
         if remains.is_none() && is_raised(name)? {

@@ -22,10 +22,7 @@ pub enum LogError {
         message: String,
     },
     /// Another process, or another part of this one, has the log open.
-    InUse {
-        /// The lock file.
-        file: String,
-    },
+    InUse,
     /// The directory holds something that is no plain file of its own.
     Foreign(Foreign),
     /// The directory holds files of something else, or of a log whose header is lost.
@@ -222,7 +219,10 @@ impl fmt::Display for LogError {
                 message,
                 ..
             } => write!(f, "cannot {operation} {file}: {message}"),
-            LogError::InUse { file } => write!(f, "{file}: the log is in use by another process"),
+            LogError::InUse => write!(
+                f,
+                "the log is in use: another process has its directory locked"
+            ),
             LogError::Foreign(foreign) => foreign.fmt(f),
             LogError::NotALog { file } => {
                 write!(f, "{file} is in the directory, but no log's header is")

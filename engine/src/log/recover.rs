@@ -15,7 +15,7 @@ use super::format::BatchHeader;
 use super::index::{self, Index};
 use super::scan::{Scan, scan};
 use super::stream::Stream;
-use super::{Options, Sequence};
+use super::{Durability, Options, Sequence};
 
 /// What a stream holds: each key's newest record.
 pub struct Recovered<D: Disk> {
@@ -134,7 +134,8 @@ impl<D: Disk> Recovered<D> {
         Ok(())
     }
 
-    /// Goes on from here: the first that writes. On return everything recovered is durable.
+    /// Goes on from here: the first that writes. On return everything recovered is as durable as was
+    /// asked for.
     ///
     /// The index and the committer are a stream's two halves, for those who drive them on one thread.
     ///
@@ -142,6 +143,9 @@ impl<D: Disk> Recovered<D> {
     /// If the machine fails.
     pub fn resume(self) -> Result<(Index, Committer<D>), LogError> {
         let mut scan = self.scan;
+        let last_segment = scan.batches.last().map(|found| found.segment);
+        let last_segment = last_segment.unwrap_or(self.floor.first_segment - 1);
+        scan.segments.retain(|s| s.number <= last_segment);
         // What is above the floor was perhaps never synced, and a sync that failed before may have
         // left it in memory only, marked as written. It is written again.
         for found in &scan.batches {
@@ -154,15 +158,23 @@ impl<D: Disk> Recovered<D> {
                     .get(found.offset, found.bytes)
                     .during("read", &name)?;
                 let batch = batch.expect("it was read before").to_vec();
-                let file = window.file();
-                file.write_at(found.offset, &batch).during("write", &name)?;
-                file.sync().during("sync", &name)?;
+                window
+                    .file()
+                    .write_at(found.offset, &batch)
+                    .during("write", &name)?;
             }
         }
-        let last_segment = scan.batches.last().map(|found| found.segment);
-        let last_segment = last_segment.unwrap_or(self.floor.first_segment - 1);
-        let kept = scan.segments.iter().filter(|s| s.number <= last_segment);
-        let segments: VecDeque<(u32, u64)> = kept
+        if self.place.durability == Durability::Fsync {
+            // Below the floor, too, nothing may be durable: whoever wrote it did not sync, or these
+            // are copies of its files.
+            for segment in &mut scan.segments {
+                let name = self.place.segment(segment.number);
+                segment.window.file().sync().during("sync", &name)?;
+            }
+            let mut meta = self.disk.open(META).during("open", META)?;
+            meta.sync().during("sync", META)?;
+        }
+        let segments: VecDeque<(u32, u64)> = (scan.segments.iter())
             .map(|segment| (segment.number, segment.header.capacity_bytes))
             .collect();
         let found = index::Found {
@@ -191,7 +203,7 @@ impl<D: Disk> Recovered<D> {
     }
 
     /// Goes on from here with a thread that writes: the first that writes to the log. On return
-    /// everything recovered is durable.
+    /// everything recovered is as durable as was asked for.
     ///
     /// # Errors
     /// If the machine fails.

@@ -218,6 +218,8 @@ fn open_segments<D: Disk>(
                     })
             })
             .map_err(|damage| LogError::header(&name, damage, place.identity.run))?;
+        // Nothing was ever written beyond, however long somebody has made the file.
+        window.end_at(header.capacity_bytes);
         segments.push(Segment {
             number,
             window,

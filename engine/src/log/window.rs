@@ -30,6 +30,11 @@ impl<F: DiskFile> Window<F> {
         self.length
     }
 
+    /// Takes what is beyond for no part of the file.
+    pub(super) fn end_at(&mut self, length: u64) {
+        self.length = self.length.min(length);
+    }
+
     /// These bytes of the file; none if it ends before.
     pub(super) fn get(&mut self, offset: u64, length: u64) -> io::Result<Option<&[u8]>> {
         let end = offset.checked_add(length);

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::accounts::{Accounts, Parties};
 use super::beginning::Beginning;
-use super::restore::parties_and_log;
+use super::restore::{Purpose, parties_and_log};
 use super::run::{CHANNELS, Config, RunError, units};
 use super::schedule::Schedule;
 use super::shard::{Shard, ShardProgress, Shared};
@@ -59,13 +59,13 @@ pub struct OpenChannel {
 /// Reads the log that `config` names, of this very run.
 ///
 /// # Errors
-/// As [`run`](super::run()); none of them leaves anything written.
+/// As [`run`](super::run()). Nothing is written, and nothing need be writable.
 ///
 /// # Panics
 /// If `config` names no log.
 pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, RunError> {
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
-    let (parties, log) = parties_and_log(config, workload, &schedule)?;
+    let (parties, log) = parties_and_log(config, workload, &schedule, Purpose::Inspect)?;
     let mut log = log.expect("a log to inspect");
     let units = |account| units(config, workload, &HashMap::new(), account);
     let chain = {

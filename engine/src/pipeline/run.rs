@@ -18,7 +18,7 @@ use super::beginning::Beginning;
 use super::door::Door;
 use super::fault::Fault;
 use super::outcome::{Outcome, Restored, Spent, outcome};
-use super::restore::{LogConfig, RestoreError, parties_and_log};
+use super::restore::{LogConfig, Purpose, RestoreError, parties_and_log};
 use super::schedule::Schedule;
 use super::settle::settle;
 use super::shard::{Shard, ShardOutcome, ShardProgress, Shared};
@@ -155,7 +155,7 @@ pub fn run(
     if let Some(account) = (0..workload.accounts()).find(|account| units(*account).is_none()) {
         return Err(RunError::AllocationOverflow(account));
     }
-    let (parties, mut open_log) = parties_and_log(config, workload, &schedule)?;
+    let (parties, mut open_log) = parties_and_log(config, workload, &schedule, Purpose::Run)?;
     let limits = l1::Config {
         keep_bodies: config.l1.keep_bodies || config.audit.is_some(),
         ..config.l1

@@ -2,15 +2,15 @@
 //! half-written: replaced by a rename.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::Path;
 
 use super::TranscriptError;
 use super::segment::Ended;
 use crate::crypto::Digest;
+use crate::folder::Folder;
 
 const NAME: &str = "audit.toml";
+const PART: &str = "audit.toml.part";
 const CONTEXT: &str = "duet 2026-11 audit manifest";
 
 /// What is known when the run starts.
@@ -36,24 +36,21 @@ pub(crate) struct Finish {
 
 /// Writes the manifest of a run that runs, or of one that has ended.
 pub(super) fn write(
-    folder: &Path,
+    folder: &Folder,
     start: &Start,
     end: Option<(&Finish, &[Ended])>,
 ) -> Result<(), TranscriptError> {
-    let path = folder.join(NAME);
-    let part = folder.join("audit.toml.part");
+    let (path, part) = (folder.path(NAME), folder.path(PART));
     let failed = TranscriptError::of(&path);
     // Nothing that somebody has put there is followed or overwritten.
-    let mut file = File::create_new(&part).map_err(TranscriptError::of(&part))?;
+    let file = folder.create_new(PART);
+    let mut file = file.map_err(TranscriptError::of(&part))?;
     file.write_all(text(start, end).as_bytes())
         .map_err(&failed)?;
     file.sync_all().map_err(&failed)?;
-    fs::rename(&part, &path).map_err(&failed)?;
-    // The rename itself is durable once the folder is. Not every system can open a folder.
-    if let Ok(folder) = File::open(folder) {
-        folder.sync_all().map_err(&failed)?;
-    }
-    Ok(())
+    folder.rename(PART, NAME).map_err(&failed)?;
+    // The rename itself is durable once the folder is.
+    folder.sync().map_err(&failed)
 }
 
 fn text(start: &Start, end: Option<(&Finish, &[Ended])>) -> String {
@@ -93,6 +90,8 @@ fn text(start: &Start, end: Option<(&Finish, &[Ended])>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Who can write to the folder may put a link where the next file goes: what that names stays.
@@ -109,7 +108,8 @@ mod tests {
             cosign_every: 1,
             in_flight: 1,
         };
-        let error = write(folder.path(), &start, None).unwrap_err();
+        let opened = Folder::open(folder.path()).unwrap();
+        let error = write(&opened, &start, None).unwrap_err();
         assert!(error.path.ends_with("audit.toml.part"), "{error}");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
     }

@@ -11,14 +11,15 @@
 //! over the checksum before, `length ‖ kind` and the payload. Kind 1 has records, kind 2 ends the
 //! segment. No file that is there already is written to or followed: the folder was empty.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
 use super::TranscriptError;
 use crate::crypto::Digest;
+use crate::folder::Folder;
 
 /// From which BLAKE3 derives the key of all checksums.
 const CONTEXT: &str = "duet 2026-11 audit log";
@@ -55,7 +56,7 @@ impl Source {
 /// One stream, in the segment that is being written.
 pub(super) struct Stream {
     source: Source,
-    folder: PathBuf,
+    folder: Arc<Folder>,
     genesis: Digest,
     segment_bytes: u64,
     /// Of the segment that is open.
@@ -78,15 +79,14 @@ impl Stream {
     /// Begins a stream's first segment.
     pub(super) fn begin(
         source: Source,
-        folder: &Path,
+        folder: &Arc<Folder>,
         genesis: &Digest,
         segment_bytes: u64,
     ) -> Result<Stream, TranscriptError> {
-        let path = path(folder, source, 0, PART);
-        let file = File::create_new(&path).map_err(TranscriptError::of(&path))?;
+        let file = create(folder, &name(source, 0, PART))?;
         let mut stream = Stream {
             source,
-            folder: folder.to_owned(),
+            folder: Arc::clone(folder),
             genesis: *genesis,
             segment_bytes,
             number: 0,
@@ -104,8 +104,7 @@ impl Stream {
         if self.written >= self.segment_bytes {
             self.close()?;
             self.number += 1;
-            let path = self.path(PART);
-            self.file = File::create_new(&path).map_err(TranscriptError::of(&path))?;
+            self.file = create(&self.folder, &self.name(PART))?;
             self.head()?;
         }
         self.chunk(RECORDS, payload)
@@ -152,18 +151,19 @@ impl Stream {
 
     fn close(&mut self) -> Result<(), TranscriptError> {
         self.chunk(END, &[])?;
-        let (part, whole) = (self.path(PART), self.path(WHOLE));
-        fs::rename(&part, whole).map_err(TranscriptError::of(&part))
+        let (part, whole) = (self.name(PART), self.name(WHOLE));
+        let renamed = self.folder.rename(&part, &whole);
+        renamed.map_err(TranscriptError::of(&self.folder.path(&part)))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), TranscriptError> {
         self.written += bytes.len() as u64;
         let written = self.file.write_all(bytes);
-        written.map_err(|error| TranscriptError::of(&self.path(PART))(error))
+        written.map_err(|error| TranscriptError::of(&self.folder.path(&self.name(PART)))(error))
     }
 
-    fn path(&self, ending: &str) -> PathBuf {
-        path(&self.folder, self.source, self.number, ending)
+    fn name(&self, ending: &str) -> String {
+        name(self.source, self.number, ending)
     }
 }
 
@@ -171,23 +171,26 @@ impl Stream {
 const PART: &str = "part";
 const WHOLE: &str = "audit";
 
-fn path(folder: &Path, source: Source, number: u64, ending: &str) -> PathBuf {
-    folder.join(format!("{}-{number:06}.{ending}", source.name()))
+fn name(source: Source, number: u64, ending: &str) -> String {
+    format!("{}-{number:06}.{ending}", source.name())
+}
+
+fn create(folder: &Folder, name: &str) -> Result<File, TranscriptError> {
+    let created = folder.create_new(name);
+    created.map_err(TranscriptError::of(&folder.path(name)))
 }
 
 /// Makes a whole segment durable. An auditor that follows may have deleted it; what somebody has put in
 /// its place is not followed or waited for.
-pub(super) fn sync(path: &Path) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(file) => File::from(file).sync_all(),
-        Err(rustix::io::Errno::NOENT) => Ok(()),
-        Err(error) => Err(error.into()),
+pub(super) fn sync(folder: &Folder, name: &str) -> io::Result<()> {
+    match folder.open_file(name, OFlags::RDONLY) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => opened?.sync_all(),
     }
 }
 
 /// The whole segments of a stream that ended, those that somebody has deleted included.
-pub(super) fn paths(folder: &Path, ended: &Ended) -> impl Iterator<Item = PathBuf> {
+pub(super) fn names(ended: &Ended) -> impl Iterator<Item = String> {
     let source = ended.source;
-    (0..ended.segments).map(move |number| path(folder, source, number, WHOLE))
+    (0..ended.segments).map(move |number| name(source, number, WHOLE))
 }

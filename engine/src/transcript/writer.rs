@@ -2,7 +2,7 @@
 //! hands over a megabyte at a time and takes an empty buffer; it waits only when the disk is slower
 //! than the run. No lock and no allocation per payment.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
@@ -10,6 +10,7 @@ use super::manifest::{self, Finish, Start};
 use super::record::{Burst, put_account, put_block, put_burst, put_genesis};
 use super::segment::{self, Ended, Source, Stream};
 use super::{Settings, TranscriptError};
+use crate::folder::Folder;
 use crate::l1::{Allocations, Config, Genesis, Header};
 use crate::metered::{Held, Metered};
 
@@ -24,14 +25,14 @@ const BUFFERS: usize = 4;
 
 /// An audit log being written.
 pub(crate) struct Transcript {
-    folder: PathBuf,
+    folder: Arc<Folder>,
     start: Start,
     writer: Metered<Result<Vec<Ended>, TranscriptError>>,
 }
 
 /// An audit log all of whose streams are whole, but which does not say so yet.
 pub(crate) struct Closed {
-    folder: PathBuf,
+    folder: Arc<Folder>,
     start: Start,
     streams: Vec<Ended>,
     /// CPU time of the writer's thread, in nanoseconds.
@@ -56,17 +57,18 @@ impl Transcript {
         start: Start,
         l1: &Config,
     ) -> Result<(Transcript, Vec<Recorder>), TranscriptError> {
-        let folder = settings.folder.clone();
+        let path = &settings.folder;
         let most = (segment::MOST_CHUNK_BYTES - BLOCK_HEAD_BYTES) as u64;
         if l1.block_bytes > most {
             return Err(TranscriptError {
-                path: folder,
+                path: path.clone(),
                 reason: format!(
                     "expected blocks of at most {most} bytes, not of {}",
                     l1.block_bytes
                 ),
             });
         }
+        let folder = Arc::new(Folder::open(path).map_err(TranscriptError::of(path))?);
         manifest::write(&folder, &start, None)?;
         let sources = (0..start.shards).map(Source::Shard).chain([Source::L1]);
         let streams: Vec<Stream> = sources
@@ -96,7 +98,7 @@ impl Transcript {
             back.push(to_recorder);
         }
         let writer = Metered::spawn("audit", move || write(streams, &from_recorders, &back))
-            .map_err(TranscriptError::of(&folder))?;
+            .map_err(TranscriptError::of(path))?;
         let transcript = Transcript {
             folder,
             start,
@@ -121,12 +123,9 @@ impl Transcript {
 impl Closed {
     /// Makes all files durable, then says that the log is complete and what it adds up to.
     pub(crate) fn finish(&self, finish: &Finish) -> Result<(), TranscriptError> {
-        for path in self
-            .streams
-            .iter()
-            .flat_map(|ended| segment::paths(&self.folder, ended))
-        {
-            segment::sync(&path).map_err(TranscriptError::of(&path))?;
+        for name in self.streams.iter().flat_map(segment::names) {
+            let synced = segment::sync(&self.folder, &name);
+            synced.map_err(TranscriptError::of(&self.folder.path(&name)))?;
         }
         manifest::write(&self.folder, &self.start, Some((finish, &self.streams)))
     }
@@ -264,12 +263,56 @@ mod tests {
     #[test]
     fn what_is_put_in_a_segments_place_is_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
-        let name = folder.path().join("shard-0-000000.audit");
-        segment::sync(&name).unwrap();
-        std::os::unix::fs::symlink("/dev/zero", &name).unwrap();
-        assert!(segment::sync(&name).is_err());
-        std::fs::remove_file(&name).unwrap();
-        std::fs::write(&name, "whole").unwrap();
-        segment::sync(&name).unwrap();
+        let name = "shard-0-000000.audit";
+        let path = folder.path().join(name);
+        let opened = Folder::open(folder.path()).unwrap();
+        segment::sync(&opened, name).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(segment::sync(&opened, name).is_err());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "whole").unwrap();
+        segment::sync(&opened, name).unwrap();
+    }
+
+    /// Another run may take the path of a folder that was moved while its run went on.
+    #[test]
+    fn a_log_goes_on_in_its_folder_wherever_that_is_moved() {
+        let outside = tempfile::tempdir().unwrap();
+        let (path, moved) = (outside.path().join("log"), outside.path().join("moved"));
+        std::fs::create_dir(&path).unwrap();
+        let start = Start {
+            genesis: Digest([1; 32]),
+            shards: 1,
+            sessions: 1,
+            cosign_every: 1,
+            in_flight: 1,
+        };
+        let settings = Settings {
+            segment_bytes: 100,
+            ..Settings::new(path.clone())
+        };
+        let (transcript, mut recorders) =
+            Transcript::begin(&settings, start, &Config::default()).unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        for _ in 0..5 {
+            recorders[0].buffer.resize(200, 7);
+            recorders[0].hand_over();
+        }
+        drop(recorders);
+        let closed = transcript.close().unwrap();
+        let finish = Finish {
+            tip: Digest([2; 32]),
+            height: 1,
+            l1_transactions: 1,
+            sessions_opened: 1,
+            sessions_closed: 1,
+            payments: 1,
+        };
+        closed.finish(&finish).unwrap();
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+        let manifest = std::fs::read_to_string(moved.join("audit.toml")).unwrap();
+        assert!(manifest.contains("\"complete\""), "{manifest}");
+        assert!(moved.join("shard-0-000004.audit").exists());
     }
 }

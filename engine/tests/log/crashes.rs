@@ -1,9 +1,9 @@
 //! Power fails, or the process ends, at every operation.
 
 use duet_engine::log::disk::{Crash, SimulatedDisk};
-use duet_engine::log::{Log, Recovered};
+use duet_engine::log::{Durability, Log, Recovered};
 
-use crate::owner::{End, Owner, options};
+use crate::owner::{End, Owner, Violation, options};
 use crate::rng::Rng;
 
 /// How many operations that change something a life of this seed has.
@@ -75,6 +75,49 @@ fn a_start_that_stops_at_any_operation_has_not_begun_or_is_whole() {
         }
     }
     assert!(begun.iter().all(|&times| times > 0), "{begun:?}");
+}
+
+/// Whatever an earlier life, or a copy, left in memory only: once a life that syncs has started, power
+/// may fail.
+#[test]
+fn what_a_start_finds_unsynced_is_durable_before_anything_rests_on_it() {
+    let mut started = 0;
+    for seed in 0..6 {
+        for is_copied in [false, true] {
+            let mut owner = Owner::new(seed);
+            let disk = SimulatedDisk::new(seed);
+            if !is_copied {
+                owner.durability = Durability::Log;
+            }
+            assert!(matches!(owner.live(&disk, 16), Ok(End::Done)));
+            owner.durability = Durability::Fsync;
+            // Nothing was acknowledged yet in the sense that counts from here on.
+            owner.acknowledged = 0;
+            let unsynced = || match is_copied {
+                true => disk.copied(),
+                false => disk.after(Crash::Process),
+            };
+            let all = unsynced();
+            assert!(matches!(owner.clone().live(&all, 3), Ok(End::Done)));
+            let before = unsynced().operations();
+            for at in before..=all.operations() {
+                let case = format!("seed {seed}, operation {at}, copied {is_copied}");
+                let mut owner = owner.clone();
+                let disk = unsynced();
+                disk.crash_at(at);
+                assert!(owner.live(&disk, 3).is_ok(), "{case}");
+                let has_started = owner.acknowledged > 0;
+                started += u64::from(has_started);
+                match owner.live(&disk.after(Crash::Power), 1) {
+                    Ok(_) => {}
+                    // Some of what was acknowledged without a sync is gone.
+                    Err(Violation::Refused(_)) if !has_started => {}
+                    Err(violation) => panic!("{case}: {violation:?}"),
+                }
+            }
+        }
+    }
+    assert!(started > 100, "{started}");
 }
 
 #[test]

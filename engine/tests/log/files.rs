@@ -6,7 +6,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use duet_engine::log::{Batch, Disk, Files, Foreign, Log, LogError, Options, Recovered, RunId};
+use duet_engine::log::{
+    Batch, Disk, DiskFile, Files, Foreign, Log, LogError, Options, Recovered, RunId,
+};
 
 use crate::owner::{SEGMENT_BYTES, options, record};
 
@@ -156,16 +158,85 @@ fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 fn a_log_in_use_is_refused() {
     let directory = tempfile::tempdir().expect("room");
     let log = open(directory.path(), options()).expect("a new log");
-    let in_use = Err(LogError::InUse {
-        file: "LOCK".to_owned(),
-    });
+    let in_use = Err(LogError::InUse);
     let again = || open(directory.path(), options()).map(|_| ());
+    let read = || {
+        let files = Files::to_read(directory.path()).expect("there");
+        Log::open_existing(files, options()).map(|log| assert!(log.is_some()))
+    };
     assert_eq!(again(), in_use);
+    assert_eq!(read(), in_use);
     let stream = log.recover(0).and_then(Recovered::start).expect("new");
     drop(log);
     assert_eq!(again(), in_use, "as long as a stream lives");
+    // No file is the lock: whatever goes, nobody is let in.
+    keep(directory.path(), &[]);
+    assert_eq!(again(), in_use);
     drop(stream);
     assert_eq!(again(), Ok(()));
+}
+
+/// Whoever only looks keeps out whoever writes, and nobody else; and cannot write.
+#[test]
+fn a_log_is_read_by_any_number_that_may_not_write_it() {
+    let directory = tempfile::tempdir().expect("room");
+    write(directory.path());
+    let before = contents(directory.path());
+    let files = || Files::to_read(directory.path()).expect("there");
+    let read = || Log::open_existing(files(), options()).map(|log| log.expect("it is there"));
+    let (one, other) = (read().expect("free"), read().expect("free to read"));
+    for log in [&one, &other] {
+        assert_eq!(log.recover(0).expect("as it was left").sequence(), 3);
+        let started = log.recover(0).expect("as it was left").resume();
+        assert!(matches!(started, Err(error) if error.is_machine_fault()));
+    }
+    let writer = || open(directory.path(), options()).map(|_| ());
+    assert_eq!(writer(), Err(LogError::InUse));
+    drop((one, other));
+    assert_eq!(contents(directory.path()), before);
+    for name in before.keys() {
+        let mut file = files().open(name).expect("there");
+        assert!(file.write_at(0, b"mine").is_err(), "{name}");
+    }
+    assert_eq!(writer(), Ok(()));
+}
+
+/// Another log may take the path of a directory that was moved while it was written.
+#[test]
+fn a_log_goes_on_in_its_directory_wherever_that_is_moved() {
+    for is_direct in [false, true] {
+        let outside = tempfile::tempdir().expect("room");
+        let (path, moved) = (outside.path().join("log"), outside.path().join("moved"));
+        let start = || {
+            let files = Files::new(&path).expect("a directory");
+            let files = if is_direct { files.direct() } else { files };
+            let log = Log::open(files, options()).expect("a new log");
+            let (index, committer) = log.recover(0).and_then(Recovered::resume).expect("new");
+            (index, committer, Batch::new())
+        };
+        let mut logs = vec![start()];
+        for version in 1..100 {
+            if version == 10 {
+                fs::rename(&path, &moved).expect("room");
+                logs.push(start());
+            }
+            for (key, (index, committer, batch)) in (1..).zip(&mut logs) {
+                batch.clear();
+                index.put(batch, key, &record(key, version));
+                index.seal(batch);
+                committer.commit(batch).expect("a disk in order");
+                committer.tidy(batch).expect("a disk in order");
+            }
+        }
+        drop(logs);
+        for (key, path) in [(1, &moved), (2, &path)] {
+            let mut recovered = recover(path, options()).expect("as it was left");
+            let mut found = Vec::new();
+            let visited = recovered.for_each(|key, _, bytes| found.push((key, bytes.to_vec())));
+            assert_eq!(visited, Ok(()));
+            assert_eq!(found, [(key, record(key, 99))]);
+        }
+    }
 }
 
 /// Puts something into the place of a file; the second path is that of a file outside the log.
@@ -205,7 +276,6 @@ fn swap(path: &Path, by: Swap, victim: &Path) {
 #[test]
 fn what_is_no_plain_file_is_refused_and_what_it_leads_to_is_not_written() {
     let begun: &[&str] = &[
-        "LOCK",
         "log.meta",
         "shard-0.floor",
         SEGMENT,
@@ -214,7 +284,7 @@ fn what_is_no_plain_file_is_refused_and_what_it_leads_to_is_not_written() {
         "log.meta.new",
         "thesis.txt",
     ];
-    let new: &[&str] = &["LOCK", "log.meta", "shard-0.floor", "log.meta.new"];
+    let new: &[&str] = &["log.meta", "shard-0.floor", "log.meta.new"];
     for (names, has_begun) in [(begun, true), (new, false)] {
         for name in names {
             for (by, found) in FOREIGN {
@@ -295,7 +365,7 @@ fn the_directory_itself_may_be_a_link_and_nothing_else() {
     symlink("gone", &nowhere).expect("room");
     for (path, found) in [
         (nowhere, "is a link to nothing: expected a folder"),
-        (real.join("LOCK"), "is no folder: expected a folder"),
+        (real.join("log.meta"), "is no folder: expected a folder"),
     ] {
         for opened in [Files::existing(&path), Files::new(&path)] {
             let refused = opened.map(|_| ()).map_err(|error| error.to_string());
@@ -311,11 +381,10 @@ fn a_start_that_was_interrupted_is_told_from_a_log_without_its_header() {
     type Row = (&'static str, fn(&Path), Option<&'static str>);
     let rows: &[Row] = &[
         ("nothing", |path| keep(path, &[]), None),
-        ("a lock", |path| keep(path, &["LOCK"]), None),
         (
             "half a floor",
             |path| {
-                keep(path, &["LOCK"]);
+                keep(path, &[]);
                 fs::write(path.join("shard-0.floor"), [7; 5000]).expect("room");
             },
             None,
@@ -323,24 +392,20 @@ fn a_start_that_was_interrupted_is_told_from_a_log_without_its_header() {
         (
             "a header without its name",
             |path| {
-                keep(path, &["LOCK"]);
+                keep(path, &[]);
                 fs::write(path.join("log.meta.new"), "duet-log").expect("room");
             },
             None,
         ),
         (
             "a floor that names a batch",
-            |path| keep(path, &["LOCK", "shard-0.floor"]),
+            |path| keep(path, &["shard-0.floor"]),
             Some("shard-0.floor"),
         ),
-        (
-            "a segment",
-            |path| keep(path, &["LOCK", SEGMENT]),
-            Some(SEGMENT),
-        ),
+        ("a segment", |path| keep(path, &[SEGMENT]), Some(SEGMENT)),
         (
             "a spare",
-            |path| keep(path, &["LOCK", "shard-0.spare"]),
+            |path| keep(path, &["shard-0.spare"]),
             Some("shard-0.spare"),
         ),
     ];
@@ -405,7 +470,7 @@ fn a_read_only_directory_is_refused() {
         matches!(
             error,
             Err(LogError::Io {
-                operation: "lock",
+                operation: "create",
                 ..
             })
         ),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use duet_engine::log::disk::SimulatedDisk;
 use duet_engine::log::{
-    Batch, Committer, Index, Log, LogError, Options, Recovered, RunId, Sequence,
+    Batch, Committer, Durability, Index, Log, LogError, Options, Recovered, RunId, Sequence,
 };
 
 use crate::rng::Rng;
@@ -26,6 +26,7 @@ pub(crate) fn options() -> Options {
 pub(crate) type Versions = BTreeMap<u32, u64>;
 
 /// Knows what was put and what was acknowledged.
+#[derive(Clone)]
 pub(crate) struct Owner {
     rng: Rng,
     /// As of everything put.
@@ -36,6 +37,8 @@ pub(crate) struct Owner {
     next_version: u64,
     /// The broken build: what is handed over counts as acknowledged.
     pub(crate) acknowledges_early: bool,
+    /// What an acknowledgement means from the next opening on.
+    pub(crate) durability: Durability,
 }
 
 /// What the oracle says against a recovery.
@@ -83,6 +86,7 @@ impl Owner {
             acknowledged: 0,
             next_version: 1,
             acknowledges_early: false,
+            durability: Durability::Fsync,
         }
     }
 
@@ -109,7 +113,11 @@ impl Owner {
         &mut self,
         disk: &SimulatedDisk,
     ) -> Result<Result<(Index, Committer<SimulatedDisk>), Violation>, LogError> {
-        let mut recovered = Log::open(disk.clone(), options())?.recover(0)?;
+        let options = Options {
+            durability: self.durability,
+            ..options()
+        };
+        let mut recovered = Log::open(disk.clone(), options)?.recover(0)?;
         if let Err(violation) = self.judge(&mut recovered)? {
             return Ok(Err(violation));
         }

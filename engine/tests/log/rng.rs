@@ -1,6 +1,7 @@
 //! All chance in these tests: splitmix64.
 
 /// A sequence that follows from its seed.
+#[derive(Clone)]
 pub(crate) struct Rng(pub(crate) u64);
 
 impl Rng {

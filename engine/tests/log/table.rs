@@ -199,6 +199,19 @@ fn damage_above_the_floor_is_cut_and_below_it_refused() {
              batch 6 was acknowledged: nothing of the right kind is there",
         ),
         (
+            "the same slot, beyond the length that the segment had",
+            6,
+            |d| {
+                let floor = d.contents(FLOOR).expect("there");
+                d.edit(SECOND, |file| {
+                    file[8192..12288].fill(0);
+                    file.extend(&floor[4096..]);
+                });
+                zero(d, FLOOR, 4096, 4096);
+            },
+            "recovered 5",
+        ),
+        (
             "both slots of the floor are bad",
             6,
             |d| {

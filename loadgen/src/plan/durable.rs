@@ -233,8 +233,7 @@ pub fn read_command(directory: &Path) -> Result<Option<Vec<String>>, String> {
 /// Whether the log is no more than a start leaves before it writes down how the run was asked for.
 fn is_new(directory: &Path) -> bool {
     let names = Files::existing(directory.join(LOG)).and_then(|files| files.list());
-    let is_of_a_start =
-        |name: &String| name == "LOCK" || name.starts_with(META) || name.ends_with(".floor");
+    let is_of_a_start = |name: &String| name.starts_with(META) || name.ends_with(".floor");
     names.is_ok_and(|names| names.iter().all(is_of_a_start))
 }
 

@@ -7,24 +7,32 @@
 //! Where that is asked for and the file system can, whole blocks are written past the page cache: what
 //! is written is copied once less, and displaces nothing else from memory. A sync is due as before.
 
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 
 use super::{Disk, DiskFile, Foreign};
+use crate::folder::{Folder, kind_of};
 use crate::log::format::BLOCK_BYTES;
 
-/// A directory.
+/// A directory, held open: it stays this one wherever it is moved, and whatever takes its path.
 #[derive(Debug)]
 pub struct Files {
-    directory: PathBuf,
-    /// Open as long as the directory is taken.
-    lock: OnceLock<File>,
-    direct: bool,
+    folder: Arc<Folder>,
+    access: Access,
+}
+
+/// What a directory's files are opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+    /// And whole blocks past the page cache.
+    WriteDirectly,
 }
 
 /// An open file of a directory.
@@ -42,7 +50,7 @@ enum Direct {
     /// Not asked for, or not to be had.
     Never,
     /// Not opened before it is needed: whoever only reads has one descriptor.
-    NotYet(PathBuf),
+    NotYet(Arc<Folder>, String),
     Open(File),
 }
 
@@ -54,23 +62,33 @@ impl Files {
     pub fn new(directory: impl Into<PathBuf>) -> io::Result<Files> {
         let directory = directory.into();
         match fs::create_dir(&directory) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            // Who made it may have ended before its name was durable.
-            _ => {
-                let parent = directory.parent().filter(|p| !p.as_os_str().is_empty());
-                File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
-            }
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Files::existing(directory),
         }
-        Files::existing(directory)
     }
 
-    /// The files of this directory, which must be there.
+    /// The files of this directory, which must be there. Its name is durable from here on: whoever
+    /// made it may have ended before it was.
+    ///
+    /// # Errors
+    /// If it cannot be read, nor the one that it is in.
+    pub fn existing(directory: impl Into<PathBuf>) -> io::Result<Files> {
+        let files = Files::of(directory.into(), Access::Write)?;
+        files.folder.sync_own_name()?;
+        Ok(files)
+    }
+
+    /// The files of this directory, which must be there, for reading alone: that it may be written is
+    /// not needed, and others may read it meanwhile.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn existing(directory: impl Into<PathBuf>) -> io::Result<Files> {
-        let directory = directory.into();
-        fs::read_dir(&directory).map_err(|error| {
+    pub fn to_read(directory: impl Into<PathBuf>) -> io::Result<Files> {
+        Files::of(directory.into(), Access::Read)
+    }
+
+    fn of(directory: PathBuf, access: Access) -> io::Result<Files> {
+        let folder = Folder::open(&directory).map_err(|error| {
             let found = match error.kind() {
                 io::ErrorKind::NotADirectory => "no folder",
                 io::ErrorKind::NotFound if directory.is_symlink() => "a link to nothing",
@@ -83,9 +101,8 @@ impl Files {
             })
         })?;
         Ok(Files {
-            directory,
-            lock: OnceLock::new(),
-            direct: false,
+            folder: Arc::new(folder),
+            access,
         })
     }
 
@@ -94,56 +111,51 @@ impl Files {
     #[must_use]
     pub fn direct(self) -> Files {
         Files {
-            direct: true,
+            access: match self.access {
+                Access::Read => Access::Read,
+                Access::Write | Access::WriteDirectly => Access::WriteDirectly,
+            },
             ..self
         }
     }
 
     /// Opens a file that is there.
     fn open_own(&self, name: &str) -> io::Result<File> {
-        let path = self.path(name);
+        let flags = match self.access {
+            Access::Read => OFlags::RDONLY,
+            Access::Write | Access::WriteDirectly => OFlags::RDWR,
+        };
         // Before it is opened: to open a device may already do something.
-        Foreign::check(name, &fs::symlink_metadata(&path)?)?;
-        let file = options(OFlags::empty()).read(true).open(path)?;
+        self.check(name)?;
+        let file = self.folder.open_file(name, flags)?;
         // And after: the name may be that of another file by now.
         Foreign::check(name, &file.metadata()?)?;
         Ok(file)
     }
 
-    /// Makes a file that is not there.
-    fn create_own(&self, name: &str) -> io::Result<File> {
-        let mut options = options(OFlags::empty());
-        options.read(true).create_new(true).open(self.path(name))
+    /// Refuses a name that is not that of a plain file of the directory's own.
+    fn check(&self, name: &str) -> io::Result<()> {
+        let stat = self.folder.stat(name)?;
+        let has_others = stat.st_nlink > 1;
+        Ok(Foreign::check_kind(name, kind_of(&stat), has_others)?)
     }
 
     fn opened(&self, file: File, name: &str) -> OpenFile {
         OpenFile {
             file,
-            direct: match self.direct {
-                true => Direct::NotYet(self.path(name)),
-                false => Direct::Never,
+            direct: match self.access {
+                Access::WriteDirectly => Direct::NotYet(Arc::clone(&self.folder), name.to_owned()),
+                Access::Read | Access::Write => Direct::Never,
             },
             aligned: Vec::new(),
         }
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
-}
-
-/// How files are opened for writing: no link is followed, and nothing is waited for.
-fn options(more: OFlags) -> OpenOptions {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | more;
-    let mut options = OpenOptions::new();
-    options.write(true).custom_flags(flags.bits() as i32);
-    options
 }
 
 /// How a file is opened for direct writes, where the system knows them.
-fn direct_options() -> Option<OpenOptions> {
+fn direct_flags() -> Option<OFlags> {
     #[cfg(target_os = "linux")]
-    return Some(options(OFlags::DIRECT));
+    return Some(OFlags::WRONLY | OFlags::DIRECT);
     #[cfg(not(target_os = "linux"))]
     None
 }
@@ -155,19 +167,18 @@ impl Foreign {
     /// # Errors
     /// What has the name.
     pub fn check(name: &str, metadata: &Metadata) -> Result<(), Foreign> {
-        let kind = metadata.file_type();
-        let found = if kind.is_symlink() {
-            "a link"
-        } else if kind.is_dir() {
-            "a folder"
-        } else if kind.is_fifo() {
-            "a pipe"
-        } else if !kind.is_file() {
-            "a device or a socket"
-        } else if metadata.nlink() > 1 {
-            "a file with a second name (a hard link)"
-        } else {
-            return Ok(());
+        let kind = FileType::from_raw_mode(metadata.mode());
+        Foreign::check_kind(name, kind, metadata.nlink() > 1)
+    }
+
+    fn check_kind(name: &str, kind: FileType, has_others: bool) -> Result<(), Foreign> {
+        let found = match kind {
+            FileType::Symlink => "a link",
+            FileType::Directory => "a folder",
+            FileType::Fifo => "a pipe",
+            FileType::RegularFile if has_others => "a file with a second name (a hard link)",
+            FileType::RegularFile => return Ok(()),
+            _ => "a device or a socket",
         };
         Err(Foreign {
             name: name.to_owned(),
@@ -179,8 +190,9 @@ impl Foreign {
 
 /// Opens a file once more, for direct writes. What cannot be opened so, or has another file's name
 /// by now, is written as any other file is.
-fn open_directly(path: &Path, file: &File) -> io::Result<Direct> {
-    let Some(direct) = direct_options().and_then(|options| options.open(path).ok()) else {
+fn open_directly(folder: &Folder, name: &str, file: &File) -> io::Result<Direct> {
+    let direct = direct_flags().and_then(|flags| folder.open_file(name, flags).ok());
+    let Some(direct) = direct else {
         return Ok(Direct::Never);
     };
     let identity = |file: &File| file.metadata().map(|of| (of.dev(), of.ino()));
@@ -193,34 +205,17 @@ fn open_directly(path: &Path, file: &File) -> io::Result<Direct> {
 impl Disk for Files {
     type File = OpenFile;
 
-    fn lock(&self, name: &str) -> io::Result<bool> {
-        let file = loop {
-            match self.open_own(name) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                opened => break opened?,
-            }
-            match self.create_own(name) {
-                // Somebody else has made it since.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => break made?,
-            }
-        };
-        match file.try_lock() {
-            Ok(()) => Ok(self.lock.set(file).is_ok()),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+    fn lock(&self) -> io::Result<bool> {
+        self.folder.lock(self.access != Access::Read)
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            match entry.metadata() {
+        for name in self.folder.names()? {
+            match self.check(&name) {
                 // Whoever has the log has removed it since.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                metadata => Foreign::check(&name, &metadata?)?,
+                checked => checked?,
             }
             names.push(name);
         }
@@ -228,9 +223,9 @@ impl Disk for Files {
     }
 
     fn create(&self, name: &str) -> io::Result<OpenFile> {
-        match fs::remove_file(self.path(name)) {
+        match self.folder.remove(name) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(self.opened(self.create_own(name)?, name)),
+            _ => Ok(self.opened(self.folder.create_new(name)?, name)),
         }
     }
 
@@ -239,15 +234,15 @@ impl Disk for Files {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path(from), self.path(to))
+        self.folder.rename(from, to)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path(name))
+        self.folder.remove(name)
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        File::open(&self.directory)?.sync_all()
+        self.folder.sync()
     }
 }
 
@@ -259,8 +254,8 @@ impl OpenFile {
         if !whole {
             return Ok(false);
         }
-        if let Direct::NotYet(path) = &self.direct {
-            self.direct = open_directly(path, &self.file)?;
+        if let Direct::NotYet(folder, name) = &self.direct {
+            self.direct = open_directly(folder, name, &self.file)?;
         }
         let Direct::Open(direct) = &self.direct else {
             return Ok(false);
@@ -308,6 +303,8 @@ impl DiskFile for OpenFile {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -322,9 +319,9 @@ mod tests {
 
     /// Whether files of this directory can be written directly.
     fn can_be_direct(directory: &Path) -> bool {
-        let path = directory.join("probe");
-        fs::write(&path, "").unwrap();
-        direct_options().is_some_and(|options| options.open(path).is_ok())
+        let folder = Folder::open(directory).unwrap();
+        folder.create_new("probe").unwrap();
+        direct_flags().is_some_and(|flags| folder.open_file("probe", flags).is_ok())
     }
 
     #[test]

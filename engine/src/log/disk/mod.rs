@@ -20,9 +20,8 @@ pub trait Disk: Send + Sync + 'static {
     /// An open file.
     type File: DiskFile;
 
-    /// Takes the directory for this process, by a file of this name, for as long as this value
-    /// lives. False if somebody else has it.
-    fn lock(&self, name: &str) -> io::Result<bool>;
+    /// Takes the directory itself, for as long as this value lives. False if somebody else has it.
+    fn lock(&self) -> io::Result<bool>;
 
     /// The names of all files, in no order; an error if anything else is there.
     fn list(&self) -> io::Result<Vec<String>>;

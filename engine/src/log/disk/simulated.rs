@@ -182,6 +182,23 @@ impl SimulatedDisk {
         SimulatedDisk(Arc::new(Mutex::new(next)))
     }
 
+    /// A copy of all files on a new disk, as a user makes one: nothing of it was ever synced.
+    #[must_use]
+    pub fn copied(&self) -> SimulatedDisk {
+        let mut state = self.state();
+        let mut next = State {
+            chance: splitmix(&mut state.chance),
+            ..State::default()
+        };
+        for (at, (name, &file)) in state.names.iter().enumerate() {
+            next.files.push(FileState::default());
+            next.files[at].write(0, &state.files[file].bytes);
+            next.rename(None, Some((name.clone(), at)));
+        }
+        drop(state);
+        SimulatedDisk(Arc::new(Mutex::new(next)))
+    }
+
     /// Changes a file at rest: flips the bits of `mask` in one byte.
     ///
     /// # Panics
@@ -234,7 +251,7 @@ impl SimulatedDisk {
 impl Disk for SimulatedDisk {
     type File = SimulatedFile;
 
-    fn lock(&self, _name: &str) -> io::Result<bool> {
+    fn lock(&self) -> io::Result<bool> {
         let mut state = self.state();
         state.reading()?;
         Ok(!std::mem::replace(&mut state.locked, true))

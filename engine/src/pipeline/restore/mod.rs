@@ -73,6 +73,15 @@ impl Beside {
     }
 }
 
+/// What a log is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be looked at: nothing is made, and it need not be writable.
+    Inspect,
+    /// To be gone on with.
+    Run,
+}
+
 /// A run's log, read, and not written to yet.
 pub(super) struct OpenLog {
     config: LogConfig,
@@ -89,8 +98,9 @@ pub(super) fn parties_and_log(
     config: &Config,
     workload: &dyn Workload,
     schedule: &Schedule,
+    purpose: Purpose,
 ) -> Result<(ShardsParties, Option<OpenLog>), RunError> {
-    let log = config.log.as_ref().map(|log| open(log, config));
+    let log = (config.log.as_ref()).map(|log| open(log, config, purpose));
     let log = log.transpose()?;
     let (parties, read) = rayon::join(
         || parties(config, workload, schedule),
@@ -100,7 +110,11 @@ pub(super) fn parties_and_log(
 }
 
 /// Opens a run's log, and looks whose it is.
-fn open<'c>(config: &'c LogConfig, run: &Config) -> Result<(Log<Files>, &'c LogConfig), RunError> {
+fn open<'c>(
+    config: &'c LogConfig,
+    run: &Config,
+    purpose: Purpose,
+) -> Result<(Log<Files>, &'c LogConfig), RunError> {
     let mut streams = vec!["l1".to_owned()];
     streams.extend((0..run.shards).map(|index| format!("shard-{index}")));
     let options = Options {
@@ -118,15 +132,20 @@ fn open<'c>(config: &'c LogConfig, run: &Config) -> Result<(Log<Files>, &'c LogC
         Durability::Fsync => files.direct(),
         Durability::Log => files,
     };
-    let log = if config.must_exist {
-        let files = Files::existing(&config.directory).map_err(|error| match error.kind() {
+    let is_to_be_made = purpose == Purpose::Run && !config.must_exist;
+    let log = if is_to_be_made {
+        let files = Files::new(&config.directory).map_err(refused)?;
+        Log::open(as_synced(files), options)?
+    } else {
+        let files = match purpose {
+            Purpose::Inspect => Files::to_read(&config.directory),
+            Purpose::Run => Files::existing(&config.directory).map(as_synced),
+        };
+        let files = files.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => RunError::NotBegun,
             _ => refused(error).into(),
         })?;
-        Log::open_existing(as_synced(files), options)?.ok_or(RunError::NotBegun)?
-    } else {
-        let files = Files::new(&config.directory).map_err(refused)?;
-        Log::open(as_synced(files), options)?
+        Log::open_existing(files, options)?.ok_or(RunError::NotBegun)?
     };
     Ok((log, config))
 }
