@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};
 use duet_run_file::input::Limit;
-use duet_run_file::output::{OutputError, check_writable, resolved, write_atomically_in};
+use duet_run_file::output::{OutputError, Readers, check_writable, resolved, write_atomically_in};
 
 /// The file that says how a run was asked for, beside its log.
 const COMMAND: &str = "run.json";
@@ -155,7 +155,7 @@ pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanErr
         return Ok(());
     }
     let text = serde_json::to_vec_pretty(command).expect("writing to memory cannot fail");
-    write_atomically_in(directory, COMMAND, |out| {
+    write_atomically_in(directory, COMMAND, Readers::Any, |out| {
         out.write_all(&text).map_err(|source| OutputError::Failed {
             path: directory.join(COMMAND),
             source,
