@@ -69,6 +69,10 @@ pub(super) fn check(
         watch: Watch::new(stop),
         deleted: 0,
     };
+    if args.delete_audited {
+        followed.keeper.segments = folder::covered(&args.folder, &followed.streams)?;
+        followed.save()?;
+    }
     let began_ns = cpu_ns();
     let bar = Bar::new("audit", 0, args.quiet || args.json);
     let ended = followed.follow(&mut watched, &bar);

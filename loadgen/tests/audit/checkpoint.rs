@@ -235,6 +235,55 @@ fn an_audit_that_was_stopped_goes_on() {
     }
 }
 
+/// A pass that deleted nothing, or was killed after it had written the checkpoint: the next one deletes what
+/// that covers, but no segment of another log.
+#[test]
+fn what_a_checkpoint_covers_is_deleted_by_a_later_pass() {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 20 --payments 10 --shards 2 --audit-segment 4k",
+    );
+    let segments = shards(&folder);
+    let read = |name: &String| fs::read(folder.path("log").join(name)).unwrap();
+    let contents: Vec<_> = segments.iter().map(read).collect();
+    let restore = |at: usize| fs::write(folder.path("log").join(&segments[at]), &contents[at]);
+    let ended = folder.loadgen(&arguments("audit log --follow --checkpoint kept"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(shards(&folder), segments);
+
+    let words = "audit log --delete-audited --checkpoint kept --json";
+    let last = segments.len() - 1;
+    for left in [
+        (0..segments.len()).collect(),
+        vec![0, 1],
+        vec![last],
+        vec![],
+    ] {
+        for at in &left {
+            restore(*at).unwrap();
+        }
+        let ended = folder.loadgen(&arguments(words));
+        assert_eq!(ended.code, Some(0), "{left:?}: {ended:?}");
+        let report = json(&ended.stdout);
+        assert_eq!(report["log"]["segments_deleted"], left.len(), "{report}");
+        assert_eq!(report["checkpoint"]["entries"], 200);
+        assert!(shards(&folder).is_empty(), "{left:?}");
+    }
+
+    for bytes in [&contents[last - 1][..], &contents[last][..20]] {
+        restore(0).unwrap();
+        fs::write(folder.path("log").join(&segments[last]), bytes).unwrap();
+        let (what, expected, _) = refused(&folder.loadgen(&arguments(words)));
+        assert_eq!(what, "the last checksum");
+        assert!(expected.ends_with("as the checkpoint says"), "{expected}");
+        assert_eq!(
+            shards(&folder),
+            [segments[0].clone(), segments[last].clone()]
+        );
+    }
+}
+
 /// An auditor that follows a run is stopped while it waits, and goes on when the run has ended.
 #[test]
 fn a_follower_saves_and_resumes() {
