@@ -331,6 +331,7 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
     folder.write("full/something", "x");
     folder.write("file", "x");
     fs::create_dir(folder.path("empty")).unwrap();
+    std::os::unix::fs::symlink("empty", folder.path("alias")).unwrap();
     for (words, code, said) in [
         ("audit nowhere", 2, "is no folder"),
         ("audit file", 2, "is no folder"),
@@ -355,12 +356,33 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
             2,
             "contradicts --adversary",
         ),
+        (
+            "run --audit-log empty --out empty/l1-000000.audit",
+            2,
+            "--out empty/l1-000000.audit: expected a file outside of --audit-log empty",
+        ),
+        (
+            "run --audit-log empty --out full/../empty/run.json",
+            2,
+            "outside of --audit-log empty",
+        ),
+        (
+            "run --audit-log alias --out empty/run.json",
+            2,
+            "outside of --audit-log alias",
+        ),
+        (
+            "run --audit-log new --out new",
+            2,
+            "outside of --audit-log new",
+        ),
     ] {
         let ended = folder.loadgen(&arguments(words));
         assert_eq!(ended.code, Some(code), "{words}: {ended:?}");
         assert!(ended.stderr.contains(said), "{words}: {ended:?}");
     }
     assert!(!folder.path("new").exists());
+    assert_eq!(fs::read_dir(folder.path("empty")).unwrap().count(), 0);
 }
 
 /// A disk that is full ends the run, and nothing claims to be complete.
