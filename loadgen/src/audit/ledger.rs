@@ -13,6 +13,9 @@ const GENESIS: u8 = 2;
 const ACCOUNT: u8 = 3;
 const BLOCK: u8 = 4;
 
+/// Every kind of transaction fits into a block.
+const LEAST_BLOCK_BYTES: u64 = 453;
+
 /// Layer 1, as far as it has been replayed.
 pub(super) struct Ledger {
     pub(super) genesis: Digest,
@@ -166,11 +169,19 @@ impl Ledger {
         if !matches!(self.start, Start::Nothing) {
             return Err(record.place().finding("genesis records", 1, 2));
         }
+        let place = record.place();
         let parameters = Parameters {
             block_transactions: record.u32()?,
             block_bytes: record.u64()?,
             fee: record.u64()?,
         };
+        if parameters.block_transactions == 0 {
+            return Err(place.finding("transactions a block", "at least 1", 0));
+        }
+        if parameters.block_bytes < LEAST_BLOCK_BYTES {
+            let least = format!("at least {LEAST_BLOCK_BYTES}, of the longest transaction");
+            return Err(place.finding("bytes a block", least, parameters.block_bytes));
+        }
         let left = record.u64()?;
         let label = record.bytes(record.rest().len())?;
         let mut hasher = KEYS.genesis.hasher();

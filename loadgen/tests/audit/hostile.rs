@@ -15,6 +15,7 @@ use super::forge::{
 
 const SHARD: &str = "shard-0-000000.audit";
 const L1: &str = "l1-000000.audit";
+const NO_CHUNKS: &[&[u8]] = &[];
 
 /// A folder with the log of an honest run.
 fn honest() -> Folder {
@@ -331,7 +332,7 @@ fn wide(channels: u64, shards: u64, segments: u64) -> Folder {
     // The end of a segment is its last chunk: length, kind, checksum.
     let mut previous = first[first.len() - 32..].try_into().unwrap();
     for number in 1..segments {
-        let (bytes, last) = segment_after(0, number, &previous, &genesis, &[]);
+        let (bytes, last) = segment_after(0, number, &previous, &genesis, NO_CHUNKS);
         fs::write(log.join(format!("shard-0-{number:06}.audit")), bytes).unwrap();
         previous = last;
     }
