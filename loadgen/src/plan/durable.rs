@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use duet_engine::log::{self, Disk, DiskFile, Files, Foreign, META, RunId};
 use duet_engine::pipeline::LogConfig;
