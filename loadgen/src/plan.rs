@@ -5,7 +5,7 @@ mod durable;
 mod load;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use duet_engine::crypto::Backend;
@@ -18,7 +18,7 @@ use duet_run_file::run_file;
 use crate::cli::{Durability, Pattern, Preset, RunArgs};
 use crate::machine;
 use crate::trace::{Capacity, TraceError};
-use duet_run_file::output::{OutputError, check_writable, empty_folder, same_file};
+use duet_run_file::output::{OutputError, check_writable, empty_folder, resolved, same_file};
 use load::Load;
 
 pub use durable::{command_file, make_run_directory, read_command};
@@ -382,11 +382,26 @@ fn check_clock(args: &RunArgs) -> Result<(), PlanError> {
     within("--speedup", args.speedup, SPEEDUPS)
 }
 
+/// Whether an output would be in this folder, or be it, links followed.
+fn lies_within(output: &Path, folder: &Path) -> bool {
+    let folder = resolved(folder);
+    folder.is_some_and(|folder| resolved(output).is_some_and(|output| output.starts_with(folder)))
+}
+
 /// Where the audit log goes: the last check, since it makes the folder.
 fn audit_log(args: &RunArgs) -> Result<Option<transcript::Settings>, PlanError> {
     let Some(folder) = &args.audit_log else {
         return Ok(None);
     };
+    if let Some(out) = &args.out
+        && lies_within(out, folder)
+    {
+        return Err(bad(format!(
+            "--out {}: expected a file outside of --audit-log {}",
+            out.display(),
+            folder.display()
+        )));
+    }
     empty_folder(folder).map_err(PlanError::Output)?;
     let mut settings = transcript::Settings::new(folder.clone());
     settings.segment_bytes = args.audit_segment.unwrap_or(settings.segment_bytes);

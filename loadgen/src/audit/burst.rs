@@ -16,6 +16,8 @@ const BURST: u8 = 1;
 const MOST_BYTES: u32 = 1 << 20;
 /// The top bit of an entry's last field: set when B pays.
 const B_PAYS: u64 = 1 << 63;
+/// How many tags there are.
+const TAGS: u64 = 1 << 63;
 
 /// What a burst says before its proposals.
 pub(super) struct Head {
@@ -194,6 +196,11 @@ fn pay(
     for _ in 0..count {
         let place = content.place();
         let (amount, zigzag) = content.two_numbers()?;
+        if zigzag >= TAGS {
+            // It would be another form of a smaller one.
+            let expected = "below 2^63: a difference modulo that, zigzag";
+            return Err(place.finding("the tag", expected, zigzag));
+        }
         let have = if payer == 0 {
             balance_a
         } else {
@@ -217,7 +224,7 @@ fn pay(
         version = next;
         balance_a = if payer == 0 { left } else { capacity - left };
         let difference = (zigzag >> 1) ^ (zigzag & 1).wrapping_neg();
-        let this = tag.wrapping_add(difference) & !B_PAYS;
+        let this = tag.wrapping_add(difference) % TAGS;
         *tag = this + 1;
         let mut entry = [0; 32];
         entry[..8].copy_from_slice(&version.to_le_bytes());

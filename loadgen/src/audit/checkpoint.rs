@@ -13,8 +13,10 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+
+use duet_run_file::output::{Readers, write_atomically_in};
 
 use super::bytes::Reader;
 use super::finding::{AuditError, Finding, Place};
@@ -128,8 +130,8 @@ impl Checkpoint {
         &self.name
     }
 
-    /// Replaces it by how far these streams have come.
-    /// Gives its length.
+    /// Replaces it by how far these streams have come, durably: what it takes the place of may be deleted
+    /// when this returns. Gives its length.
     pub(super) fn write(
         &self,
         ledger: &Ledger,
@@ -159,11 +161,11 @@ impl Checkpoint {
         } else {
             folder
         };
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(&failed)?;
-        file.write_all(&bytes).map_err(&failed)?;
-        file.as_file().sync_all().map_err(&failed)?;
-        file.persist(&self.path)
-            .map_err(|error| failed(error.error))?;
+        let name = self.path.file_name().unwrap_or_default();
+        // It has the salt, which the log's writer may not know before the end.
+        write_atomically_in(folder, name, Readers::Owner, |file| {
+            file.write_all(&bytes).map_err(&failed)
+        })?;
         Ok(bytes.len() as u64)
     }
 

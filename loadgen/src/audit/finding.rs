@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use duet_run_file::output::OutputError;
+
 /// Why an audit did not end well.
 #[derive(Debug)]
 pub enum AuditError {
@@ -132,6 +134,15 @@ impl AuditError {
             finding.version = finding.version.or(about_version);
         }
         self
+    }
+}
+
+impl From<OutputError> for AuditError {
+    fn from(error: OutputError) -> AuditError {
+        match error {
+            OutputError::Failed { path, source } => AuditError::Machine { path, source },
+            refused => AuditError::Input(refused.to_string()),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What may lie in an audited folder, whose writer may be hostile: opens plain files only, without
-//! following a link and without waiting for a pipe's other end. Reads nothing.
+//! following a link and without waiting for a pipe's other end. Reads no segment but its end.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, FileType, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::finding::{AuditError, Finding};
+use super::hash::{Digest, hex};
 use super::manifest::{self, End};
 use super::segment::Source;
 use super::stream::Stream;
@@ -63,6 +64,61 @@ fn kind(of: FileType) -> &'static str {
 /// Whether a file of this name is a stream's segment, whole or not.
 pub(super) fn is_segment(name: &str) -> bool {
     name.ends_with(".audit") || name.ends_with(".part")
+}
+
+/// The shards' segments that are still there although a checkpoint covers them, in order: of a pass that
+/// deleted none, or was stopped before it had.
+///
+/// # Errors
+/// A finding if the last one of a stream is not what the checkpoint ends with.
+pub(super) fn covered(folder: &Path, streams: &[Stream]) -> Result<Vec<(Source, u64)>, AuditError> {
+    let mut covered = Vec::new();
+    for entry in fs::read_dir(folder).map_err(AuditError::machine(folder))? {
+        let entry = entry.map_err(AuditError::machine(folder))?;
+        let name = entry.file_name();
+        if let Some((Source::Shard(shard), number)) = Source::of_whole(&name.to_string_lossy())
+            && let Some(stream) = streams.get(shard as usize)
+            && number < stream.segment
+        {
+            covered.push((shard, number));
+        }
+    }
+    covered.sort_unstable();
+    for (shard, number) in &covered {
+        let stream = &streams[*shard as usize];
+        if number + 1 == stream.segment {
+            let name = Source::Shard(*shard).whole(*number);
+            ends_with(folder, &name, &stream.checksum)?;
+        }
+    }
+    let source = |(shard, number)| (Source::Shard(shard), number);
+    Ok(covered.into_iter().map(source).collect())
+}
+
+/// Checks that a whole segment's last checksum is this one.
+fn ends_with(folder: &Path, name: &str, checksum: &Digest) -> Result<(), AuditError> {
+    let Some((mut file, bytes)) = open(folder, name)? else {
+        return Ok(());
+    };
+    let mut found = [0; 32];
+    let read = file
+        .seek(SeekFrom::Start(bytes.saturating_sub(32)))
+        .and_then(|_| file.read_exact(&mut found));
+    match read {
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => {
+            Err(AuditError::machine(&folder.join(name))(error))
+        }
+        Ok(()) if found == *checksum => Ok(()),
+        _ => {
+            let expected = format!("{}, as the checkpoint says", hex(checksum));
+            Err(Finding::of_file(
+                name,
+                "the last checksum",
+                expected,
+                hex(&found),
+            ))
+        }
+    }
 }
 
 /// Refuses what is no plain file, and segments that the manifest does not know. From the segment on that

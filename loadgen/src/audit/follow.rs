@@ -26,8 +26,9 @@ use crate::progress::Bar;
 const SAVED_EVERY_BYTES: u64 = 16 << 20;
 /// Time after which it is written if anything was audited since.
 const SAVED_EVERY: Duration = Duration::from_secs(10);
-/// Segments of one stream before the next stream's turn comes: it costs a look at all of them.
-const MOST_IN_A_ROW: u32 = 64;
+/// Segments of one stream before the next stream's turn comes; as many as there are streams, if those
+/// are more: a round costs a look at all of them.
+const IN_A_ROW: usize = 64;
 
 /// Audits until the run has ended and all of it is audited.
 pub(super) fn check(
@@ -68,6 +69,10 @@ pub(super) fn check(
         watch: Watch::new(stop),
         deleted: 0,
     };
+    if args.delete_audited {
+        followed.keeper.segments = folder::covered(&args.folder, &followed.streams)?;
+        followed.save()?;
+    }
     let began_ns = cpu_ns();
     let bar = Bar::new("audit", 0, args.quiet || args.json);
     let ended = followed.follow(&mut watched, &bar);
@@ -227,8 +232,9 @@ impl Followed<'_> {
         let mut moved = false;
         // Its blocks are of interest with or without segments.
         self.l1.follow()?;
+        let in_a_row = IN_A_ROW.max(self.streams.len());
         for shard in 0..self.streams.len() {
-            for _ in 0..MOST_IN_A_ROW {
+            for _ in 0..in_a_row {
                 let source = Source::Shard(shard as u32);
                 let name = source.whole(self.streams[shard].segment);
                 if !self.args.folder.join(name).exists() {

@@ -13,6 +13,9 @@ const GENESIS: u8 = 2;
 const ACCOUNT: u8 = 3;
 const BLOCK: u8 = 4;
 
+/// Every kind of transaction fits into a block.
+const LEAST_BLOCK_BYTES: u64 = 453;
+
 /// Layer 1, as far as it has been replayed.
 pub(super) struct Ledger {
     pub(super) genesis: Digest,
@@ -51,10 +54,13 @@ struct Parameters {
     fee: u64,
 }
 
+/// A key that has an account, or that a channel names.
 struct Account {
     key: PublicKey,
     balance: u64,
     nonce: u64,
+    /// It has an account: since the genesis, or since a payout.
+    has_begun: bool,
 }
 
 /// A channel that Layer 1 has opened.
@@ -163,11 +169,19 @@ impl Ledger {
         if !matches!(self.start, Start::Nothing) {
             return Err(record.place().finding("genesis records", 1, 2));
         }
+        let place = record.place();
         let parameters = Parameters {
             block_transactions: record.u32()?,
             block_bytes: record.u64()?,
             fee: record.u64()?,
         };
+        if parameters.block_transactions == 0 {
+            return Err(place.finding("transactions a block", "at least 1", 0));
+        }
+        if parameters.block_bytes < LEAST_BLOCK_BYTES {
+            let least = format!("at least {LEAST_BLOCK_BYTES}, of the longest transaction");
+            return Err(place.finding("bytes a block", least, parameters.block_bytes));
+        }
         let left = record.u64()?;
         let label = record.bytes(record.rest().len())?;
         let mut hasher = KEYS.genesis.hasher();
@@ -199,7 +213,7 @@ impl Ledger {
             return Err(place.finding("the supply", format!("at most {}", u64::MAX), self.supply));
         }
         let account = self.account_index(&key);
-        self.accounts[account as usize].balance += amount;
+        self.credit(account, amount);
         self.begin(place)
     }
 
@@ -221,6 +235,7 @@ impl Ledger {
         Ok(())
     }
 
+    /// Where a key's account is or would be: with a new one, none has begun.
     fn account_index(&mut self, key: &PublicKey) -> u32 {
         let next = self.accounts.len() as u32;
         let account = *self.account_of.entry(*key).or_insert(next);
@@ -229,9 +244,17 @@ impl Ledger {
                 key: *key,
                 balance: 0,
                 nonce: 0,
+                has_begun: false,
             });
         }
         account
+    }
+
+    /// Pays into an account, which begins with that if it has not.
+    fn credit(&mut self, account: u32, amount: u64) {
+        let account = &mut self.accounts[account as usize];
+        account.has_begun = true;
+        account.balance += amount;
     }
 
     /// One block: its header follows the last one and has its body's hash.
@@ -292,7 +315,8 @@ impl Ledger {
     /// Takes the fee of a transaction.
     fn charge(&mut self, key: &PublicKey, fee: u64, place: Place<'_>) -> Result<u32, AuditError> {
         let account = self.account_of.get(key).copied();
-        let Some(account) = account else {
+        let begun = account.filter(|account| self.accounts[*account as usize].has_begun);
+        let Some(account) = begun else {
             return Err(place.finding("the submitter's account", "one that exists", hex(key)));
         };
         let balance = &mut self.accounts[account as usize].balance;
@@ -352,7 +376,6 @@ impl Ledger {
             return Err(place.finding("the opener's nonce", account.nonce, open.nonce));
         }
         account.nonce += 1;
-        // An account begins with a channel that is opened: one that fails makes none.
         let b = self.account_of.get(&open.key_b);
         let balance_b = b.map_or(0, |b| self.accounts[*b as usize].balance);
         let enough =
@@ -427,7 +450,9 @@ impl Ledger {
         self.charge(&close.submitter, fee, place)?;
         let payouts = [closed.balance_a, capacity - closed.balance_a];
         for (account, payout) in parties.into_iter().zip(payouts) {
-            self.accounts[account as usize].balance += payout;
+            if payout > 0 {
+                self.credit(account, payout);
+            }
         }
         self.locked -= u128::from(capacity);
         self.channels[index as usize].closed = Some(closed);

@@ -126,14 +126,15 @@ pub fn audit(args: &AuditArgs, stop: &AtomicBool) -> Exit {
                 AuditError::Refused(_) => Exit::StoredDataRefused,
                 AuditError::Interrupted => Exit::Interrupted,
             };
-            if let (AuditError::Refused(_), Some(salt)) = (&error, args.salt) {
+            let salt = args.salt_to_tell(&error);
+            if let Some(salt) = salt {
                 say(format_args!(
                     "The sample was chosen with --salt {}.",
                     salt.shown()
                 ));
             }
             let text = if args.json {
-                pretty(&report::refusal(&error, args.salt))
+                pretty(&report::refusal(&error, salt))
             } else {
                 String::new()
             };
@@ -159,6 +160,17 @@ impl AuditArgs {
             self.salt = None;
         }
         Ok(())
+    }
+
+    /// What repeats an audit that refuses the log: not a salt that the checkpoint keeps, which repeats it
+    /// too, since that chooses in the next pass as well, and the log's writer may not know it before.
+    fn salt_to_tell(&self, error: &AuditError) -> Option<Salt> {
+        let salt = self
+            .salt
+            .filter(|_| matches!(error, AuditError::Refused(_)))?;
+        let kept = self.checkpoint.as_deref().and_then(checkpoint::kept_salt);
+        let is_kept = kept.is_some_and(|kept| kept.bytes() == salt.bytes());
+        (salt == Salt::None || !is_kept).then_some(salt)
     }
 
     /// Which sessions' signatures are verified.

@@ -270,6 +270,11 @@ impl Segment {
         }
         self.checksum = checksum;
         match kind {
+            RECORDS if length == 0 => {
+                Err(self
+                    .place(at)
+                    .finding("the chunk's length", "at least 1", 0))
+            }
             RECORDS => {
                 let start = at + CHUNK_HEAD_BYTES as u64;
                 Ok(Next::Records(Reader::new(

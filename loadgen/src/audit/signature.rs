@@ -45,7 +45,9 @@ impl Sampled {
             file: &l1,
             offset: None,
         };
-        for (index, channel) in (0..).zip(&ledger.channels).skip(self.next) {
+        // Not by skipping: this is called for every segment, and channels are many.
+        let opened_since = &ledger.channels[self.next..];
+        for (index, channel) in (self.next as u32..).zip(opened_since) {
             let left_out = self.chooser.take(index, &channel.id);
             if left_out == Some(index) {
                 continue;

@@ -2,17 +2,17 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use duet_engine::log::{self, Disk, DiskFile, Files, Foreign, META, RunId};
 use duet_engine::pipeline::{Beside, LogConfig};
-use duet_run_file::{run_file::Workload};
+use duet_run_file::run_file::Workload;
 use sha2::{Digest, Sha256};
 
-use super::{PlanError, bad};
+use super::{PlanError, bad, lies_within};
 use crate::cli::{Durability, RunArgs};
-use duet_run_file::{input::Limit};
-use duet_run_file::{output::{OutputError, check_writable, resolved}};
+use duet_run_file::input::Limit;
+use duet_run_file::output::{OutputError, check_writable, resolved};
 
 /// The file that says how a run was asked for, beside its log.
 const COMMAND: &str = "run.json";
@@ -82,13 +82,10 @@ pub(super) fn log_config(
 /// Nothing else is written into the log's directory, nor two things into one file.
 fn outputs_apart(args: &RunArgs, directory: &Path) -> Result<(), PlanError> {
     let folders = [directory.to_owned(), directory.join(LOG)];
-    let folders: Vec<PathBuf> = folders.iter().filter_map(|path| resolved(path)).collect();
     let out = (args.out.as_ref()).map(|path| ("--out", path));
     let acknowledgements = (args.ack_file.as_ref()).map(|path| ("--ack-file", path));
     for (option, path) in out.into_iter().chain(acknowledgements) {
-        let file = resolved(path);
-        let within = |folder: &PathBuf| file.as_ref().is_some_and(|file| file.starts_with(folder));
-        if folders.iter().any(within) {
+        if folders.iter().any(|folder| lies_within(path, folder)) {
             return Err(bad(format!(
                 "{option} {}: expected a file outside of --log-dir {}",
                 path.display(),

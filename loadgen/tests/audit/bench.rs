@@ -7,7 +7,7 @@ use duet_loadgen::audit::{AuditError, SampleSize, check};
 
 use super::asked;
 use super::common::Folder;
-use super::forge::{AMOUNT, BALANCE, Digest, Run, VERSION, WEAK};
+use super::forge::{AMOUNT, BALANCE, Cut, Digest, Run, VERSION, WEAK};
 
 /// What an audit of every signature says.
 enum Says {
@@ -54,6 +54,9 @@ const ROWS: &[Row] = &[
     ("fee", "more than a submitter has", |run| run.fee = 11, Refused("the submitter's balance")),
     ("fee", "none, and a submitter that has no account", |run| { run.fee = 0; run.close(0).submitter = 9; }, Refused("the submitter's account")),
     ("fee", "none, and a submitter that only a failed opening names", |run| { run.fee = 0; run.open(2).b = 9; run.close(0).submitter = 9; }, Refused("the submitter's account")),
+    ("fee", "none, and a submitter that a channel names and nothing was paid to", |run| { run.fee = 0; run.open(4).b = 9; run.close(0).submitter = 9; }, Refused("the submitter's account")),
+    ("fee", "none, and a submitter that a close paid nothing", |run| { run.fee = 0; run.open(3).b = 9; run.close(1).submitter = 9; }, Refused("the submitter's account")),
+    ("fee", "none, and a submitter that a close paid", |run| { run.fee = 0; run.open(0).b = 9; run.close(1).submitter = 9; }, UnseenWithoutTip),
     ("fee", "another one", |run| run.fee = 2, UnseenWithoutTip),
     ("failed transaction", "the opener's signature", |run| run.open(2).signers[0] = 4, Refused("the opener's signature")),
     ("failed transaction", "that of a party whose deposit is not covered", |run| { run.open(2).deposit_b = Some(5000); run.open(2).signers[1] = 4; }, Refused("the other party's signature")),
@@ -65,6 +68,7 @@ const ROWS: &[Row] = &[
     ("entry", "an amount of nothing", |run| run.burst(0).proposals[0].amounts[1] = 0, Refused("the amount")),
     ("entry", "more than the payer has", |run| run.burst(3).proposals[0].amounts[0] = 241, Refused("the amount")),
     ("entry", "what the reserve should keep", |run| run.burst(0).proposals[0].amounts[0] = 491, Refused("the amount")),
+    ("entry", "tags in another form", |run| run.burst(0).twins = true, Refused("the tag")),
     ("entry", "another amount, settled as it was", |run| { run.close_as_it_is(0); run.burst(4).proposals[0].amounts[1] = 5; }, Refused("the state that Layer 1 closed")),
     ("entry", "one more at the end, settled as it was", |run| { run.close_as_it_is(0); run.burst(4).say(&[&[6, 4], &[1]], &[1, 1]); }, Refused("the version")),
     ("entry", "the last burst left out, settled as it was", |run| { run.close_as_it_is(0); run.shards[0].pop(); }, Refused("the state that Layer 1 closed")),
@@ -121,12 +125,18 @@ const ROWS: &[Row] = &[
     ("order", "of bursts of different channels", |run| run.shards[0].swap(0, 1), Unseen("in which order the bursts of different channels stand")),
     ("order", "a burst cut in two", |run| { let mut rest = run.burst(2).clone(); run.burst(2).say(&[&[7]], &[1]); rest.say(&[&[8]], &[1]); rest.before = 4; run.shards[0].insert(3, rest); }, Unseen("where one burst ends")),
     ("order", "a channel in another shard", |run| { let burst = run.shards[1].remove(0); run.shards[0].push(burst); }, Unseen("in which shard")),
+    ("order", "records in other chunks", |run| run.cut = Cut::Chunks, Unseen("where a chunk or a segment ends")),
+    ("order", "records in other segments", |run| run.cut = Cut::Segments, Unseen("where a chunk or a segment ends")),
+    ("order", "a segment with nothing in it", |run| run.cut = Cut::EmptySegment, Unseen("segments that have nothing in them")),
+    ("order", "a chunk with nothing in it", |run| run.cut = Cut::EmptyChunk, Refused("the chunk's length")),
     ("order", "the turn is passed", |run| run.burst(0).proposals[1].pass = true, Unseen("whether a turn was passed")),
     ("order", "of two blocks that close different channels", |run| run.blocks.swap(1, 2), UnseenWithoutTip),
     ("order", "of two transactions of a block", |run| run.blocks[1].transactions.swap(0, 1), UnseenWithoutTip),
     ("count", "a block's transactions", |run| run.blocks[1].count_told = Some(3), Refused("the block's transactions")),
     ("count", "a block's transactions beyond Layer 1's limit", |run| run.block_transactions = 4, Refused("the block's transactions")),
     ("count", "a block's bytes beyond Layer 1's limit", |run| run.block_bytes = 500, Refused("the body's bytes")),
+    ("count", "a limit of no transactions a block", |run| run.block_transactions = 0, Refused("transactions a block")),
+    ("count", "a limit of fewer bytes a block than a transaction may have", |run| run.block_bytes = 452, Refused("bytes a block")),
     ("count", "one account more", |run| run.accounts_told = Some(6), Refused("accounts before the first block")),
     ("count", "one account fewer", |run| run.accounts_told = Some(4), Refused("accounts left")),
     ("count", "one proposal fewer", |run| run.burst(0).proposals_told = Some(1), Refused("proposals answered")),
@@ -136,6 +146,7 @@ const ROWS: &[Row] = &[
     ("count", "a burst's session", |run| run.burst(2).session = 4, Refused("the session")),
     ("count", "a session beyond the run's", |run| run.shards[1][0].session = 5, Refused("the session")),
     ("count", "a channel's session", |run| run.shards[1][0].session = 4, Unseen("which session number a channel has")),
+    ("count", "two channels with one session number", |run| run.shards[1][0].session = 0, Unseen("whether two have the same")),
 ];
 
 /// Audits all signatures of a run's log in a folder of its own.

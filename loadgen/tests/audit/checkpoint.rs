@@ -235,6 +235,55 @@ fn an_audit_that_was_stopped_goes_on() {
     }
 }
 
+/// A pass that deleted nothing, or was killed after it had written the checkpoint: the next one deletes what
+/// that covers, but no segment of another log.
+#[test]
+fn what_a_checkpoint_covers_is_deleted_by_a_later_pass() {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 20 --payments 10 --shards 2 --audit-segment 4k",
+    );
+    let segments = shards(&folder);
+    let read = |name: &String| fs::read(folder.path("log").join(name)).unwrap();
+    let contents: Vec<_> = segments.iter().map(read).collect();
+    let restore = |at: usize| fs::write(folder.path("log").join(&segments[at]), &contents[at]);
+    let ended = folder.loadgen(&arguments("audit log --follow --checkpoint kept"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(shards(&folder), segments);
+
+    let words = "audit log --delete-audited --checkpoint kept --json";
+    let last = segments.len() - 1;
+    for left in [
+        (0..segments.len()).collect(),
+        vec![0, 1],
+        vec![last],
+        vec![],
+    ] {
+        for at in &left {
+            restore(*at).unwrap();
+        }
+        let ended = folder.loadgen(&arguments(words));
+        assert_eq!(ended.code, Some(0), "{left:?}: {ended:?}");
+        let report = json(&ended.stdout);
+        assert_eq!(report["log"]["segments_deleted"], left.len(), "{report}");
+        assert_eq!(report["checkpoint"]["entries"], 200);
+        assert!(shards(&folder).is_empty(), "{left:?}");
+    }
+
+    for bytes in [&contents[last - 1][..], &contents[last][..20]] {
+        restore(0).unwrap();
+        fs::write(folder.path("log").join(&segments[last]), bytes).unwrap();
+        let (what, expected, _) = refused(&folder.loadgen(&arguments(words)));
+        assert_eq!(what, "the last checksum");
+        assert!(expected.ends_with("as the checkpoint says"), "{expected}");
+        assert_eq!(
+            shards(&folder),
+            [segments[0].clone(), segments[last].clone()]
+        );
+    }
+}
+
 /// An auditor that follows a run is stopped while it waits, and goes on when the run has ended.
 #[test]
 fn a_follower_saves_and_resumes() {
@@ -244,8 +293,17 @@ fn a_follower_saves_and_resumes() {
     let mut running = run.clone();
     running.claim("state", "\"running\"");
     running.write(&folder.path("log"));
-    let ended = bounded(&folder, "audit log --follow --checkpoint kept", interrupt);
-    assert_eq!(ended.code, Some(130), "{ended:?}");
+    for words in [
+        "",
+        "--json",
+        "--checkpoint kept",
+        "--checkpoint kept --json",
+    ] {
+        let words = format!("audit log --follow {words}");
+        let ended = bounded(&folder, &words, interrupt);
+        assert_eq!(ended.code, Some(130), "{ended:?}");
+        assert_eq!(salts(&ended), NO_SALT, "{ended:?}");
+    }
 
     run.write(&folder.path("log"));
     for words in ["audit log --json", "audit log --follow --json"] {
@@ -256,6 +314,52 @@ fn a_follower_saves_and_resumes() {
         assert_eq!(report["checkpoint"]["entries"], 12);
         // What it had found is not forgotten.
         assert_eq!(report["assurance"]["largest_interval"], 2);
+        assert_eq!(salts(&ended).len(), 1, "{ended:?}");
+    }
+}
+
+const NO_SALT: Vec<String> = Vec::new();
+
+/// All texts of 64 hex digits that an audit has printed as its salt.
+fn salts(ended: &Ended) -> Vec<String> {
+    let printed = [&ended.stdout, &ended.stderr];
+    let lines = printed.iter().flat_map(|text| text.lines());
+    let lines = lines.filter(|line| line.contains("salt"));
+    let words = lines.flat_map(|line| line.split(|char: char| !char.is_ascii_alphanumeric()));
+    words
+        .filter(|word| word.len() == 64)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The salt that the next pass will choose by is printed by the last one only: whoever writes the log may
+/// not know it before.
+#[test]
+fn a_salt_that_is_kept_is_printed_at_the_end() {
+    for json in ["", "--json"] {
+        let folder = Folder::new();
+        logged(
+            &folder,
+            "--sessions 20 --payments 10 --shards 2 --audit-segment 4k",
+        );
+        let spoiled = folder.path("log").join(shards(&folder).pop().unwrap());
+        let bytes = fs::read(&spoiled).unwrap();
+        fs::write(&spoiled, &bytes[..bytes.len() - 1]).unwrap();
+        let audit = |words: &str| {
+            let words = format!("audit log --follow --sample 2 {words} {json}");
+            folder.loadgen(&arguments(&words))
+        };
+        for (words, told) in [("", 1), ("--checkpoint kept", 0), ("--checkpoint kept", 0)] {
+            let ended = audit(words);
+            assert_eq!(ended.code, Some(4), "{ended:?}");
+            // In both of its outputs, if it is told.
+            let expected = if json.is_empty() { told } else { 2 * told };
+            assert_eq!(salts(&ended).len(), expected, "{ended:?}");
+        }
+        fs::write(&spoiled, &bytes).unwrap();
+        let ended = audit("--checkpoint kept");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(salts(&ended).len(), 1, "{ended:?}");
     }
 }
 

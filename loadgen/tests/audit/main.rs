@@ -331,6 +331,7 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
     folder.write("full/something", "x");
     folder.write("file", "x");
     fs::create_dir(folder.path("empty")).unwrap();
+    std::os::unix::fs::symlink("empty", folder.path("alias")).unwrap();
     for (words, code, said) in [
         ("audit nowhere", 2, "is no folder"),
         ("audit file", 2, "is no folder"),
@@ -355,12 +356,33 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
             2,
             "contradicts --adversary",
         ),
+        (
+            "run --audit-log empty --out empty/l1-000000.audit",
+            2,
+            "--out empty/l1-000000.audit: expected a file outside of --audit-log empty",
+        ),
+        (
+            "run --audit-log empty --out full/../empty/run.json",
+            2,
+            "outside of --audit-log empty",
+        ),
+        (
+            "run --audit-log alias --out empty/run.json",
+            2,
+            "outside of --audit-log alias",
+        ),
+        (
+            "run --audit-log new --out new",
+            2,
+            "outside of --audit-log new",
+        ),
     ] {
         let ended = folder.loadgen(&arguments(words));
         assert_eq!(ended.code, Some(code), "{words}: {ended:?}");
         assert!(ended.stderr.contains(said), "{words}: {ended:?}");
     }
     assert!(!folder.path("new").exists());
+    assert_eq!(fs::read_dir(folder.path("empty")).unwrap().count(), 0);
 }
 
 /// A disk that is full ends the run, and nothing claims to be complete.
@@ -391,16 +413,36 @@ fn a_log_that_cannot_be_written_ends_the_run() {
     assert_eq!(folder.loadgen(&arguments("audit log")).code, Some(4));
 }
 
+/// The auditor's files, by name.
+fn sources() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit");
+    let paths = fs::read_dir(folder).unwrap();
+    let paths = paths.map(|entry| entry.unwrap().path());
+    let files: Vec<_> = paths
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            (path.display().to_string(), text)
+        })
+        .collect();
+    assert!(files.len() > 10, "{}", files.len());
+    files
+}
+
 /// The auditor is worth something only while it is not the engine that it audits.
 #[test]
 fn the_auditor_names_no_part_of_the_engine() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit");
-    let mut files = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(!text.contains("duet_engine"), "{}", path.display());
-        files += 1;
+    for (file, text) in sources() {
+        assert!(!text.contains("duet_engine"), "{file}");
     }
-    assert!(files > 10, "{files}");
+}
+
+/// What is deleted has its place in a checkpoint that is durable under its name: `duet_run_file::output`
+/// sees to that, and its tests hold the order.
+#[test]
+fn the_auditor_renames_no_file_itself() {
+    for (file, text) in sources() {
+        for way in ["persist(", "rename("] {
+            assert!(!text.contains(way), "{file}: {way}");
+        }
+    }
 }

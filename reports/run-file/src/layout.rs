@@ -143,6 +143,25 @@ pub fn clip(text: &str, width: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// The most columns of what an error says of a file: however long a name or a value in it is.
+pub const MOST_OF_DETAIL: usize = 400;
+
+/// What is wrong with a file, as a library or a reader words it: cut in its middle if it is longer than
+/// [`MOST_OF_DETAIL`], since its end says where.
+pub fn detail(text: &str) -> String {
+    let length = columns(text);
+    if length <= MOST_OF_DETAIL {
+        return text.to_owned();
+    }
+    let half = MOST_OF_DETAIL / 2;
+    let head: String = text.chars().take(half).collect();
+    let tail: String = text
+        .chars()
+        .skip(length + 1 + half - MOST_OF_DETAIL)
+        .collect();
+    format!("{head}…{tail}")
+}
+
 /// The text on one line, with nothing in it that a terminal would obey.
 pub fn clean(text: &str) -> String {
     text.chars()
@@ -211,5 +230,17 @@ mod tests {
         assert_eq!(clean("a\u{1b}[31m\nb"), "a [31m b");
         assert_eq!(clip("abcdef", 6), "abcdef");
         assert_eq!(clip("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn a_detail_keeps_how_it_begins_and_ends() {
+        let most = "m".repeat(MOST_OF_DETAIL);
+        assert_eq!(detail(&most), most);
+        for length in [MOST_OF_DETAIL - 3, 1 << 20] {
+            let cut = detail(&format!("begin{}end", "ä".repeat(length)));
+            assert_eq!(columns(&cut), MOST_OF_DETAIL, "{length}");
+            assert!(cut.starts_with("beginä") && cut.ends_with("äend"), "{cut}");
+            assert!(cut.contains('…'), "{cut}");
+        }
     }
 }

@@ -78,7 +78,7 @@ pub fn check_writable(path: &Path) -> Result<(), OutputError> {
                 .map_err(|e| refused(e.to_string()))?;
         }
         Target::File { folder, .. } => {
-            temporary_file(&folder).map_err(|e| {
+            temporary_file(&folder, Readers::Any).map_err(|e| {
                 refused(format!(
                     "no file can be made in '{}': {}",
                     folder.display(),
@@ -115,29 +115,106 @@ pub fn write_atomically<T, E: From<OutputError>>(
             buffered.flush().map_err(failed)?;
             Ok(value)
         }
-        Target::File { file, folder } => replace(path, &file, &folder, write),
+        Target::File { file, folder } => {
+            let readers = Readers::Any;
+            let name = Name {
+                path,
+                file: &file,
+                folder: &folder,
+                must_last: false,
+            };
+            replace(name, readers, &mut System, write)
+        }
     }
 }
 
-/// Writes a new file in the folder, and gives it the name of `file`; `path` names it in errors.
-fn replace<T, E: From<OutputError>>(
-    path: &Path,
-    file: &Path,
+/// As [`write_atomically`], of a name that the program relies on: it is durable when this returns. What
+/// has the name is replaced, and a link is not followed.
+///
+/// # Errors
+/// As [`write_atomically`], and if the folder that holds the name cannot be made durable.
+pub fn write_atomically_in<T, E: From<OutputError>>(
     folder: &Path,
+    name: impl AsRef<Path>,
+    readers: Readers,
     write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
 ) -> Result<T, E> {
+    let file = &folder.join(name);
+    let name = Name {
+        path: file,
+        file,
+        folder,
+        must_last: true,
+    };
+    replace(name, readers, &mut System, write)
+}
+
+/// Who may read a new file.
+#[derive(Clone, Copy, Debug)]
+pub enum Readers {
+    /// Whoever the user's umask lets.
+    Any,
+    /// Its owner alone.
+    Owner,
+}
+
+/// The name that a file is to have.
+struct Name<'a> {
+    /// As it was given.
+    path: &'a Path,
+    file: &'a Path,
+    folder: &'a Path,
+    /// A folder that cannot be opened to make the name durable is an error.
+    must_last: bool,
+}
+
+/// What makes a new file durable under its name. Tests watch the order.
+trait Disk {
+    /// Makes a file's bytes durable, or a folder's names.
+    fn sync(&mut self, file: &File) -> io::Result<()>;
+    fn rename(&mut self, file: NamedTempFile, name: &Path) -> io::Result<()>;
+}
+
+struct System;
+
+impl Disk for System {
+    fn sync(&mut self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn rename(&mut self, file: NamedTempFile, name: &Path) -> io::Result<()> {
+        file.persist(name).map(drop).map_err(|error| error.error)
+    }
+}
+
+/// Writes a new file in the folder, and gives it the name.
+fn replace<T, E: From<OutputError>>(
+    name: Name<'_>,
+    readers: Readers,
+    disk: &mut impl Disk,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+) -> Result<T, E> {
+    let Name {
+        path,
+        file,
+        folder,
+        must_last,
+    } = name;
     let failed = |source: io::Error| OutputError::Failed {
         path: path.to_owned(),
         source,
     };
-    let mut buffered = BufWriter::with_capacity(1 << 16, temporary_file(folder).map_err(failed)?);
+    let temporary = temporary_file(folder, readers).map_err(failed)?;
+    let mut buffered = BufWriter::with_capacity(1 << 16, temporary);
     let value = write(&mut buffered)?;
     let temporary = buffered.into_inner().map_err(|e| failed(e.into_error()))?;
-    temporary.as_file().sync_all().map_err(failed)?;
-    temporary.persist(file).map_err(|e| failed(e.error))?;
-    // The rename itself is durable once the folder is. Not every system can open a folder.
-    if let Ok(folder) = File::open(folder) {
-        folder.sync_all().map_err(failed)?;
+    disk.sync(temporary.as_file()).map_err(failed)?;
+    disk.rename(temporary, file).map_err(failed)?;
+    // The name itself is durable once the folder is. Not every system can open a folder.
+    match File::open(folder) {
+        Ok(folder) => disk.sync(&folder).map_err(failed)?,
+        Err(error) if must_last && cfg!(unix) => return Err(failed(error).into()),
+        Err(_) => {}
     }
     Ok(value)
 }
@@ -169,7 +246,7 @@ pub fn empty_folder(path: &Path) -> Result<(), OutputError> {
         }
         Err(error) => return Err(refused(reason_of(&error))),
     }
-    temporary_file(path)
+    temporary_file(path, Readers::Any)
         .map(drop)
         .map_err(|error| refused(format!("no file can be made in it: {}", reason_of(&error))))
 }
@@ -259,12 +336,14 @@ fn target_of(path: &Path) -> Result<Target, OutputError> {
     }
 }
 
-fn temporary_file(folder: &Path) -> io::Result<NamedTempFile> {
+fn temporary_file(folder: &Path, readers: Readers) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".duet-").suffix(".tmp");
-    // As any other new file: what the user's umask leaves, not the owner alone.
+    // The owner alone may read a temporary file, unless told otherwise.
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    if let Readers::Any = readers {
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    }
     builder.tempfile_in(folder)
 }
 
@@ -374,5 +453,89 @@ mod tests {
         check_writable(null).unwrap();
         write(null, "gone").unwrap();
         assert!(!fs::metadata(null).unwrap().is_file());
+
+        write_atomically_in(folder.path(), "link", Readers::Any, |out| {
+            out.write_all(b"its own").unwrap();
+            Ok::<(), OutputError>(())
+        })
+        .unwrap();
+        assert!(!link.is_symlink());
+        assert_eq!(fs::read_to_string(&link).unwrap(), "its own");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+    }
+
+    /// Notes what is done, and fails at one step.
+    struct Watched {
+        done: Vec<&'static str>,
+        fails: &'static str,
+    }
+
+    impl Watched {
+        fn step(&mut self, step: &'static str) -> io::Result<()> {
+            self.done.push(step);
+            if step == self.fails {
+                return Err(io::Error::other("failed"));
+            }
+            Ok(())
+        }
+    }
+
+    impl Disk for Watched {
+        fn sync(&mut self, file: &File) -> io::Result<()> {
+            let of_folder = file.metadata()?.is_dir();
+            self.step(if of_folder {
+                "sync the folder"
+            } else {
+                "sync the file"
+            })
+        }
+
+        fn rename(&mut self, file: NamedTempFile, name: &Path) -> io::Result<()> {
+            self.step("rename")?;
+            System.rename(file, name)
+        }
+    }
+
+    /// What comes next may rely on the file, and delete what it takes the place of.
+    #[test]
+    fn a_file_is_durable_before_its_name_and_its_name_before_the_end() {
+        let steps = ["sync the file", "rename", "sync the folder"];
+        let done_until = |fails: &'static str| {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("file");
+            let name = Name {
+                path: &file,
+                file: &file,
+                folder: folder.path(),
+                must_last: true,
+            };
+            let mut disk = Watched {
+                done: Vec::new(),
+                fails,
+            };
+            let written = replace(name, Readers::Any, &mut disk, |out| {
+                out.write_all(b"x").unwrap();
+                Ok::<(), OutputError>(())
+            });
+            (disk.done, written.is_ok())
+        };
+        assert_eq!(done_until("nothing"), (steps.to_vec(), true));
+        for (at, step) in steps.iter().enumerate() {
+            assert_eq!(done_until(step), (steps[..=at].to_vec(), false));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_for_its_owner_alone_nobody_else_reads() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        write_atomically_in(folder.path(), "own", Readers::Owner, |out| {
+            out.write_all(b"x").unwrap();
+            Ok::<(), OutputError>(())
+        })
+        .unwrap();
+        let own = fs::metadata(folder.path().join("own")).unwrap();
+        assert_eq!(own.permissions().mode() & 0o777, 0o600);
     }
 }

@@ -29,6 +29,7 @@ pub use l1::{DirectLoad, L1, L1Load, Offload, Ratio};
 pub use setting::{Engine, L1Limits, Machine, Workload};
 
 use crate::input::{self, Limit};
+use crate::layout;
 
 /// The schema that this build writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -110,7 +111,7 @@ impl RunFile {
         check_schema(path, text)?;
         let run: RunFile = serde_json::from_str(text).map_err(|error| RunFileError::BadField {
             path: path.to_owned(),
-            detail: error.to_string(),
+            detail: layout::detail(&error.to_string()),
         })?;
         match run.contradiction() {
             None => Ok(run),
@@ -257,7 +258,7 @@ fn check_schema(path: &Path, text: &str) -> Result<(), RunFileError> {
 }
 
 fn not_an_object(path: &Path, text: &str, error: &serde_json::Error) -> RunFileError {
-    let (path, detail) = (path.to_owned(), error.to_string());
+    let (path, detail) = (path.to_owned(), layout::detail(&error.to_string()));
     // A file cut within a number, such as after `12.`, ends early as well.
     let cut_number = detail.starts_with("invalid number") && text.ends_with(['.', '-', '+', 'e']);
     match error.classify() {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     input::{self, Limit},
+    layout,
     run_file::{RunFile, RunFileError},
 };
 
@@ -106,7 +107,8 @@ impl Sweep {
 fn parse_line(path: &Path, row: &[u8]) -> Result<Line, String> {
     let text = str::from_utf8(row).map_err(|error| error.to_string())?;
     let written: Written<&RawValue> = serde_json::from_str(text).map_err(|error| {
-        format!("{error}; expected a run of a sweep, as `loadgen sweep` writes it")
+        let detail = layout::detail(&error.to_string());
+        format!("{detail}; expected a run of a sweep, as `loadgen sweep` writes it")
     })?;
     if written.schema != SCHEMA {
         return Err(format!(

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use duet_run_file::layout;
 use toml::Spanned;
 
 use super::shape::{
@@ -11,13 +12,15 @@ use super::{BatchLaw, BatchPoint, Batched, Block, Constant, Kind, Price, Profile
 
 /// The largest number in a profile.
 const LARGEST: u64 = 1_000_000_000_000_000;
+/// The most columns of a field's name in an error.
+const MOST_OF_FIELD: usize = 80;
 
 pub(super) fn profile(origin: &str, text: &str) -> Result<Profile, ProfileError> {
     let raw: RawProfile = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let message = error.message().replace('\n', ", ");
         let detail = match field_at(text, at) {
-            Some(field) => format!("`{field}`: {message}"),
+            Some(field) => format!("`{}`: {message}", layout::clip(&field, MOST_OF_FIELD)),
             None => message,
         };
         bad(origin, text, at, detail)
@@ -366,7 +369,7 @@ fn bad(origin: &str, text: &str, at: usize, detail: String) -> ProfileError {
     ProfileError::Bad {
         origin: origin.to_owned(),
         line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
-        detail,
+        detail: layout::detail(&detail),
     }
 }
 

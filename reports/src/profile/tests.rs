@@ -267,6 +267,28 @@ fn what_is_wrong_is_named_with_file_line_field_and_expectation() {
     }
 }
 
+/// However long a name or a value in the file is.
+#[test]
+fn a_message_is_short() {
+    let long = "a".repeat(1 << 20);
+    let nested = "a.".repeat(1 << 19) + "a";
+    for (from, to) in [
+        ("units = 10\n", format!("{nested} = 10\n")),
+        ("units = 10\n", format!("units = 10\n{long} = 10\n")),
+        ("units = 10\n", format!("units = \"{long}\"\n")),
+        ("units = 10\n", format!("units = {}\n", "9".repeat(1 << 20))),
+        ("[transfer]", format!("[{long}]")),
+        ("[transfer]", format!("[{nested}]")),
+        ("name = \"small\"", format!("name = \"{long}")),
+    ] {
+        let message = error(&SMALL.replacen(from, &to, 1));
+        let start: String = to.chars().take(20).collect();
+        assert!(message.len() < 600, "{start}: {}", message.len());
+        assert!(message.starts_with("my.toml: line "), "{start}: {message}");
+        assert_eq!(message.lines().count(), 1, "{start}: {message}");
+    }
+}
+
 #[test]
 fn an_unknown_name_lists_the_known_ones() {
     let message = Profile::find("etherium").unwrap_err().to_string();

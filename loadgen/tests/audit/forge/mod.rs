@@ -27,8 +27,22 @@ pub(crate) struct Run {
     pub(crate) sessions: u64,
     pub(crate) cosign_every: u64,
     pub(crate) in_flight: u64,
+    pub(crate) cut: Cut,
     /// Lines of the manifest that say something else, before its checksum is made.
     pub(crate) manifest: Vec<(&'static str, String)>,
+}
+
+/// How the shards' records are spread over segments and chunks.
+#[derive(Clone, Copy)]
+pub(crate) enum Cut {
+    /// In one chunk of one segment.
+    AsARunDoes,
+    /// The first burst has a chunk of its own, or a segment.
+    Chunks,
+    Segments,
+    /// One with nothing in it comes first.
+    EmptyChunk,
+    EmptySegment,
 }
 
 #[derive(Clone, Default)]
@@ -107,6 +121,8 @@ pub(crate) struct Burst {
     pub(crate) answers: Vec<Answer>,
     pub(crate) proposals_told: Option<u32>,
     pub(crate) answers_told: Option<u32>,
+    /// Each tag is told in another form, which is the same modulo 2^63.
+    pub(crate) twins: bool,
 }
 
 #[derive(Clone)]
@@ -191,6 +207,7 @@ impl Run {
             sessions: 5,
             cosign_every: 2,
             in_flight: 2,
+            cut: Cut::AsARunDoes,
             manifest: Vec::new(),
         }
     }
@@ -289,6 +306,7 @@ pub(crate) fn burst(
         answers: Vec::new(),
         proposals_told: None,
         answers_told: None,
+        twins: false,
     };
     burst.say(proposals, answers);
     burst

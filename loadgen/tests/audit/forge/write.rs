@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 
-use super::{Burst, Close, Digest, Key, Open, Run, Shown, Transaction, WEAK};
+use super::{Burst, Close, Cut, Digest, Key, Open, Run, Shown, Transaction, WEAK};
 
 /// What a channel's log has come to.
 #[derive(Clone, Copy)]
@@ -14,6 +14,35 @@ struct State {
     entry: [u8; 32],
     head: Digest,
     balance_a: u64,
+}
+
+/// How a stream ended.
+struct End {
+    name: String,
+    segments: usize,
+    checksum: Digest,
+}
+
+impl Cut {
+    /// A shard's records as segments of chunks; the first burst has so many bytes.
+    fn segments(self, mut records: Vec<u8>, of_first: usize) -> Vec<Vec<Vec<u8>>> {
+        if records.is_empty() {
+            return vec![Vec::new()];
+        }
+        match self {
+            Cut::AsARunDoes => vec![vec![records]],
+            Cut::EmptyChunk => vec![vec![Vec::new(), records]],
+            Cut::EmptySegment => vec![Vec::new(), vec![records]],
+            Cut::Chunks | Cut::Segments => {
+                let rest = records.split_off(of_first);
+                let parts = [records, rest].into_iter().filter(|part| !part.is_empty());
+                match self {
+                    Cut::Chunks => vec![parts.collect()],
+                    _ => parts.map(|part| vec![part]).collect(),
+                }
+            }
+        }
+    }
 }
 
 /// A channel while a run is written.
@@ -113,25 +142,35 @@ impl Run {
         let mut channels = self.channels(&genesis);
         let mut streams = Vec::new();
         for (shard, bursts) in (0..).zip(&self.shards) {
-            let mut records = Vec::new();
+            let (mut records, mut of_first) = (Vec::new(), None);
             for burst in bursts {
                 burst.write(&mut channels[burst.channel], &mut records);
+                of_first.get_or_insert(records.len());
             }
-            streams.push((format!("shard-{shard}"), shard, records));
+            let segments = self.cut.segments(records, of_first.unwrap_or(0));
+            streams.push((format!("shard-{shard}"), shard, segments));
         }
         let (l1, tip) = self.layer_1(&genesis, &channels);
-        streams.push(("l1".to_owned(), u32::MAX, l1));
-        let checksums: Vec<(String, Digest)> = streams
+        streams.push(("l1".to_owned(), u32::MAX, vec![vec![l1]]));
+        let ends: Vec<End> = streams
             .into_iter()
-            .map(|(name, stream, records)| {
-                let (bytes, checksum) = segment(stream, &genesis, &records);
-                fs::write(folder.join(format!("{name}-000000.audit")), bytes).unwrap();
-                (name, checksum)
+            .map(|(name, stream, segments)| {
+                let mut checksum = [0; 32];
+                for (number, chunks) in (0..).zip(&segments) {
+                    let (bytes, last) = segment_after(stream, number, &checksum, &genesis, chunks);
+                    fs::write(folder.join(format!("{name}-{number:06}.audit")), bytes).unwrap();
+                    checksum = last;
+                }
+                End {
+                    name,
+                    segments: segments.len(),
+                    checksum,
+                }
             })
             .collect();
         fs::write(
             folder.join("audit.toml"),
-            self.manifest(&genesis, &tip, &checksums),
+            self.manifest(&genesis, &tip, &ends),
         )
         .unwrap();
         tip
@@ -174,7 +213,7 @@ impl Run {
         (records, tip)
     }
 
-    fn manifest(&self, genesis: &Digest, tip: &Digest, streams: &[(String, Digest)]) -> String {
+    fn manifest(&self, genesis: &Digest, tip: &Digest, streams: &[End]) -> String {
         let transactions = || self.blocks.iter().flat_map(|block| &block.transactions);
         let opened = |transaction: &&Transaction| matches!(transaction, Transaction::Open(open) if !open.fails);
         let closed = |transaction: &&Transaction| matches!(transaction, Transaction::Close(_));
@@ -210,9 +249,12 @@ impl Run {
             ),
             ("payments".to_owned(), entries.to_string()),
         ];
-        for (name, checksum) in streams {
-            lines.push((format!("{name}.segments"), "1".to_owned()));
-            lines.push((format!("{name}.checksum"), quoted(&hex(checksum))));
+        for end in streams {
+            lines.push((format!("{}.segments", end.name), end.segments.to_string()));
+            lines.push((
+                format!("{}.checksum", end.name),
+                quoted(&hex(&end.checksum)),
+            ));
         }
         for (key, value) in &self.manifest {
             let line = lines.iter_mut().find(|(name, _)| name == key);
@@ -282,17 +324,16 @@ pub(crate) fn edit_manifest(folder: &Path, lines: &[(&str, String)]) {
 
 /// A segment 0 with these records in one chunk, and its last checksum.
 pub(crate) fn segment(stream: u32, genesis: &Digest, records: &[u8]) -> (Vec<u8>, Digest) {
-    segment_after(stream, 0, &[0; 32], genesis, records)
+    segment_after(stream, 0, &[0; 32], genesis, &[records])
 }
 
-/// A segment after the one with this last checksum, with these records in one chunk, and its own last
-/// checksum.
+/// A segment after the one with this last checksum, with these chunks of records, and its own last checksum.
 pub(crate) fn segment_after(
     stream: u32,
     segment: u64,
     previous: &Digest,
     genesis: &Digest,
-    records: &[u8],
+    chunks: &[impl AsRef<[u8]>],
 ) -> (Vec<u8>, Digest) {
     let context = "duet 2026-11 audit log";
     let mut bytes = Vec::new();
@@ -304,7 +345,8 @@ pub(crate) fn segment_after(
     bytes.extend(previous);
     let mut checksum = hash(context, &[&bytes]);
     bytes.extend(checksum);
-    for (kind, payload) in [(1_u32, records), (2, &[])] {
+    let of_records = chunks.iter().map(|records| (1_u32, records.as_ref()));
+    for (kind, payload) in of_records.chain([(2, &[][..])]) {
         let head = [(payload.len() as u32).to_le_bytes(), kind.to_le_bytes()].concat();
         checksum = hash(context, &[&checksum, &head, payload]);
         bytes.extend(head);
@@ -414,7 +456,8 @@ impl Burst {
             for amount in &proposal.amounts {
                 let tag = 3 * channel.states.len() as u64;
                 number(&mut content, *amount);
-                number(&mut content, 2 * (tag - next_tag));
+                let zigzag = 2 * (tag - next_tag);
+                number(&mut content, if self.twins { !zigzag } else { zigzag });
                 next_tag = tag + 1;
                 channel.pay(self.payer, *amount, tag);
             }

@@ -232,6 +232,28 @@ fn each_kind_of_bad_file_is_called_what_it_is() {
 }
 
 #[test]
+fn a_message_is_short_however_long_the_file_is() {
+    let whole = sample::open_loop().to_json();
+    let long = "x".repeat(1 << 20);
+    for text in [
+        format!("\"{long}\""),
+        whole.replacen(
+            "\"schema\": 1",
+            &format!("\"schema\": 1, \"workload\": \"{long}\""),
+            1,
+        ),
+    ] {
+        let message = parse(&text).unwrap_err().to_string();
+        assert!(message.len() < 1000, "{}", message.len());
+        assert!(message.contains("xxx…xxx"), "{message}");
+        assert!(
+            message.contains("line 1") || message.contains("line 2"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn every_truncation_is_told_from_other_faults() {
     let whole = sample::open_loop().to_json();
     let whole = whole.trim_end();
