@@ -102,7 +102,9 @@ pub fn exit_of(error: &RunError) -> Exit {
         RunError::Restore(_) => Exit::StoredDataRefused,
         // Nothing is lost, and nothing is left to be done.
         RunError::NotBegun => Exit::Ok,
-        RunError::Log(_) | RunError::Audit(_) | RunError::File { .. } => Exit::MachineFault,
+        RunError::Log(_) | RunError::Audit(_) | RunError::File { .. } | RunError::Thread(_) => {
+            Exit::MachineFault
+        }
         RunError::Stopped { .. } => Exit::Invalid,
     }
 }

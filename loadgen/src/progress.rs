@@ -6,6 +6,7 @@ use std::time::Duration;
 use duet_engine::pipeline::Snapshot;
 use duet_reports::human;
 use duet_reports::run_file::Sample;
+use duet_reports::threads;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Samples that a run file keeps at most; beyond, every second one is dropped.
@@ -68,7 +69,7 @@ impl Steps {
         });
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left  {msg}");
         bar.set_style(style.expect("a constant template"));
-        bar.enable_steady_tick(Duration::from_millis(500));
+        keep_ticking(&bar, Duration::from_millis(500));
         Steps(bar)
     }
 
@@ -93,6 +94,23 @@ impl Steps {
     }
 }
 
+/// Draws a bar again and again, as long as there is one. Where the system starts no thread for that, it
+/// stands still: indicatif's own way would panic.
+fn keep_ticking(bar: &ProgressBar, every: Duration) {
+    if bar.is_hidden() {
+        return;
+    }
+    let shown = bar.downgrade();
+    let tick = move || {
+        while let Some(bar) = shown.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            std::thread::sleep(every);
+        }
+    };
+    drop(threads::start("progress", tick));
+}
+
 /// What goes on, where it is not known how long it will take.
 pub struct Spinner(ProgressBar);
 
@@ -108,7 +126,7 @@ impl Spinner {
         });
         let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed} in all)");
         spinner.set_style(style.expect("a constant template"));
-        spinner.enable_steady_tick(Duration::from_millis(200));
+        keep_ticking(&spinner, Duration::from_millis(200));
         Spinner(spinner)
     }
 

@@ -32,10 +32,12 @@ pub mod process;
 pub mod profile;
 pub mod run_file;
 pub mod runs;
+pub mod signals;
 pub mod summary;
 pub mod sweep;
 pub mod tables;
 pub mod terms;
+pub mod threads;
 pub mod units;
 
 pub use exit::Exit;

@@ -81,9 +81,10 @@ impl<'a> Runner<'a> {
         let finished =
             run_to_end(&mut command, self.stop).map_err(|unfinished| match unfinished {
                 Unfinished::Interrupted => TrialError::Interrupted,
-                Unfinished::NotStarted(error) | Unfinished::Lost(error) => {
-                    TrialError::Machine(format!("a run was lost: {error}"))
+                Unfinished::NotStarted(error) => {
+                    TrialError::Machine(format!("cannot start a run: {error}"))
                 }
+                Unfinished::Lost(error) => TrialError::Machine(format!("a run was lost: {error}")),
             })?;
         let code = finished.status.code().unwrap_or(-1);
         let read = str::from_utf8(&finished.stdout)
