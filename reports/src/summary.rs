@@ -272,6 +272,9 @@ fn disputes(run: &RunFile) -> Option<Vec<String>> {
             human::figure(transactions as f64 / cases as f64)
         ),
     ];
+    let late = disputes.late_posts;
+    let late = (late > 0).then(|| format!("{} without room in time", human::counted(late, "post")));
+    let phrases: Vec<String> = phrases.into_iter().chain(late).collect();
     Some(wrap("disputes  ", &phrases, ',', 1))
 }
 

@@ -294,6 +294,7 @@ pub(crate) fn disputes() -> Disputes {
         lost_by_honest: 0,
         honest_losers: 0,
         honest_punished: 0,
+        late_posts: 0,
         attacks: BTreeMap::from([
             ("stale-close".into(), cost(1_000, 900, 3_010, 771_000)),
             ("silent".into(), cost(100, 0, 200, 57_800)),
