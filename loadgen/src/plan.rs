@@ -15,6 +15,7 @@ use duet_engine::transcript;
 use duet_reports::run_file;
 
 use crate::cli::{Durability, Pattern, Preset, RunArgs};
+use crate::file_system::FileSystem;
 use crate::machine;
 use crate::trace::{Capacity, TraceError};
 use duet_reports::output::{OutputError, check_writable, empty_folder, same_file};
@@ -203,6 +204,8 @@ impl Plan {
             planted_slowdown: (args.planted_slowdown > 0.0).then_some(args.planted_slowdown),
         };
         let log = durable::log_config(args, &description)?;
+        let caution = args.log_dir.as_deref().filter(|_| log.is_some());
+        notes.extend(caution.and_then(|path| FileSystem::of(path).caution(path)));
         let audit = audit_log(args)?;
         Ok(Plan {
             config: Config {

@@ -15,6 +15,7 @@ use duet_reports::run_file::{
 };
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
+use crate::file_system::FileSystem;
 use crate::machine;
 use crate::plan::Plan;
 
@@ -181,10 +182,12 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
 fn durability(plan: &Plan, outcome: &Outcome) -> Option<Durability> {
     let log = outcome.log.as_ref()?;
     let directory = &plan.config.log.as_ref()?.directory;
+    let file_system = FileSystem::of(directory);
     let sync_ns = |quantile| log.sync_ns.value_at_quantile(quantile);
     Some(Durability {
         directory: directory.display().to_string(),
-        file_system: machine::file_system(directory),
+        file_system: file_system.kind,
+        in_memory: file_system.in_memory,
         commits: log.batches,
         records: log.records,
         bytes_written: log.bytes_written,

@@ -6,7 +6,7 @@ use crate::{
     layout::{self, clip, wrap},
     measured::{RESUMED, ended_short},
     offload,
-    run_file::{Achieved, Assurance, Checks, Percentiles, RunFile, Stage},
+    run_file::{Achieved, Assurance, Checks, Durability, Percentiles, RunFile, Stage},
 };
 
 /// The most lines of a summary.
@@ -140,7 +140,9 @@ fn payments(run: &RunFile) -> Vec<String> {
     let backlog =
         backlog.map(|before| format!("with a backlog of {}", human::count(before.backlog)));
     let phrases = phrases.into_iter().chain(backlog).collect();
-    [phrases, assurance_phrases(assurance)].concat()
+    let caution = run.durability.as_ref().and_then(Durability::caution);
+    let caution = caution.into_iter().collect();
+    [phrases, assurance_phrases(assurance), caution].concat()
 }
 
 /// What a rate was bought with; no batches where nothing was verified.

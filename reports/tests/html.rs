@@ -68,6 +68,7 @@ fn durable() -> RunFile {
     run.durability = Some(Durability {
         directory: "log".into(),
         file_system: "ext4".into(),
+        in_memory: false,
         commits: 167_801,
         records: 9_353_770,
         bytes_written: 5_538_989_560,

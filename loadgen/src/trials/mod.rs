@@ -23,6 +23,8 @@ use duet_reports::process::{Unfinished, run_to_end};
 use tempfile::TempDir;
 
 use crate::cli::{self, Cli, RunArgs};
+use crate::drive::say;
+use crate::file_system::FileSystem;
 use crate::plan::{Plan, PlanError};
 
 /// How much of a failed run's standard error is shown.
@@ -101,6 +103,25 @@ impl<'a> Runner<'a> {
                 ),
             )),
         }
+    }
+
+    /// Says, if one of these runs is durable, what is to be known of where its log lies.
+    ///
+    /// # Errors
+    /// The options make no run.
+    pub fn caution<'o>(
+        &self,
+        runs: impl IntoIterator<Item = &'o [String]>,
+    ) -> Result<(), TrialError> {
+        for options in runs {
+            if is_durable(options)? {
+                if let Some(caution) = FileSystem::of(&self.log_dir).caution(&self.log_dir) {
+                    say(caution);
+                }
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// A folder for the log of a durable run, gone when dropped.

@@ -164,6 +164,10 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
         ));
     }
     let runner = Runner::new(args.log_dir.as_deref(), stop)?;
+    if !args.quiet {
+        let options = left.iter().map(|(cell, _)| &*cell.options);
+        runner.caution(options.chain([&*args.options]))?;
+    }
     let steps = Steps::new(left.len() as u64, args.quiet);
     let (begin, mut begun) = (Instant::now(), 0);
     let (mut not_held, mut broken, mut skipped) = (0, 0, 0);

@@ -310,6 +310,7 @@ pub(crate) fn resumed(measured: u64) -> RunFile {
     run.durability = Some(Durability {
         directory: "log".into(),
         file_system: "ext4".into(),
+        in_memory: false,
         commits: 1,
         records: 1,
         bytes_written: 1,
