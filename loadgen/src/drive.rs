@@ -11,7 +11,7 @@ use duet_reports::summary::summary;
 
 use crate::cli::RunArgs;
 use crate::machine::{self, CpuTicks};
-use crate::plan::{Plan, PlanError, write_command};
+use crate::plan::{Plan, PlanError, Stored};
 use crate::progress::{Bar, Series};
 use crate::record::{Measured, phase, record};
 use duet_reports::output::{OutputError, write_atomically};
@@ -27,12 +27,19 @@ pub enum Ending {
 
 /// Runs what was asked; `stop` ends it early, cleanly. Gives the exit code.
 pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
-    drive_plan(Plan::new(args), args, command, stop, Ending::AsPlanned)
+    let plan = Plan::in_its_directory(args);
+    drive_plan(plan, args, command, stop, Ending::AsPlanned)
 }
 
 /// Goes on with a durable run, to this end. One that has not begun begins, unless it shall end at once.
-pub fn resume(args: &RunArgs, command: Vec<String>, stop: &AtomicBool, ending: Ending) -> Exit {
-    let plan = Plan::new(args).map(Plan::resumed);
+pub fn resume(
+    (args, stored): (&RunArgs, &Stored),
+    command: Vec<String>,
+    stop: &AtomicBool,
+    ending: Ending,
+) -> Exit {
+    let plan = Plan::of(args, Some(stored)).map(Plan::resumed);
+    let plan = plan.map_err(PlanError::of_a_stored_run);
     drive_plan(plan, args, command, stop, ending)
 }
 
@@ -43,24 +50,15 @@ fn drive_plan(
     stop: &AtomicBool,
     ending: Ending,
 ) -> Exit {
-    let plan = plan.and_then(|plan| {
-        // A run that goes on was asked for before.
-        let is_new = (plan.config.log.as_ref()).is_some_and(|log| !log.must_exist);
-        if let Some(directory) = args.log_dir.as_ref().filter(|_| is_new) {
-            write_command(directory, &command)?;
-        }
+    let plan = plan.and_then(|mut plan| {
+        plan.hold(args, &command)?;
         Ok(plan)
     });
     let mut plan = match plan {
         Ok(plan) => plan,
         Err(error) => {
             complain(&error);
-            return match error {
-                PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
-                PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
-                PlanError::Stored(_) => Exit::StoredDataRefused,
-                _ => Exit::BadInput,
-            };
+            return error.exit();
         }
     };
     if !args.quiet {

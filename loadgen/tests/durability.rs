@@ -57,7 +57,7 @@ fn a_log_that_is_not_this_runs_or_not_whole_is_refused() {
             "another run's",
             |_| {},
             "--seed 2",
-            &["log.meta is of run", "expected run"],
+            &["--seed 2: the log in 'log'", "with --seed 1"],
         ),
         (
             "of another format",

@@ -27,6 +27,7 @@ mod measured;
 pub mod modelled;
 mod offload;
 pub mod output;
+pub mod paths;
 pub mod plan;
 pub mod process;
 pub mod profile;

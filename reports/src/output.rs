@@ -220,29 +220,6 @@ pub fn open_alone(path: &Path) -> Result<File, OutputError> {
     }
 }
 
-/// Where a path leads, links followed, whether or not there is something at its end; none if the folder
-/// that it is in is not there.
-#[must_use]
-pub fn resolved(path: &Path) -> Option<PathBuf> {
-    if let Ok(there) = fs::canonicalize(path) {
-        return Some(there);
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
-    Some(folder.join(path.file_name()?))
-}
-
-/// Whether both paths name the same file, which is there.
-#[must_use]
-pub fn same_file(one: &Path, other: &Path) -> bool {
-    match (fs::canonicalize(one), fs::canonicalize(other)) {
-        (Ok(one), Ok(other)) => one == other && one.is_file(),
-        _ => false,
-    }
-}
-
 /// Whether opening it for writing would wait for, and closing it send home, whoever reads it.
 fn is_named_pipe(path: &Path) -> bool {
     #[cfg(unix)]

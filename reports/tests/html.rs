@@ -252,7 +252,7 @@ fn what_cannot_be_shown_is_refused_and_nothing_is_written() {
     let over = reports(&["html", &good, "-o", &good]);
     assert_eq!(over.status.code(), Some(2));
     assert!(
-        stderr(&over).contains("it is the run file"),
+        stderr(&over).contains("a run file names the same file"),
         "{}",
         stderr(&over)
     );

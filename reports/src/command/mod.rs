@@ -9,14 +9,12 @@ pub(crate) mod offload;
 pub(crate) mod plan;
 pub(crate) mod show;
 
-use std::{
-    fmt::Display,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Display, path::PathBuf};
 
 use duet_reports::{
     Exit, RunFileError,
-    output::{OutputError, same_file},
+    output::OutputError,
+    paths::Paths,
     profile::{Profile, ProfileError},
     run_file::read_text,
     runs::{Runs, RunsError},
@@ -126,16 +124,10 @@ impl Selection {
         self.differences.gather(&self.files)
     }
 
-    /// Refuses to write over what is to be read.
-    pub(crate) fn refuse_as_output(&self, out: &Path) -> Result<(), Refusal> {
-        match self.files.iter().find(|file| same_file(file, out)) {
-            None => Ok(()),
-            Some(file) => Err(Refusal::bad_input(format!(
-                "cannot write '{}': it is the run file '{}'",
-                out.display(),
-                file.display()
-            ))),
-        }
+    /// With the run files that are read.
+    pub(crate) fn of<'a>(&'a self, paths: Paths<'a>) -> Paths<'a> {
+        let files = self.files.iter();
+        files.fold(paths, |paths, file| paths.reads("a run file", Some(file)))
     }
 }
 
