@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use duet_run_file::signals;
+
 use crate::exit::Failure;
 
 /// Whether a stop was asked for. Clones share the flag.
@@ -11,15 +13,16 @@ use crate::exit::Failure;
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// A flag that Ctrl-C, SIGTERM and SIGHUP raise. To be called once per process.
+    /// A flag that Ctrl-C, SIGTERM and SIGHUP raise, unless they were ignored when the process
+    /// began. To be called once per process.
     ///
     /// # Errors
-    /// The operating system refuses the handler.
+    /// The operating system refuses the handler, or a thread for it.
     pub fn on_signals() -> Result<Self, Failure> {
         let interrupt = Self::default();
         let raised = interrupt.clone();
-        ctrlc::set_handler(move || raised.raise())
-            .map_err(|error| Failure::MachineFault(format!("cannot watch for Ctrl-C: {error}")))?;
+        signals::on_stop(move || raised.raise())
+            .map_err(|error| Failure::MachineFault(error.to_string()))?;
         Ok(interrupt)
     }
 

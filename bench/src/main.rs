@@ -11,7 +11,7 @@ use duet_bench::gate::options::GateOptions;
 use duet_bench::gate::{self, markdown};
 use duet_bench::instructions::{self, options::InstructionsOptions};
 use duet_bench::interrupt::Interrupt;
-use duet_bench::options::{BenchCommand, CompareOptions, Options};
+use duet_bench::options::{BenchCommand, CompareOptions, Options, output_apart};
 use duet_bench::progress::Progress;
 use duet_bench::report;
 use duet_bench::trials;
@@ -78,6 +78,7 @@ fn run_trials(options: &TrialsOptions) -> Result<u8, Failure> {
 
 fn run_instructions(options: &InstructionsOptions) -> Result<u8, Failure> {
     if let Some(file) = &options.markdown {
+        output_apart("--markdown", file, &[&options.base, &options.head], &[])?;
         gate::check_file(file)?;
     }
     let interrupt = Interrupt::on_signals()?;

@@ -1,7 +1,11 @@
 //! The command line of `bench`, with its limits. Parsing refuses; nothing behind it has to.
 
-use clap::{Args, Parser, Subcommand};
+use std::path::Path;
 
+use clap::{Args, Parser, Subcommand};
+use duet_run_file::paths::Paths;
+
+use crate::exit::Failure;
 use crate::gate::options::{GateFlags, GateOptions};
 use crate::instructions::options::InstructionsOptions;
 use crate::metric::Metric;
@@ -153,6 +157,32 @@ pub struct SessionOptions {
 /// A command line split into its words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words(pub Vec<String>);
+
+/// Whether an output is a file of its own: none of what is compared, and none that the runs read.
+///
+/// # Errors
+/// [`Failure::BadInput`] that names both.
+pub fn output_apart(
+    option: &str,
+    output: &Path,
+    subjects: &[&str],
+    words: &[&[String]],
+) -> Result<(), Failure> {
+    let subjects = subjects.iter().map(|subject| ("an executable", *subject));
+    // `--option=path` as well as `--option path`.
+    let words = words.iter().copied().flatten().map(|word| {
+        let path = word.split_once('=').map_or(word.as_str(), |(_, path)| path);
+        ("an option of the runs", path)
+    });
+    subjects
+        .chain(words)
+        .fold(Paths::default(), |paths, (option, path)| {
+            paths.reads(option, Some(Path::new(path)))
+        })
+        .writes(option, Some(output))
+        .check()
+        .map_err(Failure::BadInput)
+}
 
 impl CompareOptions {
     /// The number of pairs, given or not.

@@ -253,6 +253,9 @@ pub struct RecoverArgs {
     /// Make no more payments: finish and close on Layer 1 what is open
     #[arg(long, conflicts_with = "check_acks")]
     pub close: bool,
+    /// Where the run's trace is, if it has moved since
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Check that every channel in this file is there, at its version or higher
     #[arg(long, value_name = "FILE")]
     pub check_acks: Option<PathBuf>,

@@ -11,7 +11,7 @@ use duet_run_file::summary::summary;
 
 use crate::cli::RunArgs;
 use crate::machine::{self, CpuTicks};
-use crate::plan::{Plan, PlanError, command_file, make_run_directory};
+use crate::plan::{Plan, PlanError, Stored};
 use crate::progress::{Bar, Series};
 use crate::record::{Measured, phase, record};
 use duet_run_file::output::{OutputError, write_atomically};
@@ -27,7 +27,7 @@ pub enum Ending {
 
 /// Runs what was asked; `stop` ends it early, cleanly. Gives the exit code.
 pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
-    let plan = Plan::new(args);
+    let plan = Plan::in_its_directory(args);
     drive_plan(
         plan,
         args,
@@ -38,16 +38,16 @@ pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
     )
 }
 
-/// Goes on with a durable run that was asked for with these words, to this end. One that has not begun
-/// begins, unless it shall end at once.
+/// Goes on with a durable run, to this end. One that has not begun begins, unless it shall end at once.
 pub fn resume(
-    (args, words): (&RunArgs, &[String]),
+    (args, stored): (&RunArgs, &Stored),
     command: Vec<String>,
     stop: &AtomicBool,
     ending: Ending,
 ) -> Exit {
-    let plan = Plan::new(args).map(Plan::resumed);
-    drive_plan(plan, args, words, command, stop, ending)
+    let plan = Plan::of(args, Some(stored)).map(Plan::resumed);
+    let plan = plan.map_err(PlanError::of_a_stored_run);
+    drive_plan(plan, args, &stored.command, command, stop, ending)
 }
 
 fn drive_plan(
@@ -59,24 +59,14 @@ fn drive_plan(
     ending: Ending,
 ) -> Exit {
     let plan = plan.and_then(|mut plan| {
-        if let (Some(log), Some(directory)) = (&mut plan.config.log, &args.log_dir) {
-            if !log.must_exist {
-                make_run_directory(directory)?;
-            }
-            log.beside = Some(command_file(directory, words));
-        }
+        plan.hold(args, words)?;
         Ok(plan)
     });
     let mut plan = match plan {
         Ok(plan) => plan,
         Err(error) => {
             complain(&error);
-            return match error {
-                PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
-                PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
-                PlanError::Stored(_) => Exit::StoredDataRefused,
-                _ => Exit::BadInput,
-            };
+            return error.exit();
         }
     };
     if !args.quiet {
@@ -118,7 +108,9 @@ pub fn exit_of(error: &RunError) -> Exit {
         RunError::Restore(_) => Exit::StoredDataRefused,
         // Nothing is lost, and nothing is left to be done.
         RunError::NotBegun => Exit::Ok,
-        RunError::Log(_) | RunError::Audit(_) | RunError::File { .. } => Exit::MachineFault,
+        RunError::Log(_) | RunError::Audit(_) | RunError::File { .. } | RunError::Thread(_) => {
+            Exit::MachineFault
+        }
         RunError::Stopped { .. } => Exit::Invalid,
     }
 }

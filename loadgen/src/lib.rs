@@ -7,6 +7,7 @@ pub mod amount;
 pub mod audit;
 pub mod cli;
 pub mod drive;
+pub mod file_system;
 pub mod machine;
 pub mod plan;
 pub mod progress;

@@ -1,7 +1,6 @@
 //! What machine this is, and how much memory the process has used.
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use duet_run_file::run_file::Machine;
@@ -134,27 +133,6 @@ pub fn peak_rss_bytes() -> u64 {
 #[must_use]
 pub fn rss_bytes() -> u64 {
     kibibytes("/proc/self/status", "VmRSS")
-}
-
-/// The type of the file system that a path is on, such as `ext4`; empty where the system does not
-/// tell. The path need not be there yet.
-#[must_use]
-pub fn file_system(path: &Path) -> String {
-    let there = path
-        .ancestors()
-        .find_map(|path| fs::canonicalize(path).ok());
-    let Some(there) = there else {
-        return String::new();
-    };
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let mounts = mounts.lines().filter_map(|line| {
-        let mut fields = line.split(' ').skip(1);
-        let (point, kind) = (fields.next()?, fields.next()?);
-        there.starts_with(point).then_some((point.len(), kind))
-    });
-    // Of two mounts at one place, the later one is seen.
-    let innermost = mounts.max_by_key(|(length, _)| *length);
-    innermost.map_or(String::new(), |(_, kind)| kind.to_owned())
 }
 
 fn kibibytes(path: &str, name: &str) -> u64 {

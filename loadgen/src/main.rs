@@ -17,6 +17,7 @@ use duet_loadgen::trials::search::search;
 use duet_loadgen::trials::sweep::sweep;
 use duet_run_file::exit::Exit;
 use duet_run_file::input;
+use duet_run_file::signals;
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -29,19 +30,10 @@ static STOP: AtomicBool = AtomicBool::new(false);
 fn main() -> Exit {
     let cli = Cli::parse();
     match cli.command {
-        Some(Command::Trace(args)) => trace(&args),
-        Some(Command::Audit(args)) => {
-            stop_on_ctrl_c();
-            audit(&args, &STOP)
-        }
-        Some(Command::Search(args)) => {
-            stop_on_ctrl_c();
-            search(&args, words(), &STOP)
-        }
-        Some(Command::Sweep(args)) => {
-            stop_on_ctrl_c();
-            sweep(&args, &STOP)
-        }
+        Some(Command::Trace(args)) => stoppable(|| trace(&args)),
+        Some(Command::Audit(args)) => stoppable(|| audit(&args, &STOP)),
+        Some(Command::Search(args)) => stoppable(|| search(&args, words(), &STOP)),
+        Some(Command::Sweep(args)) => stoppable(|| sweep(&args, &STOP)),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "loadgen", &mut script);
@@ -50,17 +42,13 @@ fn main() -> Exit {
                 .unwrap_or(Exit::Ok)
         }
         Some(Command::Run(args)) => run(&args),
-        Some(Command::Recover(args)) => {
-            stop_on_ctrl_c();
-            recover(&args, words(), &STOP)
-        }
+        Some(Command::Recover(args)) => stoppable(|| recover(&args, words(), &STOP)),
         None => run(&cli.run),
     }
 }
 
 fn run(args: &duet_loadgen::cli::RunArgs) -> Exit {
-    stop_on_ctrl_c();
-    drive(args, words(), &STOP)
+    stoppable(|| drive(args, words(), &STOP))
 }
 
 /// The command line, the program by its name: where it lies is nothing to whoever repeats the run.
@@ -74,7 +62,6 @@ fn words() -> Vec<String> {
 }
 
 fn trace(args: &TraceArgs) -> Exit {
-    stop_on_ctrl_c();
     match generate_file(args, &STOP) {
         Ok(report) => {
             say(report);
@@ -92,11 +79,12 @@ fn trace(args: &TraceArgs) -> Exit {
     }
 }
 
-fn stop_on_ctrl_c() {
+/// Does what takes a while: from here on, a signal asks it to stop.
+fn stoppable(work: impl FnOnce() -> Exit) -> Exit {
     // `timeout` and some shells send a signal twice, to the process and to its group.
     const ECHO: Duration = Duration::from_millis(500);
     let mut first: Option<Instant> = None;
-    let handler = ctrlc::set_handler(move || {
+    let handler = signals::on_stop(move || {
         STOP.store(true, Ordering::Relaxed);
         if input::interrupt() {
             complain("interrupted while reading");
@@ -109,7 +97,12 @@ fn stop_on_ctrl_c() {
         }
         first.get_or_insert_with(Instant::now);
     });
-    if let Err(error) = handler {
-        complain(format!("no clean stop on Ctrl-C: {error}"));
+    match handler {
+        Ok(()) => work(),
+        // Without the handler's thread, signals would come to nobody.
+        Err(error) => {
+            complain(error);
+            Exit::MachineFault
+        }
     }
 }

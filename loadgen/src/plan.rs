@@ -3,9 +3,11 @@
 mod baseline;
 mod durable;
 mod load;
+mod stored;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use duet_engine::crypto::Backend;
@@ -16,12 +18,16 @@ use duet_engine::transcript;
 use duet_run_file::run_file;
 
 use crate::cli::{Durability, Pattern, Preset, RunArgs};
+use crate::file_system::FileSystem;
 use crate::machine;
 use crate::trace::{Capacity, TraceError};
-use duet_run_file::output::{OutputError, check_writable, empty_folder, resolved, same_file};
+use duet_run_file::exit::Exit;
+use duet_run_file::output::{OutputError, check_writable, empty_folder, open_alone};
+use duet_run_file::paths::Paths;
 use load::Load;
+use stored::Identity;
 
-pub use durable::{command_file, make_run_directory, read_command};
+pub use stored::Stored;
 
 /// Sessions of a bare run: about 15 s of fully co-signed payments on two cores.
 const fn default_sessions(backend: Backend) -> u64 {
@@ -59,6 +65,12 @@ pub struct Plan {
     pub durability: Durability,
     /// Where the run file goes.
     pub out: Option<PathBuf>,
+    /// What the run is when it goes on.
+    identity: Identity,
+    /// The trace that it replays.
+    trace: Option<PathBuf>,
+    /// What no other process may write to meanwhile.
+    held: Vec<File>,
 }
 
 /// Why a run does not start.
@@ -91,13 +103,56 @@ impl Plan {
         self
     }
 
-    /// Checks the options.
+    /// Takes what the run writes to, for as long as the plan lives. If the run has a log, makes its
+    /// directory, and gives the log what is to be written down beside it: how the run was asked for.
+    ///
+    /// # Errors
+    /// If the directory cannot be used, or another process writes to one of the files.
+    pub fn hold(&mut self, args: &RunArgs, command: &[String]) -> Result<(), PlanError> {
+        if let (Some(log), Some(directory)) = (&mut self.config.log, &args.log_dir) {
+            if !log.must_exist {
+                stored::make(directory)?;
+            }
+            let trace = self.trace.as_deref();
+            log.beside = Some(stored::beside(directory, command, &self.identity, trace)?);
+        }
+        let is_kept = |path: &&PathBuf| path.metadata().map_or(true, |there| there.is_file());
+        if let Some(path) = args.ack_file.as_ref().filter(is_kept) {
+            self.held.push(open_alone(path).map_err(PlanError::Output)?);
+        }
+        Ok(())
+    }
+
+    /// Checks the options of a run that begins.
     ///
     /// # Errors
     /// A [`PlanError`] that names the offending value and what was expected.
     pub fn new(args: &RunArgs) -> Result<Plan, PlanError> {
+        Plan::of(args, None)
+    }
+
+    /// Checks the options of a run; one whose log's directory has a run already is that run.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn in_its_directory(args: &RunArgs) -> Result<Plan, PlanError> {
+        let stored = match &args.log_dir {
+            Some(directory) => Stored::begun(directory).map_err(PlanError::Stored)?,
+            None => None,
+        };
+        Plan::of(args, stored.as_ref())
+    }
+
+    /// Checks the options of a run: of the stored one, if there is one. What they do not say is as it
+    /// was when that began, whatever this machine and this build would choose.
+    ///
+    /// # Errors
+    /// As [`Plan::new`], and if the options contradict what is stored.
+    pub fn of(args: &RunArgs, stored: Option<&Stored>) -> Result<Plan, PlanError> {
         let args = &with_preset(args);
+        let args = &stored.map_or_else(|| args.clone(), |stored| stored.complete(args));
         check_contradictions(args)?;
+        outputs_apart(args).map_err(PlanError::Options)?;
         check_clock(args)?;
         let backend = Backend::select(args.backend).map_err(|error| bad(error.to_string()))?;
         if let Some(out) = &args.out {
@@ -136,7 +191,10 @@ impl Plan {
             None => Load::synthetic(args, default_sessions(backend))?,
         };
         let concurrent = load.concurrent;
-        check_memory(concurrent)?;
+        // Who reads a log has no choice: it takes what it takes.
+        if stored.is_none() {
+            check_memory(concurrent)?;
+        }
         let sessions = load.workload.sessions();
         if let Some(wanted) = args.baseline_sessions
             && wanted > sessions
@@ -203,7 +261,13 @@ impl Plan {
             l1_delay_blocks: attacked.then_some(args.l1_delay_blocks),
             planted_slowdown: (args.planted_slowdown > 0.0).then_some(args.planted_slowdown),
         };
-        let log = durable::log_config(args, &description)?;
+        let identity = match stored {
+            Some(stored) => stored.identity_of(&description)?,
+            None => Identity::of(&description),
+        };
+        let log = durable::log_config(args, identity.id())?;
+        let caution = args.log_dir.as_deref().filter(|_| log.is_some());
+        notes.extend(caution.and_then(|path| FileSystem::of(path).caution(path)));
         let audit = audit_log(args)?;
         Ok(Plan {
             config: Config {
@@ -232,6 +296,9 @@ impl Plan {
             notes,
             durability: args.durability,
             out: args.out.clone(),
+            identity,
+            trace: args.trace.clone(),
+            held: Vec::new(),
         })
     }
 
@@ -348,15 +415,21 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
              waits for another",
         ));
     }
-    if let (Some(trace), Some(out)) = (&args.trace, &args.out)
-        && same_file(trace, out)
-    {
-        return Err(bad(format!(
-            "--out {} is the --trace: expected another file",
-            out.display()
-        )));
-    }
     Ok(())
+}
+
+/// Whether each output is a file or folder of its own.
+fn outputs_apart(args: &RunArgs) -> Result<(), String> {
+    // The log's own folder may be a link.
+    let log = (args.log_dir.as_ref()).map(|directory| directory.join(durable::LOG));
+    Paths::default()
+        .writes("--ack-file", args.ack_file.as_deref())
+        .writes("--out", args.out.as_deref())
+        .owns("--log-dir", args.log_dir.as_deref())
+        .owns("--log-dir", log.as_deref())
+        .owns("--audit-log", args.audit_log.as_deref())
+        .reads("--trace", args.trace.as_deref())
+        .check()
 }
 
 /// Times and rates that no run can keep.
@@ -382,26 +455,11 @@ fn check_clock(args: &RunArgs) -> Result<(), PlanError> {
     within("--speedup", args.speedup, SPEEDUPS)
 }
 
-/// Whether an output would be in this folder, or be it, links followed.
-fn lies_within(output: &Path, folder: &Path) -> bool {
-    let folder = resolved(folder);
-    folder.is_some_and(|folder| resolved(output).is_some_and(|output| output.starts_with(folder)))
-}
-
 /// Where the audit log goes: the last check, since it makes the folder.
 fn audit_log(args: &RunArgs) -> Result<Option<transcript::Settings>, PlanError> {
     let Some(folder) = &args.audit_log else {
         return Ok(None);
     };
-    if let Some(out) = &args.out
-        && lies_within(out, folder)
-    {
-        return Err(bad(format!(
-            "--out {}: expected a file outside of --audit-log {}",
-            out.display(),
-            folder.display()
-        )));
-    }
     empty_folder(folder).map_err(PlanError::Output)?;
     let mut settings = transcript::Settings::new(folder.clone());
     settings.segment_bytes = args.audit_segment.unwrap_or(settings.segment_bytes);
@@ -420,6 +478,30 @@ fn check_memory(concurrent: u64) -> Result<(), PlanError> {
         )));
     }
     Ok(())
+}
+
+impl PlanError {
+    /// The exit code of a run that does not start for it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
+            PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
+            PlanError::Stored(_) => Exit::StoredDataRefused,
+            _ => Exit::BadInput,
+        }
+    }
+
+    /// The same of a run whose trace was given before, and may lie elsewhere now.
+    #[must_use]
+    pub fn of_a_stored_run(self) -> PlanError {
+        match self {
+            PlanError::Trace(error @ TraceError::Open { .. }) => bad(format!(
+                "{error}; if it has moved, --trace FILE says where it is"
+            )),
+            error => error,
+        }
+    }
 }
 
 impl fmt::Display for PlanError {

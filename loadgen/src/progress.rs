@@ -11,6 +11,7 @@ use crate::drive::say;
 use duet_engine::pipeline::Snapshot;
 use duet_run_file::human;
 use duet_run_file::run_file::Sample;
+use duet_run_file::threads;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Samples that a run file keeps at most; beyond, every second one is dropped.
@@ -160,7 +161,7 @@ impl Steps {
         let bar = ProgressBar::with_draw_target(Some(total), shown.target());
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left  {msg}");
         bar.set_style(style.expect("a constant template"));
-        bar.enable_steady_tick(Duration::from_millis(500));
+        keep_ticking(&bar, Duration::from_millis(500));
         Steps { bar, shown }
     }
 
@@ -195,6 +196,23 @@ impl Steps {
     }
 }
 
+/// Draws a bar again and again, as long as there is one. Where the system starts no thread for that, it
+/// stands still: indicatif's own way would panic.
+fn keep_ticking(bar: &ProgressBar, every: Duration) {
+    if bar.is_hidden() {
+        return;
+    }
+    let shown = bar.downgrade();
+    let tick = move || {
+        while let Some(bar) = shown.upgrade().filter(|bar| !bar.is_finished()) {
+            bar.tick();
+            drop(bar);
+            std::thread::sleep(every);
+        }
+    };
+    drop(threads::start("progress", tick));
+}
+
 /// What goes on, where it is not known how long it will take.
 pub struct Spinner {
     spinner: ProgressBar,
@@ -209,7 +227,7 @@ impl Spinner {
         let spinner = ProgressBar::with_draw_target(None, shown.target());
         let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed} in all)");
         spinner.set_style(style.expect("a constant template"));
-        spinner.enable_steady_tick(Duration::from_millis(200));
+        keep_ticking(&spinner, Duration::from_millis(200));
         Spinner { spinner, shown }
     }
 

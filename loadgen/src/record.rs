@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{self, DirectOutcome, Latency, Offered, Outcome, Stage};
+use duet_run_file::human;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
     Engine, L1, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload,
@@ -14,6 +15,7 @@ use duet_run_file::run_file::{
 };
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
+use crate::file_system::FileSystem;
 use crate::machine;
 use crate::plan::Plan;
 
@@ -102,7 +104,8 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             wall_s,
             payments_per_s: match payments {
                 0 => f64::NAN,
-                _ => payments as f64 / wall_s.max(1e-9),
+                _ if wall_s == 0.0 => f64::NAN,
+                _ => payments as f64 / wall_s,
             },
             steady_payments_per_s: measured.steady_payments_per_s,
             cpu_s: seconds(outcome.cpu_ns),
@@ -180,10 +183,12 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
 fn durability(plan: &Plan, outcome: &Outcome) -> Option<Durability> {
     let log = outcome.log.as_ref()?;
     let directory = &plan.config.log.as_ref()?.directory;
+    let file_system = FileSystem::of(directory);
     let sync_ns = |quantile| log.sync_ns.value_at_quantile(quantile);
     Some(Durability {
         directory: directory.display().to_string(),
-        file_system: machine::file_system(directory),
+        file_system: file_system.kind,
+        in_memory: file_system.in_memory,
         commits: log.batches,
         records: log.records,
         bytes_written: log.bytes_written,
@@ -230,6 +235,7 @@ fn disputes(disputes: &pipeline::Disputes) -> Disputes {
         lost_by_honest: disputes.lost_by_honest,
         honest_losers: disputes.honest_losers,
         honest_punished: disputes.honest_punished,
+        late_posts: disputes.late_posts,
         attacks: attacks
             .map(|(attack, found)| (attack.name().to_owned(), cost(found)))
             .chain(stopped.filter(|_| disputes.stopped.cases > 0))
@@ -306,8 +312,15 @@ fn invalid_reasons(plan: &Plan, measured: &Measured) -> Vec<String> {
     require(
         disputes.lost_by_honest == 0 || window <= plan.config.l1_delay_blocks,
         format!(
-            "honest parties lost {} units to cheaters although the window exceeds the delay",
-            disputes.lost_by_honest
+            "honest parties lost {} units to cheaters although the window exceeds the delay{}",
+            disputes.lost_by_honest,
+            match disputes.late_posts {
+                0 => String::new(),
+                late => format!(
+                    ": {} found no room in their block",
+                    human::counted(late, "post")
+                ),
+            }
         ),
     );
     require(

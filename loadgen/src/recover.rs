@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use duet_engine::crypto::BackendChoice;
 use duet_engine::pipeline::{self, ChannelFound, Inspection, RunError, Workload};
 use duet_run_file::exit::Exit;
 use duet_run_file::human;
 use duet_run_file::input::{self, Limit, Reading};
+use duet_run_file::paths::Paths;
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, RecoverArgs, RunArgs};
 use crate::drive::{Ending, complain, exit_of, print, resume};
-use crate::plan::{Plan, read_command};
+use crate::plan::{Plan, Stored};
 
 /// What a recovery found, as JSON.
 #[derive(Debug, Default, Serialize)]
@@ -67,6 +69,10 @@ const MOST_MISSING: usize = 1 << 20;
 
 /// Does what was asked; `stop` ends it early, cleanly.
 pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
+    if let Err(problem) = outputs_apart(args) {
+        complain(problem);
+        return Exit::BadInput;
+    }
     let run = match asked_for(args) {
         Ok(run) => run,
         Err(problem) => {
@@ -74,9 +80,17 @@ pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> E
             return Exit::StoredDataRefused;
         }
     };
+    if let (Some((RunArgs { trace: None, .. }, _)), Some(trace)) = (&run, &args.trace) {
+        complain(format_args!(
+            "--trace {}: the run in '{}' replays none",
+            trace.display(),
+            args.directory.display()
+        ));
+        return Exit::BadInput;
+    }
     match (&run, args.close, args.go_on) {
-        (Some((run, words)), true, _) => resume((run, words), command, stop, Ending::AtOnce),
-        (Some((run, words)), _, true) => resume((run, words), command, stop, Ending::AsPlanned),
+        (Some((run, stored)), true, _) => resume((run, stored), command, stop, Ending::AtOnce),
+        (Some((run, stored)), _, true) => resume((run, stored), command, stop, Ending::AsPlanned),
         (None, true, _) => {
             complain(RunError::NotBegun);
             exit_of(&RunError::NotBegun)
@@ -89,20 +103,30 @@ pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> E
             ));
             Exit::BadInput
         }
-        (run, false, false) => match check(args, run.as_ref().map(|(run, _)| run), stop) {
+        (run, false, false) => match check(args, run.as_ref(), stop) {
             Ok(found) => report(args, &found),
             Err(exit) => exit,
         },
     }
 }
 
-/// How the run was asked for, but with this directory, and this command's outputs; and in which words.
-/// None if that was not written down yet.
-fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Vec<String>)>, String> {
-    let Some(words) = read_command(&args.directory)? else {
+/// Whether the run file is none of what is read.
+fn outputs_apart(args: &RecoverArgs) -> Result<(), String> {
+    Paths::default()
+        .writes("--out", args.out.as_deref())
+        .owns("DIR", Some(&args.directory))
+        .reads("--trace", args.trace.as_deref())
+        .reads("--check-acks", args.check_acks.as_deref())
+        .check()
+}
+
+/// A run, with this directory and this command's outputs, and what is stored of it; none if that was
+/// not written down yet.
+fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Stored)>, String> {
+    let Some(stored) = Stored::read(&args.directory)? else {
         return Ok(None);
     };
-    let run = match Cli::try_parse_from(&words) {
+    let run = match Cli::try_parse_from(&stored.command) {
         Ok(Cli {
             command: Some(Command::Run(run)),
             ..
@@ -112,11 +136,16 @@ fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Vec<String>)>, Strin
             return Err(format!(
                 "'{}' holds the log of another command than a run: {}",
                 args.directory.display(),
-                words.join(" ")
+                stored.command.join(" ")
             ));
         }
     };
+    let trace = [&args.trace, &stored.trace, &run.trace];
     let run = RunArgs {
+        // The path that was given may have been relative to another directory.
+        trace: (run.trace.as_ref()).and_then(|_| trace.into_iter().flatten().next().cloned()),
+        // Every back end makes the same signatures; this machine may lack the one that was asked for.
+        backend: BackendChoice::Auto,
         log_dir: Some(args.directory.clone()),
         ack_file: None,
         out: args.out.clone(),
@@ -124,14 +153,19 @@ fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Vec<String>)>, Strin
         quiet: args.quiet,
         ..run
     };
-    Ok(Some((run, words)))
+    Ok(Some((run, stored)))
 }
 
-fn check(args: &RecoverArgs, run: Option<&RunArgs>, stop: &AtomicBool) -> Result<Found, Exit> {
-    let plan = run.map(|run| Plan::new(run).map(Plan::resumed)).transpose();
-    let plan = plan.map_err(|error| {
+fn check(
+    args: &RecoverArgs,
+    run: Option<&(RunArgs, Stored)>,
+    stop: &AtomicBool,
+) -> Result<Found, Exit> {
+    let plan = run.map(|(run, stored)| Plan::of(run, Some(stored)).map(Plan::resumed));
+    let plan = plan.transpose().map_err(|error| {
+        let error = error.of_a_stored_run();
         complain(&error);
-        Exit::BadInput
+        error.exit()
     })?;
     let started = Instant::now();
     let inspection = match &plan {

@@ -60,6 +60,48 @@ fn a_window_that_is_too_short_loses_honest_money_and_says_so() {
 }
 
 #[test]
+fn posts_that_full_blocks_hold_up_are_counted_and_are_no_fault_of_the_balances() {
+    let folder = Folder::new();
+    for attacks in [
+        "both-malicious=40%",
+        "stale-close=20%,last-block=20%",
+        "all=8%",
+    ] {
+        for seed in 1..=6 {
+            let words = format!(
+                "run --json --sessions 150 --payments 10 --adversary {attacks} --block-txs 1 \
+                 --seed {seed} --baseline-sessions 0"
+            );
+            let ended = folder.loadgen(&arguments(&words));
+            let run = parse(&ended.stdout);
+            let disputes = run
+                .disputes
+                .expect("a good part of the sessions is attacked");
+            assert!(disputes.late_posts > 0, "{words}: {disputes:?}");
+            assert_eq!(disputes.honest_punished, 0, "{words}");
+            let reasons = &run.achieved.invalid_reasons;
+            if disputes.lost_by_honest == 0 {
+                assert_eq!(ended.code, Some(0), "{words}: {reasons:?}");
+            } else {
+                assert_eq!(
+                    (ended.code, reasons.len()),
+                    (Some(3), 1),
+                    "{words}: {reasons:?}"
+                );
+                assert!(
+                    reasons[0].contains("found no room in their block"),
+                    "{words}: {reasons:?}"
+                );
+            }
+        }
+    }
+    let (run, _) = folder.run(
+        "--sessions 150 --payments 10 --adversary both-malicious=40% --seed 2 --baseline-sessions 0",
+    );
+    assert_eq!(run.disputes.expect("disputes").late_posts, 0, "with room");
+}
+
+#[test]
 fn the_same_seed_makes_the_same_disputes_on_any_number_of_shards() {
     let folder = Folder::new();
     let run = |words: &str| {

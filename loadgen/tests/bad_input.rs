@@ -152,8 +152,9 @@ nothing => unexpected argument 'nothing'
 --out new/ => cannot write 'new/' … it names a folder
 --out t.csv/run.json => cannot write 't.csv/run.json'
 --out read-only.json => cannot write 'read-only.json' … read-only
---trace t.csv --out t.csv => --out t.csv is the --trace
---trace t.csv --out ./t.csv => --out ./t.csv is the --trace
+--trace t.csv --out t.csv => --out t.csv: --trace names the same file
+--trace second.csv --out t.csv => --out t.csv: --trace names the same file
+--trace t.csv --out ./t.csv => --out ./t.csv: --trace names the same file
 # Traces that are not there.
 --trace missing.csv => cannot open the trace 'missing.csv'
 --trace . => cannot open the trace '.' … directory
@@ -226,6 +227,7 @@ fn folder() -> Folder {
         "rich.csv",
         "time_s,payer,payee,amount\n0,a,b,1\n0,c,d,1\n0,e,f,1\n",
     );
+    fs::hard_link(folder.path("t.csv"), folder.path("second.csv")).unwrap();
     folder.write("h.csv", PROFILE);
     folder.write(
         "bad-hour.csv",

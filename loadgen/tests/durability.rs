@@ -56,7 +56,7 @@ fn a_log_that_is_not_this_runs_or_not_whole_is_refused() {
             "another run's",
             |_| {},
             "--seed 2",
-            &["log.meta is of run", "expected run"],
+            &["--seed 2: the log in 'log'", "with --seed 1"],
         ),
         (
             "of another format",
@@ -247,4 +247,33 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
     // Where the log's files may not grow, and where acknowledgements cannot be written.
     full("ulimit -f 4000;", "", &["l1", "large"]);
     full("", "--ack-file /dev/full", &["/dev/full", "space"]);
+}
+
+#[test]
+fn a_log_in_memory_is_said_to_be_one() {
+    let is_memory = |mount: &str| mount.split(' ').nth(2) == Some("tmpfs");
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mut shm = mounts
+        .lines()
+        .filter(|line| line.split(' ').nth(1) == Some("/dev/shm"));
+    if !shm.next_back().is_some_and(is_memory) {
+        return;
+    }
+    let folder = Folder::new();
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let log = memory.path().join("log");
+    let words = "run --sessions 2 --payments 20 --baseline-sessions 0 --durability fsync";
+    let log = log.to_str().unwrap();
+    let words: Vec<&str> = [&*arguments(words), &["--out", "r.json", "--log-dir", log]].concat();
+    let run = folder.loadgen(&words);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    for said in [&run.stdout, &run.stderr] {
+        assert!(said.contains("tmpfs"), "{run:?}");
+    }
+    assert!(
+        run.stderr.contains("nothing there survives the machine"),
+        "{run:?}"
+    );
+    let durability = parse(&folder.read("r.json")).durability.unwrap();
+    assert!(durability.in_memory, "{durability:?}");
 }

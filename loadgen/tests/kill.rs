@@ -14,7 +14,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Ended, Folder, arguments, number, parse};
+use common::{Ended, Folder, arguments, heeded, number, parse};
 use duet_run_file::run_file::RunFile;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -299,7 +299,7 @@ fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
 
 fn signal_after(child: &Child, signal: Signal, after: Duration) {
     std::thread::sleep(after);
-    let _ = kill_process(Pid::from_child(child), signal);
+    let _ = kill_process(Pid::from_child(child), heeded(signal));
 }
 
 /// Waits, but not for ever: what hangs is a finding.

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Folder, arguments};
+use common::{Folder, arguments, heeded};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -56,7 +56,7 @@ fn one_signal_ends_the_wait_for_a_pipe() {
                 asleep = if is_asleep(&child) { asleep + 1 } else { 0 };
                 assert!(child.try_wait().unwrap().is_none(), "{words}: it ended");
             }
-            kill_process(Pid::from_child(&child), signal).unwrap();
+            kill_process(Pid::from_child(&child), heeded(signal)).unwrap();
             let since = Instant::now();
             let ended = loop {
                 if let Some(ended) = child.try_wait().unwrap() {

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{Ended, Folder, arguments, parse};
+use common::{Ended, Folder, arguments, heeded, parse};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A run that would take hours, few sessions of which are open at once.
@@ -30,7 +30,7 @@ fn start(folder: &Folder, words: &str) -> Child {
 }
 
 fn send(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
+    kill_process(Pid::from_child(child), heeded(signal)).unwrap();
 }
 
 /// Waits for it, but not for ever.
@@ -115,7 +115,7 @@ fn a_second_ctrl_c_ends_at_once() {
     send(&child, Signal::INT);
     sleep(Duration::from_millis(50));
     // It may have ended already.
-    let _ = kill_process(Pid::from_child(&child), Signal::INT);
+    let _ = kill_process(Pid::from_child(&child), heeded(Signal::INT));
     let ended = ended(child);
     assert_eq!(ended.code, Some(130), "{ended:?}");
     for name in folder.names() {

@@ -247,6 +247,28 @@ fn a_speedup_keeps_the_traces_own_clock() {
 }
 
 #[test]
+fn payments_of_one_time_have_no_rate_and_one_verdict() {
+    let folder = Folder::new();
+    let header = "time_s,payer,payee,amount\n";
+    let one_way = (1..=9).map(|i| format!("3600,C{i},M{},{}\n", i % 3, i * 100));
+    folder.write(
+        "one-way.csv",
+        header.to_owned() + &one_way.collect::<String>(),
+    );
+    let two_way = "3600,C1,M1,500\n3600,M1,C1,300\n3600,C1,M2,900\n";
+    folder.write("two-way.csv", header.to_owned() + two_way);
+    for trace in ["one-way.csv", "two-way.csv"] {
+        for shards in [1, 2, 3, 8] {
+            let (run, _) = folder.run(&format!(
+                "--trace {trace} --speedup 1 --shards {shards} --baseline-sessions 0"
+            ));
+            let open_loop = run.achieved.open_loop.expect("an open loop");
+            assert!(open_loop.offered_per_s.is_nan(), "{trace}: {open_loop:?}");
+        }
+    }
+}
+
+#[test]
 fn a_duration_cuts_a_replay_short() {
     let folder = folder();
     let words = "run --trace small.csv --speedup 100k --duration 200ms --json";

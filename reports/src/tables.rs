@@ -345,6 +345,12 @@ fn disputes(run: &RunFile) -> Vec<String> {
             ": NOT longer, so that honest parties can come too late"
         },
     ));
+    if disputes.late_posts > 0 {
+        lines.push(format!(
+            "{} found no room in the block in which they were due: the guarantee is for blocks with room",
+            human::counted(disputes.late_posts, "post")
+        ));
+    }
     for (name, count) in &disputes.refused {
         lines.push(format!("refused {name} {}", human::grouped(*count)));
     }

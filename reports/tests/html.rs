@@ -69,6 +69,7 @@ fn durable() -> RunFile {
     run.durability = Some(Durability {
         directory: "log".into(),
         file_system: "ext4".into(),
+        in_memory: false,
         commits: 167_801,
         records: 9_353_770,
         bytes_written: 5_538_989_560,
@@ -252,7 +253,7 @@ fn what_cannot_be_shown_is_refused_and_nothing_is_written() {
     let over = reports(&["html", &good, "-o", &good]);
     assert_eq!(over.status.code(), Some(2));
     assert!(
-        stderr(&over).contains("it is the run file"),
+        stderr(&over).contains("a run file names the same file"),
         "{}",
         stderr(&over)
     );

@@ -153,6 +153,7 @@ fn run(shards: u64, channels: u64, rate: Option<f64>, durable: bool) -> RunFile 
     run.durability = durable.then(|| Durability {
         directory: "log".into(),
         file_system: "ext4".into(),
+        in_memory: false,
         commits: (made / wave) as u64,
         records: 2 * payments,
         bytes_written: (made * (300.0 + 4_096.0 / wave)) as u64,

@@ -17,6 +17,7 @@ use std::path::Path;
 use crate::compare::side;
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
+use crate::options::output_apart;
 use crate::progress::Progress;
 use crate::revision::LOADGEN;
 use crate::subject::Subject;
@@ -95,6 +96,14 @@ pub fn gate(
 pub fn markdown_file(options: &GateOptions) -> Result<Option<&Path>, Failure> {
     match &options.gate.markdown {
         Some(path) if !options.gate.markdown_on_stdout() => {
+            let session = &options.session;
+            let words = [&session.workload, &session.a_args.0, &session.b_args.0];
+            output_apart(
+                "--markdown",
+                path,
+                &[&options.base, &options.head],
+                &words.map(Vec::as_slice),
+            )?;
             check_file(path)?;
             Ok(Some(path))
         }

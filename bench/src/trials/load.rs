@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use duet_run_file::threads;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::exit::Failure;
@@ -37,7 +38,7 @@ impl BusyCore {
         let core = core.unwrap_or_default();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let thread = std::thread::spawn(move || {
+        let thread = threads::start("load", move || {
             let mut only = CpuSet::new();
             only.set(core);
             // Unpinned it loads a core as well, if not always the same.
@@ -49,6 +50,7 @@ impl BusyCore {
                 }
             }
         });
+        let thread = thread.map_err(|error| Failure::MachineFault(error.to_string()))?;
         Ok(Self {
             stop,
             thread: Some(thread),

@@ -20,6 +20,7 @@ use crate::gate::gate;
 use crate::gate::options::GateOptions;
 use crate::gate::report::stage_json;
 use crate::interrupt::Interrupt;
+use crate::options::output_apart;
 use crate::progress::Progress;
 use crate::revision::LOADGEN;
 use crate::subject::Subject;
@@ -35,6 +36,12 @@ use record::{Book, Settings, Trial};
 /// # Errors
 /// See [`Failure`]. Trials that have ended are in the file whatever happens.
 pub fn trials(options: &TrialsOptions, interrupt: &Interrupt) -> Result<Book, Failure> {
+    output_apart(
+        "--out",
+        &options.out,
+        &[&options.subject],
+        &[&options.workload],
+    )?;
     let progress = Progress::new(options.quiet);
     let subject = Subject::resolve("SUBJECT", &options.subject, interrupt)?;
     let executable = subject.executable(LOADGEN, interrupt, &progress)?;

@@ -1,13 +1,14 @@
 //! The file of trials: a line of JSON each, appended when the trial has ended. Reads back only what it
 //! would write under the same settings, so that no rate mixes two experiments.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use duet_run_file::input::Limit;
+use duet_run_file::output::open_alone;
 
 use crate::exit::Failure;
 
@@ -130,20 +131,8 @@ impl Book {
     /// other settings; a machine fault if it cannot be read or cut.
     pub fn open(path: &Path, settings: &Settings) -> Result<Self, Failure> {
         let shown = path.display();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(|error| Failure::BadInput(format!("cannot open '{shown}': {error}")))?;
+        let mut file = open_alone(path).map_err(|error| Failure::BadInput(error.to_string()))?;
         let fault = |error: io::Error| Failure::MachineFault(format!("'{shown}': {error}"));
-        // Lines are cut and added: of a pipe or a device none can be.
-        if !file.metadata().map_err(fault)?.is_file() {
-            return Err(Failure::BadInput(format!(
-                "cannot use '{shown}': expected a plain file"
-            )));
-        }
         let bytes = LIMIT
             .read(&file)
             .map_err(|error| Failure::BadInput(format!("'{shown}': {error}")))?;
@@ -167,6 +156,17 @@ impl Book {
             if let Some(difference) = settings.difference(&trial.settings) {
                 return Err(refused(format!(
                     "it is of another experiment: {difference}"
+                )));
+            }
+            let is_same = |other: &Trial| {
+                other.trial == trial.trial
+                    && other.planted == trial.planted
+                    && other.other_core_loaded == trial.other_core_loaded
+            };
+            if let Some(before) = trials.iter().position(is_same) {
+                return Err(refused(format!(
+                    "it is the trial of line {} once more, so that two processes have written here",
+                    before + 1
                 )));
             }
             trials.push(trial);

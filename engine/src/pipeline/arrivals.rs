@@ -77,8 +77,10 @@ pub(super) struct Arrived {
     pub(super) before: u64,
     /// Those that had come due before a restart, and did once more.
     pub(super) backlog: u64,
-    /// When the first and the last were due, by the shard's clock; the first, the backlog aside.
-    pub(super) first_due_ns: Option<u64>,
+    /// When the first and the last were due by the schedule's clock, which is one for all shards, the
+    /// backlog aside.
+    pub(super) due_ns: Option<(u64, u64)>,
+    /// When the last was due, by the shard's clock.
     pub(super) last_due_ns: u64,
     /// Those that their payer's own endpoint refused: they have no response time.
     pub(super) refused: u64,
@@ -265,8 +267,9 @@ impl ArrivalQueue {
             };
             self.read.arrivals += 1;
             self.read.last_due_ns = due_ns;
-            let due_ns = self.clock.at_ns(due_ns).expect("the clock goes");
-            self.offered.count(1, due_ns, due_ns);
+            let position_ns = due_ns;
+            let due_ns = self.clock.at_ns(position_ns).expect("the clock goes");
+            self.offered.count(1, (position_ns, position_ns), due_ns);
             self.arrives(slot, due_ns, last, &mut ready);
         }
         while let Some(&Reverse((deadline, slot))) = self.aging.peek() {
@@ -322,9 +325,10 @@ impl ArrivalQueue {
         let clock = self.clock;
         let mut offered = self.offered;
         let mut unserved = |count: u64, from_ns: u64, to_ns: u64| {
+            let span_ns = (from_ns, to_ns);
             let [from_ns, to_ns] = [from_ns, to_ns].map(|at| clock.at_ns(at).unwrap_or(now_ns));
             if to_ns > clock.started_ns.unwrap_or(0) {
-                offered.count(count, from_ns, to_ns);
+                offered.count(count, span_ns, to_ns);
             } else {
                 // Of before a restart.
                 offered.again(count, to_ns);
@@ -518,10 +522,11 @@ impl Arrived {
         self.last_due_ns = self.last_due_ns.max(now_ns);
     }
 
-    fn count(&mut self, count: u64, first_ns: u64, last_ns: u64) {
+    /// So many come due, the first and the last by the schedule's clock, and the last by the shard's.
+    fn count(&mut self, count: u64, (from_ns, to_ns): (u64, u64), last_due_ns: u64) {
         self.count += count;
-        let first_due_ns = self.first_due_ns.get_or_insert(first_ns);
-        *first_due_ns = first_ns.min(*first_due_ns);
-        self.last_due_ns = self.last_due_ns.max(last_ns);
+        let (first, last) = self.due_ns.get_or_insert((from_ns, to_ns));
+        (*first, *last) = (from_ns.min(*first), to_ns.max(*last));
+        self.last_due_ns = self.last_due_ns.max(last_due_ns);
     }
 }

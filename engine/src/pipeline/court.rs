@@ -28,7 +28,7 @@ pub(super) struct Court {
     seed: u64,
     /// Blocks for which an honest party's transaction can be held back, at most.
     delay_blocks: u64,
-    /// Whether the challenge window is longer than that.
+    /// Whether the challenge window is longer than that: posts come in time, if blocks have room.
     in_time: bool,
     signer: Signer,
     cases: HashMap<ChannelId, Open>,
@@ -47,6 +47,10 @@ struct Open {
     /// Where in a run of random numbers it is: one for each transaction held back.
     draws: u64,
     posted: bool,
+    /// Posts that have been submitted and are in no block yet.
+    waiting: u64,
+    /// Posts that were not in the block in which they were due: others had filled it.
+    late: u64,
     /// Its payout is down on the docket.
     collects: bool,
     /// Everything of it that is in a block, where a party submits it all again.
@@ -58,6 +62,8 @@ struct Sent {
     channel: ChannelId,
     by: Party,
     bytes: Vec<u8>,
+    /// The block that it was due in, if it is a post that was not there yet.
+    post_due: Option<u64>,
     /// Submitted once more although it was in a block, or was refused.
     again: bool,
 }
@@ -111,6 +117,8 @@ impl Court {
             case,
             draws: 0,
             posted: false,
+            waiting: 0,
+            late: 0,
             collects: false,
             transactions: Vec::new(),
         };
@@ -150,11 +158,22 @@ impl Court {
             })
             .collect();
         let signed = self.sign(chain, &numbered);
-        for ((due, _), bytes) in numbered.into_iter().zip(signed) {
+        for ((mut due, _), bytes) in numbered.into_iter().zip(signed) {
+            let post_due = match (due.is_post(), due.first_due) {
+                (false, _) => None,
+                (true, Some(first)) => Some(first),
+                (true, None) => {
+                    due.first_due = Some(chain.height() + 1);
+                    let open = self.cases.get_mut(&due.channel);
+                    open.expect("its channel is open").waiting += 1;
+                    due.first_due
+                }
+            };
             let sent = Sent {
                 channel: due.channel,
                 by: due.by,
                 bytes,
+                post_due,
                 again: false,
             };
             self.submit(chain, sent, Some(due));
@@ -178,7 +197,10 @@ impl Court {
                     self.docket.at(chain.height() + 2, due);
                 }
             }
-            Err(SubmitError::Refused(refusal)) => self.refused(&refusal),
+            Err(SubmitError::Refused(refusal)) => {
+                self.has_come(&sent, chain.height() + 1);
+                self.refused(&refusal);
+            }
             Err(error) => unreachable!("a sound transaction: {error}"),
         }
     }
@@ -241,16 +263,29 @@ impl Court {
         }
     }
 
+    /// A post waits no more, as of this block.
+    fn has_come(&mut self, sent: &Sent, height: u64) {
+        let Some(due) = sent.post_due else {
+            return;
+        };
+        if let Some(open) = self.cases.get_mut(&sent.channel) {
+            open.waiting -= 1;
+            open.late += u64::from(height > due);
+        }
+    }
+
     fn refused(&mut self, refusal: &Refusal) {
         *self.outcome.refused.entry(refusal.name()).or_default() += 1;
     }
 
     /// What became of one transaction. `again` takes what a replaying party submits next.
     fn received(&mut self, receipt: Receipt, sent: Sent, fee: i128, again: &mut Vec<Sent>) {
+        self.has_come(&sent, receipt.height);
         let Sent {
             channel,
             by,
             bytes,
+            post_due: _,
             again: is_again,
         } = sent;
         let executed = match receipt.outcome {
@@ -276,6 +311,7 @@ impl Court {
                 channel,
                 by: *by,
                 bytes: bytes.clone(),
+                post_due: None,
                 again: true,
             }));
         }
@@ -358,7 +394,9 @@ impl Court {
     fn decided(&mut self, channel: &ChannelId, payouts: Pair<u64>, forfeited: Option<Party>) {
         let open = self.cases.remove(channel).expect("a case under way");
         let case = &open.case;
-        if self.in_time && !case.accords(&payouts, forfeited) {
+        let late = open.late + open.waiting;
+        self.outcome.late_posts += late;
+        if self.in_time && late == 0 && !case.accords(&payouts, forfeited) {
             self.outcome.mismatches += 1;
         }
         self.outcome.punishments += u64::from(forfeited.is_some());

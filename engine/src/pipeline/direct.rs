@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use super::accounts::{Accounts, secret_keys};
 use super::run::{Config, RunError};
+use super::threads;
 use super::workload::{AccountIndex, Session, Workload};
 use crate::clock::thread_cpu_ns;
 use crate::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer};
@@ -101,6 +102,7 @@ pub fn run_direct(
     mut observe: impl FnMut(u64),
 ) -> Result<DirectOutcome, RunError> {
     let started = Instant::now();
+    threads::pool()?;
     let sessions = &sampling.sessions;
     let spending = Spending::of(workload, sampling);
     let units: Box<Units> = Box::new(|account| {

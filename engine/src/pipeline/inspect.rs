@@ -17,6 +17,7 @@ use super::shard::{Shard, ShardProgress, Shared};
 use super::slot::{Channel, Phase};
 use super::stage::StageClock;
 use super::steps::Link;
+use super::threads;
 use super::workload::Workload;
 use crate::crypto::Digest;
 use crate::protocol::{ChannelId, Pair};
@@ -64,6 +65,7 @@ pub struct OpenChannel {
 /// # Panics
 /// If `config` names no log.
 pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, RunError> {
+    threads::pool()?;
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
     let (parties, log) = parties_and_log(config, workload, &schedule, Purpose::Inspect)?;
     let mut log = log.expect("a log to inspect");

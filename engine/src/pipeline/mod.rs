@@ -34,6 +34,7 @@ mod slot;
 mod stage;
 mod steps;
 mod tally;
+mod threads;
 mod wave;
 mod wire;
 mod workers;

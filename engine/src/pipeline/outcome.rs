@@ -161,8 +161,8 @@ pub struct Offered {
     /// Those that still waited for their co-sign interval to fill when the schedule ended, and were then
     /// proposed at once.
     pub cut_short: u64,
-    /// The rate at which they came due, as drawn, from the first to the last, the backlog aside; none if
-    /// there are not two.
+    /// The rate at which they came due, as drawn, from the first to the last by the schedule's clock, the
+    /// backlog aside; none if all of them came due at one time.
     pub offered_per_s: Option<f64>,
     /// The rate at which they were completed: of each shard from its first wave's completion, that wave
     /// aside, to the last one's, and of all shards together; none if none had two.
@@ -434,7 +434,9 @@ fn offered(shared: &Shared<'_>, ends: &[ShardOutcome]) -> Option<Offered> {
     let sum = |count: fn(&ShardOutcome) -> u64| ends.iter().map(count).sum::<u64>();
     let arrived = sum(|end| end.offered.count);
     let backlog = sum(|end| end.offered.backlog);
-    let first_due_ns = ends.iter().filter_map(|end| end.offered.first_due_ns).min();
+    // Shards start the schedule's clock when their channels are open, which is not at one time.
+    let due_ns = ends.iter().filter_map(|end| end.offered.due_ns);
+    let due_ns = due_ns.reduce(|all, shard| (all.0.min(shard.0), all.1.max(shard.1)));
     let last_due_ns = ends.iter().map(|end| end.offered.last_due_ns).max()?;
     let last_completion_ns = ends.iter().map(|end| end.last_completion_ns).max()?;
     // Of each shard by itself: the first waves of others are not what came after its own.
@@ -453,8 +455,7 @@ fn offered(shared: &Shared<'_>, ends: &[ShardOutcome]) -> Option<Offered> {
         unserved: sum(|end| end.offered.unserved),
         unserved_before: sum(|end| end.tally.unserved),
         cut_short: sum(|end| end.offered.cut_short),
-        offered_per_s: first_due_ns
-            .and_then(|first_ns| per_s(drawn.saturating_sub(1), first_ns, last_due_ns)),
+        offered_per_s: due_ns.and_then(|(first, last)| per_s(drawn.saturating_sub(1), first, last)),
         achieved_per_s: achieved.reduce(|sum, shard| sum + shard),
         behind: (arrived > 0 && last_completion_ns > 0)
             .then(|| Duration::from_nanos(last_completion_ns.saturating_sub(last_due_ns))),

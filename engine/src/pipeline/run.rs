@@ -24,6 +24,7 @@ use super::settle::settle;
 use super::shard::{Shard, ShardOutcome, ShardProgress, Shared};
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, ShardOf};
+use super::threads;
 use super::workers::Workers;
 use super::workload::{AccountIndex, Session, Workload};
 use crate::clock::process_cpu_ns;
@@ -115,6 +116,8 @@ pub enum RunError {
         /// What is wrong with it, in words.
         problem: String,
     },
+    /// The system starts no more threads, for this reason: a fault of the machine.
+    Thread(String),
     /// A channel of a durable run stopped, where both parties and the link are honest.
     Stopped {
         /// Whose channel.
@@ -149,6 +152,7 @@ pub fn run(
         "a durable run has no audit log"
     );
     let begin = Instant::now();
+    threads::pool()?;
     let disputes = disputes(config, workload);
     let units = |account| units(config, workload, &disputes, account);
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
@@ -232,7 +236,7 @@ pub fn run(
     let (ends, settled, audit, workers_now, cpu_end) = std::thread::scope(|scope| {
         let (links, l1_transactions, door) = (&links, &l1_transactions, &door);
         let opener = door.opener();
-        let l1 = scope.spawn(move || {
+        let l1 = threads::start(scope, shared, door, move || {
             let _guard = GoneOnPanic(shared, door);
             let settled = settle(
                 chain,
@@ -253,8 +257,14 @@ pub fn run(
         let threads: Vec<_> = shards
             .into_iter()
             .map(|shard| {
-                let l1 = l1.thread().clone();
-                scope.spawn(move || {
+                let l1 = match &l1 {
+                    Ok(l1) => l1.thread().clone(),
+                    Err(error) => {
+                        door.gone();
+                        return Err(error.clone());
+                    }
+                };
+                threads::start(scope, shared, door, move || {
                     let _guard = GoneOnPanic(shared, door);
                     let mut end = abort_on_error(shared, shard.run(l1));
                     if let Ok(end) = &mut end {
@@ -296,12 +306,16 @@ pub fn run(
             process_cpu_ns()
         });
         drop(opener);
-        let ends: Vec<Result<ShardOutcome, RunError>> = threads.into_iter().map(join).collect();
-        (ends, join(l1), audit, workers_now, cpu_end)
+        let ends: Vec<Result<_, RunError>> =
+            (threads.into_iter().map(|thread| thread.map(join))).collect();
+        (ends, l1.map(join), audit, workers_now, cpu_end)
     });
-    let ends = ends
-        .into_iter()
-        .collect::<Result<Vec<ShardOutcome>, RunError>>()?;
+    // Which of them never were comes first: the others may have ended in error for it.
+    let (ends, settled) = (
+        ends.into_iter().collect::<Result<Vec<_>, RunError>>()?,
+        settled?,
+    );
+    let ends = ends.into_iter().collect::<Result<Vec<ShardOutcome>, _>>()?;
     let settled = settled?;
     let audit = audit.map_err(RunError::Audit)?;
     let begun = shared.begun().expect("nobody aborted");
@@ -392,7 +406,7 @@ fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Sends everybody home when a thread cannot go on.
+/// Tells all threads to stop when one cannot go on.
 fn abort_on_error<T>(shared: &Shared<'_>, result: Result<T, RunError>) -> Result<T, RunError> {
     if result.is_err() {
         shared.abort.store(true, Ordering::Relaxed);
@@ -433,6 +447,7 @@ impl fmt::Display for RunError {
             RunError::File { path, problem } => {
                 write!(f, "writing '{}' failed: {problem}", path.display())
             }
+            RunError::Thread(problem) => write!(f, "cannot start a thread: {problem}"),
             RunError::Stopped { session, name } => write!(
                 f,
                 "the channel of session {session} stopped on {name}, although nobody cheats; the log \

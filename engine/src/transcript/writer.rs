@@ -97,7 +97,11 @@ impl Transcript {
             });
             back.push(to_recorder);
         }
-        let writer = Metered::spawn("audit", move || write(streams, &from_recorders, &back))
+        let writer = Metered::spawn("audit", move || write(streams, &from_recorders, &back));
+        let writer = writer
+            .map_err(|error| {
+                std::io::Error::new(error.kind(), format!("cannot start a thread: {error}"))
+            })
             .map_err(TranscriptError::of(path))?;
         let transcript = Transcript {
             folder,

@@ -152,8 +152,12 @@ impl Report {
         self.entries - rests
     }
 
+    /// Not a number where the clock did not tell what it took.
     fn per_core(&self) -> f64 {
-        self.looked_at() as f64 / self.replay_s.max(1e-9)
+        match self.replay_s > 0.0 {
+            true => self.looked_at() as f64 / self.replay_s,
+            false => f64::NAN,
+        }
     }
 
     /// What holds, in one line: no more than was looked at.

@@ -1,35 +1,17 @@
-//! What makes a run durable: the log's directory, the run's identity, and how it was asked for.
+//! What makes a run durable: what was asked for, and whether it makes sense.
 
-use std::fs;
-use std::io;
-use std::path::Path;
+use duet_engine::log::{self, RunId};
+use duet_engine::pipeline::LogConfig;
+use duet_run_file::output::check_writable;
 
-use duet_engine::log::{self, Disk, DiskFile, Files, Foreign, META, RunId};
-use duet_engine::pipeline::{Beside, LogConfig};
-use duet_run_file::run_file::Workload;
-use sha2::{Digest, Sha256};
-
-use super::{PlanError, bad, lies_within};
+use super::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};
-use duet_run_file::input::Limit;
-use duet_run_file::output::{OutputError, check_writable, resolved};
 
-/// The file that says how a run was asked for, beside its log.
-const COMMAND: &str = "run.json";
-/// The log itself, in the directory.
-const LOG: &str = "log";
+/// The log itself, in the run's directory.
+pub(super) const LOG: &str = "log";
 
-/// More than an operating system takes as a command line.
-const COMMAND_LIMIT: Limit = Limit {
-    bytes: 16 << 20,
-    kind: "a command line",
-};
-
-/// The log that was asked for, if one was.
-pub(super) fn log_config(
-    args: &RunArgs,
-    workload: &Workload,
-) -> Result<Option<LogConfig>, PlanError> {
+/// The log that was asked for, if one was, of the run of this identity.
+pub(super) fn log_config(args: &RunArgs, run: RunId) -> Result<Option<LogConfig>, PlanError> {
     let durability = match (args.durability, &args.log_dir) {
         (Durability::None, None) => {
             return match &args.ack_file {
@@ -68,180 +50,12 @@ pub(super) fn log_config(
         check_writable(file).map_err(PlanError::Output)?;
     }
     let directory = args.log_dir.as_ref().expect("it is given");
-    outputs_apart(args, directory)?;
     Ok(Some(LogConfig {
         must_exist: false,
         directory: directory.join(LOG),
         durability,
-        run: run_id(workload),
+        run,
         acknowledgements: args.ack_file.clone(),
         beside: None,
     }))
-}
-
-/// Nothing else is written into the log's directory, nor two things into one file.
-fn outputs_apart(args: &RunArgs, directory: &Path) -> Result<(), PlanError> {
-    let folders = [directory.to_owned(), directory.join(LOG)];
-    let out = (args.out.as_ref()).map(|path| ("--out", path));
-    let acknowledgements = (args.ack_file.as_ref()).map(|path| ("--ack-file", path));
-    for (option, path) in out.into_iter().chain(acknowledgements) {
-        if folders.iter().any(|folder| lies_within(path, folder)) {
-            return Err(bad(format!(
-                "{option} {}: expected a file outside of --log-dir {}",
-                path.display(),
-                directory.display()
-            )));
-        }
-    }
-    let others = [("--out", &args.out), ("--trace", &args.trace)];
-    let Some((_, acknowledgements)) = acknowledgements else {
-        return Ok(());
-    };
-    for (option, path) in others {
-        let other = path.as_ref().and_then(|path| resolved(path));
-        if other.is_some_and(|other| other.is_file() && resolved(acknowledgements) == Some(other))
-            || path.as_ref() == Some(acknowledgements)
-        {
-            return Err(bad(format!(
-                "--ack-file {}: {option} names the same file",
-                acknowledgements.display()
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// What makes a run the same one when it goes on: all that its channels, payments and Layer 1
-/// follow from, and how it is spread over shards.
-fn run_id(workload: &Workload) -> RunId {
-    // A schedule's rate and length may change, but not whether there is one.
-    let same = Workload {
-        offered_per_s: None,
-        duration_s: None,
-        reproducible: true,
-        cosign_after_ms: None,
-        backend_asked: String::new(),
-        ..workload.clone()
-    };
-    let text = serde_json::to_vec(&same).expect("writing to memory cannot fail");
-    RunId(Sha256::digest(text).into())
-}
-
-/// Makes the directory of a run if it is not there.
-///
-/// # Errors
-/// If it cannot be made, or holds something else.
-pub fn make_run_directory(directory: &Path) -> Result<(), PlanError> {
-    let refused = |error: io::Error| {
-        PlanError::Output(OutputError::Refused {
-            path: directory.to_owned(),
-            reason: error.to_string(),
-        })
-    };
-    make_directory(directory).map_err(refused)?;
-    let names = own_names(directory)?;
-    let stranger = (names.iter()).find(|name| *name != COMMAND && *name != LOG && !is_left(name));
-    if let Some(name) = stranger {
-        return Err(bad(format!(
-            "--log-dir {}: expected a new or empty directory, or that of this run; it holds {name}",
-            directory.display()
-        )));
-    }
-    Ok(())
-}
-
-/// How the run was asked for, to be written down beside its log, so that `recover` can make the same plan
-/// again: by whoever has the log, each time, since what may change may have changed.
-#[must_use]
-pub fn command_file(directory: &Path, command: &[String]) -> Beside {
-    Beside {
-        directory: directory.to_owned(),
-        name: COMMAND,
-        bytes: serde_json::to_vec_pretty(command).expect("writing to memory cannot fail"),
-    }
-}
-
-/// Whether a file has the name of one that was being written when its process ended.
-fn is_left(name: &str) -> bool {
-    name.starts_with(".duet-")
-}
-
-/// The names in a run's directory. Those of the program's own files are of plain files: a link that has
-/// one could lead anywhere. (The log looks after its own folder, which may be a link.)
-fn own_names(directory: &Path) -> Result<Vec<String>, PlanError> {
-    let refused = |reason: String| {
-        PlanError::Stored(format!("cannot use '{}': {reason}", directory.display()))
-    };
-    let entries = fs::read_dir(directory).map_err(|error| refused(error.to_string()))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| refused(error.to_string()))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name == COMMAND || is_left(&name) {
-            match entry.metadata() {
-                // Another process was writing it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(refused(error.to_string())),
-                Ok(metadata) => Foreign::check(&name, &metadata)
-                    .map_err(|foreign| refused(foreign.to_string()))?,
-            }
-        }
-        names.push(name);
-    }
-    Ok(names)
-}
-
-/// Makes a directory and what leads to it, durably: what is in it is worth nothing without its name.
-fn make_directory(directory: &Path) -> io::Result<()> {
-    let parent = (directory.parent()).filter(|path| !path.as_os_str().is_empty());
-    if let Some(parent) = parent.filter(|parent| !parent.exists()) {
-        make_directory(parent)?;
-    }
-    match fs::create_dir(directory) {
-        // Who made it may have ended before its name was durable.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
-        made => made?,
-    }
-    fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// How the run in this directory was asked for; none if the directory is as empty as a start leaves it
-/// that was interrupted before that was written down.
-///
-/// # Errors
-/// A text that names the file and what is wrong with it.
-pub fn read_command(directory: &Path) -> Result<Option<Vec<String>>, String> {
-    let names = own_names(directory).map_err(|error| error.to_string())?;
-    let is_of_a_start = |name: &String| is_left(name) || name == LOG && is_new(directory);
-    if names.iter().all(is_of_a_start) {
-        return Ok(None);
-    }
-    let path = directory.join(COMMAND);
-    let text = read_own(directory)
-        .map_err(|error| format!("cannot read '{}': {error}", path.display()))?;
-    serde_json::from_slice(&text).map(Some).map_err(|error| {
-        format!(
-            "'{}' does not say how a run was asked for: {error}",
-            path.display()
-        )
-    })
-}
-
-/// Whether the log is no more than a start leaves before it writes down how the run was asked for.
-fn is_new(directory: &Path) -> bool {
-    let names = Files::existing(directory.join(LOG)).and_then(|files| files.list());
-    let is_of_a_start = |name: &String| name.starts_with(META) || name.ends_with(".floor");
-    names.is_ok_and(|names| names.iter().all(is_of_a_start))
-}
-
-/// The bytes of the command's file, which is the program's own.
-fn read_own(directory: &Path) -> io::Result<Vec<u8>> {
-    let file = Files::existing(directory)?.open(COMMAND)?;
-    let length = file.length()?;
-    if length > COMMAND_LIMIT.bytes {
-        return Err(COMMAND_LIMIT.exceeded());
-    }
-    let mut bytes = vec![0; length as usize];
-    file.read_at(0, &mut bytes)?;
-    Ok(bytes)
 }

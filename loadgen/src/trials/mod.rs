@@ -23,6 +23,8 @@ use duet_run_file::process::{Unfinished, run_to_end};
 use tempfile::TempDir;
 
 use crate::cli::{self, Cli, RunArgs};
+use crate::drive::say;
+use crate::file_system::FileSystem;
 use crate::plan::{Plan, PlanError};
 
 /// How much of a failed run's standard error is shown.
@@ -81,9 +83,10 @@ impl<'a> Runner<'a> {
         let finished =
             run_to_end(&mut command, self.stop).map_err(|unfinished| match unfinished {
                 Unfinished::Interrupted => TrialError::Interrupted,
-                Unfinished::NotStarted(error) | Unfinished::Lost(error) => {
-                    TrialError::Machine(format!("a run was lost: {error}"))
+                Unfinished::NotStarted(error) => {
+                    TrialError::Machine(format!("cannot start a run: {error}"))
                 }
+                Unfinished::Lost(error) => TrialError::Machine(format!("a run was lost: {error}")),
             })?;
         let code = finished.status.code().unwrap_or(-1);
         let read = str::from_utf8(&finished.stdout)
@@ -100,6 +103,25 @@ impl<'a> Runner<'a> {
                 ),
             )),
         }
+    }
+
+    /// Says, if one of these runs is durable, what is to be known of where its log lies.
+    ///
+    /// # Errors
+    /// The options make no run.
+    pub fn caution<'o>(
+        &self,
+        runs: impl IntoIterator<Item = &'o [String]>,
+    ) -> Result<(), TrialError> {
+        for options in runs {
+            if is_durable(options)? {
+                if let Some(caution) = FileSystem::of(&self.log_dir).caution(&self.log_dir) {
+                    say(caution);
+                }
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// A folder for the log of a durable run, gone when dropped.

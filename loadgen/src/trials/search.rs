@@ -272,6 +272,9 @@ fn check(args: &SearchArgs) -> Result<(), Failure> {
 fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result<Answer, Failure> {
     check(args)?;
     let runner = Runner::new(args.log_dir.as_deref(), stop)?;
+    if !args.quiet {
+        runner.caution([&*args.options])?;
+    }
     let spinner = Spinner::new(args.quiet);
     let short = (args.trial / SHORT).max(SHORTEST);
     let start_per_s = match args.start {

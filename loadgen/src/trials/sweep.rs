@@ -2,7 +2,7 @@
 //! A sweep that was stopped goes on where it was; nothing that was measured is ever overwritten.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use duet_run_file::exit::{EXIT_CODES_HELP, Exit};
 use duet_run_file::human;
+use duet_run_file::output::open_alone;
 use duet_run_file::sweep::{LIMIT, Line, Sweep};
 use duet_run_file::units::{parse_count, parse_duration};
 
@@ -164,6 +165,10 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
         ));
     }
     let runner = Runner::new(args.log_dir.as_deref(), stop)?;
+    if !args.quiet {
+        let options = left.iter().map(|(cell, _)| &*cell.options);
+        runner.caution(options.chain([&*args.options]))?;
+    }
     let steps = Steps::new(left.len() as u64, args.quiet);
     let (begin, mut begun) = (Instant::now(), 0);
     let (mut not_held, mut broken, mut skipped) = (0, 0, 0);
@@ -342,19 +347,7 @@ fn open(path: &Path, quiet: bool) -> Result<(File, Sweep), TrialError> {
     let refused = |error: io::Error| {
         TrialError::Options(format!("cannot write '{}': {error}", path.display()))
     };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(refused)?;
-    // Lines are taken back and added: of a pipe or a device none can be.
-    if !file.metadata().map_err(refused)?.is_file() {
-        return Err(TrialError::Options(format!(
-            "cannot write '{}': expected a plain file",
-            path.display()
-        )));
-    }
+    let mut file = open_alone(path).map_err(|error| TrialError::Options(error.to_string()))?;
     let bytes = LIMIT.read(&file).map_err(refused)?;
     let sweep =
         Sweep::parse(path, &bytes).map_err(|error| TrialError::Options(error.to_string()))?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use duet_run_file::run_file::RunFile;
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// How a `loadgen` ended.
@@ -101,6 +102,17 @@ impl Folder {
         } else {
             attempt()
         }
+    }
+}
+
+/// The signal, or a polite kill if whoever runs the tests has it ignored: then the program ignores it too.
+pub(crate) fn heeded(signal: Signal) -> Signal {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    match mask.unwrap_or(0) >> (signal.as_raw() - 1) & 1 {
+        1 => Signal::TERM,
+        _ => signal,
     }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! Shared are the one table of exit codes ([`Exit`]), numbers as people write them ([`units`]) and
 //! show them ([`human`]), text in columns ([`layout`]), files that are read up to a bound ([`input`])
-//! and that appear whole or not at all ([`output`]), and child processes ([`process`]).
+//! and that appear whole or not at all ([`output`]), which of them may be one ([`paths`]), child processes
+//! ([`process`]), and how [`threads`] are started and [`signals`] heeded.
 
 #![forbid(unsafe_code)]
 
@@ -22,11 +23,14 @@ pub mod layout;
 pub mod measured;
 pub mod offload;
 pub mod output;
+pub mod paths;
 pub mod process;
 pub mod run_file;
+pub mod signals;
 pub mod summary;
 pub mod sweep;
 pub mod terms;
+pub mod threads;
 pub mod units;
 
 pub use exit::Exit;

@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
@@ -251,26 +251,35 @@ pub fn empty_folder(path: &Path) -> Result<(), OutputError> {
         .map_err(|error| refused(format!("no file can be made in it: {}", reason_of(&error))))
 }
 
-/// Where a path leads, links followed, whether or not there is something at its end; none if the folder
-/// that it is in is not there.
-#[must_use]
-pub fn resolved(path: &Path) -> Option<PathBuf> {
-    if let Ok(there) = fs::canonicalize(path) {
-        return Some(there);
+/// Opens a plain file to be read and added to, or makes it. As long as the file lives, whoever else opens
+/// it so is refused: lines of two writers would stand among each other.
+///
+/// # Errors
+/// [`OutputError::Refused`] with the reason.
+pub fn open_alone(path: &Path) -> Result<File, OutputError> {
+    let refused = |reason: String| OutputError::Refused {
+        path: path.to_owned(),
+        reason,
+    };
+    let opened = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path);
+    let file = opened.map_err(|error| refused(reason_of(&error)))?;
+    // Lines are taken back and added: of a pipe or a device none can be.
+    let metadata = file
+        .metadata()
+        .map_err(|error| refused(reason_of(&error)))?;
+    if !metadata.is_file() {
+        return Err(refused("expected a plain file".to_owned()));
     }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
-    Some(folder.join(path.file_name()?))
-}
-
-/// Whether both paths name the same file, which is there.
-#[must_use]
-pub fn same_file(one: &Path, other: &Path) -> bool {
-    match (fs::canonicalize(one), fs::canonicalize(other)) {
-        (Ok(one), Ok(other)) => one == other && one.is_file(),
-        _ => false,
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(refused(
+            "the file is in use: another process adds to it".to_owned(),
+        )),
+        // Not every file system can lock.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
 }
 
@@ -537,5 +546,21 @@ mod tests {
         .unwrap();
         let own = fs::metadata(folder.path().join("own")).unwrap();
         assert_eq!(own.permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_that_is_added_to_has_one_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results");
+        let mut first = open_alone(&path).unwrap();
+        first.write_all(b"a line\n").unwrap();
+        let second = open_alone(&path).unwrap_err();
+        assert!(!second.is_machine_fault());
+        assert!(second.to_string().contains("in use"), "{second}");
+        drop(first);
+        assert!(open_alone(&path).is_ok(), "and then the next one");
+        assert_eq!(fs::read(&path).unwrap(), b"a line\n");
+        let device = open_alone(Path::new("/dev/null")).unwrap_err();
+        assert!(device.to_string().contains("plain file"), "{device}");
     }
 }

@@ -87,7 +87,8 @@ fn wait(child: &mut Child, stop_asked: &AtomicBool) -> Result<ExitStatus, Unfini
 fn stop(child: &mut Child) {
     let group = Pid::from_child(child);
     // A group that has already gone is no failure: there is nothing left to stop.
-    let _ = kill_process_group(group, Signal::INT);
+    // Not INT: who is started in the background ignores that.
+    let _ = kill_process_group(group, Signal::TERM);
     let deadline = Instant::now() + GRACE;
     while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
         thread::sleep(POLL);

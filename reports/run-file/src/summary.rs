@@ -8,7 +8,7 @@ use crate::{
     layout::{self, clip},
     measured::{RESUMED, busy, ended_short},
     offload,
-    run_file::{Achieved, Assurance, Checks, Percentiles, RunFile, Stage},
+    run_file::{Achieved, Assurance, Checks, Durability, Percentiles, RunFile, Stage},
 };
 
 /// The most lines of a summary.
@@ -152,7 +152,9 @@ fn payments(run: &RunFile) -> Vec<String> {
     let backlog =
         backlog.map(|before| format!("with a backlog of {}", human::count(before.backlog)));
     let phrases = phrases.into_iter().chain(backlog).collect();
-    [phrases, assurance_phrases(assurance)].concat()
+    let caution = run.durability.as_ref().and_then(Durability::caution);
+    let caution = caution.into_iter().collect();
+    [phrases, assurance_phrases(assurance), caution].concat()
 }
 
 /// What a rate was bought with; no batches where nothing was verified.
@@ -306,6 +308,9 @@ fn disputes(run: &RunFile) -> Option<Vec<String>> {
             human::figure(transactions as f64 / cases as f64)
         ),
     ];
+    let late = disputes.late_posts;
+    let late = (late > 0).then(|| format!("{} without room in time", human::counted(late, "post")));
+    let phrases: Vec<String> = phrases.into_iter().chain(late).collect();
     Some(wrap("disputes  ", &phrases, 2))
 }
 

@@ -1,7 +1,7 @@
 //! A sweep's file: one line of JSON for each run, in the order in which they ended; lines are only
 //! ever added. Reads what a sweep that was cut off has left, and says so.
 
-use std::{fmt, io, path::Path};
+use std::{collections::HashMap, fmt, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -92,12 +92,28 @@ impl Sweep {
             torn_bytes: torn.len(),
         };
         let rows = lines.split(|byte| *byte == b'\n');
+        // The line of each run that needs no other one.
+        let mut made: HashMap<(Vec<String>, u32), usize> = HashMap::new();
         for (number, row) in rows.enumerate().filter(|(_, row)| !row.is_empty()) {
-            let line = parse_line(path, row).map_err(|detail| SweepError::BadLine {
+            let bad = |detail| SweepError::BadLine {
                 path: path.display().to_string(),
                 line: number + 1,
                 detail,
-            })?;
+            };
+            let line = parse_line(path, row).map_err(bad)?;
+            let run = (line.cell.clone(), line.repeat);
+            if let Some(before) = made.get(&run) {
+                return Err(bad(format!(
+                    "run {} of `{}` is in line {before} already, so that two sweeps have written this \
+                     file at once, on one machine; expected each run once",
+                    line.repeat + 1,
+                    line.cell.join(" "),
+                )));
+            }
+            // A run that was INVALID is made again.
+            if line.run.achieved.broken().next().is_none() {
+                made.insert(run, number + 1);
+            }
             sweep.lines.push(line);
         }
         Ok(sweep)
@@ -211,11 +227,24 @@ mod tests {
             ),
             (second.replacen("wall_s", "wall", 1), "missing field"),
             (second[..40].to_owned() + "\n", "expected a run of a sweep"),
+            (
+                line(0).to_json(),
+                "run 1 of `--rate 10k` is in line 1 already",
+            ),
         ];
         for (bad, words) in table {
             let error = parse(&(first.clone() + &bad)).unwrap_err().to_string();
             assert!(error.starts_with("some.sweep, line 2"), "{error}");
             assert!(error.contains(words), "{words}: {error}");
         }
+    }
+
+    #[test]
+    fn a_run_that_was_invalid_may_be_made_again() {
+        let mut broken = line(0);
+        broken.run.achieved.valid = false;
+        broken.run.achieved.invalid_reasons = vec!["a signature is wrong".to_owned()];
+        let text = broken.to_json() + &line(0).to_json();
+        assert_eq!(parse(&text).unwrap().lines.len(), 2);
     }
 }

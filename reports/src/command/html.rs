@@ -1,12 +1,13 @@
 //! `reports html`: one run, or several side by side, as one page.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use duet_reports::{
     html::{RUNS_MAX, page},
     profile::Profile,
 };
 use duet_run_file::output::{OutputError, check_writable, write_atomically};
+use duet_run_file::paths::Paths;
 
 use super::{Answer, Refusal, Selection, find_profiles};
 
@@ -36,8 +37,11 @@ pub(crate) struct Args {
 impl Args {
     /// Writes the page; there is nothing to print.
     pub(crate) fn run(&self) -> Answer {
+        let paths = self.runs.of(Paths::default()).writes("-o", Some(&self.out));
+        let profiles = self.l1.iter().map(Path::new);
+        let paths = profiles.fold(paths, |paths, profile| paths.reads("--l1", Some(profile)));
+        paths.check().map_err(Refusal::bad_input)?;
         check_writable(&self.out)?;
-        self.runs.refuse_as_output(&self.out)?;
         if self.runs.count() > RUNS_MAX {
             return Err(Refusal::bad_input(format!(
                 "{} runs; expected at most {RUNS_MAX}, as many as a chart can tell apart",

@@ -9,20 +9,14 @@ pub(crate) mod offload;
 pub(crate) mod plan;
 pub(crate) mod show;
 
-use std::{
-    fmt::Display,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Display, path::PathBuf};
 
 use duet_reports::{
     profile::{Profile, ProfileError},
     runs::{Runs, RunsError},
 };
 use duet_run_file::{
-    Exit, RunFileError,
-    output::{OutputError, same_file},
-    run_file::read_text,
-    terms::Across,
+    Exit, RunFileError, output::OutputError, paths::Paths, run_file::read_text, terms::Across,
 };
 
 /// The text that a command prints, or why there is none.
@@ -128,16 +122,10 @@ impl Selection {
         self.differences.gather(&self.files)
     }
 
-    /// Refuses to write over what is to be read.
-    pub(crate) fn refuse_as_output(&self, out: &Path) -> Result<(), Refusal> {
-        match self.files.iter().find(|file| same_file(file, out)) {
-            None => Ok(()),
-            Some(file) => Err(Refusal::bad_input(format!(
-                "cannot write '{}': it is the run file '{}'",
-                out.display(),
-                file.display()
-            ))),
-        }
+    /// With the run files that are read.
+    pub(crate) fn of<'a>(&'a self, paths: Paths<'a>) -> Paths<'a> {
+        let files = self.files.iter();
+        files.fold(paths, |paths, file| paths.reads("a run file", Some(file)))
     }
 }
 

@@ -21,6 +21,7 @@ pub fn durability(runs: &[NamedRun]) -> Dataset {
             ("sync_p50_ns", "Sync p50", Kind::Nanoseconds),
             ("sync_p99_ns", "Sync p99", Kind::Nanoseconds),
             ("sync_max_ns", "Longest sync", Kind::Nanoseconds),
+            ("in_memory", "In memory", Kind::Text),
         ],
     );
     for named in runs {
@@ -41,6 +42,7 @@ pub fn durability(runs: &[NamedRun]) -> Dataset {
             log.sync_p50_ns.into(),
             log.sync_p99_ns.into(),
             log.sync_max_ns.into(),
+            (if log.is_in_memory() { "yes" } else { "no" }).into(),
         ]);
     }
     dataset

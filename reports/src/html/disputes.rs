@@ -51,6 +51,10 @@ fn guarantee(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
             @if window <= delay {
                 strong { ": NOT shorter than the window, so that honest parties can come too late" }
             }
+            @if disputes.late_posts > 0 {
+                "; " strong { (human::counted(disputes.late_posts, "post")) }
+                " found no room in the block in which they were due: the guarantee is for blocks with room"
+            }
             ". The guarantee is before fees: who paid them is in the table."
         }
     }

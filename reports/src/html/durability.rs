@@ -56,6 +56,9 @@ pub(super) fn section(all: &[NamedRun]) -> Markup {
              commit carries the newest states of many channels."
         }
         (resumed(all))
+        @for sentence in words::each(all, |named| named.run.durability.as_ref()?.caution()) {
+            p.notice { (sentence) }
+        }
         (figure.markup(chart.map(Chart::Bars).as_ref()))
     }
 }

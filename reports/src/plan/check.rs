@@ -110,7 +110,11 @@ fn histogram(run: &RunFile) -> Option<String> {
     }
     // L = λ W: what is on its way at a time cannot be more than may be.
     let workload = &run.workload;
-    let rate = payments as f64 / paying_s(&run.achieved).max(f64::MIN_POSITIVE);
+    let paying_s = paying_s(&run.achieved);
+    if paying_s <= 0.0 {
+        return Some("its payments took no time that it tells".to_owned());
+    }
+    let rate = payments as f64 / paying_s;
     let on_the_way = rate * mean_s;
     let room =
         workload.concurrent as f64 * workload.in_flight as f64 * workload.cosign_every as f64;

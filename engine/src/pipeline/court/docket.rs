@@ -24,8 +24,11 @@ pub struct Disputes {
     pub honest_losers: u64,
     /// Honest parties that forfeited their balance.
     pub honest_punished: u64,
+    /// Posts that were not in the block in which they were due, since others had filled it; or in none
+    /// before the payout.
+    pub late_posts: u64,
     /// Channels whose payout is not what the rules make of the attack, although the window is
-    /// longer than the delay: our own bug.
+    /// longer than the delay and no post was late: our own bug.
     pub mismatches: u64,
     /// Rule breaks that made an honest party close, by the rejection's name.
     pub rejections: BTreeMap<&'static str, u64>,
@@ -78,6 +81,8 @@ pub(super) struct Docket {
 pub(super) struct Due {
     pub(super) channel: ChannelId,
     pub(super) by: Party,
+    /// The block that it was due in before it was pushed back, if it was.
+    pub(super) first_due: Option<u64>,
     what: What,
 }
 
@@ -88,13 +93,24 @@ enum What {
 
 impl Due {
     pub(super) fn post(channel: ChannelId, by: Party, post: Post) -> Due {
-        let what = What::Post(Box::new(post));
-        Due { channel, by, what }
+        Due::new(channel, by, What::Post(Box::new(post)))
     }
 
     pub(super) fn payout(channel: ChannelId, by: Party) -> Due {
-        let what = What::Payout;
-        Due { channel, by, what }
+        Due::new(channel, by, What::Payout)
+    }
+
+    fn new(channel: ChannelId, by: Party, what: What) -> Due {
+        Due {
+            channel,
+            by,
+            first_due: None,
+            what,
+        }
+    }
+
+    pub(super) fn is_post(&self) -> bool {
+        matches!(self.what, What::Post(_))
     }
 
     pub(super) fn transaction(&self, submitter: PublicKey) -> Transaction {

@@ -25,7 +25,8 @@ pub use self::{
     profile::{PROFILE_HEADER, ProfileError},
 };
 use super::{HEADER, LARGEST_PAIR_TOTAL};
-use duet_run_file::output::{OutputError, check_writable, same_file, write_atomically};
+use duet_run_file::output::{OutputError, check_writable, write_atomically};
+use duet_run_file::paths::Paths;
 
 use duet_run_file::units::parse_count;
 
@@ -136,12 +137,11 @@ pub struct GenerateReport {
 /// # Errors
 /// [`GenerateError`]; the output is checked before any other work is done.
 pub fn generate_file(args: &TraceArgs, stop: &AtomicBool) -> Result<GenerateReport, GenerateError> {
-    if same_file(&args.from_hourly, &args.out) {
-        return Err(GenerateError::Option(format!(
-            "--out {} is the profile that --from-hourly reads: expected another file",
-            args.out.display()
-        )));
-    }
+    Paths::default()
+        .reads("--from-hourly", Some(&args.from_hourly))
+        .writes("--out", Some(&args.out))
+        .check()
+        .map_err(GenerateError::Option)?;
     check_writable(&args.out)?;
     check_options(args)?;
     // Before there is a file to be left behind: to read a pipe may take for ever.

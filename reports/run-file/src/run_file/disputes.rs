@@ -19,7 +19,7 @@ pub struct Disputes {
     #[serde(with = "number::count")]
     pub punishments: u64,
     /// What honest parties got less than they were due, in the smallest unit of value, summed over
-    /// channels. 0 whenever the challenge window exceeds the delay.
+    /// channels. 0 whenever the challenge window exceeds the delay and blocks have room.
     #[serde(with = "number::count")]
     pub lost_by_honest: u64,
     /// Honest parties that got less than they were due. 0 under the same condition.
@@ -28,6 +28,10 @@ pub struct Disputes {
     /// Honest parties that forfeited their balance. Always 0.
     #[serde(with = "number::count")]
     pub honest_punished: u64,
+    /// Posts that were not in the block in which they were due, since others had filled it, or in none
+    /// before the payout. The guarantee is for blocks with room; 0 in files of earlier versions.
+    #[serde(default, with = "number::count")]
+    pub late_posts: u64,
     /// By the attack's name; `none` for channels that stopped without one.
     pub attacks: BTreeMap<String, AttackCost>,
     /// Transactions of disputes that Layer 1 refused, by the refusal's name. They are in no block.

@@ -11,6 +11,10 @@ pub struct Durability {
     pub directory: String,
     /// What kind of file system that is on, such as `ext4`.
     pub file_system: String,
+    /// Whether that holds all in the machine's memory, as far as the system tells; see
+    /// [`Durability::is_in_memory`] for files of earlier versions.
+    #[serde(default)]
+    pub in_memory: bool,
     /// Commits: one for many channels' newest states.
     #[serde(with = "number::count")]
     pub commits: u64,
@@ -34,6 +38,25 @@ pub struct Durability {
     pub sync_max_ns: u64,
     /// What of the run was done before it was interrupted; none if it never was.
     pub resumed: Option<Resumed>,
+}
+
+impl Durability {
+    /// Whether nothing of the log survives the machine, whatever was synced.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.in_memory || ["tmpfs", "ramfs"].contains(&&*self.file_system)
+    }
+
+    /// What to say of a log in memory; none if it is on a disk.
+    #[must_use]
+    pub fn caution(&self) -> Option<String> {
+        self.is_in_memory().then(|| {
+            format!(
+                "the log is in memory ({}): nothing there survives the machine",
+                self.file_system
+            )
+        })
+    }
 }
 
 /// What a run had done before it went on. Rates, times, CPU time, latencies, signatures and bytes of

@@ -137,7 +137,7 @@ pub struct OpenLoop {
     #[serde(default, with = "number::count")]
     pub cut_short: u64,
     /// The rate at which they came due, as drawn, from the first to the last, the backlog aside; not finite
-    /// if they have no rate.
+    /// if all of them came due at one time.
     #[serde(deserialize_with = "number::figure")]
     pub offered_per_s: f64,
     /// The rate at which they were completed: of each shard from its first wave's completion, that wave

@@ -295,6 +295,7 @@ pub(crate) fn disputes() -> Disputes {
         lost_by_honest: 0,
         honest_losers: 0,
         honest_punished: 0,
+        late_posts: 0,
         attacks: BTreeMap::from([
             ("stale-close".into(), cost(1_000, 900, 3_010, 771_000)),
             ("silent".into(), cost(100, 0, 200, 57_800)),
@@ -310,6 +311,7 @@ pub(crate) fn resumed(measured: u64) -> RunFile {
     run.durability = Some(Durability {
         directory: "log".into(),
         file_system: "ext4".into(),
+        in_memory: false,
         commits: 1,
         records: 1,
         bytes_written: 1,

@@ -1,0 +1,64 @@
+//! A file of results has one writer at a time: the second is refused, and nothing of it is in the file.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+mod common;
+
+use std::fs::File;
+
+use common::{Folder, arguments};
+use duet_run_file::sweep::Sweep;
+
+const SWEEP: &str = "sweep a.sweep --trial 200ms --repeats 2 --rate 500 --payments 50 --quiet";
+const RUN: &str = "run --sessions 4 --payments 20 --durability log --baseline-sessions 0 --quiet";
+
+#[test]
+fn a_sweep_that_another_one_writes_is_refused() {
+    let folder = Folder::new();
+    // As an earlier sweep holds it.
+    let first = File::create(folder.path("a.sweep")).unwrap();
+    first.try_lock().unwrap();
+    let second = folder.loadgen(&arguments(SWEEP));
+    assert_eq!(second.code, Some(2), "{second:?}");
+    assert!(second.stderr.contains("in use"), "{}", second.stderr);
+    assert_eq!(folder.read("a.sweep"), "");
+    drop(first);
+    let mut both = [(); 2].map(|()| folder.command(&arguments(SWEEP)).spawn().unwrap());
+    let mut codes = both.each_mut().map(|sweep| sweep.wait().unwrap().code());
+    codes.sort();
+    assert_eq!(codes, [Some(0), Some(2)]);
+    let sweep = Sweep::read(&folder.path("a.sweep")).unwrap();
+    assert_eq!(sweep.lines.len(), 2);
+    // Its lines once more, as two writers leave them.
+    folder.write("a.sweep", folder.read("a.sweep").repeat(2));
+    let doubled = folder.loadgen(&arguments(SWEEP));
+    assert_eq!(doubled.code, Some(2), "{doubled:?}");
+    assert!(doubled.stderr.contains("line 3: run"), "{}", doubled.stderr);
+}
+
+#[test]
+fn acknowledgements_of_two_runs_do_not_meet() {
+    let folder = Folder::new();
+    let first = File::create(folder.path("acks")).unwrap();
+    first.try_lock().unwrap();
+    let second = folder.loadgen(&arguments(&format!("{RUN} --log-dir log --ack-file acks")));
+    assert_eq!(second.code, Some(2), "{second:?}");
+    assert!(second.stderr.contains("'acks'"), "{}", second.stderr);
+    assert!(second.stderr.contains("in use"), "{}", second.stderr);
+    drop(first);
+    let alone = folder.loadgen(&arguments(&format!("{RUN} --log-dir log --ack-file acks")));
+    assert_eq!(alone.code, Some(0), "{alone:?}");
+    assert!(!folder.read("acks").is_empty());
+}
+
+#[test]
+fn two_runs_do_not_begin_in_one_directory() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("log")).unwrap();
+    let first = File::open(folder.path("log")).unwrap();
+    first.try_lock().unwrap();
+    let second = folder.loadgen(&arguments(&format!("{RUN} --log-dir log")));
+    assert_eq!(second.code, Some(4), "{second:?}");
+    assert!(second.stderr.contains("in use"), "{}", second.stderr);
+    assert_eq!(std::fs::read_dir(folder.path("log")).unwrap().count(), 0);
+}

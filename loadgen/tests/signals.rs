@@ -1,0 +1,58 @@
+//! A signal that was ignored when the process began stays ignored: a run under `nohup`, or in the
+//! background of a script, goes on. Every other one asks for a stop.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+mod common;
+
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use common::Folder;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// For about a second and a half.
+const RUN: &str = "run --rate 200 --duration 1500ms --sessions 10 --payments 1k \
+                   --baseline-sessions 0 --quiet";
+
+fn begun(folder: &Folder, ignored: &str) -> Child {
+    let command = format!(
+        "trap '' {ignored}; exec {} {RUN}",
+        env!("CARGO_BIN_EXE_loadgen")
+    );
+    let child = Command::new("sh")
+        .args(["-c", &command])
+        .current_dir(folder.path("."))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    sleep(Duration::from_millis(700));
+    child
+}
+
+#[test]
+fn what_was_ignored_stays_ignored_and_the_rest_asks_for_a_stop() {
+    for (ignored, sent, code) in [
+        ("HUP", &[Signal::HUP][..], Some(0)),
+        ("HUP INT", &[Signal::INT, Signal::HUP], Some(0)),
+        ("INT", &[Signal::TERM], Some(130)),
+        ("INT", &[Signal::HUP], Some(130)),
+        ("TERM", &[Signal::TERM], Some(0)),
+    ] {
+        let folder = Folder::new();
+        let child = begun(&folder, ignored);
+        for signal in sent {
+            kill_process(Pid::from_child(&child), *signal).unwrap();
+        }
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let what = format!("{sent:?} sent, {ignored} ignored: {said}");
+        // A busy machine may fail to hold the rate.
+        let held = code != Some(0) || ended.status.code() != Some(3);
+        assert!(!held || ended.status.code() == code, "{what}");
+        assert_eq!(said.contains("stopping"), code == Some(130), "{what}");
+    }
+}

@@ -1,0 +1,187 @@
+//! The paths of one command: what it reads, what it writes, and where its own folders are. Refuses an
+//! output that is an input or another output, before anything is written.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What a command does with what is at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Reads,
+    Writes,
+    /// The program's own folder, in which nobody else writes.
+    Owns,
+}
+
+/// A command's paths, each with the option that names it.
+#[derive(Clone, Debug, Default)]
+pub struct Paths<'a>(Vec<(Use, &'a str, &'a Path)>);
+
+impl<'a> Paths<'a> {
+    /// With a file or folder that the command reads, if it was given.
+    #[must_use]
+    pub fn reads(self, option: &'a str, path: Option<&'a Path>) -> Self {
+        // Standard input is `-`, and no file of that name.
+        let path = path.filter(|path| *path != Path::new("-"));
+        self.with(Use::Reads, option, path)
+    }
+
+    /// With a file that it writes, if it was given.
+    #[must_use]
+    pub fn writes(self, option: &'a str, path: Option<&'a Path>) -> Self {
+        self.with(Use::Writes, option, path)
+    }
+
+    /// With a folder that is the program's own, if it was given.
+    #[must_use]
+    pub fn owns(self, option: &'a str, path: Option<&'a Path>) -> Self {
+        self.with(Use::Owns, option, path)
+    }
+
+    fn with(mut self, used: Use, option: &'a str, path: Option<&'a Path>) -> Self {
+        self.0.extend(path.map(|path| (used, option, path)));
+        self
+    }
+
+    /// Whether every output is a file of its own, outside of the program's folders.
+    ///
+    /// # Errors
+    /// A text that names both options.
+    pub fn check(&self) -> Result<(), String> {
+        for (at, &(used, option, path)) in self.0.iter().enumerate() {
+            if used == Use::Reads {
+                continue;
+            }
+            let others = self.0.iter().enumerate().filter(|(other, _)| *other != at);
+            for (_, &(other_used, other_option, other)) in others {
+                if is_same(path, other) {
+                    return Err(format!(
+                        "{option} {}: {other_option} names the same {}; expected another one",
+                        path.display(),
+                        if used == Use::Owns { "folder" } else { "file" },
+                    ));
+                }
+                if other_used == Use::Owns && option != other_option && is_within(path, other) {
+                    return Err(format!(
+                        "{option} {}: expected a {} outside of {other_option} {}",
+                        path.display(),
+                        if used == Use::Owns { "folder" } else { "file" },
+                        other.display()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a path leads, links followed, whether or not there is something at its end; none if the folder
+/// that it is in is not there.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    if let Ok(there) = fs::canonicalize(path) {
+        return Some(there);
+    }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+    Some(folder.join(path.file_name()?))
+}
+
+/// Whether what is written at one of the paths is at the other. A device or a pipe takes what comes,
+/// whoever writes it.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => {
+            (one.is_file() || one.is_dir()) && identity(&one) == identity(&other)
+        }
+        (Err(_), Err(_)) => {
+            one == other || resolved(one).is_some_and(|one| resolved(other) == Some(one))
+        }
+        _ => false,
+    }
+}
+
+/// By which the system knows a file, whatever its names.
+fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.dev(), metadata.ino())
+}
+
+/// Whether a path leads into a folder, by whatever way.
+fn is_within(path: &Path, folder: &Path) -> bool {
+    let (Some(path), Some(folder)) = (resolved(path), resolved(folder)) else {
+        return false;
+    };
+    path != folder && path.starts_with(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_no_input_and_no_other_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("log")).unwrap();
+        for name in ["there", "other", "log/in"] {
+            fs::write(at(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink(at("there"), at("link")).unwrap();
+        std::os::unix::fs::symlink(at("log"), at("way")).unwrap();
+        fs::hard_link(at("there"), at("second")).unwrap();
+        let table = [
+            // What is read, what is written, which folder is the program's; what is wrong.
+            ("there", "other", "log", None),
+            ("there", "new", "log", None),
+            ("there", "there", "log", Some("--out")),
+            (
+                "there",
+                "log/../there",
+                "log",
+                Some("--in names the same file"),
+            ),
+            ("there", "link", "log", Some("--in names the same file")),
+            ("there", "second", "log", Some("--in names the same file")),
+            ("new", "new", "log", Some("--in names the same file")),
+            ("there", "log/new", "log", Some("outside of --dir")),
+            ("there", "way/new", "log", Some("outside of --dir")),
+            ("there", "log", "log", Some("names the same")),
+            ("log/in", "other", "log", None),
+            ("there", "nowhere/new", "log", None),
+        ];
+        for (reads, writes, owns, wrong) in table {
+            let (reads, writes, owns) = (at(reads), at(writes), at(owns));
+            let checked = Paths::default()
+                .reads("--in", Some(&reads))
+                .writes("--out", Some(&writes))
+                .owns("--dir", Some(&owns))
+                .check();
+            match (wrong, checked) {
+                (None, checked) => assert_eq!(checked, Ok(()), "{writes:?}"),
+                (Some(words), Ok(())) => panic!("{writes:?}: {words}"),
+                (Some(words), Err(error)) => assert!(error.contains(words), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn two_outputs_are_two_files_and_a_device_takes_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("new");
+        for (one, other, is_fine) in [
+            (&*new, &*new, false),
+            (Path::new("/dev/null"), Path::new("/dev/null"), true),
+        ] {
+            let paths = Paths::default();
+            let paths = paths
+                .writes("--out", Some(one))
+                .writes("--acks", Some(other));
+            assert_eq!(paths.check().is_ok(), is_fine, "{one:?}");
+        }
+        assert_eq!(Paths::default().writes("--out", None).check(), Ok(()));
+    }
+}

@@ -1,0 +1,64 @@
+//! The signals that ask a process to stop: Ctrl-C, a polite kill, and the end of its terminal. One that
+//! was ignored when the process began stays ignored: so `nohup` and a shell's background jobs mean it.
+
+use std::{fs, io};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::threads;
+
+/// All that ask for a stop.
+const STOP: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
+
+/// Calls `handle`, on a thread of its own, for every signal that asks for a stop, but for those that
+/// were ignored when the process began. To be called once, before any other handler is set.
+///
+/// # Errors
+/// In words: the system starts no thread, or takes no handler. The process must end then: nothing
+/// would handle the signals any more.
+pub fn on_stop(mut handle: impl FnMut() + Send + 'static) -> io::Result<()> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let heeded = STOP.iter().filter(|signal| !is_ignored(&status, **signal));
+    let mut signals = Signals::new(heeded).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot watch for signals: {error}"))
+    })?;
+    threads::start("signals", move || {
+        for _ in signals.forever() {
+            handle();
+        }
+    })?;
+    Ok(())
+}
+
+/// Whether a process with this `/proc/PID/status` ignores a signal; not where the system does not tell.
+fn is_ignored(status: &str, signal: i32) -> bool {
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_says_which_signals_are_ignored() {
+        for (status, ignored) in [
+            ("Name:\tx\nSigIgn:\t0000000000000000\n", &[][..]),
+            ("SigIgn:\t0000000000001001\nSigCgt:\tffff\n", &[SIGHUP]),
+            ("SigIgn:\t0000000000000006", &[SIGINT]),
+            ("SigIgn:\t0000000000004003", &[SIGHUP, SIGINT, SIGTERM]),
+            ("SigIgn:\tx", &[]),
+            ("", &[]),
+        ] {
+            let found: Vec<i32> = STOP
+                .into_iter()
+                .filter(|signal| is_ignored(status, *signal))
+                .collect();
+            assert_eq!(found, ignored, "{status}");
+        }
+    }
+}
