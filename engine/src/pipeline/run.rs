@@ -115,6 +115,8 @@ pub enum RunError {
         /// What is wrong with it, in words.
         problem: String,
     },
+    /// The file for acknowledgements ends with something else: it is left as it is.
+    NotAcknowledgements(PathBuf),
     /// A channel of a durable run stopped, where both parties and the link are honest.
     Stopped {
         /// Whose channel.
@@ -433,6 +435,11 @@ impl fmt::Display for RunError {
             RunError::File { path, problem } => {
                 write!(f, "writing '{}' failed: {problem}", path.display())
             }
+            RunError::NotAcknowledgements(path) => write!(
+                f,
+                "'{}' does not end with acknowledgements: expected a new file, or one that a run has written",
+                path.display()
+            ),
             RunError::Stopped { session, name } => write!(
                 f,
                 "the channel of session {session} stopped on {name}, although nobody cheats; the log \

@@ -162,15 +162,15 @@ impl OpenLog {
         chain: &mut Chain,
     ) -> Result<(u64, ChainLog), RunError> {
         let first_step = self.restore(shards, chain)?;
+        if let Some(path) = &self.config.acknowledgements {
+            Acknowledgements::mend(path)?;
+        }
         let mut l1 = ChainLog::new(self.l1.start()?);
         chain.track_changes(true);
         if self.has_begun {
             chain.drain_changes(|_, _| {});
         } else {
             l1.begin(chain)?;
-        }
-        if let Some(path) = &self.config.acknowledgements {
-            Acknowledgements::mend(path)?;
         }
         for (shard, recovered) in shards.iter_mut().zip(self.shards) {
             let mut journal = Journal::new(recovered.start()?);
