@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -191,6 +192,7 @@ pub fn run(
         stop,
         abort: AtomicBool::new(false),
         beginning: Beginning::default(),
+        paces: Mutex::new(Vec::new()),
     };
     shared.epoch = Instant::now();
     let shared = &shared;
@@ -437,7 +439,8 @@ impl fmt::Display for RunError {
             }
             RunError::NotAcknowledgements(path) => write!(
                 f,
-                "'{}' does not end with acknowledgements: expected a new file, or one that a run has written",
+                "'{}' does not end with acknowledgements: expected a new file, or one that a run \
+                 has written",
                 path.display()
             ),
             RunError::Stopped { session, name } => write!(

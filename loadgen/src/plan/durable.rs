@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};
+use crate::record::held;
 use duet_reports::input::Limit;
 use duet_reports::output::{OutputError, check_writable, resolved, write_atomically_in};
 
@@ -75,6 +76,7 @@ pub(super) fn log_config(
         durability,
         run: run_id(workload),
         acknowledgements: args.ack_file.clone(),
+        held,
     }))
 }
 

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use super::acknowledgements::Acknowledgements;
 use super::chain_log::ChainLog;
 use super::journal::Journal;
+use super::outcome::Offered;
 use super::run::{Config, RunError, ShardsParties, parties};
 use super::schedule::Schedule;
 use super::shard::Shard;
@@ -28,7 +29,7 @@ pub(super) use ends::ShardRestoring;
 pub use error::RestoreError;
 
 /// Where and how a run is made durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct LogConfig {
     /// The directory, for this run alone.
     pub directory: PathBuf,
@@ -40,6 +41,9 @@ pub struct LogConfig {
     pub run: RunId,
     /// Where to write down each channel and version that is acknowledged.
     pub acknowledgements: Option<PathBuf>,
+    /// Whether an open loop's rate was held. Where it was not, the log keeps that, and every later
+    /// part of the run has [`Offered::late_before`].
+    pub held: fn(&Offered) -> bool,
 }
 
 /// A run's log, read, and not written to yet.
