@@ -357,12 +357,21 @@ fn invalid_reasons(plan: &Plan, measured: &Measured) -> Vec<String> {
     reasons
 }
 
+/// Whether a part of a run held the rate that it was offered. What is only closed was offered none.
+#[must_use]
+pub fn held(offered: &Offered) -> bool {
+    offered.arrived == 0 || open_loop(offered).not_held().is_none()
+}
+
 /// What came due, and what became of it. A rate that is none is not finite, and so `null`.
 fn open_loop(offered: &Offered) -> OpenLoop {
     let offered_per_s = offered.offered_per_s.unwrap_or(f64::NAN);
+    // A backlog alone came due at one moment.
     let unserved_s = match offered.unserved {
         0 => 0.0,
-        unserved => unserved as f64 / offered_per_s,
+        unserved => offered
+            .offered_per_s
+            .map_or(0.0, |per_s| unserved as f64 / per_s),
     };
     let behind_s = offered
         .behind
@@ -373,6 +382,8 @@ fn open_loop(offered: &Offered) -> OpenLoop {
         arrived_before: offered.arrived_before,
         refused: offered.refused,
         lost: offered.lost,
+        refused_before: offered.refused_before,
+        late_before: offered.late_before,
         unserved: offered.unserved,
         unserved_before: offered.unserved_before,
         cut_short: offered.cut_short,

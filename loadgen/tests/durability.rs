@@ -218,6 +218,21 @@ fn a_folder_of_something_else_is_refused() {
     assert!(none.stderr.contains("nowhere"), "{}", none.stderr);
 }
 
+#[test]
+fn a_file_that_does_not_end_with_acknowledgements_stays_as_it_is() {
+    let folder = Folder::new();
+    folder.write("notes", "my notes\nbeef");
+    let run = format!("{RUN} --ack-file");
+    let refused = folder.loadgen(&arguments(&format!("{run} notes")));
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("'notes'"), "{}", refused.stderr);
+    assert_eq!(folder.read("notes"), "my notes\nbeef");
+    // The run can begin all the same, with a file of its own.
+    let ended = folder.loadgen(&arguments(&format!("{run} acks")));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(parse(&ended.stdout).achieved.payments, 8 * 200);
+}
+
 /// Runs until something cannot be written: exit 1 and the reason. Then, with room, to the end.
 fn full(limit: &str, options: &str, words: &[&str]) {
     let folder = Folder::new();

@@ -6,7 +6,7 @@
 mod common;
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -14,6 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use common::{Ended, Folder, arguments, parse};
 use duet_run_file::run_file::RunFile;
 use hdrhistogram::serialization::Deserializer;
+use rustix::process::{Pid, Signal, kill_process};
 
 const SESSIONS: u64 = 10;
 const PAYMENTS: u64 = 4_000;
@@ -27,21 +28,31 @@ struct Run {
 
 impl Run {
     fn new(options: &str) -> Run {
+        Run::of(&format!(
+            "--sessions {SESSIONS} --payments {PAYMENTS} {options}"
+        ))
+    }
+
+    fn of(options: &str) -> Run {
         Run {
             folder: Folder::new(),
-            words: format!(
-                "run --sessions {SESSIONS} --payments {PAYMENTS} --durability log --log-dir log \
-                 --ack-file acks {options}"
-            ),
+            words: format!("run --durability log --log-dir log --ack-file acks {options}"),
         }
     }
 
     /// Kills it after so many acknowledgements.
     fn kill_after(&self, acknowledged: usize) {
+        let mut child = self.start_until(acknowledged);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Starts it, and waits for so many acknowledgements.
+    fn start_until(&self, acknowledged: usize) -> Child {
         let mut child = self
             .folder
             .command(&arguments(&self.words))
-            .arg("--quiet")
+            .args(["--quiet", "--out", "run.json"])
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -55,8 +66,19 @@ impl Run {
             assert!(started.elapsed() < Duration::from_secs(120));
             std::thread::sleep(Duration::from_millis(1));
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child
+    }
+
+    /// Runs these words to their end: what was said against the run.
+    fn invalid(&self, words: &str) -> (RunFile, String) {
+        let ended = self.folder.loadgen(&arguments(words));
+        let run = parse(&self.folder.read("run.json"));
+        assert_eq!(ended.code, Some(3), "{words}: {ended:?}");
+        let [reason] = &run.achieved.invalid_reasons[..] else {
+            panic!("{words}: {:?}", run.achieved.invalid_reasons);
+        };
+        let reason = reason.clone();
+        (run, reason)
     }
 
     /// Runs the command to its end: what it printed, its run file, and how long it took.
@@ -193,8 +215,100 @@ fn what_was_not_served_before_a_restart_is_not_forgotten() {
     let [reason] = &run.invalid_reasons[..] else {
         panic!("{:?}", run.invalid_reasons);
     };
-    assert!(reason.contains("payments not served"), "{reason}");
+    assert!(reason.contains("arrivals not served"), "{reason}");
     // Closing it is no claim about the rate.
     let closed = folder.loadgen(&["recover", "log", "--close", "--quiet"]);
+    assert_eq!(closed.code, Some(0), "{}", closed.stderr);
+}
+
+/// Of sessions that take a payment each, four at a time, few of those due find one that is open.
+#[test]
+fn what_came_due_before_a_kill_and_was_not_looked_at_is_a_backlog_or_unserved() {
+    for closes in [false, true] {
+        let run = Run::of(
+            "--sessions 1M --concurrent 4 --payments 1 --rate 50k --duration 2s --shards 1 \
+             --baseline-sessions 0",
+        );
+        run.kill_after(200);
+        if closes {
+            let closed = "recover log --close --quiet --out run.json";
+            let closed = run.folder.loadgen(&arguments(closed));
+            assert_eq!(closed.code, Some(0), "{}", closed.stderr);
+            let file = parse(&run.folder.read("run.json"));
+            let open_loop = file.achieved.open_loop.clone().unwrap();
+            let backlog = file.resumed().unwrap().backlog;
+            assert!(backlog > 0 && open_loop.arrived == 0, "{open_loop:?}");
+            assert_eq!(open_loop.unserved_before, backlog);
+            let came_due = open_loop.arrived_before;
+            assert_eq!(came_due, file.achieved.payments + backlog);
+        }
+        let words = format!("{} --quiet --out run.json", run.words);
+        let (file, reason) = run.invalid(&words);
+        assert!(reason.contains("arrivals not served"), "{reason}");
+        let open_loop = file.achieved.open_loop.unwrap();
+        assert_eq!(open_loop.unserved_before > 0, closes, "{open_loop:?}");
+        assert_eq!(open_loop.backlog > 0, !closes, "{open_loop:?}");
+        // Every one of them was served or not, in one of the parts.
+        let all = open_loop.arrived_before + open_loop.arrived - open_loop.backlog;
+        let unserved = open_loop.unserved_before + open_loop.unserved;
+        assert_eq!(all, file.achieved.payments + unserved, "{open_loop:?}");
+        let off = open_loop.offered_per_s / 50e3;
+        assert!((0.9..1.1).contains(&off), "{open_loop:?}");
+    }
+}
+
+#[test]
+fn sessions_that_an_earlier_duration_ended_are_told() {
+    let run =
+        Run::of("--sessions 12 --concurrent 4 --payments 4k --shards 2 --baseline-sessions 0");
+    let words = run.words.clone();
+    let first = run
+        .folder
+        .loadgen(&arguments(&format!("{words} --duration 50ms")));
+    assert_eq!(first.code, Some(0), "{first:?}");
+    assert!(!first.stdout.contains("ended short"), "{}", first.stdout);
+    let (ended, file, _) = run.go_on();
+    let achieved = &file.achieved;
+    assert_eq!(achieved.sessions_closed, 12);
+    let (missing, cut) = (12 * 4_000 - achieved.payments, achieved.sessions_cut);
+    assert!(missing > 0 && (1..=4).contains(&cut), "{missing}, {cut}");
+    let told = format!("VALID, RESUMED: {cut} sessions ended short of their payments");
+    assert!(ended.stdout.starts_with(&told), "{}", ended.stdout);
+    // And in every later one.
+    let (ended, ..) = run.go_on();
+    assert!(ended.stdout.starts_with(&told), "{}", ended.stdout);
+    assert!(
+        ended
+            .stdout
+            .contains("no payment was made after the restart")
+    );
+}
+
+/// It stands still over the schedule's end. What came due meanwhile is served late.
+#[test]
+fn a_part_that_was_late_is_late_in_every_later_one() {
+    let run = Run::of(
+        "--sessions 8 --payments 10k --rate 300 --duration 1s --shards 2 --baseline-sessions 0",
+    );
+    let child = run.start_until(20);
+    let process = Pid::from_child(&child);
+    kill_process(process, Signal::STOP).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    kill_process(process, Signal::CONT).unwrap();
+    let ended: Ended = child.wait_with_output().unwrap().into();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let first = parse(&run.folder.read("run.json"))
+        .achieved
+        .open_loop
+        .unwrap();
+    assert_eq!((first.unserved, first.late_before), (0, false), "{first:?}");
+    let words = format!("{} --quiet --out run.json", run.words);
+    for _ in 0..2 {
+        let (_, reason) = run.invalid(&words);
+        assert!(reason.ends_with("it was not before a restart"), "{reason}");
+    }
+    let closed = run
+        .folder
+        .loadgen(&["recover", "log", "--close", "--quiet"]);
     assert_eq!(closed.code, Some(0), "{}", closed.stderr);
 }

@@ -269,8 +269,8 @@ fn a_rate_that_most_payments_did_not_get_is_not_held() {
     let refuses = "--rate 2k --duration 300ms --pattern two-way --capacity 100 --turn-length 5000 \
                    --concurrent 8";
     for (words, reason) in [
-        (refuses, "payments refused or lost"),
-        ("--rate 1e9 --duration 50ms", "payments not served"),
+        (refuses, "arrivals refused or lost"),
+        ("--rate 1e9 --duration 50ms", "arrivals not served"),
         (waits, "waited for their co-sign interval until the end"),
     ] {
         let words = format!("run --json {words} --baseline-sessions 0");

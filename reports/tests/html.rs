@@ -307,7 +307,7 @@ fn a_resumed_run_says_so_where_its_rate_stands() {
     }
     let nothing = page(0);
     for said in [
-        "<strong>no rate</strong>: no payment was left to make",
+        "<strong>no rate</strong>: no payment was made after the restart",
         "figures are of none of 1 M payments",
         "nothing was measured to compare with",
     ] {

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use super::run::RunError;
 use crate::protocol::ChannelId;
 
-/// A channel in hexadecimal digits, a space, and a version.
-const LONGEST_LINE: usize = 64 + 1 + 20;
+/// A channel in hexadecimal digits.
+const CHANNEL: usize = 64;
+/// A channel, a space, and a version.
+const LONGEST_LINE: usize = CHANNEL + 1 + 20;
 
 /// One shard's way to the file, which all shards append to.
 pub(super) struct Acknowledgements {
@@ -21,29 +23,36 @@ pub(super) struct Acknowledgements {
 impl Acknowledgements {
     /// Takes off a last line that has no end, before any shard opens the file: who wrote it ended, or its
     /// disk was full, in the midst of it. A pipe or a device keeps what it was given.
+    ///
+    /// # Errors
+    /// If the file ends with anything else: then it is somebody else's, and stays as it is.
     pub(super) fn mend(path: &Path) -> Result<(), RunError> {
         let mended = || {
             let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
             if !is_file {
-                return Ok(());
+                return Ok(true);
             }
             let mut file = OpenOptions::new().read(true).write(true).open(path)?;
             let length = file.seek(SeekFrom::End(0))?;
-            // Longer than any line.
-            let from = length.saturating_sub(LONGEST_LINE as u64 + 1);
+            // A whole line, with the end of the one before, and a torn one.
+            let from = length.saturating_sub(2 * LONGEST_LINE as u64 + 2);
             let mut tail = Vec::new();
             file.seek(SeekFrom::Start(from))?;
             file.read_to_end(&mut tail)?;
-            let last = tail.iter().rposition(|byte| *byte == b'\n');
-            let torn = &tail[last.map_or(0, |last| last + 1)..];
-            let is_ours = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b' ';
-            let whole_file_or_line = last.is_some() || from == 0;
-            if whole_file_or_line && torn.iter().all(is_ours) {
+            let Some((whole, torn)) = last_line(&tail) else {
+                return Ok(tail.is_empty());
+            };
+            let is_ours = is_line(whole) && is_torn(torn);
+            if is_ours && !torn.is_empty() {
                 file.set_len(length - torn.len() as u64)?;
             }
-            Ok(())
+            Ok(is_ours)
         };
-        mended().map_err(|source| failed(path, &source))
+        match mended() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RunError::NotAcknowledgements(path.to_owned())),
+            Err(source) => Err(failed(path, &source)),
+        }
     }
 
     /// Opens the file for appending; it is made if it is not there.
@@ -71,6 +80,33 @@ impl Acknowledgements {
     }
 }
 
+/// The last whole line of some bytes, and what follows it; none if they end no line.
+fn last_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n')?;
+    let before = bytes[..end].iter().rposition(|byte| *byte == b'\n');
+    let start = before.map_or(0, |before| before + 1);
+    Some((&bytes[start..end], &bytes[end + 1..]))
+}
+
+/// Whether these bytes are a line as [`Acknowledgements::note`] writes it.
+fn is_line(bytes: &[u8]) -> bool {
+    bytes.len() > CHANNEL + 1 && is_torn(bytes)
+}
+
+/// Whether these bytes are the beginning of such a line.
+fn is_torn(bytes: &[u8]) -> bool {
+    let (channel, rest) = bytes.split_at(bytes.len().min(CHANNEL));
+    let is_channel = channel
+        .iter()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_version = match rest {
+        [] => true,
+        [b' ', version @ ..] => version.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    is_channel && is_version && bytes.len() <= LONGEST_LINE
+}
+
 fn failed(path: &Path, source: &io::Error) -> RunError {
     RunError::File {
         path: path.to_owned(),
@@ -87,21 +123,43 @@ mod tests {
         let path = std::env::temp_dir().join(format!("duet-acks-{}", std::process::id()));
         let line = format!("{} 7\n", "ab".repeat(32));
         let torn = |bytes: usize| format!("{line}{}", &line[..bytes]);
-        for (before, after) in [
+        let many = line.repeat(10);
+        let ours = [
             (String::new(), ""),
             (line.clone(), &line[..]),
             (torn(1), &line),
+            (torn(64), &line),
             (torn(65), &line),
             (torn(66), &line),
-            (line[..20].to_owned(), ""),
-            // Somebody else's.
-            ("notes of mine".to_owned(), "notes of mine"),
-            ("a".repeat(5000), &"a".repeat(5000)),
-        ] {
-            std::fs::write(&path, &before).expect("a temporary file");
-            Acknowledgements::mend(&path).expect("a file like any other");
+            (format!("{many}{}", &line[..30]), &many),
+        ];
+        let not_ours = [
+            "my notes\nbeef",
+            "my notes\n",
+            "notes of mine",
+            "2024 10",
+            "beef",
+            "\n",
+            &"a".repeat(5000),
+            &format!("{line}\n"),
+            &format!("{line}2024 10"),
+            &format!("{line}BEEF"),
+            &format!("{line}{line}beefs"),
+            &format!("{line}{}", line[..65].replace(' ', "a")),
+            &format!("{}123456789012345678901", &line[..65]),
+            &format!("{line}{}123456789012345678901", &line[..65]),
+        ];
+        let not_ours = not_ours.map(|text| (text.to_owned(), text));
+        for (at, (before, after)) in ours.iter().chain(&not_ours).enumerate() {
+            std::fs::write(&path, before).expect("a temporary file");
+            let mended = Acknowledgements::mend(&path);
+            let expected = match at < ours.len() {
+                true => Ok(()),
+                false => Err(RunError::NotAcknowledgements(path.clone())),
+            };
+            assert_eq!(mended, expected, "{before:?}");
             let found = std::fs::read_to_string(&path).expect("it is there");
-            assert_eq!(found, after, "{before:?}");
+            assert_eq!(found, *after, "{before:?}");
         }
         std::fs::remove_file(&path).expect("it is there");
         Acknowledgements::mend(&path).expect("there is nothing to mend");

@@ -1,6 +1,8 @@
 //! When payments are due. Closed loop: as soon as the one before is answered. Open loop: on a
 //! schedule that does not wait for the system, so that a late answer counts from the due time.
 
+#[cfg(test)]
+mod life;
 mod poisson;
 #[cfg(test)]
 mod tests;
@@ -10,7 +12,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use super::workload::Workload;
-use poisson::{MOST_DRAWN_AT_END, Poisson};
+use poisson::Poisson;
 
 /// How payments arrive.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,30 +55,35 @@ pub(super) struct ArrivalQueue {
     /// Slots with fewer waiting payments than the co-sign interval, and when they shall wait no
     /// longer.
     aging: BinaryHeap<Reverse<(u64, u32)>>,
-    /// What was read of the schedule, before a restart included.
-    read: SchedulePosition,
+    /// Arrivals read of the schedule, before a restart included.
+    read: u64,
     offered: Arrived,
 }
 
-/// How far a schedule was read: what outlives a restart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How far a schedule was read: what outlives a restart. Nothing but the clock where it is not
+/// Poisson's.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct SchedulePosition {
     /// Where its clock stands.
     pub(super) clock_ns: u64,
     /// Arrivals read.
     pub(super) arrivals: u64,
-    /// When the last of them was due.
-    pub(super) last_due_ns: u64,
+    /// When the next one is due, and the mean time between two: what is due by the clock, and was
+    /// not read, follows from them.
+    pub(super) next_due_ns: f64,
+    pub(super) mean_gap_ns: f64,
 }
 
 /// What came due in one shard since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Arrived {
     pub(super) count: u64,
-    /// What had come due before a restart, the backlog included.
+    /// What had come due before a restart, read by then or not.
     pub(super) before: u64,
-    /// Those that had come due before a restart, and did once more.
+    /// Of that, what was neither answered nor in flight, and came due once more.
     pub(super) backlog: u64,
+    /// Of that, what was given up before the clock went on: it did not come due once more.
+    pub(super) unserved_before: u64,
     /// When the first and the last were due by the schedule's clock, which is one for all shards, the
     /// backlog aside.
     pub(super) due_ns: Option<(u64, u64)>,
@@ -163,7 +170,7 @@ impl ArrivalQueue {
             cosign_every: cosign_every as usize,
             cosign_after_ns: cosign_after.map(|after| after.as_nanos() as u64),
             aging: BinaryHeap::new(),
-            read: SchedulePosition::default(),
+            read: 0,
             offered: Arrived::default(),
         }
     }
@@ -172,16 +179,39 @@ impl ArrivalQueue {
         matches!(self.source, Source::Closed)
     }
 
-    /// The schedule goes on where it was read to before a restart. So many of the payments read were
-    /// neither answered nor in flight: they come due once more when the clock goes on.
-    pub(super) fn resume(&mut self, read: SchedulePosition, backlog: u64) {
-        self.clock.before_ns = read.clock_ns;
-        if let Source::Poisson(poisson) = &mut self.source {
-            poisson.skip(read.arrivals, read.last_due_ns);
-            self.backlog = backlog;
-            self.read = read;
-            self.offered.before = read.arrivals;
-        }
+    /// The schedule goes on where it was read to before a restart. What was due by then comes due
+    /// once more when the clock goes on, but for `settled`: payments of it that were made, or given
+    /// up. `left`: what each session can still pay, of those that are open or have not opened.
+    ///
+    /// # Errors
+    /// What is wrong with the position.
+    pub(super) fn resume(
+        &mut self,
+        at: SchedulePosition,
+        settled: u64,
+        left: impl Iterator<Item = u64>,
+    ) -> Result<(), &'static str> {
+        self.clock.before_ns = at.clock_ns;
+        let Source::Poisson(poisson) = &mut self.source else {
+            return Ok(());
+        };
+        let unanswered = at.arrivals.checked_sub(settled);
+        let unanswered = unanswered.ok_or("it counts fewer arrivals than payments were made")?;
+        let mean_gap_ns = poisson.go_on(&at).ok_or("its schedule is none")?;
+        let left = poisson.most_left(at.clock_ns, unanswered, left);
+        let mut unread = 0;
+        poisson.rest(
+            at.clock_ns,
+            left.saturating_sub(unanswered),
+            |count, _, _| {
+                unread += count;
+            },
+        );
+        poisson.change_mean(mean_gap_ns, at.clock_ns);
+        self.backlog = unanswered + unread;
+        self.read = at.arrivals + unread;
+        self.offered.before = self.read;
+        Ok(())
     }
 
     /// Payments that are due once more when the clock goes on.
@@ -207,9 +237,15 @@ impl ArrivalQueue {
 
     /// How far the schedule was read, for a restart.
     pub(super) fn position(&self, now_ns: u64) -> SchedulePosition {
+        let (next_due_ns, mean_gap_ns) = match &self.source {
+            Source::Poisson(poisson) => (poisson.next_ns, poisson.mean_gap_ns),
+            Source::Closed | Source::Timed { .. } => (0.0, 0.0),
+        };
         SchedulePosition {
             clock_ns: self.position_ns(now_ns),
-            ..self.read
+            arrivals: self.read,
+            next_due_ns,
+            mean_gap_ns,
         }
     }
 
@@ -265,8 +301,7 @@ impl ArrivalQueue {
             let Some((due_ns, slot, last)) = self.source.next(by_ns, workload) else {
                 break;
             };
-            self.read.arrivals += 1;
-            self.read.last_due_ns = due_ns;
+            self.read += 1;
             let position_ns = due_ns;
             let due_ns = self.clock.at_ns(position_ns).expect("the clock goes");
             self.offered.count(1, (position_ns, position_ns), due_ns);
@@ -296,10 +331,11 @@ impl ArrivalQueue {
         }
     }
 
-    /// The schedule ends now, or ended when its clock stood at `end_ns`. Reads it up to there. What waits
-    /// can be served, and waits for no co-sign interval to fill. What has no place to wait in, or whose
-    /// session (one of `unopened`) never opened, is unserved, and given to `age`: an age, and how many
-    /// payments are of it.
+    /// The schedule ends now, or ended when its clock stood at `end_ns`. Reads it up to there. What
+    /// waits can be served, and waits for no co-sign interval to fill. What has no place to wait
+    /// in, or whose session (one of `unopened`) never opened, is unserved, and given to `age`: an
+    /// age, and how many payments are of it. If the clock has not gone on after a restart, what had
+    /// come due before is given up as it stands: it came due once, and has no age here.
     pub(super) fn end(
         &mut self,
         end_ns: u64,
@@ -308,8 +344,12 @@ impl ArrivalQueue {
         unopened: impl Iterator<Item = u64>,
         mut age: impl FnMut(u64, u64),
     ) {
-        self.end_ns = Some(end_ns);
-        if self.is_closed_loop() || !self.has_started() {
+        self.end_ns = Some(end_ns.max(self.clock.before_ns));
+        if self.is_closed_loop() {
+            return;
+        }
+        if !self.has_started() {
+            self.offered.unserved_before += std::mem::take(&mut self.backlog);
             return;
         }
         self.advance(now_ns, workload, |_| {});
@@ -323,41 +363,31 @@ impl ArrivalQueue {
             }
         }
         let clock = self.clock;
+        let at_ns = |position_ns| clock.at_ns(position_ns).unwrap_or(now_ns);
         let mut offered = self.offered;
         let mut unserved = |count: u64, from_ns: u64, to_ns: u64| {
             let span_ns = (from_ns, to_ns);
-            let [from_ns, to_ns] = [from_ns, to_ns].map(|at| clock.at_ns(at).unwrap_or(now_ns));
-            if to_ns > clock.started_ns.unwrap_or(0) {
-                offered.count(count, span_ns, to_ns);
-            } else {
-                // Of before a restart.
-                offered.again(count, to_ns);
-            }
+            let (from_ns, to_ns) = (at_ns(from_ns), at_ns(to_ns));
+            offered.count(count, span_ns, to_ns);
             offered.unserved += count;
             age(now_ns.saturating_sub(from_ns.midpoint(to_ns)), count);
         };
         match &mut self.source {
             Source::Closed => {}
             Source::Poisson(poisson) => {
-                let expected = (end_ns as f64 - poisson.next_ns) / poisson.mean_gap_ns;
-                let most = self
-                    .backlog
-                    .saturating_add(2 * expected.max(0.0) as u64 + 1000);
-                let taken = poisson.accepting.iter().map(|(_, left)| *left);
-                let mut left = taken.fold(0, u64::saturating_add);
-                // Of so many sessions that none of them opened, more make no difference.
-                for session in unopened.take(MOST_DRAWN_AT_END as usize) {
-                    if left >= most {
-                        break;
-                    }
-                    left = left.saturating_add(workload.session(session).payments);
-                }
-                let backlog = std::mem::take(&mut self.backlog).min(left);
+                let taken: Vec<u64> = poisson.accepting.drain(..).map(|(_, left)| left).collect();
+                let unopened = unopened.map(|session| workload.session(session).payments);
+                let left =
+                    poisson.most_left(end_ns, self.backlog, taken.into_iter().chain(unopened));
+                let left = left.saturating_sub(self.backlog);
+                self.read += poisson.rest(end_ns, left, unserved);
+                let backlog = std::mem::take(&mut self.backlog);
                 if backlog > 0 {
-                    unserved(backlog, clock.before_ns, clock.before_ns);
+                    let due_ns = at_ns(clock.before_ns);
+                    offered.again(backlog, due_ns);
+                    offered.unserved += backlog;
+                    age(now_ns.saturating_sub(due_ns), backlog);
                 }
-                poisson.rest(end_ns, left - backlog, &mut self.read, unserved);
-                poisson.accepting.clear();
             }
             Source::Timed { speedup, next, .. } => {
                 let mut late = |session: u64, from: u64| {

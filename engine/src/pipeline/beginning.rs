@@ -70,6 +70,8 @@ pub(super) struct Before {
     pub(super) sessions_closed: u64,
     /// Payments that a co-signed state covered.
     pub(super) payments: u64,
+    /// Payments that their payer's own endpoint refused.
+    pub(super) refused: u64,
     pub(super) signatures_made: u64,
     pub(super) verified: VerifierCounts,
 }
@@ -90,13 +92,15 @@ impl Shard<'_> {
         self.last_completion_ns = 0;
         self.closed_while_paying = self.tally.sessions_closed;
         self.progress.payments.store(0, Ordering::Relaxed);
-        let channels = self.slots.iter().filter_map(|slot| slot.phase.open());
-        let covered = channels.map(|channel| channel.covered).sum::<u64>();
+        let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
+        let covered = channels().map(|channel| channel.covered).sum::<u64>();
+        let refused = channels().map(|channel| channel.refused).sum::<u64>();
         let sides = [&self.payer, &self.payee];
         self.before = Before {
             sessions_opened: self.tally.sessions_opened,
             sessions_closed: self.tally.sessions_closed,
             payments: self.tally.covered + covered,
+            refused: self.tally.refused + refused,
             signatures_made: sides.iter().map(|side| side.signer.made()).sum(),
             verified: VerifierCounts::default(),
         };

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
+use super::outcome::{Pace, offered};
 use super::shard::Shard;
 use super::slot::Phase;
 use super::stage::Stage;
@@ -45,15 +45,6 @@ impl Shard<'_> {
         }
     }
 
-    /// Why a session ends that has payments left: an interrupt, now or before a restart, unless the
-    /// planned time is over.
-    pub(super) fn ended_by_interrupt(&self) -> bool {
-        let position = Duration::from_nanos(self.arrivals.position_ns(self.now_ns()));
-        self.config
-            .duration
-            .is_none_or(|planned| position < planned)
-    }
-
     /// When the schedule ends, by its own clock, if it is time: as planned, or now if the run is stopped.
     fn ends(&self, now_ns: u64) -> Option<u64> {
         let position_ns = self.arrivals.position_ns(now_ns);
@@ -73,7 +64,7 @@ impl Shard<'_> {
     fn drain(&mut self, end_ns: u64, now_ns: u64) {
         const LEAST_SERVING_NS: u64 = 100_000_000;
         self.draining = true;
-        let unopened: Vec<Range<u64>> = self.unopened();
+        let unopened = self.unopened();
         self.steps.drain();
         for slot in 0..self.slots.len() as u32 {
             // Its lane's last step closes it, and has to wait for it.
@@ -87,17 +78,8 @@ impl Shard<'_> {
             }
         }
         let Shard {
-            arrivals,
-            of,
-            shared,
-            latency,
-            ..
+            arrivals, latency, ..
         } = self;
-        let (of, schedule) = (*of, shared.schedule);
-        let unopened = (0..).zip(unopened).flat_map(|(slot, generations)| {
-            let number = of.number(slot);
-            generations.map(move |generation| schedule.session(number, generation))
-        });
         arrivals.end(
             end_ns,
             now_ns,
@@ -110,8 +92,18 @@ impl Shard<'_> {
         self.requeue_all();
     }
 
-    /// The sessions of each slot, by generation, that have not opened so far.
-    fn unopened(&self) -> Vec<Range<u64>> {
+    /// The sessions of an open loop that have not opened so far.
+    pub(super) fn unopened(&self) -> impl Iterator<Item = u64> + use<> {
+        let (schedule, of) = (self.shared.schedule, self.of);
+        let unopened = self.unopened_generations();
+        (0..).zip(unopened).flat_map(move |(slot, generations)| {
+            let number = of.number(slot);
+            generations.map(move |generation| schedule.session(number, generation))
+        })
+    }
+
+    /// The same, by slot.
+    fn unopened_generations(&self) -> Vec<Range<u64>> {
         if self.arrivals.is_closed_loop() {
             return Vec::new();
         }
@@ -140,6 +132,37 @@ impl Shard<'_> {
             .give_up(now_ns, |age_ns, payments| response.record(age_ns, payments));
         self.ready.clear();
         self.requeue_all();
+    }
+
+    /// How this shard kept up with its schedule, now that it ends.
+    pub(super) fn pace(&self) -> Pace {
+        Pace {
+            arrived: self.arrivals.offered(),
+            first_completion: self.first_completion,
+            last_completion_ns: self.last_completion_ns,
+            completed: self.tally.covered.saturating_sub(self.before.payments),
+            refused_before: self.before.refused,
+            unserved_before: self.tally.unserved,
+            late_before: self.tally.late_before,
+        }
+    }
+
+    /// The last shard that ends keeps it if the rate was not held: no later part of the run could
+    /// tell.
+    pub(super) fn judge_pace(&mut self, pace: Pace) {
+        let Some(log) = &self.config.log else {
+            return;
+        };
+        let mut paces = self.shared.paces.lock().expect("pushing does not panic");
+        paces.push(pace);
+        let is_last = paces.len() == self.config.shards as usize;
+        let offered = offered(self.config, &paces).filter(|_| is_last);
+        if let (Some(offered), Some(journal)) = (offered, &mut self.journal)
+            && !(log.held)(&offered)
+        {
+            self.tally.late = true;
+            journal.changed();
+        }
     }
 
     fn requeue_all(&mut self) {

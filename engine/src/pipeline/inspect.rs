@@ -2,6 +2,7 @@
 //! nothing.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -87,6 +88,7 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
         stop: &stop,
         abort: AtomicBool::new(false),
         beginning: Beginning::default(),
+        paces: Mutex::new(Vec::new()),
     };
     let links: Vec<Link> = parties.iter().map(|_| Link::new(&schedule)).collect();
     let progress = CachePadded::<ShardProgress>::default();

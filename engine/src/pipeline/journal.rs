@@ -124,6 +124,11 @@ impl Journal {
         self.changed = true;
     }
 
+    /// What the shard has counted is to be put.
+    pub(super) fn changed(&mut self) {
+        self.changed = true;
+    }
+
     /// The stream, for its thread's CPU time.
     pub(super) fn metered(&mut self) -> &mut Metered {
         &mut self.log
@@ -212,7 +217,8 @@ impl Shard<'_> {
         journal.stale = stale;
         journal.record.clear();
         let schedule = self.arrivals.position(self.shared.now_ns());
-        let unserved = self.arrivals.offered().unserved;
+        let offered = self.arrivals.offered();
+        let unserved = offered.unserved + offered.unserved_before;
         Kept::of(&self.tally, self.value_at_risk, schedule, unserved).encode(&mut journal.record);
         let key = 2 * self.slots.len() as u32;
         journal.log.stream.put(key, &journal.record);

@@ -211,8 +211,7 @@ impl Shard<'_> {
         let fee = i128::from(self.config.l1.fee.units());
         let places = self.parties.places(slot);
         let plan = self.workload.session(channel.session);
-        let interrupted = self.ended_by_interrupt();
-        self.tally.count(&channel, plan.payments, interrupted);
+        self.tally.count_ended(&channel, plan.payments);
         if let Some(journal) = &mut self.journal {
             journal.closed(slot);
         }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::accounts::{Accounts, Parties};
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Arrived};
 use super::beginning::Moment;
 use super::court::Disputes;
 use super::latency::Latencies;
+use super::run::Config;
 use super::settle::Settled;
 use super::shard::{Shard, ShardOutcome, Shared};
 use super::stage::{Stage, StageClock, StageCost, StageCosts};
@@ -36,7 +37,8 @@ pub struct Outcome {
     pub payments_refused: u64,
     /// The run was cut short, by its duration or from outside.
     pub cut_short: bool,
-    /// Sessions that an interrupt ended before their payments were made, before a restart included.
+    /// Sessions that ended before their payments were made, by an interrupt or by the planned end,
+    /// before a restart included.
     pub sessions_cut: u64,
     /// From the first open submitted, or, after a restart, from when the links were up, to the last
     /// payout.
@@ -100,7 +102,7 @@ pub struct Resumed {
     /// Payments that a co-signed state covered when the links were up.
     pub payments: u64,
     /// In open loop: payments that had come due and were not answered. They come due once more when the
-    /// links are up.
+    /// links are up, unless what is open is only closed.
     pub backlog: u64,
     /// Sessions that were closed.
     pub sessions_closed: u64,
@@ -146,16 +148,20 @@ pub struct Offered {
     /// Payments that came due, to the schedule's end. Each is in the response times once, served, or at
     /// its age when it was given up; but for those that were refused.
     pub arrived: u64,
-    /// Those that had come due before a restart, and did once more.
+    /// Those that had come due before a restart, were not answered, and came due once more.
     pub backlog: u64,
-    /// What had come due before a restart, the backlog included.
+    /// What had come due before a restart, whether it had been looked at or not.
     pub arrived_before: u64,
     /// Those that their payer's own endpoint refused.
     pub refused: u64,
     /// Those that were lost with a channel that stopped.
     pub lost: u64,
+    /// Of what had come due before a restart, what was refused.
+    pub refused_before: u64,
     /// Of what had come due before a restart, what was not served.
     pub unserved_before: u64,
+    /// A part of the run that ended before a restart did not hold its rate.
+    pub late_before: bool,
     /// Those that were not served.
     pub unserved: u64,
     /// Those that still waited for their co-sign interval to fill when the schedule ended, and were then
@@ -209,6 +215,21 @@ pub struct StoppedChannel {
 impl StoppedChannel {
     /// How many are listed per shard; all are counted.
     pub const MOST: usize = 1024;
+}
+
+/// How one shard kept up with its schedule.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) arrived: Arrived,
+    /// When the first wave was completed, and how many payments of it.
+    pub(super) first_completion: Option<(u64, u64)>,
+    pub(super) last_completion_ns: u64,
+    /// Payments completed since the figures began.
+    pub(super) completed: u64,
+    /// Of what had come due before a restart: what was refused, and not served.
+    pub(super) refused_before: u64,
+    pub(super) unserved_before: u64,
+    pub(super) late_before: bool,
 }
 
 /// What a run took.
@@ -323,7 +344,8 @@ pub(super) fn outcome(
     let transaction_signatures = sum(|end| end.tally.transaction_signatures);
     let whole = rejections.is_empty();
     let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
-    let offered = offered(shared, ends);
+    let paces: Vec<Pace> = ends.iter().map(|end| end.pace).collect();
+    let offered = offered(shared.config, &paces);
     let responses = latency.response.histogram().len();
     let checks = Checks {
         payments_accounted: offered.is_none_or(|of| of.arrived - of.refused == responses)
@@ -423,38 +445,44 @@ pub(super) fn outcome(
     }
 }
 
-fn offered(shared: &Shared<'_>, ends: &[ShardOutcome]) -> Option<Offered> {
-    if shared.config.arrivals == Arrivals::Closed {
+/// Sums up how the shards kept up; none in closed loop.
+pub(super) fn offered(config: &Config, paces: &[Pace]) -> Option<Offered> {
+    if config.arrivals == Arrivals::Closed {
         return None;
     }
     let per_s = |count: u64, from_ns: u64, to_ns: u64| {
         let span_ns = to_ns.checked_sub(from_ns).filter(|span_ns| *span_ns > 0)?;
         Some(count as f64 * 1e9 / span_ns as f64)
     };
-    let sum = |count: fn(&ShardOutcome) -> u64| ends.iter().map(count).sum::<u64>();
-    let arrived = sum(|end| end.offered.count);
-    let backlog = sum(|end| end.offered.backlog);
+    let sum = |count: fn(&Arrived) -> u64| {
+        let arrived = paces.iter().map(|pace| &pace.arrived);
+        arrived.map(count).sum::<u64>()
+    };
+    let arrived = sum(|of| of.count);
+    let backlog = sum(|of| of.backlog);
     // Shards start the schedule's clock when their channels are open, which is not at one time.
-    let due_ns = ends.iter().filter_map(|end| end.offered.due_ns);
+    let due_ns = paces.iter().filter_map(|pace| pace.arrived.due_ns);
     let due_ns = due_ns.reduce(|all, shard| (all.0.min(shard.0), all.1.max(shard.1)));
-    let last_due_ns = ends.iter().map(|end| end.offered.last_due_ns).max()?;
-    let last_completion_ns = ends.iter().map(|end| end.last_completion_ns).max()?;
+    let last_due_ns = paces.iter().map(|pace| pace.arrived.last_due_ns).max()?;
+    let last_completion_ns = paces.iter().map(|pace| pace.last_completion_ns).max()?;
     // Of each shard by itself: the first waves of others are not what came after its own.
-    let achieved = ends.iter().filter_map(|end| {
-        let (first_ns, payments) = end.first_completion?;
-        let completed = end.tally.covered - end.before.payments;
-        per_s(completed - payments, first_ns, end.last_completion_ns)
+    let achieved = paces.iter().filter_map(|pace| {
+        let (first_ns, payments) = pace.first_completion?;
+        per_s(pace.completed - payments, first_ns, pace.last_completion_ns)
     });
     let drawn = arrived - backlog;
+    let unserved_before = paces.iter().map(|pace| pace.unserved_before).sum::<u64>();
     Some(Offered {
         arrived,
         backlog,
-        arrived_before: sum(|end| end.offered.before),
-        refused: sum(|end| end.offered.refused),
-        lost: sum(|end| end.offered.lost),
-        unserved: sum(|end| end.offered.unserved),
-        unserved_before: sum(|end| end.tally.unserved),
-        cut_short: sum(|end| end.offered.cut_short),
+        arrived_before: sum(|of| of.before),
+        refused: sum(|of| of.refused),
+        lost: sum(|of| of.lost),
+        refused_before: paces.iter().map(|pace| pace.refused_before).sum(),
+        late_before: paces.iter().any(|pace| pace.late_before),
+        unserved: sum(|of| of.unserved),
+        unserved_before: unserved_before + sum(|of| of.unserved_before),
+        cut_short: sum(|of| of.cut_short),
         offered_per_s: due_ns.and_then(|(first, last)| per_s(drawn.saturating_sub(1), first, last)),
         achieved_per_s: achieved.reduce(|sum, shard| sum + shard),
         behind: (arrived > 0 && last_completion_ns > 0)

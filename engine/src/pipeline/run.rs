@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -118,6 +119,8 @@ pub enum RunError {
     },
     /// The system starts no more threads, for this reason: a fault of the machine.
     Thread(String),
+    /// The file for acknowledgements ends with something else: it is left as it is.
+    NotAcknowledgements(PathBuf),
     /// A channel of a durable run stopped, where both parties and the link are honest.
     Stopped {
         /// Whose channel.
@@ -193,6 +196,7 @@ pub fn run(
         stop,
         abort: AtomicBool::new(false),
         beginning: Beginning::default(),
+        paces: Mutex::new(Vec::new()),
     };
     shared.epoch = Instant::now();
     let shared = &shared;
@@ -448,6 +452,12 @@ impl fmt::Display for RunError {
                 write!(f, "writing '{}' failed: {problem}", path.display())
             }
             RunError::Thread(problem) => write!(f, "cannot start a thread: {problem}"),
+            RunError::NotAcknowledgements(path) => write!(
+                f,
+                "'{}' does not end with acknowledgements: expected a new file, or one that a run \
+                 has written",
+                path.display()
+            ),
             RunError::Stopped { session, name } => write!(
                 f,
                 "the channel of session {session} stopped on {name}, although nobody cheats; the log \

@@ -2,19 +2,21 @@
 //! shards and takes no lock; its only links are the two queues to and from Layer 1.
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::accounts::Parties;
 use super::acknowledgements::Acknowledgements;
-use super::arrivals::{ArrivalQueue, Arrived};
+use super::arrivals::ArrivalQueue;
 use super::attack::Attacks;
 use super::beginning::{Before, Beginning, Logged};
 use super::case::{Case, Desk};
 use super::fault::Faults;
 use super::journal::Journal;
 use super::latency::Latencies;
+use super::outcome::Pace;
 use super::planted::Planted;
 use super::restore::ShardRestoring;
 use super::run::{Config, RunError};
@@ -41,6 +43,8 @@ pub(super) struct Shared<'w> {
     /// A thread has panicked: everybody leaves.
     pub(super) abort: AtomicBool,
     pub(super) beginning: Beginning,
+    /// How the shards that have ended kept up.
+    pub(super) paces: Mutex<Vec<Pace>>,
 }
 
 impl Shared<'_> {
@@ -138,9 +142,7 @@ pub(super) struct ShardOutcome {
     pub(super) sides: [Side; 2],
     pub(super) value_at_risk: u64,
     pub(super) bytes: u64,
-    pub(super) offered: Arrived,
-    /// When the first wave was completed, and how many payments of it.
-    pub(super) first_completion: Option<(u64, u64)>,
+    pub(super) pace: Pace,
     pub(super) first_wave_ns: Option<u64>,
     pub(super) last_completion_ns: u64,
     pub(super) opened_before_paying: u64,
@@ -256,9 +258,11 @@ impl<'w> Shard<'w> {
                 self.wait();
             }
         }
+        let pace = self.pace();
         let log = if self.shared.abort.load(Ordering::Relaxed) {
             None
         } else {
+            self.judge_pace(pace);
             self.close_journal()?
         };
         Ok(ShardOutcome {
@@ -271,8 +275,7 @@ impl<'w> Shard<'w> {
             bytes: self.hangar.iter().map(Flight::carried).sum(),
             sides: [self.payer, self.payee],
             value_at_risk: self.value_at_risk,
-            offered: self.arrivals.offered(),
-            first_completion: self.first_completion,
+            pace,
             first_wave_ns: self.first_wave_ns,
             last_completion_ns: self.last_completion_ns,
             opened_before_paying: self.opened_before_paying,
@@ -328,7 +331,7 @@ impl<'w> Shard<'w> {
             return Err(RunError::Stopped { session, name });
         }
         let plan = self.workload.session(channel.session);
-        self.tally.count(&channel, plan.payments, false);
+        self.tally.count(&channel, plan.payments);
         let now_ns = self.shared.now_ns();
         let response = &mut self.latency.response;
         self.arrivals.withdraw(slot, now_ns, |age_ns, payments| {
@@ -357,7 +360,7 @@ impl<'w> Shard<'w> {
                 unreachable!("slot {slot} runs");
             };
             let plan = self.workload.session(channel.session);
-            self.tally.count(&channel, plan.payments, false);
+            self.tally.count(&channel, plan.payments);
             let cheat = channel.cheat.take().expect("somebody cheats");
             let mut desk = Desk {
                 pairs: &self.parties.pairs,

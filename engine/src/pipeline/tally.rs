@@ -10,7 +10,7 @@ use super::slot::Channel;
 /// What of a tally outlives a restart: sums over the sessions that have closed, and of how many opens the
 /// shard had heard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kept([u64; 17]);
+pub(super) struct Kept([u64; 19]);
 
 /// What one shard counted.
 #[derive(Default)]
@@ -43,10 +43,13 @@ pub(super) struct Tally {
     pub(super) poisoned_signatures: u64,
     /// Never drawn, because the run was cut short or the channel stopped.
     pub(super) undrawn: u64,
-    /// Sessions that ended before their payments were made because the run was interrupted.
+    /// Sessions that ended before their payments were made: by an interrupt, or by the planned end.
     pub(super) sessions_cut: u64,
     /// Payments that came due and were not served, before a restart.
     pub(super) unserved: u64,
+    /// A part of the run did not keep up with its schedule, before a restart; and this one.
+    pub(super) late_before: bool,
+    pub(super) late: bool,
     /// Never drawn, because a party began to cheat before.
     pub(super) forgone: u64,
     /// Covered, in sessions that went to court.
@@ -59,8 +62,14 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts the payments of a channel that makes no more of those planned, `interrupted` or not.
-    pub(super) fn count(&mut self, channel: &Channel, planned: u64, interrupted: bool) {
+    /// Counts a session that has ended politely, whatever ended it.
+    pub(super) fn count_ended(&mut self, channel: &Channel, planned: u64) {
+        self.count(channel, planned);
+        self.sessions_cut += u64::from(channel.drawn < planned);
+    }
+
+    /// Counts the payments of a channel that makes no more of those planned.
+    pub(super) fn count(&mut self, channel: &Channel, planned: u64) {
         self.drawn += channel.drawn;
         self.refused += channel.refused;
         self.covered += channel.covered;
@@ -78,7 +87,6 @@ impl Tally {
             self.contested += channel.covered;
         } else {
             self.undrawn += never_drawn;
-            self.sessions_cut += u64::from(interrupted && never_drawn > 0);
         }
     }
 
@@ -120,7 +128,9 @@ impl Kept {
             tally.unserved + unserved,
             schedule.clock_ns,
             schedule.arrivals,
-            schedule.last_due_ns,
+            schedule.next_due_ns.to_bits(),
+            schedule.mean_gap_ns.to_bits(),
+            u64::from(tally.late_before || tally.late),
         ])
     }
 
@@ -143,7 +153,9 @@ impl Kept {
             unserved,
             clock_ns,
             arrivals,
-            last_due_ns,
+            next_due_bits,
+            mean_gap_bits,
+            late,
         ] = self.0;
         let tally = Tally {
             sessions_opened,
@@ -159,12 +171,14 @@ impl Kept {
             undrawn,
             sessions_cut,
             unserved,
+            late_before: late != 0,
             ..Tally::default()
         };
         let schedule = SchedulePosition {
             clock_ns,
             arrivals,
-            last_due_ns,
+            next_due_ns: f64::from_bits(next_due_bits),
+            mean_gap_ns: f64::from_bits(mean_gap_bits),
         };
         (tally, value_at_risk, schedule)
     }

@@ -6,6 +6,7 @@ use duet_run_file::output::check_writable;
 
 use super::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};
+use crate::record::held;
 
 /// The log itself, in the run's directory.
 pub(super) const LOG: &str = "log";
@@ -57,5 +58,6 @@ pub(super) fn log_config(args: &RunArgs, run: RunId) -> Result<Option<LogConfig>
         run,
         acknowledgements: args.ack_file.clone(),
         beside: None,
+        held,
     }))
 }

@@ -52,13 +52,14 @@ pub fn part(run: &RunFile) -> Option<String> {
     })
 }
 
-/// That an interrupt ended sessions before all of their payments were made, of a run that went on after
-/// that. One that did not says itself that it was interrupted.
+/// That sessions ended before all of their payments were made, by an interrupt or by a planned end,
+/// of a run that went on after a restart: an earlier part's command may have been another. One that
+/// did not go on says itself what ended it.
 pub fn ended_short(run: &RunFile) -> Option<String> {
     let cut = run.achieved.sessions_cut;
     (cut > 0 && run.resumed().is_some()).then(|| {
         let sessions = crate::human::counted(cut, "session");
-        format!("{sessions} ended short by an interrupt")
+        format!("{sessions} ended short of their payments")
     })
 }
 

@@ -207,7 +207,7 @@ fn cosigned(assurance: &Assurance) -> String {
 fn cpu(run: &RunFile) -> Vec<String> {
     let payments = run.payments_measured() as f64;
     if run.resumed().is_some() && payments == 0.0 {
-        return vec!["not measured: no payment was left to make".to_owned()];
+        return vec!["not measured: no payment was made after the restart".to_owned()];
     }
     let per_payment = |cpu_s: f64| human::seconds(cpu_s / payments);
     let sum = |is_part: &dyn Fn(&Stage) -> bool| -> f64 {

@@ -82,7 +82,7 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
                 @if achieved.payments_per_s.is_finite() {
                     strong { (human::figure(achieved.payments_per_s)) } " payments/s"
                 } @else {
-                    strong { "no rate" } ": no payment was left to make"
+                    strong { "no rate" } ": no payment was made after the restart"
                 }
                 @if let Some(steady) = achieved.steady_payments_per_s {
                     span.steady { " (steady " (human::figure(steady)) "/s)" }

@@ -11,6 +11,9 @@ use super::SchedulePosition;
 /// thousand times too slow must not draw for hours what it never served.
 pub(super) const MOST_DRAWN_AT_END: u64 = 1 << 22;
 
+/// The generator's words that a draw takes: each is of 64 bits.
+const WORDS: u128 = 2;
+
 /// A Poisson process, whose gaps depend on the seed alone, and not on which sessions are open.
 pub(super) struct Poisson {
     gaps: ChaCha8Rng,
@@ -39,13 +42,57 @@ impl Poisson {
         poisson
     }
 
-    /// Goes on after so many arrivals, the last of which was due then.
-    pub(super) fn skip(&mut self, arrivals: u64, last_due_ns: u64) {
-        // Each draw is of 64 bits, two of the generator's words.
-        let words = u128::from(arrivals) * 2;
+    /// Goes on where it stood, at the mean of then; gives the one that it had here. None if it can
+    /// have stood nowhere like that.
+    pub(super) fn go_on(&mut self, at: &SchedulePosition) -> Option<f64> {
+        let times = [at.next_due_ns, at.mean_gap_ns];
+        if !times.iter().all(|ns| ns.is_finite() && *ns > 0.0) {
+            return None;
+        }
+        self.next_ns = at.next_due_ns;
+        self.skip_to(at.arrivals);
+        // The gap before the next one was drawn.
+        self.gaps
+            .set_word_pos((u128::from(at.arrivals) + 1) * WORDS);
+        Some(std::mem::replace(&mut self.mean_gap_ns, at.mean_gap_ns))
+    }
+
+    /// The mean is another one from then on: of the wait that is left, so much the more or less is
+    /// left.
+    pub(super) fn change_mean(&mut self, mean_gap_ns: f64, from_ns: u64) {
+        if mean_gap_ns != self.mean_gap_ns {
+            let wait_ns = (self.next_ns - from_ns as f64).max(0.0);
+            self.next_ns = from_ns as f64 + wait_ns * (mean_gap_ns / self.mean_gap_ns);
+            self.mean_gap_ns = mean_gap_ns;
+        }
+    }
+
+    /// Draws go on as after so many arrivals.
+    fn skip_to(&mut self, arrivals: u64) {
+        let words = u128::from(arrivals) * WORDS;
         self.gaps.set_word_pos(words);
         self.slots.set_word_pos(words);
-        self.draw_next(last_due_ns as f64);
+    }
+
+    /// What sessions can still pay, as far as it makes a difference: no further than well above
+    /// what comes due up to then, beside the `waiting`.
+    pub(super) fn most_left(
+        &self,
+        end_ns: u64,
+        waiting: u64,
+        payments: impl Iterator<Item = u64>,
+    ) -> u64 {
+        let expected = (end_ns as f64 - self.next_ns) / self.mean_gap_ns;
+        let most = waiting.saturating_add(((2.0 * expected.max(0.0)) as u64).saturating_add(1000));
+        let mut left = 0_u64;
+        // Of so many sessions that none of them opened, more make no difference.
+        for payments in payments.take(MOST_DRAWN_AT_END as usize) {
+            if left >= most {
+                break;
+            }
+            left = left.saturating_add(payments);
+        }
+        left
     }
 
     fn draw_next(&mut self, after_ns: f64) {
@@ -79,32 +126,27 @@ impl Poisson {
         Some((due_ns as u64, slot, last))
     }
 
-    /// The arrivals that are left up to the end, `most` of them at most: how many, and the times
-    /// between which they came due.
+    /// Reads the arrivals that are left up to the end, `most` of them at most, without slots: gives
+    /// how many those are, and to `arrived` how many came due between which times.
     pub(super) fn rest(
         &mut self,
         end_ns: u64,
         most: u64,
-        read: &mut SchedulePosition,
         mut arrived: impl FnMut(u64, u64, u64),
-    ) {
+    ) -> u64 {
         const SLICES: u64 = 10_000;
         let mut drawn = 0;
         while drawn < most.min(MOST_DRAWN_AT_END) && self.next_ns <= end_ns as f64 {
             let due_ns = self.next_ns as u64;
             arrived(1, due_ns, due_ns);
-            read.last_due_ns = due_ns;
             drawn += 1;
             self.draw_next(self.next_ns);
         }
-        read.arrivals += drawn;
         let (from_ns, span_ns) = (self.next_ns, end_ns as f64 - self.next_ns);
-        if span_ns <= 0.0 {
-            return;
+        if span_ns <= 0.0 || drawn == most {
+            return drawn;
         }
-        let rest = most
-            .saturating_sub(drawn)
-            .min((span_ns / self.mean_gap_ns) as u64);
+        let rest = (most - drawn).min((span_ns / self.mean_gap_ns) as u64);
         // The slices of the time in which those would come that there are.
         let span_ns = span_ns.min(rest as f64 * self.mean_gap_ns);
         let edge = |slice: u64| (u128::from(rest) * u128::from(slice) / u128::from(SLICES)) as u64;
@@ -113,10 +155,17 @@ impl Poisson {
             let count = edge(slice + 1) - edge(slice);
             if count > 0 {
                 arrived(count, at_ns(slice), at_ns(slice + 1));
-                read.last_due_ns = at_ns(slice + 1);
             }
         }
-        read.arrivals += rest;
+        // One that comes after all of them, whenever the last one did.
+        self.skip_to(self.read() + rest);
+        self.draw_next(end_ns as f64);
+        drawn + rest
+    }
+
+    /// Arrivals read: each took a gap, and the next one's is drawn.
+    fn read(&self) -> u64 {
+        (self.gaps.get_word_pos() / WORDS) as u64 - 1
     }
 }
 

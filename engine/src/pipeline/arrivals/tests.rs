@@ -6,9 +6,9 @@ use crate::pipeline::{AccountIndex, Next, Session};
 use crate::protocol::{Amount, Pair, Party, Payment};
 
 /// Sessions of so many payments, at the due times given.
-struct Sessions {
-    payments: u64,
-    due_ns: Vec<u64>,
+pub(super) struct Sessions {
+    pub(super) payments: u64,
+    pub(super) due_ns: Vec<u64>,
 }
 
 impl Workload for Sessions {
@@ -94,7 +94,9 @@ fn a_schedule_that_goes_on_keeps_its_distances() {
         // Of what was read, one was not answered.
         let backlog = u64::from(read > 0);
         let mut after = poisson(1e3);
-        after.resume(position, backlog);
+        let settled = read as u64 - backlog;
+        let left = std::iter::once(POISSON.payments);
+        after.resume(position, settled, left).expect("it was read");
         assert_eq!(after.backlog(), backlog);
         // The links are up at 70 ms of another process's clock.
         after.start(70 * MS);
@@ -103,11 +105,80 @@ fn a_schedule_that_goes_on_keeps_its_distances() {
         let expected = all[read..].iter().map(|due| due - cut_ms * MS + 70 * MS);
         let once_more = std::iter::repeat_n(70 * MS, backlog as usize);
         let expected: Vec<u64> = once_more.chain(expected).collect();
-        let apart = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b));
-        assert_eq!(found.len(), expected.len(), "cut at {cut_ms} ms");
-        // A due time is kept in whole nanoseconds.
-        assert!(apart.max().unwrap() <= 1, "cut at {cut_ms} ms");
+        assert_eq!(found, expected, "cut at {cut_ms} ms");
         assert_eq!(after.offered().count, found.len() as u64);
+    }
+}
+
+/// What was due by the schedule when the clock stood still comes due once more, although nobody had
+/// looked.
+#[test]
+fn what_was_due_and_not_read_is_a_backlog_and_moves_no_rate() {
+    // Mean gaps before and after the restart: the backlog is by the one of before.
+    for (per_s_before, per_s) in [(1e3, 1e3), (1e3, 100.0), (100.0, 1e3)] {
+        let mut whole = poisson(per_s_before);
+        whole.start(0);
+        whole.advance(10_000 * MS, &POISSON, |_| {});
+        let due = taken(&mut whole).len() as u64;
+        // A session that takes two payments, and no other one while the process stands still.
+        let mut before = queue(
+            Arrivals::Poisson {
+                per_s: per_s_before,
+            },
+            (1, None),
+        );
+        before.opened(0, 0, 2, &POISSON);
+        before.start(0);
+        before.advance(10_000 * MS, &POISSON, |_| {});
+        assert_eq!(taken(&mut before).len(), 2);
+        let position = before.position(10_000 * MS);
+        assert_eq!(position.arrivals, 2);
+
+        for left in [POISSON.payments, due / 2, 0] {
+            let mut after = poisson(per_s);
+            let left = std::iter::repeat_n(1, left.min(1 << 20) as usize);
+            let all = (due - 2).min(left.len() as u64);
+            after.resume(position, 2, left).expect("it was read");
+            assert_eq!(after.backlog(), all);
+            assert_eq!(after.offered().before, all + 2);
+        }
+        let mut after = poisson(per_s);
+        let left = std::iter::once(POISSON.payments);
+        after.resume(position, 2, left).expect("it was read");
+        after.start(0);
+        after.advance(20_000 * MS, &POISSON, |_| {});
+        let offered = after.offered();
+        assert_eq!((offered.backlog, offered.before), (due - 2, due));
+        let drawn = offered.count - offered.backlog;
+        let (first_ns, last_ns) = offered.due_ns.expect("more came due");
+        let span_s = (last_ns - first_ns) as f64 / 1e9;
+        let rate = (drawn - 1) as f64 / span_s;
+        assert!((rate / per_s - 1.0).abs() < 0.1, "{rate} of {per_s}");
+    }
+}
+
+#[test]
+fn a_schedule_goes_on_only_from_where_it_can_have_stood() {
+    let position = poisson(1e3).position(0);
+    type Spoil = fn(&mut SchedulePosition);
+    let table: [(Spoil, u64, &str); 5] = [
+        (|_| {}, 0, ""),
+        (|_| {}, 1, "it counts fewer arrivals"),
+        (|at| at.next_due_ns = f64::NAN, 0, "its schedule is none"),
+        (
+            |at| at.next_due_ns = f64::INFINITY,
+            0,
+            "its schedule is none",
+        ),
+        (|at| at.mean_gap_ns = 0.0, 0, "its schedule is none"),
+    ];
+    for (spoil, settled, expected) in table {
+        let mut at = position;
+        spoil(&mut at);
+        let resumed = poisson(1e3).resume(at, settled, 0..0);
+        let problem = resumed.err().unwrap_or_default();
+        assert_eq!(problem.is_empty(), expected.is_empty(), "{at:?}");
+        assert!(problem.starts_with(expected), "{problem}");
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use super::super::arrivals::SchedulePosition;
 use super::super::journal::{self, Note, place};
@@ -35,8 +34,8 @@ pub(in super::super) struct ShardRestoring {
     heard: u64,
     /// Slots whose closed sessions were counted here: their records are to be taken out.
     pub(in super::super) counted: Vec<u32>,
-    /// How far the schedule was read.
-    schedule: SchedulePosition,
+    /// How far the schedule was read; none if the shard has kept nothing yet.
+    schedule: Option<SchedulePosition>,
 }
 
 impl Shard<'_> {
@@ -78,24 +77,31 @@ impl Shard<'_> {
         Ok(first_step)
     }
 
-    /// The schedule goes on where it was read to. Of what had come due, what no end has drawn comes due
-    /// once more; what is in flight is answered when the links are up.
+    /// The schedule goes on where its clock stood. Of what had come due, what no end has drawn
+    /// comes due once more; what is in flight is answered when the links are up.
     fn resume_arrivals(&mut self) -> Result<(), RestoreError> {
-        let schedule = self.restoring.schedule;
-        let open = self.slots.iter().filter_map(|slot| slot.phase.open());
-        let drawn = self.tally.drawn + open.map(|channel| channel.drawn).sum::<u64>();
-        let backlog = if self.arrivals.is_closed_loop() {
-            Some(0)
-        } else {
-            schedule.arrivals.checked_sub(drawn + self.tally.unserved)
+        let Some(schedule) = self.restoring.schedule else {
+            return Ok(());
         };
-        let backlog = backlog.ok_or(RestoreError::NoPlace {
+        let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
+        let drawn = self.tally.drawn + channels().map(|channel| channel.drawn).sum::<u64>();
+        // One that has begun to end pays no more.
+        let pays = |channel: &&Channel| {
+            channel.a.status() == Status::Running && channel.b.status() == Status::Running
+        };
+        let open: Vec<u64> = channels().filter(pays).map(Channel::left).collect();
+        let unopened = self.unopened();
+        let workload = self.workload;
+        let unopened = unopened.map(|session| workload.session(session).payments);
+        let settled = drawn + self.tally.unserved;
+        let resumed = self
+            .arrivals
+            .resume(schedule, settled, open.into_iter().chain(unopened));
+        resumed.map_err(|problem| RestoreError::NoPlace {
             shard: self.of.index,
             key: 2 * self.slots.len() as u32,
-            problem: "it counts fewer arrivals than payments were made",
-        })?;
-        self.arrivals.resume(schedule, backlog);
-        Ok(())
+            problem,
+        })
     }
 
     /// That the two ends of each open channel can stand where their records say: one of them at most
@@ -214,7 +220,7 @@ impl Shard<'_> {
         tally.planned = self.tally.planned;
         self.tally = tally;
         self.value_at_risk = value_at_risk;
-        self.restoring.schedule = schedule;
+        self.restoring.schedule = Some(schedule);
         Ok(())
     }
 
@@ -339,12 +345,9 @@ impl Shard<'_> {
 
     /// Counts the sessions that Layer 1 closed and the shard did not come to count.
     fn count_closed(&mut self) {
-        // Unless its time was over, only an interrupt ends a session that has payments left.
-        let clock = Duration::from_nanos(self.restoring.schedule.clock_ns);
-        let interrupted = self.config.duration.is_none_or(|planned| clock < planned);
         for (slot, channel) in std::mem::take(&mut self.restoring.closed) {
             let plan = self.workload.session(channel.session);
-            self.tally.count(&channel, plan.payments, interrupted);
+            self.tally.count_ended(&channel, plan.payments);
             self.tally.sessions_closed += 1;
             self.tally.settled += channel.a.held_version();
             self.restoring.counted.push(slot);

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use super::acknowledgements::Acknowledgements;
 use super::chain_log::ChainLog;
 use super::journal::Journal;
+use super::outcome::Offered;
 use super::run::{Config, RunError, ShardsParties, parties};
 use super::schedule::Schedule;
 use super::shard::Shard;
@@ -28,7 +29,7 @@ pub(super) use ends::ShardRestoring;
 pub use error::{RestoreError, SessionCounts};
 
 /// Where and how a run is made durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct LogConfig {
     /// The directory, for this run alone.
     pub directory: PathBuf,
@@ -42,6 +43,9 @@ pub struct LogConfig {
     pub acknowledgements: Option<PathBuf>,
     /// What is written down beside the log, if anything, whenever the run begins or goes on.
     pub beside: Option<Beside>,
+    /// Whether an open loop's rate was held. Where it was not, the log keeps that, and every later
+    /// part of the run has [`Offered::late_before`].
+    pub held: fn(&Offered) -> bool,
 }
 
 /// A file beside a log, that says what only whoever has the log may say: it is written, whole or not at
@@ -212,6 +216,9 @@ impl OpenLog {
         chain: &mut Chain,
     ) -> Result<(u64, ChainLog), RunError> {
         let first_step = self.restore(shards, chain)?;
+        if let Some(path) = &self.config.acknowledgements {
+            Acknowledgements::mend(path)?;
+        }
         if let Some(beside) = &self.config.beside {
             beside.write()?;
         }
@@ -221,9 +228,6 @@ impl OpenLog {
             chain.drain_changes(|_, _| {});
         } else {
             l1.begin(chain)?;
-        }
-        if let Some(path) = &self.config.acknowledgements {
-            Acknowledgements::mend(path)?;
         }
         for (shard, recovered) in shards.iter_mut().zip(self.shards) {
             let mut journal = Journal::new(recovered.start()?);

@@ -73,7 +73,7 @@ pub struct Resumed {
     #[serde(with = "number::count")]
     pub channels_open: u64,
     /// In open loop: payments that had come due and were not answered. They came due once more when the
-    /// links were up.
+    /// links were up, unless what was open was only closed.
     #[serde(default, with = "number::count")]
     pub backlog: u64,
     /// From the start of reading the log until the links were up again, in seconds.

@@ -72,8 +72,8 @@ pub struct Achieved {
     /// Sessions whose channel was closed on Layer 1.
     #[serde(default, with = "number::count")]
     pub sessions_closed: u64,
-    /// Sessions that an interrupt ended before their payments were made, in this run or, of a durable one,
-    /// before it went on.
+    /// Sessions that ended before their payments were made, by an interrupt or by the planned end,
+    /// in this run or, of a durable one, before it went on.
     #[serde(default, with = "number::count")]
     pub sessions_cut: u64,
     /// Channels stopped because a party broke a rule or stayed silent.
@@ -114,10 +114,10 @@ pub struct OpenLoop {
     /// its age when it was given up; but for those that were refused.
     #[serde(with = "number::count")]
     pub arrived: u64,
-    /// Those that had come due before a restart, and did once more.
+    /// Those that had come due before a restart, were not answered, and came due once more.
     #[serde(default, with = "number::count")]
     pub backlog: u64,
-    /// What had come due before a restart, the backlog included.
+    /// What had come due before a restart, whether it had been looked at or not.
     #[serde(default, with = "number::count")]
     pub arrived_before: u64,
     /// Those that their payer's own endpoint refused.
@@ -126,6 +126,12 @@ pub struct OpenLoop {
     /// Those that were lost with a channel that stopped.
     #[serde(default, with = "number::count")]
     pub lost: u64,
+    /// Of what had come due before a restart, what was refused.
+    #[serde(default, with = "number::count")]
+    pub refused_before: u64,
+    /// A part of the run that ended before a restart did not hold its rate.
+    #[serde(default)]
+    pub late_before: bool,
     /// Those that were not served.
     #[serde(default, with = "number::count")]
     pub unserved: u64,
@@ -186,25 +192,38 @@ impl OpenLoop {
             || self.behind_s <= short_s.max(Self::MOST_OVERLOAD * span_s);
         // Without two times there is no rate to hold, but there may be a backlog of one.
         if (has_rate || self.backlog > 0) && !keeps_up {
-            reasons.push(format!(
-                "{} of {} payments/s, {} behind at the end",
-                human::figure(self.achieved_per_s),
-                human::figure(self.offered_per_s),
-                human::seconds(self.behind_s)
-            ));
+            let rate = (has_rate && self.achieved_per_s.is_finite()).then(|| {
+                let achieved = human::figure(self.achieved_per_s);
+                format!(
+                    "{achieved} of {} payments/s",
+                    human::figure(self.offered_per_s)
+                )
+            });
+            let behind = self.behind_s.is_finite();
+            let behind =
+                behind.then(|| format!("{} behind at the end", human::seconds(self.behind_s)));
+            let known: Vec<String> = rate.into_iter().chain(behind).collect();
+            reasons.push(match known.is_empty() {
+                true => "nothing of what came due was completed".to_owned(),
+                false => known.join(", "),
+            });
+        }
+        if self.late_before {
+            reasons.push("it was not before a restart".to_owned());
         }
         let here = self.arrived.saturating_sub(self.backlog);
         let all = here.saturating_add(self.arrived_before);
         let share = |count: u64| count as f64 / all.max(1) as f64;
         let of_all = |count: u64| {
             let (count, all) = (human::count(count), human::count(all));
-            format!("{count} of {all} payments")
+            format!("{count} of {all} arrivals")
         };
         let unserved = self.unserved.saturating_add(self.unserved_before);
         if share(unserved) > Self::MOST_UNSERVED {
             reasons.push(format!("{} not served", of_all(unserved)));
         }
-        let refused = self.refused.saturating_add(self.lost);
+        let refused = self.refused.saturating_add(self.refused_before);
+        let refused = refused.saturating_add(self.lost);
         if share(refused) > Self::MOST_REFUSED {
             reasons.push(format!("{} refused or lost", of_all(refused)));
         }
@@ -386,6 +405,8 @@ mod tests {
             arrived_before: 0,
             refused: 0,
             lost: 0,
+            refused_before: 0,
+            late_before: false,
             unserved: 0,
             unserved_before: 0,
             cut_short: 0,
@@ -425,9 +446,9 @@ mod tests {
             (1.0, NAN, 0.01, 0, 0, ""),
             (1.0, NAN, 0.5, 0, 0, "500 ms behind"),
             // Nothing was completed.
-            (1.0, NAN, NAN, 1000, 0, "1 k of 1 k payments not served"),
+            (1.0, NAN, NAN, 1000, 0, "1 k of 1 k arrivals not served"),
             (10.0, 1000.0, 0.0, 10, 0, ""),
-            (10.0, 1000.0, 0.0, 11, 0, "11 of 10 k payments not served"),
+            (10.0, 1000.0, 0.0, 11, 0, "11 of 10 k arrivals not served"),
             (10.0, 1000.0, 0.0, 0, 500, ""),
             (
                 10.0,
@@ -435,7 +456,7 @@ mod tests {
                 0.0,
                 0,
                 501,
-                "501 of 10 k payments waited for their",
+                "501 of 10 k arrivals waited for their",
             ),
         ] {
             let run = OpenLoop {
@@ -457,9 +478,9 @@ mod tests {
         let arrived_before = 20_000;
         for (backlog, refused, lost, unserved_before, expected) in [
             (0, 300, 1_200, 0, ""),
-            (0, 300, 1_201, 0, "of 30 k payments refused or lost"),
+            (0, 300, 1_201, 0, "of 30 k arrivals refused or lost"),
             (0, 0, 0, 30, ""),
-            (0, 0, 0, 10_000, "10 k of 30 k payments not served"),
+            (0, 0, 0, 10_000, "10 k of 30 k arrivals not served"),
             (9_000, 0, 0, 0, ""),
         ] {
             let run = OpenLoop {
@@ -485,6 +506,72 @@ mod tests {
                 ..open_loop(1.0)
             };
             assert_eq!(run.not_held().is_none(), held, "{run:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_says_what_is_known() {
+        const NAN: f64 = f64::NAN;
+        // Backlog, offered, achieved, behind, refused and late before => what is said of it.
+        for (
+            backlog,
+            offered_per_s,
+            achieved_per_s,
+            behind_s,
+            refused_before,
+            late_before,
+            expected,
+        ) in [
+            (
+                0,
+                1000.0,
+                900.0,
+                0.5,
+                0,
+                false,
+                "900 of 1 k payments/s, 500 ms behind at the end",
+            ),
+            (0, 1000.0, NAN, 0.5, 0, false, "500 ms behind at the end"),
+            (500, NAN, 900.0, 0.5, 0, false, "500 ms behind at the end"),
+            (
+                500,
+                NAN,
+                NAN,
+                NAN,
+                0,
+                false,
+                "nothing of what came due was completed",
+            ),
+            (
+                0,
+                1000.0,
+                1000.0,
+                0.0,
+                1500,
+                false,
+                "1.5 k of 10 k arrivals refused or lost",
+            ),
+            (
+                0,
+                1000.0,
+                1000.0,
+                0.0,
+                0,
+                true,
+                "it was not before a restart",
+            ),
+        ] {
+            let run = OpenLoop {
+                backlog,
+                arrived_before: backlog,
+                offered_per_s,
+                achieved_per_s,
+                behind_s,
+                refused_before,
+                late_before,
+                ..open_loop(10.0)
+            };
+            assert_eq!(run.not_held().as_deref(), Some(expected), "{run:?}");
         }
     }
 

@@ -192,13 +192,13 @@ fn a_resumed_run_says_so_before_any_figure() {
 }
 
 #[test]
-fn sessions_that_an_interrupt_ended_and_a_backlog_are_told() {
+fn sessions_that_ended_short_and_a_backlog_are_told() {
     let mut run = sample::resumed(500_000);
     run.achieved.sessions_cut = 33;
     let before = run.durability.as_mut().unwrap().resumed.as_mut().unwrap();
     before.backlog = 1234;
     let shown = summary(&run);
-    let expected = "VALID, RESUMED: 33 sessions ended short by an interrupt, payments accounted";
+    let expected = "VALID, RESUMED: 33 sessions ended short of their payments, payments accounted";
     assert!(shown.starts_with(expected), "{shown}");
     assert!(shown.contains("with a backlog of 1.23 k"), "{shown}");
 }
@@ -220,7 +220,7 @@ fn figures_of_a_resumed_run_are_of_the_payments_that_followed() {
         (
             0,
             "1 M, none of them after the restart, co-signed every 100,",
-            "not measured: no payment was left to make",
+            "not measured: no payment was made after the restart",
         ),
     ] {
         let shown = summary(&sample::resumed(measured));

@@ -169,6 +169,8 @@ fn achieved() -> Achieved {
             arrived_before: 0,
             refused: 0,
             lost: 0,
+            refused_before: 0,
+            late_before: false,
             unserved: 0,
             unserved_before: 0,
             cut_short: 0,
