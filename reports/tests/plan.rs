@@ -522,6 +522,23 @@ fn bad_options_exit_2() {
             "expected less than 100%",
         ),
         (&["--slo", "p99=1s", "--role", "client"], "client"),
+        (
+            &["--slo", "p99=1s", "--inverse", "--machines", "1000000001"],
+            "1,000,000,001 machines; expected at most 10^9",
+        ),
+        (
+            &[
+                "--slo",
+                "p99=1s",
+                "--rate",
+                "1k",
+                "--channels",
+                "1000000000000000000",
+                "--memory-per-machine",
+                "1048576TiB",
+            ],
+            "expected fewer than 2^64",
+        ),
         (&["--slo", "p99=1s", "--memory-per-machine", "much"], "much"),
         (&[], "--slo"),
     ] {
