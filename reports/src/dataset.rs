@@ -60,6 +60,9 @@ pub enum Cell {
     Missing,
 }
 
+/// What a spreadsheet takes for the start of a formula (OWASP, CSV Injection).
+const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
 /// One column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -107,7 +110,8 @@ impl Dataset {
         self.rows.push(row);
     }
 
-    /// The rows as CSV after a row of the columns' names. What is missing is empty.
+    /// The rows as CSV after a row of the columns' names. What is missing is empty. A text that a
+    /// spreadsheet would take for a formula has an apostrophe before it.
     #[must_use]
     pub fn to_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -200,6 +204,7 @@ impl Cell {
     /// With all its digits; empty if there is nothing.
     fn exact(&self) -> String {
         match self {
+            Self::Text(text) if text.starts_with(FORMULA) => format!("'{text}"),
             Self::Text(text) => text.clone(),
             Self::Count(value) => value.to_string(),
             Self::Figure(value) if value.is_finite() => value.to_string(),
@@ -311,6 +316,10 @@ mod tests {
                 r#""a, \"b\"""#,
                 "a, \"b\"",
             ),
+            (Cell::text("=1+1"), Kind::Text, "'=1+1", "\"=1+1\"", "=1+1"),
+            (Cell::text("@a"), Kind::Text, "'@a", "\"@a\"", "@a"),
+            (Cell::text("a=1"), Kind::Text, "a=1", "\"a=1\"", "a=1"),
+            (Cell::Figure(-1.5), Kind::Figure, "-1.5", "-1.5", "-1.5"),
             (
                 Cell::Count(1_234_567),
                 Kind::Figure,

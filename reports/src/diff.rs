@@ -96,7 +96,7 @@ impl<'a> Diff<'a> {
         }
         for difference in self.runs.differences() {
             let crate::terms::Difference { key, a, b } = difference;
-            lines.push(format!("differ in {}: {a} and {b}", clean(key)));
+            lines.push(clean(&format!("differ in {key}: {a} and {b}")));
         }
         if self.a.run.machine != self.b.run.machine {
             lines.push("differ in machine: times compare the machines too".to_owned());

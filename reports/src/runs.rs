@@ -278,11 +278,11 @@ impl fmt::Display for RunsError {
                     "{first} and {other} did not do the same, and do not stand side by side:"
                 )?;
                 for Difference { key, a, b } in differences {
-                    writeln!(f, "  {key}: {a} and {b}")?;
+                    writeln!(f, "  {}", clean(&format!("{key}: {a} and {b}")))?;
                 }
                 write!(f, "if such a difference is what you want to see, name it:")?;
                 for difference in differences {
-                    write!(f, " --across {}", difference.key)?;
+                    write!(f, " --across {}", clean(&difference.key))?;
                 }
                 Ok(())
             }

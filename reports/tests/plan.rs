@@ -411,7 +411,8 @@ fn what_cannot_be_planned_with_is_refused() {
             sweep(&folder, "k", &all),
             &["--cosign-every", "100"],
             "no run has the assurance that is asked for; the files have:\n  co-signed every 1, 16 in \
-             flight, durability none, back end avx512, two-way: 15 runs",
+             flight, durability none, back end avx512, two-way in \
+             turns of 32: 15 runs",
         ),
         (
             sweep(&folder, "both", &both),
@@ -522,6 +523,23 @@ fn bad_options_exit_2() {
             "expected less than 100%",
         ),
         (&["--slo", "p99=1s", "--role", "client"], "client"),
+        (
+            &["--slo", "p99=1s", "--inverse", "--machines", "1000000001"],
+            "1,000,000,001 machines; expected at most 10^9",
+        ),
+        (
+            &[
+                "--slo",
+                "p99=1s",
+                "--rate",
+                "1k",
+                "--channels",
+                "1000000000000000000",
+                "--memory-per-machine",
+                "1048576TiB",
+            ],
+            "expected fewer than 2^64",
+        ),
         (&["--slo", "p99=1s", "--memory-per-machine", "much"], "much"),
         (&[], "--slo"),
     ] {
@@ -538,7 +556,14 @@ fn bad_options_exit_2() {
 #[test]
 fn runs_that_are_given_twice_count_once() {
     let folder = TempDir::new().unwrap();
-    let file = sweep(&folder, "plan.sweep", &runs(false));
+    let mut all = runs(false);
+    for run in &mut all {
+        // As in every real run: a stage that had nothing to do has no time of one item.
+        let idle = &mut run.stages[4];
+        (idle.items, idle.cpu_ns_per_item, idle.cpu_s) = (0, f64::NAN, 0.0);
+        run.achieved.cpu_s = run.stages.iter().map(|stage| stage.cpu_s).sum();
+    }
+    let file = sweep(&folder, "plan.sweep", &all);
     let once = plan(&["--json"], &file);
     let path = file.to_str().unwrap();
     let twice = plan(&["--json", "--from", path], &file);
@@ -548,6 +573,107 @@ fn runs_that_are_given_twice_count_once() {
     assert_eq!(twice["inputs"]["runs_used"], 15);
     let notes = twice["inputs"]["notes"].to_string();
     assert!(notes.contains("15 runs are given twice"), "{notes}");
+}
+
+#[test]
+fn runs_of_other_work_are_told_apart() {
+    let folder = TempDir::new().unwrap();
+    // What half of the runs have otherwise → how many are used, and what is said.
+    type Change = fn(&mut RunFile);
+    let table: [(Change, usize, &str); 8] = [
+        (
+            |run| run.workload.turn_length = Some(1),
+            0,
+            "runs of more than one assurance fit",
+        ),
+        (
+            |run| run.workload.planted_slowdown = Some(0.1),
+            8,
+            "it was SLOWED ON PURPOSE by 10.0 %",
+        ),
+        (
+            |run| run.workload.amount = "exponential:50".into(),
+            15,
+            "the runs differ in workload.amount: costs may differ",
+        ),
+        (
+            |run| run.workload.reserve = Some(5),
+            15,
+            "the runs differ in workload.reserve: costs",
+        ),
+        (
+            |run| (run.workload.l1.fee, run.workload.l1.block_transactions) = (0, 10),
+            15,
+            "the runs differ in workload.l1.block_transactions, workload.l1.fee: costs",
+        ),
+        (
+            |run| run.workload.speedup = Some(2.0),
+            15,
+            "the runs differ in workload.speedup: costs",
+        ),
+        (|run| run.workload.seed += 1, 15, "\"notes\": []"),
+        (|run| run.workload.sessions += 1, 15, "\"notes\": []"),
+    ];
+    for (change, used, words) in table {
+        let mut all = runs(false);
+        all.iter_mut().skip(1).step_by(2).for_each(change);
+        let output = plan(&["--json"], &sweep(&folder, "half.sweep", &all));
+        let said = stderr(&output) + &stdout(&output);
+        assert!(said.contains(words), "{words}: {said}");
+        if used > 0 {
+            assert_eq!(json(&output)["inputs"]["runs_used"], used, "{words}");
+        }
+    }
+    let mut all = runs(false);
+    let short = all.iter_mut().filter(|run| run.workload.concurrent > 3_000);
+    short.for_each(|run| run.workload.turn_length = Some(1));
+    let file = sweep(&folder, "turns.sweep", &all);
+    let found = json(&plan(&["--json", "--turn-length", "32"], &file));
+    assert_eq!(found["assurance"]["turn_length"], 32);
+    assert_eq!(found["inputs"]["runs_of_other_assurance"], 2);
+}
+
+/// Each run and each stage is fitted hundreds of times: more than any sweep has is not begun with.
+#[test]
+fn more_runs_or_stages_than_can_be_fitted_are_refused() {
+    let folder = TempDir::new().unwrap();
+    // Distinct stages of each of 15 runs → what is said; each run has 5 of its own.
+    for (stages, words) in [
+        (16, "binds"),
+        (17, "260 stages in all runs together; expected at most 250"),
+        (995, "14,930 stages in all runs together"),
+    ] {
+        let mut all = runs(false);
+        for (at, run) in all.iter_mut().enumerate() {
+            let idle = Stage {
+                items: 0,
+                cpu_s: 0.0,
+                ..run.stages[0].clone()
+            };
+            let new = (0..stages).map(|stage| Stage {
+                name: format!("{stage} of {at}"),
+                ..idle.clone()
+            });
+            run.stages.extend(new);
+        }
+        let output = plan(&[], &sweep(&folder, "stages.sweep", &all));
+        let said = stderr(&output) + &stdout(&output);
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let mut one = run(2, 3_000, Some(80e3), false);
+    one.latency_histogram.service = None;
+    let many = (0..1_001).map(|at| {
+        one.started_unix_s += at;
+        one.clone()
+    });
+    let output = plan(
+        &[],
+        &sweep(&folder, "runs.sweep", &many.collect::<Vec<_>>()),
+    );
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let words = "1,001 runs to plan with; expected at most 1,000";
+    assert!(said.contains(words), "{said}");
 }
 
 /// The paths of all numbers in a run file, of a list the first three.

@@ -162,10 +162,26 @@ pub fn detail(text: &str) -> String {
     format!("{head}…{tail}")
 }
 
-/// The text on one line, with nothing in it that a terminal would obey.
+/// The text on one line, with nothing in it that a terminal would obey: controls, what ends a line or
+/// turns the direction of writing, and what is not seen at all.
 pub fn clean(text: &str) -> String {
+    let is_obeyed = |char: char| {
+        char.is_control()
+            || matches!(
+                char,
+                '\u{ad}'
+                    | '\u{61c}'
+                    | '\u{180e}'
+                    | '\u{200b}'..='\u{200f}'
+                    | '\u{2028}'..='\u{202e}'
+                    | '\u{2060}'..='\u{206f}'
+                    | '\u{feff}'
+                    | '\u{fff9}'..='\u{fffb}'
+                    | '\u{e0000}'..='\u{e007f}'
+            )
+    };
     text.chars()
-        .map(|char| if char.is_control() { ' ' } else { char })
+        .map(|char| if is_obeyed(char) { ' ' } else { char })
         .collect()
 }
 
@@ -228,6 +244,10 @@ mod tests {
     #[test]
     fn control_characters_are_dropped_and_long_text_is_cut() {
         assert_eq!(clean("a\u{1b}[31m\nb"), "a [31m b");
+        // Turned around, with a line's end, and with what is not seen.
+        let hidden = "a\u{202e}b\u{2066}c\u{2028}d\u{200b}e\u{feff}f\u{e0041}g";
+        assert_eq!(clean(hidden), "a b c d e f g");
+        assert_eq!(clean("größe µs – 9×9"), "größe µs – 9×9");
         assert_eq!(clip("abcdef", 6), "abcdef");
         assert_eq!(clip("abcdef", 4), "abc…");
     }

@@ -86,6 +86,9 @@ pub(crate) struct Args {
     /// Pattern of the runs to use: one-way or two-way [the sweep's, if it has one].
     #[arg(long, help_heading = "Assurance")]
     pattern: Option<String>,
+    /// Turn length of the two-way runs to use [the sweep's, if it has one].
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Assurance")]
+    turn_length: Option<u64>,
 
     /// Of each machine's cores, memory and log disk, the share that stays free.
     #[arg(long, value_name = "SHARE", value_parser = parse_headroom, default_value = "30%", help_heading = "Machines")]
@@ -180,6 +183,7 @@ impl Args {
                 durability: self.durability.clone(),
                 backend: self.backend.clone(),
                 pattern: self.pattern.clone(),
+                turn_length: self.turn_length,
             },
             role: match self.role {
                 Role::Hub => plan::Role::Hub,

@@ -204,26 +204,30 @@ pub fn plan(ask: &Ask, sources: &[Source]) -> Result<Plan, PlanError> {
         (None, Some(locked)) => Some(locked * ask.payments as f64),
         (None, None) => None,
     };
+    let whole = |what: &str, value: f64| match value.ceil() {
+        value if value < u64::MAX as f64 => Ok(value as u64),
+        value => Err(PlanError::Refused(format!(
+            "the plan would have {value:.3e} {what}; expected fewer than 2^64"
+        ))),
+    };
+    let channels_max = Some(sized.channels_max).filter(|most| *most < u64::MAX as f64);
     Ok(Plan {
         schema: SCHEMA,
         inverse: ask.rate_per_s.is_none(),
         rate_per_s: sized.rate,
-        channels: sized.channels as u64,
-        channels_max: sized
-            .channels_max
-            .is_finite()
-            .then_some(sized.channels_max as u64),
+        channels: whole("channels", sized.channels.floor())?,
+        channels_max: channels_max.map(|most| most as u64),
         payments: ask.payments,
         disputes: ask.disputes,
         slo: ask.slo,
         role: ask.role,
         headroom: ask.headroom,
-        cores: sized.cores.ceil() as u64,
+        cores: whole("cores", sized.cores)?,
         machines: sized.machines,
         spare_machines: ask.spare,
         cores_per_machine: machine.cores as u64,
         memory_per_machine_bytes: machine.memory_bytes as u64,
-        memory_bytes: sized.memory_bytes.ceil() as u64,
+        memory_bytes: whole("bytes of memory", sized.memory_bytes)?,
         log_bytes_per_s: sized.log_bytes_per_s,
         log_space_bytes: sized.log_space_bytes,
         l1_block_share: sized.l1.as_ref().map(|l1| l1.block_share),

@@ -177,6 +177,8 @@ pub struct Wanted {
     pub backend: Option<String>,
     /// `one-way` or `two-way`.
     pub pattern: Option<String>,
+    /// Payments in a row by one party, where both pay.
+    pub turn_length: Option<u64>,
 }
 
 #[cfg(test)]

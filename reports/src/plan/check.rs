@@ -30,6 +30,12 @@ pub(super) fn reasons(run: &RunFile, busy_max: f64) -> Vec<String> {
     if let Some(adversary) = &run.workload.adversary {
         reasons.push(format!("it had adversaries ({adversary})"));
     }
+    if let Some(slowdown) = run.workload.planted_slowdown {
+        reasons.push(format!(
+            "it was SLOWED ON PURPOSE by {}",
+            human::share(slowdown)
+        ));
+    }
     if run.workload.mode != "synthetic" {
         reasons.push(format!(
             "its workload is a {}: a plan needs synthetic ones",
@@ -171,7 +177,7 @@ mod tests {
     #[test]
     fn what_does_not_hold_together_is_named() {
         type Break = fn(&mut RunFile);
-        let table: [(Break, &str); 16] = [
+        let table: [(Break, &str); 17] = [
             (
                 |run| run.machine.stolen_share = Some(0.06),
                 "the host gave to other guests 6.0 %",
@@ -204,6 +210,10 @@ mod tests {
             (
                 |run| run.workload.adversary = Some("silent=1%".into()),
                 "adversaries (silent=1%)",
+            ),
+            (
+                |run| run.workload.planted_slowdown = Some(0.03),
+                "SLOWED ON PURPOSE by 3.0 %",
             ),
             (
                 |run| run.workload.mode = "trace".into(),

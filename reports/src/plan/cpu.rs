@@ -14,6 +14,8 @@
 //! A stage takes the terms that its unit of work can have: sessions do not get cheaper in large
 //! waves. Terms that the runs do not vary are left to the constant.
 
+use std::collections::HashMap;
+
 use super::{
     least_squares::{dot, non_negative},
     observation::Observation,
@@ -187,29 +189,51 @@ impl Cpu {
     }
 }
 
+/// A stage of any run: what tells stages apart is whose it is and what it does.
+struct Kind<'r> {
+    name: &'r str,
+    role: &'r str,
+    unit: &'r str,
+    on_shard: bool,
+    /// Of each run, CPU seconds per payment.
+    costs: Vec<f64>,
+}
+
+/// The stages of all runs, each once, in the order in which they first stand.
+fn kinds<'r>(runs: &[&'r Observation]) -> Vec<Kind<'r>> {
+    let mut kinds: Vec<Kind> = Vec::new();
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    for (index, run) in runs.iter().enumerate() {
+        for stage in &run.stages {
+            let (name, role) = (stage.name.as_str(), stage.role.as_str());
+            let place = *places.entry((name, role)).or_insert_with(|| {
+                kinds.push(Kind {
+                    name,
+                    role,
+                    unit: &stage.unit,
+                    on_shard: stage.is_on_shard(),
+                    costs: vec![0.0; runs.len()],
+                });
+                kinds.len() - 1
+            });
+            kinds[place].costs[index] += stage.cpu_s;
+        }
+    }
+    kinds
+}
+
 impl CpuModel {
     /// None without runs.
     pub(super) fn fit(runs: &[&Observation]) -> Option<CpuModel> {
-        let mut kinds: Vec<(&str, &str, &str, bool)> = Vec::new();
-        for stage in runs.iter().flat_map(|run| &run.stages) {
-            let kind = (
-                stage.name.as_str(),
-                stage.role.as_str(),
-                stage.unit.as_str(),
-                stage.is_on_shard(),
-            );
-            if !kinds.contains(&kind) {
-                kinds.push(kind);
-            }
-        }
-        let model = |(name, role, unit, on_shard): (&str, &str, &str, bool)| {
-            let may_have = Term::of_unit(unit).iter().copied();
+        let kinds = kinds(runs);
+        let model = |kind: Kind| {
+            let may_have = Term::of_unit(kind.unit).iter().copied();
             let mut terms: Vec<Term> = may_have.filter(|term| varied(runs, *term)).collect();
             if terms.is_empty() {
-                terms.push(Term::of_unit(unit)[0]);
+                terms.push(Term::of_unit(kind.unit)[0]);
             }
             // Without its constant a stage would have to explain everything by what does vary.
-            let constant = Term::of_unit(unit)[0];
+            let constant = Term::of_unit(kind.unit)[0];
             if !terms.contains(&constant) {
                 terms.insert(0, constant);
             }
@@ -220,18 +244,11 @@ impl CpuModel {
                     terms.iter().map(|term| conditions.value(*term)).collect()
                 })
                 .collect();
-            let cost_in = |run: &&Observation| -> f64 {
-                let same = |stage: &&super::observation::StageCost| {
-                    stage.name == name && stage.role == role
-                };
-                run.stages.iter().filter(same).map(|s| s.cpu_s).sum()
-            };
-            let targets: Vec<f64> = runs.iter().map(cost_in).collect();
-            let costs = non_negative(&rows, &targets)?;
+            let costs = non_negative(&rows, &kind.costs)?;
             Some(StageModel {
-                name: name.to_owned(),
-                role: role.to_owned(),
-                on_shard,
+                name: kind.name.to_owned(),
+                role: kind.role.to_owned(),
+                on_shard: kind.on_shard,
                 terms,
                 costs,
             })

@@ -1,14 +1,19 @@
 //! Reads sweeps and run files, and takes out of them the runs that a plan can use.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::Path,
+};
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Ask, PlanError, check, observation::Observation};
 use crate::{
     human,
     run_file::{self, RunFile, utf8},
     sweep::Sweep,
+    terms::{Across, Terms},
 };
 
 /// The runs of one file.
@@ -111,6 +116,8 @@ pub struct Assurance {
     pub backend: String,
     /// Who pays.
     pub pattern: String,
+    /// Payments in a row by one party, where both pay: where the turn passes, a co-signed interval ends.
+    pub turn_length: Option<u64>,
     /// The longest a payment waits for others to be co-signed with, in microseconds.
     pub cosign_after_us: Option<u64>,
     /// Whether each end checked all that the other one did.
@@ -125,6 +132,7 @@ impl Assurance {
             durability: run.assurance.durability.clone(),
             backend: run.engine.backend.clone(),
             pattern: run.workload.pattern.clone(),
+            turn_length: run.workload.turn_length,
             cosign_after_us: run.workload.cosign_after_ms.map(|ms| (ms * 1e3) as u64),
             both_endpoints_checked: run.assurance.both_endpoints_checked,
         }
@@ -136,12 +144,15 @@ impl Assurance {
         let after = self.cosign_after_us.map_or_else(String::new, |after| {
             format!(" or after {}", human::nanoseconds(after as f64 * 1e3))
         });
+        let turns = self.turn_length.map_or_else(String::new, |turn| {
+            format!(" in turns of {}", human::count(turn))
+        });
         let checked = match self.both_endpoints_checked {
             true => "",
             false => ", NOT checked by both endpoints",
         };
         format!(
-            "co-signed every {}{after}, {} in flight, durability {}, back end {}, {}{checked}",
+            "co-signed every {}{after}, {} in flight, durability {}, back end {}, {}{turns}{checked}",
             human::count(self.cosign_every),
             human::count(self.in_flight),
             self.durability,
@@ -176,6 +187,26 @@ pub(super) struct Chosen {
 const INVALID_SHOWN: usize = 8;
 /// The fewest runs that a plan is made from.
 const RUNS_MIN: usize = 3;
+/// The most: ten times a preset's. Every run is fitted hundreds of times.
+const RUNS_MAX: usize = 1000;
+/// The most stages that the runs name, all together: no build has a fifth of them, and each is fitted as
+/// often.
+const STAGES_MAX: usize = 250;
+/// What a sweep varies, or says of it: costs are fitted over these, or do not depend on them. Of the rest
+/// of the workload, all that is not in [`Assurance`] is taken to be alike, and noted where it is not.
+const VARIED: [&str; 11] = [
+    "sessions",
+    "payments_per_session",
+    "concurrent",
+    "arrivals",
+    "offered_per_s",
+    "duration_s",
+    "shards",
+    "seed",
+    "capacity",
+    "backend_asked",
+    "reproducible",
+];
 
 /// Sorts the runs of all sources.
 pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError> {
@@ -183,13 +214,14 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
         .iter()
         .flat_map(|source| source.runs.iter().map(|(name, run)| (name, run)));
     let mut all: Vec<(&String, &RunFile)> = Vec::new();
+    let mut texts = HashSet::new();
     let mut again = 0;
     for (name, run) in given {
-        // A run that is given twice says nothing twice.
-        let is_it = |other: &&(&String, &RunFile)| other.1 == run;
-        match all.iter().find(is_it) {
-            Some(_) => again += 1,
-            None => all.push((name, run)),
+        // A run that is given twice says nothing twice. Told by its text: a figure that is not finite
+        // equals no other one.
+        match texts.insert(run.to_json()) {
+            true => all.push((name, run)),
+            false => again += 1,
         }
     }
     let mut notes: Vec<String> = sources
@@ -226,6 +258,7 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
         .collect();
     let mut invalid = Vec::new();
     let mut runs = Vec::new();
+    let mut used = Vec::new();
     let mut locked = Vec::new();
     let mut silent = 0;
     for (name, run) in &of_assurance {
@@ -251,11 +284,20 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
         let payments = run.workload.payments_per_session as f64;
         let capacity: Option<f64> = run.workload.capacity.parse().ok();
         locked.extend(capacity.map(|capacity| capacity / payments));
+        used.push(*run);
         runs.push(observation);
     }
     if runs.len() < RUNS_MIN {
         return Err(too_few(&runs, &of_assurance, &invalid));
     }
+    within("runs to plan with", runs.len(), RUNS_MAX)?;
+    let stages: BTreeSet<(&str, &str)> = runs
+        .iter()
+        .flat_map(|run| &run.stages)
+        .map(|stage| (stage.name.as_str(), stage.role.as_str()))
+        .collect();
+    within("stages in all runs together", stages.len(), STAGES_MAX)?;
+    notes.extend(differ_in(&used));
     let versions: BTreeMap<(&str, &str), usize> = of_assurance
         .iter()
         .map(|(_, run)| ((run.engine.version.as_str(), run.engine.commit.as_str()), 1))
@@ -279,6 +321,41 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
         assurance,
         machine,
         locked_per_payment: super::statistics::median(locked),
+    })
+}
+
+/// Refuses more than can be fitted in a time that is waited for.
+fn within(what: &str, count: usize, most: usize) -> Result<(), PlanError> {
+    if count <= most {
+        return Ok(());
+    }
+    let (count, most) = (human::grouped(count as u64), human::grouped(most as u64));
+    Err(PlanError::Refused(format!(
+        "{count} {what}; expected at most {most}"
+    )))
+}
+
+/// What else of the workload is not the same in all runs: each makes payments that may cost something else.
+fn differ_in(runs: &[&RunFile]) -> Option<String> {
+    // A run file has both parts.
+    let terms = |run: &RunFile| {
+        let parts = json!({"assurance": run.assurance, "workload": run.workload});
+        Terms::read(&parts).unwrap_or_default()
+    };
+    let first = terms(runs.first()?);
+    let varied = Across::new(&VARIED.map(str::to_owned));
+    let mut keys = BTreeSet::new();
+    for run in &runs[1..] {
+        let differences = first.differences(&terms(run)).into_iter();
+        keys.extend(differences.map(|difference| difference.key));
+    }
+    keys.retain(|key| !varied.allows(key));
+    let keys: Vec<String> = keys.into_iter().collect();
+    (!keys.is_empty()).then(|| {
+        format!(
+            "the runs differ in {}: costs may differ between them",
+            keys.join(", ")
+        )
     })
 }
 
@@ -357,6 +434,7 @@ fn wanted(ask: &Ask, all: &[(&String, &RunFile)]) -> Result<Assurance, PlanError
                 && is(&want.durability, &found.durability)
                 && is(&want.backend, &found.backend)
                 && is(&want.pattern, &found.pattern)
+                && (want.turn_length).is_none_or(|turn| Some(turn) == found.turn_length)
         })
         .collect();
     if let [one] = fits[..] {
@@ -365,7 +443,7 @@ fn wanted(ask: &Ask, all: &[(&String, &RunFile)]) -> Result<Assurance, PlanError
     let mut message = match fits.len() {
         0 => "no run has the assurance that is asked for; the files have:".to_owned(),
         _ => "runs of more than one assurance fit; name one of these by --cosign-every, --in-flight, \
-              --durability, --backend or --pattern:"
+              --durability, --backend, --pattern or --turn-length:"
             .to_owned(),
     };
     for (assurance, count) in &counts {

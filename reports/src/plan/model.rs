@@ -1,5 +1,7 @@
 //! All that a sweep's runs tell, fitted; and what it predicts of a run, which is how it is judged.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     ask::Slo,
     cpu::CpuModel,
@@ -108,13 +110,12 @@ fn throughput_by_shards(runs: &[&Observation]) -> Vec<(f64, f64)> {
         let cell = run.cell();
         (cell.channels, cell.payments, cell.offered_millihertz)
     };
-    let is_shared = |run: &&Observation| {
-        all_counts.iter().all(|count| {
-            saturated
-                .iter()
-                .any(|other| other.shards == *count && settings(other) == settings(run))
-        })
-    };
+    let mut counts_of: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
+    for run in &saturated {
+        let counts = counts_of.entry(settings(run)).or_default();
+        counts.insert(run.cell().shards);
+    }
+    let is_shared = |run: &&Observation| counts_of[&settings(run)].len() == all_counts.len();
     let mut shared: Vec<&Observation> = saturated.iter().copied().filter(is_shared).collect();
     if shared.is_empty() {
         shared = saturated.clone();

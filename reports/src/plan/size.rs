@@ -126,6 +126,12 @@ fn load(ask: &Ask, model: &Model, machine: Machines, rate: f64) -> Result<Size, 
 /// The inverse: the rate is what the scarcest resource allows.
 fn carried(ask: &Ask, model: &Model, machine: Machines) -> Result<Size, PlanError> {
     let machines = ask.machines as f64;
+    if machines > MACHINES_MAX {
+        let asked = human::grouped(ask.machines);
+        return Err(PlanError::Refused(format!(
+            "{asked} machines; expected at most 10^9"
+        )));
+    }
     let free = 1.0 - ask.headroom;
     let channels_max = channels_max(model, machine, machines, free);
     let channels = match ask.channels {
