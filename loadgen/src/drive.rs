@@ -55,12 +55,7 @@ fn drive_plan(
         Ok(plan) => plan,
         Err(error) => {
             complain(&error);
-            return match error {
-                PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
-                PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
-                PlanError::Stored(_) => Exit::StoredDataRefused,
-                _ => Exit::BadInput,
-            };
+            return exit_of_plan(&error);
         }
     };
     if !args.quiet {
@@ -90,6 +85,18 @@ fn drive_plan(
         (false, _) => Exit::Invalid,
         (true, true) => Exit::Interrupted,
         (true, false) => Exit::Ok,
+    }
+}
+
+/// The exit code where no plan was made.
+#[must_use]
+pub fn exit_of_plan(error: &PlanError) -> Exit {
+    match error {
+        PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
+        PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
+        PlanError::Unreadable(_) => Exit::MachineFault,
+        PlanError::Stored(_) => Exit::StoredDataRefused,
+        PlanError::Trace(_) | PlanError::Output(_) | PlanError::Options(_) => Exit::BadInput,
     }
 }
 

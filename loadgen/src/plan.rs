@@ -71,6 +71,8 @@ pub enum PlanError {
     Output(OutputError),
     /// What is stored where the run shall be is refused.
     Stored(String),
+    /// The machine cannot read it, or keep it.
+    Unreadable(String),
 }
 
 impl Plan {
@@ -419,7 +421,9 @@ fn check_memory(concurrent: u64) -> Result<(), PlanError> {
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PlanError::Options(text) | PlanError::Stored(text) => f.write_str(text),
+            PlanError::Options(text) | PlanError::Stored(text) | PlanError::Unreadable(text) => {
+                f.write_str(text)
+            }
             PlanError::Trace(error) => error.fmt(f),
             PlanError::Output(error) => error.fmt(f),
         }

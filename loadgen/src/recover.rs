@@ -15,8 +15,8 @@ use duet_reports::input::{self, Limit, Reading};
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, RecoverArgs, RunArgs};
-use crate::drive::{Ending, complain, exit_of, print, resume};
-use crate::plan::{Plan, read_command};
+use crate::drive::{Ending, complain, exit_of, exit_of_plan, print, resume};
+use crate::plan::{Plan, PlanError, read_command};
 
 /// What a recovery found, as JSON.
 #[derive(Debug, Default, Serialize)]
@@ -69,9 +69,9 @@ const MOST_MISSING: usize = 1 << 20;
 pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
     let run = match asked_for(args) {
         Ok(run) => run,
-        Err(problem) => {
-            complain(problem);
-            return Exit::StoredDataRefused;
+        Err(error) => {
+            complain(&error);
+            return exit_of_plan(&error);
         }
     };
     match (&run, args.close, args.go_on) {
@@ -98,7 +98,7 @@ pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> E
 
 /// How the run was asked for, but with this directory, and this command's outputs; none if that was
 /// not written down yet.
-fn asked_for(args: &RecoverArgs) -> Result<Option<RunArgs>, String> {
+fn asked_for(args: &RecoverArgs) -> Result<Option<RunArgs>, PlanError> {
     let Some(words) = read_command(&args.directory)? else {
         return Ok(None);
     };
@@ -109,11 +109,11 @@ fn asked_for(args: &RecoverArgs) -> Result<Option<RunArgs>, String> {
         }) => *run,
         Ok(Cli { command: None, run }) => run,
         Ok(_) | Err(_) => {
-            return Err(format!(
+            return Err(PlanError::Stored(format!(
                 "'{}' holds the log of another command than a run: {}",
                 args.directory.display(),
                 words.join(" ")
-            ));
+            )));
         }
     };
     Ok(Some(RunArgs {
@@ -130,7 +130,7 @@ fn check(args: &RecoverArgs, run: Option<&RunArgs>, stop: &AtomicBool) -> Result
     let plan = run.map(|run| Plan::new(run).map(Plan::resumed)).transpose();
     let plan = plan.map_err(|error| {
         complain(&error);
-        Exit::BadInput
+        exit_of_plan(&error)
     })?;
     let started = Instant::now();
     let inspection = match &plan {

@@ -164,6 +164,20 @@ pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanErr
     .map_err(PlanError::Output)
 }
 
+/// Why a run's directory cannot be used: what is in it, or the machine.
+fn unusable(operation: &str, path: &Path, error: &io::Error) -> PlanError {
+    let problem = format!("cannot {operation} '{}': {error}", path.display());
+    let is_stored = Foreign::of(error).is_some()
+        || matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::FileTooLarge
+        );
+    match is_stored {
+        true => PlanError::Stored(problem),
+        false => PlanError::Unreadable(problem),
+    }
+}
+
 /// Whether a file has the name of one that was being written when its process ended.
 fn is_left(name: &str) -> bool {
     name.starts_with(".duet-")
@@ -172,21 +186,20 @@ fn is_left(name: &str) -> bool {
 /// The names in a run's directory. Those of the program's own files are of plain files: a link that has
 /// one could lead anywhere. (The log looks after its own folder, which may be a link.)
 fn own_names(directory: &Path) -> Result<Vec<String>, PlanError> {
-    let refused = |reason: String| {
-        PlanError::Stored(format!("cannot use '{}': {reason}", directory.display()))
-    };
-    let entries = fs::read_dir(directory).map_err(|error| refused(error.to_string()))?;
+    let refused = |error: io::Error| unusable("use", directory, &error);
+    let entries = fs::read_dir(directory).map_err(refused)?;
     let mut names = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|error| refused(error.to_string()))?;
+        let entry = entry.map_err(refused)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name == COMMAND || is_left(&name) {
             match entry.metadata() {
                 // Another process was writing it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(refused(error.to_string())),
-                Ok(metadata) => Foreign::check(&name, &metadata)
-                    .map_err(|foreign| refused(foreign.to_string()))?,
+                Err(error) => return Err(refused(error)),
+                Ok(metadata) => {
+                    Foreign::check(&name, &metadata).map_err(|foreign| refused(foreign.into()))?;
+                }
             }
         }
         names.push(name);
@@ -212,26 +225,25 @@ fn make_directory(directory: &Path) -> io::Result<()> {
 /// that was interrupted before that was written down.
 ///
 /// # Errors
-/// A text that names the file and what is wrong with it.
-pub fn read_command(directory: &Path) -> Result<Option<Vec<String>>, String> {
-    let names = own_names(directory).map_err(|error| error.to_string())?;
+/// If the machine cannot read it, or what is there does not say how a run was asked for.
+pub fn read_command(directory: &Path) -> Result<Option<Vec<String>>, PlanError> {
+    let names = own_names(directory)?;
     if names.iter().all(|name| is_left(name)) {
         return Ok(None);
     }
     let path = directory.join(COMMAND);
-    let text = read_own(directory)
-        .map_err(|error| format!("cannot read '{}': {error}", path.display()))?;
+    let text = read_own(directory).map_err(|error| unusable("read", &path, &error))?;
     serde_json::from_slice(&text).map(Some).map_err(|error| {
-        format!(
+        PlanError::Stored(format!(
             "'{}' does not say how a run was asked for: {error}",
             path.display()
-        )
+        ))
     })
 }
 
 /// The bytes of the command's file, which is the program's own.
 fn read_own(directory: &Path) -> io::Result<Vec<u8>> {
-    let file = Files::existing(directory)?.open(COMMAND)?;
+    let file = Files::to_read(directory)?.open(COMMAND)?;
     let length = file.length()?;
     if length > COMMAND_LIMIT.bytes {
         return Err(COMMAND_LIMIT.exceeded());
