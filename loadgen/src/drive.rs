@@ -9,9 +9,9 @@ use duet_reports::exit::Exit;
 use duet_reports::run_file::{Phase, RunFile};
 use duet_reports::summary::summary;
 
-use crate::cli::RunArgs;
+use crate::cli::{Durability, RunArgs};
 use crate::machine::{self, CpuTicks};
-use crate::plan::{Plan, PlanError, write_command};
+use crate::plan::{Plan, PlanError, sync_command, write_command};
 use crate::progress::{Bar, Series};
 use crate::record::{Measured, phase, record};
 use duet_reports::output::{OutputError, write_atomically};
@@ -48,6 +48,10 @@ fn drive_plan(
         let is_new = (plan.config.log.as_ref()).is_some_and(|log| !log.must_exist);
         if let Some(directory) = args.log_dir.as_ref().filter(|_| is_new) {
             write_command(directory, &command)?;
+        }
+        // Nothing is acknowledged yet: from here on nothing that it rests on can go.
+        if let (Some(directory), Durability::Fsync) = (&args.log_dir, args.durability) {
+            sync_command(directory)?;
         }
         Ok(plan)
     });

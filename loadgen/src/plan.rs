@@ -20,7 +20,7 @@ use crate::trace::{Capacity, TraceError};
 use duet_reports::output::{OutputError, check_writable, empty_folder, same_file};
 use load::Load;
 
-pub use durable::{read_command, write_command};
+pub use durable::{read_command, sync_command, write_command};
 
 /// Sessions of a bare run: about 15 s of fully co-signed payments on two cores.
 const fn default_sessions(backend: Backend) -> u64 {

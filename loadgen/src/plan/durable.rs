@@ -164,6 +164,21 @@ pub fn write_command(directory: &Path, command: &[String]) -> Result<(), PlanErr
     .map_err(PlanError::Output)
 }
 
+/// Makes durable how the run was asked for, and the names that lead to its log, whoever made them: what
+/// is acknowledged is worth nothing without.
+///
+/// # Errors
+/// If the machine fails, or what is there is no folder or file of the program's own.
+pub fn sync_command(directory: &Path) -> Result<(), PlanError> {
+    let synced = Files::existing(directory).and_then(|files| sync_in(&files));
+    synced.map_err(|error| unusable("sync", directory, &error))
+}
+
+fn sync_in(disk: &impl Disk) -> io::Result<()> {
+    disk.open(COMMAND)?.sync()?;
+    disk.sync_directory()
+}
+
 /// Why a run's directory cannot be used: what is in it, or the machine.
 fn unusable(operation: &str, path: &Path, error: &io::Error) -> PlanError {
     let problem = format!("cannot {operation} '{}': {error}", path.display());
@@ -251,4 +266,24 @@ fn read_own(directory: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length as usize];
     file.read_at(0, &mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_engine::log::disk::{Crash, SimulatedDisk};
+
+    use super::*;
+
+    /// As somebody's copy of a run's directory is, or a run without syncs left it.
+    #[test]
+    fn what_was_not_synced_before_is_after() {
+        for seed in 0..20 {
+            let disk = SimulatedDisk::new(seed);
+            let text = [b'x'; 5000];
+            disk.create(COMMAND).unwrap().write_at(0, &text).unwrap();
+            sync_in(&disk).unwrap();
+            let found = disk.after(Crash::Power).contents(COMMAND);
+            assert_eq!(found.as_deref(), Some(&text[..]), "seed {seed}");
+        }
+    }
 }
