@@ -84,6 +84,8 @@ pub enum PlanError {
     Output(OutputError),
     /// What is stored where the run shall be is refused.
     Stored(String),
+    /// The machine cannot read it, or keep it.
+    Unreadable(String),
 }
 
 impl Plan {
@@ -137,7 +139,7 @@ impl Plan {
     /// As [`Plan::new`].
     pub fn in_its_directory(args: &RunArgs) -> Result<Plan, PlanError> {
         let stored = match &args.log_dir {
-            Some(directory) => Stored::begun(directory).map_err(PlanError::Stored)?,
+            Some(directory) => Stored::begun(directory)?,
             None => None,
         };
         Plan::of(args, stored.as_ref())
@@ -487,8 +489,9 @@ impl PlanError {
         match self {
             PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
             PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
+            PlanError::Unreadable(_) => Exit::MachineFault,
             PlanError::Stored(_) => Exit::StoredDataRefused,
-            _ => Exit::BadInput,
+            PlanError::Trace(_) | PlanError::Output(_) | PlanError::Options(_) => Exit::BadInput,
         }
     }
 
@@ -507,7 +510,9 @@ impl PlanError {
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PlanError::Options(text) | PlanError::Stored(text) => f.write_str(text),
+            PlanError::Options(text) | PlanError::Stored(text) | PlanError::Unreadable(text) => {
+                f.write_str(text)
+            }
             PlanError::Trace(error) => error.fmt(f),
             PlanError::Output(error) => error.fmt(f),
         }

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::cli::{Cli, Command, RecoverArgs, RunArgs};
 use crate::drive::{Ending, complain, exit_of, print, resume};
-use crate::plan::{Plan, Stored};
+use crate::plan::{Plan, PlanError, Stored};
 
 /// What a recovery found, as JSON.
 #[derive(Debug, Default, Serialize)]
@@ -75,9 +75,9 @@ pub fn recover(args: &RecoverArgs, command: Vec<String>, stop: &AtomicBool) -> E
     }
     let run = match asked_for(args) {
         Ok(run) => run,
-        Err(problem) => {
-            complain(problem);
-            return Exit::StoredDataRefused;
+        Err(error) => {
+            complain(&error);
+            return error.exit();
         }
     };
     if let (Some((RunArgs { trace: None, .. }, _)), Some(trace)) = (&run, &args.trace) {
@@ -122,7 +122,7 @@ fn outputs_apart(args: &RecoverArgs) -> Result<(), String> {
 
 /// A run, with this directory and this command's outputs, and what is stored of it; none if that was
 /// not written down yet.
-fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Stored)>, String> {
+fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Stored)>, PlanError> {
     let Some(stored) = Stored::read(&args.directory)? else {
         return Ok(None);
     };
@@ -133,11 +133,11 @@ fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Stored)>, String> {
         }) => *run,
         Ok(Cli { command: None, run }) => run,
         Ok(_) | Err(_) => {
-            return Err(format!(
+            return Err(PlanError::Stored(format!(
                 "'{}' holds the log of another command than a run: {}",
                 args.directory.display(),
                 stored.command.join(" ")
-            ));
+            )));
         }
     };
     let trace = [&args.trace, &stored.trace, &run.trace];

@@ -7,9 +7,11 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use common::{Folder, arguments, parse};
+use common::{Ended, Folder, arguments, parse};
 
 const RUN: &str = "run --sessions 8 --payments 200 --baseline-sessions 0 --durability log \
                    --log-dir log --json";
@@ -291,4 +293,73 @@ fn a_log_in_memory_is_said_to_be_one() {
     );
     let durability = parse(&folder.read("r.json")).durability.unwrap();
     assert!(durability.in_memory, "{durability:?}");
+}
+
+/// What keeps a log from being read or written is the machine's fault, and said as it is. To check a
+/// log, nothing need be writable. Root may do anything, and asks as nobody.
+#[test]
+fn a_log_that_may_not_be_written_is_checked_and_no_more() {
+    let folder = ended();
+    let is_root = rustix::process::geteuid().is_root();
+    let may = |modes: [u32; 3]| {
+        let [directories, files, top] = modes;
+        for directory in ["log/log", "log"] {
+            for entry in fs::read_dir(folder.path(directory)).unwrap().flatten() {
+                if entry.metadata().unwrap().is_file() {
+                    set_mode(&entry.path(), files);
+                }
+            }
+        }
+        set_mode(&folder.path("."), 0o755);
+        set_mode(&folder.path("log/log"), directories);
+        set_mode(&folder.path("log"), top);
+    };
+    let as_nobody = |words: &str| -> Option<Ended> {
+        let mut command = folder.command(&arguments(words));
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        // The build may be where only root comes.
+        command.output().ok().map(Ended::from)
+    };
+    let denied = |words: &str| {
+        if let Some(ended) = as_nobody(words) {
+            assert_eq!(ended.code, Some(1), "{words}: {}", ended.stderr);
+            let denied = ended.stderr.contains("Permission denied");
+            assert!(denied, "{words}: {}", ended.stderr);
+        }
+    };
+    let before = files(&folder);
+    may([0o555, 0o444, 0o555]);
+    if let Some(checked) = as_nobody("recover log") {
+        assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+        assert!(checked.stdout.contains("in order"), "{}", checked.stdout);
+    }
+    denied("recover log --go-on");
+    denied("recover log --close");
+    denied(RUN);
+    may([0o500, 0o400, if is_root { 0o700 } else { 0o100 }]);
+    for words in ["recover log", "recover log --go-on", RUN] {
+        denied(words);
+    }
+    set_mode(&folder.path("log"), 0o755);
+    may([0o755, 0o644, 0o755]);
+    assert!(files(&folder) == before, "written to");
+}
+
+fn set_mode(path: &std::path::Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Two may look at once; whoever looks keeps out whoever writes.
+#[test]
+fn a_log_is_checked_beside_another_check() {
+    let folder = ended();
+    let looking = fs::File::open(folder.path("log/log")).unwrap();
+    looking.lock_shared().unwrap();
+    let checked = folder.loadgen(&["recover", "log"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let refused = folder.loadgen(&["recover", "log", "--go-on"]);
+    assert_eq!(refused.code, Some(4), "{}", refused.stderr);
+    assert!(refused.stderr.contains("in use"), "{}", refused.stderr);
 }

@@ -129,16 +129,15 @@ impl Stored {
     /// interrupted before that was written down.
     ///
     /// # Errors
-    /// A text that names the file and what is wrong with it.
-    pub fn read(directory: &Path) -> Result<Option<Stored>, String> {
-        let names = own_names(directory).map_err(|error| error.to_string())?;
+    /// If the machine cannot read it, or what is there does not say how a run was asked for.
+    pub fn read(directory: &Path) -> Result<Option<Stored>, PlanError> {
+        let names = own_names(directory)?;
         let is_of_a_start = |name: &String| is_left(name) || name == LOG && is_new(directory);
         if names.iter().all(is_of_a_start) {
             return Ok(None);
         }
         let path = directory.join(COMMAND);
-        let text = read_own(directory)
-            .map_err(|error| format!("cannot read '{}': {error}", path.display()))?;
+        let text = read_own(directory).map_err(|error| unusable("read", &path, &error))?;
         let read = match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
             // The words alone, as earlier builds have it.
             Some(b'[') => serde_json::from_slice(&text).map(|command| Stored {
@@ -157,15 +156,15 @@ impl Stored {
             }),
         };
         read.map(Some).map_err(|error| {
-            format!(
+            PlanError::Stored(format!(
                 "'{}' does not say how a run was asked for: {error}",
                 path.display()
-            )
+            ))
         })
     }
 
     /// As [`Stored::read`], of a run that has a log: without one, a run that is asked for begins anew.
-    pub(super) fn begun(directory: &Path) -> Result<Option<Stored>, String> {
+    pub(super) fn begun(directory: &Path) -> Result<Option<Stored>, PlanError> {
         match has_log(directory) && fs::symlink_metadata(directory.join(COMMAND)).is_ok() {
             true => Stored::read(directory),
             false => Ok(None),
@@ -267,6 +266,20 @@ fn refused(directory: &Path, error: &io::Error) -> PlanError {
     })
 }
 
+/// Why a run's directory cannot be used: what is in it, or the machine.
+fn unusable(operation: &str, path: &Path, error: &io::Error) -> PlanError {
+    let problem = format!("cannot {operation} '{}': {error}", path.display());
+    let is_stored = Foreign::of(error).is_some()
+        || matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::FileTooLarge
+        );
+    match is_stored {
+        true => PlanError::Stored(problem),
+        false => PlanError::Unreadable(problem),
+    }
+}
+
 /// Whether there is a log: it exists from when its header has its name.
 fn has_log(directory: &Path) -> bool {
     fs::symlink_metadata(directory.join(LOG).join(META)).is_ok()
@@ -274,7 +287,7 @@ fn has_log(directory: &Path) -> bool {
 
 /// Whether the log is no more than a start leaves before it writes down how the run was asked for.
 fn is_new(directory: &Path) -> bool {
-    let names = Files::existing(directory.join(LOG)).and_then(|files| files.list());
+    let names = Files::to_read(directory.join(LOG)).and_then(|files| files.list());
     let is_of_a_start = |name: &String| name.starts_with(META) || name.ends_with(".floor");
     names.is_ok_and(|names| names.iter().all(is_of_a_start))
 }
@@ -287,21 +300,20 @@ fn is_left(name: &str) -> bool {
 /// The names in a run's directory. Those of the program's own files are of plain files: a link that has
 /// one could lead anywhere. (The log looks after its own folder, which may be a link.)
 fn own_names(directory: &Path) -> Result<Vec<String>, PlanError> {
-    let refused = |reason: String| {
-        PlanError::Stored(format!("cannot use '{}': {reason}", directory.display()))
-    };
-    let entries = fs::read_dir(directory).map_err(|error| refused(error.to_string()))?;
+    let refused = |error: io::Error| unusable("use", directory, &error);
+    let entries = fs::read_dir(directory).map_err(refused)?;
     let mut names = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|error| refused(error.to_string()))?;
+        let entry = entry.map_err(refused)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name == COMMAND || is_left(&name) {
             match entry.metadata() {
                 // Another process was writing it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(refused(error.to_string())),
-                Ok(metadata) => Foreign::check(&name, &metadata)
-                    .map_err(|foreign| refused(foreign.to_string()))?,
+                Err(error) => return Err(refused(error)),
+                Ok(metadata) => {
+                    Foreign::check(&name, &metadata).map_err(|foreign| refused(foreign.into()))?;
+                }
             }
         }
         names.push(name);
@@ -325,7 +337,7 @@ fn make_directory(directory: &Path) -> io::Result<()> {
 
 /// The bytes of the command's file, which is the program's own.
 fn read_own(directory: &Path) -> io::Result<Vec<u8>> {
-    let file = Files::existing(directory)?.open(COMMAND)?;
+    let file = Files::to_read(directory)?.open(COMMAND)?;
     let length = file.length()?;
     if length > COMMAND_LIMIT.bytes {
         return Err(COMMAND_LIMIT.exceeded());
