@@ -23,6 +23,7 @@ pub mod html;
 pub mod human;
 pub mod input;
 mod layout;
+pub mod machines;
 mod measured;
 pub mod modelled;
 mod offload;

@@ -320,7 +320,7 @@ pub(crate) fn rejections(run: &RunFile) -> Vec<(&str, u64)> {
 fn machine(run: &RunFile) -> Vec<String> {
     let (machine, memory) = (&run.machine, &run.memory);
     vec![
-        clip(&machine.cpu, 36),
+        clip(machine.cpu_name(), 36),
         human::counted(machine.cores, "core"),
         human::bytes(machine.memory_bytes as f64),
         format!("{} back end", run.engine.backend),
