@@ -192,6 +192,7 @@ fn sweep_text(runs: &[RunFile]) -> String {
     let line = |run: &RunFile| Line {
         cell: vec!["--made-up".into()],
         repeat: 0,
+        calibration: None,
         run: run.clone(),
     };
     runs.iter().map(|run| line(run).to_json()).collect()
