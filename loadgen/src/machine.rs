@@ -9,34 +9,74 @@ use duet_run_file::run_file::Machine;
 #[must_use]
 pub fn machine() -> Machine {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| {
-        cpuinfo
-            .lines()
-            .find(|line| line.starts_with(name))
-            .and_then(|line| line.split_once(':'))
-            .map(|(_, value)| value.trim().to_owned())
-            .unwrap_or_default()
-    };
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    // Those that decide which kernels run.
-    let flags = field("flags");
-    let known = ["avx2", "avx512f", "avx512ifma", "avx512vbmi", "sha_ni"];
-    let features = known
-        .into_iter()
-        .filter(|feature| flags.split_whitespace().any(|flag| flag == *feature))
-        .map(str::to_owned)
-        .collect();
     Machine {
-        cpu: field("model name"),
+        cpu: processor(&cpuinfo),
         cores: cores(),
         memory_bytes: kibibytes("/proc/meminfo", "MemTotal"),
         os: format!("{} {}", std::env::consts::OS, kernel.trim())
             .trim()
             .to_owned(),
-        features,
+        features: features(&cpuinfo),
         stolen_share: None,
         others_share: None,
     }
+}
+
+/// The values of one key of `/proc/cpuinfo`, in order, each told once. A file has a block of lines
+/// `key : value` for each core.
+fn values<'a>(cpuinfo: &'a str, key: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for line in cpuinfo.lines() {
+        let Some((name, value)) = line.split_once(':') else {
+            continue;
+        };
+        let value = value.trim();
+        if name.trim() == key && !value.is_empty() && !found.contains(&value) {
+            found.push(value);
+        }
+    }
+    found
+}
+
+/// The processor's name, by `/proc/cpuinfo`: `model name` on x86, `cpu` on POWER, `cpu model` on
+/// MIPS, `uarch` on RISC-V. ARM has no name but numbers of the implementer and of the part, of which
+/// a machine with cores of two kinds has two. Empty if there is none of these.
+fn processor(cpuinfo: &str) -> String {
+    for key in ["model name", "cpu model", "cpu", "uarch"] {
+        let names = values(cpuinfo, key);
+        if !names.is_empty() {
+            return names.join(" + ");
+        }
+    }
+    let mut parts: Vec<String> = Vec::new();
+    for core in cpuinfo.split("\n\n") {
+        let number = |key| values(core, key).first().copied();
+        let named = number("CPU implementer").zip(number("CPU part"));
+        let part = named.map(|(by, part)| format!("CPU implementer {by} part {part}"));
+        parts.extend(part.filter(|part| !parts.contains(part)));
+    }
+    parts.join(" + ")
+}
+
+/// The instruction sets that decide which kernels run: `flags` on x86, `Features` on ARM.
+fn features(cpuinfo: &str) -> Vec<String> {
+    let flags = [values(cpuinfo, "flags"), values(cpuinfo, "Features")].concat();
+    let has = |feature: &&str| {
+        let mut words = flags.iter().flat_map(|flags| flags.split_whitespace());
+        words.any(|flag| flag == *feature)
+    };
+    let known = [
+        "avx2",
+        "avx512f",
+        "avx512ifma",
+        "avx512vbmi",
+        "sha_ni",
+        "asimd",
+        "sha2",
+    ];
+    let found = known.into_iter().filter(has);
+    found.map(str::to_owned).collect()
 }
 
 /// CPU time of all of the machine's cores since it started, in clock ticks.
@@ -166,6 +206,45 @@ mod tests {
         // Ticks are coarse: the own share can come out above what was busy.
         assert_eq!(after.taken_since(before, 0.5, 0.5).unwrap().1, 0.0);
         assert_eq!(before.taken_since(before, 0.0, 0.0), None);
+    }
+
+    #[test]
+    fn processors_are_named_whatever_their_kind() {
+        let arm = "processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd sha2\n\
+                   CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\n\
+                   CPU part\t: 0xd0c\nCPU revision\t: 1\n";
+        let other_part = arm.replace("0xd0c", "0xd05");
+        let named =
+            "processor\t: 0\nmodel\t\t: 1\nmodel name\t: AMD EPYC 9R14\nflags\t\t: fpu avx2\n";
+        for (cpuinfo, name, found) in [
+            (named.to_owned(), "AMD EPYC 9R14", &["avx2"][..]),
+            (format!("{named}\n{named}"), "AMD EPYC 9R14", &["avx2"]),
+            (
+                format!("{arm}\n{arm}"),
+                "CPU implementer 0x41 part 0xd0c",
+                &["asimd", "sha2"],
+            ),
+            (
+                format!("{arm}\n{other_part}\n{arm}"),
+                "CPU implementer 0x41 part 0xd0c + CPU implementer 0x41 part 0xd05",
+                &["asimd", "sha2"],
+            ),
+            (
+                "processor\t: 0\ncpu\t\t: POWER9, altivec supported\n".to_owned(),
+                "POWER9, altivec supported",
+                &[],
+            ),
+            (
+                "processor\t: 0\nisa\t: rv64imafdc\nuarch\t: sifive,u74-mc\n".to_owned(),
+                "sifive,u74-mc",
+                &[],
+            ),
+            ("model name\t:\n".to_owned(), "", &[]),
+            (String::new(), "", &[]),
+        ] {
+            assert_eq!(processor(&cpuinfo), name, "{cpuinfo}");
+            assert_eq!(features(&cpuinfo), found, "{cpuinfo}");
+        }
     }
 
     #[test]

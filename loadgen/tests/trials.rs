@@ -5,11 +5,17 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{Folder, arguments};
 use duet_run_file::sweep::Sweep;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Small and quick: two channels on one shard.
@@ -113,6 +119,58 @@ fn the_plan_is_listed_without_a_run() {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
     assert!(folder.names().is_empty());
+}
+
+/// Runs a sweep until its file has more than `made` lines, stops it as Ctrl-C does, and gives what it
+/// said.
+fn stopped_sweep(folder: &Folder, words: &str, made: usize) -> String {
+    let mut command = folder.command(&arguments(&format!("sweep s.sweep {words}")));
+    let piped = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    let begun = Instant::now();
+    while line_count(folder) <= made {
+        assert!(
+            begun.elapsed() < Duration::from_secs(120),
+            "no run was made"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    said
+}
+
+fn line_count(folder: &Folder) -> usize {
+    let text = fs::read_to_string(folder.path("s.sweep"));
+    text.map_or(0, |text| text.lines().count())
+}
+
+#[test]
+fn a_plans_sweep_says_what_it_was_cut_to_and_goes_on_as_it_began() {
+    let folder = Folder::new();
+    let words = "--preset plan --trial 200ms --repeats 1";
+    let said = stopped_sweep(&folder, words, 1);
+    for part in [
+        "besides its payments, and ",
+        "runs made; the same command goes on, and takes about ",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let stopped = lines(&folder).lines;
+    let calibration = stopped[0].calibration.unwrap();
+    assert_eq!(calibration.repeats, 1);
+    // It does not choose anew, and makes only what is left.
+    let said = stopped_sweep(&folder, words, line_count(&folder));
+    assert!(!said.contains("besides its payments"), "{said}");
+    let all = lines(&folder).lines;
+    assert!(all.len() > stopped.len());
+    let distinct: HashSet<_> = all.iter().map(|line| (&line.cell, line.repeat)).collect();
+    assert_eq!(distinct.len(), all.len());
+    let alike = |line: &duet_run_file::sweep::Line| line.calibration == Some(calibration);
+    assert!(all.iter().all(alike));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::{
     dataset::{Cell, Dataset, Kind, number_shown},
     human,
     layout::{self, Column, Table, clean, wrap},
+    machines::Kinship,
     measured::{self, RESUMED},
     run_file::{L1Load, Offload, Percentiles, RunFile},
     runs::{NamedRun, Runs},
@@ -98,9 +99,7 @@ impl<'a> Diff<'a> {
             let crate::terms::Difference { key, a, b } = difference;
             lines.push(clean(&format!("differ in {key}: {a} and {b}")));
         }
-        if self.a.run.machine != self.b.run.machine {
-            lines.push("differ in machine: times compare the machines too".to_owned());
-        }
+        lines.extend(self.kinship().caveat());
         lines.push(String::new());
         let mut table = Table::new(&[
             Column::Left("figure"),
@@ -124,6 +123,10 @@ impl<'a> Diff<'a> {
         let (doubt, remedy) = NO_VERDICT;
         lines.extend([format!("{doubt}:"), remedy.to_owned()]);
         layout::text(&lines)
+    }
+
+    fn kinship(&self) -> Kinship {
+        Kinship::of(&self.a.run.machine, &self.b.run.machine)
     }
 
     /// The rows, exact.
@@ -170,7 +173,7 @@ impl<'a> Diff<'a> {
             "a": who(self.a),
             "b": who(self.b),
             "differences": differences,
-            "same_machine": self.a.run.machine == self.b.run.machine,
+            "same_machine": self.kinship().is_same(),
             "rows": self.to_dataset().to_value(),
             "note": format!("{}: {}", NO_VERDICT.0, NO_VERDICT.1),
         });
@@ -394,6 +397,42 @@ mod tests {
         let json: Value = serde_json::from_str(&diff.to_json()).unwrap();
         assert_eq!(json["a"]["resumed"], Value::Null);
         assert_eq!(json["b"]["resumed"]["payments"], 750_000);
+    }
+
+    #[test]
+    fn a_difference_in_machine_is_said_where_there_is_one() {
+        type Change = fn(&mut RunFile);
+        let table: [(Change, Value, Option<&str>); 3] = [
+            (
+                |run| run.machine.others_share = Some(0.82),
+                json!(true),
+                None,
+            ),
+            (
+                |run| run.machine.cores = 2,
+                json!(false),
+                Some("differ in machine (cores): times compare the machines too\n"),
+            ),
+            (
+                |run| run.machine.cpu.clear(),
+                Value::Null,
+                Some("perhaps of two machines (processor unknown): times may compare these too\n"),
+            ),
+        ];
+        for (change, same_machine, said) in table {
+            let runs = runs(change);
+            let diff = Diff::new(&runs);
+            let json: Value = serde_json::from_str(&diff.to_json()).unwrap();
+            assert_eq!(json["same_machine"], same_machine);
+            let text = diff.to_text();
+            match said {
+                Some(said) => assert!(text.contains(said), "{said}:\n{text}"),
+                None => assert!(
+                    !text.contains("in machine") && !text.contains("two machines"),
+                    "{text}"
+                ),
+            }
+        }
     }
 
     #[test]

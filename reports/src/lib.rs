@@ -19,7 +19,7 @@ pub mod runs;
 pub mod tables;
 
 use duet_run_file::{
-    human, input, layout, measured, offload, run_file, summary, sweep, terms, units,
+    human, input, layout, machines, measured, offload, run_file, summary, sweep, terms, units,
 };
 
 #[cfg(test)]

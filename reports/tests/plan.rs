@@ -194,6 +194,7 @@ fn sweep_text(runs: &[RunFile]) -> String {
     let line = |run: &RunFile| Line {
         cell: vec!["--made-up".into()],
         repeat: 0,
+        calibration: None,
         run: run.clone(),
     };
     runs.iter().map(|run| line(run).to_json()).collect()
@@ -215,16 +216,20 @@ fn a_plan_answers_in_its_first_lines_and_within_100_columns() {
     let output = plan(&[], &sweep(&folder, "plan.sweep", &runs(false)));
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = stdout(&output);
-    let first: Vec<&str> = text.lines().take(9).collect();
+    let first: Vec<&str> = text.lines().take(11).collect();
     for (line, words) in [
         (0, "plan for  1 M/s, 1 M channels of 1 k payments"),
         (1, "machines of 2 cores"),
         (1, "+ 1 spare"),
-        (2, "of which 30.0 % stay free"),
-        (6, "binds     cpu"),
-        (7, "(90 %)"),
-        (8, "error     rate "),
-        (8, "(held out: median, worst)"),
+        (2, "expect    p99 of "),
+        (2, "with the headroom free; at most "),
+        (3, "measured  with the "),
+        (3, " back end, on AMD EPYC"),
+        (4, "of which 30.0 % stay free"),
+        (8, "binds     cpu"),
+        (9, "(90 %)"),
+        (10, "error     rate "),
+        (10, "(held out: median, worst)"),
     ] {
         assert!(first[line].contains(words), "{words}:\n{text}");
     }
@@ -244,6 +249,46 @@ fn a_plan_answers_in_its_first_lines_and_within_100_columns() {
 }
 
 #[test]
+fn a_plan_cuts_nothing_however_long_it_is() {
+    let folder = TempDir::new().unwrap();
+    let mut all = runs(false);
+    let processor = "a processor with a name that goes on ".repeat(8);
+    for run in &mut all {
+        run.machine.cpu = processor.trim().to_owned();
+    }
+    all[1].achieved.invalid_reasons = (0..40).map(|number| format!("reason {number}")).collect();
+    all[1].achieved.payments += 1;
+    let name = format!("{}.sweep", "long-name-".repeat(20));
+    let output = plan(&[], &sweep(&folder, &name, &all));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+        assert!(!line.contains('…') && !line.contains(", +"), "{line}");
+    }
+    let bare = |text: &str| text.split_whitespace().collect::<String>();
+    for whole in [processor.as_str(), "reason 39", &name] {
+        assert!(bare(&text).contains(&bare(whole)), "{whole}:\n{text}");
+    }
+}
+
+#[test]
+fn what_is_expected_lies_between_an_idle_shard_and_the_objective() {
+    let folder = TempDir::new().unwrap();
+    let file = sweep(&folder, "plan.sweep", &runs(false));
+    let expected = |headroom: &str| {
+        let found = json(&plan(&["--json", "--headroom", headroom], &file));
+        found["response_ns"].as_f64().unwrap()
+    };
+    let (full, some, much) = (expected("0%"), expected("30%"), expected("80%"));
+    assert!(
+        much > 0.0 && much <= some && some < full,
+        "{much} {some} {full}"
+    );
+    assert!(full <= 50e6 * 1.001, "{full}");
+}
+
+#[test]
 fn json_has_the_documented_names_and_the_numbers_add_up() {
     let folder = TempDir::new().unwrap();
     let file = sweep(&folder, "plan.sweep", &runs(true));
@@ -260,6 +305,7 @@ fn json_has_the_documented_names_and_the_numbers_add_up() {
         "log_space_bytes",
         "l1_block_share",
         "locked_value",
+        "response_ns",
         "binding_constraint",
         "constraints",
         "interval",

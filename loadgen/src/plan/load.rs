@@ -144,7 +144,11 @@ impl Load {
                 u64::MAX / 2
             )));
         }
-        let mut notes = Vec::new();
+        let near_names = trace.near_names();
+        let mut notes: Vec<String> = near_names
+            .map(|near| format!("trace '{}', {near}", path.display()))
+            .into_iter()
+            .collect();
         if capacity == Capacity::FromTrace {
             notes.push(
                 "Deposits from perfect foresight: each channel locks just what its payments will \

@@ -29,6 +29,40 @@ pub struct Trace {
     payments: Vec<TracePayment>,
     sha256: String,
     duration_ns: u64,
+    near_names: Option<NearNames>,
+}
+
+/// Names that differ from another one only in case or in what parts their words, as `Ann` and `ann`
+/// do. They are accounts of their own; whoever made the trace may have meant one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearNames {
+    /// The line of the first of them, counted from 1 (the header).
+    pub line: u64,
+    /// Its name.
+    pub name: String,
+    /// The name above it that it is like.
+    pub like: String,
+    /// How many there are.
+    pub names: u64,
+}
+
+impl std::fmt::Display for NearNames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            line,
+            name,
+            like,
+            names,
+        } = self;
+        write!(
+            f,
+            "line {line}: '{name}' is almost '{like}', and an account of its own"
+        )?;
+        match names {
+            1 => Ok(()),
+            more => write!(f, "; {} more like it", more - 1),
+        }
+    }
 }
 
 /// The two accounts of a channel.
@@ -145,6 +179,11 @@ impl Trace {
     /// SHA-256 of the file's bytes, 64 lower-case hexadecimal digits.
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// Names that are almost the same, if there are any.
+    pub fn near_names(&self) -> Option<&NearNames> {
+        self.near_names.as_ref()
     }
 
     /// From the first payment to the last, in nanoseconds.

@@ -56,7 +56,7 @@ pub(super) fn header(line: &[u8]) -> Result<(), LineError> {
     let same = columns
         .iter()
         .zip(HEADER.split(','))
-        .all(|(column, name)| **column == *name.as_bytes());
+        .all(|(column, name)| column.eq_ignore_ascii_case(name.as_bytes()));
     if same { Ok(()) } else { Err(found()) }
 }
 
@@ -84,7 +84,9 @@ fn fields(line: &[u8]) -> Result<[Cow<'_, [u8]>; 4], LineError> {
     }
 }
 
-fn quoted_fields(line: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, LineError> {
+/// Any number of fields, some of them perhaps in quotation marks. Spaces around a text are never part
+/// of it, inside the marks neither: some programs pad columns.
+pub(super) fn quoted_fields(line: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, LineError> {
     let mut fields = Vec::with_capacity(4);
     let mut rest = line;
     loop {
@@ -106,7 +108,7 @@ fn quoted_fields(line: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, LineError> {
                     None => break,
                 }
             }
-            field = Cow::Owned(unquoted);
+            field = Cow::Owned(unquoted.trim_ascii().to_owned());
             rest = inside.trim_ascii_start();
             if !(rest.is_empty() || rest.starts_with(b",")) {
                 return Err(LineError::Quotes);
@@ -243,6 +245,7 @@ mod tests {
             (r#"1,"Smith, Ann",b,3"#, ["1", "Smith, Ann", "b", "3"]),
             (r#" "1" , a , "b ""B""" ,3 "#, ["1", "a", "b \"B\"", "3"]),
             (r#""""",",",,"3""#, ["\"", ",", "", "3"]),
+            (r#"1," ann ","bob ", 3"#, ["1", "ann", "bob", "3"]),
         ] {
             let found = fields(line.as_bytes()).unwrap();
             let found = found.map(|field| String::from_utf8(field.into_owned()).unwrap());

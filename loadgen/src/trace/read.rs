@@ -2,7 +2,8 @@
 //! gives names and pairs their numbers, and at the end sorts the payments by session.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
     io::{self, BufRead, BufReader, Read},
     mem,
     path::Path,
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use duet_run_file::input::{self, Limit, Reading};
 
 use super::{
-    LARGEST_PAIR_TOTAL, Session, Trace, TracePayment,
+    LARGEST_PAIR_TOTAL, NearNames, Session, Trace, TracePayment,
     error::{LineError, TraceError, shown},
     hourly::MOST_PAYMENTS,
     parse::{self, PaymentLine},
@@ -50,8 +51,9 @@ impl Trace {
     ///   by the one that pays first.
     /// - `amount`: an integer, 1 to 2^53; a pair's amounts sum to at most 2^62.
     ///
-    /// Spaces around fields, quotation marks by RFC 4180, CRLF, a byte order mark and empty lines
-    /// are accepted. Memory: 36 bytes a payment while reading, 16 after, and what the names need.
+    /// Spaces around fields, quotation marks by RFC 4180, a header in any case, CRLF, a byte order mark
+    /// and empty lines are accepted. Names that are almost the same are two accounts, and
+    /// [`Trace::near_names`] has them. Memory: 36 bytes a payment while reading, 16 after, and what the names need.
     ///
     /// # Errors
     /// [`TraceError`], with the line's number and the value that is wrong.
@@ -101,6 +103,7 @@ impl Trace {
                 } else if line.is_empty() {
                     Ok(())
                 } else {
+                    builder.line = lines.number;
                     builder.add(&parse::payment(line)?, line)
                 }
             });
@@ -198,7 +201,12 @@ impl<R: Read> Read for Hashing<R> {
 /// The trace so far, in the file's order.
 #[derive(Default)]
 struct Builder {
+    /// The current line's number.
+    line: u64,
     account_of_name: HashMap<Box<[u8]>, u32>,
+    /// Hashes of the names as [`folded`] makes them.
+    folded_names: HashSet<u64>,
+    near_names: Option<NearNames>,
     /// By its two accounts, the lower number in the upper half.
     session_of_pair: HashMap<u64, u32>,
     sessions: Vec<SessionSoFar>,
@@ -268,8 +276,30 @@ impl Builder {
         }
         let account =
             u32::try_from(self.account_of_name.len()).map_err(|_| LineError::TooManyNames)?;
+        self.compare(name);
         self.account_of_name.insert(name.into(), account);
         Ok(account)
+    }
+
+    /// Counts a new name that is almost one of those before it.
+    fn compare(&mut self, name: &[u8]) {
+        let mut hasher = DefaultHasher::new();
+        folded(name).for_each(|byte| byte.hash(&mut hasher));
+        if self.folded_names.insert(hasher.finish()) {
+            return;
+        }
+        if let Some(near) = &mut self.near_names {
+            near.names += 1;
+            return;
+        }
+        let mut earlier = self.account_of_name.keys();
+        let like = earlier.find(|earlier| folded(earlier).eq(folded(name)));
+        self.near_names = like.map(|like| NearNames {
+            line: self.line,
+            name: shown(name),
+            like: shown(like),
+            names: 1,
+        });
     }
 
     fn session(&mut self, payer: u32, payee: u32) -> Result<u32, LineError> {
@@ -295,6 +325,7 @@ impl Builder {
     fn finish(mut self, sha256: String) -> Option<Trace> {
         let duration_ns = self.last_time_ns - self.first_time_ns?;
         drop(mem::take(&mut self.session_of_pair));
+        drop(mem::take(&mut self.folded_names));
 
         let mut next_places = Vec::with_capacity(self.sessions.len());
         let mut place = 0;
@@ -334,6 +365,22 @@ impl Builder {
             payments,
             sha256,
             duration_ns,
+            near_names: self.near_names,
         })
     }
+}
+
+/// A name without what people spell in several ways: case, and what parts its words.
+fn folded(name: &[u8]) -> impl Iterator<Item = u8> {
+    let is_gap = |byte: u8| byte.is_ascii_whitespace() || b"-_.".contains(&byte);
+    let mut in_gap = false;
+    name.iter().filter_map(move |&byte| {
+        let again = in_gap && is_gap(byte);
+        in_gap = is_gap(byte);
+        let folded = match in_gap {
+            true => b'_',
+            false => byte.to_ascii_lowercase(),
+        };
+        (!again).then_some(folded)
+    })
 }

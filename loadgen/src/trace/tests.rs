@@ -189,6 +189,36 @@ fn malformed_traces_are_refused_with_line_and_reason() {
 }
 
 #[test]
+fn names_that_are_almost_the_same_are_told() {
+    let own = "and an account of its own";
+    for (payments, expected) in [
+        ("0 ann bob 1 · 1 bob ann 1", None),
+        (
+            "0 n-1-1 n-11 1 · 1 n.11 n1.1 1",
+            Some("line 3: 'n.11' is almost 'n-11', OWN"),
+        ),
+        (
+            "0 ann bob 1 · 1 Ann bob 1",
+            Some("line 3: 'Ann' is almost 'ann', OWN"),
+        ),
+        (
+            "0 shop-1 bob 1 · 1 cy bob 1 · 2 Shop_1 BOB 1",
+            Some("line 4: 'Shop_1' is almost 'shop-1', OWN; 1 more like it"),
+        ),
+    ] {
+        let found = trace(payments).near_names().map(ToString::to_string);
+        let expected = expected.map(|text| text.replace("OWN", own));
+        assert_eq!(found, expected, "{payments}");
+    }
+    // As spreadsheets and R write them: quoted, padded, and still one account.
+    let text = "\"Time_s\",\"payer\",\"payee\",\"AMOUNT\"\r\n\
+                0,\"ann\",\"bob \",1\r\n1,ann,\"bob\",\"2\"\r\n";
+    let trace = read(text).unwrap();
+    assert_eq!(described(&trace), "ann-bob: 1>@0 2>@1000000000");
+    assert_eq!(trace.near_names(), None);
+}
+
+#[test]
 fn malformed_headers_are_refused() {
     let many_columns = "column,".repeat(100);
     for (text, found) in [

@@ -203,7 +203,7 @@ pub(super) fn table(args: &SearchArgs, found: &Found) -> String {
     if let (Some(machine), Some(engine)) = (&found.machine, &found.engine) {
         text += &format!(
             "machine   {}, {}, {} back end\n",
-            machine.cpu,
+            machine.cpu_name(),
             human::counted(machine.cores, "core"),
             engine.backend,
         );

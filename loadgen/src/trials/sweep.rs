@@ -12,13 +12,13 @@ use clap::Args;
 use duet_run_file::exit::{EXIT_CODES_HELP, Exit};
 use duet_run_file::human;
 use duet_run_file::output::open_alone;
-use duet_run_file::sweep::{LIMIT, Line, Sweep};
+use duet_run_file::sweep::{Calibration, LIMIT, Line, Sweep};
 use duet_run_file::units::{parse_count, parse_duration};
 
 use super::grid::{
     Axes, Cell, Load, Loads, Values, order, parse_counts, parse_loads, rounds_first,
 };
-use super::preset::{PLAN_TRIAL, Preset, plan_cells, plan_repeats, takes_s};
+use super::preset::{Cost, Estimate, PLAN_PROMISE, PLAN_TRIAL, Preset, calibrated, plan_cells};
 use super::{Runner, TrialError, check_options, check_run, duration_option};
 use crate::drive::{complain, say};
 use crate::machine;
@@ -28,6 +28,12 @@ const TRIAL: Duration = Duration::from_secs(5);
 const REPEATS: u32 = 2;
 const SHORTEST: Duration = Duration::from_millis(200);
 const MOST_REPEATS: u32 = 1000;
+/// How a preset is calibrated: two runs of this length, of so many channels. With library code both take
+/// two seconds or so.
+const CALIBRATION: Duration = SHORTEST;
+const CALIBRATION_CHANNELS: [u64; 2] = [100, 2_000];
+/// How far an estimate that was told may be off before another one is told.
+const ESTIMATE_OFF: f64 = 1.25;
 /// Digits of a rate that is a share of what was measured: enough, and the same on a restart.
 const RATE_DIGITS: i32 = 3;
 
@@ -69,7 +75,8 @@ pub struct SweepArgs {
     /// How long payments are made in each run, opening and closing apart [default: 5s; with --preset 3s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub trial: Option<Duration>,
-    /// Runs of each cell [default: 2; with --preset as many as fit into 13 minutes, at most 5]
+    /// Runs of each cell [default: 2; with --preset as many as fit into 13 minutes on this machine, at
+    /// most 5]
     #[arg(long, value_name = "N")]
     pub repeats: Option<u32>,
     /// Where the order of the runs comes from
@@ -117,18 +124,21 @@ pub fn sweep(args: &SweepArgs, stop: &AtomicBool) -> Exit {
 }
 
 fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
-    let cells = cells(args)?;
+    let settings = settings(args)?;
     let trial = args.trial.unwrap_or(match args.preset {
         Some(Preset::Plan) => PLAN_TRIAL,
         None => TRIAL,
     });
-    let repeats = args.repeats.unwrap_or(match args.preset {
-        Some(Preset::Plan) => plan_repeats(&cells, trial),
-        None => REPEATS,
-    });
-    let runs = order(cells, repeats, args.seed);
+    // Options are judged before anything runs; what the machine can do is known only then.
+    let assumed = args
+        .preset
+        .map(|Preset::Plan| calibration(args, &settings, Cost::ASSUMED, trial));
+    let (runs, repeats) = planned(args, &settings, assumed);
     check(args, trial, repeats, &runs)?;
     if args.list {
+        if args.preset.is_some() && !args.quiet {
+            say("a machine that opens and closes channels slowly makes fewer of these");
+        }
         for (cell, repeat) in &runs {
             let text = format!("{cell}  (run {} of {repeats})\n", repeat + 1);
             if let Err(exit) = crate::drive::print(&text) {
@@ -140,6 +150,34 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     let (mut file, sweep) = open(&args.file, args.quiet)?;
     same_machine(&args.file, &sweep.lines)?;
     let mut lines = sweep.lines;
+    let runner = Runner::new(args.log_dir.as_deref(), stop)?;
+    // A sweep that goes on does not choose anew. (A file may hold sweeps of several settings.)
+    let earlier = lines
+        .iter()
+        .filter(|line| is_of(&line.cell, &settings, args, trial))
+        .find_map(|line| line.calibration);
+    let calibration = match (args.preset, earlier) {
+        (None, _) => None,
+        (Some(Preset::Plan), Some(earlier)) => Some(Calibration {
+            repeats: args.repeats.unwrap_or(earlier.repeats),
+            ..earlier
+        }),
+        (Some(Preset::Plan), None) => {
+            let cost = match calibrate(args, &settings, &runner) {
+                Err(TrialError::Interrupted) => {
+                    say("stopped before the first run; the same command begins again");
+                    return Ok(Exit::Interrupted);
+                }
+                cost => cost?,
+            };
+            let calibration = calibration(args, &settings, cost, trial);
+            if !args.quiet {
+                say(calibration_text(&calibration));
+            }
+            Some(calibration)
+        }
+    };
+    let (runs, repeats) = planned(args, &settings, calibration);
     let done: HashSet<(Vec<String>, u32)> = lines
         .iter()
         .filter(|line| line.run.achieved.broken().next().is_none())
@@ -155,24 +193,59 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
         .filter(|(cell, repeat)| !done.contains(&(words(cell), *repeat)))
         .cloned()
         .collect();
+    let cost = calibration.map_or(Cost::ASSUMED, |found| Cost {
+        run_s: found.run_s,
+        channel_s: found.channel_s,
+    });
+    let mut estimate = Estimate::new(cost, trial);
+    let left_s = |estimate: &Estimate, left: &[(Cell, u32)]| {
+        estimate.left_s(left.iter().map(|(cell, _)| cell))
+    };
+    let mut told_s = left_s(&estimate, &left);
     if !args.quiet {
         say(format_args!(
             "{} of {} runs are to be made, about {}; seed {}",
             left.len(),
             runs.len(),
-            human::seconds(takes_s(left.iter().map(|(cell, _)| cell), trial)),
+            human::seconds(told_s),
             args.seed
         ));
     }
-    let runner = Runner::new(args.log_dir.as_deref(), stop)?;
     if !args.quiet {
         let options = left.iter().map(|(cell, _)| &*cell.options);
         runner.caution(options.chain([&*args.options]))?;
     }
     let steps = Steps::new(left.len() as u64, args.quiet);
     let (begin, mut begun) = (Instant::now(), 0);
-    let (mut not_held, mut broken, mut skipped) = (0, 0, 0);
-    for (cell, repeat) in left {
+    let (mut not_held, mut broken, mut skipped, mut put_off) = (0, 0, 0, 0);
+    let mut told = begin;
+    for (index, (cell, repeat)) in left.iter().enumerate() {
+        let (cell, repeat) = (cell.clone(), *repeat);
+        let to_come = &left[index..];
+        if calibration.is_some() && repeat > 0 {
+            // The first run of each cell is made in any case.
+            let first: f64 = estimate.left_s(
+                to_come
+                    .iter()
+                    .filter(|(_, repeat)| *repeat == 0)
+                    .map(|(cell, _)| cell),
+            );
+            let this = estimate.left_s(std::iter::once(&cell));
+            if begin.elapsed().as_secs_f64() + first + this > PLAN_PROMISE.as_secs_f64() {
+                put_off += 1;
+                steps.end();
+                continue;
+            }
+        }
+        let now_s = left_s(&estimate, to_come);
+        let expected_s = told_s - told.elapsed().as_secs_f64();
+        let off = (now_s / expected_s.max(1.0)).max(expected_s / now_s);
+        if off > ESTIMATE_OFF && now_s > 10.0 && index > 0 {
+            (told_s, told) = (now_s, Instant::now());
+            if !args.quiet {
+                steps.above(|| say(format_args!("about {} left", human::seconds(now_s))));
+            }
+        }
         steps.begin(cell.to_string());
         let mut options = cell.options.clone();
         options.extend(args.options.iter().cloned());
@@ -191,7 +264,22 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
                 continue;
             }
         }
-        let run = runner.run(&options)?;
+        let before = Instant::now();
+        let run = match runner.run(&options) {
+            Err(TrialError::Interrupted) => {
+                steps.clear();
+                say(format_args!(
+                    "{}: stopped with {} of {} runs made; the same command goes on, and takes about {}",
+                    args.file.display(),
+                    runs.len() - to_come.len() - skipped - put_off,
+                    runs.len(),
+                    human::seconds(left_s(&estimate, to_come)),
+                ));
+                return Ok(Exit::Interrupted);
+            }
+            run => run?,
+        };
+        estimate.took(&cell, before.elapsed().as_secs_f64());
         let reasons: Vec<String> = run.achieved.broken().cloned().collect();
         if !reasons.is_empty() {
             broken += 1;
@@ -202,6 +290,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
         let line = Line {
             cell: words(&cell),
             repeat,
+            calibration,
             run,
         };
         append(&mut file, &args.file, &line)?;
@@ -212,7 +301,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     steps.clear();
     if !args.quiet {
         say(format_args!(
-            "{}: {} more in {}, {} in all; of the new ones, {not_held} rates were not held, {broken} are INVALID{}",
+            "{}: {} more in {}, {} in all; of the new ones, {not_held} rates were not held, {broken} are INVALID{}{}",
             args.file.display(),
             human::counted(begun, "run"),
             human::seconds(begin.elapsed().as_secs_f64()),
@@ -220,6 +309,12 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
             match skipped {
                 0 => String::new(),
                 _ => format!("; {skipped} were left out, and are made by the same command"),
+            },
+            match put_off {
+                0 => String::new(),
+                _ => format!(
+                    "; {put_off} repeats were left out to end in time, and are made by the same command"
+                ),
             }
         ));
     }
@@ -230,9 +325,15 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     })
 }
 
-/// The cells that were asked for.
-fn cells(args: &SweepArgs) -> Result<Vec<Cell>, TrialError> {
-    let given = |values: &Option<Values>| values.clone().unwrap_or_default().0;
+/// Options of `run` that cells share, with their values.
+type Settings = Vec<(&'static str, Vec<String>)>;
+
+fn given(values: &Option<Values>) -> Vec<String> {
+    values.clone().unwrap_or_default().0
+}
+
+/// What every cell is given, of a preset one value each.
+fn settings(args: &SweepArgs) -> Result<Settings, TrialError> {
     let settings = vec![
         ("--cosign-every", given(&args.cosign_every)),
         ("--in-flight", given(&args.in_flight)),
@@ -246,16 +347,88 @@ fn cells(args: &SweepArgs) -> Result<Vec<Cell>, TrialError> {
                 values.join(",")
             )));
         }
-        return Ok(plan_cells(settings, machine::cores()));
     }
-    let mut options = vec![
-        ("--concurrent", given(&args.concurrent)),
-        ("--shards", given(&args.shards)),
-        ("--payments", given(&args.payments)),
-    ];
-    options.extend(settings);
-    let rate = args.rate.clone().unwrap_or_default().0;
-    Ok(Axes { rate, options }.cells())
+    Ok(settings)
+}
+
+/// The runs that were asked for, and how many of each cell.
+fn planned(
+    args: &SweepArgs,
+    settings: &Settings,
+    calibration: Option<Calibration>,
+) -> (Vec<(Cell, u32)>, u32) {
+    let (cells, repeats) = match calibration {
+        Some(found) => {
+            let cells = plan_cells(settings, machine::cores(), found.channels_most);
+            (cells, found.repeats)
+        }
+        None => {
+            let mut options = vec![
+                ("--concurrent", given(&args.concurrent)),
+                ("--shards", given(&args.shards)),
+                ("--payments", given(&args.payments)),
+            ];
+            options.extend(settings.iter().cloned());
+            let rate = args.rate.clone().unwrap_or_default().0;
+            let cells = Axes { rate, options }.cells();
+            (cells, args.repeats.unwrap_or(REPEATS))
+        }
+    };
+    (order(cells, repeats, args.seed), repeats)
+}
+
+fn calibration(args: &SweepArgs, settings: &Settings, cost: Cost, trial: Duration) -> Calibration {
+    calibrated(settings, machine::cores(), cost, trial, args.repeats)
+}
+
+/// Whether a line of the file is of a sweep with these settings, options and length of runs.
+fn is_of(cell: &[String], settings: &Settings, args: &SweepArgs, trial: Duration) -> bool {
+    let lasts = duration_option(trial);
+    let fixed = args.options.iter().chain(&lasts);
+    let value = |name: &str| {
+        let at = cell.iter().position(|word| word == name)?;
+        cell.get(at + 1)
+    };
+    let mut all = settings.iter();
+    cell.iter().rev().zip(fixed.rev()).all(|(a, b)| a == b)
+        && all.all(|(name, values)| value(name) == values.first())
+}
+
+/// Measures what a run takes besides its payments, with the settings of the sweep.
+fn calibrate(
+    args: &SweepArgs,
+    settings: &Settings,
+    runner: &Runner<'_>,
+) -> Result<Cost, TrialError> {
+    let took = |channels: u64| -> Result<(u64, f64), TrialError> {
+        let mut options = vec!["--concurrent".to_owned(), channels.to_string()];
+        for (name, values) in settings {
+            let value = values.first().cloned();
+            options.extend(
+                value
+                    .into_iter()
+                    .flat_map(|value| [(*name).to_owned(), value]),
+            );
+        }
+        options.extend(args.options.iter().cloned());
+        options.extend(duration_option(CALIBRATION));
+        let begin = Instant::now();
+        runner.run(&options)?;
+        Ok((channels, begin.elapsed().as_secs_f64()))
+    };
+    let [few, many] = CALIBRATION_CHANNELS;
+    Ok(Cost::measured(CALIBRATION, took(few)?, took(many)?))
+}
+
+/// What was found out, and what follows from it.
+fn calibration_text(found: &Calibration) -> String {
+    format!(
+        "a run takes {} besides its payments, and {} a channel: up to {} channels, {} of each cell",
+        human::seconds(found.run_s),
+        human::seconds(found.channel_s),
+        human::count(found.channels_most),
+        human::counted(u64::from(found.repeats), "run"),
+    )
 }
 
 fn check(

@@ -46,8 +46,20 @@ impl Table {
             .push(cells.iter().map(|cell| clean(cell)).collect());
     }
 
+    /// Its lines, none of them cut; none if one would be wider than [`WIDTH`].
+    pub fn whole_lines(&self) -> Option<Vec<String>> {
+        let lines = self.lines_of_any_width();
+        let fit = lines.iter().all(|line| columns(line) <= WIDTH);
+        fit.then_some(lines)
+    }
+
     /// The heading and the rows, each a line without its newline.
     pub fn lines(&self) -> Vec<String> {
+        let lines = self.lines_of_any_width();
+        lines.iter().map(|line| clip(line, WIDTH)).collect()
+    }
+
+    fn lines_of_any_width(&self) -> Vec<String> {
         let widths: Vec<usize> = (0..self.right.len())
             .map(|column| {
                 self.rows
@@ -59,7 +71,7 @@ impl Table {
             .collect();
         self.rows
             .iter()
-            .map(|row| clip(&self.line(row, &widths), WIDTH))
+            .map(|row| self.line(row, &widths))
             .collect()
     }
 
@@ -129,6 +141,42 @@ pub fn wrap_within(
         } else {
             line.push(separator);
             lines.push(format!("{:indent$}{phrase}", ""));
+        }
+    }
+    lines
+}
+
+/// The phrases after `start`, separated by `separator`, on as many lines as they take, which line up
+/// with it. Nothing is cut: a phrase too long for a line is broken between words, a word too long
+/// for a line wherever it has to be.
+pub fn flow(start: &str, phrases: &[String], separator: &str) -> Vec<String> {
+    let indent = columns(start);
+    let room = WIDTH - indent;
+    let mut lines = vec![start.to_owned()];
+    let mut put = |piece: &str| {
+        let line = lines.last_mut().expect("never empty");
+        let joint = usize::from(columns(line) > indent);
+        if columns(line) + joint + columns(piece) <= WIDTH {
+            line.push_str(&" ".repeat(joint));
+            line.push_str(piece);
+        } else {
+            lines.push(format!("{:indent$}{piece}", ""));
+        }
+    };
+    for (index, phrase) in phrases.iter().enumerate() {
+        let mut phrase = clean(phrase);
+        if index + 1 < phrases.len() {
+            phrase.push_str(separator);
+        }
+        if columns(&phrase) <= room {
+            put(&phrase);
+            continue;
+        }
+        for word in phrase.split_whitespace() {
+            let letters: Vec<char> = word.chars().collect();
+            for part in letters.chunks(room) {
+                put(&part.iter().collect::<String>());
+            }
         }
     }
     lines
@@ -239,6 +287,25 @@ mod tests {
                 "{lengths:?}: {lines:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_flows_is_whole_and_no_line_is_too_wide() {
+        let sentence = "several words that go on ".repeat(9);
+        let phrases: Vec<String> = ["short".to_owned(), sentence.clone(), "w".repeat(250)]
+            .into_iter()
+            .chain((0..20).map(|number| format!("phrase number {number}")))
+            .collect();
+        let lines = flow("start     ", &phrases, ",");
+        assert!(
+            lines.iter().all(|line| columns(line) <= WIDTH),
+            "{lines:#?}"
+        );
+        assert!(lines[1..].iter().all(|line| line.starts_with("          ")));
+        let bare = |text: &str| text.split_whitespace().collect::<String>();
+        let whole = format!("start{}", phrases.join(","));
+        assert_eq!(bare(&lines.concat()), bare(&whole));
+        assert_eq!(flow("a ", &["b".into(), "c d".into()], ";"), ["a b; c d"]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod exit;
 pub mod human;
 pub mod input;
 pub mod layout;
+pub mod machines;
 pub mod measured;
 pub mod offload;
 pub mod output;

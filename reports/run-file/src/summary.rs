@@ -364,7 +364,7 @@ fn machine(run: &RunFile) -> Vec<String> {
         reason => format!("{} back end ({reason})", engine.backend),
     };
     vec![
-        clip(&machine.cpu, 36),
+        clip(machine.cpu_name(), 36),
         human::counted(machine.cores, "core"),
         clip(&backend, WIDTH - "machine   ".len() - ", +9999 more".len()),
         format!(

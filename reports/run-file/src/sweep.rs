@@ -28,8 +28,24 @@ pub struct Line {
     pub cell: Vec<String>,
     /// Which run of the cell it is, from 0.
     pub repeat: u32,
+    /// What the sweep was cut to; none if it was not.
+    pub calibration: Option<Calibration>,
     /// What it measured. A run that could not hold its rate is here too, and INVALID.
     pub run: RunFile,
+}
+
+/// What a sweep was cut to so that it ends in its time on this machine. Each of its lines says so: a
+/// sweep that goes on does not choose anew.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Seconds that a run takes besides its payments and its channels.
+    pub run_s: f64,
+    /// Seconds that a channel takes: its keys, its opening and its closing.
+    pub channel_s: f64,
+    /// The most channels of a cell.
+    pub channels_most: u64,
+    /// Runs of each cell.
+    pub repeats: u32,
 }
 
 /// A line as it is written: the run's own text is checked as any run file is.
@@ -38,6 +54,8 @@ struct Written<R> {
     schema: u32,
     cell: Vec<String>,
     repeat: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calibration: Option<Calibration>,
     run: R,
 }
 
@@ -58,6 +76,7 @@ impl Line {
             schema: SCHEMA,
             cell: self.cell.clone(),
             repeat: self.repeat,
+            calibration: self.calibration,
             run: &self.run,
         };
         let mut text = serde_json::to_string(&written)
@@ -137,6 +156,7 @@ fn parse_line(path: &Path, row: &[u8]) -> Result<Line, String> {
     Ok(Line {
         cell: written.cell,
         repeat: written.repeat,
+        calibration: written.calibration,
         run,
     })
 }
@@ -191,6 +211,12 @@ mod tests {
         Line {
             cell: ["--rate", "10k"].map(str::to_owned).to_vec(),
             repeat,
+            calibration: (repeat > 0).then_some(Calibration {
+                run_s: 0.5,
+                channel_s: 1e-4,
+                channels_most: 100_000,
+                repeats: 3,
+            }),
             run: sample::open_loop(),
         }
     }

@@ -6,6 +6,7 @@ use super::{figure::table, lettered, words};
 use crate::{
     dataset::{Dataset, Kind},
     human,
+    machines::Kinship,
     run_file::RunFile,
     runs::{NamedRun, Runs},
     tables::setting_rows,
@@ -13,12 +14,17 @@ use crate::{
 
 pub(super) fn section(runs: &Runs) -> Markup {
     let all = runs.all();
-    let one_machine = all
+    let kinships: Vec<Kinship> = all
         .iter()
-        .all(|named| named.run.machine == all[0].run.machine);
+        .skip(1)
+        .map(|named| Kinship::of(&all[0].run.machine, &named.run.machine))
+        .collect();
+    let has = |same: Option<bool>| kinships.iter().any(|kinship| kinship.is_same() == same);
     html! {
-        @if !one_machine {
+        @if has(Some(false)) {
             p.notice { "These runs were not made on machines of one kind: their times compare the machines too." }
+        } @else if has(None) {
+            p.notice { "These runs do not say enough of their machines to tell whether these are of one kind." }
         }
         @for (index, named) in all.iter().enumerate() {
             @let heading = format!("origin-{index}");
@@ -43,7 +49,7 @@ fn machine(run: &RunFile) -> String {
     let machine = &run.machine;
     format!(
         "{}, {}, {}, {}; {} back end",
-        machine.cpu,
+        machine.cpu_name(),
         human::counted(machine.cores, "core"),
         human::bytes(machine.memory_bytes as f64),
         machine.os,

@@ -77,6 +77,9 @@ pub struct Plan {
     pub l1: Option<L1Load>,
     /// What all channels lock, in the smallest unit of value; none where the runs do not tell.
     pub locked_value: Option<f64>,
+    /// The objective's percentile that is expected while the headroom is free, in nanoseconds; none
+    /// where the model has none.
+    pub response_ns: Option<f64>,
     /// The resource that decides: `cpu`, `memory`, `log bandwidth` or `l1`.
     pub binding_constraint: &'static str,
     /// Each resource with the machines that it alone would need.
@@ -232,6 +235,7 @@ pub fn plan(ask: &Ask, sources: &[Source]) -> Result<Plan, PlanError> {
         log_space_bytes: sized.log_space_bytes,
         l1_block_share: sized.l1.as_ref().map(|l1| l1.block_share),
         locked_value: capacity.map(|capacity| capacity * sized.channels),
+        response_ns: expected_ns(&model, machine, &sized),
         binding_constraint: sized.binding,
         constraints: sized
             .needs
@@ -260,6 +264,17 @@ pub fn plan(ask: &Ask, sources: &[Source]) -> Result<Plan, PlanError> {
         sweep_machine: chosen.machine,
         inputs: chosen.inputs,
     })
+}
+
+/// What the objective's percentile is with this load on these machines: shards make the share of
+/// the rate at the objective that leaves the headroom free, in waves that are as much smaller.
+fn expected_ns(model: &Model, machine: Machines, sized: &Size) -> Option<f64> {
+    let cores = sized.machines as f64 * machine.cores;
+    let share = sized.rate / (cores * sized.core.per_core);
+    let at_slo = &sized.core.at_slo;
+    let rate = share.min(1.0) * at_slo.per_shard;
+    let response = model.response.as_ref()?;
+    response.at(&model.cpu, &model.waves, rate)
 }
 
 fn fit(model: &Model, machine: Machines, sized: &Size) -> Fit {

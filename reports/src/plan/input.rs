@@ -250,6 +250,11 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
         ));
     }
     let machine = one_machine(&all)?;
+    if all.iter().any(|(_, run)| !run.machine.is_cpu_known()) {
+        notes.push(
+            "runs do not name their processor: they are taken to be of one machine".to_owned(),
+        );
+    }
     let assurance = wanted(ask, &all)?;
     let of_assurance: Vec<(&String, &RunFile)> = all
         .iter()
@@ -392,16 +397,19 @@ fn too_few(
     PlanError::Refused(message)
 }
 
-/// Costs of two machines have no mean.
+/// Costs of two machines have no mean. (A system that is updated between runs leaves the machine.)
 fn one_machine(all: &[(&String, &RunFile)]) -> Result<SweepMachine, PlanError> {
-    let of = |run: &RunFile| (run.machine.cpu.clone(), run.machine.cores);
+    let of = |run: &RunFile| {
+        let machine = &run.machine;
+        (machine.cpu.clone(), machine.cores, machine.features.clone())
+    };
     let (first_name, first) = all[0];
     let other = all.iter().find(|(_, run)| of(run) != of(first));
     if let Some((name, run)) = other {
         let text = |run: &RunFile| {
             format!(
                 "{}, {}",
-                run.machine.cpu,
+                run.machine.cpu_name(),
                 human::counted(run.machine.cores, "core")
             )
         };
@@ -412,7 +420,7 @@ fn one_machine(all: &[(&String, &RunFile)]) -> Result<SweepMachine, PlanError> {
         )));
     }
     Ok(SweepMachine {
-        cpu: first.machine.cpu.clone(),
+        cpu: first.machine.cpu_name().to_owned(),
         cores: first.machine.cores.max(1),
         memory_bytes: first.machine.memory_bytes,
     })

@@ -132,6 +132,32 @@ impl Response {
         Some(self.floor_ns + self.multiple * waves.wave_s(cpu, &at) * 1e9)
     }
 
+    /// The percentile at a rate per shard, in nanoseconds: between measured rates read off them, else
+    /// predicted, on the right side of the nearest one. None if the shard cannot keep up.
+    pub(super) fn at(&self, cpu: &CpuModel, waves: &Waves, per_shard: f64) -> Option<f64> {
+        let above = self
+            .held
+            .iter()
+            .position(|held| held.per_shard >= per_shard);
+        match above {
+            Some(0) => {
+                let first = self.held[0];
+                let predicted = self.predict_ns(cpu, waves, &first.place, per_shard);
+                Some(predicted?.min(first.ns))
+            }
+            Some(next) => {
+                let (last, next) = (self.held[next - 1], self.held[next]);
+                let share = (per_shard - last.per_shard) / (next.per_shard - last.per_shard);
+                Some(last.ns + share * (next.ns - last.ns))
+            }
+            None => {
+                let last = self.held.last()?;
+                let predicted = self.predict_ns(cpu, waves, &last.place, per_shard);
+                Some(predicted?.max(last.ns))
+            }
+        }
+    }
+
     /// The highest rate per shard, under the conditions of the measured ones, at which the objective
     /// holds.
     pub(super) fn rate_at(

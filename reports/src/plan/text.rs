@@ -3,13 +3,10 @@
 use super::{Constraint, Edge, Errors, Plan, Role, Spread, answer::Fit};
 use crate::{
     human,
-    layout::{self, Column, Table, clean, wrap},
+    layout::{self, Column, Table, clean, flow},
 };
 
-/// The most lines of one labelled list.
-const LINES_MAX: usize = 12;
-
-/// The plan as lines of at most 100 columns.
+/// The plan as lines of at most 100 columns, nothing of it cut.
 #[must_use]
 pub fn text(plan: &Plan) -> String {
     let mut lines = answer(plan);
@@ -70,6 +67,23 @@ fn answer(plan: &Plan) -> Vec<String> {
         true => (("machines", machines), ("carry", load)),
     };
     let mut rows = vec![first, second];
+    let objective = human::nanoseconds(plan.slo.at_most_ns);
+    let percentile = plan.slo.percentile.name();
+    let expected = match plan.response_ns {
+        Some(ns) => format!(
+            "{percentile} of {} with the headroom free; at most {objective} when it is used up",
+            human::nanoseconds(ns)
+        ),
+        None => format!("{percentile} of at most {objective}"),
+    };
+    rows.push(("expect", expected));
+    rows.push((
+        "measured",
+        format!(
+            "with the {} back end, on {}",
+            plan.assurance.backend, plan.sweep_machine.cpu
+        ),
+    ));
     let free = human::share(plan.headroom);
     rows.push((
         "cores",
@@ -143,7 +157,7 @@ fn answer(plan: &Plan) -> Vec<String> {
         rows.push(("CAUTION", format!("{count} beyond the sweep, below")));
     }
     rows.iter()
-        .map(|(label, text)| layout::clip(&clean(&format!("{label:<10}{text}")), layout::WIDTH))
+        .flat_map(|(label, text)| words(&format!("{label:<10}"), text))
         .collect()
 }
 
@@ -221,7 +235,7 @@ fn fit(plan: &Plan) -> Vec<String> {
         format!("in waves of {}", human::figure(fit.wave)),
         format!("{} signatures a key", human::figure(fit.signatures_per_key)),
     ];
-    let mut lines = wrap("rate      ", &phrases, ',', 2);
+    let mut lines = flow("rate      ", &phrases, ",");
     let top = fit
         .stages
         .iter()
@@ -236,14 +250,14 @@ fn fit(plan: &Plan) -> Vec<String> {
         micros(fit.cpu_s_per_payment)
     )];
     phrases.extend(top);
-    lines.extend(wrap("CPU       ", &phrases, ',', 2));
+    lines.extend(flow("CPU       ", &phrases, ","));
     let terms = fit.terms.iter();
     phrases = terms
         .map(|term| format!("{} {}", term.of, micros(term.cpu_s)))
         .collect();
-    lines.extend(wrap("of which  ", &phrases, ',', 2));
-    lines.extend(wrap("scaling   ", &[scaling(fit)], ',', 1));
-    lines.extend(wrap(
+    lines.extend(flow("of which  ", &phrases, ","));
+    lines.extend(flow("scaling   ", &[scaling(fit)], ","));
+    lines.extend(flow(
         "memory    ",
         &[
             format!("process {}", human::bytes(fit.memory_process_bytes)),
@@ -251,8 +265,7 @@ fn fit(plan: &Plan) -> Vec<String> {
             format!("channel {}", human::bytes(fit.memory_channel_bytes)),
             format!("batches {}", human::bytes(fit.memory_batches_bytes)),
         ],
-        ',',
-        1,
+        ",",
     ));
     if let Some(bytes) = fit.log_bytes_per_payment {
         lines.push(format!(
@@ -337,7 +350,25 @@ fn holdout(plan: &Plan) -> Vec<String> {
             found.settings
         ),
     };
+    // For errors too large for a table.
+    let mut spelt_out = Vec::new();
     let mut row = |name: &str, ends: Option<(f64, f64)>, errors: &Errors| {
+        let held = ends.map(|(held_out, fitted_up_to)| {
+            format!(
+                "held out {}, fitted up to {}",
+                human::figure(held_out),
+                human::figure(fitted_up_to)
+            )
+        });
+        let figures = [
+            ("rate", errors.throughput),
+            ("CPU", errors.cpu),
+            ("memory", errors.memory),
+            (percentile, errors.response),
+        ];
+        let figures = figures.map(|(name, spread)| format!("{name} {}", share(spread)));
+        let phrases: Vec<String> = held.into_iter().chain(figures).collect();
+        spelt_out.extend(flow(&format!("{name:<14}"), &phrases, ";"));
         let end = |value: Option<f64>| value.map_or_else(String::new, human::figure);
         table.row([
             name.to_owned(),
@@ -367,7 +398,7 @@ fn holdout(plan: &Plan) -> Vec<String> {
         row("all", None, all);
     }
     let mut lines = match held.all {
-        Some(_) => table.lines(),
+        Some(_) => table.whole_lines().unwrap_or(spelt_out),
         None => Vec::new(),
     };
     lines.extend(missing);
@@ -377,21 +408,22 @@ fn holdout(plan: &Plan) -> Vec<String> {
 fn inputs(plan: &Plan) -> Vec<String> {
     let inputs = &plan.inputs;
     let machine = &plan.sweep_machine;
-    let mut lines = vec![
-        clean(&plan.assurance.text()),
-        format!(
+    let mut lines = words("", &plan.assurance.text());
+    lines.extend(words(
+        "",
+        &format!(
             "{}, {}, {}",
-            clean(&machine.cpu),
+            machine.cpu,
             human::counted(machine.cores, "core"),
             human::bytes(machine.memory_bytes as f64)
         ),
-        format!(
-            "{} used, {} of other assurance, {} INVALID for planning",
-            human::counted(inputs.runs_used as u64, "run"),
-            inputs.runs_of_other_assurance,
-            inputs.invalid.len(),
-        ),
-    ];
+    ));
+    lines.push(format!(
+        "{} used, {} of other assurance, {} INVALID for planning",
+        human::counted(inputs.runs_used as u64, "run"),
+        inputs.runs_of_other_assurance,
+        inputs.invalid.len(),
+    ));
     if let Some(interval) = &plan.interval {
         lines.push(format!(
             "interval: {} draws, {} of them without a plan, seed {}",
@@ -408,17 +440,12 @@ fn inputs(plan: &Plan) -> Vec<String> {
     }
     lines.extend(list(&inputs.notes, ""));
     for run in &inputs.invalid {
-        lines.extend(wrap(
+        lines.extend(words(
             "INVALID ",
-            &[format!("{}: {}", run.run, run.reasons.join("; "))],
-            ',',
-            1,
+            &format!("{}: {}", run.run, run.reasons.join("; ")),
         ));
     }
     lines
-        .iter()
-        .map(|line| layout::clip(line, layout::WIDTH))
-        .collect()
 }
 
 fn list(sentences: &[String], none: &str) -> Vec<String> {
@@ -434,28 +461,9 @@ fn list(sentences: &[String], none: &str) -> Vec<String> {
         .collect()
 }
 
-/// A sentence broken between words.
+/// A sentence broken between words, however long it is.
 fn words(start: &str, sentence: &str) -> Vec<String> {
-    let indent = start.chars().count();
-    let mut lines = vec![start.to_owned()];
-    for word in clean(sentence).split_whitespace() {
-        let line = lines.last_mut().expect("never empty");
-        let used = line.chars().count();
-        let joint = usize::from(used > indent);
-        if used + joint + word.chars().count() > layout::WIDTH && joint == 1 {
-            if lines.len() == LINES_MAX {
-                break;
-            }
-            lines.push(format!("{:indent$}{word}", ""));
-        } else {
-            if joint == 1 {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
-        .iter()
-        .map(|line| layout::clip(line, layout::WIDTH))
-        .collect()
+    let sentence = clean(sentence);
+    let words: Vec<String> = sentence.split_whitespace().map(str::to_owned).collect();
+    flow(start, &words, "")
 }

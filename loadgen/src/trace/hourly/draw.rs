@@ -169,6 +169,7 @@ mod tests {
         for (average, deviation) in [(7401.2, 6500.0), (15.0, 40.0), (154_000.0, 0.0), (1.0, 0.0)] {
             let hour = Hour {
                 action: "PAYMENT".to_owned(),
+                line: 2,
                 step: 0,
                 operations: 1,
                 average,
@@ -224,6 +225,7 @@ mod tests {
         ] {
             let hour = Hour {
                 action: action.to_owned(),
+                line: 2,
                 step: 0,
                 operations: 1,
                 average: 5.0,

@@ -18,7 +18,7 @@ use std::{
 
 use self::{
     draw::{Draw, PairChoice},
-    profile::Hour,
+    profile::{ACTIONS, Hour, action_name},
 };
 pub use self::{
     error::GenerateError,
@@ -63,7 +63,7 @@ pub struct TraceArgs {
     /// The profile's actions to take payments from, joined by commas
     ///
     /// A CASH_IN pays the customer, a TRANSFER goes either way with equal chance, and all else pays
-    /// the merchant.
+    /// the merchant. Case, spaces and hyphens do not matter: cash-in is CASH_IN.
     #[arg(
         long,
         value_name = "NAMES",
@@ -117,6 +117,8 @@ pub struct GenerateReport {
     pub median_pair_payments: u64,
     /// The actions taken, in the order asked for.
     pub actions: Vec<String>,
+    /// Those of them of which nobody knows who pays whom, each with its first line in the profile.
+    pub unknown_actions: Vec<(String, usize)>,
     /// How the payments are spread over pairs.
     pub skew: Skew,
     /// The seed of all random choices.
@@ -168,7 +170,8 @@ fn generate_from(
     stop: &AtomicBool,
     out: &mut dyn Write,
 ) -> Result<GenerateReport, GenerateError> {
-    let hours = chosen_hours(profile, &args.action)?;
+    let actions = actions(args);
+    let hours = chosen_hours(profile, &actions)?;
     let counts: Vec<u64> = hours.iter().map(|hour| hour.operations).collect();
     let shares = apportion(args.payments, &counts);
 
@@ -199,7 +202,7 @@ fn generate_from(
             payment.write(step[0].step, out).map_err(write_error)?;
         }
     }
-    Ok(totals.report(args, &hours))
+    Ok(totals.report(args, actions, &hours))
 }
 
 fn check_options(args: &TraceArgs) -> Result<(), GenerateError> {
@@ -228,8 +231,9 @@ fn check_options(args: &TraceArgs) -> Result<(), GenerateError> {
             "--pairs {pairs} is more than --payments {payments}: most pairs would never pay"
         ));
     }
-    for (index, action) in args.action.iter().enumerate() {
-        if args.action[..index].contains(action) {
+    let actions = actions(args);
+    for (index, action) in actions.iter().enumerate() {
+        if actions[..index].contains(action) {
             return refused(format!("--action names {action} twice"));
         }
     }
@@ -237,6 +241,12 @@ fn check_options(args: &TraceArgs) -> Result<(), GenerateError> {
         return refused("--action names no action".to_owned());
     }
     Ok(())
+}
+
+/// The actions asked for, as the profile spells them.
+fn actions(args: &TraceArgs) -> Vec<String> {
+    let actions = args.action.iter();
+    actions.map(|action| action_name(action)).collect()
 }
 
 /// The hours with operations of these actions, by time and then in the order of the actions.
@@ -310,7 +320,7 @@ impl PairTotals {
         Ok(())
     }
 
-    fn report(mut self, args: &TraceArgs, hours: &[&Hour]) -> GenerateReport {
+    fn report(mut self, args: &TraceArgs, actions: Vec<String>, hours: &[&Hour]) -> GenerateReport {
         let payments: u64 = self.payments.iter().sum();
         assert_eq!(
             payments, args.payments,
@@ -329,7 +339,8 @@ impl PairTotals {
             pairs_used: self.payments.iter().filter(|&&count| count > 0).count() as u64,
             busiest_pair_payments: self.payments.last().copied().unwrap_or(0),
             median_pair_payments: self.payments[self.payments.len() / 2],
-            actions: args.action.clone(),
+            unknown_actions: unknown(&actions, hours),
+            actions,
             skew: args.skew,
             seed: args.seed,
             hours: hours
@@ -342,6 +353,19 @@ impl PairTotals {
             average: amount as f64 / payments as f64,
         }
     }
+}
+
+/// The actions that are none of [`ACTIONS`], each with its first line.
+fn unknown(actions: &[String], hours: &[&Hour]) -> Vec<(String, usize)> {
+    let unknown = actions
+        .iter()
+        .filter(|action| !ACTIONS.contains(&action.as_str()));
+    unknown
+        .filter_map(|action| {
+            let lines = hours.iter().filter(|hour| hour.action == *action);
+            Some((action.clone(), lines.map(|hour| hour.line).min()?))
+        })
+        .collect()
 }
 
 impl fmt::Display for GenerateReport {
@@ -369,6 +393,13 @@ impl fmt::Display for GenerateReport {
             self.median_pair_payments,
             self.busiest_pair_payments,
         )?;
+        for (action, line) in &self.unknown_actions {
+            writeln!(
+                f,
+                "'{action}' (line {line}) is none of {}: taken to pay the merchant",
+                ACTIONS.join(", "),
+            )?;
+        }
         f.write_str(ASSUMPTION)
     }
 }

@@ -2,6 +2,7 @@
 //! average and standard deviation of their amounts. Checks every line; chooses nothing.
 
 use std::{
+    borrow::Cow,
     error::Error,
     fmt, io,
     path::{Path, PathBuf},
@@ -9,7 +10,7 @@ use std::{
 
 use duet_run_file::input::{self, Limit, Reading};
 
-use crate::trace::error::shown;
+use crate::trace::{error::shown, parse::quoted_fields};
 
 /// The header line of an hourly profile.
 pub const PROFILE_HEADER: &str = "action,month,day,hour,count,sum,avg,std,step";
@@ -23,10 +24,16 @@ const LARGEST_STEP: u32 = 1_000_000;
 /// An average or deviation that is larger than this cannot be paid by a trace.
 const LARGEST_AVERAGE: f64 = (1_u64 << 40) as f64;
 
+/// The kinds of operation that mobile-money profiles have. Who pays whom is known of these only.
+pub(super) const ACTIONS: [&str; 5] = ["CASH_IN", "CASH_OUT", "DEBIT", "PAYMENT", "TRANSFER"];
+
 /// The operations of one kind in one hour.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Hour {
+    /// As [`action_name`] spells it.
     pub(super) action: String,
+    /// Its line in the profile, from 1.
+    pub(super) line: usize,
     /// The hour, counted from the start of the profile's first month.
     pub(super) step: u32,
     /// The number of operations.
@@ -100,13 +107,9 @@ fn hours(bytes: &[u8]) -> Result<Vec<Hour>, (usize, String)> {
         let line = str::from_utf8(line.trim_ascii())
             .map_err(|_| (number, "it is not valid UTF-8".to_owned()))?;
         if number == 1 {
-            if line != PROFILE_HEADER {
-                let found = shown(line.as_bytes());
-                let reason = format!("expected the header '{PROFILE_HEADER}', found '{found}'");
-                return Err((number, reason));
-            }
+            header(line).map_err(|reason| (number, reason))?;
         } else if !line.is_empty() {
-            let hour = hour(line).map_err(|reason| (number, reason))?;
+            let hour = hour(line, number).map_err(|reason| (number, reason))?;
             if !seen.insert((hour.action.clone(), hour.step)) {
                 let Hour { action, step, .. } = hour;
                 return Err((
@@ -120,8 +123,45 @@ fn hours(bytes: &[u8]) -> Result<Vec<Hour>, (usize, String)> {
     Ok(hours)
 }
 
-fn hour(line: &str) -> Result<Hour, String> {
-    let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+/// An action in the profile's own spelling: `cash-in`, `Cash In` and `CASHIN` are `CASH_IN`. What is
+/// none of [`ACTIONS`] is in capitals, its words parted by `_`.
+pub(super) fn action_name(text: &str) -> String {
+    let letters = |text: &str| -> String {
+        let kept = text.chars().filter(|letter| letter.is_alphanumeric());
+        kept.flat_map(char::to_uppercase).collect()
+    };
+    let of_text = letters(text);
+    if let Some(action) = ACTIONS.iter().find(|action| letters(action) == of_text) {
+        return (*action).to_owned();
+    }
+    let parted = |letter| match letter {
+        '-' | ' ' => '_',
+        letter => letter,
+    };
+    text.trim().to_uppercase().chars().map(parted).collect()
+}
+
+/// The fields of a line, without the spaces around them and, by RFC 4180, without quotation marks.
+fn fields(line: &str) -> Result<Vec<String>, String> {
+    let fields = quoted_fields(line.as_bytes()).map_err(|error| error.to_string())?;
+    let text = |field: Cow<'_, [u8]>| String::from_utf8_lossy(&field).into_owned();
+    Ok(fields.into_iter().map(text).collect())
+}
+
+fn header(line: &str) -> Result<(), String> {
+    let found = fields(line).unwrap_or_default().join(",");
+    if found.eq_ignore_ascii_case(PROFILE_HEADER) {
+        return Ok(());
+    }
+    let found = shown(line.as_bytes());
+    Err(format!(
+        "expected the header '{PROFILE_HEADER}', found '{found}'"
+    ))
+}
+
+fn hour(line: &str, number: usize) -> Result<Hour, String> {
+    let fields = fields(line)?;
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
     let &[
         action,
         month,
@@ -154,7 +194,8 @@ fn hour(line: &str) -> Result<Hour, String> {
         ));
     }
     Ok(Hour {
-        action: action.to_owned(),
+        action: action_name(action),
+        line: number,
         step: integer("step", step, LARGEST_STEP.into())? as u32,
         operations,
         average: average_amount,
@@ -239,12 +280,61 @@ mod tests {
         let text = format!("\u{feff}{PROFILE_HEADER}\r\nPAY,10,0,1,2,30.5,15.25,0.0,1\r\n\r\n");
         let expected = Hour {
             action: "PAY".to_owned(),
+            line: 2,
             step: 1,
             operations: 2,
             average: 15.25,
             deviation: 0.0,
         };
         assert_eq!(hours(text.as_bytes()), Ok(vec![expected]));
+    }
+
+    #[test]
+    fn actions_are_known_however_they_are_spelt() {
+        for (text, action) in [
+            ("CASH_IN", "CASH_IN"),
+            ("cash-in", "CASH_IN"),
+            ("Cash In", "CASH_IN"),
+            ("CashOut", "CASH_OUT"),
+            ("transfer", "TRANSFER"),
+            ("Payment ", "PAYMENT"),
+            ("air-time", "AIR_TIME"),
+            ("P2P", "P2P"),
+        ] {
+            assert_eq!(action_name(text), action, "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_what_spreadsheets_and_r_write() {
+        let quoted: Vec<String> = PROFILE_HEADER
+            .split(',')
+            .map(|column| format!("\"{column}\""))
+            .collect();
+        let header = quoted.join(",");
+        for (text, action) in [
+            (
+                format!("{header}\r\n\"cash-in\",10,0,1,2,30,15,1,1\r\n"),
+                "CASH_IN",
+            ),
+            (
+                format!(
+                    "{}\n\" PAYMENT\",\"10\",0,1,2,30,15,1,1\n",
+                    header.to_uppercase()
+                ),
+                "PAYMENT",
+            ),
+        ] {
+            let hours = hours(text.as_bytes()).unwrap();
+            assert_eq!(hours.len(), 1, "{text}");
+            assert_eq!(hours[0].action, action, "{text}");
+        }
+        // Two spellings of one action in one hour are one hour too many.
+        let twice =
+            format!("{PROFILE_HEADER}\ncash-in,10,0,1,2,30,15,1,1\nCASH_IN,10,0,1,2,30,15,1,1\n");
+        let (line, reason) = hours(twice.as_bytes()).unwrap_err();
+        assert_eq!(line, 3);
+        assert!(reason.contains("CASH_IN already has an hour"), "{reason}");
     }
 
     #[test]

@@ -156,8 +156,8 @@ fn refuses_with_a_reason() {
             "no action 'DONATION': it has CASH_IN, PAYMENT, TRANSFER, UNUSED",
         ),
         (
-            |args| args.action = vec!["payment".into()],
-            "no action 'payment'",
+            |args| args.action = vec!["PAYMENT".into(), "payment".into()],
+            "--action names PAYMENT twice",
         ),
         (
             |args| args.action = vec!["UNUSED".into()],
@@ -193,6 +193,30 @@ fn refuses_with_a_reason() {
             "nothing half-written"
         );
     }
+}
+
+#[test]
+fn an_actions_spelling_changes_nothing() {
+    let make = |profile: &str, action: &str| {
+        let (_folder, mut args) = args_for(profile);
+        args.action = vec![action.to_owned()];
+        generated(&args)
+    };
+    let (report, plain) = make(PROFILE, "CASH_IN");
+    assert!(report.unknown_actions.is_empty());
+    for (spelt, asked) in [
+        ("cash-in", "CASH_IN"),
+        ("CASH_IN", "cash-in"),
+        ("\"Cash In\"", "CASHIN"),
+    ] {
+        let profile = PROFILE.replace("CASH_IN", spelt);
+        assert_eq!(make(&profile, asked).1, plain, "{spelt}, {asked}");
+    }
+    // Of another word nobody knows who pays whom: that is said, with its line.
+    let (report, _) = make(&PROFILE.replace("CASH_IN", "top-up"), "top-up");
+    assert_eq!(report.unknown_actions, [("TOP_UP".to_owned(), 2)]);
+    let said = "'TOP_UP' (line 2) is none of CASH_IN, CASH_OUT, DEBIT, PAYMENT, TRANSFER";
+    assert!(report.to_string().contains(said), "{report}");
 }
 
 #[test]
