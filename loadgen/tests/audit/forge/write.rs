@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 
@@ -77,7 +78,12 @@ fn public(key: Key) -> Digest {
         identity[0] = 1;
         return identity;
     }
-    VerificationKeyBytes::from(&secret(key)).into()
+    // A log may name one key a hundred thousand times.
+    static KEYS: LazyLock<Vec<Digest>> = LazyLock::new(|| {
+        let of = |key| VerificationKeyBytes::from(&secret(key)).into();
+        (0..WEAK).map(of).collect()
+    });
+    KEYS[usize::from(key)]
 }
 
 fn sign(key: Key, digest: &Digest) -> [u8; 64] {
