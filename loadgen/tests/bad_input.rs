@@ -178,7 +178,7 @@ const GENERATE: &str = r#"
 --from-hourly bad-hour.csv => hourly profile 'bad-hour.csv', line 4
 --out missing/n.csv => cannot write 'missing/n.csv'
 --out folder => cannot write 'folder': it is a folder
---out h.csv => --out h.csv is the profile
+--out h.csv => --out h.csv: --from-hourly names the same file
 --out read-only.json => cannot write 'read-only.json' … read-only
 --unknown => unexpected argument '--unknown'
 "#;
