@@ -24,13 +24,13 @@
 //! assert_eq!(valid, [true, false, true]);
 //! ```
 
-#[cfg_attr(target_arch = "x86_64", path = "machine/mod.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "kernel/mod.rs")]
 #[cfg_attr(not(target_arch = "x86_64"), path = "absent.rs")]
-mod machine;
+mod kernel;
 
 pub mod hazmat;
 
-pub use machine::{Signer, SigningKey, Verifier, VerifyingKey, extend_chains};
+pub use kernel::{Signer, SigningKey, Verifier, VerifyingKey, extend_chains};
 
 /// Proof that this machine has the lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 use super::*;
-use crate::machine::comb::{DIGITS, Digits};
-use crate::machine::scalar::*;
-use crate::machine::sums::{Coefficient, Sum};
+use crate::kernel::comb::{DIGITS, Digits};
+use crate::kernel::scalar::*;
+use crate::kernel::sums::{Coefficient, Sum};
 
 const TOP: u64 = (1 << 52) - 1;
 

@@ -1,8 +1,8 @@
 use sha2::{Digest, Sha512};
 
 use super::*;
-use crate::machine::rows::load_32;
-use crate::machine::sha512::{hash_any, hash_short};
+use crate::kernel::rows::load_32;
+use crate::kernel::sha512::{hash_any, hash_short};
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
 fn bytes(hash: &[__m512i; 8]) -> [Vec<u8>; 8] {

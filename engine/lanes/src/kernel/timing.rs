@@ -5,15 +5,15 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use crate::Lanes;
-use crate::machine::buckets::{Buckets, MOST, PointRow};
-use crate::machine::comb::{self, Digits};
-use crate::machine::decode::decode;
-use crate::machine::field::Field;
-use crate::machine::point::{Point, halves_over_z};
-use crate::machine::rows::load_32;
-use crate::machine::scalar::{Scalar, UNCHANGED};
-use crate::machine::sha512::hash_short;
-use crate::machine::sums::Sum;
+use crate::kernel::buckets::{Buckets, MOST, PointRow};
+use crate::kernel::comb::{self, Digits};
+use crate::kernel::decode::decode;
+use crate::kernel::field::Field;
+use crate::kernel::point::{Point, halves_over_z};
+use crate::kernel::rows::load_32;
+use crate::kernel::scalar::{Scalar, UNCHANGED};
+use crate::kernel::sha512::hash_short;
+use crate::kernel::sums::Sum;
 
 /// Prints the least and the median time of 41 rounds, per item.
 fn time(name: &str, items: usize, mut round: impl FnMut()) {

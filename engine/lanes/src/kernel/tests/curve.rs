@@ -4,12 +4,12 @@ use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::traits::IsIdentity;
 
 use super::*;
-use crate::machine::buckets::{Buckets, MOST, PointRow};
-use crate::machine::comb::{self, Digits};
-use crate::machine::decode::decode;
-use crate::machine::field::Field;
-use crate::machine::point::{Niels, Point, halves_over_z};
-use crate::machine::rows::{load_32, store_32};
+use crate::kernel::buckets::{Buckets, MOST, PointRow};
+use crate::kernel::comb::{self, Digits};
+use crate::kernel::decode::decode;
+use crate::kernel::field::Field;
+use crate::kernel::point::{Niels, Point, halves_over_z};
+use crate::kernel::rows::{load_32, store_32};
 
 /// Honest points, points of small order, and sums of both.
 fn points(count: usize, seed: u64) -> Vec<EdwardsPoint> {
@@ -57,14 +57,14 @@ fn encoded(points: impl IntoIterator<Item = EdwardsPoint>) -> Vec<[u8; 32]> {
 #[test]
 fn constants_are_what_they_say() {
     let value = |limbs: [u64; 5]| integer(&limbs, 51);
-    let d = value(crate::machine::point::D);
+    let d = value(crate::kernel::point::D);
     assert_eq!((&d * 121666u32 + 121665u32) % p(), BigUint::ZERO);
-    assert_eq!(value(crate::machine::point::TWO_D), &d * 2u8 % p());
+    assert_eq!(value(crate::kernel::point::TWO_D), &d * 2u8 % p());
     assert_eq!(
-        value(crate::machine::point::HALF) * 2u8 % p(),
+        value(crate::kernel::point::HALF) * 2u8 % p(),
         BigUint::from(1u8)
     );
-    let root = value(crate::machine::decode::SQRT_M1);
+    let root = value(crate::kernel::decode::SQRT_M1);
     assert_eq!((&root * &root + 1u8) % p(), BigUint::ZERO);
 }
 

@@ -45,7 +45,7 @@ fn lanes_of<const N: usize>(words: &[__m512i; N]) -> [[u64; N]; 8] {
     let mut lanes = [[0; N]; 8];
     for (at, word) in words.iter().enumerate() {
         let mut each = [0; 8];
-        crate::machine::rows::store(*word, &mut each);
+        crate::kernel::rows::store(*word, &mut each);
         for (lane, word) in lanes.iter_mut().zip(each) {
             lane[at] = word;
         }
@@ -56,7 +56,7 @@ fn lanes_of<const N: usize>(words: &[__m512i; N]) -> [[u64; N]; 8] {
 /// The inverse of [`lanes_of`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
 fn vectors_of<const N: usize>(lanes: &[[u64; N]; 8]) -> [__m512i; N] {
-    std::array::from_fn(|at| crate::machine::rows::load(&lanes.map(|lane| lane[at])))
+    std::array::from_fn(|at| crate::kernel::rows::load(&lanes.map(|lane| lane[at])))
 }
 
 /// Σ limbᵢ · 2^(bits·i).

@@ -1,6 +1,6 @@
 use super::*;
-use crate::machine::field::{Field, TIGHT};
-use crate::machine::power::{invert, root_power};
+use crate::kernel::field::{Field, TIGHT};
+use crate::kernel::power::{invert, root_power};
 
 const LOOSE: u64 = (1 << 52) - 1;
 
