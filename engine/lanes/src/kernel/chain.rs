@@ -4,15 +4,11 @@
 //! Heads stay in vectors from link to link, one word of all chains in each: a link's result is the
 //! next one's first half block as it stands. They go to memory only where somebody wants them.
 
-use core::arch::x86_64::*;
-
-use crate::{ChainJob, Lanes};
+use crate::machine::{Leaf, Machine, Register, Vector, Work};
+use crate::{ChainJob, Lanes, OnAny};
 
 /// Chains side by side.
 const CHAINS: usize = 16;
-
-/// One word of each chain, for the eight words of a head or of an entry.
-type Words = [__m512i; 8];
 
 /// The first words of SHA-256's initial value (BLAKE3 paper, table 1).
 const IV: [u32; 4] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a];
@@ -34,12 +30,60 @@ pub fn extend_chains<'a>(
     jobs: impl IntoIterator<Item = ChainJob<'a>>,
     entries: &[[u8; 32]],
     wanted: &[u32],
-    found: impl FnMut(usize, &[u8; 32]),
+    mut found: impl FnMut(usize, &[u8; 32]),
 ) {
-    let Lanes(()) = lanes;
     assert!(wanted.is_sorted(), "in ascending order");
-    // SAFETY: a `Lanes` is proof of the features.
-    unsafe { extend(key, jobs.into_iter(), entries, wanted, found) }
+    lanes.on(Extend {
+        key,
+        jobs: &mut jobs.into_iter(),
+        entries,
+        wanted,
+        found: &mut found,
+    });
+}
+
+/// Hashes blocks of 64 bytes, each for itself, and calls `found` with the digests in their order.
+pub fn hash_blocks(
+    lanes: Lanes,
+    key: &[u32; 8],
+    blocks: &[[u8; 64]],
+    mut found: impl FnMut(&[u8; 32]),
+) {
+    lanes.on(Blocks {
+        key,
+        blocks,
+        found: &mut found,
+    });
+}
+
+struct Extend<'a, 'b> {
+    key: &'a [u32; 8],
+    jobs: &'a mut dyn Iterator<Item = ChainJob<'b>>,
+    entries: &'a [[u8; 32]],
+    wanted: &'a [u32],
+    found: &'a mut dyn FnMut(usize, &[u8; 32]),
+}
+
+struct Blocks<'a> {
+    key: &'a [u32; 8],
+    blocks: &'a [[u8; 64]],
+    found: &'a mut dyn FnMut(&[u8; 32]),
+}
+
+impl OnAny for Extend<'_, '_> {
+    type Out = ();
+
+    fn on<M: Machine>(self, machine: M) {
+        machine.run(self);
+    }
+}
+
+impl OnAny for Blocks<'_> {
+    type Out = ();
+
+    fn on<M: Machine>(self, machine: M) {
+        machine.run(self);
+    }
 }
 
 /// Where each chain stands. Those from `active` on are idle, and hash what the first one does.
@@ -54,39 +98,71 @@ struct Places {
     wants: [usize; CHAINS],
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn extend<'a>(
-    key: &[u32; 8],
-    jobs: impl Iterator<Item = ChainJob<'a>>,
-    entries: &[[u8; 32]],
-    wanted: &[u32],
-    mut found: impl FnMut(usize, &[u8; 32]),
-) {
-    let key = key.map(|word| _mm512_set1_epi32(word as i32));
-    let mut waiting = jobs.filter(|job| job.count > 0);
-    let mut places = Places::default();
-    let mut rows = [[0; 32]; CHAINS];
-    loop {
-        while places.active < CHAINS
-            && let Some(job) = waiting.next()
-        {
-            rows[places.active] = *job.start;
-            places.enter(&job, entries.len(), wanted);
-        }
-        if places.active == 0 {
-            return;
-        }
-        let mut words = load(rows.each_ref());
-        // Until a chain ends, heads stay where they are.
+impl<M: Machine> Work<M> for Extend<'_, '_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, machine: M) {
+        let Extend {
+            key,
+            jobs,
+            entries,
+            wanted,
+            found,
+        } = self;
+        let key = keyed(machine, key);
+        let mut places = Places::default();
+        let mut rows = [[0; 32]; CHAINS];
         loop {
-            let steps = places.steps();
-            words = run(&key, words, places.runs(entries, steps));
-            rows = store(words);
-            if places.advance(steps, wanted, &rows, &mut found) {
-                break;
+            while places.active < CHAINS
+                && let Some(job) = jobs.next()
+            {
+                if job.count > 0 {
+                    rows[places.active] = *job.start;
+                    places.enter(&job, entries.len(), wanted);
+                }
             }
+            if places.active == 0 {
+                return;
+            }
+            let mut heads = machine.load_16x8(rows.each_ref());
+            // Until a chain ends, heads stay where they are.
+            loop {
+                let steps = places.steps();
+                let firsts = places.firsts();
+                for step in 0..steps {
+                    let entry = machine.load_16x8(firsts.map(|first| &entries[first + step]));
+                    heads = link(&key, &heads, &entry, places.active);
+                }
+                M::V::store_16x8(heads, &mut rows);
+                if places.advance(steps, wanted, &rows, found) {
+                    break;
+                }
+            }
+            places.leave(&mut rows);
         }
-        places.leave(&mut rows);
+    }
+}
+
+impl<M: Machine> Work<M> for Blocks<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, machine: M) {
+        let key = keyed(machine, self.key);
+        let mut rows = [[0; 32]; CHAINS];
+        for blocks in self.blocks.chunks(CHAINS) {
+            // The last group repeats its first block in the lanes that it has to spare.
+            let row = |at: usize| {
+                blocks[if at < blocks.len() { at } else { 0 }]
+                    .as_chunks::<32>()
+                    .0
+            };
+            let head = machine.load_16x8(std::array::from_fn(|at| &row(at)[0]));
+            let entry = machine.load_16x8(std::array::from_fn(|at| &row(at)[1]));
+            M::V::store_16x8(link(&key, &head, &entry, blocks.len()), &mut rows);
+            rows[..blocks.len()].iter().for_each(&mut *self.found);
+        }
     }
 }
 
@@ -117,12 +193,9 @@ impl Places {
         steps.min().unwrap_or(0)
     }
 
-    /// Each chain's next entries.
-    fn runs<'e>(&self, entries: &'e [[u8; 32]], steps: usize) -> [&'e [[u8; 32]]; CHAINS] {
-        std::array::from_fn(|chain| {
-            let first = self.next[if chain < self.active { chain } else { 0 }];
-            &entries[first..][..steps]
-        })
+    /// Each chain's next entry.
+    fn firsts(&self) -> [usize; CHAINS] {
+        std::array::from_fn(|chain| self.next[if chain < self.active { chain } else { 0 }])
     }
 
     /// Hands out the heads that are wanted after these links, and says whether a chain has ended.
@@ -131,7 +204,7 @@ impl Places {
         steps: usize,
         wanted: &[u32],
         rows: &[[u8; 32]; CHAINS],
-        found: &mut impl FnMut(usize, &[u8; 32]),
+        found: &mut dyn FnMut(usize, &[u8; 32]),
     ) -> bool {
         let mut ended = false;
         for (chain, row) in rows.iter().enumerate().take(self.active) {
@@ -171,33 +244,43 @@ impl Places {
     }
 }
 
-/// Links each chain by its run, all of which are as long.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn run(key: &Words, mut heads: Words, runs: [&[[u8; 32]]; CHAINS]) -> Words {
-    let steps = runs[0].len();
-    assert!(runs.iter().all(|run| run.len() == steps), "as long");
-    for step in 0..steps {
-        // SAFETY: each run has as many entries.
-        let entries = runs.map(|run| unsafe { run.get_unchecked(step) });
-        heads = link(key, &heads, &load(entries));
+/// The key in every lane.
+#[inline(always)]
+fn keyed<M: Machine>(machine: M, key: &[u32; 8]) -> [M::V; 8] {
+    let mut words = [machine.splat(0); 8];
+    for (word, key) in words.iter_mut().zip(key) {
+        *word = word.splat32(*key);
     }
-    heads
+    words
 }
 
-/// BLAKE3's G on four words of the state. A macro, and so is a round: as functions they would not be
-/// inlined, and the state would go through memory.
+/// One link of every chain, or of as many registers of them as hold the first `active`.
+#[inline(always)]
+fn link<V: Vector>(key: &[V; 8], head: &[V; 8], entry: &[V; 8], active: usize) -> [V; 8] {
+    let [h0, h1, h2, h3, h4, h5, h6, h7] = *head;
+    let [e0, e1, e2, e3, e4, e5, e6, e7] = *entry;
+    let block = [
+        h0, h1, h2, h3, h4, h5, h6, h7, e0, e1, e2, e3, e4, e5, e6, e7,
+    ];
+    if active <= CHAINS / 2 {
+        V::apply_low::<Link, 8, 16, 8>(key, &block)
+    } else {
+        V::apply::<Link, 8, 16, 8>(key, &block)
+    }
+}
+
+/// BLAKE3's G on four words of the state.
 macro_rules! quarter {
     ($state:ident[$a:literal, $b:literal, $c:literal, $d:literal], $x:expr, $y:expr) => {
         // The message first: that sum does not wait for b.
-        $state[$a] = _mm512_add_epi32(_mm512_add_epi32($state[$a], $x), $state[$b]);
-        $state[$d] = _mm512_ror_epi32::<16>(_mm512_xor_si512($state[$d], $state[$a]));
-        $state[$c] = _mm512_add_epi32($state[$c], $state[$d]);
-        $state[$b] = _mm512_ror_epi32::<12>(_mm512_xor_si512($state[$b], $state[$c]));
-        $state[$a] = _mm512_add_epi32(_mm512_add_epi32($state[$a], $y), $state[$b]);
-        $state[$d] = _mm512_ror_epi32::<8>(_mm512_xor_si512($state[$d], $state[$a]));
-        $state[$c] = _mm512_add_epi32($state[$c], $state[$d]);
-        $state[$b] = _mm512_ror_epi32::<7>(_mm512_xor_si512($state[$b], $state[$c]));
+        $state[$a] = $state[$a].add32($x).add32($state[$b]);
+        $state[$d] = ($state[$d] ^ $state[$a]).ror32(16);
+        $state[$c] = $state[$c].add32($state[$d]);
+        $state[$b] = ($state[$b] ^ $state[$c]).ror32(12);
+        $state[$a] = $state[$a].add32($y).add32($state[$b]);
+        $state[$d] = ($state[$d] ^ $state[$a]).ror32(8);
+        $state[$c] = $state[$c].add32($state[$d]);
+        $state[$b] = ($state[$b] ^ $state[$c]).ror32(7);
     };
 }
 
@@ -219,100 +302,51 @@ macro_rules! round {
     };
 }
 
-/// One link of every chain.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn link(key: &Words, head: &Words, entry: &Words) -> Words {
-    let [h0, h1, h2, h3, h4, h5, h6, h7] = *head;
-    let [e0, e1, e2, e3, e4, e5, e6, e7] = *entry;
-    let m = [
-        h0, h1, h2, h3, h4, h5, h6, h7, e0, e1, e2, e3, e4, e5, e6, e7,
-    ];
-    let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
-    let [i0, i1, i2, i3] = IV.map(|word| _mm512_set1_epi32(word as i32));
-    // The counter of the only chunk is 0.
-    let zero = _mm512_setzero_si512();
-    let length = _mm512_set1_epi32(BLOCK_BYTES as i32);
-    let flags = _mm512_set1_epi32(FLAGS as i32);
-    let mut v = [
-        k0, k1, k2, k3, k4, k5, k6, k7, i0, i1, i2, i3, zero, zero, length, flags,
-    ];
-    // The message's order is permuted from round to round (BLAKE3 paper, table 2).
-    round!(v, m, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-    round!(v, m, 2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8);
-    round!(v, m, 3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1);
-    round!(v, m, 10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6);
-    round!(v, m, 12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4);
-    round!(v, m, 9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7);
-    round!(v, m, 11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13);
-    [
-        _mm512_xor_si512(v[0], v[8]),
-        _mm512_xor_si512(v[1], v[9]),
-        _mm512_xor_si512(v[2], v[10]),
-        _mm512_xor_si512(v[3], v[11]),
-        _mm512_xor_si512(v[4], v[12]),
-        _mm512_xor_si512(v[5], v[13]),
-        _mm512_xor_si512(v[6], v[14]),
-        _mm512_xor_si512(v[7], v[15]),
-    ]
-}
+/// A key, and a head and an entry, to the next head.
+struct Link;
 
-/// Word w of every row, in vector w.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn load(rows: [&[u8; 32]; CHAINS]) -> Words {
-    let half = |row: usize, half: usize| {
-        // SAFETY: each row has 32 readable bytes, of which this reads the first or the last 16; the
-        // load needs no alignment.
-        unsafe { _mm_loadu_si128(rows[row].as_ptr().add(16 * half).cast()) }
-    };
-    // Rows r, r + 4, r + 8 and r + 12 beside each other.
-    let four = |row: usize, at: usize| {
-        let first = _mm512_castsi128_si512(half(row, at));
-        let two = _mm512_inserti32x4::<1>(first, half(row + 4, at));
-        let three = _mm512_inserti32x4::<2>(two, half(row + 8, at));
-        _mm512_inserti32x4::<3>(three, half(row + 12, at))
-    };
-    let [w0, w1, w2, w3] = transpose([0, 1, 2, 3].map(|row| four(row, 0)));
-    let [w4, w5, w6, w7] = transpose([0, 1, 2, 3].map(|row| four(row, 1)));
-    [w0, w1, w2, w3, w4, w5, w6, w7]
-}
-
-/// The inverse of [`load`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn store(words: Words) -> [[u8; 32]; CHAINS] {
-    let [w0, w1, w2, w3, w4, w5, w6, w7] = words;
-    let halves = [transpose([w0, w1, w2, w3]), transpose([w4, w5, w6, w7])];
-    let mut rows = [[0; 32]; CHAINS];
-    for (half, fours) in halves.into_iter().enumerate() {
-        for (row, four) in fours.into_iter().enumerate() {
-            let parts = [
-                _mm512_castsi512_si128(four),
-                _mm512_extracti32x4_epi32::<1>(four),
-                _mm512_extracti32x4_epi32::<2>(four),
-                _mm512_extracti32x4_epi32::<3>(four),
-            ];
-            for (part, bytes) in parts.into_iter().enumerate() {
-                let to = &mut rows[row + 4 * part].as_chunks_mut::<16>().0[half];
-                // SAFETY: these are 16 writable bytes, and the store needs no alignment.
-                unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), bytes) };
-            }
-        }
+impl<R: Register> Leaf<R, 8, 16, 8> for Link {
+    #[inline(always)]
+    fn run(key: &[R; 8], m: &[R; 16]) -> [R; 8] {
+        let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
+        let [i0, i1, i2, i3] = IV;
+        let constant = |word| k0.splat32(word);
+        let mut v = [
+            k0,
+            k1,
+            k2,
+            k3,
+            k4,
+            k5,
+            k6,
+            k7,
+            constant(i0),
+            constant(i1),
+            constant(i2),
+            constant(i3),
+            // The counter of the only chunk.
+            constant(0),
+            constant(0),
+            constant(BLOCK_BYTES),
+            constant(FLAGS),
+        ];
+        // The message's order is permuted from round to round (BLAKE3 paper, table 2).
+        round!(v, m, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        round!(v, m, 2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8);
+        round!(v, m, 3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1);
+        round!(v, m, 10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6);
+        round!(v, m, 12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4);
+        round!(v, m, 9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7);
+        round!(v, m, 11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13);
+        [
+            v[0] ^ v[8],
+            v[1] ^ v[9],
+            v[2] ^ v[10],
+            v[3] ^ v[11],
+            v[4] ^ v[12],
+            v[5] ^ v[13],
+            v[6] ^ v[14],
+            v[7] ^ v[15],
+        ]
     }
-    rows
-}
-
-/// Four by four words, in each quarter of the vectors: its own inverse.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn transpose([r0, r1, r2, r3]: [__m512i; 4]) -> [__m512i; 4] {
-    let (a0, a1) = (_mm512_unpacklo_epi32(r0, r1), _mm512_unpackhi_epi32(r0, r1));
-    let (a2, a3) = (_mm512_unpacklo_epi32(r2, r3), _mm512_unpackhi_epi32(r2, r3));
-    [
-        _mm512_unpacklo_epi64(a0, a2),
-        _mm512_unpackhi_epi64(a0, a2),
-        _mm512_unpacklo_epi64(a1, a3),
-        _mm512_unpackhi_epi64(a1, a3),
-    ]
 }

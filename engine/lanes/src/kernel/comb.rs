@@ -1,119 +1,99 @@
 //! Secret multiples of the base point, eight side by side, in constant time.
 //!
 //! A scalar is written in 43 odd digits of radix 64, each in {−63, −61, …, 63}: there is no zero,
-//! so no case is special, and 32 magnitudes a digit are what two `vpermi2q` and a blend select
-//! from registers. Every selection reads the digit's whole table, in the same order.
+//! so no case is special, and 32 magnitudes a digit are what a machine selects from registers.
+//! Every selection reads the digit's whole table, in the same order.
 
-use core::arch::x86_64::*;
-use std::sync::OnceLock;
-
-use super::decode::decode;
+use super::decode::Decode;
 use super::field::Field;
-use super::point::{Niels, Point, halves_over_z};
-use super::rows::{load, load_32, store};
+use super::point::{Half, HalvesOverZ, Niels, Point, PointTiles};
 use super::scalar::{HALVED, ODD, Scalar};
+use crate::machine::{Machine, Register, Tile, Vector, Work, five};
 
 /// Digits of a scalar.
 pub(crate) const DIGITS: usize = 43;
 
-/// (2i + 1) · 64^digit · B for i < 32, limb by limb: y + x, y − x, 2dxy. 165 KB, so it stays in
-/// the second-level cache; a digit's 3,840 bytes serve all groups of a chunk from the first.
+/// (2i + 1) · 64^digit · B for i < 32, limb by limb: y + x, y − x, 2dxy, each as the machine selects
+/// from it. 165 KB, so it stays in the second-level cache; a digit's 3,840 bytes serve all groups of
+/// a chunk from the first.
 type Digit = [[u64; 32]; 15];
 
-static TABLE: OnceLock<Box<[Digit; DIGITS]>> = OnceLock::new();
+/// Multiples of the base point, for each digit.
+pub(crate) type Table = [Digit; DIGITS];
 
-/// A secret scalar, as digits.
-#[derive(Clone, Copy)]
-pub(crate) struct Digits(pub(crate) [__m512i; 5]);
+/// Eight secret scalars as digits, nine to a word.
+pub(crate) type Digits = [Tile; 5];
 
-impl Digits {
-    /// No secret.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn zero() -> Digits {
-        Digits([_mm512_setzero_si512(); 5])
+/// The digits of r for an integer r of 512 bits, and W with r = 2W − (2^258 − 1) mod l, below 5l: the
+/// digits are 2w − 63 for the six-bit digits w of W.
+#[inline(always)]
+pub(crate) fn digits<M: Machine>(machine: M, r: &[M::V]) -> (Digits, Scalar<M>) {
+    let w = Scalar::reduce(machine, r, &HALVED).plus(&ODD.splat(machine));
+    let mut digits = [Tile::ZERO; 5];
+    for (word, to) in w.to_digits().iter().zip(&mut digits) {
+        word.store(&mut to.0);
     }
-
-    /// The digits of r for an integer r of 512 bits, and W with r = 2W − (2^258 − 1) mod l, below
-    /// 5l: the digits are 2w − 63 for the six-bit digits w of W.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn new(r: &[__m512i]) -> (Digits, Scalar) {
-        let w = Scalar::reduce(r, &HALVED).plus(&ODD.splat());
-        (Digits(w.to_digits()), w)
-    }
-
-    /// Digit number `at`, as the index of its magnitude and the lanes in which it is negative.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn digit(&self, at: usize) -> (__m512i, __mmask8) {
-        let shift = _mm512_set1_epi64((at % 9 * 6) as i64);
-        let digit = _mm512_srlv_epi64(self.0[at / 9], shift);
-        let negative = _mm512_testn_epi64_mask(digit, _mm512_set1_epi64(32));
-        // 63 − 2w = 2(31 − w) + 1 below 32, 2w − 63 = 2(w − 32) + 1 from 32 on.
-        let ones = _mm512_set1_epi64(31);
-        (
-            _mm512_mask_xor_epi64(digit, negative, digit, ones),
-            negative,
-        )
-    }
+    (digits, w)
 }
 
 /// `r · B` for each group of eight r.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-pub(crate) fn multiply(scalars: &[Digits], points: &mut [Point]) {
-    let table = table();
-    for point in &mut *points {
-        *point = Point::identity();
-    }
-    // Digit by digit over all groups: its table is fetched once. Each group's second half of an
-    // addition comes after the next one's first.
-    for (at, table) in table.iter().enumerate() {
-        let start = |group: usize, points: &[Point]| {
-            let (index, negative) = scalars[group].digit(at);
-            points[group].start_add_niels(&select(table, index, negative))
-        };
-        let mut half = start(0, points);
-        for group in 1..scalars.len() {
-            let next = start(group, points);
-            points[group - 1] = half.finish();
-            half = next;
+pub(crate) struct Multiply<'a>(pub(crate) &'a [Digits], pub(crate) &'a mut [PointTiles]);
+
+impl<M: Machine> Work<M> for Multiply<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, machine: M) {
+        let Multiply(scalars, points) = self;
+        let table = machine.comb().get_or_init(|| machine.run(Build));
+        for point in &mut *points {
+            point.store(&Point::identity(machine));
         }
-        points[scalars.len() - 1] = half.finish();
+        // Digit by digit over all groups: its table is fetched once. Each group's second half of an
+        // addition comes after the next one's first.
+        for (at, table) in table.iter().enumerate() {
+            let mut half = start(machine, table, &scalars[0], at, &points[0]);
+            for group in 1..scalars.len() {
+                let next = start(machine, table, &scalars[group], at, &points[group]);
+                points[group - 1].store(&half.finish());
+                half = next;
+            }
+            points[scalars.len() - 1].store(&half.finish());
+        }
     }
 }
 
-/// Entry `index` mod 32 of the table in each lane, negated where `negative`.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn select(table: &Digit, index: __m512i, negative: __mmask8) -> Niels {
-    // `vpermi2q` takes the low four bits of an index for itself.
-    let upper = _mm512_test_epi64_mask(index, _mm512_set1_epi64(16));
-    let limb = |limb: &[u64; 32]| {
-        let ([t0, t1, t2, t3], []) = limb.as_chunks::<8>() else {
-            unreachable!("32 is four times 8")
-        };
-        let low = _mm512_permutex2var_epi64(load(t0), index, load(t1));
-        let high = _mm512_permutex2var_epi64(load(t2), index, load(t3));
-        _mm512_mask_blend_epi64(upper, low, high)
-    };
-    let field = |first: usize| {
-        let [l0, l1, l2, l3, l4] = [0, 1, 2, 3, 4].map(|at| limb(&table[first + at]));
-        Field([l0, l1, l2, l3, l4])
-    };
-    let (plus, minus, t2d) = (field(0), field(5), field(10));
+/// The first half of adding digit number `at` of each scalar.
+#[inline(always)]
+fn start<M: Machine>(
+    machine: M,
+    table: &Digit,
+    digits: &Digits,
+    at: usize,
+    point: &PointTiles,
+) -> Half<M> {
+    let word = machine.load(&digits[at / 9].0);
+    let w = word.shr_each(machine.splat((at % 9 * 6) as u64));
+    point.load(machine).start_add_niels(&select::<M>(table, w))
+}
+
+/// 2w − 63 times the digit's power, for the low six bits w.
+#[inline(always)]
+fn select<M: Machine>(table: &Digit, w: M::V) -> Niels<M> {
+    // 2w − 63 = 2(w − 32) + 1 from 32 on, −(2(31 − w) + 1) below.
+    let sign = w.shl(58);
+    let not = sign ^ sign.splat(1 << 63);
+    let negative = not.tops();
+    let index = w.blend(negative, w ^ w.splat(31)).index();
+    let plus = Field::<M>(five!(I => M::V::select(index, &table[I])));
+    let minus = Field::<M>(five!(I => M::V::select(index, &table[5 + I])));
+    let t2d = Field::<M>(five!(I => M::V::select(index, &table[10 + I])));
     // −(x, y) = (−x, y).
     Niels {
         plus: plus.blend(negative, minus),
         minus: minus.blend(negative, plus),
         t2d: t2d.negate_where(negative),
     }
-}
-
-/// The table, made on first use.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn table() -> &'static [Digit; DIGITS] {
-    TABLE.get_or_init(|| build())
 }
 
 /// RFC 8032's base point: y = 4/5, x even.
@@ -123,37 +103,49 @@ pub(crate) const BASE: [u8; 32] = {
     bytes
 };
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn build() -> Box<[Digit; DIGITS]> {
-    let mut table = Box::new([[[0; 32]; 15]; DIGITS]);
-    let [(base, _)] = decode(&[load_32([&BASE; 8])]);
-    let mut power = Point::identity().add_niels(&base);
-    // Eight digits at a time, one per lane.
-    for first in (0..DIGITS).step_by(8) {
-        let mut lanes = power;
-        for lane in 0..8 {
-            lanes = lanes.blend(1 << lane, &power);
-            power = power.double_times(6);
-        }
-        let twice = lanes.double();
-        let mut multiples = [lanes; 32];
-        for at in 1..32 {
-            multiples[at] = multiples[at - 1].add(&twice);
-        }
-        let mut halves = [Field::zero(); 32];
-        halves_over_z(&multiples, &mut halves);
-        for (entry, (point, half)) in multiples.iter().zip(&halves).enumerate() {
-            let (x, y) = point.affine(half);
-            let niels = Niels::new(&x, &y);
-            let fields = [niels.plus, niels.minus, niels.t2d];
-            for (limb, words) in fields.iter().flat_map(|field| field.freeze().0).enumerate() {
-                let mut lanes = [0; 8];
-                store(words, &mut lanes);
-                for (digit, word) in table[first..].iter_mut().zip(lanes) {
-                    digit[limb][entry] = word;
+/// Makes the table.
+struct Build;
+
+impl<M: Machine> Work<M> for Build {
+    type Out = Box<Table>;
+
+    #[inline(always)]
+    fn run(self, machine: M) -> Box<Table> {
+        let mut table = Box::new([[[0; 32]; 15]; DIGITS]);
+        let [(base, _)] = machine.run(Decode(&[machine.load_32([&BASE; 8])]));
+        let mut power = Point::identity(machine).add_niels(&base);
+        // Eight digits at a time, one per lane.
+        for first in (0..DIGITS).step_by(8) {
+            let mut lanes = power;
+            for lane in 0..8 {
+                lanes = lanes.blend(machine.splat(0).mask(1 << lane), &power);
+                power = power.double_times(machine, 6);
+            }
+            let twice = lanes.double();
+            let mut multiple = lanes;
+            let mut multiples = [PointTiles::ZERO; 32];
+            for to in &mut multiples {
+                to.store(&multiple);
+                multiple = multiple.add(&twice);
+            }
+            let mut halves = [[Tile::ZERO; 5]; 32];
+            machine.run(HalvesOverZ(&multiples, &mut halves));
+            for (entry, (point, half)) in multiples.iter().zip(&halves).enumerate() {
+                let (x, y) = point.load(machine).affine(&Field::load(machine, half));
+                let niels = Niels::new(&x, &y);
+                let fields = [niels.plus, niels.minus, niels.t2d];
+                for (limb, words) in fields.iter().flat_map(|field| field.0).enumerate() {
+                    let mut lanes = [0; 8];
+                    words.store(&mut lanes);
+                    for (digit, word) in table[first..].iter_mut().zip(lanes) {
+                        digit[limb][entry] = word;
+                    }
                 }
             }
         }
+        for limb in table.as_flattened_mut() {
+            *limb = M::V::arrange(limb);
+        }
+        table
     }
-    table
 }

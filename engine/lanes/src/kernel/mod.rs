@@ -1,15 +1,14 @@
-//! The lanes themselves, on x86-64.
+//! The kernels, the same for every machine.
 
 mod buckets;
 mod chain;
-mod comb;
+pub(crate) mod comb;
 mod decode;
-mod field;
+pub(crate) mod field;
 mod joined;
 mod key;
 mod point;
 mod power;
-mod rows;
 mod scalar;
 mod sha512;
 mod sign;
@@ -21,7 +20,7 @@ mod timing;
 mod verify;
 mod window;
 
-pub use chain::extend_chains;
+pub use chain::{extend_chains, hash_blocks};
 pub use key::VerifyingKey;
 pub use sign::{Signer, SigningKey};
 pub use verify::Verifier;

@@ -3,12 +3,13 @@
 //!
 //! No branch and no address depends on a value.
 
-use core::arch::x86_64::*;
+use super::field::Arithmetic;
+use crate::machine::{Machine, Register, Tile, Vector, five};
 
-const MASK: i64 = (1 << 52) - 1;
+const MASK: u64 = (1 << 52) - 1;
 
 /// l.
-const ORDER: [u64; 5] = [
+pub(super) const ORDER: [u64; 5] = [
     671914833335277,
     3916664325105025,
     1367801,
@@ -16,12 +17,11 @@ const ORDER: [u64; 5] = [
     17592186044416,
 ];
 /// −1/l mod 2^52.
-const MINUS_INVERSE: i64 = 1439961107955227;
+pub(super) const MINUS_INVERSE: u64 = 1439961107955227;
 
 /// Eight integers below 2^260: limbs below 2^52.
 #[derive(Clone, Copy)]
-#[repr(transparent)]
-pub(crate) struct Scalar(pub(crate) [__m512i; 5]);
+pub(crate) struct Scalar<M: Machine>(pub(crate) [M::V; 5]);
 
 /// A constant, the same in every lane.
 #[derive(Clone, Copy)]
@@ -133,185 +133,149 @@ pub(crate) const MINUS_ODD: Constant =
     Constant([2470152687123265, 2968537301344329, 87539319, 0, 0]);
 
 impl Constant {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn splat(self) -> Scalar {
-        Scalar(self.0.map(|limb| _mm512_set1_epi64(limb as i64)))
+    #[inline(always)]
+    pub(crate) fn splat<M: Machine>(self, machine: M) -> Scalar<M> {
+        Scalar(five!(I => machine.splat(self.0[I])))
+    }
+
+    /// The constant where a vector is at hand.
+    #[inline(always)]
+    fn beside<M: Machine>(self, any: M::V) -> Scalar<M> {
+        Scalar(five!(I => any.splat(self.0[I])))
     }
 }
 
-impl Scalar {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn zero() -> Scalar {
-        Scalar([_mm512_setzero_si512(); 5])
+impl<M: Machine> Scalar<M> {
+    #[inline(always)]
+    pub(crate) fn load(machine: M, from: &[Tile; 5]) -> Scalar<M> {
+        Scalar(five!(I => machine.load(&from[I].0)))
+    }
+
+    #[inline(always)]
+    pub(crate) fn store(&self, to: &mut [Tile; 5]) {
+        for (limb, to) in self.0.iter().zip(to) {
+            limb.store(&mut to.0);
+        }
     }
 
     /// From four words, least first: any 256 bits.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn from_words(words: &[__m512i; 4]) -> Scalar {
-        let zero = _mm512_setzero_si512();
+    #[inline(always)]
+    pub(crate) fn from_words(words: &[M::V; 4]) -> Scalar<M> {
         let [w0, w1, w2, w3] = *words;
-        Scalar::split([w0, w1, w2, w3, zero])
+        Scalar::split([w0, w1, w2, w3, w0.splat(0)])
     }
 
     /// The low 260 bits of five words.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn split(words: [__m512i; 5]) -> Scalar {
-        let mask = _mm512_set1_epi64(MASK);
-        let [w0, w1, w2, w3, w4] = words;
-        let joined = |low, high, down: u32, up: u32| {
-            let low = _mm512_srlv_epi64(low, _mm512_set1_epi64(i64::from(down)));
-            let high = _mm512_sllv_epi64(high, _mm512_set1_epi64(i64::from(up)));
-            _mm512_and_si512(_mm512_or_si512(low, high), mask)
-        };
+    #[inline(always)]
+    fn split([w0, w1, w2, w3, w4]: [M::V; 5]) -> Scalar<M> {
+        let mask = w0.splat(MASK);
         Scalar([
-            _mm512_and_si512(w0, mask),
-            joined(w0, w1, 52, 12),
-            joined(w1, w2, 40, 24),
-            joined(w2, w3, 28, 36),
-            joined(w3, w4, 16, 48),
+            w0 & mask,
+            (w0.shr(52) | w1.shl(12)) & mask,
+            (w1.shr(40) | w2.shl(24)) & mask,
+            (w2.shr(28) | w3.shl(36)) & mask,
+            (w3.shr(16) | w4.shl(48)) & mask,
         ])
     }
 
     /// Bits 260n to 260n + 259 of an integer of any number of words.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn piece(words: &[__m512i], n: usize) -> Scalar {
-        let word = |at: usize| words.get(at).copied().unwrap_or(_mm512_setzero_si512());
-        let down = _mm512_set1_epi64(4 * n as i64);
-        let up = _mm512_set1_epi64(64 - 4 * n as i64);
-        let mut shifted = [_mm512_setzero_si512(); 5];
-        for (at, shifted) in shifted.iter_mut().enumerate() {
-            // A shift by 64 gives 0.
-            let low = _mm512_srlv_epi64(word(4 * n + at), down);
-            *shifted = _mm512_or_si512(low, _mm512_sllv_epi64(word(4 * n + at + 1), up));
+    #[inline(always)]
+    fn piece(machine: M, words: &[M::V], n: usize) -> Scalar<M> {
+        let zero = machine.splat(0);
+        let mut all = [zero; 6];
+        for (to, word) in all.iter_mut().zip(&words[(4 * n).min(words.len())..]) {
+            *to = *word;
         }
-        Scalar::split(shifted)
+        if n == 0 {
+            let [w0, w1, w2, w3, w4, _] = all;
+            return Scalar::split([w0, w1, w2, w3, w4]);
+        }
+        let (down, up) = (4 * n as u32, 64 - 4 * n as u32);
+        Scalar::split(five!(I => all[I].shr(down) | all[I + 1].shl(up)))
     }
 
     /// `x · a` mod l, for an integer x of at most 260N bits and the factor a that `by`, which is
     /// (a·R, a·R², …), stands for. Below 2Nl.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn reduce<const N: usize>(words: &[__m512i], by: &[Constant; N]) -> Scalar {
-        let mut sum = Scalar::piece(words, 0).montgomery(&by[0].splat());
+    #[inline(always)]
+    pub(crate) fn reduce<const N: usize>(
+        machine: M,
+        words: &[M::V],
+        by: &[Constant; N],
+    ) -> Scalar<M> {
+        let mut sum = Scalar::piece(machine, words, 0).montgomery(&by[0].splat(machine));
         for (n, by) in by.iter().enumerate().skip(1) {
-            sum = sum.plus(&Scalar::piece(words, n).montgomery(&by.splat()));
+            let piece = Scalar::piece(machine, words, n);
+            sum = sum.plus(&piece.montgomery(&by.splat(machine)));
         }
         sum
     }
 
     /// `a·b/R` mod l: below `a·b/R + l`, which must be below 2^260.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn montgomery(&self, other: &Scalar) -> Scalar {
-        let zero = _mm512_setzero_si512();
-        let order = Constant(ORDER).splat().0;
-        let inverse = _mm512_set1_epi64(MINUS_INVERSE);
-        let b = &other.0;
-        let mut sum = [zero; 6];
-        for a in self.0 {
-            for j in 0..5 {
-                sum[j] = _mm512_madd52lo_epu64(sum[j], a, b[j]);
-                sum[j + 1] = _mm512_madd52hi_epu64(sum[j + 1], a, b[j]);
-            }
-            let q = _mm512_madd52lo_epu64(zero, sum[0], inverse);
-            // Limb 3 of l is 0.
-            for j in [0, 1, 2, 4] {
-                sum[j] = _mm512_madd52lo_epu64(sum[j], q, order[j]);
-                sum[j + 1] = _mm512_madd52hi_epu64(sum[j + 1], q, order[j]);
-            }
-            // The lowest 52 bits are zero now: what is above them moves down.
-            let carry = _mm512_srli_epi64::<52>(sum[0]);
-            sum = [
-                _mm512_add_epi64(sum[1], carry),
-                sum[2],
-                sum[3],
-                sum[4],
-                sum[5],
-                zero,
-            ];
-        }
-        Scalar([sum[0], sum[1], sum[2], sum[3], sum[4]]).carried()
+    #[inline(always)]
+    pub(crate) fn montgomery(&self, other: &Scalar<M>) -> Scalar<M> {
+        Scalar(M::Arithmetic::montgomery(&self.0, &other.0))
     }
 
     /// `a + b`: the sum must be below 2^260.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn plus(&self, other: &Scalar) -> Scalar {
-        let mut limbs = self.0;
-        for (limb, other) in limbs.iter_mut().zip(other.0) {
-            *limb = _mm512_add_epi64(*limb, other);
-        }
-        Scalar(limbs).carried()
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn carried(self) -> Scalar {
-        let mask = _mm512_set1_epi64(MASK);
-        let mut limbs = self.0;
-        let mut carry = _mm512_setzero_si512();
-        for limb in &mut limbs {
-            let sum = _mm512_add_epi64(*limb, carry);
-            *limb = _mm512_and_si512(sum, mask);
-            carry = _mm512_srli_epi64::<52>(sum);
-        }
-        Scalar(limbs)
+    #[inline(always)]
+    pub(crate) fn plus(&self, other: &Scalar<M>) -> Scalar<M> {
+        Scalar(carried(five!(I => self.0[I] + other.0[I])))
     }
 
     /// The one representative below l. Takes any value.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn canonical(&self) -> Scalar {
+    #[inline(always)]
+    pub(crate) fn canonical(&self) -> Scalar<M> {
         // R/R: below 2^260 · l / 2^260 + l = 2l.
-        let x = self.montgomery(&UNCHANGED[0].splat());
-        let mask = _mm512_set1_epi64(MASK);
+        let x = self.montgomery(&UNCHANGED[0].beside(self.0[0]));
+        let mask = x.0[0].splat(MASK);
         let mut less = x.0;
-        let mut borrow = _mm512_setzero_si512();
+        let mut borrow = mask.splat(0);
         for (limb, order) in less.iter_mut().zip(ORDER) {
-            let order = _mm512_set1_epi64(order as i64);
-            let difference = _mm512_add_epi64(_mm512_sub_epi64(*limb, order), borrow);
-            *limb = _mm512_and_si512(difference, mask);
-            borrow = _mm512_srai_epi64::<63>(difference);
+            let difference = (*limb - mask.splat(order)) + borrow;
+            *limb = difference & mask;
+            // 0 or −1.
+            borrow = mask.splat(0) - difference.shr(63);
         }
-        let below = _mm512_movepi64_mask(borrow);
-        let mut limbs = less;
-        for (limb, kept) in limbs.iter_mut().zip(x.0) {
-            *limb = _mm512_mask_blend_epi64(below, *limb, kept);
-        }
-        Scalar(limbs)
+        let below = borrow.tops();
+        Scalar(five!(I => less[I].blend(below, x.0[I])))
     }
 
     /// As four words. Takes values below 2^256.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn to_words(self) -> [__m512i; 4] {
+    #[inline(always)]
+    pub(crate) fn to_words(self) -> [M::V; 4] {
         let [l0, l1, l2, l3, l4] = self.0;
         [
-            _mm512_or_si512(l0, _mm512_slli_epi64::<52>(l1)),
-            _mm512_or_si512(_mm512_srli_epi64::<12>(l1), _mm512_slli_epi64::<40>(l2)),
-            _mm512_or_si512(_mm512_srli_epi64::<24>(l2), _mm512_slli_epi64::<28>(l3)),
-            _mm512_or_si512(_mm512_srli_epi64::<36>(l3), _mm512_slli_epi64::<16>(l4)),
+            l0 | l1.shl(52),
+            l1.shr(12) | l2.shl(40),
+            l2.shr(24) | l3.shl(28),
+            l3.shr(36) | l4.shl(16),
         ]
     }
 
     /// As five limbs of radix 2^54, nine digits of six bits each. Takes values below 2^258.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn to_digits(self) -> [__m512i; 5] {
-        let mask = _mm512_set1_epi64((1 << 54) - 1);
+    #[inline(always)]
+    pub(crate) fn to_digits(self) -> [M::V; 5] {
         let [l0, l1, l2, l3, l4] = self.0;
-        let join = |low, high| _mm512_and_si512(_mm512_or_si512(low, high), mask);
+        let mask = l0.splat((1 << 54) - 1);
         [
-            join(l0, _mm512_slli_epi64::<52>(l1)),
-            join(_mm512_srli_epi64::<2>(l1), _mm512_slli_epi64::<50>(l2)),
-            join(_mm512_srli_epi64::<4>(l2), _mm512_slli_epi64::<48>(l3)),
-            join(_mm512_srli_epi64::<6>(l3), _mm512_slli_epi64::<46>(l4)),
-            _mm512_srli_epi64::<8>(l4),
+            (l0 | l1.shl(52)) & mask,
+            (l1.shr(2) | l2.shl(50)) & mask,
+            (l2.shr(4) | l3.shl(48)) & mask,
+            (l3.shr(6) | l4.shl(46)) & mask,
+            l4.shr(8),
         ]
     }
+}
+
+/// Limbs below 2^52, from limbs below 2^63.
+#[inline(always)]
+pub(super) fn carried<R: Register>(mut limbs: [R; 5]) -> [R; 5] {
+    let mask = limbs[0].splat(MASK);
+    let mut carry = mask.splat(0);
+    for limb in &mut limbs {
+        let sum = *limb + carry;
+        *limb = sum & mask;
+        carry = sum.shr(52);
+    }
+    limbs
 }

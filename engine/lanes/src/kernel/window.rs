@@ -1,9 +1,9 @@
 //! Multiscalar multiplication: sums of points times 16 digits each.
 
-use core::arch::x86_64::*;
-
-use super::buckets::{Buckets, MOST, PointRow, Row8};
+use super::buckets::{Buckets, MOST, PointRow, Row8, Sum};
+use super::field::Field;
 use super::point::Point;
+use crate::machine::{Machine, Vector};
 
 /// How 16 digits of radix 256 are worked off.
 #[derive(Clone, Copy)]
@@ -28,47 +28,71 @@ impl Window {
 
     /// `2^128 · above + Σ digits · point` in lane 0; `above` is in lane 0, with the neutral element
     /// in the others.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn sum<'a, I: Iterator<Item = (&'a PointRow, &'a [i8; 16])>>(
+    #[inline(always)]
+    pub(super) fn sum<'a, M: Machine, I: Iterator<Item = (&'a PointRow, &'a [i8; 16])>>(
         self,
-        above: Point,
+        machine: M,
+        above: Point<M>,
         buckets: &mut Buckets,
         terms: impl Fn() -> I,
-    ) -> Point {
+    ) -> Point<M> {
         let mut sum = above;
         let bits = match self {
             Window::Eight => {
                 for vector in [1, 0] {
-                    sum = sum.double_times(64);
-                    sum = sum.add(&buckets.sum(
-                        MOST,
-                        terms().map(|(point, digits)| (point, digits.as_chunks::<8>().0[vector])),
-                    ));
+                    sum = sum.double_times(machine, 64);
+                    let digits = |digits: &[i8; 16]| digits.as_chunks::<8>().0[vector];
+                    sum = sum.add(&machine.run(Sum {
+                        buckets: &mut *buckets,
+                        most: MOST,
+                        terms: terms().map(|(point, all)| (point, digits(all))),
+                    }));
                 }
                 8
             }
             Window::Four => {
                 for vector in [3, 2, 1, 0] {
-                    sum = sum.double_times(32);
-                    sum = sum.add(&buckets.sum(
-                        8,
-                        terms().map(|(point, digits)| {
-                            (point, nibbles(digits.as_chunks::<4>().0[vector]))
-                        }),
-                    ));
+                    sum = sum.double_times(machine, 32);
+                    let digits = |digits: &[i8; 16]| nibbles(digits.as_chunks::<4>().0[vector]);
+                    sum = sum.add(&machine.run(Sum {
+                        buckets: &mut *buckets,
+                        most: 8,
+                        terms: terms().map(|(point, all)| (point, digits(all))),
+                    }));
                 }
                 4
             }
         };
         // Lane i counts 2^(i·bits) times: pairs, pairs of pairs, and both fours.
         for distance in [1, 2, 4] {
-            let from = _mm512_set1_epi64(distance);
-            let lanes = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7);
-            let shifted = sum.double_times(bits * distance as u32);
-            sum = sum.add(&shifted.permute(_mm512_add_epi64(lanes, from)));
+            let shifted = sum.double_times(machine, bits * distance);
+            sum = sum.add(&down(machine, shifted, distance as usize));
         }
-        Point::identity().blend(1, &sum)
+        Point::identity(machine).blend(machine.splat(0).mask(1), &sum)
     }
+}
+
+/// Lane i holds what was in lane i + `distance`, around the end.
+#[inline(always)]
+fn down<M: Machine>(machine: M, point: Point<M>, distance: usize) -> Point<M> {
+    Point {
+        plus: down_limbs(machine, point.plus, distance),
+        minus: down_limbs(machine, point.minus, distance),
+        z: down_limbs(machine, point.z, distance),
+        t: down_limbs(machine, point.t, distance),
+    }
+}
+
+#[inline(always)]
+fn down_limbs<M: Machine>(machine: M, field: Field<M>, distance: usize) -> Field<M> {
+    let mut limbs = field.0;
+    for limb in &mut limbs {
+        let mut lanes = [0; 8];
+        limb.store(&mut lanes);
+        lanes.rotate_left(distance);
+        *limb = machine.load(&lanes);
+    }
+    Field(limbs)
 }
 
 /// Four signed digits of radix 256 as eight of radix 16, from −8 to 8.

@@ -1,4 +1,5 @@
-//! Every part against big integers, curve25519-dalek, sha2 and blake3.
+//! Every part against big integers, curve25519-dalek, sha2 and blake3, on every machine that there is
+//! here and on those that can be emulated.
 
 mod chain;
 mod curve;
@@ -6,28 +7,43 @@ mod field;
 mod hash;
 mod scalar;
 
-use core::arch::x86_64::__m512i;
-
-use num_bigint::BigUint;
+use num_bigint::{BigInt, BigUint};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// A test whose body runs in lanes, where there are any.
-macro_rules! in_lanes {
-    ($($(#[$attribute:meta])* fn $name:ident() $body:block)+) => {$(
+use crate::machine::{Machine, Vector};
+
+/// Tests whose bodies run on all machines.
+macro_rules! on_all {
+    ($($(#[$attribute:meta])* fn $name:ident<$m:ident>($machine:ident) $body:block)+) => {$(
         #[test]
         $(#[$attribute])*
         fn $name() {
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-            fn body() $body
-            if crate::Lanes::detect().is_some() {
-                // SAFETY: the features were just found.
-                unsafe { body() }
+            struct Body;
+
+            impl<$m: crate::machine::Machine> crate::machine::Work<$m> for Body {
+                type Out = ();
+
+                #[inline(always)]
+                fn run(self, $machine: $m) $body
+            }
+
+            impl crate::OnAny for Body {
+                type Out = ();
+
+                fn on<M: crate::machine::Machine>(self, machine: M) {
+                    println!("on {machine:?}");
+                    machine.run(self);
+                }
+            }
+
+            for lanes in crate::Lanes::all() {
+                lanes.on(Body);
             }
         }
     )+};
 }
-pub(crate) use in_lanes;
+pub(crate) use on_all;
 
 fn rng(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)
@@ -40,12 +56,12 @@ fn random_bytes<const N: usize>(rng: &mut StdRng) -> [u8; N] {
 }
 
 /// The words of each lane.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn lanes_of<const N: usize>(words: &[__m512i; N]) -> [[u64; N]; 8] {
+#[inline(always)]
+fn lanes_of<V: Vector, const N: usize>(words: &[V; N]) -> [[u64; N]; 8] {
     let mut lanes = [[0; N]; 8];
     for (at, word) in words.iter().enumerate() {
         let mut each = [0; 8];
-        crate::kernel::rows::store(*word, &mut each);
+        word.store(&mut each);
         for (lane, word) in lanes.iter_mut().zip(each) {
             lane[at] = word;
         }
@@ -54,9 +70,13 @@ fn lanes_of<const N: usize>(words: &[__m512i; N]) -> [[u64; N]; 8] {
 }
 
 /// The inverse of [`lanes_of`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn vectors_of<const N: usize>(lanes: &[[u64; N]; 8]) -> [__m512i; N] {
-    std::array::from_fn(|at| crate::kernel::rows::load(&lanes.map(|lane| lane[at])))
+#[inline(always)]
+fn vectors_of<M: Machine, const N: usize>(machine: M, lanes: &[[u64; N]; 8]) -> [M::V; N] {
+    let mut words = [machine.splat(0); N];
+    for (at, word) in words.iter_mut().enumerate() {
+        *word = machine.load(&lanes.map(|lane| lane[at]));
+    }
+    words
 }
 
 /// Σ limbᵢ · 2^(bits·i).
@@ -65,6 +85,16 @@ fn integer(limbs: &[u64], bits: usize) -> BigUint {
     limbs
         .map(|(at, &limb)| BigUint::from(limb) << (bits * at))
         .sum()
+}
+
+/// The residue mod p of Σ limbᵢ · 2^(51·i).
+fn residue(limbs: &[i64; 5]) -> BigUint {
+    let limbs = limbs.iter().enumerate();
+    let sum: BigInt = limbs
+        .map(|(at, &limb)| BigInt::from(limb) << (51 * at))
+        .sum();
+    let p = BigInt::from(p());
+    (((sum % &p) + &p) % p).to_biguint().expect("not negative")
 }
 
 fn p() -> BigUint {
