@@ -173,7 +173,8 @@ pub struct RunArgs {
     /// Threads that run channels [default: one per core]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Engine")]
     pub shards: Option<u64>,
-    /// What signs and verifies: auto, dalek or lanes
+    /// What signs and verifies: auto, dalek, lanes, or lanes of one kind: lanes/avx512-ifma,
+    /// lanes/avx2-fma, lanes/plain
     #[arg(
         long,
         value_name = "NAME",

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use duet_engine::crypto::Backend;
+use duet_engine::crypto::{Backend, Unit};
 use duet_engine::l1;
 use duet_engine::pipeline::{Arrivals, Config, Outcome, Sampling, Workload};
 use duet_engine::protocol::{Amount, Rules};
@@ -33,7 +33,11 @@ pub use stored::Stored;
 const fn default_sessions(backend: Backend) -> u64 {
     match backend {
         Backend::Dalek => 40,
-        Backend::Lanes(_) => 400,
+        Backend::Lanes(lanes) => match lanes.unit() {
+            Unit::Avx512Ifma => 400,
+            Unit::Avx2Fma => 150,
+            Unit::Plain => 20,
+        },
     }
 }
 

@@ -89,7 +89,7 @@ const RUN: &str = r#"
 --trace century.csv --speedup 0.1 => --speedup 0.1 … the replay takes … 100 years
 # Words that name nothing.
 --pattern circular => 'circular' for '--pattern … one-way, two-way
---backend gpu => 'gpu' … expected auto, dalek or lanes
+--backend gpu => 'gpu' … expected auto, dalek, lanes, lanes/avx512-ifma, lanes/avx2-fma or lanes/plain
 --amount 100 => '100' … expected fixed:N, uniform:A-B or lognormal:MU,SIGMA
 --amount pareto:1 => 'pareto:1' … expected fixed:N
 --amount fixed:0 => 'fixed:0' … amount 0 is not a payment
@@ -358,13 +358,13 @@ fn refusals_are_never_quiet() {
 
 #[test]
 fn a_back_end_that_this_build_does_not_have() {
-    if Backend::select(BackendChoice::Lanes).is_err() {
-        let words = "run --out run.json --backend lanes";
-        refused(
-            &folder(),
-            words,
-            "back end 'lanes' … expected auto or dalek",
-        );
+    for name in ["lanes/avx512-ifma", "lanes/avx2-fma"] {
+        let choice: BackendChoice = name.parse().expect("a back end's name");
+        if Backend::select(choice).is_err() {
+            let words = format!("run --out run.json --backend {name}");
+            let refusal = format!("back end '{name}' needs … expected auto, dalek or lanes");
+            refused(&folder(), &words, &refusal);
+        }
     }
 }
 

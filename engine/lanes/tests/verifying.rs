@@ -109,16 +109,19 @@ fn honest(rng: &mut StdRng, count: usize, keys: u64) -> Vec<Case> {
         .collect()
 }
 
-fn verifier() -> Option<(Verifier, StdRng)> {
-    let lanes = Lanes::detect()?;
-    Some((Verifier::new(lanes), StdRng::seed_from_u64(215)))
+fn verifier(lanes: Lanes) -> (Verifier, StdRng) {
+    (Verifier::new(lanes), StdRng::seed_from_u64(215))
 }
 
 #[test]
 fn batches_of_every_size_with_and_without_a_culprit() {
-    let Some((mut verifier, mut rng)) = verifier() else {
-        return;
-    };
+    Lanes::all()
+        .into_iter()
+        .for_each(batches_of_every_size_with_and_without_a_culprit_by);
+}
+
+fn batches_of_every_size_with_and_without_a_culprit_by(lanes: Lanes) {
+    let (mut verifier, mut rng) = verifier(lanes);
     for count in (0..=130).chain([255, 256, 257, 700]) {
         for keys in [1, 5, 1000] {
             let mut cases = honest(&mut rng, count, keys);
@@ -134,9 +137,13 @@ fn batches_of_every_size_with_and_without_a_culprit() {
 
 #[test]
 fn a_culprit_in_every_place_and_many_at_once() {
-    let Some((mut verifier, mut rng)) = verifier() else {
-        return;
-    };
+    Lanes::all()
+        .into_iter()
+        .for_each(a_culprit_in_every_place_and_many_at_once_by);
+}
+
+fn a_culprit_in_every_place_and_many_at_once_by(lanes: Lanes) {
+    let (mut verifier, mut rng) = verifier(lanes);
     let cases = honest(&mut rng, 67, 9);
     for culprit in 0..67 {
         let mut cases = cases.clone();
@@ -158,9 +165,13 @@ fn a_culprit_in_every_place_and_many_at_once() {
 
 #[test]
 fn messages_of_every_length() {
-    let Some((mut verifier, mut rng)) = verifier() else {
-        return;
-    };
+    Lanes::all()
+        .into_iter()
+        .for_each(messages_of_every_length_by);
+}
+
+fn messages_of_every_length_by(lanes: Lanes) {
+    let (mut verifier, mut rng) = verifier(lanes);
     let none = EIGHT_TORSION[0];
     let mut cases: Vec<Case> = (0..300)
         .map(|length| Case::signed(&mut rng, length % 7, none, none, length as usize))
@@ -174,9 +185,13 @@ fn messages_of_every_length() {
 
 #[test]
 fn torsion_changes_no_verdict() {
-    let Some((mut verifier, mut rng)) = verifier() else {
-        return;
-    };
+    Lanes::all()
+        .into_iter()
+        .for_each(torsion_changes_no_verdict_by);
+}
+
+fn torsion_changes_no_verdict_by(lanes: Lanes) {
+    let (mut verifier, mut rng) = verifier(lanes);
     let mut cases = Vec::new();
     for a in EIGHT_TORSION {
         for r in EIGHT_TORSION {
@@ -192,9 +207,13 @@ fn torsion_changes_no_verdict() {
 
 #[test]
 fn odd_encodings_are_judged_by_the_book() {
-    let Some((mut verifier, mut rng)) = verifier() else {
-        return;
-    };
+    Lanes::all()
+        .into_iter()
+        .for_each(odd_encodings_are_judged_by_the_book_by);
+}
+
+fn odd_encodings_are_judged_by_the_book_by(lanes: Lanes) {
+    let (mut verifier, mut rng) = verifier(lanes);
     // Encodings near 0, p and 2^255, with both signs; s near 0, l, 2l and 2^256.
     let mut odd: Vec<[u8; 32]> = EIGHT_TORSION
         .iter()
@@ -257,9 +276,13 @@ fn odd_encodings_are_judged_by_the_book() {
 
 #[test]
 fn errors_that_cancel_are_found() {
-    let Some((mut verifier, mut rng)) = verifier() else {
-        return;
-    };
+    Lanes::all()
+        .into_iter()
+        .for_each(errors_that_cancel_are_found_by);
+}
+
+fn errors_that_cancel_are_found_by(lanes: Lanes) {
+    let (mut verifier, mut rng) = verifier(lanes);
     let mut cases = honest(&mut rng, 40, 2);
     // One response too large by what the other is too small by.
     for (at, delta) in [(3, Scalar::ONE), (21, -Scalar::ONE)] {
@@ -274,9 +297,13 @@ fn errors_that_cancel_are_found() {
 
 #[test]
 fn a_large_batch_and_the_price_of_its_culprits() {
-    let Some((mut verifier, mut rng)) = verifier() else {
-        return;
-    };
+    Lanes::all()
+        .into_iter()
+        .for_each(a_large_batch_and_the_price_of_its_culprits_by);
+}
+
+fn a_large_batch_and_the_price_of_its_culprits_by(lanes: Lanes) {
+    let (mut verifier, mut rng) = verifier(lanes);
     let few = honest(&mut rng, 64, 16);
     let mut cases: Vec<Case> = (0..20_000).map(|at| few[at % 64].clone()).collect();
     assert_eq!(verdicts(&mut verifier, &cases), vec![true; 20_000]);
@@ -294,7 +321,10 @@ fn a_large_batch_and_the_price_of_its_culprits() {
 
 #[test]
 fn keys_are_told_apart() {
-    let Some(lanes) = Lanes::detect() else { return };
+    Lanes::all().into_iter().for_each(keys_are_told_apart_by);
+}
+
+fn keys_are_told_apart_by(lanes: Lanes) {
     let mut rng = StdRng::seed_from_u64(8);
     let mut encodings: Vec<[u8; 32]> = EIGHT_TORSION
         .iter()
@@ -320,9 +350,13 @@ fn keys_are_told_apart() {
 
 #[test]
 fn what_cannot_be_judged_panics_and_leaves_the_verifier_sound() {
-    let Some((mut verifier, mut rng)) = verifier() else {
-        return;
-    };
+    Lanes::all()
+        .into_iter()
+        .for_each(what_cannot_be_judged_panics_and_leaves_the_verifier_sound_by);
+}
+
+fn what_cannot_be_judged_panics_and_leaves_the_verifier_sound_by(lanes: Lanes) {
+    let (mut verifier, mut rng) = verifier(lanes);
     let cases = honest(&mut rng, 40, 3);
     let known = VerifyingKey::decode(verifier.lanes(), &cases[0].key).expect("a sound key");
     let item = |at: usize, key| Item {
@@ -344,9 +378,13 @@ fn what_cannot_be_judged_panics_and_leaves_the_verifier_sound() {
 
 #[test]
 fn keys_are_counted_whatever_the_signatures() {
-    let Some((mut verifier, mut rng)) = verifier() else {
-        return;
-    };
+    Lanes::all()
+        .into_iter()
+        .for_each(keys_are_counted_whatever_the_signatures_by);
+}
+
+fn keys_are_counted_whatever_the_signatures_by(lanes: Lanes) {
+    let (mut verifier, mut rng) = verifier(lanes);
     let mut cases = honest(&mut rng, 40, 40);
     let keys: Vec<VerifyingKey> = cases
         .iter()
@@ -369,9 +407,11 @@ fn keys_are_counted_whatever_the_signatures() {
 #[test]
 #[ignore = "minutes: by hand"]
 fn millions_of_mutations() {
-    let Some((mut verifier, mut rng)) = verifier() else {
-        return;
-    };
+    Lanes::all().into_iter().for_each(millions_of_mutations_by);
+}
+
+fn millions_of_mutations_by(lanes: Lanes) {
+    let (mut verifier, mut rng) = verifier(lanes);
     for round in 0..2_000 {
         let mut cases = Vec::new();
         for at in 0..500u64 {

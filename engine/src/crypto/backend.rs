@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use duet_lanes::Lanes;
+use duet_lanes::{Lanes, Unit};
 
 /// What the user asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -13,8 +13,10 @@ pub enum BackendChoice {
     Auto,
     /// Library code: curve25519-dalek, which picks its own vector kernels at run time.
     Dalek,
-    /// Eight signatures side by side in AVX-512 IFMA lanes.
+    /// Eight signatures side by side, on the machine's widest vector unit.
     Lanes,
+    /// The same on this unit.
+    LanesOf(Unit),
 }
 
 /// What does the work.
@@ -29,28 +31,33 @@ pub enum Backend {
 /// The back end that was asked for cannot run here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackendUnavailable {
-    /// What was asked for.
-    pub asked: BackendChoice,
+    /// The unit that this machine lacks.
+    pub unit: Unit,
 }
 
+const EXPECTED: &str = "auto, dalek, lanes, lanes/avx512-ifma, lanes/avx2-fma or lanes/plain";
+
 impl Backend {
-    /// Resolves a choice on this machine.
+    /// Resolves a choice on this machine. `auto` takes lanes where there is a vector unit for them:
+    /// plain ones are slower than the library.
     ///
     /// # Errors
     /// If the choice names a back end that this machine cannot run.
     pub fn select(choice: BackendChoice) -> Result<Backend, BackendUnavailable> {
-        let lanes = Lanes::detect().map(Backend::Lanes);
         match choice {
-            BackendChoice::Auto => Ok(lanes.unwrap_or(Backend::Dalek)),
+            BackendChoice::Auto if Lanes::detect().unit() == Unit::Plain => Ok(Backend::Dalek),
+            BackendChoice::Auto | BackendChoice::Lanes => Ok(Backend::Lanes(Lanes::detect())),
             BackendChoice::Dalek => Ok(Backend::Dalek),
-            BackendChoice::Lanes => lanes.ok_or(BackendUnavailable { asked: choice }),
+            BackendChoice::LanesOf(unit) => Lanes::of(unit)
+                .map(Backend::Lanes)
+                .ok_or(BackendUnavailable { unit }),
         }
     }
 
     /// All that this machine can run.
     #[must_use]
     pub fn all() -> Vec<Backend> {
-        let lanes = Lanes::detect().map(Backend::Lanes);
+        let lanes = Lanes::all().into_iter().map(Backend::Lanes);
         [Backend::Dalek].into_iter().chain(lanes).collect()
     }
 
@@ -70,8 +77,16 @@ impl Backend {
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Dalek => "dalek",
-            Backend::Lanes(_) => "lanes",
+            Backend::Lanes(lanes) => of_unit(lanes.unit()),
         }
+    }
+}
+
+const fn of_unit(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Avx512Ifma => "lanes/avx512-ifma",
+        Unit::Avx2Fma => "lanes/avx2-fma",
+        Unit::Plain => "lanes/plain",
     }
 }
 
@@ -79,8 +94,9 @@ impl fmt::Display for BackendUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "back end '{}' needs AVX-512 IFMA, which this machine lacks: expected auto or dalek",
-            self.asked
+            "back end '{}' needs {}, which this machine lacks: expected auto, dalek or lanes",
+            of_unit(self.unit),
+            self.unit.needs(),
         )
     }
 }
@@ -95,9 +111,11 @@ impl FromStr for BackendChoice {
             "auto" => Ok(BackendChoice::Auto),
             "dalek" => Ok(BackendChoice::Dalek),
             "lanes" => Ok(BackendChoice::Lanes),
-            _ => Err(format!(
-                "'{name}' is not a back end: expected auto, dalek or lanes"
-            )),
+            _ => Unit::ALL
+                .into_iter()
+                .find(|unit| of_unit(*unit) == name)
+                .map(BackendChoice::LanesOf)
+                .ok_or_else(|| format!("'{name}' is not a back end: expected {EXPECTED}")),
         }
     }
 }
@@ -108,6 +126,42 @@ impl fmt::Display for BackendChoice {
             BackendChoice::Auto => "auto",
             BackendChoice::Dalek => "dalek",
             BackendChoice::Lanes => "lanes",
+            BackendChoice::LanesOf(unit) => of_unit(*unit),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_back_end_is_chosen_by_its_name() {
+        for backend in Backend::all() {
+            let choice: BackendChoice = backend.name().parse().expect("a back end's name");
+            assert_eq!(choice.to_string(), backend.name());
+            assert_eq!(Backend::select(choice), Ok(backend));
+        }
+    }
+
+    #[test]
+    fn who_asks_for_lanes_gets_the_best_and_who_asks_for_none_gets_no_plain_ones() {
+        let best = Backend::Lanes(Lanes::detect());
+        assert_eq!(Backend::select(BackendChoice::Lanes), Ok(best));
+        let auto = Backend::select(BackendChoice::Auto).expect("there is always one");
+        assert_ne!(auto.name(), "lanes/plain");
+        assert!(auto == best || Lanes::detect().unit() == Unit::Plain);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let unavailable = BackendUnavailable {
+            unit: Unit::Avx512Ifma,
+        };
+        assert_eq!(
+            unavailable.to_string(),
+            "back end 'lanes/avx512-ifma' needs AVX-512 F, BW, DQ, VL and IFMA, which this machine \
+             lacks: expected auto, dalek or lanes"
+        );
     }
 }

@@ -19,6 +19,7 @@ mod verify;
 
 pub use accept::accept;
 pub use backend::{Backend, BackendChoice, BackendUnavailable};
+pub use duet_lanes::Unit;
 pub use hash::{ChainJob, Digest, Domain, Hasher, block, chain, hash, hash_blocks, link};
 pub use keys::{KeyError, PublicKey, SecretKey};
 pub use pairs::KeyPairs;

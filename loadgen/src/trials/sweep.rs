@@ -66,7 +66,7 @@ pub struct SweepArgs {
     /// Proposals that may be unanswered in a channel
     #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
     pub in_flight: Option<Values>,
-    /// Back ends: auto, dalek, lanes
+    /// Back ends: auto, dalek, lanes, lanes/avx512-ifma, lanes/avx2-fma, lanes/plain
     #[arg(long, value_name = "NAME,…", value_parser = names, help_heading = "Grid")]
     pub backend: Option<Values>,
     /// Durability: none, log, fsync

@@ -1,10 +1,10 @@
 //! Public keys, decoded once for many verifications, in 64 bytes each.
 
-use super::decode::decode;
+use super::decode::Decode;
 use super::field::Field;
 use super::point::{HALF, Niels, Point, encode};
-use super::rows::{load_32, store_32};
-use crate::Lanes;
+use crate::machine::{Machine, Mask, Vector, Work};
+use crate::{Lanes, OnAny};
 
 /// A public key, decoded once for many verifications: what took long, the square root, is kept.
 /// What a sum takes of it is made again, eight keys at a time, whenever a batch needs it: two
@@ -26,21 +26,19 @@ impl VerifyingKey {
     /// them in order, or nothing where there is no point. The price is that of whole eights, and
     /// lower where there are two of them.
     pub fn decode_many(
-        Lanes(()): Lanes,
+        lanes: Lanes,
         encodings: &[[u8; 32]],
         mut each: impl FnMut(Option<VerifyingKey>),
     ) {
         for encodings in encodings.chunks(16) {
             match encodings.split_at_checked(8) {
                 Some((low, high)) if !high.is_empty() => {
-                    // SAFETY: a `Lanes` is proof of the features.
-                    let decoded = unsafe { decode_eights([lane_rows(low), lane_rows(high)]) };
+                    let decoded = lanes.on(Eights([lane_rows(low), lane_rows(high)]));
                     keys(low, &decoded[0], &mut each);
                     keys(high, &decoded[1], &mut each);
                 }
                 _ => {
-                    // SAFETY: as above.
-                    let [decoded] = unsafe { decode_eights([lane_rows(encodings)]) };
+                    let [decoded] = lanes.on(Eights([lane_rows(encodings)]));
                     keys(encodings, &decoded, &mut each);
                 }
             }
@@ -78,12 +76,11 @@ impl VerifyingKey {
 
     /// Eight keys whose affine coordinates are known, since they were made here: multiples of the base
     /// point by clamped scalars. None is of small order: a clamped scalar is 8k with 0 < k < l.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn multiples_of_base(x: &Field, y: &Field) -> [VerifyingKey; 8] {
+    #[inline(always)]
+    pub(super) fn multiples_of_base<M: Machine>(x: &Field<M>, y: &Field<M>) -> [VerifyingKey; 8] {
         let x = x.freeze();
-        let encodings = store_32(encode(&x, y));
-        let xs = store_32(x.to_words());
+        let encodings = M::V::store_32(encode(&x, y));
+        let xs = M::V::store_32(x.to_words());
         std::array::from_fn(|lane| VerifyingKey {
             bytes: encodings[lane],
             x: xs[lane],
@@ -91,12 +88,11 @@ impl VerifyingKey {
     }
 
     /// The points of eight keys.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(super) fn points(keys: [&VerifyingKey; 8]) -> Niels {
+    #[inline(always)]
+    pub(super) fn points<M: Machine>(machine: M, keys: [&VerifyingKey; 8]) -> Niels<M> {
         // Unpacking ignores the top bit of either.
-        let y = Field::from_words(&load_32(keys.map(|key| &key.bytes)));
-        let x = Field::from_words(&load_32(keys.map(|key| &key.x)));
+        let y = Field::from_words(&machine.load_32(keys.map(|key| &key.bytes)));
+        let x = Field::from_words(&machine.load_32(keys.map(|key| &key.x)));
         Niels::new(&x, &y)
     }
 }
@@ -106,6 +102,14 @@ struct Eight {
     x: [[u8; 32]; 8],
     points: u8,
     small: u8,
+}
+
+impl Eight {
+    const NONE: Eight = Eight {
+        x: [[0; 32]; 8],
+        points: 0,
+        small: 0,
+    };
 }
 
 fn keys(encodings: &[[u8; 32]], eight: &Eight, each: &mut impl FnMut(Option<VerifyingKey>)) {
@@ -123,23 +127,40 @@ fn lane_rows(rows: &[[u8; 32]]) -> [&[u8; 32]; 8] {
     std::array::from_fn(|lane| &rows[lane.min(rows.len() - 1)])
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn decode_eights<const N: usize>(encodings: [[&[u8; 32]; 8]; N]) -> [Eight; N] {
-    let words = encodings.map(|eight| load_32(eight));
-    decode(&words).map(|(niels, points)| {
-        let small = Point::identity()
-            .add_niels(&niels)
-            .double_times(3)
-            .is_identity();
-        // 2x = (y + x) − (y − x).
-        let twice = niels.plus.sub(&niels.minus);
-        let x = twice.mul(&Field::splat(HALF));
-        Eight {
-            x: store_32(x.to_words()),
-            points,
-            small,
+/// Decodes N groups of eight keys.
+struct Eights<'a, const N: usize>([[&'a [u8; 32]; 8]; N]);
+
+impl<const N: usize> OnAny for Eights<'_, N> {
+    type Out = [Eight; N];
+
+    fn on<M: Machine>(self, machine: M) -> [Eight; N] {
+        machine.run(self)
+    }
+}
+
+impl<M: Machine, const N: usize> Work<M> for Eights<'_, N> {
+    type Out = [Eight; N];
+
+    #[inline(always)]
+    fn run(self, machine: M) -> [Eight; N] {
+        let mut words = [[machine.splat(0); 4]; N];
+        for (words, eight) in words.iter_mut().zip(self.0) {
+            *words = machine.load_32(eight);
         }
-    })
+        let decoded = machine.run(Decode(&words));
+        let mut eights = [const { Eight::NONE }; N];
+        for (eight, (niels, points)) in eights.iter_mut().zip(&decoded) {
+            let point = Point::identity(machine).add_niels(niels);
+            // 2x = (y + x) − (y − x).
+            let x = niels.plus.sub(&niels.minus).times(HALF);
+            *eight = Eight {
+                x: M::V::store_32(x.to_words()),
+                points: points.bits(),
+                small: point.double_times(machine, 3).is_identity().bits(),
+            };
+        }
+        eights
+    }
 }
 
 #[cfg(test)]
@@ -148,7 +169,12 @@ mod tests {
 
     #[test]
     fn a_key_that_was_made_is_the_one_that_its_encoding_decodes_to() {
-        let Some(lanes) = Lanes::detect() else { return };
+        for lanes in Lanes::all() {
+            keys_equal_their_encodings(lanes);
+        }
+    }
+
+    fn keys_equal_their_encodings(lanes: Lanes) {
         let seeds: Vec<[u8; 32]> = (0..300_u16)
             .map(|number| std::array::from_fn(|at| (number >> (8 * (at % 2))) as u8))
             .collect();

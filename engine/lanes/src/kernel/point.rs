@@ -4,10 +4,11 @@
 //! input, of whatever order, is an exception. A point keeps Y + X and Y − X instead of X and Y:
 //! that is what the formulas take, and made before the carry it costs nothing.
 
-use core::arch::x86_64::*;
+use zeroize::Zeroize;
 
-use super::field::Field;
+use super::field::{Field, Frozen, Wide};
 use super::power::invert;
+use crate::machine::{Machine, Tile, Vector, Work};
 
 /// −121665/121666.
 pub(crate) const D: [u64; 5] = [
@@ -36,54 +37,51 @@ pub(crate) const HALF: [u64; 5] = [
 
 /// Extended coordinates (Y + X, Y − X, Z, T = XY/Z), all tight.
 #[derive(Clone, Copy)]
-pub(crate) struct Point {
-    pub(crate) plus: Field,
-    pub(crate) minus: Field,
-    pub(crate) z: Field,
-    pub(crate) t: Field,
+pub(crate) struct Point<M: Machine> {
+    pub(crate) plus: Field<M>,
+    pub(crate) minus: Field<M>,
+    pub(crate) z: Field<M>,
+    pub(crate) t: Field<M>,
 }
 
 /// An affine point as the second operand of an addition: (y + x, y − x, 2dxy). `t2d` may be loose.
 #[derive(Clone, Copy)]
-pub(crate) struct Niels {
-    pub(crate) plus: Field,
-    pub(crate) minus: Field,
-    pub(crate) t2d: Field,
+pub(crate) struct Niels<M: Machine> {
+    pub(crate) plus: Field<M>,
+    pub(crate) minus: Field<M>,
+    pub(crate) t2d: Field<M>,
 }
 
 /// A point half way through an addition: x = E/G, y = H/F. What comes next waits for all of it, so
 /// that another addition's first half is best put in between.
 #[derive(Clone, Copy)]
-pub(crate) struct Half {
-    e: Field,
-    f: Field,
-    g: Field,
-    h: Field,
+pub(crate) struct Half<M: Machine> {
+    e: Field<M>,
+    f: Field<M>,
+    g: Field<M>,
+    h: Field<M>,
 }
 
-impl Point {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn identity() -> Point {
+impl<M: Machine> Point<M> {
+    #[inline(always)]
+    pub(crate) fn identity(machine: M) -> Point<M> {
         Point {
-            plus: Field::one(),
-            minus: Field::one(),
-            z: Field::one(),
-            t: Field::zero(),
+            plus: Field::one(machine),
+            minus: Field::one(machine),
+            z: Field::one(machine),
+            t: Field::zero(machine),
         }
     }
 
     /// `P + Q`, Q affine: 7 multiplications.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn add_niels(&self, q: &Niels) -> Point {
+    #[inline(always)]
+    pub(crate) fn add_niels(&self, q: &Niels<M>) -> Point<M> {
         self.start_add_niels(q).finish()
     }
 
     /// The first 3 multiplications of `P + Q`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn start_add_niels(&self, q: &Niels) -> Half {
+    #[inline(always)]
+    pub(crate) fn start_add_niels(&self, q: &Niels<M>) -> Half<M> {
         let c = self.t.mul_wide(&q.t2d);
         let d = self.z.widen().plus(self.z.widen());
         let g = d.plus(c).carry();
@@ -96,14 +94,13 @@ impl Point {
     }
 
     /// `P + Q`: 9 multiplications.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn add(&self, q: &Point) -> Point {
+    #[inline(always)]
+    pub(crate) fn add(&self, q: &Point<M>) -> Point<M> {
         let a = self.minus.mul_wide(&q.minus);
         let b = self.plus.mul_wide(&q.plus).biased();
         let e = b.minus(a).carry();
         let h = b.plus(a).carry();
-        let c = self.t.mul_wide(&q.t.mul(&Field::splat(TWO_D)));
+        let c = self.t.mul_wide(&q.t.times(TWO_D));
         let zz = self.z.mul_wide(&q.z);
         let d = zz.plus(zz).carry().widen();
         let g = d.plus(c).carry();
@@ -112,21 +109,19 @@ impl Point {
     }
 
     /// `2P`: 5 multiplications and 3 squarings.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn double(&self) -> Point {
+    #[inline(always)]
+    pub(crate) fn double(&self) -> Point<M> {
         self.start_double().finish()
     }
 
     /// The first half of `2P`. With P± = (Y ± X)² the textbook's E, F, G, H are, all doubled:
     /// P+ − P−, G − 4Z², 2(Y² − X²), −(P+ + P−). T is not asked for.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn start_double(&self) -> Half {
+    #[inline(always)]
+    fn start_double(&self) -> Half<M> {
         let pp = self.plus.square_wide();
         let mm = self.minus.square_wide();
         let e = pp.biased().minus(mm).carry();
-        let h = Field::zero().widen().biased().minus(pp.plus(mm)).carry();
+        let h = Wide::zero(pp).biased().minus(pp.plus(mm)).carry();
         let pm = self.plus.mul_wide(&self.minus);
         let g = pm.plus(pm).carry();
         let zz = self.z.square().widen();
@@ -135,22 +130,16 @@ impl Point {
         Half { e, f, g, h }
     }
 
-    /// `2^n · P`. Only the last doubling makes T, which the others do not take: 4 multiplications
-    /// and 3 squarings.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn double_times(mut self, n: u32) -> Point {
-        for _ in 1..n {
-            self = Point {
-                t: self.t,
-                ..self.start_double().finish()
-            };
-        }
-        if n > 0 { self.double() } else { self }
+    /// `2^n · P`.
+    #[inline(always)]
+    pub(crate) fn double_times(mut self, machine: M, n: u32) -> Point<M> {
+        machine.run(Doublings(&mut self, n));
+        self
     }
 
     /// Which lanes are the neutral element: X = 0 and Y = Z.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn is_identity(&self) -> __mmask8 {
+    #[inline(always)]
+    pub(crate) fn is_identity(&self) -> <M::V as Vector>::Mask {
         self.plus.sub(&self.minus).is_zero() & {
             let twice_y = self.plus.add(&self.minus);
             let twice_z = self.z.add(&self.z);
@@ -158,23 +147,9 @@ impl Point {
         }
     }
 
-    /// Lane i holds lane `index[i]` of this point.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn permute(&self, index: __m512i) -> Point {
-        let permuted = |x: &Field| Field(x.0.map(|limb| _mm512_permutexvar_epi64(index, limb)));
-        Point {
-            plus: permuted(&self.plus),
-            minus: permuted(&self.minus),
-            z: permuted(&self.z),
-            t: permuted(&self.t),
-        }
-    }
-
     /// `other` in the lanes of `mask`, `self` elsewhere.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn blend(&self, mask: __mmask8, other: &Point) -> Point {
+    #[inline(always)]
+    pub(crate) fn blend(&self, mask: <M::V as Vector>::Mask, other: &Point<M>) -> Point<M> {
         Point {
             plus: self.plus.blend(mask, other.plus),
             minus: self.minus.blend(mask, other.minus),
@@ -184,38 +159,33 @@ impl Point {
     }
 
     /// x and y, tight, given `1/(2Z)`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn affine(&self, half_over_z: &Field) -> (Field, Field) {
+    #[inline(always)]
+    pub(crate) fn affine(&self, half_over_z: &Field<M>) -> (Field<M>, Field<M>) {
         let plus = self.plus.mul_wide(half_over_z).biased();
         let minus = self.minus.mul_wide(half_over_z);
         (plus.minus(minus).carry(), plus.plus(minus).carry())
     }
 
     /// The 32 bytes of each point as four words (RFC 8032, 5.1.2), given `1/(2Z)`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn compress(&self, half_over_z: &Field) -> [__m512i; 4] {
+    #[inline(always)]
+    pub(crate) fn compress(&self, half_over_z: &Field<M>) -> [M::V; 4] {
         let (x, y) = self.affine(half_over_z);
         encode(&x.freeze(), &y)
     }
 }
 
 /// The 32 bytes of each point as four words (RFC 8032, 5.1.2): y, and the sign of a frozen x.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-pub(crate) fn encode(x: &Field, y: &Field) -> [__m512i; 4] {
+#[inline(always)]
+pub(crate) fn encode<M: Machine>(x: &Frozen<M>, y: &Field<M>) -> [M::V; 4] {
     let mut words = y.to_words();
-    let sign = _mm512_slli_epi64::<63>(x.0[0]);
-    words[3] = _mm512_or_si512(words[3], sign);
+    words[3] = words[3] | x.parity();
     words
 }
 
-impl Half {
+impl<M: Machine> Half<M> {
     /// `X = EF, Y = GH, Z = FG, T = EH`.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn finish(&self) -> Point {
+    #[inline(always)]
+    pub(crate) fn finish(&self) -> Point<M> {
         let Half { e, f, g, h } = self;
         let z = f.mul(g);
         let t = e.mul(h);
@@ -230,23 +200,21 @@ impl Half {
     }
 }
 
-impl Niels {
+impl<M: Machine> Niels<M> {
     /// From affine coordinates, loose.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn new(x: &Field, y: &Field) -> Niels {
+    #[inline(always)]
+    pub(crate) fn new(x: &Field<M>, y: &Field<M>) -> Niels<M> {
         let (wide_x, wide_y) = (x.widen(), y.widen());
         Niels {
             plus: wide_y.plus(wide_x).carry(),
             minus: wide_y.biased().minus(wide_x).carry(),
-            t2d: x.mul(y).mul(&Field::splat(TWO_D)),
+            t2d: x.mul(y).times(TWO_D),
         }
     }
 
     /// `−P`: t2d, which must be tight, becomes loose.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn negate(&self) -> Niels {
+    #[inline(always)]
+    pub(crate) fn negate(&self) -> Niels<M> {
         Niels {
             plus: self.minus,
             minus: self.plus,
@@ -255,19 +223,90 @@ impl Niels {
     }
 }
 
+/// Doubles so many times, in a function of its own. Only the last doubling makes T, which the others
+/// do not take: 4 multiplications and 3 squarings.
+struct Doublings<'a, M: Machine>(&'a mut Point<M>, u32);
+
+impl<M: Machine> Work<M> for Doublings<'_, M> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, _: M) {
+        let Doublings(point, n) = self;
+        for _ in 1..n {
+            *point = Point {
+                t: point.t,
+                ..point.start_double().finish()
+            };
+        }
+        if n > 0 {
+            *point = point.double();
+        }
+    }
+}
+
+/// Eight points in memory.
+#[derive(Clone, Copy, Zeroize)]
+pub(crate) struct PointTiles {
+    plus: [Tile; 5],
+    minus: [Tile; 5],
+    z: [Tile; 5],
+    t: [Tile; 5],
+}
+
+impl PointTiles {
+    pub(crate) const ZERO: PointTiles = PointTiles {
+        plus: [Tile::ZERO; 5],
+        minus: [Tile::ZERO; 5],
+        z: [Tile::ZERO; 5],
+        t: [Tile::ZERO; 5],
+    };
+
+    #[cfg(test)]
+    pub(crate) fn is_zero(&self) -> bool {
+        let fields = [self.plus, self.minus, self.z, self.t];
+        fields.as_flattened().iter().all(|tile| tile.0 == [0; 8])
+    }
+
+    #[inline(always)]
+    pub(crate) fn load<M: Machine>(&self, machine: M) -> Point<M> {
+        Point {
+            plus: Field::load(machine, &self.plus),
+            minus: Field::load(machine, &self.minus),
+            z: Field::load(machine, &self.z),
+            t: Field::load(machine, &self.t),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn store<M: Machine>(&mut self, point: &Point<M>) {
+        point.plus.store(&mut self.plus);
+        point.minus.store(&mut self.minus);
+        point.z.store(&mut self.z);
+        point.t.store(&mut self.t);
+    }
+}
+
 /// `1/(2Z)` for each Z, with one inversion for all (Montgomery's trick). A Z of zero, which no
 /// point has, would spoil the rest.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-pub(crate) fn halves_over_z(points: &[Point], out: &mut [Field]) {
-    let mut product = Field::one();
-    for (point, out) in points.iter().zip(&mut *out) {
-        *out = product;
-        product = product.mul(&point.z);
-    }
-    let mut inverse = invert(&product).mul(&Field::splat(HALF));
-    // The inverse of all Z so far, halved; each step takes one off.
-    for (point, out) in points.iter().zip(&mut *out).rev() {
-        *out = out.mul(&inverse);
-        inverse = inverse.mul(&point.z);
+pub(crate) struct HalvesOverZ<'a>(pub(crate) &'a [PointTiles], pub(crate) &'a mut [[Tile; 5]]);
+
+impl<M: Machine> Work<M> for HalvesOverZ<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, machine: M) {
+        let HalvesOverZ(points, out) = self;
+        let mut product = Field::one(machine);
+        for (point, out) in points.iter().zip(&mut *out) {
+            product.store(out);
+            product = product.mul(&Field::load(machine, &point.z));
+        }
+        let mut inverse = invert(machine, &product).times(HALF);
+        // The inverse of all Z so far, halved; each step takes one off.
+        for (point, out) in points.iter().zip(&mut *out).rev() {
+            Field::load(machine, out).mul(&inverse).store(out);
+            inverse = inverse.mul(&Field::load(machine, &point.z));
+        }
     }
 }

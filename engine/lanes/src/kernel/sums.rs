@@ -1,8 +1,8 @@
 //! `Σ zᵢxᵢ` over a batch's signatures of one key: added up as integers, reduced mod l once, eight
 //! sums side by side.
 
-use super::rows::{load, store_32};
 use super::scalar::{OFFSET, Scalar, UNCHANGED};
+use crate::machine::{Machine, Vector};
 
 /// A random coefficient: Σ digitᵢ · 256^i. The 2^128 values of its digits are as many integers,
 /// and, all being below l/2 in magnitude, as many residues mod l.
@@ -41,13 +41,19 @@ impl Sum {
     }
 
     /// The digits of eight sums mod l: Σ digitᵢ · 256^i.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    pub(crate) fn reduce(sums: &[&Sum; 8]) -> [[i8; 32]; 8] {
-        let products: [_; 11] =
-            std::array::from_fn(|word| load(&sums.map(|sum| sum.products[word])));
-        let factors: [_; 9] = std::array::from_fn(|word| load(&sums.map(|sum| sum.factors[word])));
-        let sum = Scalar::reduce(&products, &UNCHANGED).plus(&Scalar::reduce(&factors, &OFFSET));
-        store_32(sum.canonical().to_words()).map(|bytes| signed(&bytes))
+    #[inline(always)]
+    pub(crate) fn reduce<M: Machine>(machine: M, sums: &[&Sum; 8]) -> [[i8; 32]; 8] {
+        let mut products = [machine.splat(0); 11];
+        for (word, to) in products.iter_mut().enumerate() {
+            *to = machine.load(&sums.map(|sum| sum.products[word]));
+        }
+        let mut factors = [machine.splat(0); 9];
+        for (word, to) in factors.iter_mut().enumerate() {
+            *to = machine.load(&sums.map(|sum| sum.factors[word]));
+        }
+        let sum = Scalar::reduce(machine, &products, &UNCHANGED)
+            .plus(&Scalar::reduce(machine, &factors, &OFFSET));
+        M::V::store_32(sum.canonical().to_words()).map(|bytes| signed(&bytes))
     }
 }
 

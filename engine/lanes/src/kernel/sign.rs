@@ -1,6 +1,5 @@
 //! Signing and making keys in batches: plain Ed25519 (RFC 8032), bit for bit, in constant time.
 
-use core::arch::x86_64::*;
 use std::ops::Deref;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -8,11 +7,11 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::comb::{self, Digits};
 use super::field::Field;
 use super::key::VerifyingKey;
-use super::point::{Point, halves_over_z};
-use super::rows::{load_32, store_32, store_64};
+use super::point::{HalvesOverZ, PointTiles};
 use super::scalar::{INTO_MONTGOMERY, MINUS_ODD, Scalar, TWICE};
 use super::sha512::{all_of_32, challenge, hash_any, hash_short};
-use crate::{Expanded, Lanes};
+use crate::machine::{Machine, Tile, Vector, Work};
+use crate::{Expanded, Lanes, OnAny};
 
 /// Groups of eight that share one inversion: enough to make it vanish, few enough for the
 /// accumulators to stay in the first-level cache.
@@ -59,22 +58,29 @@ pub struct Signer {
     scratch: Box<Scratch>,
 }
 
+#[derive(Zeroize)]
 struct Scratch {
     digits: [Digits; GROUPS],
-    /// W of each nonce, as [`Digits::new`] gives it.
-    nonces: [Scalar; GROUPS],
+    /// W of each nonce, as [`comb::digits`] gives it.
+    nonces: [[Tile; 5]; GROUPS],
     /// As secret as the nonces until they are divided by Z, which tells how they were computed.
-    points: [Point; GROUPS],
-    halves: [Field; GROUPS],
+    points: [PointTiles; GROUPS],
+    halves: [[Tile; 5]; GROUPS],
 }
 
 impl Signer {
     /// A signer.
     #[must_use]
     pub fn new(lanes: Lanes) -> Signer {
-        // SAFETY: `lanes` is proof of the features.
-        let scratch = Box::new(unsafe { Scratch::new() });
-        Signer { lanes, scratch }
+        Signer {
+            lanes,
+            scratch: Box::new(Scratch {
+                digits: [[Tile::ZERO; 5]; GROUPS],
+                nonces: [[Tile::ZERO; 5]; GROUPS],
+                points: [PointTiles::ZERO; GROUPS],
+                halves: [[Tile::ZERO; 5]; GROUPS],
+            }),
+        }
     }
 
     /// The lanes this signer works in.
@@ -95,8 +101,7 @@ impl Signer {
             public: VerifyingKey::unknown(),
         }));
         for chunk in keys.chunks_mut(CHUNK) {
-            // SAFETY: `self.lanes` is proof of the features.
-            unsafe { self.scratch.expand(chunk) };
+            self.lanes.on(Expand(&mut self.scratch, chunk));
             self.wipe();
         }
         keys
@@ -120,8 +125,11 @@ impl Signer {
                 *to = job(first + at);
             }
             let whole = many.next_multiple_of(8);
-            // SAFETY: `self.lanes` is proof of the features.
-            unsafe { self.scratch.sign(&jobs[..whole], &mut signatures[..whole]) };
+            self.lanes.on(Sign {
+                scratch: &mut self.scratch,
+                jobs: &jobs[..whole],
+                signatures: &mut signatures[..whole],
+            });
             self.wipe();
             signatures[..many].iter().for_each(&mut emit);
         }
@@ -129,11 +137,8 @@ impl Signer {
 
     /// A nonce gives its key away, and so does what it was made from.
     fn wipe(&mut self) {
-        // SAFETY: `self.lanes` is proof of the features.
-        unsafe {
-            self.scratch.wipe();
-            wipe_dead_stack();
-        }
+        self.scratch.zeroize();
+        wipe_dead_stack();
     }
 }
 
@@ -145,98 +150,129 @@ impl Drop for Signer {
 }
 
 impl Scratch {
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn new() -> Scratch {
-        Scratch {
-            digits: [Digits::zero(); GROUPS],
-            nonces: [Scalar::zero(); GROUPS],
-            points: [Point::identity(); GROUPS],
-            halves: [Field::zero(); GROUPS],
-        }
-    }
-
     /// Multiplies the base point by the digits of `groups` groups, and makes ready to compress.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn multiply(&mut self, groups: usize) {
-        comb::multiply(&self.digits[..groups], &mut self.points[..groups]);
-        halves_over_z(&self.points[..groups], &mut self.halves[..groups]);
+    #[inline(always)]
+    fn multiply<M: Machine>(&mut self, machine: M, groups: usize) {
+        let points = &mut self.points[..groups];
+        machine.run(comb::Multiply(&self.digits[..groups], points));
+        machine.run(HalvesOverZ(points, &mut self.halves[..groups]));
     }
+}
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn expand(&mut self, keys: &mut [SigningKey]) {
+/// Expands at most a chunk of seeds, which are in the scalars' place.
+struct Expand<'a>(&'a mut Scratch, &'a mut [SigningKey]);
+
+impl OnAny for Expand<'_> {
+    type Out = ();
+
+    fn on<M: Machine>(self, machine: M) {
+        machine.run(self);
+    }
+}
+
+impl<M: Machine> Work<M> for Expand<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, machine: M) {
+        let Expand(scratch, keys) = self;
         for (group, keys) in keys.chunks_mut(8).enumerate() {
             let last = keys.len() - 1;
             let seeds: [&[u8; 32]; 8] = std::array::from_fn(|lane| &keys[lane.min(last)].scalar);
-            let [mut a0, a1, a2, mut a3, p0, p1, p2, p3] = hash_short(&[], &load_32(seeds));
+            let [mut a0, a1, a2, mut a3, p0, p1, p2, p3] =
+                hash_short(machine, &[], &machine.load_32(seeds));
             // Clamping: a multiple of 8, bit 254 set, bit 255 clear.
-            a0 = _mm512_and_si512(a0, _mm512_set1_epi64(!7));
-            a3 = _mm512_and_si512(a3, _mm512_set1_epi64(i64::MAX));
-            a3 = _mm512_or_si512(a3, _mm512_set1_epi64(1 << 62));
+            a0 = a0 & machine.splat(!7);
+            a3 = (a3 & machine.splat(!0 >> 1)) | machine.splat(1 << 62);
             let scalar = [a0, a1, a2, a3];
-            let parts = store_32(scalar).into_iter().zip(store_32([p0, p1, p2, p3]));
+            let prefixes = M::V::store_32([p0, p1, p2, p3]);
+            let parts = M::V::store_32(scalar).into_iter().zip(prefixes);
             for (key, parts) in keys.iter_mut().zip(parts) {
                 (key.scalar, key.prefix) = parts;
             }
-            (self.digits[group], self.nonces[group]) = Digits::new(&scalar);
+            scratch.digits[group] = comb::digits(machine, &scalar).0;
         }
-        self.multiply(keys.len().div_ceil(8));
+        scratch.multiply(machine, keys.len().div_ceil(8));
         for (group, keys) in keys.chunks_mut(8).enumerate() {
-            let (x, y) = self.points[group].affine(&self.halves[group]);
+            let half = Field::load(machine, &scratch.halves[group]);
+            let (x, y) = scratch.points[group].load(machine).affine(&half);
             let publics = VerifyingKey::multiples_of_base(&x, &y);
             for (key, public) in keys.iter_mut().zip(publics) {
                 key.public = public;
             }
         }
     }
+}
 
-    /// Whole groups of eight.
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn sign(&mut self, jobs: &[Job<'_>], signatures: &mut [[u8; 64]]) {
+/// Makes at most a chunk of signatures, in whole groups of eight.
+struct Sign<'a, 'b> {
+    scratch: &'a mut Scratch,
+    jobs: &'a [Job<'b>],
+    signatures: &'a mut [[u8; 64]],
+}
+
+impl OnAny for Sign<'_, '_> {
+    type Out = ();
+
+    fn on<M: Machine>(self, machine: M) {
+        machine.run(self);
+    }
+}
+
+impl<M: Machine> Work<M> for Sign<'_, '_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, machine: M) {
+        let Sign {
+            scratch,
+            jobs,
+            signatures,
+        } = self;
         let (jobs, _) = jobs.as_chunks::<8>();
         for (group, jobs) in jobs.iter().enumerate() {
             let prefixes = jobs.map(|(key, _)| key.prefix());
             let messages = jobs.map(|(_, message)| message);
             let hash = match all_of_32(messages) {
-                Some(messages) => hash_short(&load_32(prefixes), &load_32(messages)),
-                None => hash_any(prefixes.map(|prefix| &prefix[..]), messages),
+                Some(messages) => hash_short(
+                    machine,
+                    &machine.load_32(prefixes),
+                    &machine.load_32(messages),
+                ),
+                None => hash_any(machine, prefixes.map(|prefix| &prefix[..]), messages),
             };
-            (self.digits[group], self.nonces[group]) = Digits::new(&hash);
+            let (digits, nonce) = comb::digits(machine, &hash);
+            scratch.digits[group] = digits;
+            nonce.store(&mut scratch.nonces[group]);
         }
-        self.multiply(jobs.len());
+        scratch.multiply(machine, jobs.len());
         let (signatures, _) = signatures.as_chunks_mut::<8>();
         for (group, (jobs, signatures)) in jobs.iter().zip(signatures).enumerate() {
-            let r = self.points[group].compress(&self.halves[group]);
+            let half = Field::load(machine, &scratch.halves[group]);
+            let r = scratch.points[group].load(machine).compress(&half);
             let publics = jobs.map(|(key, _)| key.public());
-            let h = challenge(&r, publics, jobs.map(|(_, message)| message));
-            let scalar = Scalar::from_words(&load_32(jobs.map(|(key, _)| key.scalar())));
+            let h = challenge(machine, &r, publics, jobs.map(|(_, message)| message));
+            let scalar = Scalar::from_words(&machine.load_32(jobs.map(|(key, _)| key.scalar())));
             // s = r + ha, with r = 2W − (2^258 − 1).
-            let ha = Scalar::reduce(&h, &INTO_MONTGOMERY).montgomery(&scalar);
-            let r2 = self.nonces[group].montgomery(&TWICE.splat());
-            let s = ha.plus(&r2).plus(&MINUS_ODD.splat());
-            let s = s.canonical().to_words();
-            *signatures = store_64([r[0], r[1], r[2], r[3], s[0], s[1], s[2], s[3]]);
+            let ha = Scalar::reduce(machine, &h, &INTO_MONTGOMERY).montgomery(&scalar);
+            let nonce = Scalar::load(machine, &scratch.nonces[group]);
+            let r2 = nonce.montgomery(&TWICE.splat(machine));
+            let s = ha.plus(&r2).plus(&MINUS_ODD.splat(machine));
+            let halves = [M::V::store_32(r), M::V::store_32(s.canonical().to_words())];
+            for (lane, signature) in signatures.iter_mut().enumerate() {
+                for (to, half) in signature.as_chunks_mut::<32>().0.iter_mut().zip(&halves) {
+                    *to = half[lane];
+                }
+            }
         }
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-    fn wipe(&mut self) {
-        self.digits.iter_mut().for_each(|digits| digits.0.zeroize());
-        self.nonces.iter_mut().for_each(|nonce| nonce.0.zeroize());
-        for Point { plus, minus, z, t } in &mut self.points {
-            [plus, minus, z, t]
-                .into_iter()
-                .for_each(|field| field.0.zeroize());
-        }
-        self.halves.iter_mut().for_each(|half| half.0.zeroize());
     }
 }
 
 /// Overwrites the stack below its caller's frame, where what it called before left its variables.
 #[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
 fn wipe_dead_stack() {
     // More than the deepest call of this module takes.
-    let mut dead = [_mm512_setzero_si512(); 512];
+    let mut dead = [0_u64; 4096];
     dead.zeroize();
 }
 
@@ -244,27 +280,25 @@ fn wipe_dead_stack() {
 mod tests {
     use super::*;
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn is_wiped(scratch: &Scratch) -> bool {
-        let zero = |limb: __m512i| _mm512_test_epi64_mask(limb, limb) == 0;
-        let points = scratch.points.iter().flat_map(|point| {
-            let Point { plus, minus, z, t } = *point;
-            [plus, minus, z, t]
-        });
-        let fields = points.chain(scratch.halves).flat_map(|field| field.0);
-        let digits = scratch.digits.iter().flat_map(|digits| digits.0);
-        let nonces = scratch.nonces.iter().flat_map(|nonce| nonce.0);
-        fields.chain(digits).chain(nonces).all(zero)
+        let tiles = |tiles: &[Tile]| tiles.iter().all(|tile| tile.0 == [0; 8]);
+        let points = scratch.points.iter().all(PointTiles::is_zero);
+        let rest = [&scratch.digits, &scratch.nonces, &scratch.halves];
+        points && rest.into_iter().all(|rest| tiles(rest.as_flattened()))
     }
 
     fn assert_wiped(signer: &Signer) {
-        // SAFETY: a signer has the proof of the features.
-        assert!(unsafe { is_wiped(&signer.scratch) });
+        assert!(is_wiped(&signer.scratch));
     }
 
     #[test]
     fn nothing_secret_stays_in_scratch_memory() {
-        let Some(lanes) = Lanes::detect() else { return };
+        for lanes in Lanes::all() {
+            nothing_stays(lanes);
+        }
+    }
+
+    fn nothing_stays(lanes: Lanes) {
         let mut signer = Signer::new(lanes);
         for count in [1, 8, 127, 128, 129, 300] {
             let seeds = vec![[count as u8; 32]; count];

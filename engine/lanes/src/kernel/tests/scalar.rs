@@ -1,7 +1,7 @@
 use super::*;
-use crate::machine::comb::{DIGITS, Digits};
-use crate::machine::scalar::*;
-use crate::machine::sums::{Coefficient, Sum};
+use crate::kernel::comb::{DIGITS, digits};
+use crate::kernel::scalar::*;
+use crate::kernel::sums::{Coefficient, Sum};
 
 const TOP: u64 = (1 << 52) - 1;
 
@@ -33,13 +33,11 @@ fn integers() -> Vec<BigUint> {
     all
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn of(values: &[&BigUint; 8]) -> Scalar {
-    Scalar(vectors_of(&values.map(limbs52)))
+fn of<M: Machine>(machine: M, values: &[&BigUint; 8]) -> Scalar<M> {
+    Scalar(vectors_of(machine, &values.map(limbs52)))
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn values(scalar: &Scalar) -> [BigUint; 8] {
+fn values<M: Machine>(scalar: &Scalar<M>) -> [BigUint; 8] {
     lanes_of(&scalar.0).map(|limbs| {
         assert!(limbs.iter().all(|&limb| limb <= TOP));
         integer(&limbs, 52)
@@ -70,8 +68,8 @@ fn constants_are_what_they_say() {
     is(MINUS_ODD, minus(odd));
 }
 
-in_lanes! {
-    fn products() {
+on_all! {
+    fn products<M>(machine) {
         let all = integers();
         let inverse = r().modinv(&l()).expect("l is a prime");
         for at in 0..all.len() {
@@ -79,7 +77,7 @@ in_lanes! {
             let b: [&BigUint; 8] = std::array::from_fn(|lane| &all[(at * 3 + 5 * lane) % all.len()]);
             // The second factor may be as large as a clamped key.
             let b = b.map(|b| b % (BigUint::from(1u8) << 255u32));
-            let product = values(&of(&a).montgomery(&of(&b.each_ref())));
+            let product = values(&of(machine, &a).montgomery(&of(machine, &b.each_ref())));
             for lane in 0..8 {
                 assert_eq!(&product[lane] % l(), a[lane] * &b[lane] * &inverse % l());
                 assert!(product[lane] <= a[lane] * &b[lane] / r() + l());
@@ -87,11 +85,11 @@ in_lanes! {
         }
     }
 
-    fn one_representative() {
+    fn one_representative<M>(machine) {
         let all = integers();
         for eight in all.windows(8) {
             let eight: [&BigUint; 8] = std::array::from_fn(|lane| &eight[lane]);
-            let canonical = of(&eight).canonical();
+            let canonical = of(machine, &eight).canonical();
             let words = lanes_of(&canonical.to_words());
             for lane in 0..8 {
                 assert_eq!(integer(&words[lane], 64), eight[lane] % l());
@@ -100,7 +98,7 @@ in_lanes! {
         }
     }
 
-    fn long_integers() {
+    fn long_integers<M>(machine) {
         let mut rng = rng(3);
         for round in 0..300 {
             let words: [[u64; 12]; 8] = std::array::from_fn(|_| std::array::from_fn(|_| match round {
@@ -108,12 +106,12 @@ in_lanes! {
                 1 => u64::MAX,
                 _ => rng.next_u64(),
             }));
-            let vectors = vectors_of(&words);
-            let short = values(&Scalar::reduce(&vectors[..8], &[UNCHANGED[0], UNCHANGED[1]]));
-            let long = values(&Scalar::reduce(&vectors, &UNCHANGED));
+            let vectors = vectors_of(machine, &words);
+            let short = values(&Scalar::reduce(machine, &vectors[..8], &[UNCHANGED[0], UNCHANGED[1]]));
+            let long = values(&Scalar::reduce(machine, &vectors, &UNCHANGED));
             let half = (l() + 1u8) / 2u8;
-            let (digits, w) = Digits::new(&vectors[..8]);
-            let (sextets, w) = (lanes_of(&digits.0), values(&w));
+            let (digits, w) = digits(machine, &vectors[..8]);
+            let (sextets, w) = (digits.map(|tile| tile.0), values(&w));
             for lane in 0..8 {
                 let value = integer(&words[lane][..8], 64);
                 assert_eq!(&short[lane] % l(), &value % l());
@@ -125,14 +123,14 @@ in_lanes! {
                 assert!(w[lane] < l() * 5u8);
                 let mut rebuilt = BigUint::ZERO;
                 for at in (0..DIGITS).rev() {
-                    rebuilt = rebuilt * 64u8 + ((sextets[lane][at / 9] >> (at % 9 * 6)) & 63);
+                    rebuilt = rebuilt * 64u8 + ((sextets[at / 9][lane] >> (at % 9 * 6)) & 63);
                 }
                 assert_eq!(rebuilt, w[lane]);
             }
         }
     }
 
-    fn sums_of_products_with_coefficients() {
+    fn sums_of_products_with_coefficients<M>(machine) {
         let mut rng = rng(4);
         let mut sums = [Sum::default(); 8];
         let mut expected = [const { BigUint::ZERO }; 8];
@@ -155,7 +153,7 @@ in_lanes! {
             let z = (u + l() - &offset) % l();
             expected[lane] = (&expected[lane] + z * integer(&x, 64)) % l();
         }
-        let digits = Sum::reduce(&sums.each_ref());
+        let digits = Sum::reduce(machine, &sums.each_ref());
         for (digits, expected) in digits.iter().zip(expected) {
             let mut value = BigUint::ZERO;
             for &digit in digits.iter().rev() {

@@ -1,13 +1,14 @@
 //! SHA-512 of eight messages side by side (FIPS 180-4).
 
-use core::arch::x86_64::*;
-
 use zeroize::Zeroize;
 
-use super::rows::{Rows32, load_32, store_32};
+use crate::machine::{Leaf, Machine, Register, Vector, Work};
+
+/// A row of 32 bytes for each lane.
+pub(crate) type Rows32<'a> = [&'a [u8; 32]; 8];
 
 /// The eight words of a hash as an integer of 512 bits, least first, in each lane.
-pub(crate) type Wide512 = [__m512i; 8];
+pub(crate) type Wide512<V> = [V; 8];
 
 /// Fractional parts of the square roots of the first 8 primes (FIPS 180-4, 5.3.5).
 const START: [u64; 8] = [
@@ -107,26 +108,34 @@ const ROUND: [u64; 80] = [
 
 /// Hashes `head ‖ message` for messages of 32 bytes: the usual case, one block. `head` is given as
 /// words in memory order, at most eight of them.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-pub(crate) fn hash_short<const H: usize>(head: &[__m512i; H], message: &[__m512i; 4]) -> Wide512 {
+#[inline(always)]
+pub(crate) fn hash_short<M: Machine, const H: usize>(
+    machine: M,
+    head: &[M::V; H],
+    message: &[M::V; 4],
+) -> Wide512<M::V> {
     const { assert!(H <= 8) };
-    let mut block = [_mm512_setzero_si512(); 16];
+    let mut block = [machine.splat(0); 16];
     for (to, word) in block.iter_mut().zip(head.iter().chain(message)) {
-        *to = swap(*word);
+        *to = word.swap_bytes();
     }
-    block[H + 4] = _mm512_set1_epi64(i64::MIN);
-    block[15] = _mm512_set1_epi64((H as i64 + 4) * 64);
-    let mut state = start();
-    compress(&mut state, &mut block);
-    state.map(|word| swap(word))
+    block[H + 4] = machine.splat(1 << 63);
+    block[15] = machine.splat((H as u64 + 4) * 64);
+    let mut state = start(machine);
+    machine.run(Absorb(&mut state, &block));
+    swapped(state)
 }
 
 /// Hashes `head ‖ message` for messages of any length, each lane its own. `head` is given as rows.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-pub(crate) fn hash_any(heads: [&[u8]; 8], messages: [&[u8]; 8]) -> Wide512 {
+#[inline(always)]
+pub(crate) fn hash_any<M: Machine>(
+    machine: M,
+    heads: [&[u8]; 8],
+    messages: [&[u8]; 8],
+) -> Wide512<M::V> {
     let blocks = |lane: usize| (heads[lane].len() + messages[lane].len() + 17).div_ceil(128);
     let most = (0..8).map(blocks).max().unwrap_or(0);
-    let mut state = start();
+    let mut state = start(machine);
     let mut rows = [[0; 128]; 8];
     for block in 0..most {
         let mut running = 0;
@@ -136,31 +145,40 @@ pub(crate) fn hash_any(heads: [&[u8]; 8], messages: [&[u8]; 8]) -> Wide512 {
                 padded_block(heads[lane], messages[lane], block, &mut rows[lane]);
             }
         }
-        let mut words = [_mm512_setzero_si512(); 16];
+        let mut words = [machine.splat(0); 16];
         for (part, words) in words.as_chunks_mut::<4>().0.iter_mut().enumerate() {
             let rows: Rows32<'_> = rows.each_ref().map(|row| &row.as_chunks::<32>().0[part]);
-            *words = load_32(rows).map(|word| swap(word));
+            *words = machine.load_32(rows);
+            for word in words {
+                *word = word.swap_bytes();
+            }
         }
         let mut next = state;
-        compress(&mut next, &mut words);
+        machine.run(Absorb(&mut next, &words));
+        let running = state[0].mask(running);
         for (state, next) in state.iter_mut().zip(next) {
-            *state = _mm512_mask_blend_epi64(running, *state, next);
+            *state = state.blend(running, next);
         }
     }
     rows.zeroize();
-    state.map(|word| swap(word))
+    swapped(state)
 }
 
 /// `SHA-512(R ‖ A ‖ M)`, with R as words.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-pub(crate) fn challenge(r: &[__m512i; 4], publics: Rows32<'_>, messages: [&[u8]; 8]) -> Wide512 {
+#[inline(always)]
+pub(crate) fn challenge<M: Machine>(
+    machine: M,
+    r: &[M::V; 4],
+    publics: Rows32<'_>,
+    messages: [&[u8]; 8],
+) -> Wide512<M::V> {
     if let Some(messages) = all_of_32(messages) {
-        let [a0, a1, a2, a3] = load_32(publics);
+        let [a0, a1, a2, a3] = machine.load_32(publics);
         let head = [r[0], r[1], r[2], r[3], a0, a1, a2, a3];
-        return hash_short(&head, &load_32(messages));
+        return hash_short(machine, &head, &machine.load_32(messages));
     }
     let heads: [[u8; 64]; 8] = {
-        let rs = store_32(*r);
+        let rs = M::V::store_32(*r);
         std::array::from_fn(|lane| {
             let mut head = [0; 64];
             head[..32].copy_from_slice(&rs[lane]);
@@ -168,7 +186,7 @@ pub(crate) fn challenge(r: &[__m512i; 4], publics: Rows32<'_>, messages: [&[u8];
             head
         })
     };
-    hash_any(heads.each_ref().map(|head| &head[..]), messages)
+    hash_any(machine, heads.each_ref().map(|head| &head[..]), messages)
 }
 
 /// The messages, if all are of 32 bytes.
@@ -201,81 +219,84 @@ fn padded_block(head: &[u8], message: &[u8], block: usize, to: &mut [u8; 128]) {
     }
 }
 
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn start() -> Wide512 {
-    START.map(|word| _mm512_set1_epi64(word as i64))
+#[inline(always)]
+fn start<M: Machine>(machine: M) -> Wide512<M::V> {
+    let [h0, h1, h2, h3, h4, h5, h6, h7] = START;
+    [
+        machine.splat(h0),
+        machine.splat(h1),
+        machine.splat(h2),
+        machine.splat(h3),
+        machine.splat(h4),
+        machine.splat(h5),
+        machine.splat(h6),
+        machine.splat(h7),
+    ]
 }
 
 /// Between the byte orders.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn swap(word: __m512i) -> __m512i {
-    let order = _mm512_set_epi64(
-        0x0809_0a0b_0c0d_0e0f,
-        0x0001_0203_0405_0607,
-        0x0809_0a0b_0c0d_0e0f,
-        0x0001_0203_0405_0607,
-        0x0809_0a0b_0c0d_0e0f,
-        0x0001_0203_0405_0607,
-        0x0809_0a0b_0c0d_0e0f,
-        0x0001_0203_0405_0607,
-    );
-    _mm512_shuffle_epi8(word, order)
+#[inline(always)]
+fn swapped<V: Register>(mut words: Wide512<V>) -> Wide512<V> {
+    for word in &mut words {
+        *word = word.swap_bytes();
+    }
+    words
 }
 
-/// One block; `w` is used up as the schedule's window.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
-fn compress(state: &mut Wide512, w: &mut [__m512i; 16]) {
-    const XOR: i32 = 0x96;
-    const CHOOSE: i32 = 0xca;
-    const MAJORITY: i32 = 0xe8;
-    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
-    for (turn, constants) in ROUND.as_chunks::<16>().0.iter().enumerate() {
-        for i in 0..16 {
-            if turn > 0 {
-                let (w2, w7, w15) = (w[(i + 14) % 16], w[(i + 9) % 16], w[(i + 1) % 16]);
-                let s0 = _mm512_ternarylogic_epi64::<XOR>(
-                    _mm512_ror_epi64::<1>(w15),
-                    _mm512_ror_epi64::<8>(w15),
-                    _mm512_srli_epi64::<7>(w15),
-                );
-                let s1 = _mm512_ternarylogic_epi64::<XOR>(
-                    _mm512_ror_epi64::<19>(w2),
-                    _mm512_ror_epi64::<61>(w2),
-                    _mm512_srli_epi64::<6>(w2),
-                );
-                w[i] = _mm512_add_epi64(_mm512_add_epi64(w[i], s0), _mm512_add_epi64(w7, s1));
-            }
-            let s1 = _mm512_ternarylogic_epi64::<XOR>(
-                _mm512_ror_epi64::<14>(e),
-                _mm512_ror_epi64::<18>(e),
-                _mm512_ror_epi64::<41>(e),
-            );
-            let choice = _mm512_ternarylogic_epi64::<CHOOSE>(e, f, g);
-            let constant = _mm512_set1_epi64(constants[i] as i64);
-            let t1 = _mm512_add_epi64(
-                _mm512_add_epi64(_mm512_add_epi64(h, constant), w[i]),
-                _mm512_add_epi64(s1, choice),
-            );
-            let s0 = _mm512_ternarylogic_epi64::<XOR>(
-                _mm512_ror_epi64::<28>(a),
-                _mm512_ror_epi64::<34>(a),
-                _mm512_ror_epi64::<39>(a),
-            );
-            let majority = _mm512_ternarylogic_epi64::<MAJORITY>(a, b, c);
-            h = g;
-            g = f;
-            f = e;
-            e = _mm512_add_epi64(d, t1);
-            d = c;
-            c = b;
-            b = a;
-            a = _mm512_add_epi64(t1, _mm512_add_epi64(s0, majority));
-        }
+/// Takes one more block into the state, in a function of its own.
+struct Absorb<'a, V>(&'a mut Wide512<V>, &'a [V; 16]);
+
+impl<M: Machine> Work<M> for Absorb<'_, M::V> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, _: M) {
+        let Absorb(state, block) = self;
+        *state = M::V::apply::<Compress, 8, 16, 8>(state, block);
     }
-    for (state, word) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
-        *state = _mm512_add_epi64(*state, word);
+}
+
+/// A state and a block to the next state.
+struct Compress;
+
+impl<R: Register> Leaf<R, 8, 16, 8> for Compress {
+    #[inline(always)]
+    fn run(state: &[R; 8], block: &[R; 16]) -> [R; 8] {
+        let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
+        // The schedule's window.
+        let mut w = *block;
+        for (turn, constants) in ROUND.as_chunks::<16>().0.iter().enumerate() {
+            for i in 0..16 {
+                if turn > 0 {
+                    let (w2, w7, w15) = (w[(i + 14) % 16], w[(i + 9) % 16], w[(i + 1) % 16]);
+                    let s0 = w15.ror(1).xor3(w15.ror(8), w15.shr(7));
+                    let s1 = w2.ror(19).xor3(w2.ror(61), w2.shr(6));
+                    w[i] = (w[i] + s0) + (w7 + s1);
+                }
+                let s1 = e.ror(14).xor3(e.ror(18), e.ror(41));
+                let t1 = ((h + e.splat(constants[i])) + w[i]) + (s1 + e.choose(f, g));
+                let s0 = a.ror(28).xor3(a.ror(34), a.ror(39));
+                let majority = a.majority(b, c);
+                h = g;
+                g = f;
+                f = e;
+                e = d + t1;
+                d = c;
+                c = b;
+                b = a;
+                a = t1 + (s0 + majority);
+            }
+        }
+        let [h0, h1, h2, h3, h4, h5, h6, h7] = *state;
+        [
+            h0 + a,
+            h1 + b,
+            h2 + c,
+            h3 + d,
+            h4 + e,
+            h5 + f,
+            h6 + g,
+            h7 + h,
+        ]
     }
 }

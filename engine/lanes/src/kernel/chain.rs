@@ -1,0 +1,352 @@
+//! Chains of BLAKE3 hashes, sixteen side by side: each link hashes one block of 64 bytes, the head
+//! before it and an entry, under one key (BLAKE3 paper, 2.2 and 2.3).
+//!
+//! Heads stay in vectors from link to link, one word of all chains in each: a link's result is the
+//! next one's first half block as it stands. They go to memory only where somebody wants them.
+
+use crate::machine::{Leaf, Machine, Register, Vector, Work};
+use crate::{ChainJob, Lanes, OnAny};
+
+/// Chains side by side.
+const CHAINS: usize = 16;
+
+/// The first words of SHA-256's initial value (BLAKE3 paper, table 1).
+const IV: [u32; 4] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a];
+
+/// A keyed chunk of one block that is the whole of the tree (BLAKE3 paper, table 3): start and end
+/// of a chunk, root, keyed.
+const FLAGS: u32 = 1 | 1 << 1 | 1 << 3 | 1 << 4;
+
+const BLOCK_BYTES: u32 = 64;
+
+/// Extends chains, and calls `found` with i and the head after `entries[wanted[i]]`, for each i whose
+/// entry is in a job's run.
+///
+/// # Panics
+/// If a job's run is not within `entries`, or `wanted` is not in ascending order.
+pub fn extend_chains<'a>(
+    lanes: Lanes,
+    key: &[u32; 8],
+    jobs: impl IntoIterator<Item = ChainJob<'a>>,
+    entries: &[[u8; 32]],
+    wanted: &[u32],
+    mut found: impl FnMut(usize, &[u8; 32]),
+) {
+    assert!(wanted.is_sorted(), "in ascending order");
+    lanes.on(Extend {
+        key,
+        jobs: &mut jobs.into_iter(),
+        entries,
+        wanted,
+        found: &mut found,
+    });
+}
+
+/// Hashes blocks of 64 bytes, each for itself, and calls `found` with the digests in their order.
+pub fn hash_blocks(
+    lanes: Lanes,
+    key: &[u32; 8],
+    blocks: &[[u8; 64]],
+    mut found: impl FnMut(&[u8; 32]),
+) {
+    lanes.on(Blocks {
+        key,
+        blocks,
+        found: &mut found,
+    });
+}
+
+struct Extend<'a, 'b> {
+    key: &'a [u32; 8],
+    jobs: &'a mut dyn Iterator<Item = ChainJob<'b>>,
+    entries: &'a [[u8; 32]],
+    wanted: &'a [u32],
+    found: &'a mut dyn FnMut(usize, &[u8; 32]),
+}
+
+struct Blocks<'a> {
+    key: &'a [u32; 8],
+    blocks: &'a [[u8; 64]],
+    found: &'a mut dyn FnMut(&[u8; 32]),
+}
+
+impl OnAny for Extend<'_, '_> {
+    type Out = ();
+
+    fn on<M: Machine>(self, machine: M) {
+        machine.run(self);
+    }
+}
+
+impl OnAny for Blocks<'_> {
+    type Out = ();
+
+    fn on<M: Machine>(self, machine: M) {
+        machine.run(self);
+    }
+}
+
+/// Where each chain stands. Those from `active` on are idle, and hash what the first one does.
+#[derive(Default)]
+struct Places {
+    active: usize,
+    next: [usize; CHAINS],
+    /// Up to where nobody asks for the chain's head: its end, or just after the next wanted entry.
+    until: [usize; CHAINS],
+    end: [usize; CHAINS],
+    /// Index into `wanted` of the chain's next one.
+    wants: [usize; CHAINS],
+}
+
+impl<M: Machine> Work<M> for Extend<'_, '_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, machine: M) {
+        let Extend {
+            key,
+            jobs,
+            entries,
+            wanted,
+            found,
+        } = self;
+        let key = keyed(machine, key);
+        let mut places = Places::default();
+        let mut rows = [[0; 32]; CHAINS];
+        loop {
+            while places.active < CHAINS
+                && let Some(job) = jobs.next()
+            {
+                if job.count > 0 {
+                    rows[places.active] = *job.start;
+                    places.enter(&job, entries.len(), wanted);
+                }
+            }
+            if places.active == 0 {
+                return;
+            }
+            let mut heads = machine.load_16x8(rows.each_ref());
+            // Until a chain ends, heads stay where they are.
+            loop {
+                let steps = places.steps();
+                let firsts = places.firsts();
+                for step in 0..steps {
+                    let entry = machine.load_16x8(firsts.map(|first| &entries[first + step]));
+                    heads = link(&key, &heads, &entry, places.active);
+                }
+                M::V::store_16x8(heads, &mut rows);
+                if places.advance(steps, wanted, &rows, found) {
+                    break;
+                }
+            }
+            places.leave(&mut rows);
+        }
+    }
+}
+
+impl<M: Machine> Work<M> for Blocks<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self, machine: M) {
+        let key = keyed(machine, self.key);
+        let mut rows = [[0; 32]; CHAINS];
+        for blocks in self.blocks.chunks(CHAINS) {
+            // The last group repeats its first block in the lanes that it has to spare.
+            let row = |at: usize| {
+                blocks[if at < blocks.len() { at } else { 0 }]
+                    .as_chunks::<32>()
+                    .0
+            };
+            let head = machine.load_16x8(std::array::from_fn(|at| &row(at)[0]));
+            let entry = machine.load_16x8(std::array::from_fn(|at| &row(at)[1]));
+            M::V::store_16x8(link(&key, &head, &entry, blocks.len()), &mut rows);
+            rows[..blocks.len()].iter().for_each(&mut *self.found);
+        }
+    }
+}
+
+impl Places {
+    /// # Panics
+    /// If the job's run is not within so many entries.
+    fn enter(&mut self, job: &ChainJob<'_>, entries: usize, wanted: &[u32]) {
+        let end = job.first.checked_add(job.count);
+        let end = end.filter(|&end| end <= entries);
+        let chain = self.active;
+        self.next[chain] = job.first;
+        self.end[chain] = end.expect("a run of the entries");
+        self.wants[chain] = wanted.partition_point(|&index| (index as usize) < job.first);
+        self.aim(chain, wanted);
+        self.active += 1;
+    }
+
+    fn aim(&mut self, chain: usize, wanted: &[u32]) {
+        self.until[chain] = match wanted.get(self.wants[chain]) {
+            Some(&index) => self.end[chain].min(index as usize + 1),
+            None => self.end[chain],
+        };
+    }
+
+    /// Links that all chains can do before somebody asks for a head.
+    fn steps(&self) -> usize {
+        let steps = (0..self.active).map(|chain| self.until[chain] - self.next[chain]);
+        steps.min().unwrap_or(0)
+    }
+
+    /// Each chain's next entry.
+    fn firsts(&self) -> [usize; CHAINS] {
+        std::array::from_fn(|chain| self.next[if chain < self.active { chain } else { 0 }])
+    }
+
+    /// Hands out the heads that are wanted after these links, and says whether a chain has ended.
+    fn advance(
+        &mut self,
+        steps: usize,
+        wanted: &[u32],
+        rows: &[[u8; 32]; CHAINS],
+        found: &mut dyn FnMut(usize, &[u8; 32]),
+    ) -> bool {
+        let mut ended = false;
+        for (chain, row) in rows.iter().enumerate().take(self.active) {
+            self.next[chain] += steps;
+            let next = self.next[chain];
+            if next < self.until[chain] {
+                continue;
+            }
+            // One entry may be wanted more than once.
+            while wanted
+                .get(self.wants[chain])
+                .is_some_and(|&i| i as usize + 1 == next)
+            {
+                found(self.wants[chain], row);
+                self.wants[chain] += 1;
+            }
+            self.aim(chain, wanted);
+            ended |= next == self.end[chain];
+        }
+        ended
+    }
+
+    /// Chains that have ended make room for others.
+    fn leave(&mut self, rows: &mut [[u8; 32]; CHAINS]) {
+        let mut chain = 0;
+        while chain < self.active {
+            if self.next[chain] == self.end[chain] {
+                self.active -= 1;
+                let last = self.active;
+                (self.next[chain], self.until[chain]) = (self.next[last], self.until[last]);
+                (self.end[chain], self.wants[chain]) = (self.end[last], self.wants[last]);
+                rows[chain] = rows[last];
+            } else {
+                chain += 1;
+            }
+        }
+    }
+}
+
+/// The key in every lane.
+#[inline(always)]
+fn keyed<M: Machine>(machine: M, key: &[u32; 8]) -> [M::V; 8] {
+    let mut words = [machine.splat(0); 8];
+    for (word, key) in words.iter_mut().zip(key) {
+        *word = word.splat32(*key);
+    }
+    words
+}
+
+/// One link of every chain, or of as many registers of them as hold the first `active`.
+#[inline(always)]
+fn link<V: Vector>(key: &[V; 8], head: &[V; 8], entry: &[V; 8], active: usize) -> [V; 8] {
+    let [h0, h1, h2, h3, h4, h5, h6, h7] = *head;
+    let [e0, e1, e2, e3, e4, e5, e6, e7] = *entry;
+    let block = [
+        h0, h1, h2, h3, h4, h5, h6, h7, e0, e1, e2, e3, e4, e5, e6, e7,
+    ];
+    if active <= CHAINS / 2 {
+        V::apply_low::<Link, 8, 16, 8>(key, &block)
+    } else {
+        V::apply::<Link, 8, 16, 8>(key, &block)
+    }
+}
+
+/// BLAKE3's G on four words of the state.
+macro_rules! quarter {
+    ($state:ident[$a:literal, $b:literal, $c:literal, $d:literal], $x:expr, $y:expr) => {
+        // The message first: that sum does not wait for b.
+        $state[$a] = $state[$a].add32($x).add32($state[$b]);
+        $state[$d] = ($state[$d] ^ $state[$a]).ror32(16);
+        $state[$c] = $state[$c].add32($state[$d]);
+        $state[$b] = ($state[$b] ^ $state[$c]).ror32(12);
+        $state[$a] = $state[$a].add32($y).add32($state[$b]);
+        $state[$d] = ($state[$d] ^ $state[$a]).ror32(8);
+        $state[$c] = $state[$c].add32($state[$d]);
+        $state[$b] = ($state[$b] ^ $state[$c]).ror32(7);
+    };
+}
+
+/// A round, which takes the message's words in this order.
+macro_rules! round {
+    ($state:ident, $m:ident, $($i:literal)+) => {
+        round!(@ $state, $($m[$i]),+)
+    };
+    (@ $state:ident, $m0:expr, $m1:expr, $m2:expr, $m3:expr, $m4:expr, $m5:expr, $m6:expr, $m7:expr,
+     $m8:expr, $m9:expr, $m10:expr, $m11:expr, $m12:expr, $m13:expr, $m14:expr, $m15:expr) => {
+        quarter!($state[0, 4, 8, 12], $m0, $m1);
+        quarter!($state[1, 5, 9, 13], $m2, $m3);
+        quarter!($state[2, 6, 10, 14], $m4, $m5);
+        quarter!($state[3, 7, 11, 15], $m6, $m7);
+        quarter!($state[0, 5, 10, 15], $m8, $m9);
+        quarter!($state[1, 6, 11, 12], $m10, $m11);
+        quarter!($state[2, 7, 8, 13], $m12, $m13);
+        quarter!($state[3, 4, 9, 14], $m14, $m15);
+    };
+}
+
+/// A key, and a head and an entry, to the next head.
+struct Link;
+
+impl<R: Register> Leaf<R, 8, 16, 8> for Link {
+    #[inline(always)]
+    fn run(key: &[R; 8], m: &[R; 16]) -> [R; 8] {
+        let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
+        let [i0, i1, i2, i3] = IV;
+        let constant = |word| k0.splat32(word);
+        let mut v = [
+            k0,
+            k1,
+            k2,
+            k3,
+            k4,
+            k5,
+            k6,
+            k7,
+            constant(i0),
+            constant(i1),
+            constant(i2),
+            constant(i3),
+            // The counter of the only chunk.
+            constant(0),
+            constant(0),
+            constant(BLOCK_BYTES),
+            constant(FLAGS),
+        ];
+        // The message's order is permuted from round to round (BLAKE3 paper, table 2).
+        round!(v, m, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        round!(v, m, 2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8);
+        round!(v, m, 3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1);
+        round!(v, m, 10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6);
+        round!(v, m, 12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4);
+        round!(v, m, 9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7);
+        round!(v, m, 11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13);
+        [
+            v[0] ^ v[8],
+            v[1] ^ v[9],
+            v[2] ^ v[10],
+            v[3] ^ v[11],
+            v[4] ^ v[12],
+            v[5] ^ v[13],
+            v[6] ^ v[14],
+            v[7] ^ v[15],
+        ]
+    }
+}

@@ -1,0 +1,113 @@
+//! Multiscalar multiplication: sums of points times 16 digits each.
+
+use super::buckets::{Buckets, MOST, PointRow, Row8, Sum};
+use super::field::Field;
+use super::point::Point;
+use crate::machine::{Machine, Vector};
+
+/// How 16 digits of radix 256 are worked off.
+#[derive(Clone, Copy)]
+pub(super) enum Window {
+    /// As they are: fewest additions a point.
+    Eight,
+    /// Halved to 32 of radix 16: fewest buckets.
+    Four,
+}
+
+impl Window {
+    /// The window with fewer additions in all: a point costs two vectors of eight windows against
+    /// four, and the buckets 2 · 128 full additions for each of two vectors against 2 · 8 for
+    /// each of four; a full addition is 9 multiplications against 7.
+    pub(super) fn for_points(points: usize) -> Window {
+        if 14 * points + 9 * 512 < 28 * points + 9 * 64 {
+            Window::Eight
+        } else {
+            Window::Four
+        }
+    }
+
+    /// `2^128 · above + Σ digits · point` in lane 0; `above` is in lane 0, with the neutral element
+    /// in the others.
+    #[inline(always)]
+    pub(super) fn sum<'a, M: Machine, I: Iterator<Item = (&'a PointRow, &'a [i8; 16])>>(
+        self,
+        machine: M,
+        above: Point<M>,
+        buckets: &mut Buckets,
+        terms: impl Fn() -> I,
+    ) -> Point<M> {
+        let mut sum = above;
+        let bits = match self {
+            Window::Eight => {
+                for vector in [1, 0] {
+                    sum = sum.double_times(machine, 64);
+                    let digits = |digits: &[i8; 16]| digits.as_chunks::<8>().0[vector];
+                    sum = sum.add(&machine.run(Sum {
+                        buckets: &mut *buckets,
+                        most: MOST,
+                        terms: terms().map(|(point, all)| (point, digits(all))),
+                    }));
+                }
+                8
+            }
+            Window::Four => {
+                for vector in [3, 2, 1, 0] {
+                    sum = sum.double_times(machine, 32);
+                    let digits = |digits: &[i8; 16]| nibbles(digits.as_chunks::<4>().0[vector]);
+                    sum = sum.add(&machine.run(Sum {
+                        buckets: &mut *buckets,
+                        most: 8,
+                        terms: terms().map(|(point, all)| (point, digits(all))),
+                    }));
+                }
+                4
+            }
+        };
+        // Lane i counts 2^(i·bits) times: pairs, pairs of pairs, and both fours.
+        for distance in [1, 2, 4] {
+            let shifted = sum.double_times(machine, bits * distance);
+            sum = sum.add(&down(machine, shifted, distance as usize));
+        }
+        Point::identity(machine).blend(machine.splat(0).mask(1), &sum)
+    }
+}
+
+/// Lane i holds what was in lane i + `distance`, around the end.
+#[inline(always)]
+fn down<M: Machine>(machine: M, point: Point<M>, distance: usize) -> Point<M> {
+    Point {
+        plus: down_limbs(machine, point.plus, distance),
+        minus: down_limbs(machine, point.minus, distance),
+        z: down_limbs(machine, point.z, distance),
+        t: down_limbs(machine, point.t, distance),
+    }
+}
+
+#[inline(always)]
+fn down_limbs<M: Machine>(machine: M, field: Field<M>, distance: usize) -> Field<M> {
+    let mut limbs = field.0;
+    for limb in &mut limbs {
+        let mut lanes = [0; 8];
+        limb.store(&mut lanes);
+        lanes.rotate_left(distance);
+        *limb = machine.load(&lanes);
+    }
+    Field(limbs)
+}
+
+/// Four signed digits of radix 256 as eight of radix 16, from −8 to 8.
+#[inline]
+fn nibbles(digits: [i8; 4]) -> Row8 {
+    let mut halves = [0; 8];
+    for (halves, digit) in halves.as_chunks_mut::<2>().0.iter_mut().zip(digits) {
+        *halves = halves_of(digit);
+    }
+    halves
+}
+
+/// A signed digit of radix 256 as two of radix 16, from −8 to 8, the lower first.
+#[inline]
+pub(super) fn halves_of(digit: i8) -> [i8; 2] {
+    let low = (digit << 4) >> 4;
+    [low, ((i16::from(digit) - i16::from(low)) >> 4) as i8]
+}

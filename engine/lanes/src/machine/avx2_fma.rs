@@ -1,0 +1,612 @@
+//! AVX2 and FMA (x86-64-v3 without the rest): vectors of two registers, products of doubles.
+
+use core::arch::x86_64::*;
+use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
+use std::sync::OnceLock;
+
+use super::pair::{Pair, apply};
+use super::{Doubles, Leaf, Machine, Mask, Register, Tile, Vector, Work};
+use crate::kernel::comb;
+use crate::kernel::field::Fma;
+
+/// Proof that AVX2, FMA and BMI2 are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Avx2Fma(());
+
+/// Four lanes of 64 bits.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub(crate) struct Ymm(__m256i);
+
+/// Calls intrinsics of AVX2 and FMA.
+macro_rules! sure {
+    ($call:expr) => {
+        // SAFETY: an `Avx2Fma` is only made where these instructions were found, and a `Ymm` only
+        // by an `Avx2Fma` or from another `Ymm`. One or the other is at hand wherever this is used.
+        unsafe { $call }
+    };
+}
+
+impl Avx2Fma {
+    /// Whether this processor has the instructions, and the system lets them be used.
+    pub(crate) fn detect() -> Option<Avx2Fma> {
+        let all = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("bmi2");
+        all.then_some(Avx2Fma(()))
+    }
+}
+
+macro_rules! operator {
+    ($($name:ident $function:ident $intrinsic:ident)+) => {$(
+        impl $name for Ymm {
+            type Output = Ymm;
+
+            #[inline(always)]
+            fn $function(self, other: Ymm) -> Ymm {
+                sure!(Ymm($intrinsic(self.0, other.0)))
+            }
+        }
+    )+};
+}
+operator! {
+    Add add _mm256_add_epi64
+    Sub sub _mm256_sub_epi64
+    BitAnd bitand _mm256_and_si256
+    BitOr bitor _mm256_or_si256
+    BitXor bitxor _mm256_xor_si256
+}
+
+impl Ymm {
+    #[inline(always)]
+    fn doubles(self) -> __m256d {
+        sure!(_mm256_castsi256_pd(self.0))
+    }
+
+    #[inline(always)]
+    fn of_doubles(doubles: __m256d) -> Ymm {
+        sure!(Ymm(_mm256_castpd_si256(doubles)))
+    }
+
+    #[inline(always)]
+    fn blended(self, mask: Ymm, other: Ymm) -> Ymm {
+        let (a, b, mask) = (self.doubles(), other.doubles(), mask.doubles());
+        sure!(Ymm::of_doubles(_mm256_blendv_pd(a, b, mask)))
+    }
+
+    #[inline(always)]
+    fn tops(self) -> u8 {
+        sure!(_mm256_movemask_pd(self.doubles())) as u8
+    }
+
+    /// Bytes chosen by their places, the same in both halves.
+    #[inline(always)]
+    fn bytes(self, low: u64, high: u64) -> Ymm {
+        let (low, high) = (low as i64, high as i64);
+        sure!(Ymm(_mm256_shuffle_epi8(
+            self.0,
+            _mm256_setr_epi64x(low, high, low, high)
+        )))
+    }
+}
+
+impl Register for Ymm {
+    #[inline(always)]
+    fn splat(self, word: u64) -> Ymm {
+        sure!(Ymm(_mm256_set1_epi64x(word as i64)))
+    }
+
+    #[inline(always)]
+    fn splat32(self, word: u32) -> Ymm {
+        sure!(Ymm(_mm256_set1_epi32(word as i32)))
+    }
+
+    // The counts are constants, so that these become shifts by an immediate operand.
+
+    #[inline(always)]
+    fn shl(self, bits: u32) -> Ymm {
+        sure!(Ymm(_mm256_sll_epi64(
+            self.0,
+            _mm_cvtsi32_si128(bits as i32)
+        )))
+    }
+
+    #[inline(always)]
+    fn shr(self, bits: u32) -> Ymm {
+        sure!(Ymm(_mm256_srl_epi64(
+            self.0,
+            _mm_cvtsi32_si128(bits as i32)
+        )))
+    }
+
+    #[inline(always)]
+    fn ror(self, bits: u32) -> Ymm {
+        match bits {
+            8 => self.bytes(0x0007_0605_0403_0201, 0x080f_0e0d_0c0b_0a09),
+            _ => self.shr(bits) | self.shl(64 - bits),
+        }
+    }
+
+    #[inline(always)]
+    fn shl_each(self, bits: Ymm) -> Ymm {
+        sure!(Ymm(_mm256_sllv_epi64(self.0, bits.0)))
+    }
+
+    #[inline(always)]
+    fn shr_each(self, bits: Ymm) -> Ymm {
+        sure!(Ymm(_mm256_srlv_epi64(self.0, bits.0)))
+    }
+
+    #[inline(always)]
+    fn mul32(self, other: Ymm) -> Ymm {
+        sure!(Ymm(_mm256_mul_epu32(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn swap_bytes(self) -> Ymm {
+        self.bytes(0x0001_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f)
+    }
+
+    #[inline(always)]
+    fn choose(self, a: Ymm, b: Ymm) -> Ymm {
+        b ^ (self & (a ^ b))
+    }
+
+    #[inline(always)]
+    fn majority(self, b: Ymm, c: Ymm) -> Ymm {
+        b ^ ((self ^ b) & (b ^ c))
+    }
+
+    #[inline(always)]
+    fn xor3(self, b: Ymm, c: Ymm) -> Ymm {
+        self ^ b ^ c
+    }
+
+    #[inline(always)]
+    fn add32(self, other: Ymm) -> Ymm {
+        sure!(Ymm(_mm256_add_epi32(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn ror32(self, bits: u32) -> Ymm {
+        match bits {
+            16 => self.bytes(0x0504_0706_0100_0302, 0x0d0c_0f0e_0908_0b0a),
+            8 => self.bytes(0x0407_0605_0003_0201, 0x0c0f_0e0d_080b_0a09),
+            _ => sure!(Ymm(_mm256_or_si256(
+                _mm256_srl_epi32(self.0, _mm_cvtsi32_si128(bits as i32)),
+                _mm256_sll_epi32(self.0, _mm_cvtsi32_si128(32 - bits as i32)),
+            ))),
+        }
+    }
+}
+
+impl Doubles for Ymm {
+    #[inline(always)]
+    fn fused(self, b: Ymm, c: Ymm) -> Ymm {
+        let (a, b, c) = (self.doubles(), b.doubles(), c.doubles());
+        sure!(Ymm::of_doubles(_mm256_fmadd_pd(a, b, c)))
+    }
+
+    #[inline(always)]
+    fn fadd(self, other: Ymm) -> Ymm {
+        sure!(Ymm::of_doubles(_mm256_add_pd(
+            self.doubles(),
+            other.doubles()
+        )))
+    }
+
+    #[inline(always)]
+    fn fsub(self, other: Ymm) -> Ymm {
+        sure!(Ymm::of_doubles(_mm256_sub_pd(
+            self.doubles(),
+            other.doubles()
+        )))
+    }
+}
+
+/// Lanes whose top bit is set are meant; what the other bits are does not matter.
+impl Mask for Pair<Ymm> {
+    #[inline(always)]
+    fn bits(self) -> u8 {
+        self.0.tops() | self.1.tops() << 4
+    }
+}
+
+/// Eight places in tables of 32 words.
+#[derive(Clone, Copy)]
+pub(crate) struct Index {
+    /// The places of lanes 0, 1, 4, 5, 2, 3, 6, 7. Their low three bits count.
+    places: __m256i,
+    /// The places' bit of 8, as the top one.
+    eights: __m256,
+    /// The places' bit of 16, as the top one.
+    sixteens: __m256,
+}
+
+impl Vector for Pair<Ymm> {
+    type Part = Ymm;
+    type Mask = Pair<Ymm>;
+    type Index = Index;
+
+    #[inline(always)]
+    fn apply<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
+        a: &[Pair<Ymm>; A],
+        b: &[Pair<Ymm>; B],
+    ) -> [Pair<Ymm>; O] {
+        apply::<Ymm, L, A, B, O>(a, b)
+    }
+
+    #[inline(always)]
+    fn call<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
+        a: &[Pair<Ymm>; A],
+        b: &[Pair<Ymm>; B],
+    ) -> [Pair<Ymm>; O] {
+        #[target_feature(enable = "avx2,fma,bmi2")]
+        #[inline(never)]
+        fn door<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
+            a: &[Pair<Ymm>; A],
+            b: &[Pair<Ymm>; B],
+        ) -> [Pair<Ymm>; O] {
+            apply::<Ymm, L, A, B, O>(a, b)
+        }
+        sure!(door::<L, A, B, O>(a, b))
+    }
+
+    #[inline(always)]
+    fn apply_low<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
+        a: &[Pair<Ymm>; A],
+        b: &[Pair<Ymm>; B],
+    ) -> [Pair<Ymm>; O] {
+        let low = L::run(&a.map(|pair| pair.0), &b.map(|pair| pair.0));
+        low.map(|low| Pair(low, low))
+    }
+
+    #[inline(always)]
+    fn zeros(self) -> Pair<Ymm> {
+        let zero = self.0.splat(0).0;
+        sure!(Pair(
+            Ymm(_mm256_cmpeq_epi64(self.0.0, zero)),
+            Ymm(_mm256_cmpeq_epi64(self.1.0, zero))
+        ))
+    }
+
+    #[inline(always)]
+    fn tops(self) -> Pair<Ymm> {
+        self
+    }
+
+    #[inline(always)]
+    fn mask(self, bits: u8) -> Pair<Ymm> {
+        // Each lane's bit goes to the top.
+        let bits = self.0.splat(u64::from(bits));
+        sure!(Pair(
+            bits.shl_each(Ymm(_mm256_setr_epi64x(63, 62, 61, 60))),
+            bits.shl_each(Ymm(_mm256_setr_epi64x(59, 58, 57, 56)))
+        ))
+    }
+
+    #[inline(always)]
+    fn blend(self, mask: Pair<Ymm>, other: Pair<Ymm>) -> Pair<Ymm> {
+        Pair(
+            self.0.blended(mask.0, other.0),
+            self.1.blended(mask.1, other.1),
+        )
+    }
+
+    #[inline(always)]
+    fn store(self, to: &mut [u64; 8]) {
+        let to: *mut __m256i = to.as_mut_ptr().cast();
+        // SAFETY: these are 64 writable bytes, and the stores need no alignment.
+        unsafe {
+            _mm256_storeu_si256(to, self.0.0);
+            _mm256_storeu_si256(to.add(1), self.1.0);
+        }
+    }
+
+    #[inline(always)]
+    fn store_8x4(words: [Pair<Ymm>; 4], tiles: &mut [Tile], at: [usize; 8]) {
+        store_halves(words, tiles, at, 0);
+    }
+
+    #[inline(always)]
+    fn store_8x8(words: [Pair<Ymm>; 8], tiles: &mut [Tile], at: [usize; 8]) {
+        let [w0, w1, w2, w3, w4, w5, w6, w7] = words;
+        store_halves([w0, w1, w2, w3], tiles, at, 0);
+        store_halves([w4, w5, w6, w7], tiles, at, 1);
+    }
+
+    #[inline(always)]
+    fn store_32(words: [Pair<Ymm>; 4]) -> [[u8; 32]; 8] {
+        let mut rows = [[0; 32]; 8];
+        let quarters = [
+            transposed_4x4(words.map(|word| word.0)),
+            transposed_4x4(words.map(|word| word.1)),
+        ];
+        for (row, halves) in rows.iter_mut().zip(quarters.as_flattened()) {
+            for (to, half) in row.as_chunks_mut::<16>().0.iter_mut().zip(halves) {
+                // SAFETY: these are 16 writable bytes, and the store needs no alignment.
+                unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), *half) };
+            }
+        }
+        rows
+    }
+
+    #[inline(always)]
+    fn store_16x8(words: [Pair<Ymm>; 8], rows: &mut [[u8; 32]; 16]) {
+        let (low, high) = rows.split_at_mut(8);
+        store_8x8_of_32(words.map(|word| word.0), low);
+        store_8x8_of_32(words.map(|word| word.1), high);
+    }
+
+    /// The low halves of eight words, then their high halves, and so on.
+    #[inline(always)]
+    fn arrange(words: &[u64; 32]) -> [u64; 32] {
+        let mut arranged = [0; 32];
+        let (eights, _) = words.as_chunks::<8>();
+        let (to, _) = arranged.as_chunks_mut::<8>();
+        for (to, words) in to.iter_mut().zip(eights) {
+            for (at, word) in words.iter().enumerate() {
+                let up = 32 * (at % 2);
+                to[at / 2] |= (word & 0xffff_ffff) << up;
+                to[4 + at / 2] |= (word >> 32) << up;
+            }
+        }
+        arranged
+    }
+
+    #[inline(always)]
+    fn index(self) -> Index {
+        sure!({
+            let (low, high) = (_mm256_castsi256_ps(self.0.0), _mm256_castsi256_ps(self.1.0));
+            let places = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(low, high));
+            Index {
+                places,
+                eights: _mm256_castsi256_ps(_mm256_slli_epi32::<28>(places)),
+                sixteens: _mm256_castsi256_ps(_mm256_slli_epi32::<27>(places)),
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn select(index: Index, table: &[u64; 32]) -> Pair<Ymm> {
+        let (low, high) = (index.select(table, 0), index.select(table, 1));
+        sure!(Pair(
+            Ymm(_mm256_unpacklo_epi32(low, high)),
+            Ymm(_mm256_unpackhi_epi32(low, high))
+        ))
+    }
+}
+
+impl Index {
+    /// The low or the high halves of the words at these places.
+    #[inline(always)]
+    fn select(self, table: &[u64; 32], half: usize) -> __m256i {
+        let table: *const __m256i = table.as_ptr().cast();
+        // SAFETY: the table is eight registers long; the loads need no alignment. An index is made
+        // from a vector, so that there is AVX2.
+        unsafe {
+            let (t0, t1) = (table.add(half), table.add(half + 2));
+            let (t2, t3) = (table.add(half + 4), table.add(half + 6));
+            let e0 = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(t0), self.places);
+            let e1 = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(t1), self.places);
+            let e2 = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(t2), self.places);
+            let e3 = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(t3), self.places);
+            let (e0, e1) = (_mm256_castsi256_ps(e0), _mm256_castsi256_ps(e1));
+            let (e2, e3) = (_mm256_castsi256_ps(e2), _mm256_castsi256_ps(e3));
+            let low = _mm256_blendv_ps(e0, e1, self.eights);
+            let high = _mm256_blendv_ps(e2, e3, self.eights);
+            _mm256_castps_si256(_mm256_blendv_ps(low, high, self.sixteens))
+        }
+    }
+}
+
+impl Machine for Avx2Fma {
+    type V = Pair<Ymm>;
+    type Arithmetic = Fma;
+
+    #[inline(always)]
+    fn run<W: Work<Avx2Fma>>(self, work: W) -> W::Out {
+        #[target_feature(enable = "avx2,fma,bmi2")]
+        #[inline(never)]
+        fn door<W: Work<Avx2Fma>>(machine: Avx2Fma, work: W) -> W::Out {
+            work.run(machine)
+        }
+        // SAFETY: `self` is proof that the instructions are there.
+        unsafe { door(self, work) }
+    }
+
+    #[inline(always)]
+    fn splat(self, word: u64) -> Pair<Ymm> {
+        let one = sure!(Ymm(_mm256_set1_epi64x(word as i64)));
+        Pair(one, one)
+    }
+
+    #[inline(always)]
+    fn load(self, words: &[u64; 8]) -> Pair<Ymm> {
+        let words: *const __m256i = words.as_ptr().cast();
+        // SAFETY: these are 64 readable bytes, and the loads need no alignment.
+        unsafe {
+            Pair(
+                Ymm(_mm256_loadu_si256(words)),
+                Ymm(_mm256_loadu_si256(words.add(1))),
+            )
+        }
+    }
+
+    #[inline(always)]
+    fn load_8x4(self, rows: [&[u64; 4]; 8]) -> [Pair<Ymm>; 4] {
+        let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.as_ptr().cast());
+        // SAFETY: each row has 32 readable bytes.
+        let [low, high] = unsafe { [load_4x4([r0, r1, r2, r3]), load_4x4([r4, r5, r6, r7])] };
+        std::array::from_fn(|word| Pair(low[word], high[word]))
+    }
+
+    #[inline(always)]
+    fn load_8x8(self, rows: [&[u64; 8]; 8]) -> [Pair<Ymm>; 8] {
+        let [w0, w1, w2, w3] = self.load_8x4(rows.map(|row| &row.as_chunks::<4>().0[0]));
+        let [w4, w5, w6, w7] = self.load_8x4(rows.map(|row| &row.as_chunks::<4>().0[1]));
+        [w0, w1, w2, w3, w4, w5, w6, w7]
+    }
+
+    #[inline(always)]
+    fn load_32(self, rows: [&[u8; 32]; 8]) -> [Pair<Ymm>; 4] {
+        let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.as_ptr().cast());
+        // SAFETY: each row has 32 readable bytes.
+        let [low, high] = unsafe { [load_4x4([r0, r1, r2, r3]), load_4x4([r4, r5, r6, r7])] };
+        std::array::from_fn(|word| Pair(low[word], high[word]))
+    }
+
+    #[inline(always)]
+    fn load_16x8(self, rows: [&[u8; 32]; 16]) -> [Pair<Ymm>; 8] {
+        let (low, high) = (load_8x8_of_32(&rows[..8]), load_8x8_of_32(&rows[8..]));
+        std::array::from_fn(|word| Pair(low[word], high[word]))
+    }
+
+    fn comb(self) -> &'static OnceLock<Box<comb::Table>> {
+        static TABLE: OnceLock<Box<comb::Table>> = OnceLock::new();
+        &TABLE
+    }
+}
+
+/// Writes four words of each lane to one half of its tile.
+#[inline(always)]
+fn store_halves(words: [Pair<Ymm>; 4], tiles: &mut [Tile], at: [usize; 8], half: usize) {
+    let quarters = [
+        transposed_4x4(words.map(|word| word.0)),
+        transposed_4x4(words.map(|word| word.1)),
+    ];
+    for (at, [low, high]) in at.into_iter().zip(quarters.as_flattened()) {
+        let to: *mut __m128i = tiles[at].0.as_chunks_mut::<4>().0[half].as_mut_ptr().cast();
+        // SAFETY: these are 32 writable bytes, and the stores need no alignment.
+        unsafe {
+            _mm_storeu_si128(to, *low);
+            _mm_storeu_si128(to.add(1), *high);
+        }
+    }
+}
+
+/// Word w of four rows, in register w.
+///
+/// # Safety
+/// There is AVX2, and each row points to 32 readable bytes.
+#[inline(always)]
+unsafe fn load_4x4(rows: [*const __m128i; 4]) -> [Ymm; 4] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let [r0, r1, r2, r3] = rows;
+        // Half a row, and the same half of the row after the next.
+        let (a0, a1) = (beside(r0, r2), beside(r1, r3));
+        let (b0, b1) = (beside(r0.add(1), r2.add(1)), beside(r1.add(1), r3.add(1)));
+        [
+            Ymm(_mm256_unpacklo_epi64(a0, a1)),
+            Ymm(_mm256_unpackhi_epi64(a0, a1)),
+            Ymm(_mm256_unpacklo_epi64(b0, b1)),
+            Ymm(_mm256_unpackhi_epi64(b0, b1)),
+        ]
+    }
+}
+
+/// Two half registers.
+///
+/// # Safety
+/// There is AVX2, and both point to 16 readable bytes.
+#[inline(always)]
+unsafe fn beside(low: *const __m128i, high: *const __m128i) -> __m256i {
+    // SAFETY: the caller's promise; the loads need no alignment.
+    unsafe {
+        let low = _mm256_castsi128_si256(_mm_loadu_si128(low));
+        _mm256_inserti128_si256::<1>(low, _mm_loadu_si128(high))
+    }
+}
+
+/// The inverse of [`load_4x4`]: four rows, in two halves each.
+#[inline(always)]
+fn transposed_4x4([w0, w1, w2, w3]: [Ymm; 4]) -> [[__m128i; 2]; 4] {
+    sure!({
+        let (a0, a1) = (
+            _mm256_unpacklo_epi64(w0.0, w1.0),
+            _mm256_unpackhi_epi64(w0.0, w1.0),
+        );
+        let (b0, b1) = (
+            _mm256_unpacklo_epi64(w2.0, w3.0),
+            _mm256_unpackhi_epi64(w2.0, w3.0),
+        );
+        [
+            [_mm256_castsi256_si128(a0), _mm256_castsi256_si128(b0)],
+            [_mm256_castsi256_si128(a1), _mm256_castsi256_si128(b1)],
+            [
+                _mm256_extracti128_si256::<1>(a0),
+                _mm256_extracti128_si256::<1>(b0),
+            ],
+            [
+                _mm256_extracti128_si256::<1>(a1),
+                _mm256_extracti128_si256::<1>(b1),
+            ],
+        ]
+    })
+}
+
+/// Four by four words of 32 bits, in each half: its own inverse.
+#[inline(always)]
+fn transpose_32([r0, r1, r2, r3]: [__m256i; 4]) -> [__m256i; 4] {
+    sure!({
+        let (a0, a1) = (_mm256_unpacklo_epi32(r0, r1), _mm256_unpackhi_epi32(r0, r1));
+        let (a2, a3) = (_mm256_unpacklo_epi32(r2, r3), _mm256_unpackhi_epi32(r2, r3));
+        [
+            _mm256_unpacklo_epi64(a0, a2),
+            _mm256_unpackhi_epi64(a0, a2),
+            _mm256_unpacklo_epi64(a1, a3),
+            _mm256_unpackhi_epi64(a1, a3),
+        ]
+    })
+}
+
+/// Word w of eight rows, in register w.
+#[inline(always)]
+fn load_8x8_of_32(rows: &[&[u8; 32]]) -> [Ymm; 8] {
+    let [w0, w1, w2, w3] = transpose_32([
+        two(rows, 0, 0),
+        two(rows, 1, 0),
+        two(rows, 2, 0),
+        two(rows, 3, 0),
+    ]);
+    let [w4, w5, w6, w7] = transpose_32([
+        two(rows, 0, 1),
+        two(rows, 1, 1),
+        two(rows, 2, 1),
+        two(rows, 3, 1),
+    ]);
+    [w0, w1, w2, w3, w4, w5, w6, w7].map(Ymm)
+}
+
+/// Halves of rows r and r + 4 beside each other.
+#[inline(always)]
+fn two(rows: &[&[u8; 32]], row: usize, half: usize) -> __m256i {
+    let part = |row: usize| rows[row].as_chunks::<16>().0[half].as_ptr().cast();
+    // SAFETY: each part is 16 readable bytes; there is AVX2, or there would be no machine to load
+    // rows.
+    unsafe { beside(part(row), part(row + 4)) }
+}
+
+/// The inverse of [`load_8x8_of_32`].
+#[inline(always)]
+fn store_8x8_of_32(words: [Ymm; 8], rows: &mut [[u8; 32]]) {
+    let [w0, w1, w2, w3, w4, w5, w6, w7] = words.map(|word| word.0);
+    let fours = [
+        transpose_32([w0, w1, w2, w3]),
+        transpose_32([w4, w5, w6, w7]),
+    ];
+    for (half, four) in fours.into_iter().enumerate() {
+        for (row, pair) in four.into_iter().enumerate() {
+            let parts = sure!([
+                _mm256_castsi256_si128(pair),
+                _mm256_extracti128_si256::<1>(pair)
+            ]);
+            for (part, words) in parts.into_iter().enumerate() {
+                let to = &mut rows[row + 4 * part].as_chunks_mut::<16>().0[half];
+                // SAFETY: these are 16 writable bytes, and the store needs no alignment.
+                unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), words) };
+            }
+        }
+    }
+}
