@@ -65,10 +65,16 @@ impl Backend {
     #[must_use]
     pub const fn reason(self, choice: BackendChoice) -> &'static str {
         match (choice, self) {
-            (BackendChoice::Auto, Backend::Dalek) => "library code: no AVX-512 IFMA here",
-            (BackendChoice::Auto, Backend::Lanes(_)) => "AVX-512 IFMA",
+            (BackendChoice::Auto, Backend::Dalek) => {
+                "library code: neither IFMA nor AVX2 with FMA here"
+            }
+            (BackendChoice::Auto, Backend::Lanes(lanes)) => match lanes.unit() {
+                Unit::Avx512Ifma => "our own lanes",
+                Unit::Avx2Fma => "our own lanes; no AVX-512 IFMA here",
+                Unit::Plain => "no vector unit that it knows",
+            },
             (BackendChoice::Dalek, _) => "library code, as asked for",
-            (BackendChoice::Lanes, _) => "as asked for",
+            (BackendChoice::Lanes | BackendChoice::LanesOf(_), _) => "as asked for",
         }
     }
 
