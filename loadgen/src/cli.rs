@@ -115,8 +115,9 @@ pub struct RunArgs {
     /// A workload by name; any option given beside it counts
     #[arg(long, value_enum, help_heading = "Workload")]
     pub preset: Option<Preset>,
-    /// Sessions: channels that are opened, used and closed [default: 400, or 40 with library
-    /// code; with --duration, as many as are reached]
+    /// Sessions: channels that are opened, used and closed [default: 400 with lanes/avx512-ifma,
+    /// 150 with lanes/avx2-fma, 20 with lanes/plain, 40 with dalek; with --duration, as many as are
+    /// reached]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Workload")]
     pub sessions: Option<u64>,
     /// Payments in each session [default: 10k]

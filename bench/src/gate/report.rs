@@ -109,13 +109,13 @@ impl Gated {
         )];
         match self.base.engine["backend"].as_str() {
             Some("dalek") => not.push(
-                "the lanes back end (AVX-512 IFMA): these runs used dalek, because the machine has \
-                 no such instructions or the workload says so"
+                "the lanes back ends: these runs used dalek, because the machine has no vector unit \
+                 for them or the workload says so"
                     .to_owned(),
             ),
-            Some("lanes") => not.push(
-                "the dalek back end, which machines without AVX-512 IFMA use: `bench instructions` \
-                 counts it"
+            Some(lanes) if lanes.starts_with("lanes") => not.push(
+                "the dalek back end, and lanes on other vector units: `bench instructions` counts \
+                 dalek"
                     .to_owned(),
             ),
             _ => {}

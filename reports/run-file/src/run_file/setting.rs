@@ -99,7 +99,9 @@ pub struct L1Limits {
 /// What ran the workload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Engine {
-    /// The signature back end that ran.
+    /// The signature back end that ran. Files from before there were several kinds of lanes say
+    /// `lanes`, which is read as `lanes/avx512-ifma`.
+    #[serde(deserialize_with = "backend")]
     pub backend: String,
     /// Why it was this one, in words; empty in files of earlier versions.
     #[serde(default)]
@@ -108,6 +110,14 @@ pub struct Engine {
     pub version: String,
     /// The commit it was built from; empty when unknown.
     pub commit: String,
+}
+
+fn backend<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let name = String::deserialize(from)?;
+    Ok(match name.as_str() {
+        "lanes" => "lanes/avx512-ifma".to_owned(),
+        _ => name,
+    })
 }
 
 /// The machine of the run.
