@@ -26,7 +26,7 @@ pub(crate) type Digits = [Tile; 5];
 
 /// The digits of r for an integer r of 512 bits, and W with r = 2W − (2^258 − 1) mod l, below 5l: the
 /// digits are 2w − 63 for the six-bit digits w of W.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 pub(crate) fn digits<M: Machine>(machine: M, r: &[M::V]) -> (Digits, Scalar<M>) {
     let w = Scalar::reduce(machine, r, &HALVED).plus(&ODD.splat(machine));
     let mut digits = [Tile::ZERO; 5];
@@ -42,7 +42,7 @@ pub(crate) struct Multiply<'a>(pub(crate) &'a [Digits], pub(crate) &'a mut [Poin
 impl<M: Machine> Work<M> for Multiply<'_> {
     type Out = ();
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn run(self, machine: M) {
         let Multiply(scalars, points) = self;
         let table = machine.comb().get_or_init(|| machine.run(Build));
@@ -64,7 +64,7 @@ impl<M: Machine> Work<M> for Multiply<'_> {
 }
 
 /// The first half of adding digit number `at` of each scalar.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn start<M: Machine>(
     machine: M,
     table: &Digit,
@@ -78,7 +78,7 @@ fn start<M: Machine>(
 }
 
 /// 2w − 63 times the digit's power, for the low six bits w.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn select<M: Machine>(table: &Digit, w: M::V) -> Niels<M> {
     // 2w − 63 = 2(w − 32) + 1 from 32 on, −(2(31 − w) + 1) below.
     let sign = w.shl(58);
@@ -109,7 +109,7 @@ struct Build;
 impl<M: Machine> Work<M> for Build {
     type Out = Box<Table>;
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn run(self, machine: M) -> Box<Table> {
         let mut table = Box::new([[[0; 32]; 15]; DIGITS]);
         let [(base, _)] = machine.run(Decode(&[machine.load_32([&BASE; 8])]));

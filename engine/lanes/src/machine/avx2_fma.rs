@@ -42,7 +42,7 @@ macro_rules! operator {
         impl $name for Ymm {
             type Output = Ymm;
 
-            #[inline(always)]
+            #[cfg_attr(not(test), inline(always))]
             fn $function(self, other: Ymm) -> Ymm {
                 sure!(Ymm($intrinsic(self.0, other.0)))
             }
@@ -58,29 +58,29 @@ operator! {
 }
 
 impl Ymm {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn doubles(self) -> __m256d {
         sure!(_mm256_castsi256_pd(self.0))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn of_doubles(doubles: __m256d) -> Ymm {
         sure!(Ymm(_mm256_castpd_si256(doubles)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn blended(self, mask: Ymm, other: Ymm) -> Ymm {
         let (a, b, mask) = (self.doubles(), other.doubles(), mask.doubles());
         sure!(Ymm::of_doubles(_mm256_blendv_pd(a, b, mask)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn tops(self) -> u8 {
         sure!(_mm256_movemask_pd(self.doubles())) as u8
     }
 
     /// Bytes chosen by their places, the same in both halves.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn bytes(self, low: u64, high: u64) -> Ymm {
         let (low, high) = (low as i64, high as i64);
         sure!(Ymm(_mm256_shuffle_epi8(
@@ -91,19 +91,19 @@ impl Ymm {
 }
 
 impl Register for Ymm {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn splat(self, word: u64) -> Ymm {
         sure!(Ymm(_mm256_set1_epi64x(word as i64)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn splat32(self, word: u32) -> Ymm {
         sure!(Ymm(_mm256_set1_epi32(word as i32)))
     }
 
     // The counts are constants, so that these become shifts by an immediate operand.
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn shl(self, bits: u32) -> Ymm {
         sure!(Ymm(_mm256_sll_epi64(
             self.0,
@@ -111,7 +111,7 @@ impl Register for Ymm {
         )))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn shr(self, bits: u32) -> Ymm {
         sure!(Ymm(_mm256_srl_epi64(
             self.0,
@@ -119,7 +119,7 @@ impl Register for Ymm {
         )))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn ror(self, bits: u32) -> Ymm {
         match bits {
             8 => self.bytes(0x0007_0605_0403_0201, 0x080f_0e0d_0c0b_0a09),
@@ -127,47 +127,47 @@ impl Register for Ymm {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn shl_each(self, bits: Ymm) -> Ymm {
         sure!(Ymm(_mm256_sllv_epi64(self.0, bits.0)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn shr_each(self, bits: Ymm) -> Ymm {
         sure!(Ymm(_mm256_srlv_epi64(self.0, bits.0)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn mul32(self, other: Ymm) -> Ymm {
         sure!(Ymm(_mm256_mul_epu32(self.0, other.0)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn swap_bytes(self) -> Ymm {
         self.bytes(0x0001_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn choose(self, a: Ymm, b: Ymm) -> Ymm {
         b ^ (self & (a ^ b))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn majority(self, b: Ymm, c: Ymm) -> Ymm {
         b ^ ((self ^ b) & (b ^ c))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn xor3(self, b: Ymm, c: Ymm) -> Ymm {
         self ^ b ^ c
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn add32(self, other: Ymm) -> Ymm {
         sure!(Ymm(_mm256_add_epi32(self.0, other.0)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn ror32(self, bits: u32) -> Ymm {
         match bits {
             16 => self.bytes(0x0504_0706_0100_0302, 0x0d0c_0f0e_0908_0b0a),
@@ -181,13 +181,13 @@ impl Register for Ymm {
 }
 
 impl Doubles for Ymm {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn fused(self, b: Ymm, c: Ymm) -> Ymm {
         let (a, b, c) = (self.doubles(), b.doubles(), c.doubles());
         sure!(Ymm::of_doubles(_mm256_fmadd_pd(a, b, c)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn fadd(self, other: Ymm) -> Ymm {
         sure!(Ymm::of_doubles(_mm256_add_pd(
             self.doubles(),
@@ -195,7 +195,7 @@ impl Doubles for Ymm {
         )))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn fsub(self, other: Ymm) -> Ymm {
         sure!(Ymm::of_doubles(_mm256_sub_pd(
             self.doubles(),
@@ -206,7 +206,7 @@ impl Doubles for Ymm {
 
 /// Lanes whose top bit is set are meant; what the other bits are does not matter.
 impl Mask for Pair<Ymm> {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn bits(self) -> u8 {
         self.0.tops() | self.1.tops() << 4
     }
@@ -228,7 +228,7 @@ impl Vector for Pair<Ymm> {
     type Mask = Pair<Ymm>;
     type Index = Index;
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn apply<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Pair<Ymm>; A],
         b: &[Pair<Ymm>; B],
@@ -236,7 +236,7 @@ impl Vector for Pair<Ymm> {
         apply::<Ymm, L, A, B, O>(a, b)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn call<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Pair<Ymm>; A],
         b: &[Pair<Ymm>; B],
@@ -252,7 +252,7 @@ impl Vector for Pair<Ymm> {
         sure!(door::<L, A, B, O>(a, b))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn apply_low<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Pair<Ymm>; A],
         b: &[Pair<Ymm>; B],
@@ -261,7 +261,7 @@ impl Vector for Pair<Ymm> {
         low.map(|low| Pair(low, low))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn zeros(self) -> Pair<Ymm> {
         let zero = self.0.splat(0).0;
         sure!(Pair(
@@ -270,12 +270,12 @@ impl Vector for Pair<Ymm> {
         ))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn tops(self) -> Pair<Ymm> {
         self
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn mask(self, bits: u8) -> Pair<Ymm> {
         // Each lane's bit goes to the top.
         let bits = self.0.splat(u64::from(bits));
@@ -285,7 +285,7 @@ impl Vector for Pair<Ymm> {
         ))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn blend(self, mask: Pair<Ymm>, other: Pair<Ymm>) -> Pair<Ymm> {
         Pair(
             self.0.blended(mask.0, other.0),
@@ -293,7 +293,7 @@ impl Vector for Pair<Ymm> {
         )
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn store(self, to: &mut [u64; 8]) {
         let to: *mut __m256i = to.as_mut_ptr().cast();
         // SAFETY: these are 64 writable bytes, and the stores need no alignment.
@@ -303,19 +303,19 @@ impl Vector for Pair<Ymm> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn store_8x4(words: [Pair<Ymm>; 4], tiles: &mut [Tile], at: [usize; 8]) {
         store_halves(words, tiles, at, 0);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn store_8x8(words: [Pair<Ymm>; 8], tiles: &mut [Tile], at: [usize; 8]) {
         let [w0, w1, w2, w3, w4, w5, w6, w7] = words;
         store_halves([w0, w1, w2, w3], tiles, at, 0);
         store_halves([w4, w5, w6, w7], tiles, at, 1);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn store_32(words: [Pair<Ymm>; 4]) -> [[u8; 32]; 8] {
         let mut rows = [[0; 32]; 8];
         let quarters = [
@@ -331,7 +331,7 @@ impl Vector for Pair<Ymm> {
         rows
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn store_16x8(words: [Pair<Ymm>; 8], rows: &mut [[u8; 32]; 16]) {
         let (low, high) = rows.split_at_mut(8);
         store_8x8_of_32(words.map(|word| word.0), low);
@@ -339,7 +339,7 @@ impl Vector for Pair<Ymm> {
     }
 
     /// The low halves of eight words, then their high halves, and so on.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn arrange(words: &[u64; 32]) -> [u64; 32] {
         let mut arranged = [0; 32];
         let (eights, _) = words.as_chunks::<8>();
@@ -354,7 +354,7 @@ impl Vector for Pair<Ymm> {
         arranged
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn index(self) -> Index {
         sure!({
             let (low, high) = (_mm256_castsi256_ps(self.0.0), _mm256_castsi256_ps(self.1.0));
@@ -367,7 +367,7 @@ impl Vector for Pair<Ymm> {
         })
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn select(index: Index, table: &[u64; 32]) -> Pair<Ymm> {
         let (low, high) = (index.select(table, 0), index.select(table, 1));
         sure!(Pair(
@@ -379,7 +379,7 @@ impl Vector for Pair<Ymm> {
 
 impl Index {
     /// The low or the high halves of the words at these places.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn select(self, table: &[u64; 32], half: usize) -> __m256i {
         let table: *const __m256i = table.as_ptr().cast();
         // SAFETY: the table is eight registers long; the loads need no alignment. An index is made
@@ -404,7 +404,7 @@ impl Machine for Avx2Fma {
     type V = Pair<Ymm>;
     type Arithmetic = Fma;
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn run<W: Work<Avx2Fma>>(self, work: W) -> W::Out {
         #[target_feature(enable = "avx2,fma,bmi2")]
         #[inline(never)]
@@ -415,13 +415,13 @@ impl Machine for Avx2Fma {
         unsafe { door(self, work) }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn splat(self, word: u64) -> Pair<Ymm> {
         let one = sure!(Ymm(_mm256_set1_epi64x(word as i64)));
         Pair(one, one)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn load(self, words: &[u64; 8]) -> Pair<Ymm> {
         let words: *const __m256i = words.as_ptr().cast();
         // SAFETY: these are 64 readable bytes, and the loads need no alignment.
@@ -433,7 +433,7 @@ impl Machine for Avx2Fma {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn load_8x4(self, rows: [&[u64; 4]; 8]) -> [Pair<Ymm>; 4] {
         let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.as_ptr().cast());
         // SAFETY: each row has 32 readable bytes.
@@ -441,14 +441,14 @@ impl Machine for Avx2Fma {
         std::array::from_fn(|word| Pair(low[word], high[word]))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn load_8x8(self, rows: [&[u64; 8]; 8]) -> [Pair<Ymm>; 8] {
         let [w0, w1, w2, w3] = self.load_8x4(rows.map(|row| &row.as_chunks::<4>().0[0]));
         let [w4, w5, w6, w7] = self.load_8x4(rows.map(|row| &row.as_chunks::<4>().0[1]));
         [w0, w1, w2, w3, w4, w5, w6, w7]
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn load_32(self, rows: [&[u8; 32]; 8]) -> [Pair<Ymm>; 4] {
         let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.as_ptr().cast());
         // SAFETY: each row has 32 readable bytes.
@@ -456,7 +456,7 @@ impl Machine for Avx2Fma {
         std::array::from_fn(|word| Pair(low[word], high[word]))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn load_16x8(self, rows: [&[u8; 32]; 16]) -> [Pair<Ymm>; 8] {
         let (low, high) = (load_8x8_of_32(&rows[..8]), load_8x8_of_32(&rows[8..]));
         std::array::from_fn(|word| Pair(low[word], high[word]))
@@ -469,7 +469,7 @@ impl Machine for Avx2Fma {
 }
 
 /// Writes four words of each lane to one half of its tile.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn store_halves(words: [Pair<Ymm>; 4], tiles: &mut [Tile], at: [usize; 8], half: usize) {
     let quarters = [
         transposed_4x4(words.map(|word| word.0)),
@@ -489,7 +489,7 @@ fn store_halves(words: [Pair<Ymm>; 4], tiles: &mut [Tile], at: [usize; 8], half:
 ///
 /// # Safety
 /// There is AVX2, and each row points to 32 readable bytes.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 unsafe fn load_4x4(rows: [*const __m128i; 4]) -> [Ymm; 4] {
     // SAFETY: the caller's promise.
     unsafe {
@@ -510,7 +510,7 @@ unsafe fn load_4x4(rows: [*const __m128i; 4]) -> [Ymm; 4] {
 ///
 /// # Safety
 /// There is AVX2, and both point to 16 readable bytes.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 unsafe fn beside(low: *const __m128i, high: *const __m128i) -> __m256i {
     // SAFETY: the caller's promise; the loads need no alignment.
     unsafe {
@@ -520,7 +520,7 @@ unsafe fn beside(low: *const __m128i, high: *const __m128i) -> __m256i {
 }
 
 /// The inverse of [`load_4x4`]: four rows, in two halves each.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn transposed_4x4([w0, w1, w2, w3]: [Ymm; 4]) -> [[__m128i; 2]; 4] {
     sure!({
         let (a0, a1) = (
@@ -547,7 +547,7 @@ fn transposed_4x4([w0, w1, w2, w3]: [Ymm; 4]) -> [[__m128i; 2]; 4] {
 }
 
 /// Four by four words of 32 bits, in each half: its own inverse.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn transpose_32([r0, r1, r2, r3]: [__m256i; 4]) -> [__m256i; 4] {
     sure!({
         let (a0, a1) = (_mm256_unpacklo_epi32(r0, r1), _mm256_unpackhi_epi32(r0, r1));
@@ -562,7 +562,7 @@ fn transpose_32([r0, r1, r2, r3]: [__m256i; 4]) -> [__m256i; 4] {
 }
 
 /// Word w of eight rows, in register w.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn load_8x8_of_32(rows: &[&[u8; 32]]) -> [Ymm; 8] {
     let [w0, w1, w2, w3] = transpose_32([
         two(rows, 0, 0),
@@ -580,7 +580,7 @@ fn load_8x8_of_32(rows: &[&[u8; 32]]) -> [Ymm; 8] {
 }
 
 /// Halves of rows r and r + 4 beside each other.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn two(rows: &[&[u8; 32]], row: usize, half: usize) -> __m256i {
     let part = |row: usize| rows[row].as_chunks::<16>().0[half].as_ptr().cast();
     // SAFETY: each part is 16 readable bytes; there is AVX2, or there would be no machine to load
@@ -589,7 +589,7 @@ fn two(rows: &[&[u8; 32]], row: usize, half: usize) -> __m256i {
 }
 
 /// The inverse of [`load_8x8_of_32`].
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn store_8x8_of_32(words: [Ymm; 8], rows: &mut [[u8; 32]]) {
     let [w0, w1, w2, w3, w4, w5, w6, w7] = words.map(|word| word.0);
     let fours = [

@@ -7,7 +7,7 @@
 //! - **A value is the proof.** A [`Machine`] is only made where its instructions were found, and a
 //!   vector only by a machine or from other vectors. So their methods are safe.
 //! - **One door.** A safe trait method cannot be compiled for more instructions than the whole crate
-//!   is. So kernels are `#[inline(always)]`, and [`Machine::run`] calls them from one function that is.
+//!   is. So kernels are `#[cfg_attr(not(test), inline(always))]`, and [`Machine::run`] calls them from one function that is.
 //!   It takes a [`Work`], never a closure: a closure that is not inlined is compiled without the
 //!   instructions, and each intrinsic in it becomes a call.
 //! - **Hot leaves work register by register.** Where a vector is two registers, [`Vector::apply`] runs a
@@ -72,7 +72,7 @@ pub(crate) trait Work<M: Machine> {
     /// What comes of it.
     type Out;
 
-    /// Does it. Must be `#[inline(always)]`.
+    /// Does it. Must be `#[cfg_attr(not(test), inline(always))]`.
     fn run(self, machine: M) -> Self::Out;
 }
 
@@ -200,7 +200,7 @@ pub(crate) trait Mask:
 }
 
 impl Mask for u8 {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn bits(self) -> u8 {
         self
     }
@@ -208,7 +208,7 @@ impl Mask for u8 {
 
 /// A kernel without memory of its own, from A and B words of each lane to O.
 pub(crate) trait Leaf<R, const A: usize, const B: usize, const O: usize> {
-    /// Must be `#[inline(always)]`.
+    /// Must be `#[cfg_attr(not(test), inline(always))]`.
     fn run(a: &[R; A], b: &[R; B]) -> [R; O];
 }
 

@@ -9,7 +9,7 @@ use super::{Doubles, Leaf, Register};
 pub(crate) struct Pair<R>(pub(super) R, pub(super) R);
 
 /// Runs a leaf on the lower registers, and then on the upper ones.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 pub(super) fn apply<R, L, const A: usize, const B: usize, const O: usize>(
     a: &[Pair<R>; A],
     b: &[Pair<R>; B],
@@ -28,7 +28,7 @@ macro_rules! operator {
         impl<R: Copy + $name<Output = R>> $name for Pair<R> {
             type Output = Pair<R>;
 
-            #[inline(always)]
+            #[cfg_attr(not(test), inline(always))]
             fn $function(self, other: Pair<R>) -> Pair<R> {
                 Pair(self.0.$function(other.0), self.1.$function(other.1))
             }
@@ -40,7 +40,7 @@ operator! { Add add Sub sub BitAnd bitand BitOr bitor BitXor bitxor }
 /// Methods that do to a pair what they do to each of its registers.
 macro_rules! both {
     ($($name:ident($($pair:ident),*; $($same:ident: $type:ty),*);)+) => {$(
-        #[inline(always)]
+        #[cfg_attr(not(test), inline(always))]
         fn $name(self $(, $pair: Pair<R>)* $(, $same: $type)*) -> Pair<R> {
             Pair(
                 self.0.$name($($pair.0,)* $($same),*),

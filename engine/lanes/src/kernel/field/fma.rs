@@ -73,7 +73,7 @@ struct Columns<R> {
 }
 
 impl<R: Doubles> Columns<R> {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn new(any: R, starts: [u64; 10]) -> Columns<R> {
         let [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9] = starts;
         Columns {
@@ -95,7 +95,7 @@ impl<R: Doubles> Columns<R> {
     }
 
     /// Adds `a · b` to a column and the next one.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn one(&mut self, column: usize, a: R, b: R) {
         let high = a.fused(b, self.high);
         let low = a.fused(b, self.both.fsub(high));
@@ -104,7 +104,7 @@ impl<R: Doubles> Columns<R> {
     }
 
     /// Adds `a · b + c · d` to a column and the next one.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn two(&mut self, column: usize, a: R, b: R, c: R, d: R) {
         let first = a.fused(b, self.high);
         let low = a.fused(b, self.both.fsub(first));
@@ -115,7 +115,7 @@ impl<R: Doubles> Columns<R> {
     }
 
     /// Adds 19 times the columns from 2^255 on to those below.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn fold(self) -> [R; 5] {
         let sums = self.sums;
         five!(I => {
@@ -136,7 +136,7 @@ const SQUARE: ([u64; 10], [u64; 10]) = (
     [0, 1, 1, 1, 2, 2, 2, 1, 1, 1],
 );
 
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn product<R: Doubles, const EXTRA: u64>(a: [R; 5], b: [R; 5]) -> [R; 5] {
     let mut columns = Columns::new(a[0], const { starts(PRODUCT, EXTRA) });
     columns.one(0, a[0], b[0]);
@@ -157,7 +157,7 @@ fn product<R: Doubles, const EXTRA: u64>(a: [R; 5], b: [R; 5]) -> [R; 5] {
     columns.fold()
 }
 
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn square<R: Doubles, const EXTRA: u64>(a: [R; 5]) -> [R; 5] {
     let [d0, d1, d2, d3] = [
         a[0].fadd(a[0]),
@@ -182,7 +182,7 @@ fn square<R: Doubles, const EXTRA: u64>(a: [R; 5]) -> [R; 5] {
 }
 
 /// Takes limbs with the bias.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
 fn carry_biased<R: Doubles>(wide: [R; 5]) -> [R; 5] {
     let mask = wide[0].splat(MASK);
     let one = wide[0].splat(LOW);
@@ -207,35 +207,35 @@ struct SquareCarried;
 struct Montgomery;
 
 impl<R: Doubles> Leaf<R, 5, 5, 5> for Product {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
         product::<R, 0>(*a, *b)
     }
 }
 
 impl<R: Doubles> Leaf<R, 5, 5, 5> for ProductCarried {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
         carry_biased(product::<R, BIAS>(*a, *b))
     }
 }
 
 impl<R: Doubles> Leaf<R, 5, 0, 5> for Square {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn run(a: &[R; 5], _: &[R; 0]) -> [R; 5] {
         square::<R, 0>(*a)
     }
 }
 
 impl<R: Doubles> Leaf<R, 5, 0, 5> for SquareCarried {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn run(a: &[R; 5], _: &[R; 0]) -> [R; 5] {
         carry_biased(square::<R, BIAS>(*a))
     }
 }
 
 impl<R: Doubles> Leaf<R, 5, 5, 5> for Montgomery {
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
         scalar::montgomery(*a, *b)
     }
@@ -266,7 +266,7 @@ where
     }
 
     /// Balanced: a limb above 2^50 borrows from the next.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn constant(limbs: [u64; 5]) -> [u64; 5] {
         let mut carry = 0;
         let mut signed = [0_i64; 5];
@@ -279,64 +279,64 @@ where
         signed.map(|limb| (limb as f64).to_bits())
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn of_integers(limbs: [V; 5]) -> [V; 5] {
         Self::carry(limbs)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn to_integers(limbs: [V; 5]) -> [V; 5] {
         let wide = <Self as Arithmetic<V>>::widen(limbs);
         carry_integers(five!(I => wide[I] + wide[I].splat(TWO_P[I])))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn widen(limbs: [V; 5]) -> [V; 5] {
         five!(I => limbs[I].fadd(limbs[I].splat(LOW)) - limbs[I].splat(LOW))
     }
 
     /// Nothing: limbs have signs.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn biased(wide: [V; 5]) -> [V; 5] {
         wide
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn carry(wide: [V; 5]) -> [V; 5] {
         carry_biased(five!(I => wide[I] + wide[I].splat(BIAS)))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn multiply(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
         V::call::<Product, 5, 5, 5>(a, b)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn square(a: &[V; 5]) -> [V; 5] {
         V::call::<Square, 5, 0, 5>(a, &[])
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn multiply_carried(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
         V::call::<ProductCarried, 5, 5, 5>(a, b)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn square_carried(a: &[V; 5]) -> [V; 5] {
         V::call::<SquareCarried, 5, 0, 5>(a, &[])
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn square_here(a: &[V; 5]) -> [V; 5] {
         V::apply::<SquareCarried, 5, 0, 5>(a, &[])
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn negate(limbs: [V; 5]) -> [V; 5] {
         five!(I => limbs[I] ^ limbs[I].splat(1 << 63))
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn montgomery(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
         V::call::<Montgomery, 5, 5, 5>(a, b)
     }
@@ -358,13 +358,13 @@ mod scalar {
     const _: () = assert!(f64::from_bits(HIGH) == (1u128 << 104) as f64);
 
     /// From an integer below 2^52.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn double<R: Doubles>(x: R) -> R {
         (x | x.splat(UNITS)).fsub(x.splat(UNITS))
     }
 
     /// `a · b` as `low + 2^52 · high`, low from −2^51 to 2^51, both with the constants LOW and HIGH.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn product<R: Doubles>(a: R, b: R) -> [R; 2] {
         let constant = a.splat(HIGH);
         let high = a.fused(b, constant);
@@ -373,12 +373,12 @@ mod scalar {
     }
 
     /// What is above the low 52 bits of an integer with a sign, of magnitude below 2^62.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     fn above<R: Doubles>(x: R) -> R {
         (x + x.splat(1 << 62)).shr(52) - x.splat(1 << 10)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
     pub(super) fn montgomery<R: Doubles>(a: [R; 5], b: [R; 5]) -> [R; 5] {
         let zero = a[0].splat(0);
         let (low, high) = (zero.splat(LOW), zero.splat(HIGH));
