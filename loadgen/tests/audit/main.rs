@@ -374,7 +374,7 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
         (
             "run --audit-log new --out new",
             2,
-            "outside of --audit-log new",
+            "--out new: --audit-log names the same",
         ),
     ] {
         let ended = folder.loadgen(&arguments(words));
