@@ -143,7 +143,9 @@ fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Stored)>, PlanError>
     let trace = [&args.trace, &stored.trace, &run.trace];
     let run = RunArgs {
         // The path that was given may have been relative to another directory.
-        trace: (run.trace.as_ref()).and_then(|_| trace.into_iter().flatten().next().cloned()),
+        trace: (run.trace.is_some() || stored.replays())
+            .then(|| trace.into_iter().flatten().next().cloned())
+            .flatten(),
         // Every back end makes the same signatures; this machine may lack the one that was asked for.
         backend: BackendChoice::Auto,
         log_dir: Some(args.directory.clone()),

@@ -163,6 +163,13 @@ impl Stored {
         })
     }
 
+    /// Whether it is known to replay a trace, which the command that went on with it last need not say.
+    #[must_use]
+    pub fn replays(&self) -> bool {
+        let identity = self.identity.as_ref();
+        identity.is_some_and(|identity| identity.run.mode == "trace")
+    }
+
     /// As [`Stored::read`], of a run that has a log: without one, a run that is asked for begins anew.
     pub(super) fn begun(directory: &Path) -> Result<Option<Stored>, PlanError> {
         match has_log(directory) && fs::symlink_metadata(directory.join(COMMAND)).is_ok() {
