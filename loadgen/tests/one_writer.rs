@@ -54,11 +54,13 @@ fn acknowledgements_of_two_runs_do_not_meet() {
 #[test]
 fn two_runs_do_not_begin_in_one_directory() {
     let folder = Folder::new();
-    std::fs::create_dir(folder.path("log")).unwrap();
-    let first = File::open(folder.path("log")).unwrap();
+    std::fs::create_dir_all(folder.path("log/log")).unwrap();
+    let first = File::open(folder.path("log/log")).unwrap();
     first.try_lock().unwrap();
     let second = folder.loadgen(&arguments(&format!("{RUN} --log-dir log")));
     assert_eq!(second.code, Some(4), "{second:?}");
     assert!(second.stderr.contains("in use"), "{}", second.stderr);
-    assert_eq!(std::fs::read_dir(folder.path("log")).unwrap().count(), 0);
+    assert!(!folder.path("log/run.json").exists());
+    let written = std::fs::read_dir(folder.path("log/log")).unwrap().count();
+    assert_eq!(written, 0);
 }
