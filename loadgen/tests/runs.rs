@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::{Folder, arguments, parse};
 use duet_run_file::run_file::{Ratio, RunFile};
+use duet_run_file::summary::{LINES_MAX, WIDTH};
 use hdrhistogram::serialization::Deserializer;
 
 const SESSIONS: u64 = 6;
@@ -307,10 +308,11 @@ fn a_duration_ends_a_run_and_marks_it() {
     let direct = run.l1.direct.unwrap();
     assert!(direct.sampled_sessions <= run.achieved.sessions_opened.max(2));
     assert!(direct.payments <= run.achieved.payments.max(200));
-    let line = ended.stdout.lines().nth(1).unwrap();
+    let (_, workload) = ended.stdout.split_once("workload  ").unwrap();
+    let (workload, _) = workload.split_once("payments  ").unwrap();
     assert!(
-        line.contains(" of ") && line.contains("not reproducible"),
-        "{line}"
+        workload.contains(" of ") && workload.contains("not reproducible"),
+        "{workload}"
     );
 }
 
@@ -369,7 +371,7 @@ fn quiet_says_nothing_and_still_writes() {
 }
 
 #[test]
-fn the_summary_is_at_most_twenty_lines() {
+fn the_summary_is_of_few_lines_that_fit_a_terminal() {
     let folder = Folder::new();
     for words in [
         "--sessions 3 --payments 30",
@@ -380,7 +382,6 @@ fn the_summary_is_at_most_twenty_lines() {
     ] {
         let ended = folder.loadgen(&arguments(words));
         assert!(matches!(ended.code, Some(0 | 3)), "{words}: {ended:?}");
-        assert_eq!(ended.stderr, "", "{words}");
         let verdict = if ended.code == Some(0) {
             "VALID: "
         } else {
@@ -388,12 +389,12 @@ fn the_summary_is_at_most_twenty_lines() {
         };
         assert!(ended.stdout.starts_with(verdict), "{words}: {ended:?}");
         assert!(
-            ended.stdout.lines().count() <= 20,
+            ended.stdout.lines().count() <= LINES_MAX,
             "{words}:\n{}",
             ended.stdout
         );
         for line in ended.stdout.lines() {
-            assert!(line.chars().count() <= 100, "{words}: {line}");
+            assert!(line.chars().count() <= WIDTH, "{words}: {line}");
             // What is cut is not seen; only the machine's and the workload's rows may be.
             assert!(!line.ends_with('…'), "{words}: {line}");
         }

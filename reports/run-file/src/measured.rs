@@ -80,9 +80,9 @@ pub fn busy(run: &RunFile) -> Option<String> {
     let parts = [(others, "others"), (host, "its host")];
     let parts = parts.iter().filter(|(share, _)| *share >= 0.01);
     let parts: Vec<String> = parts
-        .map(|(share, who)| format!("{:.0} % of its CPU taken by {who}", share * 100.0))
+        .map(|(share, who)| format!("{:.0} % taken by {who}", share * 100.0))
         .collect();
-    Some(format!("numbers of a busy machine: {}", parts.join(", ")))
+    Some(format!("numbers of a busy machine ({})", parts.join(", ")))
 }
 
 #[cfg(test)]
@@ -107,25 +107,17 @@ mod tests {
             (None, None, None),
             (Some(0.03), Some(0.02), None),
             (Some(f64::NAN), Some(0.01), None),
-            (
-                Some(0.82),
-                Some(0.0),
-                Some("82 % of its CPU taken by others"),
-            ),
-            (
-                Some(0.001),
-                Some(0.31),
-                Some("31 % of its CPU taken by its host"),
-            ),
+            (Some(0.82), Some(0.0), Some("82 % taken by others")),
+            (Some(0.001), Some(0.31), Some("31 % taken by its host")),
             (
                 Some(0.2),
                 Some(0.1),
-                Some("20 % of its CPU taken by others, 10 % of its CPU taken by its host"),
+                Some("20 % taken by others, 10 % taken by its host"),
             ),
         ] {
             let mut run = sample::open_loop();
             (run.machine.others_share, run.machine.stolen_share) = (others, host);
-            let told = told.map(|told| format!("numbers of a busy machine: {told}"));
+            let told = told.map(|told| format!("numbers of a busy machine ({told})"));
             assert_eq!(busy(&run), told, "{others:?} {host:?}");
         }
     }

@@ -46,7 +46,7 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
         ..
     } = &run.achieved;
     let start = format!("{}: ", verdict_words(run).join(", "));
-    let told = busy(run).into_iter().chain(ended_short(run));
+    let told = ended_short(run).into_iter().chain(busy(run));
     if *valid {
         let phrases: Vec<String> = told.chain(checks_passed(&run.checks)).collect();
         return wrap(&start, &phrases, lines_max);

@@ -167,7 +167,7 @@ fn the_machine_stands_first_with_what_makes_it_fast_or_slow() {
         run.machine.others_share = Some(0.82);
     });
     let shown = summary(&run);
-    let expected = "VALID: numbers of a busy machine: 82 % of its CPU taken by others, payments";
+    let expected = "VALID: numbers of a busy machine (82 % taken by others), payments";
     assert!(
         shown.starts_with("VALID: numbers of a busy machine"),
         "{expected}:\n{shown}"
