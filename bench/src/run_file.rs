@@ -34,6 +34,8 @@ pub enum Refusal {
     Invalid(Vec<String>),
     /// The run went on after a restart: its figures are of a part of it.
     Resumed,
+    /// The run was stopped by hand: it did less than was asked for.
+    Interrupted,
 }
 
 /// Parses a run's standard output.
@@ -50,6 +52,9 @@ pub fn parse(stdout: &[u8]) -> Result<RunFile, Refusal> {
         .is_some_and(|resumed| !resumed.is_null())
     {
         return Err(Refusal::Resumed);
+    }
+    if file.pointer("/achieved/interrupted") == Some(&Value::Bool(true)) {
+        return Err(Refusal::Interrupted);
     }
     Ok(RunFile {
         values: read_values(&file)?,
@@ -76,9 +81,25 @@ fn check_schema(file: &Value) -> Result<(), Refusal> {
 fn check_validity(file: &Value) -> Result<(), Refusal> {
     match file.pointer("/achieved/valid").and_then(Value::as_bool) {
         None => not_a_run_file("it has no achieved.valid"),
-        Some(true) => Ok(()),
+        Some(true) => contradiction(file).map_or(Ok(()), |reason| {
+            not_a_run_file(&format!("its achieved.valid is true, but {reason}"))
+        }),
         Some(false) => Err(Refusal::Invalid(invalid_reasons(file))),
     }
+}
+
+/// What the file says against the run's being valid.
+fn contradiction(file: &Value) -> Option<String> {
+    let checks = file.get("checks").and_then(Value::as_object);
+    let broken = checks
+        .into_iter()
+        .flatten()
+        .find(|(_, held)| **held == Value::Bool(false));
+    if let Some((name, _)) = broken {
+        return Some(format!("checks.{name} is false"));
+    }
+    let reasons = invalid_reasons(file);
+    (!reasons.is_empty()).then(|| format!("a reason is given: {}", reasons.join("; ")))
 }
 
 fn invalid_reasons(file: &Value) -> Vec<String> {
@@ -112,8 +133,11 @@ fn read_values(file: &Value) -> Result<MetricValues, Refusal> {
 
 fn required(file: &Value, pointer: &str) -> Result<f64, Refusal> {
     let dotted = || pointer.trim_start_matches('/').replace('/', ".");
-    number(file, pointer)
-        .ok_or_else(|| Refusal::NotARunFile(format!("it has no number under {}", dotted())))
+    match number(file, pointer) {
+        Some(value) if value >= 0.0 => Ok(value),
+        Some(value) => not_a_run_file(&format!("its {} is {value}, expected 0 or more", dotted())),
+        None => not_a_run_file(&format!("it has no number under {}", dotted())),
+    }
 }
 
 /// A number, or an integer above 2^53 written as a string.
@@ -197,6 +221,14 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_was_stopped_by_hand_is_no_whole_one() {
+        let run = parse_edited(|file| file["achieved"]["interrupted"] = json!(true));
+        assert_eq!(run, Err(Refusal::Interrupted));
+        let run = parse_edited(|file| file["achieved"]["interrupted"] = json!(false));
+        assert!(run.is_ok());
+    }
+
+    #[test]
     fn an_invalid_run_gives_its_reasons() {
         let run = parse_edited(|file| {
             file["achieved"]["valid"] = json!(false);
@@ -217,6 +249,22 @@ mod tests {
         assert_not_a_run_file(
             |file| file["achieved"]["cpu_s"] = json!(null),
             "achieved.cpu_s",
+        );
+        assert_not_a_run_file(
+            |file| file["achieved"]["payments"] = json!(-5),
+            "achieved.payments is -5, expected 0 or more",
+        );
+        assert_not_a_run_file(
+            |file| file["achieved"]["cpu_s"] = json!(-1.5),
+            "achieved.cpu_s is -1.5",
+        );
+        assert_not_a_run_file(
+            |file| file["checks"] = json!({"balances_match": false, "stage_cpu_share": 1.0}),
+            "achieved.valid is true, but checks.balances_match is false",
+        );
+        assert_not_a_run_file(
+            |file| file["achieved"]["invalid_reasons"] = json!(["late"]),
+            "achieved.valid is true, but a reason is given: late",
         );
         assert_not_a_run_file(
             |file| file["assurance"] = json!({}),

@@ -231,6 +231,10 @@ impl Runner<'_> {
                 "{who} went on after a restart, so that its figures are of a part of it; expected a \
                  whole run: give each a --log-dir of its own\n{told}"
             )),
+            Refusal::Interrupted => Failure::BadInput(format!(
+                "{who} says that it was interrupted, so that it did less than was asked for; expected a \
+                 whole run\n{told}"
+            )),
             Refusal::Invalid(_) => unreachable!("an INVALID run was returned above"),
         })?;
         let decisive = self.plan.decisive;

@@ -2,11 +2,13 @@
 
 mod common;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{config, workload::Uniform};
-use duet_engine::pipeline::{Arrivals, Config, Outcome, RunError, run};
+use duet_engine::pipeline::{
+    Arrivals, Config, DirectSample, Outcome, RunError, Sampling, run, run_direct,
+};
 use duet_engine::transcript::Settings;
 
 fn run_all(config: &Config, workload: &Uniform) -> Outcome {
@@ -133,4 +135,49 @@ fn an_audit_log_changes_no_block_and_ends_a_run_that_cannot_write_it() {
     std::fs::remove_dir_all(&folder).expect("it is there");
     let gone = run(&logged, &workload, &AtomicBool::new(false), |_| {});
     assert!(matches!(gone, Err(RunError::Audit(_))), "{gone:?}");
+}
+
+#[test]
+fn a_baseline_that_is_stopped_keeps_what_it_measured() {
+    const PAYMENTS: u64 = 20;
+    let mut config = config(1, 10, 1, 1);
+    config.l1.block_transactions = 50;
+    let workload = Uniform::new(10, 10, PAYMENTS);
+    // Sessions until the stop → samples: of three sessions each, which are more than a block.
+    for (sessions, samples) in [(1, 1), (2, 1), (3, 1), (4, 2), (6, 2), (10, 4)] {
+        let stop = AtomicBool::new(false);
+        let sampling = Sampling::whole((0..10).collect());
+        let direct = run_direct(&config, &workload, &sampling, &stop, |payments| {
+            stop.store(payments >= sessions * PAYMENTS, Ordering::Relaxed);
+        })
+        .expect("a sound set-up");
+        assert_eq!(direct.cut_short, sessions < 10);
+        assert_eq!(direct.payments, sessions * PAYMENTS);
+        assert_eq!(direct.samples.len(), samples, "{sessions} sessions");
+        let sum = |of: fn(&DirectSample) -> u64| direct.samples.iter().map(of).sum::<u64>();
+        assert_eq!(sum(|sample| sample.payments), direct.payments);
+        assert_eq!(sum(|sample| sample.cpu_ns), direct.l1.cpu_ns);
+        assert!(direct.balances_match && direct.supply_conserved);
+    }
+}
+
+#[test]
+fn the_phases_of_a_run_that_paid_nothing_lie_within_its_time() {
+    let config = config(2, 9_000, 1, 1);
+    let workload = Uniform::new(9_000, 9_000, 3);
+    let stop = AtomicBool::new(false);
+    // Stopped while channels are being opened. A machine that opens all of them before the first look
+    // pays, and its phases must fit as well.
+    let outcome = run(&config, &workload, &stop, |snapshot| {
+        let is_opening = snapshot.l1_transactions > 0 && snapshot.payments == 0;
+        stop.fetch_or(is_opening, Ordering::Relaxed);
+    });
+    let outcome = outcome.expect("a sound set-up");
+    let (opening, closing, wall) = (outcome.opening, outcome.closing, outcome.wall);
+    assert!(closing.sessions > 0);
+    assert!(
+        opening.wall + closing.wall <= wall,
+        "{} payments: {opening:?} and {closing:?} of {wall:?}",
+        outcome.payments
+    );
 }

@@ -136,6 +136,7 @@ fn measure(
         Ending::AsPlanned => channels(plan, quiet, &mut series, stop),
         Ending::AtOnce => channels(plan, quiet, &mut series, &AtomicBool::new(true)),
     }?;
+    let channels_interrupted = stop.load(Ordering::Relaxed);
     let peak_rss_bytes = machine::peak_rss_bytes();
     let all_ns = process_cpu_ns() - cpu_before;
     let wall_s = begin.elapsed().as_secs_f64();
@@ -172,6 +173,7 @@ fn measure(
         direct,
         phases,
         interrupted,
+        channels_interrupted,
         only_closed: ending == Ending::AtOnce,
         started_unix_s: started.as_secs(),
         rss_before_bytes,

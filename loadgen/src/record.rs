@@ -19,12 +19,6 @@ use crate::file_system::FileSystem;
 use crate::machine;
 use crate::plan::Plan;
 
-/// Stage times must sum to this share of the process's CPU time at least.
-const LEAST_STAGE_SHARE: f64 = 0.95;
-/// But for so much of the whole process, however many threads: what reading the threads' clocks and the
-/// process's one after the other leaves between them. It tells in runs of a few milliseconds alone.
-const BETWEEN_CLOCKS_NS: f64 = 1_000_000.0;
-
 /// All that was measured.
 pub struct Measured {
     /// What the channels did.
@@ -39,6 +33,8 @@ pub struct Measured {
     pub phases: Vec<Phase>,
     /// Ctrl-C.
     pub interrupted: bool,
+    /// Ctrl-C before the baseline.
+    pub channels_interrupted: bool,
     /// No payments were asked for: only that what is open is closed.
     pub only_closed: bool,
     /// Seconds since 1970.
@@ -58,8 +54,8 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
     let Measured {
         outcome, direct, ..
     } = &measured;
-    let stage_cpu_share = stage_cpu_share(outcome);
-    let invalid_reasons = invalid_reasons(plan, &measured);
+    let checks = checks(outcome);
+    let invalid_reasons = invalid_reasons(plan, &measured, &checks);
     let offchain_ns: u64 = Stage::ALL
         .iter()
         .zip(&outcome.stages)
@@ -76,9 +72,9 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         command,
         started_unix_s: measured.started_unix_s,
         workload: duet_run_file::run_file::Workload {
-            // Where a run was interrupted, Layer 1's blocks are cut.
+            // Where the channels were interrupted, Layer 1's blocks are cut.
             reproducible: plan.description.reproducible
-                && !measured.interrupted
+                && !measured.channels_interrupted
                 && outcome.resumed.is_none(),
             ..plan.description.clone()
         },
@@ -153,13 +149,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
                 payments: direct.payments,
             }),
         },
-        checks: Checks {
-            payments_accounted: outcome.checks.payments_accounted,
-            signatures_verified: outcome.checks.signatures_verified,
-            supply_conserved: outcome.checks.supply_conserved,
-            balances_match: outcome.checks.balances_match,
-            stage_cpu_share,
-        },
+        checks,
         disputes: (outcome.disputes.cases() > 0).then(|| disputes(&outcome.disputes)),
         durability: durability(plan, outcome),
         rejections: rejections(outcome),
@@ -169,7 +159,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             bytes_per_channel: measured
                 .peak_rss_bytes
                 .saturating_sub(measured.rss_before_bytes)
-                / outcome.concurrent,
+                .checked_div(channels_at_once(outcome)),
         },
         machine: Machine {
             stolen_share: measured.taken.map(|(stolen, _)| stolen),
@@ -177,6 +167,13 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             ..machine::machine()
         },
     }
+}
+
+/// The most channels that were open at once: as many as may be, if the run came to so many.
+fn channels_at_once(outcome: &Outcome) -> u64 {
+    let closed_before = outcome.resumed.map_or(0, |resumed| resumed.sessions_closed);
+    let here = outcome.sessions_opened.saturating_sub(closed_before);
+    outcome.concurrent.min(here)
 }
 
 /// What the durable log did, if there was one.
@@ -262,18 +259,28 @@ pub fn phase(name: &str, wall: Duration, cpu_ns: u64) -> Phase {
     }
 }
 
-/// What the stages' CPU time is of the process's, both from the threads' start to their end.
-fn stage_cpu_share(outcome: &Outcome) -> f64 {
+/// The run's checks of itself; its CPU time is that from the threads' start to their end.
+fn checks(outcome: &Outcome) -> Checks {
     let stages = outcome.stages.iter().map(|stage| stage.cpu_ns);
     let stages_ns = outcome.before.stages_ns + stages.sum::<u64>();
-    stages_ns as f64 / (outcome.before.cpu_ns + outcome.cpu_ns) as f64
+    Checks {
+        payments_accounted: outcome.checks.payments_accounted,
+        signatures_verified: outcome.checks.signatures_verified,
+        supply_conserved: outcome.checks.supply_conserved,
+        balances_match: outcome.checks.balances_match,
+        stage_cpu_share: stages_ns as f64 / process_cpu_ns(outcome) as f64,
+    }
 }
 
-fn invalid_reasons(plan: &Plan, measured: &Measured) -> Vec<String> {
+/// CPU time of the process from the threads' start to their end.
+fn process_cpu_ns(outcome: &Outcome) -> u64 {
+    outcome.before.cpu_ns + outcome.cpu_ns
+}
+
+fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<String> {
     let Measured {
         outcome, direct, ..
     } = measured;
-    let checks = &outcome.checks;
     let mut reasons = Vec::new();
     let mut require = |holds: bool, reason: String| {
         if !holds {
@@ -327,17 +334,9 @@ fn invalid_reasons(plan: &Plan, measured: &Measured) -> Vec<String> {
         disputes.honest_punished == 0,
         format!("{} honest parties were punished", disputes.honest_punished),
     );
-    let stage_cpu_share = stage_cpu_share(outcome);
-    let cpu_ns = (outcome.before.cpu_ns + outcome.cpu_ns) as f64;
-    require(
-        stage_cpu_share >= LEAST_STAGE_SHARE
-            || (1.0 - stage_cpu_share) * cpu_ns <= BETWEEN_CLOCKS_NS,
-        format!(
-            "stages account for {:.1} % of the CPU time, expected at least {:.0} %",
-            stage_cpu_share * 100.0,
-            LEAST_STAGE_SHARE * 100.0
-        ),
-    );
+    if let Some(reason) = checks.unaccounted(seconds(process_cpu_ns(outcome))) {
+        require(false, reason);
+    }
     // What was only closed had no rate to hold.
     let offered = outcome.offered.as_ref().filter(|_| !measured.only_closed);
     let not_held = offered.map(open_loop);
@@ -454,18 +453,8 @@ fn exact(ratio: f64) -> Ratio {
 /// Layer 1's CPU time per transfer, and half the width of its 95 % interval: a ratio estimator
 /// over samples of sessions (Cochran, Sampling Techniques, 3rd ed., 6.4). Infinite for one sample.
 fn cpu_per_payment(direct: &DirectOutcome) -> (f64, f64) {
-    let count = direct.samples.len() as f64;
-    let payments: f64 = direct
-        .samples
-        .iter()
-        .map(|sample| sample.payments as f64)
-        .sum();
-    let cpu_ns: f64 = direct
-        .samples
-        .iter()
-        .map(|sample| sample.cpu_ns as f64)
-        .sum();
-    let mean = cpu_ns / payments.max(1.0);
+    let (count, payments) = (direct.samples.len() as f64, direct.payments as f64);
+    let mean = direct.l1.cpu_ns as f64 / payments;
     if direct.samples.len() < 2 {
         return (mean, f64::INFINITY);
     }

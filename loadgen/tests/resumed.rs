@@ -145,10 +145,9 @@ fn figures_are_of_what_was_measured_after_the_restart() {
         assert!(offload.cpu.ratio.is_nan());
 
         let shown = &ended.stdout;
-        assert!(
-            shown.starts_with("VALID, RESUMED: ") && shown.contains("payments accounted"),
-            "{shown}"
-        );
+        // A busy machine says so in between.
+        assert!(shown.starts_with("VALID, RESUMED: "), "{shown}");
+        assert!(shown.contains("payments accounted"), "{shown}");
         assert!(row(shown, "payments ").contains(" of them after the restart"));
         assert!(row(shown, "CPU     ").contains("µs per payment"));
         let more = "x: more, not less";
@@ -166,16 +165,17 @@ fn figures_are_of_what_was_measured_after_the_restart() {
         assert!(file.achieved.steady_payments_per_s.is_none());
         assert!(file.latency_ns.service.is_none());
         assert!(file.l1.offload.is_none() && file.l1.direct.is_none());
+        assert!(file.memory.bytes_per_channel.is_none());
         let shown = &ended.stdout;
-        assert!(
-            shown.starts_with("VALID, RESUMED: ") && shown.contains("payments accounted"),
-            "{shown}"
-        );
+        // A busy machine says so in between.
+        assert!(shown.starts_with("VALID, RESUMED: "), "{shown}");
+        assert!(shown.contains("payments accounted"), "{shown}");
         assert!(
             row(shown, "payments ").contains("none of them after the restart"),
             "{shown}"
         );
         assert!(!shown.contains("/s"), "{shown}");
+        assert!(!shown.contains("per channel"), "{shown}");
         assert!(
             !shown.contains(" x: ") && !shown.contains("more, not less"),
             "{shown}"

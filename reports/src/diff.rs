@@ -8,7 +8,7 @@ use crate::{
     human,
     layout::{self, Column, Table, clean, wrap},
     machines::Kinship,
-    measured::{self, RESUMED},
+    measured::{self, INTERRUPTED, RESUMED},
     run_file::{L1Load, Offload, Percentiles, RunFile},
     runs::{NamedRun, Runs},
     summary::{assurance_phrases, stage_cpu_s},
@@ -94,6 +94,9 @@ impl<'a> Diff<'a> {
             }));
             let short = measured::ended_short(&named.run);
             lines.extend(short.map(|short| format!("   {short}")));
+            if named.run.achieved.interrupted {
+                lines.push(format!("   {INTERRUPTED}: stopped by hand before its end"));
+            }
         }
         for difference in self.runs.differences() {
             let crate::terms::Difference { key, a, b } = difference;
@@ -161,6 +164,7 @@ impl<'a> Diff<'a> {
                 "file": named.path.display().to_string(),
                 "assurance": named.run.assurance,
                 "resumed": named.run.resumed(),
+                "interrupted": named.run.achieved.interrupted,
             })
         };
         let differences: Vec<Value> = self
@@ -222,10 +226,11 @@ fn figures(run: &RunFile) -> Vec<Named> {
     }
     let memory = &run.memory;
     for (name, bytes) in [
-        ("memory.peak_rss_bytes", memory.peak_rss_bytes),
+        ("memory.peak_rss_bytes", Some(memory.peak_rss_bytes)),
         ("memory.bytes_per_channel", memory.bytes_per_channel),
     ] {
-        figures.push(named(name, Kind::Bytes, bytes as f64));
+        let bytes = bytes.map_or(f64::NAN, |bytes| bytes as f64);
+        figures.push(named(name, Kind::Bytes, bytes));
     }
     figures.extend(l1(run));
     figures.extend(run.l1.offload.as_ref().into_iter().flat_map(offload));
@@ -375,7 +380,7 @@ mod tests {
         };
         let refusal = gather(&[]).unwrap_err().to_string();
         assert!(refusal.contains("resumed: false and true"), "{refusal}");
-        assert!(refusal.ends_with("--across resumed"), "{refusal}");
+        assert!(refusal.ends_with(": --across resumed"), "{refusal}");
 
         let runs = gather(&["resumed"]).unwrap();
         let diff = Diff::new(&runs);
@@ -433,6 +438,38 @@ mod tests {
                 ),
             }
         }
+    }
+
+    #[test]
+    fn an_interrupted_run_meets_a_whole_one_only_where_that_is_named() {
+        let mut cut = sample::open_loop();
+        (cut.achieved.interrupted, cut.achieved.sessions_cut) = (true, 50);
+        cut.workload.reproducible = false;
+        let files = [
+            ("a.json".into(), sample::open_loop().to_json()),
+            ("b.json".into(), cut.to_json()),
+        ];
+        let gather = |across: &[&str]| {
+            let across: Vec<String> = across.iter().map(|key| (*key).to_owned()).collect();
+            Runs::gather(&files, &Across::new(&across))
+        };
+        let refusal = gather(&[]).unwrap_err().to_string();
+        assert!(refusal.contains("interrupted: false and true"), "{refusal}");
+        assert!(refusal.ends_with(": --across interrupted"), "{refusal}");
+
+        let runs = gather(&["interrupted"]).unwrap();
+        let text = Diff::new(&runs).to_text();
+        for part in [
+            "   INTERRUPTED: stopped by hand before its end\n",
+            "differ in interrupted: false and true\n",
+        ] {
+            assert!(text.contains(part), "{part}:\n{text}");
+        }
+        let json: Value = serde_json::from_str(&Diff::new(&runs).to_json()).unwrap();
+        assert_eq!(
+            [&json["a"]["interrupted"], &json["b"]["interrupted"]],
+            [false, true]
+        );
     }
 
     #[test]

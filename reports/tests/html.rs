@@ -111,7 +111,8 @@ fn pages() -> Vec<(&'static str, Vec<RunFile>, &'static [&'static str])> {
         }
         run
     });
-    let mut idle = sample::open_loop();
+    // Only what went on after a restart may be VALID and have paid nothing.
+    let mut idle = sample::resumed(0);
     idle.achieved.payments = 0;
     idle.achieved.sessions_opened = 0;
     idle.achieved.sessions_closed = 0;
@@ -293,6 +294,7 @@ fn a_resumed_run_says_so_where_its_rate_stands() {
         "<strong>RESUMED</strong> after a restart: figures are of 250 k of 1 M payments",
         "CPU not known (sessions span the restart)",
         "This run went on after a restart: 750 k payments and 50 closed sessions were there already",
+        "seconds since the links were up after the restart",
     ] {
         assert!(part.contains(said), "{said}");
     }
@@ -302,6 +304,7 @@ fn a_resumed_run_says_so_where_its_rate_stands() {
     for said in [
         "resumed (false, true)",
         "not known: sessions span the restart",
+        "since the first channel was opened, or the links were up after a restart",
     ] {
         assert!(both.contains(said), "{said}");
     }
@@ -331,7 +334,8 @@ fn modelled_bars_are_the_runs_counts_at_the_profiles_prices() {
     let folder = TempDir::new().unwrap();
     let mut short = sample::open_loop();
     short.achieved.payments = 300;
-    let mut idle = sample::open_loop();
+    // Only what went on after a restart may be VALID and have paid nothing.
+    let mut idle = sample::resumed(0);
     idle.achieved.payments = 0;
     let across = ["--across", "pattern"];
     let partial = ["--l1", PARTIAL];

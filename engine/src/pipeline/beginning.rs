@@ -78,7 +78,13 @@ pub(super) struct Before {
 
 impl Shard<'_> {
     /// This shard's links are up: waits for the others', and begins the figures with them.
-    pub(super) fn links_are_up(&mut self) {
+    ///
+    /// # Errors
+    /// If the log has stopped.
+    pub(super) fn links_are_up(&mut self) -> Result<(), LogError> {
+        if let Some(journal) = &mut self.journal {
+            journal.metered().settle()?;
+        }
         if self.shared.beginning.down.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shared.begin_figures();
         }
@@ -107,6 +113,7 @@ impl Shard<'_> {
         for side in sides {
             self.before.verified.add(side.verifier.counts());
         }
+        Ok(())
     }
 }
 
@@ -139,9 +146,26 @@ impl Metered {
     }
 
     /// The run's threads start now.
-    pub(super) fn threads_start(&mut self) {
+    ///
+    /// # Errors
+    /// If the stream has stopped.
+    pub(super) fn threads_start(&mut self) -> Result<(), LogError> {
+        self.settle()?;
         self.started_ns = self.stream.cpu_ns();
         self.begun_ns = self.started_ns;
+        Ok(())
+    }
+
+    /// Waits for the batch that is under way, if any: the writer tells its CPU time when it hands a
+    /// batch back, which is later than the batch is durable. An empty batch is not written.
+    ///
+    /// # Errors
+    /// If the stream has stopped.
+    pub(super) fn settle(&mut self) -> Result<(), LogError> {
+        if self.stream.batch().is_empty() {
+            self.stream.commit()?;
+        }
+        Ok(())
     }
 
     /// The figures begin now.
@@ -166,5 +190,37 @@ impl Metered {
             before_ns: self.begun_ns - self.started_ns,
             _thread: thread,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::disk::SimulatedDisk;
+    use crate::log::{Durability, Log, Options, Recovered};
+
+    #[test]
+    fn what_a_writer_took_before_the_threads_start_is_in_no_figure() {
+        let options = Options {
+            durability: Durability::Log,
+            streams: vec!["shard-0".to_owned()],
+            key_limit: 100,
+            ..Options::default()
+        };
+        let log = Log::open(SimulatedDisk::new(1), options).expect("a new log");
+        let stream = log.recover(0).and_then(Recovered::start).expect("new");
+        let mut metered = Metered::new(stream);
+        for _ in 0..20 {
+            for key in 0..100 {
+                metered.stream.put(key, &[1; 10_000]);
+            }
+            let sequence = metered.stream.commit().expect("a disk in order");
+            metered.stream.wait(sequence).expect("a disk in order");
+            metered.threads_start().expect("a disk in order");
+            // It is durable, and the writer has told what it took, with what came after that.
+            let told = metered.started_ns;
+            std::thread::sleep(Duration::from_millis(5));
+            assert_eq!(metered.stream.cpu_ns(), told);
+        }
     }
 }

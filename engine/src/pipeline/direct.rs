@@ -68,7 +68,8 @@ pub struct DirectOutcome {
     pub client_signatures: u64,
     /// The payers' CPU time for them, in nanoseconds. Not Layer 1's.
     pub client_cpu_ns: u64,
-    /// Layer 1's CPU time by sample: a session, or as many as fill a block.
+    /// Layer 1's CPU time by sample: a session, or as many as fill a block. They sum to all payments and
+    /// to all of the CPU time.
     pub samples: Vec<DirectSample>,
     /// Every account has at the end what the workload's own sums say.
     pub balances_match: bool,
@@ -81,12 +82,32 @@ pub struct DirectOutcome {
 }
 
 /// What one sample of sessions cost Layer 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirectSample {
     /// Payments transferred.
     pub payments: u64,
     /// Layer 1's CPU time, in nanoseconds.
     pub cpu_ns: u64,
+}
+
+/// The samples so far, each from where the one before it ended.
+#[derive(Default)]
+struct Samples {
+    all: Vec<DirectSample>,
+    sum: DirectSample,
+}
+
+impl Samples {
+    /// Ends a sample where so much was done in all; none without a payment of its own.
+    fn end_at(&mut self, payments: u64, cpu_ns: u64) {
+        if payments > self.sum.payments {
+            self.all.push(DirectSample {
+                payments: payments - self.sum.payments,
+                cpu_ns: cpu_ns - self.sum.cpu_ns,
+            });
+            self.sum = DirectSample { payments, cpu_ns };
+        }
+    }
 }
 
 /// Transfers these payments, until `stop` is set. All of the workload's accounts
@@ -134,36 +155,22 @@ pub fn run_direct(
     };
     let mut done = 0;
     let mut payments = 0;
-    let mut samples = Vec::new();
-    let mut sample = DirectSample {
-        payments: 0,
-        cpu_ns: 0,
-    };
+    let mut samples = Samples::default();
     let block = u64::from(config.l1.block_transactions);
     for &session in sessions {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let before = direct.chain.load().cpu_ns;
-        let transferred = direct.session(session, |so_far| observe(payments + so_far));
-        payments += transferred;
-        sample.payments += transferred;
-        if sample.payments >= block || done + 1 == sessions.len() {
-            direct.seal(0);
-            sample.cpu_ns += direct.chain.load().cpu_ns - before;
-            samples.push(std::mem::replace(
-                &mut sample,
-                DirectSample {
-                    payments: 0,
-                    cpu_ns: 0,
-                },
-            ));
-        } else {
-            sample.cpu_ns += direct.chain.load().cpu_ns - before;
-        }
+        payments += direct.session(session, |so_far| observe(payments + so_far));
         done += 1;
+        if payments - samples.sum.payments >= block {
+            direct.seal(0);
+            samples.end_at(payments, direct.chain.load().cpu_ns);
+        }
     }
     direct.seal(0);
+    // The last one may be short of a block, wherever it ended.
+    samples.end_at(payments, direct.chain.load().cpu_ns);
     Ok(DirectOutcome {
         sessions: done as u64,
         payments,
@@ -171,7 +178,7 @@ pub fn run_direct(
         tip: *direct.chain.tip(),
         client_signatures: direct.client_signatures,
         client_cpu_ns: direct.client_cpu_ns,
-        samples,
+        samples: samples.all,
         balances_match: direct.failed == 0
             && direct
                 .accounts

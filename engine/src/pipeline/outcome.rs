@@ -377,7 +377,8 @@ pub(super) fn outcome(
     };
     let first_paid_ns = ends.iter().filter_map(|end| end.first_wave_ns).min();
     let last_paid_ns = ends.iter().map(|end| end.last_completion_ns).max();
-    let last_paid_ns = last_paid_ns.max(Some(begun.ns));
+    // Where nothing was paid, all that followed the first open is closing.
+    let last_paid_ns = last_paid_ns.max(first_ns).max(Some(begun.ns));
     let span = |from: Option<u64>, to: Option<u64>| {
         let span = from.zip(to).and_then(|(from, to)| to.checked_sub(from));
         Duration::from_nanos(span.unwrap_or(0))

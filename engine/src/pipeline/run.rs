@@ -222,11 +222,11 @@ pub fn run(
     let l1_recorder = audit.recorder();
     for shard in &mut shards {
         if let Some(journal) = &mut shard.journal {
-            journal.metered().threads_start();
+            journal.metered().threads_start().map_err(RunError::Log)?;
         }
     }
     if let Some(log) = &mut l1_log {
-        log.metered().threads_start();
+        log.metered().threads_start().map_err(RunError::Log)?;
     }
     let (workers, (mut clock, cpu_before)) =
         Workers::read(|| (StageClock::from_now(), process_cpu_ns()));

@@ -240,7 +240,7 @@ impl<'w> Shard<'w> {
         }
         if self.reconnect {
             self.reconnect()?;
-            self.links_are_up();
+            self.links_are_up()?;
         }
         while !self.steps.done() && !self.shared.abort.load(Ordering::Relaxed) {
             self.arrive();

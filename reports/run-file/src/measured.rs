@@ -6,7 +6,10 @@ use crate::run_file::RunFile;
 /// How a run is called that went on after a restart.
 pub const RESUMED: &str = "RESUMED";
 
-/// Why a figure is not shown of such a run.
+/// How a run is called that was stopped by hand.
+pub const INTERRUPTED: &str = "INTERRUPTED";
+
+/// Why a figure is not shown of a run that went on after a restart.
 pub const SPANS: &str = "sessions span the restart";
 
 /// Opening or closing a session takes so many signatures at most, made and verified by both parties

@@ -44,6 +44,9 @@ pub const LIMIT: Limit = Limit {
 /// name up among the others.
 const MOST_NAMES: usize = 1000;
 
+/// The most samples: ten times as many as are written, and a report draws each of them.
+const MOST_SAMPLES: usize = 6000;
+
 /// One run. Field names are the JSON names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunFile {
@@ -124,17 +127,8 @@ impl RunFile {
 
     /// What the file says of itself that cannot be.
     fn contradiction(&self) -> Option<String> {
-        let Checks {
-            payments_accounted,
-            signatures_verified,
-            supply_conserved,
-            balances_match,
-            ..
-        } = self.checks;
-        let checked =
-            payments_accounted && signatures_verified && supply_conserved && balances_match;
-        if self.achieved.valid && !checked {
-            return Some("`achieved.valid` is true, but a check is false".to_owned());
+        if let Some(reason) = self.refuted().filter(|_| self.achieved.valid) {
+            return Some(format!("`achieved.valid` is true, but {reason}"));
         }
         let (measured, all) = (self.payments_measured(), self.achieved.payments);
         if measured > all {
@@ -142,31 +136,95 @@ impl RunFile {
                 "`achieved.payments_measured` is {measured}, expected at most {all}, all payments"
             ));
         }
+        let latencies = [
+            ("response", &self.latency_ns.response),
+            ("service", &self.latency_ns.service),
+        ];
+        for (kind, found) in latencies {
+            if found.as_ref().is_some_and(|found| !found.rise()) {
+                return Some(format!(
+                    "`latency_ns.{kind}`: a percentile is above a higher one"
+                ));
+            }
+        }
         let attacks = self.disputes.as_ref();
         let lists = [
-            ("stages", self.stages.len()),
-            ("achieved.phases", self.achieved.phases.len()),
+            ("series", self.series.len(), MOST_SAMPLES),
+            ("stages", self.stages.len(), MOST_NAMES),
+            ("achieved.phases", self.achieved.phases.len(), MOST_NAMES),
             (
                 "achieved.invalid_reasons",
                 self.achieved.invalid_reasons.len(),
+                MOST_NAMES,
             ),
-            ("rejections", self.rejections.len()),
-            ("disputes.attacks", attacks.map_or(0, |of| of.attacks.len())),
-            ("disputes.refused", attacks.map_or(0, |of| of.refused.len())),
+            ("rejections", self.rejections.len(), MOST_NAMES),
+            (
+                "disputes.attacks",
+                attacks.map_or(0, |of| of.attacks.len()),
+                MOST_NAMES,
+            ),
+            (
+                "disputes.refused",
+                attacks.map_or(0, |of| of.refused.len()),
+                MOST_NAMES,
+            ),
         ];
-        let long = lists.iter().find(|(_, length)| *length > MOST_NAMES);
-        if let Some((name, length)) = long {
+        let long = lists.iter().find(|(_, length, most)| length > most);
+        if let Some((name, length, most)) = long {
             return Some(format!(
-                "`{name}` has {length} entries, expected at most {MOST_NAMES}"
+                "`{name}` has {length} entries, expected at most {most}"
             ));
         }
         let offload = self.l1.offload.as_ref();
         let ratios = offload.map_or_else(Vec::new, Offload::named);
-        let absurd = |figure: f64| figure < 0.0 || figure.is_subnormal();
-        let ratio = ratios
-            .into_iter()
-            .find(|(_, ratio)| [ratio.ratio, ratio.low, ratio.high].into_iter().any(absurd));
+        let ratio = ratios.into_iter().find(|(_, of)| {
+            [of.ratio, of.low, of.high]
+                .iter()
+                .any(|one| one.is_subnormal())
+        });
         ratio.map(|(name, _)| format!("`l1.offload.{name}` is no ratio: expected 0 or more"))
+    }
+
+    /// Why the run cannot be VALID, by what the file says of it.
+    fn refuted(&self) -> Option<String> {
+        let Achieved {
+            payments,
+            invalid_reasons,
+            open_loop,
+            cpu_s,
+            ..
+        } = &self.achieved;
+        let checks = &self.checks;
+        let checked = checks.payments_accounted
+            && checks.signatures_verified
+            && checks.supply_conserved
+            && checks.balances_match;
+        if !checked {
+            return Some("a check is false".to_owned());
+        }
+        if let Some(reason) = invalid_reasons.first() {
+            return Some(format!("a reason is given: {reason}"));
+        }
+        let punished = self.disputes.as_ref().map_or(0, |of| of.honest_punished);
+        if punished > 0 {
+            return Some(format!("{punished} honest parties were punished"));
+        }
+        // What goes on may have nothing left to pay, may only close, and spent CPU time before.
+        if self.resumed().is_some() {
+            return None;
+        }
+        if *payments == 0 {
+            return Some("no payment was made".to_owned());
+        }
+        let not_held = open_loop.as_ref().and_then(OpenLoop::not_held);
+        let not_held = not_held.map(|reason| format!("{NOT_HELD}: {reason}"));
+        // Files of earlier versions have no share.
+        let unaccounted = || {
+            checks
+                .unaccounted(*cpu_s)
+                .filter(|_| checks.stage_cpu_share != 0.0)
+        };
+        not_held.or_else(unaccounted)
     }
 
     /// The payments that the run's times and CPU time are of: all of them, less those that were

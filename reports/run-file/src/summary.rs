@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     human,
     layout::{self, clip},
-    measured::{RESUMED, busy, ended_short},
+    measured::{INTERRUPTED, RESUMED, busy, ended_short},
     offload,
     run_file::{Achieved, Assurance, Checks, Durability, Percentiles, RunFile, Stage},
 };
@@ -65,7 +65,7 @@ fn verdict_words(run: &RunFile) -> Vec<String> {
     } else {
         "INVALID"
     };
-    let interrupted = run.achieved.interrupted.then(|| "INTERRUPTED".to_owned());
+    let interrupted = run.achieved.interrupted.then(|| INTERRUPTED.to_owned());
     let resumed = run.resumed().map(|_| RESUMED.to_owned());
     let slowed = run
         .workload
@@ -363,7 +363,7 @@ fn machine(run: &RunFile) -> Vec<String> {
         "" => format!("{} back end", engine.backend),
         reason => format!("{} back end ({reason})", engine.backend),
     };
-    vec![
+    let mut phrases = vec![
         clip(machine.cpu_name(), 36),
         human::counted(machine.cores, "core"),
         clip(&backend, WIDTH - "machine   ".len() - ", +9999 more".len()),
@@ -372,11 +372,10 @@ fn machine(run: &RunFile) -> Vec<String> {
             human::bytes(memory.peak_rss_bytes as f64),
             human::bytes(machine.memory_bytes as f64)
         ),
-        format!(
-            "{} per channel",
-            human::bytes(memory.bytes_per_channel as f64)
-        ),
-    ]
+    ];
+    let per_channel = memory.bytes_per_channel;
+    phrases.extend(per_channel.map(|bytes| format!("{} per channel", human::bytes(bytes as f64))));
+    phrases
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! What two runs must share before their figures may meet in a ratio: the assurance they gave, the
-//! work they did, and whether it was done in one go. Pure.
+//! work they did, and whether it was done in one go and to its end. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,18 @@ const FREE_KEYS: [&str; 2] = ["workload.seed", "workload.shards"];
 /// restart, so that its figures are of a part of it.
 const RESUMED: &str = "resumed";
 
-/// A run's assurance and workload under dotted keys, as `workload.pattern`, and whether it is resumed.
+/// The key of whether the run was interrupted, or, of one that went on, any session of it was ended
+/// short by an interrupt: it did less than was asked for.
+const INTERRUPTED: &str = "interrupted";
+
+/// The most keys: a workload has some thirty, and every difference is told.
+const MOST_KEYS: usize = 1000;
+
+/// A part of the workload that is not chosen: it follows from its duration and from the two above.
+const DERIVED: &str = "workload.reproducible";
+
+/// A run's assurance and workload under dotted keys, as `workload.pattern`, and whether it is resumed
+/// or interrupted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Terms(BTreeMap<String, Value>);
 
@@ -40,7 +51,8 @@ impl Terms {
     /// Takes the terms out of a run file.
     ///
     /// # Errors
-    /// Names the key that the run file lacks: figures without their assurance are not compared.
+    /// Names the key that the run file lacks: figures without their assurance are not compared. Or it
+    /// has more keys than any workload.
     pub fn read(run_file: &Value) -> Result<Self, String> {
         let mut terms = BTreeMap::new();
         for key in ASSURANCE_KEYS {
@@ -56,9 +68,19 @@ impl Terms {
             }
             _ => return Err("it has no workload".to_owned()),
         }
+        if terms.len() > MOST_KEYS {
+            let keys = terms.len();
+            return Err(format!(
+                "its assurance and workload have {keys} keys, expected at most {MOST_KEYS}"
+            ));
+        }
         let resumed = run_file.pointer("/durability/resumed");
         let resumed = resumed.is_some_and(|resumed| !resumed.is_null());
         terms.insert(RESUMED.to_owned(), Value::Bool(resumed));
+        let cut = is_any(run_file.pointer("/achieved/sessions_cut"));
+        let stopped = run_file.pointer("/achieved/interrupted") == Some(&Value::Bool(true));
+        terms.insert(INTERRUPTED.to_owned(), Value::Bool(stopped || cut));
+        terms.remove(DERIVED);
         Ok(Self(terms))
     }
 
@@ -117,6 +139,15 @@ impl Across {
         let names_one = |named: &&String| differences.iter().any(|d| covers(named, &d.key));
         let idle = self.0.iter().filter(move |named| !names_one(named));
         idle.map(String::as_str)
+    }
+}
+
+/// Whether a count, in either of its forms, is above 0.
+fn is_any(value: Option<&Value>) -> bool {
+    match value {
+        Some(Value::String(digits)) => digits.bytes().any(|digit| digit != b'0'),
+        Some(number) => number.as_u64().is_some_and(|count| count > 0),
+        None => false,
     }
 }
 
@@ -230,6 +261,35 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_was_interrupted_differs_from_one_that_ended() {
+        let run_file = |achieved: Value| {
+            let mut run_file = json!({
+                "assurance": {
+                    "cosign_every": 1, "in_flight": 16, "durability": "log",
+                    "both_endpoints_checked": true
+                },
+                // What follows from the interrupt is no difference of its own.
+                "workload": {"reproducible": achieved["interrupted"] != true},
+            });
+            run_file["achieved"] = achieved;
+            Terms::read(&run_file).unwrap()
+        };
+        let ended = run_file(json!({"interrupted": false, "sessions_cut": 0}));
+        for (achieved, differs) in [
+            (json!(null), false),
+            (json!({"interrupted": true}), true),
+            (json!({"interrupted": true, "sessions_cut": 7}), true),
+            (json!({"interrupted": false, "sessions_cut": 7}), true),
+            (json!({"sessions_cut": "9007199254740994"}), true),
+            (json!({"sessions_cut": "0"}), false),
+        ] {
+            let expected: &[&str] = if differs { &["interrupted"] } else { &[] };
+            let other = run_file(achieved.clone());
+            assert_eq!(differing_keys(&ended, &other), expected, "{achieved}");
+        }
+    }
+
+    #[test]
     fn figures_without_assurance_are_refused() {
         let silent = json!({"assurance": {"cosign_every": 1}, "workload": {}});
         assert_eq!(
@@ -237,6 +297,26 @@ mod tests {
             Err("it has no assurance.in_flight".to_owned())
         );
         assert!(Terms::read(&json!([])).is_err());
+    }
+
+    #[test]
+    fn more_keys_than_any_workload_has_are_refused() {
+        let run_file = |keys: usize| {
+            let l1: serde_json::Map<String, Value> =
+                (0..keys).map(|key| (key.to_string(), json!(1))).collect();
+            json!({
+                "assurance": {
+                    "cosign_every": 1, "in_flight": 16, "durability": "none",
+                    "both_endpoints_checked": true
+                },
+                "workload": {"l1": l1},
+            })
+        };
+        assert!(Terms::read(&run_file(996)).is_ok());
+        assert_eq!(
+            Terms::read(&run_file(997)),
+            Err("its assurance and workload have 1001 keys, expected at most 1000".to_owned())
+        );
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl<'a> Course<'a> {
         let (unit_s, unit) = self.unit;
         let chart = LineChart {
             x: Axis::new(
-                format!("{unit} since the first channel was opened"),
+                format!("{unit} since {}", start(self.all)),
                 Scale::Linear {
                     from: 0.0,
                     to: (self.longest_s / unit_s).max(1e-9),
@@ -152,6 +152,16 @@ impl<'a> Course<'a> {
             columns: kept.iter().map(|c| self.data.columns[*c].clone()).collect(),
             rows: self.data.rows.iter().map(pick).collect(),
         }
+    }
+}
+
+/// When the runs' time begins, in words.
+fn start(all: &[NamedRun]) -> &'static str {
+    let resumed = all.iter().filter(|named| named.run.resumed().is_some());
+    match resumed.count() {
+        0 => "the first channel was opened",
+        count if count == all.len() => "the links were up after the restart",
+        _ => "the first channel was opened, or the links were up after a restart",
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     human,
-    measured::{self, RESUMED},
+    measured::{self, INTERRUPTED, RESUMED},
     run_file::RunFile,
     runs::{NamedRun, Runs},
     summary::checks_passed,
@@ -96,7 +96,7 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
                 }
                 @if let Some(busy) = measured::busy(run) { ", " strong { (busy) } }
                 @if let Some(short) = measured::ended_short(run) { ", " strong { (short) } }
-                @if achieved.interrupted { ", " strong { "INTERRUPTED" } ": stopped by hand before its end" }
+                @if achieved.interrupted { ", " strong { (INTERRUPTED) } ": stopped by hand before its end" }
                 ": " (checks_passed(&run.checks).join(", "))
             }
             dl {
@@ -145,12 +145,14 @@ fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
             ),
         ));
     }
+    let per_channel = (run.memory.bytes_per_channel).map_or_else(String::new, |bytes| {
+        format!(", {} per channel", human::bytes(bytes as f64))
+    });
     facts.push((
         "Memory",
         format!(
-            "{} at most, {} per channel",
-            human::bytes(run.memory.peak_rss_bytes as f64),
-            human::bytes(run.memory.bytes_per_channel as f64)
+            "{} at most{per_channel}",
+            human::bytes(run.memory.peak_rss_bytes as f64)
         ),
     ));
     if let Some(disputes) = &run.disputes {

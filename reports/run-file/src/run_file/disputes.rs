@@ -58,9 +58,9 @@ pub struct AttackCost {
     #[serde(with = "number::count")]
     pub bytes: u64,
     /// Transactions a case beyond the cooperative close that it takes the place of.
-    #[serde(deserialize_with = "number::figure")]
+    #[serde(deserialize_with = "number::difference")]
     pub extra_transactions_per_case: f64,
     /// Bytes a case beyond the cooperative close that it takes the place of.
-    #[serde(deserialize_with = "number::figure")]
+    #[serde(deserialize_with = "number::difference")]
     pub extra_bytes_per_case: f64,
 }

@@ -13,7 +13,7 @@ pub struct Assurance {
     pub cosign_every: u64,
     /// Mean payments that a pair of signatures did cover; `null` in files of earlier versions, and
     /// where there was none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number::figure_if_any")]
     pub payments_per_cosigning: Option<f64>,
     /// Proposals in flight per channel, at most.
     #[serde(with = "number::count")]
@@ -53,6 +53,7 @@ pub struct Achieved {
     #[serde(deserialize_with = "number::figure")]
     pub payments_per_s: f64,
     /// The rate while channels were neither ramping up nor draining.
+    #[serde(default, deserialize_with = "number::figure_if_any")]
     pub steady_payments_per_s: Option<f64>,
     /// CPU time of the process over `wall_s`, in seconds; the baseline is not in it.
     #[serde(deserialize_with = "number::figure")]
@@ -361,6 +362,37 @@ pub struct Checks {
     pub stage_cpu_share: f64,
 }
 
+impl Checks {
+    /// Stage times must sum to this share of the process's CPU time at least.
+    const LEAST_STAGE_SHARE: f64 = 0.95;
+    /// But for so much of the whole process, however many threads: what reading the threads' clocks and
+    /// the process's one after the other leaves between them. It tells in runs of a few milliseconds alone.
+    const BETWEEN_CLOCKS_S: f64 = 0.001;
+
+    /// Why the stages do not account for the process's CPU time, `cpu_s` in all, if they do not. This is
+    /// the one rule by which a run is VALID.
+    #[must_use]
+    pub fn unaccounted(&self, cpu_s: f64) -> Option<String> {
+        let share = self.stage_cpu_share;
+        let is_accounted =
+            share >= Self::LEAST_STAGE_SHARE || (1.0 - share) * cpu_s <= Self::BETWEEN_CLOCKS_S;
+        (!is_accounted).then(|| {
+            format!(
+                "stages account for {:.1} % of the CPU time, expected at least {:.0} %",
+                share * 100.0,
+                Self::LEAST_STAGE_SHARE * 100.0
+            )
+        })
+    }
+}
+
+impl Percentiles {
+    /// Whether none is above the next one.
+    pub(super) fn rise(&self) -> bool {
+        [self.p50, self.p90, self.p99, self.p999, self.max].is_sorted()
+    }
+}
+
 /// CPU time of one stage in one role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
@@ -388,9 +420,9 @@ pub struct Memory {
     /// The most resident at any time, in bytes.
     #[serde(with = "number::count")]
     pub peak_rss_bytes: u64,
-    /// Resident bytes per open channel, both endpoints together.
-    #[serde(with = "number::count")]
-    pub bytes_per_channel: u64,
+    /// Resident bytes per open channel, both endpoints together; none where none was open.
+    #[serde(default, with = "number::count_if_any")]
+    pub bytes_per_channel: Option<u64>,
 }
 
 #[cfg(test)]

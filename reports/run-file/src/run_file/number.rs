@@ -68,9 +68,25 @@ pub(super) mod counts_by_name {
     }
 }
 
-/// For `#[serde(deserialize_with)]` on an `f64`: `null`, which is how a figure that is not finite
-/// is written, reads as NaN.
+/// For `#[serde(deserialize_with)]` on an `f64` that is measured, and so not below 0: `null`, which
+/// is how a figure that is not finite is written, reads as NaN.
 pub(super) fn figure<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(figure_if_any(from)?.unwrap_or(f64::NAN))
+}
+
+/// As [`figure`], on an `Option<f64>`; add `default`, so that it may be missing.
+pub(super) fn figure_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    match Option::<f64>::deserialize(from)? {
+        Some(below) if below < 0.0 => Err(de::Error::invalid_value(
+            de::Unexpected::Float(below),
+            &"a figure of 0 or more, or null",
+        )),
+        figure => Ok(figure),
+    }
+}
+
+/// As [`figure`], on a difference, which may be below 0.
+pub(super) fn difference<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 

@@ -31,8 +31,10 @@ pub struct Workload {
     /// `closed-loop`, `poisson` or `trace`.
     pub arrivals: String,
     /// Offered payments per second over all channels; none in a closed loop.
+    #[serde(default, deserialize_with = "number::figure_if_any")]
     pub offered_per_s: Option<f64>,
     /// The wall time that bounded the run, in seconds.
+    #[serde(default, deserialize_with = "number::figure_if_any")]
     pub duration_s: Option<f64>,
     /// Shards, each with a thread and channels of its own.
     #[serde(with = "number::count")]
@@ -50,13 +52,13 @@ pub struct Workload {
     #[serde(default)]
     pub capacity: String,
     /// The longest a payment waits for its co-signature, in milliseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number::figure_if_any")]
     pub cosign_after_ms: Option<f64>,
     /// The signature back end asked for; `engine.backend` is the one that ran.
     #[serde(default)]
     pub backend_asked: String,
     /// How many times faster than recorded a trace is replayed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number::figure_if_any")]
     pub speedup: Option<f64>,
     /// Payments in a row by one party before the turn passes, when both pay.
     #[serde(default, with = "number::count_if_any")]
@@ -75,7 +77,11 @@ pub struct Workload {
     /// The share of CPU time that every wave spent once more for nothing, so that a regression gate
     /// can be tried on this run: no figure of the run is one of the engine. None, and not written, if
     /// there was none: a durable run's identity follows from the workload, and stays what it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "number::figure_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub planted_slowdown: Option<f64>,
 }
 
@@ -137,9 +143,9 @@ pub struct Machine {
     pub features: Vec<String>,
     /// Of all CPU time that the machine's cores had while channels ran, the share that its host
     /// gave to other guests, 0 to 1; none where the system does not tell, and in files of earlier versions.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number::figure_if_any")]
     pub stolen_share: Option<f64>,
     /// Of the same, the share that other processes of this machine took.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number::figure_if_any")]
     pub others_share: Option<f64>,
 }

@@ -85,6 +85,7 @@ fn what_is_written_reads_back_equal() {
         service: None,
     };
     bare.workload.turn_length = None;
+    bare.achieved.valid = false;
     bare.achieved.invalid_reasons = vec!["a \"quoted\"\nreason ≥ 1".into()];
     for run in [sampled, bare] {
         assert_eq!(parse(&run.to_json()).unwrap(), run);
@@ -94,13 +95,15 @@ fn what_is_written_reads_back_equal() {
 #[test]
 fn figures_and_counts_of_any_size_read_back_equal() {
     let mut run = sample::open_loop();
+    // No run has such figures: what a VALID one may not say is not asked for here.
+    run.achieved.valid = false;
     let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
     for _ in 0..500 {
         // Xorshift: bit patterns without a pattern.
         bits ^= bits << 13;
         bits ^= bits >> 7;
         bits ^= bits << 17;
-        let figure = f64::from_bits(bits);
+        let figure = f64::from_bits(bits).abs();
         run.achieved.payments = bits >> (bits % 64);
         run.workload.turn_length = Some(bits);
         run.rejections.insert("StaleVersion".into(), bits);
@@ -125,6 +128,7 @@ fn every_count_may_exceed_two_to_the_53() {
         }
     });
     tree["schema"] = SCHEMA.into();
+    tree["achieved"]["valid"] = false.into();
     let run = parse(&tree.to_string()).unwrap();
     assert_eq!(run.l1.direct.as_ref().unwrap().load.state_reads, u64::MAX);
 
@@ -267,6 +271,19 @@ fn every_truncation_is_told_from_other_faults() {
 }
 
 #[test]
+fn more_samples_than_any_run_takes_are_refused() {
+    let mut run = sample::open_loop();
+    run.series = vec![run.series[0].clone(); 6_000];
+    assert!(parse(&run.to_json()).is_ok());
+    run.series.push(run.series[0].clone());
+    let refused = parse(&run.to_json()).unwrap_err().to_string();
+    assert!(
+        refused.contains("`series` has 6001 entries, expected at most 6000"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn bytes_that_are_not_utf8_are_not_json() {
     let path = Path::new("run.json");
     assert!(matches!(
@@ -281,17 +298,87 @@ fn bytes_that_are_not_utf8_are_not_json() {
 
 #[test]
 fn a_file_that_contradicts_itself_is_refused() {
+    type Edit = fn(&mut RunFile);
+    let invalid = "`achieved.valid` is true, but ";
+    let table: [(Edit, &str); 14] = [
+        (
+            |run| run.checks.supply_conserved = false,
+            "a check is false",
+        ),
+        (
+            |run| run.achieved.invalid_reasons = vec!["balances differ".into()],
+            "a reason is given: balances differ",
+        ),
+        (
+            |run| {
+                let mut disputes = sample::disputes();
+                disputes.honest_punished = 2;
+                run.disputes = Some(disputes);
+            },
+            "2 honest parties were punished",
+        ),
+        (|run| run.achieved.payments = 0, "no payment was made"),
+        (
+            |run| run.achieved.open_loop.as_mut().unwrap().unserved = 1_000_000,
+            "the offered rate was not held: 1 M of 80 k payments not served",
+        ),
+        (
+            |run| run.checks.stage_cpu_share = 0.1,
+            "stages account for 10.0 % of the CPU time",
+        ),
+        (
+            |run| run.achieved.payments_measured = Some(1_000_001),
+            "`achieved.payments_measured` is 1000001, expected at most 1000000",
+        ),
+        (
+            |run| run.latency_ns.response.as_mut().unwrap().p99 = 1,
+            "`latency_ns.response`: a percentile is above a higher one",
+        ),
+        (
+            |run| run.latency_ns.service.as_mut().unwrap().max = 1,
+            "`latency_ns.service`: a percentile",
+        ),
+        (
+            |run| run.achieved.wall_s = -1.0,
+            "expected a figure of 0 or more",
+        ),
+        (
+            |run| run.achieved.payments_per_s = -5.0,
+            "floating point `-5.0`, expected a figure of 0 or more",
+        ),
+        (
+            |run| run.stages[0].cpu_s = -1.0,
+            "expected a figure of 0 or more",
+        ),
+        (
+            |run| run.machine.others_share = Some(-0.5),
+            "expected a figure of 0 or more",
+        ),
+        (
+            |run| run.l1.offload.as_mut().unwrap().cpu.low = -1.0,
+            "expected a figure of 0 or more",
+        ),
+    ];
+    for (at, (edit, words)) in table.into_iter().enumerate() {
+        let mut run = sample::open_loop();
+        edit(&mut run);
+        let refused = parse(&run.to_json()).unwrap_err().to_string();
+        assert!(refused.contains(words), "{words}: {refused}");
+        // The first ones are no contradiction of an INVALID run.
+        let of_validity = at < 6;
+        assert_eq!(refused.contains(invalid), of_validity, "{refused}");
+        run.achieved.valid = false;
+        assert_eq!(parse(&run.to_json()).is_ok(), of_validity, "{words}");
+    }
+    // Of a run that went on, what follows from its whole is not known.
+    let mut closed = sample::resumed(0);
+    closed.achieved.open_loop.as_mut().unwrap().unserved = 1_000_000;
+    assert!(parse(&closed.to_json()).is_ok());
+    // What Layer 1 takes less with an attack than without is below 0.
     let mut run = sample::open_loop();
-    run.achieved.valid = true;
-    run.checks.supply_conserved = false;
-    let refused = parse(&run.to_json()).unwrap_err().to_string();
-    assert!(refused.contains("a check is false"), "{refused}");
-    run.achieved.valid = false;
-    assert!(parse(&run.to_json()).is_ok());
-
-    let mut run = sample::open_loop();
-    run.achieved.payments_measured = Some(run.achieved.payments + 1);
-    let refused = parse(&run.to_json()).unwrap_err().to_string();
-    let expected = "`achieved.payments_measured` is 1000001, expected at most 1000000";
-    assert!(refused.contains(expected), "{refused}");
+    let mut disputes = sample::disputes();
+    let silent = disputes.attacks.get_mut("silent").unwrap();
+    silent.extra_bytes_per_case = -32.0;
+    run.disputes = Some(disputes);
+    assert_eq!(parse(&run.to_json()).unwrap(), run);
 }

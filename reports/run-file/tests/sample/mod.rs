@@ -84,7 +84,7 @@ pub(crate) fn open_loop() -> RunFile {
         ],
         memory: Memory {
             peak_rss_bytes: 256 << 20,
-            bytes_per_channel: 512,
+            bytes_per_channel: Some(512),
         },
         machine: Machine {
             cpu: "AMD EPYC 9R14".into(),
@@ -335,6 +335,8 @@ pub(crate) fn resumed(measured: u64) -> RunFile {
         _ => measured as f64 / run.achieved.wall_s,
     };
     run.achieved.steady_payments_per_s = None;
+    // Its blocks are cut where it stopped.
+    run.workload.reproducible = false;
     let unknown = Ratio {
         ratio: f64::NAN,
         low: f64::NAN,
