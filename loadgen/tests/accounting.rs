@@ -28,6 +28,7 @@ fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {
         steady_payments_per_s: None,
         phases: Vec::new(),
         interrupted: false,
+        channels_interrupted: false,
         only_closed: false,
         started_unix_s: 0,
         rss_before_bytes: 0,
