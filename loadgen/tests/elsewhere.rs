@@ -158,13 +158,15 @@ fn a_trace_is_found_from_anywhere_or_said_to_have_moved() {
     .unwrap();
     ok(&away("recover ../log"), "beside another trace");
     fs::rename(folder.path("t.csv"), folder.path("away/moved.csv")).unwrap();
-    for how in ways {
+    for how in ["", "--close --quiet"] {
         let gone = away(&format!("recover ../log {how}"));
         assert_eq!(gone.code, Some(2), "{gone:?}");
         assert!(gone.stderr.contains("--trace FILE"), "{}", gone.stderr);
         let words = format!("recover ../log {how} --trace moved.csv");
         ok(&away(&words), &words);
     }
+    // Whoever went on with it has written down where it is now.
+    ok(&away("recover ../log --go-on --quiet"), "remembered");
     let other = away("recover ../log --trace t.csv");
     assert_eq!(other.code, Some(4), "{other:?}");
     assert!(other.stderr.contains("SHA-256"), "{}", other.stderr);
