@@ -80,12 +80,11 @@ pub fn busy(run: &RunFile) -> Option<String> {
     if others + host <= QUIET_SHARE {
         return None;
     }
-    let parts = [(others, "others"), (host, "its host")];
-    let parts = parts.iter().filter(|(share, _)| *share >= 0.01);
-    let parts: Vec<String> = parts
-        .map(|(share, who)| format!("{:.0} % taken by {who}", share * 100.0))
-        .collect();
-    Some(format!("numbers of a busy machine ({})", parts.join(", ")))
+    let who = if others < 0.01 { "its host" } else { "others" };
+    let taken = (others + host) * 100.0;
+    Some(format!(
+        "numbers of a busy machine ({taken:.0} % taken by {who})"
+    ))
 }
 
 #[cfg(test)]
@@ -112,11 +111,7 @@ mod tests {
             (Some(f64::NAN), Some(0.01), None),
             (Some(0.82), Some(0.0), Some("82 % taken by others")),
             (Some(0.001), Some(0.31), Some("31 % taken by its host")),
-            (
-                Some(0.2),
-                Some(0.1),
-                Some("20 % taken by others, 10 % taken by its host"),
-            ),
+            (Some(0.2), Some(0.1), Some("30 % taken by others")),
         ] {
             let mut run = sample::open_loop();
             (run.machine.others_share, run.machine.stolen_share) = (others, host);

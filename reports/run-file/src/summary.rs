@@ -23,7 +23,7 @@ const LARGE_STAGE: f64 = 0.05;
 /// The summary of a run, as lines that end with newlines.
 #[must_use]
 pub fn summary(run: &RunFile) -> String {
-    let mut lines = wrap("machine   ", &machine(run), 2);
+    let mut lines = wrap("machine   ", &machine(run), 3);
     lines.extend(wrap("workload  ", &workload(run), 2));
     lines.extend(wrap("payments  ", &payments(run), 4));
     lines.extend(wrap("CPU       ", &cpu(run), 2));

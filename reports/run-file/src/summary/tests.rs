@@ -385,8 +385,7 @@ fn sessions_that_were_not_reached_are_not_claimed() {
         "{shown}"
     );
     assert!(
-        line(&shown, "baseline")
-            .starts_with("baseline  100 k payments of 10 sessions run directly in"),
+        line(&shown, "baseline").starts_with("baseline  100 k payments of 10 sessions in"),
         "{shown}"
     );
     let trace = changed(|run| run.workload.mode = "trace".into());
