@@ -191,13 +191,13 @@ fn runs(durable: bool) -> Vec<RunFile> {
 }
 
 fn sweep_text(runs: &[RunFile]) -> String {
-    let line = |run: &RunFile| Line {
+    let line = |(repeat, run): (u32, &RunFile)| Line {
         cell: vec!["--made-up".into()],
-        repeat: 0,
+        repeat,
         calibration: None,
         run: run.clone(),
     };
-    runs.iter().map(|run| line(run).to_json()).collect()
+    (0..).zip(runs).map(|run| line(run).to_json()).collect()
 }
 
 fn sweep(folder: &TempDir, name: &str, runs: &[RunFile]) -> PathBuf {
