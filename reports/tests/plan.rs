@@ -256,6 +256,7 @@ fn a_plan_cuts_nothing_however_long_it_is() {
     for run in &mut all {
         run.machine.cpu = processor.trim().to_owned();
     }
+    all[1].achieved.valid = false;
     all[1].achieved.invalid_reasons = (0..40).map(|number| format!("reason {number}")).collect();
     all[1].achieved.payments += 1;
     let name = format!("{}.sweep", "long-name-".repeat(20));

@@ -320,7 +320,7 @@ fn a_file_that_contradicts_itself_is_refused() {
         (|run| run.achieved.payments = 0, "no payment was made"),
         (
             |run| run.achieved.open_loop.as_mut().unwrap().unserved = 1_000_000,
-            "the offered rate was not held: 1 M of 80 k payments not served",
+            "the offered rate was not held: 1 M of 80 k arrivals not served",
         ),
         (
             |run| run.checks.stage_cpu_share = 0.1,
