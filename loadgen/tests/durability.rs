@@ -136,7 +136,7 @@ fn a_log_in_use_is_refused() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while !folder.path("log/log/log.meta").exists() {
+    while !folder.path("log/run.json").exists() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let second = folder.loadgen(&["recover", "log"]);
