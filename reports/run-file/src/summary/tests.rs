@@ -340,11 +340,11 @@ fn an_interval_is_shown_whole_or_said_to_be_missing() {
     let table = [
         (
             with(10.3, 0.0, f64::INFINITY),
-            "10.3 x (one sample, no interval)",
+            "10.3 x (no interval)",
         ),
         (
             with(0.812, 0.0, f64::NAN),
-            "0.812 x (one sample, no interval): more",
+            "0.812 x (no interval): more",
         ),
         (
             with(0.001_62, 0.001_59, 0.001_64),
