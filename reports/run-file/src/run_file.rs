@@ -203,10 +203,7 @@ impl RunFile {
             return Some("a check is false".to_owned());
         }
         if let Some(reason) = invalid_reasons.first() {
-            return Some(format!(
-                "a reason is given: {}",
-                crate::layout::detail(reason)
-            ));
+            return Some(format!("a reason is given: {}", layout::detail(reason)));
         }
         let punished = self.disputes.as_ref().map_or(0, |of| of.honest_punished);
         if punished > 0 {
