@@ -340,13 +340,13 @@ fn settings(args: &SweepArgs) -> Result<Settings, TrialError> {
         ("--backend", given(&args.backend)),
         ("--durability", given(&args.durability)),
     ];
-    if args.preset == Some(Preset::Plan) {
-        if let Some((option, values)) = settings.iter().find(|(_, values)| values.len() > 1) {
-            return Err(TrialError::Options(format!(
-                "{option} {}: expected one value with --preset plan: a plan is for one assurance",
-                values.join(",")
-            )));
-        }
+    if args.preset == Some(Preset::Plan)
+        && let Some((option, values)) = settings.iter().find(|(_, values)| values.len() > 1)
+    {
+        return Err(TrialError::Options(format!(
+            "{option} {}: expected one value with --preset plan: a plan is for one assurance",
+            values.join(",")
+        )));
     }
     Ok(settings)
 }

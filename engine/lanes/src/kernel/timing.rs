@@ -121,15 +121,15 @@ impl<M: Machine> Work<M> for Parts {
         let y = x.square();
         let mut one = Times(10_000, Square1(x));
         time("squaring, one chain, per lane", 80_000, || {
-            machine.run(&mut one)
+            machine.run(&mut one);
         });
         let mut two = Times(10_000, Square2(x, y));
         time("squaring, two chains, per lane", 160_000, || {
-            machine.run(&mut two)
+            machine.run(&mut two);
         });
         let mut two = Times(10_000, Multiply2(x, y));
         time("multiplication, two chains, per lane", 160_000, || {
-            machine.run(&mut two)
+            machine.run(&mut two);
         });
         let two = [black_box(words); 2];
         time("decoding, per point", 16 * 256, || {
@@ -140,11 +140,11 @@ impl<M: Machine> Work<M> for Parts {
         let hash = hash_short(machine, &words, &words);
         let mut hashing = Times(256, Hash(words, hash));
         time("SHA-512 of one block, per message", 8 * 256, || {
-            machine.run(&mut hashing)
+            machine.run(&mut hashing);
         });
         let mut reducing = Times(256, Reduce(hash, Scalar::from_words(&words)));
         time("512 bits mod l, per scalar", 8 * 256, || {
-            machine.run(&mut reducing)
+            machine.run(&mut reducing);
         });
         let mut sum = Sum::default();
         time("z·h added up, per signature", 4096, || {

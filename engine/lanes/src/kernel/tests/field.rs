@@ -47,7 +47,7 @@ fn element<M: Machine>(machine: M, limbs: &[[i64; 5]; 8]) -> Field<M> {
 
 fn values<M: Machine>(field: &Field<M>, (least, most): (i64, i64)) -> [BigUint; 8] {
     lanes_of(&field.0).map(|words| {
-        let limbs = words.map(|word| <M::Arithmetic as Arithmetic<M::V>>::limb(word));
+        let limbs = words.map(<M::Arithmetic as Arithmetic<M::V>>::limb);
         assert!(
             limbs.iter().all(|limb| (least..=most).contains(limb)),
             "{limbs:?} outside of {least} to {most}"
