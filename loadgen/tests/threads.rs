@@ -47,15 +47,13 @@ fn ended(folder: &Folder, stacks: u64, words: &str) -> Ended {
 
 /// Gives room for no thread, for one, and so on, until there is room for all.
 fn at_every_place(words: &str, least_places: usize) {
-    let mut places = 0;
-    for stacks in 0..=MOST_THREADS {
+    for (places, stacks) in (0..=MOST_THREADS).enumerate() {
         let folder = Folder::new();
         let ended = ended(&folder, stacks, words);
         if ended.code == Some(0) {
             assert!(places >= least_places, "{places} places in `{words}`");
             return;
         }
-        places += 1;
         let what = format!("`{words}` with room for {stacks} threads: {ended:?}");
         assert_eq!(ended.code, Some(1), "{what}");
         assert!(ended.stderr.contains("cannot start a thread"), "{what}");
