@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use duet_engine::crypto::BackendChoice;
 use duet_run_file::exit::EXIT_CODES_HELP;
+use duet_run_file::help::{Completions, FirstOptions, completions_help, with_first_options};
 
 use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
@@ -50,11 +50,64 @@ pub enum Command {
     /// Make a payment trace out of an operator's hourly activity.
     Trace(TraceArgs),
     /// Print a completion script for a shell.
-    #[command(after_help = COMPLETIONS_EXAMPLES)]
-    Completions {
-        /// Which shell.
-        shell: Shell,
-    },
+    #[command(after_help = completions_help("loadgen"))]
+    Completions(Completions),
+}
+
+/// What `-h` shows of `run`, whether it is named or not.
+const FIRST_OF_RUN: [&str; 10] = [
+    "sessions",
+    "payments",
+    "cosign-every",
+    "in-flight",
+    "rate",
+    "duration",
+    "trace",
+    "durability",
+    "log-dir",
+    "out",
+];
+
+/// What `-h` shows of commands with many options.
+const FIRST_OPTIONS: [FirstOptions<'_>; 4] = [
+    ("", FIRST_OF_RUN),
+    ("run", FIRST_OF_RUN),
+    (
+        "search",
+        [
+            "slo", "width", "trial", "trials", "passes", "start", "log-dir", "out", "json", "quiet",
+        ],
+    ),
+    (
+        "sweep",
+        [
+            "preset",
+            "rate",
+            "concurrent",
+            "shards",
+            "cosign-every",
+            "durability",
+            "trial",
+            "repeats",
+            "log-dir",
+            "list",
+        ],
+    ),
+];
+
+impl Cli {
+    /// The command line, with the first options only under `-h`.
+    #[must_use]
+    pub fn command_line() -> clap::Command {
+        with_first_options(Self::command(), &FIRST_OPTIONS)
+    }
+
+    /// That of this process. Ends it with a message if it cannot be read.
+    #[must_use]
+    pub fn of_the_process() -> Self {
+        let matches = Self::command_line().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// What makes a run durable.
@@ -282,12 +335,6 @@ Examples:
   loadgen recover LOG --go-on               make the payments that are left
   loadgen recover LOG --close               close every open channel on Layer 1
   loadgen recover LOG --check-acks ACKS     is everything there that was acknowledged?";
-
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  loadgen completions bash > ~/.local/share/bash-completion/completions/loadgen
-  loadgen completions zsh > ~/.zfunc/_loadgen
-  loadgen completions fish > ~/.config/fish/completions/loadgen.fish";
 
 /// Examples and exit codes.
 fn help_end() -> String {

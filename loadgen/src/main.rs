@@ -7,7 +7,6 @@ use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::{CommandFactory, Parser};
 use duet_loadgen::audit::audit;
 use duet_loadgen::cli::{Cli, Command};
 use duet_loadgen::drive::{complain, drive, print, say};
@@ -28,19 +27,15 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> Exit {
-    let cli = Cli::parse();
+    let cli = Cli::of_the_process();
     match cli.command {
         Some(Command::Trace(args)) => stoppable(|| trace(&args)),
         Some(Command::Audit(args)) => stoppable(|| audit(&args, &STOP)),
         Some(Command::Search(args)) => stoppable(|| search(&args, words(), &STOP)),
         Some(Command::Sweep(args)) => stoppable(|| sweep(&args, &STOP)),
-        Some(Command::Completions { shell }) => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "loadgen", &mut script);
-            print(&String::from_utf8_lossy(&script))
-                .err()
-                .unwrap_or(Exit::Ok)
-        }
+        Some(Command::Completions(completions)) => print(&completions.script(Cli::command_line()))
+            .err()
+            .unwrap_or(Exit::Ok),
         Some(Command::Run(args)) => run(&args),
         Some(Command::Recover(args)) => stoppable(|| recover(&args, words(), &STOP)),
         None => run(&cli.run),

@@ -16,7 +16,11 @@ fn every_command_has_help_with_what_its_user_needs() {
             "run --help",
             "--sessions <N> … --out <FILE> … Examples: … loadgen run … Exit codes:",
         ),
-        ("run -h", "--cosign-every <K> … Examples:"),
+        (
+            "run -h",
+            "--cosign-every <K> … Examples: … All options, and exit codes: loadgen run --help",
+        ),
+        ("-h", "--cosign-every <K> … Examples: … loadgen --help"),
         ("help run", "--sessions <N> … Examples:"),
         (
             "trace --help",
@@ -28,7 +32,7 @@ fn every_command_has_help_with_what_its_user_needs() {
         ),
         (
             "completions --help",
-            "bash … Examples: … loadgen completions",
+            "bash … Examples, each with the place where its shell looks: … loadgen completions bash >",
         ),
     ] {
         let ended = folder.loadgen(&arguments(words));
@@ -61,7 +65,7 @@ fn the_examples_are_understood() {
         let help = command.render_long_help().to_string();
         let parts: Vec<&str> = help.split("\\\n").map(str::trim_start).collect();
         let help = parts.concat();
-        let (_, help) = help.split_once("Examples:").unwrap();
+        let (_, help) = help.split_once("Examples").unwrap();
         for line in help
             .lines()
             .filter(|line| line.trim_start().starts_with("loadgen "))
@@ -74,6 +78,19 @@ fn the_examples_are_understood() {
         }
     }
     assert!(examples >= 8, "{examples}");
+}
+
+#[test]
+fn the_short_help_has_ten_options_of_each_command_at_most() {
+    let command = duet_loadgen::cli::Cli::command_line();
+    command.clone().debug_assert();
+    assert_eq!(duet_run_file::help::check_short_help(&command), Ok(()));
+    let short = Folder::new().loadgen(&["run", "-h"]).stdout;
+    let options = short
+        .lines()
+        .filter(|line| line.trim_start().starts_with("--"));
+    assert_eq!(options.count(), 10, "{short}");
+    assert!(!short.contains("--planted-slowdown"), "{short}");
 }
 
 #[test]

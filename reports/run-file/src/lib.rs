@@ -5,7 +5,7 @@
 //! [`sweep`] a file of many runs, and [`terms`] what two runs must have in common before their figures
 //! may meet.
 //!
-//! Shared are the one table of exit codes ([`Exit`]), numbers as people write them ([`units`]) and
+//! Shared are the one table of exit codes ([`Exit`]), what `-h` shows ([`help`]), numbers as people write them ([`units`]) and
 //! show them ([`human`]), text in columns ([`layout`]), files that are read up to a bound ([`input`])
 //! and that appear whole or not at all ([`output`]), which of them may be one ([`paths`]), child processes
 //! ([`process`]), and how [`threads`] are started and [`signals`] heeded.
@@ -17,6 +17,7 @@
 extern crate self as duet_run_file;
 
 pub mod exit;
+pub mod help;
 pub mod human;
 pub mod input;
 pub mod layout;
