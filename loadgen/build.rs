@@ -21,8 +21,19 @@ fn main() {
     println!("cargo:rustc-env=DUET_COMMIT={commit}{mark}");
 }
 
+/// What git prints. Where it refuses (a checkout of another user, say) the binary knows no commit, and
+/// whoever builds it is told why; sources without a repository are a case of their own.
 fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.trim().to_owned())
+    let mut command = Command::new("git");
+    let output = command.env("LC_ALL", "C").args(arguments).output().ok()?;
+    if output.status.success() {
+        return Some(String::from_utf8(output.stdout).ok()?.trim().to_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !said.contains("not a git repository") {
+        for line in said.lines().filter(|line| !line.trim().is_empty()) {
+            println!("cargo:warning=the run files will name no commit; git said: {line}");
+        }
+    }
+    None
 }

@@ -89,20 +89,24 @@ impl<'a> Runner<'a> {
                 Unfinished::Lost(error) => TrialError::Machine(format!("a run was lost: {error}")),
             })?;
         let code = finished.status.code().unwrap_or(-1);
-        let read = str::from_utf8(&finished.stdout)
-            .ok()
-            .and_then(|text| RunFile::parse(Path::new("a trial's run file"), text).ok());
-        match read {
-            Some(run) if code == 0 || code == i32::from(Exit::Invalid.code()) => Ok(run),
-            _ => Err(TrialError::Ended(
-                code,
-                format!(
-                    "`loadgen run {}` ended with exit code {code} and no figures:\n{}",
-                    options.join(" "),
-                    last_lines(&finished.stderr)
-                ),
-            )),
-        }
+        let text = String::from_utf8_lossy(&finished.stdout);
+        let read = RunFile::parse(Path::new("its run file"), &text);
+        let ended_well = code == 0 || code == i32::from(Exit::Invalid.code());
+        let why = match read {
+            Ok(run) if ended_well => return Ok(run),
+            Err(error) if ended_well => format!("{error}\n"),
+            _ => String::new(),
+        };
+        // A signal's name is in the status and in no exit code.
+        Err(TrialError::Ended(
+            code,
+            format!(
+                "`loadgen run {}` ended with {} and no figures:\n{why}{}",
+                options.join(" "),
+                finished.status,
+                last_lines(&finished.stderr)
+            ),
+        ))
     }
 
     /// Says, if one of these runs is durable, what is to be known of where its log lies.
