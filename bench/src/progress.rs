@@ -1,20 +1,29 @@
-//! Tells the user how far a session is, on standard error and only on a terminal. It draws between
-//! runs, never during one: a ticking bar is work that the machine under measurement would do.
+//! Tells the user how far a session is, on standard error: a bar on a terminal, else a line every few
+//! seconds. It speaks between runs, never during one: a ticking bar is work that the machine under
+//! measurement would do. Builds are not measured, and say what they are at.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use duet_run_file::human;
+use duet_run_file::process::Underway;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A progress bar, or silence.
+/// The least time between two lines where there is no bar.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// A progress bar, lines, or silence.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
     quiet: bool,
+    /// When the last line was printed.
+    said: Cell<Instant>,
 }
 
 impl Progress {
-    /// A bar if standard error is a terminal and the user has not asked for quiet.
+    /// A bar if standard error is a terminal, else lines; neither if the user has asked for quiet.
     #[must_use]
     pub fn new(quiet: bool) -> Self {
         let shown = !quiet && io::stderr().is_terminal();
@@ -23,7 +32,8 @@ impl Progress {
         } else {
             ProgressBar::hidden()
         };
-        let progress = Self { bar, quiet };
+        let said = Cell::new(Instant::now());
+        let progress = Self { bar, quiet, said };
         progress.style("{msg}");
         progress
     }
@@ -48,9 +58,48 @@ impl Progress {
         self.bar.set_length(budget.as_secs());
     }
 
-    /// The time spent of the budget.
-    pub fn step(&self, spent: Duration) {
+    /// The time spent of the budget, and what it has come to.
+    pub fn step(&self, spent: Duration, come_to: &str) {
         self.bar.set_position(spent.as_secs());
+        self.line(|| format!("{} s: {come_to}", self.reached()));
+    }
+
+    /// A progress for what one of this one's steps is made of: only one of them has a bar.
+    #[must_use]
+    pub fn of_a_step(&self) -> Self {
+        Self::new(self.quiet || !self.bar.is_hidden())
+    }
+
+    /// Says what a child process is at that runs for long and is not measured.
+    pub fn wait(&self, what: &str, underway: &Underway<'_>) {
+        if self.quiet || self.said.get().elapsed() < EVERY {
+            return;
+        }
+        let seconds = human::seconds(underway.elapsed().as_secs() as f64);
+        let text = match underway.last_line() {
+            silent if silent.is_empty() => format!("{what}: {seconds}"),
+            line => format!("{what}: {seconds}, {line}"),
+        };
+        if !self.bar.is_hidden() {
+            self.said.set(Instant::now());
+            self.bar.set_message(text);
+        } else {
+            self.line(|| text);
+        }
+    }
+
+    fn reached(&self) -> String {
+        let (at, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        format!("{at} of {all}")
+    }
+
+    /// A line where there is no bar, if the last one is some time ago.
+    fn line(&self, text: impl FnOnce() -> String) {
+        if self.quiet || !self.bar.is_hidden() || self.said.get().elapsed() < EVERY {
+            return;
+        }
+        self.said.set(Instant::now());
+        eprintln!("{}", text());
     }
 
     fn style(&self, template: &str) {
@@ -67,6 +116,7 @@ impl Progress {
     /// Counts a run, or a trial, that has ended.
     pub fn end_run(&self) {
         self.bar.inc(1);
+        self.line(|| format!("{} done", self.reached()));
     }
 
     /// Prints a line on standard error unless the user asked for quiet.

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use duet_run_file::process::{Finished, Unfinished, run_to_end};
+use duet_run_file::process::{Finished, Underway, Unfinished, run_to_end, run_watched};
 
 /// What is built of a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +70,17 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The repository of the current directory, or `None` outside of any.
+    /// The repository of the current directory, or git's own words on why it gives none.
     ///
     /// # Errors
     /// An interrupt, or git cannot be run.
-    pub fn of_current_directory(interrupt: &Interrupt) -> Result<Option<Self>, Failure> {
+    pub fn of_current_directory(
+        interrupt: &Interrupt,
+    ) -> Result<Result<Self, GitRefused>, Failure> {
         let top = git(Path::new("."), ["rev-parse", "--show-toplevel"], interrupt)?;
-        let Some(root) = top.map(PathBuf::from) else {
-            return Ok(None);
+        let root = match top {
+            Ok(root) => PathBuf::from(root),
+            Err(refused) => return Ok(Err(refused)),
         };
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .filter(|folder| !folder.is_empty())
@@ -85,10 +88,10 @@ impl Repository {
         let target = std::path::absolute(&target)
             .map_err(|error| machine_fault("cannot locate", &target, &error))?;
         let cache = target.join("bench-compare");
-        Ok(Some(Self { root, cache }))
+        Ok(Ok(Self { root, cache }))
     }
 
-    /// The full name of the commit that `revision` names, or `None` if it names none.
+    /// The full name of the commit that `revision` names, or git's own words on why it names none.
     ///
     /// # Errors
     /// An interrupt, or git cannot be run.
@@ -96,16 +99,20 @@ impl Repository {
         &self,
         revision: &str,
         interrupt: &Interrupt,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Result<String, GitRefused>, Failure> {
         let commit = format!("{revision}^{{commit}}");
-        let arguments = [
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            &commit,
-        ];
+        let arguments = ["rev-parse", "--verify", "--end-of-options", &commit];
         git(&self.root, arguments, interrupt)
+    }
+
+    /// Whether only the newest commits are here, as in most checkouts of a CI.
+    ///
+    /// # Errors
+    /// An interrupt, or git cannot be run.
+    pub fn is_shallow(&self, interrupt: &Interrupt) -> Result<bool, Failure> {
+        let arguments = ["rev-parse", "--is-shallow-repository"];
+        let answer = git(&self.root, arguments, interrupt)?;
+        Ok(answer.is_ok_and(|answer| answer == "true"))
     }
 
     /// A product of `commit`: the kept binary if the tools that built it are still the same, else a new
@@ -133,7 +140,8 @@ impl Repository {
         ));
         let worktree = Worktree::check_out(&self.root, commit, interrupt)?;
         let build_folder = folder.join("build");
-        let built = cargo_build(name, product, &worktree.path(), &build_folder, interrupt)?;
+        let path = worktree.path();
+        let built = cargo_build(name, product, &path, &build_folder, interrupt, progress)?;
         kept.keep(&built)?;
         // Only the binary is asked for again; a release build's by-products fill disks.
         let _ = fs::remove_dir_all(&build_folder);
@@ -159,7 +167,24 @@ impl Repository {
             &self.root,
             &folder.join("build"),
             interrupt,
+            progress,
         )
+    }
+}
+
+/// What git said when it refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitRefused(pub String);
+
+impl GitRefused {
+    /// Git's own words, which mostly name the cure, below a message of ours.
+    #[must_use]
+    pub fn said(&self) -> String {
+        if self.0.is_empty() {
+            return "; git said nothing".to_owned();
+        }
+        let lines = self.0.lines().map(|line| format!("\n  {line}"));
+        format!("; git said:{}", lines.collect::<String>())
     }
 }
 
@@ -258,6 +283,7 @@ fn cargo_build(
     workspace: &Path,
     target_folder: &Path,
     interrupt: &Interrupt,
+    progress: &Progress,
 ) -> Result<PathBuf, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -268,7 +294,9 @@ fn cargo_build(
         .arg("--message-format=json-render-diagnostics")
         .arg("--target-dir")
         .arg(target_folder);
-    let finished = finish(&mut command, "cargo", interrupt)?;
+    let building = format!("building {name}");
+    let watch = |underway: &Underway<'_>| progress.wait(&building, underway);
+    let finished = ended("cargo", run_watched(&mut command, interrupt.flag(), watch))?;
     if !finished.status.success() {
         return Err(Failure::BadInput(format!(
             "{name} does not build ({}); cargo said:\n{}",
@@ -297,7 +325,15 @@ fn built_executable(messages: &[u8], product: Product) -> Option<PathBuf> {
 /// (Configuration files in the user's home are taken to stay as they are.)
 fn build_environment(interrupt: &Interrupt) -> Result<String, Failure> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let finished = finish(Command::new(rustc).arg("-vV"), "rustc", interrupt)?;
+    let finished = finish(Command::new(&rustc).arg("-vV"), "rustc", interrupt)?;
+    if !finished.status.success() {
+        return Err(Failure::MachineFault(format!(
+            "{} -vV ended with {}:\n{}",
+            rustc.display(),
+            finished.status,
+            finished.stderr.trim_end()
+        )));
+    }
     let mut environment = String::from_utf8_lossy(&finished.stdout).into_owned();
     let mut variables: Vec<String> = std::env::vars_os()
         .map(|(key, value)| format!("{}={}\n", key.display(), value.display()))
@@ -337,16 +373,19 @@ fn lock(folder: &Path, interrupt: &Interrupt, progress: &Progress) -> Result<Fil
     }
 }
 
-/// The first line that git prints, or `None` if it refuses.
+/// The line that git prints, or what it says when it refuses.
 fn git<const N: usize>(
     folder: &Path,
     arguments: [&str; N],
     interrupt: &Interrupt,
-) -> Result<Option<String>, Failure> {
+) -> Result<Result<String, GitRefused>, Failure> {
     let finished = finish(git_command(folder).args(arguments), "git", interrupt)?;
     let text = String::from_utf8_lossy(&finished.stdout);
     let line = text.trim_end().to_owned();
-    Ok((finished.status.success() && !line.is_empty()).then_some(line))
+    if finished.status.success() && !line.is_empty() {
+        return Ok(Ok(line));
+    }
+    Ok(Err(GitRefused(finished.stderr.trim_end().to_owned())))
 }
 
 /// Git without the repository's hooks: a checkout to build from is no event for them.
@@ -358,7 +397,11 @@ fn git_command(folder: &Path) -> Command {
 }
 
 fn finish(command: &mut Command, tool: &str, stop: &Interrupt) -> Result<Finished, Failure> {
-    run_to_end(command, stop.flag()).map_err(|unfinished| match unfinished {
+    ended(tool, run_to_end(command, stop.flag()))
+}
+
+fn ended(tool: &str, outcome: Result<Finished, Unfinished>) -> Result<Finished, Failure> {
+    outcome.map_err(|unfinished| match unfinished {
         Unfinished::Interrupted => Failure::Interrupted,
         Unfinished::NotStarted(error) => {
             Failure::MachineFault(format!("cannot start {tool}: {error}"))

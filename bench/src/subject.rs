@@ -112,19 +112,33 @@ fn executable(side: &str, name: &str, metadata: &Metadata) -> Result<Kind, Failu
 }
 
 fn revision(side: &str, name: &str, as_file: &str, stop: &Interrupt) -> Result<Kind, Failure> {
-    let Some(repository) = Repository::of_current_directory(stop)? else {
-        return Err(Failure::BadInput(format!(
-            "{side}: {name:?} {as_file}, and there is no git repository here to look for a \
-             revision of that name"
-        )));
+    let repository = match Repository::of_current_directory(stop)? {
+        Ok(repository) => repository,
+        Err(refused) => {
+            return Err(Failure::BadInput(format!(
+                "{side}: {name:?} {as_file}, and git has no repository for us here to look for a \
+                 revision of that name{}",
+                refused.said()
+            )));
+        }
     };
     if name == WORKTREE {
         return Ok(Kind::WorkingTree(repository));
     }
     match repository.commit_of(name, stop)? {
-        Some(commit) => Ok(Kind::Revision { commit, repository }),
-        None => Err(Failure::BadInput(format!(
-            "{side}: {name:?} {as_file}, and no revision of this repository"
-        ))),
+        Ok(commit) => Ok(Kind::Revision { commit, repository }),
+        Err(refused) => {
+            let cure = match repository.is_shallow(stop)? {
+                true => {
+                    "\nThis clone is shallow, and lacks older commits and other branches: \
+                         `git fetch --unshallow` brings them (actions/checkout: `fetch-depth: 0`)"
+                }
+                false => "",
+            };
+            Err(Failure::BadInput(format!(
+                "{side}: {name:?} {as_file}, and no revision of this repository{}{cure}",
+                refused.said()
+            )))
+        }
     }
 }

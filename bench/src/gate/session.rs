@@ -120,7 +120,11 @@ impl Source for Session<'_> {
         let stages = self.stages.last_mut().expect("a stage was begun");
         stages.extend(pairs);
         let metric = self.setup.options.metric;
-        self.setup.progress.step(self.begun.elapsed());
+        let made = self.stages.last().map_or(0, Vec::len);
+        self.setup.progress.step(
+            self.begun.elapsed(),
+            &format!("stage {}, {made} pairs", self.stages.len()),
+        );
         Ok(pairs.map(|pair| logs(metric, &pair)))
     }
 

@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
-use duet_run_file::process::{Finished, Unfinished, run_to_end};
+use crate::progress::Progress;
+use duet_run_file::process::{Finished, Underway, Unfinished, run_watched};
 
 use super::Counts;
 
@@ -20,11 +21,12 @@ use super::Counts;
 ///
 /// # Errors
 /// [`Failure::MachineFault`] if Valgrind is not there.
-pub fn valgrind_version(interrupt: &Interrupt) -> Result<String, Failure> {
+pub fn valgrind_version(interrupt: &Interrupt, progress: &Progress) -> Result<String, Failure> {
     let finished = finish(
         Command::new("valgrind").arg("--version"),
         "valgrind",
         interrupt,
+        progress,
     )?;
     if !finished.status.success() {
         return Err(Failure::MachineFault(format!(
@@ -42,7 +44,11 @@ pub fn valgrind_version(interrupt: &Interrupt) -> Result<String, Failure> {
 /// # Errors
 /// [`Failure::MachineFault`] if it fails, as where gungraun's runner is not there or is of another
 /// version; [`Failure::BadInput`] if what it prints has no counts.
-pub fn count(executable: &Path, interrupt: &Interrupt) -> Result<Counts, Failure> {
+pub fn count(
+    executable: &Path,
+    interrupt: &Interrupt,
+    progress: &Progress,
+) -> Result<Counts, Failure> {
     let home = TempDir::with_prefix("duet-bench-")
         .map_err(|error| Failure::MachineFault(format!("no temporary folder: {error}")))?;
     // Both sides run from paths of the same length, which lie on the stack and so move alignments:
@@ -61,7 +67,7 @@ pub fn count(executable: &Path, interrupt: &Interrupt) -> Result<Counts, Failure
         .env("GUNGRAUN_COLOR", "never")
         .current_dir(home.path());
     let shown = executable.display();
-    let finished = finish(&mut command, &shown.to_string(), interrupt)?;
+    let finished = finish(&mut command, &shown.to_string(), interrupt, progress)?;
     if !finished.status.success() {
         return Err(Failure::MachineFault(format!(
             "{shown} failed ({}); it needs valgrind, and gungraun-runner of its own version. It \
@@ -78,8 +84,14 @@ pub fn count(executable: &Path, interrupt: &Interrupt) -> Result<Counts, Failure
     Ok(counts)
 }
 
-fn finish(command: &mut Command, name: &str, interrupt: &Interrupt) -> Result<Finished, Failure> {
-    run_to_end(command, interrupt.flag()).map_err(|unfinished| match unfinished {
+fn finish(
+    command: &mut Command,
+    name: &str,
+    interrupt: &Interrupt,
+    progress: &Progress,
+) -> Result<Finished, Failure> {
+    let watch = |underway: &Underway<'_>| progress.wait("counting instructions", underway);
+    run_watched(command, interrupt.flag(), watch).map_err(|unfinished| match unfinished {
         Unfinished::Interrupted => Failure::Interrupted,
         Unfinished::NotStarted(error) => {
             Failure::MachineFault(format!("cannot start {name}: {error}"))

@@ -109,7 +109,7 @@ pub fn instructions(
     interrupt: &Interrupt,
     progress: &Progress,
 ) -> Result<Counted, Failure> {
-    let valgrind = count::valgrind_version(interrupt)?;
+    let valgrind = count::valgrind_version(interrupt, progress)?;
     let sides = [("BASE", &options.base), ("HEAD", &options.head)];
     let [base, head] = sides.map(|(side, name)| Subject::resolve(side, name, interrupt));
     let (base, head) = (base?, head?);
@@ -118,8 +118,8 @@ pub fn instructions(
         head.executable(INSTRUCTIONS, interrupt, progress)?,
     ];
     progress.say("counting BASE's instructions, then HEAD's");
-    let counts_of_base = count::count(&executables[0], interrupt)?;
-    let counts_of_head = count::count(&executables[1], interrupt)?;
+    let counts_of_base = count::count(&executables[0], interrupt, progress)?;
+    let counts_of_head = count::count(&executables[1], interrupt, progress)?;
     let kernels = judge(&counts_of_base, &counts_of_head, options.threshold());
     if kernels.iter().all(|kernel| kernel.call == Call::NotGated) {
         return Err(Failure::BadInput(format!(

@@ -75,7 +75,7 @@ pub fn trials(options: &TrialsOptions, interrupt: &Interrupt) -> Result<Book, Fa
             let gated = gate(
                 &options.gate(&copy, *planted),
                 interrupt,
-                &Progress::new(true),
+                &progress.of_a_step(),
             )?;
             let stages = gated.judgement.stages.iter();
             book.append(Trial {

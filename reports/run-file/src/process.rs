@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The most that is read of each output stream.
 const OUTPUT_LIMIT_BYTES: u64 = 64 << 20;
 
+/// The most of standard error that is looked at for its last line.
+const LAST_LINE_BYTES: u64 = 4096;
+
 /// A child that came to its end.
 #[derive(Debug)]
 pub struct Finished {
@@ -29,6 +33,34 @@ pub struct Finished {
     pub stdout: Vec<u8>,
     /// Its standard error, cut at 64 MiB; what is not UTF-8 is replaced.
     pub stderr: String,
+}
+
+/// A child that still runs.
+#[derive(Debug)]
+pub struct Underway<'a> {
+    begun: Instant,
+    stderr: &'a File,
+}
+
+impl Underway<'_> {
+    /// How long it has run.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// The last line that it has written to standard error; empty if there is none.
+    #[must_use]
+    pub fn last_line(&self) -> String {
+        let length = self.stderr.metadata().map_or(0, |metadata| metadata.len());
+        let start = length.saturating_sub(LAST_LINE_BYTES);
+        let mut end = vec![0; (length - start) as usize];
+        // At a place of its own: the file's is the child's too.
+        let read = self.stderr.read_at(&mut end, start).unwrap_or(0);
+        let text = String::from_utf8_lossy(&end[..read]);
+        let last = text.lines().rev().find(|line| !line.trim().is_empty());
+        last.map_or(String::new(), |line| line.trim().to_owned())
+    }
 }
 
 /// Why there is no [`Finished`].
@@ -51,6 +83,19 @@ pub enum Unfinished {
 /// # Errors
 /// See [`Unfinished`].
 pub fn run_to_end(command: &mut Command, stop_asked: &AtomicBool) -> Result<Finished, Unfinished> {
+    run_watched(command, stop_asked, |_| ())
+}
+
+/// As [`run_to_end`]; calls `watch` some hundred times a second while the child runs. Not for a child
+/// that is measured.
+///
+/// # Errors
+/// See [`Unfinished`].
+pub fn run_watched(
+    command: &mut Command,
+    stop_asked: &AtomicBool,
+    mut watch: impl FnMut(&Underway<'_>),
+) -> Result<Finished, Unfinished> {
     let (stdout, stdout_end) = output_file().map_err(Unfinished::Lost)?;
     let (stderr, stderr_end) = output_file().map_err(Unfinished::Lost)?;
     command
@@ -59,7 +104,11 @@ pub fn run_to_end(command: &mut Command, stop_asked: &AtomicBool) -> Result<Fini
         .stderr(stderr_end)
         .process_group(0);
     let mut child = command.spawn().map_err(Unfinished::NotStarted)?;
-    let status = wait(&mut child, stop_asked)?;
+    let underway = Underway {
+        begun: Instant::now(),
+        stderr: &stderr,
+    };
+    let status = wait(&mut child, stop_asked, || watch(&underway))?;
     let stderr = read_back(stderr).map_err(Unfinished::Lost)?;
     Ok(Finished {
         status,
@@ -68,13 +117,20 @@ pub fn run_to_end(command: &mut Command, stop_asked: &AtomicBool) -> Result<Fini
     })
 }
 
-fn wait(child: &mut Child, stop_asked: &AtomicBool) -> Result<ExitStatus, Unfinished> {
+fn wait(
+    child: &mut Child,
+    stop_asked: &AtomicBool,
+    mut watch: impl FnMut(),
+) -> Result<ExitStatus, Unfinished> {
     loop {
         let ended = child.try_wait().map_err(Unfinished::Lost)?;
         match (ended, stop_asked.load(Ordering::Relaxed)) {
             (Some(_), true) => return Err(Unfinished::Interrupted),
             (Some(status), false) => return Ok(status),
-            (None, false) => thread::sleep(POLL),
+            (None, false) => {
+                watch();
+                thread::sleep(POLL);
+            }
             (None, true) => {
                 stop(child);
                 return Err(Unfinished::Interrupted);
@@ -130,6 +186,18 @@ mod tests {
         assert_eq!(finished.status.code(), Some(7));
         assert_eq!(finished.stdout, b"out\n");
         assert_eq!(finished.stderr, "err\n");
+    }
+
+    #[test]
+    fn what_a_child_says_is_seen_while_it_runs_and_lost_nowhere() {
+        let mut command = shell("echo one >&2; echo two >&2; sleep 0.3; echo three >&2");
+        let mut seen = Vec::new();
+        let finished = run_watched(&mut command, &AtomicBool::new(false), |underway| {
+            assert!(underway.elapsed() < Duration::from_secs(60));
+            seen.push(underway.last_line());
+        });
+        assert_eq!(finished.unwrap().stderr, "one\ntwo\nthree\n");
+        assert!(seen.iter().any(|line| line == "two"), "{seen:?}");
     }
 
     #[test]
