@@ -4,7 +4,6 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use duet_bench::compare::compare;
 use duet_bench::exit::{self, Failure};
 use duet_bench::gate::options::GateOptions;
@@ -18,7 +17,7 @@ use duet_bench::trials;
 use duet_bench::trials::options::TrialsOptions;
 
 fn main() -> ExitCode {
-    let ended = match Options::parse().command {
+    let ended = match Options::of_the_process().command {
         BenchCommand::Compare(options) => match GateOptions::of_comparison(&options) {
             Ok(None) => run_compare(&options),
             Ok(Some(options)) => run_gate(options),
@@ -27,6 +26,9 @@ fn main() -> ExitCode {
         BenchCommand::Gate(options) => run_gate(options),
         BenchCommand::Trials(options) => run_trials(&options),
         BenchCommand::Instructions(options) => run_instructions(&options),
+        BenchCommand::Completions(completions) => {
+            print(&completions.script(Options::command_line())).map(|()| exit::OK)
+        }
     };
     ExitCode::from(ended.unwrap_or_else(|failure| {
         eprintln!("bench: {failure}");

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use duet_run_file::help::{Completions, FirstOptions, completions_help, with_first_options};
 use duet_run_file::paths::Paths;
 
 use crate::exit::Failure;
@@ -86,6 +87,59 @@ pub enum BenchCommand {
     ///
     /// The kernels are single-threaded and portable; counts hardly depend on the machine's load.
     Instructions(InstructionsOptions),
+
+    /// Prints a completion script for a shell
+    #[command(after_help = completions_help("bench"))]
+    Completions(Completions),
+}
+
+/// What `-h` shows of commands with many options.
+const FIRST_OPTIONS: [FirstOptions<'_>; 2] = [
+    (
+        "compare",
+        [
+            "pairs",
+            "metric",
+            "a-args",
+            "b-args",
+            "across",
+            "threshold",
+            "budget",
+            "on-inconclusive",
+            "json",
+            "quiet",
+        ],
+    ),
+    (
+        "gate",
+        [
+            "threshold",
+            "budget",
+            "on-inconclusive",
+            "markdown",
+            "metric",
+            "a-args",
+            "b-args",
+            "across",
+            "json",
+            "quiet",
+        ],
+    ),
+];
+
+impl Options {
+    /// The command line, with the first options only under `-h`.
+    #[must_use]
+    pub fn command_line() -> clap::Command {
+        with_first_options(Self::command(), &FIRST_OPTIONS)
+    }
+
+    /// Those of this process. Ends it with a message if they cannot be read.
+    #[must_use]
+    pub fn of_the_process() -> Self {
+        let matches = Self::command_line().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// The options of `bench compare`.
@@ -254,8 +308,6 @@ fn shell_words(text: &str) -> Result<Words, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<CompareOptions, clap::Error> {
@@ -268,7 +320,9 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        Options::command().debug_assert();
+        Options::command_line().debug_assert();
+        let short = duet_run_file::help::check_short_help(&Options::command_line());
+        assert_eq!(short, Ok(()));
     }
 
     #[test]
