@@ -95,12 +95,50 @@ fn a_gate_that_cannot_tell_exits_5_unless_told_otherwise() {
     assert_eq!(json["verdict"], "inconclusive");
     let spent_s = json["spent_s"].as_f64().unwrap();
     assert!(spent_s < 10.0, "{spent_s} s of a budget of 1 s");
-    let ended = gate(&bench, &["--budget", "1s", "--on-inconclusive", "pass"]);
-    assert_eq!(ended.code, Some(0));
+    let undecided = json["undecided"].as_array().unwrap();
+    assert_eq!(undecided.len(), 2, "{undecided:?}");
+    // It says what would have decided, and what it lets through.
+    for (words, said) in [
+        (&["--budget", "1s"][..], "is not excluded"),
+        (
+            &["--budget", "1s", "--on-inconclusive", "pass"],
+            "let through by --on-inconclusive pass: a slowdown of up to +",
+        ),
+        (
+            &["--budget", "1s", "--markdown", "-"],
+            "**Inconclusive is not a pass**: ",
+        ),
+    ] {
+        let ended = gate(&bench, words);
+        let code = if words.contains(&"pass") { 0 } else { 5 };
+        assert_eq!(ended.code, Some(code));
+        for part in ["inconclusive", "would have decided", said] {
+            assert!(ended.stdout.contains(part), "{part}:\n{}", ended.stdout);
+        }
+    }
+}
+
+#[test]
+fn a_gate_that_cannot_tell_has_spent_its_budget() {
+    let bench = Bench::new();
+    for (name, cpu_ns) in [("a", 40_000), ("b", 42_000)] {
+        let noise_per_mille = 300;
+        bench.fake(
+            name,
+            &Fake {
+                noise_per_mille,
+                ..with_cpu_ns(cpu_ns)
+            },
+        );
+    }
+    let json = judged(&gate(&bench, &["--json", "--budget", "6s"]), 5);
+    let spent_s = json["spent_s"].as_f64().unwrap();
+    assert!(spent_s > 4.5, "{spent_s} s of a budget of 6 s");
     assert!(
-        ended.stdout.contains("verdict: inconclusive"),
-        "{}",
-        ended.stdout
+        json["reason"]
+            .as_str()
+            .unwrap()
+            .contains("the budget was spent")
     );
 }
 
@@ -126,7 +164,9 @@ fn the_text_has_the_stages_the_machine_and_what_was_not_gated() {
             ended.stdout
         );
     }
-    assert_eq!(ended.stderr, "", "no progress without a terminal");
+    // Without a terminal a line every few seconds, and nothing else.
+    let is_progress = |line: &str| line.contains(" of 1200 s: stage ");
+    assert!(ended.stderr.lines().all(is_progress), "{}", ended.stderr);
 }
 
 #[test]

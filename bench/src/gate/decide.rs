@@ -30,6 +30,8 @@ pub struct Reading {
     pub slowdown: RatioEstimate,
     /// The same of BASE's copy.
     pub floor: RatioEstimate,
+    /// How many times as much HEAD needs as BASE's copy, with its interval.
+    pub against_copy: RatioEstimate,
 }
 
 /// What a reading says of the slowdown.
@@ -37,7 +39,8 @@ pub struct Reading {
 pub enum Call {
     /// Its whole interval is below the threshold.
     Below,
-    /// Its whole interval is above the threshold and above the A/A floor.
+    /// Its whole interval is above the threshold, and what the machine does to identical bytes does
+    /// not explain it.
     Above,
     /// Neither: more pairs may tell.
     Unclear,
@@ -60,6 +63,7 @@ impl Reading {
             error,
             slowdown: estimate(|pair| pair.slowdown),
             floor: estimate(|pair| pair.floor),
+            against_copy: estimate(|pair| pair.slowdown - pair.floor),
         }
     }
 
@@ -67,14 +71,29 @@ impl Reading {
     #[must_use]
     pub fn call(&self, rule: &Rule) -> Call {
         let limit = 1.0 + rule.threshold;
-        let floor = 1.0 + self.floor.reach_from_one();
         if self.slowdown.high < limit {
             Call::Below
-        } else if self.slowdown.low > limit.max(floor) {
+        } else if self.slowdown.low > limit && (self.is_beyond_floor() || self.is_beyond_copy(rule))
+        {
             Call::Above
         } else {
             Call::Unclear
         }
+    }
+
+    /// Whether HEAD's whole interval is above all that the machine may do to identical bytes.
+    #[must_use]
+    pub fn is_beyond_floor(&self) -> bool {
+        self.slowdown.low > 1.0 + self.floor.reach_from_one()
+    }
+
+    /// Whether HEAD is above the threshold against BASE's copy as well, and nothing says that BASE and
+    /// its copy differ. The floor's further end is far away then only because few pairs were made, and
+    /// a HEAD that is far slower than both need not wait until it has come closer.
+    #[must_use]
+    pub fn is_beyond_copy(&self, rule: &Rule) -> bool {
+        let has_floor = self.floor.reach_from_one().is_finite();
+        has_floor && !self.floor.excludes_one() && self.against_copy.low > 1.0 + rule.threshold
     }
 }
 
@@ -91,6 +110,7 @@ mod tests {
     fn the_table_of_calls() {
         use Call::{Above, Below, Unclear};
         let rule = Rule { threshold: 0.05 };
+        // Against the copy as against BASE, unless another interval is named below.
         for (slowdown, floor, expected, why) in [
             ((0.98, 1.02), (0.99, 1.01), Below, "no slowdown"),
             ((0.70, 0.80), (0.99, 1.01), Below, "faster"),
@@ -100,8 +120,14 @@ mod tests {
             ((1.03, 1.08), (0.99, 1.01), Unclear, "around the threshold"),
             ((1.05, 1.08), (0.99, 1.01), Unclear, "from the threshold"),
             ((1.06, 1.14), (0.99, 1.01), Above, "a slowdown"),
-            ((1.06, 1.14), (0.98, 1.07), Unclear, "within the floor"),
-            ((1.06, 1.14), (0.93, 1.01), Unclear, "within it, below 1"),
+            ((1.06, 1.14), (1.01, 1.07), Unclear, "within the floor"),
+            ((1.06, 1.14), (0.93, 0.99), Unclear, "within it, below 1"),
+            (
+                (1.15, 1.29),
+                (0.93, 1.18),
+                Above,
+                "a wide floor of no effect",
+            ),
             ((1.20, 1.30), (0.90, 1.15), Above, "beyond a wide floor"),
             ((0.98, 1.02), (0.60, 1.90), Below, "a floor hinders no pass"),
             ((0.0, f64::INFINITY), (0.99, 1.01), Unclear, "too few pairs"),
@@ -112,8 +138,28 @@ mod tests {
                 error: 0.025,
                 slowdown: interval(slowdown.0, slowdown.1),
                 floor: interval(floor.0, floor.1),
+                against_copy: interval(slowdown.0, slowdown.1),
             };
             assert_eq!(reading.call(&rule), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn within_the_floor_head_must_be_slower_than_the_copy_too() {
+        let rule = Rule { threshold: 0.05 };
+        for (against_copy, expected) in [
+            ((1.06, 1.30), Call::Above),
+            ((1.05, 1.30), Call::Unclear),
+            ((0.98, 1.20), Call::Unclear),
+        ] {
+            let reading = Reading {
+                pairs: 12,
+                error: 0.025,
+                slowdown: interval(1.15, 1.29),
+                floor: interval(0.93, 1.18),
+                against_copy: interval(against_copy.0, against_copy.1),
+            };
+            assert_eq!(reading.call(&rule), expected, "{against_copy:?}");
         }
     }
 
@@ -129,6 +175,7 @@ mod tests {
         assert_eq!(reading.pairs, 20);
         assert!((reading.slowdown.median - 1.1).abs() < 0.002);
         assert!(reading.floor.reach_from_one() < 0.002);
+        assert!((reading.against_copy.median - 1.1).abs() < 0.002);
         assert_eq!(reading.call(&Rule { threshold: 0.05 }), Call::Above);
         assert_eq!(reading.call(&Rule { threshold: 0.2 }), Call::Below);
     }

@@ -26,17 +26,25 @@ pub struct Looks {
 }
 
 impl Looks {
-    /// The looks of the stage that follows one of `earlier_pairs` pairs, or the first stage's if that
-    /// is 0. The second stage has twice as many pairs before its first look.
+    /// The first stage's.
     #[must_use]
-    pub fn after(earlier_pairs: usize) -> Self {
-        let first = match earlier_pairs {
-            0 => FIRST_PAIRS,
-            earlier => (2 * earlier).next_multiple_of(WHOLE_ROUND_PAIRS),
-        };
+    pub fn of_first_stage() -> Self {
         Self {
             number: 1,
-            next_pairs: first.min(MOST_PAIRS),
+            next_pairs: FIRST_PAIRS,
+        }
+    }
+
+    /// The second stage's: its first look is at twice as many pairs as the first stage had, or at as many
+    /// as the rest of the budget pays for, if those are fewer; at [`FIRST_PAIRS`] at least. What decides
+    /// it is known before the stage begins.
+    #[must_use]
+    pub fn of_second_stage(earlier_pairs: usize, payable_pairs: usize) -> Self {
+        let twice = (2 * earlier_pairs).next_multiple_of(WHOLE_ROUND_PAIRS);
+        let payable = payable_pairs / WHOLE_ROUND_PAIRS * WHOLE_ROUND_PAIRS;
+        Self {
+            number: 1,
+            next_pairs: twice.min(payable).clamp(FIRST_PAIRS, MOST_PAIRS),
         }
     }
 
@@ -62,8 +70,7 @@ mod tests {
 
     #[test]
     fn looks_come_at_whole_rounds() {
-        let pairs_of = |earlier: usize| {
-            let mut looks = Looks::after(earlier);
+        let pairs_of = |mut looks: Looks| {
             let pairs: Vec<usize> = (0..6)
                 .map(|_| {
                     let pairs = looks.next_pairs();
@@ -73,15 +80,18 @@ mod tests {
                 .collect();
             pairs
         };
-        assert_eq!(pairs_of(0), [12, 18, 30, 48, 72, 108]);
-        assert_eq!(pairs_of(12), [24, 36, 54, 84, 126, 192]);
-        assert_eq!(pairs_of(20), [42, 66, 102, 156, 234, 354]);
-        assert_eq!(pairs_of(1500), [MOST_PAIRS; 6]);
+        let second = |earlier, payable| pairs_of(Looks::of_second_stage(earlier, payable));
+        assert_eq!(pairs_of(Looks::of_first_stage()), [12, 18, 30, 48, 72, 108]);
+        assert_eq!(second(12, 9999), [24, 36, 54, 84, 126, 192]);
+        assert_eq!(second(20, 9999), [42, 66, 102, 156, 234, 354]);
+        assert_eq!(second(1500, 9999), [MOST_PAIRS; 6]);
+        assert_eq!(second(100, 65), [60, 90, 138, 210, 318, 480]);
+        assert_eq!(second(100, 3), [12, 18, 30, 48, 72, 108]);
     }
 
     #[test]
     fn all_looks_together_have_the_error_of_one_and_the_first_most_of_it() {
-        let mut looks = Looks::after(0);
+        let mut looks = Looks::of_first_stage();
         let errors: Vec<f64> = (0..10_000).map(|_| looks.take()).collect();
         assert!((errors[0] - ERROR / 2.0).abs() < 1e-12);
         let sum: f64 = errors.iter().sum();

@@ -25,11 +25,11 @@ pub fn markdown(gated: &Gated) -> String {
         String::new(),
     ];
     if gated.judgement.verdict == Verdict::Inconclusive {
-        lines.push(
-            "Inconclusive is not a pass: this machine could not tell within the budget. A larger \
-             `--budget`, or a quieter machine, can."
-                .to_owned(),
-        );
+        let undecided = gated.undecided();
+        lines.push(format!(
+            "**Inconclusive is not a pass**: {}.",
+            escaped(&undecided.join("; "))
+        ));
         lines.push(String::new());
     }
     lines.push(row(["stage"]

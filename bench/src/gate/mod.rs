@@ -8,6 +8,7 @@ pub mod decide;
 pub mod judge;
 pub mod look;
 mod markdown;
+pub mod needs;
 pub mod options;
 pub mod report;
 mod session;

@@ -6,6 +6,7 @@ use duet_run_file::human;
 use duet_run_file::terms::{Difference, Terms};
 use serde_json::{Value, json};
 
+use crate::exit;
 use crate::metric::Metric;
 use crate::report::{
     Side, assurance_text, difference_json, integer_json, metric_json, pair_json, percent,
@@ -15,7 +16,9 @@ use crate::stats::{CONFIDENCE, RESAMPLES, RatioEstimate};
 use crate::summary::{MetricSummary, PairValues};
 
 use super::decide::{Call, Rule};
-use super::judge::{Judgement, Stage};
+use super::judge::{Judgement, Stage, Verdict};
+use super::look::MOST_PAIRS;
+use super::needs::Needs;
 
 /// The version of [`json`]'s shape. Fields may be added under the same number.
 const SCHEMA: u32 = 1;
@@ -72,6 +75,40 @@ impl Gated {
             percent(self.rule.threshold),
             floor(&last.reading.floor),
         )
+    }
+
+    /// Of an inconclusive gate: what would have decided, and what it leaves open.
+    #[must_use]
+    pub fn undecided(&self) -> Vec<String> {
+        let reading = &self.last_stage().reading;
+        let mut said = Vec::new();
+        said.extend(self.judgement.needs.map(|needs| match needs {
+            Needs::Budget(budget) => format!(
+                "a budget of {} would have decided, if what was measured holds",
+                human::seconds(budget.as_secs_f64())
+            ),
+            Needs::QuieterMachine => format!(
+                "no budget would have decided: {MOST_PAIRS} pairs of such runs do not tell {} from \
+                 the threshold or from the A/A floor; a quieter machine may",
+                signed_percent(reading.slowdown.median)
+            ),
+        }));
+        if self.judgement.verdict == Verdict::Inconclusive {
+            let open = match reading.slowdown.high {
+                high if high.is_finite() => {
+                    format!(
+                        "a slowdown of up to {} is not excluded",
+                        signed_percent(high)
+                    )
+                }
+                _ => "no slowdown is excluded".to_owned(),
+            };
+            said.push(match self.exit_code {
+                exit::OK => format!("let through by --on-inconclusive pass: {open}"),
+                _ => open,
+            });
+        }
+        said
     }
 
     /// The machine in a line.
@@ -260,6 +297,7 @@ pub fn text(gated: &Gated) -> String {
     lines.push(String::new());
     lines.push(format!("verdict: {}", gated.headline()));
     lines.push(format!("because {}", gated.judgement.reason()));
+    lines.extend(gated.undecided());
     let not_gated = gated.not_gated();
     lines.extend(not_gated.iter().map(|what| format!("not gated: {what}")));
     lines.join("\n") + "\n"
@@ -291,6 +329,11 @@ pub fn json(gated: &Gated) -> Value {
         "schema": SCHEMA,
         "verdict": gated.judgement.verdict.word(),
         "reason": gated.judgement.reason(),
+        "undecided": gated.undecided(),
+        "budget_to_decide_s": match gated.judgement.needs {
+            Some(Needs::Budget(budget)) => Some(budget.as_secs()),
+            Some(Needs::QuieterMachine) | None => None,
+        },
         "exit_code": gated.exit_code,
         "metric": gated.metric.name(),
         "threshold": gated.rule.threshold,
@@ -339,6 +382,7 @@ pub fn stage_json(stage: &Stage) -> Value {
         "confidence": 1.0 - stage.reading.error,
         "slowdown": estimate_json(&stage.reading.slowdown),
         "floor": estimate_json(&stage.reading.floor),
+        "against_copy": estimate_json(&stage.reading.against_copy),
         "spent_s": stage.spent.as_secs_f64(),
     })
 }
