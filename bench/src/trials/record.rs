@@ -286,6 +286,7 @@ mod tests {
         let path = folder.path().join("trials.jsonl");
         let mut book = Book::open(&path, &settings()).unwrap();
         book.append(trial(0.0, 1)).unwrap();
+        drop(book);
         let mut others = [(); 5].map(|()| settings());
         others[0].executable_sha256 = "cd".into();
         others[1].workload = "--shards 2".into();
