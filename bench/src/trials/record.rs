@@ -313,6 +313,6 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
         let said = refused(folder.path(), &settings());
-        assert!(said.contains("cannot open"), "{said}");
+        assert!(said.contains("cannot write"), "{said}");
     }
 }
