@@ -67,31 +67,37 @@ fn posts_that_full_blocks_hold_up_are_counted_and_are_no_fault_of_the_balances()
         "stale-close=20%,last-block=20%",
         "all=8%",
     ] {
-        for seed in 1..=6 {
-            let words = format!(
-                "run --json --sessions 150 --payments 10 --adversary {attacks} --block-txs 1 \
-                 --seed {seed} --baseline-sessions 0"
-            );
-            let ended = folder.loadgen(&arguments(&words));
-            let run = parse(&ended.stdout);
-            let disputes = run
-                .disputes
-                .expect("a good part of the sessions is attacked");
-            assert!(disputes.late_posts > 0, "{words}: {disputes:?}");
-            assert_eq!(disputes.honest_punished, 0, "{words}");
-            let reasons = &run.achieved.invalid_reasons;
-            if disputes.lost_by_honest == 0 {
-                assert_eq!(ended.code, Some(0), "{words}: {reasons:?}");
-            } else {
-                assert_eq!(
-                    (ended.code, reasons.len()),
-                    (Some(3), 1),
-                    "{words}: {reasons:?}"
+        for (block, seeds) in [
+            ("--block-txs 1", 6),
+            ("--block-txs 2 --challenge-blocks 1", 3),
+            ("--block-txs 3 --challenge-blocks 2", 3),
+        ] {
+            for seed in 1..=seeds {
+                let words = format!(
+                    "run --json --sessions 150 --payments 10 --adversary {attacks} {block} \
+                     --seed {seed} --baseline-sessions 0"
                 );
-                assert!(
-                    reasons[0].contains("found no room in their block"),
-                    "{words}: {reasons:?}"
-                );
+                let ended = folder.loadgen(&arguments(&words));
+                let run = parse(&ended.stdout);
+                let disputes = run
+                    .disputes
+                    .expect("a good part of the sessions is attacked");
+                assert!(disputes.late_posts > 0, "{words}: {disputes:?}");
+                assert_eq!(disputes.honest_punished, 0, "{words}");
+                let reasons = &run.achieved.invalid_reasons;
+                if disputes.lost_by_honest == 0 {
+                    assert_eq!(ended.code, Some(0), "{words}: {reasons:?}");
+                } else {
+                    assert_eq!(
+                        (ended.code, reasons.len()),
+                        (Some(3), 1),
+                        "{words}: {reasons:?}"
+                    );
+                    assert!(
+                        reasons[0].contains("found no room in their block"),
+                        "{words}: {reasons:?}"
+                    );
+                }
             }
         }
     }
@@ -99,6 +105,25 @@ fn posts_that_full_blocks_hold_up_are_counted_and_are_no_fault_of_the_balances()
         "--sessions 150 --payments 10 --adversary both-malicious=40% --seed 2 --baseline-sessions 0",
     );
     assert_eq!(run.disputes.expect("disputes").late_posts, 0, "with room");
+}
+
+/// Where the old state gives the cheater no more than the newest, its offer covers that: nobody forfeits.
+#[test]
+fn whoever_gains_nothing_by_an_old_state_is_due_the_same() {
+    let folder = Folder::new();
+    for amount in ["fixed:1", "fixed:10", "uniform:1-3"] {
+        for pattern in ["--turn-length 1", "--turn-length 3 --cosign-every 2"] {
+            let words = format!(
+                "--sessions 100 --payments 60 --amount {amount} --pattern two-way {pattern} \
+                 --adversary fake-offer=20%,stale-close=20% --baseline-sessions 0"
+            );
+            let disputes = folder.run(&words).0.disputes.expect("disputes");
+            let cases = |name: &str| &disputes.attacks[name];
+            let (fake, stale) = (cases("fake-offer"), cases("stale-close"));
+            assert!(fake.punishments < fake.cases, "{words}: {fake:?}");
+            assert_eq!(stale.punishments, stale.cases, "{words}: {stale:?}");
+        }
+    }
 }
 
 #[test]

@@ -154,7 +154,10 @@ impl Case {
         let version = |state: Option<&CoSigned>| state.map_or(0, CoSigned::version);
         let one_of_two = cheat.attack == Attack::BothMalicious
             && version(cheat.less_old()) == version(cheat.old());
-        case.to_punish = Some(cheater).filter(|_| is_old && (shows_old || one_of_two));
+        // An offer that leaves the cheater no more than it has covers the newest state: it cheats nobody.
+        let covers =
+            cheat.attack == Attack::FakeOffer && !case.gains(cheater, cheat.old(), deposits.a);
+        case.to_punish = Some(cheater).filter(|_| is_old && !covers && (shows_old || one_of_two));
         let first = |by| Move::showing(When::AtOnce, by, id, cheat.old().copied());
         match cheat.attack {
             Attack::StaleClose | Attack::Replay => case.moves.push(first(cheater)),
@@ -217,6 +220,12 @@ impl Case {
         } else {
             Party::B
         }
+    }
+
+    /// Whether it had more in an old state than it has now.
+    fn gains(&self, party: Party, old: Option<&CoSigned>, deposit_a: Amount) -> bool {
+        let shown = balance(old, deposit_a).of(party, self.ends.a.limits());
+        shown.units() > *self.due.of(party)
     }
 
     /// An honest party proposes one more unit, if it has one: that is what it then is due.

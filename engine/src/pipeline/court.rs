@@ -292,8 +292,12 @@ impl Court {
             Ok(executed) => executed,
             Err(refusal) => {
                 self.refused(&refusal);
-                if !is_again && matches!(refusal, Refusal::WindowNotOpen { .. }) {
-                    self.too_early(channel, by, receipt.height);
+                match refusal {
+                    Refusal::WindowNotOpen { .. } if !is_again => {
+                        self.too_early(channel, by, receipt.height);
+                    }
+                    Refusal::Superseded { .. } => self.made_way(channel, by),
+                    _ => {}
                 }
                 return;
             }
@@ -348,6 +352,14 @@ impl Court {
             let again = again(&mut self.signer, self.backend, self.seed, account);
             let post = of_mut(&mut open.case.ends, by).close(again);
             self.docket.at(height + 1, Due::post(channel, by, post));
+        }
+    }
+
+    /// A post made way for a higher one in a full block. A cheater's proves nothing then: not in the
+    /// block in which it was due, as one that is late.
+    fn made_way(&mut self, channel: ChannelId, by: Party) {
+        if let Some(open) = self.cases.get_mut(&channel) {
+            open.late += u64::from(!*open.case.honest.of(by));
         }
     }
 
