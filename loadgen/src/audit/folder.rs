@@ -70,7 +70,8 @@ pub(super) fn is_segment(name: &str) -> bool {
 /// deleted none, or was stopped before it had.
 ///
 /// # Errors
-/// A finding if the last one of a stream is not what the checkpoint ends with.
+/// A finding if the last one that it covers of a stream is not there, or not what the checkpoint ends with:
+/// they are of another log, which nobody has audited. (They are deleted in order, so that it is the last.)
 pub(super) fn covered(folder: &Path, streams: &[Stream]) -> Result<Vec<(Source, u64)>, AuditError> {
     let mut covered = Vec::new();
     for entry in fs::read_dir(folder).map_err(AuditError::machine(folder))? {
@@ -86,9 +87,16 @@ pub(super) fn covered(folder: &Path, streams: &[Stream]) -> Result<Vec<(Source, 
     covered.sort_unstable();
     for (shard, number) in &covered {
         let stream = &streams[*shard as usize];
+        let last = Source::Shard(*shard).whole(stream.segment - 1);
         if number + 1 == stream.segment {
-            let name = Source::Shard(*shard).whole(*number);
-            ends_with(folder, &name, &stream.checksum)?;
+            ends_with(folder, &last, &stream.checksum)?;
+        } else if covered
+            .binary_search(&(*shard, stream.segment - 1))
+            .is_err()
+        {
+            let earlier = Source::Shard(*shard).whole(*number);
+            let expected = format!("a file: the checkpoint covers it, and {earlier} is there");
+            return Err(Finding::of_file(last, "the segment", expected, "none"));
         }
     }
     let source = |(shard, number)| (Source::Shard(shard), number);

@@ -256,7 +256,7 @@ fn what_a_checkpoint_covers_is_deleted_by_a_later_pass() {
     let last = segments.len() - 1;
     for left in [
         (0..segments.len()).collect(),
-        vec![0, 1],
+        vec![last - 1, last],
         vec![last],
         vec![],
     ] {
@@ -272,16 +272,28 @@ fn what_a_checkpoint_covers_is_deleted_by_a_later_pass() {
     }
 
     for bytes in [&contents[last - 1][..], &contents[last][..20]] {
-        restore(0).unwrap();
+        restore(last - 1).unwrap();
         fs::write(folder.path("log").join(&segments[last]), bytes).unwrap();
         let (what, expected, _) = refused(&folder.loadgen(&arguments(words)));
         assert_eq!(what, "the last checksum");
         assert!(expected.ends_with("as the checkpoint says"), "{expected}");
         assert_eq!(
             shards(&folder),
-            [segments[0].clone(), segments[last].clone()]
+            [segments[last - 1].clone(), segments[last].clone()]
         );
     }
+
+    // A run that was begun anew, and has not come as far as the checkpoint.
+    fs::remove_file(folder.path("log").join(&segments[last - 1])).unwrap();
+    fs::remove_file(folder.path("log").join(&segments[last])).unwrap();
+    for at in [0, 1] {
+        restore(at).unwrap();
+    }
+    let (what, expected, found) = refused(&folder.loadgen(&arguments(words)));
+    assert_eq!((&*what, &*found), ("the segment", "none"));
+    let earlier = format!("the checkpoint covers it, and {} is there", segments[0]);
+    assert!(expected.contains(&earlier), "{expected}");
+    assert_eq!(shards(&folder), segments[..2]);
 }
 
 /// An auditor that follows a run is stopped while it waits, and goes on when the run has ended.
