@@ -266,6 +266,32 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
     full("", "--ack-file /dev/full", &["/dev/full", "space"]);
 }
 
+/// Only what a run wrote itself has its name beside no log.
+#[test]
+fn a_file_of_somebody_elses_that_is_called_as_ours_is_left_alone() {
+    let folder = Folder::new();
+    let words = "run --sessions 2 --payments 20 --baseline-sessions 0 --quiet";
+    fs::create_dir(folder.path("log")).unwrap();
+    let ended = folder.loadgen(&arguments(&format!("{words} --out log/run.json")));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let run = folder.read("log/run.json");
+    let durable = format!("{words} --durability log --log-dir log");
+    for content in [&*run, "my only notes\n", "", "{}", "[1]", "\"run\""] {
+        fs::write(folder.path("log/run.json"), content).unwrap();
+        let ended = folder.loadgen(&arguments(&durable));
+        assert_eq!(ended.code, Some(2), "{content}: {ended:?}");
+        assert!(ended.stderr.contains("it holds run.json"), "{ended:?}");
+        assert_eq!(folder.read("log/run.json"), content);
+    }
+    // A run that was begun here, and whose log was removed.
+    fs::remove_file(folder.path("log/run.json")).unwrap();
+    for _ in 0..2 {
+        let ended = folder.loadgen(&arguments(&durable));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        fs::remove_dir_all(folder.path("log/log")).unwrap();
+    }
+}
+
 #[test]
 fn a_log_in_memory_is_said_to_be_one() {
     let is_memory = |mount: &str| mount.split(' ').nth(2) == Some("tmpfs");

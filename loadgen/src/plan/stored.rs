@@ -43,6 +43,7 @@ pub struct Stored {
 
 /// The file's content.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Written {
     command: Vec<String>,
     run: Box<RawValue>,
@@ -138,28 +139,32 @@ impl Stored {
         }
         let path = directory.join(COMMAND);
         let text = read_own(directory).map_err(|error| unusable("read", &path, &error))?;
-        let read = match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            // The words alone, as earlier builds have it.
-            Some(b'[') => serde_json::from_slice(&text).map(|command| Stored {
-                command,
-                directory: directory.to_owned(),
-                identity: None,
-                trace: None,
-            }),
-            _ => serde_json::from_slice(&text).and_then(|written: Written| {
-                Ok(Stored {
-                    command: written.command,
-                    directory: directory.to_owned(),
-                    identity: Some(Identity::parse(written.run.get())?),
-                    trace: written.trace.map(PathBuf::from),
-                })
-            }),
-        };
+        let read = Stored::parse(directory, &text);
         read.map(Some).map_err(|error| {
             PlanError::Stored(format!(
                 "'{}' does not say how a run was asked for: {error}",
                 path.display()
             ))
+        })
+    }
+
+    fn parse(directory: &Path, text: &[u8]) -> serde_json::Result<Stored> {
+        let directory = directory.to_owned();
+        if text.trim_ascii_start().starts_with(b"[") {
+            // The words alone, as earlier builds have it.
+            return serde_json::from_slice(text).map(|command| Stored {
+                command,
+                directory,
+                identity: None,
+                trace: None,
+            });
+        }
+        let written: Written = serde_json::from_slice(text)?;
+        Ok(Stored {
+            command: written.command,
+            directory,
+            identity: Some(Identity::parse(written.run.get())?),
+            trace: written.trace.map(PathBuf::from),
         })
     }
 
@@ -230,7 +235,17 @@ impl Stored {
 pub(super) fn make(directory: &Path) -> Result<(), PlanError> {
     make_directory(directory).map_err(|error| refused(directory, &error))?;
     let names = own_names(directory)?;
-    let stranger = (names.iter()).find(|name| *name != COMMAND && *name != LOG && !is_left(name));
+    // Beside a log it is the log's, and whoever reads it says what is wrong with it. Alone it can be
+    // anybody's of that name, and would be replaced.
+    let is_command = || {
+        has_log(directory)
+            || read_own(directory).is_ok_and(|text| Stored::parse(directory, &text).is_ok())
+    };
+    let is_own = |name: &String| match name.as_str() {
+        COMMAND => is_command(),
+        name => name == LOG || is_left(name),
+    };
+    let stranger = names.iter().find(|name| !is_own(name));
     if let Some(name) = stranger {
         return Err(bad(format!(
             "--log-dir {}: expected a new or empty directory, or that of this run; it holds {name}",

@@ -45,7 +45,8 @@ impl<'a> Paths<'a> {
         self
     }
 
-    /// Whether every output is a file of its own, outside of the program's folders.
+    /// Whether every output is a file of its own, outside of the program's folders, of this command or of a
+    /// durable run that has one.
     ///
     /// # Errors
     /// A text that names both options.
@@ -53,6 +54,15 @@ impl<'a> Paths<'a> {
         for (at, &(used, option, path)) in self.0.iter().enumerate() {
             if used == Use::Reads {
                 continue;
+            }
+            if used == Use::Writes
+                && let Some(run) = durable_run(path)
+            {
+                return Err(format!(
+                    "{option} {}: expected a file outside of {}, the directory of a durable run",
+                    path.display(),
+                    run.display()
+                ));
             }
             let others = self.0.iter().enumerate().filter(|(other, _)| *other != at);
             for (_, &(other_used, other_option, other)) in others {
@@ -104,6 +114,14 @@ fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
+/// The directory of a durable run that a path leads into: whose log has this header, in this folder.
+fn durable_run(path: &Path) -> Option<PathBuf> {
+    let resolved = resolved(path)?;
+    let folders = resolved.ancestors().skip(1).take(2);
+    let mut folders = folders.filter(|folder| folder.join("log/log.meta").is_file());
+    folders.next().map(Path::to_owned)
+}
+
 /// By which the system knows a file, whatever its names.
 fn identity(metadata: &fs::Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt as _;
@@ -121,6 +139,27 @@ fn is_within(path: &Path, folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_output_is_in_no_durable_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("run/log")).unwrap();
+        let check = |name: &str| Paths::default().writes("--out", Some(&at(name))).check();
+        assert_eq!(check("run/run.json"), Ok(()), "there is no log yet");
+        fs::write(at("run/log/log.meta"), "").unwrap();
+        for (name, is_in) in [
+            ("run/run.json", true),
+            ("run/new", true),
+            ("run/log/log.meta", true),
+            ("run/../new", false),
+            ("new", false),
+        ] {
+            assert_eq!(check(name).is_err(), is_in, "{name}");
+        }
+        let said = check("run/new").unwrap_err();
+        assert!(said.ends_with("the directory of a durable run"), "{said}");
+    }
 
     #[test]
     fn an_output_is_no_input_and_no_other_output() {
