@@ -13,6 +13,7 @@ use duet_engine::pipeline::{self, ChannelFound, Inspection, RunError, Workload};
 use duet_run_file::exit::Exit;
 use duet_run_file::human;
 use duet_run_file::input::{self, Limit, Reading};
+use duet_run_file::layout::clean;
 use duet_run_file::paths::Paths;
 use serde::Serialize;
 
@@ -49,9 +50,12 @@ struct Acknowledgements {
     lines: u64,
     /// Channels among them.
     channels: u64,
-    /// Of these, closed on Layer 1 since: compared with what was planned, since the log of an open
-    /// channel ends when it closes. What it was closed at is in Layer 1's blocks.
+    /// Of these, closed on Layer 1 since. The log of a channel ends when it closes: each of them is
+    /// compared with what was planned, and all of them with the sum of what was settled.
     closed: u64,
+    /// Payments that were acknowledged of these, and payments that closed channels were settled with.
+    closed_acknowledged: u64,
+    closed_settled: u64,
     /// Channels that are not there, or at a lower version: lost.
     lost: Vec<String>,
 }
@@ -272,6 +276,15 @@ fn compare_lines(
                 found.judge(channel, version, workload);
             }
         }
+        found.closed_settled = inspection.settled;
+        if found.closed_acknowledged > found.closed_settled {
+            found.lost.push(format!(
+                "{} that are closed: {} payments were acknowledged, and settled {}",
+                human::counted(found.closed, "channel"),
+                found.closed_acknowledged,
+                found.closed_settled
+            ));
+        }
     }
     found.lost.sort();
     Ok(found)
@@ -305,7 +318,10 @@ impl Acknowledgements {
     fn judge(&mut self, found: &ChannelFound, version: u64, workload: &dyn Workload) {
         let channel = found.channel.0;
         match found.open {
-            None if version <= workload.session(found.session).payments => self.closed += 1,
+            None if version <= workload.session(found.session).payments => {
+                self.closed += 1;
+                self.closed_acknowledged += version;
+            }
             None => self.lost.push(format!(
                 "{channel}: version {version} was acknowledged, more than its session has payments"
             )),
@@ -319,10 +335,7 @@ impl Acknowledgements {
 }
 
 fn report(args: &RecoverArgs, found: &Found) -> Exit {
-    let lost = found
-        .acknowledgements
-        .as_ref()
-        .map_or(0, |acknowledgements| acknowledgements.lost.len());
+    let lost = (found.acknowledgements.as_ref()).map_or(&[][..], |of| &of.lost);
     let printed = if args.json {
         let json = serde_json::to_string_pretty(found).expect("writing to memory cannot fail");
         print(&format!("{json}\n"))
@@ -333,13 +346,17 @@ fn report(args: &RecoverArgs, found: &Found) -> Exit {
     };
     match printed {
         Err(exit) => exit,
-        Ok(()) if lost > 0 => {
-            complain(format!(
-                "{lost} channels are not there as they were acknowledged"
-            ));
-            Exit::StoredDataRefused
-        }
-        Ok(()) => Exit::Ok,
+        Ok(()) => match lost {
+            [] => Exit::Ok,
+            [first, more @ ..] => {
+                let more = match more.len() {
+                    0 => String::new(),
+                    more => format!("; and {more} more"),
+                };
+                complain(format!("what was acknowledged is not there: {first}{more}"));
+                Exit::StoredDataRefused
+            }
+        },
     }
 }
 
@@ -356,18 +373,26 @@ fn text(found: &Found) -> String {
         )
     };
     for cut in &found.cut {
-        text += &format!("cut: {cut}\n");
+        text += &format!("cut: {}\n", clean(cut));
     }
     if let Some(acknowledged) = &found.acknowledgements {
         text += &format!(
-            "acknowledged: {} in {}, {} of them closed since, {} lost\n",
+            "acknowledged: {} in {}, {} lost\n",
             human::counted(acknowledged.channels, "channel"),
             human::counted(acknowledged.lines, "line"),
-            human::count(acknowledged.closed),
             acknowledged.lost.len(),
         );
         for lost in acknowledged.lost.iter().take(10) {
-            text += &format!("  {lost}\n");
+            text += &format!("  {}\n", clean(lost));
+        }
+        if acknowledged.closed > 0 {
+            text += &format!(
+                "{} of them closed since, which can only be compared in sum: {} payments \
+                 acknowledged, {} settled\n",
+                human::count(acknowledged.closed),
+                human::count(acknowledged.closed_acknowledged),
+                human::count(acknowledged.closed_settled),
+            );
         }
     }
     text

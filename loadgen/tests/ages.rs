@@ -184,3 +184,37 @@ fn a_part_from_before_closes_is_refused_with_what_each_knows() {
         assert_eq!(refused.code, Some(4), "{parts:?}: {refused:?}");
     }
 }
+
+/// All of it from an earlier moment: only what was acknowledged tells, before its channels close and after.
+#[test]
+fn a_log_that_was_taken_back_has_lost_what_was_acknowledged_since() {
+    let folder = Folder::new();
+    run_until(&folder, 300);
+    let acknowledged = |folder: &Folder| -> u64 {
+        let acks = fs::read(folder.path("acks")).unwrap();
+        newest(&acks).values().sum()
+    };
+    let before = acknowledged(&folder);
+    let [log, old] = ["log", "old"].map(|name| folder.path(name));
+    fs::create_dir(&old).unwrap();
+    fs::copy(log.join("run.json"), old.join("run.json")).unwrap();
+    for stream in STREAMS.map(Some).into_iter().chain([None]) {
+        copy(&log.join("log"), &old.join("log"), stream);
+    }
+    run_until(&folder, before + 300);
+    assert!(acknowledged(&folder) > before);
+    fs::remove_dir_all(folder.path("log")).unwrap();
+    fs::rename(folder.path("old"), folder.path("log")).unwrap();
+    let check = || {
+        let ended = folder.loadgen(&arguments("recover log --check-acks acks"));
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert!(
+            ended.stderr.contains("what was acknowledged is not there"),
+            "{ended:?}"
+        );
+    };
+    check();
+    let ended = folder.loadgen(&arguments("recover log --close --quiet --out closed.json"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    check();
+}

@@ -30,6 +30,8 @@ pub struct Inspection {
     pub channels: Vec<ChannelFound>,
     /// Sessions whose channel Layer 1 has closed.
     pub sessions_closed: u64,
+    /// The versions at which it has closed them, in sum.
+    pub settled: u64,
     /// Layer 1's height.
     pub height: u64,
     /// The hash of its last block.
@@ -109,6 +111,7 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
     let closed = channels.iter().filter(|found| found.open.is_none());
     Ok(Inspection {
         sessions_closed: closed.count() as u64,
+        settled: shards.iter().map(|shard| shard.tally.settled).sum(),
         channels,
         height: chain.height(),
         tip: *chain.tip(),
