@@ -105,6 +105,21 @@ fn row<'a>(shown: &'a str, start: &str) -> &'a str {
 }
 
 #[test]
+fn a_shard_without_sessions_keeps_no_log_from_being_read() {
+    let run = Run::of(
+        "--sessions 3 --concurrent 1 --payments 100 --shards 2 --rate 1k --baseline-sessions 0",
+    );
+    run.kill_after(20);
+    for words in ["recover log", "recover log --check-acks acks"] {
+        let ended = run.folder.loadgen(&arguments(words));
+        assert_eq!(ended.code, Some(0), "{words}: {ended:?}");
+    }
+    run.go_on();
+    let ended = run.folder.loadgen(&arguments("recover log"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
 fn figures_are_of_what_was_measured_after_the_restart() {
     for shards in [1, 2] {
         let run = Run::new(&format!("--baseline-sessions 2 --shards {shards}"));

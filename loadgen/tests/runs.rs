@@ -263,6 +263,29 @@ fn payments_wait_for_their_interval_as_long_as_they_may() {
     assert!(waiting.latency_ns.response.unwrap().p50 > alone.latency_ns.response.unwrap().p50);
 }
 
+/// Shards with fewer sessions than others, or none, get as much less of the rate.
+#[test]
+fn the_rate_that_is_offered_is_the_one_that_was_asked_for() {
+    for words in [
+        "--sessions 9 --concurrent 8 --payments 500 --shards 8",
+        "--sessions 15 --concurrent 10 --payments 300 --shards 2",
+        "--sessions 3 --concurrent 1 --payments 1500 --shards 2",
+    ] {
+        let words = format!("run --json {words} --rate 3k --baseline-sessions 0");
+        let run = parse(&Folder::new().loadgen(&arguments(&words)).stdout);
+        let open_loop = run.achieved.open_loop.unwrap();
+        let offered_per_s = open_loop.offered_per_s;
+        assert!(
+            (2_500.0..3_500.0).contains(&offered_per_s),
+            "{words}: {open_loop:?}"
+        );
+        assert!(
+            open_loop.achieved_per_s <= offered_per_s,
+            "{words}: {open_loop:?}"
+        );
+    }
+}
+
 #[test]
 fn a_rate_that_most_payments_did_not_get_is_not_held() {
     let waits =

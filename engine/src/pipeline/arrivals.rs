@@ -87,16 +87,24 @@ pub(super) struct Arrived {
     /// When the first and the last were due by the schedule's clock, which is one for all shards, the
     /// backlog aside.
     pub(super) due_ns: Option<(u64, u64)>,
-    /// When the last was due, by the shard's clock.
-    pub(super) last_due_ns: u64,
+    /// The same by the shard's clock, with the backlog.
+    pub(super) due_here_ns: Option<(u64, u64)>,
     /// Those that their payer's own endpoint refused: they have no response time.
     pub(super) refused: u64,
     /// Those that were lost with a channel that stopped.
     pub(super) lost: u64,
     /// Those that were not served.
     pub(super) unserved: u64,
-    /// Those that still waited for their co-sign interval to fill when the schedule ended.
+    /// Those that still waited for their co-sign interval to fill when the schedule ended as planned.
     pub(super) cut_short: u64,
+}
+
+/// Where a schedule ends, by its own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ScheduleEnd {
+    pub(super) at_ns: u64,
+    /// As planned, and not because somebody stopped the run.
+    pub(super) planned: bool,
 }
 
 /// From the schedule's clock to the shard's.
@@ -135,7 +143,7 @@ impl ScheduleClock {
 }
 
 impl ArrivalQueue {
-    /// `share`: this shard's part of all slots, from 0 to 1.
+    /// `share`: this shard's part of all sessions, from 0 to 1.
     pub(super) fn new(
         arrivals: &Arrivals,
         slots: usize,
@@ -146,6 +154,8 @@ impl ArrivalQueue {
     ) -> ArrivalQueue {
         let source = match *arrivals {
             Arrivals::Closed => Source::Closed,
+            // Nothing ever arrives at a shard without sessions.
+            Arrivals::Poisson { .. } if share == 0.0 => Source::Closed,
             Arrivals::Poisson { per_s } => {
                 Source::Poisson(Poisson::new(seed, 1e9 / (per_s * share)))
             }
@@ -304,7 +314,8 @@ impl ArrivalQueue {
             self.read += 1;
             let position_ns = due_ns;
             let due_ns = self.clock.at_ns(position_ns).expect("the clock goes");
-            self.offered.count(1, (position_ns, position_ns), due_ns);
+            self.offered
+                .count(1, (position_ns, position_ns), (due_ns, due_ns));
             self.arrives(slot, due_ns, last, &mut ready);
         }
         while let Some(&Reverse((deadline, slot))) = self.aging.peek() {
@@ -338,12 +349,16 @@ impl ArrivalQueue {
     /// come due before is given up as it stands: it came due once, and has no age here.
     pub(super) fn end(
         &mut self,
-        end_ns: u64,
+        end: ScheduleEnd,
         now_ns: u64,
         workload: &dyn Workload,
         unopened: impl Iterator<Item = u64>,
         mut age: impl FnMut(u64, u64),
     ) {
+        let ScheduleEnd {
+            at_ns: end_ns,
+            planned,
+        } = end;
         self.end_ns = Some(end_ns.max(self.clock.before_ns));
         if self.is_closed_loop() {
             return;
@@ -359,7 +374,7 @@ impl ArrivalQueue {
                 let part = waiting.len() % self.cosign_every;
                 let waits = waiting.iter().rev().take(part);
                 let cut_short = waits.filter(|due_ns| **due_ns + after > now_ns).count();
-                self.offered.cut_short += cut_short as u64;
+                self.offered.cut_short += if planned { cut_short as u64 } else { 0 };
             }
         }
         let clock = self.clock;
@@ -368,7 +383,7 @@ impl ArrivalQueue {
         let mut unserved = |count: u64, from_ns: u64, to_ns: u64| {
             let span_ns = (from_ns, to_ns);
             let (from_ns, to_ns) = (at_ns(from_ns), at_ns(to_ns));
-            offered.count(count, span_ns, to_ns);
+            offered.count(count, span_ns, (from_ns, to_ns));
             offered.unserved += count;
             age(now_ns.saturating_sub(from_ns.midpoint(to_ns)), count);
         };
@@ -549,14 +564,24 @@ impl Arrived {
     fn again(&mut self, count: u64, now_ns: u64) {
         self.count += count;
         self.backlog += count;
-        self.last_due_ns = self.last_due_ns.max(now_ns);
+        self.due_here_ns = Some(
+            self.due_here_ns
+                .map_or((now_ns, now_ns), |span| spanning(span, (now_ns, now_ns))),
+        );
     }
 
-    /// So many come due, the first and the last by the schedule's clock, and the last by the shard's.
-    fn count(&mut self, count: u64, (from_ns, to_ns): (u64, u64), last_due_ns: u64) {
+    /// So many come due, the first and the last by the schedule's clock, and by the shard's.
+    fn count(&mut self, count: u64, span_ns: (u64, u64), span_here_ns: (u64, u64)) {
         self.count += count;
-        let (first, last) = self.due_ns.get_or_insert((from_ns, to_ns));
-        (*first, *last) = (from_ns.min(*first), to_ns.max(*last));
-        self.last_due_ns = self.last_due_ns.max(last_due_ns);
+        self.due_ns = Some(self.due_ns.map_or(span_ns, |span| spanning(span, span_ns)));
+        self.due_here_ns = Some(
+            self.due_here_ns
+                .map_or(span_here_ns, |span| spanning(span, span_here_ns)),
+        );
     }
+}
+
+/// The least span that holds both.
+pub(super) fn spanning(one: (u64, u64), other: (u64, u64)) -> (u64, u64) {
+    (one.0.min(other.0), one.1.max(other.1))
 }

@@ -94,7 +94,7 @@ impl Shard<'_> {
             journal.metered().begin_figures();
         }
         self.latency = Latencies::new();
-        self.first_completion = None;
+        self.first_completion_ns = None;
         self.last_completion_ns = 0;
         self.closed_while_paying = self.tally.sessions_closed;
         self.progress.payments.store(0, Ordering::Relaxed);

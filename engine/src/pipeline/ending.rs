@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
+use super::arrivals::ScheduleEnd;
 use super::outcome::{Pace, offered};
 use super::shard::Shard;
 use super::slot::Phase;
@@ -21,7 +22,7 @@ impl Shard<'_> {
                 self.arrivals.start(now_ns);
             }
             match self.ends(now_ns) {
-                Some(end_ns) => self.drain(end_ns, now_ns),
+                Some(end) => self.drain(end, now_ns),
                 None => {
                     let (ready, slots) = (&mut self.ready, &self.slots);
                     self.arrivals.advance(now_ns, self.workload, |slot| {
@@ -46,22 +47,24 @@ impl Shard<'_> {
     }
 
     /// When the schedule ends, by its own clock, if it is time: as planned, or now if the run is stopped.
-    fn ends(&self, now_ns: u64) -> Option<u64> {
+    fn ends(&self, now_ns: u64) -> Option<ScheduleEnd> {
         let position_ns = self.arrivals.position_ns(now_ns);
         let planned_ns = self
             .config
             .duration
             .map(|planned| planned.as_nanos() as u64);
-        match planned_ns.filter(|planned_ns| *planned_ns <= position_ns) {
-            None if self.shared.stop.load(Ordering::Relaxed) => Some(position_ns),
-            planned_ns => planned_ns,
-        }
+        let planned_ns = planned_ns.filter(|planned_ns| *planned_ns <= position_ns);
+        let stopped = self.shared.stop.load(Ordering::Relaxed);
+        (planned_ns.is_some() || stopped).then(|| ScheduleEnd {
+            at_ns: planned_ns.unwrap_or(position_ns),
+            planned: planned_ns.is_some(),
+        })
     }
 
     /// No session opens from here on. What had come due when the schedule ended is still served, for a
     /// tenth of the schedule's time: a load that is kept up with leaves less than that, and one that is
     /// not would never be served.
-    fn drain(&mut self, end_ns: u64, now_ns: u64) {
+    fn drain(&mut self, end: ScheduleEnd, now_ns: u64) {
         const LEAST_SERVING_NS: u64 = 100_000_000;
         self.draining = true;
         let unopened = self.unopened();
@@ -80,14 +83,10 @@ impl Shard<'_> {
         let Shard {
             arrivals, latency, ..
         } = self;
-        arrivals.end(
-            end_ns,
-            now_ns,
-            self.workload,
-            unopened,
-            |age_ns, payments| latency.response.record(age_ns, payments),
-        );
-        self.serving_until_ns = Some(now_ns + LEAST_SERVING_NS.max(end_ns / 10));
+        arrivals.end(end, now_ns, self.workload, unopened, |age_ns, payments| {
+            latency.response.record(age_ns, payments)
+        });
+        self.serving_until_ns = Some(now_ns + LEAST_SERVING_NS.max(end.at_ns / 10));
         self.ready.clear();
         self.requeue_all();
     }
@@ -138,7 +137,7 @@ impl Shard<'_> {
     pub(super) fn pace(&self) -> Pace {
         Pace {
             arrived: self.arrivals.offered(),
-            first_completion: self.first_completion,
+            first_completion_ns: self.first_completion_ns,
             last_completion_ns: self.last_completion_ns,
             completed: self.tally.covered.saturating_sub(self.before.payments),
             refused_before: self.before.refused,
@@ -156,7 +155,7 @@ impl Shard<'_> {
         let mut paces = self.shared.paces.lock().expect("pushing does not panic");
         paces.push(pace);
         let is_last = paces.len() == self.config.shards as usize;
-        let offered = offered(self.config, &paces).filter(|_| is_last);
+        let offered = offered(&self.config.arrivals, &paces).filter(|_| is_last);
         if let (Some(offered), Some(journal)) = (offered, &mut self.journal)
             && !(log.held)(&offered)
         {

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::accounts::{Accounts, Parties};
-use super::arrivals::{Arrivals, Arrived};
+use super::arrivals::{Arrivals, Arrived, spanning};
 use super::beginning::Moment;
 use super::court::Disputes;
 use super::latency::Latencies;
-use super::run::Config;
 use super::settle::Settled;
 use super::shard::{Shard, ShardOutcome, Shared};
 use super::stage::{Stage, StageClock, StageCost, StageCosts};
@@ -170,8 +169,8 @@ pub struct Offered {
     /// The rate at which they came due, as drawn, from the first to the last by the schedule's clock, the
     /// backlog aside; none if all of them came due at one time.
     pub offered_per_s: Option<f64>,
-    /// The rate at which they were completed: of each shard from its first wave's completion, that wave
-    /// aside, to the last one's, and of all shards together; none if none had two.
+    /// The rate at which they were completed, from when the first came due to when the last was completed,
+    /// over all shards; none if all of them were completed at one time.
     pub achieved_per_s: Option<f64>,
     /// From when the last payment came due to when the last one was completed; none without either.
     pub behind: Option<Duration>,
@@ -221,8 +220,8 @@ impl StoppedChannel {
 #[derive(Clone, Copy)]
 pub(super) struct Pace {
     pub(super) arrived: Arrived,
-    /// When the first wave was completed, and how many payments of it.
-    pub(super) first_completion: Option<(u64, u64)>,
+    /// When the first wave was completed.
+    pub(super) first_completion_ns: Option<u64>,
     pub(super) last_completion_ns: u64,
     /// Payments completed since the figures began.
     pub(super) completed: u64,
@@ -345,7 +344,7 @@ pub(super) fn outcome(
     let whole = rejections.is_empty();
     let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
     let paces: Vec<Pace> = ends.iter().map(|end| end.pace).collect();
-    let offered = offered(shared.config, &paces);
+    let offered = offered(&shared.config.arrivals, &paces);
     let responses = latency.response.histogram().len();
     let checks = Checks {
         payments_accounted: offered.is_none_or(|of| of.arrived - of.refused == responses)
@@ -447,8 +446,8 @@ pub(super) fn outcome(
 }
 
 /// Sums up how the shards kept up; none in closed loop.
-pub(super) fn offered(config: &Config, paces: &[Pace]) -> Option<Offered> {
-    if config.arrivals == Arrivals::Closed {
+pub(super) fn offered(arrivals: &Arrivals, paces: &[Pace]) -> Option<Offered> {
+    if *arrivals == Arrivals::Closed {
         return None;
     }
     let per_s = |count: u64, from_ns: u64, to_ns: u64| {
@@ -463,14 +462,15 @@ pub(super) fn offered(config: &Config, paces: &[Pace]) -> Option<Offered> {
     let backlog = sum(|of| of.backlog);
     // Shards start the schedule's clock when their channels are open, which is not at one time.
     let due_ns = paces.iter().filter_map(|pace| pace.arrived.due_ns);
-    let due_ns = due_ns.reduce(|all, shard| (all.0.min(shard.0), all.1.max(shard.1)));
-    let last_due_ns = paces.iter().map(|pace| pace.arrived.last_due_ns).max()?;
+    let due_ns = due_ns.reduce(spanning);
+    let due_here_ns = paces.iter().filter_map(|pace| pace.arrived.due_here_ns);
+    let due_here_ns = due_here_ns.reduce(spanning);
     let last_completion_ns = paces.iter().map(|pace| pace.last_completion_ns).max()?;
-    // Of each shard by itself: the first waves of others are not what came after its own.
-    let achieved = paces.iter().filter_map(|pace| {
-        let (first_ns, payments) = pace.first_completion?;
-        per_s(pace.completed - payments, first_ns, pace.last_completion_ns)
-    });
+    let first_completion_ns = paces
+        .iter()
+        .filter_map(|pace| pace.first_completion_ns)
+        .min();
+    let completed = paces.iter().map(|pace| pace.completed).sum::<u64>();
     let drawn = arrived - backlog;
     let unserved_before = paces.iter().map(|pace| pace.unserved_before).sum::<u64>();
     Some(Offered {
@@ -485,8 +485,82 @@ pub(super) fn offered(config: &Config, paces: &[Pace]) -> Option<Offered> {
         unserved_before: unserved_before + sum(|of| of.unserved_before),
         cut_short: sum(|of| of.cut_short),
         offered_per_s: due_ns.and_then(|(first, last)| per_s(drawn.saturating_sub(1), first, last)),
-        achieved_per_s: achieved.reduce(|sum, shard| sum + shard),
-        behind: (arrived > 0 && last_completion_ns > 0)
-            .then(|| Duration::from_nanos(last_completion_ns.saturating_sub(last_due_ns))),
+        achieved_per_s: due_here_ns
+            .filter(|_| first_completion_ns.is_some_and(|first| first < last_completion_ns))
+            .and_then(|(first, _)| per_s(completed.saturating_sub(1), first, last_completion_ns)),
+        behind: due_here_ns
+            .filter(|_| last_completion_ns > 0)
+            .map(|(_, last)| Duration::from_nanos(last_completion_ns.saturating_sub(last))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::arrivals::Arrived;
+
+    /// A shard's pace: payments, when the first and the last were due, and were completed, in ms.
+    fn pace(count: u64, due_ms: (u64, u64), completed_ms: (u64, u64)) -> Pace {
+        let ns = |ms: u64| ms * 1_000_000;
+        let due_ns = Some((ns(due_ms.0), ns(due_ms.1)));
+        Pace {
+            arrived: Arrived {
+                count,
+                due_ns,
+                due_here_ns: due_ns,
+                ..Arrived::default()
+            },
+            first_completion_ns: Some(ns(completed_ms.0)),
+            last_completion_ns: ns(completed_ms.1),
+            completed: count,
+            refused_before: 0,
+            unserved_before: 0,
+            late_before: false,
+        }
+    }
+
+    #[test]
+    fn what_was_achieved_is_of_one_span_and_no_more_than_what_came_due() {
+        let arrivals = Arrivals::Poisson { per_s: 1.0 };
+        // Paces => achieved per second, behind in ms.
+        for (name, paces, achieved_per_s, behind_ms) in [
+            (
+                "one shard",
+                vec![pace(1001, (0, 1000), (1, 1000))],
+                Some(1000.0),
+                0,
+            ),
+            (
+                "shards that are busy one after the other",
+                vec![
+                    pace(501, (0, 100), (10, 600)),
+                    pace(500, (900, 1000), (910, 2000)),
+                ],
+                Some(500.0),
+                1000,
+            ),
+            (
+                "all completed late, and nearly at once",
+                vec![pace(1001, (0, 1000), (1990, 2000))],
+                Some(500.0),
+                1000,
+            ),
+            (
+                "one wave",
+                vec![pace(100, (0, 1000), (1500, 1500))],
+                None,
+                500,
+            ),
+        ] {
+            let found = offered(&arrivals, &paces).expect("an open loop");
+            assert_eq!(found.achieved_per_s, achieved_per_s, "{name}");
+            let behind = Duration::from_millis(behind_ms);
+            assert_eq!(found.behind, Some(behind), "{name}");
+            let most = found.offered_per_s.expect("two times");
+            assert!(
+                found.achieved_per_s.is_none_or(|achieved| achieved <= most),
+                "{name}"
+            );
+        }
+    }
 }

@@ -39,6 +39,12 @@ impl Schedule {
         }
     }
 
+    /// Sessions in all.
+    #[must_use]
+    pub fn sessions(&self) -> u64 {
+        self.sessions
+    }
+
     /// Sessions that run at once.
     #[must_use]
     pub fn concurrent(&self) -> u64 {

@@ -115,8 +115,8 @@ pub(super) struct Shard<'w> {
     pub(super) before: Before,
     pub(super) latency: Latencies,
     pub(super) value_at_risk: u64,
-    /// When the first wave was completed, and how many payments of it.
-    pub(super) first_completion: Option<(u64, u64)>,
+    /// When the first wave was completed.
+    pub(super) first_completion_ns: Option<u64>,
     pub(super) last_completion_ns: u64,
     /// When the first wave was drawn, and how many sessions were open by then.
     pub(super) first_wave_ns: Option<u64>,
@@ -167,7 +167,7 @@ impl<'w> Shard<'w> {
             ..
         } = *shared;
         let slots = parties.slots();
-        let share = slots as f64 / schedule.concurrent() as f64;
+        let share = of.sessions(&schedule) as f64 / schedule.sessions() as f64;
         let backend = config.backend;
         Shard {
             config,
@@ -215,7 +215,7 @@ impl<'w> Shard<'w> {
             before: Before::default(),
             latency: Latencies::new(),
             value_at_risk: 0,
-            first_completion: None,
+            first_completion_ns: None,
             last_completion_ns: 0,
             first_wave_ns: None,
             opened_before_paying: 0,

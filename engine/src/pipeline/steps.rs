@@ -150,6 +150,13 @@ impl ShardOf {
         self.index + u64::from(slot) * self.shards
     }
 
+    /// How many sessions of the schedule are the shard's.
+    pub(super) fn sessions(&self, schedule: &Schedule) -> u64 {
+        let (all, at_once) = (schedule.sessions(), schedule.concurrent());
+        let slots = |below| u64::from(self.slots_below(below));
+        all / at_once * slots(at_once) + slots(all % at_once)
+    }
+
     /// How many of the first so many slots are the shard's.
     pub(super) fn slots_below(&self, number: u64) -> u32 {
         let below = (number + self.shards - 1).saturating_sub(self.index) / self.shards;
@@ -255,5 +262,25 @@ impl Steps {
     /// Whether Layer 1 has answered the first step of every lane.
     pub(super) fn all_lanes_opened(&self) -> bool {
         self.returned >= self.schedule.lanes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_session_is_one_shards() {
+        for (sessions, concurrent, shards) in [(9, 8, 8), (3, 1, 2), (100, 7, 3), (64, 64, 5)] {
+            let schedule = Schedule::new(sessions, concurrent);
+            let of_shard = |index| {
+                let slots = (index..concurrent).step_by(shards as usize);
+                let expected: u64 = slots.map(|slot| schedule.sessions_of(slot)).sum();
+                let found = ShardOf { index, shards }.sessions(&schedule);
+                assert_eq!(found, expected, "shard {index} of {shards}");
+                found
+            };
+            assert_eq!((0..shards).map(of_shard).sum::<u64>(), sessions);
+        }
     }
 }

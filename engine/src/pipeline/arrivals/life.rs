@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::tests::Sessions;
+use super::tests::{Sessions, planned};
 use super::*;
 
 const SLOTS: usize = 3;
@@ -50,6 +50,8 @@ struct Kept {
     /// Payments drawn, and given up.
     made: u64,
     unserved: u64,
+    /// When each arrival is due, by a schedule that nobody disturbs.
+    due_ns: Vec<f64>,
 }
 
 /// The session of a slot, and its payments drawn.
@@ -63,8 +65,8 @@ struct Life {
     sessions: Sessions,
     /// Sessions of each slot.
     generations: u64,
-    /// When each arrival is due by a schedule that nobody disturbs.
-    due_ns: Vec<f64>,
+    /// Between each arrival and the one before.
+    gaps_ns: Vec<f64>,
     kept: Kept,
 }
 
@@ -92,8 +94,14 @@ impl Life {
             poisson.rest(due_ns.ceil() as u64, 1, |_, _, _| {});
             Some(due_ns)
         });
+        let due_ns: Vec<f64> = due_ns.take_while(|due_ns| *due_ns < 30e9).collect();
+        let before_ns = [0.0].iter().chain(&due_ns);
         Life {
-            due_ns: due_ns.take_while(|due_ns| *due_ns < 30e9).collect(),
+            gaps_ns: due_ns
+                .iter()
+                .zip(before_ns)
+                .map(|(due, before)| due - before)
+                .collect(),
             sessions: Sessions {
                 payments,
                 due_ns: Vec::new(),
@@ -104,15 +112,9 @@ impl Life {
                 slots: [Slot::default(); SLOTS],
                 made: 0,
                 unserved: 0,
+                due_ns,
             },
         }
-    }
-
-    fn due_by(&self, position_ns: u64) -> u64 {
-        let due = self
-            .due_ns
-            .partition_point(|due_ns| *due_ns <= position_ns as f64);
-        due as u64
     }
 
     /// What the sessions can still pay.
@@ -124,13 +126,27 @@ impl Life {
         left.sum()
     }
 
+    /// Arrivals up to there, of which so many are settled, as far as there are payments for them. What
+    /// would have come due without one does not: the next gap begins there.
+    fn due(&self, kept: &mut Kept, position_ns: u64, settled: u64) -> u64 {
+        let most = (settled + self.left(kept)) as usize;
+        let due_ns = &mut kept.due_ns;
+        let due = due_ns.partition_point(|due_ns| *due_ns <= position_ns as f64);
+        if due > most {
+            let later_ns = position_ns as f64 + self.gaps_ns[most] - due_ns[most];
+            due_ns[most..]
+                .iter_mut()
+                .for_each(|due_ns| *due_ns += later_ns);
+        }
+        due.min(most) as u64
+    }
+
     fn part(&mut self, part: &Part) {
         let mut queue = queue();
-        let live = self.kept.clone();
+        let mut live = self.kept.clone();
         let settled = live.made + live.unserved;
         if let Some(at) = live.at {
-            // All that was due, as far as there were payments for it.
-            let due = self.due_by(at.clock_ns).min(settled + self.left(&live));
+            let due = self.due(&mut live, at.clock_ns, settled);
             let left = std::iter::once(self.left(&live));
             queue.resume(at, settled, left).expect("it was kept so");
             assert_eq!(queue.backlog(), due - settled);
@@ -229,8 +245,7 @@ impl Process<'_> {
         let end_ns = self.queue.position_ns(self.now_ns);
         self.now_ns += late_ns;
         let settled = self.live.made + self.unserved();
-        let due = self.life.due_by(end_ns);
-        let due = due.min(settled + self.life.left(&self.live));
+        let due = self.life.due(&mut self.live, end_ns, settled);
         let slots = self.live.slots.iter();
         // Those of each slot's later generations.
         let unopened: u64 = slots
@@ -239,7 +254,7 @@ impl Process<'_> {
         let (sessions, aged) = (&self.life.sessions, &mut self.aged);
         let age = |_, count| *aged += count;
         self.queue
-            .end(end_ns, self.now_ns, sessions, 0..unopened, age);
+            .end(planned(end_ns), self.now_ns, sessions, 0..unopened, age);
         let at = self.queue.position(self.now_ns);
         assert_eq!((at.clock_ns, at.arrivals), (end_ns, due));
         assert_eq!(self.queue.backlog(), 0);
@@ -331,8 +346,16 @@ proptest! {
             end: End::Stop { late_ns: 0 },
             serves_last: 0,
         });
-        let kept = &life.kept;
-        let at = kept.at.expect("it was kept");
-        prop_assert_eq!(at.arrivals, kept.made + kept.unserved);
+        let first = life.kept.clone();
+        let at = first.at.expect("it was kept");
+        prop_assert_eq!(at.arrivals, first.made + first.unserved);
+        // Nothing comes due while nothing goes on.
+        life.part(&Part {
+            starts: false,
+            turns: Vec::new(),
+            end: End::Stop { late_ns: 0 },
+            serves_last: 0,
+        });
+        prop_assert_eq!(life.kept.at.map(|at| at.arrivals), Some(at.arrivals));
     }
 }

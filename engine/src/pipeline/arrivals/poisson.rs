@@ -143,7 +143,7 @@ impl Poisson {
             self.draw_next(self.next_ns);
         }
         let (from_ns, span_ns) = (self.next_ns, end_ns as f64 - self.next_ns);
-        if span_ns <= 0.0 || drawn == most {
+        if span_ns <= 0.0 {
             return drawn;
         }
         let rest = (most - drawn).min((span_ns / self.mean_gap_ns) as u64);
@@ -157,7 +157,8 @@ impl Poisson {
                 arrived(count, at_ns(slice), at_ns(slice + 1));
             }
         }
-        // One that comes after all of them, whenever the last one did.
+        // One that comes after all of them, whenever the last one did: where nothing is left to pay, none
+        // of those that were drawn for this time comes due in it.
         self.skip_to(self.read() + rest);
         self.draw_next(end_ns as f64);
         drawn + rest

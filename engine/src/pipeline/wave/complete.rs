@@ -98,7 +98,7 @@ impl Shard<'_> {
         assert!(judged.next().is_none(), "every answer is of a part");
         drop(judged);
         if completed > 0 {
-            self.first_completion.get_or_insert((now_ns, completed));
+            self.first_completion_ns.get_or_insert(now_ns);
             self.last_completion_ns = now_ns;
             self.closed_while_paying = self.tally.sessions_closed;
             self.cpu_after_paying_ns = process_cpu_ns();
