@@ -224,7 +224,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "UNITS", value_parser = parse_positive_count, help_heading = "Channels")]
     pub reserve: Option<u64>,
 
-    /// Threads that run channels [default: one per core]
+    /// Threads that run channels [default: one per core, and no more than channels]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Engine")]
     pub shards: Option<u64>,
     /// What signs and verifies: auto, dalek, lanes, or lanes of one kind: lanes/avx512-ifma,

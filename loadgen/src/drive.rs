@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use duet_engine::pipeline::{self, DirectOutcome, Outcome, RunError, Sampling, process_cpu_ns};
 use duet_run_file::exit::Exit;
+use duet_run_file::layout::clean;
 use duet_run_file::run_file::{Phase, RunFile};
 use duet_run_file::summary::summary;
 
@@ -300,7 +301,9 @@ pub fn complain(message: impl std::fmt::Display) {
     say(format_args!("loadgen: {message}"));
 }
 
-/// A line on standard error, as [`complain`] without its prefix.
+/// What is said on standard error, as [`complain`] without its prefix. It may quote what an outsider wrote:
+/// no terminal obeys it.
 pub fn say(message: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "{message}");
+    let lines: Vec<String> = message.to_string().lines().map(clean).collect();
+    let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
 }

@@ -172,12 +172,6 @@ impl Plan {
             )? as u32,
             in_flight: bounded("--in-flight", args.in_flight, MOST_IN_FLIGHT)? as u32,
         };
-        let shards = bounded(
-            "--shards",
-            args.shards
-                .unwrap_or_else(|| machine::cores().min(MOST_SHARDS)),
-            MOST_SHARDS,
-        )? as u32;
         let l1 = l1::Config {
             block_transactions: bounded("--block-txs", args.block_txs, u64::from(u32::MAX))? as u32,
             verification: l1::Verification::Ahead,
@@ -197,6 +191,13 @@ impl Plan {
             None => Load::synthetic(args, default_sessions(backend))?,
         };
         let concurrent = load.concurrent;
+        let shards = bounded(
+            "--shards",
+            // One without a channel would have nothing to do.
+            args.shards
+                .unwrap_or_else(|| machine::cores().min(MOST_SHARDS).min(concurrent)),
+            MOST_SHARDS,
+        )? as u32;
         // Who reads a log has no choice: it takes what it takes.
         if stored.is_none() {
             check_memory(concurrent)?;

@@ -290,7 +290,7 @@ fn with_interval(Ratio { ratio, low, high }: Ratio) -> String {
     let interval = if low.is_finite() && high.is_finite() {
         format!("± {} %", human::figure((high - ratio) / ratio * 100.0))
     } else {
-        "(no interval)".to_owned()
+        "± unknown".to_owned()
     };
     let rise = if ratio < 1.0 { ": more" } else { "" };
     format!("{} {interval}{rise}", human::ratio(ratio))

@@ -338,8 +338,8 @@ fn an_interval_is_shown_whole_or_said_to_be_missing() {
         changed(|run| run.l1.offload.as_mut().unwrap().cpu = Ratio { ratio, low, high })
     };
     let table = [
-        (with(10.3, 0.0, f64::INFINITY), "10.3 x (no interval)"),
-        (with(0.812, 0.0, f64::NAN), "0.812 x (no interval): more"),
+        (with(10.3, 0.0, f64::INFINITY), "10.3 x ± unknown"),
+        (with(0.812, 0.0, f64::NAN), "0.812 x ± unknown: more"),
         (
             with(0.001_62, 0.001_59, 0.001_64),
             "0.00162 x ± 1.23 %: more",
