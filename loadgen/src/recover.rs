@@ -53,9 +53,12 @@ struct Acknowledgements {
     /// Of these, closed on Layer 1 since. The log of a channel ends when it closes: each of them is
     /// compared with what was planned, and all of them with the sum of what was settled.
     closed: u64,
-    /// Payments that were acknowledged of these, and payments that closed channels were settled with.
+    /// Payments that were acknowledged of these, and payments that they were settled with, at most.
     closed_acknowledged: u64,
     closed_settled: u64,
+    /// Closed channels that the file does not name. What they were settled with is their plan, or, if
+    /// sessions were cut short, not known: then it is among the above.
+    closed_unnamed: u64,
     /// Channels that are not there, or at a lower version: lost.
     lost: Vec<String>,
 }
@@ -271,12 +274,20 @@ fn compare_lines(
         ));
     }
     if let Some((inspection, workload)) = there {
+        found.closed_settled = inspection.settled;
         for (channel, version) in inspection.channels.iter().zip(newest) {
-            if let Some(version) = version {
-                found.judge(channel, version, workload);
+            match version {
+                Some(version) => found.judge(channel, version, workload),
+                None if channel.open.is_none() => {
+                    found.closed_unnamed += 1;
+                    if inspection.settled_in_full {
+                        let planned = workload.session(channel.session).payments;
+                        found.closed_settled = found.closed_settled.saturating_sub(planned);
+                    }
+                }
+                None => {}
             }
         }
-        found.closed_settled = inspection.settled;
         if found.closed_acknowledged > found.closed_settled {
             found.lost.push(format!(
                 "{} that are closed: {} payments were acknowledged, and settled {}",
@@ -377,7 +388,7 @@ fn text(found: &Found) -> String {
     }
     if let Some(acknowledged) = &found.acknowledgements {
         text += &format!(
-            "acknowledged: {} in {}, {} lost\n",
+            "acknowledged: {} in {}, {} found lost\n",
             human::counted(acknowledged.channels, "channel"),
             human::counted(acknowledged.lines, "line"),
             acknowledged.lost.len(),
@@ -388,9 +399,14 @@ fn text(found: &Found) -> String {
         if acknowledged.closed > 0 {
             text += &format!(
                 "{} of them closed since, which can only be compared in sum: {} payments \
-                 acknowledged, {} settled\n",
+                 acknowledged, {}{} settled\n",
                 human::count(acknowledged.closed),
                 human::count(acknowledged.closed_acknowledged),
+                if acknowledged.closed_unnamed > 0 {
+                    "at most "
+                } else {
+                    ""
+                },
                 human::count(acknowledged.closed_settled),
             );
         }

@@ -126,6 +126,20 @@ fn whoever_gains_nothing_by_an_old_state_is_due_the_same() {
     }
 }
 
+/// Where a capacity is too small for the payments, some of an attack's moments are one.
+#[test]
+fn refused_payments_make_no_attack_another_one() {
+    let folder = Folder::new();
+    for capacity in [60, 200, 1000] {
+        for seed in 1..=3 {
+            folder.run(&format!(
+                "--sessions 120 --payments 40 --capacity {capacity} --pattern two-way --seed {seed} \
+                 --adversary all=8% --baseline-sessions 0"
+            ));
+        }
+    }
+}
+
 #[test]
 fn the_same_seed_makes_the_same_disputes_on_any_number_of_shards() {
     let folder = Folder::new();

@@ -185,7 +185,8 @@ fn a_part_from_before_closes_is_refused_with_what_each_knows() {
     }
 }
 
-/// All of it from an earlier moment: only what was acknowledged tells, before its channels close and after.
+/// All of it from an earlier moment: only what was acknowledged tells, before its channels close, and in sum
+/// after that.
 #[test]
 fn a_log_that_was_taken_back_has_lost_what_was_acknowledged_since() {
     let folder = Folder::new();

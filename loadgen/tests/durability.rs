@@ -266,6 +266,27 @@ fn a_full_disk_stops_the_run_and_loses_nothing() {
     full("", "--ack-file /dev/full", &["/dev/full", "space"]);
 }
 
+/// Whatever writes a file or a folder writes none into a durable run's.
+#[test]
+fn no_result_lands_in_the_directory_of_a_durable_run() {
+    let folder = ended();
+    let before = folder.read("log/run.json");
+    for words in [
+        "run --sessions 1 --payments 1 --out log/run.json",
+        "run --sessions 1 --payments 1 --audit-log log/log/x",
+        "run --sessions 1 --payments 1 --durability log --log-dir log/x",
+        "search --trial 1s --p99 10ms --out log/run.json",
+        "sweep log/x.sweep --rate 1000",
+        "recover log --go-on --out log/log/log.meta",
+    ] {
+        let refused = folder.loadgen(&arguments(words));
+        assert_eq!(refused.code, Some(2), "{words}: {refused:?}");
+        assert_eq!(folder.read("log/run.json"), before);
+    }
+    let ended = folder.loadgen(&arguments("recover log"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
 /// Only what a run wrote itself has its name beside no log.
 #[test]
 fn a_file_of_somebody_elses_that_is_called_as_ours_is_left_alone() {
@@ -276,7 +297,14 @@ fn a_file_of_somebody_elses_that_is_called_as_ours_is_left_alone() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let run = folder.read("log/run.json");
     let durable = format!("{words} --durability log --log-dir log");
-    for content in [&*run, "my only notes\n", "", "{}", "[1]", "\"run\""] {
+    for content in [
+        &*run,
+        "my only notes\n",
+        "",
+        "{}",
+        "[\"my\", \"notes\"]",
+        "\"run\"",
+    ] {
         fs::write(folder.path("log/run.json"), content).unwrap();
         let ended = folder.loadgen(&arguments(&durable));
         assert_eq!(ended.code, Some(2), "{content}: {ended:?}");

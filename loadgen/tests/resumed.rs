@@ -120,6 +120,22 @@ fn a_shard_without_sessions_keeps_no_log_from_being_read() {
 }
 
 #[test]
+fn a_shard_without_sessions_waits_for_no_planned_end() {
+    let run = Run::of(
+        "--sessions 2 --concurrent 1 --payments 200k --shards 2 --duration 1h --baseline-sessions 0",
+    );
+    run.kill_after(20);
+    let started = Instant::now();
+    let ended = run
+        .folder
+        .loadgen(&arguments("recover log --close --quiet"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // All is closed: nothing is left to do in the hour.
+    let (ended, ..) = run.go_on();
+    assert!(started.elapsed() < Duration::from_secs(60), "{ended:?}");
+}
+
+#[test]
 fn figures_are_of_what_was_measured_after_the_restart() {
     for shards in [1, 2] {
         let run = Run::new(&format!("--baseline-sessions 2 --shards {shards}"));

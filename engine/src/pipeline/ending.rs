@@ -55,7 +55,8 @@ impl Shard<'_> {
             .map(|planned| planned.as_nanos() as u64);
         let planned_ns = planned_ns.filter(|planned_ns| *planned_ns <= position_ns);
         let stopped = self.shared.stop.load(Ordering::Relaxed);
-        (planned_ns.is_some() || stopped).then(|| ScheduleEnd {
+        // A shard without a channel waits for nothing.
+        (planned_ns.is_some() || stopped || self.slots.is_empty()).then(|| ScheduleEnd {
             at_ns: planned_ns.unwrap_or(position_ns),
             planned: planned_ns.is_some(),
         })

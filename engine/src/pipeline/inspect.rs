@@ -32,6 +32,8 @@ pub struct Inspection {
     pub sessions_closed: u64,
     /// The versions at which it has closed them, in sum.
     pub settled: u64,
+    /// Each of them at all of its session's payments: none was cut short or refused.
+    pub settled_in_full: bool,
     /// Layer 1's height.
     pub height: u64,
     /// The hash of its last block.
@@ -112,6 +114,8 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
     Ok(Inspection {
         sessions_closed: closed.count() as u64,
         settled: shards.iter().map(|shard| shard.tally.settled).sum(),
+        settled_in_full: (shards.iter())
+            .all(|shard| shard.tally.sessions_cut == 0 && shard.tally.refused == 0),
         channels,
         height: chain.height(),
         tip: *chain.tip(),

@@ -10,6 +10,7 @@ use clap::Args;
 use duet_run_file::exit::{EXIT_CODES_HELP, Exit};
 use duet_run_file::human;
 use duet_run_file::output::{OutputError, check_writable, write_atomically};
+use duet_run_file::paths::Paths;
 use duet_run_file::run_file::RunFile;
 use duet_run_file::units::{parse_duration, parse_rate, parse_share};
 
@@ -251,6 +252,11 @@ fn check(args: &SearchArgs) -> Result<(), Failure> {
             human::seconds(args.trial.as_secs_f64())
         )));
     }
+    Paths::default()
+        .writes("--out", args.out.as_deref())
+        .writes("--log-dir", args.log_dir.as_deref())
+        .check()
+        .map_err(bad)?;
     if let Some(out) = &args.out {
         check_writable(out).map_err(Failure::Output)?;
     }

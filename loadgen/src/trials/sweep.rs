@@ -12,6 +12,7 @@ use clap::Args;
 use duet_run_file::exit::{EXIT_CODES_HELP, Exit};
 use duet_run_file::human;
 use duet_run_file::output::open_alone;
+use duet_run_file::paths::Paths;
 use duet_run_file::sweep::{Calibration, LIMIT, Line, Sweep};
 use duet_run_file::units::{parse_count, parse_duration};
 
@@ -437,6 +438,11 @@ fn check(
     repeats: u32,
     runs: &[(Cell, u32)],
 ) -> Result<(), TrialError> {
+    Paths::default()
+        .writes("FILE", Some(&args.file))
+        .writes("--log-dir", args.log_dir.as_deref())
+        .check()
+        .map_err(TrialError::Options)?;
     if trial < SHORTEST {
         return Err(TrialError::Options(format!(
             "--trial {}: expected 200ms or more",

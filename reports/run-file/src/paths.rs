@@ -55,12 +55,13 @@ impl<'a> Paths<'a> {
             if used == Use::Reads {
                 continue;
             }
-            if used == Use::Writes
-                && let Some(run) = durable_run(path)
+            if let Some(run) = durable_run(path)
+                && !self.is_of(option, &run)
             {
                 return Err(format!(
-                    "{option} {}: expected a file outside of {}, the directory of a durable run",
+                    "{option} {}: expected a {} outside of {}, the directory of a durable run",
                     path.display(),
+                    if used == Use::Owns { "folder" } else { "file" },
                     run.display()
                 ));
             }
@@ -84,6 +85,14 @@ impl<'a> Paths<'a> {
             }
         }
         Ok(())
+    }
+}
+
+impl Paths<'_> {
+    /// Whether a folder is the program's own by this option.
+    fn is_of(&self, option: &str, folder: &Path) -> bool {
+        let mut own = self.0.iter().filter(|(used, ..)| *used == Use::Owns);
+        own.any(|(_, by, path)| *by == option && is_same(path, folder))
     }
 }
 
@@ -117,6 +126,14 @@ fn is_same(one: &Path, other: &Path) -> bool {
 /// The directory of a durable run that a path leads into: whose log has this header, in this folder.
 fn durable_run(path: &Path) -> Option<PathBuf> {
     let resolved = resolved(path)?;
+    // The log's own folder may be a link to anywhere.
+    if let Some(log) = resolved
+        .parent()
+        .filter(|log| log.join("log.meta").is_file())
+        && log.file_name().is_none_or(|name| name != "log")
+    {
+        return Some(log.to_owned());
+    }
     let folders = resolved.ancestors().skip(1).take(2);
     let mut folders = folders.filter(|folder| folder.join("log/log.meta").is_file());
     folders.next().map(Path::to_owned)
@@ -145,7 +162,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("run/log")).unwrap();
-        let check = |name: &str| Paths::default().writes("--out", Some(&at(name))).check();
+        let check = |name: &str| {
+            let path = at(name);
+            let writes = Paths::default().writes("--out", Some(&path)).check();
+            let owns = Paths::default().owns("--audit-log", Some(&path)).check();
+            assert_eq!(writes.is_err(), owns.is_err(), "{name}");
+            writes
+        };
         assert_eq!(check("run/run.json"), Ok(()), "there is no log yet");
         fs::write(at("run/log/log.meta"), "").unwrap();
         for (name, is_in) in [
@@ -159,6 +182,16 @@ mod tests {
         }
         let said = check("run/new").unwrap_err();
         assert!(said.ends_with("the directory of a durable run"), "{said}");
+        // The run itself goes on, and is no place for another.
+        let (run, log, other) = (at("run"), at("run/log"), at("run/other"));
+        let paths = Paths::default().owns("--log-dir", Some(&run));
+        assert_eq!(paths.clone().owns("--log-dir", Some(&log)).check(), Ok(()));
+        let other = Paths::default().owns("--log-dir", Some(&other));
+        assert!(other.check().is_err());
+        // A log whose folder is a link.
+        fs::create_dir(at("far")).unwrap();
+        fs::write(at("far/log.meta"), "").unwrap();
+        assert!(check("far/log.meta").is_err() && check("far/new").is_err());
     }
 
     #[test]
