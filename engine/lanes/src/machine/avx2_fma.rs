@@ -241,15 +241,24 @@ impl Vector for Pair<Ymm> {
         a: &[Pair<Ymm>; A],
         b: &[Pair<Ymm>; B],
     ) -> [Pair<Ymm>; O] {
-        #[target_feature(enable = "avx2,fma,bmi2")]
+        // The compiler heeds `inline(never)` only where there are no features (rustc 1.95), and copies
+        // nothing that has them into a function that has none.
         #[inline(never)]
+        fn apart<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
+            a: &[Pair<Ymm>; A],
+            b: &[Pair<Ymm>; B],
+        ) -> [Pair<Ymm>; O] {
+            sure!(door::<L, A, B, O>(a, b))
+        }
+
+        #[target_feature(enable = "avx2,fma,bmi2")]
         fn door<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
             a: &[Pair<Ymm>; A],
             b: &[Pair<Ymm>; B],
         ) -> [Pair<Ymm>; O] {
             apply::<Ymm, L, A, B, O>(a, b)
         }
-        sure!(door::<L, A, B, O>(a, b))
+        apart::<L, A, B, O>(a, b)
     }
 
     #[cfg_attr(not(test), inline(always))]

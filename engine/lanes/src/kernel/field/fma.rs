@@ -14,7 +14,7 @@
 //! A second product may take the first one's h in the place of the constant, if both together are at
 //! most 2^102; h is then the sum of both parts, and the two l, only one of which carries the
 //! constant, add up exactly as doubles, within 2^51 of it. So two products cost nine instructions.
-//! Bit patterns are summed as integers, from start values that take off all constants.
+//! Bit patterns are summed as integers, and all constants taken off a limb at once.
 //!
 //! - **tight** and **loose**: integers of magnitude at most T = 2^50 + 2^15. Two products of such are at
 //!   most 2T² < 2^101 + 2^67, and one of them may be doubled: 3T² < 2^102.
@@ -47,86 +47,68 @@ const BIAS: u64 = (1 << 62) + (1 << 50);
 /// What a carry of a limb with the bias is too large by.
 const CARRY_BIAS: u64 = 1 << 11;
 
-/// What each column's sum starts from, so that no constant is left in the end: from the number of
-/// low and of high parts that it gets, and an extra.
-const fn starts((low, high): ([u64; 10], [u64; 10]), extra: u64) -> [u64; 10] {
-    let mut starts = [0u64; 10];
+/// What each limb gets, so that no constant is left in the end: from the number of low and of high parts
+/// in each column, and an extra.
+const fn rests((low, high): ([u64; 10], [u64; 10]), extra: u64) -> [u64; 5] {
+    let mut rests = [0; 5];
     let mut at = 0;
-    while at < 10 {
+    while at < 5 {
+        let lows = low[at].wrapping_add(19 * low[at + 5]);
+        let highs = high[at].wrapping_add(19 * high[at + 5]);
         let constants = LOW
-            .wrapping_mul(low[at])
-            .wrapping_add(HIGH.wrapping_mul(high[at]));
-        starts[at] = constants.wrapping_neg();
-        if at < 5 {
-            starts[at] = starts[at].wrapping_add(extra);
-        }
+            .wrapping_mul(lows)
+            .wrapping_add(HIGH.wrapping_mul(highs));
+        rests[at] = extra.wrapping_sub(constants);
         at += 1;
     }
-    starts
+    rests
 }
 
-/// Columns of products, as they are summed up.
-struct Columns<R> {
+/// Part of a column, and what of it belongs to the next one.
+#[derive(Clone, Copy)]
+struct Part<R> {
+    low: R,
     high: R,
-    both: R,
-    sums: [R; 10],
 }
 
-impl<R: Doubles> Columns<R> {
+impl<R: Doubles> Part<R> {
+    /// Of `a · b`.
     #[cfg_attr(not(test), inline(always))]
-    fn new(any: R, starts: [u64; 10]) -> Columns<R> {
-        let [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9] = starts;
-        Columns {
-            high: any.splat(HIGH),
-            both: any.splat(BOTH),
-            sums: [
-                any.splat(s0),
-                any.splat(s1),
-                any.splat(s2),
-                any.splat(s3),
-                any.splat(s4),
-                any.splat(s5),
-                any.splat(s6),
-                any.splat(s7),
-                any.splat(s8),
-                any.splat(s9),
-            ],
+    fn one(a: R, b: R) -> Part<R> {
+        let (all, both) = (a.splat(HIGH), a.splat(BOTH));
+        let high = a.fused(b, all);
+        let low = a.fused(b, both.fsub(high));
+        Part { low, high }
+    }
+
+    /// Of `a · b + c · d`.
+    #[cfg_attr(not(test), inline(always))]
+    fn two(a: R, b: R, c: R, d: R) -> Part<R> {
+        let first = Part::one(a, b);
+        let high = c.fused(d, first.high);
+        let low = first.low.fadd(c.fused(d, first.high.fsub(high)));
+        Part { low, high }
+    }
+
+    /// Both together.
+    #[cfg_attr(not(test), inline(always))]
+    fn and(self, other: Part<R>) -> Part<R> {
+        Part {
+            low: self.low + other.low,
+            high: self.high + other.high,
         }
     }
+}
 
-    /// Adds `a · b` to a column and the next one.
-    #[cfg_attr(not(test), inline(always))]
-    fn one(&mut self, column: usize, a: R, b: R) {
-        let high = a.fused(b, self.high);
-        let low = a.fused(b, self.both.fsub(high));
-        self.sums[column] = self.sums[column] + low;
-        self.sums[column + 1] = self.sums[column + 1] + high;
-    }
-
-    /// Adds `a · b + c · d` to a column and the next one.
-    #[cfg_attr(not(test), inline(always))]
-    fn two(&mut self, column: usize, a: R, b: R, c: R, d: R) {
-        let first = a.fused(b, self.high);
-        let low = a.fused(b, self.both.fsub(first));
-        let high = c.fused(d, first);
-        let low = low.fadd(c.fused(d, first.fsub(high)));
-        self.sums[column] = self.sums[column] + low;
-        self.sums[column + 1] = self.sums[column + 1] + high;
-    }
-
-    /// Adds 19 times the columns from 2^255 on to those below.
-    #[cfg_attr(not(test), inline(always))]
-    fn fold(self) -> [R; 5] {
-        let sums = self.sums;
-        five!(I => {
-            let high = sums[I + 5];
-            ((sums[I] + high) + (high + high)) + high.shl(4)
-        })
-    }
+/// `column + 19 · above + rest`: what is from 2^255 on comes back below.
+#[cfg_attr(not(test), inline(always))]
+fn fold<R: Doubles>(column: R, above: R, rest: u64) -> R {
+    let rest = column.splat(rest);
+    ((column + above) + (above + above)) + (above.shl(4) + rest)
 }
 
 /// Parts that each column gets of a product, and of a square: one low part, and one high part in the
-/// next column, for each call of [`Columns::one`] or [`Columns::two`].
+/// next column, for each call of [`Part::one`] or [`Part::two`].
 const PRODUCT: ([u64; 10], [u64; 10]) = (
     [1, 1, 2, 2, 3, 2, 2, 1, 1, 0],
     [0, 1, 1, 2, 2, 3, 2, 2, 1, 1],
@@ -136,49 +118,53 @@ const SQUARE: ([u64; 10], [u64; 10]) = (
     [0, 1, 1, 1, 2, 2, 2, 1, 1, 1],
 );
 
+/// The columns in an order in which few are unfinished at a time: sixteen registers hold them.
 #[cfg_attr(not(test), inline(always))]
 fn product<R: Doubles, const EXTRA: u64>(a: [R; 5], b: [R; 5]) -> [R; 5] {
-    let mut columns = Columns::new(a[0], const { starts(PRODUCT, EXTRA) });
-    columns.one(0, a[0], b[0]);
-    columns.two(5, a[1], b[4], a[2], b[3]);
-    columns.two(5, a[3], b[2], a[4], b[1]);
-    columns.two(1, a[0], b[1], a[1], b[0]);
-    columns.two(6, a[2], b[4], a[3], b[3]);
-    columns.one(6, a[4], b[2]);
-    columns.two(2, a[0], b[2], a[1], b[1]);
-    columns.one(2, a[2], b[0]);
-    columns.two(7, a[3], b[4], a[4], b[3]);
-    columns.two(3, a[0], b[3], a[1], b[2]);
-    columns.two(3, a[2], b[1], a[3], b[0]);
-    columns.one(8, a[4], b[4]);
-    columns.two(4, a[0], b[4], a[1], b[3]);
-    columns.two(4, a[2], b[2], a[3], b[1]);
-    columns.one(4, a[4], b[0]);
-    columns.fold()
+    let rests = const { rests(PRODUCT, EXTRA) };
+    let c4 = Part::two(a[0], b[4], a[1], b[3])
+        .and(Part::two(a[2], b[2], a[3], b[1]))
+        .and(Part::one(a[4], b[0]));
+    let c5 = Part::two(a[1], b[4], a[2], b[3]).and(Part::two(a[3], b[2], a[4], b[1]));
+    let c0 = Part::one(a[0], b[0]);
+    let r0 = fold(c0.low, c4.high + c5.low, rests[0]);
+    let c6 = Part::two(a[2], b[4], a[3], b[3]).and(Part::one(a[4], b[2]));
+    let c1 = Part::two(a[0], b[1], a[1], b[0]);
+    let r1 = fold(c0.high + c1.low, c5.high + c6.low, rests[1]);
+    let c7 = Part::two(a[3], b[4], a[4], b[3]);
+    let c2 = Part::two(a[0], b[2], a[1], b[1]).and(Part::one(a[2], b[0]));
+    let r2 = fold(c1.high + c2.low, c6.high + c7.low, rests[2]);
+    let c8 = Part::one(a[4], b[4]);
+    let c3 = Part::two(a[0], b[3], a[1], b[2]).and(Part::two(a[2], b[1], a[3], b[0]));
+    let r3 = fold(c2.high + c3.low, c7.high + c8.low, rests[3]);
+    let r4 = fold(c3.high + c4.low, c8.high, rests[4]);
+    [r0, r1, r2, r3, r4]
 }
 
 #[cfg_attr(not(test), inline(always))]
 fn square<R: Doubles, const EXTRA: u64>(a: [R; 5]) -> [R; 5] {
+    let rests = const { rests(SQUARE, EXTRA) };
     let [d0, d1, d2, d3] = [
         a[0].fadd(a[0]),
         a[1].fadd(a[1]),
         a[2].fadd(a[2]),
         a[3].fadd(a[3]),
     ];
-    let mut columns = Columns::new(a[0], const { starts(SQUARE, EXTRA) });
-    columns.one(0, a[0], a[0]);
-    columns.one(5, d1, a[4]);
-    columns.one(5, d2, a[3]);
-    columns.one(1, d0, a[1]);
-    columns.two(6, d2, a[4], a[3], a[3]);
-    columns.two(2, d0, a[2], a[1], a[1]);
-    columns.one(7, d3, a[4]);
-    columns.one(3, d0, a[3]);
-    columns.one(3, d1, a[2]);
-    columns.one(8, a[4], a[4]);
-    columns.two(4, d0, a[4], a[2], a[2]);
-    columns.one(4, d1, a[3]);
-    columns.fold()
+    let c4 = Part::two(d0, a[4], a[2], a[2]).and(Part::one(d1, a[3]));
+    let c5 = Part::one(d1, a[4]).and(Part::one(d2, a[3]));
+    let c0 = Part::one(a[0], a[0]);
+    let r0 = fold(c0.low, c4.high + c5.low, rests[0]);
+    let c6 = Part::two(d2, a[4], a[3], a[3]);
+    let c1 = Part::one(d0, a[1]);
+    let r1 = fold(c0.high + c1.low, c5.high + c6.low, rests[1]);
+    let c7 = Part::one(d3, a[4]);
+    let c2 = Part::two(d0, a[2], a[1], a[1]);
+    let r2 = fold(c1.high + c2.low, c6.high + c7.low, rests[2]);
+    let c8 = Part::one(a[4], a[4]);
+    let c3 = Part::one(d0, a[3]).and(Part::one(d1, a[2]));
+    let r3 = fold(c2.high + c3.low, c7.high + c8.low, rests[3]);
+    let r4 = fold(c3.high + c4.low, c8.high, rests[4]);
+    [r0, r1, r2, r3, r4]
 }
 
 /// Takes limbs with the bias.
