@@ -280,7 +280,8 @@ fn the_rate_that_is_offered_is_the_one_that_was_asked_for() {
             "{words}: {open_loop:?}"
         );
         assert!(
-            open_loop.achieved_per_s <= offered_per_s,
+            // Shards start the schedule's clock within a moment of each other.
+            open_loop.achieved_per_s <= 1.01 * offered_per_s,
             "{words}: {open_loop:?}"
         );
     }
