@@ -85,7 +85,7 @@ impl Shard<'_> {
             arrivals, latency, ..
         } = self;
         arrivals.end(end, now_ns, self.workload, unopened, |age_ns, payments| {
-            latency.response.record(age_ns, payments)
+            latency.response.record(age_ns, payments);
         });
         self.serving_until_ns = Some(now_ns + LEAST_SERVING_NS.max(end.at_ns / 10));
         self.ready.clear();

@@ -55,8 +55,8 @@ impl<'a> Paths<'a> {
             if used == Use::Reads {
                 continue;
             }
-            if let Some(run) = durable_run(path)
-                && !self.is_of(option, &run)
+            if !self.is_part(used, option, path)
+                && let Some(run) = durable_run(path)
             {
                 return Err(format!(
                     "{option} {}: expected a {} outside of {}, the directory of a durable run",
@@ -89,10 +89,11 @@ impl<'a> Paths<'a> {
 }
 
 impl Paths<'_> {
-    /// Whether a folder is the program's own by this option.
-    fn is_of(&self, option: &str, folder: &Path) -> bool {
-        let mut own = self.0.iter().filter(|(used, ..)| *used == Use::Owns);
-        own.any(|(_, by, path)| *by == option && is_same(path, folder))
+    /// Whether it is a part of another folder that the option names, wherever it leads: a durable run's
+    /// log in the run's own directory.
+    fn is_part(&self, used: Use, option: &str, path: &Path) -> bool {
+        let mut same = self.0.iter().filter(|(_, by, _)| *by == option);
+        used == Use::Owns && same.any(|(.., other)| path != *other && path.starts_with(other))
     }
 }
 
@@ -188,7 +189,12 @@ mod tests {
         assert_eq!(paths.clone().owns("--log-dir", Some(&log)).check(), Ok(()));
         let other = Paths::default().owns("--log-dir", Some(&other));
         assert!(other.check().is_err());
-        // A log whose folder is a link.
+        // A log's folder may be a link, to a folder of the same name too.
+        fs::create_dir(at("begun")).unwrap();
+        std::os::unix::fs::symlink(at("run/log"), at("begun/log")).unwrap();
+        let (begun, log) = (at("begun"), at("begun/log"));
+        let paths = Paths::default().owns("--log-dir", Some(&begun));
+        assert_eq!(paths.owns("--log-dir", Some(&log)).check(), Ok(()));
         fs::create_dir(at("far")).unwrap();
         fs::write(at("far/log.meta"), "").unwrap();
         assert!(check("far/log.meta").is_err() && check("far/new").is_err());
