@@ -137,6 +137,29 @@ fn a_shard_without_sessions_waits_for_no_planned_end() {
     assert!(started.elapsed() < Duration::from_secs(60), "{ended:?}");
 }
 
+/// However rarely payments come, the schedule's time passes once.
+#[test]
+fn a_schedule_goes_on_where_it_stood_although_nothing_was_paid() {
+    let run = Run::of(
+        "--sessions 4 --payments 1k --shards 2 --rate 0.01 --duration 4s --baseline-sessions 0 \
+         --quiet",
+    );
+    for _ in 0..4 {
+        let child = run.folder.command(&arguments(&run.words)).spawn();
+        let mut child = child.unwrap();
+        std::thread::sleep(Duration::from_millis(1800));
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    let started = Instant::now();
+    run.folder.loadgen(&arguments(&run.words));
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
 #[test]
 fn figures_are_of_what_was_measured_after_the_restart() {
     for shards in [1, 2] {

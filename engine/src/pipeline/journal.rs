@@ -16,6 +16,9 @@ use crate::protocol::{Pair, Party};
 /// Records put again per commit at least, if so many are stale: else as many as were put, so that
 /// the log's oldest segment comes free at the pace at which new ones fill.
 const LEAST_REFRESHED: usize = 16;
+/// A schedule's clock goes on while nothing is paid: it is kept at least so often, so that a run that is
+/// killed again and again comes to its end.
+const CLOCK_KEPT_EVERY_NS: u64 = 100_000_000;
 
 /// The shard's stream, and what of it is under way.
 pub(super) struct Journal {
@@ -24,6 +27,8 @@ pub(super) struct Journal {
     committed: Sequence,
     /// Something was put since.
     changed: bool,
+    /// Where the schedule's clock stood in it.
+    clock_ns: u64,
     record: Vec<u8>,
     stale: Vec<u32>,
 }
@@ -102,6 +107,7 @@ impl Journal {
             log: Metered::new(stream),
             committed: 0,
             changed: false,
+            clock_ns: 0,
             record: Vec::new(),
             stale: Vec::new(),
         }
@@ -181,10 +187,15 @@ impl Shard<'_> {
 
     /// Commits what was put, unless a commit is on its way: then that is left for later.
     pub(super) fn commit_if_idle(&mut self) -> Result<(), LogError> {
-        if let Some(journal) = &self.journal
-            && journal.changed
-            && journal.log.stream.durable()? >= journal.committed
-        {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        let has_clock = self.config.duration.is_some() || !self.arrivals.is_closed_loop();
+        if has_clock && self.arrivals.has_started() && !self.draining {
+            let clock_ns = self.arrivals.position_ns(self.shared.now_ns());
+            journal.changed |= clock_ns >= journal.clock_ns + CLOCK_KEPT_EVERY_NS;
+        }
+        if journal.changed && journal.log.stream.durable()? >= journal.committed {
             self.commit()?;
         }
         Ok(())
@@ -224,6 +235,7 @@ impl Shard<'_> {
         journal.log.stream.put(key, &journal.record);
         journal.committed = journal.log.stream.commit()?;
         journal.changed = false;
+        journal.clock_ns = schedule.clock_ns;
         let committed = journal.committed;
         self.kept();
         Ok(committed)
