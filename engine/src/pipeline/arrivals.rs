@@ -564,21 +564,19 @@ impl Arrived {
     fn again(&mut self, count: u64, now_ns: u64) {
         self.count += count;
         self.backlog += count;
-        self.due_here_ns = Some(
-            self.due_here_ns
-                .map_or((now_ns, now_ns), |span| spanning(span, (now_ns, now_ns))),
-        );
+        widen(&mut self.due_here_ns, (now_ns, now_ns));
     }
 
     /// So many come due, the first and the last by the schedule's clock, and by the shard's.
     fn count(&mut self, count: u64, span_ns: (u64, u64), span_here_ns: (u64, u64)) {
         self.count += count;
-        self.due_ns = Some(self.due_ns.map_or(span_ns, |span| spanning(span, span_ns)));
-        self.due_here_ns = Some(
-            self.due_here_ns
-                .map_or(span_here_ns, |span| spanning(span, span_here_ns)),
-        );
+        widen(&mut self.due_ns, span_ns);
+        widen(&mut self.due_here_ns, span_here_ns);
     }
+}
+
+fn widen(span: &mut Option<(u64, u64)>, by: (u64, u64)) {
+    *span = Some(span.map_or(by, |span| spanning(span, by)));
 }
 
 /// The least span that holds both.
