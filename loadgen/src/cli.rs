@@ -303,10 +303,10 @@ pub struct RecoverArgs {
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
     /// Go on with the run where it was interrupted
-    #[arg(long, conflicts_with_all = ["close", "check_acks"])]
+    #[arg(long, group = "ending", conflicts_with_all = ["close", "check_acks"])]
     pub go_on: bool,
     /// Make no more payments: finish and close on Layer 1 what is open
-    #[arg(long, conflicts_with = "check_acks")]
+    #[arg(long, group = "ending", conflicts_with = "check_acks")]
     pub close: bool,
     /// Where the run's trace is, if it has moved since
     #[arg(long, value_name = "FILE")]
@@ -318,7 +318,7 @@ pub struct RecoverArgs {
     #[arg(long)]
     pub json: bool,
     /// With --go-on or --close: write the run file here
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "ending")]
     pub out: Option<PathBuf>,
     /// No progress and no summary
     #[arg(long)]

@@ -393,6 +393,16 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
             )));
         }
     }
+    if args.durability != Durability::None && !args.adversary.0.is_empty() {
+        return Err(bad(
+            "--adversary contradicts --durability: disputes are not logged",
+        ));
+    }
+    if args.durability != Durability::None && args.speedup.is_some() {
+        return Err(bad(
+            "--speedup contradicts --durability: a trace's clock cannot be stopped and started",
+        ));
+    }
     if args.audit_segment.is_some() && args.audit_log.is_none() {
         return Err(bad("--audit-segment needs --audit-log"));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
-use duet_engine::pipeline::{self, DirectOutcome, Latency, Offered, Outcome, Stage};
+use duet_engine::pipeline::{self, Arrivals, DirectOutcome, Latency, Offered, Outcome, Stage};
 use duet_run_file::human;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
@@ -339,9 +339,23 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
     }
     // What was only closed had no rate to hold.
     let offered = outcome.offered.as_ref().filter(|_| !measured.only_closed);
-    let not_held = offered.map(open_loop);
-    if let Some(reason) = not_held.and_then(|open_loop| open_loop.not_held()) {
+    let open_loop = offered.map(open_loop);
+    if let Some(reason) = open_loop.as_ref().and_then(OpenLoop::not_held) {
         require(false, format!("{NOT_HELD}: {reason}"));
+    }
+    if let (Some(open_loop), Arrivals::Poisson { per_s }) = (open_loop, plan.config.arrivals)
+        && !plan.config.attacks.is_empty()
+        && let Some(offered_per_s) = offered_in_part(&open_loop, per_s)
+    {
+        require(
+            false,
+            format!(
+                "{} payments/s came due of --rate {}: cheated sessions end early, and their shard's \
+                 part of the rate with them; expected --shards 1",
+                human::figure(offered_per_s),
+                human::figure(per_s)
+            ),
+        );
     }
     if let Some(direct) = direct {
         require(
@@ -360,6 +374,14 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
 #[must_use]
 pub fn held(offered: &Offered) -> bool {
     offered.arrived == 0 || open_loop(offered).not_held().is_none()
+}
+
+/// The rate at which payments came due, if that is below what was asked for by more than chance: the
+/// number of n arrivals of a Poisson process deviates by √n.
+fn offered_in_part(open_loop: &OpenLoop, per_s: f64) -> Option<f64> {
+    let deviation = 1.0 / (open_loop.arrived.max(1) as f64).sqrt();
+    let is_less = open_loop.offered_per_s < per_s * (0.99 - 5.0 * deviation);
+    is_less.then_some(open_loop.offered_per_s)
 }
 
 /// What came due, and what became of it. A rate that is none is not finite, and so `null`.

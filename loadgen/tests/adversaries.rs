@@ -155,3 +155,19 @@ fn the_same_seed_makes_the_same_disputes_on_any_number_of_shards() {
     assert_eq!(first, run("--shards 3 --seed 5"));
     assert_ne!(first, run("--shards 1 --seed 6"));
 }
+
+#[test]
+fn a_rate_that_came_due_in_part_is_said() {
+    let folder = Folder::new();
+    for (shards, is_whole) in [(1, true), (8, false)] {
+        let words = format!(
+            "run --json --sessions 160 --payments 100 --shards {shards} --rate 20k \
+             --adversary all=10% --baseline-sessions 0"
+        );
+        let ended = folder.loadgen(&arguments(&words));
+        let run = parse(&ended.stdout);
+        let reasons = run.achieved.invalid_reasons.iter();
+        let said = reasons.filter(|reason| reason.contains("came due of --rate"));
+        assert_eq!(said.count() == 0, is_whole, "{words}: {:?}", run.achieved);
+    }
+}

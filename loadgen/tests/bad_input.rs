@@ -138,6 +138,8 @@ nothing => unexpected argument 'nothing'
 --durability log --log-dir . => --out run.json: expected a file outside of --log-dir .
 --durability log --log-dir log --ack-file t.csv --trace t.csv => --ack-file t.csv: --trace names the same file
 --durability log --log-dir log --ack-file run.json => --ack-file run.json: --out names the same file
+--durability log --log-dir log --adversary all=1% => --adversary contradicts --durability
+--durability log --log-dir log --trace t.csv --speedup 1 => --speedup contradicts --durability
 --audit-log log --durability log --log-dir other => --audit-log contradicts --durability
 --audit-log log --adversary silent=1% => --audit-log contradicts --adversary
 --audit-log missing/log => its parent does not exist
@@ -187,6 +189,8 @@ const GENERATE: &str = r#"
 const OTHER: &str = r#"
 reports-nothing => unrecognized subcommand 'reports-nothing'
 --sessions 5 run => cannot be used with '--sessions
+recover folder --out new.json => --go-on|--close
+recover folder --out new.json --check-acks t.csv => --go-on|--close
 completions => <SHELL>
 completions tcsh => 'tcsh' … bash … zsh … fish
 trace => --from-hourly <FILE> … --pairs <N> … --payments <N> … --out <FILE>

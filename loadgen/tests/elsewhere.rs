@@ -171,16 +171,3 @@ fn a_trace_is_found_from_anywhere_or_said_to_have_moved() {
     assert_eq!(other.code, Some(4), "{other:?}");
     assert!(other.stderr.contains("SHA-256"), "{}", other.stderr);
 }
-
-#[test]
-fn a_log_from_before_this_was_written_down_is_still_read() {
-    let folder = Folder::new();
-    let run = "run --sessions 4 --payments 20 --shards 2 --durability log --log-dir log \
-               --baseline-sessions 0 --quiet";
-    ok(&folder.loadgen(&arguments(run)), run);
-    let words: Vec<&str> = ["loadgen"].into_iter().chain(arguments(run)).collect();
-    folder.write("log/run.json", serde_json::to_vec_pretty(&words).unwrap());
-    for words in ["recover log", "recover log --go-on --quiet", run] {
-        ok(&folder.loadgen(&arguments(words)), words);
-    }
-}

@@ -32,11 +32,7 @@ fn without(gone: impl Fn(&str) -> bool) -> Folder {
 
 /// With the folders and `run.json`, and no log.
 fn bare() -> Folder {
-    let folder = Folder::new();
-    fs::create_dir_all(folder.path("log/log")).unwrap();
-    let words: Vec<&str> = ["loadgen"].into_iter().chain(arguments(RUN)).collect();
-    folder.write("log/run.json", serde_json::to_vec(&words).unwrap());
-    folder
+    without(|_| true)
 }
 
 fn is_of_a_stream(name: &str) -> bool {
@@ -57,7 +53,7 @@ fn what_a_start_leaves_has_not_begun() {
         ("half a command", false, || {
             let folder = Folder::new();
             fs::create_dir(folder.path("log")).unwrap();
-            folder.write("log/.duet-Ab3.tmp", "[\"load");
+            folder.write("log/.duet-Ab3.tmp", "{\"comm");
             folder
         }),
         ("an empty log, and no command", false, || {

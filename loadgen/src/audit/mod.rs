@@ -37,6 +37,7 @@ use std::time::Instant;
 
 use clap::Args;
 use duet_run_file::exit::Exit;
+use duet_run_file::paths::Paths;
 
 pub use finding::{AuditError, Finding};
 pub use report::Report;
@@ -201,6 +202,8 @@ pub fn check(args: &AuditArgs, stop: &AtomicBool) -> Result<Report, AuditError> 
     let checkpoint = checkpoint.map(|file| Checkpoint::outside(file, &args.folder));
     let checkpoint = checkpoint.transpose()?;
     if args.follow || args.delete_audited {
+        let writes = Paths::default().writes("--checkpoint", args.checkpoint.as_deref());
+        writes.check().map_err(AuditError::Input)?;
         return follow::check(args, checkpoint, stop, begin);
     }
     let manifest = Manifest::read(&args.folder)?;

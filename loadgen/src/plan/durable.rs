@@ -37,16 +37,6 @@ pub(super) fn log_config(args: &RunArgs, run: RunId) -> Result<Option<LogConfig>
         (Durability::Log, Some(_)) => log::Durability::Log,
         (Durability::Fsync, Some(_)) => log::Durability::Fsync,
     };
-    if !args.adversary.0.is_empty() {
-        return Err(bad(
-            "--adversary contradicts --durability: disputes are not logged",
-        ));
-    }
-    if args.speedup.is_some() {
-        return Err(bad(
-            "--speedup contradicts --durability: a trace's clock cannot be stopped and started",
-        ));
-    }
     if let Some(file) = &args.ack_file {
         check_writable(file).map_err(PlanError::Output)?;
     }

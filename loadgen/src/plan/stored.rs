@@ -35,9 +35,8 @@ pub struct Stored {
     pub command: Vec<String>,
     /// Where it is, for people.
     directory: PathBuf,
-    /// What it is; none of a run that was begun by a build that did not write it down.
-    identity: Option<Identity>,
-    /// Where its trace was when it began, from the root; none if that is not known.
+    identity: Identity,
+    /// Where its trace was when it began, from the root; none if it has none, or that is not known.
     pub trace: Option<PathBuf>,
 }
 
@@ -116,6 +115,7 @@ impl Identity {
             ("--planted-slowdown", |run| some(&run.planted_slowdown)),
             ("block_bytes", |run| run.l1.block_bytes.to_string()),
             ("fee", |run| run.l1.fee.to_string()),
+            // What no option of a durable run changes.
             ("settings", |run| format!("{run:?}")),
         ];
         FIELDS.into_iter().find_map(|(name, value)| {
@@ -149,21 +149,11 @@ impl Stored {
     }
 
     fn parse(directory: &Path, text: &[u8]) -> serde_json::Result<Stored> {
-        let directory = directory.to_owned();
-        if text.trim_ascii_start().starts_with(b"[") {
-            // The words alone, as earlier builds have it.
-            return serde_json::from_slice(text).map(|command| Stored {
-                command,
-                directory,
-                identity: None,
-                trace: None,
-            });
-        }
         let written: Written = serde_json::from_slice(text)?;
         Ok(Stored {
             command: written.command,
-            directory,
-            identity: Some(Identity::parse(written.run.get())?),
+            directory: directory.to_owned(),
+            identity: Identity::parse(written.run.get())?,
             trace: written.trace.map(PathBuf::from),
         })
     }
@@ -171,8 +161,7 @@ impl Stored {
     /// Whether it is known to replay a trace, which the command that went on with it last need not say.
     #[must_use]
     pub fn replays(&self) -> bool {
-        let identity = self.identity.as_ref();
-        identity.is_some_and(|identity| identity.run.mode == "trace")
+        self.identity.run.mode == "trace"
     }
 
     /// As [`Stored::read`], of a run that has a log: without one, a run that is asked for begins anew.
@@ -185,10 +174,7 @@ impl Stored {
 
     /// The options of whoever goes on with the run: what they do not say is what it was begun with.
     pub(super) fn complete(&self, args: &RunArgs) -> RunArgs {
-        let mut args = args.clone();
-        let Some(Identity { run, .. }) = &self.identity else {
-            return args;
-        };
+        let (mut args, run) = (args.clone(), &self.identity.run);
         args.shards.get_or_insert(run.shards);
         args.cosign_every.get_or_insert(run.cosign_every);
         if run.mode == "trace" {
@@ -213,12 +199,8 @@ impl Stored {
 
     /// The identity of the run that goes on as this one, which it is if nothing contradicts it.
     pub(super) fn identity_of(&self, workload: &Workload) -> Result<Identity, PlanError> {
-        let asked = Identity::of(workload);
-        let Some(identity) = &self.identity else {
-            return Ok(asked);
-        };
-        match identity.differs(&asked) {
-            None => Ok(identity.clone()),
+        match self.identity.differs(&Identity::of(workload)) {
+            None => Ok(self.identity.clone()),
             Some((option, asked, is)) => Err(PlanError::Stored(format!(
                 "{option} {asked}: the log in '{}' is of a run with {option} {is}; expected that, or \
                  another directory",

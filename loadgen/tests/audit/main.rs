@@ -332,6 +332,8 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
     folder.write("file", "x");
     fs::create_dir(folder.path("empty")).unwrap();
     std::os::unix::fs::symlink("empty", folder.path("alias")).unwrap();
+    fs::create_dir_all(folder.path("durable/log")).unwrap();
+    folder.write("durable/log/log.meta", "x");
     for (words, code, said) in [
         ("audit nowhere", 2, "is no folder"),
         ("audit file", 2, "is no folder"),
@@ -342,6 +344,11 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
         ("audit empty --tip 00", 2, "expected 64 hex digits"),
         ("audit empty --salt 00", 2, "expected 64 hex digits"),
         ("audit empty --delete-audited", 2, "--checkpoint <FILE>"),
+        (
+            "audit empty --follow --checkpoint durable/kept",
+            2,
+            "the directory of a durable run",
+        ),
         ("run --audit-log full", 2, "not empty"),
         ("run --audit-log file", 2, "not a folder"),
         ("run --audit-log no/where", 2, "parent does not exist"),
