@@ -27,7 +27,7 @@ pub(crate) const MOST: usize = 128;
 pub(crate) struct Buckets(Vec<BucketRow>);
 
 /// Writes the eight lanes of a point to eight rows.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn store_niels<M: Machine>(niels: &Niels<M>, rows: &mut [PointRow; 8]) {
     let (a, b, c) = (niels.plus.0, niels.minus.0, niels.t2d.0);
     let zero = a[0].splat(0);
@@ -39,7 +39,7 @@ pub(crate) fn store_niels<M: Machine>(niels: &Niels<M>, rows: &mut [PointRow; 8]
 }
 
 /// Eight points from eight rows, negated.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn load_negated<M: Machine>(machine: M, rows: [&PointRow; 8]) -> Niels<M> {
     let low = machine.load_8x8(rows.map(|row| &row[0].0));
     let high = machine.load_8x8(rows.map(|row| &row[1].0));
@@ -50,13 +50,13 @@ pub(crate) fn load_negated<M: Machine>(machine: M, rows: [&PointRow; 8]) -> Niel
     }
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn word(row: &PointRow, at: usize) -> u64 {
     row[at / 8].0[at % 8]
 }
 
 /// A row's point in all lanes, negated in those of `negative`.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn broadcast<M: Machine>(
     machine: M,
     row: &PointRow,
@@ -78,7 +78,7 @@ impl Buckets {
     }
 
     /// Empties the buckets of digits up to `most`.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn clear<M: Machine>(&mut self, machine: M, most: usize) {
         let mut empty = [[Tile::ZERO; 3]; 8];
         store_rows(
@@ -90,7 +90,7 @@ impl Buckets {
     }
 
     /// Makes bucket `digit` of each window hold that lane's point.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn put<M: Machine>(&mut self, digit: usize, point: &Point<M>) {
         let first = 8 * digit;
         let rows = [
@@ -108,7 +108,7 @@ impl Buckets {
 
     /// What [`Buckets::put`] put at each lane's digit, negated where that is negative. T is
     /// loose then.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn get<M: Machine>(&self, machine: M, digits: Row8) -> Point<M> {
         let (at, negative) = places(digits);
         let point = load_rows(machine, at.map(|at| &self.0[at]));
@@ -132,7 +132,7 @@ pub(crate) struct Sum<'a, T> {
 impl<'p, M: Machine, T: Iterator<Item = (&'p PointRow, Row8)>> Work<M> for Sum<'_, T> {
     type Out = Point<M>;
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) -> Point<M> {
         let Sum {
             buckets,
@@ -159,7 +159,7 @@ impl<'p, M: Machine, T: Iterator<Item = (&'p PointRow, Row8)>> Work<M> for Sum<'
 }
 
 /// The rows of eight digits' magnitudes, and which of the digits are negative.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn places(digits: Row8) -> ([usize; 8], u8) {
     let bits = u64::from_le_bytes(digits.map(|digit| digit as u8));
     // The top bit of each byte, moved to the top byte in their order.
@@ -176,7 +176,7 @@ fn places(digits: Row8) -> ([usize; 8], u8) {
 }
 
 /// Eight points from eight rows.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn load_rows<M: Machine>(machine: M, rows: [&BucketRow; 8]) -> Point<M> {
     let a = machine.load_8x8(rows.map(|row| &row[0].0));
     let b = machine.load_8x8(rows.map(|row| &row[1].0));
@@ -190,7 +190,7 @@ fn load_rows<M: Machine>(machine: M, rows: [&BucketRow; 8]) -> Point<M> {
 }
 
 /// Eight points to eight rows.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn store_rows<M: Machine>(point: &Point<M>, rows: &mut [BucketRow], at: [usize; 8]) {
     let (p, m, z, t) = (point.plus.0, point.minus.0, point.z.0, point.t.0);
     let tiles = rows.as_flattened_mut();

@@ -101,7 +101,7 @@ struct Places {
 impl<M: Machine> Work<M> for Extend<'_, '_> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) {
         let Extend {
             key,
@@ -147,7 +147,7 @@ impl<M: Machine> Work<M> for Extend<'_, '_> {
 impl<M: Machine> Work<M> for Blocks<'_> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) {
         let key = keyed(machine, self.key);
         let mut rows = [[0; 32]; CHAINS];
@@ -245,7 +245,7 @@ impl Places {
 }
 
 /// The key in every lane.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn keyed<M: Machine>(machine: M, key: &[u32; 8]) -> [M::V; 8] {
     let mut words = [machine.splat(0); 8];
     for (word, key) in words.iter_mut().zip(key) {
@@ -255,7 +255,7 @@ fn keyed<M: Machine>(machine: M, key: &[u32; 8]) -> [M::V; 8] {
 }
 
 /// One link of every chain, or of as many registers of them as hold the first `active`.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn link<V: Vector>(key: &[V; 8], head: &[V; 8], entry: &[V; 8], active: usize) -> [V; 8] {
     let [h0, h1, h2, h3, h4, h5, h6, h7] = *head;
     let [e0, e1, e2, e3, e4, e5, e6, e7] = *entry;
@@ -306,7 +306,7 @@ macro_rules! round {
 struct Link;
 
 impl<R: Register> Leaf<R, 8, 16, 8> for Link {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(key: &[R; 8], m: &[R; 16]) -> [R; 8] {
         let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
         let [i0, i1, i2, i3] = IV;

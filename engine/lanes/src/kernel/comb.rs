@@ -26,7 +26,7 @@ pub(crate) type Digits = [Tile; 5];
 
 /// The digits of r for an integer r of 512 bits, and W with r = 2W − (2^258 − 1) mod l, below 5l: the
 /// digits are 2w − 63 for the six-bit digits w of W.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn digits<M: Machine>(machine: M, r: &[M::V]) -> (Digits, Scalar<M>) {
     let w = Scalar::reduce(machine, r, &HALVED).plus(&ODD.splat(machine));
     let mut digits = [Tile::ZERO; 5];
@@ -42,7 +42,7 @@ pub(crate) struct Multiply<'a>(pub(crate) &'a [Digits], pub(crate) &'a mut [Poin
 impl<M: Machine> Work<M> for Multiply<'_> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) {
         let Multiply(scalars, points) = self;
         let table = machine.comb().get_or_init(|| machine.run(Build));
@@ -64,7 +64,7 @@ impl<M: Machine> Work<M> for Multiply<'_> {
 }
 
 /// The first half of adding digit number `at` of each scalar.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn start<M: Machine>(
     machine: M,
     table: &Digit,
@@ -78,20 +78,23 @@ fn start<M: Machine>(
 }
 
 /// 2w − 63 times the digit's power, for the low six bits w.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn select<M: Machine>(table: &Digit, w: M::V) -> Niels<M> {
     // 2w − 63 = 2(w − 32) + 1 from 32 on, −(2(31 − w) + 1) below.
     let sign = w.shl(58);
     let not = sign ^ sign.splat(1 << 63);
     let negative = not.tops();
     let index = w.blend(negative, w ^ w.splat(31)).index();
-    let plus = Field::<M>(five!(I => M::V::select(index, &table[I])));
-    let minus = Field::<M>(five!(I => M::V::select(index, &table[5 + I])));
+    // −(x, y) = (−x, y). Limb by limb, so that few registers are taken.
+    let [p0, p1, p2, p3, p4] = five!(I => {
+        let plus = M::V::select(index, &table[I]);
+        let minus = M::V::select(index, &table[5 + I]);
+        (plus.blend(negative, minus), minus.blend(negative, plus))
+    });
     let t2d = Field::<M>(five!(I => M::V::select(index, &table[10 + I])));
-    // −(x, y) = (−x, y).
     Niels {
-        plus: plus.blend(negative, minus),
-        minus: minus.blend(negative, plus),
+        plus: Field([p0.0, p1.0, p2.0, p3.0, p4.0]),
+        minus: Field([p0.1, p1.1, p2.1, p3.1, p4.1]),
         t2d: t2d.negate_where(negative),
     }
 }
@@ -109,7 +112,7 @@ struct Build;
 impl<M: Machine> Work<M> for Build {
     type Out = Box<Table>;
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) -> Box<Table> {
         let mut table = Box::new([[[0; 32]; 15]; DIGITS]);
         let [(base, _)] = machine.run(Decode(&[machine.load_32([&BASE; 8])]));

@@ -21,7 +21,7 @@ pub(crate) struct Decode<'a, M: Machine, const N: usize>(pub(crate) &'a [[M::V; 
 impl<M: Machine, const N: usize> Work<M> for Decode<'_, M, N> {
     type Out = [(Niels<M>, <M::V as Vector>::Mask); N];
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) -> Self::Out {
         let words = self.0;
         let one = Field::one(machine);

@@ -76,7 +76,7 @@ impl VerifyingKey {
 
     /// Eight keys whose affine coordinates are known, since they were made here: multiples of the base
     /// point by clamped scalars. None is of small order: a clamped scalar is 8k with 0 < k < l.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(super) fn multiples_of_base<M: Machine>(x: &Field<M>, y: &Field<M>) -> [VerifyingKey; 8] {
         let x = x.freeze();
         let encodings = M::V::store_32(encode(&x, y));
@@ -88,7 +88,7 @@ impl VerifyingKey {
     }
 
     /// The points of eight keys.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(super) fn points<M: Machine>(machine: M, keys: [&VerifyingKey; 8]) -> Niels<M> {
         // Unpacking ignores the top bit of either.
         let y = Field::from_words(&machine.load_32(keys.map(|key| &key.bytes)));
@@ -141,7 +141,7 @@ impl<const N: usize> OnAny for Eights<'_, N> {
 impl<M: Machine, const N: usize> Work<M> for Eights<'_, N> {
     type Out = [Eight; N];
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) -> [Eight; N] {
         let mut words = [[machine.splat(0); 4]; N];
         for (words, eight) in words.iter_mut().zip(self.0) {

@@ -63,7 +63,7 @@ pub(crate) struct Half<M: Machine> {
 }
 
 impl<M: Machine> Point<M> {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn identity(machine: M) -> Point<M> {
         Point {
             plus: Field::one(machine),
@@ -74,49 +74,42 @@ impl<M: Machine> Point<M> {
     }
 
     /// `P + Q`, Q affine: 7 multiplications.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn add_niels(&self, q: &Niels<M>) -> Point<M> {
         self.start_add_niels(q).finish()
     }
 
     /// The first 3 multiplications of `P + Q`.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn start_add_niels(&self, q: &Niels<M>) -> Half<M> {
         let c = self.t.mul_wide(&q.t2d);
-        let d = self.z.widen().plus(self.z.widen());
-        let g = d.plus(c).carry();
-        let f = d.biased().minus(c).carry();
+        let (g, f) = self.z.both_of_twice(&c);
         let a = self.minus.mul_wide(&q.minus);
-        let b = self.plus.mul_wide(&q.plus).biased();
-        let e = b.minus(a).carry();
-        let h = b.plus(a).carry();
+        let b = self.plus.mul_wide(&q.plus);
+        let (h, e) = b.both(&a);
         Half { e, f, g, h }
     }
 
     /// `P + Q`: 9 multiplications.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn add(&self, q: &Point<M>) -> Point<M> {
         let a = self.minus.mul_wide(&q.minus);
-        let b = self.plus.mul_wide(&q.plus).biased();
-        let e = b.minus(a).carry();
-        let h = b.plus(a).carry();
+        let b = self.plus.mul_wide(&q.plus);
+        let (h, e) = b.both(&a);
         let c = self.t.mul_wide(&q.t.times(TWO_D));
-        let zz = self.z.mul_wide(&q.z);
-        let d = zz.plus(zz).carry().widen();
-        let g = d.plus(c).carry();
-        let f = d.biased().minus(c).carry();
+        let (g, f) = self.z.mul(&q.z).both_of_twice(&c);
         Half { e, f, g, h }.finish()
     }
 
     /// `2P`: 5 multiplications and 3 squarings.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn double(&self) -> Point<M> {
         self.start_double().finish()
     }
 
     /// The first half of `2P`. With P± = (Y ± X)² the textbook's E, F, G, H are, all doubled:
     /// P+ − P−, G − 4Z², 2(Y² − X²), −(P+ + P−). T is not asked for.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn start_double(&self) -> Half<M> {
         let pp = self.plus.square_wide();
         let mm = self.minus.square_wide();
@@ -131,14 +124,14 @@ impl<M: Machine> Point<M> {
     }
 
     /// `2^n · P`.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn double_times(mut self, machine: M, n: u32) -> Point<M> {
         machine.run(Doublings(&mut self, n));
         self
     }
 
     /// Which lanes are the neutral element: X = 0 and Y = Z.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn is_identity(&self) -> <M::V as Vector>::Mask {
         self.plus.sub(&self.minus).is_zero() & {
             let twice_y = self.plus.add(&self.minus);
@@ -148,7 +141,7 @@ impl<M: Machine> Point<M> {
     }
 
     /// `other` in the lanes of `mask`, `self` elsewhere.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn blend(&self, mask: <M::V as Vector>::Mask, other: &Point<M>) -> Point<M> {
         Point {
             plus: self.plus.blend(mask, other.plus),
@@ -159,15 +152,16 @@ impl<M: Machine> Point<M> {
     }
 
     /// x and y, tight, given `1/(2Z)`.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn affine(&self, half_over_z: &Field<M>) -> (Field<M>, Field<M>) {
-        let plus = self.plus.mul_wide(half_over_z).biased();
+        let plus = self.plus.mul_wide(half_over_z);
         let minus = self.minus.mul_wide(half_over_z);
-        (plus.minus(minus).carry(), plus.plus(minus).carry())
+        let (y, x) = plus.both(&minus);
+        (x, y)
     }
 
     /// The 32 bytes of each point as four words (RFC 8032, 5.1.2), given `1/(2Z)`.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn compress(&self, half_over_z: &Field<M>) -> [M::V; 4] {
         let (x, y) = self.affine(half_over_z);
         encode(&x.freeze(), &y)
@@ -175,7 +169,7 @@ impl<M: Machine> Point<M> {
 }
 
 /// The 32 bytes of each point as four words (RFC 8032, 5.1.2): y, and the sign of a frozen x.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn encode<M: Machine>(x: &Frozen<M>, y: &Field<M>) -> [M::V; 4] {
     let mut words = y.to_words();
     words[3] = words[3] | x.parity();
@@ -184,36 +178,31 @@ pub(crate) fn encode<M: Machine>(x: &Frozen<M>, y: &Field<M>) -> [M::V; 4] {
 
 impl<M: Machine> Half<M> {
     /// `X = EF, Y = GH, Z = FG, T = EH`.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn finish(&self) -> Point<M> {
         let Half { e, f, g, h } = self;
         let z = f.mul(g);
         let t = e.mul(h);
         let x = e.mul_wide(f);
-        let y = g.mul_wide(h).biased();
-        Point {
-            plus: y.plus(x).carry(),
-            minus: y.minus(x).carry(),
-            z,
-            t,
-        }
+        let (plus, minus) = g.mul_wide(h).both(&x);
+        Point { plus, minus, z, t }
     }
 }
 
 impl<M: Machine> Niels<M> {
     /// From affine coordinates, loose.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn new(x: &Field<M>, y: &Field<M>) -> Niels<M> {
-        let (wide_x, wide_y) = (x.widen(), y.widen());
+        let (plus, minus) = y.widen().both(&x.widen());
         Niels {
-            plus: wide_y.plus(wide_x).carry(),
-            minus: wide_y.biased().minus(wide_x).carry(),
+            plus,
+            minus,
             t2d: x.mul(y).times(TWO_D),
         }
     }
 
     /// `−P`: t2d, which must be tight, becomes loose.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn negate(&self) -> Niels<M> {
         Niels {
             plus: self.minus,
@@ -230,7 +219,7 @@ struct Doublings<'a, M: Machine>(&'a mut Point<M>, u32);
 impl<M: Machine> Work<M> for Doublings<'_, M> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, _: M) {
         let Doublings(point, n) = self;
         for _ in 1..n {
@@ -268,7 +257,7 @@ impl PointTiles {
         fields.as_flattened().iter().all(|tile| tile.0 == [0; 8])
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn load<M: Machine>(&self, machine: M) -> Point<M> {
         Point {
             plus: Field::load(machine, &self.plus),
@@ -278,7 +267,7 @@ impl PointTiles {
         }
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn store<M: Machine>(&mut self, point: &Point<M>) {
         point.plus.store(&mut self.plus);
         point.minus.store(&mut self.minus);
@@ -294,7 +283,7 @@ pub(crate) struct HalvesOverZ<'a>(pub(crate) &'a [PointTiles], pub(crate) &'a mu
 impl<M: Machine> Work<M> for HalvesOverZ<'_> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) {
         let HalvesOverZ(points, out) = self;
         let mut product = Field::one(machine);

@@ -10,7 +10,7 @@ struct Squarings<'a, M: Machine, const N: usize>(&'a mut [Field<M>; N], u32);
 impl<M: Machine, const N: usize> Work<M> for Squarings<'_, M, N> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, _: M) {
         let mut x = *self.0;
         for _ in 0..self.1 {
@@ -22,7 +22,7 @@ impl<M: Machine, const N: usize> Work<M> for Squarings<'_, M, N> {
     }
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn squarings<M: Machine, const N: usize>(
     machine: M,
     mut x: [Field<M>; N],
@@ -32,7 +32,7 @@ fn squarings<M: Machine, const N: usize>(
     x
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn products<M: Machine, const N: usize>(mut x: [Field<M>; N], y: &[Field<M>; N]) -> [Field<M>; N] {
     for (x, y) in x.iter_mut().zip(y) {
         *x = x.mul(y);
@@ -41,7 +41,7 @@ fn products<M: Machine, const N: usize>(mut x: [Field<M>; N], y: &[Field<M>; N])
 }
 
 /// `x^(2^250 − 1)` and `x^11`.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn common<M: Machine, const N: usize>(
     machine: M,
     x: &[Field<M>; N],
@@ -60,14 +60,14 @@ fn common<M: Machine, const N: usize>(
 }
 
 /// `1/x = x^(p − 2)`, and 0 for 0. Takes loose, gives tight. The same steps for every input.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn invert<M: Machine>(machine: M, x: &Field<M>) -> Field<M> {
     let (e250, x11) = common(machine, &[*x]);
     products(squarings(machine, e250, 5), &x11)[0]
 }
 
 /// `x^((p − 5)/8)`, the power behind square roots. Takes loose, gives tight.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn root_power<M: Machine, const N: usize>(
     machine: M,
     x: &[Field<M>; N],

@@ -133,25 +133,25 @@ pub(crate) const MINUS_ODD: Constant =
     Constant([2470152687123265, 2968537301344329, 87539319, 0, 0]);
 
 impl Constant {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn splat<M: Machine>(self, machine: M) -> Scalar<M> {
         Scalar(five!(I => machine.splat(self.0[I])))
     }
 
     /// The constant where a vector is at hand.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn beside<M: Machine>(self, any: M::V) -> Scalar<M> {
         Scalar(five!(I => any.splat(self.0[I])))
     }
 }
 
 impl<M: Machine> Scalar<M> {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn load(machine: M, from: &[Tile; 5]) -> Scalar<M> {
         Scalar(five!(I => machine.load(&from[I].0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn store(&self, to: &mut [Tile; 5]) {
         for (limb, to) in self.0.iter().zip(to) {
             limb.store(&mut to.0);
@@ -159,14 +159,14 @@ impl<M: Machine> Scalar<M> {
     }
 
     /// From four words, least first: any 256 bits.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn from_words(words: &[M::V; 4]) -> Scalar<M> {
         let [w0, w1, w2, w3] = *words;
         Scalar::split([w0, w1, w2, w3, w0.splat(0)])
     }
 
     /// The low 260 bits of five words.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn split([w0, w1, w2, w3, w4]: [M::V; 5]) -> Scalar<M> {
         let mask = w0.splat(MASK);
         Scalar([
@@ -179,7 +179,7 @@ impl<M: Machine> Scalar<M> {
     }
 
     /// Bits 260n to 260n + 259 of an integer of any number of words.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn piece(machine: M, words: &[M::V], n: usize) -> Scalar<M> {
         let zero = machine.splat(0);
         let mut all = [zero; 6];
@@ -196,7 +196,7 @@ impl<M: Machine> Scalar<M> {
 
     /// `x · a` mod l, for an integer x of at most 260N bits and the factor a that `by`, which is
     /// (a·R, a·R², …), stands for. Below 2Nl.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn reduce<const N: usize>(
         machine: M,
         words: &[M::V],
@@ -211,19 +211,19 @@ impl<M: Machine> Scalar<M> {
     }
 
     /// `a·b/R` mod l: below `a·b/R + l`, which must be below 2^260.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn montgomery(&self, other: &Scalar<M>) -> Scalar<M> {
         Scalar(M::Arithmetic::montgomery(&self.0, &other.0))
     }
 
     /// `a + b`: the sum must be below 2^260.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn plus(&self, other: &Scalar<M>) -> Scalar<M> {
         Scalar(carried(five!(I => self.0[I] + other.0[I])))
     }
 
     /// The one representative below l. Takes any value.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn canonical(&self) -> Scalar<M> {
         // R/R: below 2^260 · l / 2^260 + l = 2l.
         let x = self.montgomery(&UNCHANGED[0].beside(self.0[0]));
@@ -241,7 +241,7 @@ impl<M: Machine> Scalar<M> {
     }
 
     /// As four words. Takes values below 2^256.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn to_words(self) -> [M::V; 4] {
         let [l0, l1, l2, l3, l4] = self.0;
         [
@@ -253,7 +253,7 @@ impl<M: Machine> Scalar<M> {
     }
 
     /// As five limbs of radix 2^54, nine digits of six bits each. Takes values below 2^258.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn to_digits(self) -> [M::V; 5] {
         let [l0, l1, l2, l3, l4] = self.0;
         let mask = l0.splat((1 << 54) - 1);
@@ -268,7 +268,7 @@ impl<M: Machine> Scalar<M> {
 }
 
 /// Limbs below 2^52, from limbs below 2^63.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(super) fn carried<R: Register>(mut limbs: [R; 5]) -> [R; 5] {
     let mask = limbs[0].splat(MASK);
     let mut carry = mask.splat(0);

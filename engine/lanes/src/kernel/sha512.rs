@@ -108,7 +108,7 @@ const ROUND: [u64; 80] = [
 
 /// Hashes `head ‖ message` for messages of 32 bytes: the usual case, one block. `head` is given as
 /// words in memory order, at most eight of them.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn hash_short<M: Machine, const H: usize>(
     machine: M,
     head: &[M::V; H],
@@ -127,7 +127,7 @@ pub(crate) fn hash_short<M: Machine, const H: usize>(
 }
 
 /// Hashes `head ‖ message` for messages of any length, each lane its own. `head` is given as rows.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn hash_any<M: Machine>(
     machine: M,
     heads: [&[u8]; 8],
@@ -165,7 +165,7 @@ pub(crate) fn hash_any<M: Machine>(
 }
 
 /// `SHA-512(R ‖ A ‖ M)`, with R as words.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn challenge<M: Machine>(
     machine: M,
     r: &[M::V; 4],
@@ -219,7 +219,7 @@ fn padded_block(head: &[u8], message: &[u8], block: usize, to: &mut [u8; 128]) {
     }
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn start<M: Machine>(machine: M) -> Wide512<M::V> {
     let [h0, h1, h2, h3, h4, h5, h6, h7] = START;
     [
@@ -235,7 +235,7 @@ fn start<M: Machine>(machine: M) -> Wide512<M::V> {
 }
 
 /// Between the byte orders.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn swapped<V: Register>(mut words: Wide512<V>) -> Wide512<V> {
     for word in &mut words {
         *word = word.swap_bytes();
@@ -249,7 +249,7 @@ struct Absorb<'a, V>(&'a mut Wide512<V>, &'a [V; 16]);
 impl<M: Machine> Work<M> for Absorb<'_, M::V> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, _: M) {
         let Absorb(state, block) = self;
         *state = M::V::apply::<Compress, 8, 16, 8>(state, block);
@@ -260,7 +260,7 @@ impl<M: Machine> Work<M> for Absorb<'_, M::V> {
 struct Compress;
 
 impl<R: Register> Leaf<R, 8, 16, 8> for Compress {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(state: &[R; 8], block: &[R; 16]) -> [R; 8] {
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
         // The schedule's window.

@@ -151,7 +151,7 @@ impl Drop for Signer {
 
 impl Scratch {
     /// Multiplies the base point by the digits of `groups` groups, and makes ready to compress.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn multiply<M: Machine>(&mut self, machine: M, groups: usize) {
         let points = &mut self.points[..groups];
         machine.run(comb::Multiply(&self.digits[..groups], points));
@@ -173,7 +173,7 @@ impl OnAny for Expand<'_> {
 impl<M: Machine> Work<M> for Expand<'_> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) {
         let Expand(scratch, keys) = self;
         for (group, keys) in keys.chunks_mut(8).enumerate() {
@@ -222,7 +222,7 @@ impl OnAny for Sign<'_, '_> {
 impl<M: Machine> Work<M> for Sign<'_, '_> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) {
         let Sign {
             scratch,

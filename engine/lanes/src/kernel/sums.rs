@@ -41,7 +41,7 @@ impl Sum {
     }
 
     /// The digits of eight sums mod l: Σ digitᵢ · 256^i.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn reduce<M: Machine>(machine: M, sums: &[&Sum; 8]) -> [[i8; 32]; 8] {
         let mut products = [machine.splat(0); 11];
         for (word, to) in products.iter_mut().enumerate() {

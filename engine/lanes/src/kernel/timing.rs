@@ -48,7 +48,7 @@ trait Step<M: Machine> {
 impl<M: Machine, F: Step<M>> Work<M> for &mut Times<F> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) {
         for _ in 0..self.0 {
             self.1.step(machine);
@@ -63,14 +63,14 @@ struct Hash<M: Machine>([M::V; 4], [M::V; 8]);
 struct Reduce<M: Machine>([M::V; 8], Scalar<M>);
 
 impl<M: Machine> Step<M> for Square1<M> {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn step(&mut self, _: M) {
         self.0 = self.0.square_here();
     }
 }
 
 impl<M: Machine> Step<M> for Square2<M> {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn step(&mut self, _: M) {
         self.0 = self.0.square_here();
         self.1 = self.1.square_here();
@@ -78,7 +78,7 @@ impl<M: Machine> Step<M> for Square2<M> {
 }
 
 impl<M: Machine> Step<M> for Multiply2<M> {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn step(&mut self, _: M) {
         let (x, y) = (self.0, self.1);
         (self.0, self.1) = (x.mul(&y), y.mul(&x));
@@ -86,7 +86,7 @@ impl<M: Machine> Step<M> for Multiply2<M> {
 }
 
 impl<M: Machine> Step<M> for Hash<M> {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn step(&mut self, machine: M) {
         let Hash(words, hash) = self;
         *hash = hash_short(machine, words, &[hash[0], hash[1], hash[2], hash[3]]);
@@ -94,7 +94,7 @@ impl<M: Machine> Step<M> for Hash<M> {
 }
 
 impl<M: Machine> Step<M> for Reduce<M> {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn step(&mut self, machine: M) {
         self.1 = Scalar::reduce(machine, &self.0, &[UNCHANGED[0], UNCHANGED[1]]);
         self.0[0] = self.0[0] + self.1.0[0];
@@ -114,7 +114,7 @@ impl OnAny for Parts {
 impl<M: Machine> Work<M> for Parts {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) {
         let words = machine.load_32([&[7; 32]; 8]);
         let x = Field::from_words(&words);

@@ -222,7 +222,7 @@ impl Scratch {
     }
 
     /// The scalars of the joined keys and of −B, as digits.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn add_up<M: Machine>(&mut self, machine: M, items: &[u32]) {
         self.joined.join(&self.keys, items.iter().copied());
         let joined = self.joined.keys.len();
@@ -244,7 +244,7 @@ impl Scratch {
     }
 
     /// The points of the joined keys, once each.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn expand<M: Machine>(&mut self, machine: M, keys: &dyn Keys) {
         let joined = &self.joined.keys;
         self.key_points.clear();
@@ -272,7 +272,7 @@ impl OnAny for MinusBase {
 impl<M: Machine> Work<M> for MinusBase {
     type Out = PointRow;
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) -> PointRow {
         let [(base, _)] = machine.run(Decode(&[machine.load_32([&comb::BASE; 8])]));
         let mut minus = base.negate();
@@ -302,7 +302,7 @@ impl OnAny for Open<'_, '_, '_> {
 impl<M: Machine> Work<M> for Open<'_, '_, '_> {
     type Out = ();
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) {
         let Open {
             scratch,
@@ -384,7 +384,7 @@ struct Singly<'a>(Equation<'a>);
 impl<M: Machine> Work<M> for Singly<'_> {
     type Out = u8;
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) -> u8 {
         let Equation {
             scratch,
@@ -430,7 +430,7 @@ struct Joint<'a>(Equation<'a>);
 impl<M: Machine> Work<M> for Joint<'_> {
     type Out = bool;
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(self, machine: M) -> bool {
         let Equation {
             scratch,

@@ -28,7 +28,7 @@ impl Window {
 
     /// `2^128 · above + Σ digits · point` in lane 0; `above` is in lane 0, with the neutral element
     /// in the others.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(super) fn sum<'a, M: Machine, I: Iterator<Item = (&'a PointRow, &'a [i8; 16])>>(
         self,
         machine: M,
@@ -73,7 +73,7 @@ impl Window {
 }
 
 /// Lane i holds what was in lane i + `distance`, around the end.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn down<M: Machine>(machine: M, point: Point<M>, distance: usize) -> Point<M> {
     Point {
         plus: down_limbs(machine, point.plus, distance),
@@ -83,7 +83,7 @@ fn down<M: Machine>(machine: M, point: Point<M>, distance: usize) -> Point<M> {
     }
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn down_limbs<M: Machine>(machine: M, field: Field<M>, distance: usize) -> Field<M> {
     let mut limbs = field.0;
     for limb in &mut limbs {

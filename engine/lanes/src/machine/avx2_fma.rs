@@ -1,11 +1,12 @@
 //! AVX2 and FMA (x86-64-v3 without the rest): vectors of two registers, products of doubles.
 
 use core::arch::x86_64::*;
+use std::mem::MaybeUninit;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
 
 use super::pair::{Pair, apply};
-use super::{Doubles, Leaf, Machine, Mask, Register, Tile, Vector, Work};
+use super::{Doubles, Leaf, Machine, Mask, Register, Tile, Vector, Work, align_stack};
 use crate::kernel::comb;
 use crate::kernel::field::Fma;
 
@@ -42,7 +43,7 @@ macro_rules! operator {
         impl $name for Ymm {
             type Output = Ymm;
 
-            #[cfg_attr(not(test), inline(always))]
+            #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
             fn $function(self, other: Ymm) -> Ymm {
                 sure!(Ymm($intrinsic(self.0, other.0)))
             }
@@ -58,29 +59,29 @@ operator! {
 }
 
 impl Ymm {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn doubles(self) -> __m256d {
         sure!(_mm256_castsi256_pd(self.0))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn of_doubles(doubles: __m256d) -> Ymm {
         sure!(Ymm(_mm256_castpd_si256(doubles)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn blended(self, mask: Ymm, other: Ymm) -> Ymm {
         let (a, b, mask) = (self.doubles(), other.doubles(), mask.doubles());
         sure!(Ymm::of_doubles(_mm256_blendv_pd(a, b, mask)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn tops(self) -> u8 {
         sure!(_mm256_movemask_pd(self.doubles())) as u8
     }
 
     /// Bytes chosen by their places, the same in both halves.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn bytes(self, low: u64, high: u64) -> Ymm {
         let (low, high) = (low as i64, high as i64);
         sure!(Ymm(_mm256_shuffle_epi8(
@@ -91,19 +92,19 @@ impl Ymm {
 }
 
 impl Register for Ymm {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn splat(self, word: u64) -> Ymm {
         sure!(Ymm(_mm256_set1_epi64x(word as i64)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn splat32(self, word: u32) -> Ymm {
         sure!(Ymm(_mm256_set1_epi32(word as i32)))
     }
 
     // The counts are constants, so that these become shifts by an immediate operand.
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shl(self, bits: u32) -> Ymm {
         sure!(Ymm(_mm256_sll_epi64(
             self.0,
@@ -111,7 +112,7 @@ impl Register for Ymm {
         )))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shr(self, bits: u32) -> Ymm {
         sure!(Ymm(_mm256_srl_epi64(
             self.0,
@@ -119,7 +120,7 @@ impl Register for Ymm {
         )))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn ror(self, bits: u32) -> Ymm {
         match bits {
             8 => self.bytes(0x0007_0605_0403_0201, 0x080f_0e0d_0c0b_0a09),
@@ -127,47 +128,47 @@ impl Register for Ymm {
         }
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shl_each(self, bits: Ymm) -> Ymm {
         sure!(Ymm(_mm256_sllv_epi64(self.0, bits.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shr_each(self, bits: Ymm) -> Ymm {
         sure!(Ymm(_mm256_srlv_epi64(self.0, bits.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn mul32(self, other: Ymm) -> Ymm {
         sure!(Ymm(_mm256_mul_epu32(self.0, other.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn swap_bytes(self) -> Ymm {
         self.bytes(0x0001_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn choose(self, a: Ymm, b: Ymm) -> Ymm {
         b ^ (self & (a ^ b))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn majority(self, b: Ymm, c: Ymm) -> Ymm {
         b ^ ((self ^ b) & (b ^ c))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn xor3(self, b: Ymm, c: Ymm) -> Ymm {
         self ^ b ^ c
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn add32(self, other: Ymm) -> Ymm {
         sure!(Ymm(_mm256_add_epi32(self.0, other.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn ror32(self, bits: u32) -> Ymm {
         match bits {
             16 => self.bytes(0x0504_0706_0100_0302, 0x0d0c_0f0e_0908_0b0a),
@@ -181,13 +182,13 @@ impl Register for Ymm {
 }
 
 impl Doubles for Ymm {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn fused(self, b: Ymm, c: Ymm) -> Ymm {
         let (a, b, c) = (self.doubles(), b.doubles(), c.doubles());
         sure!(Ymm::of_doubles(_mm256_fmadd_pd(a, b, c)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn fadd(self, other: Ymm) -> Ymm {
         sure!(Ymm::of_doubles(_mm256_add_pd(
             self.doubles(),
@@ -195,7 +196,7 @@ impl Doubles for Ymm {
         )))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn fsub(self, other: Ymm) -> Ymm {
         sure!(Ymm::of_doubles(_mm256_sub_pd(
             self.doubles(),
@@ -206,7 +207,7 @@ impl Doubles for Ymm {
 
 /// Lanes whose top bit is set are meant; what the other bits are does not matter.
 impl Mask for Pair<Ymm> {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn bits(self) -> u8 {
         self.0.tops() | self.1.tops() << 4
     }
@@ -228,7 +229,7 @@ impl Vector for Pair<Ymm> {
     type Mask = Pair<Ymm>;
     type Index = Index;
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn apply<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Pair<Ymm>; A],
         b: &[Pair<Ymm>; B],
@@ -236,32 +237,47 @@ impl Vector for Pair<Ymm> {
         apply::<Ymm, L, A, B, O>(a, b)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn call<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Pair<Ymm>; A],
         b: &[Pair<Ymm>; B],
     ) -> [Pair<Ymm>; O] {
-        // The compiler heeds `inline(never)` only where there are no features (rustc 1.95), and copies
+        /// One register of each pair: the lower one, or the upper one, `part` 1.
+        #[target_feature(enable = "avx2,fma,bmi2")]
+        fn door<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
+            a: &[[Ymm; 2]; A],
+            b: &[[Ymm; 2]; B],
+            out: &mut [[MaybeUninit<Ymm>; 2]; O],
+            part: usize,
+        ) {
+            align_stack::<Ymm>();
+            let a = std::array::from_fn(|at| a[at][part]);
+            let b = std::array::from_fn(|at| b[at][part]);
+            let done: [Ymm; O] = L::run(&a, &b);
+            for (out, done) in out.iter_mut().zip(done) {
+                out[part].write(done);
+            }
+        }
+
+        // One half after the other, which need not wait for each other: fewer registers are spilled. The
+        // compiler heeds `inline(never)` only where there are no features (rustc 1.95), and copies
         // nothing that has them into a function that has none.
         #[inline(never)]
         fn apart<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
-            a: &[Pair<Ymm>; A],
-            b: &[Pair<Ymm>; B],
-        ) -> [Pair<Ymm>; O] {
-            sure!(door::<L, A, B, O>(a, b))
+            a: &[[Ymm; 2]; A],
+            b: &[[Ymm; 2]; B],
+            out: &mut [[MaybeUninit<Ymm>; 2]; O],
+        ) {
+            sure!(door::<L, A, B, O>(a, b, out, 0));
+            sure!(door::<L, A, B, O>(a, b, out, 1));
         }
-
-        #[target_feature(enable = "avx2,fma,bmi2")]
-        fn door<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
-            a: &[Pair<Ymm>; A],
-            b: &[Pair<Ymm>; B],
-        ) -> [Pair<Ymm>; O] {
-            apply::<Ymm, L, A, B, O>(a, b)
-        }
-        apart::<L, A, B, O>(a, b)
+        let mut out = [[MaybeUninit::uninit(); 2]; O];
+        apart::<L, A, B, O>(Pair::parts(a), Pair::parts(b), &mut out);
+        // SAFETY: both parts of each were written.
+        out.map(|[low, high]| unsafe { Pair(low.assume_init(), high.assume_init()) })
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn apply_low<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Pair<Ymm>; A],
         b: &[Pair<Ymm>; B],
@@ -270,7 +286,7 @@ impl Vector for Pair<Ymm> {
         low.map(|low| Pair(low, low))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn zeros(self) -> Pair<Ymm> {
         let zero = self.0.splat(0).0;
         sure!(Pair(
@@ -279,12 +295,12 @@ impl Vector for Pair<Ymm> {
         ))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn tops(self) -> Pair<Ymm> {
         self
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn mask(self, bits: u8) -> Pair<Ymm> {
         // Each lane's bit goes to the top.
         let bits = self.0.splat(u64::from(bits));
@@ -294,7 +310,7 @@ impl Vector for Pair<Ymm> {
         ))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn blend(self, mask: Pair<Ymm>, other: Pair<Ymm>) -> Pair<Ymm> {
         Pair(
             self.0.blended(mask.0, other.0),
@@ -302,7 +318,7 @@ impl Vector for Pair<Ymm> {
         )
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn store(self, to: &mut [u64; 8]) {
         let to: *mut __m256i = to.as_mut_ptr().cast();
         // SAFETY: these are 64 writable bytes, and the stores need no alignment.
@@ -312,19 +328,19 @@ impl Vector for Pair<Ymm> {
         }
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn store_8x4(words: [Pair<Ymm>; 4], tiles: &mut [Tile], at: [usize; 8]) {
         store_halves(words, tiles, at, 0);
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn store_8x8(words: [Pair<Ymm>; 8], tiles: &mut [Tile], at: [usize; 8]) {
         let [w0, w1, w2, w3, w4, w5, w6, w7] = words;
         store_halves([w0, w1, w2, w3], tiles, at, 0);
         store_halves([w4, w5, w6, w7], tiles, at, 1);
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn store_32(words: [Pair<Ymm>; 4]) -> [[u8; 32]; 8] {
         let mut rows = [[0; 32]; 8];
         let quarters = [
@@ -340,7 +356,7 @@ impl Vector for Pair<Ymm> {
         rows
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn store_16x8(words: [Pair<Ymm>; 8], rows: &mut [[u8; 32]; 16]) {
         let (low, high) = rows.split_at_mut(8);
         store_8x8_of_32(words.map(|word| word.0), low);
@@ -348,7 +364,7 @@ impl Vector for Pair<Ymm> {
     }
 
     /// The low halves of eight words, then their high halves, and so on.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn arrange(words: &[u64; 32]) -> [u64; 32] {
         let mut arranged = [0; 32];
         let (eights, _) = words.as_chunks::<8>();
@@ -363,7 +379,7 @@ impl Vector for Pair<Ymm> {
         arranged
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn index(self) -> Index {
         sure!({
             let (low, high) = (_mm256_castsi256_ps(self.0.0), _mm256_castsi256_ps(self.1.0));
@@ -376,7 +392,7 @@ impl Vector for Pair<Ymm> {
         })
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn select(index: Index, table: &[u64; 32]) -> Pair<Ymm> {
         let (low, high) = (index.select(table, 0), index.select(table, 1));
         sure!(Pair(
@@ -388,7 +404,7 @@ impl Vector for Pair<Ymm> {
 
 impl Index {
     /// The low or the high halves of the words at these places.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn select(self, table: &[u64; 32], half: usize) -> __m256i {
         let table: *const __m256i = table.as_ptr().cast();
         // SAFETY: the table is eight registers long; the loads need no alignment. An index is made
@@ -413,24 +429,25 @@ impl Machine for Avx2Fma {
     type V = Pair<Ymm>;
     type Arithmetic = Fma;
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run<W: Work<Avx2Fma>>(self, work: W) -> W::Out {
         #[target_feature(enable = "avx2,fma,bmi2")]
         #[inline(never)]
         fn door<W: Work<Avx2Fma>>(machine: Avx2Fma, work: W) -> W::Out {
+            align_stack::<Ymm>();
             work.run(machine)
         }
         // SAFETY: `self` is proof that the instructions are there.
         unsafe { door(self, work) }
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn splat(self, word: u64) -> Pair<Ymm> {
         let one = sure!(Ymm(_mm256_set1_epi64x(word as i64)));
         Pair(one, one)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn load(self, words: &[u64; 8]) -> Pair<Ymm> {
         let words: *const __m256i = words.as_ptr().cast();
         // SAFETY: these are 64 readable bytes, and the loads need no alignment.
@@ -442,7 +459,7 @@ impl Machine for Avx2Fma {
         }
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn load_8x4(self, rows: [&[u64; 4]; 8]) -> [Pair<Ymm>; 4] {
         let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.as_ptr().cast());
         // SAFETY: each row has 32 readable bytes.
@@ -450,14 +467,14 @@ impl Machine for Avx2Fma {
         std::array::from_fn(|word| Pair(low[word], high[word]))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn load_8x8(self, rows: [&[u64; 8]; 8]) -> [Pair<Ymm>; 8] {
         let [w0, w1, w2, w3] = self.load_8x4(rows.map(|row| &row.as_chunks::<4>().0[0]));
         let [w4, w5, w6, w7] = self.load_8x4(rows.map(|row| &row.as_chunks::<4>().0[1]));
         [w0, w1, w2, w3, w4, w5, w6, w7]
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn load_32(self, rows: [&[u8; 32]; 8]) -> [Pair<Ymm>; 4] {
         let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.as_ptr().cast());
         // SAFETY: each row has 32 readable bytes.
@@ -465,7 +482,7 @@ impl Machine for Avx2Fma {
         std::array::from_fn(|word| Pair(low[word], high[word]))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn load_16x8(self, rows: [&[u8; 32]; 16]) -> [Pair<Ymm>; 8] {
         let (low, high) = (load_8x8_of_32(&rows[..8]), load_8x8_of_32(&rows[8..]));
         std::array::from_fn(|word| Pair(low[word], high[word]))
@@ -478,7 +495,7 @@ impl Machine for Avx2Fma {
 }
 
 /// Writes four words of each lane to one half of its tile.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn store_halves(words: [Pair<Ymm>; 4], tiles: &mut [Tile], at: [usize; 8], half: usize) {
     let quarters = [
         transposed_4x4(words.map(|word| word.0)),
@@ -498,7 +515,7 @@ fn store_halves(words: [Pair<Ymm>; 4], tiles: &mut [Tile], at: [usize; 8], half:
 ///
 /// # Safety
 /// There is AVX2, and each row points to 32 readable bytes.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 unsafe fn load_4x4(rows: [*const __m128i; 4]) -> [Ymm; 4] {
     // SAFETY: the caller's promise.
     unsafe {
@@ -519,7 +536,7 @@ unsafe fn load_4x4(rows: [*const __m128i; 4]) -> [Ymm; 4] {
 ///
 /// # Safety
 /// There is AVX2, and both point to 16 readable bytes.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 unsafe fn beside(low: *const __m128i, high: *const __m128i) -> __m256i {
     // SAFETY: the caller's promise; the loads need no alignment.
     unsafe {
@@ -529,7 +546,7 @@ unsafe fn beside(low: *const __m128i, high: *const __m128i) -> __m256i {
 }
 
 /// The inverse of [`load_4x4`]: four rows, in two halves each.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn transposed_4x4([w0, w1, w2, w3]: [Ymm; 4]) -> [[__m128i; 2]; 4] {
     sure!({
         let (a0, a1) = (
@@ -556,7 +573,7 @@ fn transposed_4x4([w0, w1, w2, w3]: [Ymm; 4]) -> [[__m128i; 2]; 4] {
 }
 
 /// Four by four words of 32 bits, in each half: its own inverse.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn transpose_32([r0, r1, r2, r3]: [__m256i; 4]) -> [__m256i; 4] {
     sure!({
         let (a0, a1) = (_mm256_unpacklo_epi32(r0, r1), _mm256_unpackhi_epi32(r0, r1));
@@ -571,7 +588,7 @@ fn transpose_32([r0, r1, r2, r3]: [__m256i; 4]) -> [__m256i; 4] {
 }
 
 /// Word w of eight rows, in register w.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn load_8x8_of_32(rows: &[&[u8; 32]]) -> [Ymm; 8] {
     let [w0, w1, w2, w3] = transpose_32([
         two(rows, 0, 0),
@@ -589,7 +606,7 @@ fn load_8x8_of_32(rows: &[&[u8; 32]]) -> [Ymm; 8] {
 }
 
 /// Halves of rows r and r + 4 beside each other.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn two(rows: &[&[u8; 32]], row: usize, half: usize) -> __m256i {
     let part = |row: usize| rows[row].as_chunks::<16>().0[half].as_ptr().cast();
     // SAFETY: each part is 16 readable bytes; there is AVX2, or there would be no machine to load
@@ -598,7 +615,7 @@ fn two(rows: &[&[u8; 32]], row: usize, half: usize) -> __m256i {
 }
 
 /// The inverse of [`load_8x8_of_32`].
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn store_8x8_of_32(words: [Ymm; 8], rows: &mut [[u8; 32]]) {
     let [w0, w1, w2, w3, w4, w5, w6, w7] = words.map(|word| word.0);
     let fours = [

@@ -4,7 +4,7 @@ use core::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
 
-use super::{Leaf, Machine, Multiply52, Register, Tile, Vector, Work};
+use super::{Leaf, Machine, Multiply52, Register, Tile, Vector, Work, align_stack};
 use crate::kernel::comb;
 use crate::kernel::field::Ifma;
 
@@ -44,7 +44,7 @@ macro_rules! operator {
         impl $name for Zmm {
             type Output = Zmm;
 
-            #[cfg_attr(not(test), inline(always))]
+            #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
             fn $function(self, other: Zmm) -> Zmm {
                 sure!(Zmm($intrinsic(self.0, other.0)))
             }
@@ -65,19 +65,19 @@ const CHOOSE: i32 = 0xca;
 const MAJORITY: i32 = 0xe8;
 
 impl Register for Zmm {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn splat(self, word: u64) -> Zmm {
         sure!(Zmm(_mm512_set1_epi64(word as i64)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn splat32(self, word: u32) -> Zmm {
         sure!(Zmm(_mm512_set1_epi32(word as i32)))
     }
 
     // The counts are constants, so that these become shifts by an immediate operand.
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shl(self, bits: u32) -> Zmm {
         sure!(Zmm(_mm512_sll_epi64(
             self.0,
@@ -85,7 +85,7 @@ impl Register for Zmm {
         )))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shr(self, bits: u32) -> Zmm {
         sure!(Zmm(_mm512_srl_epi64(
             self.0,
@@ -93,7 +93,7 @@ impl Register for Zmm {
         )))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn ror(self, bits: u32) -> Zmm {
         sure!(Zmm(_mm512_rorv_epi64(
             self.0,
@@ -101,22 +101,22 @@ impl Register for Zmm {
         )))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shl_each(self, bits: Zmm) -> Zmm {
         sure!(Zmm(_mm512_sllv_epi64(self.0, bits.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shr_each(self, bits: Zmm) -> Zmm {
         sure!(Zmm(_mm512_srlv_epi64(self.0, bits.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn mul32(self, other: Zmm) -> Zmm {
         sure!(Zmm(_mm512_mul_epu32(self.0, other.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn swap_bytes(self) -> Zmm {
         let (low, high) = (0x0001_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f);
         let order = sure!(_mm512_setr_epi64(
@@ -125,39 +125,39 @@ impl Register for Zmm {
         sure!(Zmm(_mm512_shuffle_epi8(self.0, order)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn choose(self, a: Zmm, b: Zmm) -> Zmm {
         sure!(Zmm(_mm512_ternarylogic_epi64::<CHOOSE>(self.0, a.0, b.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn majority(self, b: Zmm, c: Zmm) -> Zmm {
         sure!(Zmm(_mm512_ternarylogic_epi64::<MAJORITY>(self.0, b.0, c.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn xor3(self, b: Zmm, c: Zmm) -> Zmm {
         sure!(Zmm(_mm512_ternarylogic_epi64::<XOR>(self.0, b.0, c.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn add32(self, other: Zmm) -> Zmm {
         sure!(Zmm(_mm512_add_epi32(self.0, other.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn ror32(self, bits: u32) -> Zmm {
         sure!(Zmm(_mm512_rorv_epi32(self.0, self.splat32(bits).0)))
     }
 }
 
 impl Multiply52 for Zmm {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn add_low(self, a: Zmm, b: Zmm) -> Zmm {
         sure!(Zmm(_mm512_madd52lo_epu64(self.0, a.0, b.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn add_high(self, a: Zmm, b: Zmm) -> Zmm {
         sure!(Zmm(_mm512_madd52hi_epu64(self.0, a.0, b.0)))
     }
@@ -168,7 +168,7 @@ impl Vector for Zmm {
     type Mask = u8;
     type Index = (Zmm, u8);
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn apply<L: Leaf<Zmm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Zmm; A],
         b: &[Zmm; B],
@@ -176,7 +176,7 @@ impl Vector for Zmm {
         L::run(a, b)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn call<L: Leaf<Zmm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Zmm; A],
         b: &[Zmm; B],
@@ -184,7 +184,7 @@ impl Vector for Zmm {
         L::run(a, b)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn apply_low<L: Leaf<Zmm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Zmm; A],
         b: &[Zmm; B],
@@ -192,33 +192,33 @@ impl Vector for Zmm {
         L::run(a, b)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn zeros(self) -> u8 {
         sure!(_mm512_testn_epi64_mask(self.0, self.0))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn tops(self) -> u8 {
         sure!(_mm512_movepi64_mask(self.0))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn mask(self, bits: u8) -> u8 {
         bits
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn blend(self, mask: u8, other: Zmm) -> Zmm {
         sure!(Zmm(_mm512_mask_blend_epi64(mask, self.0, other.0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn store(self, to: &mut [u64; 8]) {
         // SAFETY: these are 64 writable bytes, and the store needs no alignment.
         unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), self.0) };
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn store_8x4(words: [Zmm; 4], tiles: &mut [Tile], at: [usize; 8]) {
         let pairs = transpose_half(words.map(|word| word.0));
         for (pair, lane) in pairs.into_iter().zip(0..) {
@@ -230,7 +230,7 @@ impl Vector for Zmm {
         }
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn store_8x8(words: [Zmm; 8], tiles: &mut [Tile], at: [usize; 8]) {
         let rows = transpose(words.map(|word| word.0));
         for (row, at) in rows.into_iter().zip(at) {
@@ -238,7 +238,7 @@ impl Vector for Zmm {
         }
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn store_32(words: [Zmm; 4]) -> [[u8; 32]; 8] {
         let mut rows = [[0; 32]; 8];
         let pairs = transpose_half(words.map(|word| word.0));
@@ -253,7 +253,7 @@ impl Vector for Zmm {
         rows
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn store_16x8(words: [Zmm; 8], rows: &mut [[u8; 32]; 16]) {
         let [w0, w1, w2, w3, w4, w5, w6, w7] = words.map(|word| word.0);
         let halves = [
@@ -277,13 +277,13 @@ impl Vector for Zmm {
         }
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn arrange(words: &[u64; 32]) -> [u64; 32] {
         *words
     }
 
     /// `vpermi2q` takes the low four bits of an index for itself.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn index(self) -> (Zmm, u8) {
         (
             self,
@@ -291,7 +291,7 @@ impl Vector for Zmm {
         )
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn select((index, upper): (Zmm, u8), table: &[u64; 32]) -> Zmm {
         let table: *const __m512i = table.as_ptr().cast();
         // SAFETY: the table is four registers long; the loads need no alignment. An index is made
@@ -313,29 +313,30 @@ impl Machine for Avx512Ifma {
     type V = Zmm;
     type Arithmetic = Ifma;
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run<W: Work<Avx512Ifma>>(self, work: W) -> W::Out {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
         #[inline(never)]
         fn door<W: Work<Avx512Ifma>>(machine: Avx512Ifma, work: W) -> W::Out {
+            align_stack::<__m512i>();
             work.run(machine)
         }
         // SAFETY: `self` is proof that the instructions are there.
         unsafe { door(self, work) }
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn splat(self, word: u64) -> Zmm {
         sure!(Zmm(_mm512_set1_epi64(word as i64)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn load(self, words: &[u64; 8]) -> Zmm {
         // SAFETY: these are 64 readable bytes, and the load needs no alignment.
         unsafe { Zmm(_mm512_loadu_si512(words.as_ptr().cast())) }
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn load_8x4(self, rows: [&[u64; 4]; 8]) -> [Zmm; 4] {
         let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.as_ptr().cast());
         // SAFETY: each row has 32 readable bytes.
@@ -343,7 +344,7 @@ impl Machine for Avx512Ifma {
         transpose_half(pairs).map(Zmm)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn load_8x8(self, rows: [&[u64; 8]; 8]) -> [Zmm; 8] {
         let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
         let rows = [
@@ -359,7 +360,7 @@ impl Machine for Avx512Ifma {
         transpose(rows).map(Zmm)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn load_32(self, rows: [&[u8; 32]; 8]) -> [Zmm; 4] {
         let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.as_ptr().cast());
         // SAFETY: each row has 32 readable bytes.
@@ -367,7 +368,7 @@ impl Machine for Avx512Ifma {
         transpose_half(pairs).map(Zmm)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn load_16x8(self, rows: [&[u8; 32]; 16]) -> [Zmm; 8] {
         let [w0, w1, w2, w3] = transpose_32([
             four(&rows, 0, 0),
@@ -394,7 +395,7 @@ impl Machine for Avx512Ifma {
 ///
 /// # Safety
 /// There is AVX-512 F, and each row points to 32 readable bytes.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 unsafe fn pair(low: *const __m256i, high: *const __m256i) -> __m512i {
     // SAFETY: the caller's promise; the loads need no alignment.
     unsafe {
@@ -404,7 +405,7 @@ unsafe fn pair(low: *const __m256i, high: *const __m256i) -> __m512i {
 }
 
 /// Halves of rows r, r + 4, r + 8 and r + 12 beside each other.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn four(rows: &[&[u8; 32]; 16], row: usize, half: usize) -> __m512i {
     let part = |row: usize| rows[row].as_chunks::<16>().0[half].as_ptr().cast();
     let (p0, p1, p2, p3) = (part(row), part(row + 4), part(row + 8), part(row + 12));
@@ -418,25 +419,25 @@ fn four(rows: &[&[u8; 32]; 16], row: usize, half: usize) -> __m512i {
     }
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn above(pair: __m512i) -> __m256i {
     sure!(_mm512_extracti64x4_epi64::<1>(pair))
 }
 
 /// 128-bit blocks 0 and 2 of both.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn even(x: __m512i, y: __m512i) -> __m512i {
     sure!(_mm512_shuffle_i64x2::<0b10_00_10_00>(x, y))
 }
 
 /// 128-bit blocks 1 and 3 of both.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn odd(x: __m512i, y: __m512i) -> __m512i {
     sure!(_mm512_shuffle_i64x2::<0b11_01_11_01>(x, y))
 }
 
 /// Row r of the result holds word r of every register: eight by eight, its own inverse.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn transpose([r0, r1, r2, r3, r4, r5, r6, r7]: [__m512i; 8]) -> [__m512i; 8] {
     sure!({
         // Words 2i and 2i + 1 of two rows beside each other, per 128 bits.
@@ -463,7 +464,7 @@ fn transpose([r0, r1, r2, r3, r4, r5, r6, r7]: [__m512i; 8]) -> [__m512i; 8] {
 
 /// From four registers, each row k beside row k + 4 in four words, to the four words of all rows:
 /// its own inverse.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn transpose_half([p0, p1, p2, p3]: [__m512i; 4]) -> [__m512i; 4] {
     sure!({
         let low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
@@ -480,7 +481,7 @@ fn transpose_half([p0, p1, p2, p3]: [__m512i; 4]) -> [__m512i; 4] {
 }
 
 /// Four by four words of 32 bits, in each quarter: its own inverse.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn transpose_32([r0, r1, r2, r3]: [__m512i; 4]) -> [__m512i; 4] {
     sure!({
         let (a0, a1) = (_mm512_unpacklo_epi32(r0, r1), _mm512_unpackhi_epi32(r0, r1));

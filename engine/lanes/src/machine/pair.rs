@@ -6,10 +6,19 @@ use super::{Doubles, Leaf, Register};
 
 /// The lower lanes and the upper ones.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(crate) struct Pair<R>(pub(super) R, pub(super) R);
 
+impl<R> Pair<R> {
+    /// The two of each.
+    pub(super) fn parts<const N: usize>(pairs: &[Pair<R>; N]) -> &[[R; 2]; N] {
+        // SAFETY: the two fields of a pair lie as an array's two elements do.
+        unsafe { &*std::ptr::from_ref(pairs).cast() }
+    }
+}
+
 /// Runs a leaf on the lower registers, and then on the upper ones.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(super) fn apply<R, L, const A: usize, const B: usize, const O: usize>(
     a: &[Pair<R>; A],
     b: &[Pair<R>; B],
@@ -28,7 +37,7 @@ macro_rules! operator {
         impl<R: Copy + $name<Output = R>> $name for Pair<R> {
             type Output = Pair<R>;
 
-            #[cfg_attr(not(test), inline(always))]
+            #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
             fn $function(self, other: Pair<R>) -> Pair<R> {
                 Pair(self.0.$function(other.0), self.1.$function(other.1))
             }
@@ -40,7 +49,7 @@ operator! { Add add Sub sub BitAnd bitand BitOr bitor BitXor bitxor }
 /// Methods that do to a pair what they do to each of its registers.
 macro_rules! both {
     ($($name:ident($($pair:ident),*; $($same:ident: $type:ty),*);)+) => {$(
-        #[cfg_attr(not(test), inline(always))]
+        #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
         fn $name(self $(, $pair: Pair<R>)* $(, $same: $type)*) -> Pair<R> {
             Pair(
                 self.0.$name($($pair.0,)* $($same),*),

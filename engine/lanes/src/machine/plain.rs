@@ -55,7 +55,7 @@ macro_rules! operator {
         impl $name for Lane {
             type Output = Lane;
 
-            #[cfg_attr(not(test), inline(always))]
+            #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
             fn $function(self, other: Lane) -> Lane {
                 Lane(self.0.$do(other.0))
             }
@@ -80,67 +80,67 @@ operator! {
 }
 
 impl Register for Lane {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn splat(self, word: u64) -> Lane {
         Lane(word)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn splat32(self, word: u32) -> Lane {
         Lane(u64::from(word) << 32 | u64::from(word))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shl(self, bits: u32) -> Lane {
         Lane(self.0 << bits)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shr(self, bits: u32) -> Lane {
         Lane(self.0 >> bits)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn ror(self, bits: u32) -> Lane {
         Lane(self.0.rotate_right(bits))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shl_each(self, bits: Lane) -> Lane {
         Lane(self.0.checked_shl(bits.0 as u32).unwrap_or(0))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn shr_each(self, bits: Lane) -> Lane {
         Lane(self.0.checked_shr(bits.0 as u32).unwrap_or(0))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn mul32(self, other: Lane) -> Lane {
         Lane(u64::from(self.0 as u32) * u64::from(other.0 as u32))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn swap_bytes(self) -> Lane {
         Lane(self.0.swap_bytes())
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn choose(self, a: Lane, b: Lane) -> Lane {
         b ^ (self & (a ^ b))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn majority(self, b: Lane, c: Lane) -> Lane {
         b ^ ((self ^ b) & (b ^ c))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn xor3(self, b: Lane, c: Lane) -> Lane {
         self ^ b ^ c
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn add32(self, other: Lane) -> Lane {
         // The top bits of both halves are added without what they would carry.
         const TOPS: u64 = 0x8000_0000_8000_0000;
@@ -148,7 +148,7 @@ impl Register for Lane {
         Lane(low ^ ((self.0 ^ other.0) & TOPS))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn ror32(self, bits: u32) -> Lane {
         let low = 0x1_0000_0001 * (u64::from(u32::MAX) >> bits);
         Lane((self.0 >> bits & low) | (self.0 << (32 - bits) & !low))
@@ -157,12 +157,12 @@ impl Register for Lane {
 
 /// As AVX-512 IFMA does it (Intel's manual, VPMADD52LUQ and VPMADD52HUQ).
 impl Multiply52 for Lane {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn add_low(self, a: Lane, b: Lane) -> Lane {
         Lane(self.0.wrapping_add(product52(a, b) as u64 & LOW52))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn add_high(self, a: Lane, b: Lane) -> Lane {
         Lane(self.0.wrapping_add((product52(a, b) >> 52) as u64))
     }
@@ -170,24 +170,24 @@ impl Multiply52 for Lane {
 
 const LOW52: u64 = (1 << 52) - 1;
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn product52(a: Lane, b: Lane) -> u128 {
     u128::from(a.0 & LOW52) * u128::from(b.0 & LOW52)
 }
 
 impl Doubles for Lane {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn fused(self, b: Lane, c: Lane) -> Lane {
         let [a, b, c] = [self, b, c].map(|lane| f64::from_bits(lane.0));
         Lane(a.mul_add(b, c).to_bits())
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn fadd(self, other: Lane) -> Lane {
         Lane((f64::from_bits(self.0) + f64::from_bits(other.0)).to_bits())
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn fsub(self, other: Lane) -> Lane {
         Lane((f64::from_bits(self.0) - f64::from_bits(other.0)).to_bits())
     }
@@ -444,12 +444,12 @@ macro_rules! machine {
                 work.run(self)
             }
 
-            #[cfg_attr(not(test), inline(always))]
+            #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
             fn splat(self, word: u64) -> Tile {
                 Tile([word; 8])
             }
 
-            #[cfg_attr(not(test), inline(always))]
+            #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
             fn load(self, words: &[u64; 8]) -> Tile {
                 Tile(*words)
             }

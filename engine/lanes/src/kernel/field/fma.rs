@@ -73,7 +73,7 @@ struct Part<R> {
 
 impl<R: Doubles> Part<R> {
     /// Of `a · b`.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn one(a: R, b: R) -> Part<R> {
         let (all, both) = (a.splat(HIGH), a.splat(BOTH));
         let high = a.fused(b, all);
@@ -82,7 +82,7 @@ impl<R: Doubles> Part<R> {
     }
 
     /// Of `a · b + c · d`.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn two(a: R, b: R, c: R, d: R) -> Part<R> {
         let first = Part::one(a, b);
         let high = c.fused(d, first.high);
@@ -91,7 +91,7 @@ impl<R: Doubles> Part<R> {
     }
 
     /// Both together.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn and(self, other: Part<R>) -> Part<R> {
         Part {
             low: self.low + other.low,
@@ -101,7 +101,7 @@ impl<R: Doubles> Part<R> {
 }
 
 /// `column + 19 · above + rest`: what is from 2^255 on comes back below.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn fold<R: Doubles>(column: R, above: R, rest: u64) -> R {
     let rest = column.splat(rest);
     ((column + above) + (above + above)) + (above.shl(4) + rest)
@@ -119,7 +119,7 @@ const SQUARE: ([u64; 10], [u64; 10]) = (
 );
 
 /// The columns in an order in which few are unfinished at a time: sixteen registers hold them.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn product<R: Doubles, const EXTRA: u64>(a: [R; 5], b: [R; 5]) -> [R; 5] {
     let rests = const { rests(PRODUCT, EXTRA) };
     let c4 = Part::two(a[0], b[4], a[1], b[3])
@@ -141,7 +141,7 @@ fn product<R: Doubles, const EXTRA: u64>(a: [R; 5], b: [R; 5]) -> [R; 5] {
     [r0, r1, r2, r3, r4]
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn square<R: Doubles, const EXTRA: u64>(a: [R; 5]) -> [R; 5] {
     let rests = const { rests(SQUARE, EXTRA) };
     let [d0, d1, d2, d3] = [
@@ -168,7 +168,7 @@ fn square<R: Doubles, const EXTRA: u64>(a: [R; 5]) -> [R; 5] {
 }
 
 /// Takes limbs with the bias.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn carry_biased<R: Doubles>(wide: [R; 5]) -> [R; 5] {
     let mask = wide[0].splat(MASK);
     let one = wide[0].splat(LOW);
@@ -186,42 +186,84 @@ fn carry_biased<R: Doubles>(wide: [R; 5]) -> [R; 5] {
     ]
 }
 
+/// Twice a tight element, with the bias.
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+fn twice_biased<R: Doubles>(a: &[R; 5]) -> [R; 5] {
+    let a = five!(I => a[I].fadd(a[I].splat(LOW)));
+    let rest = a[0].splat(BIAS.wrapping_sub(LOW.wrapping_mul(2)));
+    five!(I => (a[I] + a[I]) + rest)
+}
+
 struct Product;
 struct Square;
+struct Plus;
+struct Minus;
+struct TwicePlus;
+struct TwiceMinus;
 struct ProductCarried;
 struct SquareCarried;
 struct Montgomery;
 
 impl<R: Doubles> Leaf<R, 5, 5, 5> for Product {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
         product::<R, 0>(*a, *b)
     }
 }
 
 impl<R: Doubles> Leaf<R, 5, 5, 5> for ProductCarried {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
         carry_biased(product::<R, BIAS>(*a, *b))
     }
 }
 
 impl<R: Doubles> Leaf<R, 5, 0, 5> for Square {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(a: &[R; 5], _: &[R; 0]) -> [R; 5] {
         square::<R, 0>(*a)
     }
 }
 
 impl<R: Doubles> Leaf<R, 5, 0, 5> for SquareCarried {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(a: &[R; 5], _: &[R; 0]) -> [R; 5] {
         carry_biased(square::<R, BIAS>(*a))
     }
 }
 
+impl<R: Doubles> Leaf<R, 5, 5, 5> for Plus {
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
+        carry_biased(five!(I => (a[I] + a[I].splat(BIAS)) + b[I]))
+    }
+}
+
+impl<R: Doubles> Leaf<R, 5, 5, 5> for Minus {
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
+        carry_biased(five!(I => (a[I] + a[I].splat(BIAS)) - b[I]))
+    }
+}
+
+impl<R: Doubles> Leaf<R, 5, 5, 5> for TwicePlus {
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
+        let a = twice_biased(a);
+        carry_biased(five!(I => a[I] + b[I]))
+    }
+}
+
+impl<R: Doubles> Leaf<R, 5, 5, 5> for TwiceMinus {
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
+        let a = twice_biased(a);
+        carry_biased(five!(I => a[I] - b[I]))
+    }
+}
+
 impl<R: Doubles> Leaf<R, 5, 5, 5> for Montgomery {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
         scalar::montgomery(*a, *b)
     }
@@ -252,7 +294,7 @@ where
     }
 
     /// Balanced: a limb above 2^50 borrows from the next.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn constant(limbs: [u64; 5]) -> [u64; 5] {
         let mut carry = 0;
         let mut signed = [0_i64; 5];
@@ -265,64 +307,76 @@ where
         signed.map(|limb| (limb as f64).to_bits())
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn of_integers(limbs: [V; 5]) -> [V; 5] {
         Self::carry(limbs)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn to_integers(limbs: [V; 5]) -> [V; 5] {
         let wide = <Self as Arithmetic<V>>::widen(limbs);
         carry_integers(five!(I => wide[I] + wide[I].splat(TWO_P[I])))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn widen(limbs: [V; 5]) -> [V; 5] {
         five!(I => limbs[I].fadd(limbs[I].splat(LOW)) - limbs[I].splat(LOW))
     }
 
     /// Nothing: limbs have signs.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn biased(wide: [V; 5]) -> [V; 5] {
         wide
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn carry(wide: [V; 5]) -> [V; 5] {
         carry_biased(five!(I => wide[I] + wide[I].splat(BIAS)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both(a: &[V; 5], b: &[V; 5]) -> ([V; 5], [V; 5]) {
+        let sum = V::apply::<Plus, 5, 5, 5>(a, b);
+        (sum, V::apply::<Minus, 5, 5, 5>(a, b))
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both_of_twice(a: &[V; 5], b: &[V; 5]) -> ([V; 5], [V; 5]) {
+        let sum = V::apply::<TwicePlus, 5, 5, 5>(a, b);
+        (sum, V::apply::<TwiceMinus, 5, 5, 5>(a, b))
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn multiply(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
         V::call::<Product, 5, 5, 5>(a, b)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn square(a: &[V; 5]) -> [V; 5] {
         V::call::<Square, 5, 0, 5>(a, &[])
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn multiply_carried(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
         V::call::<ProductCarried, 5, 5, 5>(a, b)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn square_carried(a: &[V; 5]) -> [V; 5] {
         V::call::<SquareCarried, 5, 0, 5>(a, &[])
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn square_here(a: &[V; 5]) -> [V; 5] {
         V::apply::<SquareCarried, 5, 0, 5>(a, &[])
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn negate(limbs: [V; 5]) -> [V; 5] {
         five!(I => limbs[I] ^ limbs[I].splat(1 << 63))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn montgomery(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
         V::call::<Montgomery, 5, 5, 5>(a, b)
     }
@@ -344,13 +398,13 @@ mod scalar {
     const _: () = assert!(f64::from_bits(HIGH) == (1u128 << 104) as f64);
 
     /// From an integer below 2^52.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn double<R: Doubles>(x: R) -> R {
         (x | x.splat(UNITS)).fsub(x.splat(UNITS))
     }
 
     /// `a · b` as `low + 2^52 · high`, low from −2^51 to 2^51, both with the constants LOW and HIGH.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn product<R: Doubles>(a: R, b: R) -> [R; 2] {
         let constant = a.splat(HIGH);
         let high = a.fused(b, constant);
@@ -359,12 +413,12 @@ mod scalar {
     }
 
     /// What is above the low 52 bits of an integer with a sign, of magnitude below 2^62.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn above<R: Doubles>(x: R) -> R {
         (x + x.splat(1 << 62)).shr(52) - x.splat(1 << 10)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(super) fn montgomery<R: Doubles>(a: [R; 5], b: [R; 5]) -> [R; 5] {
         let zero = a[0].splat(0);
         let (low, high) = (zero.splat(LOW), zero.splat(HIGH));

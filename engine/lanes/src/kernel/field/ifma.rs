@@ -38,67 +38,67 @@ where
         word as i64
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn constant(limbs: [u64; 5]) -> [u64; 5] {
         limbs
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn of_integers(limbs: [V; 5]) -> [V; 5] {
         limbs
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn to_integers(limbs: [V; 5]) -> [V; 5] {
         limbs
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn widen(limbs: [V; 5]) -> [V; 5] {
         limbs
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn biased(wide: [V; 5]) -> [V; 5] {
         biased(wide)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn carry(wide: [V; 5]) -> [V; 5] {
         carry(wide)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn multiply(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
         V::call::<Product, 5, 5, 5>(a, b)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn square(a: &[V; 5]) -> [V; 5] {
         V::call::<Square, 5, 0, 5>(a, &[])
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn multiply_carried(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
         carry(<Self as Arithmetic<V>>::multiply(a, b))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn square_carried(a: &[V; 5]) -> [V; 5] {
         carry(<Self as Arithmetic<V>>::square(a))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn montgomery(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
         V::call::<Montgomery, 5, 5, 5>(a, b)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn square_here(a: &[V; 5]) -> [V; 5] {
         Self::square_carried(a)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn negate(limbs: [V; 5]) -> [V; 5] {
         negate(limbs)
     }
@@ -109,27 +109,27 @@ struct Square;
 struct Montgomery;
 
 impl<R: Multiply52> Leaf<R, 5, 5, 5> for Product {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
         product(*a, *b)
     }
 }
 
 impl<R: Multiply52> Leaf<R, 5, 0, 5> for Square {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(a: &[R; 5], _: &[R; 0]) -> [R; 5] {
         square(*a)
     }
 }
 
 impl<R: Multiply52> Leaf<R, 5, 5, 5> for Montgomery {
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run(a: &[R; 5], b: &[R; 5]) -> [R; 5] {
         montgomery(*a, *b)
     }
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn product<R: Multiply52>(a: [R; 5], b: [R; 5]) -> [R; 5] {
     let zero = a[0].splat(0);
     // A product's high half stands at 2^52, which is 2 · 2^51: it counts twice one column up.
@@ -156,7 +156,7 @@ fn product<R: Multiply52>(a: [R; 5], b: [R; 5]) -> [R; 5] {
     fold([z0, z1, z2, z3, z4], [z5, z6, z7, z8, z9])
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn square<R: Multiply52>(a: [R; 5]) -> [R; 5] {
     let zero = a[0].splat(0);
     // Products of two different limbs count twice.
@@ -190,7 +190,7 @@ fn square<R: Multiply52>(a: [R; 5]) -> [R; 5] {
     fold([z0, z1, z2, z3, z4], [z5, z6, z7, z8, z9])
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn carry<R: Multiply52>(wide: [R; 5]) -> [R; 5] {
     let mask = wide[0].splat(MASK);
     let [c0, c1, c2, c3, c4] = five!(I => wide[I].shr(51));
@@ -204,7 +204,7 @@ fn carry<R: Multiply52>(wide: [R; 5]) -> [R; 5] {
     ]
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn montgomery<R: Multiply52>(a: [R; 5], b: [R; 5]) -> [R; 5] {
     use crate::kernel::scalar::{MINUS_INVERSE, ORDER};
 
@@ -230,13 +230,13 @@ fn montgomery<R: Multiply52>(a: [R; 5], b: [R; 5]) -> [R; 5] {
     crate::kernel::scalar::carried([sum[0], sum[1], sum[2], sum[3], sum[4]])
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn twice<R: Register>(x: R) -> R {
     x + x
 }
 
 /// Adds 19 times the columns from 2^255 on to those below: limbs up to 2^60.1.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn fold<R: Register>(low: [R; 5], high: [R; 5]) -> [R; 5] {
     // A rotation, as the top bits are 0: from a shift the compiler would make out the 19 and use
     // `vpmullq`, which is three times the work.
@@ -244,14 +244,14 @@ fn fold<R: Register>(low: [R; 5], high: [R; 5]) -> [R; 5] {
 }
 
 /// `2p − x`: takes limbs of at most 2^51 + 2^17, gives limbs below 2^52.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(super) fn negate<R: Register>(limbs: [R; 5]) -> [R; 5] {
     five!(I => limbs[I].splat(TWO_P[I]) - limbs[I])
 }
 
 /// Adds 2^10 · p, each limb of which is above 2^60.9: room to take off any one product of loose
 /// elements (2^60.1), or two of tight ones (2^59 each).
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(super) fn biased<R: Register>(wide: [R; 5]) -> [R; 5] {
     five!(I => wide[I] + wide[I].splat(TWO_P[I] << 9))
 }

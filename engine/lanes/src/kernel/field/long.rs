@@ -25,27 +25,27 @@ impl Arithmetic<Tile> for Long {
         word as i64
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn constant(limbs: [u64; 5]) -> [u64; 5] {
         limbs
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn of_integers(limbs: [Tile; 5]) -> [Tile; 5] {
         limbs
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn to_integers(limbs: [Tile; 5]) -> [Tile; 5] {
         limbs
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn widen(limbs: [Tile; 5]) -> [Tile; 5] {
         limbs
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn biased(wide: [Tile; 5]) -> [Tile; 5] {
         biased(wide)
     }
@@ -75,12 +75,12 @@ impl Arithmetic<Tile> for Long {
         each(a, a, |a, _| carry(square(a)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn square_here(a: &[Tile; 5]) -> [Tile; 5] {
         Self::square_carried(a)
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn negate(limbs: [Tile; 5]) -> [Tile; 5] {
         negate(limbs)
     }
@@ -92,7 +92,7 @@ impl Arithmetic<Tile> for Long {
 }
 
 /// Does the same to every lane.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn each(a: &[Tile; 5], b: &[Tile; 5], f: impl Fn([u64; 5], [u64; 5]) -> [u64; 5]) -> [Tile; 5] {
     let mut all = *a;
     for lane in 0..8 {
@@ -104,12 +104,12 @@ fn each(a: &[Tile; 5], b: &[Tile; 5], f: impl Fn([u64; 5], [u64; 5]) -> [u64; 5]
     all
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn times(a: u64, b: u64) -> u128 {
     u128::from(a) * u128::from(b)
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn product(a: [u64; 5], b: [u64; 5]) -> [u64; 5] {
     // Below 2^56.3.
     let [_, b1, b2, b3, b4] = b.map(|limb| 19 * limb);
@@ -123,7 +123,7 @@ fn product(a: [u64; 5], b: [u64; 5]) -> [u64; 5] {
     ])
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn square(a: [u64; 5]) -> [u64; 5] {
     let [a0, a1, a2, a3, a4] = a;
     let (d0, d1, d2) = (2 * a0, 2 * a1, 2 * a2);
@@ -138,7 +138,7 @@ fn square(a: [u64; 5]) -> [u64; 5] {
 }
 
 /// Columns below 2^110.3, of which the last one is below 2^106.4, as limbs below 2^60.1.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn fold(columns: [u128; 5]) -> [u64; 5] {
     let [c0, c1, c2, c3, c4] = columns.map(|column| (column >> 51) as u64);
     let [r0, r1, r2, r3, r4] = columns.map(|column| column as u64 & MASK);
@@ -146,14 +146,14 @@ fn fold(columns: [u128; 5]) -> [u64; 5] {
 }
 
 /// From limbs below 2^63 to tight ones.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn carry(wide: [u64; 5]) -> [u64; 5] {
     let [c0, c1, c2, c3, c4] = wide.map(|limb| limb >> 51);
     let [r0, r1, r2, r3, r4] = wide.map(|limb| limb & MASK);
     [r0 + 19 * c4, r1 + c0, r2 + c1, r3 + c2, r4 + c3]
 }
 
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn montgomery(a: [u64; 5], b: [u64; 5]) -> [u64; 5] {
     const MASK: u64 = (1 << 52) - 1;
     let mut sum = [0_u128; 5];

@@ -64,6 +64,19 @@ pub(crate) trait Arithmetic<V: Vector>: Copy + Debug {
     fn biased(wide: [V; 5]) -> [V; 5];
     /// Gives tight.
     fn carry(wide: [V; 5]) -> [V; 5];
+    /// `a + b` and `a − b`, carried: takes wide, b at most what [`Arithmetic::biased`] leaves room for.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both(a: &[V; 5], b: &[V; 5]) -> ([V; 5], [V; 5]) {
+        let a = Self::biased(*a);
+        let sum = Self::carry(five!(I => a[I] + b[I]));
+        (sum, Self::carry(five!(I => a[I] - b[I])))
+    }
+    /// `2a + b` and `2a − b`, carried: takes tight a, and b as [`Arithmetic::both`].
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both_of_twice(a: &[V; 5], b: &[V; 5]) -> ([V; 5], [V; 5]) {
+        let a = Self::widen(*a);
+        Self::both(&five!(I => a[I] + a[I]), b)
+    }
     /// `a · b`: takes loose, gives wide.
     fn multiply(a: &[V; 5], b: &[V; 5]) -> [V; 5];
     /// `a · a`: takes loose, gives wide.
@@ -90,35 +103,35 @@ pub(crate) struct Wide<M: Machine>([M::V; 5]);
 
 impl<M: Machine> Field<M> {
     /// From limbs below 2^51.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn splat(machine: M, limbs: [u64; 5]) -> Field<M> {
         let words = M::Arithmetic::constant(limbs);
         Field(five!(I => machine.splat(words[I])))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn zero(machine: M) -> Field<M> {
         Field::splat(machine, [0; 5])
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn one(machine: M) -> Field<M> {
         Field::splat(machine, [1, 0, 0, 0, 0])
     }
 
     /// A constant where an element is at hand.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn constant(&self, limbs: [u64; 5]) -> Field<M> {
         let words = M::Arithmetic::constant(limbs);
         Field(five!(I => self.0[0].splat(words[I])))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn load(machine: M, from: &[Tile; 5]) -> Field<M> {
         Field(five!(I => machine.load(&from[I].0)))
     }
 
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn store(&self, to: &mut [Tile; 5]) {
         for (limb, to) in self.0.iter().zip(to) {
             limb.store(&mut to.0);
@@ -126,7 +139,7 @@ impl<M: Machine> Field<M> {
     }
 
     /// Unpacks 255 bits in four 64-bit words, least first; the top bit is ignored.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn from_words(words: &[M::V; 4]) -> Field<M> {
         let [w0, w1, w2, w3] = *words;
         let mask = w0.splat(MASK);
@@ -140,13 +153,13 @@ impl<M: Machine> Field<M> {
     }
 
     /// Packs into four 64-bit words, least first, fully reduced below p. Takes tight elements.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn to_words(self) -> [M::V; 4] {
         self.freeze().to_words()
     }
 
     /// The one representative below p. Takes tight elements.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn freeze(self) -> Frozen<M> {
         let mut limbs = M::Arithmetic::to_integers(self.0);
         let mask = limbs[0].splat(MASK);
@@ -167,80 +180,87 @@ impl<M: Machine> Field<M> {
     }
 
     /// Which lanes are zero mod p. Takes tight elements.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn is_zero(self) -> <M::V as Vector>::Mask {
         let [l0, l1, l2, l3, l4] = self.freeze().0;
         (((l0 | l1) | (l2 | l3)) | l4).zeros()
     }
 
     /// `−x`: takes tight, gives loose.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn negate(self) -> Field<M> {
         Field(M::Arithmetic::negate(self.0))
     }
 
     /// `−x` in the lanes of `mask`, x elsewhere: takes tight, gives loose.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn negate_where(self, mask: <M::V as Vector>::Mask) -> Field<M> {
         self.blend(mask, self.negate())
     }
 
     /// `other` in the lanes of `mask`, `self` elsewhere.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn blend(self, mask: <M::V as Vector>::Mask, other: Field<M>) -> Field<M> {
         Field(five!(I => self.0[I].blend(mask, other.0[I])))
     }
 
     /// The same value, to be added before a carry. Takes loose.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn widen(self) -> Wide<M> {
         Wide(M::Arithmetic::widen(self.0))
     }
 
     /// `a · b`. Takes loose, gives wide.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn mul_wide(&self, other: &Field<M>) -> Wide<M> {
         Wide(M::Arithmetic::multiply(&self.0, &other.0))
     }
 
     /// `a · a`. Takes loose, gives wide.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn square_wide(&self) -> Wide<M> {
         Wide(M::Arithmetic::square(&self.0))
     }
 
     /// `a · b`. Takes loose, gives tight.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn mul(&self, other: &Field<M>) -> Field<M> {
         Field(M::Arithmetic::multiply_carried(&self.0, &other.0))
     }
 
     /// `a` times a constant, of limbs below 2^51. Takes loose, gives tight.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn times(&self, limbs: [u64; 5]) -> Field<M> {
         self.mul(&self.constant(limbs))
     }
 
     /// `a · a`. Takes loose, gives tight.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn square(&self) -> Field<M> {
         Field(M::Arithmetic::square_carried(&self.0))
     }
 
     /// `a · a`, copied into its caller: for loops of nothing else. Takes loose, gives tight.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn square_here(&self) -> Field<M> {
         Field(M::Arithmetic::square_here(&self.0))
     }
 
+    /// `2a + b` and `2a − b`. Takes tight a, and b as [`Wide::both`]; gives tight.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    pub(crate) fn both_of_twice(&self, other: &Wide<M>) -> (Field<M>, Field<M>) {
+        let (sum, difference) = M::Arithmetic::both_of_twice(&self.0, &other.0);
+        (Field(sum), Field(difference))
+    }
+
     /// `a + b`. Takes loose, gives tight.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn add(&self, other: &Field<M>) -> Field<M> {
         self.widen().plus(other.widen()).carry()
     }
 
     /// `a − b`. Takes loose a and tight b, gives tight.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn sub(&self, other: &Field<M>) -> Field<M> {
         self.add(&other.negate())
     }
@@ -248,31 +268,38 @@ impl<M: Machine> Field<M> {
 
 impl<M: Machine> Wide<M> {
     /// Zero, where a wide element is at hand.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn zero(any: Wide<M>) -> Wide<M> {
         Wide([any.0[0].splat(0); 5])
     }
 
     /// Gives tight.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn carry(self) -> Field<M> {
         Field(M::Arithmetic::carry(self.0))
     }
 
     /// `a + b`: the sum must be within the bounds of wide elements.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn plus(self, other: Wide<M>) -> Wide<M> {
         Wide(five!(I => self.0[I] + other.0[I]))
     }
 
+    /// `a + b` and `a − b`, tight: b must be at most what [`Wide::biased`] gives a room for.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    pub(crate) fn both(&self, other: &Wide<M>) -> (Field<M>, Field<M>) {
+        let (sum, difference) = M::Arithmetic::both(&self.0, &other.0);
+        (Field(sum), Field(difference))
+    }
+
     /// `a − b`: b must be at most what [`Wide::biased`] gave a room for.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn minus(self, other: Wide<M>) -> Wide<M> {
         Wide(five!(I => self.0[I] - other.0[I]))
     }
 
     /// The same value with room to take off any one product of loose elements, or two of tight ones.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn biased(self) -> Wide<M> {
         Wide(M::Arithmetic::biased(self.0))
     }
@@ -284,7 +311,7 @@ pub(crate) struct Frozen<M: Machine>(pub(crate) [M::V; 5]);
 
 impl<M: Machine> Frozen<M> {
     /// Packs into four 64-bit words, least first.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn to_words(self) -> [M::V; 4] {
         let [l0, l1, l2, l3, l4] = self.0;
         [
@@ -296,20 +323,20 @@ impl<M: Machine> Frozen<M> {
     }
 
     /// The lowest bit of each, as the top one of a word.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn parity(&self) -> M::V {
         self.0[0].shl(63)
     }
 
     /// The same elements, to calculate with.
-    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn thaw(self) -> Field<M> {
         Field(M::Arithmetic::of_integers(self.0))
     }
 }
 
 /// Gives integers of at most 2^51 + 2^17 from integers below 2^63: one pass, all limbs at once.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn carry_integers<V: Register>(wide: [V; 5]) -> [V; 5] {
     let mask = wide[0].splat(MASK);
     let [c0, c1, c2, c3, c4] = five!(I => wide[I].shr(51));

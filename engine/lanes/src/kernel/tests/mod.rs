@@ -24,7 +24,7 @@ macro_rules! on_all {
             impl<$m: crate::machine::Machine> crate::machine::Work<$m> for Body {
                 type Out = ();
 
-                #[cfg_attr(not(test), inline(always))]
+                #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
                 fn run(self, $machine: $m) $body
             }
 
@@ -56,7 +56,7 @@ fn random_bytes<const N: usize>(rng: &mut StdRng) -> [u8; N] {
 }
 
 /// The words of each lane.
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn lanes_of<V: Vector, const N: usize>(words: &[V; N]) -> [[u64; N]; 8] {
     let mut lanes = [[0; N]; 8];
     for (at, word) in words.iter().enumerate() {
@@ -70,7 +70,7 @@ fn lanes_of<V: Vector, const N: usize>(words: &[V; N]) -> [[u64; N]; 8] {
 }
 
 /// The inverse of [`lanes_of`].
-#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn vectors_of<M: Machine, const N: usize>(machine: M, lanes: &[[u64; N]; 8]) -> [M::V; N] {
     let mut words = [machine.splat(0); N];
     for (at, word) in words.iter_mut().enumerate() {
