@@ -1,6 +1,7 @@
 //! Runs a plan: channels first, then the baseline, then the verdict and the run file.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,7 +48,8 @@ pub fn resume(
     ending: Ending,
 ) -> Exit {
     let plan = Plan::of(args, Some(stored)).map(Plan::resumed);
-    let plan = plan.map_err(PlanError::of_a_stored_run);
+    let directory = args.log_dir.as_deref().unwrap_or(Path::new(""));
+    let plan = plan.map_err(|error| error.of_a_stored_run(directory));
     drive_plan(plan, args, &stored.command, command, stop, ending)
 }
 

@@ -7,7 +7,7 @@ mod stored;
 
 use std::fmt;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use duet_engine::crypto::{Backend, Unit};
@@ -510,10 +510,15 @@ impl PlanError {
         }
     }
 
-    /// The same of a run whose trace was given before, and may lie elsewhere now.
+    /// The same of the run that is stored in this directory: its options were not given now, but its trace
+    /// may lie elsewhere now.
     #[must_use]
-    pub fn of_a_stored_run(self) -> PlanError {
+    pub fn of_a_stored_run(self, directory: &Path) -> PlanError {
         match self {
+            PlanError::Options(text) => PlanError::Stored(format!(
+                "'{}' does not hold a run that makes sense: {text}",
+                directory.display()
+            )),
             PlanError::Trace(error @ TraceError::Open { .. }) => bad(format!(
                 "{error}; if it has moved, --trace FILE says where it is"
             )),

@@ -321,8 +321,9 @@ impl Series {
     #[must_use]
     pub fn steady_payments_per_s(&self, payments: u64) -> Option<f64> {
         let reaches = |part: u64| self.points.iter().find(|(_, done)| *done >= part);
-        let (from_s, from) = reaches(payments / 10)?;
-        let (to_s, to) = reaches(payments - payments / 10)?;
+        let tenth = Some(payments / 10).filter(|tenth| *tenth > 0)?;
+        let (from_s, from) = reaches(tenth)?;
+        let (to_s, to) = reaches(payments - tenth)?;
         (to_s - from_s >= 1.0).then(|| (to - from) as f64 / (to_s - from_s))
     }
 }

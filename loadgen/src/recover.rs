@@ -172,7 +172,7 @@ fn check(
 ) -> Result<Found, Exit> {
     let plan = run.map(|(run, stored)| Plan::of(run, Some(stored)).map(Plan::resumed));
     let plan = plan.transpose().map_err(|error| {
-        let error = error.of_a_stored_run();
+        let error = error.of_a_stored_run(&args.directory);
         complain(&error);
         error.exit()
     })?;

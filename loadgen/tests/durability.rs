@@ -128,6 +128,39 @@ fn a_log_that_is_not_this_runs_or_not_whole_is_refused() {
 }
 
 #[test]
+fn a_run_that_makes_no_sense_is_refused() {
+    let folder = Folder::new();
+    let run = "run --sessions 4 --payments 40 --pattern two-way --turn-length 5 --durability log \
+               --log-dir log --baseline-sessions 0 --quiet";
+    assert_eq!(folder.loadgen(&arguments(run)).code, Some(0));
+    let sound = folder.read("log/run.json");
+    let bare = "run --durability log --log-dir log --quiet";
+    for (key, said) in [
+        ("sessions", "its sessions is 0"),
+        ("turn_length", "its turn_length is 0"),
+        ("concurrent", "its concurrent is 0"),
+        ("shards", "--shards 0"),
+        ("cosign_every", "--cosign-every 0"),
+    ] {
+        let (before, after) = sound.split_once(&format!("\"{key}\":")).unwrap();
+        let (_, after) = after.split_at(after.find(',').unwrap());
+        folder.write("log/run.json", format!("{before}\"{key}\":0{after}"));
+        for words in ["recover log", "recover log --go-on --quiet", bare] {
+            let ended = folder.loadgen(&arguments(words));
+            let code = if words == bare && said.starts_with("--") {
+                2
+            } else {
+                4
+            };
+            assert_eq!(ended.code, Some(code), "{key} {words}: {ended:?}");
+            assert!(ended.stderr.contains(said), "{key} {words}: {ended:?}");
+        }
+    }
+    folder.write("log/run.json", sound);
+    assert_eq!(folder.loadgen(&arguments(bare)).code, Some(0));
+}
+
+#[test]
 fn a_log_in_use_is_refused() {
     let folder = Folder::new();
     let mut first = folder

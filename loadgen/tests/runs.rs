@@ -315,6 +315,27 @@ fn a_rate_that_most_payments_did_not_get_is_not_held() {
     }
 }
 
+/// Whose session has not opened yet when the schedule ends is served like the rest.
+#[test]
+fn what_waits_for_a_session_at_the_planned_end_is_served() {
+    let folder = Folder::new();
+    for words in [
+        "--rate 20k --duration 500ms --payments 100 --concurrent 100",
+        "--rate 3630 --duration 500ms --payments 10 --concurrent 4",
+        "--rate 5k --duration 500ms --payments 20 --concurrent 8 --shards 3",
+    ] {
+        // A machine that stands still for a tenth of a second may leave some.
+        let unserved = |seed: u64| {
+            let words = format!("run {words} --seed {seed} --baseline-sessions 0 --json");
+            let ended = folder.loadgen(&arguments(&words));
+            let open_loop = parse(&ended.stdout).achieved.open_loop.unwrap();
+            assert!(open_loop.arrived > 100, "{words}: {open_loop:?}");
+            open_loop.unserved
+        };
+        assert!((1..=5).any(|seed| unserved(seed) == 0), "{words}");
+    }
+}
+
 #[test]
 fn a_duration_ends_a_run_and_marks_it() {
     let folder = Folder::new();

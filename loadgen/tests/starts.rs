@@ -294,3 +294,24 @@ fn a_start_that_is_killed_goes_on_or_closes() {
     }
     assert!(codes.len() > 5, "{codes:?}");
 }
+
+/// What no more than a start leaves is no run's log: the next start may be of another one, as the same
+/// command is on a machine with more cores.
+#[test]
+fn what_the_start_of_another_run_leaves_is_begun_anew() {
+    for other in ["--seed 7", "--shards 2"] {
+        for has_header in [true, false] {
+            let folder = Folder::new();
+            fs::create_dir(folder.path("log")).unwrap();
+            drop(make_log(&folder));
+            if !has_header {
+                fs::remove_file(folder.path("log/log/log.meta")).unwrap();
+            }
+            let run = RUN.replace("--shards 1", "") + " " + other;
+            let ended = folder.loadgen(&arguments(&run));
+            assert_eq!(ended.code, Some(0), "{other}: {}", ended.stderr);
+            let found = folder.loadgen(&["recover", "log"]);
+            assert_eq!(found.code, Some(0), "{other}: {}", found.stderr);
+        }
+    }
+}

@@ -93,11 +93,8 @@ impl<D: Disk> Log<D> {
 }
 
 fn check(options: &Options) {
-    let fine = |name: &String| {
-        let letters = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        letters && (1..=64).contains(&name.len())
-    };
-    assert!(options.streams.iter().all(fine), "{:?}", options.streams);
+    let fine = options.streams.iter().all(|name| is_stream(name));
+    assert!(fine, "{:?}", options.streams);
     for (at, name) in options.streams.iter().enumerate() {
         let distinct = !options.streams[..at].contains(name);
         assert!(distinct, "two streams named {name}");
@@ -110,6 +107,12 @@ fn check(options: &Options) {
     );
 }
 
+/// Whether a stream may have this name.
+fn is_stream(name: &str) -> bool {
+    let letters = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    letters && (1..=64).contains(&name.len())
+}
+
 /// Takes the directory, so that nobody else writes in it from here on.
 fn lock<D: Disk>(disk: &D) -> Result<(), LogError> {
     match disk.lock().during("lock", "the log's directory")? {
@@ -118,37 +121,38 @@ fn lock<D: Disk>(disk: &D) -> Result<(), LogError> {
     }
 }
 
-/// The log's header, if the log was made. What is there without it must be from an interrupted start.
+/// The log's header, if the log was made. What is there without it must be from an interrupted start; and
+/// what is no more than that is no log of another run either.
 fn find_meta<D: Disk>(disk: &D, options: &Options) -> Result<Option<Meta>, LogError> {
     let names = disk.list().during("list", ".")?;
+    let remains = remains(disk, &names)?;
     if names.iter().any(|name| name == META) {
-        return read_meta(disk, options).map(Some);
+        return match (read_meta(disk, options), remains) {
+            (Err(LogError::OtherRun { .. } | LogError::OtherStreams { .. }), None) => Ok(None),
+            (meta, _) => meta.map(Some),
+        };
     }
-    refuse_remains(disk, &names, options)?;
-    Ok(None)
+    match remains {
+        None => Ok(None),
+        Some(file) => Err(LogError::NotALog { file }),
+    }
 }
 
-/// Refuses files of something else, and those of a log whose header is lost.
-fn refuse_remains<D: Disk>(disk: &D, names: &[String], options: &Options) -> Result<(), LogError> {
-    let is_floor = |name: &String| {
-        let mut streams = options.streams.iter();
-        streams.any(|stream| name.strip_suffix(".floor") == Some(stream))
-    };
+/// A file of something else, or one in which something of a log may stand; none if all that is there is
+/// what the start of one leaves, of whichever run.
+fn remains<D: Disk>(disk: &D, names: &[String]) -> Result<Option<String>, LogError> {
+    let is_floor = |name: &String| name.strip_suffix(".floor").is_some_and(is_stream);
     let is_raised = |name: &String| {
         let file = disk.open(name).during("open", name)?;
         floor::is_raised(&file).during("read", name)
     };
-    let is_of_a_start = |name: &String| name == META_NEW || is_floor(name);
-    let mut remains = names.iter().find(|name| !is_of_a_start(name));
-    for name in names.iter().filter(|name| is_floor(name)) {
-        if remains.is_none() && is_raised(name)? {
-            remains = Some(name);
+    for name in names {
+        let is_of_a_start = name == META || name == META_NEW || is_floor(name) && !is_raised(name)?;
+        if !is_of_a_start {
+            return Ok(Some(name.clone()));
         }
     }
-    match remains {
-        None => Ok(()),
-        Some(name) => Err(LogError::NotALog { file: name.clone() }),
-    }
+    Ok(None)
 }
 
 fn read_meta<D: Disk>(disk: &D, options: &Options) -> Result<Meta, LogError> {

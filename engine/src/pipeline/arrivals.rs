@@ -342,7 +342,35 @@ impl ArrivalQueue {
         }
     }
 
-    /// The schedule ends now, or ended when its clock stood at `end_ns`. Reads it up to there. What
+    /// The schedule is read no further than to its end.
+    pub(super) fn ends_at(&mut self, end: ScheduleEnd) {
+        self.end_ns = Some(end.at_ns.max(self.clock.before_ns));
+    }
+
+    /// Whether what has come due by the end waits for one of these sessions to open.
+    pub(super) fn waits_for_any(
+        &self,
+        end: ScheduleEnd,
+        workload: &dyn Workload,
+        mut unopened: impl Iterator<Item = u64>,
+    ) -> bool {
+        if !self.has_started() {
+            return false;
+        }
+        match &self.source {
+            Source::Closed => false,
+            Source::Poisson(poisson) => {
+                let waits = self.backlog > 0 || poisson.next_ns <= end.at_ns as f64;
+                waits && unopened.any(|session| workload.session(session).payments > 0)
+            }
+            Source::Timed { speedup, .. } => unopened.any(|session| {
+                let due = workload.due_ns(session, 0);
+                due.is_some_and(|due_ns| due_ns as f64 / speedup <= end.at_ns as f64)
+            }),
+        }
+    }
+
+    /// The schedule ended when its clock stood at `end_ns`. Reads it up to there. What
     /// waits can be served, and waits for no co-sign interval to fill. What has no place to wait
     /// in, or whose session (one of `unopened`) never opened, is unserved, and given to `age`: an
     /// age, and how many payments are of it. If the clock has not gone on after a restart, what had
@@ -359,7 +387,7 @@ impl ArrivalQueue {
             at_ns: end_ns,
             planned,
         } = end;
-        self.end_ns = Some(end_ns.max(self.clock.before_ns));
+        self.ends_at(end);
         if self.is_closed_loop() {
             return;
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::arrivals::ScheduleEnd;
 use super::outcome::{Pace, offered};
 use super::shard::Shard;
-use super::slot::Phase;
+use super::slot::{Phase, Slot};
 use super::stage::Stage;
 
 impl Shard<'_> {
@@ -21,22 +21,30 @@ impl Shard<'_> {
             if ready && !self.arrivals.has_started() {
                 self.arrivals.start(now_ns);
             }
-            match self.ends(now_ns) {
-                Some(end) => self.drain(end, now_ns),
-                None => {
-                    let (ready, slots) = (&mut self.ready, &self.slots);
-                    self.arrivals.advance(now_ns, self.workload, |slot| {
-                        // One in a wave is back in line when that has landed.
-                        if let Phase::Running(channel) = &slots[slot as usize].phase
-                            && !channel.aloft
-                        {
-                            ready.push(slot);
-                        }
-                    });
+            if self.end.is_none() {
+                self.end = self.ends(now_ns);
+                if let Some(end) = self.end {
+                    self.arrivals.ends_at(end);
+                    self.serving_until_ns = Some(now_ns + serving_ns(end));
                 }
             }
+            let (ready, slots) = (&mut self.ready, &self.slots);
+            self.arrivals.advance(now_ns, self.workload, |slot| {
+                // One in a wave is back in line when that has landed.
+                if let Phase::Running(channel) = &slots[slot as usize].phase
+                    && !channel.aloft
+                {
+                    ready.push(slot);
+                }
+            });
+            if let Some(end) = self.end
+                && !self.opens_for(end, now_ns)
+            {
+                self.drain(end, now_ns);
+            }
         }
-        let over = |until_ns| !self.arrivals.waits() || until_ns <= now_ns;
+        let is_served = self.draining && !self.arrivals.waits();
+        let over = |until_ns| is_served || until_ns <= now_ns;
         if self.serving_until_ns.is_some_and(over) {
             self.serving_until_ns = None;
             self.finish_all(now_ns);
@@ -62,11 +70,25 @@ impl Shard<'_> {
         })
     }
 
-    /// No session opens from here on. What had come due when the schedule ended is still served, for a
-    /// tenth of the schedule's time: a load that is kept up with leaves less than that, and one that is
-    /// not would never be served.
+    /// Whether a session shall still open that what had come due by the end waits for.
+    fn opens_for(&self, end: ScheduleEnd, now_ns: u64) -> bool {
+        if self
+            .serving_until_ns
+            .is_none_or(|until_ns| until_ns <= now_ns)
+        {
+            return false;
+        }
+        let slots = (0..).zip(&self.slots);
+        let sessions = slots.flat_map(|(slot, held)| {
+            let number = self.of.number(slot);
+            let unopened = self.unopened_of(slot, held);
+            unopened.map(move |generation| self.shared.schedule.session(number, generation))
+        });
+        self.arrivals.waits_for_any(end, self.workload, sessions)
+    }
+
+    /// No session opens from here on. What had come due when the schedule ended is still served.
     fn drain(&mut self, end: ScheduleEnd, now_ns: u64) {
-        const LEAST_SERVING_NS: u64 = 100_000_000;
         self.draining = true;
         let unopened = self.unopened();
         self.steps.drain();
@@ -87,7 +109,6 @@ impl Shard<'_> {
         arrivals.end(end, now_ns, self.workload, unopened, |age_ns, payments| {
             latency.response.record(age_ns, payments);
         });
-        self.serving_until_ns = Some(now_ns + LEAST_SERVING_NS.max(end.at_ns / 10));
         self.ready.clear();
         self.requeue_all();
     }
@@ -107,22 +128,25 @@ impl Shard<'_> {
         if self.arrivals.is_closed_loop() {
             return Vec::new();
         }
-        let schedule = self.shared.schedule;
         let slots = (0..).zip(&self.slots);
-        let unopened = slots.map(|(slot, held)| {
-            let number = self.of.number(slot);
-            let sent = self.steps.generations_sent(slot);
-            let next = match &held.phase {
-                // The next one may be on its way to Layer 1, but has not opened.
-                Phase::Running(channel) | Phase::Closing(channel) => {
-                    channel.session / schedule.concurrent() + 1
-                }
-                Phase::Opening => sent - 1,
-                Phase::Vacant | Phase::Contested(_) | Phase::Stopped => sent,
-            };
-            next.max(self.restoring.opened(slot))..schedule.sessions_of(number)
-        });
+        let unopened = slots.map(|(slot, held)| self.unopened_of(slot, held));
         unopened.collect()
+    }
+
+    /// Those of one slot.
+    fn unopened_of(&self, slot: u32, held: &Slot) -> Range<u64> {
+        let schedule = self.shared.schedule;
+        let number = self.of.number(slot);
+        let sent = self.steps.generations_sent(slot);
+        let next = match &held.phase {
+            // The next one may be on its way to Layer 1, but has not opened.
+            Phase::Running(channel) | Phase::Closing(channel) => {
+                channel.session / schedule.concurrent() + 1
+            }
+            Phase::Opening => sent - 1,
+            Phase::Vacant | Phase::Contested(_) | Phase::Stopped => sent,
+        };
+        next.max(self.restoring.opened(slot))..schedule.sessions_of(number)
     }
 
     /// Serves nothing more: all sessions end.
@@ -170,4 +194,11 @@ impl Shard<'_> {
             self.requeue(slot);
         }
     }
+}
+
+/// How long what came due is served after the schedule's end: a tenth of the schedule's time. A load that
+/// is kept up with leaves less than that, and one that is not would never be served.
+fn serving_ns(end: ScheduleEnd) -> u64 {
+    const LEAST_NS: u64 = 100_000_000;
+    LEAST_NS.max(end.at_ns / 10)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::accounts::Parties;
 use super::acknowledgements::Acknowledgements;
-use super::arrivals::ArrivalQueue;
+use super::arrivals::{ArrivalQueue, ScheduleEnd};
 use super::attack::Attacks;
 use super::beginning::{Before, Beginning, Logged};
 use super::case::{Case, Desk};
@@ -88,6 +88,8 @@ pub(super) struct Shard<'w> {
     pub(super) steps: Steps,
     /// No session opens any more, and no payment comes due.
     pub(super) draining: bool,
+    /// Where the schedule ends, once that is known.
+    pub(super) end: Option<ScheduleEnd>,
     /// Draining: until when payments that had come due by then are served.
     pub(super) serving_until_ns: Option<u64>,
 
@@ -196,6 +198,7 @@ impl<'w> Shard<'w> {
             ),
             steps: Steps::new(schedule, of),
             draining: false,
+            end: None,
             serving_until_ns: None,
             wave: Wave::new(),
             hangar: Vec::new(),
@@ -278,7 +281,11 @@ impl<'w> Shard<'w> {
             pace,
             first_wave_ns: self.first_wave_ns,
             last_completion_ns: self.last_completion_ns,
-            opened_before_paying: self.opened_before_paying,
+            // A shard that never pays has opened all of its own before the others pay.
+            opened_before_paying: match self.first_wave_ns {
+                Some(_) => self.opened_before_paying,
+                None => self.tally.sessions_opened,
+            },
             cpu_before_paying_ns: self.cpu_before_paying_ns,
             cpu_after_paying_ns: self.cpu_after_paying_ns,
             closed_while_paying: self.closed_while_paying,

@@ -418,7 +418,8 @@ impl Rule {
         match self.size {
             SampleSize::All => "all".to_owned(),
             SampleSize::Sessions(count) => format!("at most {count}"),
-            SampleSize::Share(share) => format!("{}%", share * 100.0),
+            // A share has fewer digits than the error of its division by a hundred begins at.
+            SampleSize::Share(share) => format!("{}%", (share * 1e14).round() / 1e12),
         }
     }
 }

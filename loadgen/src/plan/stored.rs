@@ -11,7 +11,7 @@ use duet_engine::pipeline::Beside;
 use duet_run_file::input::Limit;
 use duet_run_file::output::OutputError;
 use duet_run_file::run_file::Workload;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -75,10 +75,23 @@ impl Identity {
     }
 
     fn parse(text: &str) -> serde_json::Result<Identity> {
-        Ok(Identity {
-            text: text.to_owned(),
-            run: serde_json::from_str(text)?,
-        })
+        let run: Workload = serde_json::from_str(text)?;
+        // Whatever else makes no sense is found where the run is planned anew.
+        let counts = [
+            ("sessions", run.sessions),
+            ("payments_per_session", run.payments_per_session),
+            ("concurrent", run.concurrent),
+            ("turn_length", run.turn_length.unwrap_or(1)),
+        ];
+        match counts.iter().find(|(_, count)| *count == 0) {
+            Some((name, _)) => Err(de::Error::custom(format!(
+                "its {name} is 0, expected 1 or more"
+            ))),
+            None => Ok(Identity {
+                text: text.to_owned(),
+                run,
+            }),
+        }
     }
 
     /// By which its log knows it.

@@ -74,6 +74,13 @@ impl<'a> Paths<'a> {
                         if used == Use::Owns { "folder" } else { "file" },
                     ));
                 }
+                if other_used == Use::Owns && used == Use::Writes && is_within(other, path) {
+                    return Err(format!(
+                        "{option} {}: expected a file, and {other_option} {} lies in it",
+                        path.display(),
+                        other.display()
+                    ));
+                }
                 if other_used == Use::Owns && option != other_option && is_within(path, other) {
                     return Err(format!(
                         "{option} {}: expected a {} outside of {other_option} {}",
@@ -97,17 +104,17 @@ impl Paths<'_> {
     }
 }
 
-/// Where a path leads, links followed, whether or not there is something at its end; none if the folder
-/// that it is in is not there.
+/// Where a path leads, links followed as far as something is there; none if what follows then leads back.
 fn resolved(path: &Path) -> Option<PathBuf> {
     if let Ok(there) = fs::canonicalize(path) {
         return Some(there);
     }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
-    Some(folder.join(path.file_name()?))
+    let name = path.file_name()?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => resolved(folder)?,
+        _ => fs::canonicalize(".").ok()?,
+    };
+    Some(folder.join(name))
 }
 
 /// Whether what is written at one of the paths is at the other. A device or a pipe takes what comes,
@@ -230,6 +237,8 @@ mod tests {
             ("there", "log", "log", Some("names the same")),
             ("log/in", "other", "log", None),
             ("there", "nowhere/new", "log", None),
+            ("there", "nowhere", "nowhere/log", Some("lies in it")),
+            ("there", "no/where/in", "no/where", Some("outside of --dir")),
         ];
         for (reads, writes, owns, wrong) in table {
             let (reads, writes, owns) = (at(reads), at(writes), at(owns));

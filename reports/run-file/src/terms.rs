@@ -77,9 +77,15 @@ impl Terms {
         let resumed = run_file.pointer("/durability/resumed");
         let resumed = resumed.is_some_and(|resumed| !resumed.is_null());
         terms.insert(RESUMED.to_owned(), Value::Bool(resumed));
+        // Before it went on, an interrupt shows in the sessions that it cut; a planned end cuts some too.
+        let planned = run_file.pointer("/workload/duration_s");
         let cut = is_any(run_file.pointer("/achieved/sessions_cut"));
+        let stopped_before = resumed && cut && planned.is_none_or(Value::is_null);
         let stopped = run_file.pointer("/achieved/interrupted") == Some(&Value::Bool(true));
-        terms.insert(INTERRUPTED.to_owned(), Value::Bool(stopped || cut));
+        terms.insert(
+            INTERRUPTED.to_owned(),
+            Value::Bool(stopped || stopped_before),
+        );
         terms.remove(DERIVED);
         Ok(Self(terms))
     }
@@ -262,29 +268,54 @@ mod tests {
 
     #[test]
     fn a_run_that_was_interrupted_differs_from_one_that_ended() {
-        let run_file = |achieved: Value| {
-            let mut run_file = json!({
+        let run_file = |achieved: &Value, resumed: bool, duration_s: Option<f64>| {
+            let run_file = json!({
                 "assurance": {
                     "cosign_every": 1, "in_flight": 16, "durability": "log",
                     "both_endpoints_checked": true
                 },
                 // What follows from the interrupt is no difference of its own.
-                "workload": {"reproducible": achieved["interrupted"] != true},
+                "workload": {
+                    "reproducible": achieved["interrupted"] != true, "duration_s": duration_s
+                },
+                "durability": {"resumed": resumed.then_some(7)},
+                "achieved": achieved,
             });
-            run_file["achieved"] = achieved;
             Terms::read(&run_file).unwrap()
         };
-        let ended = run_file(json!({"interrupted": false, "sessions_cut": 0}));
-        for (achieved, differs) in [
-            (json!(null), false),
-            (json!({"interrupted": true}), true),
-            (json!({"interrupted": true, "sessions_cut": 7}), true),
-            (json!({"interrupted": false, "sessions_cut": 7}), true),
-            (json!({"sessions_cut": "9007199254740994"}), true),
-            (json!({"sessions_cut": "0"}), false),
+        let cut = json!({"interrupted": false, "sessions_cut": 7});
+        for (achieved, resumed, duration_s, differs) in [
+            (&json!(null), false, None, false),
+            (&json!({"interrupted": true}), false, None, true),
+            (
+                &json!({"interrupted": true, "sessions_cut": 7}),
+                false,
+                None,
+                true,
+            ),
+            (
+                &json!({"interrupted": true, "sessions_cut": 7}),
+                false,
+                Some(1.0),
+                true,
+            ),
+            // By its planned end.
+            (&cut, false, Some(1.0), false),
+            (&cut, true, Some(1.0), false),
+            // By an interrupt, before it went on.
+            (&cut, true, None, true),
+            (
+                &json!({"sessions_cut": "9007199254740994"}),
+                true,
+                None,
+                true,
+            ),
+            (&json!({"sessions_cut": "0"}), true, None, false),
         ] {
+            let ended = json!({"interrupted": false, "sessions_cut": 0});
+            let ended = run_file(&ended, resumed, duration_s);
             let expected: &[&str] = if differs { &["interrupted"] } else { &[] };
-            let other = run_file(achieved.clone());
+            let other = run_file(achieved, resumed, duration_s);
             assert_eq!(differing_keys(&ended, &other), expected, "{achieved}");
         }
     }

@@ -46,7 +46,9 @@ impl Poisson {
     /// have stood nowhere like that.
     pub(super) fn go_on(&mut self, at: &SchedulePosition) -> Option<f64> {
         let times = [at.next_due_ns, at.mean_gap_ns];
-        if !times.iter().all(|ns| ns.is_finite() && *ns > 0.0) {
+        // No gap is longer: -ln of the least uniform number is 37.4.
+        let latest_ns = at.clock_ns as f64 + 40.0 * at.mean_gap_ns;
+        if !times.iter().all(|ns| ns.is_finite() && *ns > 0.0) || at.next_due_ns > latest_ns {
             return None;
         }
         self.next_ns = at.next_due_ns;
