@@ -125,14 +125,18 @@ fn lock<D: Disk>(disk: &D) -> Result<(), LogError> {
 /// what is no more than that is no log of another run either.
 fn find_meta<D: Disk>(disk: &D, options: &Options) -> Result<Option<Meta>, LogError> {
     let names = disk.list().during("list", ".")?;
-    let remains = remains(disk, &names)?;
     if names.iter().any(|name| name == META) {
-        return match (read_meta(disk, options), remains) {
-            (Err(LogError::OtherRun { .. } | LogError::OtherStreams { .. }), None) => Ok(None),
-            (meta, _) => meta.map(Some),
+        let meta = read_meta(disk, options);
+        let is_other = matches!(
+            meta,
+            Err(LogError::OtherRun { .. } | LogError::OtherStreams { .. })
+        );
+        return match is_other && remains(disk, &names)?.is_none() {
+            true => Ok(None),
+            false => meta.map(Some),
         };
     }
-    match remains {
+    match remains(disk, &names)? {
         None => Ok(None),
         Some(file) => Err(LogError::NotALog { file }),
     }
@@ -146,9 +150,12 @@ fn remains<D: Disk>(disk: &D, names: &[String]) -> Result<Option<String>, LogErr
         let file = disk.open(name).during("open", name)?;
         floor::is_raised(&file).during("read", name)
     };
-    for name in names {
-        let is_of_a_start = name == META || name == META_NEW || is_floor(name) && !is_raised(name)?;
-        if !is_of_a_start {
+    let is_of_a_start = |name: &String| name == META || name == META_NEW || is_floor(name);
+    if let Some(name) = names.iter().find(|name| !is_of_a_start(name)) {
+        return Ok(Some(name.clone()));
+    }
+    for name in names.iter().filter(|name| is_floor(name)) {
+        if is_raised(name)? {
             return Ok(Some(name.clone()));
         }
     }

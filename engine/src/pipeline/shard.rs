@@ -268,6 +268,11 @@ impl<'w> Shard<'w> {
             self.judge_pace(pace);
             self.close_journal()?
         };
+        // A shard that never pays has opened all of its own before the others pay.
+        let opened_before_paying = match self.first_wave_ns {
+            Some(_) => self.opened_before_paying,
+            None => self.tally.sessions_opened,
+        };
         Ok(ShardOutcome {
             log,
             tally: self.tally,
@@ -281,11 +286,7 @@ impl<'w> Shard<'w> {
             pace,
             first_wave_ns: self.first_wave_ns,
             last_completion_ns: self.last_completion_ns,
-            // A shard that never pays has opened all of its own before the others pay.
-            opened_before_paying: match self.first_wave_ns {
-                Some(_) => self.opened_before_paying,
-                None => self.tally.sessions_opened,
-            },
+            opened_before_paying,
             cpu_before_paying_ns: self.cpu_before_paying_ns,
             cpu_after_paying_ns: self.cpu_after_paying_ns,
             closed_while_paying: self.closed_while_paying,
