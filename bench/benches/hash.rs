@@ -1,12 +1,17 @@
 //! Domain-keyed BLAKE3 of single 64-byte blocks, per hash: log chains in lanes and independent
-//! blocks in lanes, beside `blake3` one at a time.
+//! blocks in lanes, beside `blake3` one at a time, and its kernels for many at a time.
 
 #![forbid(unsafe_code)]
 
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use blake3::IncrementCounter;
+use blake3::platform::Platform;
+use criterion::measurement::WallTime;
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
 use duet_engine::crypto::{ChainJob, Digest, Domain, block, chain, hash, hash_blocks, link};
 
 #[global_allocator]
@@ -18,10 +23,18 @@ fn entries(count: usize) -> Vec<[u8; 32]> {
         .collect()
 }
 
+/// Payments of a burst.
+const BURST: usize = 100;
+
+// Flags of BLAKE3's compression function (BLAKE3 paper, table 3).
+const CHUNK_START: u8 = 1 << 0;
+const CHUNK_END: u8 = 1 << 1;
+const ROOT: u8 = 1 << 3;
+const KEYED_HASH: u8 = 1 << 4;
+
 /// Bursts of 100 payments: one log alone, one group of 16 lanes, and more logs than lanes. Of each
 /// burst the last two heads are wanted, as a co-signed state needs them.
 fn chains(criterion: &mut Criterion) {
-    const BURST: usize = 100;
     let mut group = criterion.benchmark_group("hash/chain");
     for logs in [1, 16, 32, 256] {
         let entries = entries(logs * BURST);
@@ -53,7 +66,49 @@ fn chains(criterion: &mut Criterion) {
             })
         });
     });
+    library_lanes(&mut group);
     group.finish();
+}
+
+/// The same chains by the library's own kernels, several blocks at a time: heads go to the next blocks by
+/// copies. All heads of a step come out.
+fn library_lanes(group: &mut BenchmarkGroup<WallTime>) {
+    const LOGS: usize = 16;
+    let key = blake3::derive_key(Domain::Log.context(), &[]);
+    let (words, _) = key.as_chunks::<4>();
+    let key: [u32; 8] = std::array::from_fn(|word| u32::from_le_bytes(words[word]));
+    let entries = entries(LOGS * BURST);
+    group.throughput(Throughput::Elements(entries.len() as u64));
+    let kernels = [
+        ("blake3 in AVX2 lanes, logs", Platform::avx2()),
+        ("blake3 in its lanes, logs", Some(Platform::detect())),
+    ];
+    for (name, platform) in kernels {
+        let Some(platform) = platform else { continue };
+        group.bench_function(BenchmarkId::new(name, LOGS), |bencher| {
+            bencher.iter(|| {
+                let mut blocks = [[0; 64]; LOGS];
+                let mut heads = [[0; 32]; LOGS];
+                for step in 0..BURST {
+                    for (log, (block, head)) in blocks.iter_mut().zip(&heads).enumerate() {
+                        block[..32].copy_from_slice(head);
+                        block[32..].copy_from_slice(&entries[log * BURST + step]);
+                    }
+                    platform.hash_many(
+                        &blocks.each_ref(),
+                        &key,
+                        0,
+                        IncrementCounter::No,
+                        KEYED_HASH,
+                        CHUNK_START,
+                        CHUNK_END | ROOT,
+                        heads.as_flattened_mut(),
+                    );
+                }
+                black_box(heads)
+            });
+        });
+    }
 }
 
 fn blocks(criterion: &mut Criterion) {
