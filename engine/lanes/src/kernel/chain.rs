@@ -244,41 +244,42 @@ impl Places {
     }
 }
 
-/// The key in every lane.
+/// The key in every lane, and what rotations take.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn keyed<M: Machine>(machine: M, key: &[u32; 8]) -> [M::V; 8] {
-    let mut words = [machine.splat(0); 8];
+fn keyed<M: Machine>(machine: M, key: &[u32; 8]) -> [M::V; 10] {
+    let mut words = [machine.splat(0); 10];
     for (word, key) in words.iter_mut().zip(key) {
         *word = word.splat32(*key);
     }
+    [words[8], words[9]] = words[0].turns();
     words
 }
 
 /// One link of every chain, or of as many registers of them as hold the first `active`.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn link<V: Vector>(key: &[V; 8], head: &[V; 8], entry: &[V; 8], active: usize) -> [V; 8] {
+fn link<V: Vector>(key: &[V; 10], head: &[V; 8], entry: &[V; 8], active: usize) -> [V; 8] {
     let [h0, h1, h2, h3, h4, h5, h6, h7] = *head;
     let [e0, e1, e2, e3, e4, e5, e6, e7] = *entry;
     let block = [
         h0, h1, h2, h3, h4, h5, h6, h7, e0, e1, e2, e3, e4, e5, e6, e7,
     ];
     if active <= CHAINS / 2 {
-        V::apply_low::<Link, 8, 16, 8>(key, &block)
+        V::apply_low::<Link, 10, 16, 8>(key, &block)
     } else {
-        V::apply::<Link, 8, 16, 8>(key, &block)
+        V::apply::<Link, 10, 16, 8>(key, &block)
     }
 }
 
 /// BLAKE3's G on four words of the state.
 macro_rules! quarter {
-    ($state:ident[$a:literal, $b:literal, $c:literal, $d:literal], $x:expr, $y:expr) => {
+    ($state:ident[$a:literal, $b:literal, $c:literal, $d:literal], $turns:ident, $x:expr, $y:expr) => {
         // The message first: that sum does not wait for b.
         $state[$a] = $state[$a].add32($x).add32($state[$b]);
-        $state[$d] = ($state[$d] ^ $state[$a]).ror32(16);
+        $state[$d] = ($state[$d] ^ $state[$a]).ror32_by(16, $turns[0]);
         $state[$c] = $state[$c].add32($state[$d]);
         $state[$b] = ($state[$b] ^ $state[$c]).ror32(12);
         $state[$a] = $state[$a].add32($y).add32($state[$b]);
-        $state[$d] = ($state[$d] ^ $state[$a]).ror32(8);
+        $state[$d] = ($state[$d] ^ $state[$a]).ror32_by(8, $turns[1]);
         $state[$c] = $state[$c].add32($state[$d]);
         $state[$b] = ($state[$b] ^ $state[$c]).ror32(7);
     };
@@ -286,29 +287,30 @@ macro_rules! quarter {
 
 /// A round, which takes the message's words in this order.
 macro_rules! round {
-    ($state:ident, $m:ident, $($i:literal)+) => {
-        round!(@ $state, $($m[$i]),+)
+    ($state:ident, $turns:ident, $m:ident, $($i:literal)+) => {
+        round!(@ $state, $turns, $($m[$i]),+)
     };
-    (@ $state:ident, $m0:expr, $m1:expr, $m2:expr, $m3:expr, $m4:expr, $m5:expr, $m6:expr, $m7:expr,
+    (@ $state:ident, $turns:ident, $m0:expr, $m1:expr, $m2:expr, $m3:expr, $m4:expr, $m5:expr, $m6:expr, $m7:expr,
      $m8:expr, $m9:expr, $m10:expr, $m11:expr, $m12:expr, $m13:expr, $m14:expr, $m15:expr) => {
-        quarter!($state[0, 4, 8, 12], $m0, $m1);
-        quarter!($state[1, 5, 9, 13], $m2, $m3);
-        quarter!($state[2, 6, 10, 14], $m4, $m5);
-        quarter!($state[3, 7, 11, 15], $m6, $m7);
-        quarter!($state[0, 5, 10, 15], $m8, $m9);
-        quarter!($state[1, 6, 11, 12], $m10, $m11);
-        quarter!($state[2, 7, 8, 13], $m12, $m13);
-        quarter!($state[3, 4, 9, 14], $m14, $m15);
+        quarter!($state[0, 4, 8, 12], $turns, $m0, $m1);
+        quarter!($state[1, 5, 9, 13], $turns, $m2, $m3);
+        quarter!($state[2, 6, 10, 14], $turns, $m4, $m5);
+        quarter!($state[3, 7, 11, 15], $turns, $m6, $m7);
+        quarter!($state[0, 5, 10, 15], $turns, $m8, $m9);
+        quarter!($state[1, 6, 11, 12], $turns, $m10, $m11);
+        quarter!($state[2, 7, 8, 13], $turns, $m12, $m13);
+        quarter!($state[3, 4, 9, 14], $turns, $m14, $m15);
     };
 }
 
-/// A key, and a head and an entry, to the next head.
+/// A key with turns, and a head and an entry, to the next head.
 struct Link;
 
-impl<R: Register> Leaf<R, 8, 16, 8> for Link {
+impl<R: Register> Leaf<R, 10, 16, 8> for Link {
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn run(key: &[R; 8], m: &[R; 16]) -> [R; 8] {
-        let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
+    fn run(key: &[R; 10], m: &[R; 16]) -> [R; 8] {
+        let [k0, k1, k2, k3, k4, k5, k6, k7, by_16, by_8] = *key;
+        let turns = [by_16, by_8];
         let [i0, i1, i2, i3] = IV;
         let constant = |word| k0.splat32(word);
         let mut v = [
@@ -331,13 +333,13 @@ impl<R: Register> Leaf<R, 8, 16, 8> for Link {
             constant(FLAGS),
         ];
         // The message's order is permuted from round to round (BLAKE3 paper, table 2).
-        round!(v, m, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-        round!(v, m, 2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8);
-        round!(v, m, 3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1);
-        round!(v, m, 10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6);
-        round!(v, m, 12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4);
-        round!(v, m, 9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7);
-        round!(v, m, 11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13);
+        round!(v, turns, m, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        round!(v, turns, m, 2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8);
+        round!(v, turns, m, 3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1);
+        round!(v, turns, m, 10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6);
+        round!(v, turns, m, 12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4);
+        round!(v, turns, m, 9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7);
+        round!(v, turns, m, 11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13);
         [
             v[0] ^ v[8],
             v[1] ^ v[9],

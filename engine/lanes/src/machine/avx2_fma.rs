@@ -1,6 +1,7 @@
 //! AVX2 and FMA (x86-64-v3 without the rest): vectors of two registers, products of doubles.
 
 use core::arch::x86_64::*;
+use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
@@ -170,14 +171,24 @@ impl Register for Ymm {
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn ror32(self, bits: u32) -> Ymm {
-        match bits {
-            16 => self.bytes(0x0504_0706_0100_0302, 0x0d0c_0f0e_0908_0b0a),
-            8 => self.bytes(0x0407_0605_0003_0201, 0x0c0f_0e0d_080b_0a09),
-            _ => sure!(Ymm(_mm256_or_si256(
-                _mm256_srl_epi32(self.0, _mm_cvtsi32_si128(bits as i32)),
-                _mm256_sll_epi32(self.0, _mm_cvtsi32_si128(32 - bits as i32)),
-            ))),
-        }
+        sure!(Ymm(_mm256_or_si256(
+            _mm256_srl_epi32(self.0, _mm_cvtsi32_si128(bits as i32)),
+            _mm256_sll_epi32(self.0, _mm_cvtsi32_si128(32 - bits as i32)),
+        )))
+    }
+
+    /// Hidden from the compiler, which makes two shuffles of one by a constant.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn turns(self) -> [Ymm; 2] {
+        let by_16 = [0x0504_0706_0100_0302, 0x0d0c_0f0e_0908_0b0a];
+        let by_8 = [0x0407_0605_0003_0201, 0x0c0f_0e0d_080b_0a09];
+        black_box([by_16, by_8])
+            .map(|[low, high]| sure!(Ymm(_mm256_setr_epi64x(low, high, low, high))))
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn ror32_by(self, _bits: u32, turn: Ymm) -> Ymm {
+        sure!(Ymm(_mm256_shuffle_epi8(self.0, turn.0)))
     }
 }
 

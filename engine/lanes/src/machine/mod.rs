@@ -117,6 +117,16 @@ pub(crate) trait Register:
     fn add32(self, other: Self) -> Self;
     /// Lanes of 32 bits, rotated down by a constant.
     fn ror32(self, bits: u32) -> Self;
+    /// What [`Register::ror32_by`] takes for 16 bits and for 8, to be made once.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn turns(self) -> [Self; 2] {
+        [self; 2]
+    }
+    /// Lanes of 32 bits, rotated down by 16 or 8 bits, as `turn` says too.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn ror32_by(self, bits: u32, _turn: Self) -> Self {
+        self.ror32(bits)
+    }
 }
 
 /// Registers that multiply integers of 52 bits.
