@@ -11,7 +11,8 @@
 use std::hint::black_box;
 
 use duet_instructions::{
-    Chains, CoSigning, Completing, Proposing, Receiving, Signing, Transfers, Verifying,
+    Chains, CoSigning, Completing, Proposing, Receiving, Signing, SigningInLanes, Transfers,
+    Verifying,
 };
 use gungraun::{library_benchmark, library_benchmark_group, main};
 
@@ -35,6 +36,7 @@ macro_rules! kernels {
 kernels! {
     sign: Signing,
     verify: Verifying,
+    sign_in_lanes: SigningInLanes,
     hash_entries: Chains,
     propose: Proposing,
     receive: Receiving,

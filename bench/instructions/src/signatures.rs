@@ -1,8 +1,8 @@
 //! Hashing, signing, verifying.
 
 use duet_engine::crypto::{
-    Backend, ChainJob, Digest, Domain, KeyId, KeyRing, SecretKey, SignJob, Signature, Signed,
-    Signer, Verifier, chain, hash,
+    Backend, BackendChoice, ChainJob, Digest, Domain, KeyId, KeyRing, SecretKey, SignJob,
+    Signature, Signed, Signer, Unit, Verifier, chain, hash,
 };
 
 const KEYS: usize = 16;
@@ -30,21 +30,25 @@ pub struct Signing {
 
 impl Default for Signing {
     fn default() -> Self {
+        Signing::by(Backend::Dalek)
+    }
+}
+
+impl Signing {
+    fn by(backend: Backend) -> Self {
         let digests = digests(BATCH).into_iter().enumerate();
         let job = |(i, digest)| SignJob {
             secret: (i % KEYS) as u32,
             digest,
         };
         Self {
-            signer: Signer::new(Backend::Dalek),
+            signer: Signer::new(backend),
             secrets: secrets(),
             jobs: digests.map(job).collect(),
             signatures: Vec::with_capacity(BATCH),
         }
     }
-}
 
-impl Signing {
     /// Signs them in one batch.
     #[must_use]
     pub fn run(mut self) -> Vec<Signature> {
@@ -52,6 +56,31 @@ impl Signing {
             .sign(&self.secrets, &self.jobs, &mut self.signatures);
         self.signatures
     }
+}
+
+/// The same in lanes.
+pub struct SigningInLanes(Signing);
+
+impl Default for SigningInLanes {
+    fn default() -> Self {
+        // The multiples of the base point are made once in a process.
+        Signing::by(lanes()).run();
+        Self(Signing::by(lanes()))
+    }
+}
+
+impl SigningInLanes {
+    /// Signs them in one batch.
+    #[must_use]
+    pub fn run(self) -> Vec<Signature> {
+        self.0.run()
+    }
+}
+
+/// The widest lanes that Valgrind knows, where this machine has them.
+fn lanes() -> Backend {
+    let lanes = BackendChoice::LanesOf(Unit::Avx2Fma);
+    Backend::select(lanes).unwrap_or(Backend::Dalek)
 }
 
 /// A signature as the verifier takes it.
