@@ -63,6 +63,9 @@ impl Shard<'_> {
             .map(|planned| planned.as_nanos() as u64);
         let planned_ns = planned_ns.filter(|planned_ns| *planned_ns <= position_ns);
         let stopped = self.shared.stop.load(Ordering::Relaxed);
+        // What had come due before a restart is served when the clock goes on, if only to its end.
+        let goes_on = !self.arrivals.has_started() && self.arrivals.backlog() > 0;
+        let planned_ns = planned_ns.filter(|_| !goes_on);
         // A shard without a channel waits for nothing.
         (planned_ns.is_some() || stopped || self.slots.is_empty()).then(|| ScheduleEnd {
             at_ns: planned_ns.unwrap_or(position_ns),
