@@ -48,6 +48,10 @@ pub fn resume(
     ending: Ending,
 ) -> Exit {
     let plan = Plan::of(args, Some(stored)).map(Plan::resumed);
+    let plan = match ending {
+        Ending::AsPlanned => plan,
+        Ending::AtOnce => plan.map(Plan::only_closed),
+    };
     let directory = args.log_dir.as_deref().unwrap_or(Path::new(""));
     let plan = plan.map_err(|error| error.of_a_stored_run(directory));
     drive_plan(plan, args, &stored.command, command, stop, ending)

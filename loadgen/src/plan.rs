@@ -24,6 +24,7 @@ use crate::trace::{Capacity, TraceError};
 use duet_run_file::exit::Exit;
 use duet_run_file::output::{OutputError, check_writable, empty_folder, open_alone};
 use duet_run_file::paths::Paths;
+use duet_run_file::signals;
 use load::Load;
 use stored::Identity;
 
@@ -97,6 +98,14 @@ impl Plan {
     pub fn resumed(mut self) -> Plan {
         if let Some(log) = &mut self.config.log {
             log.must_exist = true;
+        }
+        self
+    }
+
+    /// The same of a run that makes no more payments.
+    pub fn only_closed(mut self) -> Plan {
+        if let Some(log) = &mut self.config.log {
+            log.only_closes = true;
         }
         self
     }
@@ -294,6 +303,7 @@ impl Plan {
                 attacks: args.adversary.0.clone(),
                 l1_delay_blocks,
                 planted_slowdown: args.planted_slowdown,
+                bystanders: signals::cpu_ns,
                 audit,
             },
             workload: load.workload,

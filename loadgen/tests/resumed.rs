@@ -251,7 +251,7 @@ fn a_run_that_was_not_stopped_says_nothing_of_a_restart() {
 
 #[test]
 fn what_was_not_served_before_a_restart_is_not_forgotten() {
-    const RUN: &str = "run --sessions 200 --payments 1k --shards 2 --rate 200k --duration 200ms \
+    const RUN: &str = "run --sessions 2k --payments 1k --shards 2 --rate 2M --duration 200ms \
                        --durability log --log-dir log --baseline-sessions 0 --json";
     let folder = Folder::new();
     let first = folder.loadgen(&arguments(RUN));
@@ -367,4 +367,21 @@ fn a_part_that_was_late_is_late_in_every_later_one() {
         .folder
         .loadgen(&["recover", "log", "--close", "--quiet"]);
     assert_eq!(closed.code, Some(0), "{}", closed.stderr);
+}
+
+/// What had come due comes due once more, although the schedule ends where it was killed.
+#[test]
+fn what_was_due_when_a_run_was_killed_at_its_end_is_served() {
+    let run = Run::of(
+        "--sessions 4k --payments 100 --concurrent 4 --rate 1M --shards 1 --baseline-sessions 0",
+    );
+    run.kill_after(20);
+    let words = format!("{} --duration 1ms --quiet --out run.json", run.words);
+    let (file, reason) = run.invalid(&words);
+    let open_loop = file.achieved.open_loop.unwrap();
+    assert!(open_loop.backlog > 1000, "{open_loop:?}");
+    assert_eq!(open_loop.arrived, open_loop.backlog, "{open_loop:?}");
+    assert_eq!(open_loop.unserved_before, 0, "{open_loop:?}");
+    assert!(open_loop.unserved < open_loop.backlog, "{open_loop:?}");
+    assert!(reason.contains("was not held"), "{reason}");
 }

@@ -295,6 +295,21 @@ fn a_start_that_is_killed_goes_on_or_closes() {
     assert!(codes.len() > 5, "{codes:?}");
 }
 
+/// What was acknowledged is not "not begun", whatever is gone beside it.
+#[test]
+fn raised_floors_alone_are_no_start() {
+    for header in [true, false] {
+        let folder = without(|name| {
+            name.ends_with(".seg") || name.ends_with(".spare") || name == "log.meta" && !header
+        });
+        fs::remove_file(folder.path("log/run.json")).unwrap();
+        for how in ["", "--close", "--go-on"] {
+            let refused = folder.loadgen(&arguments(&format!("recover log {how}")));
+            assert_eq!(refused.code, Some(4), "{how}: {refused:?}");
+        }
+    }
+}
+
 /// What no more than a start leaves is no run's log: the next start may be of another one, as the same
 /// command is on a machine with more cores.
 #[test]
@@ -314,4 +329,21 @@ fn what_the_start_of_another_run_leaves_is_begun_anew() {
             assert_eq!(found.code, Some(0), "{other}: {}", found.stderr);
         }
     }
+}
+
+/// A start of another run was killed when it had made its floors, and not its header.
+#[test]
+fn floors_of_another_start_beside_a_header_are_begun_anew() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    for folder in [&folder, &other] {
+        fs::create_dir(folder.path("log")).unwrap();
+        drop(make_log(folder));
+    }
+    for name in ["l1.floor", "shard-0.floor"] {
+        let floor = fs::read(other.path("log/log").join(name)).unwrap();
+        assert_ne!(fs::read(folder.path("log/log").join(name)).unwrap(), floor);
+        folder.write(&format!("log/log/{name}"), floor);
+    }
+    let run = folder.loadgen(&arguments(RUN));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
 }

@@ -64,7 +64,7 @@ pub struct SigningInLanes(Signing);
 impl Default for SigningInLanes {
     fn default() -> Self {
         // The multiples of the base point are made once in a process.
-        Signing::by(lanes()).run();
+        drop(Signing::by(lanes()).run());
         Self(Signing::by(lanes()))
     }
 }

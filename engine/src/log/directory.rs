@@ -127,10 +127,11 @@ fn find_meta<D: Disk>(disk: &D, options: &Options) -> Result<Option<Meta>, LogEr
     let names = disk.list().during("list", ".")?;
     if names.iter().any(|name| name == META) {
         let meta = read_meta(disk, options);
-        let is_other = matches!(
-            meta,
-            Err(LogError::OtherRun { .. } | LogError::OtherStreams { .. })
-        );
+        let is_other = match &meta {
+            Ok(meta) => has_other_floors(disk, &names, meta)?,
+            Err(LogError::OtherRun { .. } | LogError::OtherStreams { .. }) => true,
+            Err(_) => false,
+        };
         return match is_other && remains(disk, &names)?.is_none() {
             true => Ok(None),
             false => meta.map(Some),
@@ -140,6 +141,31 @@ fn find_meta<D: Disk>(disk: &D, options: &Options) -> Result<Option<Meta>, LogEr
         None => Ok(None),
         Some(file) => Err(LogError::NotALog { file }),
     }
+}
+
+/// Whether a floor is of another log than its header says: whoever made that one ended before its own
+/// header had its name.
+fn has_other_floors<D: Disk>(disk: &D, names: &[String], meta: &Meta) -> Result<bool, LogError> {
+    for (at, stream) in meta.streams.iter().enumerate() {
+        let name = format!("{stream}.floor");
+        if names.contains(&name) {
+            let file = disk.open(&name).during("open", &name)?;
+            let identity = meta.identity(at as u32);
+            if floor::is_of_another(&file, &identity).during("read", &name)? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a directory holds no more than the start of a log leaves, of whichever run.
+///
+/// # Errors
+/// If the machine cannot read it.
+pub fn is_as_new<D: Disk>(disk: &D) -> Result<bool, LogError> {
+    let names = disk.list().during("list", ".")?;
+    remains(disk, &names).map(|remains| remains.is_none())
 }
 
 /// A file of something else, or one in which something of a log may stand; none if all that is there is

@@ -60,6 +60,16 @@ pub(super) fn is_raised<F: DiskFile>(file: &F) -> std::io::Result<bool> {
     Ok(slots.any(|slot| slot.is_ok_and(|slot| slot.floor > 0)))
 }
 
+/// Whether a floor's file is whole and of another log than this.
+pub(super) fn is_of_another<F: DiskFile>(file: &F, identity: &Identity) -> std::io::Result<bool> {
+    let mut bytes = vec![0; file.length()?.min(2 * BLOCK_BYTES as u64) as usize];
+    file.read_at(0, &mut bytes)?;
+    let is_other = |slot: &[u8]| {
+        FloorSlot::decode_of_any(slot).is_ok() && FloorSlot::decode(slot, identity).is_err()
+    };
+    Ok(bytes.chunks(BLOCK_BYTES).any(is_other))
+}
+
 impl<F: DiskFile> FloorFile<F> {
     /// Reads the newer of the two slots that is intact.
     pub(super) fn read(

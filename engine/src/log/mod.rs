@@ -44,7 +44,7 @@ mod window;
 
 pub use batch::Batch;
 pub use committer::Committer;
-pub use directory::{Log, META};
+pub use directory::{Log, META, is_as_new};
 pub use disk::{Disk, DiskFile, Files, Foreign};
 pub use error::{Damage, LogError};
 pub use format::{BLOCK_BYTES, RunId, VERSION};

@@ -41,7 +41,7 @@ const MOST_WAITING: usize = 1 << 20;
 pub(super) struct ArrivalQueue {
     source: Source,
     clock: ScheduleClock,
-    /// When the schedule ends, by its own clock, once that is known.
+    /// When the schedule ends, by its own clock: as planned, or before, once it was stopped.
     end_ns: Option<u64>,
     /// Payments that had come due before a restart and were not answered: all of them come due when the
     /// clock goes on.
@@ -185,6 +185,12 @@ impl ArrivalQueue {
         }
     }
 
+    /// The same, which is planned to end.
+    pub(super) fn lasting(mut self, duration: Option<Duration>) -> ArrivalQueue {
+        self.end_ns = duration.map(|duration| duration.as_nanos() as u64);
+        self
+    }
+
     pub(super) fn is_closed_loop(&self) -> bool {
         matches!(self.source, Source::Closed)
     }
@@ -242,7 +248,8 @@ impl ArrivalQueue {
     /// Where the schedule's clock stands.
     pub(super) fn position_ns(&self, now_ns: u64) -> u64 {
         let position_ns = self.clock.position_ns(now_ns);
-        self.end_ns.map_or(position_ns, |end| position_ns.min(end))
+        let end_ns = self.end_ns.map(|end_ns| end_ns.max(self.clock.before_ns));
+        end_ns.map_or(position_ns, |end_ns| position_ns.min(end_ns))
     }
 
     /// How far the schedule was read, for a restart.
@@ -344,7 +351,7 @@ impl ArrivalQueue {
 
     /// The schedule is read no further than to its end.
     pub(super) fn ends_at(&mut self, end: ScheduleEnd) {
-        self.end_ns = Some(end.at_ns.max(self.clock.before_ns));
+        self.end_ns = Some(end.at_ns);
     }
 
     /// Whether what has come due by the end waits for one of these sessions to open.

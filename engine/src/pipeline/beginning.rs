@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::latency::Latencies;
 use super::shard::{Shard, Shared};
 use super::stage::Stage;
-use crate::clock::process_cpu_ns;
 use crate::crypto::VerifierCounts;
 use crate::log::{Closed, LogError, Statistics, Stream};
 use crate::metered::Held;
@@ -35,7 +34,7 @@ impl Shared<'_> {
     pub(super) fn begin_figures(&self) {
         let moment = Moment {
             ns: self.epoch.elapsed().as_nanos() as u64,
-            cpu_ns: process_cpu_ns(),
+            cpu_ns: self.config.cpu_ns(),
         };
         self.beginning.moment.get_or_init(|| moment);
     }
@@ -96,7 +95,7 @@ impl Shard<'_> {
         self.latency = Latencies::new();
         self.first_completion_ns = None;
         self.last_completion_ns = 0;
-        self.closed_while_paying = self.tally.sessions_closed;
+        self.closed_since.clear();
         self.progress.payments.store(0, Ordering::Relaxed);
         let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
         let covered = channels().map(|channel| channel.covered).sum::<u64>();

@@ -17,7 +17,7 @@ impl Shard<'_> {
         if !self.draining {
             // What goes on only to be closed reads no schedule.
             let stopped = self.shared.stop.load(Ordering::Relaxed);
-            let ready = self.steps.all_lanes_opened() && !stopped;
+            let ready = self.steps.all_lanes_opened() && (!stopped || self.serves_backlog());
             if ready && !self.arrivals.has_started() {
                 self.arrivals.start(now_ns);
             }
@@ -63,14 +63,20 @@ impl Shard<'_> {
             .map(|planned| planned.as_nanos() as u64);
         let planned_ns = planned_ns.filter(|planned_ns| *planned_ns <= position_ns);
         let stopped = self.shared.stop.load(Ordering::Relaxed);
-        // What had come due before a restart is served when the clock goes on, if only to its end.
-        let goes_on = !self.arrivals.has_started() && self.arrivals.backlog() > 0;
-        let planned_ns = planned_ns.filter(|_| !goes_on);
+        if self.serves_backlog() {
+            return None;
+        }
         // A shard without a channel waits for nothing.
         (planned_ns.is_some() || stopped || self.slots.is_empty()).then(|| ScheduleEnd {
             at_ns: planned_ns.unwrap_or(position_ns),
             planned: planned_ns.is_some(),
         })
+    }
+
+    /// Whether the clock goes on for what had come due before a restart, if for nothing else.
+    fn serves_backlog(&self) -> bool {
+        let closes = self.config.log.as_ref().is_some_and(|log| log.only_closes);
+        !closes && !self.arrivals.has_started() && self.arrivals.backlog() > 0
     }
 
     /// Whether a session shall still open that what had come due by the end waits for.

@@ -234,7 +234,12 @@ impl Shard<'_> {
                 self.parties.change(places.b, expected.b);
                 self.tally.sessions_closed += 1;
                 self.tally.settled += version;
-                self.tally.last_close_ns = self.now_ns();
+                let now_ns = self.now_ns();
+                self.tally.last_close_ns = now_ns;
+                match self.closed_since.last_mut() {
+                    Some((from_ns, count)) if now_ns - *from_ns < 1_000_000 => *count += 1,
+                    _ => self.closed_since.push((now_ns, 1)),
+                }
                 self.progress
                     .sessions_closed
                     .fetch_add(1, Ordering::Relaxed);

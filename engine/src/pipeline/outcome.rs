@@ -392,7 +392,10 @@ pub(super) fn outcome(
             .map_or(0, |cpu| cpu.saturating_sub(begun.cpu_ns)),
     };
     let closing = Phase {
-        sessions: sum(|end| end.tally.sessions_closed - end.closed_while_paying),
+        sessions: (ends.iter().flat_map(|end| &end.closed_since))
+            .filter(|(at_ns, _)| last_paid_ns.is_none_or(|paid_ns| *at_ns >= paid_ns))
+            .map(|(_, count)| count)
+            .sum(),
         wall: span(last_paid_ns, last_ns),
         cpu_ns: begun.cpu_ns + cpu_ns
             - ends

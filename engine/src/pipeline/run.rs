@@ -71,12 +71,23 @@ pub struct Config {
     /// The share, 0 to 1, of each wave's CPU time that is spent once more for nothing: to try a
     /// regression gate. Normally 0.
     pub planted_slowdown: f64,
+    /// CPU time so far, in nanoseconds, of the caller's own threads that wait beside the run, such as one
+    /// for signals: no stage has it, and no figure.
+    pub bystanders: fn() -> u64,
     /// What makes the run durable, if anything. Then there are neither faults nor attacks.
     pub log: Option<LogConfig>,
     /// Where every payment, co-signature and block is written down for an auditor, if anywhere; not
     /// of a durable run, whose second part would leave the first one's log incomplete. Blocks'
     /// bodies are then there, and not kept in memory.
     pub audit: Option<transcript::Settings>,
+}
+
+impl Config {
+    /// The process's CPU time, less that of bystanders.
+    pub(super) fn cpu_ns(&self) -> u64 {
+        let all_ns = process_cpu_ns();
+        all_ns.saturating_sub((self.bystanders)())
+    }
 }
 
 /// How far a run is. Counts and times run from the start of its threads, or, where it goes on after
@@ -229,7 +240,7 @@ pub fn run(
         log.metered().threads_start().map_err(RunError::Log)?;
     }
     let (workers, (mut clock, cpu_before)) =
-        Workers::read(|| (StageClock::from_now(), process_cpu_ns()));
+        Workers::read(|| (StageClock::from_now(), config.cpu_ns()));
     let mut links_are_down = restored.is_some();
     if links_are_down {
         shared.begin_figures_after(shards.len());
@@ -296,7 +307,7 @@ pub fn run(
                     payments: sum(|shard| &shard.payments),
                     sessions_closed: sum(|shard| &shard.sessions_closed),
                     l1_transactions: l1_transactions.load(Ordering::Relaxed),
-                    cpu_ns: process_cpu_ns() - begun.cpu_ns,
+                    cpu_ns: config.cpu_ns() - begun.cpu_ns,
                 });
             }
             clock.lap(Stage::Observe, 1);
@@ -307,7 +318,7 @@ pub fn run(
         let audit = audit.close();
         let (workers_now, cpu_end) = Workers::read(|| {
             clock.lap(Stage::Observe, 0);
-            process_cpu_ns()
+            config.cpu_ns()
         });
         drop(opener);
         let ends: Vec<Result<_, RunError>> =

@@ -126,8 +126,8 @@ pub(super) struct Shard<'w> {
     /// The process's CPU time then, and when the last wave was completed.
     pub(super) cpu_before_paying_ns: Option<u64>,
     pub(super) cpu_after_paying_ns: u64,
-    /// Sessions that were closed when the last wave was completed.
-    pub(super) closed_while_paying: u64,
+    /// When sessions were closed since the last wave was completed, and how many: a millisecond's together.
+    pub(super) closed_since: Vec<(u64, u64)>,
     pub(super) tally: Tally,
     pub(super) recorder: Option<Recorder>,
 }
@@ -150,7 +150,7 @@ pub(super) struct ShardOutcome {
     pub(super) opened_before_paying: u64,
     pub(super) cpu_before_paying_ns: Option<u64>,
     pub(super) cpu_after_paying_ns: u64,
-    pub(super) closed_while_paying: u64,
+    pub(super) closed_since: Vec<(u64, u64)>,
 }
 
 impl<'w> Shard<'w> {
@@ -195,7 +195,8 @@ impl<'w> Shard<'w> {
                 arrival_seed(config.seed, of.index),
                 config.rules.cosign_every,
                 config.cosign_after,
-            ),
+            )
+            .lasting(config.duration),
             steps: Steps::new(schedule, of),
             draining: false,
             end: None,
@@ -224,7 +225,7 @@ impl<'w> Shard<'w> {
             opened_before_paying: 0,
             cpu_before_paying_ns: None,
             cpu_after_paying_ns: 0,
-            closed_while_paying: 0,
+            closed_since: Vec::new(),
             tally: Tally::default(),
             recorder: None,
         }
@@ -289,7 +290,7 @@ impl<'w> Shard<'w> {
             opened_before_paying,
             cpu_before_paying_ns: self.cpu_before_paying_ns,
             cpu_after_paying_ns: self.cpu_after_paying_ns,
-            closed_while_paying: self.closed_while_paying,
+            closed_since: self.closed_since,
         })
     }
 

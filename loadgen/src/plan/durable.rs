@@ -43,6 +43,7 @@ pub(super) fn log_config(args: &RunArgs, run: RunId) -> Result<Option<LogConfig>
     let directory = args.log_dir.as_ref().expect("it is given");
     Ok(Some(LogConfig {
         must_exist: false,
+        only_closes: false,
         directory: directory.join(LOG),
         durability,
         run,

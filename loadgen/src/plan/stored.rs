@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use duet_engine::log::{Disk, DiskFile, Files, Foreign, META, RunId};
+use duet_engine::log::{Disk, DiskFile, Files, Foreign, META, RunId, is_as_new};
 use duet_engine::pipeline::Beside;
 use duet_run_file::input::Limit;
 use duet_run_file::output::OutputError;
@@ -304,9 +304,7 @@ fn has_log(directory: &Path) -> bool {
 
 /// Whether the log is no more than a start leaves before it writes down how the run was asked for.
 fn is_new(directory: &Path) -> bool {
-    let names = Files::to_read(directory.join(LOG)).and_then(|files| files.list());
-    let is_of_a_start = |name: &String| name.starts_with(META) || name.ends_with(".floor");
-    names.is_ok_and(|names| names.iter().all(is_of_a_start))
+    Files::to_read(directory.join(LOG)).is_ok_and(|files| is_as_new(&files) == Ok(true))
 }
 
 /// Whether a file has the name of one that was being written when its process ended.

@@ -1,6 +1,7 @@
 //! The signals that ask a process to stop: Ctrl-C, a polite kill, and the end of its terminal. One that
 //! was ignored when the process began stays ignored: so `nohup` and a shell's background jobs mean it.
 
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::{fs, io};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -10,6 +11,22 @@ use crate::threads;
 
 /// All that ask for a stop.
 const STOP: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
+
+/// The thread that waits for them, once there is one.
+static THREAD: AtomicI32 = AtomicI32::new(0);
+
+/// CPU time of the thread that waits for signals, in nanoseconds: the system wakes it whenever it stops
+/// the process or lets it go on. Nothing where the system does not tell.
+#[must_use]
+pub fn cpu_ns() -> u64 {
+    let path = format!(
+        "/proc/self/task/{}/schedstat",
+        THREAD.load(Ordering::Relaxed)
+    );
+    let told = fs::read_to_string(path).unwrap_or_default();
+    let spent = told.split(' ').next().and_then(|word| word.parse().ok());
+    spent.unwrap_or(0)
+}
 
 /// Calls `handle`, on a thread of its own, for every signal that asks for a stop, but for those that
 /// were ignored when the process began. To be called once, before any other handler is set.
@@ -24,6 +41,10 @@ pub fn on_stop(mut handle: impl FnMut() + Send + 'static) -> io::Result<()> {
         io::Error::new(error.kind(), format!("cannot watch for signals: {error}"))
     })?;
     threads::start("signals", move || {
+        THREAD.store(
+            rustix::thread::gettid().as_raw_nonzero().get(),
+            Ordering::Relaxed,
+        );
         for _ in signals.forever() {
             handle();
         }

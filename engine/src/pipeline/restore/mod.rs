@@ -35,6 +35,9 @@ pub struct LogConfig {
     pub directory: PathBuf,
     /// Whether the run must have begun: otherwise [`RunError::NotBegun`], and nothing is made.
     pub must_exist: bool,
+    /// Makes no more payments: what is open is finished and closed, and what had come due is given up. The
+    /// run has to be stopped from its start, too.
+    pub only_closes: bool,
     /// What an acknowledgement means.
     pub durability: Durability,
     /// What the run is: a directory of another one is refused.

@@ -4,7 +4,6 @@
 use super::super::shard::Shard;
 use super::super::stage::Stage;
 use super::Flight;
-use crate::clock::process_cpu_ns;
 use crate::crypto::Forged;
 use crate::protocol::{Answer, Message, Rejection};
 
@@ -100,8 +99,8 @@ impl Shard<'_> {
         if completed > 0 {
             self.first_completion_ns.get_or_insert(now_ns);
             self.last_completion_ns = now_ns;
-            self.closed_while_paying = self.tally.sessions_closed;
-            self.cpu_after_paying_ns = process_cpu_ns();
+            self.closed_since.clear();
+            self.cpu_after_paying_ns = self.config.cpu_ns();
         }
         self.clock.lap(Stage::Complete, completed as usize);
         completed
