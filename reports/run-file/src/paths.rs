@@ -142,8 +142,10 @@ fn durable_run(path: &Path) -> Option<PathBuf> {
     {
         return Some(log.to_owned());
     }
-    let folders = resolved.ancestors().skip(1).take(2);
-    let mut folders = folders.filter(|folder| folder.join("log/log.meta").is_file());
+    let mut folders = resolved
+        .ancestors()
+        .skip(1)
+        .filter(|folder| folder.join("log/log.meta").is_file());
     folders.next().map(Path::to_owned)
 }
 
@@ -183,6 +185,7 @@ mod tests {
             ("run/run.json", true),
             ("run/new", true),
             ("run/log/log.meta", true),
+            ("run/log/some/where/deep", true),
             ("run/../new", false),
             ("new", false),
         ] {

@@ -4,6 +4,7 @@
 use super::super::shard::Shard;
 use super::super::stage::Stage;
 use super::Flight;
+use crate::clock::process_cpu_ns;
 use crate::crypto::Forged;
 use crate::protocol::{Answer, Message, Rejection};
 
@@ -100,7 +101,7 @@ impl Shard<'_> {
             self.first_completion_ns.get_or_insert(now_ns);
             self.last_completion_ns = now_ns;
             self.closed_since.clear();
-            self.cpu_after_paying_ns = self.config.cpu_ns();
+            self.cpu_after_paying_ns = process_cpu_ns();
         }
         self.clock.lap(Stage::Complete, completed as usize);
         completed

@@ -19,6 +19,7 @@ use super::slot::{Channel, Phase, Slot};
 use super::stage::Stage;
 use super::wire::Wire;
 use super::workload::Next;
+use crate::clock::process_cpu_ns;
 use crate::crypto::{Backend, Forged, SignJob, Signature, Signer, Verified, Verifier};
 use crate::log::Sequence;
 use crate::protocol::{
@@ -255,7 +256,7 @@ impl Shard<'_> {
             if self.first_wave_ns.is_none() {
                 self.first_wave_ns = Some(flight.sent_ns);
                 self.opened_before_paying = self.tally.sessions_opened;
-                self.cpu_before_paying_ns = Some(self.config.cpu_ns());
+                self.cpu_before_paying_ns = Some(process_cpu_ns());
             }
             self.propose(flight);
             for part in flight.parts.iter().filter(|part| !part.states.is_empty()) {

@@ -188,7 +188,12 @@ impl OpenLoop {
             false => 0.0,
         };
         let short_s = Self::MOST_BEHIND_SHARE * span_s;
-        let short_s = short_s.clamp(Self::LEAST_BEHIND_S, Self::MOST_BEHIND_S);
+        let least_s = match self.backlog {
+            0 => Self::LEAST_BEHIND_S,
+            // It all comes due at one moment, whatever the rate.
+            _ => Self::MOST_BEHIND_S,
+        };
+        let short_s = short_s.clamp(least_s, Self::MOST_BEHIND_S);
         let keeps_up = self.behind_s <= short_s.max(Self::MOST_OVERLOAD * span_s);
         // Without two times there is no rate to hold, but there may be a backlog of one.
         if (has_rate || self.backlog > 0) && !keeps_up {
@@ -534,7 +539,7 @@ mod tests {
             assert!(found.contains(expected), "{run:?}: {found}");
         }
         // Nothing but a backlog came due, at one moment: it has no rate, and took as long.
-        for (behind_s, held) in [(0.02, true), (1.6, false)] {
+        for (behind_s, held) in [(0.02, true), (0.09, true), (0.11, false), (1.6, false)] {
             let run = OpenLoop {
                 backlog: 1000,
                 arrived_before: 1000,
