@@ -26,7 +26,10 @@ impl FromStr for Adversary {
             let share = parse_share(share)?;
             let attacks = match name {
                 "all" => Attack::ALL.to_vec(),
-                name => vec![name.parse::<Attack>().map_err(|error| error.to_string())?],
+                name => vec![
+                    name.parse::<Attack>()
+                        .map_err(|error| format!("{error}, or all"))?,
+                ],
             };
             for attack in attacks {
                 if shares.iter().any(|(other, _)| *other == attack) {
@@ -50,7 +53,9 @@ impl fmt::Display for Adversary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (attack, share)) in self.0.iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{}={}%", attack.name(), share * 100.0)?;
+            // A share has fewer digits than the error of its division by a hundred begins at.
+            let percent = (share * 1e14).round() / 1e12;
+            write!(f, "{comma}{}={percent}%", attack.name())?;
         }
         Ok(())
     }

@@ -353,7 +353,7 @@ Examples:
   loadgen run --sessions 10k --payments 100 --adversary all=1% --l1-delay-blocks 20
                                                       disputes: what they cost, and that nobody
                                                       honest loses
-  loadgen run --durability fsync --log-dir LOG        what is acknowledged survives; Ctrl-C, and the
+  loadgen run --durability fsync --log-dir LOG        what is acknowledged survives; kill it, and the
                                                       same command goes on
   loadgen run --preset headline                       10^10 payments in a million channels
   loadgen run --baseline-sessions 0 --out run.json    channels only; keep the figures";

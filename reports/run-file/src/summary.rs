@@ -54,7 +54,15 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
     let unnamed = invalid_reasons.is_empty();
     let unnamed = unnamed.then(|| "no reason is given".to_owned());
     let reasons = invalid_reasons.iter().cloned().chain(unnamed);
-    let reasons: Vec<String> = reasons.chain(told).collect();
+    // A reason is cut where it has no room on a line: so each of its parts has one of its own.
+    let parts = |reason: String| match reason.len() > WIDTH - start.len() {
+        true => reason
+            .split(&[';', ','][..])
+            .map(|part| part.trim().to_owned())
+            .collect(),
+        false => vec![reason],
+    };
+    let reasons: Vec<String> = reasons.chain(told).flat_map(parts).collect();
     layout::wrap_within(WIDTH, &start, &reasons, ';', lines_max)
 }
 
@@ -130,22 +138,20 @@ fn payments(run: &RunFile) -> Vec<String> {
             format!(" (steady {}/s)", human::figure(rate))
         });
     let all = human::count(achieved.payments);
-    let rate = || {
-        format!(
-            " in {}: {}/s{steady}",
-            human::seconds(achieved.wall_s),
-            human::figure(achieved.payments_per_s),
-        )
-    };
+    let rate = || format!("{}/s{steady}", human::figure(achieved.payments_per_s),);
+    let wall = human::seconds(achieved.wall_s);
     let phrases = match (run.resumed(), run.payments_measured()) {
-        (None, _) => vec![all + &rate()],
+        (None, _) => vec![format!("{all} in {wall}: {}", rate())],
         (Some(_), 0) => vec![all, "none of them after the restart".to_owned()],
         (Some(_), measured) => {
             let measured = human::count(measured);
-            vec![
-                all,
-                format!("{measured} of them after the restart{}", rate()),
-            ]
+            let measured = format!("{measured} of them after the restart in {wall}");
+            let whole = format!("{measured}: {}", rate());
+            // A phrase without room on a line would be cut.
+            match whole.len() <= WIDTH - "payments  ".len() - 2 {
+                true => vec![all, whole],
+                false => vec![all, measured, rate()],
+            }
         }
     };
     let backlog = run.resumed().filter(|before| before.backlog > 0);
