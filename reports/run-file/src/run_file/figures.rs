@@ -188,9 +188,9 @@ impl OpenLoop {
             false => 0.0,
         };
         let short_s = Self::MOST_BEHIND_SHARE * span_s;
-        let least_s = match self.backlog {
+        let least_s = match self.arrived_before.max(self.backlog) {
             0 => Self::LEAST_BEHIND_S,
-            // It all comes due at one moment, whatever the rate.
+            // A part of a run, as short as a kill left it: its backlog comes due at one moment.
             _ => Self::MOST_BEHIND_S,
         };
         let short_s = short_s.clamp(least_s, Self::MOST_BEHIND_S);
