@@ -85,7 +85,8 @@ pub enum BenchCommand {
 
     /// Fails if a kernel of HEAD takes more instructions than BASE's, counted under Valgrind
     ///
-    /// The kernels are single-threaded, those in lanes on AVX2; counts hardly depend on the machine's load.
+    /// The kernels are single-threaded, those in lanes on AVX2; counts hardly depend on the
+    /// machine's load.
     Instructions(InstructionsOptions),
 
     /// Prints a completion script for a shell

@@ -138,19 +138,19 @@ fn payments(run: &RunFile) -> Vec<String> {
             format!(" (steady {}/s)", human::figure(rate))
         });
     let all = human::count(achieved.payments);
-    let rate = || format!("{}/s{steady}", human::figure(achieved.payments_per_s),);
+    let rate = format!("{}/s{steady}", human::figure(achieved.payments_per_s));
     let wall = human::seconds(achieved.wall_s);
     let phrases = match (run.resumed(), run.payments_measured()) {
-        (None, _) => vec![format!("{all} in {wall}: {}", rate())],
+        (None, _) => vec![format!("{all} in {wall}: {rate}")],
         (Some(_), 0) => vec![all, "none of them after the restart".to_owned()],
         (Some(_), measured) => {
             let measured = human::count(measured);
             let measured = format!("{measured} of them after the restart in {wall}");
-            let whole = format!("{measured}: {}", rate());
+            let whole = format!("{measured}: {rate}");
             // A phrase without room on a line would be cut.
             match whole.len() <= WIDTH - "payments  ".len() - 2 {
                 true => vec![all, whole],
-                false => vec![all, measured, rate()],
+                false => vec![all, measured, rate],
             }
         }
     };

@@ -7,8 +7,8 @@
 //! - **A value is the proof.** A [`Machine`] is only made where its instructions were found, and a
 //!   vector only by a machine or from other vectors. So their methods are safe.
 //! - **One door.** A safe trait method cannot be compiled for more instructions than the whole crate
-//!   is. So kernels are `#[cfg_attr(not(all(test, debug_assertions)), inline(always))]`, and [`Machine::run`] calls them from one function that is.
-//!   It takes a [`Work`], never a closure: a closure that is not inlined is compiled without the
+//!   is. So kernels are `#[cfg_attr(not(all(test, debug_assertions)), inline(always))]`, and
+//!   [`Machine::run`] calls them from one function that is. It takes a [`Work`], never a closure: a closure that is not inlined is compiled without the
 //!   instructions, and each intrinsic in it becomes a call.
 //! - **Hot leaves work register by register.** Where a vector is two registers, [`Vector::apply`] runs a
 //!   [`Leaf`] on one and then on the other, so that its operands fit the 16 registers there are.
