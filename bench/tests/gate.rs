@@ -77,11 +77,11 @@ fn a_comparison_with_a_threshold_is_the_gate() {
     refused.assert_refused(2, &["--budget needs --threshold"]);
 }
 
-#[test]
-fn a_gate_that_cannot_tell_exits_5_unless_told_otherwise() {
-    // 8 % more with noise of 30 %, for a second.
+/// As much slower as the threshold says, below noise of ± 30 %: unclear, however many pairs a machine
+/// has time for. A folder of its own, so that the noise does not follow from how many that were.
+fn unclear(words: &[&str]) -> Ended {
     let bench = Bench::new();
-    for (name, cpu_ns) in [("a", 40_000), ("b", 43_000)] {
+    for (name, cpu_ns) in [("a", 40_000), ("b", 42_000)] {
         let noise_per_mille = 300;
         bench.fake(
             name,
@@ -91,7 +91,12 @@ fn a_gate_that_cannot_tell_exits_5_unless_told_otherwise() {
             },
         );
     }
-    let json = judged(&gate(&bench, &["--json", "--budget", "1s"]), 5);
+    gate(&bench, words)
+}
+
+#[test]
+fn a_gate_that_cannot_tell_exits_5_unless_told_otherwise() {
+    let json = judged(&unclear(&["--json", "--budget", "1s"]), 5);
     assert_eq!(json["verdict"], "inconclusive");
     let spent_s = json["spent_s"].as_f64().unwrap();
     assert!(spent_s < 10.0, "{spent_s} s of a budget of 1 s");
@@ -109,7 +114,7 @@ fn a_gate_that_cannot_tell_exits_5_unless_told_otherwise() {
             "**Inconclusive is not a pass**: ",
         ),
     ] {
-        let ended = gate(&bench, words);
+        let ended = unclear(words);
         let code = if words.contains(&"pass") { 0 } else { 5 };
         assert_eq!(ended.code, Some(code));
         for part in ["inconclusive", "would have decided", said] {
@@ -120,18 +125,7 @@ fn a_gate_that_cannot_tell_exits_5_unless_told_otherwise() {
 
 #[test]
 fn a_gate_that_cannot_tell_has_spent_its_budget() {
-    let bench = Bench::new();
-    for (name, cpu_ns) in [("a", 40_000), ("b", 42_000)] {
-        let noise_per_mille = 300;
-        bench.fake(
-            name,
-            &Fake {
-                noise_per_mille,
-                ..with_cpu_ns(cpu_ns)
-            },
-        );
-    }
-    let json = judged(&gate(&bench, &["--json", "--budget", "6s"]), 5);
+    let json = judged(&unclear(&["--json", "--budget", "6s"]), 5);
     let spent_s = json["spent_s"].as_f64().unwrap();
     assert!(spent_s > 4.5, "{spent_s} s of a budget of 6 s");
     assert!(
