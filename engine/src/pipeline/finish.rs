@@ -26,9 +26,31 @@ pub(super) struct Finals {
     refusals: Vec<(u32, Rejection)>,
 }
 
+/// What other channels pay while sessions wait to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paid {
+    Nothing,
+    Now,
+    /// What had come due when no more did.
+    Last,
+}
+
+impl Paid {
+    /// Whether so many sessions, of as many slots, begin to end beside it.
+    pub(super) fn lets_end(self, finishing: usize, slots: usize) -> bool {
+        match self {
+            Paid::Nothing => true,
+            // A session that waits is a slot that does not pay. Few are worth a batch in a small shard.
+            Paid::Now => finishing >= (slots / 16).clamp(1, Finals::MOST),
+            // No slot is wanted for another session, but what had come due waits for its answer.
+            Paid::Last => false,
+        }
+    }
+}
+
 impl Finals {
     /// Sessions that are finished together at most: a batch for the verifiers, and no more memory.
-    pub(super) const MOST: usize = 4096;
+    const MOST: usize = 4096;
 
     /// A message is on its way once more, of a session that this party began to end.
     pub(super) fn again(&mut self, slot: u32, starter: Party, to: Party, bytes: &[u8]) {
@@ -219,4 +241,29 @@ fn unforged(judged: Judged) -> Result<Verified<FinalClaim>, Rejection> {
     judged.map_err(|Forged(claim)| Rejection::BadSignature {
         version: claim.version(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_end_in_batches_beside_payments_and_after_the_last_ones() {
+        // What is paid, sessions that wait to end, slots => whether they begin to.
+        for (paid, finishing, slots, ends) in [
+            (Paid::Nothing, 1, 100_000, true),
+            (Paid::Now, 1, 10, true),
+            (Paid::Now, 624, 10_000, false),
+            (Paid::Now, 625, 10_000, true),
+            (Paid::Now, 4095, 1_000_000, false),
+            (Paid::Now, 4096, 1_000_000, true),
+            (Paid::Last, 20_000, 20_000, false),
+        ] {
+            assert_eq!(
+                paid.lets_end(finishing, slots),
+                ends,
+                "{paid:?} {finishing}"
+            );
+        }
+    }
 }

@@ -12,7 +12,7 @@ mod propose;
 use std::ops::Range;
 
 use super::fault::{Faults, Hop};
-use super::finish::Finals;
+use super::finish::{Finals, Paid};
 use super::run::RunError;
 use super::shard::Shard;
 use super::slot::{Channel, Phase, Slot};
@@ -264,11 +264,23 @@ impl Shard<'_> {
             }
             self.kept();
         }
-        let enough = (self.slots.len() / 16).clamp(1, Finals::MOST);
-        // Few are worth a batch in a small shard, where a session that waits is a slot that does not
-        // pay.
-        if flight.parts.is_empty() || self.finishing.len() >= enough {
+        if self
+            .paid(flight)
+            .lets_end(self.finishing.len(), self.slots.len())
+        {
             self.start_finals(&mut flight.finals);
+        }
+    }
+
+    /// What is paid now that a wave departs.
+    fn paid(&self, departing: &Flight) -> Paid {
+        let pays = |flight: &Flight| !flight.parts.is_empty();
+        let mut aloft = [&self.proposed, &self.answered].into_iter().flatten();
+        let pays_at_all = self.arrivals.waits() || pays(departing) || aloft.any(pays);
+        match self.draining {
+            true if pays_at_all => Paid::Last,
+            false if pays(departing) => Paid::Now,
+            _ => Paid::Nothing,
         }
     }
 
