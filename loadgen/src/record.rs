@@ -408,6 +408,7 @@ fn open_loop(offered: &Offered) -> OpenLoop {
         unserved: offered.unserved,
         unserved_before: offered.unserved_before,
         cut_short: offered.cut_short,
+        stopped: offered.stopped,
         offered_per_s,
         achieved_per_s: offered.achieved_per_s.unwrap_or(f64::NAN),
         behind_s: behind_s + unserved_s,

@@ -97,6 +97,8 @@ pub(super) struct Arrived {
     pub(super) unserved: u64,
     /// Those that still waited for their co-sign interval to fill when the schedule ended as planned.
     pub(super) cut_short: u64,
+    /// The schedule ended before its plan.
+    pub(super) stopped: bool,
 }
 
 /// Where a schedule ends, by its own clock.
@@ -139,6 +141,13 @@ impl ScheduleClock {
     fn at_ns(&self, position_ns: u64) -> Option<u64> {
         let since_ns = position_ns.saturating_sub(self.before_ns);
         Some(self.started_ns?.saturating_add(since_ns))
+    }
+
+    /// Until when a payment waits for its co-sign interval to fill, at most, all by the shard's clock.
+    /// What was due before a restart has waited.
+    fn ripe_ns(&self, due_ns: u64, after_ns: u64) -> u64 {
+        let was_due = self.before_ns > 0 && self.started_ns >= Some(due_ns);
+        due_ns + if was_due { 0 } else { after_ns }
     }
 }
 
@@ -342,7 +351,8 @@ impl ArrivalQueue {
         match self.cosign_after_ns {
             Some(after) if !last && waiting.len() < self.cosign_every => {
                 if waiting.len() == 1 {
-                    self.aging.push(Reverse((due_ns + after, slot)));
+                    let ripe_ns = self.clock.ripe_ns(due_ns, after);
+                    self.aging.push(Reverse((ripe_ns, slot)));
                 }
             }
             _ => ready(slot),
@@ -398,6 +408,7 @@ impl ArrivalQueue {
         if self.is_closed_loop() {
             return;
         }
+        self.offered.stopped = !planned;
         if !self.has_started() {
             self.offered.unserved_before += std::mem::take(&mut self.backlog);
             return;
@@ -408,7 +419,8 @@ impl ArrivalQueue {
             for waiting in &self.waiting {
                 let part = waiting.len() % self.cosign_every;
                 let waits = waiting.iter().rev().take(part);
-                let cut_short = waits.filter(|due_ns| **due_ns + after > now_ns).count();
+                let cut_short = waits.filter(|due_ns| self.clock.ripe_ns(**due_ns, after) > now_ns);
+                let cut_short = cut_short.count();
                 self.offered.cut_short += if planned { cut_short as u64 } else { 0 };
             }
         }
@@ -482,7 +494,8 @@ impl ArrivalQueue {
         };
         // Whole co-sign intervals, and a part of one only when it is the last or has waited enough.
         let whole = waiting.len() - waiting.len() % self.cosign_every;
-        let ripe = waiting.get(whole).is_some_and(|due| due + after <= now_ns);
+        let oldest = waiting.get(whole);
+        let ripe = oldest.is_some_and(|due_ns| self.clock.ripe_ns(*due_ns, after) <= now_ns);
         if ripe || waiting.len() as u64 == left {
             waiting.len()
         } else {
@@ -524,7 +537,8 @@ impl ArrivalQueue {
             self.cosign_after_ns,
             self.waiting.get(slot as usize).and_then(VecDeque::front),
         ) {
-            self.aging.push(Reverse((due + after, slot)));
+            let ripe_ns = self.clock.ripe_ns(*due, after);
+            self.aging.push(Reverse((ripe_ns, slot)));
         }
     }
 

@@ -166,6 +166,8 @@ pub struct Offered {
     /// Those that still waited for their co-sign interval to fill when the schedule ended, and were then
     /// proposed at once.
     pub cut_short: u64,
+    /// The schedule was ended before its plan, by an interrupt.
+    pub stopped: bool,
     /// The rate at which they came due, as drawn, from the first to the last by the schedule's clock, the
     /// backlog aside; none if all of them came due at one time.
     pub offered_per_s: Option<f64>,
@@ -487,6 +489,7 @@ pub(super) fn offered(arrivals: &Arrivals, paces: &[Pace]) -> Option<Offered> {
         unserved: sum(|of| of.unserved),
         unserved_before: unserved_before + sum(|of| of.unserved_before),
         cut_short: sum(|of| of.cut_short),
+        stopped: paces.iter().any(|pace| pace.arrived.stopped),
         offered_per_s: due_ns.and_then(|(first, last)| per_s(drawn.saturating_sub(1), first, last)),
         achieved_per_s: due_here_ns
             .filter(|_| first_completion_ns.is_some_and(|first| first < last_completion_ns))

@@ -118,6 +118,36 @@ fn a_schedule_that_goes_on_keeps_its_distances() {
     }
 }
 
+/// What was due before has waited for its co-sign interval, and the end cuts nothing of it short.
+#[test]
+fn a_backlog_waits_for_no_interval_once_more() {
+    let before = SchedulePosition {
+        clock_ns: 100 * MS,
+        arrivals: 5,
+        next_due_ns: 100.5 * MS as f64,
+        mean_gap_ns: MS as f64,
+    };
+    // Settled before, milliseconds since the clock went on => what is drawn at once.
+    for (settled, since_ms, drawn) in [(5, 0, 0), (4, 0, 1), (1, 0, 4), (5, 2, 0), (1, 2, 4)] {
+        let mut queue = queue(Arrivals::Poisson { per_s: 1e3 }, (3, Some(50)));
+        let left = std::iter::once(POISSON.payments);
+        queue.resume(before, settled, left).expect("it was read");
+        queue.opened(0, 0, POISSON.payments, &POISSON);
+        queue.start(70 * MS);
+        let mut ready = 0;
+        queue.advance(70 * MS, &POISSON, |_| ready += 1);
+        assert_eq!(ready > 0, drawn > 0, "{settled}");
+        assert_eq!(queue.available(0, 70 * MS, 1000), drawn, "{settled}");
+        let now_ns = (70 + since_ms) * MS;
+        queue.advance(now_ns, &POISSON, |_| {});
+        let fresh = queue.offered().count - queue.offered().backlog;
+        let end_ns = queue.position_ns(now_ns);
+        queue.end(planned(end_ns), now_ns, &POISSON, 0..0, |_, _| {});
+        let part = (queue.waiting[0].len() % 3) as u64;
+        assert_eq!(queue.offered().cut_short, fresh.min(part), "{settled}");
+    }
+}
+
 /// What was due by the schedule when the clock stood still comes due once more, although nobody had
 /// looked.
 #[test]

@@ -143,6 +143,9 @@ pub struct OpenLoop {
     /// proposed at once.
     #[serde(default, with = "number::count")]
     pub cut_short: u64,
+    /// The schedule was ended before its plan, by an interrupt.
+    #[serde(default)]
+    pub stopped: bool,
     /// The rate at which they came due, as drawn, from the first to the last, the backlog aside; not finite
     /// if all of them came due at one time.
     #[serde(deserialize_with = "number::figure")]
@@ -188,10 +191,12 @@ impl OpenLoop {
             false => 0.0,
         };
         let short_s = Self::MOST_BEHIND_SHARE * span_s;
-        let least_s = match self.arrived_before.max(self.backlog) {
-            0 => Self::LEAST_BEHIND_S,
-            // A part of a run, as short as a kill left it: its backlog comes due at one moment.
-            _ => Self::MOST_BEHIND_S,
+        // As short as an interrupt or a kill left it, and not as somebody wanted it; and what had come
+        // due before a restart comes due at one moment.
+        let is_fragment = self.stopped || self.arrived_before > 0 || self.backlog > 0;
+        let least_s = match is_fragment {
+            false => Self::LEAST_BEHIND_S,
+            true => Self::MOST_BEHIND_S,
         };
         let short_s = short_s.clamp(least_s, Self::MOST_BEHIND_S);
         let keeps_up = self.behind_s <= short_s.max(Self::MOST_OVERLOAD * span_s);
@@ -446,6 +451,7 @@ mod tests {
             unserved: 0,
             unserved_before: 0,
             cut_short: 0,
+            stopped: false,
             offered_per_s: 1000.0,
             achieved_per_s: 1000.0,
             behind_s: 0.0,
@@ -516,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_or_lost_or_not_served_before_counts() {
+    fn what_was_refused_or_lost_or_not_served_before_counts_and_fragments_are_short() {
         // Backlog, refused, lost, unserved before => what is said of it.
         let arrived_before = 20_000;
         for (backlog, refused, lost, unserved_before, expected) in [
@@ -537,6 +543,15 @@ mod tests {
             let found = run.not_held().unwrap_or_default();
             assert_eq!(found.is_empty(), expected.is_empty(), "{run:?}: {found}");
             assert!(found.contains(expected), "{run:?}: {found}");
+        }
+        // An interrupt ended it after 0.1 s, and the next part goes on.
+        for (behind_s, held) in [(0.021, true), (0.1, true), (0.101, false)] {
+            let run = OpenLoop {
+                stopped: true,
+                behind_s,
+                ..open_loop(0.1)
+            };
+            assert_eq!(run.not_held().is_none(), held, "{run:?}");
         }
         // Nothing but a backlog came due, at one moment: it has no rate, and took as long.
         for (behind_s, held) in [(0.02, true), (0.09, true), (0.11, false), (1.6, false)] {

@@ -174,6 +174,7 @@ fn achieved() -> Achieved {
             unserved: 0,
             unserved_before: 0,
             cut_short: 0,
+            stopped: false,
             offered_per_s: 20_000.0,
             achieved_per_s: 19_999.0,
             behind_s: 0.000_2,
