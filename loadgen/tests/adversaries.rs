@@ -107,6 +107,26 @@ fn posts_that_full_blocks_hold_up_are_counted_and_are_no_fault_of_the_balances()
     assert_eq!(run.disputes.expect("disputes").late_posts, 0, "with room");
 }
 
+/// What Layer 1 does with a dispute's transactions is Layer 1's, and nobody else's.
+#[test]
+fn layer_1_and_the_endpoints_share_no_cpu_time() {
+    let folder = Folder::new();
+    for attacks in ["both-malicious=100%", "all=8%"] {
+        let words = format!(
+            "--sessions 200 --payments 20 --adversary {attacks} --shards 1 --baseline-sessions 0"
+        );
+        let (run, _) = folder.run(&words);
+        let of = |role: &str| -> f64 {
+            let stages = run.stages.iter().filter(|stage| stage.role == role);
+            stages.map(|stage| stage.cpu_s).sum()
+        };
+        let (l1, loadgen) = (run.l1.channels.cpu_s, of("loadgen"));
+        assert!(l1 > 0.0 && l1 <= of("l1"), "{attacks}: {l1}");
+        let both = l1 + run.offchain.cpu_s;
+        assert!(both <= run.achieved.cpu_s - loadgen, "{attacks}: {both}");
+    }
+}
+
 /// Where the old state gives the cheater no more than the newest, its offer covers that: nobody forfeits.
 #[test]
 fn whoever_gains_nothing_by_an_old_state_is_due_the_same() {

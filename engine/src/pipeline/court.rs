@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::accounts::secret_keys;
 use super::attack::{Attack, draw};
 use super::case::{Case, When, of_mut};
+use super::stage::{Stage, StageClock};
 use super::workload::AccountIndex;
 use crate::crypto::{Backend, SecretKey, SignJob, Signature, Signer};
 use crate::l1::{
@@ -144,7 +145,7 @@ impl Court {
     }
 
     /// Submits what is due in the next block.
-    pub(super) fn before_block(&mut self, chain: &mut Chain) {
+    pub(super) fn before_block(&mut self, chain: &mut Chain, clock: &mut StageClock) {
         let due = self.docket.take(chain.height() + 1);
         if due.is_empty() {
             return;
@@ -158,6 +159,7 @@ impl Court {
             })
             .collect();
         let signed = self.sign(chain, &numbered);
+        let mut submitted = Vec::with_capacity(signed.len());
         for ((mut due, _), bytes) in numbered.into_iter().zip(signed) {
             let post_due = match (due.is_post(), due.first_due) {
                 (false, _) => None,
@@ -176,8 +178,23 @@ impl Court {
                 post_due,
                 again: false,
             };
-            self.submit(chain, sent, Some(due));
+            submitted.push((sent, Some(due)));
         }
+        self.submit_all(chain, submitted, clock);
+    }
+
+    /// Submits transactions: all that Layer 1 does with them is its own.
+    fn submit_all(
+        &mut self,
+        chain: &mut Chain,
+        all: impl IntoIterator<Item = (Sent, Option<Due>)>,
+        clock: &mut StageClock,
+    ) {
+        clock.lap(Stage::Dispute, 0);
+        for (sent, due) in all {
+            self.submit(chain, sent, due);
+        }
+        clock.lap(Stage::Settle, 0);
     }
 
     /// Submits one transaction; what is pushed back comes again in the next block.
@@ -235,6 +252,7 @@ impl Court {
         &mut self,
         chain: &mut Chain,
         receipts: impl Iterator<Item = Receipt>,
+        clock: &mut StageClock,
     ) {
         let fee = i128::from(chain.config().fee.units());
         let mut again = Vec::new();
@@ -258,9 +276,7 @@ impl Court {
                 self.saw_post(channel, version, until, chain.height());
             }
         }
-        for sent in again {
-            self.submit(chain, sent, None);
-        }
+        self.submit_all(chain, again.into_iter().map(|sent| (sent, None)), clock);
     }
 
     /// A post waits no more, as of this block.

@@ -315,7 +315,7 @@ impl Step {
     ) {
         if !court.is_empty() {
             clock.lap(Stage::Settle, 0);
-            court.before_block(chain);
+            court.before_block(chain, clock);
             clock.lap(Stage::Dispute, 0);
         }
         let header = if even_empty {
@@ -331,7 +331,7 @@ impl Step {
         if !court.is_empty() {
             clock.lap(Stage::Settle, 0);
             let ours = self.receipts.extract_if(.., |receipt| Court::owns(receipt));
-            court.after_block(chain, ours);
+            court.after_block(chain, ours, clock);
             clock.lap(Stage::Dispute, 0);
         }
     }
