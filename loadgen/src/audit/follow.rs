@@ -3,7 +3,7 @@
 //! no more than it reads: the sample is fixed from the start, and a checkpoint is as long as channels are
 //! many, so it is not written for every segment.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +37,7 @@ pub(super) fn check(
     stop: &AtomicBool,
     begin: Instant,
 ) -> Result<Report, AuditError> {
+    let _locked = lock(args)?;
     let mut watched = Watched::read(&args.folder)?;
     let manifest = watched.manifest.clone();
     if manifest.end.is_none() && !args.follow {
@@ -108,6 +109,24 @@ pub(super) fn check(
             threads: 1,
         },
     ))
+}
+
+/// Takes the folder for as long as it is open here: alone if segments are deleted, since an older
+/// checkpoint that took the place of theirs would leave nothing to go on from.
+fn lock(args: &AuditArgs) -> Result<File, AuditError> {
+    let folder = File::open(&args.folder).map_err(AuditError::machine(&args.folder))?;
+    let locked = match args.delete_audited {
+        true => folder.try_lock(),
+        false => folder.try_lock_shared(),
+    };
+    match locked {
+        Err(TryLockError::WouldBlock) => Err(AuditError::Input(format!(
+            "'{}' is in use: another audit follows it, or deletes what it has audited",
+            args.folder.display()
+        ))),
+        // Not every file system can lock.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(folder),
+    }
 }
 
 /// The manifest, read again when another one is there.

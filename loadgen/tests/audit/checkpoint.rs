@@ -1,7 +1,7 @@
 //! Checkpoints: believed when an auditor names one, outside of the log, and said to be what an audit
 //! rests on; never because one lies there.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 
 use super::common::{Ended, Folder, arguments};
@@ -294,6 +294,30 @@ fn what_a_checkpoint_covers_is_deleted_by_a_later_pass() {
     let earlier = format!("the checkpoint covers it, and {} is there", segments[0]);
     assert!(expected.contains(&earlier), "{expected}");
     assert_eq!(shards(&folder), segments[..2]);
+}
+
+/// One that deletes is alone: an older checkpoint in the place of its own would leave nothing to go on from.
+#[test]
+fn nobody_else_follows_a_log_whose_segments_are_deleted() {
+    let folder = Folder::new();
+    logged(&folder, "--sessions 20 --payments 10 --audit-segment 4k");
+    let log = File::open(folder.path("log")).unwrap();
+    let ended = |how: &str, is_free: bool| {
+        let words = format!("audit log {how} --checkpoint kept --quiet");
+        let ended = folder.loadgen(&arguments(&words));
+        let code = if is_free { 0 } else { 2 };
+        assert_eq!(ended.code, Some(code), "{how}: {ended:?}");
+        assert_eq!(ended.stderr.contains("'log' is in use"), !is_free, "{how}");
+    };
+    log.lock_shared().unwrap();
+    ended("--delete-audited", false);
+    ended("--follow", true);
+    log.unlock().unwrap();
+    log.lock().unwrap();
+    ended("--follow", false);
+    ended("--delete-audited", false);
+    log.unlock().unwrap();
+    ended("--delete-audited", true);
 }
 
 /// An auditor that follows a run is stopped while it waits, and goes on when the run has ended.
