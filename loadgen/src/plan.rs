@@ -83,6 +83,8 @@ pub struct Plan {
 pub enum PlanError {
     /// An option, or two of them, make no sense; the text says which and what was expected.
     Options(String),
+    /// Two of the paths given are one, or one lies where it must not.
+    Paths(String),
     /// The trace is not usable.
     Trace(TraceError),
     /// The run file could not be written.
@@ -167,7 +169,7 @@ impl Plan {
         let args = &with_preset(args);
         let args = &stored.map_or_else(|| args.clone(), |stored| stored.complete(args));
         check_contradictions(args)?;
-        outputs_apart(args).map_err(PlanError::Options)?;
+        outputs_apart(args).map_err(PlanError::Paths)?;
         check_clock(args)?;
         let backend = Backend::select(args.backend).map_err(|error| bad(error.to_string()))?;
         if let Some(out) = &args.out {
@@ -516,7 +518,10 @@ impl PlanError {
             PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
             PlanError::Unreadable(_) => Exit::MachineFault,
             PlanError::Stored(_) => Exit::StoredDataRefused,
-            PlanError::Trace(_) | PlanError::Output(_) | PlanError::Options(_) => Exit::BadInput,
+            PlanError::Trace(_)
+            | PlanError::Output(_)
+            | PlanError::Options(_)
+            | PlanError::Paths(_) => Exit::BadInput,
         }
     }
 
@@ -540,9 +545,10 @@ impl PlanError {
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PlanError::Options(text) | PlanError::Stored(text) | PlanError::Unreadable(text) => {
-                f.write_str(text)
-            }
+            PlanError::Options(text)
+            | PlanError::Paths(text)
+            | PlanError::Stored(text)
+            | PlanError::Unreadable(text) => f.write_str(text),
             PlanError::Trace(error) => error.fmt(f),
             PlanError::Output(error) => error.fmt(f),
         }

@@ -165,9 +165,30 @@ fn a_trace_is_found_from_anywhere_or_said_to_have_moved() {
         let words = format!("recover ../log {how} --trace moved.csv");
         ok(&away(&words), &words);
     }
+    for how in ["--close", "--go-on"] {
+        // It is no fault of the log that two paths given now are one.
+        let words = format!("recover ../log {how} --out moved.csv --trace moved.csv");
+        let same = away(&words);
+        assert_eq!(same.code, Some(2), "{same:?}");
+        assert!(
+            same.stderr.contains("names the same file"),
+            "{}",
+            same.stderr
+        );
+        assert!(!same.stderr.contains("../log"), "{}", same.stderr);
+    }
     // Whoever went on with it has written down where it is now.
     ok(&away("recover ../log --go-on --quiet"), "remembered");
     let other = away("recover ../log --trace t.csv");
     assert_eq!(other.code, Some(4), "{other:?}");
     assert!(other.stderr.contains("SHA-256"), "{}", other.stderr);
+    // Nor that an output now is the trace that it was made from.
+    let same = away("recover ../log --close --out moved.csv");
+    assert_eq!(same.code, Some(2), "{same:?}");
+    assert!(
+        same.stderr.contains("--trace names the same file"),
+        "{}",
+        same.stderr
+    );
+    assert!(!same.stderr.contains("../log"), "{}", same.stderr);
 }

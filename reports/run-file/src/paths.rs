@@ -45,8 +45,8 @@ impl<'a> Paths<'a> {
         self
     }
 
-    /// Whether every output is a file of its own, outside of the program's folders, of this command or of a
-    /// durable run that has one.
+    /// Whether every output is a file of its own, outside of the program's folders: of this command, of a
+    /// durable run, or of an audit log.
     ///
     /// # Errors
     /// A text that names both options.
@@ -56,13 +56,13 @@ impl<'a> Paths<'a> {
                 continue;
             }
             if !self.is_part(used, option, path)
-                && let Some(run) = durable_run(path)
+                && let Some((folder, what)) = stored(path)
             {
                 return Err(format!(
-                    "{option} {}: expected a {} outside of {}, the directory of a durable run",
+                    "{option} {}: expected a {} outside of {}, {what}",
                     path.display(),
                     if used == Use::Owns { "folder" } else { "file" },
-                    run.display()
+                    folder.display()
                 ));
             }
             let others = self.0.iter().enumerate().filter(|(other, _)| *other != at);
@@ -131,9 +131,22 @@ fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// The directory of a durable run that a path leads into: whose log has this header, in this folder.
-fn durable_run(path: &Path) -> Option<PathBuf> {
+/// The folder of a stored run that a path leads into, and what that is: a durable run's directory, whose
+/// log has this header, in this folder; or an audit log with a manifest, beside Layer 1's first segment.
+fn stored(path: &Path) -> Option<(PathBuf, &'static str)> {
     let resolved = resolved(path)?;
+    let is_audit_log = |folder: &&Path| {
+        ["audit.toml", "l1-000000.audit"]
+            .iter()
+            .all(|name| folder.join(name).is_file())
+    };
+    if let Some(folder) = resolved.ancestors().skip(1).find(is_audit_log) {
+        return Some((folder.to_owned(), "the folder of an audit log"));
+    }
+    durable_run(&resolved).map(|directory| (directory, "the directory of a durable run"))
+}
+
+fn durable_run(resolved: &Path) -> Option<PathBuf> {
     // The log's own folder may be a link to anywhere.
     if let Some(log) = resolved
         .parent()
@@ -199,6 +212,15 @@ mod tests {
         assert_eq!(paths.clone().owns("--log-dir", Some(&log)).check(), Ok(()));
         let other = Paths::default().owns("--log-dir", Some(&other));
         assert!(other.check().is_err());
+        fs::create_dir(at("audit")).unwrap();
+        fs::write(at("audit/audit.toml"), "").unwrap();
+        assert_eq!(check("audit/new"), Ok(()), "the file is somebody else's");
+        fs::write(at("audit/l1-000000.audit"), "").unwrap();
+        for name in ["audit/audit.toml", "audit/new", "audit/some/where"] {
+            let said = check(name).unwrap_err();
+            assert!(said.ends_with("the folder of an audit log"), "{said}");
+        }
+        assert_eq!(check("audit"), Ok(()), "which is refused where it is made");
         // A log's folder may be a link, to a folder of the same name too.
         fs::create_dir(at("begun")).unwrap();
         std::os::unix::fs::symlink(at("run/log"), at("begun/log")).unwrap();
