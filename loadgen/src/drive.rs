@@ -173,8 +173,11 @@ fn measure(
         ));
     }
     let interrupted = stop.load(Ordering::Relaxed);
+    // Of intervals that wait to be filled, the last ones are proposed all at once.
+    let is_steady = plan.config.cosign_after.is_none();
+    let steady_payments_per_s = series.steady_payments_per_s(outcome.payments_measured);
     let measured = Measured {
-        steady_payments_per_s: series.steady_payments_per_s(outcome.payments_measured),
+        steady_payments_per_s: steady_payments_per_s.filter(|_| is_steady),
         series: series.into_samples(),
         outcome,
         direct,

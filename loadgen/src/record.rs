@@ -151,7 +151,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         },
         checks,
         disputes: (outcome.disputes.cases() > 0).then(|| disputes(&outcome.disputes)),
-        durability: durability(plan, outcome),
+        durability: durability(plan, &measured),
         rejections: rejections(outcome),
         stages: stages(outcome),
         memory: Memory {
@@ -177,7 +177,8 @@ fn channels_at_once(outcome: &Outcome) -> u64 {
 }
 
 /// What the durable log did, if there was one.
-fn durability(plan: &Plan, outcome: &Outcome) -> Option<Durability> {
+fn durability(plan: &Plan, measured: &Measured) -> Option<Durability> {
+    let outcome = &measured.outcome;
     let log = outcome.log.as_ref()?;
     let directory = &plan.config.log.as_ref()?.directory;
     let file_system = FileSystem::of(directory);
@@ -198,6 +199,7 @@ fn durability(plan: &Plan, outcome: &Outcome) -> Option<Durability> {
             sessions_closed: resumed.sessions_closed,
             channels_open: resumed.channels_open,
             backlog: resumed.backlog,
+            only_closed: Some(measured.only_closed),
             recovery_s: resumed.recovery.as_secs_f64(),
         }),
     })

@@ -105,6 +105,27 @@ fn ctrl_c_in_an_open_loop_closes_what_waits() {
     );
 }
 
+/// What waited for its co-sign interval is proposed all at once then: nobody was behind with it.
+#[test]
+fn ctrl_c_makes_nobody_late_whose_co_sign_interval_was_not_full() {
+    let folder = Folder::new();
+    let words = "run --sessions 300 --payments 1k --rate 2k --cosign-every 1k --cosign-after 1h \
+                 --backend dalek --baseline-sessions 0 --json";
+    let child = start(&folder, words);
+    sleep(Duration::from_millis(1500));
+    send(&child, Signal::INT);
+    let ended = ended(child);
+    let run = parse(&ended.stdout);
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    let open_loop = run.achieved.open_loop.unwrap();
+    assert!(
+        open_loop.stopped && open_loop.arrived > 100,
+        "{open_loop:?}"
+    );
+    assert_eq!((open_loop.behind_s, open_loop.unserved), (0.0, 0));
+    assert_eq!(run.achieved.payments, open_loop.arrived);
+}
+
 #[test]
 fn a_second_ctrl_c_ends_at_once() {
     let folder = Folder::new();

@@ -6,12 +6,14 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::{Ended, Folder, arguments, parse};
+use duet_run_file::human;
 use duet_run_file::run_file::RunFile;
 use hdrhistogram::serialization::Deserializer;
 use rustix::process::{Pid, Signal, kill_process};
@@ -272,9 +274,19 @@ fn what_was_not_served_before_a_restart_is_not_forgotten() {
         panic!("{:?}", run.invalid_reasons);
     };
     assert!(reason.contains("arrivals not served"), "{reason}");
-    // Closing it is no claim about the rate.
-    let closed = folder.loadgen(&["recover", "log", "--close", "--quiet"]);
+    // Closing it is no claim about the rate, and says so.
+    let closed = folder.loadgen(&arguments("recover log --close --out run.json"));
     assert_eq!(closed.code, Some(0), "{}", closed.stderr);
+    let told = "VALID, RESUMED: only closed, no rate judged";
+    assert!(closed.stdout.starts_with(told), "{}", closed.stdout);
+    // What was to hold a rate, and did not, is VALID by nobody's word.
+    let closed = folder.read("run.json");
+    parse(&closed);
+    let claimed = closed.replace(r#""only_closed": true"#, r#""only_closed": false"#);
+    assert_ne!(claimed, closed);
+    let refused =
+        RunFile::parse(Path::new("run.json"), &claimed).expect_err("it contradicts itself");
+    assert!(refused.to_string().contains("was not held"), "{refused}");
 }
 
 /// Of sessions that take a payment each, four at a time, few of those due find one that is open.
@@ -295,6 +307,9 @@ fn what_came_due_before_a_kill_and_was_not_looked_at_is_a_backlog_or_unserved() 
             let backlog = file.resumed().unwrap().backlog;
             assert!(backlog > 0 && open_loop.arrived == 0, "{open_loop:?}");
             assert_eq!(open_loop.unserved_before, backlog);
+            let given_up = format!("a backlog of {} given up", human::count(backlog));
+            let summary = duet_run_file::summary::summary(&file);
+            assert!(summary.contains(&given_up), "{summary}");
             let came_due = open_loop.arrived_before;
             assert_eq!(came_due, file.achieved.payments + backlog);
         }

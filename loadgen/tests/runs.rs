@@ -263,6 +263,19 @@ fn payments_wait_for_their_interval_as_long_as_they_may() {
     assert!(waiting.latency_ns.response.unwrap().p50 > alone.latency_ns.response.unwrap().p50);
 }
 
+/// A shard that has no channel has no schedule to be stopped in.
+#[test]
+fn what_nobody_stopped_was_not_stopped() {
+    let folder = Folder::new();
+    let trace = "time_s,payer,payee,amount\n0,a,b,5\n0.1,a,b,6\n0.2,a,b,7\n";
+    folder.write("t.csv", trace);
+    for shards in 1..=3 {
+        let words = format!("--trace t.csv --speedup 1 --shards {shards} --baseline-sessions 0");
+        let open_loop = folder.run_on_time(&words).achieved.open_loop.unwrap();
+        assert!(!open_loop.stopped, "{shards}: {open_loop:?}");
+    }
+}
+
 /// Shards with fewer sessions than others, or none, get as much less of the rate.
 #[test]
 fn the_rate_that_is_offered_is_the_one_that_was_asked_for() {

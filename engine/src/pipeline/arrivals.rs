@@ -97,8 +97,6 @@ pub(super) struct Arrived {
     pub(super) unserved: u64,
     /// Those that still waited for their co-sign interval to fill when the schedule ended as planned.
     pub(super) cut_short: u64,
-    /// The schedule ended before its plan.
-    pub(super) stopped: bool,
 }
 
 /// Where a schedule ends, by its own clock.
@@ -364,27 +362,31 @@ impl ArrivalQueue {
         self.end_ns = Some(end.at_ns);
     }
 
-    /// Whether what has come due by the end waits for one of these sessions to open.
-    pub(super) fn waits_for_any(
-        &self,
+    /// What has come due by the end and waits for one of these sessions to open: when each was due by the
+    /// shard's clock, as far as that is known now.
+    pub(super) fn unread<'a>(
+        &'a self,
         end: ScheduleEnd,
-        workload: &dyn Workload,
-        mut unopened: impl Iterator<Item = u64>,
-    ) -> bool {
-        if !self.has_started() {
-            return false;
-        }
-        match &self.source {
-            Source::Closed => false,
-            Source::Poisson(poisson) => {
-                let waits = self.backlog > 0 || poisson.next_ns <= end.at_ns as f64;
-                waits && unopened.any(|session| workload.session(session).payments > 0)
+        workload: &'a dyn Workload,
+        unopened: impl Iterator<Item = u64> + 'a,
+    ) -> impl Iterator<Item = u64> + 'a {
+        let mut next = match &self.source {
+            Source::Poisson(_) if self.backlog > 0 => Some(self.clock.before_ns),
+            Source::Poisson(poisson) => Some(poisson.next_ns.ceil() as u64),
+            Source::Closed | Source::Timed { .. } => None,
+        };
+        let due = unopened.filter_map(move |session| match &self.source {
+            Source::Closed => None,
+            // It waits for whichever opens.
+            Source::Poisson(_) if workload.session(session).payments == 0 => None,
+            Source::Poisson(_) => next.take(),
+            Source::Timed { speedup, .. } => {
+                let due_ns = workload.due_ns(session, 0)?;
+                Some((due_ns as f64 / speedup) as u64)
             }
-            Source::Timed { speedup, .. } => unopened.any(|session| {
-                let due = workload.due_ns(session, 0);
-                due.is_some_and(|due_ns| due_ns as f64 / speedup <= end.at_ns as f64)
-            }),
-        }
+        });
+        let due = due.filter(move |due_ns| *due_ns <= end.at_ns);
+        due.filter_map(|due_ns| self.clock.at_ns(due_ns))
     }
 
     /// The schedule ended when its clock stood at `end_ns`. Reads it up to there. What
@@ -408,7 +410,6 @@ impl ArrivalQueue {
         if self.is_closed_loop() {
             return;
         }
-        self.offered.stopped = !planned;
         if !self.has_started() {
             self.offered.unserved_before += std::mem::take(&mut self.backlog);
             return;
@@ -501,6 +502,12 @@ impl ArrivalQueue {
         } else {
             whole
         }
+    }
+
+    /// When the oldest of those was due.
+    pub(super) fn oldest_available_ns(&self, slot: u32, now_ns: u64, left: u64) -> Option<u64> {
+        let waits = !self.is_closed_loop() && self.available(slot, now_ns, left) > 0;
+        waits.then(|| self.waiting[slot as usize].front().copied())?
     }
 
     /// So many payments of those drawn were refused by their payer's own endpoint.

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::arrivals::ScheduleEnd;
 use super::outcome::{Pace, offered};
@@ -21,11 +22,14 @@ impl Shard<'_> {
             if ready && !self.arrivals.has_started() {
                 self.arrivals.start(now_ns);
             }
+            let mut stopped = None;
             if self.end.is_none() {
                 self.end = self.ends(now_ns);
                 if let Some(end) = self.end {
                     self.arrivals.ends_at(end);
-                    self.serving_until_ns = Some(now_ns + serving_ns(end));
+                    let serving_ns = serving_ns(end, self.config.cosign_after);
+                    self.serving_until_ns = Some(now_ns + serving_ns);
+                    stopped = Some(end).filter(|end| !end.planned);
                 }
             }
             let (ready, slots) = (&mut self.ready, &self.slots);
@@ -37,6 +41,9 @@ impl Shard<'_> {
                     ready.push(slot);
                 }
             });
+            if let Some(end) = stopped {
+                self.behind_when_stopped_ns = Some(self.behind_ns(end, now_ns));
+            }
             if let Some(end) = self.end
                 && !self.opens_for(end, now_ns)
             {
@@ -66,10 +73,10 @@ impl Shard<'_> {
         if self.serves_backlog() {
             return None;
         }
-        // A shard without a channel waits for nothing.
+        // A shard without a channel waits for nothing, and nobody stopped it.
         (planned_ns.is_some() || stopped || self.slots.is_empty()).then(|| ScheduleEnd {
             at_ns: planned_ns.unwrap_or(position_ns),
-            planned: planned_ns.is_some(),
+            planned: planned_ns.is_some() || !stopped,
         })
     }
 
@@ -87,13 +94,31 @@ impl Shard<'_> {
         {
             return false;
         }
+        self.unread(end).next().is_some()
+    }
+
+    /// What has come due by the end and waits for a session to open: when each was due.
+    fn unread(&self, end: ScheduleEnd) -> impl Iterator<Item = u64> {
         let slots = (0..).zip(&self.slots);
-        let sessions = slots.flat_map(|(slot, held)| {
+        let unopened = slots.flat_map(move |(slot, held)| {
             let number = self.of.number(slot);
             let unopened = self.unopened_of(slot, held);
             unopened.map(move |generation| self.shared.schedule.session(number, generation))
         });
-        self.arrivals.waits_for_any(end, self.workload, sessions)
+        self.arrivals.unread(end, self.workload, unopened)
+    }
+
+    /// How long the oldest payment has waited of those that are to be proposed, or whose session is to open.
+    fn behind_ns(&self, end: ScheduleEnd, now_ns: u64) -> u64 {
+        let slots = (0..).zip(&self.slots);
+        let waiting = slots.filter_map(|(slot, held)| {
+            let Phase::Running(channel) = &held.phase else {
+                return None;
+            };
+            (self.arrivals).oldest_available_ns(slot, now_ns, channel.left())
+        });
+        let oldest = waiting.chain(self.unread(end)).min();
+        oldest.map_or(0, |due_ns| now_ns.saturating_sub(due_ns))
     }
 
     /// No session opens from here on. What had come due when the schedule ended is still served.
@@ -177,6 +202,7 @@ impl Shard<'_> {
             refused_before: self.before.refused,
             unserved_before: self.tally.unserved,
             late_before: self.tally.late_before,
+            behind_when_stopped_ns: self.behind_when_stopped_ns,
         }
     }
 
@@ -206,8 +232,13 @@ impl Shard<'_> {
 }
 
 /// How long what came due is served after the schedule's end: a tenth of the schedule's time. A load that
-/// is kept up with leaves less than that, and one that is not would never be served.
-fn serving_ns(end: ScheduleEnd) -> u64 {
+/// is kept up with leaves less than that, and one that is not would never be served. What waits for its
+/// co-sign interval is proposed all at once, and would have had that long.
+fn serving_ns(end: ScheduleEnd, cosign_after: Option<Duration>) -> u64 {
     const LEAST_NS: u64 = 100_000_000;
-    LEAST_NS.max(end.at_ns / 10)
+    const MOST_FOR_INTERVALS_NS: u64 = 1_000_000_000;
+    let after_ns = cosign_after.map_or(0, |after| after.as_nanos() as u64);
+    LEAST_NS
+        .max(end.at_ns / 10)
+        .max(after_ns.min(MOST_FOR_INTERVALS_NS))
 }

@@ -174,7 +174,9 @@ pub struct Offered {
     /// The rate at which they were completed, from when the first came due to when the last was completed,
     /// over all shards; none if all of them were completed at one time.
     pub achieved_per_s: Option<f64>,
-    /// From when the last payment came due to when the last one was completed; none without either.
+    /// From when the last payment came due to when the last one was completed; none without either. If the
+    /// schedule was stopped, how long the oldest payment had waited by then of those that were to be
+    /// proposed: what waited for its co-sign interval is proposed all at once.
     pub behind: Option<Duration>,
 }
 
@@ -231,6 +233,18 @@ pub(super) struct Pace {
     pub(super) refused_before: u64,
     pub(super) unserved_before: u64,
     pub(super) late_before: bool,
+    /// If it was stopped: how long the oldest payment had waited by then of those that were to be proposed.
+    pub(super) behind_when_stopped_ns: Option<u64>,
+}
+
+impl Pace {
+    /// How long it was behind at its end; none if nothing came due, or was completed.
+    fn behind_ns(&self) -> Option<u64> {
+        let (_, last_due_ns) = self.arrived.due_here_ns?;
+        let completed = (self.last_completion_ns > 0).then_some(self.last_completion_ns)?;
+        let since_due_ns = completed.saturating_sub(last_due_ns);
+        Some(self.behind_when_stopped_ns.unwrap_or(since_due_ns))
+    }
 }
 
 /// What a run took.
@@ -477,6 +491,13 @@ pub(super) fn offered(arrivals: &Arrivals, paces: &[Pace]) -> Option<Offered> {
         .min();
     let completed = paces.iter().map(|pace| pace.completed).sum::<u64>();
     let drawn = arrived - backlog;
+    let stopped = (paces.iter()).any(|pace| pace.behind_when_stopped_ns.is_some());
+    let behind_ns = match stopped {
+        true => paces.iter().filter_map(Pace::behind_ns).max(),
+        false => due_here_ns
+            .filter(|_| last_completion_ns > 0)
+            .map(|(_, last)| last_completion_ns.saturating_sub(last)),
+    };
     let unserved_before = paces.iter().map(|pace| pace.unserved_before).sum::<u64>();
     Some(Offered {
         arrived,
@@ -489,14 +510,12 @@ pub(super) fn offered(arrivals: &Arrivals, paces: &[Pace]) -> Option<Offered> {
         unserved: sum(|of| of.unserved),
         unserved_before: unserved_before + sum(|of| of.unserved_before),
         cut_short: sum(|of| of.cut_short),
-        stopped: paces.iter().any(|pace| pace.arrived.stopped),
+        stopped,
         offered_per_s: due_ns.and_then(|(first, last)| per_s(drawn.saturating_sub(1), first, last)),
         achieved_per_s: due_here_ns
             .filter(|_| first_completion_ns.is_some_and(|first| first < last_completion_ns))
             .and_then(|(first, _)| per_s(completed.saturating_sub(1), first, last_completion_ns)),
-        behind: due_here_ns
-            .filter(|_| last_completion_ns > 0)
-            .map(|(_, last)| Duration::from_nanos(last_completion_ns.saturating_sub(last))),
+        behind: behind_ns.map(Duration::from_nanos),
     })
 }
 
@@ -522,6 +541,53 @@ mod tests {
             refused_before: 0,
             unserved_before: 0,
             late_before: false,
+            behind_when_stopped_ns: None,
+        }
+    }
+
+    #[test]
+    fn a_schedule_that_was_stopped_is_behind_by_what_waited_then() {
+        let arrivals = Arrivals::Poisson { per_s: 1.0 };
+        let stopped = |ms: u64, pace: Pace| Pace {
+            behind_when_stopped_ns: Some(ms * 1_000_000),
+            ..pace
+        };
+        // All were completed 400 ms after the last was due.
+        let late = pace(1001, (0, 1000), (1, 1400));
+        let nothing = Pace {
+            last_completion_ns: 0,
+            ..late
+        };
+        for (name, paces, is_stopped, behind_ms) in [
+            ("not stopped", vec![late, late], false, Some(400)),
+            (
+                "nobody was behind",
+                vec![stopped(0, late), stopped(0, late)],
+                true,
+                Some(0),
+            ),
+            (
+                "one was",
+                vec![stopped(0, late), stopped(70, late)],
+                true,
+                Some(70),
+            ),
+            (
+                "one had ended before",
+                vec![late, stopped(0, late)],
+                true,
+                Some(400),
+            ),
+            (
+                "nothing was completed",
+                vec![stopped(3, nothing)],
+                true,
+                None,
+            ),
+        ] {
+            let found = offered(&arrivals, &paces).expect("an open loop");
+            assert_eq!(found.stopped, is_stopped, "{name}");
+            assert_eq!(found.behind, behind_ms.map(Duration::from_millis), "{name}");
         }
     }
 

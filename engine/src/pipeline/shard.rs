@@ -90,6 +90,8 @@ pub(super) struct Shard<'w> {
     pub(super) draining: bool,
     /// Where the schedule ends, once that is known.
     pub(super) end: Option<ScheduleEnd>,
+    /// Stopped by somebody: how long the oldest payment had waited by then of those that were to be proposed.
+    pub(super) behind_when_stopped_ns: Option<u64>,
     /// Draining: until when payments that had come due by then are served.
     pub(super) serving_until_ns: Option<u64>,
 
@@ -200,6 +202,7 @@ impl<'w> Shard<'w> {
             steps: Steps::new(schedule, of),
             draining: false,
             end: None,
+            behind_when_stopped_ns: None,
             serving_until_ns: None,
             wave: Wave::new(),
             hangar: Vec::new(),

@@ -45,6 +45,21 @@ pub fn l1_cpu_known(run: &RunFile) -> bool {
     run.resumed().is_none()
 }
 
+/// So much CPU time of a role, for each payment measured, in nanoseconds; not finite where a restart cut
+/// it in two. A role is one of a stage's.
+pub fn cpu_per_payment_ns(run: &RunFile, role: &str, cpu_s: f64) -> f64 {
+    match endpoints_known(run) && (role != "l1" || l1_cpu_known(run)) {
+        true => cpu_s * 1e9 / run.payments_measured() as f64,
+        false => f64::NAN,
+    }
+}
+
+/// CPU time of the whole process for each payment measured, likewise: beside enough payments, the
+/// closes and opens of other ones are no more than a hundredth of it.
+pub fn all_cpu_per_payment_ns(run: &RunFile) -> f64 {
+    cpu_per_payment_ns(run, "all", run.achieved.cpu_s)
+}
+
 /// What a resumed run's figures are of, in words: `8.1 k of 20 k payments`.
 pub fn part(run: &RunFile) -> Option<String> {
     run.resumed()?;
@@ -64,6 +79,12 @@ pub fn ended_short(run: &RunFile) -> Option<String> {
         let sessions = crate::human::counted(cut, "session");
         format!("{sessions} ended short of their payments")
     })
+}
+
+/// That a run with a schedule went on only to be closed: no payment comes due then, and no rate is judged.
+pub fn only_closed(run: &RunFile) -> Option<String> {
+    let closed = run.resumed()?.only_closed? && run.achieved.open_loop.is_some();
+    closed.then(|| "only closed, no rate judged".to_owned())
 }
 
 /// What others may take of the machine's CPU time before its figures are those of a busy machine.
@@ -122,7 +143,8 @@ mod tests {
 
     #[test]
     fn what_the_endpoints_did_is_known_where_the_restart_cannot_have_moved_it() {
-        assert!(endpoints_known(&sample::open_loop()));
+        let whole = sample::open_loop();
+        assert!(endpoints_known(&whole) && cpu_per_payment_ns(&whole, "l1", 1.0).is_finite());
         for (measured, open, closed, known) in [
             (999_999, 0, 0, true),
             // Half of the payments, half of the opens and closes.
@@ -135,11 +157,12 @@ mod tests {
             (20, 0, 100, true),
             (0, 0, 100, false),
         ] {
-            let found = endpoints_known(&resumed(measured, open, closed));
-            assert_eq!(
-                found, known,
-                "{measured} payments, {open} open, {closed} closed"
-            );
+            let run = resumed(measured, open, closed);
+            let case = format!("{measured} payments, {open} open, {closed} closed");
+            assert_eq!(endpoints_known(&run), known, "{case}");
+            let shown = |role| cpu_per_payment_ns(&run, role, 1.0).is_finite();
+            assert_eq!(["payer", "l1"].map(shown), [known, false], "{case}");
+            assert_eq!(all_cpu_per_payment_ns(&run).is_finite(), known, "{case}");
         }
     }
 }

@@ -209,15 +209,15 @@ impl RunFile {
         if punished > 0 {
             return Some(format!("{punished} honest parties were punished"));
         }
-        // What goes on may have nothing left to pay, may only close, and spent CPU time before.
-        if self.resumed().is_some() {
-            return None;
+        let not_held = open_loop.as_ref().and_then(OpenLoop::not_held);
+        let not_held = not_held.map(|reason| format!("{NOT_HELD}: {reason}"));
+        // What goes on may have nothing left to pay, and spent CPU time before.
+        if let Some(resumed) = self.resumed() {
+            return not_held.filter(|_| resumed.only_closed == Some(false));
         }
         if *payments == 0 {
             return Some("no payment was made".to_owned());
         }
-        let not_held = open_loop.as_ref().and_then(OpenLoop::not_held);
-        let not_held = not_held.map(|reason| format!("{NOT_HELD}: {reason}"));
         // Files of earlier versions have no share.
         let unaccounted = || {
             checks

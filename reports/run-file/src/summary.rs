@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     human,
     layout::{self, clip},
-    measured::{INTERRUPTED, RESUMED, busy, ended_short},
+    measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed},
     offload,
     run_file::{Achieved, Assurance, Checks, Durability, Percentiles, RunFile, Stage},
 };
@@ -46,7 +46,10 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
         ..
     } = &run.achieved;
     let start = format!("{}: ", verdict_words(run).join(", "));
-    let told = ended_short(run).into_iter().chain(busy(run));
+    let told = only_closed(run)
+        .into_iter()
+        .chain(ended_short(run))
+        .chain(busy(run));
     if *valid {
         let phrases: Vec<String> = told.chain(checks_passed(&run.checks)).collect();
         return wrap(&start, &phrases, lines_max);
@@ -155,8 +158,13 @@ fn payments(run: &RunFile) -> Vec<String> {
         }
     };
     let backlog = run.resumed().filter(|before| before.backlog > 0);
-    let backlog =
-        backlog.map(|before| format!("with a backlog of {}", human::count(before.backlog)));
+    let backlog = backlog.map(|before| {
+        let backlog = human::count(before.backlog);
+        match before.only_closed {
+            Some(true) => format!("a backlog of {backlog} given up"),
+            _ => format!("with a backlog of {backlog}"),
+        }
+    });
     let phrases = phrases.into_iter().chain(backlog).collect();
     let caution = run.durability.as_ref().and_then(Durability::caution);
     let caution = caution.into_iter().collect();
@@ -211,11 +219,15 @@ fn cosigned(assurance: &Assurance) -> String {
 /// CPU time per payment, split by what it was spent on. Of a run that went on after a restart, only the
 /// payments that followed, as the CPU time is theirs.
 fn cpu(run: &RunFile) -> Vec<String> {
-    let payments = run.payments_measured() as f64;
-    if run.resumed().is_some() && payments == 0.0 {
+    if run.resumed().is_some() && run.payments_measured() == 0 {
         return vec!["not measured: no payment was made after the restart".to_owned()];
     }
-    let per_payment = |cpu_s: f64| human::seconds(cpu_s / payments);
+    if !measured::endpoints_known(run) {
+        return vec![format!("per payment not shown: {}", measured::SPANS)];
+    }
+    let of_role =
+        |role: &str, cpu_s: f64| human::nanoseconds(measured::cpu_per_payment_ns(run, role, cpu_s));
+    let per_payment = |cpu_s: f64| of_role("all", cpu_s);
     let sum = |is_part: &dyn Fn(&Stage) -> bool| -> f64 {
         let parts = run.stages.iter().filter(|stage| is_part(stage));
         parts.map(stage_cpu_s).sum()
@@ -243,7 +255,7 @@ fn cpu(run: &RunFile) -> Vec<String> {
         ),
         format!("sign {}", per_payment(sign)),
         format!("verify {}", per_payment(verify)),
-        format!("L1 {}", per_payment(l1)),
+        format!("L1 {}", of_role("l1", l1)),
         format!("other {}{large}", per_payment(other)),
     ]
 }

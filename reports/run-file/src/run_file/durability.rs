@@ -76,6 +76,10 @@ pub struct Resumed {
     /// links were up, unless what was open was only closed.
     #[serde(default, with = "number::count")]
     pub backlog: u64,
+    /// Whether what was open was only closed: no payment came due, so that no rate was to be held. Files
+    /// of earlier versions do not say.
+    #[serde(default)]
+    pub only_closed: Option<bool>,
     /// From the start of reading the log until the links were up again, in seconds.
     #[serde(deserialize_with = "number::figure")]
     pub recovery_s: f64,

@@ -154,8 +154,9 @@ pub struct OpenLoop {
     /// not finite if all of them were completed at one time.
     #[serde(deserialize_with = "number::figure")]
     pub achieved_per_s: f64,
-    /// From when the last payment came due to when the last one was completed, and the time in which
-    /// those that were not served came due, in seconds: the backlog at the end, as time.
+    /// The backlog at the end, as time, in seconds: from when the last payment came due to when the last one
+    /// was completed; if the schedule was stopped, how long the oldest payment had waited by then of those
+    /// that were to be proposed. And the time in which those that were not served came due.
     #[serde(deserialize_with = "number::figure")]
     pub behind_s: f64,
 }
@@ -210,8 +211,11 @@ impl OpenLoop {
                 )
             });
             let behind = self.behind_s.is_finite();
-            let behind =
-                behind.then(|| format!("{} behind at the end", human::seconds(self.behind_s)));
+            let when = match self.stopped {
+                true => "when it was stopped",
+                false => "at the end",
+            };
+            let behind = behind.then(|| format!("{} behind {when}", human::seconds(self.behind_s)));
             let known: Vec<String> = rate.into_iter().chain(behind).collect();
             reasons.push(match known.is_empty() {
                 true => "nothing of what came due was completed".to_owned(),

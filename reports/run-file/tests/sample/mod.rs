@@ -327,6 +327,7 @@ pub(crate) fn resumed(measured: u64) -> RunFile {
             sessions_closed: 50,
             channels_open: 0,
             backlog: 0,
+            only_closed: Some(false),
             recovery_s: 0.1,
         }),
     });
