@@ -212,7 +212,7 @@ fn figures(run: &RunFile) -> Vec<Named> {
         named(
             "cpu_ns_per_payment",
             Kind::Nanoseconds,
-            achieved.cpu_s * 1e9 / payments,
+            measured::all_cpu_per_payment_ns(run),
         ),
     ];
     let latencies = [
@@ -255,7 +255,7 @@ fn figures(run: &RunFile) -> Vec<Named> {
             clean(&stage.role),
             clean(&stage.name)
         );
-        let value = stage_cpu_s(stage) * 1e9 / payments;
+        let value = measured::cpu_per_payment_ns(run, &stage.role, stage_cpu_s(stage));
         figures.push((name, Kind::Nanoseconds, value));
     }
     figures
@@ -372,7 +372,7 @@ mod tests {
     fn a_resumed_run_meets_a_whole_one_only_where_that_is_named() {
         let files = [
             ("a.json".into(), sample::open_loop().to_json()),
-            ("b.json".into(), sample::resumed(250_000).to_json()),
+            ("b.json".into(), sample::resumed(500_000).to_json()),
         ];
         let gather = |across: &[&str]| {
             let across: Vec<String> = across.iter().map(|key| (*key).to_owned()).collect();
@@ -386,7 +386,7 @@ mod tests {
         let diff = Diff::new(&runs);
         let text = diff.to_text();
         for part in [
-            "   RESUMED: its figures are of 250 k of 1 M payments, made after a restart\n",
+            "   RESUMED: its figures are of 500 k of 1 M payments, made after a restart\n",
             "differ in resumed: false and true\n",
         ] {
             assert!(text.contains(part), "{part}:\n{text}");
@@ -395,13 +395,30 @@ mod tests {
             let row = diff.rows.iter().find(|row| row.figure == figure);
             row.unwrap_or_else(|| panic!("{figure}")).ratio()
         };
-        assert_eq!(ratio("cpu_ns_per_payment"), 4.0);
+        assert_eq!(ratio("cpu_ns_per_payment"), 2.0);
+        assert!(ratio("stages.payee.verify.cpu_ns_per_payment").is_finite());
+        assert!(ratio("stages.l1.verify.cpu_ns_per_payment").is_nan());
         assert_eq!(ratio("l1.channels.transactions_per_payment"), 1.0);
         assert!(ratio("l1.channels.cpu_s_per_payment").is_nan());
         assert!(ratio("l1.offload.cpu.ratio").is_nan());
+        // Sessions that span the restart are not the payments' own.
+        let cut = Runs::gather(
+            &[
+                files[0].clone(),
+                ("c.json".into(), sample::resumed(250_000).to_json()),
+            ],
+            &Across::new(&["resumed".to_owned()]),
+        );
+        let cut = cut.unwrap();
+        let cut = Diff::new(&cut);
+        let known = cut
+            .rows
+            .iter()
+            .find(|row| row.figure == "cpu_ns_per_payment");
+        assert!(known.unwrap().ratio().is_nan());
         let json: Value = serde_json::from_str(&diff.to_json()).unwrap();
         assert_eq!(json["a"]["resumed"], Value::Null);
-        assert_eq!(json["b"]["resumed"]["payments"], 750_000);
+        assert_eq!(json["b"]["resumed"]["payments"], 500_000);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! CPU time by stage and role.
 
 use super::{Dataset, Kind, assured, with_assurance};
-use crate::{runs::NamedRun, summary::stage_cpu_s};
+use crate::{measured::cpu_per_payment_ns, runs::NamedRun, summary::stage_cpu_s};
 
 /// A row for each stage of each run.
 #[must_use]
@@ -31,7 +31,7 @@ pub fn stages(runs: &[NamedRun]) -> Dataset {
                 (&stage.unit).into(),
                 stage.cpu_ns_per_item.into(),
                 cpu_s.into(),
-                (cpu_s * 1e9 / run.payments_measured() as f64).into(),
+                cpu_per_payment_ns(run, &stage.role, cpu_s).into(),
                 (cpu_s / run.achieved.cpu_s).into(),
             ]);
             dataset.push(row);

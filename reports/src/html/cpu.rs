@@ -7,7 +7,7 @@ use super::{
     figure::{Figure, legend_of},
     letter, words,
 };
-use crate::{dataset, human, runs::NamedRun, summary::stage_cpu_s};
+use crate::{dataset, human, measured, runs::NamedRun, summary::stage_cpu_s};
 
 /// Stages below this share of every run's CPU time are drawn together.
 const SMALL: f64 = 0.01;
@@ -35,10 +35,14 @@ pub(super) fn section(all: &[NamedRun]) -> Markup {
 
 /// CPU nanoseconds per payment of one stage in one role; none in runs without the stage.
 fn per_payment(named: &NamedRun, is: impl Fn(&str, &str) -> bool) -> f64 {
-    let stages = named.run.stages.iter();
-    let found = stages.filter(|stage| is(&stage.role, &stage.name));
-    let cpu_s: f64 = found.map(stage_cpu_s).sum();
-    cpu_s * 1e9 / named.run.payments_measured() as f64
+    let run = &named.run;
+    let found = run
+        .stages
+        .iter()
+        .filter(|stage| is(&stage.role, &stage.name));
+    found
+        .map(|stage| measured::cpu_per_payment_ns(run, &stage.role, stage_cpu_s(stage)))
+        .sum()
 }
 
 fn chart(all: &[NamedRun]) -> Option<BarChart> {
@@ -68,8 +72,10 @@ fn chart(all: &[NamedRun]) -> Option<BarChart> {
         let (large, small): (Vec<String>, Vec<String>) =
             stages(all, &role).into_iter().partition(|stage| {
                 all.iter().any(|named| {
-                    let of_run = per_payment(named, |_, _| true);
-                    per_payment(named, |of, name| of == role && name == stage) >= SMALL * of_run
+                    let parts = named.run.stages.iter();
+                    let parts = parts.filter(|part| part.role == role && part.name == *stage);
+                    let cpu_s: f64 = parts.map(stage_cpu_s).sum();
+                    cpu_s >= SMALL * named.run.achieved.cpu_s
                 })
             });
         // One bar alone is its role's sum.
@@ -133,7 +139,10 @@ fn stages(all: &[NamedRun], role: &str) -> Vec<String> {
 fn shows(all: &[NamedRun]) -> Vec<String> {
     words::each(all, |named| {
         let run = &named.run;
-        let all_ns = run.achieved.cpu_s * 1e9 / run.payments_measured() as f64;
+        let all_ns = measured::all_cpu_per_payment_ns(run);
+        if !all_ns.is_finite() {
+            return Some(format!("not per payment: {}", measured::SPANS));
+        }
         let parts: Vec<String> = roles(std::slice::from_ref(named))
             .into_iter()
             .map(|role| {

@@ -135,13 +135,12 @@ fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
     if let Some(share) = tail(run) {
         facts.push(share);
     }
-    if run.payments_measured() > 0 || run.resumed().is_none() {
-        let payments = run.payments_measured() as f64;
+    if measured::endpoints_known(run) {
         facts.push((
             "CPU",
             format!(
                 "{} per payment, both parties and Layer 1",
-                human::nanoseconds(achieved.cpu_s * 1e9 / payments)
+                human::nanoseconds(measured::all_cpu_per_payment_ns(run))
             ),
         ));
     }
