@@ -15,7 +15,7 @@ use super::point::{Point, PointTiles};
 use super::scalar::{Scalar, UNCHANGED};
 use super::sha512::{Rows32, challenge};
 use super::sums::{Coefficient, Sum, signed};
-use super::window::{Window, halves_of};
+use super::window::{Terms, Window, halves_of};
 use crate::machine::{Machine, Mask, Tile, Vector, Work};
 use crate::{Item, Lanes, OnAny};
 
@@ -449,25 +449,26 @@ impl<M: Machine> Work<M> for Joint<'_> {
             minus_base,
             ..
         } = scratch;
-        let key_terms = key_points.iter().chain([&*minus_base]).zip(&*scalars);
+        key_points.push(*minus_base);
+        let low = Terms {
+            items,
+            points,
+            coefficients,
+            keys: key_points,
+            key_scalars: scalars,
+            half: 0,
+        };
         // Digits 16 to 31 are the keys' and B's alone.
-        let high_window = Window::for_points(scalars.len());
-        let high = high_window.sum(machine, Point::identity(machine), buckets, || {
-            key_terms
-                .clone()
-                .map(|(point, digits)| (point, digits.last_chunk().expect("32 digits")))
-        });
-        let low_window = Window::for_points(items.len() + scalars.len());
-        let sum = low_window.sum(machine, high, buckets, || {
-            let items = items
-                .iter()
-                .map(|&item| (&points[item as usize], &coefficients[item as usize]));
-            items.chain(
-                key_terms
-                    .clone()
-                    .map(|(point, digits)| (point, digits.first_chunk().expect("32 digits"))),
-            )
-        });
+        let high = Terms {
+            items: &[],
+            half: 1,
+            ..low
+        };
+        let mut sum = Point::identity(machine);
+        for terms in [high, low] {
+            let window = Window::for_points(terms.items.len() + terms.keys.len());
+            sum = window.sum(machine, sum, buckets, &terms);
+        }
         sum.double_times(machine, 3).is_identity().bits() & 1 != 0
     }
 }

@@ -14,6 +14,21 @@ pub(super) enum Window {
     Four,
 }
 
+/// Points and the 16 digits that each is to be taken times. One type, so that the sum over them is
+/// compiled once for each machine.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    /// Places in the next two.
+    pub(super) items: &'a [u32],
+    pub(super) points: &'a [PointRow],
+    pub(super) coefficients: &'a [[i8; 16]],
+    /// One for each scalar.
+    pub(super) keys: &'a [PointRow],
+    pub(super) key_scalars: &'a [[i8; 32]],
+    /// Which half of the keys' scalars, the lower one first.
+    pub(super) half: usize,
+}
+
 impl Window {
     /// The window with fewer additions in all: a point costs two vectors of eight windows against
     /// four, and the buckets 2 · 128 full additions for each of two vectors against 2 · 8 for
@@ -29,46 +44,61 @@ impl Window {
     /// `2^128 · above + Σ digits · point` in lane 0; `above` is in lane 0, with the neutral element
     /// in the others.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    pub(super) fn sum<'a, M: Machine, I: Iterator<Item = (&'a PointRow, &'a [i8; 16])>>(
+    pub(super) fn sum<M: Machine>(
         self,
         machine: M,
         above: Point<M>,
         buckets: &mut Buckets,
-        terms: impl Fn() -> I,
+        terms: &Terms<'_>,
     ) -> Point<M> {
-        let mut sum = above;
-        let bits = match self {
-            Window::Eight => {
-                for vector in [1, 0] {
-                    sum = sum.double_times(machine, 64);
-                    let digits = |digits: &[i8; 16]| digits.as_chunks::<8>().0[vector];
-                    sum = sum.add(&machine.run(Sum {
-                        buckets: &mut *buckets,
-                        most: MOST,
-                        terms: terms().map(|(point, all)| (point, digits(all))),
-                    }));
-                }
-                8
-            }
-            Window::Four => {
-                for vector in [3, 2, 1, 0] {
-                    sum = sum.double_times(machine, 32);
-                    let digits = |digits: &[i8; 16]| nibbles(digits.as_chunks::<4>().0[vector]);
-                    sum = sum.add(&machine.run(Sum {
-                        buckets: &mut *buckets,
-                        most: 8,
-                        terms: terms().map(|(point, all)| (point, digits(all))),
-                    }));
-                }
-                4
-            }
+        let (vectors, bits, most) = match self {
+            Window::Eight => (2, 8, MOST),
+            Window::Four => (4, 4, 8),
         };
+        let mut sum = above;
+        for vector in (0..vectors).rev() {
+            sum = sum.double_times(machine, 8 * bits);
+            let rows = terms.iter();
+            sum = sum.add(&machine.run(Sum {
+                buckets: &mut *buckets,
+                most,
+                terms: rows.map(|(point, digits)| (point, self.row(digits, vector))),
+            }));
+        }
         // Lane i counts 2^(i·bits) times: pairs, pairs of pairs, and both fours.
         for distance in [1, 2, 4] {
             let shifted = sum.double_times(machine, bits * distance);
             sum = sum.add(&down(machine, shifted, distance as usize));
         }
         Point::identity(machine).blend(machine.splat(0).mask(1), &sum)
+    }
+
+    /// Eight windows of a scalar.
+    #[inline]
+    fn row(self, digits: &[i8; 16], vector: usize) -> Row8 {
+        match self {
+            Window::Eight => digits.as_chunks::<8>().0[vector],
+            Window::Four => nibbles(digits.as_chunks::<4>().0[vector]),
+        }
+    }
+}
+
+impl<'a> Terms<'a> {
+    #[inline]
+    fn iter(&self) -> impl Iterator<Item = (&'a PointRow, &'a [i8; 16])> + use<'a> {
+        let Terms {
+            items,
+            points,
+            coefficients,
+            keys,
+            key_scalars,
+            half,
+        } = *self;
+        let items = items
+            .iter()
+            .map(move |&item| (&points[item as usize], &coefficients[item as usize]));
+        let keys = keys.iter().zip(key_scalars);
+        items.chain(keys.map(move |(point, digits)| (point, &digits.as_chunks::<16>().0[half])))
     }
 }
 
