@@ -33,13 +33,14 @@ pub fn extend_chains<'a>(
     mut found: impl FnMut(usize, &[u8; 32]),
 ) {
     assert!(wanted.is_sorted(), "in ascending order");
-    lanes.on(Extend {
+    let extend = Extend {
         key,
         jobs: &mut jobs.into_iter(),
         entries,
         wanted,
         found: &mut found,
-    });
+    };
+    extend.on_lanes(lanes);
 }
 
 /// Hashes blocks of 64 bytes, each for itself, and calls `found` with the digests in their order.
@@ -49,11 +50,12 @@ pub fn hash_blocks(
     blocks: &[[u8; 64]],
     mut found: impl FnMut(&[u8; 32]),
 ) {
-    lanes.on(Blocks {
+    let blocks = Blocks {
         key,
         blocks,
         found: &mut found,
-    });
+    };
+    blocks.on_lanes(lanes);
 }
 
 struct Extend<'a, 'b> {
@@ -70,11 +72,27 @@ struct Blocks<'a> {
     found: &'a mut dyn FnMut(&[u8; 32]),
 }
 
+impl Extend<'_, '_> {
+    /// Not generic, so that it is compiled in this crate, and once.
+    #[inline(never)]
+    fn on_lanes(self, lanes: Lanes) {
+        lanes.on(self);
+    }
+}
+
 impl OnAny for Extend<'_, '_> {
     type Out = ();
 
     fn on<M: Machine>(self, machine: M) {
         machine.run(self);
+    }
+}
+
+impl Blocks<'_> {
+    /// Not generic, so that it is compiled in this crate, and once.
+    #[inline(never)]
+    fn on_lanes(self, lanes: Lanes) {
+        lanes.on(self);
     }
 }
 

@@ -101,7 +101,7 @@ impl Signer {
             public: VerifyingKey::unknown(),
         }));
         for chunk in keys.chunks_mut(CHUNK) {
-            self.lanes.on(Expand(&mut self.scratch, chunk));
+            Expand(&mut self.scratch, chunk).on_lanes(self.lanes);
             self.wipe();
         }
         keys
@@ -125,11 +125,12 @@ impl Signer {
                 *to = job(first + at);
             }
             let whole = many.next_multiple_of(8);
-            self.lanes.on(Sign {
+            let sign = Sign {
                 scratch: &mut self.scratch,
                 jobs: &jobs[..whole],
                 signatures: &mut signatures[..whole],
-            });
+            };
+            sign.on_lanes(self.lanes);
             self.wipe();
             signatures[..many].iter().for_each(&mut emit);
         }
@@ -161,6 +162,14 @@ impl Scratch {
 
 /// Expands at most a chunk of seeds, which are in the scalars' place.
 struct Expand<'a>(&'a mut Scratch, &'a mut [SigningKey]);
+
+impl Expand<'_> {
+    /// Not generic, so that it is compiled in this crate, and once.
+    #[inline(never)]
+    fn on_lanes(self, lanes: Lanes) {
+        lanes.on(self);
+    }
+}
 
 impl OnAny for Expand<'_> {
     type Out = ();
@@ -209,6 +218,14 @@ struct Sign<'a, 'b> {
     scratch: &'a mut Scratch,
     jobs: &'a [Job<'b>],
     signatures: &'a mut [[u8; 64]],
+}
+
+impl Sign<'_, '_> {
+    /// Not generic, so that it is compiled in this crate, and once.
+    #[inline(never)]
+    fn on_lanes(self, lanes: Lanes) {
+        lanes.on(self);
+    }
 }
 
 impl OnAny for Sign<'_, '_> {

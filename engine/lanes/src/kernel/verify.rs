@@ -90,11 +90,12 @@ impl Verifier {
         self.scratch.draw(&mut self.rng);
         let first = valid.len();
         valid.resize(first + self.scratch.keys.len(), false);
-        self.lanes.on(JudgeAll {
+        let all = JudgeAll {
             scratch: &mut self.scratch,
             keys: &Of(keys),
             valid: &mut valid[first..],
-        })
+        };
+        all.on_lanes(self.lanes)
     }
 
     /// How many equations were tried so far: one per batch, and more for those that fail.
@@ -165,12 +166,13 @@ impl Scratch {
                 count <= Verifier::LARGEST_BATCH,
                 "{count} signatures or more in one batch"
             );
-            lanes.on(Open {
+            let open = Open {
                 scratch: self,
                 items: &sixteen,
                 publics: sixteen.map(|item| public(item.key)),
                 many,
-            });
+            };
+            open.on_lanes(lanes);
         }
     }
 
@@ -291,6 +293,14 @@ struct Open<'a, 'b, 'k> {
     many: usize,
 }
 
+impl Open<'_, '_, '_> {
+    /// Not generic, so that it is compiled in this crate, and once.
+    #[inline(never)]
+    fn on_lanes(self, lanes: Lanes) {
+        lanes.on(self);
+    }
+}
+
 impl OnAny for Open<'_, '_, '_> {
     type Out = ();
 
@@ -348,6 +358,14 @@ struct JudgeAll<'a> {
     scratch: &'a mut Scratch,
     keys: &'a dyn Keys,
     valid: &'a mut [bool],
+}
+
+impl JudgeAll<'_> {
+    /// Not generic, so that it is compiled in this crate, and once.
+    #[inline(never)]
+    fn on_lanes(self, lanes: Lanes) -> usize {
+        lanes.on(self)
+    }
 }
 
 impl OnAny for JudgeAll<'_> {
