@@ -263,6 +263,25 @@ fn payments_wait_for_their_interval_as_long_as_they_may() {
     assert!(waiting.latency_ns.response.unwrap().p50 > alone.latency_ns.response.unwrap().p50);
 }
 
+/// Looking for work is no work of the endpoints', and no dispute.
+#[test]
+fn an_idle_open_loop_waits_and_nothing_else() {
+    let folder = Folder::new();
+    let words = "--sessions 4 --payments 100 --rate 500 --shards 1 --baseline-sessions 0";
+    let run = folder.run_on_time(words);
+    let of = |name: &str| {
+        let mut stages = run.stages.iter();
+        stages.find(|stage| stage.name == name)
+    };
+    assert_eq!(of("dispute"), None);
+    let (wait, finish) = (of("wait").unwrap(), of("finish").unwrap());
+    assert!(wait.items > 1_000, "it looked often: {wait:?}");
+    assert!(
+        finish.items == 4 && wait.cpu_s > 10.0 * finish.cpu_s,
+        "{finish:?} {wait:?}"
+    );
+}
+
 /// A shard that has no channel has no schedule to be stopped in.
 #[test]
 fn what_nobody_stopped_was_not_stopped() {

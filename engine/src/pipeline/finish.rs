@@ -77,6 +77,9 @@ impl Finals {
 impl Shard<'_> {
     /// The turn's holder of every channel that has nothing left to pay signs the final.
     pub(super) fn start_finals(&mut self, finals: &mut Finals) {
+        if self.finishing.is_empty() {
+            return;
+        }
         let Shard { slots, payer, .. } = self;
         let sessions = self.finishing.len().min(Finals::MOST);
         finals.starters.clear();

@@ -260,11 +260,14 @@ impl Step {
             .iter_mut()
             .flat_map(|batch| batch.cases.drain(..))
             .collect();
-        cases.sort_unstable_by_key(|case| case.session);
-        for case in cases {
-            court.take(case, chain.height());
+        if !cases.is_empty() {
+            clock.lap(Stage::Settle, 0);
+            cases.sort_unstable_by_key(|case| case.session);
+            for case in cases {
+                court.take(case, chain.height());
+            }
+            clock.lap(Stage::Dispute, 0);
         }
-        clock.lap(Stage::Dispute, 0);
         self.order.clear();
         for (at, batch) in batches.iter().enumerate() {
             self.order
