@@ -92,8 +92,13 @@ impl<'a> Diff<'a> {
             lines.extend(measured::part(&named.run).map(|part| {
                 format!("   {RESUMED}: its figures are of {part}, made after a restart")
             }));
-            let short = measured::ended_short(&named.run);
-            lines.extend(short.map(|short| format!("   {short}")));
+            let told = [
+                measured::slowed(&named.run),
+                measured::only_closed(&named.run),
+                measured::ended_short(&named.run),
+            ];
+            let told = told.into_iter().flatten();
+            lines.extend(told.map(|told| format!("   {told}")));
             if named.run.achieved.interrupted {
                 lines.push(format!("   {INTERRUPTED}: stopped by hand before its end"));
             }

@@ -81,6 +81,15 @@ pub fn ended_short(run: &RunFile) -> Option<String> {
     })
 }
 
+/// That a run was slowed on purpose, to try a gate on.
+pub fn slowed(run: &RunFile) -> Option<String> {
+    let share = run.workload.planted_slowdown?;
+    Some(format!(
+        "SLOWED ON PURPOSE by {} %",
+        crate::human::figure(share * 100.0)
+    ))
+}
+
 /// That a run with a schedule went on only to be closed: no payment comes due then, and no rate is judged.
 pub fn only_closed(run: &RunFile) -> Option<String> {
     let closed = run.resumed()?.only_closed? && run.achieved.open_loop.is_some();

@@ -6,7 +6,7 @@ use crate::{
     human,
     layout::{Column, Table, clip},
     measured::{self, SPANS},
-    run_file::{L1Load, Offload, Ratio, RunFile},
+    run_file::{Achieved, L1Load, Offload, Ratio, RunFile},
     summary::WIDTH,
 };
 
@@ -260,11 +260,15 @@ fn baseline(run: &RunFile) -> String {
         return "no payments: no ratios".into();
     }
     let sessions = human::counted(direct.sampled_sessions, "session");
-    let whole = run
-        .achieved
-        .payments
-        .saturating_add(run.achieved.payments_refused);
-    let sample = if direct.payments >= whole {
+    let Achieved {
+        payments,
+        payments_refused,
+        sessions_opened,
+        ..
+    } = run.achieved;
+    // Of a run that was ended early, and of cheated sessions, the baseline makes more than the run did.
+    let whole = payments.saturating_add(payments_refused);
+    let sample = if (direct.payments, direct.sampled_sessions) == (whole, sessions_opened) {
         format!("all payments of {sessions}")
     } else {
         let payments = human::counted(direct.payments, "payment");

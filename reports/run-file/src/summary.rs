@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     human,
     layout::{self, clip},
-    measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed},
+    measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed, slowed},
     offload,
     run_file::{Achieved, Assurance, Checks, Durability, Percentiles, RunFile, Stage},
 };
@@ -78,11 +78,7 @@ fn verdict_words(run: &RunFile) -> Vec<String> {
     };
     let interrupted = run.achieved.interrupted.then(|| INTERRUPTED.to_owned());
     let resumed = run.resumed().map(|_| RESUMED.to_owned());
-    let slowed = run
-        .workload
-        .planted_slowdown
-        .map(|share| format!("SLOWED ON PURPOSE by {} %", human::figure(share * 100.0)));
-    let others = [interrupted, resumed, slowed];
+    let others = [interrupted, resumed, slowed(run)];
     std::iter::once(word.to_owned())
         .chain(others.into_iter().flatten())
         .collect()
@@ -225,9 +221,7 @@ fn cpu(run: &RunFile) -> Vec<String> {
     if !measured::endpoints_known(run) {
         return vec![format!("per payment not shown: {}", measured::SPANS)];
     }
-    let of_role =
-        |role: &str, cpu_s: f64| human::nanoseconds(measured::cpu_per_payment_ns(run, role, cpu_s));
-    let per_payment = |cpu_s: f64| of_role("all", cpu_s);
+    let per_payment = |cpu_s: f64| human::seconds(cpu_s / run.payments_measured() as f64);
     let sum = |is_part: &dyn Fn(&Stage) -> bool| -> f64 {
         let parts = run.stages.iter().filter(|stage| is_part(stage));
         parts.map(stage_cpu_s).sum()
@@ -255,7 +249,10 @@ fn cpu(run: &RunFile) -> Vec<String> {
         ),
         format!("sign {}", per_payment(sign)),
         format!("verify {}", per_payment(verify)),
-        format!("L1 {}", of_role("l1", l1)),
+        match measured::l1_cpu_known(run) {
+            true => format!("L1 {}", per_payment(l1)),
+            false => "L1 not known".to_owned(),
+        },
         format!("other {}{large}", per_payment(other)),
     ]
 }

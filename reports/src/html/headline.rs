@@ -13,7 +13,7 @@ use crate::{
     measured::{self, INTERRUPTED, RESUMED},
     run_file::RunFile,
     runs::{NamedRun, Runs},
-    summary::checks_passed,
+    summary::{checks_passed, stage_cpu_s},
     terms::Difference,
 };
 
@@ -94,6 +94,8 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
                 @if let Some(part) = measured::part(run) {
                     ", " strong { (RESUMED) } " after a restart: figures are of " (part)
                 }
+                @if let Some(slowed) = measured::slowed(run) { ", " strong { (slowed) } }
+                @if let Some(closed) = measured::only_closed(run) { ", " strong { (closed) } }
                 @if let Some(busy) = measured::busy(run) { ", " strong { (busy) } }
                 @if let Some(short) = measured::ended_short(run) { ", " strong { (short) } }
                 @if achieved.interrupted { ", " strong { (INTERRUPTED) } ": stopped by hand before its end" }
@@ -106,6 +108,12 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
             }
         }
     }
+}
+
+/// CPU time of making the workload, and of waiting for it to come due.
+fn loadgen_s(run: &RunFile) -> f64 {
+    let stages = run.stages.iter().filter(|stage| stage.role == "loadgen");
+    stages.map(stage_cpu_s).sum()
 }
 
 fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
@@ -139,8 +147,9 @@ fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
         facts.push((
             "CPU",
             format!(
-                "{} per payment, both parties and Layer 1",
-                human::nanoseconds(measured::all_cpu_per_payment_ns(run))
+                "{} per payment, {} of it the load generator's own",
+                human::nanoseconds(measured::all_cpu_per_payment_ns(run)),
+                human::share(loadgen_s(run) / achieved.cpu_s)
             ),
         ));
     }

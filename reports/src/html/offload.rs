@@ -23,7 +23,7 @@ pub(super) fn section(all: &[NamedRun], profiles: &[Profile]) -> Markup {
     html! {
         @if any {
             p {
-                "The same payments were run again as plain transfers on the same Layer 1 code. Above 1\u{a0}x, \
+                "Payments of the same workload were run as plain transfers on the same Layer 1 code. Above 1\u{a0}x, \
                  channels took that much load off Layer 1 per payment; below 1\u{a0}x, they added to it."
             }
         } @else {

@@ -370,10 +370,14 @@ fn a_file_that_contradicts_itself_is_refused() {
         run.achieved.valid = false;
         assert_eq!(parse(&run.to_json()).is_ok(), of_validity, "{words}");
     }
-    // Of a run that went on, what follows from its whole is not known.
-    let mut closed = sample::resumed(0);
-    closed.achieved.open_loop.as_mut().unwrap().unserved = 1_000_000;
-    assert!(parse(&closed.to_json()).is_ok());
+    // Of a run that went on a rate is asked, unless it only closed. Earlier versions do not say.
+    for (only_closed, is_read) in [(Some(true), true), (None, true), (Some(false), false)] {
+        let mut run = sample::resumed(0);
+        run.achieved.open_loop.as_mut().unwrap().unserved = 1_000_000;
+        let before = run.durability.as_mut().unwrap().resumed.as_mut().unwrap();
+        before.only_closed = only_closed;
+        assert_eq!(parse(&run.to_json()).is_ok(), is_read, "{only_closed:?}");
+    }
     // What Layer 1 takes less with an attack than without is below 0.
     let mut run = sample::open_loop();
     let mut disputes = sample::disputes();

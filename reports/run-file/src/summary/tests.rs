@@ -201,6 +201,13 @@ fn sessions_that_ended_short_and_a_backlog_are_told() {
     let expected = "VALID, RESUMED: 33 sessions ended short of their payments, payments accounted";
     assert!(shown.starts_with(expected), "{shown}");
     assert!(shown.contains("with a backlog of 1.23 k"), "{shown}");
+    let before = run.durability.as_mut().unwrap().resumed.as_mut().unwrap();
+    before.only_closed = Some(true);
+    let shown = summary(&run);
+    let expected =
+        "VALID, RESUMED: only closed, no rate judged,\n                33 sessions ended";
+    assert!(shown.starts_with(expected), "{shown}");
+    assert!(shown.contains("a backlog of 1.23 k given up"), "{shown}");
 }
 
 #[test]
@@ -210,7 +217,7 @@ fn figures_of_a_resumed_run_are_of_the_payments_that_followed() {
         (
             1_000_000,
             "1 M, 1 M of them after the restart in 1.11 s: 901 k/s,",
-            "2.1 µs per payment: hash 15 ns,",
+            "per payment not shown: sessions span the restart",
         ),
         (
             500_000,
@@ -405,6 +412,22 @@ fn a_total_that_rises_says_so() {
         line(&shown, "CPU in all").ends_with("0.320 x: more, not less"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_baseline_is_of_all_payments_only_where_it_made_those_of_every_session() {
+    for (sessions, payments, told) in [
+        (100, 1_000_000, "baseline  all payments of 100 sessions"),
+        (100, 1_100_000, "baseline  1.1 M payments of 100 sessions"),
+        (10, 1_000_000, "baseline  1 M payments of 10 sessions"),
+        (10, 100_000, "baseline  100 k payments of 10 sessions"),
+    ] {
+        let shown = summary(&changed(|run| {
+            let direct = run.l1.direct.as_mut().unwrap();
+            (direct.sampled_sessions, direct.payments) = (sessions, payments);
+        }));
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
 }
 
 #[test]
