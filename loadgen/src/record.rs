@@ -389,16 +389,15 @@ fn offered_in_part(open_loop: &OpenLoop, per_s: f64) -> Option<f64> {
 /// What came due, and what became of it. A rate that is none is not finite, and so `null`.
 fn open_loop(offered: &Offered) -> OpenLoop {
     let offered_per_s = offered.offered_per_s.unwrap_or(f64::NAN);
-    // A backlog alone came due at one moment.
-    let unserved_s = match offered.unserved {
-        0 => 0.0,
-        unserved => offered
-            .offered_per_s
-            .map_or(0.0, |per_s| unserved as f64 / per_s),
-    };
     let behind_s = offered
         .behind
         .map_or(f64::NAN, |behind| behind.as_secs_f64());
+    // What was not served came due in as much time; a backlog alone did at one moment. By when a schedule
+    // was stopped it had waited.
+    let behind_s = match offered.offered_per_s {
+        Some(per_s) if !offered.stopped => behind_s + offered.unserved as f64 / per_s,
+        _ => behind_s,
+    };
     OpenLoop {
         arrived: offered.arrived,
         backlog: offered.backlog,
@@ -413,7 +412,7 @@ fn open_loop(offered: &Offered) -> OpenLoop {
         stopped: offered.stopped,
         offered_per_s,
         achieved_per_s: offered.achieved_per_s.unwrap_or(f64::NAN),
-        behind_s: behind_s + unserved_s,
+        behind_s,
     }
 }
 

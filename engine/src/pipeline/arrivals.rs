@@ -362,31 +362,42 @@ impl ArrivalQueue {
         self.end_ns = Some(end.at_ns);
     }
 
-    /// What has come due by the end and waits for one of these sessions to open: when each was due by the
-    /// shard's clock, as far as that is known now.
+    /// What has come due by the end and waits for one of these sessions to open: when it was due by the
+    /// shard's clock, as far as that is known now. Looks at no more of them than it needs: there may be
+    /// as many as one likes.
     pub(super) fn unread<'a>(
         &'a self,
         end: ScheduleEnd,
         workload: &'a dyn Workload,
-        unopened: impl Iterator<Item = u64> + 'a,
+        mut unopened: impl Iterator<Item = u64> + 'a,
     ) -> impl Iterator<Item = u64> + 'a {
-        let mut next = match &self.source {
-            Source::Poisson(_) if self.backlog > 0 => Some(self.clock.before_ns),
-            Source::Poisson(poisson) => Some(poisson.next_ns.ceil() as u64),
-            Source::Closed | Source::Timed { .. } => None,
-        };
-        let due = unopened.filter_map(move |session| match &self.source {
-            Source::Closed => None,
+        let mut next_ns = None;
+        let mut timed = None;
+        match &self.source {
+            Source::Closed => {}
             // It waits for whichever opens.
-            Source::Poisson(_) if workload.session(session).payments == 0 => None,
-            Source::Poisson(_) => next.take(),
-            Source::Timed { speedup, .. } => {
-                let due_ns = workload.due_ns(session, 0)?;
-                Some((due_ns as f64 / speedup) as u64)
+            Source::Poisson(poisson) => {
+                let backlog_ns = (self.backlog > 0).then_some(self.clock.before_ns);
+                let due_ns = backlog_ns.unwrap_or(poisson.next_ns.ceil() as u64);
+                let is_due = due_ns <= end.at_ns;
+                let mut pays = |session| workload.session(session).payments > 0;
+                next_ns = (is_due && unopened.any(&mut pays)).then_some(due_ns);
             }
-        });
-        let due = due.filter(move |due_ns| *due_ns <= end.at_ns);
+            Source::Timed { speedup, .. } => {
+                let due = unopened.filter_map(|session| workload.due_ns(session, 0));
+                let due = due.map(move |due_ns| (due_ns as f64 / speedup) as u64);
+                timed = Some(due.filter(move |due_ns| *due_ns <= end.at_ns));
+            }
+        }
+        let due = next_ns.into_iter().chain(timed.into_iter().flatten());
         due.filter_map(|due_ns| self.clock.at_ns(due_ns))
+    }
+
+    /// Whether anything waits that had come due before a restart.
+    pub(super) fn serves_backlog(&self) -> bool {
+        let first = self.waiting.iter().filter_map(VecDeque::front);
+        let was_due = |due_ns: &&u64| self.clock.ripe_ns(**due_ns, 1) == **due_ns;
+        self.backlog > 0 || first.filter(was_due).count() > 0
     }
 
     /// The schedule ended when its clock stood at `end_ns`. Reads it up to there. What
@@ -504,10 +515,22 @@ impl ArrivalQueue {
         }
     }
 
-    /// When the oldest of those was due.
-    pub(super) fn oldest_available_ns(&self, slot: u32, now_ns: u64, left: u64) -> Option<u64> {
-        let waits = !self.is_closed_loop() && self.available(slot, now_ns, left) > 0;
-        waits.then(|| self.waiting[slot as usize].front().copied())?
+    /// Since when the first of those could be: it was due, and its co-sign interval was full, or waited no
+    /// longer, or had its session's last payment.
+    pub(super) fn available_since_ns(&self, slot: u32, now_ns: u64, left: u64) -> Option<u64> {
+        if self.is_closed_loop() || self.available(slot, now_ns, left) == 0 {
+            return None;
+        }
+        let waiting = &self.waiting[slot as usize];
+        let due_ns = *waiting.front()?;
+        let Some(after) = self.cosign_after_ns else {
+            return Some(due_ns);
+        };
+        let full = waiting.get(self.cosign_every - 1).copied();
+        let last = waiting.back().copied();
+        let last = last.filter(|_| waiting.len() as u64 == left);
+        let ripe_ns = self.clock.ripe_ns(due_ns, after);
+        full.into_iter().chain(last).chain([ripe_ns]).min()
     }
 
     /// So many payments of those drawn were refused by their payer's own endpoint.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::arrivals::ScheduleEnd;
-use super::outcome::{Pace, offered};
+use super::outcome::{AtEnd, Pace, offered};
 use super::shard::Shard;
 use super::slot::{Phase, Slot};
 use super::stage::Stage;
@@ -22,14 +22,14 @@ impl Shard<'_> {
             if ready && !self.arrivals.has_started() {
                 self.arrivals.start(now_ns);
             }
-            let mut stopped = None;
+            let mut ended = None;
             if self.end.is_none() {
                 self.end = self.ends(now_ns);
                 if let Some(end) = self.end {
                     self.arrivals.ends_at(end);
                     let serving_ns = serving_ns(end, self.config.cosign_after);
                     self.serving_until_ns = Some(now_ns + serving_ns);
-                    stopped = Some(end).filter(|end| !end.planned);
+                    ended = Some(end);
                 }
             }
             let (ready, slots) = (&mut self.ready, &self.slots);
@@ -41,8 +41,8 @@ impl Shard<'_> {
                     ready.push(slot);
                 }
             });
-            if let Some(end) = stopped {
-                self.behind_when_stopped_ns = Some(self.behind_ns(end, now_ns));
+            if let Some(end) = ended {
+                self.at_end = Some(self.at_end(end, now_ns));
             }
             if let Some(end) = self.end
                 && !self.opens_for(end, now_ns)
@@ -108,17 +108,21 @@ impl Shard<'_> {
         self.arrivals.unread(end, self.workload, unopened)
     }
 
-    /// How long the oldest payment has waited of those that are to be proposed, or whose session is to open.
-    fn behind_ns(&self, end: ScheduleEnd, now_ns: u64) -> u64 {
+    /// How the shard keeps up when the schedule ends.
+    fn at_end(&self, end: ScheduleEnd, now_ns: u64) -> AtEnd {
         let slots = (0..).zip(&self.slots);
         let waiting = slots.filter_map(|(slot, held)| {
             let Phase::Running(channel) = &held.phase else {
                 return None;
             };
-            (self.arrivals).oldest_available_ns(slot, now_ns, channel.left())
+            (self.arrivals).available_since_ns(slot, now_ns, channel.left())
         });
-        let oldest = waiting.chain(self.unread(end)).min();
-        oldest.map_or(0, |due_ns| now_ns.saturating_sub(due_ns))
+        let oldest_ns = waiting.chain(self.unread(end)).min();
+        AtEnd {
+            stopped: !end.planned,
+            behind_ns: oldest_ns.map_or(0, |due_ns| now_ns.saturating_sub(due_ns)),
+            serves_backlog: self.arrivals.serves_backlog(),
+        }
     }
 
     /// No session opens from here on. What had come due when the schedule ended is still served.
@@ -202,7 +206,8 @@ impl Shard<'_> {
             refused_before: self.before.refused,
             unserved_before: self.tally.unserved,
             late_before: self.tally.late_before,
-            behind_when_stopped_ns: self.behind_when_stopped_ns,
+            waits_for_intervals: self.config.cosign_after.is_some(),
+            at_end: self.at_end,
         }
     }
 

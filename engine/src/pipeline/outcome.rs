@@ -175,8 +175,8 @@ pub struct Offered {
     /// over all shards; none if all of them were completed at one time.
     pub achieved_per_s: Option<f64>,
     /// From when the last payment came due to when the last one was completed; none without either. If the
-    /// schedule was stopped, how long the oldest payment had waited by then of those that were to be
-    /// proposed: what waited for its co-sign interval is proposed all at once.
+    /// schedule was stopped, or payments may wait for their co-sign interval: how long any payment had
+    /// waited when it ended that could be proposed, since what could not is proposed then all at once.
     pub behind: Option<Duration>,
 }
 
@@ -233,17 +233,37 @@ pub(super) struct Pace {
     pub(super) refused_before: u64,
     pub(super) unserved_before: u64,
     pub(super) late_before: bool,
-    /// If it was stopped: how long the oldest payment had waited by then of those that were to be proposed.
-    pub(super) behind_when_stopped_ns: Option<u64>,
+    /// Whether payments may wait for their co-sign interval to fill.
+    pub(super) waits_for_intervals: bool,
+    pub(super) at_end: Option<AtEnd>,
+}
+
+/// How a shard kept up when its schedule ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AtEnd {
+    /// Somebody ended it before its plan.
+    pub(super) stopped: bool,
+    /// The longest that a payment had waited that could be proposed, or whose session was to open.
+    pub(super) behind_ns: u64,
+    /// What had come due before a restart waited: it comes due at one moment, whenever that is.
+    pub(super) serves_backlog: bool,
 }
 
 impl Pace {
+    fn was_stopped(&self) -> bool {
+        self.at_end.is_some_and(|at_end| at_end.stopped)
+    }
+
     /// How long it was behind at its end; none if nothing came due, or was completed.
     fn behind_ns(&self) -> Option<u64> {
         let (_, last_due_ns) = self.arrived.due_here_ns?;
-        let completed = (self.last_completion_ns > 0).then_some(self.last_completion_ns)?;
-        let since_due_ns = completed.saturating_sub(last_due_ns);
-        Some(self.behind_when_stopped_ns.unwrap_or(since_due_ns))
+        let completed_ns = (self.last_completion_ns > 0).then_some(self.last_completion_ns)?;
+        let since_due_ns = completed_ns.saturating_sub(last_due_ns);
+        Some(match self.at_end {
+            Some(at_end) if at_end.serves_backlog => at_end.behind_ns.max(since_due_ns),
+            Some(at_end) if at_end.stopped || self.waits_for_intervals => at_end.behind_ns,
+            _ => since_due_ns,
+        })
     }
 }
 
@@ -491,8 +511,9 @@ pub(super) fn offered(arrivals: &Arrivals, paces: &[Pace]) -> Option<Offered> {
         .min();
     let completed = paces.iter().map(|pace| pace.completed).sum::<u64>();
     let drawn = arrived - backlog;
-    let stopped = (paces.iter()).any(|pace| pace.behind_when_stopped_ns.is_some());
-    let behind_ns = match stopped {
+    let stopped = paces.iter().any(Pace::was_stopped);
+    let each = stopped || paces.iter().any(|pace| pace.waits_for_intervals);
+    let behind_ns = match each {
         true => paces.iter().filter_map(Pace::behind_ns).max(),
         false => due_here_ns
             .filter(|_| last_completion_ns > 0)
@@ -541,40 +562,63 @@ mod tests {
             refused_before: 0,
             unserved_before: 0,
             late_before: false,
-            behind_when_stopped_ns: None,
+            waits_for_intervals: false,
+            at_end: None,
         }
     }
 
     #[test]
-    fn a_schedule_that_was_stopped_is_behind_by_what_waited_then() {
+    fn where_intervals_are_cut_the_end_is_behind_by_what_waited_then() {
         let arrivals = Arrivals::Poisson { per_s: 1.0 };
-        let stopped = |ms: u64, pace: Pace| Pace {
-            behind_when_stopped_ns: Some(ms * 1_000_000),
+        let ended = |stopped: bool, ms: u64, pace: Pace| Pace {
+            at_end: Some(AtEnd {
+                stopped,
+                behind_ns: ms * 1_000_000,
+                serves_backlog: false,
+            }),
             ..pace
         };
+        let (stopped, planned) = (
+            |ms, pace| ended(true, ms, pace),
+            |ms, pace| ended(false, ms, pace),
+        );
         // All were completed 400 ms after the last was due.
         let late = pace(1001, (0, 1000), (1, 1400));
+        let waits = Pace {
+            waits_for_intervals: true,
+            ..late
+        };
         let nothing = Pace {
             last_completion_ns: 0,
             ..late
         };
+        let mut backlog = stopped(0, late);
+        backlog.at_end.as_mut().expect("it ended").serves_backlog = true;
         for (name, paces, is_stopped, behind_ms) in [
-            ("not stopped", vec![late, late], false, Some(400)),
+            ("it ended by itself", vec![late, late], false, Some(400)),
+            ("as planned", vec![planned(7, late)], false, Some(400)),
+            ("with intervals", vec![planned(7, waits)], false, Some(7)),
             (
-                "nobody was behind",
+                "stopped",
                 vec![stopped(0, late), stopped(0, late)],
                 true,
                 Some(0),
             ),
             (
-                "one was",
-                vec![stopped(0, late), stopped(70, late)],
+                "one behind",
+                vec![stopped(0, late), stopped(70, waits)],
                 true,
                 Some(70),
             ),
             (
-                "one had ended before",
+                "one had ended",
                 vec![late, stopped(0, late)],
+                true,
+                Some(400),
+            ),
+            (
+                "with a backlog",
+                vec![backlog, stopped(3, late)],
                 true,
                 Some(400),
             ),

@@ -16,7 +16,7 @@ use super::case::{Case, Desk};
 use super::fault::Faults;
 use super::journal::Journal;
 use super::latency::Latencies;
-use super::outcome::Pace;
+use super::outcome::{AtEnd, Pace};
 use super::planted::Planted;
 use super::restore::ShardRestoring;
 use super::run::{Config, RunError};
@@ -90,8 +90,8 @@ pub(super) struct Shard<'w> {
     pub(super) draining: bool,
     /// Where the schedule ends, once that is known.
     pub(super) end: Option<ScheduleEnd>,
-    /// Stopped by somebody: how long the oldest payment had waited by then of those that were to be proposed.
-    pub(super) behind_when_stopped_ns: Option<u64>,
+    /// How it kept up by then.
+    pub(super) at_end: Option<AtEnd>,
     /// Draining: until when payments that had come due by then are served.
     pub(super) serving_until_ns: Option<u64>,
 
@@ -202,7 +202,7 @@ impl<'w> Shard<'w> {
             steps: Steps::new(schedule, of),
             draining: false,
             end: None,
-            behind_when_stopped_ns: None,
+            at_end: None,
             serving_until_ns: None,
             wave: Wave::new(),
             hangar: Vec::new(),

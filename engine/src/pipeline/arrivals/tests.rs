@@ -118,6 +118,57 @@ fn a_schedule_that_goes_on_keeps_its_distances() {
     }
 }
 
+/// There may be as many sessions as one likes.
+#[test]
+fn what_waits_for_a_session_is_found_at_the_first_that_takes_it() {
+    for (now_ms, end_ms, due) in [(1000, 1000, true), (1000, 0, false)] {
+        let mut queue = poisson(1e3);
+        queue.withdraw(0, 0, |_, _| {});
+        queue.start(0);
+        queue.advance(now_ms * MS, &POISSON, |_| {});
+        let unopened = (0..u64::MAX).inspect(|session| {
+            assert!(due && *session == 0, "it looked at session {session}");
+        });
+        let unread: Vec<u64> = queue
+            .unread(planned(end_ms * MS), &POISSON, unopened)
+            .collect();
+        assert_eq!(unread.len(), usize::from(due), "{unread:?}");
+        assert!(
+            unread.iter().all(|due_ns| *due_ns <= end_ms * MS),
+            "{unread:?}"
+        );
+    }
+}
+
+#[test]
+fn payments_can_be_proposed_since_their_interval_was_full_or_waited_no_longer() {
+    let due_ns = [10, 20, 30, 40, 50].map(|ms| ms * MS).to_vec();
+    let timed = Sessions {
+        payments: 5,
+        due_ns,
+    };
+    // Co-sign interval and how long to wait for it, the time, payments left => since when they can.
+    for (every, after_ms, now_ms, left, since_ms) in [
+        (1, None, 35, 5, Some(10)),
+        (3, Some(100), 25, 5, None),
+        (3, Some(100), 35, 5, Some(30)),
+        (3, Some(15), 24, 5, None),
+        (3, Some(15), 27, 5, Some(25)),
+        (3, Some(5), 35, 5, Some(15)),
+        (9, Some(100), 45, 5, None),
+        (9, Some(100), 55, 5, Some(50)),
+        (9, Some(100), 112, 9, Some(110)),
+    ] {
+        let mut queue = queue(Arrivals::Timed { speedup: 1.0 }, (every, after_ms));
+        queue.opened(0, 0, 5, &timed);
+        queue.start(0);
+        queue.advance(now_ms * MS, &timed, |_| {});
+        let found = queue.available_since_ns(0, now_ms * MS, left);
+        let case = format!("{every} {after_ms:?} at {now_ms} ms");
+        assert_eq!(found, since_ms.map(|ms: u64| ms * MS), "{case}");
+    }
+}
+
 /// What was due before has waited for its co-sign interval, and the end cuts nothing of it short.
 #[test]
 fn a_backlog_waits_for_no_interval_once_more() {
@@ -138,6 +189,7 @@ fn a_backlog_waits_for_no_interval_once_more() {
         queue.advance(70 * MS, &POISSON, |_| ready += 1);
         assert_eq!(ready > 0, drawn > 0, "{settled}");
         assert_eq!(queue.available(0, 70 * MS, 1000), drawn, "{settled}");
+        assert_eq!(queue.serves_backlog(), settled < 5, "{settled}");
         let now_ns = (70 + since_ms) * MS;
         queue.advance(now_ns, &POISSON, |_| {});
         let fresh = queue.offered().count - queue.offered().backlog;
