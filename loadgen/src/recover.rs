@@ -376,7 +376,8 @@ fn text(found: &Found) -> String {
         format!("{}\n", RunError::NotBegun)
     } else {
         format!(
-            "in order: {} open, {} closed, Layer 1 at height {}; read and verified in {}\n",
+            "in order: {} open, {} closed, Layer 1 at height {};\n\
+             read and verified in {}\n",
             human::counted(found.channels_open, "channel"),
             human::counted(found.sessions_closed, "session"),
             human::count(found.height),

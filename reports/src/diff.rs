@@ -17,7 +17,7 @@ use crate::{
 /// What every comparison of two runs says of itself.
 const NO_VERDICT: (&str, &str) = (
     "One pair of runs on a machine that other work moves is no verdict",
-    "`bench compare` interleaves runs and says how much of a difference noise explains.",
+    "`bench compare` interleaves runs and says how much of it noise explains.",
 );
 
 /// Two runs, A and B.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use duet_run_file::human;
+use duet_run_file::layout;
 use serde_json::{Value, json};
 
 use super::checkpoint::{Checkpoint, Looked};
@@ -207,7 +208,7 @@ impl Report {
     pub fn table(&self) -> String {
         let mut text = self.verdict() + "\n";
         let mut row = |name: &str, value: String| {
-            let _ = writeln!(text, "{name:<11} {value}");
+            text += &layout::text(&layout::flow(&format!("{name:<11} "), &[value], ""));
         };
         let compared = if self.tip_given { ", as given" } else { "" };
         row(

@@ -1,7 +1,9 @@
 //! What a search found, as JSON and as text: the interval, or why there is none, and every trial. Pure.
 
 use duet_run_file::human;
+use duet_run_file::layout::{self, flow};
 use duet_run_file::run_file::{Assurance, Engine, Machine, Percentiles, Workload};
+use duet_run_file::summary::assurance_phrases;
 use serde::Serialize;
 
 use super::bracket::width;
@@ -152,71 +154,63 @@ pub(super) fn notes(args: &SearchArgs, trials: &[Trial], fail_per_s: Option<f64>
     notes
 }
 
-/// A trial on one line.
-fn line(args: &SearchArgs, trial: &Trial) -> String {
+/// A trial, on as many lines as what it failed for takes.
+fn line(args: &SearchArgs, trial: &Trial) -> Vec<String> {
     let first = args.slo.first();
     let found = trial.response_ns.as_ref();
     let found = found.map_or(f64::NAN, |response| first.of(response) as f64);
-    format!(
-        "{:>10}/s  {:>6}  {} {:>8}  {}",
+    let start = format!(
+        "{:>10}/s  {:>6}  {} {:>8}  ",
         human::figure(trial.rate_per_s),
         human::seconds(trial.duration_s),
         first.name(),
         human::nanoseconds(found),
-        match (trial.set_aside, trial.passed) {
-            (true, _) => format!(
-                "set aside: others took {} of the CPU time",
-                human::share(trial.disturbance)
-            ),
-            (false, true) => "passed".to_owned(),
-            (false, false) => format!("failed: {}", trial.reasons.join("; ")),
+    );
+    let (start, said) = match (trial.set_aside, trial.passed) {
+        (true, _) => {
+            let share = human::share(trial.disturbance);
+            let taken = format!("set aside: others took {share} of the CPU");
+            (start, vec![taken])
         }
-    )
+        (false, true) => (start, vec!["passed".to_owned()]),
+        (false, false) => (start + "failed: ", trial.reasons.clone()),
+    };
+    flow(&start, &said, ";")
 }
 
 pub(super) fn table(args: &SearchArgs, found: &Found) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if let (Some(pass), Some(fail)) = (found.pass_per_s, found.fail_per_s) {
-        text += &format!(
-            "{} to {} payments/s: {} holds at the first in {} of up to {} trials of {}, not at the second\n\
-             width     {} of the upper end\n",
-            human::figure(pass),
-            human::figure(fail),
+        let (low, high) = (human::figure(pass), human::figure(fail));
+        lines.push(format!("{low} to {high} payments/s"));
+        let holds = format!(
+            "{} holds at the first in {} of up to {} trials of {}, not at the second",
             args.slo,
             found.passes_per_rate,
             found.trials_per_rate,
             human::seconds(args.trial.as_secs_f64()),
-            human::share(width(pass, fail)),
         );
+        lines.extend(flow("bound     ", &[holds], ""));
+        let width = human::share(width(pass, fail));
+        lines.push(format!("width     {width} of the upper end"));
     }
     if let Some(assurance) = &found.assurance {
-        text += &format!(
-            "assurance co-signed every {}, {} in flight, {} signatures per key and batch of {}, \
-             durability {}\n",
-            assurance.cosign_every,
-            assurance.in_flight,
-            human::figure(assurance.signatures_per_key_per_batch),
-            human::figure(assurance.batch_size),
-            assurance.durability,
-        );
+        lines.extend(flow("assurance ", &assurance_phrases(assurance), ","));
     }
     if let (Some(machine), Some(engine)) = (&found.machine, &found.engine) {
-        text += &format!(
-            "machine   {}, {}, {} back end\n",
-            machine.cpu_name(),
+        let machine = [
+            machine.cpu_name().to_owned(),
             human::counted(machine.cores, "core"),
-            engine.backend,
-        );
+            format!("{} back end", engine.backend),
+        ];
+        lines.extend(flow("machine   ", &machine, ","));
     }
     for note in &found.notes {
-        text += &format!("note      {note}\n");
+        lines.extend(flow("note      ", std::slice::from_ref(note), ""));
     }
-    text += "\nTRIALS\n";
-    for trial in &found.trials {
-        text += &line(args, trial);
-        text.push('\n');
-    }
-    text
+    lines.extend([String::new(), "TRIALS".to_owned()]);
+    lines.extend(found.trials.iter().flat_map(|trial| line(args, trial)));
+    layout::text(&lines)
 }
 
 #[cfg(test)]
@@ -291,7 +285,7 @@ mod tests {
             (trial(1000.0, true, true, 0.017), "1 of 3 trials set aside"),
         ] {
             let is_set_aside = more.set_aside;
-            let told = line(&args, &more);
+            let told = line(&args, &more).concat();
             assert_eq!(told.contains("set aside: others took 1.7 %"), is_set_aside);
             let mut trials = vec![];
             trials.extend(quiet.iter().map(|trial| Trial {

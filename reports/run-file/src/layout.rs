@@ -1,8 +1,11 @@
 //! Lines of text: aligned columns, and phrases wrapped after a label. No line is wider than
-//! [`WIDTH`], and no control character from a file reaches the terminal.
+//! [`WIDTH`], no table wider than [`TABLE_WIDTH`], and no control character from a file reaches the terminal.
 
-/// The most columns of a line.
-pub const WIDTH: usize = 100;
+/// The most columns of a line, but for tables.
+pub const WIDTH: usize = 80;
+
+/// Columns of a table at most: its cells are not broken.
+pub const TABLE_WIDTH: usize = 100;
 
 /// A column: its heading, and the side on which its cells line up.
 pub enum Column<'a> {
@@ -46,17 +49,17 @@ impl Table {
             .push(cells.iter().map(|cell| clean(cell)).collect());
     }
 
-    /// Its lines, none of them cut; none if one would be wider than [`WIDTH`].
+    /// Its lines, none of them cut; none if one would be wider than [`TABLE_WIDTH`].
     pub fn whole_lines(&self) -> Option<Vec<String>> {
         let lines = self.lines_of_any_width();
-        let fit = lines.iter().all(|line| columns(line) <= WIDTH);
+        let fit = lines.iter().all(|line| columns(line) <= TABLE_WIDTH);
         fit.then_some(lines)
     }
 
     /// The heading and the rows, each a line without its newline.
     pub fn lines(&self) -> Vec<String> {
         let lines = self.lines_of_any_width();
-        lines.iter().map(|line| clip(line, WIDTH)).collect()
+        lines.iter().map(|line| clip(line, TABLE_WIDTH)).collect()
     }
 
     fn lines_of_any_width(&self) -> Vec<String> {
@@ -90,25 +93,14 @@ impl Table {
     }
 }
 
-/// [`wrap_within`] the [`WIDTH`].
-pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) -> Vec<String> {
-    wrap_within(WIDTH, start, phrases, separator, lines_max)
-}
-
-/// The phrases after `start`, separated by `separator`, on at most `lines_max` lines of `width`
+/// The phrases after `start`, separated by `separator`, on at most `lines_max` lines of [`WIDTH`]
 /// columns that line up with it. Phrases that find no room are counted: `, +3 more`.
-pub fn wrap_within(
-    width: usize,
-    start: &str,
-    phrases: &[String],
-    separator: char,
-    lines_max: usize,
-) -> Vec<String> {
+pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) -> Vec<String> {
     const ROOM_FOR_THE_REST: usize = ", +9999 more".len();
     let indent = columns(start);
     let longest = match phrases.len() {
-        1 => width - indent,
-        _ => width - indent - ROOM_FOR_THE_REST,
+        1 => WIDTH - indent,
+        _ => WIDTH - indent - ROOM_FOR_THE_REST,
     };
     let phrases: Vec<String> = phrases
         .iter()
@@ -127,11 +119,11 @@ pub fn wrap_within(
         let used = columns(line) + columns(&joint) + columns(phrase);
         let fits = match last_line {
             true => {
-                used + ROOM_FOR_THE_REST <= width
-                    || columns(line) + columns(&joint) + rest_columns <= width
+                used + ROOM_FOR_THE_REST <= WIDTH
+                    || columns(line) + columns(&joint) + rest_columns <= WIDTH
             }
             // The separator that ends the line.
-            false => used < width || rest.len() == 1 && used == width,
+            false => used < WIDTH || rest.len() == 1 && used == WIDTH,
         };
         if fits {
             line.push_str(&format!("{joint}{phrase}"));
@@ -172,7 +164,7 @@ pub fn flow(start: &str, phrases: &[String], separator: &str) -> Vec<String> {
             put(&phrase);
             continue;
         }
-        for word in phrase.split_whitespace() {
+        for word in words(&phrase) {
             let letters: Vec<char> = word.chars().collect();
             for part in letters.chunks(room) {
                 put(&part.iter().collect::<String>());
@@ -180,6 +172,19 @@ pub fn flow(start: &str, phrases: &[String], separator: &str) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The words of a text, a number and what follows it being one.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let is_number = |word: &str| word.starts_with(|letter: char| letter.is_ascii_digit());
+    for word in text.split_whitespace() {
+        match words.last_mut().filter(|last| is_number(last)) {
+            Some(last) if !last.contains(' ') => *last += &format!(" {word}"),
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words
 }
 
 /// The text cut to `width` columns; an ellipsis tells that it was.
@@ -306,6 +311,9 @@ mod tests {
         let whole = format!("start{}", phrases.join(","));
         assert_eq!(bare(&lines.concat()), bare(&whole));
         assert_eq!(flow("a ", &["b".into(), "c d".into()], ";"), ["a b; c d"]);
+        let measured = format!("{}words 50 ms of it", "word ".repeat(14));
+        let lines = flow("", &[measured], "");
+        assert_eq!(lines[1], "50 ms of it", "a number stands by its unit");
     }
 
     #[test]

@@ -4,10 +4,9 @@
 
 use crate::{
     human,
-    layout::{Column, Table, clip},
+    layout::{Column, Table, WIDTH, clip},
     measured::{self, SPANS},
     run_file::{Achieved, L1Load, Offload, Ratio, RunFile},
-    summary::WIDTH,
 };
 
 /// Payments of the reference session; loads are shown for so many.

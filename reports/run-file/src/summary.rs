@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     human,
-    layout::{self, clip},
+    layout::{self, WIDTH, clip},
     measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed, slowed},
     offload,
     run_file::{Achieved, Assurance, Checks, Durability, Percentiles, RunFile, Stage},
@@ -13,9 +13,6 @@ use crate::{
 
 /// The most lines of a summary.
 pub const LINES_MAX: usize = 28;
-
-/// The most columns of its lines.
-pub const WIDTH: usize = 80;
 
 /// Another stage than hashing, signing and verifying is named where it takes this share of the CPU.
 const LARGE_STAGE: f64 = 0.05;
@@ -35,7 +32,7 @@ pub fn summary(run: &RunFile) -> String {
 }
 
 fn wrap(start: &str, phrases: &[String], lines_max: usize) -> Vec<String> {
-    layout::wrap_within(WIDTH, start, phrases, ',', lines_max)
+    layout::wrap(start, phrases, ',', lines_max)
 }
 
 /// The verdict, on as many lines as its reasons need and the other figures leave.
@@ -66,7 +63,7 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
         false => vec![reason],
     };
     let reasons: Vec<String> = reasons.chain(told).flat_map(parts).collect();
-    layout::wrap_within(WIDTH, &start, &reasons, ';', lines_max)
+    layout::wrap(&start, &reasons, ';', lines_max)
 }
 
 /// VALID or not, and what else a reader must know before any figure.

@@ -1,4 +1,4 @@
-//! Modelled costs as text: at most 100 columns, and the word MODELLED on every section.
+//! Modelled costs as text: tables of at most 100 columns, and the word MODELLED on every section.
 
 use super::{Deposits, Exact, Listed, MassExit, Row, RunCost, Table as Answer};
 use crate::{

@@ -6,7 +6,7 @@ use crate::{
     layout::{self, Column, Table, clean, flow},
 };
 
-/// The plan as lines of at most 100 columns, nothing of it cut.
+/// The plan as lines, tables of at most 100 columns, nothing of it cut.
 #[must_use]
 pub fn text(plan: &Plan) -> String {
     let mut lines = answer(plan);
