@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::drive::say;
@@ -150,7 +151,7 @@ impl Bar {
 /// Runs of many, of much the same length.
 pub struct Steps {
     bar: ProgressBar,
-    shown: Shown,
+    lines: Lines,
 }
 
 impl Steps {
@@ -162,20 +163,24 @@ impl Steps {
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left  {msg}");
         bar.set_style(style.expect("a constant template"));
         keep_ticking(&bar, Duration::from_millis(500));
-        Steps { bar, shown }
+        let lines = Lines::new(&shown);
+        Steps { bar, lines }
     }
 
     /// A run begins.
     pub fn begin(&self, what: impl Into<Cow<'static, str>>) {
         let what = what.into();
-        self.shown.line(|elapsed| {
-            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
-            let left_s = elapsed.as_secs_f64() / done as f64 * total.saturating_sub(done) as f64;
-            let left = match left_s.is_finite() {
+        let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        let of_all = format!("run {} of {total}", done + 1);
+        let (before, cell) = (self.lines.elapsed(), what.clone());
+        self.lines.go_on(move |elapsed| {
+            let left_s = before.as_secs_f64() / done as f64 * total.saturating_sub(done) as f64;
+            let left_s = left_s - (elapsed - before).as_secs_f64();
+            let left = match left_s.is_finite() && left_s > 0.0 {
                 true => format!(", {} left", human::seconds(left_s.round())),
                 false => String::new(),
             };
-            format!("run {} of {total}{left}: {what}", done + 1)
+            format!("{of_all}{left}: {cell}")
         });
         self.bar.set_message(what);
     }
@@ -192,7 +197,73 @@ impl Steps {
 
     /// Takes it away.
     pub fn clear(&self) {
+        self.lines.end();
         self.bar.finish_and_clear();
+    }
+}
+
+/// What goes on, said every few seconds for as long as it does, where lines are shown.
+struct Lines(Option<Arc<Mutex<GoesOn>>>);
+
+struct GoesOn {
+    pace: Pace,
+    line: Option<Box<dyn Fn(Duration) -> String + Send>>,
+}
+
+impl Lines {
+    fn new(shown: &Shown) -> Lines {
+        if !matches!(shown, Shown::Lines(_)) {
+            return Lines(None);
+        }
+        let goes_on = Arc::new(Mutex::new(GoesOn {
+            pace: Pace::new(),
+            line: None,
+        }));
+        let said = Arc::downgrade(&goes_on);
+        // Without a thread it is said when something else begins.
+        drop(threads::start("progress", move || {
+            while let Some(goes_on) = said.upgrade() {
+                GoesOn::say(&goes_on);
+                drop(goes_on);
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }));
+        Lines(Some(goes_on))
+    }
+
+    fn elapsed(&self) -> Duration {
+        let begin = |goes_on: &Arc<Mutex<GoesOn>>| GoesOn::of(goes_on).pace.begin.elapsed();
+        self.0.as_ref().map_or(Duration::ZERO, begin)
+    }
+
+    /// Something else goes on now.
+    fn go_on(&self, line: impl Fn(Duration) -> String + Send + 'static) {
+        if let Some(goes_on) = &self.0 {
+            GoesOn::of(goes_on).line = Some(Box::new(line));
+            GoesOn::say(goes_on);
+        }
+    }
+
+    /// Nothing goes on any more.
+    fn end(&self) {
+        if let Some(goes_on) = &self.0 {
+            GoesOn::of(goes_on).line = None;
+        }
+    }
+}
+
+impl GoesOn {
+    fn of(goes_on: &Mutex<GoesOn>) -> MutexGuard<'_, GoesOn> {
+        goes_on.lock().expect("saying something does not panic")
+    }
+
+    fn say(goes_on: &Mutex<GoesOn>) {
+        let goes_on = GoesOn::of(goes_on);
+        if let Some(line) = &goes_on.line
+            && goes_on.pace.is_due()
+        {
+            say(line(goes_on.pace.begin.elapsed()));
+        }
     }
 }
 
@@ -216,7 +287,7 @@ fn keep_ticking(bar: &ProgressBar, every: Duration) {
 /// What goes on, where it is not known how long it will take.
 pub struct Spinner {
     spinner: ProgressBar,
-    shown: Shown,
+    lines: Lines,
 }
 
 impl Spinner {
@@ -228,21 +299,24 @@ impl Spinner {
         let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed} in all)");
         spinner.set_style(style.expect("a constant template"));
         keep_ticking(&spinner, Duration::from_millis(200));
-        Spinner { spinner, shown }
+        let lines = Lines::new(&shown);
+        Spinner { spinner, lines }
     }
 
     /// What goes on now.
     pub fn say(&self, message: impl Into<Cow<'static, str>>) {
         let message = message.into();
-        self.shown.line(|elapsed| {
+        let line = message.clone();
+        self.lines.go_on(move |elapsed| {
             let elapsed = human::seconds(elapsed.as_secs_f64().round());
-            format!("{message} ({elapsed} in all)")
+            format!("{line} ({elapsed} in all)")
         });
         self.spinner.set_message(message);
     }
 
     /// Takes it away.
     pub fn clear(&self) {
+        self.lines.end();
         self.spinner.finish_and_clear();
     }
 }
