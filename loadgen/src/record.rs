@@ -392,12 +392,6 @@ fn open_loop(offered: &Offered) -> OpenLoop {
     let behind_s = offered
         .behind
         .map_or(f64::NAN, |behind| behind.as_secs_f64());
-    // What was not served came due in as much time; a backlog alone did at one moment. By when a schedule
-    // was stopped it had waited.
-    let behind_s = match offered.offered_per_s {
-        Some(per_s) if !offered.stopped => behind_s + offered.unserved as f64 / per_s,
-        _ => behind_s,
-    };
     OpenLoop {
         arrived: offered.arrived,
         backlog: offered.backlog,

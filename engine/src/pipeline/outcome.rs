@@ -174,8 +174,8 @@ pub struct Offered {
     /// The rate at which they were completed, from when the first came due to when the last was completed,
     /// over all shards; none if all of them were completed at one time.
     pub achieved_per_s: Option<f64>,
-    /// From when the last payment came due to when the last one was completed; none without either. If the
-    /// schedule was stopped, or payments may wait for their co-sign interval: how long any payment had
+    /// From when the last payment came due to when the last one was completed, and the time in which those
+    /// that were not served came due; none without either. If the schedule was stopped, or payments may wait for their co-sign interval: how long any payment had
     /// waited when it ended that could be proposed, since what could not is proposed then all at once.
     pub behind: Option<Duration>,
 }
@@ -511,13 +511,18 @@ pub(super) fn offered(arrivals: &Arrivals, paces: &[Pace]) -> Option<Offered> {
         .min();
     let completed = paces.iter().map(|pace| pace.completed).sum::<u64>();
     let drawn = arrived - backlog;
+    let offered_per_s =
+        due_ns.and_then(|(first, last)| per_s(drawn.saturating_sub(1), first, last));
+    let unserved = sum(|of| of.unserved);
+    let unserved_ns = offered_per_s.map_or(0.0, |per_s| unserved as f64 * 1e9 / per_s) as u64;
     let stopped = paces.iter().any(Pace::was_stopped);
     let each = stopped || paces.iter().any(|pace| pace.waits_for_intervals);
     let behind_ns = match each {
         true => paces.iter().filter_map(Pace::behind_ns).max(),
+        // What was not served came due in as much time; a backlog alone did at one moment.
         false => due_here_ns
             .filter(|_| last_completion_ns > 0)
-            .map(|(_, last)| last_completion_ns.saturating_sub(last)),
+            .map(|(_, last)| last_completion_ns.saturating_sub(last) + unserved_ns),
     };
     let unserved_before = paces.iter().map(|pace| pace.unserved_before).sum::<u64>();
     Some(Offered {
@@ -528,11 +533,11 @@ pub(super) fn offered(arrivals: &Arrivals, paces: &[Pace]) -> Option<Offered> {
         lost: sum(|of| of.lost),
         refused_before: paces.iter().map(|pace| pace.refused_before).sum(),
         late_before: paces.iter().any(|pace| pace.late_before),
-        unserved: sum(|of| of.unserved),
+        unserved,
         unserved_before: unserved_before + sum(|of| of.unserved_before),
         cut_short: sum(|of| of.cut_short),
         stopped,
-        offered_per_s: due_ns.and_then(|(first, last)| per_s(drawn.saturating_sub(1), first, last)),
+        offered_per_s,
         achieved_per_s: due_here_ns
             .filter(|_| first_completion_ns.is_some_and(|first| first < last_completion_ns))
             .and_then(|(first, _)| per_s(completed.saturating_sub(1), first, last_completion_ns)),

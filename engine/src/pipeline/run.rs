@@ -83,7 +83,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The process's CPU time, less that of bystanders.
+    /// The process's CPU time, less that of bystanders. These are two clocks, read one after the other: it
+    /// may stand a little lower than it did a moment before.
     pub(super) fn cpu_ns(&self) -> u64 {
         let all_ns = process_cpu_ns();
         all_ns.saturating_sub((self.bystanders)())
@@ -307,7 +308,7 @@ pub fn run(
                     payments: sum(|shard| &shard.payments),
                     sessions_closed: sum(|shard| &shard.sessions_closed),
                     l1_transactions: l1_transactions.load(Ordering::Relaxed),
-                    cpu_ns: config.cpu_ns() - begun.cpu_ns,
+                    cpu_ns: config.cpu_ns().saturating_sub(begun.cpu_ns),
                 });
             }
             clock.lap(Stage::Observe, 1);
@@ -338,8 +339,8 @@ pub fn run(
         recovery: shared.epoch + Duration::from_nanos(begun.ns) - begin,
         elapsed: shared.epoch.elapsed() - Duration::from_nanos(begun.ns),
         begun,
-        cpu_before_ns: begun.cpu_ns - cpu_before,
-        cpu_ns: cpu_end - begun.cpu_ns,
+        cpu_before_ns: begun.cpu_ns.saturating_sub(cpu_before),
+        cpu_ns: cpu_end.saturating_sub(begun.cpu_ns),
         workers: workers.count() as u64,
         workers_ns: workers_now.since(&workers),
     };

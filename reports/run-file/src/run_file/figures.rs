@@ -155,9 +155,9 @@ pub struct OpenLoop {
     #[serde(deserialize_with = "number::figure")]
     pub achieved_per_s: f64,
     /// The backlog at the end, as time, in seconds: from when the last payment came due to when the last one
-    /// was completed; if the schedule was stopped, or payments may wait for their co-sign interval, how long
-    /// any had waited when it ended that could be proposed. And, unless it was stopped, the time in which
-    /// those that were not served came due.
+    /// was completed, and the time in which those that were not served came due. If the schedule was
+    /// stopped, or payments may wait for their co-sign interval: how long any had waited when it ended that
+    /// could be proposed.
     #[serde(deserialize_with = "number::figure")]
     pub behind_s: f64,
 }
