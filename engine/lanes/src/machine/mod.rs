@@ -7,9 +7,10 @@
 //! - **A value is the proof.** A [`Machine`] is only made where its instructions were found, and a
 //!   vector only by a machine or from other vectors. So their methods are safe.
 //! - **One door.** A safe trait method cannot be compiled for more instructions than the whole crate
-//!   is. So kernels are `#[cfg_attr(not(all(test, debug_assertions)), inline(always))]`, and
-//!   [`Machine::run`] calls them from one function that is. It takes a [`Work`], never a closure: a closure that is not inlined is compiled without the
-//!   instructions, and each intrinsic in it becomes a call.
+//!   is. So kernels are always inlined (but in tests without optimisation, where that takes
+//!   minutes), and [`Machine::run`] calls them from one function that is. It takes a [`Work`], never
+//!   a closure: a closure that is not inlined is compiled without the instructions, and each
+//!   intrinsic in it becomes a call.
 //! - **Hot leaves work register by register.** Where a vector is two registers, [`Vector::apply`] runs a
 //!   [`Leaf`] on one and then on the other, so that its operands fit the 16 registers there are.
 
@@ -74,7 +75,7 @@ pub(crate) trait Work<M: Machine> {
     /// What comes of it.
     type Out;
 
-    /// Does it. Must be `#[cfg_attr(not(all(test, debug_assertions)), inline(always))]`.
+    /// Does it. Must be inlined as every kernel is.
     fn run(self, machine: M) -> Self::Out;
 }
 
