@@ -144,8 +144,15 @@ impl ScheduleClock {
     /// Until when a payment waits for its co-sign interval to fill, at most, all by the shard's clock.
     /// What was due before a restart has waited.
     fn ripe_ns(&self, due_ns: u64, after_ns: u64) -> u64 {
-        let was_due = self.before_ns > 0 && self.started_ns >= Some(due_ns);
-        due_ns + if was_due { 0 } else { after_ns }
+        match self.was_due(due_ns) {
+            true => due_ns,
+            false => due_ns + after_ns,
+        }
+    }
+
+    /// Whether that was before a restart.
+    fn was_due(&self, due_ns: u64) -> bool {
+        self.before_ns > 0 && self.started_ns >= Some(due_ns)
     }
 }
 
@@ -380,8 +387,9 @@ impl ArrivalQueue {
                 let backlog_ns = (self.backlog > 0).then_some(self.clock.before_ns);
                 let due_ns = backlog_ns.unwrap_or(poisson.next_ns.ceil() as u64);
                 let is_due = due_ns <= end.at_ns;
-                let mut pays = |session| workload.session(session).payments > 0;
-                next_ns = (is_due && unopened.any(&mut pays)).then_some(due_ns);
+                let waits =
+                    is_due && unopened.any(|session| workload.session(session).payments > 0);
+                next_ns = waits.then_some(due_ns);
             }
             Source::Timed { speedup, .. } => {
                 let due = unopened.filter_map(|session| workload.due_ns(session, 0));
@@ -395,9 +403,8 @@ impl ArrivalQueue {
 
     /// Whether anything waits that had come due before a restart.
     pub(super) fn serves_backlog(&self) -> bool {
-        let first = self.waiting.iter().filter_map(VecDeque::front);
-        let was_due = |due_ns: &&u64| self.clock.ripe_ns(**due_ns, 1) == **due_ns;
-        self.backlog > 0 || first.filter(was_due).count() > 0
+        let mut first = self.waiting.iter().filter_map(VecDeque::front);
+        self.backlog > 0 || first.any(|due_ns| self.clock.was_due(*due_ns))
     }
 
     /// The schedule ended when its clock stood at `end_ns`. Reads it up to there. What

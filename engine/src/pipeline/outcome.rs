@@ -175,8 +175,9 @@ pub struct Offered {
     /// over all shards; none if all of them were completed at one time.
     pub achieved_per_s: Option<f64>,
     /// From when the last payment came due to when the last one was completed, and the time in which those
-    /// that were not served came due; none without either. If the schedule was stopped, or payments may wait for their co-sign interval: how long any payment had
-    /// waited when it ended that could be proposed, since what could not is proposed then all at once.
+    /// that were not served came due; none without either. If the schedule was stopped, or payments may
+    /// wait for their co-sign interval: how long any payment had waited when it ended that could be
+    /// proposed, since what could not is proposed then all at once.
     pub behind: Option<Duration>,
 }
 
