@@ -63,20 +63,18 @@ impl Shard<'_> {
 
     /// When the schedule ends, by its own clock, if it is time: as planned, or now if the run is stopped.
     fn ends(&self, now_ns: u64) -> Option<ScheduleEnd> {
-        let position_ns = self.arrivals.position_ns(now_ns);
-        let planned_ns = self
-            .config
-            .duration
-            .map(|planned| planned.as_nanos() as u64);
-        let planned_ns = planned_ns.filter(|planned_ns| *planned_ns <= position_ns);
-        let stopped = self.shared.stop.load(Ordering::Relaxed);
         if self.serves_backlog() {
             return None;
         }
+        // It goes no further than to its plan, nor does it go back behind a restart.
+        let at_ns = self.arrivals.position_ns(now_ns);
+        let duration_ns = (self.config.duration).map(|planned| planned.as_nanos() as u64);
+        let is_over = duration_ns.is_some_and(|planned_ns| planned_ns <= at_ns);
+        let stopped = self.shared.stop.load(Ordering::Relaxed);
         // A shard without a channel waits for nothing, and nobody stopped it.
-        (planned_ns.is_some() || stopped || self.slots.is_empty()).then(|| ScheduleEnd {
-            at_ns: planned_ns.unwrap_or(position_ns),
-            planned: planned_ns.is_some() || !stopped,
+        (is_over || stopped || self.slots.is_empty()).then_some(ScheduleEnd {
+            at_ns,
+            planned: is_over || !stopped,
         })
     }
 
