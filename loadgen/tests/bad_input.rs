@@ -192,6 +192,11 @@ reports-nothing => unrecognized subcommand 'reports-nothing'
 recover folder --out new.json => --go-on|--close
 recover folder --out new.json --check-acks t.csv => --go-on|--close
 completions => <SHELL>
+run --sessions -5 => '-5' is not a count
+run --rate -5 => '-5' is not … expected
+recover nowhere => cannot use 'nowhere' … expected the folder of a durable run
+recover t.csv => cannot use 't.csv' … expected the folder of a durable run
+sweep s.sweep -- --backend auto => --backend after `--` … expected before it
 completions tcsh => 'tcsh' … bash … zsh … fish
 trace => --from-hourly <FILE> … --pairs <N> … --payments <N> … --out <FILE>
 "#;

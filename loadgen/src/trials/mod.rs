@@ -165,15 +165,16 @@ fn parse_run(options: &[String]) -> Result<RunArgs, TrialError> {
     }
 }
 
-/// The options of runs as they were given after `--`, checked: they must make a run, and must not
-/// be of those that the trials set themselves.
+/// The options of runs as they were given after `--`, checked: they must make a run, and must be
+/// neither the command's own nor of those that its trials set themselves.
 ///
 /// # Errors
 /// Names the option.
-pub fn check_options(words: &[String], set_here: &[&str]) -> Result<RunArgs, TrialError> {
+pub fn check_options(words: &[String], own: &[&str]) -> Result<RunArgs, TrialError> {
     // What a trial may not do: print elsewhere, follow another clock, leave something behind,
     // or end before its time.
-    const NEVER: [&str; 12] = [
+    const NEVER: [&str; 13] = [
+        "--rate",
         "--sessions",
         "--json",
         "--quiet",
@@ -189,7 +190,12 @@ pub fn check_options(words: &[String], set_here: &[&str]) -> Result<RunArgs, Tri
     ];
     for word in words {
         let name = word.split('=').next().unwrap_or(word);
-        if set_here.contains(&name) || NEVER.contains(&name) {
+        if own.contains(&name) {
+            return Err(TrialError::Options(format!(
+                "{name} after `--`: expected before it, as this command's own"
+            )));
+        }
+        if NEVER.contains(&name) {
             return Err(TrialError::Options(format!(
                 "{name} after `--`: expected options of `run` that this command does not set itself"
             )));
@@ -285,17 +291,18 @@ mod tests {
         for (text, expected) in [
             ("--rate 5", "--rate after `--`"),
             ("--rate=5", "--rate after `--`"),
+            ("--backend auto", "--backend after `--`: expected before it"),
             ("--payments 10 --json", "--json after `--`"),
             ("--log-dir x", "--log-dir after `--`"),
             ("--payments ten", "'ten' is not a count"),
             ("--bogus", "--bogus"),
         ] {
-            let error = check_options(&words(text), &["--rate"]).unwrap_err();
+            let error = check_options(&words(text), &["--backend"]).unwrap_err();
             assert_eq!(error.exit(), Exit::BadInput);
             assert!(error.to_string().contains(expected), "{text}: {error}");
             assert_eq!(error.to_string().lines().count(), 1, "{error}");
         }
-        let run = check_options(&words("--payments 10 --cosign-every 2"), &["--rate"]).unwrap();
+        let run = check_options(&words("--payments 10 --cosign-every 2"), &[]).unwrap();
         assert_eq!(run.payments, Some(10));
     }
 

@@ -260,7 +260,7 @@ fn check(args: &SearchArgs) -> Result<(), Failure> {
     if let Some(out) = &args.out {
         check_writable(out).map_err(Failure::Output)?;
     }
-    check_options(&args.options, &["--rate"])?;
+    check_options(&args.options, &[])?;
     let with_rate = |per_s: f64| {
         let rate = ["--rate".to_owned(), per_s.to_string()];
         let options = args.options.iter().cloned().chain(rate);

@@ -454,7 +454,7 @@ fn check(
             "--repeats {repeats}: expected 1 to {MOST_REPEATS}"
         )));
     }
-    let varied = [
+    let own = [
         "--rate",
         "--concurrent",
         "--shards",
@@ -464,7 +464,7 @@ fn check(
         "--backend",
         "--durability",
     ];
-    check_options(&args.options, &varied)?;
+    check_options(&args.options, &own)?;
     for (cell, _) in runs {
         let mut options = cell.options.clone();
         options.extend(args.options.iter().cloned());

@@ -1,5 +1,6 @@
-//! What all binaries' help has in common: `-h` with the options that people use first, `--help` with
-//! all of them, and completion scripts with the place where each shell looks for them.
+//! What all binaries' command lines have in common: `-h` with the options that people use first,
+//! `--help` with all of them, negative numbers as values, and completion scripts with the place where
+//! each shell looks for them.
 
 use clap::{Arg, Command};
 use clap_complete::Shell;
@@ -12,19 +13,28 @@ pub const FIRST_OPTIONS: usize = 10;
 pub type FirstOptions<'a> = (&'a str, [&'a str; FIRST_OPTIONS]);
 
 /// The command line with only these options in the `-h` of these commands. What a command lacks of
-/// them is shown by `--help`, as everything is.
+/// them is shown by `--help`, as everything is. A negative number is a value, which is refused as such
+/// where there is none, and no unknown option.
 ///
 /// # Panics
 /// If there is no such command or option.
 #[must_use]
 pub fn with_first_options(command: Command, first: &[FirstOptions<'_>]) -> Command {
     let program = command.get_name().to_owned();
+    let command = taking_numbers(command).mut_subcommands(taking_numbers);
     first.iter().fold(command, |command, (name, options)| {
         if name.is_empty() {
             return shortened(command, &program, options);
         }
         let words = format!("{program} {name}");
         command.mut_subcommand(name, |command| shortened(command, &words, options))
+    })
+}
+
+fn taking_numbers(command: Command) -> Command {
+    command.mut_args(|arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
     })
 }
 
