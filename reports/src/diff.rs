@@ -385,7 +385,7 @@ mod tests {
         };
         let refusal = gather(&[]).unwrap_err().to_string();
         assert!(refusal.contains("resumed: false and true"), "{refusal}");
-        assert!(refusal.ends_with(": --across resumed"), "{refusal}");
+        assert!(refusal.ends_with(":\n  --across resumed"), "{refusal}");
 
         let runs = gather(&["resumed"]).unwrap();
         let diff = Diff::new(&runs);
@@ -477,7 +477,7 @@ mod tests {
         };
         let refusal = gather(&[]).unwrap_err().to_string();
         assert!(refusal.contains("interrupted: false and true"), "{refusal}");
-        assert!(refusal.ends_with(": --across interrupted"), "{refusal}");
+        assert!(refusal.ends_with(":\n  --across interrupted"), "{refusal}");
 
         let runs = gather(&["interrupted"]).unwrap();
         let text = Diff::new(&runs).to_text();

@@ -282,7 +282,7 @@ impl fmt::Display for RunsError {
                 }
                 write!(f, "if such a difference is what you want to see, name it:")?;
                 for difference in differences {
-                    write!(f, " --across {}", clean(&difference.key))?;
+                    write!(f, "\n  --across {}", clean(&difference.key))?;
                 }
                 Ok(())
             }
@@ -352,8 +352,8 @@ mod tests {
                 vec![plain(), plain(), other_k.clone()],
                 "a.json and k.json did not do the same, and do not stand side by side:\n  \
                  assurance.cosign_every: 100 and 1\n  workload.cosign_every: 100 and 1\n\
-                 if such a difference is what you want to see, name it: \
-                 --across assurance.cosign_every --across workload.cosign_every",
+                 if such a difference is what you want to see, name it:\n  \
+                 --across assurance.cosign_every\n  --across workload.cosign_every",
             ),
             (
                 vec![("cut.json".into(), plain().1[..500].to_owned())],

@@ -43,15 +43,20 @@ fn reasons(run: &RunFile) -> Vec<String> {
     run.achieved
         .invalid_reasons
         .iter()
-        .map(|reason| clean(reason))
+        .flat_map(|reason| layout::flow("", std::slice::from_ref(reason), ""))
         .collect()
 }
 
 fn setting(run: &RunFile) -> Vec<String> {
-    setting_rows(run)
-        .iter()
-        .map(|(name, value)| format!("{name:<18}{}", clean(value)))
-        .collect()
+    let rows = setting_rows(run).into_iter().flat_map(|(name, value)| {
+        let label = format!("{name:<16}");
+        match name {
+            // It shall be copied as it was typed.
+            "command" => vec![format!("{label}{}", clean(&value))],
+            _ => layout::flow(&label, &[value], ""),
+        }
+    });
+    rows.collect()
 }
 
 /// What the run was asked for and what ran it, by name; what is empty is left out.
@@ -92,10 +97,8 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, String)> {
         ),
         ("trace SHA-256", or_none(asked.trace_sha256.clone())),
         ("trace speed-up", or_none(asked.speedup.map(human::ratio))),
-        (
-            "amount, capacity",
-            format!("{}, {}", asked.amount, asked.capacity),
-        ),
+        ("amount", asked.amount.clone()),
+        ("capacity", asked.capacity.clone()),
         (
             "turn length",
             or_none(asked.turn_length.map(human::grouped)),
@@ -400,8 +403,8 @@ mod tests {
     fn the_setting_tells_of_a_restart() {
         assert!(!tables(&sample::open_loop()).contains("restart"));
         let shown = tables(&sample::resumed(250_000));
-        let row = "restart           750,000 payments before it, 50 sessions closed, 0 channels open; \
-                   links up in 100 ms; figures are of 250 k of 1 M payments\n";
+        let row = "restart         750,000 payments before it, 50 sessions closed, 0 channels open;\n\
+                   \x20               links up in 100 ms; figures are of 250 k of 1 M payments\n";
         assert!(shown.contains(row), "{shown}");
     }
 
@@ -442,7 +445,10 @@ mod tests {
         let mut run = sample::open_loop();
         let reason = "a reason of many words, ".repeat(12);
         run.achieved.invalid_reasons = vec![reason.clone()];
-        assert!(tables(&run).contains(&reason));
+        let shown = tables(&run);
+        assert_eq!(shown.matches("many").count(), 12, "{shown}");
+        let widest = shown.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(layout::WIDTH), "{shown}");
     }
 
     #[test]
