@@ -74,9 +74,9 @@ fn cpu_time_in_no_stage_makes_a_run_invalid() {
                 std::hint::spin_loop();
             }
         });
-        let found = run(|_| {});
+        // Others may leave that thread no CPU time for as long as a short run takes.
+        let found = (0..50).any(|_| is_refused(&run(|_| {})));
         stop.store(true, Ordering::Relaxed);
-        let share = found.checks.stage_cpu_share;
-        assert!(is_refused(&found), "{share} beside a busy thread");
+        assert!(found, "every run was in order beside a busy thread");
     });
 }
