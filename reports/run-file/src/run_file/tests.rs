@@ -189,6 +189,19 @@ fn unknown_fields_are_ignored_and_added_fields_may_be_missing() {
 }
 
 #[test]
+fn lanes_of_before_there_were_several_kinds_were_those_of_ifma() {
+    for (written, read) in [
+        ("lanes", "lanes/avx512-ifma"),
+        ("lanes/avx2-fma", "lanes/avx2-fma"),
+        ("dalek", "dalek"),
+    ] {
+        let mut run = tree(&sample::open_loop());
+        run["engine"]["backend"] = written.into();
+        assert_eq!(parse(&run.to_string()).unwrap().engine.backend, read);
+    }
+}
+
+#[test]
 fn each_kind_of_bad_file_is_called_what_it_is() {
     let whole = sample::open_loop().to_json();
     let table: [(String, &[&str]); 11] = [
