@@ -220,7 +220,7 @@ pub struct RunArgs {
     pub in_flight: u64,
 
     /// The least balance that a payment may leave its payer: what a cheater always has to lose. The
-    /// default deposits hold it beside what the session needs [default: 0]
+    /// default deposits hold it beside what the session needs [default: none]
     #[arg(long, value_name = "UNITS", value_parser = parse_positive_count, help_heading = "Channels")]
     pub reserve: Option<u64>,
 

@@ -31,11 +31,14 @@ use tempfile::TempDir;
 /// The largest page of one run, in bytes.
 const PAGE_MOST: usize = 1_000_000;
 
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reports"));
+    command.args(arguments);
+    command
+}
+
 fn reports(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_reports"))
-        .args(arguments)
-        .output()
-        .unwrap()
+    command(arguments).output().unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -258,7 +261,15 @@ fn what_cannot_be_shown_is_refused_and_nothing_is_written() {
         "{}",
         stderr(&over)
     );
+    // Standard input may be that file too.
+    let mut over = command(&["html", "-", "-o", &good]);
+    let over = over.stdin(fs::File::open(&good).unwrap()).output().unwrap();
+    assert_eq!(over.status.code(), Some(2));
+    assert!(stderr(&over).contains("names the same file"), "{over:?}");
     assert_eq!(fs::read_to_string(&good).unwrap(), text);
+    let printed = reports(&["html", &good, "-o", "-"]);
+    assert!(printed.stdout.starts_with(b"<!DOCTYPE html>"));
+    assert!(!Path::new("-").exists());
     let nowhere = reports(&["html", &good, "-o", &at("no/such/folder/x.html")]);
     assert_eq!(nowhere.status.code(), Some(2), "{}", stderr(&nowhere));
 }

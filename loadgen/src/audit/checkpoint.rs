@@ -11,12 +11,13 @@
 //! Layer 1 closed it has nothing but zeros after its channel. Channels are counted in the order in
 //! which Layer 1 opened them.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use duet_run_file::output::{Readers, write_atomically_in};
+use duet_run_file::output::{Over, Readers, write_atomically_in};
 
 use super::bytes::Reader;
 use super::finding::{AuditError, Finding, Place};
@@ -88,6 +89,8 @@ pub(super) struct Checkpoint {
     path: PathBuf,
     /// What findings call it.
     name: String,
+    /// The checksum of what this audit read or wrote there last.
+    last: Cell<Option<Digest>>,
 }
 
 impl Checkpoint {
@@ -122,6 +125,7 @@ impl Checkpoint {
         Ok(Checkpoint {
             path: path.to_owned(),
             name,
+            last: Cell::new(None),
         })
     }
 
@@ -132,6 +136,10 @@ impl Checkpoint {
 
     /// Replaces it by how far these streams have come, durably: what it takes the place of may be deleted
     /// when this returns. Gives its length.
+    ///
+    /// # Errors
+    /// If what is there is not what this audit read or wrote last: whoever wrote that may have deleted
+    /// what it takes the place of.
     pub(super) fn write(
         &self,
         ledger: &Ledger,
@@ -162,11 +170,33 @@ impl Checkpoint {
             folder
         };
         let name = self.path.file_name().unwrap_or_default();
+        let over = match self.last.get() {
+            None => Over::Nothing,
+            Some(last) if self.ends_with(&last) => Over::Anything,
+            Some(_) => {
+                return Err(AuditError::Input(format!(
+                    "--checkpoint '{}': it is not what this audit left there; expected a file of its \
+                     own for each log",
+                    self.name
+                )));
+            }
+        };
         // It has the salt, which the log's writer may not know before the end.
-        write_atomically_in(folder, name, Readers::Owner, |file| {
+        write_atomically_in(folder, name, Readers::Owner, over, |file| {
             file.write_all(&bytes).map_err(&failed)
         })?;
+        self.last.set(Some(checksum));
         Ok(bytes.len() as u64)
+    }
+
+    /// Whether a checkpoint with this checksum is there.
+    fn ends_with(&self, checksum: &Digest) -> bool {
+        let mut found = Digest::default();
+        let read = File::open(&self.path).and_then(|mut file| {
+            file.seek(SeekFrom::End(-(found.len() as i64)))?;
+            file.read_exact(&mut found)
+        });
+        read.is_ok() && found == *checksum
     }
 
     /// What an earlier audit left, if there was one: of this Layer 1, whose blocks have been
@@ -244,6 +274,7 @@ impl Checkpoint {
         if !reader.is_empty() {
             return Err(reader.place().finding("bytes left", 0, reader.rest().len()));
         }
+        self.last.set(Some(checksum));
         Ok(Some(Kept { streams, looked }))
     }
 }

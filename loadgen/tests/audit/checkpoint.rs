@@ -3,9 +3,12 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use super::common::{Ended, Folder, arguments};
-use super::forge::{Run, edit_manifest};
+use super::forge::{Run, edit_manifest, seal_manifest};
 use super::hostile::{bounded, interrupt};
 use super::{json, logged};
 
@@ -323,6 +326,42 @@ fn nobody_else_follows_a_log_whose_segments_are_deleted() {
     ended("--delete-audited", false);
     log.unlock().unwrap();
     ended("--delete-audited", true);
+}
+
+/// Two audits with one file would each delete what only the other's word of it stood for.
+#[test]
+fn what_another_audit_left_is_never_replaced() {
+    for begun in [false, true] {
+        let folder = Folder::new();
+        logged(&folder, "--sessions 20 --payments 10 --audit-segment 4k");
+        let segments = shards(&folder);
+        let last = folder.path("log").join(segments.last().unwrap());
+        let (ended, kept_back) = (folder.read("log/audit.toml"), folder.path("last"));
+        fs::rename(&last, &kept_back).unwrap();
+        let claims: String = ended.split_inclusive('\n').take(8).collect();
+        let running = claims.replace("\"complete\"", "\"running\"");
+        folder.write("log/audit.toml", seal_manifest(&running));
+        let words = "audit log --follow --checkpoint kept --quiet";
+        if begun {
+            let ended = bounded(&folder, words, interrupt);
+            assert_eq!(ended.code, Some(130), "{ended:?}");
+            assert!(folder.path("kept").is_file());
+        }
+        let words = arguments(words);
+        let follower = folder.command(&words).stderr(Stdio::piped()).spawn();
+        // It has read what was there, unless the machine is very busy: then it refuses what is now.
+        thread::sleep(Duration::from_millis(500));
+        folder.write("kept", [7; 100]);
+        fs::rename(&kept_back, &last).unwrap();
+        folder.write("log/audit.toml", ended);
+        let ended: Ended = follower.unwrap().wait_with_output().unwrap().into();
+        assert!(matches!(ended.code, Some(2 | 4)), "{begun}: {ended:?}");
+        assert_eq!(
+            fs::read(folder.path("kept")).unwrap(),
+            [7; 100],
+            "{ended:?}"
+        );
+    }
 }
 
 /// An auditor that follows a run is stopped while it waits, and goes on when the run has ended.

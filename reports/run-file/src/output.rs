@@ -116,27 +116,29 @@ pub fn write_atomically<T, E: From<OutputError>>(
             Ok(value)
         }
         Target::File { file, folder } => {
-            let readers = Readers::Any;
             let name = Name {
                 path,
                 file: &file,
                 folder: &folder,
                 must_last: false,
+                over: Over::Anything,
             };
-            replace(name, readers, &mut System, write)
+            put(name, Readers::Any, &mut System, write)
         }
     }
 }
 
-/// As [`write_atomically`], of a name that the program relies on: it is durable when this returns. What
-/// has the name is replaced, and a link is not followed.
+/// As [`write_atomically`], of a name that the program relies on: it is durable when this returns, and a
+/// link is not followed.
 ///
 /// # Errors
-/// As [`write_atomically`], and if the folder that holds the name cannot be made durable.
+/// As [`write_atomically`]; if the folder that holds the name cannot be made durable; and
+/// [`OutputError::Refused`] if something has the name that is not to be replaced.
 pub fn write_atomically_in<T, E: From<OutputError>>(
     folder: &Path,
     name: impl AsRef<Path>,
     readers: Readers,
+    over: Over,
     write: impl FnOnce(&mut dyn Write) -> Result<T, E>,
 ) -> Result<T, E> {
     let file = &folder.join(name);
@@ -145,8 +147,9 @@ pub fn write_atomically_in<T, E: From<OutputError>>(
         file,
         folder,
         must_last: true,
+        over,
     };
-    replace(name, readers, &mut System, write)
+    put(name, readers, &mut System, write)
 }
 
 /// Who may read a new file.
@@ -158,6 +161,15 @@ pub enum Readers {
     Owner,
 }
 
+/// What a new file may take the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Whatever has its name.
+    Anything,
+    /// Nothing: the name must be free.
+    Nothing,
+}
+
 /// The name that a file is to have.
 struct Name<'a> {
     /// As it was given.
@@ -166,13 +178,14 @@ struct Name<'a> {
     folder: &'a Path,
     /// A folder that cannot be opened to make the name durable is an error.
     must_last: bool,
+    over: Over,
 }
 
 /// What makes a new file durable under its name. Tests watch the order.
 trait Disk {
     /// Makes a file's bytes durable, or a folder's names.
     fn sync(&mut self, file: &File) -> io::Result<()>;
-    fn rename(&mut self, file: NamedTempFile, name: &Path) -> io::Result<()>;
+    fn rename(&mut self, file: NamedTempFile, name: &Path, over: Over) -> io::Result<()>;
 }
 
 struct System;
@@ -182,13 +195,17 @@ impl Disk for System {
         file.sync_all()
     }
 
-    fn rename(&mut self, file: NamedTempFile, name: &Path) -> io::Result<()> {
-        file.persist(name).map(drop).map_err(|error| error.error)
+    fn rename(&mut self, file: NamedTempFile, name: &Path, over: Over) -> io::Result<()> {
+        let named = match over {
+            Over::Anything => file.persist(name),
+            Over::Nothing => file.persist_noclobber(name),
+        };
+        named.map(drop).map_err(|error| error.error)
     }
 }
 
 /// Writes a new file in the folder, and gives it the name.
-fn replace<T, E: From<OutputError>>(
+fn put<T, E: From<OutputError>>(
     name: Name<'_>,
     readers: Readers,
     disk: &mut impl Disk,
@@ -199,6 +216,7 @@ fn replace<T, E: From<OutputError>>(
         file,
         folder,
         must_last,
+        over,
     } = name;
     let failed = |source: io::Error| OutputError::Failed {
         path: path.to_owned(),
@@ -209,7 +227,14 @@ fn replace<T, E: From<OutputError>>(
     let value = write(&mut buffered)?;
     let temporary = buffered.into_inner().map_err(|e| failed(e.into_error()))?;
     disk.sync(temporary.as_file()).map_err(failed)?;
-    disk.rename(temporary, file).map_err(failed)?;
+    disk.rename(temporary, file, over)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => OutputError::Refused {
+                path: path.to_owned(),
+                reason: "another process has made it meanwhile".to_owned(),
+            },
+            _ => failed(error),
+        })?;
     // The name itself is durable once the folder is. Not every system can open a folder.
     match File::open(folder) {
         Ok(folder) => disk.sync(&folder).map_err(failed)?,
@@ -463,11 +488,18 @@ mod tests {
         write(null, "gone").unwrap();
         assert!(!fs::metadata(null).unwrap().is_file());
 
-        write_atomically_in(folder.path(), "link", Readers::Any, |out| {
-            out.write_all(b"its own").unwrap();
-            Ok::<(), OutputError>(())
-        })
-        .unwrap();
+        let in_place = |over: Over| {
+            write_atomically_in(folder.path(), "link", Readers::Any, over, |out| {
+                out.write_all(b"its own").unwrap();
+                Ok::<(), OutputError>(())
+            })
+        };
+        let refused = in_place(Over::Nothing).unwrap_err();
+        assert!(
+            !refused.is_machine_fault() && link.is_symlink(),
+            "{refused}"
+        );
+        in_place(Over::Anything).unwrap();
         assert!(!link.is_symlink());
         assert_eq!(fs::read_to_string(&link).unwrap(), "its own");
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
@@ -499,9 +531,9 @@ mod tests {
             })
         }
 
-        fn rename(&mut self, file: NamedTempFile, name: &Path) -> io::Result<()> {
+        fn rename(&mut self, file: NamedTempFile, name: &Path, over: Over) -> io::Result<()> {
             self.step("rename")?;
-            System.rename(file, name)
+            System.rename(file, name, over)
         }
     }
 
@@ -517,12 +549,13 @@ mod tests {
                 file: &file,
                 folder: folder.path(),
                 must_last: true,
+                over: Over::Nothing,
             };
             let mut disk = Watched {
                 done: Vec::new(),
                 fails,
             };
-            let written = replace(name, Readers::Any, &mut disk, |out| {
+            let written = put(name, Readers::Any, &mut disk, |out| {
                 out.write_all(b"x").unwrap();
                 Ok::<(), OutputError>(())
             });
@@ -539,7 +572,7 @@ mod tests {
     fn what_is_for_its_owner_alone_nobody_else_reads() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        write_atomically_in(folder.path(), "own", Readers::Owner, |out| {
+        write_atomically_in(folder.path(), "own", Readers::Owner, Over::Nothing, |out| {
             out.write_all(b"x").unwrap();
             Ok::<(), OutputError>(())
         })

@@ -25,7 +25,7 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     runs: Selection,
-    /// Where to write the page.
+    /// Where to write the page; `-` prints it.
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
     /// Price the runs' own Layer 1 transactions by a profile or its file (see `reports offload`), as
@@ -35,13 +35,16 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Writes the page; there is nothing to print.
+    /// Writes the page, or gives it to be printed.
     pub(crate) fn run(&self) -> Answer {
-        let paths = self.runs.of(Paths::default()).writes("-o", Some(&self.out));
+        let out = Some(&*self.out).filter(|out| *out != Path::new("-"));
+        let paths = self.runs.of(Paths::default()).writes("-o", out);
         let profiles = self.l1.iter().map(Path::new);
         let paths = profiles.fold(paths, |paths, profile| paths.reads("--l1", Some(profile)));
         paths.check().map_err(Refusal::bad_input)?;
-        check_writable(&self.out)?;
+        if let Some(out) = out {
+            check_writable(out)?;
+        }
         if self.runs.count() > RUNS_MAX {
             return Err(Refusal::bad_input(format!(
                 "{} runs; expected at most {RUNS_MAX}, as many as a chart can tell apart",
@@ -54,10 +57,13 @@ impl Args {
             find_profiles(&self.l1)?
         };
         let page = page(&self.runs.read()?, &profiles);
-        write_atomically(&self.out, |file| {
+        let Some(out) = out else {
+            return Ok(page);
+        };
+        write_atomically(out, |file| {
             file.write_all(page.as_bytes())
                 .map_err(|source| OutputError::Failed {
-                    path: self.out.clone(),
+                    path: out.to_owned(),
                     source,
                 })
         })?;
