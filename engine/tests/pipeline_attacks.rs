@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use common::{config, workload::Uniform};
 use duet_engine::l1;
-use duet_engine::pipeline::{Attack, Config, Outcome, run};
+use duet_engine::pipeline::{Attack, Config, Outcome, Stage, run};
 
 const SESSIONS: u64 = 90;
 const PAYMENTS: u64 = 24;
@@ -69,6 +69,8 @@ fn check_sound(row: &Row, outcome: &Outcome) {
     assert_eq!(disputes.cases(), cost.cases);
     assert_eq!(disputes.closes, cost.cases, "{name}: every case is a post");
     assert_eq!(disputes.punishments, cost.punishments);
+    let settled = outcome.stages[Stage::Settle as usize].items;
+    assert_eq!(settled, outcome.l1.transactions, "{name}: all are counted");
     // The first post, the answers, the payout.
     assert_eq!(
         cost.transactions,

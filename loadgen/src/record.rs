@@ -316,26 +316,11 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
         outcome.payments > 0 || is_resumed,
         "no payment was made".to_owned(),
     );
-    let disputes = &outcome.disputes;
-    let window = plan.config.challenge_window_blocks;
-    require(
-        disputes.lost_by_honest == 0 || window <= plan.config.l1_delay_blocks,
-        format!(
-            "honest parties lost {} units to cheaters although the window exceeds the delay{}",
-            disputes.lost_by_honest,
-            match disputes.late_posts {
-                0 => String::new(),
-                late => format!(
-                    ": {} found no room in their block",
-                    human::counted(late, "post")
-                ),
-            }
-        ),
-    );
-    require(
-        disputes.honest_punished == 0,
-        format!("{} honest parties were punished", disputes.honest_punished),
-    );
+    let window = u64::from(plan.config.challenge_window_blocks);
+    let delay = u64::from(plan.config.l1_delay_blocks);
+    if let Some(reason) = disputes(&outcome.disputes).unjust(window, delay) {
+        require(false, reason);
+    }
     if let Some(reason) = checks.unaccounted(seconds(process_cpu_ns(outcome))) {
         require(false, reason);
     }

@@ -93,7 +93,7 @@ pub(super) fn settle(
             desk.chain.load().transactions - before.transactions,
             Ordering::Relaxed,
         );
-        desk.clock.lap(Stage::Settle, desk.step.order.len());
+        desk.clock.lap(Stage::Settle, 0);
         desk.give_back()?;
     }
     while !desk.returning.is_empty() && !aborted() {
@@ -116,7 +116,8 @@ pub(super) fn settle(
         );
         last_payout_ns = Some(shared.epoch.elapsed().as_nanos() as u64);
     }
-    desk.clock.lap(Stage::Settle, 0);
+    let settled = desk.chain.load().transactions - before.transactions;
+    desk.clock.lap(Stage::Settle, settled as usize);
     (desk.clock).add(Stage::Settle, desk.chain.others_cpu_ns());
     let log = match desk.log {
         Some(log) if !aborted() => Some(log.finish()?),

@@ -175,14 +175,54 @@ impl RunFile {
                 "`{name}` has {length} entries, expected at most {most}"
             ));
         }
+        self.contradicting_figures()
+    }
+
+    /// Figures of the file that do not go together.
+    fn contradicting_figures(&self) -> Option<String> {
+        let (of, asked) = (&self.assurance, &self.workload);
+        let asked_twice = [
+            ("cosign_every", of.cosign_every, asked.cosign_every),
+            ("in_flight", of.in_flight, asked.in_flight),
+        ];
+        if let Some((name, assured, asked)) = asked_twice.iter().find(|(_, of, asked)| of != asked)
+        {
+            return Some(format!(
+                "`assurance.{name}` is {assured}, expected {asked}, as `workload.{name}` says"
+            ));
+        }
+        let Achieved {
+            payments_measured,
+            wall_s,
+            payments_per_s: rate,
+            ..
+        } = self.achieved;
+        if let Some(measured) = payments_measured {
+            let expected = measured as f64 / wall_s;
+            // By people's digits. What is not finite is not a figure.
+            if (rate - expected).abs() > expected * 1e-3 {
+                return Some(format!(
+                    "`achieved.payments_per_s` is {rate}, expected {expected}, \
+                     `payments_measured` over `wall_s`"
+                ));
+            }
+        }
         let offload = self.l1.offload.as_ref();
         let ratios = offload.map_or_else(Vec::new, Offload::named);
-        let ratio = ratios.into_iter().find(|(_, of)| {
-            [of.ratio, of.low, of.high]
-                .iter()
-                .any(|one| one.is_subnormal())
-        });
-        ratio.map(|(name, _)| format!("`l1.offload.{name}` is no ratio: expected 0 or more"))
+        ratios.into_iter().find_map(|(name, of)| {
+            let Ratio { ratio, low, high } = of;
+            if [ratio, low, high].iter().any(|one| one.is_subnormal()) {
+                return Some(format!(
+                    "`l1.offload.{name}` is no ratio: expected 0 or more"
+                ));
+            }
+            let is_outside = ratio < low || ratio > high;
+            is_outside.then(|| {
+                format!(
+                    "`l1.offload.{name}.ratio` is {ratio}, expected {low} to {high}, its interval"
+                )
+            })
+        })
     }
 
     /// Why the run cannot be VALID, by what the file says of it.
@@ -205,9 +245,12 @@ impl RunFile {
         if let Some(reason) = invalid_reasons.first() {
             return Some(format!("a reason is given: {}", layout::detail(reason)));
         }
-        let punished = self.disputes.as_ref().map_or(0, |of| of.honest_punished);
-        if punished > 0 {
-            return Some(format!("{punished} honest parties were punished"));
+        if let Some(disputes) = &self.disputes {
+            let window = self.workload.l1.challenge_window_blocks;
+            let delay = self.workload.l1_delay_blocks.unwrap_or(0);
+            if let Some(reason) = disputes.unjust(window, delay) {
+                return Some(reason);
+            }
         }
         let not_held = open_loop.as_ref().and_then(OpenLoop::not_held);
         let not_held = not_held.map(|reason| format!("{NOT_HELD}: {reason}"));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::number;
+use crate::human;
 
 /// The disputes of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,34 @@ pub struct Disputes {
     /// Transactions of disputes that Layer 1 refused, by the refusal's name. They are in no block.
     #[serde(with = "number::counts_by_name")]
     pub refused: BTreeMap<String, u64>,
+}
+
+impl Disputes {
+    /// Why the protocol's guarantee did not hold, if it did not: an honest party was punished, or lost
+    /// although the challenge window (in blocks) exceeds the delay with which transactions enter a block.
+    #[must_use]
+    pub fn unjust(&self, window: u64, delay: u64) -> Option<String> {
+        if self.honest_punished > 0 {
+            return Some(format!(
+                "{} honest parties were punished",
+                self.honest_punished
+            ));
+        }
+        let late = match self.late_posts {
+            0 => String::new(),
+            late => format!(
+                ": {} found no room in their block",
+                human::counted(late, "post")
+            ),
+        };
+        (self.lost_by_honest > 0 && window > delay).then(|| {
+            format!(
+                "honest parties lost {} units to cheaters although the window exceeds the \
+                 delay{late}",
+                self.lost_by_honest
+            )
+        })
+    }
 }
 
 /// What the disputes of one kind cost Layer 1, from the first post to the payout.

@@ -313,7 +313,7 @@ fn bytes_that_are_not_utf8_are_not_json() {
 fn a_file_that_contradicts_itself_is_refused() {
     type Edit = fn(&mut RunFile);
     let invalid = "`achieved.valid` is true, but ";
-    let table: [(Edit, &str); 14] = [
+    let table: [(Edit, &str); 19] = [
         (
             |run| run.checks.supply_conserved = false,
             "a check is false",
@@ -329,6 +329,15 @@ fn a_file_that_contradicts_itself_is_refused() {
                 run.disputes = Some(disputes);
             },
             "2 honest parties were punished",
+        ),
+        (
+            |run| {
+                let mut disputes = sample::disputes();
+                disputes.lost_by_honest = 7;
+                run.disputes = Some(disputes);
+                run.workload.l1_delay_blocks = Some(9);
+            },
+            "honest parties lost 7 units to cheaters although the window exceeds the delay",
         ),
         (|run| run.achieved.payments = 0, "no payment was made"),
         (
@@ -350,6 +359,25 @@ fn a_file_that_contradicts_itself_is_refused() {
         (
             |run| run.latency_ns.service.as_mut().unwrap().max = 1,
             "`latency_ns.service`: a percentile",
+        ),
+        (
+            |run| run.assurance.cosign_every += 1,
+            "`assurance.cosign_every` is 101, expected 100, as `workload.cosign_every` says",
+        ),
+        (
+            |run| run.assurance.in_flight += 1,
+            "as `workload.in_flight` says",
+        ),
+        (
+            |run| {
+                run.achieved.payments_measured = Some(run.achieved.payments);
+                run.achieved.payments_per_s *= 10.0;
+            },
+            "`payments_measured` over `wall_s`",
+        ),
+        (
+            |run| run.l1.offload.as_mut().unwrap().transactions.ratio = 99_999.0,
+            "`l1.offload.transactions.ratio` is 99999, expected ",
         ),
         (
             |run| run.achieved.wall_s = -1.0,
@@ -378,7 +406,7 @@ fn a_file_that_contradicts_itself_is_refused() {
         let refused = parse(&run.to_json()).unwrap_err().to_string();
         assert!(refused.contains(words), "{words}: {refused}");
         // The first ones are no contradiction of an INVALID run.
-        let of_validity = at < 6;
+        let of_validity = at < 7;
         assert_eq!(refused.contains(invalid), of_validity, "{refused}");
         run.achieved.valid = false;
         assert_eq!(parse(&run.to_json()).is_ok(), of_validity, "{words}");
