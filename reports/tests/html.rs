@@ -443,7 +443,7 @@ fn what_was_priced_as_what_and_what_was_not_stands_with_the_prices() {
         "Not priced, and so without a sum: a chain whose name",
         "has no price for `open.two_sided`",
         "has no price for `close.post`",
-        "disputes.closes with an answer",
+        "disputes.closes answered, at most",
         "close.cooperative",
         "75,904",
         "go-nitro",

@@ -57,7 +57,7 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
     // A reason is cut where it has no room on a line: so each of its parts has one of its own.
     let parts = |reason: String| match reason.len() > WIDTH - start.len() {
         true => reason
-            .split(&[';', ','][..])
+            .split(&[';', ',', ':'][..])
             .map(|part| part.trim().to_owned())
             .collect(),
         false => vec![reason],

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     profile::{Price, Profile},
-    run_file::RunFile,
+    run_file::{Disputes, RunFile},
 };
 
 /// What a run would have taken of a Layer 1's blocks.
@@ -73,7 +73,9 @@ pub struct Item {
 ///
 /// Every open is priced alone, even if the run opened channels in batches; a run with `one-way`
 /// payments is taken to have one-sided deposits, every other one two-sided. Of the channels closed by
-/// a post, as many as there were answers, at most all, are paid out as answered.
+/// a post, as many are paid out as answered as may have been ([`Disputes::answered_at_most`]).
+///
+/// [`Disputes::answered_at_most`]: crate::run_file::Disputes::answered_at_most
 #[must_use]
 pub fn of_run(run: &RunFile, profile: &Profile) -> RunCost {
     let achieved = &run.achieved;
@@ -93,7 +95,7 @@ pub fn of_run(run: &RunFile, profile: &Profile) -> RunCost {
     let disputes = run.disputes.as_ref();
     let closes = disputes.map_or(0, |found| found.closes);
     let answers = disputes.map_or(0, |found| found.answers);
-    let answered = answers.min(closes);
+    let answered = disputes.map_or(0, Disputes::answered_at_most);
     let polite = achieved.sessions_closed.saturating_sub(closes);
     let mut channels = vec![
         bill.item(
@@ -119,13 +121,13 @@ pub fn of_run(run: &RunFile, profile: &Profile) -> RunCost {
             bill.item("disputes.closes", closes, "close.post", profile.post),
             bill.item("disputes.answers", answers, "close.answer", profile.answer),
             bill.item(
-                "disputes.closes without an answer",
+                "disputes.closes unanswered, at least",
                 closes - answered,
                 "close.payout",
                 profile.payout,
             ),
             bill.item(
-                "disputes.closes with an answer",
+                "disputes.closes answered, at most",
                 answered,
                 after_as,
                 after.or(profile.payout),

@@ -304,7 +304,7 @@ fn a_run_is_priced_by_what_it_counted() {
     assert!((cost.ratio.unwrap() - 210_000_000.0 / 187_418.0).abs() < 1e-9);
     assert!(cost.modelled && cost.run_valid && cost.not_priced.is_empty());
 
-    // 1,100 of 2,000 channels in disputes with 1,010 answers.
+    // 1,100 of 2,000 channels in disputes with 1,010 answers; nobody answered in 100 of them.
     run.disputes = Some(sample::disputes());
     run.achieved.sessions_opened = 2_000;
     run.achieved.sessions_closed = 2_000;
@@ -313,7 +313,7 @@ fn a_run_is_priced_by_what_it_counted() {
     let units = |name: &str| of_run(&run, &profile(name)).channel_units.unwrap();
     let ethereum = 2_000 * 46_496 + 900 * 111_514 + 1_100 * (113_146 + 82_026) + 1_010 * 96_482;
     assert_eq!(units("ethereum-60m"), Exact::from(ethereum));
-    let bitcoin = 2_000 * 610 + 900 * 676 + 1_100 * 1_124 + 1_010 * 490 + 90 * 490;
+    let bitcoin = 2_000 * 610 + 900 * 676 + 1_100 * 1_124 + 1_010 * 490 + 100 * 490;
     assert_eq!(units("bitcoin"), Exact::from(bitcoin));
     let shown = run_text(&of_run(&run, &profile("bitcoin")));
     for words in [

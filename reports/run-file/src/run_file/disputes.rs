@@ -41,6 +41,21 @@ pub struct Disputes {
 }
 
 impl Disputes {
+    /// In how many of the closes a post was answered, at most: no more of a kind than it has cases, and
+    /// than it has transactions beside a post and a payout each.
+    #[must_use]
+    pub fn answered_at_most(&self) -> u64 {
+        let of_kind = |cost: &AttackCost| {
+            let beside = cost
+                .transactions
+                .saturating_sub(cost.cases.saturating_mul(2));
+            beside.min(cost.cases)
+        };
+        let answered = self.attacks.values().map(of_kind);
+        let answered = answered.fold(0, u64::saturating_add);
+        answered.min(self.answers).min(self.closes)
+    }
+
     /// Why the protocol's guarantee did not hold, if it did not: an honest party was punished, or lost
     /// although the challenge window (in blocks) exceeds the delay with which transactions enter a block.
     #[must_use]
@@ -92,4 +107,44 @@ pub struct AttackCost {
     /// Bytes a case beyond the cooperative close that it takes the place of.
     #[serde(deserialize_with = "number::difference")]
     pub extra_bytes_per_case: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_that_nobody_answered_is_not_paid_out_as_answered() {
+        // Cases and transactions of two kinds, all closes, all answers => answered at most.
+        for (one, other, closes, answers, expected) in [
+            ((516, 1_032), (484, 1_880), 1_000, 912, 484),
+            ((500, 2_000), (0, 0), 500, 1_000, 500),
+            ((10, 25), (10, 30), 20, 15, 15),
+            ((10, 12), (0, 0), 10, 0, 0),
+        ] {
+            let of = |(cases, transactions): (u64, u64)| AttackCost {
+                cases,
+                punishments: 0,
+                transactions,
+                paid_by_honest: 0,
+                bytes: 0,
+                extra_transactions_per_case: 0.0,
+                extra_bytes_per_case: 0.0,
+            };
+            let disputes = Disputes {
+                closes,
+                answers,
+                punishments: 0,
+                lost_by_honest: 0,
+                honest_losers: 0,
+                honest_punished: 0,
+                late_posts: 0,
+                attacks: [("one", one), ("other", other)]
+                    .map(|(name, found)| (name.to_owned(), of(found)))
+                    .into(),
+                refused: BTreeMap::new(),
+            };
+            assert_eq!(disputes.answered_at_most(), expected);
+        }
+    }
 }

@@ -98,6 +98,26 @@ fn the_first_word_is_the_verdict() {
 }
 
 #[test]
+fn no_figure_of_a_rate_that_was_not_held_is_cut_off() {
+    for figures in [
+        "177 k of 598 k payments/s",
+        "it was not before a restart",
+        "1 M of 80 k arrivals not served",
+    ] {
+        let mut run = sample::resumed(250_000);
+        run.achieved.valid = false;
+        run.achieved.interrupted = true;
+        run.achieved.invalid_reasons = vec![format!("the offered rate was not held: {figures}")];
+        let shown = summary(&run);
+        assert!(
+            shown.starts_with("INVALID, INTERRUPTED, RESUMED: "),
+            "{shown}"
+        );
+        assert!(shown.contains(figures) && !shown.contains('…'), "{shown}");
+    }
+}
+
+#[test]
 fn the_rate_stands_with_its_assurance() {
     let shown = summary(&sample::open_loop());
     let start = shown.find("payments  1 M").expect("the headline");
