@@ -216,7 +216,8 @@ impl RunFile {
                     "`l1.offload.{name}` is no ratio: expected 0 or more"
                 ));
             }
-            let is_outside = ratio < low || ratio > high;
+            // All three are equal where nothing varies, but for their last bits.
+            let is_outside = ratio < low * (1.0 - 1e-9) || ratio > high * (1.0 + 1e-9);
             is_outside.then(|| {
                 format!(
                     "`l1.offload.{name}.ratio` is {ratio}, expected {low} to {high}, its interval"
