@@ -4,6 +4,7 @@
 //!
 //! - [`crypto`] hashes, signs and verifies, in batches. Only it can make a [`crypto::Verified`].
 //! - [`protocol`] holds the rules of a channel as pure state machines.
+//! - [`driver`] is one party's side of many channels, without I/O: what a hub or a wallet is built on.
 //! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
 //!   its own load.
 //! - [`watchtower`] answers posts for parties that are offline.
@@ -16,6 +17,7 @@
 mod chunks;
 mod clock;
 pub mod crypto;
+pub mod driver;
 mod folder;
 mod index;
 pub mod l1;

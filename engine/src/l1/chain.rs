@@ -13,7 +13,7 @@ use super::ledger::{Account, Imbalance, Ledger, Totals};
 use super::load::Load;
 use super::mempool::{Answer, Mempool};
 use super::receipt::{Executed, Notice, Receipt};
-use super::refusal::{Refusal, SignatureRole, SubmitError};
+use super::refusal::{NotExecuted, Refusal, SignatureRole, SubmitError};
 use super::rounds::{Judged, Rounds};
 use super::transaction::{SignedTransaction, Transaction, encoded_digest, operations};
 use super::vain::Vain;
@@ -78,6 +78,37 @@ impl Chain {
             notices: Vec::new(),
             superseded: Vec::new(),
         })
+    }
+
+    /// A chain with the default parameters, and with these accounts.
+    ///
+    /// # Errors
+    /// As [`Chain::new`].
+    pub fn with_accounts(allocations: Vec<(PublicKey, Amount)>) -> Result<Chain, SetupError> {
+        let label = String::new();
+        let genesis = Genesis { label, allocations };
+        Chain::new(Config::default(), &genesis, Backend::Dalek)
+    }
+
+    /// Submits a transaction and seals a block of it: for programs to which blocks are nothing.
+    ///
+    /// # Errors
+    /// Why it was not executed.
+    ///
+    /// # Panics
+    /// If other transactions wait: their receipts would be lost.
+    pub fn include(&mut self, transaction: &SignedTransaction) -> Result<Executed, NotExecuted> {
+        assert_eq!(self.pending(), 0, "no other transaction waits");
+        let (mut bytes, mut receipts) = (Vec::new(), Vec::new());
+        transaction.encode(&mut bytes);
+        self.submit(0, &bytes).map_err(NotExecuted::Submit)?;
+        self.seal(&mut receipts);
+        let receipt = receipts.pop().expect("one transaction waited");
+        match receipt.outcome {
+            Ok(Executed::Failed(failure)) => Err(NotExecuted::Failed(failure)),
+            Ok(executed) => Ok(executed),
+            Err(refusal) => Err(NotExecuted::Submit(SubmitError::Refused(refusal))),
+        }
     }
 
     /// Queues one encoded transaction. `ticket` is the caller's, and comes back in the receipt.
@@ -370,6 +401,13 @@ impl Chain {
     #[must_use]
     pub fn account(&self, key: &PublicKey) -> Option<&Account> {
         self.ledger.account(key)
+    }
+
+    /// What an account has; nothing, if there is none.
+    #[must_use]
+    pub fn balance(&self, key: &PublicKey) -> Amount {
+        self.account(key)
+            .map_or(Amount::ZERO, |account| account.balance)
     }
 
     /// What the last sealed block did that parties and watchtowers look for, in its order.

@@ -61,6 +61,6 @@ pub use dispute::Dispute;
 pub use ledger::{Account, Imbalance, Totals};
 pub use load::Load;
 pub use receipt::{Executed, Notice, PaidOut, Receipt};
-pub use refusal::{Failure, Malformed, Refusal, SignatureRole, SubmitError};
+pub use refusal::{Failure, Malformed, NotExecuted, Refusal, SignatureRole, SubmitError};
 pub use restore::RestoreError;
 pub use transaction::{COOPERATIVE_CLOSE_BYTES, Opening, SignedTransaction, Transaction};

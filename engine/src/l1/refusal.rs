@@ -310,26 +310,7 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::ZeroAmount => write!(f, "amount 0, expected more"),
             Refusal::WrongIndex { expected, got } => write!(f, "index {got}, expected {expected}"),
-            Refusal::Terms(TermsError::SameKey(key)) => {
-                write!(f, "both parties have the key {key}, expected two keys")
-            }
-            Refusal::Terms(TermsError::CapacityOverflow(deposits)) => write!(
-                f,
-                "deposits of {} and {}, expected a sum of at most {}",
-                deposits.a,
-                deposits.b,
-                u64::MAX
-            ),
-            Refusal::Terms(TermsError::NothingLocked) => {
-                write!(f, "deposits of 0 and 0, expected more")
-            }
-            Refusal::Terms(TermsError::NoWindow) => {
-                write!(f, "a challenge window of 0 blocks, expected at least 1")
-            }
-            Refusal::Terms(TermsError::ReserveAboveCapacity { capacity, got }) => write!(
-                f,
-                "a reserve of {got}, expected at most the deposits' sum of {capacity}"
-            ),
+            Refusal::Terms(error) => error.fmt(f),
             Refusal::VersionZero { channel } => write!(
                 f,
                 "channel {} after an entry of version 0, expected at least 1",
@@ -492,3 +473,23 @@ impl std::error::Error for Refusal {}
 impl std::error::Error for Failure {}
 impl std::error::Error for Malformed {}
 impl std::error::Error for SubmitError {}
+
+/// Why a transaction was not executed ([`Chain::include`](super::Chain::include)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotExecuted {
+    /// It is in no block.
+    Submit(SubmitError),
+    /// It is in a block, and paid its fee.
+    Failed(Failure),
+}
+
+impl fmt::Display for NotExecuted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotExecuted::Submit(error) => error.fmt(f),
+            NotExecuted::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NotExecuted {}

@@ -1,5 +1,7 @@
 //! What two parties agree on before their channel opens, and the identity that follows from it.
 
+use std::fmt;
+
 use super::amount::Amount;
 use crate::crypto::{Digest, Domain, Hasher, PublicKey};
 
@@ -86,6 +88,23 @@ pub enum TermsError {
 }
 
 impl Terms {
+    /// A channel into which A alone locks value, with a challenge window of 144 blocks and no reserve.
+    #[must_use]
+    pub fn one_sided(genesis: Digest, nonce: u64, keys: Pair<PublicKey>, deposit: Amount) -> Terms {
+        Terms {
+            genesis,
+            nonce,
+            index: 0,
+            keys,
+            deposits: Pair {
+                a: deposit,
+                b: Amount::ZERO,
+            },
+            challenge_window_blocks: 144,
+            reserve: Amount::ZERO,
+        }
+    }
+
     /// Checks the terms; gives the capacity.
     ///
     /// # Errors
@@ -127,6 +146,35 @@ impl Terms {
         ChannelId(hasher.finish())
     }
 }
+
+impl fmt::Display for TermsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TermsError::SameKey(key) => {
+                write!(f, "both parties have the key {key}, expected two keys")
+            }
+            TermsError::CapacityOverflow(deposits) => write!(
+                f,
+                "deposits of {} and {}, expected a sum of at most {}",
+                deposits.a,
+                deposits.b,
+                u64::MAX
+            ),
+            TermsError::NothingLocked => {
+                write!(f, "deposits of 0 and 0, expected more")
+            }
+            TermsError::NoWindow => {
+                write!(f, "a challenge window of 0 blocks, expected at least 1")
+            }
+            TermsError::ReserveAboveCapacity { capacity, got } => write!(
+                f,
+                "a reserve of {got}, expected at most the deposits' sum of {capacity}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TermsError {}
 
 #[cfg(test)]
 mod tests {

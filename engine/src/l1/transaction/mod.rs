@@ -8,8 +8,12 @@ mod decode;
 pub use bytes::COOPERATIVE_CLOSE_BYTES;
 pub(super) use bytes::{Kind, encoded_digest, operations};
 
+use std::slice;
+
 use super::refusal::Malformed;
-use crate::crypto::{Digest, Domain, Hasher, PublicKey, Signature};
+use crate::crypto::{
+    Backend, Digest, Domain, Hasher, PublicKey, SecretKey, SignJob, Signature, Signer,
+};
 use crate::protocol::{Amount, ChannelId, FinalProof, Pair, Post, Terms};
 
 /// What an account asks of Layer 1.
@@ -136,6 +140,24 @@ impl Transaction {
         }
     }
 
+    /// The transaction that ends a channel in the state that both parties signed as final.
+    #[must_use]
+    pub fn close(submitter: PublicKey, proof: FinalProof) -> Transaction {
+        Transaction::CooperativeClose { submitter, proof }
+    }
+
+    /// The transaction that closes a channel unilaterally, or answers whoever does.
+    #[must_use]
+    pub fn post(submitter: PublicKey, post: Post) -> Transaction {
+        Transaction::Post { submitter, post }
+    }
+
+    /// The transaction that pays a channel out when its challenge window is over.
+    #[must_use]
+    pub fn payout(submitter: PublicKey, channel: ChannelId) -> Transaction {
+        Transaction::Payout { submitter, channel }
+    }
+
     /// The account that signs the digest and pays the fee.
     #[must_use]
     pub fn signer(&self) -> &PublicKey {
@@ -163,6 +185,20 @@ impl Transaction {
         };
         let deposits = many.iter().filter(|opening| !opening.deposits.b.is_zero());
         one.into_iter().chain(deposits.map(|opening| &opening.peer))
+    }
+
+    /// The transaction with its signer's signature, for this Layer 1.
+    ///
+    /// # Panics
+    /// If the key is not its signer's, or if somebody else has to consent.
+    #[must_use]
+    pub fn signed_by(self, secret: &SecretKey, genesis: &Digest) -> SignedTransaction {
+        assert_eq!(*self.signer(), secret.public(), "its signer's key");
+        let digest = self.digest(genesis);
+        let (secret, job) = (slice::from_ref(secret), SignJob { secret: 0, digest });
+        let mut signatures = Vec::with_capacity(1);
+        Signer::new(Backend::Dalek).sign(secret, &[job], &mut signatures);
+        SignedTransaction::new(self, signatures[0], [])
     }
 
     /// `H_transaction(genesis id ‖ unsigned bytes)`: what [`Transaction::signer`] and

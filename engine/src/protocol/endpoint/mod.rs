@@ -55,6 +55,16 @@ impl Rules {
     pub const MOST_ENTRIES: u32 = 10_000;
 }
 
+impl Default for Rules {
+    /// Every payment is co-signed by itself, and 64 may wait for that.
+    fn default() -> Rules {
+        Rules {
+            cosign_every: 1,
+            in_flight: 64,
+        }
+    }
+}
+
 /// One party's side of one channel.
 ///
 /// Of what both have signed it keeps the peer's signatures only: this party's own are made again
@@ -223,6 +233,15 @@ impl Endpoint {
     #[must_use]
     pub fn channel(&self) -> &ChannelId {
         &self.channel
+    }
+
+    /// What this endpoint was configured with.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        Rules {
+            cosign_every: u32::from(self.cosign_every),
+            in_flight: self.in_flight_most,
+        }
     }
 
     /// The channel's capacity and reserve.

@@ -43,10 +43,7 @@ impl Opening {
             channel: end.channel,
             limits: end.limits,
             balance_a: end.balance.a,
-            rules: Rules {
-                cosign_every: u32::from(end.cosign_every),
-                in_flight: end.in_flight_most,
-            },
+            rules: end.rules(),
         }
     }
 

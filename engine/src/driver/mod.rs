@@ -1,0 +1,440 @@
+//! One party's side of many channels, without I/O: what a hub or a wallet is built on.
+//!
+//! Payments and bytes go in ([`Driver::pay`], [`Driver::receive`]). [`Driver::advance`] decides on all
+//! of them at once, with one signing and one verifying batch a leg however many channels there are, and
+//! puts out bytes for the peers, events for the owner, and records for a durable log ([`Output`]). The
+//! owner carries them: over a socket, into a log, in whatever order of threads it likes.
+//!
+//! ```
+//! use duet_engine::driver::{Driver, Event, Output};
+//! use duet_engine::l1::Chain;
+//! use duet_engine::protocol::{Amount, Pair, Rules, Terms};
+//!
+//! let (mut alice, mut bob) = (Driver::default(), Driver::default());
+//! let keys = Pair { a: alice.add_key(&[1; 32]), b: bob.add_key(&[2; 32]) };
+//! let l1 = Chain::with_accounts(vec![(keys.a, Amount::new(1_000))])?;
+//! // Layer 1 would open it: see the example `payment`.
+//! let terms = Terms::one_sided(*l1.genesis(), 0, keys, Amount::new(500));
+//! let at_alice = alice.join(&terms, Rules::default())?;
+//! let at_bob = bob.join(&terms, Rules::default())?;
+//!
+//! let mut output = Output::default();
+//! alice.pay(at_alice, Amount::new(5), 0)?;
+//! alice.advance(&mut output);
+//! for (_, bytes) in output.messages() {
+//!     bob.receive(at_bob, bytes);
+//! }
+//! bob.advance(&mut output);
+//! assert_eq!(output.events(), [(at_bob, Event::Received { payments: 1, version: 1 })]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Order
+//!
+//! What an output holds leaves in this order (rule S3): records are made durable, then messages are
+//! sent and events believed. A party without a log has no records, and is as safe as its memory.
+
+mod output;
+mod read;
+mod send;
+#[cfg(test)]
+mod tests;
+
+pub use output::{Event, Output};
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use crate::crypto::{
+    Backend, BackendChoice, Digest, KeyError, KeyRing, PublicKey, SecretKey, SignJob, Signature,
+    Signer, Verifier,
+};
+use crate::protocol::{
+    Amount, Burst, CoSigned, Endpoint, FinalProof, Party, Post, RecordError, Rejection, Rules,
+    SignOrder, Status, Terms, TermsError, WindowPool,
+};
+use read::Reading;
+
+/// A channel's place in a driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot(u32);
+
+impl Slot {
+    /// Its number: channels are numbered in the order in which the driver took part in them.
+    #[must_use]
+    pub const fn place(self) -> u32 {
+        self.0
+    }
+}
+
+/// One party's side of many channels.
+pub struct Driver {
+    signer: Signer,
+    verifier: Verifier,
+    /// This party's keys.
+    secrets: Vec<SecretKey>,
+    /// The peers' keys.
+    ring: KeyRing,
+    sides: Vec<Side>,
+    /// Those with something to read, to pay, or to end.
+    busy: Vec<Slot>,
+    keeps_records: bool,
+    burst: Burst,
+    windows: WindowPool,
+    jobs: Vec<SignJob>,
+    signatures: Vec<Signature>,
+    reading: Reading,
+}
+
+/// One channel's side.
+struct Side {
+    end: Endpoint,
+    /// The key that it signs with, by its place among the party's.
+    secret: u32,
+    /// Payments that were not proposed yet.
+    to_pay: VecDeque<(Amount, u64)>,
+    /// It is to end when all is paid.
+    ends: bool,
+    /// It has asked for the turn.
+    asked: bool,
+    /// Its link was broken, and the peer is to be told where it stands.
+    resumes: bool,
+    is_busy: bool,
+    /// Both have signed its last state as final, and the owner was not told.
+    finished: bool,
+    /// It is not what its newest record says.
+    changed: bool,
+    /// What arrived, and how much of it was read.
+    inbox: Vec<u8>,
+    read: usize,
+}
+
+/// Why a driver takes no part in a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinError {
+    /// Neither of the channel's keys is this party's.
+    NoKey,
+    /// The peer's key is not sound.
+    PeersKey(KeyError),
+    /// The terms make no channel.
+    Terms(TermsError),
+}
+
+/// Why a driver does not go on from a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreError {
+    /// It takes no part in such a channel.
+    Join(JoinError),
+    /// No endpoint writes such a record.
+    Record(RecordError),
+    /// A signature in it is not the peer's.
+    Forged,
+}
+
+impl Default for Driver {
+    /// With the back end that suits the machine.
+    fn default() -> Driver {
+        let backend = Backend::select(BackendChoice::Auto);
+        Driver::new(backend.expect("there is one for every machine"))
+    }
+}
+
+impl Driver {
+    /// Without keys and channels yet.
+    ///
+    /// # Panics
+    /// If the operating system gives no randomness to verify with.
+    #[must_use]
+    pub fn new(backend: Backend) -> Driver {
+        Driver {
+            signer: Signer::new(backend),
+            verifier: Verifier::new(backend),
+            secrets: Vec::new(),
+            ring: KeyRing::new(backend),
+            sides: Vec::new(),
+            busy: Vec::new(),
+            keeps_records: false,
+            burst: Burst::default(),
+            windows: WindowPool::new(),
+            jobs: Vec::new(),
+            signatures: Vec::new(),
+            reading: Reading::default(),
+        }
+    }
+
+    /// Puts out a record of each channel whenever it has signed or counted, to be made durable before
+    /// anything else of the same output leaves (rule S3).
+    #[must_use]
+    pub fn keeping_records(mut self) -> Driver {
+        self.keeps_records = true;
+        self
+    }
+
+    /// Takes a key of this party's, of 32 secret random bytes; gives its public half.
+    pub fn add_key(&mut self, seed: &[u8; 32]) -> PublicKey {
+        let secret = SecretKey::from_seed(seed);
+        let public = secret.public();
+        self.secrets.push(secret);
+        public
+    }
+
+    /// Takes part in a channel that Layer 1 has opened under these terms, on the side whose key is this
+    /// party's.
+    ///
+    /// # Errors
+    /// A [`JoinError`].
+    ///
+    /// # Panics
+    /// If the rules are out of range: they are configuration.
+    pub fn join(&mut self, terms: &Terms, rules: Rules) -> Result<Slot, JoinError> {
+        let (me, secret) = self.side_in(terms)?;
+        let peer = self.ring.insert(*terms.keys.of(me.other()));
+        let peer = peer.map_err(JoinError::PeersKey)?;
+        let end = Endpoint::new(me, terms, peer, rules).map_err(JoinError::Terms)?;
+        Ok(self.add(end, secret))
+    }
+
+    /// Goes on in a channel from the newest record of it. Its link is broken: the peer is told where
+    /// this side stands, and it pays when the peer has said the same ([`Driver::reconnect`]).
+    ///
+    /// # Errors
+    /// A [`RestoreError`].
+    ///
+    /// # Panics
+    /// As [`Driver::join`].
+    pub fn restore(
+        &mut self,
+        terms: &Terms,
+        rules: Rules,
+        record: &[u8],
+    ) -> Result<Slot, RestoreError> {
+        let (me, secret) = self.side_in(terms).map_err(RestoreError::Join)?;
+        let peer = self.ring.insert(*terms.keys.of(me.other()));
+        let peer = peer.map_err(|error| RestoreError::Join(JoinError::PeersKey(error)))?;
+        let read = Endpoint::from_record(record, terms, peer, rules, &mut self.windows);
+        let (recovered, _) = read.map_err(RestoreError::Record)?;
+        if recovered.me() != me {
+            return Err(RestoreError::Join(JoinError::NoKey));
+        }
+        let mut verdicts = Vec::new();
+        let mut claims = recovered.claims().collect();
+        self.verifier.verify(&self.ring, &mut claims, &mut verdicts);
+        let genuine: Result<Vec<_>, _> = verdicts.into_iter().collect();
+        let genuine = genuine.map_err(|_| RestoreError::Forged)?;
+        let slot = self.add(recovered.verified(genuine), secret);
+        self.reconnect(slot);
+        Ok(slot)
+    }
+
+    /// Asks for a payment to the peer: this amount, and a tag of the owner's. It is proposed with the
+    /// next [`Driver::advance`] in which this side has the turn.
+    ///
+    /// # Errors
+    /// [`Rejection::Ended`], or why the channel stopped.
+    pub fn pay(&mut self, slot: Slot, amount: Amount, tag: u64) -> Result<(), Rejection> {
+        self.running(slot)?;
+        self.side_mut(slot).to_pay.push_back((amount, tag));
+        self.attend(slot);
+        Ok(())
+    }
+
+    /// Ends the channel politely when all is paid that was asked for: both sign its last state as final
+    /// ([`Driver::final_proof`]).
+    ///
+    /// # Errors
+    /// As [`Driver::pay`].
+    pub fn finish(&mut self, slot: Slot) -> Result<(), Rejection> {
+        self.running(slot)?;
+        self.side_mut(slot).ends = true;
+        self.attend(slot);
+        Ok(())
+    }
+
+    /// Whole messages of the peer's have arrived, to be read with the next [`Driver::advance`].
+    pub fn receive(&mut self, slot: Slot, bytes: &[u8]) {
+        self.side_mut(slot).inbox.extend_from_slice(bytes);
+        self.attend(slot);
+    }
+
+    /// The link was broken, and stands again. What had arrived and was not read is lost with it; the peer
+    /// sends it again when it has heard where this side stands.
+    pub fn reconnect(&mut self, slot: Slot) {
+        let side = self.side_mut(slot);
+        side.inbox.clear();
+        side.read = 0;
+        side.asked = false;
+        side.resumes = true;
+        self.attend(slot);
+    }
+
+    /// Reads all that arrived, and proposes all that may be: replaces what was in the output.
+    pub fn advance(&mut self, output: &mut Output) {
+        output.clear();
+        let mut busy = std::mem::take(&mut self.busy);
+        self.greet(&busy, output);
+        self.read(&busy, output);
+        self.speak(&busy, output);
+        for slot in busy.drain(..) {
+            let side = &mut self.sides[slot.0 as usize];
+            side.is_busy = false;
+            if std::mem::take(&mut side.changed) && self.keeps_records {
+                output.record(slot, |bytes| side.end.record(&[], bytes));
+            }
+        }
+        self.busy = busy;
+    }
+
+    /// Closes the channel without the peer (rule S8): what to post. From here on nothing more is signed or
+    /// counted in it.
+    pub fn close(&mut self, slot: Slot) -> Post {
+        self.attend(slot);
+        let (side, sign) = self.signing(slot);
+        side.changed = true;
+        side.end.close(sign)
+    }
+
+    /// Somebody has posted this version: the answer, if this side holds a newer state (rule S7). From here
+    /// on nothing more is signed or counted in the channel.
+    pub fn posted(&mut self, slot: Slot, version: u64) -> Option<Post> {
+        self.attend(slot);
+        let (side, sign) = self.signing(slot);
+        side.changed = true;
+        side.end.posted(version, sign)
+    }
+
+    /// The newest state that both have signed, for a watchtower; none while that is the opening.
+    pub fn held(&mut self, slot: Slot) -> Option<CoSigned> {
+        let (side, sign) = self.signing(slot);
+        side.end.held(sign)
+    }
+
+    /// What closes the channel at once, when both have signed its last state as final.
+    pub fn final_proof(&mut self, slot: Slot) -> Option<FinalProof> {
+        let (side, sign) = self.signing(slot);
+        side.end.final_proof(sign)
+    }
+
+    /// The channel's rules and state, to look at.
+    #[must_use]
+    pub fn endpoint(&self, slot: Slot) -> &Endpoint {
+        &self.side(slot).end
+    }
+
+    /// What this side owns in the newest state that it has signed.
+    #[must_use]
+    pub fn balance(&self, slot: Slot) -> Amount {
+        let end = self.endpoint(slot);
+        end.signed().balance.of(end.me(), end.limits())
+    }
+
+    /// The secret half of one of this party's keys, to sign transactions with.
+    ///
+    /// # Panics
+    /// If the key is not this party's.
+    #[must_use]
+    pub fn key(&self, public: &PublicKey) -> &SecretKey {
+        let secret = self.secret(public).expect("a key of this party's");
+        &self.secrets[secret as usize]
+    }
+
+    fn side(&self, slot: Slot) -> &Side {
+        &self.sides[slot.0 as usize]
+    }
+
+    fn side_mut(&mut self, slot: Slot) -> &mut Side {
+        &mut self.sides[slot.0 as usize]
+    }
+
+    /// Which side of the channel is this party's, and by which key.
+    fn side_in(&self, terms: &Terms) -> Result<(Party, u32), JoinError> {
+        let mut sides = [Party::A, Party::B].into_iter();
+        let mine = sides.find_map(|party| Some((party, self.secret(terms.keys.of(party))?)));
+        mine.ok_or(JoinError::NoKey)
+    }
+
+    fn secret(&self, key: &PublicKey) -> Option<u32> {
+        let place = self
+            .secrets
+            .iter()
+            .position(|secret| secret.public() == *key)?;
+        Some(place as u32)
+    }
+
+    fn add(&mut self, end: Endpoint, secret: u32) -> Slot {
+        let slot = Slot(u32::try_from(self.sides.len()).expect("fewer than 2^32 channels"));
+        self.sides.push(Side {
+            end,
+            secret,
+            to_pay: VecDeque::new(),
+            ends: false,
+            asked: false,
+            resumes: false,
+            is_busy: false,
+            finished: false,
+            changed: false,
+            inbox: Vec::new(),
+            read: 0,
+        });
+        slot
+    }
+
+    /// It is looked at when the driver advances.
+    fn attend(&mut self, slot: Slot) {
+        if !std::mem::replace(&mut self.side_mut(slot).is_busy, true) {
+            self.busy.push(slot);
+        }
+    }
+
+    fn running(&self, slot: Slot) -> Result<(), Rejection> {
+        match self.side(slot).end.status() {
+            Status::Running => Ok(()),
+            Status::Stopped(rejection) => Err(rejection),
+            Status::Finishing | Status::Finished | Status::Closing { .. } => Err(Rejection::Ended),
+        }
+    }
+
+    /// A side, and what makes its signatures one by one.
+    fn signing(&mut self, slot: Slot) -> (&mut Side, impl FnMut(&SignOrder) -> Signature) {
+        let Driver {
+            sides,
+            signer,
+            secrets,
+            ..
+        } = self;
+        let side = &mut sides[slot.0 as usize];
+        let secret = side.secret;
+        (side, move |order| {
+            sign_one(signer, secrets, secret, *order.digest())
+        })
+    }
+}
+
+fn sign_one(signer: &mut Signer, secrets: &[SecretKey], secret: u32, digest: Digest) -> Signature {
+    let mut signature = Vec::with_capacity(1);
+    signer.sign(secrets, &[SignJob { secret, digest }], &mut signature);
+    signature[0]
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::NoKey => f.write_str("neither of the channel's keys is this party's"),
+            JoinError::PeersKey(error) => write!(f, "the peer's {error}"),
+            JoinError::Terms(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RestoreError::Join(error) => error.fmt(f),
+            RestoreError::Record(error) => error.fmt(f),
+            RestoreError::Forged => f.write_str("a signature in the record is not the peer's"),
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {}

@@ -1,0 +1,174 @@
+//! What this party says by itself: that it is back, what it pays, that it would like the turn or has no
+//! use for it, and that it is done.
+
+use std::ops::Range;
+
+use super::output::{Event, Output};
+use super::{Driver, Side, Slot};
+use crate::crypto::SignJob;
+use crate::protocol::{Burst, Payment, Rejection, SignOrder, Status};
+
+/// What a channel's side signs in one go.
+struct Said {
+    slot: Slot,
+    /// Its proposals, as states of the burst.
+    states: Range<usize>,
+    /// The turn passes with the last of them.
+    passes: bool,
+    /// Its final, if that is all.
+    last: Option<SignOrder>,
+}
+
+impl Driver {
+    /// Tells peers whose link was broken where this party stands.
+    pub(super) fn greet(&mut self, busy: &[Slot], output: &mut Output) {
+        for &slot in busy {
+            let side = self.side_mut(slot);
+            if std::mem::take(&mut side.resumes) {
+                let message = side.end.resume();
+                output.message(slot, |wire| message.encode(wire));
+            }
+        }
+    }
+
+    /// Says in each of these channels what there is to be said.
+    pub(super) fn speak(&mut self, busy: &[Slot], output: &mut Output) {
+        self.burst.clear();
+        let mut said = Vec::new();
+        for &slot in busy {
+            let (burst, side) = (&mut self.burst, &mut self.sides[slot.0 as usize]);
+            said.extend(side.says(slot, burst, output));
+        }
+        self.burst.hash();
+        let mut orders = Vec::new();
+        self.jobs.clear();
+        for said in &mut said {
+            let side = &mut self.sides[said.slot.0 as usize];
+            let first = orders.len();
+            for at in said.states.clone() {
+                let pass = said.passes && at + 1 == said.states.end;
+                let order = side.end.propose(&self.burst.states()[at], pass);
+                orders.push(order.expect("it has the turn, and room in flight"));
+            }
+            orders.extend(said.last.take());
+            self.jobs
+                .extend(orders[first..].iter().map(|order| SignJob {
+                    secret: side.secret,
+                    digest: *order.digest(),
+                }));
+        }
+        self.signatures.clear();
+        self.signer
+            .sign(&self.secrets, &self.jobs, &mut self.signatures);
+        let mut signed = orders.iter().zip(&self.signatures);
+        for said in said {
+            let side = &mut self.sides[said.slot.0 as usize];
+            side.changed = true;
+            let (burst, windows) = (&self.burst, &mut self.windows);
+            output.message(said.slot, |wire| {
+                if said.states.is_empty() {
+                    let (order, signature) = signed.next().expect("a signature an order");
+                    side.end.finish_signed(order, *signature).encode(wire);
+                }
+                for (state, (order, signature)) in
+                    burst.states()[said.states].iter().zip(&mut signed)
+                {
+                    side.end
+                        .proposed(order, state, burst, *signature, windows, wire);
+                }
+            });
+        }
+    }
+}
+
+impl Side {
+    /// Decides what to say, and says what needs no signature. Payments go to the burst.
+    fn says(&mut self, slot: Slot, burst: &mut Burst, output: &mut Output) -> Option<Said> {
+        if std::mem::take(&mut self.finished) {
+            output.event(slot, Event::Finished);
+        }
+        if self.end.status() != Status::Running {
+            let payments = self.to_pay.len() as u64;
+            self.to_pay.clear();
+            if payments > 0 {
+                output.event(slot, Event::NotMade { payments });
+            }
+            return None;
+        }
+        let left = match self.end.proposals_left() {
+            Ok(left) => left as usize,
+            Err(Rejection::NotYourTurn { .. }) => {
+                let wants = self.ends || !self.to_pay.is_empty();
+                if wants
+                    && !self.asked
+                    && let Some(ask) = self.end.ask_for_turn()
+                {
+                    self.asked = true;
+                    output.message(slot, |wire| ask.encode(wire));
+                }
+                return None;
+            }
+            // The peer has not said yet where it stands, or the turn is on its way.
+            Err(_) => return None,
+        };
+        self.asked = false;
+        let states = self.pays(slot, left, burst, output);
+        let passes = self.end.turn_asked();
+        if states.is_empty() && self.to_pay.is_empty() && self.end.in_flight() == 0 {
+            if self.ends {
+                let last = self.end.finish().expect("the turn, and nothing in flight");
+                return Some(Said {
+                    slot,
+                    states,
+                    passes: false,
+                    last: Some(last),
+                });
+            }
+            if passes && let Ok(pass) = self.end.pass_turn() {
+                output.message(slot, |wire| pass.encode(wire));
+            }
+        }
+        (!states.is_empty()).then_some(Said {
+            slot,
+            states,
+            passes,
+            last: None,
+        })
+    }
+
+    /// As many payments as may be in flight become states of the burst.
+    fn pays(
+        &mut self,
+        slot: Slot,
+        left: usize,
+        burst: &mut Burst,
+        output: &mut Output,
+    ) -> Range<usize> {
+        let first = burst.len();
+        burst.begin(&self.end);
+        let k = self.end.rules().cosign_every as usize;
+        while burst.len() < first + left
+            && let Some((amount, tag)) = self.to_pay.pop_front()
+        {
+            let payment = Payment {
+                payer: self.end.me(),
+                amount,
+                tag,
+            };
+            if let Err(rejection) = burst.pay(&payment) {
+                output.event(
+                    slot,
+                    Event::Refused {
+                        amount,
+                        tag,
+                        rejection,
+                    },
+                );
+            }
+            if burst.uncut() == k || self.to_pay.is_empty() {
+                burst.cut();
+            }
+        }
+        first..burst.len()
+    }
+}

@@ -1,0 +1,368 @@
+//! Two drivers and a link between them that may lose what it carries.
+
+use super::*;
+use crate::protocol::{Message, Pair};
+
+/// Alice's and Bob's sides of some channels, which have the same slots.
+struct World {
+    drivers: Pair<Driver>,
+    terms: Vec<Terms>,
+    rules: Rules,
+    /// By channel and side: what each has told its owner.
+    told: Vec<Pair<Told>>,
+    /// The newest record of each of Bob's sides.
+    records: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Told {
+    received: u64,
+    paid: u64,
+    refused: u64,
+    not_made: u64,
+    finished: bool,
+    stopped: Option<Rejection>,
+}
+
+const DEPOSIT: u64 = 1_000;
+
+impl World {
+    fn new(channels: u64, rules: Rules) -> World {
+        let mut drivers = Pair {
+            a: Driver::new(Backend::Dalek),
+            b: Driver::new(Backend::Dalek).keeping_records(),
+        };
+        let keys = Pair {
+            a: drivers.a.add_key(&[1; 32]),
+            b: drivers.b.add_key(&[2; 32]),
+        };
+        let terms: Vec<Terms> = (0..channels)
+            .map(|nonce| Terms {
+                deposits: Pair {
+                    a: Amount::new(DEPOSIT),
+                    b: Amount::new(DEPOSIT),
+                },
+                ..Terms::one_sided(Digest([7; 32]), nonce, keys, Amount::ZERO)
+            })
+            .collect();
+        for terms in &terms {
+            let a = drivers.a.join(terms, rules).expect("its key");
+            assert_eq!(drivers.b.join(terms, rules), Ok(a));
+        }
+        World {
+            drivers,
+            rules,
+            told: vec![Pair::default(); terms.len()],
+            records: vec![Vec::new(); terms.len()],
+            terms,
+        }
+    }
+
+    fn driver(&mut self, party: Party) -> &mut Driver {
+        match party {
+            Party::A => &mut self.drivers.a,
+            Party::B => &mut self.drivers.b,
+        }
+    }
+
+    fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
+        (0..self.terms.len() as u32).map(Slot)
+    }
+
+    /// One side advances; what it says reaches the other as `link` leaves it. Gives whether there was
+    /// anything.
+    fn advance(&mut self, party: Party, mut link: impl FnMut(Slot, &mut Vec<u8>)) -> bool {
+        let mut output = Output::default();
+        self.driver(party).advance(&mut output);
+        for (slot, record) in output.records() {
+            assert_eq!(party, Party::B, "Alice has no log");
+            self.records[slot.0 as usize] = record.to_vec();
+        }
+        for (slot, event) in output.events() {
+            let told = &mut self.told[slot.0 as usize];
+            let told = match party {
+                Party::A => &mut told.a,
+                Party::B => &mut told.b,
+            };
+            match event {
+                Event::Received { payments, .. } => told.received += payments,
+                Event::Paid { payments, .. } => told.paid += payments,
+                Event::Refused { .. } => told.refused += 1,
+                Event::NotMade { payments } => told.not_made += payments,
+                Event::Finished => told.finished = true,
+                Event::Stopped(rejection) => told.stopped = Some(*rejection),
+            }
+        }
+        for (slot, bytes) in output.messages() {
+            let mut bytes = bytes.to_vec();
+            link(slot, &mut bytes);
+            self.driver(party.other()).receive(slot, &bytes);
+        }
+        !output.is_empty()
+    }
+
+    fn talk(&mut self) {
+        let mut rounds = 0;
+        while self.advance(Party::A, |_, _| {}) | self.advance(Party::B, |_, _| {}) {
+            rounds += 1;
+            assert!(rounds < 10_000, "they come to an end");
+        }
+    }
+
+    fn pay(&mut self, party: Party, slot: Slot, amounts: impl IntoIterator<Item = u64>) {
+        for units in amounts {
+            let paid = self.driver(party).pay(slot, Amount::new(units), 3);
+            paid.expect("the channel runs");
+        }
+    }
+}
+
+#[test]
+fn both_pay_in_many_channels_at_once() {
+    for (cosign_every, in_flight) in [(1, 1), (1, 64), (3, 2), (100, 4)] {
+        let rules = Rules {
+            cosign_every,
+            in_flight,
+        };
+        let mut world = World::new(40, rules);
+        for slot in world.slots() {
+            world.pay(Party::A, slot, 1..=10);
+            world.pay(Party::B, slot, [4, 5]);
+        }
+        world.talk();
+        for slot in world.slots() {
+            let expected = Pair {
+                a: Told {
+                    received: 2,
+                    paid: 10,
+                    ..Told::default()
+                },
+                b: Told {
+                    received: 10,
+                    paid: 2,
+                    ..Told::default()
+                },
+            };
+            assert_eq!(world.told[slot.0 as usize], expected, "{rules:?}");
+            world.drivers.b.finish(slot).expect("it runs");
+        }
+        world.talk();
+        for slot in world.slots() {
+            let told = world.told[slot.0 as usize];
+            assert!(told.a.finished && told.b.finished, "{told:?}");
+            let proof = world.drivers.a.final_proof(slot);
+            assert_eq!(proof, world.drivers.b.final_proof(slot));
+            assert!(proof.is_some());
+            assert_eq!(world.drivers.a.endpoint(slot).held_version(), 12);
+            assert_eq!(world.drivers.a.balance(slot).units(), DEPOSIT - 55 + 9);
+            assert_eq!(world.drivers.b.balance(slot).units(), DEPOSIT + 55 - 9);
+        }
+    }
+}
+
+#[test]
+fn a_leg_is_one_batch_however_many_channels_there_are() {
+    let mut world = World::new(300, Rules::default());
+    for slot in world.slots() {
+        world.pay(Party::A, slot, [1, 2]);
+    }
+    world.talk();
+    for (driver, signed) in [(&world.drivers.a, 600), (&world.drivers.b, 600)] {
+        let counts = driver.verifier.counts();
+        assert_eq!((counts.batches, counts.signatures), (1, 600));
+        assert_eq!(driver.signer.made(), signed);
+    }
+}
+
+#[test]
+fn whoever_breaks_a_rule_stops_its_channel_and_no_other() {
+    // What is done to the second of three channels' messages => what comes of it.
+    type Damage = fn(&mut Vec<u8>);
+    let table: [(Damage, &str, u64); 4] = [
+        // In the third proposal's signature; those before it count.
+        (|bytes| *bytes.last_mut().unwrap() ^= 1, "BadSignature", 2),
+        (|bytes| bytes[0] = 0xff, "Malformed", 0),
+        (|bytes| bytes.truncate(bytes.len() - 1), "Malformed", 2),
+        // The first proposal twice, once the second was read.
+        (|bytes| bytes.extend_from_within(..bytes.len() / 3), "", 3),
+    ];
+    for (damage, expected, received) in table {
+        let mut world = World::new(3, Rules::default());
+        for slot in world.slots() {
+            world.pay(Party::A, slot, [1, 2, 3]);
+        }
+        world.advance(Party::A, |slot, bytes| {
+            if slot.0 == 1 {
+                damage(bytes);
+            }
+        });
+        world.talk();
+        let stopped = world.told[1].b.stopped;
+        let name = stopped.map_or(String::new(), |why| format!("{why:?}"));
+        match expected {
+            "" => assert!(name.contains("WrongVersion") || stopped.is_none(), "{name}"),
+            _ => assert!(name.starts_with(expected), "{name}"),
+        }
+        assert_eq!(world.told[1].b.received, received, "{expected}");
+        for slot in [0, 2] {
+            let told = world.told[slot];
+            assert_eq!((told.a.paid, told.b.received), (3, 3));
+            assert_eq!((told.a.stopped, told.b.stopped), (None, None));
+        }
+        if let Some(rejection) = stopped {
+            let slot = Slot(1);
+            let refused = world.drivers.b.pay(slot, Amount::new(1), 0);
+            assert_eq!(refused, Err(rejection));
+            // It shows what it holds.
+            let post = world.drivers.b.close(slot);
+            let shown = post.shown.map_or(0, |state| state.version());
+            assert_eq!(shown, received);
+        }
+    }
+}
+
+#[test]
+fn answers_before_a_wrong_one_count() {
+    let mut world = World::new(2, Rules::default());
+    for slot in world.slots() {
+        world.pay(Party::A, slot, [1, 2, 3]);
+    }
+    world.advance(Party::A, |_, _| {});
+    world.advance(Party::B, |slot, bytes| {
+        let never_proposed = Message::Acknowledgement {
+            version: 99,
+            signature: Signature([0; 64]),
+        };
+        if slot.0 == 1 {
+            never_proposed.encode(bytes);
+        }
+    });
+    world.talk();
+    assert_eq!([0, 1].map(|at: usize| world.told[at].a.paid), [3, 3]);
+    let unknown = Rejection::UnknownVersion { newest: 3, got: 99 };
+    assert_eq!(world.told[0].a.stopped, None);
+    assert_eq!(world.told[1].a.stopped, Some(unknown));
+}
+
+#[test]
+fn what_is_not_paid_is_told() {
+    let mut world = World::new(1, Rules::default());
+    let slot = Slot(0);
+    world.pay(Party::A, slot, [DEPOSIT, 0, 1]);
+    world.talk();
+    assert_eq!((world.told[0].a.paid, world.told[0].a.refused), (1, 2));
+    // Bob's payment comes too late: Alice has ended the channel.
+    world.drivers.a.finish(slot).expect("it runs");
+    world.advance(Party::A, |_, _| {});
+    world.pay(Party::B, slot, [5, 6]);
+    world.talk();
+    assert_eq!(world.told[0].b.not_made, 2);
+    assert!(world.told[0].a.finished && world.told[0].b.finished);
+    let ended = world.drivers.b.pay(slot, Amount::new(1), 0);
+    assert_eq!(ended, Err(Rejection::Ended));
+}
+
+#[test]
+fn who_has_no_key_in_a_channel_takes_no_part() {
+    let world = World::new(1, Rules::default());
+    let mut stranger = Driver::new(Backend::Dalek);
+    stranger.add_key(&[3; 32]);
+    let joined = stranger.join(&world.terms[0], world.rules);
+    assert_eq!(joined, Err(JoinError::NoKey));
+    let record = &mut Vec::new();
+    world.drivers.a.endpoint(Slot(0)).record(&[], record);
+    let mut bob = Driver::new(Backend::Dalek);
+    bob.add_key(&[2; 32]);
+    // Alice's record is not Bob's to go on from.
+    let restored = bob.restore(&world.terms[0], world.rules, record);
+    assert_eq!(restored, Err(RestoreError::Join(JoinError::NoKey)));
+}
+
+/// Numbers from a seed.
+fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move |below| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) % below
+    }
+}
+
+/// Links break at any moment, and Bob crashes and comes back from what he had stored: in the end all is
+/// paid, once, and nothing was counted that is not in the log.
+#[test]
+fn nothing_is_lost_over_broken_links_and_crashes() {
+    for seed in 0..150 {
+        let mut number = numbers(seed);
+        let rules = Rules {
+            cosign_every: 1 + number(4) as u32,
+            in_flight: 1 + number(5) as u32,
+        };
+        let mut world = World::new(1 + number(3), rules);
+        let mut asked = Pair { a: 0, b: 0 };
+        for _ in 0..30 {
+            let slot = Slot(number(world.terms.len() as u64) as u32);
+            match number(8) {
+                0 | 1 if slot.0 == 0 => {
+                    world.pay(Party::A, slot, [1, 2]);
+                    asked.a += 2;
+                }
+                2 if slot.0 == 0 => {
+                    world.pay(Party::B, slot, [3]);
+                    asked.b += 1;
+                }
+                0..=2 => world.pay(Party::A, slot, [1]),
+                3 | 4 => drop(world.advance(Party::A, |_, _| {})),
+                5 | 6 => drop(world.advance(Party::B, |_, _| {})),
+                _ => {
+                    // Everything on the way is lost; every second time Bob is lost too.
+                    if number(2) == 0 {
+                        let waits = world.drivers.b.sides[0].to_pay.clone();
+                        world.crash_b();
+                        world.drivers.b.sides[0].to_pay = waits;
+                    }
+                    for slot in world.slots() {
+                        world.drivers.a.reconnect(slot);
+                        world.drivers.b.reconnect(slot);
+                    }
+                }
+            }
+        }
+        world.talk();
+        for slot in world.slots() {
+            for party in [Party::A, Party::B] {
+                let finish = world.driver(party).finish(slot);
+                assert!(matches!(finish, Ok(()) | Err(Rejection::Ended)), "{seed}");
+                world.talk();
+            }
+        }
+        let ends = [&world.drivers.a, &world.drivers.b].map(|driver| driver.endpoint(Slot(0)));
+        let [a, b] = ends.map(Endpoint::counted);
+        assert_eq!(Pair { a: b, b: a }, asked, "{seed}: {:?}", world.told);
+        // Alice never crashes: she was told of each once.
+        let told = world.told[0].a;
+        assert_eq!((told.paid, told.received), (asked.a, asked.b), "{seed}");
+        for slot in world.slots() {
+            let proof = world.drivers.a.final_proof(slot);
+            assert!(proof.is_some(), "{seed}: {:?}", world.told);
+            assert_eq!(proof, world.drivers.b.final_proof(slot), "{seed}");
+        }
+    }
+}
+
+impl World {
+    /// Bob's memory is gone; what he had stored is not. Channels of which nothing was stored are new.
+    fn crash_b(&mut self) {
+        let mut bob = Driver::new(Backend::Dalek).keeping_records();
+        bob.add_key(&[2; 32]);
+        for (terms, record) in self.terms.iter().zip(&self.records) {
+            let joined = match record.is_empty() {
+                true => bob.join(terms, self.rules).map_err(RestoreError::Join),
+                false => bob.restore(terms, self.rules, record),
+            };
+            joined.expect("his own record");
+        }
+        self.drivers.b = bob;
+    }
+}
