@@ -11,7 +11,7 @@ use duet_bench::gate::{self, markdown};
 use duet_bench::instructions::{self, options::InstructionsOptions};
 use duet_bench::interrupt::Interrupt;
 use duet_bench::options::{BenchCommand, CompareOptions, Options, output_apart};
-use duet_bench::progress::Progress;
+use duet_bench::progress::{Progress, say};
 use duet_bench::report;
 use duet_bench::trials;
 use duet_bench::trials::options::TrialsOptions;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(ended.unwrap_or_else(|failure| {
-        eprintln!("bench: {failure}");
+        say(&format!("bench: {failure}"));
         failure.exit_code()
     }))
 }

@@ -3,7 +3,7 @@
 //! measurement would do. Builds are not measured, and say what they are at.
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::time::{Duration, Instant};
 
 use duet_run_file::human;
@@ -99,7 +99,7 @@ impl Progress {
             return;
         }
         self.said.set(Instant::now());
-        eprintln!("{}", text());
+        say(&text());
     }
 
     fn style(&self, template: &str) {
@@ -122,9 +122,15 @@ impl Progress {
     /// Prints a line on standard error unless the user asked for quiet.
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| say(line));
         }
     }
+}
+
+/// Says a line on standard error. Unlike `eprintln!`, does not panic when that cannot be written: a gate
+/// outlives whoever read its log.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 impl Drop for Progress {

@@ -4,7 +4,7 @@ mod fake;
 
 use std::fs;
 
-use fake::{Bench, Ended, Fake};
+use fake::{Bench, Ended, Fake, bench_command};
 use serde_json::{Value, json};
 
 fn with_cpu_ns(cpu_ns: u64) -> Fake {
@@ -121,6 +121,19 @@ fn a_gate_that_cannot_tell_exits_5_unless_told_otherwise() {
         for part in ["inconclusive", "would have decided", said] {
             assert!(ended.stdout.contains(part), "{part}:\n{}", ended.stdout);
         }
+    }
+}
+
+/// Whoever reads its log may go away: the verdict is on standard output.
+#[test]
+fn a_gate_outlives_its_log() {
+    let bench = bench(44_000);
+    for (words, code) in [(["a", "b"], 6), (["a", "nothing"], 2)] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = bench_command(&bench.path("."), "gate", &words);
+        let ended = command.stderr(full).output().unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{words:?}: {ended:?}");
+        assert_eq!(ended.stdout.is_empty(), code == 2, "{words:?}");
     }
 }
 

@@ -14,7 +14,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use duet_run_file::output::{Over, Readers, write_atomically_in};
@@ -82,6 +82,15 @@ pub(super) fn kept_salt(path: &Path) -> Option<Salt> {
     let sample = bytes.strip_prefix(&MAGIC)?;
     let mut reader = Reader::new("", 0, &sample[SAMPLE_AT as usize - MAGIC.len()..]);
     looked(&mut reader).ok()?.rule.salt
+}
+
+/// What has a checkpoint's name.
+enum There {
+    Nothing,
+    /// A file that ends with this.
+    Checkpoint(Digest),
+    /// A link, a pipe, or too short a file.
+    Other,
 }
 
 /// The file that an auditor has named.
@@ -170,10 +179,11 @@ impl Checkpoint {
             folder
         };
         let name = self.path.file_name().unwrap_or_default();
-        let over = match self.last.get() {
-            None => Over::Nothing,
-            Some(last) if self.ends_with(&last) => Over::Anything,
-            Some(_) => {
+        let over = match (self.last.get(), self.there().map_err(&failed)?) {
+            // Whoever took it away has no other one there.
+            (None, _) | (_, There::Nothing) => Over::Nothing,
+            (Some(last), There::Checkpoint(found)) if last == found => Over::Anything,
+            (Some(_), There::Checkpoint(_) | There::Other) => {
                 return Err(AuditError::Input(format!(
                     "--checkpoint '{}': it is not what this audit left there; expected a file of its \
                      own for each log",
@@ -189,14 +199,19 @@ impl Checkpoint {
         Ok(bytes.len() as u64)
     }
 
-    /// Whether a checkpoint with this checksum is there.
-    fn ends_with(&self, checksum: &Digest) -> bool {
-        let mut found = Digest::default();
-        let read = File::open(&self.path).and_then(|mut file| {
-            file.seek(SeekFrom::End(-(found.len() as i64)))?;
-            file.read_exact(&mut found)
-        });
-        read.is_ok() && found == *checksum
+    /// What has its name.
+    fn there(&self) -> io::Result<There> {
+        match fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(There::Nothing),
+            Ok(there) if there.is_file() && there.len() >= FRAME_BYTES => {}
+            Ok(_) => return Ok(There::Other),
+            Err(error) => return Err(error),
+        }
+        let mut checksum = Digest::default();
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::End(-(checksum.len() as i64)))?;
+        file.read_exact(&mut checksum)?;
+        Ok(There::Checkpoint(checksum))
     }
 
     /// What an earlier audit left, if there was one: of this Layer 1, whose blocks have been

@@ -81,8 +81,9 @@ pub(super) fn check(
     let replay_ns = cpu_ns() - began_ns - followed.batch.verifying_ns;
     // What was audited is kept, whatever the audit ended with.
     let saved = followed.save();
-    let end = ended?;
+    // That it could not be kept is said first: whoever goes on has to know.
     saved?;
+    let end = ended?;
     let signatures_l1 = followed.conclude(&end, rule)?;
     let Followed {
         keeper,

@@ -206,7 +206,7 @@ impl Report {
     /// A table for people.
     #[must_use]
     pub fn table(&self) -> String {
-        let mut text = self.verdict() + "\n";
+        let mut text = layout::text(&layout::flow("", &[self.verdict()], ""));
         let mut row = |name: &str, value: String| {
             text += &layout::text(&layout::flow(&format!("{name:<11} "), &[value], ""));
         };
@@ -285,7 +285,8 @@ impl Report {
             ),
             Some(salt) => row(
                 "salt",
-                format!("{}, {}; --salt repeats it", salt.shown(), salt.origin()),
+                // A word of 64 digits fills its line.
+                format!("{} ({}; --salt repeats it)", salt.shown(), salt.origin()),
             ),
         }
         if let Some(rests) = &self.checkpoint {

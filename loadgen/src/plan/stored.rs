@@ -316,14 +316,7 @@ fn is_left(name: &str) -> bool {
 /// one could lead anywhere. (The log looks after its own folder, which may be a link.)
 fn own_names(directory: &Path) -> Result<Vec<String>, PlanError> {
     let refused = |error: io::Error| unusable("use", directory, &error);
-    let entries = fs::read_dir(directory).map_err(|error| match error.kind() {
-        // It was named wrongly; what is stored under it is not at fault.
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => bad(format!(
-            "cannot use '{}': {error}; expected the folder of a durable run",
-            directory.display()
-        )),
-        _ => refused(error),
-    })?;
+    let entries = fs::read_dir(directory).map_err(refused)?;
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(refused)?;

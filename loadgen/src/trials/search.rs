@@ -17,7 +17,7 @@ use duet_run_file::units::{parse_duration, parse_rate, parse_share};
 use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
 use super::found::{Found, SCHEMA, Trial, bounds, disturbance, notes, sets_aside, table};
 use super::objective::{Judged, Objective};
-use super::{Runner, TrialError, check_options, check_run, duration_option};
+use super::{Runner, TrialError, check_options, check_run, closed_loop, duration_option};
 use crate::drive::{complain, print};
 use crate::progress::Spinner;
 
@@ -290,8 +290,9 @@ fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result
                 "closed loop, for {}",
                 human::seconds(short.as_secs_f64())
             ));
-            let options = args.options.iter().cloned().chain(duration_option(short));
-            let run = runner.run(&options.collect::<Vec<_>>())?;
+            let mut options = closed_loop(&args.options);
+            options.extend(duration_option(short));
+            let run = runner.run(&options)?;
             if !run.achieved.valid {
                 return Err(Failure::Invalid(format!(
                     "the run that tells where to begin is INVALID: {}",

@@ -20,6 +20,11 @@ use common::{Folder, arguments};
 use duet_loadgen::audit::{AuditArgs, AuditError, Finding, Report, SampleSize, check};
 
 /// Runs `loadgen run --audit-log log` with these words, which is VALID.
+/// A text whose lines are not broken.
+fn unbroken(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<&str>>().join(" ")
+}
+
 fn logged(folder: &Folder, words: &str) {
     let run = format!("run --quiet --baseline-sessions 0 --audit-log log {words}");
     let ended = folder.loadgen(&arguments(&run));

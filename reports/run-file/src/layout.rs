@@ -93,9 +93,13 @@ impl Table {
     }
 }
 
-/// The phrases after `start`, separated by `separator`, on at most `lines_max` lines of [`WIDTH`]
-/// columns that line up with it. Phrases that find no room are counted: `, +3 more`.
+/// As [`flow`], on at most `lines_max` lines. Where these are not enough, phrases are cut to a line, and
+/// those that find no room are counted: `, +3 more`.
 pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) -> Vec<String> {
+    let whole = flow(start, phrases, &separator.to_string());
+    if whole.len() <= lines_max {
+        return whole;
+    }
     const ROOM_FOR_THE_REST: usize = ", +9999 more".len();
     let indent = columns(start);
     let longest = match phrases.len() {

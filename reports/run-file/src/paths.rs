@@ -23,12 +23,11 @@ impl<'a> Paths<'a> {
     /// With a file or folder that the command reads, if it was given.
     #[must_use]
     pub fn reads(self, option: &'a str, path: Option<&'a Path>) -> Self {
-        // Standard input is `-`, whatever file that is, and no file of that name.
-        let path = path.map(|path| match path == Path::new("-") {
-            true => Path::new("/dev/stdin"),
-            false => path,
-        });
-        self.with(Use::Reads, option, path)
+        // To some commands `-` is standard input, whatever file that is.
+        let stdin = path.filter(|path| *path == Path::new("-"));
+        let stdin = stdin.map(|_| Path::new("/dev/stdin"));
+        self.with(Use::Reads, option, stdin)
+            .with(Use::Reads, option, path)
     }
 
     /// With a file that it writes, if it was given.

@@ -14,6 +14,9 @@ use crate::{
 /// The most lines of a summary.
 pub const LINES_MAX: usize = 28;
 
+/// Columns of a verdict's words that reasons still stand beside.
+const MOST_OF_VERDICT: usize = 40;
+
 /// Another stage than hashing, signing and verifying is named where it takes this share of the CPU.
 const LARGE_STAGE: f64 = 0.05;
 
@@ -47,23 +50,23 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
         .into_iter()
         .chain(ended_short(run))
         .chain(busy(run));
+    // What leaves no room beside it has a line of its own.
+    let (mut lines, start) = match start.len() > MOST_OF_VERDICT {
+        true => (vec![start.trim_end().to_owned()], "       ".to_owned()),
+        false => (Vec::new(), start),
+    };
+    let lines_max = lines_max - lines.len();
     if *valid {
         let phrases: Vec<String> = told.chain(checks_passed(&run.checks)).collect();
-        return wrap(&start, &phrases, lines_max);
+        lines.extend(wrap(&start, &phrases, lines_max));
+        return lines;
     }
     let unnamed = invalid_reasons.is_empty();
     let unnamed = unnamed.then(|| "no reason is given".to_owned());
     let reasons = invalid_reasons.iter().cloned().chain(unnamed);
-    // A reason is cut where it has no room on a line: so each of its parts has one of its own.
-    let parts = |reason: String| match reason.len() > WIDTH - start.len() {
-        true => reason
-            .split(&[';', ',', ':'][..])
-            .map(|part| part.trim().to_owned())
-            .collect(),
-        false => vec![reason],
-    };
-    let reasons: Vec<String> = reasons.chain(told).flat_map(parts).collect();
-    layout::wrap(&start, &reasons, ';', lines_max)
+    let reasons: Vec<String> = reasons.chain(told).collect();
+    lines.extend(layout::wrap(&start, &reasons, ';', lines_max));
+    lines
 }
 
 /// VALID or not, and what else a reader must know before any figure.
@@ -142,12 +145,7 @@ fn payments(run: &RunFile) -> Vec<String> {
         (Some(_), measured) => {
             let measured = human::count(measured);
             let measured = format!("{measured} of them after the restart in {wall}");
-            let whole = format!("{measured}: {rate}");
-            // A phrase without room on a line would be cut.
-            match whole.len() <= WIDTH - "payments  ".len() - 2 {
-                true => vec![all, whole],
-                false => vec![all, measured, rate],
-            }
+            vec![all, format!("{measured}: {rate}")]
         }
     };
     let backlog = run.resumed().filter(|before| before.backlog > 0);

@@ -313,7 +313,7 @@ fn bytes_that_are_not_utf8_are_not_json() {
 fn a_file_that_contradicts_itself_is_refused() {
     type Edit = fn(&mut RunFile);
     let invalid = "`achieved.valid` is true, but ";
-    let table: [(Edit, &str); 19] = [
+    let table: [(Edit, &str); 20] = [
         (
             |run| run.checks.supply_conserved = false,
             "a check is false",
@@ -372,6 +372,13 @@ fn a_file_that_contradicts_itself_is_refused() {
             |run| {
                 run.achieved.payments_measured = Some(run.achieved.payments);
                 run.achieved.payments_per_s *= 10.0;
+            },
+            "`payments_measured` over `wall_s`",
+        ),
+        (
+            |run| {
+                run.achieved.payments_measured = Some(run.achieved.payments);
+                run.achieved.wall_s = 0.0;
             },
             "`payments_measured` over `wall_s`",
         ),

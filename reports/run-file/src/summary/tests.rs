@@ -103,17 +103,25 @@ fn no_figure_of_a_rate_that_was_not_held_is_cut_off() {
         "177 k of 598 k payments/s",
         "it was not before a restart",
         "1 M of 80 k arrivals not served",
+        "2.06 k of 2.48 k arrivals waited for their co-sign interval",
     ] {
         let mut run = sample::resumed(250_000);
+        run.workload.planted_slowdown = Some(0.125);
+        run.machine.others_share = Some(0.56);
         run.achieved.valid = false;
         run.achieved.interrupted = true;
+        run.achieved.sessions_cut = 2_000;
         run.achieved.invalid_reasons = vec![format!("the offered rate was not held: {figures}")];
         let shown = summary(&run);
-        assert!(
-            shown.starts_with("INVALID, INTERRUPTED, RESUMED: "),
-            "{shown}"
-        );
-        assert!(shown.contains(figures) && !shown.contains('…'), "{shown}");
+        let unbroken = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            figures,
+            "(56 % taken by others)",
+            "ended short of their payments",
+        ] {
+            assert!(unbroken.contains(part), "{part}: {shown}");
+        }
+        assert!(!shown.contains('…'), "{shown}");
     }
 }
 
@@ -207,7 +215,7 @@ fn a_resumed_run_says_so_before_any_figure() {
     assert!(summary(&run).starts_with("VALID, INTERRUPTED, RESUMED: payments"));
     run.achieved.valid = false;
     run.workload.planted_slowdown = Some(0.05);
-    let expected = "INVALID, INTERRUPTED, RESUMED, SLOWED ON PURPOSE by 5 %: no reason";
+    let expected = "INVALID, INTERRUPTED, RESUMED, SLOWED ON PURPOSE by 5 %:\n       no reason";
     assert!(summary(&run).starts_with(expected), "{}", summary(&run));
 }
 
