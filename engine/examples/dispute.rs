@@ -37,12 +37,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Bob reads every block.
     for notice in l1.notices().to_vec() {
-        if let Notice::Posted { version, .. } = notice
-            && let Some(answer) = bob.posted(bobs, version)
-        {
-            l1.include(&Transaction::post(b, answer).signed_by(bob.key(&b), &genesis))?;
-            println!("Bob has answered with the state in which he owns 310.");
+        if let Notice::Posted { version, .. } = notice {
+            bob.posted(bobs, version);
         }
+    }
+    let mut output = Output::default();
+    bob.advance(&mut output);
+    for (_, answer) in output.posts() {
+        l1.include(&Transaction::post(b, *answer).signed_by(bob.key(&b), &genesis))?;
+        println!("Bob has answered with the state in which he owns 310.");
     }
     for _ in 0..terms.challenge_window_blocks {
         l1.seal_even_empty(&mut Vec::new());

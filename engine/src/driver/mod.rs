@@ -32,7 +32,18 @@
 //! # Order
 //!
 //! What an output holds leaves in this order (rule S3): records are made durable, then messages are
-//! sent and events believed. A party without a log has no records, and is as safe as its memory.
+//! sent, posts shown to Layer 1, and events believed. A party without a log has no records, and is as
+//! safe as its memory.
+//!
+//! # What the owner does
+//!
+//! - It frames messages: a link carries whole ones, and a piece of one ends the channel. It bounds what
+//!   it passes to [`Driver::receive`] between two advances.
+//! - It calls [`Driver::reconnect`] on both sides once for each break, before the first byte of the new
+//!   link is received.
+//! - After a restart it restores each channel from its newest record, and looks at [`Driver::endpoint`]
+//!   for what it has missed: events do not come again, but for how a channel has ended.
+//! - Both sides have the same [`Rules`], which no message names.
 
 mod output;
 mod read;
@@ -44,13 +55,16 @@ pub use output::{Event, Output};
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::{Index, IndexMut};
+
+use hashbrown::HashMap;
 
 use crate::crypto::{
     Backend, BackendChoice, Digest, KeyError, KeyRing, PublicKey, SecretKey, SignJob, Signature,
     Signer, Verifier,
 };
 use crate::protocol::{
-    Amount, Burst, CoSigned, Endpoint, FinalProof, Party, Post, RecordError, Rejection, Rules,
+    Amount, Burst, ChannelId, CoSigned, Endpoint, FinalProof, Party, RecordError, Rejection, Rules,
     SignOrder, Status, Terms, TermsError, WindowPool,
 };
 use read::Reading;
@@ -75,7 +89,8 @@ pub struct Driver {
     secrets: Vec<SecretKey>,
     /// The peers' keys.
     ring: KeyRing,
-    sides: Vec<Side>,
+    sides: Sides,
+    places: HashMap<ChannelId, Slot>,
     /// Those with something to read, to pay, or to end.
     busy: Vec<Slot>,
     keeps_records: bool,
@@ -100,8 +115,10 @@ struct Side {
     /// Its link was broken, and the peer is to be told where it stands.
     resumes: bool,
     is_busy: bool,
-    /// Both have signed its last state as final, and the owner was not told.
-    finished: bool,
+    /// It is to be closed without the peer.
+    exit: Option<Exit>,
+    /// It has ended before it was restored, and the owner was not told.
+    ended_before: bool,
     /// It is not what its newest record says.
     changed: bool,
     /// What arrived, and how much of it was read.
@@ -109,11 +126,41 @@ struct Side {
     read: usize,
 }
 
+/// How a channel is closed without the peer.
+#[derive(Clone, Copy)]
+enum Exit {
+    Close,
+    /// Somebody has posted this version.
+    Answer(u64),
+}
+
+/// The channels, by slot; none where one was forgotten.
+#[derive(Default)]
+struct Sides(Vec<Option<Box<Side>>>);
+
+impl Index<Slot> for Sides {
+    type Output = Side;
+
+    fn index(&self, slot: Slot) -> &Side {
+        let side = self.0.get(slot.0 as usize).and_then(Option::as_ref);
+        side.expect("a channel of this driver")
+    }
+}
+
+impl IndexMut<Slot> for Sides {
+    fn index_mut(&mut self, slot: Slot) -> &mut Side {
+        let side = self.0.get_mut(slot.0 as usize).and_then(Option::as_mut);
+        side.expect("a channel of this driver")
+    }
+}
+
 /// Why a driver takes no part in a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinError {
     /// Neither of the channel's keys is this party's.
     NoKey,
+    /// It does already. Two sides with one key would sign two states of one version.
+    Already(Slot),
     /// The peer's key is not sound.
     PeersKey(KeyError),
     /// The terms make no channel.
@@ -151,7 +198,8 @@ impl Driver {
             verifier: Verifier::new(backend),
             secrets: Vec::new(),
             ring: KeyRing::new(backend),
-            sides: Vec::new(),
+            sides: Sides::default(),
+            places: HashMap::new(),
             busy: Vec::new(),
             keeps_records: false,
             burst: Burst::default(),
@@ -179,7 +227,7 @@ impl Driver {
     }
 
     /// Takes part in a channel that Layer 1 has opened under these terms, on the side whose key is this
-    /// party's.
+    /// party's. `rules` must be the peer's too.
     ///
     /// # Errors
     /// A [`JoinError`].
@@ -191,7 +239,11 @@ impl Driver {
         let peer = self.ring.insert(*terms.keys.of(me.other()));
         let peer = peer.map_err(JoinError::PeersKey)?;
         let end = Endpoint::new(me, terms, peer, rules).map_err(JoinError::Terms)?;
-        Ok(self.add(end, secret))
+        let slot = self.add(end, secret);
+        // From here on there is a record to come back from.
+        self.sides[slot].changed = true;
+        self.attend(slot);
+        Ok(slot)
     }
 
     /// Goes on in a channel from the newest record of it. Its link is broken: the peer is told where
@@ -222,6 +274,8 @@ impl Driver {
         let genuine: Result<Vec<_>, _> = verdicts.into_iter().collect();
         let genuine = genuine.map_err(|_| RestoreError::Forged)?;
         let slot = self.add(recovered.verified(genuine), secret);
+        let status = self.sides[slot].end.status();
+        self.sides[slot].ended_before = matches!(status, Status::Finished | Status::Stopped(_));
         self.reconnect(slot);
         Ok(slot)
     }
@@ -233,37 +287,43 @@ impl Driver {
     /// [`Rejection::Ended`], or why the channel stopped.
     pub fn pay(&mut self, slot: Slot, amount: Amount, tag: u64) -> Result<(), Rejection> {
         self.running(slot)?;
-        self.side_mut(slot).to_pay.push_back((amount, tag));
+        self.sides[slot].to_pay.push_back((amount, tag));
         self.attend(slot);
         Ok(())
     }
 
-    /// Ends the channel politely when all is paid that was asked for: both sign its last state as final
-    /// ([`Driver::final_proof`]).
+    /// Ends the channel politely when all is paid that this side was asked for: both sign its last state
+    /// as final ([`Driver::final_proof`]). One side is enough; what the peer has not proposed by then is
+    /// not made.
     ///
     /// # Errors
     /// As [`Driver::pay`].
     pub fn finish(&mut self, slot: Slot) -> Result<(), Rejection> {
         self.running(slot)?;
-        self.side_mut(slot).ends = true;
+        self.sides[slot].ends = true;
         self.attend(slot);
         Ok(())
     }
 
-    /// Whole messages of the peer's have arrived, to be read with the next [`Driver::advance`].
+    /// Whole messages of the peer's have arrived, to be read with the next [`Driver::advance`]. Nothing
+    /// is heard in a channel that is stopped, or closed without the peer.
     pub fn receive(&mut self, slot: Slot, bytes: &[u8]) {
-        self.side_mut(slot).inbox.extend_from_slice(bytes);
-        self.attend(slot);
+        let side = &mut self.sides[slot];
+        if side.hears() {
+            side.inbox.extend_from_slice(bytes);
+            self.attend(slot);
+        }
     }
 
-    /// The link was broken, and stands again. What had arrived and was not read is lost with it; the peer
-    /// sends it again when it has heard where this side stands.
+    /// The link was broken, and stands again: once for each break, before anything of the new link is
+    /// received. What had arrived and was not read is lost with it; the peer sends it again when it has
+    /// heard where this side stands.
     pub fn reconnect(&mut self, slot: Slot) {
-        let side = self.side_mut(slot);
+        let side = &mut self.sides[slot];
         side.inbox.clear();
         side.read = 0;
         side.asked = false;
-        side.resumes = true;
+        side.resumes = side.hears();
         self.attend(slot);
     }
 
@@ -271,11 +331,13 @@ impl Driver {
     pub fn advance(&mut self, output: &mut Output) {
         output.clear();
         let mut busy = std::mem::take(&mut self.busy);
+        busy.retain(|slot| self.sides.0[slot.0 as usize].is_some());
+        self.leave(&busy, output);
         self.greet(&busy, output);
         self.read(&busy, output);
         self.speak(&busy, output);
         for slot in busy.drain(..) {
-            let side = &mut self.sides[slot.0 as usize];
+            let side = &mut self.sides[slot];
             side.is_busy = false;
             if std::mem::take(&mut side.changed) && self.keeps_records {
                 output.record(slot, |bytes| side.end.record(&[], bytes));
@@ -284,25 +346,29 @@ impl Driver {
         self.busy = busy;
     }
 
-    /// Closes the channel without the peer (rule S8): what to post. From here on nothing more is signed or
-    /// counted in it.
-    pub fn close(&mut self, slot: Slot) -> Post {
+    /// Closes the channel without the peer (rule S8): what to post comes with the next
+    /// [`Driver::advance`], behind a record that says so. From there on nothing is signed or counted.
+    pub fn close(&mut self, slot: Slot) {
+        self.sides[slot].exit.get_or_insert(Exit::Close);
         self.attend(slot);
-        let (side, sign) = self.signing(slot);
-        side.changed = true;
-        side.end.close(sign)
     }
 
-    /// Somebody has posted this version: the answer, if this side holds a newer state (rule S7). From here
-    /// on nothing more is signed or counted in the channel.
-    pub fn posted(&mut self, slot: Slot, version: u64) -> Option<Post> {
+    /// Somebody has posted this version: the answer, if this side holds a newer state (rule S7), comes
+    /// with the next [`Driver::advance`], behind a record. From there on nothing is signed or counted.
+    pub fn posted(&mut self, slot: Slot, version: u64) {
+        self.sides[slot].exit = Some(Exit::Answer(version));
         self.attend(slot);
-        let (side, sign) = self.signing(slot);
-        side.changed = true;
-        side.end.posted(version, sign)
     }
 
-    /// The newest state that both have signed, for a watchtower; none while that is the opening.
+    /// Forgets a channel that Layer 1 has closed.
+    pub fn forget(&mut self, slot: Slot) {
+        let side = self.sides.0[slot.0 as usize].take();
+        let side = side.expect("a channel of this driver");
+        self.places.remove(side.end.channel());
+    }
+
+    /// The newest state that both have signed, for a watchtower; none while that is the opening. Of a
+    /// party with a log: once the record of the last output is durable.
     pub fn held(&mut self, slot: Slot) -> Option<CoSigned> {
         let (side, sign) = self.signing(slot);
         side.end.held(sign)
@@ -317,7 +383,7 @@ impl Driver {
     /// The channel's rules and state, to look at.
     #[must_use]
     pub fn endpoint(&self, slot: Slot) -> &Endpoint {
-        &self.side(slot).end
+        &self.sides[slot].end
     }
 
     /// What this side owns in the newest state that it has signed.
@@ -337,19 +403,15 @@ impl Driver {
         &self.secrets[secret as usize]
     }
 
-    fn side(&self, slot: Slot) -> &Side {
-        &self.sides[slot.0 as usize]
-    }
-
-    fn side_mut(&mut self, slot: Slot) -> &mut Side {
-        &mut self.sides[slot.0 as usize]
-    }
-
     /// Which side of the channel is this party's, and by which key.
     fn side_in(&self, terms: &Terms) -> Result<(Party, u32), JoinError> {
         let mut sides = [Party::A, Party::B].into_iter();
         let mine = sides.find_map(|party| Some((party, self.secret(terms.keys.of(party))?)));
-        mine.ok_or(JoinError::NoKey)
+        let mine = mine.ok_or(JoinError::NoKey)?;
+        match self.places.get(&terms.channel_id()) {
+            Some(slot) => Err(JoinError::Already(*slot)),
+            None => Ok(mine),
+        }
     }
 
     fn secret(&self, key: &PublicKey) -> Option<u32> {
@@ -361,8 +423,9 @@ impl Driver {
     }
 
     fn add(&mut self, end: Endpoint, secret: u32) -> Slot {
-        let slot = Slot(u32::try_from(self.sides.len()).expect("fewer than 2^32 channels"));
-        self.sides.push(Side {
+        let slot = Slot(u32::try_from(self.sides.0.len()).expect("fewer than 2^32 channels"));
+        self.places.insert(*end.channel(), slot);
+        self.sides.0.push(Some(Box::new(Side {
             end,
             secret,
             to_pay: VecDeque::new(),
@@ -370,23 +433,25 @@ impl Driver {
             asked: false,
             resumes: false,
             is_busy: false,
-            finished: false,
+            exit: None,
+            ended_before: false,
             changed: false,
             inbox: Vec::new(),
             read: 0,
-        });
+        })));
         slot
     }
 
     /// It is looked at when the driver advances.
     fn attend(&mut self, slot: Slot) {
-        if !std::mem::replace(&mut self.side_mut(slot).is_busy, true) {
+        if !std::mem::replace(&mut self.sides[slot].is_busy, true) {
             self.busy.push(slot);
         }
     }
 
     fn running(&self, slot: Slot) -> Result<(), Rejection> {
-        match self.side(slot).end.status() {
+        match self.sides[slot].end.status() {
+            Status::Running if self.sides[slot].exit.is_some() => Err(Rejection::Ended),
             Status::Running => Ok(()),
             Status::Stopped(rejection) => Err(rejection),
             Status::Finishing | Status::Finished | Status::Closing { .. } => Err(Rejection::Ended),
@@ -401,11 +466,21 @@ impl Driver {
             secrets,
             ..
         } = self;
-        let side = &mut sides[slot.0 as usize];
+        let side = &mut sides[slot];
         let secret = side.secret;
         (side, move |order| {
             sign_one(signer, secrets, secret, *order.digest())
         })
+    }
+}
+
+impl Side {
+    /// Whether anything that the peer says may still count.
+    fn hears(&self) -> bool {
+        !matches!(
+            self.end.status(),
+            Status::Stopped(_) | Status::Closing { .. }
+        )
     }
 }
 
@@ -418,6 +493,7 @@ fn sign_one(signer: &mut Signer, secrets: &[SecretKey], secret: u32, digest: Dig
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            JoinError::Already(Slot(place)) => write!(f, "the channel has the slot {place} here"),
             JoinError::NoKey => f.write_str("neither of the channel's keys is this party's"),
             JoinError::PeersKey(error) => write!(f, "the peer's {error}"),
             JoinError::Terms(error) => error.fmt(f),

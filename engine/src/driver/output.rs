@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Slot;
-use crate::protocol::{Amount, Rejection};
+use crate::protocol::{Amount, Entry, Post, Rejection};
 
 /// What came of one [`Driver::advance`](super::Driver::advance). Reused: it allocates only while it
 /// grows.
@@ -12,13 +12,16 @@ pub struct Output {
     bytes: Vec<u8>,
     records: Vec<(Slot, Range<usize>)>,
     messages: Vec<(Slot, Range<usize>)>,
+    posts: Vec<(Slot, Post)>,
     events: Vec<(Slot, Event)>,
+    received: Vec<(Slot, Entry)>,
 }
 
 /// What happened in a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The peer has paid: this party counts the payments as received (rule S4).
+    /// The peer has paid: this party counts the payments as received (rule S4). [`Output::received`] has
+    /// them one by one.
     Received {
         /// How many.
         payments: u64,
@@ -41,7 +44,8 @@ pub enum Event {
         /// Why.
         rejection: Rejection,
     },
-    /// Payments that were asked for are not made: the channel ended before.
+    /// Payments that were asked for are not made: the channel ended before they were proposed. Those in
+    /// flight may settle or not: what is posted offers them.
     NotMade {
         /// How many.
         payments: u64,
@@ -67,6 +71,18 @@ impl Output {
         messages.map(|(slot, range)| (*slot, &self.bytes[range.clone()]))
     }
 
+    /// What to show Layer 1 of channels that are closed without the peer.
+    #[must_use]
+    pub fn posts(&self) -> &[(Slot, Post)] {
+        &self.posts
+    }
+
+    /// The payments that this party counts as received, one by one.
+    #[must_use]
+    pub fn received(&self) -> &[(Slot, Entry)] {
+        &self.received
+    }
+
     /// What happened, of each channel in order.
     #[must_use]
     pub fn events(&self) -> &[(Slot, Event)] {
@@ -76,14 +92,19 @@ impl Output {
     /// Whether there is nothing at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.messages.is_empty() && self.events.is_empty()
+        self.records.is_empty()
+            && self.messages.is_empty()
+            && self.posts.is_empty()
+            && self.events.is_empty()
     }
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.records.clear();
         self.messages.clear();
+        self.posts.clear();
         self.events.clear();
+        self.received.clear();
     }
 
     pub(super) fn record(&mut self, slot: Slot, write: impl FnOnce(&mut Vec<u8>)) {
@@ -102,6 +123,14 @@ impl Output {
             Some((last, range)) if *last == slot && range.end == start => range.end = end,
             _ => self.messages.push((slot, start..end)),
         }
+    }
+
+    pub(super) fn post(&mut self, slot: Slot, post: Post) {
+        self.posts.push((slot, post));
+    }
+
+    pub(super) fn entry(&mut self, slot: Slot, entry: Entry) {
+        self.received.push((slot, entry));
     }
 
     pub(super) fn event(&mut self, slot: Slot, event: Event) {

@@ -5,7 +5,7 @@ use super::output::{Event, Output};
 use super::{Driver, Side, Slot, sign_one};
 use crate::crypto::{Forged, SignJob, Signature, Verified};
 use crate::protocol::{
-    AcknowledgementClaim, Answer, CoSignOrder, FinalClaim, Incoming, Message, ProposalClaim,
+    AcknowledgementClaim, Answer, CoSignOrder, Entry, FinalClaim, Incoming, Message, ProposalClaim,
     Rejection, SignOrder,
 };
 
@@ -31,12 +31,27 @@ pub(super) struct Reading {
     orders: Vec<(Slot, Order)>,
     /// Channels whose peer broke a rule.
     stops: Vec<(Slot, Rejection)>,
+    /// Channels with something left to read.
+    unread: Vec<Slot>,
 }
 
 enum Order {
     CoSign(CoSignOrder),
     Final(SignOrder, Verified<FinalClaim>),
 }
+
+/// A message that comes alone.
+#[derive(Clone, Copy)]
+enum Heard {
+    Asked(u64),
+    Passed(u64),
+    Resumed(u64),
+    Final(u64, Signature),
+    FinalAnswered(u64, Signature),
+}
+
+/// Bytes that a channel keeps for what arrives.
+const MOST_KEPT_BYTES: usize = 1 << 16;
 
 impl Side {
     /// The next message that was not read, and its length; none at the end.
@@ -53,84 +68,128 @@ impl Side {
 impl Driver {
     /// Reads what arrived in these channels.
     pub(super) fn read(&mut self, busy: &[Slot], output: &mut Output) {
+        let mut unread = std::mem::take(&mut self.reading.unread);
+        unread.extend(busy);
         loop {
             self.burst.clear();
-            let mut any = false;
-            for &slot in busy {
-                any |= self.check(slot, output);
-            }
-            if !any {
+            // Whoever has more to say than others holds up none of them.
+            unread.retain(|slot| self.check(*slot, output));
+            if unread.is_empty() {
                 break;
             }
             self.verify();
-            self.accept();
+            self.accept(output);
             self.complete(output);
             self.answer(output);
             for (slot, rejection) in self.reading.stops.drain(..) {
-                let side = &mut self.sides[slot.0 as usize];
+                let side = &mut self.sides[slot];
+                let was_heard = side.hears();
                 side.end.stop(rejection);
-                side.changed = true;
                 side.read = side.inbox.len();
-                output.event(slot, Event::Stopped(rejection));
+                // What both have finished stays finished, whatever the peer says then.
+                if was_heard && !side.hears() {
+                    side.changed = true;
+                    output.event(slot, Event::Stopped(rejection));
+                }
             }
         }
+        self.reading.unread = unread;
         for &slot in busy {
-            let side = self.side_mut(slot);
-            side.inbox.clear();
+            let side = &mut self.sides[slot];
             side.read = 0;
+            match side.inbox.capacity() > MOST_KEPT_BYTES {
+                true => side.inbox = Vec::new(),
+                false => side.inbox.clear(),
+            }
         }
     }
 
     /// Takes a channel's next run of messages; gives whether there was one.
-    fn check(&mut self, slot: Slot, output: &mut Output) -> bool {
-        let side = &mut self.sides[slot.0 as usize];
-        let checked = match Side::next(&side.inbox, side.read) {
-            None => return false,
-            Some(Err(rejection)) => Err(rejection),
-            Some(Ok((Message::Proposal { .. }, _))) => self.check_proposals(slot, output),
-            Some(Ok((Message::Acknowledgement { .. }, _))) => self.find_answers(slot),
-            Some(Ok((message, length))) => {
-                let (secret, end) = (side.secret, &mut side.end);
-                side.read += length;
-                match message {
-                    Message::TurnAsked { turn } => end.receive_ask(turn).map(|again| {
-                        let again = again.iter();
-                        again.for_each(|again| output.message(slot, |wire| again.encode(wire)));
-                    }),
-                    Message::TurnPassed { turn } => end.receive_pass(turn),
-                    Message::Final { version, signature } => {
-                        end.receive_final(version, signature).map(|claim| {
-                            self.reading.finals.push((slot, false));
-                            self.reading.final_claims.push(claim);
-                        })
-                    }
-                    Message::FinalAcknowledgement { version, signature } => {
-                        let claim = end.receive_final_acknowledgement(version, signature);
-                        claim.map(|claim| {
-                            self.reading.finals.push((slot, true));
-                            self.reading.final_claims.push(claim);
-                        })
-                    }
-                    Message::Resume { signed } => {
-                        let mut heard = Ok(());
-                        let (signer, secrets) = (&mut self.signer, &self.secrets);
-                        output.message(slot, |wire| {
-                            heard = end.receive_resume(signed, wire, |order| {
-                                sign_one(signer, secrets, secret, *order.digest())
-                            });
-                        });
-                        heard
-                    }
-                    Message::Proposal { .. } | Message::Acknowledgement { .. } => {
-                        unreachable!("read in runs")
+    pub(super) fn check(&mut self, slot: Slot, output: &mut Output) -> bool {
+        let before = self.sides[slot].read;
+        // What needs no signature is done at once.
+        let checked = loop {
+            let side = &mut self.sides[slot];
+            match Side::next(&side.inbox, side.read) {
+                None => break Ok(()),
+                Some(Err(rejection)) => break Err(rejection),
+                Some(Ok((Message::Proposal { .. }, _))) => {
+                    break self.check_proposals(slot, output);
+                }
+                Some(Ok((Message::Acknowledgement { .. }, _))) => break self.find_answers(slot),
+                Some(Ok((message, length))) => {
+                    let heard = match message {
+                        Message::TurnAsked { turn } => Heard::Asked(turn),
+                        Message::TurnPassed { turn } => Heard::Passed(turn),
+                        Message::Resume { signed } => Heard::Resumed(signed),
+                        Message::Final { version, signature } => Heard::Final(version, signature),
+                        Message::FinalAcknowledgement { version, signature } => {
+                            Heard::FinalAnswered(version, signature)
+                        }
+                        Message::Proposal { .. } | Message::Acknowledgement { .. } => {
+                            unreachable!("read in runs")
+                        }
+                    };
+                    side.read += length;
+                    match self.hear(slot, heard, output) {
+                        Ok(true) => {}
+                        Ok(false) => break Ok(()),
+                        Err(rejection) => break Err(rejection),
                     }
                 }
             }
         };
+        let any = self.sides[slot].read > before || checked.is_err();
         if let Err(rejection) = checked {
             self.reading.stops.push((slot, rejection));
         }
-        true
+        any
+    }
+
+    /// Does what a message asks for that comes alone; gives whether it is done, or waits for a signature to
+    /// be verified.
+    fn hear(&mut self, slot: Slot, heard: Heard, output: &mut Output) -> Result<bool, Rejection> {
+        let Driver {
+            sides,
+            signer,
+            secrets,
+            reading,
+            ..
+        } = self;
+        let Side { end, secret, .. } = &mut sides[slot];
+        match heard {
+            Heard::Asked(turn) => {
+                if let Some(again) = end.receive_ask(turn)? {
+                    output.message(slot, |wire| again.encode(wire));
+                }
+            }
+            Heard::Passed(turn) => end.receive_pass(turn)?,
+            Heard::Resumed(signed) => {
+                let mut resumed = Ok(());
+                output.message(slot, |wire| {
+                    resumed = end.receive_resume(signed, wire, |order| {
+                        sign_one(signer, secrets, *secret, *order.digest())
+                    });
+                });
+                resumed?;
+            }
+            Heard::Final(version, signature) => {
+                let claim = end.receive_final(version, signature)?;
+                reading.finals.push((slot, false));
+                reading.final_claims.push(claim);
+                return Ok(false);
+            }
+            Heard::FinalAnswered(version, signature) => {
+                let claim = end.receive_final_acknowledgement(version, signature)?;
+                // The same once more says nothing new.
+                if end.peers_final().is_none() {
+                    reading.finals.push((slot, true));
+                    reading.final_claims.push(claim);
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// The next proposals of a channel. One that is refused is looked at again when those before it have
@@ -150,7 +209,7 @@ impl Driver {
             read,
             secret,
             ..
-        } = &mut sides[slot.0 as usize];
+        } = &mut sides[slot];
         let before = reading.proposals.len();
         burst.begin(end);
         while let Some(Ok((
@@ -182,7 +241,7 @@ impl Driver {
     fn find_answers(&mut self, slot: Slot) -> Result<(), Rejection> {
         let Side {
             end, inbox, read, ..
-        } = &mut self.sides[slot.0 as usize];
+        } = &mut self.sides[slot];
         let reading = &mut self.reading;
         let before = reading.answers.len();
         while let Some(Ok((Message::Acknowledgement { version, signature }, length))) =
@@ -215,7 +274,7 @@ impl Driver {
         burst.hash();
         let proposed = burst.states().iter().zip(&reading.proposals);
         let claims = proposed.map(|(state, (slot, signature, pass))| {
-            sides[slot.0 as usize].end.claim(state, *signature, *pass)
+            sides[*slot].end.claim(state, *signature, *pass)
         });
         reading.proposal_claims.extend(claims);
         assert_eq!(reading.proposal_claims.len(), reading.proposals.len());
@@ -233,35 +292,47 @@ impl Driver {
     }
 
     /// Counts what was proposed, and orders its answers; after a channel's first rejection, nothing.
-    fn accept(&mut self) {
-        let (sides, reading) = (&mut self.sides, &mut self.reading);
-        let proposals = reading.proposals.drain(..);
-        for ((slot, ..), judged) in proposals.zip(reading.proposals_judged.drain(..)) {
+    fn accept(&mut self, output: &mut Output) {
+        let Driver {
+            sides,
+            burst,
+            reading,
+            ..
+        } = self;
+        let proposals = reading.proposals.drain(..).zip(burst.states());
+        for (((slot, ..), state), judged) in proposals.zip(reading.proposals_judged.drain(..)) {
             let is_stopped = |(last, _): &(Slot, Rejection)| *last == slot;
             if reading.stops.last().is_some_and(is_stopped) {
                 continue;
             }
-            let side = &mut sides[slot.0 as usize];
-            match genuine(judged, ProposalClaim::version).and_then(|claim| side.end.accept(claim)) {
-                Ok(order) => reading.orders.push((slot, Order::CoSign(order))),
+            let end = &mut sides[slot].end;
+            match genuine(judged, ProposalClaim::version).and_then(|claim| end.accept(claim)) {
+                Ok(order) => {
+                    let entries = burst.entries_of(state).iter();
+                    entries.for_each(|entry| output.entry(slot, Entry::decode(entry)));
+                    reading.orders.push((slot, Order::CoSign(order)));
+                }
                 Err(rejection) => reading.stops.push((slot, rejection)),
             }
         }
         let finals = reading.finals.drain(..);
         for ((slot, is_answer), judged) in finals.zip(reading.finals_judged.drain(..)) {
-            let side = &mut sides[slot.0 as usize];
+            let side = &mut sides[slot];
             let accepted = genuine(judged, FinalClaim::version).and_then(|claim| match is_answer {
-                true => side.end.finish_acknowledged(&claim),
+                true => {
+                    side.end.finish_acknowledged(&claim)?;
+                    side.changed = true;
+                    output.event(slot, Event::Finished);
+                    Ok(())
+                }
                 false => {
                     let order = side.end.accept_final(&claim)?;
                     reading.orders.push((slot, Order::Final(order, claim)));
                     Ok(())
                 }
             });
-            match accepted {
-                Ok(()) if is_answer => side.finished = true,
-                Ok(()) => {}
-                Err(rejection) => reading.stops.push((slot, rejection)),
+            if let Err(rejection) = accepted {
+                reading.stops.push((slot, rejection));
             }
         }
     }
@@ -275,7 +346,7 @@ impl Driver {
             if reading.stops.last().is_some_and(is_stopped) {
                 continue;
             }
-            let side = &mut sides[slot.0 as usize];
+            let side = &mut sides[slot];
             let windows = &mut self.windows;
             let completed = genuine(judged, AcknowledgementClaim::version)
                 .and_then(|claim| side.end.acknowledged(claim, windows));
@@ -308,7 +379,7 @@ impl Driver {
         } = self;
         jobs.clear();
         jobs.extend(reading.orders.iter().map(|(slot, order)| SignJob {
-            secret: sides[slot.0 as usize].secret,
+            secret: sides[*slot].secret,
             digest: match order {
                 Order::CoSign(order) => *order.digest(),
                 Order::Final(order, _) => *order.digest(),
@@ -317,7 +388,7 @@ impl Driver {
         signatures.clear();
         signer.sign(secrets, jobs, signatures);
         for ((slot, order), signature) in reading.orders.drain(..).zip(&*signatures) {
-            let side = &mut sides[slot.0 as usize];
+            let side = &mut sides[slot];
             side.changed = true;
             let message = match order {
                 Order::CoSign(order) => {
@@ -330,7 +401,7 @@ impl Driver {
                     message
                 }
                 Order::Final(order, claim) => {
-                    side.finished = true;
+                    output.event(slot, Event::Finished);
                     side.end.final_signed(&order, &claim, *signature)
                 }
             };

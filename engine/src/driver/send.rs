@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::output::{Event, Output};
-use super::{Driver, Side, Slot};
+use super::{Driver, Exit, Side, Slot};
 use crate::crypto::SignJob;
 use crate::protocol::{Burst, Payment, Rejection, SignOrder, Status};
 
@@ -20,10 +20,35 @@ struct Said {
 }
 
 impl Driver {
+    /// Closes what is to be closed without the peer, before anything more of it is heard.
+    pub(super) fn leave(&mut self, busy: &[Slot], output: &mut Output) {
+        for &slot in busy {
+            if let Some(exit) = self.sides[slot].exit.take() {
+                let (side, sign) = self.signing(slot);
+                side.changed = true;
+                side.read = side.inbox.len();
+                side.resumes = false;
+                let post = match exit {
+                    Exit::Close => Some(side.end.close(sign)),
+                    Exit::Answer(version) => side.end.posted(version, sign),
+                };
+                post.into_iter().for_each(|post| output.post(slot, post));
+            }
+            let side = &mut self.sides[slot];
+            if std::mem::take(&mut side.ended_before) {
+                match side.end.status() {
+                    Status::Finished => output.event(slot, Event::Finished),
+                    Status::Stopped(because) => output.event(slot, Event::Stopped(because)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// Tells peers whose link was broken where this party stands.
     pub(super) fn greet(&mut self, busy: &[Slot], output: &mut Output) {
         for &slot in busy {
-            let side = self.side_mut(slot);
+            let side = &mut self.sides[slot];
             if std::mem::take(&mut side.resumes) {
                 let message = side.end.resume();
                 output.message(slot, |wire| message.encode(wire));
@@ -36,14 +61,14 @@ impl Driver {
         self.burst.clear();
         let mut said = Vec::new();
         for &slot in busy {
-            let (burst, side) = (&mut self.burst, &mut self.sides[slot.0 as usize]);
+            let (burst, side) = (&mut self.burst, &mut self.sides[slot]);
             said.extend(side.says(slot, burst, output));
         }
         self.burst.hash();
         let mut orders = Vec::new();
         self.jobs.clear();
         for said in &mut said {
-            let side = &mut self.sides[said.slot.0 as usize];
+            let side = &mut self.sides[said.slot];
             let first = orders.len();
             for at in said.states.clone() {
                 let pass = said.passes && at + 1 == said.states.end;
@@ -62,7 +87,7 @@ impl Driver {
             .sign(&self.secrets, &self.jobs, &mut self.signatures);
         let mut signed = orders.iter().zip(&self.signatures);
         for said in said {
-            let side = &mut self.sides[said.slot.0 as usize];
+            let side = &mut self.sides[said.slot];
             side.changed = true;
             let (burst, windows) = (&self.burst, &mut self.windows);
             output.message(said.slot, |wire| {
@@ -84,9 +109,6 @@ impl Driver {
 impl Side {
     /// Decides what to say, and says what needs no signature. Payments go to the burst.
     fn says(&mut self, slot: Slot, burst: &mut Burst, output: &mut Output) -> Option<Said> {
-        if std::mem::take(&mut self.finished) {
-            output.event(slot, Event::Finished);
-        }
         if self.end.status() != Status::Running {
             let payments = self.to_pay.len() as u64;
             self.to_pay.clear();

@@ -214,9 +214,16 @@ fn whoever_breaks_a_rule_stops_its_channel_and_no_other() {
             let refused = world.drivers.b.pay(slot, Amount::new(1), 0);
             assert_eq!(refused, Err(rejection));
             // It shows what it holds.
-            let post = world.drivers.b.close(slot);
-            let shown = post.shown.map_or(0, |state| state.version());
-            assert_eq!(shown, received);
+            let mut output = Output::default();
+            world.drivers.b.close(slot);
+            world.drivers.b.advance(&mut output);
+            let shown = output.posts()[0].1.shown;
+            assert_eq!(shown.map_or(0, |state| state.version()), received);
+            // Behind a record that says so, and whatever it hears then is nothing to it.
+            assert_eq!(output.records().count(), 1);
+            world.drivers.b.receive(slot, &[0xff; 100]);
+            world.drivers.b.advance(&mut output);
+            assert!(output.is_empty());
         }
     }
 }
@@ -242,6 +249,143 @@ fn answers_before_a_wrong_one_count() {
     let unknown = Rejection::UnknownVersion { newest: 3, got: 99 };
     assert_eq!(world.told[0].a.stopped, None);
     assert_eq!(world.told[1].a.stopped, Some(unknown));
+}
+
+/// A post that leaves before its record would be proven stale after a crash.
+#[test]
+fn a_post_comes_behind_a_record_that_says_so() {
+    let mut world = World::new(2, Rules::default());
+    for slot in world.slots() {
+        world.pay(Party::A, slot, [1]);
+    }
+    world.talk();
+    for (slot, close) in [(Slot(0), true), (Slot(1), false)] {
+        match close {
+            true => world.drivers.b.close(slot),
+            false => world.drivers.b.posted(slot, 0),
+        }
+        assert_eq!(
+            world.drivers.b.pay(slot, Amount::new(1), 0),
+            Err(Rejection::Ended)
+        );
+        let mut output = Output::default();
+        world.drivers.b.advance(&mut output);
+        let [(of, post)] = output.posts() else {
+            panic!("one post: {:?}", output.posts());
+        };
+        assert_eq!(
+            (*of, post.shown.map(|state| state.version())),
+            (slot, Some(1))
+        );
+        let (_, record) = output.records().next().expect("a record");
+        let mut bob = Driver::new(Backend::Dalek);
+        bob.add_key(&[2; 32]);
+        let terms = &world.terms[slot.0 as usize];
+        let restored = bob.restore(terms, world.rules, record).expect("his own");
+        let status = bob.endpoint(restored).status();
+        assert_eq!(status, Status::Closing { because: None });
+        // Nothing newer is shown: no answer.
+        world.drivers.b.posted(slot, 1);
+        world.drivers.b.advance(&mut output);
+        assert_eq!(output.posts(), []);
+        // What the peer had sent by then is no broken rule.
+        world.pay(Party::A, slot, [1]);
+        world.talk();
+        assert_eq!(world.told[slot.0 as usize].b.stopped, None);
+    }
+}
+
+#[test]
+fn an_end_is_told_once_and_kept() {
+    let mut world = World::new(1, Rules::default());
+    let slot = Slot(0);
+    world.pay(Party::A, slot, [1, 2]);
+    world.drivers.b.finish(slot).expect("it runs");
+    let (mut ends, mut last) = (0, Vec::new());
+    for _ in 0..20 {
+        world.advance(Party::A, |_, bytes| {
+            let first = Message::decode_first(bytes).map(|(message, _)| message);
+            if matches!(first, Ok(Message::FinalAcknowledgement { .. })) {
+                last = bytes.clone();
+                // Junk behind it: what both have finished stays finished.
+                bytes.push(0xff);
+            }
+        });
+        let mut output = Output::default();
+        world.drivers.b.advance(&mut output);
+        for (_, event) in output.events() {
+            assert!(!matches!(event, Event::Stopped(_)), "{event:?}");
+            if *event == Event::Finished {
+                ends += 1;
+                let (_, record) = output.records().next().expect("a record of it");
+                let mut bob = Driver::new(Backend::Dalek);
+                bob.add_key(&[2; 32]);
+                let restored = bob.restore(&world.terms[0], world.rules, record);
+                assert!(bob.final_proof(restored.expect("his own")).is_some());
+            }
+        }
+        for (_, bytes) in output.messages() {
+            world.drivers.a.receive(slot, bytes);
+        }
+        // And once more, as after a break.
+        world.drivers.b.receive(slot, &last);
+    }
+    assert_eq!(ends, 1);
+    assert_eq!(world.drivers.b.endpoint(slot).status(), Status::Finished);
+}
+
+#[test]
+fn a_channel_is_joined_once_until_it_is_forgotten() {
+    let mut world = World::new(2, Rules::default());
+    let (terms, rules) = (world.terms[1], world.rules);
+    let again = world.drivers.a.join(&terms, rules);
+    assert_eq!(again, Err(JoinError::Already(Slot(1))));
+    world.drivers.a.forget(Slot(1));
+    let anew = world.drivers.a.join(&terms, rules);
+    assert_eq!(anew, Ok(Slot(2)), "no place is given twice");
+    world.pay(Party::A, Slot(0), [1]);
+    world.talk();
+    assert_eq!(world.told[0].b.received, 1);
+}
+
+#[test]
+fn a_payee_is_told_what_each_payment_is_for() {
+    let rules = Rules {
+        cosign_every: 2,
+        in_flight: 4,
+    };
+    let mut world = World::new(1, rules);
+    for (units, tag) in [(5, 70), (6, 71), (7, 72)] {
+        let paid = world.drivers.a.pay(Slot(0), Amount::new(units), tag);
+        paid.expect("the channel runs");
+    }
+    world.advance(Party::A, |_, _| {});
+    let mut output = Output::default();
+    world.drivers.b.advance(&mut output);
+    let received = output.received().iter();
+    let received = received.map(|(_, entry)| (entry.version, entry.amount.units(), entry.tag));
+    assert!(received.eq([(1, 5, 70), (2, 6, 71), (3, 7, 72)]));
+}
+
+/// A peer that asks for the turn again and again costs a round for each no channel but its own: signatures
+/// and hashes are counted, not time.
+#[test]
+fn messages_without_a_signature_take_no_round_each() {
+    let mut world = World::new(3, Rules::default());
+    let asks = (0..500).flat_map(|_| {
+        let mut ask = Vec::new();
+        Message::TurnAsked { turn: 0 }.encode(&mut ask);
+        ask
+    });
+    world.drivers.a.receive(Slot(1), &asks.collect::<Vec<u8>>());
+    world.pay(Party::A, Slot(0), [1]);
+    let busy = [Slot(0), Slot(1), Slot(2)];
+    let mut output = Output::default();
+    assert!(world.drivers.a.check(busy[1], &mut output));
+    assert!(
+        !world.drivers.a.check(busy[1], &mut output),
+        "all of it was read"
+    );
 }
 
 #[test]
@@ -318,9 +462,9 @@ fn nothing_is_lost_over_broken_links_and_crashes() {
                 _ => {
                     // Everything on the way is lost; every second time Bob is lost too.
                     if number(2) == 0 {
-                        let waits = world.drivers.b.sides[0].to_pay.clone();
+                        let waits = world.drivers.b.sides[Slot(0)].to_pay.clone();
                         world.crash_b();
-                        world.drivers.b.sides[0].to_pay = waits;
+                        world.drivers.b.sides[Slot(0)].to_pay = waits;
                     }
                     for slot in world.slots() {
                         world.drivers.a.reconnect(slot);
