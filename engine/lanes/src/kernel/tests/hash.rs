@@ -10,7 +10,7 @@ fn bytes<V: Vector>(hash: &[V; 8]) -> [Vec<u8>; 8] {
 on_all! {
     fn short_messages<M>(machine) {
         let mut rng = rng(1);
-        for _ in 0..50 {
+        for _ in 0..times(50) {
             let rows: [[[u8; 32]; 3]; 8] = std::array::from_fn(|_| std::array::from_fn(|_| random_bytes(&mut rng)));
             let column = |at: usize| machine.load_32(rows.each_ref().map(|row| &row[at]));
             let (a, b, m) = (column(0), column(1), column(2));
@@ -30,7 +30,7 @@ on_all! {
     fn messages_of_any_length_beside_each_other<M>(machine) {
         let mut rng = rng(2);
         let text: [u8; 1000] = random_bytes(&mut rng);
-        let lengths = (0..300).chain([511, 512, 513, 999, 1000]);
+        let lengths = (0..times(300)).chain([511, 512, 513, 999, 1000]);
         let lengths: Vec<usize> = lengths.collect();
         for at in 0..lengths.len() {
             let messages: [&[u8]; 8] = std::array::from_fn(|lane| {

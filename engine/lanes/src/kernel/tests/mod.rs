@@ -45,6 +45,15 @@ macro_rules! on_all {
 }
 pub(crate) use on_all;
 
+/// So often; a hundredth of that under Miri, which takes a thousand times as long.
+fn times(count: usize) -> usize {
+    if cfg!(miri) {
+        count.div_ceil(100)
+    } else {
+        count
+    }
+}
+
 fn rng(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)
 }

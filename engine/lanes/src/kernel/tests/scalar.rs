@@ -29,7 +29,7 @@ fn integers() -> Vec<BigUint> {
         let at = l() * multiple;
         all.extend([&at - 1u8, at.clone(), at + 1u8]);
     }
-    all.extend((0..200).map(|_| BigUint::from_bytes_le(&random_bytes::<32>(&mut rng))));
+    all.extend((0..times(200)).map(|_| BigUint::from_bytes_le(&random_bytes::<32>(&mut rng))));
     all
 }
 
@@ -100,7 +100,7 @@ on_all! {
 
     fn long_integers<M>(machine) {
         let mut rng = rng(3);
-        for round in 0..300 {
+        for round in 0..times(300) {
             let words: [[u64; 12]; 8] = std::array::from_fn(|_| std::array::from_fn(|_| match round {
                 0 => 0,
                 1 => u64::MAX,
@@ -135,7 +135,7 @@ on_all! {
         let mut sums = [Sum::default(); 8];
         let mut expected = [const { BigUint::ZERO }; 8];
         let offset: BigUint = (0..16).map(|at| BigUint::from(128u8) << (8 * at)).sum();
-        for round in 0..3000 {
+        for round in 0..times(3000) {
             let lane = round % 8;
             let z: Coefficient = match round {
                 0..8 => [-128; 16],
