@@ -87,7 +87,7 @@ impl<'a> Diff<'a> {
                 "   ",
                 &assurance_phrases(&named.run.assurance),
                 ',',
-                2,
+                4,
             ));
             lines.extend(measured::part(&named.run).map(|part| {
                 format!("   {RESUMED}: its figures are of {part}, made after a restart")

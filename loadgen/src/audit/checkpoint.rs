@@ -199,6 +199,15 @@ impl Checkpoint {
         Ok(bytes.len() as u64)
     }
 
+    /// Whether what this audit left there is there no more.
+    pub(super) fn was_moved(&self) -> Result<bool, AuditError> {
+        let there = self.there().map_err(AuditError::machine(&self.path))?;
+        Ok(match (self.last.get(), there) {
+            (Some(last), There::Checkpoint(found)) => last != found,
+            (last, _) => last.is_some(),
+        })
+    }
+
     /// What has its name.
     fn there(&self) -> io::Result<There> {
         match fs::symlink_metadata(&self.path) {

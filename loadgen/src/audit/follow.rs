@@ -317,7 +317,7 @@ impl Followed<'_> {
     fn save(&mut self) -> Result<(), AuditError> {
         let keeper = &mut self.keeper;
         if let Some(checkpoint) = &keeper.checkpoint
-            && keeper.unsaved.is_some()
+            && (keeper.unsaved.is_some() || checkpoint.was_moved()?)
         {
             let (ledger, claims) = (&self.l1.ledger, self.claims);
             keeper.length = checkpoint.write(ledger, claims, keeper.looked, &self.streams)?;

@@ -20,7 +20,7 @@ use super::grid::{
     Axes, Cell, Load, Loads, Values, order, parse_counts, parse_loads, rounds_first,
 };
 use super::preset::{Cost, Estimate, PLAN_PROMISE, PLAN_TRIAL, Preset, calibrated, plan_cells};
-use super::{Runner, TrialError, check_options, check_run, closed_loop, duration_option};
+use super::{Runner, TrialError, check_options, check_run, duration_option};
 use crate::drive::{complain, say};
 use crate::machine;
 use crate::progress::Steps;
@@ -249,10 +249,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
         }
         steps.begin(cell.to_string());
         let mut options = cell.options.clone();
-        options.extend(match cell.load {
-            Load::Closed => closed_loop(&args.options),
-            Load::PerS(_) | Load::OfClosed(_) => args.options.clone(),
-        });
+        options.extend(args.options.iter().cloned());
         options.extend(duration_option(trial));
         match rate(&cell, &words(&cell.closed()), rounds_first(repeats), &lines) {
             Rate::None => {}
@@ -414,7 +411,7 @@ fn calibrate(
                     .flat_map(|value| [(*name).to_owned(), value]),
             );
         }
-        options.extend(closed_loop(&args.options));
+        options.extend(args.options.iter().cloned());
         options.extend(duration_option(CALIBRATION));
         let begin = Instant::now();
         runner.run(&options)?;
@@ -468,20 +465,12 @@ fn check(
         "--durability",
     ];
     check_options(&args.options, &own)?;
-    let any_open = runs.iter().any(|(cell, _)| cell.load != Load::Closed);
     for (cell, _) in runs {
         let mut options = cell.options.clone();
-        options.extend(match cell.load {
-            // What is nothing to any run is a mistake.
-            Load::Closed if any_open => closed_loop(&args.options),
-            _ => args.options.clone(),
-        });
+        options.extend(args.options.iter().cloned());
         options.extend(duration_option(trial));
-        match cell.load {
-            Load::Closed => {}
-            Load::PerS(per_s) => options.extend(["--rate".to_owned(), per_s.to_string()]),
-            // Which rate is not known yet.
-            Load::OfClosed(_) => options.extend(["--rate".to_owned(), "1000".to_owned()]),
+        if let Load::PerS(per_s) = cell.load {
+            options.extend(["--rate".to_owned(), per_s.to_string()]);
         }
         check_run(&options)?;
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The most lines of a summary.
-pub const LINES_MAX: usize = 28;
+pub const LINES_MAX: usize = 44;
 
 /// Columns of a verdict's words that reasons still stand beside.
 const MOST_OF_VERDICT: usize = 40;
@@ -25,7 +25,7 @@ const LARGE_STAGE: f64 = 0.05;
 pub fn summary(run: &RunFile) -> String {
     let mut lines = wrap("machine   ", &machine(run), 3);
     lines.extend(wrap("workload  ", &workload(run), 2));
-    lines.extend(wrap("payments  ", &payments(run), 4));
+    lines.extend(wrap("payments  ", &payments(run), 9));
     lines.extend(wrap("CPU       ", &cpu(run), 2));
     lines.extend(latency(run));
     lines.extend(offload::lines(run));

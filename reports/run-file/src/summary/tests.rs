@@ -104,12 +104,16 @@ fn no_figure_of_a_rate_that_was_not_held_is_cut_off() {
         "it was not before a restart",
         "1 M of 80 k arrivals not served",
         "2.06 k of 2.48 k arrivals waited for their co-sign interval",
+        "1.78 M of 4.92 M payments/s, 441 ms behind when it was stopped; it was not before a \
+         restart; 2.98 M of 6.98 M arrivals not served; 1.00 M of 6.98 M arrivals refused or lost",
     ] {
         let mut run = sample::resumed(250_000);
         run.workload.planted_slowdown = Some(0.125);
         run.machine.others_share = Some(0.56);
         run.achieved.valid = false;
         run.achieved.interrupted = true;
+        run.achieved.steady_payments_per_s = Some(151e3);
+        run.durability.as_mut().unwrap().in_memory = true;
         run.achieved.sessions_cut = 2_000;
         run.achieved.invalid_reasons = vec![format!("the offered rate was not held: {figures}")];
         let shown = summary(&run);
