@@ -37,8 +37,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Bob reads every block.
     for notice in l1.notices().to_vec() {
-        if let Notice::Posted { version, .. } = notice {
-            bob.posted(bobs, version);
+        if let Notice::Posted {
+            channel, version, ..
+        } = notice
+            && let Some(slot) = bob.find(&channel)
+        {
+            bob.posted(slot, version);
         }
     }
     let mut output = Output::default();

@@ -1,20 +1,27 @@
 //! A hub: one driver serves many clients over plain TCP, each in a channel of its own, and answers what
 //! came in meanwhile in one batch: `cargo run --release --example hub [CLIENTS [PAYMENTS]]`
+//!
+//! It bounds what a client may send and how long it may take to listen. A hub in earnest would also have
+//! clients prove who they are, take them back when they reconnect, and keep a log (example `recover`).
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use duet_engine::driver::{Driver, Event, Output, Slot};
 use duet_engine::l1::{Chain, Transaction};
 use duet_engine::protocol::{Amount, FinalProof, Pair, Rules, Terms};
 
-/// A message longer than this is no client's.
-const MOST_BYTES: usize = 1 << 20;
+/// Messages longer than this are no client's.
+const MOST_BYTES: usize = 1 << 16;
+/// Messages of all clients that wait to be read at most: whoever sends more waits.
+const MOST_WAITING: usize = 256;
+/// Whoever does not listen for so long is cut off.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut numbers = std::env::args().skip(1).map(|word| word.parse());
@@ -62,10 +69,12 @@ fn run(clients: u64, payments: u64) -> Result<(), Box<dyn Error>> {
     }
 
     let begun = Instant::now();
-    let (sender, inbox) = channel();
+    let (sender, inbox) = sync_channel(MOST_WAITING);
     for _ in 0..clients {
         let (mut stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         // It says first which channel it is about.
         let mut id = [0; 32];
         stream.read_exact(&mut id)?;
@@ -102,7 +111,7 @@ enum Heard {
 }
 
 /// Reads a client's messages in a thread of its own, until it hangs up.
-fn listen(slot: Slot, mut stream: TcpStream, hub: Sender<(Slot, Heard)>) {
+fn listen(slot: Slot, mut stream: TcpStream, hub: SyncSender<(Slot, Heard)>) {
     thread::spawn(move || {
         while let Ok(message) = read_frame(&mut stream) {
             if hub.send((slot, Heard::Said(message))).is_err() {
@@ -119,7 +128,8 @@ fn serve(hub: &mut Driver, inbox: &Receiver<(Slot, Heard)>) -> Result<(u64, u64)
     let mut output = Output::default();
     while let Ok(first) = inbox.recv() {
         // Whatever came in while the last batch was answered is the next one.
-        for (slot, heard) in std::iter::once(first).chain(inbox.try_iter()) {
+        let rest = inbox.try_iter().take(MOST_WAITING);
+        for (slot, heard) in std::iter::once(first).chain(rest) {
             match heard {
                 Heard::Connected(stream) => drop(streams.insert(slot, stream)),
                 Heard::Said(message) => hub.receive(slot, &message),
@@ -135,8 +145,10 @@ fn serve(hub: &mut Driver, inbox: &Receiver<(Slot, Heard)>) -> Result<(u64, u64)
             }
         }
         for (slot, bytes) in output.messages() {
-            // Whoever has hung up hears it when it comes back.
-            let _ = write_frame(&streams[&slot], bytes);
+            let listens = |stream: &TcpStream| write_frame(stream, bytes).is_ok();
+            if !streams.get(&slot).is_some_and(listens) {
+                streams.remove(&slot);
+            }
         }
     }
     Ok((counted, batches))

@@ -41,8 +41,11 @@
 //!   it passes to [`Driver::receive`] between two advances.
 //! - It calls [`Driver::reconnect`] on both sides once for each break, before the first byte of the new
 //!   link is received.
+//! - It keeps records by channel id ([`record_identity`](crate::protocol::record_identity)), or by
+//!   numbers of its own: slots are others after a restart.
 //! - After a restart it restores each channel from its newest record, and looks at [`Driver::endpoint`]
-//!   for what it has missed: events do not come again, but for how a channel has ended.
+//!   for what it has missed: events do not come again, but for how a channel has ended, and the post of
+//!   one that was to be closed without the peer.
 //! - Both sides have the same [`Rules`], which no message names.
 
 mod output;
@@ -69,12 +72,13 @@ use crate::protocol::{
 };
 use read::Reading;
 
-/// A channel's place in a driver.
+/// A channel's place in a driver: of this one, and as long as it lives. What is kept of a channel needs a
+/// name that outlives it, the channel's id or a number of the owner's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(u32);
 
 impl Slot {
-    /// Its number: channels are numbered in the order in which the driver took part in them.
+    /// Its number: channels are numbered in the order in which this driver took part in them.
     #[must_use]
     pub const fn place(self) -> u32 {
         self.0
@@ -137,6 +141,13 @@ enum Exit {
 /// The channels, by slot; none where one was forgotten.
 #[derive(Default)]
 struct Sides(Vec<Option<Box<Side>>>);
+
+impl Sides {
+    /// A channel, unless it was forgotten.
+    fn known(&mut self, slot: Slot) -> Option<&mut Side> {
+        self.0.get_mut(slot.0 as usize)?.as_deref_mut()
+    }
+}
 
 impl Index<Slot> for Sides {
     type Output = Side;
@@ -276,6 +287,10 @@ impl Driver {
         let slot = self.add(recovered.verified(genuine), secret);
         let status = self.sides[slot].end.status();
         self.sides[slot].ended_before = matches!(status, Status::Finished | Status::Stopped(_));
+        if let Status::Closing { .. } = status {
+            // Whether its post had left is not known.
+            self.close(slot);
+        }
         self.reconnect(slot);
         Ok(slot)
     }
@@ -306,10 +321,10 @@ impl Driver {
     }
 
     /// Whole messages of the peer's have arrived, to be read with the next [`Driver::advance`]. Nothing
-    /// is heard in a channel that is stopped, or closed without the peer.
+    /// is heard in a channel that is stopped, closed without the peer, or forgotten.
     pub fn receive(&mut self, slot: Slot, bytes: &[u8]) {
-        let side = &mut self.sides[slot];
-        if side.hears() {
+        let side = self.sides.known(slot).filter(|side| side.hears());
+        if let Some(side) = side {
             side.inbox.extend_from_slice(bytes);
             self.attend(slot);
         }
@@ -319,7 +334,9 @@ impl Driver {
     /// received. What had arrived and was not read is lost with it; the peer sends it again when it has
     /// heard where this side stands.
     pub fn reconnect(&mut self, slot: Slot) {
-        let side = &mut self.sides[slot];
+        let Some(side) = self.sides.known(slot) else {
+            return;
+        };
         side.inbox.clear();
         side.read = 0;
         side.asked = false;
@@ -356,11 +373,25 @@ impl Driver {
     /// Somebody has posted this version: the answer, if this side holds a newer state (rule S7), comes
     /// with the next [`Driver::advance`], behind a record. From there on nothing is signed or counted.
     pub fn posted(&mut self, slot: Slot, version: u64) {
-        self.sides[slot].exit = Some(Exit::Answer(version));
-        self.attend(slot);
+        if let Some(side) = self.sides.known(slot) {
+            let before = match side.exit {
+                Some(Exit::Answer(before)) => before,
+                // Somebody has opened the window that this side wanted to open.
+                Some(Exit::Close) | None => 0,
+            };
+            side.exit = Some(Exit::Answer(version.max(before)));
+            self.attend(slot);
+        }
     }
 
-    /// Forgets a channel that Layer 1 has closed.
+    /// Where a channel is, if this driver takes part in it.
+    #[must_use]
+    pub fn find(&self, channel: &ChannelId) -> Option<Slot> {
+        self.places.get(channel).copied()
+    }
+
+    /// Forgets a channel that Layer 1 has closed. Whatever the peer says there then is nothing to it; asked
+    /// for anything else of it, the driver panics.
     pub fn forget(&mut self, slot: Slot) {
         let side = self.sides.0[slot.0 as usize].take();
         let side = side.expect("a channel of this driver");

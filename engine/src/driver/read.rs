@@ -51,7 +51,7 @@ enum Heard {
 }
 
 /// Bytes that a channel keeps for what arrives.
-const MOST_KEPT_BYTES: usize = 1 << 16;
+const MOST_KEPT_BYTES: usize = 1 << 12;
 
 impl Side {
     /// The next message that was not read, and its length; none at the end.
@@ -97,7 +97,7 @@ impl Driver {
         for &slot in busy {
             let side = &mut self.sides[slot];
             side.read = 0;
-            match side.inbox.capacity() > MOST_KEPT_BYTES {
+            match side.inbox.capacity() > MOST_KEPT_BYTES || !side.hears() {
                 true => side.inbox = Vec::new(),
                 false => side.inbox.clear(),
             }
@@ -211,30 +211,35 @@ impl Driver {
             ..
         } = &mut sides[slot];
         let before = reading.proposals.len();
+        let mut again = false;
         burst.begin(end);
-        while let Some(Ok((
-            Message::Proposal {
-                entries,
-                signature,
-                pass,
-            },
-            length,
-        ))) = Side::next(inbox, *read)
-        {
+        let checked = loop {
+            let Some(Ok((
+                Message::Proposal {
+                    entries,
+                    signature,
+                    pass,
+                },
+                length,
+            ))) = Side::next(inbox, *read)
+            else {
+                break Ok(());
+            };
             match end.receive_proposal(entries, &signature, burst) {
                 Ok(Incoming::New) => reading.proposals.push((slot, signature, pass)),
-                Ok(Incoming::Answered) => {
-                    let sign =
-                        |order: &SignOrder| sign_one(signer, secrets, *secret, *order.digest());
-                    let again = end.answer_again(sign).expect("it was answered");
-                    output.message(slot, |wire| again.encode(wire));
-                }
-                Err(_) if reading.proposals.len() > before => break,
-                Err(rejection) => return Err(rejection),
+                Ok(Incoming::Answered) => again = true,
+                Err(_) if reading.proposals.len() > before => break Ok(()),
+                Err(rejection) => break Err(rejection),
             }
             *read += length;
+        };
+        // However often it came.
+        if again {
+            let sign = |order: &SignOrder| sign_one(signer, secrets, *secret, *order.digest());
+            let again = end.answer_again(sign).expect("it was answered");
+            output.message(slot, |wire| again.encode(wire));
         }
-        Ok(())
+        checked
     }
 
     /// The next answers of a channel; likewise.

@@ -23,17 +23,6 @@ impl Driver {
     /// Closes what is to be closed without the peer, before anything more of it is heard.
     pub(super) fn leave(&mut self, busy: &[Slot], output: &mut Output) {
         for &slot in busy {
-            if let Some(exit) = self.sides[slot].exit.take() {
-                let (side, sign) = self.signing(slot);
-                side.changed = true;
-                side.read = side.inbox.len();
-                side.resumes = false;
-                let post = match exit {
-                    Exit::Close => Some(side.end.close(sign)),
-                    Exit::Answer(version) => side.end.posted(version, sign),
-                };
-                post.into_iter().for_each(|post| output.post(slot, post));
-            }
             let side = &mut self.sides[slot];
             if std::mem::take(&mut side.ended_before) {
                 match side.end.status() {
@@ -41,6 +30,18 @@ impl Driver {
                     Status::Stopped(because) => output.event(slot, Event::Stopped(because)),
                     _ => {}
                 }
+            }
+            if let Some(exit) = side.exit.take() {
+                let (side, sign) = self.signing(slot);
+                side.changed = true;
+                side.read = side.inbox.len();
+                let post = match exit {
+                    Exit::Close => Some(side.end.close(sign)),
+                    Exit::Answer(version) => side.end.posted(version, sign),
+                };
+                // What both have finished is still resumed.
+                side.resumes &= side.hears();
+                post.into_iter().for_each(|post| output.post(slot, post));
             }
         }
     }
