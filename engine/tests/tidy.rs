@@ -33,7 +33,7 @@ const LINES: usize = 70;
 const LONG_FUNCTIONS: usize = 41;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 622;
+const LONG_LINES: usize = 591;
 
 /// A crate's files that are compiled without tests.
 struct Sources {

@@ -1,9 +1,10 @@
 //! One party's side of many channels, without I/O: what a hub or a wallet is built on.
 //!
-//! Payments and bytes go in ([`Driver::pay`], [`Driver::receive`]). [`Driver::advance`] decides on all
-//! of them at once, with one signing and one verifying batch a leg however many channels there are, and
-//! puts out bytes for the peers, events for the owner, and records for a durable log ([`Output`]). The
-//! owner carries them: over a socket, into a log, in whatever order of threads it likes.
+//! Payments and bytes go in ([`Driver::pay`], [`Driver::receive`]). [`Driver::advance`] decides on
+//! all of them at once, with one signing and one verifying batch a leg however many channels there
+//! are, and puts out bytes for the peers, events for the owner, and records for a durable log
+//! ([`Output`]). The owner carries them: over a socket, into a log, in whatever order of threads it
+//! likes.
 //!
 //! ```
 //! use duet_engine::driver::{Driver, Event, Output};
@@ -32,20 +33,20 @@
 //! # Order
 //!
 //! What an output holds leaves in this order (rule S3): records are made durable, then messages are
-//! sent, posts shown to Layer 1, and events believed. A party without a log has no records, and is as
-//! safe as its memory.
+//! sent, posts shown to Layer 1, and events believed. A party without a log has no records, and is
+//! as safe as its memory.
 //!
 //! # What the owner does
 //!
-//! - It frames messages: a link carries whole ones, and a piece of one ends the channel. It bounds what
-//!   it passes to [`Driver::receive`] between two advances.
-//! - It calls [`Driver::reconnect`] on both sides once for each break, before the first byte of the new
-//!   link is received.
+//! - It frames messages: a link carries whole ones, and a piece of one ends the channel. It bounds
+//!   what it passes to [`Driver::receive`] between two advances.
+//! - It calls [`Driver::reconnect`] on both sides once for each break, before the first byte of the
+//!   new link is received.
 //! - It keeps records by channel id ([`record_identity`](crate::protocol::record_identity)), or by
 //!   numbers of its own: slots are others after a restart.
-//! - After a restart it restores each channel from its newest record, and looks at [`Driver::endpoint`]
-//!   for what it has missed: events do not come again, but for how a channel has ended, and the post of
-//!   one that was to be closed without the peer.
+//! - After a restart it restores each channel from its newest record, and looks at
+//!   [`Driver::endpoint`] for what it has missed: events do not come again, but for how a channel
+//!   has ended, and the post of one that was to be closed without the peer.
 //! - Both sides have the same [`Rules`], which no message names.
 
 mod output;
@@ -72,8 +73,8 @@ use crate::protocol::{
 };
 use read::Reading;
 
-/// A channel's place in a driver: of this one, and as long as it lives. What is kept of a channel needs a
-/// name that outlives it, the channel's id or a number of the owner's.
+/// A channel's place in a driver: of this one, and as long as it lives. What is kept of a channel
+/// needs a name that outlives it, the channel's id or a number of the owner's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(u32);
 
@@ -221,8 +222,8 @@ impl Driver {
         }
     }
 
-    /// Puts out a record of each channel whenever it has signed or counted, to be made durable before
-    /// anything else of the same output leaves (rule S3).
+    /// Puts out a record of each channel whenever it has signed or counted, to be made durable
+    /// before anything else of the same output leaves (rule S3).
     #[must_use]
     pub fn keeping_records(mut self) -> Driver {
         self.keeps_records = true;
@@ -237,8 +238,8 @@ impl Driver {
         public
     }
 
-    /// Takes part in a channel that Layer 1 has opened under these terms, on the side whose key is this
-    /// party's. `rules` must be the peer's too.
+    /// Takes part in a channel that Layer 1 has opened under these terms, on the side whose key is
+    /// this party's. `rules` must be the peer's too.
     ///
     /// # Errors
     /// A [`JoinError`].
@@ -257,8 +258,8 @@ impl Driver {
         Ok(slot)
     }
 
-    /// Goes on in a channel from the newest record of it. Its link is broken: the peer is told where
-    /// this side stands, and it pays when the peer has said the same ([`Driver::reconnect`]).
+    /// Goes on in a channel from the newest record of it. Its link is broken: the peer is told
+    /// where this side stands, and it pays when the peer has said the same ([`Driver::reconnect`]).
     ///
     /// # Errors
     /// A [`RestoreError`].
@@ -295,8 +296,8 @@ impl Driver {
         Ok(slot)
     }
 
-    /// Asks for a payment to the peer: this amount, and a tag of the owner's. It is proposed with the
-    /// next [`Driver::advance`] in which this side has the turn.
+    /// Asks for a payment to the peer: this amount, and a tag of the owner's. It is proposed with
+    /// the next [`Driver::advance`] in which this side has the turn.
     ///
     /// # Errors
     /// [`Rejection::Ended`], or why the channel stopped.
@@ -307,9 +308,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Ends the channel politely when all is paid that this side was asked for: both sign its last state
-    /// as final ([`Driver::final_proof`]). One side is enough; what the peer has not proposed by then is
-    /// not made.
+    /// Ends the channel politely when all is paid that this side was asked for: both sign its last
+    /// state as final ([`Driver::final_proof`]). One side is enough; what the peer has not proposed
+    /// by then is not made.
     ///
     /// # Errors
     /// As [`Driver::pay`].
@@ -320,8 +321,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Whole messages of the peer's have arrived, to be read with the next [`Driver::advance`]. Nothing
-    /// is heard in a channel that is stopped, closed without the peer, or forgotten.
+    /// Whole messages of the peer's have arrived, to be read with the next [`Driver::advance`].
+    /// Nothing is heard in a channel that is stopped, closed without the peer, or forgotten.
     pub fn receive(&mut self, slot: Slot, bytes: &[u8]) {
         let side = self.sides.known(slot).filter(|side| side.hears());
         if let Some(side) = side {
@@ -330,9 +331,9 @@ impl Driver {
         }
     }
 
-    /// The link was broken, and stands again: once for each break, before anything of the new link is
-    /// received. What had arrived and was not read is lost with it; the peer sends it again when it has
-    /// heard where this side stands.
+    /// The link was broken, and stands again: once for each break, before anything of the new link
+    /// is received. What had arrived and was not read is lost with it; the peer sends it again when
+    /// it has heard where this side stands.
     pub fn reconnect(&mut self, slot: Slot) {
         let Some(side) = self.sides.known(slot) else {
             return;
@@ -364,14 +365,16 @@ impl Driver {
     }
 
     /// Closes the channel without the peer (rule S8): what to post comes with the next
-    /// [`Driver::advance`], behind a record that says so. From there on nothing is signed or counted.
+    /// [`Driver::advance`], behind a record that says so. From there on nothing is signed or
+    /// counted.
     pub fn close(&mut self, slot: Slot) {
         self.sides[slot].exit.get_or_insert(Exit::Close);
         self.attend(slot);
     }
 
-    /// Somebody has posted this version: the answer, if this side holds a newer state (rule S7), comes
-    /// with the next [`Driver::advance`], behind a record. From there on nothing is signed or counted.
+    /// Somebody has posted this version: the answer, if this side holds a newer state (rule S7),
+    /// comes with the next [`Driver::advance`], behind a record. From there on nothing is signed or
+    /// counted.
     pub fn posted(&mut self, slot: Slot, version: u64) {
         if let Some(side) = self.sides.known(slot) {
             let before = match side.exit {
@@ -390,16 +393,16 @@ impl Driver {
         self.places.get(channel).copied()
     }
 
-    /// Forgets a channel that Layer 1 has closed. Whatever the peer says there then is nothing to it; asked
-    /// for anything else of it, the driver panics.
+    /// Forgets a channel that Layer 1 has closed. Whatever the peer says there then is nothing to
+    /// it; asked for anything else of it, the driver panics.
     pub fn forget(&mut self, slot: Slot) {
         let side = self.sides.0[slot.0 as usize].take();
         let side = side.expect("a channel of this driver");
         self.places.remove(side.end.channel());
     }
 
-    /// The newest state that both have signed, for a watchtower; none while that is the opening. Of a
-    /// party with a log: once the record of the last output is durable.
+    /// The newest state that both have signed, for a watchtower; none while that is the opening. Of
+    /// a party with a log: once the record of the last output is durable.
     pub fn held(&mut self, slot: Slot) -> Option<CoSigned> {
         let (side, sign) = self.signing(slot);
         side.end.held(sign)

@@ -20,8 +20,8 @@ pub struct Output {
 /// What happened in a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The peer has paid: this party counts the payments as received (rule S4). [`Output::received`] has
-    /// them one by one.
+    /// The peer has paid: this party counts the payments as received (rule S4).
+    /// [`Output::received`] has them one by one.
     Received {
         /// How many.
         payments: u64,
@@ -44,22 +44,22 @@ pub enum Event {
         /// Why.
         rejection: Rejection,
     },
-    /// Payments that were asked for are not made: the channel ended before they were proposed. Those in
-    /// flight may settle or not: what is posted offers them.
+    /// Payments that were asked for are not made: the channel ended before they were proposed.
+    /// Those in flight may settle or not: what is posted offers them.
     NotMade {
         /// How many.
         payments: u64,
     },
     /// Both have signed the last state as final: the channel can be closed at once.
     Finished,
-    /// The peer broke a rule: nothing more is signed or counted, and the channel is to be closed without
-    /// it ([`Driver::close`](super::Driver::close)).
+    /// The peer broke a rule: nothing more is signed or counted, and the channel is to be closed
+    /// without it ([`Driver::close`](super::Driver::close)).
     Stopped(Rejection),
 }
 
 impl Output {
-    /// What to keep of each channel before anything else of this output leaves: the newest record of a
-    /// channel replaces the one before.
+    /// What to keep of each channel before anything else of this output leaves: the newest record
+    /// of a channel replaces the one before.
     pub fn records(&self) -> impl Iterator<Item = (Slot, &[u8])> {
         let records = self.records.iter();
         records.map(|(slot, range)| (*slot, &self.bytes[range.clone()]))
@@ -113,7 +113,8 @@ impl Output {
         self.records.push((slot, start..self.bytes.len()));
     }
 
-    /// Appends messages, if `write` writes any; those of one channel that follow each other are one.
+    /// Appends messages, if `write` writes any; those of one channel that follow each other are
+    /// one.
     pub(super) fn message(&mut self, slot: Slot, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);

@@ -1,5 +1,6 @@
-//! What arrived is read in rounds: of each channel the longest run of messages of one kind, all of a
-//! round checked, verified and answered together. A channel's messages take effect in their order.
+//! What arrived is read in rounds: of each channel the longest run of messages of one kind, all of
+//! a round checked, verified and answered together. A channel's messages take effect in their
+//! order.
 
 use super::output::{Event, Output};
 use super::{Driver, Side, Slot, sign_one};
@@ -14,8 +15,8 @@ type Judged<T> = Vec<Result<Verified<T>, Forged<T>>>;
 /// A round, reused.
 #[derive(Default)]
 pub(super) struct Reading {
-    /// Whose proposals were appended to the burst, one by one: with the peer's signature, and whether the
-    /// turn passes with it.
+    /// Whose proposals were appended to the burst, one by one: with the peer's signature, and
+    /// whether the turn passes with it.
     proposals: Vec<(Slot, Signature, bool)>,
     proposal_claims: Vec<ProposalClaim>,
     proposals_judged: Judged<ProposalClaim>,
@@ -146,8 +147,8 @@ impl Driver {
         any
     }
 
-    /// Does what a message asks for that comes alone; gives whether it is done, or waits for a signature to
-    /// be verified.
+    /// Does what a message asks for that comes alone; gives whether it is done, or waits for a
+    /// signature to be verified.
     fn hear(&mut self, slot: Slot, heard: Heard, output: &mut Output) -> Result<bool, Rejection> {
         let Driver {
             sides,
@@ -192,8 +193,8 @@ impl Driver {
         Ok(true)
     }
 
-    /// The next proposals of a channel. One that is refused is looked at again when those before it have
-    /// been applied: they count.
+    /// The next proposals of a channel. One that is refused is looked at again when those before it
+    /// have been applied: they count.
     fn check_proposals(&mut self, slot: Slot, output: &mut Output) -> Result<(), Rejection> {
         let Driver {
             sides,
@@ -296,7 +297,8 @@ impl Driver {
         verifier.verify(ring, &mut reading.final_claims, &mut reading.finals_judged);
     }
 
-    /// Counts what was proposed, and orders its answers; after a channel's first rejection, nothing.
+    /// Counts what was proposed, and orders its answers; after a channel's first rejection,
+    /// nothing.
     fn accept(&mut self, output: &mut Output) {
         let Driver {
             sides,

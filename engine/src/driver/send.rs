@@ -1,5 +1,5 @@
-//! What this party says by itself: that it is back, what it pays, that it would like the turn or has no
-//! use for it, and that it is done.
+//! What this party says by itself: that it is back, what it pays, that it would like the turn or
+//! has no use for it, and that it is done.
 
 use std::ops::Range;
 

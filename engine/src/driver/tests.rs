@@ -69,8 +69,8 @@ impl World {
         (0..self.terms.len() as u32).map(Slot)
     }
 
-    /// One side advances; what it says reaches the other as `link` leaves it. Gives whether there was
-    /// anything.
+    /// One side advances; what it says reaches the other as `link` leaves it. Gives whether there
+    /// was anything.
     fn advance(&mut self, party: Party, mut link: impl FnMut(Slot, &mut Vec<u8>)) -> bool {
         let mut output = Output::default();
         self.driver(party).advance(&mut output);
@@ -367,8 +367,8 @@ fn a_payee_is_told_what_each_payment_is_for() {
     assert!(received.eq([(1, 5, 70), (2, 6, 71), (3, 7, 72)]));
 }
 
-/// A peer that asks for the turn again and again costs a round for each no channel but its own: signatures
-/// and hashes are counted, not time.
+/// A peer that asks for the turn again and again costs a round for each no channel but its own:
+/// signatures and hashes are counted, not time.
 #[test]
 fn messages_without_a_signature_take_no_round_each() {
     let mut world = World::new(3, Rules::default());
@@ -433,8 +433,8 @@ fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
     }
 }
 
-/// Links break at any moment, and Bob crashes and comes back from what he had stored: in the end all is
-/// paid, once, and nothing was counted that is not in the log.
+/// Links break at any moment, and Bob crashes and comes back from what he had stored: in the end
+/// all is paid, once, and nothing was counted that is not in the log.
 #[test]
 fn nothing_is_lost_over_broken_links_and_crashes() {
     for seed in 0..150 {
@@ -496,7 +496,8 @@ fn nothing_is_lost_over_broken_links_and_crashes() {
 }
 
 impl World {
-    /// Bob's memory is gone; what he had stored is not. Channels of which nothing was stored are new.
+    /// Bob's memory is gone; what he had stored is not. Channels of which nothing was stored are
+    /// new.
     fn crash_b(&mut self) {
         let mut bob = Driver::new(Backend::Dalek).keeping_records();
         bob.add_key(&[2; 32]);
