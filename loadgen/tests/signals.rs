@@ -66,6 +66,7 @@ fn what_was_ignored_stays_ignored_and_the_rest_asks_for_a_stop() {
         // A busy machine may fail to hold the rate.
         let held = code != Some(0) || ended.status.code() != Some(3);
         assert!(!held || ended.status.code() == code, "{what}");
-        assert_eq!(said.contains("stopping"), code == Some(130), "{what}");
+        // A short run may end before it is said: the flag comes first, whoever reads what is said.
+        assert!(code == Some(130) || !said.contains("stopping"), "{what}");
     }
 }
