@@ -323,19 +323,46 @@ fn nobody_else_follows_a_log_whose_segments_are_deleted() {
     ended("--delete-audited", true);
 }
 
+/// A log as it was before its run ended.
+struct Unended {
+    /// Its last segment, if that had not been written.
+    held_back: Option<String>,
+    manifest: String,
+}
+
+impl Unended {
+    /// Of a run in small segments.
+    fn new(folder: &Folder, holds_back: bool) -> Unended {
+        logged(folder, "--sessions 20 --payments 10 --audit-segment 4k");
+        let held_back = shards(folder).pop().filter(|_| holds_back);
+        if let Some(last) = &held_back {
+            fs::rename(folder.path("log").join(last), folder.path("last")).unwrap();
+        }
+        let manifest = folder.read("log/audit.toml");
+        let claims: String = manifest.split_inclusive('\n').take(8).collect();
+        let running = claims.replace("\"complete\"", "\"running\"");
+        folder.write("log/audit.toml", seal_manifest(&running));
+        Unended {
+            held_back,
+            manifest,
+        }
+    }
+
+    /// It ends.
+    fn end(self, folder: &Folder) {
+        if let Some(last) = self.held_back {
+            fs::rename(folder.path("last"), folder.path("log").join(last)).unwrap();
+        }
+        folder.write("log/audit.toml", self.manifest);
+    }
+}
+
 /// Two audits with one file would each delete what only the other's word of it stood for.
 #[test]
 fn what_another_audit_left_is_never_replaced() {
     for begun in [false, true] {
         let folder = Folder::new();
-        logged(&folder, "--sessions 20 --payments 10 --audit-segment 4k");
-        let segments = shards(&folder);
-        let last = folder.path("log").join(segments.last().unwrap());
-        let (ended, kept_back) = (folder.read("log/audit.toml"), folder.path("last"));
-        fs::rename(&last, &kept_back).unwrap();
-        let claims: String = ended.split_inclusive('\n').take(8).collect();
-        let running = claims.replace("\"complete\"", "\"running\"");
-        folder.write("log/audit.toml", seal_manifest(&running));
+        let unended = Unended::new(&folder, true);
         let words = "audit log --follow --checkpoint kept --quiet";
         if begun {
             let ended = bounded(&folder, words, interrupt);
@@ -347,8 +374,7 @@ fn what_another_audit_left_is_never_replaced() {
         // It has read what was there, unless the machine is very busy: then it refuses what is now.
         thread::sleep(Duration::from_millis(500));
         folder.write("kept", [7; 100]);
-        fs::rename(&kept_back, &last).unwrap();
-        folder.write("log/audit.toml", ended);
+        unended.end(&folder);
         let ended: Ended = follower.unwrap().wait_with_output().unwrap().into();
         assert!(matches!(ended.code, Some(2 | 4)), "{begun}: {ended:?}");
         assert_eq!(
@@ -365,16 +391,7 @@ fn a_checkpoint_that_was_taken_away_is_written_again() {
     // Whether there is anything new to be kept then, or nothing.
     for held_back in [true, false] {
         let folder = Folder::new();
-        logged(&folder, "--sessions 20 --payments 10 --audit-segment 4k");
-        let segments = shards(&folder);
-        let last = folder.path("log").join(segments.last().unwrap());
-        let (ended, kept_back) = (folder.read("log/audit.toml"), folder.path("last"));
-        if held_back {
-            fs::rename(&last, &kept_back).unwrap();
-        }
-        let claims: String = ended.split_inclusive('\n').take(8).collect();
-        let running = claims.replace("\"complete\"", "\"running\"");
-        folder.write("log/audit.toml", seal_manifest(&running));
+        let unended = Unended::new(&folder, held_back);
         let words = "audit log --follow --delete-audited --checkpoint kept --quiet";
         let stopped = bounded(&folder, words, interrupt);
         assert_eq!(stopped.code, Some(130), "{stopped:?}");
@@ -382,10 +399,7 @@ fn a_checkpoint_that_was_taken_away_is_written_again() {
         let kept = fs::read(folder.path("kept")).unwrap();
         thread::sleep(Duration::from_millis(500));
         fs::remove_file(folder.path("kept")).unwrap();
-        if held_back {
-            fs::rename(&kept_back, &last).unwrap();
-        }
-        folder.write("log/audit.toml", ended);
+        unended.end(&folder);
         let code = follower.unwrap().wait().unwrap().code();
         if code != Some(0) {
             // A very busy machine: it began without one, and what that stood for is gone.
