@@ -75,6 +75,9 @@ use read::Reading;
 
 /// A channel's place in a driver: of this one, and as long as it lives. What is kept of a channel
 /// needs a name that outlives it, the channel's id or a number of the owner's.
+///
+/// Whatever takes a slot panics if that is another driver's or was forgotten, but for what a peer
+/// or Layer 1 brings about: [`Driver::receive`], [`Driver::reconnect`] and [`Driver::posted`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(u32);
 
