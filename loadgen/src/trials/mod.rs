@@ -231,22 +231,6 @@ pub fn check_run(options: &[String]) -> Result<(), TrialError> {
     }
 }
 
-/// What a closed loop takes of the options of an open one: how long payments wait for others is nothing
-/// to it.
-pub fn closed_loop(options: &[String]) -> Vec<String> {
-    const NAME: &str = "--cosign-after";
-    let mut kept = Vec::new();
-    let mut words = options.iter();
-    while let Some(word) = words.next() {
-        match word.strip_prefix(NAME) {
-            Some("") => drop(words.next()),
-            Some(value) if value.starts_with('=') => {}
-            _ => kept.push(word.clone()),
-        }
-    }
-    kept
-}
-
 /// `--duration` as `run` reads it.
 fn duration_option(duration: Duration) -> [String; 2] {
     [
@@ -329,20 +313,6 @@ mod tests {
         assert!(error.to_string().contains("contradicts"), "{error}");
         let error = check_run(&words("--turn-length 3")).unwrap_err();
         assert!(error.to_string().contains("--turn-length needs"), "{error}");
-    }
-
-    #[test]
-    fn a_closed_loop_waits_for_no_interval() {
-        for (text, expected) in [
-            (
-                "--cosign-every 10 --cosign-after 5ms --seed 3",
-                "--cosign-every 10 --seed 3",
-            ),
-            ("--cosign-after=5ms --seed 3", "--seed 3"),
-            ("--seed 3", "--seed 3"),
-        ] {
-            assert_eq!(closed_loop(&words(text)), words(expected));
-        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use duet_run_file::units::{parse_duration, parse_rate, parse_share};
 use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
 use super::found::{Found, SCHEMA, Trial, bounds, disturbance, notes, sets_aside, table};
 use super::objective::{Judged, Objective};
-use super::{Runner, TrialError, check_options, check_run, closed_loop, duration_option};
+use super::{Runner, TrialError, check_options, check_run, duration_option};
 use crate::drive::{complain, print};
 use crate::progress::Spinner;
 
@@ -274,6 +274,22 @@ fn check(args: &SearchArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a closed loop takes of the options of an open one: how long payments wait for others is
+/// nothing to it.
+fn closed_loop(options: &[String]) -> Vec<String> {
+    const NAME: &str = "--cosign-after";
+    let mut kept = Vec::new();
+    let mut words = options.iter();
+    while let Some(word) = words.next() {
+        match word.strip_prefix(NAME) {
+            Some("") => drop(words.next()),
+            Some(value) if value.starts_with('=') => {}
+            _ => kept.push(word.clone()),
+        }
+    }
+    kept
+}
+
 /// The answer; every trial that was made stands in `trials`, whatever comes of it.
 fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result<Answer, Failure> {
     check(args)?;
@@ -433,4 +449,24 @@ fn trial(
         },
         run,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_loop_waits_for_no_interval() {
+        let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+        for (text, expected) in [
+            (
+                "--cosign-every 10 --cosign-after 5ms --seed 3",
+                "--cosign-every 10 --seed 3",
+            ),
+            ("--cosign-after=5ms --seed 3", "--seed 3"),
+            ("--seed 3", "--seed 3"),
+        ] {
+            assert_eq!(closed_loop(&words(text)), words(expected));
+        }
+    }
 }
