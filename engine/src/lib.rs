@@ -4,6 +4,7 @@
 //!
 //! - [`crypto`] hashes, signs and verifies, in batches. Only it can make a [`crypto::Verified`].
 //! - [`protocol`] holds the rules of a channel as pure state machines.
+//! - [`legs`] is one party's work on the messages of many channels, in batches.
 //! - [`driver`] is one party's side of many channels, without I/O: what a hub or a wallet is built on.
 //! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
 //!   its own load.
@@ -21,6 +22,7 @@ pub mod driver;
 mod folder;
 mod index;
 pub mod l1;
+pub mod legs;
 pub mod log;
 mod metered;
 pub mod pipeline;

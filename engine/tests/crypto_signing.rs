@@ -58,7 +58,7 @@ impl Pair {
             });
             let of_pairs: Vec<SignJob> = of_pairs.collect();
             signatures.truncate(1);
-            self.signers[at].sign_with(pairs, &of_pairs, &mut signatures);
+            self.signers[at].sign(pairs, &of_pairs, &mut signatures);
             self.compare(jobs, &signatures);
         }
     }

@@ -15,7 +15,7 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree};
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 7] = [
-    ("engine/src", 22_400),
+    ("engine/src", 22_200),
     ("engine/lanes/src", 5_100),
     ("loadgen/src", 11_800),
     ("reports/src", 10_300),
@@ -24,7 +24,7 @@ const CRATES: [(&str, usize); 7] = [
     ("bench/instructions/src", 600),
 ];
 /// Files of the largest circle of `use`s in any crate at most.
-const LARGEST_CIRCLE: usize = 22;
+const LARGEST_CIRCLE: usize = 23;
 /// Fields of a struct of the engine at most; longer ones are listed.
 const FIELDS: usize = 20;
 const LONG_STRUCTS: usize = 3;

@@ -8,7 +8,6 @@ use ed25519_dalek::hazmat::ExpandedSecretKey;
 use zeroize::Zeroizing;
 
 use super::backend::Backend;
-use super::sign::Secrets;
 
 /// A public key as it stands in channel terms and transactions: 32 bytes, not yet checked.
 ///
@@ -140,23 +139,10 @@ impl SecretKey {
     pub(super) fn prefix(&self) -> &[u8; 32] {
         &self.expanded.hash_prefix
     }
-}
 
-impl Secrets for [SecretKey] {
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    fn scalar(&self, at: usize) -> &Scalar {
-        self[at].scalar()
-    }
-
-    fn prefix(&self, at: usize) -> &[u8; 32] {
-        self[at].prefix()
-    }
-
-    fn public(&self, at: usize) -> &[u8; 32] {
-        &self[at].public.0
+    /// The public half's encoding.
+    pub(super) fn public_bytes(&self) -> &[u8; 32] {
+        &self.public.0
     }
 }
 

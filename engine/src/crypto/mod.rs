@@ -24,5 +24,5 @@ pub use hash::{ChainJob, Digest, Domain, Hasher, block, chain, hash, hash_blocks
 pub use keys::{KeyError, PublicKey, SecretKey};
 pub use pairs::KeyPairs;
 pub use ring::{KeyId, KeyRing};
-pub use sign::{SignJob, Signature, Signer};
+pub use sign::{Secrets, SignJob, Signature, Signer};
 pub use verify::{Forged, Signed, Verified, Verifier, VerifierCounts};

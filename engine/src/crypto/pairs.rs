@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 use super::backend::Backend;
 use super::keys::SecretKey;
 use super::ring::KeyRing;
-use super::sign::Secrets;
+use super::sign::ByNumber;
 use crate::chunks::Chunks;
 
-/// Key pairs, for [`Signer::sign_with`](super::Signer::sign_with): a [`KeyRing`] whose every key has
+/// Key pairs, for [`Signer::sign`](super::Signer::sign): a [`KeyRing`] whose every key has
 /// its secret at the same place. They are known by their places, and not found by their keys.
 ///
 /// A secret that signs beside another one's public key is given away, so that nobody gets to pair
@@ -90,7 +90,7 @@ impl KeyPairs {
     }
 }
 
-impl Secrets for KeyPairs {
+impl ByNumber for KeyPairs {
     fn count(&self) -> usize {
         self.secrets.len()
     }

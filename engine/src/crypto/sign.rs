@@ -9,7 +9,6 @@ use super::backend::Backend;
 use super::dalek;
 use super::hash::Digest;
 use super::keys::SecretKey;
-use super::pairs::KeyPairs;
 
 /// An Ed25519 signature: `R ‖ s`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,16 +23,46 @@ pub struct SignJob {
     pub digest: Digest,
 }
 
-/// Secret keys by number, each with its public half.
-pub(super) trait Secrets {
-    /// How many there are.
-    fn count(&self) -> usize;
-    /// The secret scalar.
-    fn scalar(&self, at: usize) -> &Scalar;
-    /// What nonces are derived from.
-    fn prefix(&self, at: usize) -> &[u8; 32];
-    /// The public half's encoding.
-    fn public(&self, at: usize) -> &[u8; 32];
+/// Secret keys by number: some [`SecretKey`]s, or [`KeyPairs`](super::KeyPairs).
+pub trait Secrets: ByNumber {}
+
+impl<S: ByNumber + ?Sized> Secrets for S {}
+
+pub(super) use by_number::ByNumber;
+
+/// What no other crate sees of keys.
+mod by_number {
+    use super::{Scalar, SecretKey};
+
+    /// Secret keys by number, each with its public half.
+    pub trait ByNumber {
+        /// How many there are.
+        fn count(&self) -> usize;
+        /// The secret scalar.
+        fn scalar(&self, at: usize) -> &Scalar;
+        /// What nonces are derived from.
+        fn prefix(&self, at: usize) -> &[u8; 32];
+        /// The public half's encoding.
+        fn public(&self, at: usize) -> &[u8; 32];
+    }
+
+    impl<S: AsRef<[SecretKey]> + ?Sized> ByNumber for S {
+        fn count(&self) -> usize {
+            self.as_ref().len()
+        }
+
+        fn scalar(&self, at: usize) -> &Scalar {
+            self.as_ref()[at].scalar()
+        }
+
+        fn prefix(&self, at: usize) -> &[u8; 32] {
+            self.as_ref()[at].prefix()
+        }
+
+        fn public(&self, at: usize) -> &[u8; 32] {
+            self.as_ref()[at].public_bytes()
+        }
+    }
 }
 
 /// Makes signatures in batches and keeps the scratch memory for the next one.
@@ -64,29 +93,7 @@ impl Signer {
     ///
     /// # Panics
     /// If a job names a secret key that `secrets` does not have.
-    pub fn sign(
-        &mut self,
-        secrets: &[SecretKey],
-        jobs: &[SignJob],
-        signatures: &mut Vec<Signature>,
-    ) {
-        self.sign_all(secrets, jobs, signatures);
-    }
-
-    /// As [`Signer::sign`], with secrets that are kept as pairs.
-    ///
-    /// # Panics
-    /// If a job names a secret key that `pairs` does not have.
-    pub fn sign_with(
-        &mut self,
-        pairs: &KeyPairs,
-        jobs: &[SignJob],
-        signatures: &mut Vec<Signature>,
-    ) {
-        self.sign_all(pairs, jobs, signatures);
-    }
-
-    fn sign_all<S: Secrets + ?Sized>(
+    pub fn sign<S: Secrets + ?Sized>(
         &mut self,
         secrets: &S,
         jobs: &[SignJob],
@@ -119,6 +126,21 @@ impl Signer {
             }
         }
         self.made += jobs.len() as u64;
+    }
+
+    /// Makes one signature.
+    ///
+    /// # Panics
+    /// As [`Signer::sign`].
+    pub fn sign_one<S: Secrets + ?Sized>(
+        &mut self,
+        secrets: &S,
+        secret: u32,
+        digest: Digest,
+    ) -> Signature {
+        let mut signature = Vec::with_capacity(1);
+        self.sign(secrets, &[SignJob { secret, digest }], &mut signature);
+        signature[0]
     }
 
     /// Signatures made so far.

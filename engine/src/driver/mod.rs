@@ -59,17 +59,15 @@ pub use output::{Event, Output};
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::ops::{Index, IndexMut};
+use std::ops::{Index, IndexMut, Range};
 
 use hashbrown::HashMap;
 
-use crate::crypto::{
-    Backend, BackendChoice, Digest, KeyError, KeyRing, PublicKey, SecretKey, SignJob, Signature,
-    Signer, Verifier,
-};
+use crate::crypto::{Backend, BackendChoice, KeyError, KeyRing, PublicKey, SecretKey, Signature};
+use crate::legs::{Ends, Legs};
 use crate::protocol::{
-    Amount, Burst, ChannelId, CoSigned, Endpoint, FinalProof, Party, RecordError, Rejection, Rules,
-    SignOrder, Status, Terms, TermsError, WindowPool,
+    Amount, ChannelId, CoSigned, Endpoint, FinalProof, Party, RecordError, Rejection, Rules,
+    SignOrder, Status, Terms, TermsError,
 };
 use read::Reading;
 
@@ -91,8 +89,7 @@ impl Slot {
 
 /// One party's side of many channels.
 pub struct Driver {
-    signer: Signer,
-    verifier: Verifier,
+    legs: Legs<Slot>,
     /// This party's keys.
     secrets: Vec<SecretKey>,
     /// The peers' keys.
@@ -102,11 +99,12 @@ pub struct Driver {
     /// Those with something to read, to pay, or to end.
     busy: Vec<Slot>,
     keeps_records: bool,
-    burst: Burst,
-    windows: WindowPool,
-    jobs: Vec<SignJob>,
-    signatures: Vec<Signature>,
     reading: Reading,
+    /// Whose payments are proposed, as which states, and whether the turn passes with the last;
+    /// reused.
+    proposing: Vec<(Slot, Range<usize>, bool)>,
+    /// Who ends; reused.
+    ending: Vec<Slot>,
 }
 
 /// One channel's side.
@@ -162,6 +160,21 @@ impl Index<Slot> for Sides {
     }
 }
 
+impl Ends for Sides {
+    type At = Slot;
+
+    /// Whatever a leg does there is to be kept.
+    fn end(&mut self, at: Slot) -> &mut Endpoint {
+        let side = &mut self[at];
+        side.changed = true;
+        &mut side.end
+    }
+
+    fn secret(&self, at: Slot) -> u32 {
+        self[at].secret
+    }
+}
+
 impl IndexMut<Slot> for Sides {
     fn index_mut(&mut self, slot: Slot) -> &mut Side {
         let side = self.0.get_mut(slot.0 as usize).and_then(Option::as_mut);
@@ -209,19 +222,16 @@ impl Driver {
     #[must_use]
     pub fn new(backend: Backend) -> Driver {
         Driver {
-            signer: Signer::new(backend),
-            verifier: Verifier::new(backend),
+            legs: Legs::with_room(backend, 0),
             secrets: Vec::new(),
             ring: KeyRing::new(backend),
             sides: Sides::default(),
             places: HashMap::new(),
             busy: Vec::new(),
             keeps_records: false,
-            burst: Burst::default(),
-            windows: WindowPool::new(),
-            jobs: Vec::new(),
-            signatures: Vec::new(),
             reading: Reading::default(),
+            proposing: Vec::new(),
+            ending: Vec::new(),
         }
     }
 
@@ -278,14 +288,16 @@ impl Driver {
         let (me, secret) = self.side_in(terms).map_err(RestoreError::Join)?;
         let peer = self.ring.insert(*terms.keys.of(me.other()));
         let peer = peer.map_err(|error| RestoreError::Join(JoinError::PeersKey(error)))?;
-        let read = Endpoint::from_record(record, terms, peer, rules, &mut self.windows);
+        let read = Endpoint::from_record(record, terms, peer, rules, &mut self.legs.windows);
         let (recovered, _) = read.map_err(RestoreError::Record)?;
         if recovered.me() != me {
             return Err(RestoreError::Join(JoinError::NoKey));
         }
         let mut verdicts = Vec::new();
         let mut claims = recovered.claims().collect();
-        self.verifier.verify(&self.ring, &mut claims, &mut verdicts);
+        self.legs
+            .verifier
+            .verify(&self.ring, &mut claims, &mut verdicts);
         let genuine: Result<Vec<_>, _> = verdicts.into_iter().collect();
         let genuine = genuine.map_err(|_| RestoreError::Forged)?;
         let slot = self.add(recovered.verified(genuine), secret);
@@ -497,16 +509,10 @@ impl Driver {
 
     /// A side, and what makes its signatures one by one.
     fn signing(&mut self, slot: Slot) -> (&mut Side, impl FnMut(&SignOrder) -> Signature) {
-        let Driver {
-            sides,
-            signer,
-            secrets,
-            ..
-        } = self;
-        let side = &mut sides[slot];
-        let secret = side.secret;
+        let side = &mut self.sides[slot];
+        let (signer, secrets, secret) = (&mut self.legs.signer, &self.secrets, side.secret);
         (side, move |order| {
-            sign_one(signer, secrets, secret, *order.digest())
+            signer.sign_one(secrets, secret, *order.digest())
         })
     }
 }
@@ -519,12 +525,6 @@ impl Side {
             Status::Stopped(_) | Status::Closing { .. }
         )
     }
-}
-
-fn sign_one(signer: &mut Signer, secrets: &[SecretKey], secret: u32, digest: Digest) -> Signature {
-    let mut signature = Vec::with_capacity(1);
-    signer.sign(secrets, &[SignJob { secret, digest }], &mut signature);
-    signature[0]
 }
 
 impl fmt::Display for JoinError {

@@ -5,18 +5,14 @@ use std::ops::Range;
 
 use super::output::{Event, Output};
 use super::{Driver, Exit, Side, Slot};
-use crate::crypto::SignJob;
-use crate::protocol::{Burst, Payment, Rejection, SignOrder, Status};
+use crate::protocol::{Burst, Payment, Rejection, Status};
 
 /// What a channel's side signs in one go.
-struct Said {
-    slot: Slot,
-    /// Its proposals, as states of the burst.
-    states: Range<usize>,
-    /// The turn passes with the last of them.
-    passes: bool,
-    /// Its final, if that is all.
-    last: Option<SignOrder>,
+enum Said {
+    /// Its proposals, as states of the burst; and whether the turn passes with the last of them.
+    Proposals(Range<usize>, bool),
+    /// Its final.
+    Last,
 }
 
 impl Driver {
@@ -59,51 +55,36 @@ impl Driver {
 
     /// Says in each of these channels what there is to be said.
     pub(super) fn speak(&mut self, busy: &[Slot], output: &mut Output) {
-        self.burst.clear();
-        let mut said = Vec::new();
+        let (legs, sides) = (&mut self.legs, &mut self.sides);
+        legs.begin();
+        let mut proposing = std::mem::take(&mut self.proposing);
+        let mut ending = std::mem::take(&mut self.ending);
         for &slot in busy {
-            let (burst, side) = (&mut self.burst, &mut self.sides[slot]);
-            said.extend(side.says(slot, burst, output));
-        }
-        self.burst.hash();
-        let mut orders = Vec::new();
-        self.jobs.clear();
-        for said in &mut said {
-            let side = &mut self.sides[said.slot];
-            let first = orders.len();
-            for at in said.states.clone() {
-                let pass = said.passes && at + 1 == said.states.end;
-                let order = side.end.propose(&self.burst.states()[at], pass);
-                orders.push(order.expect("it has the turn, and room in flight"));
+            match sides[slot].says(slot, &mut legs.burst, output) {
+                Some(Said::Proposals(states, pass)) => proposing.push((slot, states, pass)),
+                Some(Said::Last) => ending.push(slot),
+                None => {}
             }
-            orders.extend(said.last.take());
-            self.jobs
-                .extend(orders[first..].iter().map(|order| SignJob {
-                    secret: side.secret,
-                    digest: *order.digest(),
-                }));
         }
-        self.signatures.clear();
-        self.signer
-            .sign(&self.secrets, &self.jobs, &mut self.signatures);
-        let mut signed = orders.iter().zip(&self.signatures);
-        for said in said {
-            let side = &mut self.sides[said.slot];
+        legs.burst.hash();
+        for (slot, states, pass) in &proposing {
+            let Side { end, secret, .. } = &mut sides[*slot];
+            legs.order(end, *secret, states.clone(), *pass);
+        }
+        for slot in ending.drain(..) {
+            let Side { end, secret, .. } = &mut sides[slot];
+            legs.finish(slot, end, *secret);
+        }
+        legs.sign(&self.secrets);
+        for (slot, states, _) in proposing.drain(..) {
+            let side = &mut sides[slot];
             side.changed = true;
-            let (burst, windows) = (&self.burst, &mut self.windows);
-            output.message(said.slot, |wire| {
-                if said.states.is_empty() {
-                    let (order, signature) = signed.next().expect("a signature an order");
-                    side.end.finish_signed(order, *signature).encode(wire);
-                }
-                for (state, (order, signature)) in
-                    burst.states()[said.states].iter().zip(&mut signed)
-                {
-                    side.end
-                        .proposed(order, state, burst, *signature, windows, wire);
-                }
-            });
+            output.message(slot, |wire| legs.send(&mut side.end, states, wire));
         }
+        legs.send_finals(sides, |slot, message| {
+            output.message(slot, |wire| message.encode(wire));
+        });
+        (self.proposing, self.ending) = (proposing, ending);
     }
 }
 
@@ -139,24 +120,13 @@ impl Side {
         let passes = self.end.turn_asked();
         if states.is_empty() && self.to_pay.is_empty() && self.end.in_flight() == 0 {
             if self.ends {
-                let last = self.end.finish().expect("the turn, and nothing in flight");
-                return Some(Said {
-                    slot,
-                    states,
-                    passes: false,
-                    last: Some(last),
-                });
+                return Some(Said::Last);
             }
             if passes && let Ok(pass) = self.end.pass_turn() {
                 output.message(slot, |wire| pass.encode(wire));
             }
         }
-        (!states.is_empty()).then_some(Said {
-            slot,
-            states,
-            passes,
-            last: None,
-        })
+        (!states.is_empty()).then_some(Said::Proposals(states, passes))
     }
 
     /// As many payments as may be in flight become states of the burst.

@@ -1,6 +1,7 @@
 //! Two drivers and a link between them that may lose what it carries.
 
 use super::*;
+use crate::crypto::Digest;
 use crate::protocol::{Message, Pair};
 
 /// Alice's and Bob's sides of some channels, which have the same slots.
@@ -168,9 +169,9 @@ fn a_leg_is_one_batch_however_many_channels_there_are() {
     }
     world.talk();
     for (driver, signed) in [(&world.drivers.a, 600), (&world.drivers.b, 600)] {
-        let counts = driver.verifier.counts();
+        let counts = driver.legs.verifier.counts();
         assert_eq!((counts.batches, counts.signatures), (1, 600));
-        assert_eq!(driver.signer.made(), signed);
+        assert_eq!(driver.legs.signer.made(), signed);
     }
 }
 

@@ -100,17 +100,17 @@ impl Shard<'_> {
         let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
         let covered = channels().map(|channel| channel.covered).sum::<u64>();
         let refused = channels().map(|channel| channel.refused).sum::<u64>();
-        let sides = [&self.payer, &self.payee];
+        let both = [&self.payer, &self.payee];
         self.before = Before {
             sessions_opened: self.tally.sessions_opened,
             sessions_closed: self.tally.sessions_closed,
             payments: self.tally.covered + covered,
             refused: self.tally.refused + refused,
-            signatures_made: sides.iter().map(|side| side.signer.made()).sum(),
+            signatures_made: both.iter().map(|legs| legs.signer.made()).sum(),
             verified: VerifierCounts::default(),
         };
-        for side in sides {
-            self.before.verified.add(side.verifier.counts());
+        for legs in both {
+            self.before.verified.add(legs.verifier.counts());
         }
         Ok(())
     }

@@ -3,12 +3,12 @@
 
 use super::attack::{Attack, Cheat};
 use super::slot::Channel;
-use super::wave::Side;
 use super::workload::{AccountIndex, Session};
-use crate::crypto::{Digest, KeyPairs, KeyRing, SignJob, Signature};
+use crate::crypto::{Digest, KeyPairs, Signature};
+use crate::legs::{Ends, Legs};
 use crate::protocol::{
-    Amount, Balance, Burst, ChannelId, CoSigned, Endpoint, Entry, HalfSigned, Incoming, Message,
-    NewState, Pair, Party, Payment, Post, Rejection, WindowPool, state_digest,
+    Amount, Balance, ChannelId, CoSigned, Endpoint, Entry, HalfSigned, Message, NewState, Pair,
+    Party, Payment, Post, Rejection, state_digest,
 };
 
 /// A channel on its way to court.
@@ -46,14 +46,27 @@ pub(super) enum When {
     LastBlock,
 }
 
-/// What the parties of one channel sign and verify with, one thing at a time.
-pub(super) struct Desk<'d> {
-    pub(super) pairs: &'d KeyPairs,
+/// What the parties of one channel still say to each other, one thing at a time.
+pub(super) struct Parley<'p> {
+    pub(super) pairs: &'p KeyPairs,
     /// The places of both parties' among them.
     pub(super) places: Pair<u32>,
-    pub(super) ring: &'d KeyRing,
-    pub(super) windows: &'d mut WindowPool,
-    pub(super) tools: &'d mut Side,
+    pub(super) legs: &'p mut Legs<()>,
+}
+
+/// One end, and the key that it signs with.
+struct Alone<'e>(&'e mut Endpoint, u32);
+
+impl Ends for Alone<'_> {
+    type At = ();
+
+    fn end(&mut self, (): ()) -> &mut Endpoint {
+        self.0
+    }
+
+    fn secret(&self, (): ()) -> u32 {
+        self.1
+    }
 }
 
 impl Case {
@@ -123,7 +136,7 @@ impl Case {
         channel: Channel,
         plan: &Session,
         cheat: &Cheat,
-        desk: &mut Desk<'_>,
+        parley: &mut Parley<'_>,
     ) -> Case {
         let deposits = plan.deposits;
         let holder = channel.a.turn_holder();
@@ -166,7 +179,7 @@ impl Case {
             Attack::FakeOffer => {
                 let mut fake = first(cheater);
                 let shown = balance(cheat.old(), deposits.a);
-                fake.post.offer = Some(desk.made_up_offer(cheater, id, shown));
+                fake.post.offer = Some(parley.made_up_offer(cheater, id, shown));
                 case.moves.push(fake);
             }
             Attack::LastBlock => {
@@ -182,7 +195,7 @@ impl Case {
                 let newest = case
                     .ends
                     .a
-                    .held(|order| desk.sign(Party::A, order.digest()));
+                    .held(|order| parley.sign(Party::A, order.digest()));
                 for (when, by, shown) in [
                     (When::AfterFirstPost, Party::B, less_old),
                     (When::LastBlock, Party::A, newest),
@@ -191,15 +204,15 @@ impl Case {
                 }
             }
             Attack::Silent => {
-                case.proposes_one(holder, desk);
+                case.proposes_one(holder, parley);
                 *of_mut(&mut case.closes, holder) = true;
             }
             Attack::HalfSigned => {
-                if let Some(wire) = case.proposes_one(holder, desk) {
-                    let co_signed = desk.receive(of_mut(&mut case.ends, cheater), &wire);
+                if let Some(wire) = case.proposes_one(holder, parley) {
+                    let co_signed = parley.receive(of_mut(&mut case.ends, cheater), &wire);
                     assert_eq!(co_signed, Ok(()), "an honest proposal");
                     let end = of_mut(&mut case.ends, cheater);
-                    let post = end.close(|order| desk.sign(cheater, order.digest()));
+                    let post = end.close(|order| parley.sign(cheater, order.digest()));
                     case.moves.push(Move {
                         when: When::AfterFirstPost,
                         by: cheater,
@@ -210,7 +223,7 @@ impl Case {
             }
             // Its wave had nothing to spoil: all of its payments were refused.
             Attack::BadSignature => *of_mut(&mut case.closes, cheater.other()) = true,
-            Attack::Equivocate => case.equivocates(cheater, desk),
+            Attack::Equivocate => case.equivocates(cheater, parley),
         }
         case
     }
@@ -231,17 +244,17 @@ impl Case {
     }
 
     /// An honest party proposes one more unit, if it has one: that is what it then is due.
-    fn proposes_one(&mut self, by: Party, desk: &mut Desk<'_>) -> Option<Vec<u8>> {
-        let wire = desk.propose(of_mut(&mut self.ends, by), 1)?;
+    fn proposes_one(&mut self, by: Party, parley: &mut Parley<'_>) -> Option<Vec<u8>> {
+        let wire = parley.propose(of_mut(&mut self.ends, by), 1)?;
         *of_mut(&mut self.due, by) -= 1;
         *of_mut(&mut self.due, by.other()) += 1;
         Some(wire)
     }
 
     /// An honest party hears a message, and stops if it has to refuse it.
-    fn hears(&mut self, by: Party, wire: &[u8], desk: &mut Desk<'_>) {
+    fn hears(&mut self, by: Party, wire: &[u8], parley: &mut Parley<'_>) {
         let end = of_mut(&mut self.ends, by);
-        if let Err(rejection) = desk.receive(end, wire) {
+        if let Err(rejection) = parley.receive(end, wire) {
             end.stop(rejection);
             self.rejection = Some(rejection.name());
         }
@@ -249,18 +262,18 @@ impl Case {
 
     /// The cheater signs two states at the next version: one that pays 2, which the other party
     /// gets and answers, and one that pays 1, which it gets too, and which the cheater offers.
-    fn equivocates(&mut self, cheater: Party, desk: &mut Desk<'_>) {
+    fn equivocates(&mut self, cheater: Party, parley: &mut Parley<'_>) {
         let id = *self.ends.a.channel();
         let honest = cheater.other();
         let end = of_mut(&mut self.ends, cheater);
-        let shown = end.held(|order| desk.sign(cheater, order.digest()));
-        let twice = [2, 1].map(|units| desk.signs(end, units));
+        let shown = end.held(|order| parley.sign(cheater, order.digest()));
+        let twice = [2, 1].map(|units| parley.signs(end, units));
         if let [Some((_, two)), Some((half, one))] = twice {
-            self.hears(honest, &two, desk);
+            self.hears(honest, &two, parley);
             assert_eq!(self.rejection, None, "the first is as good as any");
             *of_mut(&mut self.due, honest) += 2;
             *of_mut(&mut self.due, cheater) -= 2;
-            self.hears(honest, &one, desk);
+            self.hears(honest, &one, parley);
             self.to_punish = Some(cheater);
             let mut offers = Move::showing(When::AtOnce, cheater, id, shown);
             offers.post.offer = Some(half);
@@ -281,24 +294,16 @@ impl Move {
     }
 }
 
-impl Desk<'_> {
+impl Parley<'_> {
     fn sign(&mut self, by: Party, digest: &Digest) -> Signature {
-        self.tools.jobs.clear();
-        self.tools.jobs.push(SignJob {
-            secret: *self.places.of(by),
-            digest: *digest,
-        });
-        self.tools.signatures.clear();
-        self.tools
-            .signer
-            .sign_with(self.pairs, &self.tools.jobs, &mut self.tools.signatures);
-        self.tools.signatures[0]
+        let secret = *self.places.of(by);
+        self.legs.signer.sign_one(self.pairs, secret, *digest)
     }
 
     /// One payment of this party as a state; none if it cannot make it.
     fn pays(&mut self, end: &Endpoint, units: u64) -> Option<NewState> {
-        let burst: &mut Burst = &mut self.tools.burst;
-        burst.clear();
+        self.legs.begin();
+        let burst = &mut self.legs.burst;
         burst.begin(end);
         let payment = Payment {
             payer: end.me(),
@@ -313,12 +318,13 @@ impl Desk<'_> {
 
     /// A party proposes a payment by the rules; none if it has not as much, or not the turn.
     fn propose(&mut self, end: &mut Endpoint, units: u64) -> Option<Vec<u8>> {
-        let state = self.pays(end, units)?;
-        let order = end.propose(&state, false).ok()?;
-        let signature = self.sign(end.me(), order.digest());
+        end.proposals_left().ok().filter(|left| *left > 0)?;
+        self.pays(end, units)?;
+        let secret = *self.places.of(end.me());
+        self.legs.order(end, secret, 0..1, false);
+        self.legs.sign(self.pairs);
         let mut wire = Vec::new();
-        let burst = &self.tools.burst;
-        end.proposed(&order, &state, burst, signature, self.windows, &mut wire);
+        self.legs.send(end, 0..1, &mut wire);
         Some(wire)
     }
 
@@ -327,7 +333,7 @@ impl Desk<'_> {
         let state = self.pays(end, units)?;
         let signature = self.sign(end.me(), state.digest());
         let mut wire = Vec::new();
-        let entries = self.tools.burst.entries_of(&state);
+        let entries = self.legs.burst.entries_of(&state);
         let message = Message::Proposal {
             entries,
             signature,
@@ -357,34 +363,20 @@ impl Desk<'_> {
     }
 
     /// A party receives one proposal, verifies it and co-signs; what it answers stays with it.
-    fn receive(&mut self, end: &mut Endpoint, wire: &[u8]) -> Result<(), Rejection> {
-        let (message, _) = Message::decode_first(wire)?;
-        let Message::Proposal {
-            entries,
-            signature,
-            pass,
-        } = message
-        else {
-            unreachable!("a proposal was sent")
-        };
-        let burst: &mut Burst = &mut self.tools.burst;
-        burst.clear();
-        burst.begin(end);
-        let incoming = end.receive_proposal(entries, &signature, burst)?;
-        assert_eq!(incoming, Incoming::New, "nothing is sent twice");
-        burst.hash();
-        let claim = end.claim(&burst.states()[0], signature, pass);
-        let version = claim.version();
-        let mut judged = Vec::new();
-        self.tools
-            .verifier
-            .verify(self.ring, &mut vec![claim], &mut judged);
-        let verified = judged.pop().expect("one verdict");
-        let verified = verified.map_err(|_| Rejection::BadSignature { version })?;
-        let order = end.accept(verified)?;
-        let signature = self.sign(end.me(), order.digest());
-        let _answer = end.co_signed(&order, signature);
-        Ok(())
+    fn receive(&mut self, end: &mut Endpoint, mut wire: &[u8]) -> Result<(), Rejection> {
+        let (legs, secret) = (&mut *self.legs, *self.places.of(end.me()));
+        legs.begin();
+        let read = legs.receive((), end, &mut wire);
+        read.refused.map_or(Ok(()), Err)?;
+        assert_eq!(read.new, 1, "one proposal, and nothing is sent twice");
+        legs.burst.hash();
+        let mut end = Alone(end, secret);
+        legs.verify_proposals(&mut end, self.pairs.ring());
+        let mut refused = None;
+        legs.accept(&mut end, |(), accepted| refused = accepted.err());
+        legs.sign(self.pairs);
+        legs.answer(&mut end, |(), _, _| {});
+        refused.map_or(Ok(()), Err)
     }
 }
 

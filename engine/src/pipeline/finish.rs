@@ -3,25 +3,18 @@
 use super::fault::Hop;
 use super::run::RunError;
 use super::shard::Shard;
-use super::slot::{Phase, Slot};
+use super::slot::{At, Phase, RunningEnds};
 use super::stage::Stage;
-use super::wave::{Side, strike};
+use super::wave::strike;
 use super::wire::Wire;
-use crate::crypto::{Forged, KeyPairs, KeyRing, SignJob, Verified};
-use crate::protocol::{FinalClaim, Message, Party, Rejection, SignOrder};
+use crate::legs::{Ends, Legs};
+use crate::protocol::{Message, Party, Rejection};
 
-type Judged = Result<Verified<FinalClaim>, Forged<FinalClaim>>;
-
-/// Scratch memory, reused.
+/// Sessions that end together. Reused.
 #[derive(Default)]
 pub(super) struct Finals {
-    /// Channels that are ready for their final, and later in the order of the messages.
+    /// Each, and who began to end it.
     starters: Vec<(u32, Party)>,
-    orders: Vec<SignOrder>,
-    claims: Vec<FinalClaim>,
-    claimed: Vec<(u32, Party)>,
-    judged: Vec<Judged>,
-    answered: Vec<(u32, Party, Verified<FinalClaim>)>,
     wire: Wire,
     refusals: Vec<(u32, Rejection)>,
 }
@@ -80,41 +73,29 @@ impl Shard<'_> {
         if self.finishing.is_empty() {
             return;
         }
-        let Shard { slots, payer, .. } = self;
+        let Shard {
+            slots,
+            payer,
+            parties,
+            ..
+        } = self;
+        let mut ends = RunningEnds { slots, parties };
         let sessions = self.finishing.len().min(Finals::MOST);
         finals.starters.clear();
-        finals.orders.clear();
-        payer.jobs.clear();
+        payer.begin();
         for slot in self.finishing.drain(..sessions) {
-            let channel = slots[slot as usize].channel();
-            let holder = channel.a.turn_holder();
-            let order = channel
-                .end_mut(holder)
-                .finish()
-                .expect("the holder may finish");
-            let secret = *self.parties.places(slot).of(holder);
-            payer.jobs.push(SignJob {
-                secret,
-                digest: *order.digest(),
-            });
-            finals.starters.push((slot, holder));
-            finals.orders.push(order);
+            let holder = ends.end((slot, Party::A)).turn_holder();
+            let at = (slot, holder);
+            let secret = ends.secret(at);
+            payer.finish(at, ends.end(at), secret);
+            finals.starters.push(at);
         }
-        sign(payer, &self.parties.pairs);
+        payer.sign(&parties.pairs);
         finals.wire.clear();
-        for (at, &(slot, holder)) in finals.starters.iter().enumerate() {
-            let end = slots[slot as usize].channel().end_mut(holder);
-            let message = end.finish_signed(&finals.orders[at], payer.signatures[at]);
-            finals
-                .wire
-                .frame(slot, holder.other(), |bytes| message.encode(bytes));
-        }
+        payer.send_finals(&mut ends, |at, message| finals.send(at, message));
         strike(&mut self.faults, Hop::Final, &mut finals.wire, slots);
         self.clock.lap(Stage::Finish, 0);
-        for &(slot, holder) in &finals.starters {
-            self.keep(slot, holder);
-        }
-        self.kept();
+        self.keep_senders(finals);
     }
 
     /// The other ends verify the finals, and answer them.
@@ -122,48 +103,24 @@ impl Shard<'_> {
         if finals.is_empty() {
             return;
         }
-        let Shard { slots, payee, .. } = self;
-        finals.read(slots, |end, message| match message {
-            Message::Final { version, signature } => end.receive_final(version, signature),
-            _ => Err(Rejection::Malformed {
-                what: "not a final",
-            }),
+        let Shard {
+            slots,
+            payee,
+            parties,
+            ..
+        } = self;
+        let mut ends = RunningEnds { slots, parties };
+        payee.begin();
+        finals.hear(&mut ends, payee);
+        payee.verify_finals(parties.pairs.ring());
+        payee.end(&mut ends, |(slot, _), ended| {
+            finals.refusals.extend(ended.err().map(|why| (slot, why)));
         });
-        finals.judge(payee, self.parties.pairs.ring());
-        finals.orders.clear();
-        finals.answered.clear();
-        payee.jobs.clear();
-        for (judged, &(slot, me)) in finals.judged.drain(..).zip(&finals.claimed) {
-            let end = slots[slot as usize].channel().end_mut(me);
-            let accepted = unforged(judged)
-                .and_then(|claim| end.accept_final(&claim).map(|order| (claim, order)));
-            match accepted {
-                Ok((claim, order)) => {
-                    let secret = *self.parties.places(slot).of(me);
-                    payee.jobs.push(SignJob {
-                        secret,
-                        digest: *order.digest(),
-                    });
-                    finals.orders.push(order);
-                    finals.answered.push((slot, me, claim));
-                }
-                Err(rejection) => finals.refusals.push((slot, rejection)),
-            }
-        }
-        sign(payee, &self.parties.pairs);
+        payee.sign(&parties.pairs);
         finals.wire.clear();
-        for (at, (slot, me, claim)) in finals.answered.iter().enumerate() {
-            let end = slots[*slot as usize].channel().end_mut(*me);
-            let message = end.final_signed(&finals.orders[at], claim, payee.signatures[at]);
-            finals
-                .wire
-                .frame(*slot, me.other(), |bytes| message.encode(bytes));
-        }
+        payee.answer_finals(&mut ends, |at, message| finals.send(at, message));
         self.clock.lap(Stage::Finish, 0);
-        for (slot, me, _) in &finals.answered {
-            self.keep(*slot, *me);
-        }
-        self.kept();
+        self.keep_senders(finals);
     }
 
     /// The holders verify the answers: their sessions are ready to close.
@@ -171,31 +128,30 @@ impl Shard<'_> {
         if finals.is_empty() {
             return Ok(());
         }
-        let Shard { slots, payer, .. } = self;
-        finals.read(slots, |end, message| match message {
-            Message::FinalAcknowledgement { version, signature } => {
-                end.receive_final_acknowledgement(version, signature)
-            }
-            _ => Err(Rejection::Malformed {
-                what: "not a final acknowledgement",
-            }),
+        let Shard {
+            slots,
+            payer,
+            parties,
+            ..
+        } = self;
+        let mut ends = RunningEnds { slots, parties };
+        payer.begin();
+        finals.hear(&mut ends, payer);
+        payer.verify_finals(parties.pairs.ring());
+        let mut ended = Vec::new();
+        payer.end(&mut ends, |(slot, _), end| match end {
+            Ok(()) => ended.push(slot),
+            Err(rejection) => finals.refusals.push((slot, rejection)),
         });
-        finals.judge(payer, self.parties.pairs.ring());
-        for (judged, &(slot, me)) in finals.judged.drain(..).zip(&finals.claimed) {
-            let end = slots[slot as usize].channel().end_mut(me);
-            match unforged(judged).and_then(|claim| end.finish_acknowledged(&claim)) {
-                Ok(()) => {
-                    let phase = &mut slots[slot as usize].phase;
-                    let Phase::Running(channel) = std::mem::replace(phase, Phase::Vacant) else {
-                        unreachable!("slot {slot} ran a moment ago");
-                    };
-                    if !channel.early {
-                        self.steps.session_ended(slot);
-                    }
-                    *phase = Phase::Closing(channel);
-                }
-                Err(rejection) => finals.refusals.push((slot, rejection)),
+        for slot in ended {
+            let phase = &mut slots[slot as usize].phase;
+            let Phase::Running(channel) = std::mem::replace(phase, Phase::Vacant) else {
+                unreachable!("slot {slot} ran a moment ago");
+            };
+            if !channel.early {
+                self.steps.session_ended(slot);
             }
+            *phase = Phase::Closing(channel);
         }
         for (slot, rejection) in finals.refusals.drain(..) {
             self.stop_channel(slot, rejection.name())?;
@@ -204,46 +160,31 @@ impl Shard<'_> {
         finals.starters.clear();
         Ok(())
     }
+
+    /// Keeps the ends whose messages are on the wire.
+    fn keep_senders(&mut self, finals: &Finals) {
+        for (slot, to, _) in finals.wire.frames() {
+            self.keep(slot, to.other());
+        }
+        self.kept();
+    }
 }
 
 impl Finals {
-    /// Decodes one message per frame and collects what the ends claim of them.
-    fn read(
-        &mut self,
-        slots: &mut [Slot],
-        receive: impl Fn(&crate::protocol::Endpoint, Message<'_>) -> Result<FinalClaim, Rejection>,
-    ) {
-        self.claims.clear();
-        self.claimed.clear();
+    fn send(&mut self, (slot, me): At, message: &Message<'_>) {
+        self.wire
+            .frame(slot, me.other(), |bytes| message.encode(bytes));
+    }
+
+    /// The ends read one message each.
+    fn hear(&mut self, ends: &mut RunningEnds<'_>, legs: &mut Legs<At>) {
         for (slot, me, bytes) in self.wire.frames() {
-            let end = slots[slot as usize].channel().end(me);
-            match Message::decode_first(bytes).and_then(|(message, _)| receive(end, message)) {
-                Ok(claim) => {
-                    self.claims.push(claim);
-                    self.claimed.push((slot, me));
-                }
-                Err(rejection) => self.refusals.push((slot, rejection)),
-            }
+            let at = (slot, me);
+            let heard = Message::decode_first(bytes)
+                .and_then(|(message, _)| legs.hear_final(at, ends.end(at), &message));
+            self.refusals.extend(heard.err().map(|why| (slot, why)));
         }
     }
-
-    fn judge(&mut self, side: &mut Side, ring: &KeyRing) {
-        self.judged.clear();
-        side.verifier
-            .verify(ring, &mut self.claims, &mut self.judged);
-    }
-}
-
-fn sign(side: &mut Side, pairs: &KeyPairs) {
-    side.signatures.clear();
-    side.signer
-        .sign_with(pairs, &side.jobs, &mut side.signatures);
-}
-
-fn unforged(judged: Judged) -> Result<Verified<FinalClaim>, Rejection> {
-    judged.map_err(|Forged(claim)| Rejection::BadSignature {
-        version: claim.version(),
-    })
 }
 
 #[cfg(test)]

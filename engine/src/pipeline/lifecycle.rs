@@ -58,7 +58,7 @@ impl Shard<'_> {
             let mut signatures: Vec<Signature> = Vec::with_capacity(jobs.len());
             self.payer
                 .signer
-                .sign_with(&self.parties.pairs, &jobs, &mut signatures);
+                .sign(&self.parties.pairs, &jobs, &mut signatures);
             let mut signatures = signatures.into_iter();
             for (order, slot, transaction) in unsigned {
                 let start = batch.bytes.len();
@@ -120,7 +120,7 @@ impl Shard<'_> {
         let mut signatures = Vec::with_capacity(jobs.len());
         self.payer
             .signer
-            .sign_with(&self.parties.pairs, &jobs, &mut signatures);
+            .sign(&self.parties.pairs, &jobs, &mut signatures);
         self.tally.transaction_signatures += jobs.len() as u64;
         signatures
     }
@@ -312,7 +312,6 @@ impl Shard<'_> {
             refused: 0,
             covered: 0,
             paid: Pair { a: 0, b: 0 },
-            rejected: None,
             aloft: false,
             early: false,
         }

@@ -349,9 +349,9 @@ pub(super) fn outcome(
     let mut rejections = BTreeMap::new();
     let mut stopped = Vec::new();
     for end in ends {
-        end.sides
+        end.legs
             .iter()
-            .for_each(|side| verified.add(side.verifier.counts()));
+            .for_each(|legs| verified.add(legs.verifier.counts()));
         for (name, count) in &end.tally.rejections {
             *rejections.entry(*name).or_default() += count;
         }
@@ -371,7 +371,7 @@ pub(super) fn outcome(
     let forgone = sum(|end| end.tally.forgone);
     let contested = sum(|end| end.tally.contested);
     let cut_short = sessions_opened < shared.workload.sessions() || undrawn > 0;
-    let made_in_all = sum(|end| end.sides.iter().map(|side| side.signer.made()).sum());
+    let made_in_all = sum(|end| end.legs.iter().map(|legs| legs.signer.made()).sum());
     let verified_before = ends.iter().fold(VerifierCounts::default(), |mut sum, end| {
         sum.add(&end.before.verified);
         sum

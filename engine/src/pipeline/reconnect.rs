@@ -109,7 +109,7 @@ impl Shard<'_> {
         let mut signatures = Vec::with_capacity(jobs.len());
         self.contest
             .signer
-            .sign_with(&self.parties.pairs, &jobs, &mut signatures);
+            .sign(&self.parties.pairs, &jobs, &mut signatures);
         let signed = signers.into_iter().zip(jobs.iter().map(|job| job.digest));
         signed.zip(signatures).collect()
     }

@@ -12,7 +12,7 @@ use super::acknowledgements::Acknowledgements;
 use super::arrivals::{ArrivalQueue, ScheduleEnd};
 use super::attack::Attacks;
 use super::beginning::{Before, Beginning, Logged};
-use super::case::{Case, Desk};
+use super::case::{Case, Parley};
 use super::fault::Faults;
 use super::journal::Journal;
 use super::latency::Latencies;
@@ -21,14 +21,15 @@ use super::planted::Planted;
 use super::restore::ShardRestoring;
 use super::run::{Config, RunError};
 use super::schedule::Schedule;
-use super::slot::{Phase, Slot};
+use super::slot::{At, Phase, Slot};
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, ShardOf, Steps};
 use super::tally::Tally;
-use super::wave::{Flight, Side, Wave};
+use super::wave::{Flight, MOST_ENTRIES};
 use super::workload::Workload;
 use crate::crypto::{Digest, Domain, Hasher};
-use crate::protocol::WindowPool;
+use crate::legs::Legs;
+use crate::protocol::Payment;
 use crate::transcript::Recorder;
 
 /// What all shards of a run share, read-only but for the flags and counters.
@@ -95,7 +96,8 @@ pub(super) struct Shard<'w> {
     /// Draining: until when payments that had come due by then are served.
     pub(super) serving_until_ns: Option<u64>,
 
-    pub(super) wave: Wave,
+    /// What a wave has drawn, reused.
+    pub(super) payments: Vec<Payment>,
     /// Flights that no wave needs at the moment.
     pub(super) hangar: Vec<Flight>,
     /// Durable runs: the wave whose proposals, and the one whose answers, are being made durable.
@@ -106,11 +108,10 @@ pub(super) struct Shard<'w> {
     /// The run goes on after a restart: the ends' links are to be brought up first.
     pub(super) reconnect: bool,
     pub(super) acknowledgements: Option<Acknowledgements>,
-    pub(super) payer: Side,
-    pub(super) payee: Side,
+    pub(super) payer: Legs<At>,
+    pub(super) payee: Legs<At>,
     /// What is said between the parties of a channel once one of them cheats.
-    pub(super) contest: Side,
-    pub(super) windows: WindowPool,
+    pub(super) contest: Legs<()>,
     pub(super) faults: Faults,
     pub(super) planted: Option<Planted>,
 
@@ -143,7 +144,7 @@ pub(super) struct ShardOutcome {
     pub(super) clock: StageClock,
     pub(super) before: Before,
     pub(super) latency: Latencies,
-    pub(super) sides: [Side; 2],
+    pub(super) legs: [Legs<At>; 2],
     pub(super) value_at_risk: u64,
     pub(super) bytes: u64,
     pub(super) pace: Pace,
@@ -204,7 +205,7 @@ impl<'w> Shard<'w> {
             end: None,
             at_end: None,
             serving_until_ns: None,
-            wave: Wave::new(),
+            payments: Vec::with_capacity(MOST_ENTRIES),
             hangar: Vec::new(),
             proposed: None,
             answered: None,
@@ -212,10 +213,9 @@ impl<'w> Shard<'w> {
             restoring: ShardRestoring::default(),
             reconnect: false,
             acknowledgements: None,
-            payer: Side::new(backend),
-            payee: Side::new(backend),
-            contest: Side::new(backend),
-            windows: WindowPool::new(),
+            payer: Legs::with_room(backend, MOST_ENTRIES),
+            payee: Legs::with_room(backend, MOST_ENTRIES),
+            contest: Legs::with_room(backend, 0),
             faults: Faults::new(&config.faults),
             planted: Planted::new(config.planted_slowdown),
             clock: StageClock::from_now(),
@@ -285,7 +285,7 @@ impl<'w> Shard<'w> {
             before: self.before,
             latency: self.latency,
             bytes: self.hangar.iter().map(Flight::carried).sum(),
-            sides: [self.payer, self.payee],
+            legs: [self.payer, self.payee],
             value_at_risk: self.value_at_risk,
             pace,
             first_wave_ns: self.first_wave_ns,
@@ -374,14 +374,12 @@ impl<'w> Shard<'w> {
             let plan = self.workload.session(channel.session);
             self.tally.count(&channel, plan.payments);
             let cheat = channel.cheat.take().expect("somebody cheats");
-            let mut desk = Desk {
+            let mut parley = Parley {
                 pairs: &self.parties.pairs,
                 places: self.parties.places(slot),
-                ring: self.parties.pairs.ring(),
-                windows: &mut self.windows,
-                tools: &mut self.contest,
+                legs: &mut self.contest,
             };
-            let case = Case::begin(channel, &plan, &cheat, &mut desk);
+            let case = Case::begin(channel, &plan, &cheat, &mut parley);
             *phase = Phase::Contested(Box::new(case));
             self.steps.session_ended(slot);
             self.clock.lap(Stage::Dispute, 1);

@@ -1,7 +1,9 @@
 //! A place in which one session after another runs: both endpoints, and how far the session is.
 
+use super::accounts::Parties;
 use super::attack::{Attack, Cheat};
 use super::case::Case;
+use crate::legs::Ends;
 use crate::protocol::{Endpoint, Pair, Party};
 
 /// One slot of a shard.
@@ -46,9 +48,6 @@ pub(super) struct Channel {
     pub(super) covered: u64,
     /// What the workload says each side has paid, refused payments aside.
     pub(super) paid: Pair<u64>,
-    /// Which end has refused a message in this wave: it hears nothing more of it. What the other
-    /// end was answered before still counts.
-    pub(super) rejected: Option<Party>,
     /// In a wave on its way, or in line for its end: nobody puts it in line again.
     pub(super) aloft: bool,
     /// Open since before a restart, in a step that this run has not come to yet. Its lane does not
@@ -142,5 +141,26 @@ impl Slot {
             Phase::Running(channel) => channel,
             _ => unreachable!("the slot runs"),
         }
+    }
+}
+
+/// The ends of channels that run, with their keys.
+pub(super) struct RunningEnds<'s> {
+    pub(super) slots: &'s mut [Slot],
+    pub(super) parties: &'s Parties,
+}
+
+/// An end of a slot's channel.
+pub(super) type At = (u32, Party);
+
+impl Ends for RunningEnds<'_> {
+    type At = At;
+
+    fn end(&mut self, (slot, party): At) -> &mut Endpoint {
+        self.slots[slot as usize].channel().end_mut(party)
+    }
+
+    fn secret(&self, (slot, party): At) -> u32 {
+        *self.parties.places(slot).of(party)
     }
 }

@@ -30,17 +30,21 @@ impl Wire {
         self.frames.clear();
     }
 
-    /// Appends one channel's messages; `write` appends to the bytes it is given.
+    /// Appends messages of a channel; `write` appends to the bytes it is given. Those that follow
+    /// each other are one frame.
     pub(super) fn frame(&mut self, slot: u32, to: Party, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
-        if self.bytes.len() > start {
-            self.carried += (self.bytes.len() - start) as u64;
-            self.frames.push(Frame {
+        let end = self.bytes.len();
+        self.carried += (end - start) as u64;
+        match self.frames.last_mut() {
+            _ if end == start => {}
+            Some(last) if (last.slot, last.to) == (slot, to) => last.bytes.end = end,
+            _ => self.frames.push(Frame {
                 slot,
                 to,
-                bytes: start..self.bytes.len(),
-            });
+                bytes: start..end,
+            }),
         }
     }
 

@@ -259,7 +259,7 @@ impl Shard<'_> {
             }
         };
         let session = opened.session;
-        let windows = &mut self.windows;
+        let windows = &mut self.payer.windows;
         let (end, note) = opened.end(party).recorded(record, windows).map_err(bad)?;
         if !matches!(
             end.status(),

@@ -2,91 +2,56 @@
 //! proof. The clock is read once, and latencies are recorded.
 
 use super::super::shard::Shard;
+use super::super::slot::RunningEnds;
 use super::super::stage::Stage;
 use super::Flight;
+use super::answer::refused;
 use crate::clock::process_cpu_ns;
-use crate::crypto::Forged;
-use crate::protocol::{Answer, Message, Rejection};
+use crate::legs::Ends;
 
 impl Shard<'_> {
     /// The payer verifies the answers against what it proposed, and completes its proposals.
     pub(super) fn complete(&mut self, flight: &mut Flight) -> u64 {
         let Shard {
-            wave, slots, payer, ..
+            slots,
+            payer,
+            parties,
+            clock,
+            ..
         } = self;
-        wave.answerers.clear();
+        let (mut ends, refusals) = (RunningEnds { slots, parties }, &mut flight.refusals);
+        payer.begin();
+        let mut found = 0;
         for (slot, me, mut bytes) in flight.to_payer.frames() {
-            let end = slots[slot as usize].channel().end(me);
-            while !bytes.is_empty() {
-                let read = Message::decode_first(bytes).and_then(|(message, rest)| {
-                    let Message::Acknowledgement { version, signature } = message else {
-                        return Err(Rejection::Malformed {
-                            what: "not an acknowledgement",
-                        });
-                    };
-                    Ok((end.receive_acknowledgement(version, signature)?, rest))
-                });
-                match read {
-                    Ok((Answer::New(claim), rest)) => {
-                        wave.answers.push(claim);
-                        wave.answerers.push((slot, me));
-                        bytes = rest;
-                    }
-                    Ok((Answer::Duplicate, rest)) => bytes = rest,
-                    Err(rejection) => {
-                        flight.refusals.push((slot, rejection));
-                        break;
-                    }
-                }
-            }
+            let read = payer.find((slot, me), ends.end((slot, me)), &mut bytes);
+            found += read.new as usize;
+            let why = refused(read.refused, bytes, "not an acknowledgement");
+            refusals.extend(why.map(|why| (slot, why)));
         }
-        self.clock.lap(Stage::Match, wave.answers.len());
-        wave.answers_judged.clear();
-        payer.verifier.verify(
-            self.parties.pairs.ring(),
-            &mut wave.answers,
-            &mut wave.answers_judged,
-        );
-        self.clock
-            .lap(Stage::PayerVerify, wave.answers_judged.len());
+        clock.lap(Stage::Match, found);
+        let verified = payer.verify_answers(parties.pairs.ring());
+        clock.lap(Stage::PayerVerify, verified);
 
-        let now_ns = self.now_ns();
-        let Shard { wave, slots, .. } = self;
-        let mut completed = 0;
-        let mut judged = wave
-            .answers_judged
-            .drain(..)
-            .zip(&wave.answerers)
-            .peekable();
-        for part in &mut flight.parts {
-            let channel = slots[part.slot as usize].channel();
-            while let Some((judged, _)) = judged.next_if(|(_, (slot, _))| *slot == part.slot) {
-                if channel.rejected == Some(part.payer) {
-                    continue;
-                }
-                let acknowledged = match judged {
-                    Ok(claim) => channel
-                        .end_mut(part.payer)
-                        .acknowledged(claim, &mut self.windows),
-                    Err(Forged(claim)) => Err(Rejection::BadSignature {
-                        version: claim.version(),
-                    }),
-                };
-                match acknowledged {
-                    Ok(done) => part.completed += done.version - done.after,
-                    Err(rejection) => {
-                        channel.rejected = Some(part.payer);
-                        flight.refusals.push((part.slot, rejection));
-                    }
-                }
+        let now_ns = self.shared.now_ns();
+        let mut parts = flight.parts.iter_mut().peekable();
+        payer.complete(&mut ends, |(slot, _), completed| {
+            while parts.next_if(|part| part.slot != slot).is_some() {}
+            let part = parts.peek_mut().expect("every answer is of a part");
+            match completed {
+                Ok(done) => part.completed += done.version - done.after,
+                Err(why) => refusals.push((slot, why)),
             }
+        });
+        let mut completed = 0;
+        for part in &flight.parts {
+            let channel = self.slots[part.slot as usize].channel();
             channel.covered += part.completed;
             completed += part.completed;
             self.latency
                 .service
                 .record(now_ns - flight.sent_ns, part.completed);
-            // Answers complete a prefix of what was proposed. What is left has no answer, and gets none
-            // any more: its channel stops. It counts at its age.
+            // Answers complete a prefix of what was proposed. What is left has no answer, and gets
+            // none any more: its channel stops. It counts at its age.
             for due_ns in &flight.due_ns[part.due.clone()] {
                 self.latency
                     .response
@@ -95,8 +60,6 @@ impl Shard<'_> {
             let left = (part.due.len() as u64).saturating_sub(part.completed);
             self.arrivals.lost(left);
         }
-        assert!(judged.next().is_none(), "every answer is of a part");
-        drop(judged);
         if completed > 0 {
             self.first_completion_ns.get_or_insert(now_ns);
             self.last_completion_ns = now_ns;

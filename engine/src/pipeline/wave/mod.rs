@@ -3,11 +3,14 @@
 //!
 //! A wave has three legs, each of one party alone: the payers propose (`propose`), the payees check
 //! and co-sign (`answer`), the payers complete (`complete`). Between them it is bytes on a wire, and
-//! nothing else: either end works with its own endpoint, burst, signer and verifier.
+//! nothing else: what either end does is in [`Legs`](crate::legs::Legs), of which payers and payees
+//! have their own; here is what is around it: the draw, the clocks, latencies, faults and the log.
 
 mod answer;
 mod complete;
 mod propose;
+
+pub(super) use propose::MOST_ENTRIES;
 
 use std::ops::Range;
 
@@ -20,33 +23,8 @@ use super::stage::Stage;
 use super::wire::Wire;
 use super::workload::Next;
 use crate::clock::process_cpu_ns;
-use crate::crypto::{Backend, Forged, SignJob, Signature, Signer, Verified, Verifier};
 use crate::log::Sequence;
-use crate::protocol::{
-    AcknowledgementClaim, Burst, CoSignOrder, Party, Payment, ProposalClaim, Rejection, SignOrder,
-};
-
-/// One end's tools. Payer and payee each have their own.
-pub(super) struct Side {
-    pub(super) burst: Burst,
-    pub(super) signer: Signer,
-    pub(super) verifier: Verifier,
-    pub(super) jobs: Vec<SignJob>,
-    pub(super) signatures: Vec<Signature>,
-}
-
-impl Side {
-    /// With room for a wave: what grows by doubling leaves as much behind.
-    pub(super) fn new(backend: Backend) -> Side {
-        Side {
-            burst: Burst::with_room(propose::MOST_ENTRIES),
-            signer: Signer::new(backend),
-            verifier: Verifier::new(backend),
-            jobs: Vec::new(),
-            signatures: Vec::new(),
-        }
-    }
-}
+use crate::protocol::{Party, Rejection};
 
 /// One wave, and what it takes along from leg to leg. Reused.
 #[derive(Default)]
@@ -66,20 +44,6 @@ pub(super) struct Flight {
     pub(super) finals: Finals,
 }
 
-/// Scratch memory of a leg, reused.
-#[derive(Default)]
-pub(super) struct Wave {
-    payments: Vec<Payment>,
-    orders: Vec<SignOrder>,
-    received: Vec<Received>,
-    proposals: Vec<ProposalClaim>,
-    proposals_judged: Vec<Result<Verified<ProposalClaim>, Forged<ProposalClaim>>>,
-    cosign_orders: Vec<(u32, Party, CoSignOrder)>,
-    answers: Vec<AcknowledgementClaim>,
-    answerers: Vec<(u32, Party)>,
-    answers_judged: Vec<Result<Verified<AcknowledgementClaim>, Forged<AcknowledgementClaim>>>,
-}
-
 /// One channel's part of a wave.
 struct Part {
     slot: u32,
@@ -95,23 +59,6 @@ struct Part {
     due: Range<usize>,
     /// Payments that the payer now has co-signed, and proposals without an answer yet.
     completed: u64,
-}
-
-/// What the payee keeps of a proposal until its own burst is hashed.
-struct Received {
-    slot: u32,
-    me: Party,
-    signature: Signature,
-    pass: bool,
-}
-
-impl Wave {
-    pub(super) fn new() -> Wave {
-        Wave {
-            payments: Vec::with_capacity(propose::MOST_ENTRIES),
-            ..Wave::default()
-        }
-    }
 }
 
 impl Part {
@@ -133,7 +80,7 @@ impl Part {
 impl Flight {
     fn with_room() -> Flight {
         let mut flight = Flight::default();
-        flight.to_payee.make_room(propose::MOST_ENTRIES);
+        flight.to_payee.make_room(MOST_ENTRIES);
         flight
     }
 

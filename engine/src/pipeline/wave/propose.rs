@@ -2,20 +2,21 @@
 
 use super::super::fault::Hop;
 use super::super::shard::Shard;
-use super::super::slot::{Channel, Slot};
+use super::super::slot::{At, Channel, RunningEnds, Slot};
 use super::super::stage::Stage;
 use super::super::wire::Wire;
 use super::super::workload::Next;
-use super::{Flight, Part, Side, strike};
-use crate::crypto::{SignJob, Verifier};
-use crate::protocol::{Message, Party, Rejection};
+use super::{Flight, Part, strike};
+use crate::crypto::Verifier;
+use crate::legs::{Ends, Legs};
+use crate::protocol::{Message, NewState, Party, Rejection};
 
 /// Proposals in a wave at most: one multiscalar multiplication's worth.
 const MOST_PROPOSALS: usize = Verifier::LARGEST_BATCH;
 /// Entries in a wave at most, but for one channel's co-sign interval. At k = 100 that is a batch of
 /// some 650 signatures, past which verification gains little; entries of both ends are 2 MB each, read
 /// and written in order.
-pub(super) const MOST_ENTRIES: usize = 65_536;
+pub(in super::super) const MOST_ENTRIES: usize = 65_536;
 /// Entries of one channel in a wave at most, but for one co-sign interval: so that at least
 /// twice as many channels take part as there are hash lanes.
 const MOST_ENTRIES_OF_CHANNEL: usize = MOST_ENTRIES / 32;
@@ -30,13 +31,13 @@ impl Shard<'_> {
     /// Draws each ready channel's next payments, up to the wave's caps.
     pub(super) fn draw(&mut self, flight: &mut Flight) {
         let now_ns = flight.sent_ns;
-        let wave = &mut self.wave;
+        let payments = &mut self.payments;
         flight.parts.clear();
         flight.due_ns.clear();
-        wave.payments.clear();
+        payments.clear();
         let k = self.config.rules.cosign_every as usize;
         let mut proposals = 0;
-        while proposals < MOST_PROPOSALS && wave.payments.len() < MOST_ENTRIES {
+        while proposals < MOST_PROPOSALS && payments.len() < MOST_ENTRIES {
             let Some(slot) = self.ready.pop() else { break };
             let channel = self.slots[slot as usize].channel();
             let over = self.draining && !self.arrivals.waits_at(slot);
@@ -68,16 +69,16 @@ impl Shard<'_> {
                 Err(rejection) => unreachable!("slot {slot} runs: {rejection}"),
             };
             let entries = MOST_ENTRIES_OF_CHANNEL
-                .min(MOST_ENTRIES - wave.payments.len())
+                .min(MOST_ENTRIES - payments.len())
                 .max(k);
             let most = most.min(MOST_PROPOSALS - proposals);
             let most = entries.min(k.saturating_mul(most)).min(available);
             assert!(most > 0, "slot {slot} has the turn and nothing in flight");
-            let first = wave.payments.len();
+            let first = payments.len();
             let next = self
                 .workload
-                .draw(channel.session, channel.drawn, most, &mut wave.payments);
-            let count = wave.payments.len() - first;
+                .draw(channel.session, channel.drawn, most, payments);
+            let count = payments.len() - first;
             assert!(
                 (1..=most).contains(&count) && count as u64 <= left,
                 "the workload draws between 1 and {most} payments, not {count}"
@@ -99,14 +100,14 @@ impl Shard<'_> {
                 completed: 0,
             });
         }
-        self.clock.lap(Stage::Draw, wave.payments.len());
+        self.clock.lap(Stage::Draw, payments.len());
     }
 
     /// The payer turns payments into entries and hashes them. Its own endpoint refuses what its
     /// balance does not cover; such a payment is not made.
     fn make_entries(&mut self, flight: &mut Flight) {
         let Shard {
-            wave,
+            payments,
             slots,
             payer,
             config,
@@ -114,7 +115,7 @@ impl Shard<'_> {
             ..
         } = self;
         let k = config.rules.cosign_every as usize;
-        payer.burst.clear();
+        payer.begin();
         let mut accepted = 0;
         for part in &mut flight.parts {
             let channel = slots[part.slot as usize].channel();
@@ -126,7 +127,7 @@ impl Shard<'_> {
             let mut paid = 0;
             let mut refused = 0;
             for i in part.payments.clone() {
-                let payment = &wave.payments[i];
+                let payment = &payments[i];
                 match payer.burst.pay(payment) {
                     Ok(()) => {
                         paid += payment.amount.units();
@@ -158,65 +159,44 @@ impl Shard<'_> {
             }
             channel.refused += refused;
         }
-        self.clock.lap(Stage::Propose, wave.payments.len());
+        self.clock.lap(Stage::Propose, payments.len());
         payer.burst.hash();
         self.clock.lap(Stage::PayerHash, payer.burst.entries());
     }
 
     fn sign_and_send(&mut self, flight: &mut Flight) {
         let Shard {
-            wave, slots, payer, ..
+            slots,
+            payer,
+            parties,
+            ..
         } = self;
-        payer.jobs.clear();
-        wave.orders.clear();
+        let mut ends = RunningEnds { slots, parties };
         for part in &flight.parts {
-            let secret = *self.parties.places(part.slot).of(part.payer);
-            let end = slots[part.slot as usize].channel().end_mut(part.payer);
-            for at in part.states.clone() {
-                let state = &payer.burst.states()[at];
-                let pass = part.next == Next::Other && at + 1 == part.states.end;
-                let order = end
-                    .propose(state, pass)
-                    .expect("an honest proposal is allowed");
-                payer.jobs.push(SignJob {
-                    secret,
-                    digest: *order.digest(),
-                });
-                wave.orders.push(order);
-                self.value_at_risk = self.value_at_risk.max(state.value());
-            }
+            let at = (part.slot, part.payer);
+            let (secret, pass) = (ends.secret(at), part.next == Next::Other);
+            payer.order(ends.end(at), secret, part.states.clone(), pass);
         }
+        let values = payer.burst.states().iter().map(NewState::value);
+        self.value_at_risk = self.value_at_risk.max(values.max().unwrap_or(0));
         self.clock.lap(Stage::Propose, 0);
-        payer.signatures.clear();
-        payer
-            .signer
-            .sign_with(&self.parties.pairs, &payer.jobs, &mut payer.signatures);
-        self.clock.lap(Stage::PayerSign, payer.jobs.len());
+        let signed = payer.sign(&parties.pairs);
+        self.clock.lap(Stage::PayerSign, signed);
 
         flight.to_payee.clear();
         for part in &flight.parts {
-            let end = slots[part.slot as usize].channel().end_mut(part.payer);
+            let end = ends.end((part.slot, part.payer));
             flight
                 .to_payee
                 .frame(part.slot, part.payer.other(), |bytes| {
-                    for at in part.states.clone() {
-                        let state = &payer.burst.states()[at];
-                        end.proposed(
-                            &wave.orders[at],
-                            state,
-                            &payer.burst,
-                            payer.signatures[at],
-                            &mut self.windows,
-                            bytes,
-                        );
-                    }
+                    payer.send(end, part.states.clone(), bytes);
                 });
         }
         if !self.attacks.is_empty() {
             poison(&flight.parts, payer, &mut flight.to_payee, slots);
         }
         strike(&mut self.faults, Hop::Proposal, &mut flight.to_payee, slots);
-        self.clock.lap(Stage::Send, self.wave.orders.len());
+        self.clock.lap(Stage::Send, signed);
     }
 }
 
@@ -254,7 +234,7 @@ fn take_turn(
 }
 
 /// A cheater's last signature does not verify: the batch that it is in has to be searched for it.
-fn poison(parts: &[Part], payer: &Side, wire: &mut Wire, slots: &mut [Slot]) {
+fn poison(parts: &[Part], payer: &Legs<At>, wire: &mut Wire, slots: &mut [Slot]) {
     let mut poisoned = parts.iter().filter_map(|part| {
         let cheat = slots[part.slot as usize].channel().poisons()?;
         let last = part.states.clone().next_back()?;

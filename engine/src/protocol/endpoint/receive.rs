@@ -68,6 +68,12 @@ impl CoSignOrder {
     pub fn payments(&self) -> u32 {
         self.claim.state.payments()
     }
+
+    /// The log's length after the last of them.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.claim.version()
+    }
 }
 
 impl Endpoint {
