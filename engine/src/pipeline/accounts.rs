@@ -1,14 +1,17 @@
 //! The accounts of a workload on Layer 1: keys, first balances, and what should be left at the end.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use super::run::{Config, RunError};
-use super::steps::ShardOf;
-use super::workload::{AccountIndex, Workload};
+use super::attack::Attacks;
+use super::config::Config;
+use super::error::RunError;
+use super::schedule::{Schedule, ShardOf};
+use super::workload::{AccountIndex, Session, Workload};
 use crate::crypto::{Backend, Domain, Hasher, KeyId, KeyPairs, PublicKey, SecretKey};
 use crate::l1::{Allocations, Chain, Genesis};
 use crate::protocol::{Amount, Pair};
@@ -344,4 +347,68 @@ fn seeds(seed: u64, accounts: &[AccountIndex]) -> Vec<Zeroizing<[u8; 32]>> {
         Zeroizing::new(hasher.finish().0)
     };
     accounts.iter().map(of).collect()
+}
+
+/// Every shard's parties.
+pub(super) type ShardsParties = Vec<(ShardOf, Parties)>;
+
+/// Derives the keys of every shard's parties.
+pub(super) fn parties(
+    config: &Config,
+    workload: &dyn Workload,
+    schedule: &Schedule,
+) -> ShardsParties {
+    assert!(config.shards > 0, "at least one shard");
+    let shards = u64::from(config.shards);
+    (0..shards)
+        .into_par_iter()
+        .map(|index| {
+            let of = ShardOf { index, shards };
+            let slots = of.slots_below(schedule.concurrent());
+            (of, Parties::new(config, workload, of, slots))
+        })
+        .collect()
+}
+
+/// The label of the channels' Layer 1.
+pub(super) const CHANNELS: &str = "channels";
+
+/// What an account has at genesis: all that it locks, and the fees, with those of so many disputes.
+pub(super) fn units(
+    config: &Config,
+    workload: &dyn Workload,
+    disputes: u64,
+    account: AccountIndex,
+) -> Option<u64> {
+    // Opening and closing a channel cost its opener a fee each.
+    let fees = workload
+        .opens(account)
+        .checked_mul(2)?
+        .checked_add(disputes * FEES_OF_A_DISPUTE)?
+        .checked_mul(config.l1.fee.units())?;
+    fees.checked_add(workload.allocation(account).units())
+}
+
+/// Posts and payouts of one party in one dispute at most.
+const FEES_OF_A_DISPUTE: u64 = 8;
+
+/// In how many disputes each account is going to be, those among them that are none by accident.
+pub(super) fn disputes(config: &Config, workload: &dyn Workload) -> HashMap<AccountIndex, u64> {
+    let mut disputes = HashMap::new();
+    if config.attacks.is_empty() && config.faults.is_empty() {
+        return disputes;
+    }
+    let attacks = Attacks::new(config.seed, &config.attacks);
+    let damaged: HashSet<u64> = config.faults.iter().map(|fault| fault.session).collect();
+    for number in 0..workload.sessions() {
+        let Session {
+            accounts, payments, ..
+        } = workload.session(number);
+        if damaged.contains(&number) || attacks.on(number, payments).is_some() {
+            for account in [accounts.a, accounts.b] {
+                *disputes.entry(account).or_default() += 1;
+            }
+        }
+    }
+    disputes
 }

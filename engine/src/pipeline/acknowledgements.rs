@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::run::RunError;
+use super::error::RunError;
 use crate::protocol::ChannelId;
 
 /// A channel in hexadecimal digits.

@@ -3,13 +3,13 @@
 
 use std::sync::atomic::Ordering;
 
+use super::config::Config;
+use super::flight::Flight;
 use super::outcome::Outcome;
-use super::run::Config;
 use super::shard::Shard;
 use super::stage::Stage;
-use super::wave::Flight;
 use super::workload::Workload;
-use crate::l1::{Allocations, Chain, Genesis, Header};
+use crate::l1::{Allocations, Chain, Genesis};
 use crate::transcript::{Burst, Closed, Finish, Recorder, Start, Transcript, TranscriptError};
 
 /// A run's audit log, or none.
@@ -115,13 +115,5 @@ impl Shard<'_> {
             self.shared.abort.store(true, Ordering::Relaxed);
         }
         self.clock.lap(Stage::Audit, payments as usize);
-    }
-}
-
-/// Records the block that was sealed, if any, and lets go of its body.
-pub(super) fn record_block(recorder: &mut Recorder, header: Option<Header>, chain: &mut Chain) {
-    for body in chain.take_bodies() {
-        let header = header.expect("a body is a block's");
-        recorder.block(&header, &body);
     }
 }

@@ -1,66 +1,9 @@
-//! When a run's figures begin: at once, or, where it goes on after a restart, when the links of all
-//! shards are up. What came before is accounted for, and in no figure.
+//! What was done before a run's figures began, which is accounted for and in no figure: nothing, but
+//! where it goes on after a restart.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-use super::latency::Latencies;
-use super::shard::{Shard, Shared};
-use super::stage::Stage;
 use crate::crypto::VerifierCounts;
 use crate::log::{Closed, LogError, Statistics, Stream};
 use crate::metered::Held;
-
-/// Says when the figures begin.
-#[derive(Default)]
-pub(super) struct Beginning {
-    /// Shards whose links are not up yet.
-    down: AtomicUsize,
-    moment: OnceLock<Moment>,
-}
-
-/// A moment on both clocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    /// Since the run's epoch.
-    pub(super) ns: u64,
-    /// The process's CPU time.
-    pub(super) cpu_ns: u64,
-}
-
-impl Shared<'_> {
-    /// The figures begin now.
-    pub(super) fn begin_figures(&self) {
-        let moment = Moment {
-            ns: self.epoch.elapsed().as_nanos() as u64,
-            cpu_ns: self.config.cpu_ns(),
-        };
-        self.beginning.moment.get_or_init(|| moment);
-    }
-
-    /// The figures begin when the links of so many shards are up.
-    pub(super) fn begin_figures_after(&self, shards: usize) {
-        self.beginning.down.store(shards, Ordering::Relaxed);
-    }
-
-    /// When the figures began, if they have.
-    pub(super) fn begun(&self) -> Option<Moment> {
-        self.beginning.moment.get().copied()
-    }
-
-    /// Waits until the figures begin, or the run is aborted; whether there was anything to wait for.
-    /// No shard pays sooner: a payment is in the figures only if its time is.
-    pub(super) fn await_figures(&self) -> bool {
-        if self.begun().is_some() {
-            return false;
-        }
-        while self.begun().is_none() && !self.abort.load(Ordering::Relaxed) {
-            std::thread::park_timeout(Duration::from_micros(200));
-        }
-        true
-    }
-}
 
 /// What one shard had done before the figures began: nothing, but after a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,47 +16,6 @@ pub(super) struct Before {
     pub(super) refused: u64,
     pub(super) signatures_made: u64,
     pub(super) verified: VerifierCounts,
-}
-
-impl Shard<'_> {
-    /// This shard's links are up: waits for the others', and begins the figures with them.
-    ///
-    /// # Errors
-    /// If the log has stopped.
-    pub(super) fn links_are_up(&mut self) -> Result<(), LogError> {
-        if let Some(journal) = &mut self.journal {
-            journal.metered().settle()?;
-        }
-        if self.shared.beginning.down.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.begin_figures();
-        }
-        self.shared.await_figures();
-        self.clock.begin_figures(Stage::Wait);
-        if let Some(journal) = &mut self.journal {
-            journal.metered().begin_figures();
-        }
-        self.latency = Latencies::new();
-        self.first_completion_ns = None;
-        self.last_completion_ns = 0;
-        self.closed_since.clear();
-        self.progress.payments.store(0, Ordering::Relaxed);
-        let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
-        let covered = channels().map(|channel| channel.covered).sum::<u64>();
-        let refused = channels().map(|channel| channel.refused).sum::<u64>();
-        let both = [&self.payer, &self.payee];
-        self.before = Before {
-            sessions_opened: self.tally.sessions_opened,
-            sessions_closed: self.tally.sessions_closed,
-            payments: self.tally.covered + covered,
-            refused: self.tally.refused + refused,
-            signatures_made: both.iter().map(|legs| legs.signer.made()).sum(),
-            verified: VerifierCounts::default(),
-        };
-        for legs in both {
-            self.before.verified.add(legs.verifier.counts());
-        }
-        Ok(())
-    }
 }
 
 /// A stream of the log, and its thread's CPU time at the two moments from which that counts.
@@ -195,6 +97,7 @@ impl Metered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use crate::log::disk::SimulatedDisk;
     use crate::log::{Durability, Log, Options, Recovered};
 

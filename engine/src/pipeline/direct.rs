@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use super::accounts::{Accounts, secret_keys};
-use super::run::{Config, RunError};
+use super::config::Config;
+use super::error::RunError;
 use super::threads;
 use super::workload::{AccountIndex, Session, Workload};
 use crate::clock::thread_cpu_ns;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::arrivals::ScheduleEnd;
-use super::outcome::{AtEnd, Pace, offered};
+use super::pace::{AtEnd, Pace, offered};
 use super::shard::Shard;
 use super::slot::{Phase, Slot};
 use super::stage::Stage;

@@ -1,23 +1,13 @@
 //! The end of sessions: both ends sign the newest state as final, many channels in one batch.
 
+use super::error::RunError;
 use super::fault::Hop;
-use super::run::RunError;
+use super::flight::{Finals, strike};
 use super::shard::Shard;
-use super::slot::{At, Phase, RunningEnds};
+use super::slot::{Phase, RunningEnds};
 use super::stage::Stage;
-use super::wave::strike;
-use super::wire::Wire;
-use crate::legs::{Ends, Legs};
-use crate::protocol::{Message, Party, Rejection};
-
-/// Sessions that end together. Reused.
-#[derive(Default)]
-pub(super) struct Finals {
-    /// Each, and who began to end it.
-    starters: Vec<(u32, Party)>,
-    wire: Wire,
-    refusals: Vec<(u32, Rejection)>,
-}
+use crate::legs::Ends;
+use crate::protocol::Party;
 
 /// What other channels pay while sessions wait to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,32 +28,6 @@ impl Paid {
             // No slot is wanted for another session, but what had come due waits for its answer.
             Paid::Last => false,
         }
-    }
-}
-
-impl Finals {
-    /// Sessions that are finished together at most: a batch for the verifiers, and no more memory.
-    const MOST: usize = 4096;
-
-    /// A message is on its way once more, of a session that this party began to end.
-    pub(super) fn again(&mut self, slot: u32, starter: Party, to: Party, bytes: &[u8]) {
-        self.starters.push((slot, starter));
-        self.wire
-            .frame(slot, to, |wire| wire.extend_from_slice(bytes));
-    }
-
-    /// Whether a slot's session is among them.
-    pub(super) fn has(&self, slot: u32) -> bool {
-        self.starters.iter().any(|(other, _)| *other == slot)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.starters.is_empty()
-    }
-
-    /// Bytes carried since the beginning.
-    pub(super) fn carried(&self) -> u64 {
-        self.wire.carried()
     }
 }
 
@@ -167,23 +131,6 @@ impl Shard<'_> {
             self.keep(slot, to.other());
         }
         self.kept();
-    }
-}
-
-impl Finals {
-    fn send(&mut self, (slot, me): At, message: &Message<'_>) {
-        self.wire
-            .frame(slot, me.other(), |bytes| message.encode(bytes));
-    }
-
-    /// The ends read one message each.
-    fn hear(&mut self, ends: &mut RunningEnds<'_>, legs: &mut Legs<At>) {
-        for (slot, me, bytes) in self.wire.frames() {
-            let at = (slot, me);
-            let heard = Message::decode_first(bytes)
-                .and_then(|(message, _)| legs.hear_final(at, ends.end(at), &message));
-            self.refusals.extend(heard.err().map(|why| (slot, why)));
-        }
     }
 }
 

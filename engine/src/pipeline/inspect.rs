@@ -1,7 +1,6 @@
 //! Reads the log of a run as a restart would, checks all of it, and tells what is there. Writes
 //! nothing.
 
-use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -10,11 +9,14 @@ use crossbeam::utils::CachePadded;
 use rayon::prelude::*;
 
 use super::accounts::{Accounts, Parties};
-use super::beginning::Beginning;
+use super::accounts::{CHANNELS, units};
+use super::config::Config;
+use super::error::RunError;
 use super::restore::{Purpose, parties_and_log};
-use super::run::{CHANNELS, Config, RunError, units};
 use super::schedule::Schedule;
-use super::shard::{Shard, ShardProgress, Shared};
+use super::shard::Shard;
+use super::shared::Beginning;
+use super::shared::{ShardProgress, Shared};
 use super::slot::{Channel, Phase};
 use super::stage::StageClock;
 use super::steps::Link;
@@ -74,7 +76,7 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
     let (parties, log) = parties_and_log(config, workload, &schedule, Purpose::Inspect)?;
     let mut log = log.expect("a log to inspect");
-    let units = |account| units(config, workload, &HashMap::new(), account);
+    let units = |account| units(config, workload, 0, account);
     let chain = {
         let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
         let accounts = Accounts::of(&parties, config, workload, units)?;

@@ -5,32 +5,29 @@
 //! what the shard has counted. A channel that Layer 1 has closed is taken out in the same batch that
 //! counts it, so that after a crash no session is counted twice or left out.
 
-use super::beginning::{Logged, Metered};
-use super::shard::Shard;
+use super::beginning::Metered;
 use super::slot::Channel;
-use super::stage::Stage;
-use super::tally::Kept;
-use crate::log::{LogError, Sequence, Stream};
+use crate::log::{Sequence, Stream};
 use crate::protocol::{Pair, Party};
 
 /// Records put again per commit at least, if so many are stale: else as many as were put, so that
 /// the log's oldest segment comes free at the pace at which new ones fill.
-const LEAST_REFRESHED: usize = 16;
+pub(super) const LEAST_REFRESHED: usize = 16;
 /// A schedule's clock goes on while nothing is paid: it is kept at least so often, so that a run that is
 /// killed again and again comes to its end.
-const CLOCK_KEPT_EVERY_NS: u64 = 100_000_000;
+pub(super) const CLOCK_KEPT_EVERY_NS: u64 = 100_000_000;
 
 /// The shard's stream, and what of it is under way.
 pub(super) struct Journal {
-    log: Metered,
+    pub(super) log: Metered,
     /// The last commit.
-    committed: Sequence,
+    pub(super) committed: Sequence,
     /// Something was put since.
-    changed: bool,
+    pub(super) changed: bool,
     /// Where the schedule's clock stood in it.
-    clock_ns: u64,
-    record: Vec<u8>,
-    stale: Vec<u32>,
+    pub(super) clock_ns: u64,
+    pub(super) record: Vec<u8>,
+    pub(super) stale: Vec<u32>,
 }
 
 /// The driver's own book-keeping of a session, beside each of its records.
@@ -143,101 +140,5 @@ impl Journal {
     /// The calling thread is the shard's, to be woken when something has become durable.
     pub(super) fn attach(&self) {
         self.log.stream.wake(std::thread::current());
-    }
-}
-
-impl Shard<'_> {
-    /// Puts one end of the slot's channel, if the run is durable.
-    pub(super) fn keep(&mut self, slot: u32, party: Party) {
-        if let Some(journal) = &mut self.journal
-            && let Some(channel) = self.slots[slot as usize].phase.open()
-        {
-            journal.keep(slot, party, channel);
-        }
-    }
-
-    /// What was done since the last lap was making records.
-    pub(super) fn kept(&mut self) {
-        if self.journal.is_some() {
-            self.clock.lap(Stage::Log, 0);
-        }
-    }
-
-    /// Waits until a commit is durable.
-    pub(super) fn await_durable(&mut self, sequence: Sequence) -> Result<(), LogError> {
-        self.clock.lap(Stage::Wait, 0);
-        if let Some(journal) = &self.journal {
-            assert!(sequence <= journal.committed, "it was committed");
-            journal.log.stream.wait(sequence)?;
-        }
-        self.clock.lap(Stage::Wait, 1);
-        Ok(())
-    }
-
-    /// Keeps what is left to keep, and ends the stream's thread.
-    pub(super) fn close_journal(&mut self) -> Result<Option<Logged>, LogError> {
-        if self.journal.is_none() {
-            return Ok(None);
-        }
-        let sequence = self.commit()?;
-        self.await_durable(sequence)?;
-        let journal = self.journal.take().expect("it is there");
-        journal.log.close().map(Some)
-    }
-
-    /// Commits what was put, unless a commit is on its way: then that is left for later.
-    pub(super) fn commit_if_idle(&mut self) -> Result<(), LogError> {
-        let Some(journal) = &mut self.journal else {
-            return Ok(());
-        };
-        let has_clock = self.config.duration.is_some() || !self.arrivals.is_closed_loop();
-        if has_clock && self.arrivals.has_started() && !self.draining {
-            let clock_ns = self.arrivals.position_ns(self.shared.now_ns());
-            journal.changed |= clock_ns >= journal.clock_ns + CLOCK_KEPT_EVERY_NS;
-        }
-        if journal.changed && journal.log.stream.durable()? >= journal.committed {
-            self.commit()?;
-        }
-        Ok(())
-    }
-
-    /// Commits what was put; waits for the commit before, if that is on its way. Gives the commit
-    /// that has all that was put so far.
-    pub(super) fn commit(&mut self) -> Result<Sequence, LogError> {
-        let Some(journal) = &mut self.journal else {
-            return Ok(0);
-        };
-        if !journal.changed {
-            return Ok(journal.committed);
-        }
-        let mut stale = std::mem::take(&mut journal.stale);
-        let most = journal.log.stream.batch().len().max(LEAST_REFRESHED);
-        journal.log.stream.to_refresh(most, &mut stale);
-        // The shard's own record is put in any case.
-        let ends = stale
-            .drain(..)
-            .filter_map(|key| place(key, self.slots.len()));
-        for (slot, party) in ends {
-            let channel = self.slots[slot as usize].phase.open();
-            journal.keep(
-                slot,
-                party,
-                channel.expect("a record is of an open channel"),
-            );
-        }
-        journal.stale = stale;
-        journal.record.clear();
-        let schedule = self.arrivals.position(self.shared.now_ns());
-        let offered = self.arrivals.offered();
-        let unserved = offered.unserved + offered.unserved_before;
-        Kept::of(&self.tally, self.value_at_risk, schedule, unserved).encode(&mut journal.record);
-        let key = 2 * self.slots.len() as u32;
-        journal.log.stream.put(key, &journal.record);
-        journal.committed = journal.log.stream.commit()?;
-        journal.changed = false;
-        journal.clock_ns = schedule.clock_ns;
-        let committed = journal.committed;
-        self.kept();
-        Ok(committed)
     }
 }

@@ -1,7 +1,6 @@
 //! A slowdown that is there on purpose, so that a regression gate can be tried on it. Does nothing
 //! useful, and never runs unless a run asks for it.
 
-use super::shard::Shard;
 use super::stage::{Stage, StageClock};
 use crate::clock::thread_cpu_ns;
 
@@ -25,7 +24,7 @@ impl Planted {
 
     /// Burns what is owed for the waves so far. What one wave burns too much or is billed too late,
     /// the next one burns less or more: over a run the share is exact but for the last wave.
-    fn burn(self, clock: &mut StageClock) {
+    pub(super) fn burn(self, clock: &mut StageClock) {
         let worked_ns = clock.waves_ns() as f64 * self.share;
         let burnt_ns = clock.costs()[Stage::PlantedSlowdown as usize].cpu_ns as f64;
         let owed_ns = (worked_ns - burnt_ns).max(0.0) as u64;
@@ -37,16 +36,6 @@ impl Planted {
             }
         }
         clock.lap(Stage::PlantedSlowdown, 1);
-    }
-}
-
-impl Shard<'_> {
-    /// Slows a wave down, if that is asked for. It stands before the wave's latency is taken, which a
-    /// slower engine would lengthen too.
-    pub(super) fn slow_down(&mut self) {
-        if let Some(planted) = self.planted {
-            planted.burn(&mut self.clock);
-        }
     }
 }
 

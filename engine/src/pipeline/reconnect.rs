@@ -4,14 +4,17 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
-use super::finish::Finals;
-use super::restore::RestoreError;
-use super::run::RunError;
+use super::beginning::Before;
+use super::error::RestoreError;
+use super::error::RunError;
+use super::flight::Finals;
+use super::flight::Flight;
+use super::latency::Latencies;
 use super::shard::Shard;
 use super::slot::{Channel, Phase};
 use super::stage::Stage;
-use super::wave::Flight;
-use crate::crypto::{Digest, SignJob, Signature};
+use crate::crypto::{Digest, SignJob, Signature, VerifierCounts};
+use crate::log::LogError;
 use crate::protocol::{Answer, Message, Party, Rejection};
 
 /// Channels at a time: a batch for the verifiers, and no more memory than a wave takes.
@@ -132,6 +135,45 @@ impl Shard<'_> {
         }
         self.complete_finals(&mut resent.finals)?;
         self.complete_finals(&mut resent.final_answers)
+    }
+}
+
+impl Shard<'_> {
+    /// This shard's links are up: waits for the others', and begins the figures with them.
+    ///
+    /// # Errors
+    /// If the log has stopped.
+    pub(super) fn links_are_up(&mut self) -> Result<(), LogError> {
+        if let Some(journal) = &mut self.journal {
+            journal.metered().settle()?;
+        }
+        self.shared.links_are_up();
+        self.shared.await_figures();
+        self.clock.begin_figures(Stage::Wait);
+        if let Some(journal) = &mut self.journal {
+            journal.metered().begin_figures();
+        }
+        self.latency = Latencies::new();
+        self.first_completion_ns = None;
+        self.last_completion_ns = 0;
+        self.closed_since.clear();
+        self.progress.payments.store(0, Ordering::Relaxed);
+        let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
+        let covered = channels().map(|channel| channel.covered).sum::<u64>();
+        let refused = channels().map(|channel| channel.refused).sum::<u64>();
+        let both = [&self.payer, &self.payee];
+        self.before = Before {
+            sessions_opened: self.tally.sessions_opened,
+            sessions_closed: self.tally.sessions_closed,
+            payments: self.tally.covered + covered,
+            refused: self.tally.refused + refused,
+            signatures_made: both.iter().map(|legs| legs.signer.made()).sum(),
+            verified: VerifierCounts::default(),
+        };
+        for legs in both {
+            self.before.verified.add(legs.verifier.counts());
+        }
+        Ok(())
     }
 }
 

@@ -1,9 +1,6 @@
 //! Runs a workload through channels: sets up, starts the shards and Layer 1, watches, and checks
 //! what came out.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,85 +8,24 @@ use std::time::{Duration, Instant};
 use crossbeam::utils::CachePadded;
 use rayon::prelude::*;
 
-use super::accounts::{Accounts, Parties};
-use super::arrivals::Arrivals;
-use super::attack::{Attack, Attacks};
+use super::accounts::{Accounts, CHANNELS, Parties, disputes, units};
 use super::audit::AuditLog;
-use super::beginning::Beginning;
+use super::config::Config;
 use super::door::Door;
-use super::fault::Fault;
+use super::error::RunError;
 use super::outcome::{Outcome, Restored, Spent, outcome};
-use super::restore::{LogConfig, Purpose, RestoreError, parties_and_log};
+use super::restore::{Purpose, parties_and_log};
 use super::schedule::Schedule;
 use super::settle::settle;
-use super::shard::{Shard, ShardOutcome, ShardProgress, Shared};
+use super::shard::{Shard, ShardOutcome};
+use super::shared::Beginning;
+use super::shared::{ShardProgress, Shared};
 use super::stage::{Stage, StageClock};
-use super::steps::{Link, ShardOf};
+use super::steps::Link;
 use super::threads;
 use super::workers::Workers;
-use super::workload::{AccountIndex, Session, Workload};
-use crate::clock::process_cpu_ns;
-use crate::crypto::Backend;
-use crate::l1::{self, Chain, SetupError};
-use crate::log::LogError;
-use crate::protocol::{Amount, Rules};
-use crate::transcript::{self, TranscriptError};
-
-/// How a workload is run.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Threads that run channels, at least one.
-    pub shards: u32,
-    /// Sessions that run at once, at least one.
-    pub concurrent: u64,
-    /// What both endpoints of every channel are configured with.
-    pub rules: Rules,
-    /// How long a payment may wait for others to fill its co-sign interval; `None`: not at all.
-    /// Only in open loop: in closed loop nothing is waited for.
-    pub cosign_after: Option<Duration>,
-    /// When payments are due.
-    pub arrivals: Arrivals,
-    /// When to stop making payments, and finish and close what is open.
-    pub duration: Option<Duration>,
-    /// What signs and verifies.
-    pub backend: Backend,
-    /// Keys and arrivals are derived from it. (Not what verification draws.)
-    pub seed: u64,
-    /// Layer 1's limits and fee.
-    pub l1: l1::Config,
-    /// The challenge window in the channels' terms.
-    pub challenge_window_blocks: u32,
-    /// The least balance that a payment may leave its payer.
-    pub reserve: Amount,
-    /// Bits to flip on the way, for tests; normally none.
-    pub faults: Vec<Fault>,
-    /// Attacks, and the share of sessions that each strikes; in sum at most 1.
-    pub attacks: Vec<(Attack, f64)>,
-    /// Blocks for which an honest party's transaction in a dispute can be held back, at most. By
-    /// the design's rule of synchrony, less than the challenge window.
-    pub l1_delay_blocks: u32,
-    /// The share, 0 to 1, of each wave's CPU time that is spent once more for nothing: to try a
-    /// regression gate. Normally 0.
-    pub planted_slowdown: f64,
-    /// CPU time so far, in nanoseconds, of the caller's own threads that wait beside the run, such as one
-    /// for signals: no stage has it, and no figure.
-    pub bystanders: fn() -> u64,
-    /// What makes the run durable, if anything. Then there are neither faults nor attacks.
-    pub log: Option<LogConfig>,
-    /// Where every payment, co-signature and block is written down for an auditor, if anywhere; not
-    /// of a durable run, whose second part would leave the first one's log incomplete. Blocks'
-    /// bodies are then there, and not kept in memory.
-    pub audit: Option<transcript::Settings>,
-}
-
-impl Config {
-    /// The process's CPU time, less that of bystanders. These are two clocks, read one after the other: it
-    /// may stand a little lower than it did a moment before.
-    pub(super) fn cpu_ns(&self) -> u64 {
-        let all_ns = process_cpu_ns();
-        all_ns.saturating_sub((self.bystanders)())
-    }
-}
+use super::workload::Workload;
+use crate::l1::{self, Chain};
 
 /// How far a run is. Counts and times run from the start of its threads, or, where it goes on after
 /// a restart, from when its links were up.
@@ -105,47 +41,6 @@ pub struct Snapshot {
     pub l1_transactions: u64,
     /// CPU time of the process, in nanoseconds.
     pub cpu_ns: u64,
-}
-
-/// Why a run did not start, or did not end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunError {
-    /// Layer 1 cannot be set up like this.
-    L1(SetupError),
-    /// An account would need more than an amount can hold.
-    AllocationOverflow(AccountIndex),
-    /// The audit log could not be written: a fault of the machine, at the start or on the way.
-    Audit(TranscriptError),
-    /// The log is refused, or cannot be written any more.
-    Log(LogError),
-    /// What the log holds does not fit together.
-    Restore(RestoreError),
-    /// The run must have begun, and has not: it was interrupted before anything of it stood.
-    NotBegun,
-    /// A file cannot be written.
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it, in words.
-        problem: String,
-    },
-    /// The system starts no more threads, for this reason: a fault of the machine.
-    Thread(String),
-    /// The file for acknowledgements ends with something else: it is left as it is.
-    NotAcknowledgements(PathBuf),
-    /// A channel of a durable run stopped, where both parties and the link are honest.
-    Stopped {
-        /// Whose channel.
-        session: u64,
-        /// The rejection.
-        name: &'static str,
-    },
-}
-
-impl From<LogError> for RunError {
-    fn from(error: LogError) -> RunError {
-        RunError::Log(error)
-    }
 }
 
 /// Runs a workload to its end, or until `stop` is set: then no more payments are made, and what is
@@ -169,7 +64,10 @@ pub fn run(
     let begin = Instant::now();
     threads::pool()?;
     let disputes = disputes(config, workload);
-    let units = |account| units(config, workload, &disputes, account);
+    let units = |account| {
+        let disputes = disputes.get(&account).copied().unwrap_or(0);
+        units(config, workload, disputes, account)
+    };
     let schedule = Schedule::new(workload.sessions(), config.concurrent);
     if let Some(account) = (0..workload.accounts()).find(|account| units(*account).is_none()) {
         return Err(RunError::AllocationOverflow(account));
@@ -351,71 +249,6 @@ pub fn run(
     Ok(outcome)
 }
 
-/// Every shard's parties.
-pub(super) type ShardsParties = Vec<(ShardOf, Parties)>;
-
-/// Derives the keys of every shard's parties.
-pub(super) fn parties(
-    config: &Config,
-    workload: &dyn Workload,
-    schedule: &Schedule,
-) -> ShardsParties {
-    assert!(config.shards > 0, "at least one shard");
-    let shards = u64::from(config.shards);
-    (0..shards)
-        .into_par_iter()
-        .map(|index| {
-            let of = ShardOf { index, shards };
-            let slots = of.slots_below(schedule.concurrent());
-            (of, Parties::new(config, workload, of, slots))
-        })
-        .collect()
-}
-
-/// The label of the channels' Layer 1.
-pub(super) const CHANNELS: &str = "channels";
-
-/// What an account has at genesis: all that it locks, and the fees.
-pub(super) fn units(
-    config: &Config,
-    workload: &dyn Workload,
-    disputes: &HashMap<AccountIndex, u64>,
-    account: AccountIndex,
-) -> Option<u64> {
-    // Opening and closing a channel cost its opener a fee each.
-    let disputes = disputes.get(&account).copied().unwrap_or(0);
-    let fees = workload
-        .opens(account)
-        .checked_mul(2)?
-        .checked_add(disputes * FEES_OF_A_DISPUTE)?
-        .checked_mul(config.l1.fee.units())?;
-    fees.checked_add(workload.allocation(account).units())
-}
-
-/// Posts and payouts of one party in one dispute at most.
-const FEES_OF_A_DISPUTE: u64 = 8;
-
-/// In how many disputes each account is going to be, those among them that are none by accident.
-fn disputes(config: &Config, workload: &dyn Workload) -> HashMap<AccountIndex, u64> {
-    let mut disputes = HashMap::new();
-    if config.attacks.is_empty() && config.faults.is_empty() {
-        return disputes;
-    }
-    let attacks = Attacks::new(config.seed, &config.attacks);
-    let damaged: HashSet<u64> = config.faults.iter().map(|fault| fault.session).collect();
-    for number in 0..workload.sessions() {
-        let Session {
-            accounts, payments, ..
-        } = workload.session(number);
-        if damaged.contains(&number) || attacks.on(number, payments).is_some() {
-            for account in [accounts.a, accounts.b] {
-                *disputes.entry(account).or_default() += 1;
-            }
-        }
-    }
-    disputes
-}
-
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()
@@ -441,42 +274,3 @@ impl Drop for GoneOnPanic<'_> {
         }
     }
 }
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RunError::L1(error) => error.fmt(f),
-            RunError::Audit(error) => error.fmt(f),
-            RunError::AllocationOverflow(account) => write!(
-                f,
-                "account {account} would need more than {} units for its deposits and fees",
-                u64::MAX
-            ),
-            RunError::Log(error) => error.fmt(f),
-            RunError::Restore(error) => error.fmt(f),
-            RunError::NotBegun => {
-                write!(
-                    f,
-                    "not begun: the run was interrupted before anything of it stood"
-                )
-            }
-            RunError::File { path, problem } => {
-                write!(f, "writing '{}' failed: {problem}", path.display())
-            }
-            RunError::Thread(problem) => write!(f, "cannot start a thread: {problem}"),
-            RunError::NotAcknowledgements(path) => write!(
-                f,
-                "'{}' does not end with acknowledgements: expected a new file, or one that a run \
-                 has written",
-                path.display()
-            ),
-            RunError::Stopped { session, name } => write!(
-                f,
-                "the channel of session {session} stopped on {name}, although nobody cheats; the log \
-                 has it as it was before"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for RunError {}

@@ -113,6 +113,33 @@ impl Schedule {
     }
 }
 
+/// Which of all slots are a shard's: every one whose number is the shard's, modulo their number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShardOf {
+    pub(super) index: u64,
+    pub(super) shards: u64,
+}
+
+impl ShardOf {
+    /// The number over all shards of the shard's slot.
+    pub(super) fn number(&self, slot: u32) -> u64 {
+        self.index + u64::from(slot) * self.shards
+    }
+
+    /// How many sessions of the schedule are the shard's.
+    pub(super) fn sessions(&self, schedule: &Schedule) -> u64 {
+        let (all, at_once) = (schedule.sessions(), schedule.concurrent());
+        let slots = |below| u64::from(self.slots_below(below));
+        all / at_once * slots(at_once) + slots(all % at_once)
+    }
+
+    /// How many of the first so many slots are the shard's.
+    pub(super) fn slots_below(&self, number: u64) -> u32 {
+        let below = (number + self.shards - 1).saturating_sub(self.index) / self.shards;
+        u32::try_from(below).expect("fewer than 2^32 slots")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,16 +6,15 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::audit::record_block;
 use super::beginning::Logged;
 use super::case::Case;
 use super::chain_log::ChainLog;
 use super::court::Court;
-use super::run::RunError;
-use super::shard::Shared;
+use super::error::RunError;
+use super::shared::Shared;
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, StepBatch, StepOutcome};
-use crate::l1::{Chain, Executed, Receipt, SubmitError};
+use crate::l1::{Chain, Executed, Header, Receipt, SubmitError};
 use crate::log::Sequence;
 use crate::protocol::Pair;
 use crate::transcript::Recorder;
@@ -367,5 +366,13 @@ fn outcome(receipt: &Receipt) -> StepOutcome {
             name: refusal.name(),
             fee_paid: false,
         },
+    }
+}
+
+/// Records the block that was sealed, if any, and lets go of its body.
+fn record_block(recorder: &mut Recorder, header: Option<Header>, chain: &mut Chain) {
+    for body in chain.take_bodies() {
+        let header = header.expect("a body is a block's");
+        recorder.block(&header, &body);
     }
 }

@@ -2,65 +2,36 @@
 //! shards and takes no lock; its only links are the two queues to and from Layer 1.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::accounts::Parties;
 use super::acknowledgements::Acknowledgements;
 use super::arrivals::{ArrivalQueue, ScheduleEnd};
 use super::attack::Attacks;
-use super::beginning::{Before, Beginning, Logged};
+use super::beginning::{Before, Logged};
 use super::case::{Case, Parley};
+use super::config::Config;
+use super::error::RunError;
 use super::fault::Faults;
+use super::flight::{Flight, MOST_ENTRIES};
 use super::journal::Journal;
 use super::latency::Latencies;
-use super::outcome::{AtEnd, Pace};
+use super::pace::{AtEnd, Pace};
 use super::planted::Planted;
-use super::restore::ShardRestoring;
-use super::run::{Config, RunError};
-use super::schedule::Schedule;
+use super::restoring::ShardRestoring;
+use super::schedule::ShardOf;
+use super::shared::{ShardProgress, Shared};
 use super::slot::{At, Phase, Slot};
 use super::stage::{Stage, StageClock};
-use super::steps::{Link, ShardOf, Steps};
+use super::steps::{Link, Steps};
 use super::tally::Tally;
-use super::wave::{Flight, MOST_ENTRIES};
 use super::workload::Workload;
-use crate::crypto::{Digest, Domain, Hasher};
+use crate::crypto::{Domain, Hasher};
 use crate::legs::Legs;
 use crate::protocol::Payment;
 use crate::transcript::Recorder;
-
-/// What all shards of a run share, read-only but for the flags and counters.
-pub(super) struct Shared<'w> {
-    pub(super) config: &'w Config,
-    pub(super) workload: &'w dyn Workload,
-    pub(super) schedule: Schedule,
-    pub(super) genesis: Digest,
-    pub(super) epoch: Instant,
-    /// No more payments: finish and close what is open.
-    pub(super) stop: &'w AtomicBool,
-    /// A thread has panicked: everybody leaves.
-    pub(super) abort: AtomicBool,
-    pub(super) beginning: Beginning,
-    /// How the shards that have ended kept up.
-    pub(super) paces: Mutex<Vec<Pace>>,
-}
-
-impl Shared<'_> {
-    /// Nanoseconds since the run's epoch.
-    pub(super) fn now_ns(&self) -> u64 {
-        self.epoch.elapsed().as_nanos() as u64
-    }
-}
-
-/// What a shard tells the observer, now and then.
-#[derive(Default)]
-pub(super) struct ShardProgress {
-    pub(super) payments: AtomicU64,
-    pub(super) sessions_closed: AtomicU64,
-}
 
 /// Channels with something to do, in the order in which they got it.
 pub(super) struct Ready {

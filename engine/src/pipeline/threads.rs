@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use super::door::Door;
-use super::run::RunError;
-use super::shard::Shared;
+use super::error::RunError;
+use super::shared::Shared;
 
 /// Starts the threads of rayon's pool, which all of the engine uses, if they do not run already. The
 /// pool itself would panic where it cannot.

@@ -1,15 +1,13 @@
 //! Both ends of every channel that is open on Layer 1, out of a shard's stream.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
-use super::super::arrivals::SchedulePosition;
+use super::super::accounts::units;
+use super::super::error::{RestoreError, RunError, SessionCounts};
 use super::super::journal::{self, Note, place};
-use super::super::run::{RunError, units};
 use super::super::shard::Shard;
 use super::super::slot::{Channel, Phase};
 use super::super::tally::Kept;
-use super::{RestoreError, SessionCounts};
 use crate::crypto::{Forged, Verifier};
 use crate::l1::Chain;
 use crate::log::{Files, Recovered};
@@ -21,21 +19,6 @@ struct Waiting {
     party: Party,
     note: Note,
     end: protocol::Recovered,
-}
-
-/// What a shard remembers while it is brought back.
-#[derive(Default)]
-pub(in super::super) struct ShardRestoring {
-    /// How many sessions had opened in each slot before the restart; empty in a run that begins.
-    opened: Vec<u64>,
-    /// Channels that are closed on Layer 1 and not counted yet.
-    closed: HashMap<u32, Channel>,
-    /// How many opens the shard had heard of in its last commit.
-    heard: u64,
-    /// Slots whose closed sessions were counted here: their records are to be taken out.
-    pub(in super::super) counted: Vec<u32>,
-    /// How far the schedule was read; none if the shard has kept nothing yet.
-    schedule: Option<SchedulePosition>,
 }
 
 impl Shard<'_> {
@@ -372,7 +355,7 @@ impl Shard<'_> {
         self.steps.resume(first_step, running.into_iter());
         // What these sums leave out was checked when it was paid out.
         let (config, workload) = (self.config, self.workload);
-        let allocation = |account| units(config, workload, &HashMap::new(), account).unwrap_or(0);
+        let allocation = |account| units(config, workload, 0, account).unwrap_or(0);
         self.parties.begin_at(chain, workload, allocation, taken);
         self.reconnect = true;
     }
@@ -388,11 +371,4 @@ fn is_final(channel: &Channel) -> bool {
             | (Status::Finishing, Status::Finished)
     );
     agreed && a.channel() == b.channel() && a.signed().version() == b.signed().version()
-}
-
-impl ShardRestoring {
-    /// How many sessions had opened in a slot before the restart.
-    pub(in super::super) fn opened(&self, slot: u32) -> u64 {
-        self.opened.get(slot as usize).copied().unwrap_or(0)
-    }
 }

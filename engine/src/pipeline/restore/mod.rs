@@ -7,78 +7,23 @@
 //! before all of it has been read and found in order.
 
 mod ends;
-mod error;
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 
+use super::accounts::{ShardsParties, parties};
 use super::acknowledgements::Acknowledgements;
 use super::chain_log::ChainLog;
+use super::config::{Beside, Config, LogConfig};
+use super::error::{RestoreError, RunError};
 use super::journal::Journal;
-use super::outcome::Offered;
-use super::run::{Config, RunError, ShardsParties, parties};
 use super::schedule::Schedule;
 use super::shard::Shard;
 use super::workload::Workload;
 use crate::crypto::Digest;
 use crate::l1::{self, Chain};
-use crate::log::{Disk, DiskFile, Durability, Files, Log, LogError, Options, Recovered, RunId};
-pub(super) use ends::ShardRestoring;
-pub use error::{RestoreError, SessionCounts};
-
-/// Where and how a run is made durable.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// The directory, for this run alone.
-    pub directory: PathBuf,
-    /// Whether the run must have begun: otherwise [`RunError::NotBegun`], and nothing is made.
-    pub must_exist: bool,
-    /// Makes no more payments: what is open is finished and closed, and what had come due is given up. The
-    /// run has to be stopped from its start, too.
-    pub only_closes: bool,
-    /// What an acknowledgement means.
-    pub durability: Durability,
-    /// What the run is: a directory of another one is refused.
-    pub run: RunId,
-    /// Where to write down each channel and version that is acknowledged.
-    pub acknowledgements: Option<PathBuf>,
-    /// What is written down beside the log, if anything, whenever the run begins or goes on.
-    pub beside: Option<Beside>,
-    /// Whether an open loop's rate was held. Where it was not, the log keeps that, and every later
-    /// part of the run has [`Offered::late_before`].
-    pub held: fn(&Offered) -> bool,
-}
-
-/// A file beside a log, that says what only whoever has the log may say: it is written, whole or not at
-/// all, when the log is locked and was read and found in order, and before anything in it changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Beside {
-    /// Its directory.
-    pub directory: PathBuf,
-    /// Its name. Until it is whole and durable, the file is named [`Beside::NEW`].
-    pub name: &'static str,
-    /// Its content.
-    pub bytes: Vec<u8>,
-}
-
-impl Beside {
-    /// The name of a file that is not whole yet.
-    pub const NEW: &'static str = ".duet-new";
-
-    fn write(&self) -> Result<(), LogError> {
-        let write = || {
-            let files = Files::existing(&self.directory)?;
-            let mut file = files.create(Beside::NEW)?;
-            file.write_at(0, &self.bytes)?;
-            file.sync()?;
-            files.rename(Beside::NEW, self.name)?;
-            files.sync_directory()
-        };
-        write().map_err(|error| LogError::of("write", self.name, &error))
-    }
-}
+use crate::log::{Disk, DiskFile, Durability, Files, Log, LogError, Options, Recovered};
 
 /// What a log is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,7 +168,7 @@ impl OpenLog {
             Acknowledgements::mend(path)?;
         }
         if let Some(beside) = &self.config.beside {
-            beside.write()?;
+            write(beside)?;
         }
         let mut l1 = ChainLog::new(self.l1.start()?);
         chain.track_changes(true);
@@ -291,4 +236,17 @@ fn read_chain(l1: &mut Recovered<Files>, config: &Config) -> Result<Option<Chain
         Err(l1::RestoreError::NoHead) => Ok(None),
         chain => Ok(Some(chain.map_err(RestoreError::L1)?)),
     }
+}
+
+/// Writes a file beside the log.
+fn write(beside: &Beside) -> Result<(), LogError> {
+    let write = || {
+        let files = Files::existing(&beside.directory)?;
+        let mut file = files.create(Beside::NEW)?;
+        file.write_at(0, &beside.bytes)?;
+        file.sync()?;
+        files.rename(Beside::NEW, beside.name)?;
+        files.sync_directory()
+    };
+    write().map_err(|error| LogError::of("write", beside.name, &error))
 }

@@ -2,10 +2,10 @@
 //! verified, counts, and co-signs.
 
 use super::super::fault::Hop;
+use super::super::flight::{Flight, strike};
 use super::super::shard::Shard;
 use super::super::slot::RunningEnds;
 use super::super::stage::Stage;
-use super::{Flight, strike};
 use crate::legs::Ends;
 use crate::protocol::Rejection;
 

@@ -1,10 +1,10 @@
 //! A wave's last leg: each payer finds what the answers complete, has them verified, and holds the
 //! proof. The clock is read once, and latencies are recorded.
 
+use super::super::flight::Flight;
 use super::super::shard::Shard;
 use super::super::slot::RunningEnds;
 use super::super::stage::Stage;
-use super::Flight;
 use super::answer::refused;
 use crate::clock::process_cpu_ns;
 use crate::legs::Ends;

@@ -10,129 +10,13 @@ mod answer;
 mod complete;
 mod propose;
 
-pub(super) use propose::MOST_ENTRIES;
-
-use std::ops::Range;
-
-use super::fault::{Faults, Hop};
-use super::finish::{Finals, Paid};
-use super::run::RunError;
+use super::error::RunError;
+use super::finish::Paid;
+use super::flight::Flight;
 use super::shard::Shard;
-use super::slot::{Channel, Phase, Slot};
+use super::slot::Phase;
 use super::stage::Stage;
-use super::wire::Wire;
-use super::workload::Next;
 use crate::clock::process_cpu_ns;
-use crate::log::Sequence;
-use crate::protocol::{Party, Rejection};
-
-/// One wave, and what it takes along from leg to leg. Reused.
-#[derive(Default)]
-pub(super) struct Flight {
-    /// When it was drawn.
-    sent_ns: u64,
-    /// Durable runs: the commit that has all that its last leg signed.
-    kept_in: Sequence,
-    parts: Vec<Part>,
-    /// Due times of the payments that were accepted; empty in closed loop.
-    due_ns: Vec<u64>,
-    to_payee: Wire,
-    to_payer: Wire,
-    /// Messages refused on the way.
-    refusals: Vec<(u32, Rejection)>,
-    /// The sessions that end with it.
-    pub(super) finals: Finals,
-}
-
-/// One channel's part of a wave.
-struct Part {
-    slot: u32,
-    payer: Party,
-    /// Indices into the wave's payments.
-    payments: Range<usize>,
-    /// Indices into the payer's states.
-    states: Range<usize>,
-    next: Next,
-    /// The version before the part's first payment.
-    before: u64,
-    /// Indices of its accepted payments' due times; empty in closed loop.
-    due: Range<usize>,
-    /// Payments that the payer now has co-signed, and proposals without an answer yet.
-    completed: u64,
-}
-
-impl Part {
-    /// Of a channel that draws nothing.
-    fn again(slot: u32, payer: Party, channel: &Channel) -> Part {
-        Part {
-            slot,
-            payer,
-            payments: 0..0,
-            states: 0..0,
-            next: Next::Same,
-            before: channel.end(payer).held_version(),
-            due: 0..0,
-            completed: 0,
-        }
-    }
-}
-
-impl Flight {
-    fn with_room() -> Flight {
-        let mut flight = Flight::default();
-        flight.to_payee.make_room(MOST_ENTRIES);
-        flight
-    }
-
-    /// Bytes that this flight's waves carried.
-    pub(super) fn carried(&self) -> u64 {
-        self.to_payee.carried() + self.to_payer.carried() + self.finals.carried()
-    }
-
-    /// What its payers completed: slot, payer, the version before, and how many payments.
-    pub(super) fn completed(&self) -> impl Iterator<Item = (u32, Party, u64, u64)> {
-        let parts = self.parts.iter().filter(|part| part.completed > 0);
-        parts.map(|part| (part.slot, part.payer, part.before, part.completed))
-    }
-
-    /// The proposals on the wire, channel by channel in the order of the parts.
-    pub(super) fn proposed(&self) -> impl Iterator<Item = (u32, Party, &[u8])> {
-        self.to_payee.frames()
-    }
-
-    /// The answers on the wire, likewise.
-    pub(super) fn answered(&self) -> impl Iterator<Item = (u32, Party, &[u8])> {
-        self.to_payer.frames()
-    }
-
-    /// It departs now: what it carries was made before.
-    pub(super) fn sent_now(&mut self, now_ns: u64) {
-        self.sent_ns = now_ns;
-    }
-
-    /// Proposals are on their way once more.
-    pub(super) fn propose_again(&mut self, slot: u32, to: Party, channel: &Channel, bytes: &[u8]) {
-        self.parts.push(Part::again(slot, to.other(), channel));
-        self.to_payee
-            .frame(slot, to, |wire| wire.extend_from_slice(bytes));
-    }
-
-    /// An answer is on its way once more.
-    pub(super) fn answer_again(&mut self, slot: u32, to: Party, channel: &Channel, bytes: &[u8]) {
-        self.parts.push(Part::again(slot, to, channel));
-        self.to_payer
-            .frame(slot, to, |wire| wire.extend_from_slice(bytes));
-    }
-
-    /// Its channels are in nobody's line.
-    pub(super) fn leave(&mut self) {
-        self.parts.clear();
-    }
-
-    fn is_empty(&self) -> bool {
-        self.parts.is_empty() && self.finals.is_empty()
-    }
-}
 
 impl Shard<'_> {
     /// Moves the shard's waves on by a leg each; gives the number of payments completed, and whether
@@ -290,14 +174,12 @@ impl Shard<'_> {
     }
 }
 
-/// Damages what is on the wire, where a fault is due.
-pub(super) fn strike(faults: &mut Faults, hop: Hop, wire: &mut Wire, slots: &mut [Slot]) {
-    if faults.is_empty() {
-        return;
-    }
-    wire.frames_mut(|slot, bytes| {
-        if let Phase::Running(channel) = &slots[slot as usize].phase {
-            faults.strike(hop, channel.session, channel.drawn, bytes);
+impl Shard<'_> {
+    /// Slows a wave down, if that is asked for. It stands before the wave's latency is taken, which a
+    /// slower engine would lengthen too.
+    pub(super) fn slow_down(&mut self) {
+        if let Some(planted) = self.planted {
+            planted.burn(&mut self.clock);
         }
-    });
+    }
 }

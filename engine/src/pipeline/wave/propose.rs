@@ -1,22 +1,18 @@
 //! A wave's first leg: each payer draws its payments, makes entries of them, signs, and sends.
 
 use super::super::fault::Hop;
+use super::super::flight::{Flight, MOST_ENTRIES, Part, strike};
 use super::super::shard::Shard;
 use super::super::slot::{At, Channel, RunningEnds, Slot};
 use super::super::stage::Stage;
 use super::super::wire::Wire;
 use super::super::workload::Next;
-use super::{Flight, Part, strike};
 use crate::crypto::Verifier;
 use crate::legs::{Ends, Legs};
 use crate::protocol::{Message, NewState, Party, Rejection};
 
 /// Proposals in a wave at most: one multiscalar multiplication's worth.
 const MOST_PROPOSALS: usize = Verifier::LARGEST_BATCH;
-/// Entries in a wave at most, but for one channel's co-sign interval. At k = 100 that is a batch of
-/// some 650 signatures, past which verification gains little; entries of both ends are 2 MB each, read
-/// and written in order.
-pub(in super::super) const MOST_ENTRIES: usize = 65_536;
 /// Entries of one channel in a wave at most, but for one co-sign interval: so that at least
 /// twice as many channels take part as there are hash lanes.
 const MOST_ENTRIES_OF_CHANNEL: usize = MOST_ENTRIES / 32;

@@ -1,10 +1,54 @@
-//! Why what a log holds makes no run.
+//! Why a run does not start, or does not end.
 
 use std::fmt;
+use std::path::PathBuf;
 
-use super::super::run::RunError;
-use crate::l1;
+use super::workload::AccountIndex;
+use crate::l1::{self, SetupError};
+use crate::log::LogError;
 use crate::protocol::{ChannelId, Party, RecordError, Rejection};
+use crate::transcript::TranscriptError;
+
+/// Why a run did not start, or did not end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunError {
+    /// Layer 1 cannot be set up like this.
+    L1(SetupError),
+    /// An account would need more than an amount can hold.
+    AllocationOverflow(AccountIndex),
+    /// The audit log could not be written: a fault of the machine, at the start or on the way.
+    Audit(TranscriptError),
+    /// The log is refused, or cannot be written any more.
+    Log(LogError),
+    /// What the log holds does not fit together.
+    Restore(RestoreError),
+    /// The run must have begun, and has not: it was interrupted before anything of it stood.
+    NotBegun,
+    /// A file cannot be written.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it, in words.
+        problem: String,
+    },
+    /// The system starts no more threads, for this reason: a fault of the machine.
+    Thread(String),
+    /// The file for acknowledgements ends with something else: it is left as it is.
+    NotAcknowledgements(PathBuf),
+    /// A channel of a durable run stopped, where both parties and the link are honest.
+    Stopped {
+        /// Whose channel.
+        session: u64,
+        /// The rejection.
+        name: &'static str,
+    },
+}
+
+impl From<LogError> for RunError {
+    fn from(error: LogError) -> RunError {
+        RunError::Log(error)
+    }
+}
 
 /// Why a log, each record of which is in order, does not make a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,3 +163,42 @@ impl fmt::Display for RestoreError {
 }
 
 impl std::error::Error for RestoreError {}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunError::L1(error) => error.fmt(f),
+            RunError::Audit(error) => error.fmt(f),
+            RunError::AllocationOverflow(account) => write!(
+                f,
+                "account {account} would need more than {} units for its deposits and fees",
+                u64::MAX
+            ),
+            RunError::Log(error) => error.fmt(f),
+            RunError::Restore(error) => error.fmt(f),
+            RunError::NotBegun => {
+                write!(
+                    f,
+                    "not begun: the run was interrupted before anything of it stood"
+                )
+            }
+            RunError::File { path, problem } => {
+                write!(f, "writing '{}' failed: {problem}", path.display())
+            }
+            RunError::Thread(problem) => write!(f, "cannot start a thread: {problem}"),
+            RunError::NotAcknowledgements(path) => write!(
+                f,
+                "'{}' does not end with acknowledgements: expected a new file, or one that a run \
+                 has written",
+                path.display()
+            ),
+            RunError::Stopped { session, name } => write!(
+                f,
+                "the channel of session {session} stopped on {name}, although nobody cheats; the log \
+                 has it as it was before"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}

@@ -1,0 +1,111 @@
+//! What a run is asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::arrivals::Arrivals;
+use super::attack::Attack;
+use super::fault::Fault;
+use super::pace::Offered;
+use crate::clock::process_cpu_ns;
+use crate::crypto::Backend;
+use crate::l1;
+use crate::log::{Durability, RunId};
+use crate::protocol::{Amount, Rules};
+use crate::transcript;
+
+/// How a workload is run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Threads that run channels, at least one.
+    pub shards: u32,
+    /// Sessions that run at once, at least one.
+    pub concurrent: u64,
+    /// What both endpoints of every channel are configured with.
+    pub rules: Rules,
+    /// How long a payment may wait for others to fill its co-sign interval; `None`: not at all.
+    /// Only in open loop: in closed loop nothing is waited for.
+    pub cosign_after: Option<Duration>,
+    /// When payments are due.
+    pub arrivals: Arrivals,
+    /// When to stop making payments, and finish and close what is open.
+    pub duration: Option<Duration>,
+    /// What signs and verifies.
+    pub backend: Backend,
+    /// Keys and arrivals are derived from it. (Not what verification draws.)
+    pub seed: u64,
+    /// Layer 1's limits and fee.
+    pub l1: l1::Config,
+    /// The challenge window in the channels' terms.
+    pub challenge_window_blocks: u32,
+    /// The least balance that a payment may leave its payer.
+    pub reserve: Amount,
+    /// Bits to flip on the way, for tests; normally none.
+    pub faults: Vec<Fault>,
+    /// Attacks, and the share of sessions that each strikes; in sum at most 1.
+    pub attacks: Vec<(Attack, f64)>,
+    /// Blocks for which an honest party's transaction in a dispute can be held back, at most. By
+    /// the design's rule of synchrony, less than the challenge window.
+    pub l1_delay_blocks: u32,
+    /// The share, 0 to 1, of each wave's CPU time that is spent once more for nothing: to try a
+    /// regression gate. Normally 0.
+    pub planted_slowdown: f64,
+    /// CPU time so far, in nanoseconds, of the caller's own threads that wait beside the run, such as one
+    /// for signals: no stage has it, and no figure.
+    pub bystanders: fn() -> u64,
+    /// What makes the run durable, if anything. Then there are neither faults nor attacks.
+    pub log: Option<LogConfig>,
+    /// Where every payment, co-signature and block is written down for an auditor, if anywhere; not
+    /// of a durable run, whose second part would leave the first one's log incomplete. Blocks'
+    /// bodies are then there, and not kept in memory.
+    pub audit: Option<transcript::Settings>,
+}
+
+impl Config {
+    /// The process's CPU time, less that of bystanders. These are two clocks, read one after the other: it
+    /// may stand a little lower than it did a moment before.
+    pub(super) fn cpu_ns(&self) -> u64 {
+        let all_ns = process_cpu_ns();
+        all_ns.saturating_sub((self.bystanders)())
+    }
+}
+
+/// Where and how a run is made durable.
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// The directory, for this run alone.
+    pub directory: PathBuf,
+    /// Whether the run must have begun: otherwise [`RunError::NotBegun`], and nothing is made.
+    pub must_exist: bool,
+    /// Makes no more payments: what is open is finished and closed, and what had come due is given up. The
+    /// run has to be stopped from its start, too.
+    pub only_closes: bool,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+    /// What the run is: a directory of another one is refused.
+    pub run: RunId,
+    /// Where to write down each channel and version that is acknowledged.
+    pub acknowledgements: Option<PathBuf>,
+    /// What is written down beside the log, if anything, whenever the run begins or goes on.
+    pub beside: Option<Beside>,
+    /// Whether an open loop's rate was held. Where it was not, the log keeps that, and every later
+    /// part of the run has [`Offered::late_before`].
+    pub held: fn(&Offered) -> bool,
+}
+
+/// A file beside a log, that says what only whoever has the log may say: it is written, whole or not at
+/// all, when the log is locked and was read and found in order, and before anything in it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Its name. Until it is whole and durable, the file is named [`Beside::NEW`].
+    pub name: &'static str,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+impl Beside {
+    /// The name of a file that is not whole yet.
+    pub const NEW: &'static str = ".duet-new";
+}
