@@ -3,12 +3,13 @@
 
 use crate::exit::Failure;
 use crate::interrupt::Interrupt;
-use crate::options::{CompareOptions, DEFAULT_WORKLOAD, SessionOptions, Words};
+use crate::options::{CompareOptions, DEFAULT_WORKLOAD};
 use crate::progress::Progress;
 use crate::report::{Comparison, Side};
 use crate::revision::LOADGEN;
 use crate::runner::{Plan, RunCommand, run_session};
 use crate::schedule::Contender;
+use crate::session_options::{SessionOptions, Words};
 use crate::snapshot::Snapshot;
 use crate::subject::Subject;
 use crate::summary::summarise;

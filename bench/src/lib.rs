@@ -26,6 +26,7 @@ pub mod revision;
 pub mod run_file;
 pub mod runner;
 pub mod schedule;
+pub mod session_options;
 pub mod snapshot;
 pub mod stats;
 pub mod subject;

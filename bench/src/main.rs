@@ -18,7 +18,7 @@ use duet_bench::trials::options::TrialsOptions;
 
 fn main() -> ExitCode {
     let ended = match Options::of_the_process().command {
-        BenchCommand::Compare(options) => match GateOptions::of_comparison(&options) {
+        BenchCommand::Compare(options) => match options.as_gate() {
             Ok(None) => run_compare(&options),
             Ok(Some(options)) => run_gate(options),
             Err(failure) => Err(failure),

@@ -13,8 +13,7 @@ use crate::amount::AmountDistribution;
 use crate::audit::AuditArgs;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
-use crate::trials::search::SearchArgs;
-use crate::trials::sweep::SweepArgs;
+use crate::trials::args::{SearchArgs, SweepArgs};
 use duet_run_file::units::{
     parse_count, parse_duration, parse_positive_count, parse_rate, parse_share,
 };

@@ -1,21 +1,21 @@
 //! Runs a plan: channels first, then the baseline, then the verdict and the run file.
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use duet_engine::pipeline::{self, DirectOutcome, Outcome, RunError, Sampling, process_cpu_ns};
 use duet_run_file::exit::Exit;
-use duet_run_file::layout::clean;
 use duet_run_file::run_file::{Phase, RunFile};
 use duet_run_file::summary::summary;
 
 use crate::cli::RunArgs;
 use crate::machine::{self, CpuTicks};
-use crate::plan::{Plan, PlanError, Stored};
+use crate::plan::error::PlanError;
+use crate::plan::{Plan, Stored};
 use crate::progress::{Bar, Series};
 use crate::record::{Measured, phase, record};
+use crate::say::{complain, print, say};
 use duet_run_file::output::{OutputError, write_atomically};
 
 /// How far a run goes.
@@ -286,33 +286,4 @@ fn publish(plan: &Plan, args: &RunArgs, file: &RunFile) -> Result<(), Exit> {
         (false, false) => summary(file),
     };
     print(&text).and(published)
-}
-
-/// Prints on standard output. Whoever closes the pipe, such as `head`, has read enough: that is no
-/// error.
-///
-/// # Errors
-/// [`Exit::MachineFault`] if it cannot be written, which is said on standard error.
-pub fn print(text: &str) -> Result<(), Exit> {
-    let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes());
-    match written.and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            complain(format!("standard output: {error}"));
-            Err(Exit::MachineFault)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Says what went wrong. Unlike `eprintln!`, does not panic when standard error cannot be written.
-pub fn complain(message: impl std::fmt::Display) {
-    say(format_args!("loadgen: {message}"));
-}
-
-/// What is said on standard error, as [`complain`] without its prefix. It may quote what an outsider wrote:
-/// no terminal obeys it.
-pub fn say(message: impl std::fmt::Display) {
-    let lines: Vec<String> = message.to_string().lines().map(clean).collect();
-    let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
 }

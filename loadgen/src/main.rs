@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use duet_loadgen::audit::audit;
 use duet_loadgen::cli::{Cli, Command};
-use duet_loadgen::drive::{complain, drive, print, say};
+use duet_loadgen::drive::drive;
 use duet_loadgen::recover::recover;
+use duet_loadgen::say::{complain, print, say};
 use duet_loadgen::trace::hourly::{GenerateError, TraceArgs, generate_file};
 use duet_loadgen::trials::search::search;
 use duet_loadgen::trials::sweep::sweep;

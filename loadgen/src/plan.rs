@@ -2,12 +2,12 @@
 
 mod baseline;
 mod durable;
+pub mod error;
 mod load;
 mod stored;
 
-use std::fmt;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use duet_engine::crypto::{Backend, Unit};
@@ -20,11 +20,11 @@ use duet_run_file::run_file;
 use crate::cli::{Durability, Pattern, Preset, RunArgs};
 use crate::file_system::FileSystem;
 use crate::machine;
-use crate::trace::{Capacity, TraceError};
-use duet_run_file::exit::Exit;
-use duet_run_file::output::{OutputError, check_writable, empty_folder, open_alone};
+use crate::trace::Capacity;
+use duet_run_file::output::{check_writable, empty_folder, open_alone};
 use duet_run_file::paths::Paths;
 use duet_run_file::signals;
+use error::{PlanError, bad, bounded};
 use load::Load;
 use stored::Identity;
 
@@ -76,23 +76,6 @@ pub struct Plan {
     trace: Option<PathBuf>,
     /// What no other process may write to meanwhile.
     held: Vec<File>,
-}
-
-/// Why a run does not start.
-#[derive(Debug)]
-pub enum PlanError {
-    /// An option, or two of them, make no sense; the text says which and what was expected.
-    Options(String),
-    /// Two of the paths given are one, or one lies where it must not.
-    Paths(String),
-    /// The trace is not usable.
-    Trace(TraceError),
-    /// The run file could not be written.
-    Output(OutputError),
-    /// What is stored where the run shall be is refused.
-    Stored(String),
-    /// The machine cannot read it, or keep it.
-    Unreadable(String),
 }
 
 impl Plan {
@@ -341,18 +324,6 @@ impl Plan {
     }
 }
 
-fn bad(text: impl Into<String>) -> PlanError {
-    PlanError::Options(text.into())
-}
-
-fn bounded(option: &str, value: u64, most: u64) -> Result<u64, PlanError> {
-    if (1..=most).contains(&value) {
-        Ok(value)
-    } else {
-        Err(bad(format!("{option} {value}: expected 1 to {most}")))
-    }
-}
-
 /// What a preset says, where nothing else is said.
 fn with_preset(args: &RunArgs) -> RunArgs {
     let mut args = args.clone();
@@ -508,51 +479,3 @@ fn check_memory(concurrent: u64) -> Result<(), PlanError> {
     }
     Ok(())
 }
-
-impl PlanError {
-    /// The exit code of a run that does not start for it.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
-            PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
-            PlanError::Unreadable(_) => Exit::MachineFault,
-            PlanError::Stored(_) => Exit::StoredDataRefused,
-            PlanError::Trace(_)
-            | PlanError::Output(_)
-            | PlanError::Options(_)
-            | PlanError::Paths(_) => Exit::BadInput,
-        }
-    }
-
-    /// The same of the run that is stored in this directory: its options were not given now, but its trace
-    /// may lie elsewhere now.
-    #[must_use]
-    pub fn of_a_stored_run(self, directory: &Path) -> PlanError {
-        match self {
-            PlanError::Options(text) => PlanError::Stored(format!(
-                "'{}' does not hold a run that makes sense: {text}",
-                directory.display()
-            )),
-            PlanError::Trace(error @ TraceError::Open { .. }) => bad(format!(
-                "{error}; if it has moved, --trace FILE says where it is"
-            )),
-            error => error,
-        }
-    }
-}
-
-impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PlanError::Options(text)
-            | PlanError::Paths(text)
-            | PlanError::Stored(text)
-            | PlanError::Unreadable(text) => f.write_str(text),
-            PlanError::Trace(error) => error.fmt(f),
-            PlanError::Output(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for PlanError {}

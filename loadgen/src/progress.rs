@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::drive::say;
+use crate::say::say;
 use duet_engine::pipeline::Snapshot;
 use duet_run_file::human;
 use duet_run_file::run_file::Sample;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
-use duet_engine::pipeline::{self, Arrivals, DirectOutcome, Latency, Offered, Outcome, Stage};
+use duet_engine::pipeline::{self, Arrivals, DirectOutcome, Latency, Outcome, Stage};
 use duet_run_file::human;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
@@ -17,6 +17,7 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 
 use crate::file_system::FileSystem;
 use crate::machine;
+use crate::offered::open_loop;
 use crate::plan::Plan;
 
 /// All that was measured.
@@ -357,42 +358,12 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
     reasons
 }
 
-/// Whether a part of a run held the rate that it was offered. What is only closed was offered none.
-#[must_use]
-pub fn held(offered: &Offered) -> bool {
-    offered.arrived == 0 || open_loop(offered).not_held().is_none()
-}
-
 /// The rate at which payments came due, if that is below what was asked for by more than chance: the
 /// number of n arrivals of a Poisson process deviates by √n.
 fn offered_in_part(open_loop: &OpenLoop, per_s: f64) -> Option<f64> {
     let deviation = 1.0 / (open_loop.arrived.max(1) as f64).sqrt();
     let is_less = open_loop.offered_per_s < per_s * (0.99 - 5.0 * deviation);
     is_less.then_some(open_loop.offered_per_s)
-}
-
-/// What came due, and what became of it. A rate that is none is not finite, and so `null`.
-fn open_loop(offered: &Offered) -> OpenLoop {
-    let offered_per_s = offered.offered_per_s.unwrap_or(f64::NAN);
-    let behind_s = offered
-        .behind
-        .map_or(f64::NAN, |behind| behind.as_secs_f64());
-    OpenLoop {
-        arrived: offered.arrived,
-        backlog: offered.backlog,
-        arrived_before: offered.arrived_before,
-        refused: offered.refused,
-        lost: offered.lost,
-        refused_before: offered.refused_before,
-        late_before: offered.late_before,
-        unserved: offered.unserved,
-        unserved_before: offered.unserved_before,
-        cut_short: offered.cut_short,
-        stopped: offered.stopped,
-        offered_per_s,
-        achieved_per_s: offered.achieved_per_s.unwrap_or(f64::NAN),
-        behind_s,
-    }
 }
 
 fn load(load: &Load, tip: String) -> L1Load {

@@ -18,8 +18,10 @@ use duet_run_file::paths::Paths;
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, RecoverArgs, RunArgs};
-use crate::drive::{Ending, complain, exit_of, print, resume};
-use crate::plan::{Plan, PlanError, Stored};
+use crate::drive::{Ending, exit_of, resume};
+use crate::plan::error::PlanError;
+use crate::plan::{Plan, Stored};
+use crate::say::{complain, print};
 
 /// What a recovery found, as JSON.
 #[derive(Debug, Default, Serialize)]

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use duet_run_file::units::{parse_duration, parse_share};
 
 use crate::exit::{self, Failure};
-use crate::options::{CompareOptions, SessionOptions};
+use crate::session_options::SessionOptions;
 
 use super::judge::Verdict;
 
@@ -124,40 +124,6 @@ impl GateFlags {
 }
 
 impl GateOptions {
-    /// The gate that a comparison asks for, or none if it has no threshold.
-    ///
-    /// # Errors
-    /// [`Failure::BadInput`] for options of a gate without a threshold, and for a number of pairs
-    /// beside one.
-    pub fn of_comparison(options: &CompareOptions) -> Result<Option<Self>, Failure> {
-        let gate = &options.gate;
-        if gate.threshold.is_some() {
-            if let Some(pairs) = options.pairs {
-                return Err(Failure::BadInput(format!(
-                    "--pairs {pairs} contradicts --threshold: a gate makes as many pairs as it \
-                     needs; --budget bounds them"
-                )));
-            }
-            return Ok(Some(Self {
-                base: options.a.clone(),
-                head: options.b.clone(),
-                gate: gate.clone(),
-                session: options.session.clone(),
-            }));
-        }
-        let given = [
-            ("--budget", gate.budget.is_some()),
-            ("--on-inconclusive", gate.on_inconclusive.is_some()),
-            ("--markdown", gate.markdown.is_some()),
-        ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((option, _)) => Err(Failure::BadInput(format!(
-                "{option} needs --threshold, which makes a gate of the comparison"
-            ))),
-            None => Ok(None),
-        }
-    }
-
     /// Refuses options that contradict each other, and takes the gate's own workload if none was named.
     ///
     /// # Errors
@@ -209,7 +175,8 @@ mod tests {
     fn gate_of(words: &str) -> Result<GateOptions, String> {
         let gate = match parse(words)? {
             BenchCommand::Gate(options) => options,
-            BenchCommand::Compare(options) => GateOptions::of_comparison(&options)
+            BenchCommand::Compare(options) => options
+                .as_gate()
                 .map_err(|failure| failure.to_string())?
                 .ok_or("a plain comparison")?,
             other => panic!("{other:?}"),

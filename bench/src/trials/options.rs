@@ -8,7 +8,7 @@ use duet_run_file::units::{parse_positive_count, parse_share};
 
 use crate::gate::options::{DEFAULT_WORKLOAD, GateFlags, GateOptions};
 use crate::metric::Metric;
-use crate::options::{SessionOptions, Words};
+use crate::session_options::{SessionOptions, Words};
 
 const EXAMPLES: &str = "\
 Examples:

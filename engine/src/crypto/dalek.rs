@@ -14,9 +14,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::accept::{Opened, challenge};
 use super::ring::{DalekKey, KeyId, KeyRing};
-use super::sign::{Secrets, SignJob, Signature};
+use super::signature::Signed;
+use super::signature::{Secrets, SignJob, Signature};
 use super::sums::ProductSum;
-use super::verify::Signed;
 use crate::chunks::Chunks;
 
 /// Scratch memory of batched signing: one chunk's secrets, wiped after each chunk and when

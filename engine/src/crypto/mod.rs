@@ -12,6 +12,7 @@ mod keys;
 mod pairs;
 mod ring;
 mod sign;
+mod signature;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -24,5 +25,6 @@ pub use hash::{ChainJob, Digest, Domain, Hasher, block, chain, hash, hash_blocks
 pub use keys::{KeyError, PublicKey, SecretKey};
 pub use pairs::KeyPairs;
 pub use ring::{KeyId, KeyRing};
-pub use sign::{Secrets, SignJob, Signature, Signer};
-pub use verify::{Forged, Signed, Verified, Verifier, VerifierCounts};
+pub use sign::Signer;
+pub use signature::{Secrets, SignJob, Signature, Signed};
+pub use verify::{Forged, Verified, Verifier, VerifierCounts};

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::backend::Backend;
 use super::keys::SecretKey;
 use super::ring::KeyRing;
-use super::sign::ByNumber;
+use super::signature::ByNumber;
 use crate::chunks::Chunks;
 
 /// Key pairs, for [`Signer::sign`](super::Signer::sign): a [`KeyRing`] whose every key has

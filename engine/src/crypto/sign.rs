@@ -1,69 +1,11 @@
 //! Signing in batches: plain Ed25519 (RFC 8032), bit for bit, of 32-byte digests.
 
-use std::fmt;
-
-use curve25519_dalek::scalar::Scalar;
 use duet_lanes::Expanded;
 
 use super::backend::Backend;
 use super::dalek;
 use super::hash::Digest;
-use super::keys::SecretKey;
-
-/// An Ed25519 signature: `R ‖ s`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Signature(pub [u8; 64]);
-
-/// One signature to make.
-#[derive(Clone, Copy, Debug)]
-pub struct SignJob {
-    /// Which of the batch's secret keys signs.
-    pub secret: u32,
-    /// What it signs.
-    pub digest: Digest,
-}
-
-/// Secret keys by number: some [`SecretKey`]s, or [`KeyPairs`](super::KeyPairs).
-pub trait Secrets: ByNumber {}
-
-impl<S: ByNumber + ?Sized> Secrets for S {}
-
-pub(super) use by_number::ByNumber;
-
-/// What no other crate sees of keys.
-mod by_number {
-    use super::{Scalar, SecretKey};
-
-    /// Secret keys by number, each with its public half.
-    pub trait ByNumber {
-        /// How many there are.
-        fn count(&self) -> usize;
-        /// The secret scalar.
-        fn scalar(&self, at: usize) -> &Scalar;
-        /// What nonces are derived from.
-        fn prefix(&self, at: usize) -> &[u8; 32];
-        /// The public half's encoding.
-        fn public(&self, at: usize) -> &[u8; 32];
-    }
-
-    impl<S: AsRef<[SecretKey]> + ?Sized> ByNumber for S {
-        fn count(&self) -> usize {
-            self.as_ref().len()
-        }
-
-        fn scalar(&self, at: usize) -> &Scalar {
-            self.as_ref()[at].scalar()
-        }
-
-        fn prefix(&self, at: usize) -> &[u8; 32] {
-            self.as_ref()[at].prefix()
-        }
-
-        fn public(&self, at: usize) -> &[u8; 32] {
-            self.as_ref()[at].public_bytes()
-        }
-    }
-}
+use super::signature::{Secrets, SignJob, Signature};
 
 /// Makes signatures in batches and keeps the scratch memory for the next one.
 pub struct Signer {
@@ -147,11 +89,5 @@ impl Signer {
     #[must_use]
     pub fn made(&self) -> u64 {
         self.made
-    }
-}
-
-impl fmt::Debug for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }

@@ -10,9 +10,13 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::accept::{accept, challenge};
-use super::{
-    Backend, Digest, Domain, KeyId, KeyRing, PublicKey, Signature, Signed, Verifier, hash,
-};
+use super::backend::Backend;
+use super::hash::{Digest, Domain, hash};
+use super::keys::PublicKey;
+use super::ring::{KeyId, KeyRing};
+use super::signature::Signature;
+use super::signature::Signed;
+use super::verify::Verifier;
 
 /// A signature with its key as bytes, sound or not.
 #[derive(Clone, Copy, Debug)]

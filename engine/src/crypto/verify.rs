@@ -7,20 +7,9 @@ use duet_lanes::{Item, Unit, VerifyingKey};
 use super::accept::accept;
 use super::backend::Backend;
 use super::dalek;
-use super::hash::Digest;
-use super::ring::{KeyId, KeyRing, Points};
-use super::sign::Signature;
+use super::ring::{KeyRing, Points};
+use super::signature::Signed;
 use crate::chunks::Chunks;
-
-/// Something that carries a signature over its digest.
-pub trait Signed {
-    /// Who is said to have signed: a key of the ring that the batch is verified with.
-    fn signer(&self) -> KeyId;
-    /// What was signed.
-    fn digest(&self) -> &Digest;
-    /// The signature, from outside, in any state.
-    fn signature(&self) -> &Signature;
-}
 
 /// A value whose signature was verified. Only this module can make one:
 ///

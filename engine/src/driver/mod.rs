@@ -52,10 +52,12 @@
 mod output;
 mod read;
 mod send;
+mod slot;
 #[cfg(test)]
 mod tests;
 
 pub use output::{Event, Output};
+pub use slot::Slot;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -70,22 +72,6 @@ use crate::protocol::{
     SignOrder, Status, Terms, TermsError,
 };
 use read::Reading;
-
-/// A channel's place in a driver: of this one, and as long as it lives. What is kept of a channel
-/// needs a name that outlives it, the channel's id or a number of the owner's.
-///
-/// Whatever takes a slot panics if that is another driver's or was forgotten, but for what a peer
-/// or Layer 1 brings about: [`Driver::receive`], [`Driver::reconnect`] and [`Driver::posted`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Slot(u32);
-
-impl Slot {
-    /// Its number: channels are numbered in the order in which this driver took part in them.
-    #[must_use]
-    pub const fn place(self) -> u32 {
-        self.0
-    }
-}
 
 /// One party's side of many channels.
 pub struct Driver {

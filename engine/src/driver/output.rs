@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Slot;
+use super::slot::Slot;
 use crate::protocol::{Amount, Entry, Post, Rejection};
 
 /// What came of one [`Driver::advance`](super::Driver::advance). Reused: it allocates only while it

@@ -3,7 +3,8 @@
 //! order.
 
 use super::output::{Event, Output};
-use super::{Driver, Side, Slot};
+use super::slot::Slot;
+use super::{Driver, Side};
 use crate::crypto::Signature;
 use crate::legs::Read;
 use crate::protocol::{Entry, Message, Rejection};

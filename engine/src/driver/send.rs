@@ -4,7 +4,8 @@
 use std::ops::Range;
 
 use super::output::{Event, Output};
-use super::{Driver, Exit, Side, Slot};
+use super::slot::Slot;
+use super::{Driver, Exit, Side};
 use crate::protocol::{Burst, Payment, Rejection, Status};
 
 /// What a channel's side signs in one go.

@@ -7,11 +7,9 @@ use super::committer::Place;
 use super::disk::{Disk, DiskFile};
 use super::error::{Damage, During, LogError};
 use super::floor;
-use super::format::Meta;
+use super::format::{META, Meta};
 use super::recover::Recovered;
 
-/// The file that says whose log it is: from when it has its name, the log exists.
-pub const META: &str = "log.meta";
 const META_NEW: &str = "log.meta.new";
 
 /// More than any list of streams takes.

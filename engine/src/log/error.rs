@@ -3,8 +3,9 @@
 use std::fmt;
 use std::io;
 
+use super::Sequence;
 use super::disk::Foreign;
-use super::{RunId, Sequence};
+use super::format::RunId;
 
 /// Why a log cannot be used. Nothing is written to a log that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,9 @@
 //! strength. A slot that a crash tore was never relied on, and the other one holds.
 
 use super::error::{Damage, During, LogError};
+use super::format::RunId;
 use super::format::{BLOCK_BYTES, FloorSlot, Identity};
-use super::{Durability, RunId, Sequence};
+use super::{Durability, Sequence};
 use crate::log::disk::DiskFile;
 
 /// What is acknowledged, and which segments that takes.

@@ -10,6 +10,9 @@ use super::Sequence;
 use super::error::Damage;
 use crate::crypto::{Digest, Domain, hash};
 
+/// The file that says whose log it is: from when it has its name, the log exists.
+pub const META: &str = "log.meta";
+
 /// The version of everything on this page.
 pub const VERSION: u32 = 1;
 

@@ -44,12 +44,13 @@ mod window;
 
 pub use batch::Batch;
 pub use committer::Committer;
-pub use directory::{Log, META, is_as_new};
+pub use directory::{Log, is_as_new};
 pub use disk::{Disk, DiskFile, Files, Foreign};
 pub use error::{Damage, LogError};
-pub use format::{BLOCK_BYTES, RunId, VERSION};
+pub use format::{BLOCK_BYTES, META, RunId, VERSION};
 pub use index::Index;
-pub use recover::{Cut, Recovered};
+pub use recover::Recovered;
+pub use scan::Cut;
 pub use statistics::Statistics;
 pub use stream::{Closed, Stream};
 

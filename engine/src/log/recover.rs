@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use super::batch::Records;
 use super::committer::{Committer, Place, Start};
-use super::directory::META;
 use super::disk::{Disk, DiskFile};
 use super::error::{Damage, During, LogError};
 use super::floor::{Floor, FloorFile};
-use super::format::BatchHeader;
+use super::format::{BatchHeader, META};
 use super::index::{self, Index};
-use super::scan::{Scan, scan};
+use super::scan::{Cut, Scan, scan};
 use super::stream::Stream;
 use super::{Durability, Options, Sequence};
 
@@ -25,19 +24,6 @@ pub struct Recovered<D: Disk> {
     floor_file: FloorFile<D::File>,
     floor: Floor,
     scan: Scan<D::File>,
-}
-
-/// A torn tail: the batch that a crash interrupted. It was never acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// In which segment.
-    pub segment: u32,
-    /// Where in it.
-    pub offset: u64,
-    /// Which batch it was.
-    pub sequence: Sequence,
-    /// What is wrong with it.
-    pub damage: Damage,
 }
 
 impl<D: Disk> Recovered<D> {

@@ -7,10 +7,22 @@ use super::disk::{Disk, DiskFile};
 use super::error::{Damage, During, LogError};
 use super::floor::Floor;
 use super::format::{BLOCK_BYTES, BatchHeader, FloorSlot, SegmentHeader};
-use super::recover::Cut;
 use super::window::Window;
 use super::{Options, Sequence};
 use crate::crypto::{Digest, Domain, hash};
+
+/// A torn tail: the batch that a crash interrupted. It was never acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// In which segment.
+    pub segment: u32,
+    /// Where in it.
+    pub offset: u64,
+    /// Which batch it was.
+    pub sequence: Sequence,
+    /// What is wrong with it.
+    pub damage: Damage,
+}
 
 /// What was read.
 pub(super) struct Scan<F> {

@@ -97,9 +97,9 @@ impl Metered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use crate::log::disk::SimulatedDisk;
     use crate::log::{Durability, Log, Options, Recovered};
+    use std::time::Duration;
 
     #[test]
     fn what_a_writer_took_before_the_threads_start_is_in_no_figure() {

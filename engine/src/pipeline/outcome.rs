@@ -12,6 +12,7 @@ use super::shard::{Shard, ShardOutcome};
 use super::shared::Moment;
 use super::shared::Shared;
 use super::stage::{Stage, StageClock, StageCost, StageCosts};
+use super::tally::StoppedChannel;
 use super::workload::AccountIndex;
 use crate::crypto::{Digest, VerifierCounts};
 use crate::l1::{Chain, Load};
@@ -166,20 +167,6 @@ impl Checks {
             && self.supply_conserved
             && self.balances_match
     }
-}
-
-/// A channel that stopped because a rule was broken in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StoppedChannel {
-    /// Which session's.
-    pub session: u64,
-    /// The rejection, by name.
-    pub rejection: &'static str,
-}
-
-impl StoppedChannel {
-    /// How many are listed per shard; all are counted.
-    pub const MOST: usize = 1024;
 }
 
 /// What a run took.

@@ -4,8 +4,21 @@ use std::collections::BTreeMap;
 
 use super::arrivals::SchedulePosition;
 use super::journal::numbers;
-use super::outcome::StoppedChannel;
 use super::slot::Channel;
+
+/// A channel that stopped because a rule was broken in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoppedChannel {
+    /// Which session's.
+    pub session: u64,
+    /// The rejection, by name.
+    pub rejection: &'static str,
+}
+
+impl StoppedChannel {
+    /// How many are listed per shard; all are counted.
+    pub const MOST: usize = 1024;
+}
 
 /// What of a tally outlives a restart: sums over the sessions that have closed, and of how many opens the
 /// shard had heard.

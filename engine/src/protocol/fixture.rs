@@ -1,9 +1,10 @@
 //! What unit tests start from: channels between two fixed keys, with the means to sign and verify.
 
 use super::amount::Amount;
-use super::burst::{Burst, NewState};
+use super::burst::Burst;
 use super::endpoint::{Endpoint, Rules};
 use super::entry::Payment;
+use super::new_state::NewState;
 use super::terms::{Pair, Party, Terms};
 use crate::crypto::{
     Backend, Digest, KeyRing, PublicKey, SecretKey, SignJob, Signature, Signed, Signer, Verified,

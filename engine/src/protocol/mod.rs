@@ -16,12 +16,13 @@ mod entry;
 #[cfg(test)]
 mod fixture;
 mod message;
+mod new_state;
 mod proof;
 mod rejection;
 mod terms;
 
 pub use amount::Amount;
-pub use burst::{Burst, NewState, Tip};
+pub use burst::Burst;
 pub use endpoint::{
     Acknowledged, AcknowledgementClaim, Answer, CoSignOrder, Endpoint, FinalClaim, InMemory,
     Incoming, MOST_NOTE, ProposalClaim, RECORD_FORMAT, RecordError, Recovered, RecoveredClaim,
@@ -29,6 +30,7 @@ pub use endpoint::{
 };
 pub use entry::{Balance, Entry, EntryBytes, Limits, Payment};
 pub use message::Message;
+pub use new_state::{NewState, Tip};
 pub use proof::{CoSigned, FinalProof, HalfSigned, Post, State, final_digest, state_digest};
 pub use rejection::Rejection;
 pub use terms::{ChannelId, Pair, Party, Terms, TermsError};

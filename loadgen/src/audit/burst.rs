@@ -8,7 +8,28 @@ use super::bytes::Reader;
 use super::finding::AuditError;
 use super::hash::Digest;
 use super::manifest::Claims;
-use super::stream::Largest;
+
+/// The most that a stream has told of at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Largest {
+    /// Entries that one pair of signatures covers.
+    pub(super) interval: u64,
+    /// What the payments of such an interval move: until it is signed, it is at risk.
+    pub(super) at_risk: u64,
+    /// Proposals of one burst.
+    pub(super) in_flight: u64,
+}
+
+impl Largest {
+    /// The larger of each.
+    pub(super) fn or(self, other: Largest) -> Largest {
+        Largest {
+            interval: self.interval.max(other.interval),
+            at_risk: self.at_risk.max(other.at_risk),
+            in_flight: self.in_flight.max(other.in_flight),
+        }
+    }
+}
 
 /// A burst's record.
 const BURST: u8 = 1;

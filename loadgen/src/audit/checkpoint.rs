@@ -19,13 +19,14 @@ use std::path::{Path, PathBuf};
 
 use duet_run_file::output::{Over, Readers, write_atomically_in};
 
+use super::burst::Largest;
 use super::bytes::Reader;
 use super::finding::{AuditError, Finding, Place};
 use super::hash::{Digest, KEYS, hex};
 use super::ledger::Ledger;
 use super::manifest::Claims;
 use super::sample::{Rule, Salt, SampleSize};
-use super::stream::{Counts, Largest, Log, Running, Stream};
+use super::stream::{Counts, Log, Running, Stream};
 
 const MAGIC: [u8; 8] = *b"DUETCHK3";
 /// All but the streams.

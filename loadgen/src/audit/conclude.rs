@@ -7,7 +7,7 @@ use super::hash::{Digest, hex};
 use super::l1::{L1, check_end};
 use super::ledger::Ledger;
 use super::manifest::{self, End};
-use super::segment::Source;
+use super::source::Source;
 use super::stream::{Log, Stream};
 
 /// Holds the replayed Layer 1 against the manifest, and against the tip that is known from

@@ -13,13 +13,14 @@ use super::checkpoint::{Checkpoint, Kept, Looked};
 use super::finding::{AuditError, Finding};
 use super::l1::L1;
 use super::manifest::{self, Claims, End, Manifest};
+use super::report::Report;
 use super::report::Told;
 use super::sample::Rule;
-use super::segment::Source;
 use super::signature::Sampled;
+use super::source::Source;
 use super::stream::{Against, Batch, Stream, cpu_ns};
 use super::whole::{Watch, segment};
-use super::{AuditArgs, Report, conclude, early, folder, fresh};
+use super::{AuditArgs, conclude, early, fresh, segments};
 use crate::progress::Bar;
 
 /// Bytes of the log after which the checkpoint is written, if it is not longer itself.
@@ -71,7 +72,7 @@ pub(super) fn check(
         deleted: 0,
     };
     if args.delete_audited {
-        followed.keeper.segments = folder::covered(&args.folder, &followed.streams)?;
+        followed.keeper.segments = segments::covered(&args.folder, &followed.streams)?;
         followed.save()?;
     }
     let began_ns = cpu_ns();
@@ -336,7 +337,7 @@ impl Followed<'_> {
     fn conclude(&mut self, end: &End, rule: Rule) -> Result<u64, AuditError> {
         let (l1, args) = (&self.l1, self.args);
         conclude::check_l1(l1, end, args.tip.as_ref())?;
-        folder::check(&args.folder, end, &self.streams)?;
+        segments::check(&args.folder, end, &self.streams)?;
         self.sampled.follow(&l1.ledger)?;
         let signatures = l1.verify_sample(rule, &self.sampled)?;
         conclude::check_streams(&l1.ledger, end, &self.streams)?;

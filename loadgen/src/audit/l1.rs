@@ -8,8 +8,9 @@ use super::finding::{AuditError, Finding};
 use super::hash::{Digest, hex};
 use super::ledger::Ledger;
 use super::manifest::StreamEnd;
-use super::segment::{Next, Segment, Source};
+use super::segment::{Next, Segment};
 use super::signature::{Sampled, verify_blocks};
+use super::source::Source;
 
 /// Layer 1's stream, read up to somewhere.
 pub(super) struct L1<'a> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::finding::{AuditError, Finding, Place};
 use super::folder;
 use super::hash::{Digest, KEYS, hex, unhex};
-use super::segment::Source;
+use super::source::Source;
 
 /// Its name.
 pub(super) const NAME: &str = "audit.toml";

@@ -26,7 +26,9 @@ mod manifest;
 mod report;
 mod sample;
 mod segment;
+mod segments;
 mod signature;
+mod source;
 mod stream;
 mod transaction;
 mod whole;
@@ -43,9 +45,9 @@ pub use finding::{AuditError, Finding};
 pub use report::Report;
 pub use sample::{Salt, SampleSize};
 
-use crate::drive::{complain, print, say};
 use crate::machine;
 use crate::progress::Bar;
+use crate::say::{complain, print, say};
 use checkpoint::{Checkpoint, Kept};
 use hash::{Digest, unhex};
 use l1::L1;
@@ -240,7 +242,7 @@ pub fn check(args: &AuditArgs, stop: &AtomicBool) -> Result<Report, AuditError> 
             (streams, Some(looked), Sampled::new(chooser))
         }
     };
-    folder::check(&args.folder, end, &streams)?;
+    segments::check(&args.folder, end, &streams)?;
     sampled.follow(&l1.ledger)?;
     let signatures_l1 = l1.verify_sample(rule, &sampled)?;
     let threads = args.threads.unwrap_or_else(machine::cores);

@@ -7,13 +7,14 @@ use duet_run_file::human;
 use duet_run_file::layout;
 use serde_json::{Value, json};
 
+use super::burst::Largest;
 use super::checkpoint::{Checkpoint, Looked};
 use super::finding::{AuditError, Finding};
 use super::hash::{Digest, hex};
 use super::ledger::Ledger;
 use super::manifest::Claims;
 use super::sample::{Rule, Salt, SampleSize};
-use super::stream::{Counts, Largest, Stream};
+use super::stream::{Counts, Stream};
 use super::{AuditArgs, early};
 
 /// What an audit that found nothing wrong has checked.

@@ -14,7 +14,7 @@ use super::finding::{AuditError, Place};
 use super::hash::{Digest, KEYS, hex};
 use super::ledger::Ledger;
 use super::sample::{self, Chooser};
-use super::segment::Source;
+use super::source::Source;
 use super::transaction::{Act, PublicKey, Signature, Transaction};
 
 /// Signatures in one equation at most: what it takes of memory is bounded, and more gain nothing.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::burst::{self, Ends, Signed, Standing};
+use super::burst::{self, Ends, Largest, Signed, Standing};
 use super::bytes::Reader;
 use super::finding::{AuditError, Place};
 use super::hash::{Chain, Digest, extend, hex, link};
@@ -47,28 +47,6 @@ pub(super) struct Counts {
     /// Signatures that the bursts have, and those of them that were verified.
     pub(super) signatures: u64,
     pub(super) verified: u64,
-}
-
-/// The most that a stream has told of at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Largest {
-    /// Entries that one pair of signatures covers.
-    pub(super) interval: u64,
-    /// What the payments of such an interval move: until it is signed, it is at risk.
-    pub(super) at_risk: u64,
-    /// Proposals of one burst.
-    pub(super) in_flight: u64,
-}
-
-impl Largest {
-    /// The larger of each.
-    pub(super) fn or(self, other: Largest) -> Largest {
-        Largest {
-            interval: self.interval.max(other.interval),
-            at_risk: self.at_risk.max(other.at_risk),
-            in_flight: self.in_flight.max(other.in_flight),
-        }
-    }
 }
 
 /// One channel's log.

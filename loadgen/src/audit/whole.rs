@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::finding::AuditError;
 use super::manifest::End;
-use super::segment::{Next, Segment, Source};
+use super::segment::{Next, Segment};
+use super::source::Source;
 use super::stream::{Against, Batch, Stream, cpu_ns};
 use crate::progress::Bar;
 

@@ -4,9 +4,9 @@ use duet_engine::log::{self, RunId};
 use duet_engine::pipeline::LogConfig;
 use duet_run_file::output::check_writable;
 
-use super::{PlanError, bad};
+use super::error::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};
-use crate::record::held;
+use crate::offered::held;
 
 /// The log itself, in the run's directory.
 pub(super) const LOG: &str = "log";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use duet_engine::pipeline::Workload;
 use duet_engine::protocol::Pair;
 
-use super::{PlanError, bad, bounded};
+use super::error::{PlanError, bad, bounded};
 use crate::amount::AmountDistribution;
 use crate::cli::{Pattern, RunArgs};
 use crate::machine;

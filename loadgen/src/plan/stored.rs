@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::durable::LOG;
-use super::{PlanError, bad};
+use super::error::{PlanError, bad};
 use crate::cli::{Pattern, RunArgs};
 
 /// The file that says how a run was asked for, beside its log.

@@ -6,9 +6,9 @@ use duet_run_file::run_file::{Assurance, Engine, Machine, Percentiles, Workload}
 use duet_run_file::summary::assurance_phrases;
 use serde::Serialize;
 
+use super::args::SearchArgs;
 use super::bracket::width;
 use super::objective::Objective;
-use super::search::SearchArgs;
 
 /// The version of the JSON's shape.
 pub(super) const SCHEMA: u32 = 3;

@@ -1,6 +1,7 @@
 //! Many runs for one question: each is a process of its own, so that none inherits another's memory
 //! or CPU time. What is asked of the runs is checked before the first of them starts.
 
+pub mod args;
 pub mod bracket;
 mod found;
 pub mod grid;
@@ -23,9 +24,10 @@ use duet_run_file::process::{Unfinished, run_to_end};
 use tempfile::TempDir;
 
 use crate::cli::{self, Cli, RunArgs};
-use crate::drive::say;
 use crate::file_system::FileSystem;
-use crate::plan::{Plan, PlanError};
+use crate::plan::Plan;
+use crate::plan::error::PlanError;
+use crate::say::say;
 
 /// How much of a failed run's standard error is shown.
 const STDERR_LINES_SHOWN: usize = 20;

@@ -2,24 +2,22 @@
 //! and one that fails, with every trial behind it.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use clap::Args;
-use duet_run_file::exit::{EXIT_CODES_HELP, Exit};
+use duet_run_file::exit::Exit;
 use duet_run_file::human;
 use duet_run_file::output::{OutputError, check_writable, write_atomically};
 use duet_run_file::paths::Paths;
 use duet_run_file::run_file::RunFile;
-use duet_run_file::units::{parse_duration, parse_rate, parse_share};
 
+use super::args::SearchArgs;
 use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
 use super::found::{Found, SCHEMA, Trial, bounds, disturbance, notes, sets_aside, table};
-use super::objective::{Judged, Objective};
+use super::objective::Judged;
 use super::{Runner, TrialError, check_options, check_run, duration_option};
-use crate::drive::{complain, print};
 use crate::progress::Spinner;
+use crate::say::{complain, print};
 
 /// A short trial is this part of a full one, and no shorter than this.
 const SHORT: u32 = 4;
@@ -33,71 +31,6 @@ const LEAST_PAYMENTS: f64 = 100.0;
 /// A search that needs more trials than this, and than full trials of so many rates, is lost in noise.
 const MOST_TRIALS: usize = 120;
 const MOST_RATES: usize = 20;
-
-/// The options of `search`.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = help_end())]
-pub struct SearchArgs {
-    /// What must hold on the response time: p50, p90, p99, p999 or max, each with its bound
-    #[arg(long, value_name = "P=TIME,…", default_value = "p99=5ms")]
-    pub slo: Objective,
-    /// How wide the interval may be, over its upper end
-    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = parse_share)]
-    pub width: f64,
-    /// How long payments arrive in a trial that decides; those that look for the region take a
-    /// quarter
-    #[arg(long, value_name = "TIME", default_value = "8s", value_parser = parse_duration)]
-    pub trial: Duration,
-    /// At most so many full trials decide on a rate, so that one hiccup does not. Odd, unless --passes is
-    /// given
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub trials: usize,
-    /// So many of them must pass [default: more than half]. Few of many, such as 2 of --trials 8, find what a
-    /// machine can do while its neighbours leave it alone
-    #[arg(long, value_name = "N")]
-    pub passes: Option<usize>,
-    /// A trial is set aside and made again if the machine's host and, unless it is durable, other
-    /// processes took more of the CPU time than this
-    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = parse_share)]
-    pub disturbance: f64,
-    /// The rate to begin near, in payments per second [default: half of what a closed loop makes]
-    #[arg(long, value_name = "PER_S", value_parser = parse_rate)]
-    pub start: Option<f64>,
-    /// Where the logs of durable runs lie while they are needed [default: here]
-    #[arg(long, value_name = "DIR")]
-    pub log_dir: Option<PathBuf>,
-    /// Write the result here (JSON)
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// No progress and no table
-    #[arg(long)]
-    pub quiet: bool,
-    /// Options of `run` for every trial
-    #[arg(last = true, value_name = "RUN OPTIONS")]
-    pub options: Vec<String>,
-}
-
-impl SearchArgs {
-    /// How many trials of a rate must pass.
-    pub(super) fn passes(&self) -> usize {
-        self.passes.unwrap_or(self.trials / 2 + 1)
-    }
-}
-
-fn help_end() -> String {
-    format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}")
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  loadgen search                                      at which rate does p99 reach 5 ms?
-  loadgen search --slo p99=50ms,max=1s -- --cosign-every 100 --concurrent 10k
-  loadgen search --slo p99=50ms --log-dir /var/tmp -- --durability fsync --payments 1k
-  loadgen search --width 2% --trial 30s --trials 5    slower, and narrower
-  loadgen search --trials 8 --passes 2                on a machine that others slow down, at its best";
 
 /// Searches as asked; `stop` ends it. Gives the exit code.
 pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {

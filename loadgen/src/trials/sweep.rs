@@ -4,26 +4,23 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use clap::Args;
-use duet_run_file::exit::{EXIT_CODES_HELP, Exit};
+use duet_run_file::exit::Exit;
 use duet_run_file::human;
 use duet_run_file::output::open_alone;
 use duet_run_file::paths::Paths;
 use duet_run_file::sweep::{Calibration, LIMIT, Line, Sweep};
-use duet_run_file::units::{parse_count, parse_duration};
 
-use super::grid::{
-    Axes, Cell, Load, Loads, Values, order, parse_counts, parse_loads, rounds_first,
-};
+use super::args::SweepArgs;
+use super::grid::{Axes, Cell, Load, Values, order, rounds_first};
 use super::preset::{Cost, Estimate, PLAN_PROMISE, PLAN_TRIAL, Preset, calibrated, plan_cells};
 use super::{Runner, TrialError, check_options, check_run, duration_option};
-use crate::drive::{complain, say};
 use crate::machine;
 use crate::progress::Steps;
+use crate::say::{complain, print, say};
 
 const TRIAL: Duration = Duration::from_secs(5);
 const REPEATS: u32 = 2;
@@ -37,81 +34,6 @@ const CALIBRATION_CHANNELS: [u64; 2] = [100, 2_000];
 const ESTIMATE_OFF: f64 = 1.25;
 /// Digits of a rate that is a share of what was measured: enough, and the same on a restart.
 const RATE_DIGITS: i32 = 3;
-
-/// The options of `sweep`.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = help_end())]
-pub struct SweepArgs {
-    /// The sweep's file, one run a line; runs that it has already are not made again
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// A grid by name, of the settings given beside it (each with one value)
-    #[arg(long, value_enum, conflicts_with_all = ["rate", "concurrent", "shards", "payments"])]
-    pub preset: Option<Preset>,
-    /// What arrives: payments per second, shares of what the same cell's closed loop makes, as 75%,
-    /// or max, the closed loop [default: max]
-    #[arg(long, value_name = "LOAD,…", value_parser = parse_loads, help_heading = "Grid")]
-    pub rate: Option<Loads>,
-    /// Channels open at once
-    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
-    pub concurrent: Option<Values>,
-    /// Shards: threads that run channels
-    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
-    pub shards: Option<Values>,
-    /// Payments in each session
-    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
-    pub payments: Option<Values>,
-    /// Co-sign intervals k
-    #[arg(long, value_name = "K,…", value_parser = parse_counts, help_heading = "Grid")]
-    pub cosign_every: Option<Values>,
-    /// Proposals that may be unanswered in a channel
-    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
-    pub in_flight: Option<Values>,
-    /// Back ends: auto, dalek, lanes, lanes/avx512-ifma, lanes/avx2-fma, lanes/plain
-    #[arg(long, value_name = "NAME,…", value_parser = names, help_heading = "Grid")]
-    pub backend: Option<Values>,
-    /// Durability: none, log, fsync
-    #[arg(long, value_name = "NAME,…", value_parser = names, help_heading = "Grid")]
-    pub durability: Option<Values>,
-    /// How long payments are made in each run, opening and closing apart [default: 5s; with --preset 3s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub trial: Option<Duration>,
-    /// Runs of each cell [default: 2; with --preset as many as fit into 13 minutes on this machine, at
-    /// most 5]
-    #[arg(long, value_name = "N")]
-    pub repeats: Option<u32>,
-    /// Where the order of the runs comes from
-    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "1")]
-    pub seed: u64,
-    /// Where the logs of durable runs lie while they are needed [default: here]
-    #[arg(long, value_name = "DIR")]
-    pub log_dir: Option<PathBuf>,
-    /// Say what would be run, and run nothing
-    #[arg(long)]
-    pub list: bool,
-    /// No progress
-    #[arg(long)]
-    pub quiet: bool,
-    /// Options of `run` for every run
-    #[arg(last = true, value_name = "RUN OPTIONS")]
-    pub options: Vec<String>,
-}
-
-fn help_end() -> String {
-    format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}")
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  loadgen sweep plan.sweep --preset plan              what a capacity plan needs, at k = 1
-  loadgen sweep plan.sweep --preset plan --durability fsync --in-flight 16 --cosign-every 10
-  loadgen sweep k.sweep --cosign-every 1,10,100,1k    the price of a signature per payment
-  loadgen sweep load.sweep --rate 10k,50k,75%,90% --concurrent 10k --trial 20s --repeats 3";
-
-fn names(text: &str) -> Result<Values, String> {
-    let names = text.split(',').map(|name| name.trim().to_owned());
-    Ok(Values(names.collect()))
-}
 
 /// Sweeps as asked; `stop` ends it early. Gives the exit code.
 pub fn sweep(args: &SweepArgs, stop: &AtomicBool) -> Exit {
@@ -142,7 +64,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
         }
         for (cell, repeat) in &runs {
             let text = format!("{cell}  (run {} of {repeats})\n", repeat + 1);
-            if let Err(exit) = crate::drive::print(&text) {
+            if let Err(exit) = print(&text) {
                 return Ok(exit);
             }
         }

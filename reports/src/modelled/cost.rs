@@ -1,7 +1,9 @@
 //! What payments cost as transfers, and through one channel; and from how many payments on the
 //! channel is no dearer. Exact, and pure.
 
-use super::{Deposits, DisputeKind, Exact, Share};
+use super::exact::Exact;
+use super::share::Share;
+use super::{Deposits, DisputeKind};
 use crate::profile::{BatchLaw, Kind, Price, Profile};
 
 /// Why a cost is not known: the profile has no price for it, which is never guessed.

@@ -3,7 +3,9 @@
 
 use serde::Serialize;
 
-use super::{Exact, Share, cost::Unpriced};
+use super::cost::Unpriced;
+use super::exact::Exact;
+use super::share::Share;
 use crate::{human, profile::Profile};
 
 /// The formula, in the names of [`MassExit`]'s fields.

@@ -3,11 +3,9 @@
 
 use serde::Serialize;
 
-use super::{
-    Deposits, Exact, blocks,
-    cost::{self, Unpriced},
-    seconds,
-};
+use super::cost::{self, Unpriced};
+use super::exact::Exact;
+use super::{Deposits, blocks, seconds};
 use crate::{
     profile::{Price, Profile},
     run_file::{Disputes, RunFile},

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::Exact;
+use super::exact::Exact;
 use crate::{human, units::parse_share};
 
 const BILLION: u64 = 1_000_000_000;

@@ -1,6 +1,9 @@
 //! Modelled costs as text: tables of at most 100 columns, and the word MODELLED on every section.
 
-use super::{Deposits, Exact, Listed, MassExit, Row, RunCost, Table as Answer};
+use super::exact::Exact;
+use super::exit::MassExit;
+use super::run::RunCost;
+use super::{Deposits, Listed, Row, Table as Answer};
 use crate::{
     human,
     layout::{self, Column, Table, WIDTH, clean, clip},

@@ -2,19 +2,18 @@
 
 use serde::Serialize;
 
-use super::{
-    Ask, PlanError, Role, Slo,
-    cpu::{Term, varied},
-    holdout::HoldoutError,
-    input::{Assurance, Chosen, Inputs, Source, SweepMachine, choose},
-    interval::{Interval, interval},
-    l1::L1Load,
-    model::Model,
-    observation::Observation,
-    response::Basis,
-    scaling::Scaling,
-    size::{Machines, Size, size},
-};
+use super::PlanError;
+use super::ask::{Ask, Role, Slo};
+use super::cpu::{Term, varied};
+use super::holdout::HoldoutError;
+use super::input::{Assurance, Chosen, Inputs, Source, SweepMachine, choose};
+use super::interval::{Interval, interval};
+use super::l1::L1Load;
+use super::model::Model;
+use super::observation::Observation;
+use super::response::Basis;
+use super::scaling::Scaling;
+use super::size::{Machines, Size, size};
 use crate::human;
 
 /// The version of a plan's shape.

@@ -8,7 +8,9 @@ use std::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Ask, PlanError, check, observation::Observation};
+use super::ask::Ask;
+use super::observation::Observation;
+use super::{PlanError, check};
 use crate::{
     human,
     run_file::{self, RunFile, utf8},

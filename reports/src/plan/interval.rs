@@ -4,13 +4,11 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use serde::Serialize;
 
-use super::{
-    Ask,
-    model::Model,
-    observation::Observation,
-    size::{Machines, Size, size},
-    statistics::quantile,
-};
+use super::ask::Ask;
+use super::model::Model;
+use super::observation::Observation;
+use super::size::{Machines, Size, size};
+use super::statistics::quantile;
 
 /// Draws of the bootstrap.
 const DRAWS: usize = 200;

@@ -1,14 +1,13 @@
 //! From the fitted model to a number of cores, machines, bytes. Pure; done again for each draw of the
 //! bootstrap.
 
-use super::{
-    Ask, PlanError, Role,
-    cpu::{Conditions, Cpu},
-    l1::L1Load,
-    model::Model,
-    response::{NeverMet, RateAtSlo},
-    waves::Place,
-};
+use super::PlanError;
+use super::ask::{Ask, Role};
+use super::cpu::{Conditions, Cpu};
+use super::l1::L1Load;
+use super::model::Model;
+use super::response::{NeverMet, RateAtSlo};
+use super::waves::Place;
 use crate::human;
 
 /// The machines that a plan may use.

@@ -1,6 +1,8 @@
 //! A plan for reading: the answer first, in the lines that a screen shows at once; then what it rests on.
 
-use super::{Constraint, Edge, Errors, Plan, Role, Spread, answer::Fit};
+use super::answer::{Constraint, Fit, Plan};
+use super::ask::Role;
+use super::holdout::{Edge, Errors, Spread};
 use crate::{
     human,
     layout::{self, Column, Table, clean, flow},

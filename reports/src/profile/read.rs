@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 use duet_run_file::layout;
 use toml::Spanned;
 
+use super::error::ProfileError;
 use super::shape::{
     Origin, RawBatched, RawBlock, RawConstant, RawKind, RawPoint, RawPrice, RawProfile, Whole,
 };
-use super::{BatchLaw, BatchPoint, Batched, Block, Constant, Kind, Price, Profile, ProfileError};
+use super::{BatchLaw, BatchPoint, Batched, Block, Constant, Kind, Price, Profile};
 
 /// The largest number in a profile.
 const LARGEST: u64 = 1_000_000_000_000_000;

@@ -8,18 +8,7 @@ use super::decode::Decode;
 use super::field::Field;
 use super::point::{Half, HalvesOverZ, Niels, Point, PointTiles};
 use super::scalar::{HALVED, ODD, Scalar};
-use crate::machine::{Machine, Register, Tile, Vector, Work, five};
-
-/// Digits of a scalar.
-pub(crate) const DIGITS: usize = 43;
-
-/// (2i + 1) · 64^digit · B for i < 32, limb by limb: y + x, y − x, 2dxy, each as the machine selects
-/// from it. 165 KB, so it stays in the second-level cache; a digit's 3,840 bytes serve all groups of
-/// a chunk from the first.
-type Digit = [[u64; 32]; 15];
-
-/// Multiples of the base point, for each digit.
-pub(crate) type Table = [Digit; DIGITS];
+use crate::machine::{DIGITS, Digit, Machine, Register, Table, Tile, Vector, Work, five};
 
 /// Eight secret scalars as digits, nine to a word.
 pub(crate) type Digits = [Tile; 5];

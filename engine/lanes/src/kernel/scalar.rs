@@ -3,8 +3,7 @@
 //!
 //! No branch and no address depends on a value.
 
-use super::field::Arithmetic;
-use crate::machine::{Machine, Register, Tile, Vector, five};
+use crate::machine::{Arithmetic, Machine, Register, Tile, Vector, five};
 
 const MASK: u64 = (1 << 52) - 1;
 

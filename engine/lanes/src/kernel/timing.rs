@@ -4,6 +4,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use super::super::kernel::key::VerifyingKey;
+use super::super::kernel::sign::Signer;
+use super::super::kernel::verify::Verifier;
 use super::buckets::{Buckets, MOST, Sum as Bucketed, store_niels};
 use super::comb;
 use super::decode::Decode;
@@ -13,7 +16,7 @@ use super::scalar::{Scalar, UNCHANGED};
 use super::sha512::hash_short;
 use super::sums::Sum;
 use crate::machine::{Machine, Tile, Work};
-use crate::{Item, Lanes, OnAny, Signer, Verifier, VerifyingKey};
+use crate::{Item, Lanes, OnAny};
 
 /// Prints the least and the median time of 41 rounds, per item.
 fn time(name: &str, items: usize, mut round: impl FnMut()) {

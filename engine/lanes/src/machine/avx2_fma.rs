@@ -7,8 +7,9 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
 
 use super::pair::{Pair, apply};
-use super::{Doubles, Leaf, Machine, Mask, Register, Tile, Vector, Work, align_stack};
-use crate::kernel::comb;
+use super::table::Table;
+use super::tile::Tile;
+use super::{Doubles, Leaf, Machine, Mask, Register, Vector, Work, align_stack};
 use crate::kernel::field::Fma;
 
 /// Proof that AVX2, FMA and BMI2 are there.
@@ -499,8 +500,8 @@ impl Machine for Avx2Fma {
         std::array::from_fn(|word| Pair(low[word], high[word]))
     }
 
-    fn comb(self) -> &'static OnceLock<Box<comb::Table>> {
-        static TABLE: OnceLock<Box<comb::Table>> = OnceLock::new();
+    fn comb(self) -> &'static OnceLock<Box<Table>> {
+        static TABLE: OnceLock<Box<Table>> = OnceLock::new();
         &TABLE
     }
 }

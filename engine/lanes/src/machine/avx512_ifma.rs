@@ -4,8 +4,9 @@ use core::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
 
-use super::{Leaf, Machine, Multiply52, Register, Tile, Vector, Work, align_stack};
-use crate::kernel::comb;
+use super::table::Table;
+use super::tile::Tile;
+use super::{Leaf, Machine, Multiply52, Register, Vector, Work, align_stack};
 use crate::kernel::field::Ifma;
 
 /// Proof that AVX-512 F, BW, DQ, VL and IFMA are there.
@@ -385,8 +386,8 @@ impl Machine for Avx512Ifma {
         [w0, w1, w2, w3, w4, w5, w6, w7].map(Zmm)
     }
 
-    fn comb(self) -> &'static OnceLock<Box<comb::Table>> {
-        static TABLE: OnceLock<Box<comb::Table>> = OnceLock::new();
+    fn comb(self) -> &'static OnceLock<Box<Table>> {
+        static TABLE: OnceLock<Box<Table>> = OnceLock::new();
         &TABLE
     }
 }

@@ -14,12 +14,15 @@
 //! - **Hot leaves work register by register.** Where a vector is two registers, [`Vector::apply`] runs a
 //!   [`Leaf`] on one and then on the other, so that its operands fit the 16 registers there are.
 
+mod arithmetic;
 #[cfg(target_arch = "x86_64")]
 mod avx2_fma;
 #[cfg(target_arch = "x86_64")]
 mod avx512_ifma;
 mod pair;
 mod plain;
+mod table;
+mod tile;
 
 use std::fmt::Debug;
 use std::hint::black_box;
@@ -31,12 +34,13 @@ use std::sync::OnceLock;
 pub(crate) use avx2_fma::Avx2Fma;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512_ifma::Avx512Ifma;
+pub(crate) use plain::Plain;
 #[cfg(test)]
 pub(crate) use plain::{EmulatedFma, EmulatedIfma};
-pub(crate) use plain::{Plain, Tile};
 
-use crate::kernel::comb;
-use crate::kernel::field::Arithmetic;
+pub(crate) use arithmetic::Arithmetic;
+pub(crate) use table::{DIGITS, Digit, Table};
+pub(crate) use tile::Tile;
 
 /// Proof that a processor has the instructions of one of our sets.
 pub(crate) trait Machine: Copy + Debug {
@@ -67,7 +71,7 @@ pub(crate) trait Machine: Copy + Debug {
     fn load_16x8(self, rows: [&[u8; 32]; 16]) -> [Self::V; 8];
 
     /// Where this machine keeps the multiples of the base point.
-    fn comb(self) -> &'static OnceLock<Box<comb::Table>>;
+    fn comb(self) -> &'static OnceLock<Box<Table>>;
 }
 
 /// What a machine is asked to do.

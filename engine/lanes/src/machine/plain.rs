@@ -5,22 +5,14 @@
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
 
-use zeroize::Zeroize;
-
+use super::table::Table;
+use super::tile::Tile;
 use super::{Doubles, Leaf, Machine, Multiply52, Register, Vector, Work};
-use crate::kernel::comb;
 use crate::kernel::field::Long;
 #[cfg(test)]
 use crate::kernel::field::{Fma, Ifma};
 
-/// Eight words: a vector here, and how every machine's vectors are kept in memory.
-#[derive(Clone, Copy, Debug, Zeroize)]
-#[repr(C, align(64))]
-pub(crate) struct Tile(pub(crate) [u64; 8]);
-
 impl Tile {
-    pub(crate) const ZERO: Tile = Tile([0; 8]);
-
     /// Does the same to every lane.
     #[inline]
     fn each(self, f: impl Fn(Lane) -> Lane) -> Tile {
@@ -481,8 +473,8 @@ macro_rules! machine {
                 })
             }
 
-            fn comb(self) -> &'static OnceLock<Box<comb::Table>> {
-                static TABLE: OnceLock<Box<comb::Table>> = OnceLock::new();
+            fn comb(self) -> &'static OnceLock<Box<Table>> {
+                static TABLE: OnceLock<Box<Table>> = OnceLock::new();
                 &TABLE
             }
         }

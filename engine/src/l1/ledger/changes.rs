@@ -1,35 +1,18 @@
-//! Which accounts and channels have changed, for a log that keeps each one's newest record; and the
+//! Tells which accounts and channels have changed, for a log that keeps each one's newest record; and the
 //! ledger made of such records again.
 
 use super::super::records::{Counts, Head, RecordKey};
 use super::super::restore::RestoreError;
 use super::Ledger;
 use super::accounts::{AccountPlace, AccountRow, Accounts};
+use super::changed::Changed;
 use super::channels::{ChannelPlace, ChannelRow, Channels};
 use crate::chunks::Gathered;
-
-/// The places that have changed since they were last asked for.
-#[derive(Default)]
-#[cfg_attr(test, derive(Clone, Debug))]
-pub(super) struct Changes {
-    accounts: Vec<AccountPlace>,
-    channels: Vec<ChannelPlace>,
-}
-
-impl Changes {
-    pub(super) fn account(&mut self, place: AccountPlace) {
-        self.accounts.push(place);
-    }
-
-    pub(super) fn channel(&mut self, place: ChannelPlace) {
-        self.channels.push(place);
-    }
-}
 
 impl Ledger {
     /// Begins to note what changes, with all that there is as changed; or ceases to.
     pub(in super::super) fn track_changes(&mut self, on: bool) {
-        self.changes = on.then(|| Changes {
+        self.changes = on.then(|| Changed {
             accounts: self.accounts.places().collect(),
             channels: self.channels.rows().map(|(place, _)| place).collect(),
         });

@@ -4,11 +4,12 @@
 //! accounts, channels and fees paid, and its sum is checked at every block (L7).
 
 mod accounts;
+mod changed;
 mod changes;
 mod channels;
 mod decide;
-
-use std::fmt;
+mod decision;
+mod value;
 
 use super::channel::{ChannelRecord, Settlement};
 use super::config::Allocations;
@@ -18,42 +19,12 @@ use crate::crypto::PublicKey;
 use crate::protocol::{Amount, ChannelId, Pair, Party};
 pub(super) use accounts::{AccountPlace, AccountRow};
 pub(super) use channels::ChannelRow;
+pub use value::{Account, Imbalance, Totals};
 
 use accounts::Accounts;
-use changes::Changes;
+use changed::Changed;
 use channels::{ChannelPlace, Channels};
-use decide::{Decision, Effect, Locking, Releasing};
-
-/// What an account holds. It is never removed: its nonce keeps old transactions out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Account {
-    /// What it can spend: locked value is not in it.
-    pub balance: Amount,
-    /// Nonces used: the next transfer's or open's.
-    pub nonce: u64,
-}
-
-/// Where all value is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// In accounts.
-    pub accounts: Amount,
-    /// In channels.
-    pub locked: Amount,
-    /// Paid as fees.
-    pub fees: Amount,
-}
-
-/// Rule L7 is broken: our own bug.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Imbalance {
-    /// Which sum.
-    pub sum: &'static str,
-    /// What it should be.
-    pub expected: u128,
-    /// What it is.
-    pub got: u128,
-}
+use decision::{Decision, Effect, Locking, Releasing};
 
 /// All state of this Layer 1.
 #[cfg_attr(test, derive(Clone, Debug))]
@@ -64,7 +35,7 @@ pub(super) struct Ledger {
     channels: Channels,
     totals: Totals,
     /// Noted only if asked for.
-    changes: Option<Changes>,
+    changes: Option<Changed>,
 }
 
 impl Ledger {
@@ -354,15 +325,3 @@ impl PartialEq for Ledger {
             && self.channels.rows().all(same_channel)
     }
 }
-
-impl fmt::Display for Imbalance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} sum to {}, expected {}",
-            self.sum, self.got, self.expected
-        )
-    }
-}
-
-impl std::error::Error for Imbalance {}

@@ -1,6 +1,6 @@
 //! Reads transactions that come from outside: exactly what `bytes` writes, and nothing else.
 
-use super::bytes::Kind;
+use super::kind::Kind;
 use super::{Malformed, Opening, SignedTransaction, Transaction};
 use crate::crypto::{Digest, PublicKey, Signature};
 use crate::protocol::{Amount, ChannelId, CoSigned, FinalProof, HalfSigned, Pair, Post, State};

@@ -4,9 +4,11 @@
 
 mod bytes;
 mod decode;
+mod kind;
 
-pub use bytes::COOPERATIVE_CLOSE_BYTES;
-pub(super) use bytes::{Kind, encoded_digest, operations};
+pub(super) use bytes::{encoded_digest, operations};
+pub use kind::COOPERATIVE_CLOSE_BYTES;
+pub(super) use kind::Kind;
 
 use std::slice;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-use crate::pipeline::{AccountIndex, Next, Session};
+use super::super::workload::{AccountIndex, Next, Session};
 use crate::protocol::{Amount, Pair, Party, Payment};
 
 /// Sessions of so many payments, at the due times given.

@@ -1,7 +1,7 @@
 //! The proposer's second half: an answer arrives, is verified, and completes its proposal and all
 //! earlier ones.
 
-use super::super::burst::NewState;
+use super::super::new_state::NewState;
 use super::super::rejection::Rejection;
 use super::held::Held;
 use super::window::WindowPool;

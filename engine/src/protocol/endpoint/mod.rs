@@ -33,8 +33,8 @@ pub use record::{
 pub use store::{InMemory, Storage};
 pub use window::WindowPool;
 
-use super::burst::Tip;
 use super::entry::{Balance, Limits};
+use super::new_state::Tip;
 use super::rejection::Rejection;
 use super::terms::{ChannelId, Pair, Party};
 use crate::crypto::{Digest, KeyId, Signature};

@@ -5,9 +5,9 @@
 //! own signature 64. A *number* is an LEB128 varint of up to 64 bits, in its shortest form.
 
 use super::super::amount::Amount;
-use super::super::burst::NewState;
 use super::super::entry::{Balance, Entry, EntryBytes, Limits, Payment};
 use super::super::message::Message;
+use super::super::new_state::NewState;
 use super::super::terms::Party;
 use crate::crypto::Signature;
 
@@ -133,8 +133,9 @@ fn take(bytes: &mut &[u8]) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::super::burst::{Burst, Tip};
+    use super::super::super::burst::Burst;
     use super::super::super::fixture::channel_with;
+    use super::super::super::new_state::Tip;
     use super::super::Rules;
     use super::*;
     use crate::crypto::Digest;

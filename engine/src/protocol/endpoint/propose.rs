@@ -1,8 +1,9 @@
 //! The proposer's half: sign a state that extends the newest one, send it, and keep it for resending.
 
-use super::super::burst::{Burst, NewState};
+use super::super::burst::Burst;
 use super::super::entry::Entry;
 use super::super::message::Message;
+use super::super::new_state::NewState;
 use super::super::rejection::Rejection;
 use super::window::WindowPool;
 use super::{Endpoint, Flag, SignOrder};

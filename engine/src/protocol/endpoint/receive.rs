@@ -1,8 +1,9 @@
 //! The receiver's half: check a proposal's entries, have its signature verified, co-sign.
 
-use super::super::burst::{Burst, NewState};
+use super::super::burst::Burst;
 use super::super::entry::{Entry, EntryBytes};
 use super::super::message::Message;
+use super::super::new_state::NewState;
 use super::super::rejection::Rejection;
 use super::held::Held;
 use super::{Endpoint, Flag, SignOrder};

@@ -1,10 +1,11 @@
 //! What no message can lead to: the end of the version numbers, and our own mistakes.
 
 use super::super::amount::Amount;
-use super::super::burst::{Burst, Tip};
+use super::super::burst::Burst;
 use super::super::entry::{Balance, Entry};
 use super::super::fixture::{Channel, burst as burst_of, channel, pays};
 use super::super::message::Message;
+use super::super::new_state::Tip;
 use super::super::rejection::Rejection;
 use super::super::terms::{Party, Terms, TermsError};
 use super::receive::{CoSignOrder, Incoming, ProposalClaim};

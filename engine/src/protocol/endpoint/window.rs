@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::super::burst::NewState;
 use super::super::entry::EntryBytes;
+use super::super::new_state::NewState;
 use super::super::rejection::Rejection;
 use super::packed::pack;
 use crate::crypto::Signature;

@@ -3,7 +3,9 @@
 
 use maud::{Markup, html};
 
-use super::{Alt, Axis, WIDTH, mark::class, px, svg, text_width};
+use super::mark::class;
+use super::scale::Axis;
+use super::{Alt, WIDTH, px, svg, text_width};
 
 const HEADING: f64 = 19.0;
 const BAR: f64 = 12.0;

@@ -2,11 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::{
-    Alt, Axis, WIDTH,
-    mark::{class, dashes, marker},
-    px, svg, text_width,
-};
+use super::mark::{class, dashes, marker};
+use super::scale::Axis;
+use super::{Alt, WIDTH, px, svg, text_width};
 
 /// The markers of one line: enough to follow it, few enough to see it.
 const MARKERS_MOST: usize = 7;

@@ -22,8 +22,8 @@
 //!   of at most five has low parts within 5 · 2^50 and as many high ones within 5 · (T²/2^51 + 1), and a
 //!   limb is a column and 19 times another.
 
-use super::{Arithmetic, MASK, TWO_P, carry_integers};
-use crate::machine::{Doubles, Leaf, Vector, five};
+use super::{MASK, TWO_P, carry_integers};
+use crate::machine::{Arithmetic, Doubles, Leaf, Vector, five};
 
 /// Doubles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@
 //! - **loose**: limbs below 2^52.
 //! - **wide**: limbs below 2^63; those of a product are below 2^60.1.
 
-use super::{Arithmetic, MASK, TWO_P};
-use crate::machine::{Leaf, Multiply52, Register, Vector, five};
+use super::{MASK, TWO_P};
+use crate::machine::{Arithmetic, Leaf, Multiply52, Register, Vector, five};
 
 /// Integers, multiplied 52 bits by 52.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 //!
 //! The bounds are [`Ifma`](super::Ifma)'s.
 
+use super::MASK;
 use super::ifma::{biased, negate};
-use super::{Arithmetic, MASK};
 use crate::kernel::scalar::{MINUS_INVERSE, ORDER};
-use crate::machine::Tile;
+use crate::machine::{Arithmetic, Tile};
 
 /// Integers, lane by lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
-use crate::{ChainJob, Lanes, extend_chains, hash_blocks};
+use super::super::super::kernel::chain::{extend_chains, hash_blocks};
+use crate::{ChainJob, Lanes};
 
 const KEY: [u8; 32] = *b"a key of thirty-two plain bytes.";
 

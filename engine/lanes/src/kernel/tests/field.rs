@@ -1,6 +1,7 @@
 use super::*;
-use crate::kernel::field::{Arithmetic, Field, Wide};
+use crate::kernel::field::{Field, Wide};
 use crate::kernel::power::{invert, root_power};
+use crate::machine::Arithmetic;
 use crate::machine::Mask;
 
 /// Bounds of a machine's elements: least and largest limb.

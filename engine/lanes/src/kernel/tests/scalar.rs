@@ -1,7 +1,8 @@
 use super::*;
-use crate::kernel::comb::{DIGITS, digits};
+use crate::kernel::comb::digits;
 use crate::kernel::scalar::*;
 use crate::kernel::sums::{Coefficient, Sum};
+use crate::machine::DIGITS;
 
 const TOP: u64 = (1 << 52) - 1;
 

@@ -10,8 +10,9 @@ use super::super::super::burst::Burst;
 use super::super::super::fixture::{Channel, channel};
 use super::super::super::message::Message;
 use super::super::super::rejection::Rejection;
+use super::super::acknowledge::Answer;
 use super::super::receive::Incoming;
-use super::super::{Answer, SignOrder, Status};
+use super::super::{SignOrder, Status};
 use super::*;
 use Party::{A, B};
 

@@ -1,0 +1,35 @@
+//! What the command line says: results on standard output, all else on standard error.
+
+use std::io::{self, Write as _};
+
+use duet_run_file::exit::Exit;
+use duet_run_file::layout::clean;
+
+/// Prints on standard output. Whoever closes the pipe, such as `head`, has read enough: that is no
+/// error.
+///
+/// # Errors
+/// [`Exit::MachineFault`] if it cannot be written, which is said on standard error.
+pub fn print(text: &str) -> Result<(), Exit> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes());
+    match written.and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(format!("standard output: {error}"));
+            Err(Exit::MachineFault)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says what went wrong. Unlike `eprintln!`, does not panic when standard error cannot be written.
+pub fn complain(message: impl std::fmt::Display) {
+    say(format_args!("loadgen: {message}"));
+}
+
+/// What is said on standard error, as [`complain`] without its prefix. It may quote what an outsider wrote:
+/// no terminal obeys it.
+pub fn say(message: impl std::fmt::Display) {
+    let lines: Vec<String> = message.to_string().lines().map(clean).collect();
+    let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
+}
