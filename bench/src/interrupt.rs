@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use duet_run_file::signals;
+use duet_run_file::signals::{self, Asked};
 
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
+use crate::progress::say;
 
 /// Whether a stop was asked for. Clones share the flag.
 #[derive(Debug, Clone, Default)]
@@ -14,15 +15,21 @@ pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
     /// A flag that Ctrl-C, SIGTERM and SIGHUP raise, unless they were ignored when the process
-    /// began. To be called once per process.
+    /// began; once more, they end it where it is. To be called once per process.
     ///
     /// # Errors
     /// The operating system refuses the handler, or a thread for it.
     pub fn on_signals() -> Result<Self, Failure> {
         let interrupt = Self::default();
         let raised = interrupt.clone();
-        signals::on_stop(move || raised.raise())
-            .map_err(|error| Failure::MachineFault(error.to_string()))?;
+        let handle = move |asked| match asked {
+            Asked::ToStop => raised.raise(),
+            Asked::ToEndAtOnce => {
+                say("bench: ended at once; what was built or copied for it may be left");
+                std::process::exit(exit::INTERRUPTED.into());
+            }
+        };
+        signals::on_stop(handle).map_err(|error| Failure::MachineFault(error.to_string()))?;
         Ok(interrupt)
     }
 

@@ -3,8 +3,11 @@
 mod fake;
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use fake::{Bench, Ended, Fake, bench_command};
+use rustix::fs::{CWD, Mode, mkfifoat};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 fn with_cpu_ns(cpu_ns: u64) -> Fake {
@@ -278,4 +281,30 @@ fn runs_that_do_not_compare_are_refused_and_named_differences_are_told() {
     bench.fake("a", &invalid);
     fs::remove_file(bench.path("count")).unwrap();
     gate(&bench, &[]).assert_refused(3, &["run 20 (", "is INVALID: it rained"]);
+}
+
+#[test]
+fn a_gate_that_waits_for_a_reader_ends_when_it_is_asked_twice() {
+    let bench = bench(44_000);
+    let pipe = bench.path("pipe");
+    mkfifoat(CWD, &pipe, Mode::RWXU).unwrap();
+    let words = ["a", "b", "--markdown", "pipe", "--quiet"];
+    let mut child = bench_command(&bench.path(""), "gate", &words)
+        .spawn()
+        .unwrap();
+    // All runs are made, and nobody reads.
+    let (mut made, mut since) = (0, Instant::now());
+    while made == 0 || since.elapsed() < Duration::from_secs(2) {
+        let now = bench.runs().len();
+        if now > made {
+            (made, since) = (now, Instant::now());
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it waits for a reader");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for _ in 0..2 {
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }

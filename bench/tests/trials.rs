@@ -118,3 +118,37 @@ fn other_experiments_do_not_share_a_file() {
     let words = ["--planted", "2", "--trials", "1", "--out", "u.jsonl"];
     trials(&bench, &words).assert_refused(2, &["'2' is not a share"]);
 }
+
+/// What is no file of trials stays as it is, however it ends.
+#[test]
+fn nobody_elses_file_is_cut() {
+    let bench = bench();
+    assert_eq!(trials(&bench, &FEW).code, Some(0));
+    let ours = fs::read_to_string(bench.path("t.jsonl")).expect("the file");
+    let (whole, _) = ours.trim_end().rsplit_once('\n').expect("six trials");
+    let unended = ours.trim_end();
+    // What stands there => whether more is added, and what of it stays in front.
+    for (text, taken, stays) in [
+        (
+            r#"{"schema":1,"command":["loadgen","run"]}"#.to_owned(),
+            false,
+            "",
+        ),
+        (r#"{"schema":1,"command":["loadgen","#.to_owned(), false, ""),
+        (format!("{ours}my notes"), false, ""),
+        (format!("{whole}\n{{\"schema\":1,\"exec"), true, whole),
+        (unended.to_owned(), true, unended),
+    ] {
+        fs::write(bench.path("t.jsonl"), &text).expect("a disk");
+        let ended = trials(&bench, &FEW);
+        let found = fs::read_to_string(bench.path("t.jsonl")).expect("the file");
+        if taken {
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+            assert!(found.starts_with(stays));
+            assert_eq!(lines(&bench).len(), 6, "{found}");
+        } else {
+            ended.assert_refused(2, &["expected"]);
+            assert_eq!(found, text);
+        }
+    }
+}

@@ -5,7 +5,6 @@
 use std::iter;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use duet_loadgen::audit::audit;
 use duet_loadgen::cli::{Cli, Command};
@@ -17,7 +16,7 @@ use duet_loadgen::trials::search::search;
 use duet_loadgen::trials::sweep::sweep;
 use duet_run_file::exit::Exit;
 use duet_run_file::input;
-use duet_run_file::signals;
+use duet_run_file::signals::{self, Asked};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -77,21 +76,16 @@ fn trace(args: &TraceArgs) -> Exit {
 
 /// Does what takes a while: from here on, a signal asks it to stop.
 fn stoppable(work: impl FnOnce() -> Exit) -> Exit {
-    // `timeout` and some shells send a signal twice, to the process and to its group.
-    const ECHO: Duration = Duration::from_millis(500);
-    let mut first: Option<Instant> = None;
-    let handler = signals::on_stop(move || {
+    let handler = signals::on_stop(|asked| {
         STOP.store(true, Ordering::Relaxed);
         if input::interrupt() {
             complain("interrupted while reading");
             exit(Exit::Interrupted.code().into());
         }
-        match first {
-            None => complain("stopping; once more to end at once"),
-            Some(first) if first.elapsed() < ECHO => {}
-            Some(_) => exit(Exit::Interrupted.code().into()),
+        match asked {
+            Asked::ToStop => complain("stopping; once more to end at once"),
+            Asked::ToEndAtOnce => exit(Exit::Interrupted.code().into()),
         }
-        first.get_or_insert_with(Instant::now);
     });
     match handler {
         Ok(()) => work(),

@@ -64,3 +64,38 @@ fn two_runs_do_not_begin_in_one_directory() {
     let written = std::fs::read_dir(folder.path("log/log")).unwrap().count();
     assert_eq!(written, 0);
 }
+
+/// A sweep takes back a line that a sweep has begun, and cuts nobody else's file.
+#[test]
+fn a_file_that_is_no_sweep_is_not_cut() {
+    let folder = Folder::new();
+    assert_eq!(folder.loadgen(&arguments(SWEEP)).code, Some(0));
+    let ours = folder.read("a.sweep");
+    let (first, second) = ours.trim_end().split_once('\n').unwrap();
+    let (_, run) = first.split_once("\"run\":").unwrap();
+    let run = run.strip_suffix('}').unwrap();
+    for (text, taken) in [
+        (run.to_owned(), false),
+        (run[..100].to_owned(), false),
+        (format!("{ours}my notes"), false),
+        (format!("{first}\n{}", &second[..40]), true),
+        (format!("{first}\n{second}"), true),
+    ] {
+        folder.write("a.sweep", &text);
+        let ended = folder.loadgen(&arguments(SWEEP));
+        let found = folder.read("a.sweep");
+        if taken {
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            assert!(found.starts_with(&format!("{first}\n")));
+            assert_eq!(found.lines().count(), 2);
+            assert_eq!(
+                found == ours,
+                text.ends_with('}'),
+                "a whole run is not made again"
+            );
+        } else {
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            assert_eq!(found, text);
+        }
+    }
+}

@@ -2,18 +2,22 @@
 //! would write under the same settings, so that no rate mixes two experiments.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use duet_run_file::input::Limit;
+use duet_run_file::lines::Lines;
 use duet_run_file::output::open_alone;
 
 use crate::exit::Failure;
 
 /// The version of a line's shape.
 const SCHEMA: u32 = 1;
+
+/// How a line begins.
+const BEGINNING: &str = "{\"schema\":1,\"executable_sha256\":\"";
 
 /// A trial has some 500 bytes: 100,000 of them, months of a machine.
 const LIMIT: Limit = Limit {
@@ -136,19 +140,12 @@ impl Book {
         let bytes = LIMIT
             .read(&file)
             .map_err(|error| Failure::BadInput(format!("'{shown}': {error}")))?;
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
+        let lines = Lines::of(&bytes);
         let mut trials = Vec::new();
-        for (at, line) in bytes[..whole]
-            .split_inclusive(|byte| *byte == b'\n')
-            .enumerate()
-        {
+        for (number, line) in lines.numbered() {
             let refused = |reason: String| {
                 Failure::BadInput(format!(
-                    "'{shown}', line {}: {reason}; expected a file of trials, or a new one",
-                    at + 1
+                    "'{shown}', line {number}: {reason}; expected a file of trials, or a new one"
                 ))
             };
             let trial: Trial = serde_json::from_slice(line)
@@ -171,13 +168,12 @@ impl Book {
             }
             trials.push(trial);
         }
-        if whole == 0 && !bytes.is_empty() && !bytes.starts_with(b"{\"schema\"") {
+        if !lines.may_be_taken_back(BEGINNING) {
             return Err(Failure::BadInput(format!(
-                "'{shown}' is no file of trials: expected one, or a new one"
+                "'{shown}' is no file of trials, or does not end as one: expected one, or a new one"
             )));
         }
-        file.set_len(whole as u64).map_err(fault)?;
-        file.seek(SeekFrom::End(0)).map_err(fault)?;
+        lines.end(&mut file).map_err(fault)?;
         Ok(Self {
             file,
             path: path.to_owned(),

@@ -56,7 +56,10 @@ pub(super) fn kind(of: FileType) -> &'static str {
     }
 }
 
+/// The manifest while it is being written, by a run that begins or ends.
+const MANIFEST_PART: &str = "audit.toml.part";
+
 /// Whether a file of this name is a stream's segment, whole or not.
 pub(super) fn is_segment(name: &str) -> bool {
-    name.ends_with(".audit") || name.ends_with(".part")
+    name.ends_with(".audit") || name.ends_with(".part") && name != MANIFEST_PART
 }

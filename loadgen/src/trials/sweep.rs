@@ -3,16 +3,17 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Seek as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use duet_run_file::exit::Exit;
 use duet_run_file::human;
+use duet_run_file::lines::Lines;
 use duet_run_file::output::open_alone;
 use duet_run_file::paths::Paths;
-use duet_run_file::sweep::{Calibration, LIMIT, Line, Sweep};
+use duet_run_file::sweep::{self, Calibration, LIMIT, Line, Sweep};
 
 use super::args::SweepArgs;
 use super::grid::{Axes, Cell, Load, Values, order, rounds_first};
@@ -452,25 +453,20 @@ fn open(path: &Path, quiet: bool) -> Result<(File, Sweep), TrialError> {
     let bytes = LIMIT.read(&file).map_err(refused)?;
     let sweep =
         Sweep::parse(path, &bytes).map_err(|error| TrialError::Options(error.to_string()))?;
-    if sweep.torn_bytes > 0 {
-        // Only what a sweep has begun to write is taken back: any other file is left as it is.
-        let torn = &bytes[bytes.len() - sweep.torn_bytes..];
-        if !torn.starts_with(b"{\"schema\":") {
-            return Err(TrialError::Options(format!(
-                "{}: it does not end as a sweep does; expected lines of runs",
-                path.display()
-            )));
-        }
-        if !quiet {
-            say(format_args!(
-                "{}: the last run was not whole, and is made again",
-                path.display()
-            ));
-        }
-        file.set_len((bytes.len() - sweep.torn_bytes) as u64)
-            .and_then(|()| file.rewind())
-            .map_err(refused)?;
+    let lines = Lines::of(&bytes);
+    if !lines.may_be_taken_back(sweep::BEGINNING) {
+        return Err(TrialError::Options(format!(
+            "{}: it does not end as a sweep does; expected lines of runs",
+            path.display()
+        )));
     }
+    if sweep.torn_bytes > 0 && !quiet {
+        say(format_args!(
+            "{}: the last run was not whole, and is made again",
+            path.display()
+        ));
+    }
+    lines.end(&mut file).map_err(refused)?;
     Ok((file, sweep))
 }
 

@@ -336,6 +336,9 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
     folder.write("full/something", "x");
     folder.write("file", "x");
     fs::create_dir(folder.path("empty")).unwrap();
+    // A run is about to begin its log.
+    fs::create_dir(folder.path("begins")).unwrap();
+    folder.write("begins/audit.toml.part", "x");
     std::os::unix::fs::symlink("empty", folder.path("alias")).unwrap();
     fs::create_dir_all(folder.path("durable/log")).unwrap();
     folder.write("durable/log/log.meta", "x");
@@ -344,6 +347,7 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
         ("audit file", 2, "is no folder"),
         ("audit empty", 2, "is no audit log"),
         ("audit full", 2, "is no audit log"),
+        ("audit begins --follow", 2, "is no audit log"),
         ("audit", 2, "<DIR>"),
         ("audit empty --sample 101%", 2, "expected 0% to 100%"),
         ("audit empty --tip 00", 2, "expected 64 hex digits"),

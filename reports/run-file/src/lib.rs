@@ -21,6 +21,7 @@ pub mod help;
 pub mod human;
 pub mod input;
 pub mod layout;
+pub mod lines;
 pub mod machines;
 pub mod measured;
 pub mod offload;

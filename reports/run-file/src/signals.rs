@@ -2,6 +2,7 @@
 //! was ignored when the process began stays ignored: so `nohup` and a shell's background jobs mean it.
 
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -28,13 +29,26 @@ pub fn cpu_ns() -> u64 {
     spent.unwrap_or(0)
 }
 
-/// Calls `handle`, on a thread of its own, for every signal that asks for a stop, but for those that
-/// were ignored when the process began. To be called once, before any other handler is set.
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// To come to an end.
+    ToStop,
+    /// Once more, by somebody who does not wait for that: to end at once.
+    ToEndAtOnce,
+}
+
+/// `timeout` and some shells send a signal twice, to the process and to its group.
+const ECHO: Duration = Duration::from_millis(500);
+
+/// Calls `handle`, on a thread of its own, for every signal that asks for a stop, but for echoes, and
+/// those that were ignored when the process began. To be called once, before any other handler is
+/// set.
 ///
 /// # Errors
 /// In words: the system starts no thread, or takes no handler. The process must end then: nothing
 /// would handle the signals any more.
-pub fn on_stop(mut handle: impl FnMut() + Send + 'static) -> io::Result<()> {
+pub fn on_stop(mut handle: impl FnMut(Asked) + Send + 'static) -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let heeded = STOP.iter().filter(|signal| !is_ignored(&status, **signal));
     let mut signals = Signals::new(heeded).map_err(|error| {
@@ -45,8 +59,16 @@ pub fn on_stop(mut handle: impl FnMut() + Send + 'static) -> io::Result<()> {
             rustix::thread::gettid().as_raw_nonzero().get(),
             Ordering::Relaxed,
         );
+        let mut first: Option<Instant> = None;
         for _ in signals.forever() {
-            handle();
+            match first {
+                None => {
+                    first = Some(Instant::now());
+                    handle(Asked::ToStop);
+                }
+                Some(first) if first.elapsed() < ECHO => {}
+                Some(_) => handle(Asked::ToEndAtOnce),
+            }
         }
     })?;
     Ok(())

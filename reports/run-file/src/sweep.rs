@@ -9,11 +9,15 @@ use serde_json::value::RawValue;
 use crate::{
     input::{self, Limit},
     layout,
+    lines::Lines,
     run_file::{RunFile, RunFileError},
 };
 
 /// The version of a line's shape.
 pub const SCHEMA: u32 = 1;
+
+/// How a line begins.
+pub const BEGINNING: &str = "{\"schema\":1,\"cell\":[";
 
 /// A hundred times the largest preset's, 2 MB.
 pub const LIMIT: Limit = Limit {
@@ -104,19 +108,17 @@ impl Sweep {
     /// # Errors
     /// As [`Sweep::read`], less those of the file system.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Sweep, SweepError> {
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n');
-        let (lines, torn) = bytes.split_at(whole.map_or(0, |at| at + 1));
+        let lines = Lines::of(bytes);
         let mut sweep = Sweep {
             lines: Vec::new(),
-            torn_bytes: torn.len(),
+            torn_bytes: lines.torn_bytes(),
         };
-        let rows = lines.split(|byte| *byte == b'\n');
         // The line of each run that needs no other one.
         let mut made: HashMap<(Vec<String>, u32), usize> = HashMap::new();
-        for (number, row) in rows.enumerate().filter(|(_, row)| !row.is_empty()) {
+        for (number, row) in lines.numbered() {
             let bad = |detail| SweepError::BadLine {
                 path: path.display().to_string(),
-                line: number + 1,
+                line: number,
                 detail,
             };
             let line = parse_line(path, row).map_err(bad)?;
@@ -131,7 +133,7 @@ impl Sweep {
             }
             // A run that was INVALID is made again.
             if line.run.achieved.broken().next().is_none() {
-                made.insert(run, number + 1);
+                made.insert(run, number);
             }
             sweep.lines.push(line);
         }
@@ -228,6 +230,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         let text = line(0).to_json() + &line(1).to_json();
+        assert!(text.starts_with(BEGINNING), "what is taken back begins so");
         assert_eq!(text.lines().count(), 2);
         let sweep = parse(&text).unwrap();
         assert_eq!(sweep.lines, [line(0), line(1)]);
@@ -237,9 +240,12 @@ mod tests {
     #[test]
     fn a_torn_end_is_told_from_a_bad_line() {
         let (first, second) = (line(0).to_json(), line(1).to_json());
-        for length in 0..second.len() {
+        let whole = second.trim_end().len();
+        for length in 0..=whole {
             let sweep = parse(&(first.clone() + &second[..length])).unwrap();
-            assert_eq!((sweep.lines.len(), sweep.torn_bytes), (1, length));
+            // All but its end is whole.
+            let expected = if length < whole { (1, length) } else { (2, 0) };
+            assert_eq!((sweep.lines.len(), sweep.torn_bytes), expected);
         }
         let table = [
             ("hello\n".to_owned(), "line 2: "),
