@@ -21,8 +21,8 @@ fn main() {
     println!("cargo:rustc-env=DUET_COMMIT={commit}{mark}");
 }
 
-/// What git prints. Where it refuses (a checkout of another user, say) the binary knows no commit, and
-/// whoever builds it is told why; sources without a repository are a case of their own.
+/// What git prints. Where it refuses (a checkout of another user, say) the binary knows no commit,
+/// and whoever builds it is told why; sources without a repository are a case of their own.
 fn git(arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
     let output = command.env("LC_ALL", "C").args(arguments).output().ok()?;

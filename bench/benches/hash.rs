@@ -70,8 +70,8 @@ fn chains(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same chains by the library's own kernels, several blocks at a time: heads go to the next blocks by
-/// copies. All heads of a step come out.
+/// The same chains by the library's own kernels, several blocks at a time: heads go to the next
+/// blocks by copies. All heads of a step come out.
 fn library_lanes(group: &mut BenchmarkGroup<WallTime>) {
     const LOGS: usize = 16;
     let key = blake3::derive_key(Domain::Log.context(), &[]);

@@ -5,9 +5,10 @@
 //! under comparison, so that any two revisions can meet. Kernels in isolation are the business of
 //! the criterion benches beside this library.
 //!
-//! One comparison's walk: [`options`] → [`subject`] (a path, or a revision built by [`revision`])
-//! → [`snapshot`] → [`runner`] in the order of [`schedule`], each run read by [`run_file`] and held
-//! against [`terms`](duet_run_file::terms) → [`summary`] by [`stats`] and [`mod@verdict`] → [`report`].
+//! One comparison's walk: [`options`] → [`subject`] (a path, or a revision built by [`revision`]) →
+//! [`snapshot`] → [`runner`] in the order of [`schedule`], each run read by [`run_file`] and held
+//! against [`terms`](duet_run_file::terms) → [`summary`] by [`stats`] and [`mod@verdict`] →
+//! [`report`].
 //!
 //! `stats`, `verdict`, `schedule`, `run_file`, `summary` and `report` are pure.
 #![forbid(unsafe_code)]

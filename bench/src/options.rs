@@ -68,11 +68,11 @@ pub enum BenchCommand {
 
     /// Fails if HEAD is slower than BASE by more than the threshold and the noise, seen twice
     ///
-    /// Runs BASE, HEAD and a byte copy of BASE as `bench compare` does, looks at the pairs now and then,
-    /// and stops as soon as the answer is clear: pass, if the whole interval of HEAD/BASE is below the
-    /// threshold; regression, if it is above threshold and A/A floor, and a second session from
-    /// scratch, of twice as many pairs, says so too; inconclusive, if the budget is spent before.
-    /// docs/regression-gate.md has the statistics.
+    /// Runs BASE, HEAD and a byte copy of BASE as `bench compare` does, looks at the pairs now and
+    /// then, and stops as soon as the answer is clear: pass, if the whole interval of HEAD/BASE is
+    /// below the threshold; regression, if it is above threshold and A/A floor, and a second
+    /// session from scratch, of twice as many pairs, says so too; inconclusive, if the budget is
+    /// spent before. docs/regression-gate.md has the statistics.
     Gate(GateOptions),
 
     /// Tries the gate on one executable with slowdowns planted in it, and counts its verdicts

@@ -1,6 +1,6 @@
-//! Tells the user how far a session is, on standard error: a bar on a terminal, else a line every few
-//! seconds. It speaks between runs, never during one: a ticking bar is work that the machine under
-//! measurement would do. Builds are not measured, and say what they are at.
+//! Tells the user how far a session is, on standard error: a bar on a terminal, else a line every
+//! few seconds. It speaks between runs, never during one: a ticking bar is work that the machine
+//! under measurement would do. Builds are not measured, and say what they are at.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write as _};
@@ -127,8 +127,8 @@ impl Progress {
     }
 }
 
-/// Says a line on standard error. Unlike `eprintln!`, does not panic when that cannot be written: a gate
-/// outlives whoever read its log.
+/// Says a line on standard error. Unlike `eprintln!`, does not panic when that cannot be written: a
+/// gate outlives whoever read its log.
 pub fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

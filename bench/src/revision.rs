@@ -1,5 +1,6 @@
 //! Builds the load generator of a commit, or another [`Product`], in a clean worktree outside the
-//! repository, and keeps the binary for the next comparison. Never touches the user's own checkout or build folder.
+//! repository, and keeps the binary for the next comparison. Never touches the user's own checkout
+//! or build folder.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -115,8 +116,8 @@ impl Repository {
         Ok(answer.is_ok_and(|answer| answer == "true"))
     }
 
-    /// A product of `commit`: the kept binary if the tools that built it are still the same, else a new
-    /// one.
+    /// A product of `commit`: the kept binary if the tools that built it are still the same, else a
+    /// new one.
     ///
     /// # Errors
     /// [`Failure::BadInput`] with cargo's output if the commit does not build; a machine fault; an

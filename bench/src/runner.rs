@@ -83,12 +83,13 @@ pub struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    /// Warms each contender up once, and checks that A and B may be compared. `runs` is how many runs
-    /// there will be, warm-up included, if that is known: for messages.
+    /// Warms each contender up once, and checks that A and B may be compared. `runs` is how many
+    /// runs there will be, warm-up included, if that is known: for messages.
     ///
     /// # Errors
-    /// A failed run with its standard error ([`Failure::MachineFault`], or what its exit code says),
-    /// an INVALID run, runs of different assurance or workload ([`Failure::BadInput`]), an interrupt.
+    /// A failed run with its standard error ([`Failure::MachineFault`], or what its exit code
+    /// says), an INVALID run, runs of different assurance or workload ([`Failure::BadInput`]), an
+    /// interrupt.
     pub fn begin(
         plan: Plan,
         runs: Option<usize>,

@@ -80,8 +80,9 @@ fn a_comparison_with_a_threshold_is_the_gate() {
     refused.assert_refused(2, &["--budget needs --threshold"]);
 }
 
-/// As much slower as the threshold says, below noise of ± 30 %: unclear, however many pairs a machine
-/// has time for. A folder of its own, so that the noise does not follow from how many that were.
+/// As much slower as the threshold says, below noise of ± 30 %: unclear, however many pairs a
+/// machine has time for. A folder of its own, so that the noise does not follow from how many that
+/// were.
 fn unclear(words: &[&str]) -> Ended {
     let bench = Bench::new();
     for (name, cpu_ns) in [("a", 40_000), ("b", 42_000)] {
@@ -107,7 +108,8 @@ fn a_gate_that_cannot_tell_exits_5_unless_told_otherwise() {
     assert_eq!(undecided.len(), 2, "{undecided:?}");
     // It says what would have decided, and what it lets through.
     for (words, said) in [
-        // By how many pairs there were time for: "a slowdown of up to … is not", or "no slowdown is".
+        // By how many pairs there were time for: "a slowdown of up to … is not", or "no slowdown
+        // is".
         (&["--budget", "1s"][..], "excluded"),
         (
             &["--budget", "1s", "--on-inconclusive", "pass"],

@@ -1,5 +1,5 @@
-//! The gate's rule on simulated machines, where the truth is known: how often equal code is held up, how
-//! often a slowdown gets through, under drift, heavy tails and neighbours that come and go.
+//! The gate's rule on simulated machines, where the truth is known: how often equal code is held
+//! up, how often a slowdown gets through, under drift, heavy tails and neighbours that come and go.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! `bench instructions` from the command line to its exit code. Kernels and Valgrind are scripts that
-//! print what a test plants; what the real ones print is pinned in `src/instructions/count.rs`.
+//! `bench instructions` from the command line to its exit code. Kernels and Valgrind are scripts
+//! that print what a test plants; what the real ones print is pinned in
+//! `src/instructions/count.rs`.
 
 mod fake;
 

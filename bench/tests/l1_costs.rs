@@ -1,6 +1,7 @@
-//! What each kind of transaction, and each way of a channel's life, costs Layer 1: counted on the real
-//! one, and held against `bench/l1-costs.json` to the last digit. These figures depend on no machine:
-//! any change of theirs is a change of the protocol or of the bytes, and is meant or a mistake.
+//! What each kind of transaction, and each way of a channel's life, costs Layer 1: counted on the
+//! real one, and held against `bench/l1-costs.json` to the last digit. These figures depend on no
+//! machine: any change of theirs is a change of the protocol or of the bytes, and is meant or a
+//! mistake.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -86,7 +87,8 @@ impl Ledger {
         }
     }
 
-    /// Has a block made of this one transaction, and gives what that cost without the block's header.
+    /// Has a block made of this one transaction, and gives what that cost without the block's
+    /// header.
     fn execute(&mut self, transaction: Transaction) -> Costs {
         let digest = transaction.digest(self.chain.genesis());
         let party_of = |key: &PublicKey| {

@@ -1,8 +1,9 @@
-//! A hub: one driver serves many clients over plain TCP, each in a channel of its own, and answers what
-//! came in meanwhile in one batch: `cargo run --release --example hub [CLIENTS [PAYMENTS]]`
+//! A hub: one driver serves many clients over plain TCP, each in a channel of its own, and answers
+//! what came in meanwhile in one batch: `cargo run --release --example hub [CLIENTS [PAYMENTS]]`
 //!
-//! It bounds what a client may send and how long it may take to listen. A hub in earnest would also have
-//! clients prove who they are, take them back when they reconnect, and keep a log (example `recover`).
+//! It bounds what a client may send and how long it may take to listen. A hub in earnest would also
+//! have clients prove who they are, take them back when they reconnect, and keep a log (example
+//! `recover`).
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -121,7 +122,8 @@ fn listen(slot: Slot, mut stream: TcpStream, hub: SyncSender<(Slot, Heard)>) {
     });
 }
 
-/// Answers until all clients have hung up; gives how many payments it counts, and in how many batches.
+/// Answers until all clients have hung up; gives how many payments it counts, and in how many
+/// batches.
 fn serve(hub: &mut Driver, inbox: &Receiver<(Slot, Heard)>) -> Result<(u64, u64), Box<dyn Error>> {
     let mut streams = HashMap::new();
     let (mut counted, mut batches) = (0, 0);
@@ -154,7 +156,8 @@ fn serve(hub: &mut Driver, inbox: &Receiver<(Slot, Heard)>) -> Result<(u64, u64)
     Ok((counted, batches))
 }
 
-/// A client: pays, ends its channel, and hangs up; gives how many of its payments the hub has co-signed.
+/// A client: pays, ends its channel, and hangs up; gives how many of its payments the hub has
+/// co-signed.
 fn pay(
     mut wallet: Driver,
     slot: Slot,

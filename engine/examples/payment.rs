@@ -1,4 +1,5 @@
-//! Alice opens a channel to Bob, pays him three times, and both close it: `cargo run --example payment`
+//! Alice opens a channel to Bob, pays him three times, and both close it:
+//! `cargo run --example payment`
 use std::error::Error;
 
 use duet_engine::driver::{Driver, Output, Slot};

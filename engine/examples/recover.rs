@@ -1,5 +1,5 @@
-//! Bob keeps a durable log. He crashes in the middle of a session, comes back from the log, and nothing
-//! that he has counted or signed is lost: `cargo run --example recover`
+//! Bob keeps a durable log. He crashes in the middle of a session, comes back from the log, and
+//! nothing that he has counted or signed is lost: `cargo run --example recover`
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -68,7 +68,8 @@ fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What Alice says reaches Bob. Rule S3: what he signs and counts is durable before anybody hears of it.
+/// What Alice says reaches Bob. Rule S3: what he signs and counts is durable before anybody hears
+/// of it.
 fn hear(
     bob: &mut Driver,
     slot: Slot,

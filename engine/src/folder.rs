@@ -1,5 +1,6 @@
-//! A folder that is held open. What is in it is found through it, never by its path, which may lead to
-//! another folder by now: who writes here writes to the folder that was opened, wherever it is moved.
+//! A folder that is held open. What is in it is found through it, never by its path, which may lead
+//! to another folder by now: who writes here writes to the folder that was opened, wherever it is
+//! moved.
 
 use std::ffi::CStr;
 use std::fs::{File, TryLockError};

@@ -1,4 +1,5 @@
-//! Finds rows by their keys, in 5 bytes a slot: the keys stay in the rows. Knows the rows' places only.
+//! Finds rows by their keys, in 5 bytes a slot: the keys stay in the rows. Knows the rows' places
+//! only.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;

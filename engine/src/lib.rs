@@ -5,7 +5,8 @@
 //! - [`crypto`] hashes, signs and verifies, in batches. Only it can make a [`crypto::Verified`].
 //! - [`protocol`] holds the rules of a channel as pure state machines.
 //! - [`legs`] is one party's work on the messages of many channels, in batches.
-//! - [`driver`] is one party's side of many channels, without I/O: what a hub or a wallet is built on.
+//! - [`driver`] is one party's side of many channels, without I/O: what a hub or a wallet is built
+//!   on.
 //! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
 //!   its own load.
 //! - [`watchtower`] answers posts for parties that are offline.

@@ -15,11 +15,13 @@ pub const LARGEST_AMOUNT: u64 = 1 << 40;
 /// The largest |mu| of a log-normal distribution: ln 2^40, beyond which nearly every amount would
 /// be clamped.
 const LARGEST_MU: f64 = 27.7259;
-/// The largest sigma of a log-normal distribution; at 10, one amount in six is 22,000 times the median.
+/// The largest sigma of a log-normal distribution; at 10, one amount in six is 22,000 times the
+/// median.
 const LARGEST_SIGMA: f64 = 10.0;
 
 /// The distribution of payment amounts, in L1's smallest unit. Written `fixed:N`, `uniform:A-B` or
-/// `lognormal:MU,SIGMA`; values read from text are checked, others by [`AmountDistribution::check`].
+/// `lognormal:MU,SIGMA`; values read from text are checked, others by
+/// [`AmountDistribution::check`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AmountDistribution {
     /// Every payment has this amount: 1 to [`LARGEST_AMOUNT`].
@@ -290,8 +292,8 @@ mod tests {
         }
     }
 
-    /// Worked out apart from this code, with Python's integers and `statistics.NormalDist`. A change
-    /// here changes every run with a seed.
+    /// Worked out apart from this code, with Python's integers and `statistics.NormalDist`. A
+    /// change here changes every run with a seed.
     #[test]
     fn amounts_are_the_same_everywhere() {
         assert_eq!(amounts("uniform:1-1000000", 1, 0, 4), PINNED_UNIFORM);

@@ -40,7 +40,8 @@ pub fn drive(args: &RunArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
     )
 }
 
-/// Goes on with a durable run, to this end. One that has not begun begins, unless it shall end at once.
+/// Goes on with a durable run, to this end. One that has not begun begins, unless it shall end at
+/// once.
 pub fn resume(
     (args, stored): (&RunArgs, &Stored),
     command: Vec<String>,

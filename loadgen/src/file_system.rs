@@ -46,7 +46,8 @@ impl FileSystem {
         let Some(mount) = innermost(&there) else {
             return FileSystem::default();
         };
-        // An overlay writes to its upper layer, if that can be seen from here: in a container it cannot.
+        // An overlay writes to its upper layer, if that can be seen from here: in a container it
+        // cannot.
         let upper = mount.upper.as_deref().filter(|upper| upper.exists());
         let upper = upper.and_then(innermost);
         FileSystem {

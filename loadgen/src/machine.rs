@@ -40,8 +40,8 @@ fn values<'a>(cpuinfo: &'a str, key: &str) -> Vec<&'a str> {
 }
 
 /// The processor's name, by `/proc/cpuinfo`: `model name` on x86, `cpu` on POWER, `cpu model` on
-/// MIPS, `uarch` on RISC-V. ARM has no name but numbers of the implementer and of the part, of which
-/// a machine with cores of two kinds has two. Empty if there is none of these.
+/// MIPS, `uarch` on RISC-V. ARM has no name but numbers of the implementer and of the part, of
+/// which a machine with cores of two kinds has two. Empty if there is none of these.
 fn processor(cpuinfo: &str) -> String {
     for key in ["model name", "cpu model", "cpu", "uarch"] {
         let names = values(cpuinfo, key);
@@ -95,8 +95,8 @@ impl CpuTicks {
         CpuTicks::parse(&fs::read_to_string("/proc/stat").ok()?)
     }
 
-    /// Of a line `cpu user nice system idle iowait irq softirq steal …`; guests' time is in the user's
-    /// already.
+    /// Of a line `cpu user nice system idle iowait irq softirq steal …`; guests' time is in the
+    /// user's already.
     fn parse(stat: &str) -> Option<CpuTicks> {
         let ticks = stat.lines().next()?.strip_prefix("cpu ")?;
         let ticks: Vec<u64> = ticks
@@ -120,8 +120,8 @@ impl CpuTicks {
     }
 
     /// Of all time since `before`, which is `wall_s` ago, the share that the host gave to other
-    /// guests, and the share that processes other than this one took; this one took `own_s` seconds.
-    /// None if no time has passed.
+    /// guests, and the share that processes other than this one took; this one took `own_s`
+    /// seconds. None if no time has passed.
     #[must_use]
     pub fn taken_since(self, before: CpuTicks, wall_s: f64, own_s: f64) -> Option<(f64, f64)> {
         let own_share = own_s / (wall_s * self.cores as f64);

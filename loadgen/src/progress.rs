@@ -1,5 +1,5 @@
-//! How far a run is, on standard error: a bar with rate and time left where that is a terminal, and a
-//! line every few seconds where it is not.
+//! How far a run is, on standard error: a bar with rate and time left where that is a terminal, and
+//! a line every few seconds where it is not.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -267,8 +267,8 @@ impl GoesOn {
     }
 }
 
-/// Draws a bar again and again, as long as there is one. Where the system starts no thread for that, it
-/// stands still: indicatif's own way would panic.
+/// Draws a bar again and again, as long as there is one. Where the system starts no thread for
+/// that, it stands still: indicatif's own way would panic.
 fn keep_ticking(bar: &ProgressBar, every: Duration) {
     if bar.is_hidden() {
         return;

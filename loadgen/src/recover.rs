@@ -1,5 +1,5 @@
-//! `recover`: reads the log of a durable run that was interrupted. Checks it, goes on, or closes what
-//! is open; knows the run from how it was asked for.
+//! `recover`: reads the log of a durable run that was interrupted. Checks it, goes on, or closes
+//! what is open; knows the run from how it was asked for.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, BufReader, Read};
@@ -58,15 +58,15 @@ struct Acknowledgements {
     /// Payments that were acknowledged of these, and payments that they were settled with, at most.
     closed_acknowledged: u64,
     closed_settled: u64,
-    /// Closed channels that the file does not name. What they were settled with is their plan, or, if
-    /// sessions were cut short, not known: then it is among the above.
+    /// Closed channels that the file does not name. What they were settled with is their plan, or,
+    /// if sessions were cut short, not known: then it is among the above.
     closed_unnamed: u64,
     /// Channels that are not there, or at a lower version: lost.
     lost: Vec<String>,
 }
 
-/// A file of acknowledgements has 86 bytes a line at most. The longest that a run could write, 10^10
-/// payments each acknowledged alone, has 10^12; a pipe need not end.
+/// A file of acknowledgements has 86 bytes a line at most. The longest that a run could write,
+/// 10^10 payments each acknowledged alone, has 10^12; a pipe need not end.
 const ACKNOWLEDGEMENTS: Limit = Limit {
     bytes: 1 << 40,
     kind: "a file of acknowledgements",
@@ -129,8 +129,8 @@ fn outputs_apart(args: &RecoverArgs) -> Result<(), String> {
         .check()
 }
 
-/// A run, with this directory and this command's outputs, and what is stored of it; none if that was
-/// not written down yet.
+/// A run, with this directory and this command's outputs, and what is stored of it; none if that
+/// was not written down yet.
 fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Stored)>, PlanError> {
     let Some(stored) = Stored::read(&args.directory)? else {
         return Ok(None);
@@ -155,7 +155,8 @@ fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Stored)>, PlanError>
         trace: (run.trace.is_some() || stored.replays())
             .then(|| trace.into_iter().flatten().next().cloned())
             .flatten(),
-        // Every back end makes the same signatures; this machine may lack the one that was asked for.
+        // Every back end makes the same signatures; this machine may lack the one that was asked
+        // for.
         backend: BackendChoice::Auto,
         log_dir: Some(args.directory.clone()),
         ack_file: None,
@@ -224,8 +225,8 @@ fn check(
     })
 }
 
-/// Whether every channel in the file is there, at its newest version or higher. Where the run has not
-/// begun, none is.
+/// Whether every channel in the file is there, at its newest version or higher. Where the run has
+/// not begun, none is.
 fn compare(
     path: &Path,
     there: Option<(&Inspection, &dyn Workload)>,

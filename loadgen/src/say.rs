@@ -27,8 +27,8 @@ pub fn complain(message: impl std::fmt::Display) {
     say(format_args!("loadgen: {message}"));
 }
 
-/// What is said on standard error, as [`complain`] without its prefix. It may quote what an outsider wrote:
-/// no terminal obeys it.
+/// What is said on standard error, as [`complain`] without its prefix. It may quote what an
+/// outsider wrote: no terminal obeys it.
 pub fn say(message: impl std::fmt::Display) {
     let lines: Vec<String> = message.to_string().lines().map(clean).collect();
     let _ = writeln!(io::stderr(), "{}", lines.join("\n"));

@@ -1,5 +1,5 @@
-//! Whether the check that stages account for the process's CPU time can fail: it does when a stage is
-//! forgotten, and when a thread works that no stage knows. One test, alone in its process, since
+//! Whether the check that stages account for the process's CPU time can fail: it does when a stage
+//! is forgotten, and when a thread works that no stage knows. One test, alone in its process, since
 //! whatever else runs in it would be such a thread.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.

@@ -127,7 +127,8 @@ fn layer_1_and_the_endpoints_share_no_cpu_time() {
     }
 }
 
-/// Where the old state gives the cheater no more than the newest, its offer covers that: nobody forfeits.
+/// Where the old state gives the cheater no more than the newest, its offer covers that: nobody
+/// forfeits.
 #[test]
 fn whoever_gains_nothing_by_an_old_state_is_due_the_same() {
     let folder = Folder::new();

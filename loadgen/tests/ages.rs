@@ -1,8 +1,9 @@
-//! The parts of a log, one per shard and Layer 1's, put together from different moments of one run: as a
-//! partial restore from a backup leaves them, or a copy of a log that is being written. Either they are
-//! refused, or one crash could have left them, and whoever goes on says nothing false.
+//! The parts of a log, one per shard and Layer 1's, put together from different moments of one run:
+//! as a partial restore from a backup leaves them, or a copy of a log that is being written. Either
+//! they are refused, or one crash could have left them, and whoever goes on says nothing false.
 //!
-//! The long form: `DUET_MOMENTS=8 DUET_SEED=1 cargo test -p duet-loadgen --test ages -- --nocapture`
+//! The long form:
+//! `DUET_MOMENTS=8 DUET_SEED=1 cargo test -p duet-loadgen --test ages -- --nocapture`
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
@@ -25,7 +26,8 @@ const RUN: &str = "run --sessions 60 --concurrent 20 --payments 30 --in-flight 1
                    --quiet --out run.json";
 const STREAMS: [&str; 3] = ["l1", "shard-0", "shard-1"];
 
-/// Runs until so many payments were acknowledged, and kills it; or to its end, if that comes before.
+/// Runs until so many payments were acknowledged, and kills it; or to its end, if that comes
+/// before.
 fn run_until(folder: &Folder, acknowledged: u64) {
     let mut child = folder.command(&arguments(RUN)).spawn().unwrap();
     let started = Instant::now();
@@ -185,8 +187,8 @@ fn a_part_from_before_closes_is_refused_with_what_each_knows() {
     }
 }
 
-/// All of it from an earlier moment: only what was acknowledged tells, before its channels close, and in sum
-/// after that.
+/// All of it from an earlier moment: only what was acknowledged tells, before its channels close,
+/// and in sum after that.
 #[test]
 fn a_log_that_was_taken_back_has_lost_what_was_acknowledged_since() {
     let folder = Folder::new();

@@ -375,8 +375,8 @@ fn a_log_in_memory_is_said_to_be_one() {
     assert!(durability.in_memory, "{durability:?}");
 }
 
-/// What keeps a log from being read or written is the machine's fault, and said as it is. To check a
-/// log, nothing need be writable. Root may do anything, and asks as nobody.
+/// What keeps a log from being read or written is the machine's fault, and said as it is. To check
+/// a log, nothing need be writable. Root may do anything, and asks as nobody.
 #[test]
 fn a_log_that_may_not_be_written_is_checked_and_no_more() {
     let folder = ended();

@@ -1,6 +1,6 @@
-//! A log says all that is needed to read it: it is checked, gone on with and closed on another number of
-//! cores, from another directory, and with its trace moved. What contradicts it is refused, both values
-//! named.
+//! A log says all that is needed to read it: it is checked, gone on with and closed on another
+//! number of cores, from another directory, and with its trace moved. What contradicts it is
+//! refused, both values named.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
@@ -13,7 +13,8 @@ use std::time::Duration;
 use common::{Ended, Folder, arguments, parse};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// What the machine decides is left to it: sessions, how many are open at once, shards, the back end.
+/// What the machine decides is left to it: sessions, how many are open at once, shards, the back
+/// end.
 const RUN: &str = "run --payments 1M --durability log --log-dir log --ack-file acks \
                    --baseline-sessions 0 --quiet";
 

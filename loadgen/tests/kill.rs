@@ -1,9 +1,9 @@
 //! Durable runs that are killed and interrupted at random, and so are those that go on with them:
-//! everything that was acknowledged is there afterwards, each of them can go on and be closed, and where
-//! all was paid, nothing is missing.
+//! everything that was acknowledged is there afterwards, each of them can go on and be closed, and
+//! where all was paid, nothing is missing.
 //!
-//! The long form, 200 rounds from a seed:
-//! `DUET_ROUNDS=200 DUET_SEED=1 cargo test --release -p duet-loadgen --test kill rounds -- --nocapture`
+//! The long form, 200 rounds from a seed: `DUET_ROUNDS=200 DUET_SEED=1 cargo test --release -p
+//! duet-loadgen --test kill rounds -- --nocapture`
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
@@ -243,7 +243,8 @@ impl Round {
         }
     }
 
-    /// The schedule depends on the seed alone: as many payments come due as if nothing had happened.
+    /// The schedule depends on the seed alone: as many payments come due as if nothing had
+    /// happened.
     fn paid_as_undisturbed(&self, run: &RunFile) {
         let options = self.options();
         let volatile = options
@@ -264,7 +265,8 @@ impl Round {
         self.folder.path("log").exists()
     }
 
-    /// Whether it came to write down how it was asked for: what is not begun is gone on with from that.
+    /// Whether it came to write down how it was asked for: what is not begun is gone on with from
+    /// that.
     fn says_how(&self) -> bool {
         self.folder.path("log/run.json").exists()
     }

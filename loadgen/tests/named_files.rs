@@ -1,5 +1,5 @@
-//! Files that a person names may be pipes and devices: they are read up to a bound, and one signal ends
-//! the wait for one that nobody writes to. A run's directory has plain files of its own only.
+//! Files that a person names may be pipes and devices: they are read up to a bound, and one signal
+//! ends the wait for one that nobody writes to. A run's directory has plain files of its own only.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 

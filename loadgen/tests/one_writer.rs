@@ -1,4 +1,5 @@
-//! A file of results has one writer at a time: the second is refused, and nothing of it is in the file.
+//! A file of results has one writer at a time: the second is refused, and nothing of it is in the
+//! file.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 

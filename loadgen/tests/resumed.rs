@@ -1,5 +1,5 @@
-//! Figures of a run that was killed and went on: they are of what was measured after it did, and what
-//! is not known is not shown.
+//! Figures of a run that was killed and went on: they are of what was measured after it did, and
+//! what is not known is not shown.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
@@ -384,8 +384,8 @@ fn a_part_that_was_late_is_late_in_every_later_one() {
     assert_eq!(closed.code, Some(0), "{}", closed.stderr);
 }
 
-/// What had come due comes due once more, although the schedule ends where it was killed, and whether
-/// a channel was open then or not: of one with four payments, hardly ever.
+/// What had come due comes due once more, although the schedule ends where it was killed, and
+/// whether a channel was open then or not: of one with four payments, hardly ever.
 #[test]
 fn what_was_due_when_a_run_was_killed_at_its_end_is_served() {
     for channels in [

@@ -72,7 +72,8 @@ fn every_count_is_exact() {
     assert!((offload.bytes.ratio - bytes).abs() < 1e-9);
 
     // Both sign and verify every payment and the final; the opener signs two transactions more, and
-    // for the second makes its own final signature once more, since an endpoint keeps its peer's only.
+    // for the second makes its own final signature once more, since an endpoint keeps its peer's
+    // only.
     let off = &run.offchain;
     assert_eq!(off.signature_verifications, 2 * ALL + 2 * SESSIONS);
     assert_eq!(off.signatures_made, 2 * ALL + 5 * SESSIONS);

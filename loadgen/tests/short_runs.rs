@@ -1,5 +1,5 @@
-//! Runs of a few milliseconds of CPU time: none is INVALID by chance, with however many threads, alone
-//! or on a machine that has other things to do.
+//! Runs of a few milliseconds of CPU time: none is INVALID by chance, with however many threads,
+//! alone or on a machine that has other things to do.
 
 mod common;
 

@@ -55,8 +55,8 @@ fn what_was_ignored_stays_ignored_and_the_rest_asks_for_a_stop() {
         ("INT", &[Signal::HUP], Some(130)),
         ("TERM", &[Signal::TERM], Some(0)),
     ] {
-        // A short run may end before it has said that it stops: the flag is set first, so that nobody
-        // who does not read standard error keeps a run from ending.
+        // A short run may end before it has said that it stops: the flag is set first, so that
+        // nobody who does not read standard error keeps a run from ending.
         let said = (0..10).any(|_| {
             let folder = Folder::new();
             let child = begun(&folder, ignored);

@@ -1,6 +1,6 @@
 //! A process that is stopped for a while, at any moment of an open loop's run: the stall is in the
-//! response times of what came due meanwhile, in the time of the phase in which it fell, or the run is
-//! INVALID.
+//! response times of what came due meanwhile, in the time of the phase in which it fell, or the run
+//! is INVALID.
 //!
 //! The long form, 50 moments from a seed:
 //! `DUET_ROUNDS=50 DUET_SEED=1 cargo test --release -p duet-loadgen --test stalls -- --nocapture`

@@ -1,6 +1,6 @@
-//! A durable run that is interrupted before anything of it stands has not begun: `recover` says so, and
-//! exits 0. Every state that a start can leave is made by hand, and some by killing it. What no start
-//! leaves, files of a stream without the log's header, is refused.
+//! A durable run that is interrupted before anything of it stands has not begun: `recover` says so,
+//! and exits 0. Every state that a start can leave is made by hand, and some by killing it. What no
+//! start leaves, files of a stream without the log's header, is refused.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
@@ -310,8 +310,8 @@ fn raised_floors_alone_are_no_start() {
     }
 }
 
-/// What no more than a start leaves is no run's log: the next start may be of another one, as the same
-/// command is on a machine with more cores.
+/// What no more than a start leaves is no run's log: the next start may be of another one, as the
+/// same command is on a machine with more cores.
 #[test]
 fn what_the_start_of_another_run_leaves_is_begun_anew() {
     for other in ["--seed 7", "--shards 2"] {

@@ -1,5 +1,6 @@
-//! A thread that the system does not start ends a command: one line, exit 1, nothing left running, and
-//! no panic. Every place that starts one is met in turn, by giving each process room for one stack more.
+//! A thread that the system does not start ends a command: one line, exit 1, nothing left running,
+//! and no panic. Every place that starts one is met in turn, by giving each process room for one
+//! stack more.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 

@@ -121,8 +121,8 @@ fn the_plan_is_listed_without_a_run() {
     assert!(folder.names().is_empty());
 }
 
-/// Runs a sweep until its file has more than `made` lines, stops it as Ctrl-C does, and gives what it
-/// said.
+/// Runs a sweep until its file has more than `made` lines, stops it as Ctrl-C does, and gives what
+/// it said.
 fn stopped_sweep(folder: &Folder, words: &str, made: usize) -> String {
     let mut command = folder.command(&arguments(&format!("sweep s.sweep {words}")));
     let piped = command.stdout(Stdio::null()).stderr(Stdio::piped());

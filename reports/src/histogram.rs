@@ -9,11 +9,13 @@ use hdrhistogram::{
     serialization::{Deserializer, V2DeflateSerializer, interval_log::IntervalLogWriterBuilder},
 };
 
-/// What begins the V2 encoding: cookie, payload's length, offset, digits, least value, greatest, ratio.
+/// What begins the V2 encoding: cookie, payload's length, offset, digits, least value, greatest,
+/// ratio.
 const HEADER_BYTES: usize = 4 * 4 + 3 * 8;
 const V2_COOKIE: u32 = 0x1c84_9313;
 
-/// What runs record with: with as many digits every value up to 2^64 takes 442 kB, with two more 49 MB.
+/// What runs record with: with as many digits every value up to 2^64 takes 442 kB, with two more 49
+/// MB.
 const MOST_DIGITS: u32 = 3;
 
 /// More payments than any run makes; sums of counts stay far from 2^64.
@@ -279,7 +281,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a file's histogram is, it is refused or can be shown, in memory of a constant bound.
+        /// Whatever a file's histogram is, it is refused or can be shown, in memory of a constant
+        /// bound.
         #[test]
         fn any_histogram_is_refused_or_shown(
             digits in 0_u32..=4,

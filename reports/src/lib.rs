@@ -1,10 +1,12 @@
-//! Makes tables, pages and plans of Duet's run files. Knows the file's schema and nothing of the engine.
+//! Makes tables, pages and plans of Duet's run files. Knows the file's schema and nothing of the
+//! engine.
 //!
-//! The schema and the summary of one run are in [`duet_run_file`]; here is what needs more than one, or
-//! more room: [`tables`](tables::tables) are what `reports show` adds to the summary. [`Runs`](runs::Runs)
-//! are runs that may stand side by side, [`dataset`] their figures as rows, of which CSV, JSON and the
-//! [`html`] page are made; [`diff`] has two runs with ratios, [`histogram`] latency for other tools,
-//! [`modelled`] what a channel costs on a chain, and [`plan`] what a load needs.
+//! The schema and the summary of one run are in [`duet_run_file`]; here is what needs more than
+//! one, or more room: [`tables`](tables::tables) are what `reports show` adds to the summary.
+//! [`Runs`](runs::Runs) are runs that may stand side by side, [`dataset`] their figures as rows, of
+//! which CSV, JSON and the [`html`] page are made; [`diff`] has two runs with ratios, [`histogram`]
+//! latency for other tools, [`modelled`] what a channel costs on a chain, and [`plan`] what a load
+//! needs.
 
 #![forbid(unsafe_code)]
 

@@ -2,8 +2,9 @@
 //! through channels. Nothing here is measured, and everything says so; the measured offload is in
 //! the run file.
 //!
-//! [`table`] crosses all that a cost depends on; [`of_run`] prices the transactions that one run made.
-//! Arithmetic is exact ([`Exact`]). The formulae and their assumptions are in `docs/l1-profiles.md`.
+//! [`table`] crosses all that a cost depends on; [`of_run`] prices the transactions that one run
+//! made. Arithmetic is exact ([`Exact`]). The formulae and their assumptions are in
+//! `docs/l1-profiles.md`.
 
 pub mod cost;
 mod exact;

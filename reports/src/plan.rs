@@ -4,20 +4,24 @@
 //!
 //! Fitted from the runs of one assurance, with coefficients that cannot be negative:
 //!
-//! - **CPU time** of a stage per payment: `a + b/n + g/√n + e/s + c/P + d log2(C)`, with n signatures a wave, s of
-//!   them of one key, P payments a session, C channels a shard (`cpu.rs` says which stage has which).
-//! - **Waves**: a shard takes what is ready, so that n follows from the rate λ: `n = λ T(n) + exp(−λ T(n))`,
-//!   `T(n) = α n cpu(n) + σ` (`waves.rs`).
+//! - **CPU time** of a stage per payment: `a + b/n + g/√n + e/s + c/P + d log2(C)`, with n
+//!   signatures a wave, s of them of one key, P payments a session, C channels a shard (`cpu.rs`
+//!   says which stage has which).
+//! - **Waves**: a shard takes what is ready, so that n follows from the rate λ:
+//!   `n = λ T(n) + exp(−λ T(n))`, `T(n) = α n cpu(n) + σ` (`waves.rs`).
 //! - **Response time**: measured percentiles over the rate, made rising, interpolated; beyond them
-//!   `floor + multiple × T(n)` (`response.rs`). The objective gives the most payments per second and shard.
+//!   `floor + multiple × T(n)` (`response.rs`). The objective gives the most payments per second
+//!   and shard.
 //! - **Scaling** over shards: the Universal Scalability Law from five counts on, the measured
 //!   efficiency below (`scaling.rs`).
-//! - **Memory**: a process's, a shard's, a channel's, its batches'; **log**: bytes a signature, a wave, a session (`storage.rs`).
+//! - **Memory**: a process's, a shard's, a channel's, its batches'; **log**: bytes a signature, a
+//!   wave, a session (`storage.rs`).
 //! - **Layer 1**: modelled from a profile's prices (`l1.rs`).
 //!
-//! What is planned for other channels, sessions or one end only is the measured rate with its CPU part
-//! exchanged, at the same wave: `1/λ' = (1/λ) ((1 − u) + u cpu'/cpu)`, where u is the share of the time in which a
-//! shard computed. docs/capacity-planning.md has the reasons, and how to read a plan.
+//! What is planned for other channels, sessions or one end only is the measured rate with its CPU
+//! part exchanged, at the same wave: `1/λ' = (1/λ) ((1 − u) + u cpu'/cpu)`, where u is the share of
+//! the time in which a shard computed. docs/capacity-planning.md has the reasons, and how to read a
+//! plan.
 
 mod answer;
 mod ask;

@@ -1,5 +1,6 @@
-//! Layer 1 profiles: what a chain's transactions cost in its own unit, and what a block of it holds.
-//! Every constant keeps its source, or says that it is an assumption of ours. Computes nothing.
+//! Layer 1 profiles: what a chain's transactions cost in its own unit, and what a block of it
+//! holds. Every constant keeps its source, or says that it is an assumption of ours. Computes
+//! nothing.
 //!
 //! Four profiles are compiled in; a user's own file is read by the same code. The format is in
 //! `docs/l1-profiles.md`.

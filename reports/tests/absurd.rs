@@ -1,5 +1,5 @@
-//! Run files whose numbers no run could have: each is refused, or shown in bounded time and memory, and
-//! nothing panics.
+//! Run files whose numbers no run could have: each is refused, or shown in bounded time and memory,
+//! and nothing panics.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 

@@ -1,5 +1,5 @@
-//! `reports csv`, `hgrm` and `diff` with the real binary: what they print is what the run file says,
-//! and what must not stand side by side is refused.
+//! `reports csv`, `hgrm` and `diff` with the real binary: what they print is what the run file
+//! says, and what must not stand side by side is refused.
 
 #![expect(
     clippy::unwrap_used,

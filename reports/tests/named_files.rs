@@ -1,5 +1,5 @@
-//! Files that a person names to `reports` may be pipes and devices: read up to a bound, and one signal
-//! ends the wait for one that nobody writes to.
+//! Files that a person names to `reports` may be pipes and devices: read up to a bound, and one
+//! signal ends the wait for one that nobody writes to.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)] // A test fails by panicking.

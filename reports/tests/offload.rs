@@ -1,4 +1,5 @@
-//! Runs the real `reports offload` and `reports show --l1`: what they print, where, and how they exit.
+//! Runs the real `reports offload` and `reports show --l1`: what they print, where, and how they
+//! exit.
 
 #![expect(
     clippy::unwrap_used,

@@ -64,8 +64,8 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A run whose payment costs 6 µs of CPU time, 150 µs more a wave and 40 a session, and each channel
-/// 1,200 bytes. Ten seconds; rates are per run.
+/// A run whose payment costs 6 µs of CPU time, 150 µs more a wave and 40 a session, and each
+/// channel 1,200 bytes. Ten seconds; rates are per run.
 fn run(shards: u64, channels: u64, rate: Option<f64>, durable: bool) -> RunFile {
     let mut run = sample::open_loop();
     let (payment_s, wave_s, session_s, sync_s) = (6e-6, 150e-6, 40e-6, f64::from(durable) * 1e-3);

@@ -1,7 +1,7 @@
 //! A burst of payments in each of 16 channels, leg by leg, without what signs and verifies.
 //!
-//! One proposal of 100 payments and one of 1 in each channel, so that the cost of an entry and that of a
-//! proposal are both in a count.
+//! One proposal of 100 payments and one of 1 in each channel, so that the cost of an entry and that
+//! of a proposal are both in a count.
 
 use duet_engine::crypto::{
     Backend, Digest, KeyRing, SecretKey, SignJob, Signature, Signed, Signer, Verified, Verifier,
@@ -338,8 +338,8 @@ fn answers(payers: &[Endpoint], wires: &[Vec<u8>]) -> Vec<AcknowledgementClaim> 
 }
 
 impl Completing {
-    /// Answers are decoded and found, and proposals completed; gives the payments that the payers then
-    /// hold co-signed.
+    /// Answers are decoded and found, and proposals completed; gives the payments that the payers
+    /// then hold co-signed.
     #[must_use]
     pub fn run(mut self) -> u64 {
         let found = answers(&self.before.payers, &self.wires);

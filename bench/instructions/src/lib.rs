@@ -1,6 +1,6 @@
-//! The engine's single-threaded kernels, each with its setting made beforehand, so that what is counted
-//! is the kernel alone. They take the `dalek` back end by name, and those in lanes AVX2 and FMA:
-//! Valgrind knows no AVX-512.
+//! The engine's single-threaded kernels, each with its setting made beforehand, so that what is
+//! counted is the kernel alone. They take the `dalek` back end by name, and those in lanes AVX2 and
+//! FMA: Valgrind knows no AVX-512.
 //!
 //! Work is the same in every run but for what the operating system draws: coefficients of a batch
 //! (`verify`, `layer_1`) and the multipliers of index tables. They move a count by parts of a

@@ -24,7 +24,8 @@ pub struct PairLogs {
 pub struct Reading {
     /// Pairs so far.
     pub pairs: usize,
-    /// Probability, at most, that the slowdown's interval misses its truth; the floor's has the same.
+    /// Probability, at most, that the slowdown's interval misses its truth; the floor's has the
+    /// same.
     pub error: f64,
     /// How many times as much HEAD needs as BASE, with its interval.
     pub slowdown: RatioEstimate,
@@ -87,9 +88,9 @@ impl Reading {
         self.slowdown.low > 1.0 + self.floor.reach_from_one()
     }
 
-    /// Whether HEAD is above the threshold against BASE's copy as well, and nothing says that BASE and
-    /// its copy differ. The floor's further end is far away then only because few pairs were made, and
-    /// a HEAD that is far slower than both need not wait until it has come closer.
+    /// Whether HEAD is above the threshold against BASE's copy as well, and nothing says that BASE
+    /// and its copy differ. The floor's further end is far away then only because few pairs were
+    /// made, and a HEAD that is far slower than both need not wait until it has come closer.
     #[must_use]
     pub fn is_beyond_copy(&self, rule: &Rule) -> bool {
         let has_floor = self.floor.reach_from_one().is_finite();

@@ -197,8 +197,8 @@ impl Cost {
     }
 }
 
-/// One stage, until a look is clear or the time has come. A look takes place with what is there then:
-/// when, was not for the pairs to say.
+/// One stage, until a look is clear or the time has come. A look takes place with what is there
+/// then: when, was not for the pairs to say.
 ///
 /// The first stage looks once when what is left just pays for a second one. A slowdown that it sees
 /// later has no second stage to follow; but HEAD can still pass.
@@ -228,8 +228,8 @@ fn stage<S: Source>(
         }
         while pairs.len() < looks.next_pairs() {
             let before = source.spent();
-            // Two pairs are made in any case, so that there is a median to show; seven are needed for an
-            // interval with ends.
+            // Two pairs are made in any case, so that there is a median to show; seven are needed
+            // for an interval with ends.
             if !pairs.is_empty() && before + cost.longest_two > deadline {
                 break;
             }
@@ -310,7 +310,8 @@ mod tests {
         }
     }
 
-    /// Verdict, and pairs of each stage, under a threshold of 5 % and a budget in seconds (= pairs).
+    /// Verdict, and pairs of each stage, under a threshold of 5 % and a budget in seconds (=
+    /// pairs).
     fn check(stages: &[(f64, f64)], budget_s: u64, verdict: Verdict, pairs: &[usize]) {
         let mut script = Script::new(stages);
         let rule = Rule { threshold: 0.05 };

@@ -1,7 +1,7 @@
 //! When a stage looks at its pairs, and how sure it has to be then. Pure.
 //!
-//! Somebody who looks often enough sees anything. So each look has an error of its own, and all of a
-//! stage's looks together have [`ERROR`], however many there are: the k-th one has
+//! Somebody who looks often enough sees anything. So each look has an error of its own, and all of
+//! a stage's looks together have [`ERROR`], however many there are: the k-th one has
 //! `ERROR / (k (k + 1))`, a series that sums to 1 (error spending; the bound is Bonferroni's, so
 //! that nothing is asked of how looks hang together).
 
@@ -35,9 +35,9 @@ impl Looks {
         }
     }
 
-    /// The second stage's: its first look is at twice as many pairs as the first stage had, or at as many
-    /// as the rest of the budget pays for, if those are fewer; at [`FIRST_PAIRS`] at least. What decides
-    /// it is known before the stage begins.
+    /// The second stage's: its first look is at twice as many pairs as the first stage had, or at
+    /// as many as the rest of the budget pays for, if those are fewer; at [`FIRST_PAIRS`] at least.
+    /// What decides it is known before the stage begins.
     #[must_use]
     pub fn of_second_stage(earlier_pairs: usize, payable_pairs: usize) -> Self {
         let twice = (2 * earlier_pairs).next_multiple_of(WHOLE_ROUND_PAIRS);
@@ -54,7 +54,8 @@ impl Looks {
         self.next_pairs
     }
 
-    /// The error of the next look, which is then over: half as many pairs again until the one after it.
+    /// The error of the next look, which is then over: half as many pairs again until the one after
+    /// it.
     pub fn take(&mut self) -> f64 {
         let error = ERROR / f64::from(self.number * (self.number + 1));
         self.number += 1;

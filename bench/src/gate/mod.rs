@@ -1,5 +1,5 @@
-//! The regression gate: pass, inconclusive or regression, at an error that is known. It stands on the
-//! comparison's session of processes; what it adds is when to look ([`look`]), what a look says
+//! The regression gate: pass, inconclusive or regression, at an error that is known. It stands on
+//! the comparison's session of processes; what it adds is when to look ([`look`]), what a look says
 //! ([`decide`]), and that a slowdown has to be seen twice ([`judge`](mod@judge)).
 //!
 //! All but `session` is pure.

@@ -1,5 +1,5 @@
-//! What a gate that could not tell would have needed: the pairs after which a reading that keeps its
-//! estimates would be clear, and the budget that pays for them. Pure; no verdict rests on it.
+//! What a gate that could not tell would have needed: the pairs after which a reading that keeps
+//! its estimates would be clear, and the budget that pays for them. Pure; no verdict rests on it.
 
 use std::time::Duration;
 
@@ -73,7 +73,8 @@ fn pairs_to_decide(reading: &Reading, rule: &Rule) -> Option<usize> {
         return None;
     }
     let pairs = reading.pairs as f64 / narrower.min(1.0).powi(2);
-    // Later looks have to be surer: the quantile of a small error grows with the root of its logarithm.
+    // Later looks have to be surer: the quantile of a small error grows with the root of its
+    // logarithm.
     let looks = (pairs / FIRST_PAIRS as f64).max(1.0).log(1.5) + 1.0;
     let error = ERROR / (looks * (looks + 1.0));
     let surer = ((2.0 / error).ln() / (2.0 / reading.error).ln()).max(1.0);

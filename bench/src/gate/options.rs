@@ -67,7 +67,8 @@ pub struct GateFlags {
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Gate")]
     pub on_inconclusive: Option<OnInconclusive>,
 
-    /// Write the verdict as Markdown here, for a comment; - for standard output in place of the text
+    /// Write the verdict as Markdown here, for a comment; - for standard output in place of the
+    /// text
     #[arg(long, value_name = "FILE", help_heading = "Gate")]
     pub markdown: Option<PathBuf>,
 }
@@ -124,7 +125,8 @@ impl GateFlags {
 }
 
 impl GateOptions {
-    /// Refuses options that contradict each other, and takes the gate's own workload if none was named.
+    /// Refuses options that contradict each other, and takes the gate's own workload if none was
+    /// named.
     ///
     /// # Errors
     /// [`Failure::BadInput`] with the options' names.

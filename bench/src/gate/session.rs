@@ -1,5 +1,5 @@
-//! A gate's pairs, from processes. A stage is a session of its own: fresh copies of the executables,
-//! which lie in other pages of memory than the last stage's, and fresh warm-ups.
+//! A gate's pairs, from processes. A stage is a session of its own: fresh copies of the
+//! executables, which lie in other pages of memory than the last stage's, and fresh warm-ups.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Runs a bench target's kernels under Valgrind, through gungraun's runner, and reads the counts.
 //!
-//! gungraun compares runs too, with baselines in one folder; but two revisions are two executables in two
-//! worktrees, so that its report of each is taken, and held against the other here.
+//! gungraun compares runs too, with baselines in one folder; but two revisions are two executables
+//! in two worktrees, so that its report of each is taken, and held against the other here.
 
 use std::fs;
 use std::path::Path;

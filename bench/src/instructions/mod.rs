@@ -1,6 +1,6 @@
-//! Instruction counts of two revisions' kernels, taken in one job: the gate that no noise disturbs. Each
-//! side brings its own kernels (`bench/instructions` of its revision), counted by gungraun under
-//! Valgrind.
+//! Instruction counts of two revisions' kernels, taken in one job: the gate that no noise disturbs.
+//! Each side brings its own kernels (`bench/instructions` of its revision), counted by gungraun
+//! under Valgrind.
 
 pub mod count;
 pub mod options;
@@ -102,8 +102,8 @@ pub fn judge(base: &Counts, head: &Counts, threshold: f64) -> Vec<Kernel> {
 /// Builds both sides' kernels and counts them.
 ///
 /// # Errors
-/// See [`Failure`]: a side that does not build, Valgrind or its runner that are not there, two sides
-/// without a common kernel.
+/// See [`Failure`]: a side that does not build, Valgrind or its runner that are not there, two
+/// sides without a common kernel.
 pub fn instructions(
     options: &InstructionsOptions,
     interrupt: &Interrupt,

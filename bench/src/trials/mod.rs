@@ -1,5 +1,5 @@
-//! Tries the gate on one executable against itself, with slowdowns planted in it: the evidence for what
-//! the gate claims of itself.
+//! Tries the gate on one executable against itself, with slowdowns planted in it: the evidence for
+//! what the gate claims of itself.
 
 mod load;
 pub mod options;

@@ -1,5 +1,5 @@
-//! The file of trials: a line of JSON each, appended when the trial has ended. Reads back only what it
-//! would write under the same settings, so that no rate mixes two experiments.
+//! The file of trials: a line of JSON each, appended when the trial has ended. Reads back only what
+//! it would write under the same settings, so that no rate mixes two experiments.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -64,7 +64,8 @@ pub struct Trial {
     pub spent_s: f64,
     /// When it began, in seconds since 1970.
     pub started_unix_s: u64,
-    /// The system's load average of a minute then, this process included; none where it is not told.
+    /// The system's load average of a minute then, this process included; none where it is not
+    /// told.
     pub load_average: Option<f64>,
     /// The machine, as the runs describe it.
     pub machine: serde_json::Value,

@@ -21,7 +21,8 @@ pub struct Rates {
     pub trials: usize,
     /// How many of them passed (exit 0), were inconclusive (5), or found a regression (6).
     pub exits: [usize; 3],
-    /// Median of the first stages' estimates, as a ratio: what of the planted share the metric shows.
+    /// Median of the first stages' estimates, as a ratio: what of the planted share the metric
+    /// shows.
     pub median_slowdown: f64,
     /// Median of the pairs in all stages.
     pub median_pairs: f64,

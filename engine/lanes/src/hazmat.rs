@@ -4,8 +4,8 @@ use crate::Expanded;
 
 impl<'a> Expanded<'a> {
     /// A secret key's parts in the form that signing uses (RFC 8032, 5.1.5): the secret scalar,
-    /// little-endian, clamped or any other representative mod l below 2^255; what nonces are derived
-    /// from; and the public key.
+    /// little-endian, clamped or any other representative mod l below 2^255; what nonces are
+    /// derived from; and the public key.
     ///
     /// The three must be one key's. Two signatures of one message with the same scalar and prefix
     /// and different public keys give the scalar away, and so does a nonce derived from anything

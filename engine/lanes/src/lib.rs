@@ -1,5 +1,5 @@
-//! Ed25519 in eight lanes, of AVX-512 IFMA or of AVX2 and FMA: eight independent signatures side by side;
-//! and chains of keyed BLAKE3 hashes, sixteen side by side.
+//! Ed25519 in eight lanes, of AVX-512 IFMA or of AVX2 and FMA: eight independent signatures side by
+//! side; and chains of keyed BLAKE3 hashes, sixteen side by side.
 //!
 //! Signing and key generation are RFC 8032 bit for bit, and constant time in the secrets.
 //! Verification is ZIP 215, in batches, with an exact verdict per signature. Everything starts at

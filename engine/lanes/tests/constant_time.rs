@@ -1,6 +1,6 @@
 //! Whether signing takes as long for one secret as for another, in the way of dudect (Reparaz,
-//! Balasch and Verbauwhede, 2017): Welch's t-test between a fixed secret and random ones, measured in
-//! random order. By hand, on a machine that is otherwise idle:
+//! Balasch and Verbauwhede, 2017): Welch's t-test between a fixed secret and random ones, measured
+//! in random order. By hand, on a machine that is otherwise idle:
 //! `cargo test --release -p duet-lanes --test constant_time -- --ignored --nocapture`.
 
 use std::hint::black_box;

@@ -1,7 +1,7 @@
 //! What signing leaves on the stack: nothing below the caller's frame that it did not overwrite.
 //!
-//! The stack below a test's frame is painted, keys and signatures are made, and the process reads its
-//! own memory: work that went deeper than what is overwritten shows as paint that is gone.
+//! The stack below a test's frame is painted, keys and signatures are made, and the process reads
+//! its own memory: work that went deeper than what is overwritten shows as paint that is gone.
 #![cfg(target_os = "linux")]
 
 use std::cell::Cell;

@@ -1,5 +1,5 @@
-//! Every intrinsic is an instruction: one that is a function of its own, because its caller was compiled
-//! without the processor's features, costs a call for each.
+//! Every intrinsic is an instruction: one that is a function of its own, because its caller was
+//! compiled without the processor's features, costs a call for each.
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #![allow(clippy::unwrap_used)] // A test fails by panicking.

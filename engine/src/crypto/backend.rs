@@ -38,8 +38,8 @@ pub struct BackendUnavailable {
 const EXPECTED: &str = "auto, dalek, lanes, lanes/avx512-ifma, lanes/avx2-fma or lanes/plain";
 
 impl Backend {
-    /// Resolves a choice on this machine. `auto` takes lanes on a vector unit, and the library where there is
-    /// none: plain lanes are slower.
+    /// Resolves a choice on this machine. `auto` takes lanes on a vector unit, and the library
+    /// where there is none: plain lanes are slower.
     ///
     /// # Errors
     /// If the choice names a back end that this machine cannot run.

@@ -11,7 +11,8 @@ use super::backend::Backend;
 
 /// A public key as it stands in channel terms and transactions: 32 bytes, not yet checked.
 ///
-/// [`KeyRing::insert`](super::KeyRing::insert) checks it; nothing verifies under a key that is not in a ring.
+/// [`KeyRing::insert`](super::KeyRing::insert) checks it; nothing verifies under a key that is not
+/// in a ring.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PublicKey(pub [u8; 32]);
 

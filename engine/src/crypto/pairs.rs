@@ -1,5 +1,5 @@
-//! Very many keys with their secret halves, in as little memory as the two can take: each public key
-//! once, in a ring, and 64 bytes for its secret. Wiped when dropped.
+//! Very many keys with their secret halves, in as little memory as the two can take: each public
+//! key once, in a ring, and 64 bytes for its secret. Wiped when dropped.
 
 use std::fmt;
 
@@ -39,9 +39,9 @@ impl KeyPairs {
         }
     }
 
-    /// Expands seeds and keeps the pairs, in their order, at the next places. A job names a secret by
-    /// its place; [`KeyRing::id`] gives the id of the key there. Nothing is looked up: the same seed
-    /// again is one more pair.
+    /// Expands seeds and keeps the pairs, in their order, at the next places. A job names a secret
+    /// by its place; [`KeyRing::id`] gives the id of the key there. Nothing is looked up: the same
+    /// seed again is one more pair.
     ///
     /// # Panics
     /// After 2^32 pairs.

@@ -21,8 +21,8 @@ impl KeyId {
     }
 }
 
-/// Public keys that were checked and decompressed, once each: in lanes 64 bytes a key and 6 to 12 to
-/// find it by; by the library 192 and as much.
+/// Public keys that were checked and decompressed, once each: in lanes 64 bytes a key and 6 to 12
+/// to find it by; by the library 192 and as much.
 ///
 /// Torsion is not tested for: under the cofactored equation it cannot change a verdict.
 pub struct KeyRing {
@@ -59,7 +59,8 @@ impl KeyRing {
         }
     }
 
-    /// A ring that finds no key, whose keys are known by their places, and saves what finding takes.
+    /// A ring that finds no key, whose keys are known by their places, and saves what finding
+    /// takes.
     pub(super) fn of_places(backend: Backend) -> KeyRing {
         KeyRing {
             index: None,

@@ -188,8 +188,8 @@ fn verify_in_lanes<T: Signed>(
     lanes.verify(keys, items, valid)
 }
 
-/// How many signatures are verified in lanes sooner than one by one: all of eight cost what 1.6 do by the
-/// library on AVX-512, and what 4.6 do on AVX2 (`engine/lanes/README.md`).
+/// How many signatures are verified in lanes sooner than one by one: all of eight cost what 1.6 do
+/// by the library on AVX-512, and what 4.6 do on AVX2 (`engine/lanes/README.md`).
 const fn fewest(unit: Unit) -> usize {
     match unit {
         Unit::Avx512Ifma => 2,

@@ -4,8 +4,8 @@
 /// needs a name that outlives it, the channel's id or a number of the owner's.
 ///
 /// Whatever takes a slot panics if that is another driver's or was forgotten, but for what a peer
-/// or Layer 1 brings about: [`receive`](super::Driver::receive), [`reconnect`](super::Driver::reconnect) and
-/// [`posted`](super::Driver::posted).
+/// or Layer 1 brings about: [`receive`](super::Driver::receive),
+/// [`reconnect`](super::Driver::reconnect) and [`posted`](super::Driver::posted).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(pub(super) u32);
 

@@ -113,11 +113,11 @@ impl Chain {
 
     /// Queues one encoded transaction. `ticket` is the caller's, and comes back in the receipt.
     ///
-    /// An answer that the next block could include waits in the room beside the queue, and goes first
-    /// (rule L8); that costs its verification, its submitter's signature first. Where more wait than a
-    /// block holds, there is room for one answer of each disputed channel. An account of which a few
-    /// were verified in vain is not listened to before the next block; no other account is the worse
-    /// for it. Of a batch, its signer's signature is verified.
+    /// An answer that the next block could include waits in the room beside the queue, and goes
+    /// first (rule L8); that costs its verification, its submitter's signature first. Where more
+    /// wait than a block holds, there is room for one answer of each disputed channel. An account
+    /// of which a few were verified in vain is not listened to before the next block; no other
+    /// account is the worse for it. Of a batch, its signer's signature is verified.
     ///
     /// # Errors
     /// [`SubmitError::MempoolFull`], [`SubmitError::MempoolBytesFull`] and
@@ -163,8 +163,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Whether a post, if it is sound, is an answer that the next block could include, and beats the
-    /// one that waits for its channel, or, if it has to be `alone`, takes its place.
+    /// Whether a post, if it is sound, is an answer that the next block could include, and beats
+    /// the one that waits for its channel, or, if it has to be `alone`, takes its place.
     fn could_reserve(&self, submitter: &PublicKey, post: &Post, alone: bool) -> bool {
         let record = self.ledger.channel(&post.channel);
         let Some(dispute) = record.and_then(|record| record.dispute()) else {
@@ -197,8 +197,8 @@ impl Chain {
         }
     }
 
-    /// Verifies an answer that the next block could include otherwise, or says why that is none. What
-    /// waits with it changes nothing of that, its submitter's fees aside.
+    /// Verifies an answer that the next block could include otherwise, or says why that is none.
+    /// What waits with it changes nothing of that, its submitter's fees aside.
     fn judge(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let start = thread_cpu_ns();
         let mut round = self.rounds.idle();
@@ -440,8 +440,9 @@ impl Chain {
         &self.load
     }
 
-    /// CPU time that threads other than the callers' have spent on this Layer 1 since it was made, in
-    /// nanoseconds; none if [`Config::verification`] is sequential. It is part of [`Load::cpu_ns`].
+    /// CPU time that threads other than the callers' have spent on this Layer 1 since it was made,
+    /// in nanoseconds; none if [`Config::verification`] is sequential. It is part of
+    /// [`Load::cpu_ns`].
     #[must_use]
     pub fn others_cpu_ns(&self) -> u64 {
         self.rounds.others_cpu_ns()

@@ -53,9 +53,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Bytes of the transactions that wait for a block at most, answers in their reserved room aside:
-    /// 32 MiB. All that the default number of transactions takes fits, unless they are batches, of
-    /// which it holds 581 of the longest.
+    /// Bytes of the transactions that wait for a block at most, answers in their reserved room
+    /// aside: 32 MiB. All that the default number of transactions takes fits, unless they are
+    /// batches, of which it holds 581 of the longest.
     pub const MEMPOOL_BYTES: usize = 32 << 20;
 
     /// Checks that a transaction can pass.

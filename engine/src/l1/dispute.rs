@@ -300,9 +300,9 @@ impl Dispute {
     }
 }
 
-/// A dispute as bytes: `opened 8 · until 8 · highest 8 · version 8 and A's balance 8 of what settles ·
-/// A's standing 17 · B's standing 17`, integers little-endian. A standing is `0` (silent), `1` (covers:
-/// version 8 · balance 8) or `2` (stale); what is not said is 0.
+/// A dispute as bytes: `opened 8 · until 8 · highest 8 · version 8 and A's balance 8 of what
+/// settles · A's standing 17 · B's standing 17`, integers little-endian. A standing is `0`
+/// (silent), `1` (covers: version 8 · balance 8) or `2` (stale); what is not said is 0.
 pub(super) const DISPUTE_BYTES: usize = 5 * 8 + 2 * STANDING_BYTES;
 const STANDING_BYTES: usize = 1 + 2 * 8;
 

@@ -14,8 +14,8 @@ pub struct Load {
     pub refused: u64,
     /// Bytes of blocks: headers ([`Header::BYTES`](super::Header::BYTES) each) and transactions.
     pub bytes: u64,
-    /// Signatures judged, those of refused transactions included: the work is done by then. Those at
-    /// admission that say who speaks are not among them.
+    /// Signatures judged, those of refused transactions included: the work is done by then. Those
+    /// at admission that say who speaks are not among them.
     pub signature_verifications: u64,
     /// Distinct records that a transaction in a block looked up, summed over transactions.
     /// Looking for one that does not exist counts.
@@ -29,8 +29,9 @@ pub struct Load {
     /// no load: neither they nor their headers are counted.
     pub blocks: u64,
     /// CPU time of sealing, over all threads that took part: decoding, verifying, deciding,
-    /// applying, hashing; and of verifying answers when they come. Admission to the mempool is not in
-    /// it: one more decoding, a copy, and of an answer or a batch the signature that says who speaks.
+    /// applying, hashing; and of verifying answers when they come. Admission to the mempool is not
+    /// in it: one more decoding, a copy, and of an answer or a batch the signature that says who
+    /// speaks.
     pub cpu_ns: u64,
 }
 

@@ -1,13 +1,13 @@
 //! Transactions that wait for a block, first come first served. Bounded, in number and in bytes: it
 //! pushes back.
 //!
-//! Beside the queue there is a reserved room (rule L8) for answers that the next block could include,
-//! first come first served, and before the queue. As long as all that waits fits in a block, every
-//! answer gets in; beyond that, one of each disputed channel, the highest that came. So nobody can
-//! fill it against anybody else: a place belongs to its channel, what is in it was found valid
-//! before, and its account can pay for all that it has in there. What waits in the queue, however much,
-//! takes nothing of that room. What is found not to be valid does not come in: that is the business of
-//! `vain`.
+//! Beside the queue there is a reserved room (rule L8) for answers that the next block could
+//! include, first come first served, and before the queue. As long as all that waits fits in a
+//! block, every answer gets in; beyond that, one of each disputed channel, the highest that came.
+//! So nobody can fill it against anybody else: a place belongs to its channel, what is in it was
+//! found valid before, and its account can pay for all that it has in there. What waits in the
+//! queue, however much, takes nothing of that room. What is found not to be valid does not come in:
+//! that is the business of `vain`.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -156,8 +156,8 @@ impl Mempool {
         self.reserved.payers.get(payer).copied().unwrap_or(0)
     }
 
-    /// Puts an answer into the reserved room, behind those that came before. If `alone`, its channel
-    /// gets no second place: it takes that of the lower one, which is given back.
+    /// Puts an answer into the reserved room, behind those that came before. If `alone`, its
+    /// channel gets no second place: it takes that of the lower one, which is given back.
     pub(super) fn reserve(&mut self, answer: Answer, alone: bool) -> Option<Answer> {
         let reserved = &mut self.reserved;
         reserved.bytes += answer.bytes.len();

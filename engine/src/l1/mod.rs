@@ -6,16 +6,16 @@
 //!
 //! A transaction's way through the files:
 //!
-//! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`. Of an answer
-//!    to a post it verifies all; what was in vain is its submitter's (`vain`).
-//! 2. [`Chain::seal`] takes them in order, in `rounds`: what each one of a `round` asks for (`claim`),
-//!    all its keys together, and all their signatures in one batch (`witness`), on other threads if
-//!    that is wanted.
+//! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`. Of an
+//!    answer to a post it verifies all; what was in vain is its submitter's (`vain`).
+//! 2. [`Chain::seal`] takes them in order, in `rounds`: what each one of a `round` asks for
+//!    (`claim`), all its keys together, and all their signatures in one batch (`witness`), on other
+//!    threads if that is wanted.
 //! 3. The `ledger` decides (`channel` and `dispute` for what concerns one channel), then applies.
 //! 4. The bytes of those included stream into the `block`; every one gets a [`Receipt`].
 //!
-//! A durable log can keep it: `chain/durable.rs` says what changed, as `records`, and makes a Layer 1 of
-//! them again ([`Chain::restore`]).
+//! A durable log can keep it: `chain/durable.rs` says what changed, as `records`, and makes a Layer
+//! 1 of them again ([`Chain::restore`]).
 //!
 //! Three ends: *refused* (invalid: not included, no fee, no trace), *failed* (valid, but above a
 //! balance that it cannot control: included, pays its fee), *executed*. A transaction's end does

@@ -34,13 +34,13 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Signatures from which on no transaction is added: of one with a single channel the next one's
-    /// would not fit in the verifier's largest batch. Past that nothing gets cheaper, and the
+    /// Signatures from which on no transaction is added: of one with a single channel the next
+    /// one's would not fit in the verifier's largest batch. Past that nothing gets cheaper, and the
     /// round's memory would leave the second-level cache.
     const SIGNATURES: usize = Verifier::LARGEST_BATCH - 4;
 
-    /// Keys that a ring holds at most when a round begins. It is emptied then: 1 µs for each key that
-    /// comes again is cheap against the memory of all that ever came.
+    /// Keys that a ring holds at most when a round begins. It is emptied then: 1 µs for each key
+    /// that comes again is cheap against the memory of all that ever came.
     const KEYS: usize = 1 << 12;
 
     pub(super) fn new(backend: Backend) -> Round {

@@ -7,8 +7,8 @@ use super::refusal::SubmitError;
 use crate::crypto::PublicKey;
 use crate::protocol::ChannelId;
 
-/// The counts. Their memory is those accounts that have submitted in vain since the last block, once
-/// for each channel in which they raised an answer.
+/// The counts. Their memory is those accounts that have submitted in vain since the last block,
+/// once for each channel in which they raised an answer.
 #[derive(Default)]
 pub(super) struct Vain {
     /// Answers that were found not to be sound, by who signed them.
@@ -18,9 +18,9 @@ pub(super) struct Vain {
 }
 
 impl Vain {
-    /// How many answers of one account may be unsound between two blocks, and how often it may raise
-    /// the answer that waits for one channel. An honest party, or watchtower, needs the second once,
-    /// and the first never.
+    /// How many answers of one account may be unsound between two blocks, and how often it may
+    /// raise the answer that waits for one channel. An honest party, or watchtower, needs the
+    /// second once, and the first never.
     pub(super) const MOST: u32 = 4;
 
     /// Whether one more answer of this account in this channel is verified.

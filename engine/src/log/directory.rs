@@ -1,4 +1,5 @@
-//! One directory, one run's log: whose it is, which streams it has, and that only one process has it.
+//! One directory, one run's log: whose it is, which streams it has, and that only one process has
+//! it.
 
 use std::sync::Arc;
 
@@ -119,8 +120,8 @@ fn lock<D: Disk>(disk: &D) -> Result<(), LogError> {
     }
 }
 
-/// The log's header, if the log was made. What is there without it must be from an interrupted start; and
-/// what is no more than that is no log of another run either.
+/// The log's header, if the log was made. What is there without it must be from an interrupted
+/// start; and what is no more than that is no log of another run either.
 fn find_meta<D: Disk>(disk: &D, options: &Options) -> Result<Option<Meta>, LogError> {
     let names = disk.list().during("list", ".")?;
     if names.iter().any(|name| name == META) {
@@ -141,8 +142,8 @@ fn find_meta<D: Disk>(disk: &D, options: &Options) -> Result<Option<Meta>, LogEr
     }
 }
 
-/// Whether a floor is of another log than its header says: whoever made that one ended before its own
-/// header had its name.
+/// Whether a floor is of another log than its header says: whoever made that one ended before its
+/// own header had its name.
 fn has_other_floors<D: Disk>(disk: &D, names: &[String], meta: &Meta) -> Result<bool, LogError> {
     for (at, stream) in meta.streams.iter().enumerate() {
         let name = format!("{stream}.floor");
@@ -166,8 +167,8 @@ pub fn is_as_new<D: Disk>(disk: &D) -> Result<bool, LogError> {
     remains(disk, &names).map(|remains| remains.is_none())
 }
 
-/// A file of something else, or one in which something of a log may stand; none if all that is there is
-/// what the start of one leaves, of whichever run.
+/// A file of something else, or one in which something of a log may stand; none if all that is
+/// there is what the start of one leaves, of whichever run.
 fn remains<D: Disk>(disk: &D, names: &[String]) -> Result<Option<String>, LogError> {
     let is_floor = |name: &String| name.strip_suffix(".floor").is_some_and(is_stream);
     let is_raised = |name: &String| {

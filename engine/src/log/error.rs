@@ -1,4 +1,5 @@
-//! Why a log is refused or stops. Every reason names the file, what was found and what was expected.
+//! Why a log is refused or stops. Every reason names the file, what was found and what was
+//! expected.
 
 use std::fmt;
 use std::io;

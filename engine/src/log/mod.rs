@@ -72,7 +72,8 @@ pub enum Durability {
 pub struct Options {
     /// Whose log it is. One of another run is refused.
     pub run: RunId,
-    /// The streams' names: letters, digits and `-`, at most 64 of them. A log with others is refused.
+    /// The streams' names: letters, digits and `-`, at most 64 of them. A log with others is
+    /// refused.
     pub streams: Vec<String>,
     /// Length of a segment. May differ from one opening to the next.
     pub segment_bytes: u64,

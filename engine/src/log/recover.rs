@@ -120,10 +120,11 @@ impl<D: Disk> Recovered<D> {
         Ok(())
     }
 
-    /// Goes on from here: the first that writes. On return everything recovered is as durable as was
-    /// asked for.
+    /// Goes on from here: the first that writes. On return everything recovered is as durable as
+    /// was asked for.
     ///
-    /// The index and the committer are a stream's two halves, for those who drive them on one thread.
+    /// The index and the committer are a stream's two halves, for those who drive them on one
+    /// thread.
     ///
     /// # Errors
     /// If the machine fails.

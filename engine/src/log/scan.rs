@@ -364,7 +364,8 @@ fn check_records(
 
 /// The highest floor that anything from here on in this segment proves, 0 if nothing does. A batch
 /// counts if it was written for the very place where it is, after the one that is expected here; a
-/// slot of the floor counts wherever it is, since only a misdirected write can have brought it here.
+/// slot of the floor counts wherever it is, since only a misdirected write can have brought it
+/// here.
 fn floor_after<F: DiskFile>(
     window: &mut Window<F>,
     place: &Place,

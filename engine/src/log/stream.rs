@@ -1,7 +1,8 @@
 //! One writer's stream: gathers records, hands batches to its own thread, learns what is durable.
 //!
-//! Putting takes no lock and, once warm, allocates nothing. Two batches go round: one fills while the
-//! other is written. Nothing but [`commit`](Stream::commit) and [`wait`](Stream::wait) ever waits.
+//! Putting takes no lock and, once warm, allocates nothing. Two batches go round: one fills while
+//! the other is written. Nothing but [`commit`](Stream::commit) and [`wait`](Stream::wait) ever
+//! waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -173,8 +174,9 @@ impl Stream {
         }
     }
 
-    /// Has this thread unparked whenever a batch becomes durable, [`try_commit`](Stream::try_commit)
-    /// would take the next one, or the stream stops. The first call counts.
+    /// Has this thread unparked whenever a batch becomes durable,
+    /// [`try_commit`](Stream::try_commit) would take the next one, or the stream stops. The first
+    /// call counts.
     pub fn wake(&self, thread: Thread) {
         let _ = self.shared.waker.set(thread);
     }

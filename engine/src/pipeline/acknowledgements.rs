@@ -21,8 +21,8 @@ pub(super) struct Acknowledgements {
 }
 
 impl Acknowledgements {
-    /// Takes off a last line that has no end, before any shard opens the file: who wrote it ended, or its
-    /// disk was full, in the midst of it. A pipe or a device keeps what it was given.
+    /// Takes off a last line that has no end, before any shard opens the file: who wrote it ended,
+    /// or its disk was full, in the midst of it. A pipe or a device keeps what it was given.
     ///
     /// # Errors
     /// If the file ends with anything else: then it is somebody else's, and stays as it is.

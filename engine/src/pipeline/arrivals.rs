@@ -36,18 +36,18 @@ pub enum Arrivals {
 /// ahead; their lateness counts all the same.
 const MOST_WAITING: usize = 1 << 20;
 
-/// A shard's arrivals: which payments of which slots are due. All times are in nanoseconds; those of
-/// the schedule count from its start, before any restart.
+/// A shard's arrivals: which payments of which slots are due. All times are in nanoseconds; those
+/// of the schedule count from its start, before any restart.
 pub(super) struct ArrivalQueue {
     source: Source,
     clock: ScheduleClock,
     /// When the schedule ends, by its own clock: as planned, or before, once it was stopped.
     end_ns: Option<u64>,
-    /// Payments that had come due before a restart and were not answered: all of them come due when the
-    /// clock goes on.
+    /// Payments that had come due before a restart and were not answered: all of them come due when
+    /// the clock goes on.
     backlog: u64,
-    /// The due times, by the shard's clock, of each slot's payments that are due and not drawn; empty
-    /// in closed loop.
+    /// The due times, by the shard's clock, of each slot's payments that are due and not drawn;
+    /// empty in closed loop.
     waiting: Vec<VecDeque<u64>>,
     waiting_count: usize,
     cosign_every: usize,
@@ -84,8 +84,8 @@ pub(super) struct Arrived {
     pub(super) backlog: u64,
     /// Of that, what was given up before the clock went on: it did not come due once more.
     pub(super) unserved_before: u64,
-    /// When the first and the last were due by the schedule's clock, which is one for all shards, the
-    /// backlog aside.
+    /// When the first and the last were due by the schedule's clock, which is one for all shards,
+    /// the backlog aside.
     pub(super) due_ns: Option<(u64, u64)>,
     /// The same by the shard's clock, with the backlog.
     pub(super) due_here_ns: Option<(u64, u64)>,
@@ -95,7 +95,8 @@ pub(super) struct Arrived {
     pub(super) lost: u64,
     /// Those that were not served.
     pub(super) unserved: u64,
-    /// Those that still waited for their co-sign interval to fill when the schedule ended as planned.
+    /// Those that still waited for their co-sign interval to fill when the schedule ended as
+    /// planned.
     pub(super) cut_short: u64,
 }
 
@@ -141,8 +142,8 @@ impl ScheduleClock {
         Some(self.started_ns?.saturating_add(since_ns))
     }
 
-    /// Until when a payment waits for its co-sign interval to fill, at most, all by the shard's clock.
-    /// What was due before a restart has waited.
+    /// Until when a payment waits for its co-sign interval to fill, at most, all by the shard's
+    /// clock. What was due before a restart has waited.
     fn ripe_ns(&self, due_ns: u64, after_ns: u64) -> u64 {
         match self.was_due(due_ns) {
             true => due_ns,
@@ -369,9 +370,9 @@ impl ArrivalQueue {
         self.end_ns = Some(end.at_ns);
     }
 
-    /// What has come due by the end and waits for one of these sessions to open: when it was due by the
-    /// shard's clock, as far as that is known now. Looks at no more of them than it needs: there may be
-    /// as many as one likes.
+    /// What has come due by the end and waits for one of these sessions to open: when it was due by
+    /// the shard's clock, as far as that is known now. Looks at no more of them than it needs:
+    /// there may be as many as one likes.
     pub(super) fn unread<'a>(
         &'a self,
         end: ScheduleEnd,
@@ -522,8 +523,8 @@ impl ArrivalQueue {
         }
     }
 
-    /// Since when the first of those could be: it was due, and its co-sign interval was full, or waited no
-    /// longer, or had its session's last payment.
+    /// Since when the first of those could be: it was due, and its co-sign interval was full, or
+    /// waited no longer, or had its session's last payment.
     pub(super) fn available_since_ns(&self, slot: u32, now_ns: u64, left: u64) -> Option<u64> {
         if self.is_closed_loop() || self.available(slot, now_ns, left) == 0 {
             return None;
@@ -580,7 +581,8 @@ impl ArrivalQueue {
     }
 
     /// A slot's session has stopped before its end: nothing more arrives there, and what waits is
-    /// unserved, at its age. Looks through all slots, which is no matter for what ought not to happen.
+    /// unserved, at its age. Looks through all slots, which is no matter for what ought not to
+    /// happen.
     pub(super) fn withdraw(&mut self, slot: u32, now_ns: u64, mut age: impl FnMut(u64, u64)) {
         if let Some(waiting) = self.waiting.get_mut(slot as usize) {
             self.waiting_count -= waiting.len();
@@ -596,7 +598,8 @@ impl ArrivalQueue {
         }
     }
 
-    /// When there will be something to do, by the shard's clock; `None` if that does not depend on time.
+    /// When there will be something to do, by the shard's clock; `None` if that does not depend on
+    /// time.
     pub(super) fn next_ns(&self) -> Option<u64> {
         let arrival = match &self.source {
             Source::Closed => None,
@@ -619,7 +622,8 @@ impl ArrivalQueue {
 }
 
 impl Source {
-    /// The next arrival, if it is due by then: when, at which slot, and whether it is the slot's last.
+    /// The next arrival, if it is due by then: when, at which slot, and whether it is the slot's
+    /// last.
     fn next(&mut self, by_ns: u64, workload: &dyn Workload) -> Option<(u64, u32, bool)> {
         match self {
             Source::Closed => None,

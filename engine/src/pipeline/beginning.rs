@@ -1,5 +1,5 @@
-//! What was done before a run's figures began, which is accounted for and in no figure: nothing, but
-//! where it goes on after a restart.
+//! What was done before a run's figures began, which is accounted for and in no figure: nothing,
+//! but where it goes on after a restart.
 
 use crate::crypto::VerifierCounts;
 use crate::log::{Closed, LogError, Statistics, Stream};

@@ -163,13 +163,14 @@ impl Case {
             cheat.attack,
             Attack::StaleClose | Attack::FakeOffer | Attack::Replay | Attack::LastBlock
         );
-        // Of two that are proven stale neither forfeits: the other one has to show something newer, which
-        // is not the newest.
+        // Of two that are proven stale neither forfeits: the other one has to show something newer,
+        // which is not the newest.
         let version = |state: Option<&CoSigned>| state.map_or(0, CoSigned::version);
         let less_old = version(cheat.less_old());
         let one_of_two = cheat.attack == Attack::BothMalicious
             && (less_old == version(cheat.old()) || less_old == case.ends.a.held_version());
-        // An offer that leaves the cheater no more than it has covers the newest state: it cheats nobody.
+        // An offer that leaves the cheater no more than it has covers the newest state: it cheats
+        // nobody.
         let covers =
             cheat.attack == Attack::FakeOffer && !case.gains(cheater, cheat.old(), deposits.a);
         case.to_punish = Some(cheater).filter(|_| is_old && !covers && (shows_old || one_of_two));

@@ -1,5 +1,5 @@
-//! Layer 1's part of the durable log: the records that its blocks changed, a commit per step. An open
-//! or a close counts once its block is durable.
+//! Layer 1's part of the durable log: the records that its blocks changed, a commit per step. An
+//! open or a close counts once its block is durable.
 
 use super::beginning::{Logged, Metered};
 use crate::l1::Chain;

@@ -50,8 +50,8 @@ pub struct Config {
     /// The share, 0 to 1, of each wave's CPU time that is spent once more for nothing: to try a
     /// regression gate. Normally 0.
     pub planted_slowdown: f64,
-    /// CPU time so far, in nanoseconds, of the caller's own threads that wait beside the run, such as one
-    /// for signals: no stage has it, and no figure.
+    /// CPU time so far, in nanoseconds, of the caller's own threads that wait beside the run, such
+    /// as one for signals: no stage has it, and no figure.
     pub bystanders: fn() -> u64,
     /// What makes the run durable, if anything. Then there are neither faults nor attacks.
     pub log: Option<LogConfig>,
@@ -62,8 +62,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The process's CPU time, less that of bystanders. These are two clocks, read one after the other: it
-    /// may stand a little lower than it did a moment before.
+    /// The process's CPU time, less that of bystanders. These are two clocks, read one after the
+    /// other: it may stand a little lower than it did a moment before.
     pub(super) fn cpu_ns(&self) -> u64 {
         let all_ns = process_cpu_ns();
         all_ns.saturating_sub((self.bystanders)())
@@ -77,8 +77,8 @@ pub struct LogConfig {
     pub directory: PathBuf,
     /// Whether the run must have begun: otherwise [`RunError::NotBegun`], and nothing is made.
     pub must_exist: bool,
-    /// Makes no more payments: what is open is finished and closed, and what had come due is given up. The
-    /// run has to be stopped from its start, too.
+    /// Makes no more payments: what is open is finished and closed, and what had come due is given
+    /// up. The run has to be stopped from its start, too.
     pub only_closes: bool,
     /// What an acknowledgement means.
     pub durability: Durability,
@@ -93,8 +93,9 @@ pub struct LogConfig {
     pub held: fn(&Offered) -> bool,
 }
 
-/// A file beside a log, that says what only whoever has the log may say: it is written, whole or not at
-/// all, when the log is locked and was read and found in order, and before anything in it changes.
+/// A file beside a log, that says what only whoever has the log may say: it is written, whole or
+/// not at all, when the log is locked and was read and found in order, and before anything in it
+/// changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beside {
     /// Its directory.

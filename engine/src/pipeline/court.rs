@@ -371,8 +371,8 @@ impl Court {
         }
     }
 
-    /// A post made way for a higher one in a full block. A cheater's proves nothing then: not in the
-    /// block in which it was due, as one that is late.
+    /// A post made way for a higher one in a full block. A cheater's proves nothing then: not in
+    /// the block in which it was due, as one that is late.
     fn made_way(&mut self, channel: ChannelId, by: Party) {
         if let Some(open) = self.cases.get_mut(&channel) {
             open.late += u64::from(!*open.case.honest.of(by));

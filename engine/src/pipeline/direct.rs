@@ -69,8 +69,8 @@ pub struct DirectOutcome {
     pub client_signatures: u64,
     /// The payers' CPU time for them, in nanoseconds. Not Layer 1's.
     pub client_cpu_ns: u64,
-    /// Layer 1's CPU time by sample: a session, or as many as fill a block. They sum to all payments and
-    /// to all of the CPU time.
+    /// Layer 1's CPU time by sample: a session, or as many as fill a block. They sum to all
+    /// payments and to all of the CPU time.
     pub samples: Vec<DirectSample>,
     /// Every account has at the end what the workload's own sums say.
     pub balances_match: bool,

@@ -1,5 +1,5 @@
-//! Holds a run's threads back at their end, until the process's CPU time has been read: each of them
-//! has booked all that it took by then, and none takes any more. Starts and joins no thread.
+//! Holds a run's threads back at their end, until the process's CPU time has been read: each of
+//! them has booked all that it took by then, and none takes any more. Starts and joins no thread.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;

@@ -67,7 +67,8 @@ mod tests {
                 costs[Stage::PlantedSlowdown as usize],
             );
             let burnt = planted.cpu_ns as f64 / verify.cpu_ns as f64;
-            // A reading of the clock and its rounds too much, which takes 1 µs, and more on a busy machine.
+            // A reading of the clock and its rounds too much, which takes 1 µs, and more on a busy
+            // machine.
             assert!(
                 (share..share * 1.2).contains(&burnt),
                 "{burnt} of {share} asked for"

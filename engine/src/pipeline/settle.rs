@@ -1,6 +1,6 @@
-//! The Layer 1 thread: merges the shards' steps in their logical order and seals each step's
-//! blocks when every shard has passed it, whatever order the shards came in. In a durable run, a step
-//! goes back to the shards when its blocks are durable.
+//! The Layer 1 thread: merges the shards' steps in their logical order and seals each step's blocks
+//! when every shard has passed it, whatever order the shards came in. In a durable run, a step goes
+//! back to the shards when its blocks are durable.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -84,8 +84,8 @@ impl Shared<'_> {
         self.beginning.moment.get().copied()
     }
 
-    /// Waits until the figures begin, or the run is aborted; whether there was anything to wait for.
-    /// No shard pays sooner: a payment is in the figures only if its time is.
+    /// Waits until the figures begin, or the run is aborted; whether there was anything to wait
+    /// for. No shard pays sooner: a payment is in the figures only if its time is.
     pub(super) fn await_figures(&self) -> bool {
         if self.begun().is_some() {
             return false;

@@ -10,8 +10,8 @@ use super::door::Door;
 use super::error::RunError;
 use super::shared::Shared;
 
-/// Starts the threads of rayon's pool, which all of the engine uses, if they do not run already. The
-/// pool itself would panic where it cannot.
+/// Starts the threads of rayon's pool, which all of the engine uses, if they do not run already.
+/// The pool itself would panic where it cannot.
 pub(super) fn pool() -> Result<(), RunError> {
     static STARTED: OnceLock<Result<(), RunError>> = OnceLock::new();
     let start = || match rayon::ThreadPoolBuilder::new().build_global() {
@@ -25,8 +25,8 @@ pub(super) fn pool() -> Result<(), RunError> {
     STARTED.get_or_init(start).clone()
 }
 
-/// Starts a thread that leaves by the door. If that fails, the run is aborted, and the thread counts
-/// as gone.
+/// Starts a thread that leaves by the door. If that fails, the run is aborted, and the thread
+/// counts as gone.
 pub(super) fn start<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     shared: &Shared<'_>,

@@ -1,5 +1,6 @@
-//! The CPU time of rayon's workers. They set keys up before a run, verify for Layer 1 in it, and look
-//! for work: what they take is read from each one's own clock, so that none of it is taken on trust.
+//! The CPU time of rayon's workers. They set keys up before a run, verify for Layer 1 in it, and
+//! look for work: what they take is read from each one's own clock, so that none of it is taken on
+//! trust.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +16,8 @@ pub(super) struct Workers(Vec<u64>);
 static HOLDER: Mutex<()> = Mutex::new(());
 
 impl Workers {
-    /// Reads the clocks, each on its own thread, and holds the workers until `then` is done: what it
-    /// reads meanwhile is of the same moment.
+    /// Reads the clocks, each on its own thread, and holds the workers until `then` is done: what
+    /// it reads meanwhile is of the same moment.
     pub(super) fn read<T>(then: impl FnOnce() -> T) -> (Workers, T) {
         // A worker that holds itself would wait for itself.
         if rayon::current_thread_index().is_some() {

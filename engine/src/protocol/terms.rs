@@ -88,7 +88,8 @@ pub enum TermsError {
 }
 
 impl Terms {
-    /// A channel into which A alone locks value, with a challenge window of 144 blocks and no reserve.
+    /// A channel into which A alone locks value, with a challenge window of 144 blocks and no
+    /// reserve.
     #[must_use]
     pub fn one_sided(genesis: Digest, nonce: u64, keys: Pair<PublicKey>, deposit: Amount) -> Terms {
         Terms {

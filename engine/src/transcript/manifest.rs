@@ -1,5 +1,5 @@
-//! `audit.toml`: which run the log is of, and, once the run has ended, what it must add up to. Never
-//! half-written: replaced by a rename.
+//! `audit.toml`: which run the log is of, and, once the run has ended, what it must add up to.
+//! Never half-written: replaced by a rename.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

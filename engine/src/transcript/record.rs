@@ -13,9 +13,9 @@
 //! | 3 account | `key 32 · amount u64` |
 //! | 4 block | `parent 32 · height u64 · transactions u32 · body hash 32 · body` |
 //!
-//! Numbers without a size are LEB128 in its shortest form: *entries and pass* is twice the number of
-//! entries, plus one if the turn passes with them; *tag* is the difference to the tag before plus
-//! one (in a burst's first entry: to the version before), zigzag, modulo 2^63.
+//! Numbers without a size are LEB128 in its shortest form: *entries and pass* is twice the number
+//! of entries, plus one if the turn passes with them; *tag* is the difference to the tag before
+//! plus one (in a burst's first entry: to the version before), zigzag, modulo 2^63.
 
 use crate::crypto::PublicKey;
 use crate::l1::{Config, Header};

@@ -180,8 +180,8 @@ fn create(folder: &Folder, name: &str) -> Result<File, TranscriptError> {
     created.map_err(TranscriptError::of(&folder.path(name)))
 }
 
-/// Makes a whole segment durable. An auditor that follows may have deleted it; what somebody has put in
-/// its place is not followed or waited for.
+/// Makes a whole segment durable. An auditor that follows may have deleted it; what somebody has
+/// put in its place is not followed or waited for.
 pub(super) fn sync(folder: &Folder, name: &str) -> io::Result<()> {
     match folder.open_file(name, OFlags::RDONLY) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

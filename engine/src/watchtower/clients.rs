@@ -1,6 +1,7 @@
-//! What a tower keeps of each client: one settlement proof, and where to find it. From 10,000 clients
-//! on at most 256 bytes each: proofs grow in steps of 57 kB, and only their index of 5 bytes a slot
-//! grows by doubling. (It does not shrink: a tower that had a million clients keeps 10 MB of it.)
+//! What a tower keeps of each client: one settlement proof, and where to find it. From 10,000
+//! clients on at most 256 bytes each: proofs grow in steps of 57 kB, and only their index of 5
+//! bytes a slot grows by doubling. (It does not shrink: a tower that had a million clients keeps 10
+//! MB of it.)
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;

@@ -3,8 +3,8 @@
 //! A client hands over its newest settlement proof; the tower reads blocks and answers every post
 //! that this proof beats, from its own account. Such an answer is evidence only (rule L4): however
 //! old the proof is, it is never proven stale, and can cost the client nothing. The tower holds no
-//! key of a client's and can move no funds. It signs and submits; it has no clock, no network and no
-//! storage: after a restart its clients hand over again.
+//! key of a client's and can move no funds. It signs and submits; it has no clock, no network and
+//! no storage: after a restart its clients hand over again.
 
 mod clients;
 

@@ -48,7 +48,8 @@ fn nothing_acknowledged_is_lost_at_any_operation() {
     }
 }
 
-/// Wherever a start stops, the log has not begun, or is there and empty; and it begins the next time.
+/// Wherever a start stops, the log has not begun, or is there and empty; and it begins the next
+/// time.
 #[test]
 fn a_start_that_stops_at_any_operation_has_not_begun_or_is_whole() {
     let started = SimulatedDisk::new(1);
@@ -77,8 +78,8 @@ fn a_start_that_stops_at_any_operation_has_not_begun_or_is_whole() {
     assert!(begun.iter().all(|&times| times > 0), "{begun:?}");
 }
 
-/// Whatever an earlier life, or a copy, left in memory only: once a life that syncs has started, power
-/// may fail.
+/// Whatever an earlier life, or a copy, left in memory only: once a life that syncs has started,
+/// power may fail.
 #[test]
 fn what_a_start_finds_unsynced_is_durable_before_anything_rests_on_it() {
     let mut started = 0;

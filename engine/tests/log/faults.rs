@@ -1,5 +1,5 @@
-//! Faults beyond a crash, at every operation: the log stops, recovers everything acknowledged, or is
-//! refused with a reason.
+//! Faults beyond a crash, at every operation: the log stops, recovers everything acknowledged, or
+//! is refused with a reason.
 
 use duet_engine::log::disk::{Crash, Fault, SimulatedDisk};
 use duet_engine::log::{Batch, Log, LogError};

@@ -10,7 +10,8 @@ const FIRST: &str = "shard-0-00000001.seg";
 const SECOND: &str = "shard-0-00000002.seg";
 
 /// Six batches of one record each: four in the first segment, from offset 4096 on, two in the
-/// second. The floor's second slot is the newer one. Each takes 4096 bytes; its body starts 200 bytes in, its record's content 212.
+/// second. The floor's second slot is the newer one. Each takes 4096 bytes; its body starts 200
+/// bytes in, its record's content 212.
 ///
 /// As if power had failed when everything up to batch `floor` was acknowledged.
 fn six_batches(floor: u64) -> SimulatedDisk {

@@ -15,7 +15,8 @@ enum Event {
     Acts(Party),
     /// Messages to a side arrive together, at most so many.
     Arrives(Party, usize),
-    /// The newest answer on its way to a side arrives twice, or one that it had before arrives again.
+    /// The newest answer on its way to a side arrives twice, or one that it had before arrives
+    /// again.
     AnswerAgain(Party),
     /// The link breaks.
     Breaks,

@@ -1,4 +1,5 @@
-//! Whole worlds from one seed each: parties, rogues, crashes, broken links, blocks, in virtual time.
+//! Whole worlds from one seed each: parties, rogues, crashes, broken links, blocks, in virtual
+//! time.
 //!
 //! A model that sees only messages, transactions and receipts objects when an honest party is
 //! harmed, signs what it must not, or waits for ever. `SIM_SEED=7` lives through one world and

@@ -1,6 +1,6 @@
 //! Reads a burst: what both parties of one channel said in one go. Rebuilds the log entries from
-//! their amounts and tags, and refuses payments that their balance does not cover, and intervals and
-//! proposals in flight beyond what the log claims.
+//! their amounts and tags, and refuses payments that their balance does not cover, and intervals
+//! and proposals in flight beyond what the log claims.
 
 use std::ops::Range;
 

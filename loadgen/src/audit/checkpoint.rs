@@ -2,14 +2,15 @@
 //! channel's log stood. The auditor's own word, in a file that the auditor names, outside of
 //! the log's folder: whoever wrote the log must not be able to write it.
 //!
-//! `"DUETCHK3" · genesis 32 · height u64 · block 32 · sessions u64 · k u64 · in flight u64 · sample ·
-//! streams u32 · streams · checksum 32`, the block being Layer 1's at that height, and what follows it the
-//! manifest's claims. A sample is `kind u64 · size u64 · salt's origin u64 · salt 32 · chosen by the log's
-//! writer u64`: the sessions that every pass has looked at in full. A stream is `next segment u64 ·
-//! last checksum 32 · entries u64 · bursts u64 · bytes u64 · signatures u64 · verified u64 · largest
-//! interval u64 · most at risk u64 · most in flight u64 · logs u64` and per log `channel u32 · session u64 · version u64 · balance of A u64 · head 32`; a log that has ended as
-//! Layer 1 closed it has nothing but zeros after its channel. Channels are counted in the order in
-//! which Layer 1 opened them.
+//! `"DUETCHK3" · genesis 32 · height u64 · block 32 · sessions u64 · k u64 · in flight u64 · sample
+//! · streams u32 · streams · checksum 32`, the block being Layer 1's at that height, and what
+//! follows it the manifest's claims. A sample is `kind u64 · size u64 · salt's origin u64 · salt 32
+//! · chosen by the log's writer u64`: the sessions that every pass has looked at in full. A stream
+//! is `next segment u64 · last checksum 32 · entries u64 · bursts u64 · bytes u64 · signatures u64
+//! · verified u64 · largest interval u64 · most at risk u64 · most in flight u64 · logs u64` and
+//! per log `channel u32 · session u64 · version u64 · balance of A u64 · head 32`; a log that has
+//! ended as Layer 1 closed it has nothing but zeros after its channel. Channels are counted in the
+//! order in which Layer 1 opened them.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -72,8 +73,8 @@ impl Looked {
     }
 }
 
-/// The salt that a checkpoint's passes chose by, if there is one. What it says is checked when it is
-/// read as a whole.
+/// The salt that a checkpoint's passes chose by, if there is one. What it says is checked when it
+/// is read as a whole.
 pub(super) fn kept_salt(path: &Path) -> Option<Salt> {
     if !fs::symlink_metadata(path).ok()?.is_file() {
         return None;
@@ -144,12 +145,12 @@ impl Checkpoint {
         &self.name
     }
 
-    /// Replaces it by how far these streams have come, durably: what it takes the place of may be deleted
-    /// when this returns. Gives its length.
+    /// Replaces it by how far these streams have come, durably: what it takes the place of may be
+    /// deleted when this returns. Gives its length.
     ///
     /// # Errors
-    /// If what is there is not what this audit read or wrote last: whoever wrote that may have deleted
-    /// what it takes the place of.
+    /// If what is there is not what this audit read or wrote last: whoever wrote that may have
+    /// deleted what it takes the place of.
     pub(super) fn write(
         &self,
         ledger: &Ledger,

@@ -1,6 +1,6 @@
-//! Holds what was replayed against what the manifest claims, and Layer 1 and the streams against each
-//! other. Said only at the end: every stream is whole, and told of every channel to the state that
-//! Layer 1 closed it in.
+//! Holds what was replayed against what the manifest claims, and Layer 1 and the streams against
+//! each other. Said only at the end: every stream is whole, and told of every channel to the state
+//! that Layer 1 closed it in.
 
 use super::finding::{AuditError, Finding, Place};
 use super::hash::{Digest, hex};

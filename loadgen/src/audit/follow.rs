@@ -1,7 +1,7 @@
 //! Audits a log while it is written, segment by segment, keeps a checkpoint and deletes what it has
-//! audited if asked to. One thread: a run beside it needs the others. Reads each segment once, and writes
-//! no more than it reads: the sample is fixed from the start, and a checkpoint is as long as channels are
-//! many, so it is not written for every segment.
+//! audited if asked to. One thread: a run beside it needs the others. Reads each segment once, and
+//! writes no more than it reads: the sample is fixed from the start, and a checkpoint is as long as
+//! channels are many, so it is not written for every segment.
 
 use std::fs::{self, File, Metadata, TryLockError};
 use std::os::unix::fs::MetadataExt;
@@ -27,8 +27,8 @@ use crate::progress::Bar;
 const SAVED_EVERY_BYTES: u64 = 16 << 20;
 /// Time after which it is written if anything was audited since.
 const SAVED_EVERY: Duration = Duration::from_secs(10);
-/// Segments of one stream before the next stream's turn comes; as many as there are streams, if those
-/// are more: a round costs a look at all of them.
+/// Segments of one stream before the next stream's turn comes; as many as there are streams, if
+/// those are more: a round costs a look at all of them.
 const IN_A_ROW: usize = 64;
 
 /// Audits until the run has ended and all of it is audited.

@@ -69,8 +69,8 @@ impl<'a> L1<'a> {
         check_end(Source::L1, end, self.number, &self.checksum)
     }
 
-    /// Reads the stream once more, for the signatures of the sampled channels' transactions and of those
-    /// that failed; gives their number.
+    /// Reads the stream once more, for the signatures of the sampled channels' transactions and of
+    /// those that failed; gives their number.
     pub(super) fn verify(&self, sampled: &Sampled) -> Result<u64, AuditError> {
         let (mut signatures, mut checksum, mut chunk) = (0, [0; 32], Vec::new());
         let (folder, genesis) = (&self.folder, &self.ledger.genesis);

@@ -82,8 +82,8 @@ pub(super) struct Closed {
     pub(super) balance_a: u64,
 }
 
-/// Where a digest's record is. Its hash is keyed with what the system drew: a log's writer chooses keys
-/// and identities, and could choose ones that collide.
+/// Where a digest's record is. Its hash is keyed with what the system drew: a log's writer chooses
+/// keys and identities, and could choose ones that collide.
 type ByDigest = HashMap<Digest, u32>;
 
 impl Ledger {

@@ -1,11 +1,11 @@
-//! `loadgen audit`: checks a run's audit log with library code alone, so that a run's figures can be
-//! believed by somebody who does not trust the engine. Shares no code with it: the formats are in
-//! docs/audit.md, the hashes are the `blake3` crate's, the signatures `ed25519-zebra`'s.
+//! `loadgen audit`: checks a run's audit log with library code alone, so that a run's figures can
+//! be believed by somebody who does not trust the engine. Shares no code with it: the formats are
+//! in docs/audit.md, the hashes are the `blake3` crate's, the signatures `ed25519-zebra`'s.
 //!
 //! 1. Only plain files are opened (`folder`), and no more of them is read at once than a chunk may
 //!    have (`segment`): the folder's writer may be hostile.
-//! 2. Layer 1 is replayed from its genesis (`l1`, `ledger`, `transaction`); its last block's hash is
-//!    the tip.
+//! 2. Layer 1 is replayed from its genesis (`l1`, `ledger`, `transaction`); its last block's hash
+//!    is the tip.
 //! 3. A salt, and the tip and the streams' last checksums where those are known, choose sessions
 //!    (`sample`).
 //! 4. Every shard's stream is replayed: chains, balances, settlements (`stream`, `burst`), and the
@@ -165,8 +165,9 @@ impl AuditArgs {
         Ok(())
     }
 
-    /// What repeats an audit that refuses the log: not a salt that the checkpoint keeps, which repeats it
-    /// too, since that chooses in the next pass as well, and the log's writer may not know it before.
+    /// What repeats an audit that refuses the log: not a salt that the checkpoint keeps, which
+    /// repeats it too, since that chooses in the next pass as well, and the log's writer may not
+    /// know it before.
     fn salt_to_tell(&self, error: &AuditError) -> Option<Salt> {
         let salt = self
             .salt

@@ -1,6 +1,6 @@
-//! Which sessions' signatures are verified: a salt decides that the audit draws, which nobody could know
-//! before, and, of a log that has ended, the last block and the last checksums, which commit to all that
-//! is looked at.
+//! Which sessions' signatures are verified: a salt decides that the audit draws, which nobody could
+//! know before, and, of a log that has ended, the last block and the last checksums, which commit
+//! to all that is looked at.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -120,8 +120,9 @@ pub(super) fn random() -> Result<[u8; 32], AuditError> {
     Ok(bytes)
 }
 
-/// What chooses among the sessions of a log that has ended: `H_sample("seed" ‖ tip ‖ last checksums ‖ salt)`. The tip commits to what was settled,
-/// the checksums to every signature.
+/// What chooses among the sessions of a log that has ended:
+/// `H_sample("seed" ‖ tip ‖ last checksums ‖ salt)`. The tip commits to what was settled, the
+/// checksums to every signature.
 pub(super) fn seed<'c>(
     tip: &Digest,
     checksums: impl IntoIterator<Item = &'c Digest>,
@@ -135,8 +136,9 @@ pub(super) fn seed<'c>(
     *hasher.update(salt.bytes()).finalize().as_bytes()
 }
 
-/// What chooses among the sessions of a log that still grows: `H_sample("seed" ‖ genesis id ‖ salt)`.
-/// It is fixed before the first session is opened, so only a salt makes it worth something.
+/// What chooses among the sessions of a log that still grows:
+/// `H_sample("seed" ‖ genesis id ‖ salt)`. It is fixed before the first session is opened, so only
+/// a salt makes it worth something.
 pub(super) fn early_seed(genesis: &Digest, salt: Salt) -> Digest {
     seed(genesis, [], salt)
 }
@@ -175,8 +177,8 @@ impl Rule {
 }
 
 /// Chooses among channels while they are opened, one after the other: those with the smallest
-/// `H_sample(seed ‖ channel id)`. One that is chosen at the end was chosen ever since it was opened, since
-/// it was among the smallest of fewer, too.
+/// `H_sample(seed ‖ channel id)`. One that is chosen at the end was chosen ever since it was
+/// opened, since it was among the smallest of fewer, too.
 pub(super) struct Chooser {
     size: SampleSize,
     seed: Digest,

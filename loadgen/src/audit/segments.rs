@@ -12,12 +12,13 @@ use super::manifest::{self, End};
 use super::source::Source;
 use super::stream::Stream;
 
-/// The shards' segments that are still there although a checkpoint covers them, in order: of a pass that
-/// deleted none, or was stopped before it had.
+/// The shards' segments that are still there although a checkpoint covers them, in order: of a pass
+/// that deleted none, or was stopped before it had.
 ///
 /// # Errors
-/// A finding if the last one that it covers of a stream is not there, or not what the checkpoint ends with:
-/// they are of another log, which nobody has audited. (They are deleted in order, so that it is the last.)
+/// A finding if the last one that it covers of a stream is not there, or not what the checkpoint
+/// ends with: they are of another log, which nobody has audited. (They are deleted in order, so
+/// that it is the last.)
 pub(super) fn covered(folder: &Path, streams: &[Stream]) -> Result<Vec<(Source, u64)>, AuditError> {
     let mut covered = Vec::new();
     for entry in fs::read_dir(folder).map_err(AuditError::machine(folder))? {
@@ -75,8 +76,8 @@ fn ends_with(folder: &Path, name: &str, checksum: &Digest) -> Result<(), AuditEr
     }
 }
 
-/// Refuses what is no plain file, and segments that the manifest does not know. From the segment on that
-/// each stream has come to, all must be there that the manifest claims.
+/// Refuses what is no plain file, and segments that the manifest does not know. From the segment on
+/// that each stream has come to, all must be there that the manifest claims.
 pub(super) fn check(folder: &Path, end: &End, streams: &[Stream]) -> Result<(), AuditError> {
     let sources = (0..).map(Source::Shard).take(streams.len());
     let first = streams.iter().map(|stream| stream.segment).chain([0]);

@@ -1,6 +1,6 @@
 //! The signatures of the sampled sessions, with the plain `ed25519-zebra` crate: both parties' over
-//! every state, their finals, and those of their Layer 1 transactions. One rule for all of them, alone or
-//! in a batch: ZIP 215, which the parties and Layer 1 accept by.
+//! every state, their finals, and those of their Layer 1 transactions. One rule for all of them,
+//! alone or in a batch: ZIP 215, which the parties and Layer 1 accept by.
 
 use std::collections::HashMap;
 
@@ -169,8 +169,8 @@ impl Gathered {
     }
 }
 
-/// Verifies, in one chunk of Layer 1's stream that has been replayed, the opening and closing transactions
-/// of the sampled channels, and all that failed: those are of no channel that could be
+/// Verifies, in one chunk of Layer 1's stream that has been replayed, the opening and closing
+/// transactions of the sampled channels, and all that failed: those are of no channel that could be
 /// sampled. Gives the number of signatures.
 pub(super) fn verify_blocks(
     mut records: Reader<'_>,
@@ -278,8 +278,8 @@ mod tests {
         Claim::new(&key, digest, &signature)
     }
 
-    /// A part of small order is accepted everywhere, alone and in each place of a batch: what is random
-    /// in a batch decides nothing.
+    /// A part of small order is accepted everywhere, alone and in each place of a batch: what is
+    /// random in a batch decides nothing.
     #[test]
     fn a_signature_is_judged_in_a_batch_as_alone() {
         for torsion in 0..8 {

@@ -66,8 +66,8 @@ impl PlanError {
         }
     }
 
-    /// The same of the run that is stored in this directory: its options were not given now, but its trace
-    /// may lie elsewhere now.
+    /// The same of the run that is stored in this directory: its options were not given now, but
+    /// its trace may lie elsewhere now.
     #[must_use]
     pub fn of_a_stored_run(self, directory: &Path) -> PlanError {
         match self {

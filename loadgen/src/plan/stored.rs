@@ -1,6 +1,6 @@
-//! What a run's directory says of the run: how it was asked for, and what that came to on the machine
-//! that began it. Whoever reads the log, checks it or goes on with it takes everything from here, and
-//! nothing from the machine or the directory that it works in.
+//! What a run's directory says of the run: how it was asked for, and what that came to on the
+//! machine that began it. Whoever reads the log, checks it or goes on with it takes everything from
+//! here, and nothing from the machine or the directory that it works in.
 
 use std::fs::{self, File};
 use std::io;
@@ -49,8 +49,8 @@ struct Written {
     trace: Option<String>,
 }
 
-/// What makes a run the same one when it goes on: all that its channels, payments and Layer 1 follow
-/// from, and how it is spread over shards.
+/// What makes a run the same one when it goes on: all that its channels, payments and Layer 1
+/// follow from, and how it is spread over shards.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
     /// As it is written down: a run keeps its identity when a later build would write it otherwise.
@@ -171,13 +171,15 @@ impl Stored {
         })
     }
 
-    /// Whether it is known to replay a trace, which the command that went on with it last need not say.
+    /// Whether it is known to replay a trace, which the command that went on with it last need not
+    /// say.
     #[must_use]
     pub fn replays(&self) -> bool {
         self.identity.run.mode == "trace"
     }
 
-    /// As [`Stored::read`], of a run that has a log: without one, a run that is asked for begins anew.
+    /// As [`Stored::read`], of a run that has a log: without one, a run that is asked for begins
+    /// anew.
     pub(super) fn begun(directory: &Path) -> Result<Option<Stored>, PlanError> {
         match has_log(directory) && fs::symlink_metadata(directory.join(COMMAND)).is_ok() {
             true => Stored::read(directory),
@@ -230,8 +232,8 @@ impl Stored {
 pub(super) fn make(directory: &Path) -> Result<(), PlanError> {
     make_directory(directory).map_err(|error| refused(directory, &error))?;
     let names = own_names(directory)?;
-    // Beside a log it is the log's, and whoever reads it says what is wrong with it. Alone it can be
-    // anybody's of that name, and would be replaced.
+    // Beside a log it is the log's, and whoever reads it says what is wrong with it. Alone it can
+    // be anybody's of that name, and would be replaced.
     let is_command = || {
         has_log(directory)
             || read_own(directory).is_ok_and(|text| Stored::parse(directory, &text).is_ok())
@@ -250,8 +252,9 @@ pub(super) fn make(directory: &Path) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// What the run is and how it was asked for, to be written down beside its log, so that whoever reads that
-/// makes the same plan again: by whoever has the log, each time, since what may change may have changed.
+/// What the run is and how it was asked for, to be written down beside its log, so that whoever
+/// reads that makes the same plan again: by whoever has the log, each time, since what may change
+/// may have changed.
 ///
 /// # Errors
 /// If the working directory, to which the trace's path may be relative, is not known.
@@ -312,8 +315,8 @@ fn is_left(name: &str) -> bool {
     name.starts_with(".duet-")
 }
 
-/// The names in a run's directory. Those of the program's own files are of plain files: a link that has
-/// one could lead anywhere. (The log looks after its own folder, which may be a link.)
+/// The names in a run's directory. Those of the program's own files are of plain files: a link that
+/// has one could lead anywhere. (The log looks after its own folder, which may be a link.)
 fn own_names(directory: &Path) -> Result<Vec<String>, PlanError> {
     let refused = |error: io::Error| unusable("use", directory, &error);
     let entries = fs::read_dir(directory).map_err(refused)?;
@@ -336,7 +339,8 @@ fn own_names(directory: &Path) -> Result<Vec<String>, PlanError> {
     Ok(names)
 }
 
-/// Makes a directory and what leads to it, durably: what is in it is worth nothing without its name.
+/// Makes a directory and what leads to it, durably: what is in it is worth nothing without its
+/// name.
 fn make_directory(directory: &Path) -> io::Result<()> {
     let parent = (directory.parent()).filter(|path| !path.as_os_str().is_empty());
     if let Some(parent) = parent.filter(|parent| !parent.exists()) {

@@ -84,8 +84,8 @@ fn fields(line: &[u8]) -> Result<[Cow<'_, [u8]>; 4], LineError> {
     }
 }
 
-/// Any number of fields, some of them perhaps in quotation marks. Spaces around a text are never part
-/// of it, inside the marks neither: some programs pad columns.
+/// Any number of fields, some of them perhaps in quotation marks. Spaces around a text are never
+/// part of it, inside the marks neither: some programs pad columns.
 pub(super) fn quoted_fields(line: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, LineError> {
     let mut fields = Vec::with_capacity(4);
     let mut rest = line;

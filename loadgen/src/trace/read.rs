@@ -47,13 +47,14 @@ impl Trace {
     ///
     /// - `time_s`: decimal seconds, not negative, never less than in the line above. Sessions get
     ///   times counted from the first payment, to the nanosecond.
-    /// - `payer`, `payee`: two different names. Every unordered pair of names is one session, opened
-    ///   by the one that pays first.
+    /// - `payer`, `payee`: two different names. Every unordered pair of names is one session,
+    ///   opened by the one that pays first.
     /// - `amount`: an integer, 1 to 2^53; a pair's amounts sum to at most 2^62.
     ///
-    /// Spaces around fields, quotation marks by RFC 4180, a header in any case, CRLF, a byte order mark
-    /// and empty lines are accepted. Names that are almost the same are two accounts, and
-    /// [`Trace::near_names`] has them. Memory: 36 bytes a payment while reading, 16 after, and what the names need.
+    /// Spaces around fields, quotation marks by RFC 4180, a header in any case, CRLF, a byte order
+    /// mark and empty lines are accepted. Names that are almost the same are two accounts, and
+    /// [`Trace::near_names`] has them. Memory: 36 bytes a payment while reading, 16 after, and what
+    /// the names need.
     ///
     /// # Errors
     /// [`TraceError`], with the line's number and the value that is wrong.
@@ -67,7 +68,8 @@ impl Trace {
         Self::read_from(file, path)
     }
 
-    /// Reads a trace from any source of bytes, as [`Trace::read`] does; `path` is its name in errors.
+    /// Reads a trace from any source of bytes, as [`Trace::read`] does; `path` is its name in
+    /// errors.
     ///
     /// # Errors
     /// [`TraceError`], with the line's number and the value that is wrong.

@@ -25,12 +25,12 @@ pub struct SearchArgs {
     /// quarter
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = parse_duration)]
     pub trial: Duration,
-    /// At most so many full trials decide on a rate, so that one hiccup does not. Odd, unless --passes is
-    /// given
+    /// At most so many full trials decide on a rate, so that one hiccup does not. Odd, unless
+    /// --passes is given
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub trials: usize,
-    /// So many of them must pass [default: more than half]. Few of many, such as 2 of --trials 8, find what a
-    /// machine can do while its neighbours leave it alone
+    /// So many of them must pass [default: more than half]. Few of many, such as 2 of --trials 8,
+    /// find what a machine can do while its neighbours leave it alone
     #[arg(long, value_name = "N")]
     pub passes: Option<usize>,
     /// A trial is set aside and made again if the machine's host and, unless it is durable, other
@@ -107,11 +107,12 @@ pub struct SweepArgs {
     /// Durability: none, log, fsync
     #[arg(long, value_name = "NAME,…", value_parser = names, help_heading = "Grid")]
     pub durability: Option<Values>,
-    /// How long payments are made in each run, opening and closing apart [default: 5s; with --preset 3s]
+    /// How long payments are made in each run, opening and closing apart [default: 5s; with
+    /// --preset 3s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub trial: Option<Duration>,
-    /// Runs of each cell [default: 2; with --preset as many as fit into 13 minutes on this machine, at
-    /// most 5]
+    /// Runs of each cell [default: 2; with --preset as many as fit into 13 minutes on this machine,
+    /// at most 5]
     #[arg(long, value_name = "N")]
     pub repeats: Option<u32>,
     /// Where the order of the runs comes from

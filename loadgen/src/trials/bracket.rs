@@ -1,5 +1,5 @@
-//! Which rate a search tries next, and when it is done: from the trials so far alone. After RFC 9971
-//! (Multiple Loss Ratio Search): short trials find the region, full ones decide. Pure.
+//! Which rate a search tries next, and when it is done: from the trials so far alone. After RFC
+//! 9971 (Multiple Loss Ratio Search): short trials find the region, full ones decide. Pure.
 //!
 //! Rates are the rungs of a ladder, so that two searches try the same rates, and can be compared
 //! trial by trial: the answer is two rungs next to each other.
@@ -173,7 +173,8 @@ fn decide(goal: &Goal, ladder: &Ladder, tried: &[Tried], (low, high): (i32, i32)
     {
         return trial(*begun);
     }
-    // Of rates that contradict each other the lower failure counts: a rate that held above it was luck.
+    // Of rates that contradict each other the lower failure counts: a rate that held above it was
+    // luck.
     let fails = || {
         verdicts
             .iter()

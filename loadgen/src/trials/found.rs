@@ -1,4 +1,5 @@
-//! What a search found, as JSON and as text: the interval, or why there is none, and every trial. Pure.
+//! What a search found, as JSON and as text: the interval, or why there is none, and every trial.
+//! Pure.
 
 use duet_run_file::human;
 use duet_run_file::layout::{self, flow};
@@ -102,8 +103,8 @@ pub(super) fn disturbance(machine: &Machine, is_durable: bool) -> f64 {
     machine.stolen_share.unwrap_or(0.0) + others.unwrap_or(0.0)
 }
 
-/// Whether a trial is to be set aside and made again, `so_far` having been. It does not ask what the
-/// trial says: to set aside only those that fail would raise the answer.
+/// Whether a trial is to be set aside and made again, `so_far` having been. It does not ask what
+/// the trial says: to set aside only those that fail would raise the answer.
 pub(super) fn sets_aside(
     disturbance: f64,
     limit: f64,

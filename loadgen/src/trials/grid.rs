@@ -126,15 +126,16 @@ impl Axes {
     }
 }
 
-/// Rounds of closed loops that rates are shares of; the other rounds are made among those of the shares, so
-/// that a machine that drifts is not taken for an effect of the load.
+/// Rounds of closed loops that rates are shares of; the other rounds are made among those of the
+/// shares, so that a machine that drifts is not taken for an effect of the load.
 #[must_use]
 pub fn rounds_first(repeats: u32) -> u32 {
     repeats.div_ceil(2)
 }
 
-/// The order in which `repeats` runs of each cell are made: round by round, shuffled anew in each; of
-/// the closed loops that rates are shares of, half of the rounds first. Cells that are there twice run once.
+/// The order in which `repeats` runs of each cell are made: round by round, shuffled anew in each;
+/// of the closed loops that rates are shares of, half of the rounds first. Cells that are there
+/// twice run once.
 #[must_use]
 pub fn order(cells: Vec<Cell>, repeats: u32, seed: u64) -> Vec<(Cell, u32)> {
     let mut distinct: Vec<Cell> = Vec::new();

@@ -81,8 +81,8 @@ impl Objective {
         self.0[0].0
     }
 
-    /// A rate is sustained if the run held it ([`OpenLoop::not_held`]), and every bound holds on the
-    /// response time.
+    /// A rate is sustained if the run held it ([`OpenLoop::not_held`]), and every bound holds on
+    /// the response time.
     ///
     /// [`OpenLoop::not_held`]: duet_run_file::run_file::OpenLoop::not_held
     #[must_use]

@@ -19,8 +19,8 @@ const PLAN_REPEATS_WANTED: u32 = 2;
 const PLAN_TAKES_S: f64 = 780.0;
 /// Channels may take so many times what payments take.
 const CHANNELS_SHARE_MOST: f64 = 3.0;
-/// Numbers of channels that a plan is asked for; the first of them that the machine makes in its time
-/// is the most, and the last one is made in any case.
+/// Numbers of channels that a plan is asked for; the first of them that the machine makes in its
+/// time is the most, and the last one is made in any case.
 const CHANNELS_MOST: [u64; 3] = [300_000, 100_000, 30_000];
 
 /// A grid by name.
@@ -31,8 +31,8 @@ pub enum Preset {
     Plan,
 }
 
-/// What a plan needs: the load at one core and at all of them, channels up to `channels_most`, short
-/// sessions, and up to eight numbers of cores.
+/// What a plan needs: the load at one core and at all of them, channels up to `channels_most`,
+/// short sessions, and up to eight numbers of cores.
 pub(super) fn plan_cells(
     settings: &[(&'static str, Vec<String>)],
     cores: u64,
@@ -138,9 +138,9 @@ fn channels(cell: &Cell) -> u64 {
     channels.unwrap_or(0).min(1 << 28)
 }
 
-/// What a plan's sweep is cut to on a machine of this cost: the most channels of which enough rounds fit
-/// into its time, and as many rounds as do. The median of more is nearer to what a shared machine does
-/// without its neighbours.
+/// What a plan's sweep is cut to on a machine of this cost: the most channels of which enough
+/// rounds fit into its time, and as many rounds as do. The median of more is nearer to what a
+/// shared machine does without its neighbours.
 pub(super) fn calibrated(
     settings: &[(&'static str, Vec<String>)],
     cores: u64,

@@ -1,5 +1,5 @@
-//! `search`: the highest rate at which an objective holds, as an interval between a rate that passes
-//! and one that fails, with every trial behind it.
+//! `search`: the highest rate at which an objective holds, as an interval between a rate that
+//! passes and one that fails, with every trial behind it.
 
 use std::fmt;
 use std::sync::atomic::AtomicBool;
@@ -28,7 +28,8 @@ const WIDTHS: (f64, f64) = (0.001, 0.5);
 const FIRST: f64 = 0.5;
 /// Payments of a trial at least: the 99th percentile of fewer is their largest.
 const LEAST_PAYMENTS: f64 = 100.0;
-/// A search that needs more trials than this, and than full trials of so many rates, is lost in noise.
+/// A search that needs more trials than this, and than full trials of so many rates, is lost in
+/// noise.
 const MOST_TRIALS: usize = 120;
 const MOST_RATES: usize = 20;
 

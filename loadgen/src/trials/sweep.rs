@@ -1,5 +1,6 @@
-//! `sweep`: runs over a grid of rates, channels, cores and settings, each kept in a file as it ends.
-//! A sweep that was stopped goes on where it was; nothing that was measured is ever overwritten.
+//! `sweep`: runs over a grid of rates, channels, cores and settings, each kept in a file as it
+//! ends. A sweep that was stopped goes on where it was; nothing that was measured is ever
+//! overwritten.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -27,8 +28,8 @@ const TRIAL: Duration = Duration::from_secs(5);
 const REPEATS: u32 = 2;
 const SHORTEST: Duration = Duration::from_millis(200);
 const MOST_REPEATS: u32 = 1000;
-/// How a preset is calibrated: two runs of this length, of so many channels. With library code both take
-/// two seconds or so.
+/// How a preset is calibrated: two runs of this length, of so many channels. With library code both
+/// take two seconds or so.
 const CALIBRATION: Duration = SHORTEST;
 const CALIBRATION_CHANNELS: [u64; 2] = [100, 2_000];
 /// How far an estimate that was told may be off before another one is told.

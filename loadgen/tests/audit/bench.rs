@@ -1,5 +1,5 @@
-//! The forger's bench: somebody who holds all of a run's keys changes one thing, and makes everything
-//! anew that follows from it. No row is refused for a checksum: they all fit.
+//! The forger's bench: somebody who holds all of a run's keys changes one thing, and makes
+//! everything anew that follows from it. No row is refused for a checksum: they all fit.
 
 use std::sync::atomic::AtomicBool;
 
@@ -199,8 +199,8 @@ fn what_a_forger_with_all_keys_changes_is_refused_or_said_to_be_unseen() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Every class of records has a row that is refused. (Those of checkpoints, which no run writes, are
-/// in `checkpoint`.)
+/// Every class of records has a row that is refused. (Those of checkpoints, which no run writes,
+/// are in `checkpoint`.)
 #[test]
 fn no_class_of_records_is_without_a_refusal() {
     for class in [

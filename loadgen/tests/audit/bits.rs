@@ -1,5 +1,5 @@
-//! Bytes of a log changed at random or one by one, by somebody who makes all checksums anew and knows
-//! nothing else: refused with a reason, whatever they are. (Overflow is checked in tests.)
+//! Bytes of a log changed at random or one by one, by somebody who makes all checksums anew and
+//! knows nothing else: refused with a reason, whatever they are. (Overflow is checked in tests.)
 
 use std::fs;
 use std::path::Path;
@@ -70,7 +70,8 @@ impl Noise {
         (self.0 % most.max(1) as u64) as usize
     }
 
-    /// Puts pieces anywhere, leaves them out, doubles them, or replaces them by what is large or nothing.
+    /// Puts pieces anywhere, leaves them out, doubles them, or replaces them by what is large or
+    /// nothing.
     fn scramble(&mut self, honest: &[u8]) -> Vec<u8> {
         let mut forged = honest.to_vec();
         for _ in 0..=self.below(3) {

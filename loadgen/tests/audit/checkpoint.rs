@@ -1,5 +1,5 @@
-//! Checkpoints: believed when an auditor names one, outside of the log, and said to be what an audit
-//! rests on; never because one lies there.
+//! Checkpoints: believed when an auditor names one, outside of the log, and said to be what an
+//! audit rests on; never because one lies there.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -12,8 +12,8 @@ use super::forge::{Run, edit_manifest, seal_manifest};
 use super::hostile::{bounded, interrupt};
 use super::{json, logged, unbroken};
 
-/// A log of 200 entries in two shards and many segments, audited to its end: `kept` has what took the
-/// segments' place.
+/// A log of 200 entries in two shards and many segments, audited to its end: `kept` has what took
+/// the segments' place.
 fn deleted() -> Folder {
     let folder = Folder::new();
     logged(
@@ -63,8 +63,8 @@ fn what_rests_on_a_checkpoint_is_said() {
     assert_eq!(rests["entries"], 200);
     assert_eq!(rests["blocks"], 0);
     assert!(rests["signatures"].as_u64().unwrap() > 0, "{report}");
-    // Layer 1's are still there to be verified: two openings, and two closes of three each. They are
-    // of the sessions whose others the first pass has verified.
+    // Layer 1's are still there to be verified: two openings, and two closes of three each. They
+    // are of the sessions whose others the first pass has verified.
     assert_eq!(report["sample"]["signatures"], 8);
     assert_eq!(report["sample"]["sessions"], 2);
     let before = rests["signatures"].as_u64().unwrap();
@@ -209,8 +209,8 @@ fn an_audit_that_was_stopped_goes_on() {
             &folder,
             "--sessions 20 --payments 10 --shards 2 --audit-segment 4k",
         );
-        // One segment is spoiled for a while, at its end: what comes before it has been audited by then,
-        // and what was read of it counts for nothing.
+        // One segment is spoiled for a while, at its end: what comes before it has been audited by
+        // then, and what was read of it counts for nothing.
         let segments = shards(&folder);
         let spoiled = &segments[segments.len() - 2];
         let spoiled = folder.path("log").join(spoiled);
@@ -238,8 +238,8 @@ fn an_audit_that_was_stopped_goes_on() {
     }
 }
 
-/// A pass that deleted nothing, or was killed after it had written the checkpoint: the next one deletes what
-/// that covers, but no segment of another log.
+/// A pass that deleted nothing, or was killed after it had written the checkpoint: the next one
+/// deletes what that covers, but no segment of another log.
 #[test]
 fn what_a_checkpoint_covers_is_deleted_by_a_later_pass() {
     let folder = Folder::new();
@@ -299,7 +299,8 @@ fn what_a_checkpoint_covers_is_deleted_by_a_later_pass() {
     assert_eq!(shards(&folder), segments[..2]);
 }
 
-/// One that deletes is alone: an older checkpoint in the place of its own would leave nothing to go on from.
+/// One that deletes is alone: an older checkpoint in the place of its own would leave nothing to go
+/// on from.
 #[test]
 fn nobody_else_follows_a_log_whose_segments_are_deleted() {
     let folder = Folder::new();
@@ -459,8 +460,8 @@ fn salts(ended: &Ended) -> Vec<String> {
         .collect()
 }
 
-/// The salt that the next pass will choose by is printed by the last one only: whoever writes the log may
-/// not know it before.
+/// The salt that the next pass will choose by is printed by the last one only: whoever writes the
+/// log may not know it before.
 #[test]
 fn a_salt_that_is_kept_is_printed_at_the_end() {
     for json in ["", "--json"] {

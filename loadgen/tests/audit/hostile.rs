@@ -287,8 +287,8 @@ fn a_manifest_has_no_lines_to_spare() {
     }
 }
 
-/// User time of an audit of `log`, in seconds, which finds nothing wrong. What the system takes, as to
-/// delete files, is not the auditor's.
+/// User time of an audit of `log`, in seconds, which finds nothing wrong. What the system takes, as
+/// to delete files, is not the auditor's.
 fn user_s(folder: &Folder, words: &str) -> f64 {
     let script = format!(
         "ulimit -v 2000000; {} audit log --sample 0 --quiet {words} || exit; times",
@@ -346,8 +346,8 @@ fn wide(channels: u64, shards: u64, segments: u64) -> Folder {
     folder
 }
 
-/// Many segments with nothing in them: what a segment costs is its own bytes, not all channels' or all
-/// shards', and no sync of the checkpoint. An audit that does not follow reads each once.
+/// Many segments with nothing in them: what a segment costs is its own bytes, not all channels' or
+/// all shards', and no sync of the checkpoint. An audit that does not follow reads each once.
 #[test]
 fn many_small_segments_cost_what_they_have() {
     for (channels, shards, segments) in [(90_000, 1, 30_000), (1, 10_000, 20_000)] {

@@ -452,8 +452,8 @@ fn the_auditor_names_no_part_of_the_engine() {
     }
 }
 
-/// What is deleted has its place in a checkpoint that is durable under its name: `duet_run_file::output`
-/// sees to that, and its tests hold the order.
+/// What is deleted has its place in a checkpoint that is durable under its name:
+/// `duet_run_file::output` sees to that, and its tests hold the order.
 #[test]
 fn the_auditor_renames_no_file_itself() {
     for (file, text) in sources() {

@@ -14,7 +14,8 @@ fn forged() -> Folder {
     folder
 }
 
-/// The salt is drawn anew by every audit, printed whatever it finds, and chooses the same when given.
+/// The salt is drawn anew by every audit, printed whatever it finds, and chooses the same when
+/// given.
 #[test]
 fn a_salt_is_drawn_and_repeats_the_audit() {
     let folder = forged();

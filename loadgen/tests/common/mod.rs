@@ -105,7 +105,8 @@ impl Folder {
     }
 }
 
-/// The signal, or a polite kill if whoever runs the tests has it ignored: then the program ignores it too.
+/// The signal, or a polite kill if whoever runs the tests has it ignored: then the program ignores
+/// it too.
 pub(crate) fn heeded(signal: Signal) -> Signal {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

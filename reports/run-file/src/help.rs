@@ -1,6 +1,6 @@
 //! What all binaries' command lines have in common: `-h` with the options that people use first,
-//! `--help` with all of them, negative numbers as values, and completion scripts with the place where
-//! each shell looks for them.
+//! `--help` with all of them, negative numbers as values, and completion scripts with the place
+//! where each shell looks for them.
 
 use clap::{Arg, Command};
 use clap_complete::Shell;
@@ -13,8 +13,8 @@ pub const FIRST_OPTIONS: usize = 10;
 pub type FirstOptions<'a> = (&'a str, [&'a str; FIRST_OPTIONS]);
 
 /// The command line with only these options in the `-h` of these commands. What a command lacks of
-/// them is shown by `--help`, as everything is. A negative number is a value, which is refused as such
-/// where there is none, and no unknown option.
+/// them is shown by `--help`, as everything is. A negative number is a value, which is refused as
+/// such where there is none, and no unknown option.
 ///
 /// # Panics
 /// If there is no such command or option.

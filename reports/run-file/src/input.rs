@@ -1,6 +1,6 @@
-//! Files that a person names to be read: plain ones, pipes and devices, through links. Each kind has
-//! a greatest length, so that no file takes more memory than it is worth. Says while one is being read,
-//! so that a signal can end what may never come; sets no handler itself.
+//! Files that a person names to be read: plain ones, pipes and devices, through links. Each kind
+//! has a greatest length, so that no file takes more memory than it is worth. Says while one is
+//! being read, so that a signal can end what may never come; sets no handler itself.
 
 use std::{
     fs::File,
@@ -94,8 +94,8 @@ impl Drop for Reading {
     }
 }
 
-/// For a signal's handler: whether the process may end at once, because it only reads. If not, nothing
-/// is read from now on.
+/// For a signal's handler: whether the process may end at once, because it only reads. If not,
+/// nothing is read from now on.
 pub fn interrupt() -> bool {
     INTERRUPTED.store(true, Ordering::SeqCst);
     READING.load(Ordering::SeqCst) > 0

@@ -1,5 +1,6 @@
 //! Lines of text: aligned columns, and phrases wrapped after a label. No line is wider than
-//! [`WIDTH`], no table wider than [`TABLE_WIDTH`], and no control character from a file reaches the terminal.
+//! [`WIDTH`], no table wider than [`TABLE_WIDTH`], and no control character from a file reaches the
+//! terminal.
 
 /// The most columns of a line, but for tables.
 pub const WIDTH: usize = 80;
@@ -93,8 +94,8 @@ impl Table {
     }
 }
 
-/// As [`flow`], on at most `lines_max` lines. Where these are not enough, phrases are cut to a line, and
-/// those that find no room are counted: `, +3 more`.
+/// As [`flow`], on at most `lines_max` lines. Where these are not enough, phrases are cut to a
+/// line, and those that find no room are counted: `, +3 more`.
 pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) -> Vec<String> {
     let whole = flow(start, phrases, &separator.to_string());
     if whole.len() <= lines_max {
@@ -142,9 +143,9 @@ pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) 
     lines
 }
 
-/// The phrases after `start`, separated by `separator`, on as many lines as they take, which line up
-/// with it. Nothing is cut: a phrase too long for a line is broken between words, a word too long
-/// for a line wherever it has to be.
+/// The phrases after `start`, separated by `separator`, on as many lines as they take, which line
+/// up with it. Nothing is cut: a phrase too long for a line is broken between words, a word too
+/// long for a line wherever it has to be.
 pub fn flow(start: &str, phrases: &[String], separator: &str) -> Vec<String> {
     let indent = columns(start);
     let room = WIDTH - indent;
@@ -203,8 +204,8 @@ pub fn clip(text: &str, width: usize) -> String {
 /// The most columns of what an error says of a file: however long a name or a value in it is.
 pub const MOST_OF_DETAIL: usize = 400;
 
-/// What is wrong with a file, as a library or a reader words it: cut in its middle if it is longer than
-/// [`MOST_OF_DETAIL`], since its end says where.
+/// What is wrong with a file, as a library or a reader words it: cut in its middle if it is longer
+/// than [`MOST_OF_DETAIL`], since its end says where.
 pub fn detail(text: &str) -> String {
     let length = columns(text);
     if length <= MOST_OF_DETAIL {
@@ -219,8 +220,8 @@ pub fn detail(text: &str) -> String {
     format!("{head}…{tail}")
 }
 
-/// The text on one line, with nothing in it that a terminal would obey: controls, what ends a line or
-/// turns the direction of writing, and what is not seen at all.
+/// The text on one line, with nothing in it that a terminal would obey: controls, what ends a line
+/// or turns the direction of writing, and what is not seen at all.
 pub fn clean(text: &str) -> String {
     let is_obeyed = |char: char| {
         char.is_control()

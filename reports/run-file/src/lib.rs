@@ -1,14 +1,15 @@
-//! What a run says: the run file's schema, its summary, and what all of Duet's binaries share. Knows
-//! nothing of the engine, and makes no table or page of several runs: `duet-reports` does.
+//! What a run says: the run file's schema, its summary, and what all of Duet's binaries share.
+//! Knows nothing of the engine, and makes no table or page of several runs: `duet-reports` does.
 //!
 //! [`RunFile`] is the schema, [`summary`](summary::summary) the twenty lines printed after a run,
-//! [`sweep`] a file of many runs, and [`terms`] what two runs must have in common before their figures
-//! may meet.
+//! [`sweep`] a file of many runs, and [`terms`] what two runs must have in common before their
+//! figures may meet.
 //!
-//! Shared are the one table of exit codes ([`Exit`]), what `-h` shows ([`help`]), numbers as people write them ([`units`]) and
-//! show them ([`human`]), text in columns ([`layout`]), files that are read up to a bound ([`input`])
-//! and that appear whole or not at all ([`output`]), which of them may be one ([`paths`]), child processes
-//! ([`process`]), and how [`threads`] are started and [`signals`] heeded.
+//! Shared are the one table of exit codes ([`Exit`]), what `-h` shows ([`help`]), numbers as people
+//! write them ([`units`]) and show them ([`human`]), text in columns ([`layout`]), files that are
+//! read up to a bound ([`input`]) and that appear whole or not at all ([`output`]), which of them
+//! may be one ([`paths`]), child processes ([`process`]), and how [`threads`] are started and
+//! [`signals`] heeded.
 
 #![forbid(unsafe_code)]
 

@@ -14,8 +14,8 @@ pub struct Lines<'b> {
 }
 
 impl<'b> Lines<'b> {
-    /// Splits them behind the last whole line. One of whole JSON is whole, although nothing ends it:
-    /// its writer was cut off just there, or somebody's editor takes ends for nothing.
+    /// Splits them behind the last whole line. One of whole JSON is whole, although nothing ends
+    /// it: its writer was cut off just there, or somebody's editor takes ends for nothing.
     #[must_use]
     pub fn of(bytes: &'b [u8]) -> Lines<'b> {
         let end = bytes.iter().rposition(|byte| *byte == b'\n');
@@ -48,8 +48,8 @@ impl<'b> Lines<'b> {
         self.torn.starts_with(beginning) || beginning.starts_with(self.torn)
     }
 
-    /// Takes back the line that was begun, or ends the last one that nothing ends, and stands behind
-    /// it in the file.
+    /// Takes back the line that was begun, or ends the last one that nothing ends, and stands
+    /// behind it in the file.
     ///
     /// # Errors
     /// If the file cannot be written.

@@ -39,14 +39,14 @@ pub fn endpoints_known(run: &RunFile) -> bool {
     measured > 0.0 && EDGE_SIGNATURES * edges <= MOST_OFF * signatures as f64
 }
 
-/// Layer 1's CPU time for each of the payments measured: not known after a restart. Its counts are of
-/// the run's whole life, its CPU time is not.
+/// Layer 1's CPU time for each of the payments measured: not known after a restart. Its counts are
+/// of the run's whole life, its CPU time is not.
 pub fn l1_cpu_known(run: &RunFile) -> bool {
     run.resumed().is_none()
 }
 
-/// So much CPU time of a role, for each payment measured, in nanoseconds; not finite where a restart cut
-/// it in two. A role is one of a stage's.
+/// So much CPU time of a role, for each payment measured, in nanoseconds; not finite where a
+/// restart cut it in two. A role is one of a stage's.
 pub fn cpu_per_payment_ns(run: &RunFile, role: &str, cpu_s: f64) -> f64 {
     match endpoints_known(run) && (role != "l1" || l1_cpu_known(run)) {
         true => cpu_s * 1e9 / run.payments_measured() as f64,
@@ -90,7 +90,8 @@ pub fn slowed(run: &RunFile) -> Option<String> {
     ))
 }
 
-/// That a run with a schedule went on only to be closed: no payment comes due then, and no rate is judged.
+/// That a run with a schedule went on only to be closed: no payment comes due then, and no rate is
+/// judged.
 pub fn only_closed(run: &RunFile) -> Option<String> {
     let closed = run.resumed()?.only_closed? && run.achieved.open_loop.is_some();
     closed.then(|| "only closed, no rate judged".to_owned())

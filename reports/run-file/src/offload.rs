@@ -1,6 +1,7 @@
-//! The offload table, and how its baseline was made: Layer 1's load per 10,000 payments without channels and with them, what
-//! moved to the endpoints, and the totals of both. State is a stock and stands as it is, not per
-//! payment. Prints no ratio that was not measured, and no figure that a restart cut in two.
+//! The offload table, and how its baseline was made: Layer 1's load per 10,000 payments without
+//! channels and with them, what moved to the endpoints, and the totals of both. State is a stock
+//! and stands as it is, not per payment. Prints no ratio that was not measured, and no figure that
+//! a restart cut in two.
 
 use crate::{
     human,
@@ -265,7 +266,8 @@ fn baseline(run: &RunFile) -> String {
         sessions_opened,
         ..
     } = run.achieved;
-    // Of a run that was ended early, and of cheated sessions, the baseline makes more than the run did.
+    // Of a run that was ended early, and of cheated sessions, the baseline makes more than the run
+    // did.
     let whole = payments.saturating_add(payments_refused);
     let sample = if (direct.payments, direct.sampled_sessions) == (whole, sessions_opened) {
         format!("all payments of {sessions}")

@@ -128,8 +128,8 @@ pub fn write_atomically<T, E: From<OutputError>>(
     }
 }
 
-/// As [`write_atomically`], of a name that the program relies on: it is durable when this returns, and a
-/// link is not followed.
+/// As [`write_atomically`], of a name that the program relies on: it is durable when this returns,
+/// and a link is not followed.
 ///
 /// # Errors
 /// As [`write_atomically`]; if the folder that holds the name cannot be made durable; and
@@ -276,8 +276,8 @@ pub fn empty_folder(path: &Path) -> Result<(), OutputError> {
         .map_err(|error| refused(format!("no file can be made in it: {}", reason_of(&error))))
 }
 
-/// Opens a plain file to be read and added to, or makes it. As long as the file lives, whoever else opens
-/// it so is refused: lines of two writers would stand among each other.
+/// Opens a plain file to be read and added to, or makes it. As long as the file lives, whoever else
+/// opens it so is refused: lines of two writers would stand among each other.
 ///
 /// # Errors
 /// [`OutputError::Refused`] with the reason.

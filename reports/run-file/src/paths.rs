@@ -1,5 +1,5 @@
-//! The paths of one command: what it reads, what it writes, and where its own folders are. Refuses an
-//! output that is an input or another output, before anything is written.
+//! The paths of one command: what it reads, what it writes, and where its own folders are. Refuses
+//! an output that is an input or another output, before anything is written.
 
 use std::{
     fs,
@@ -47,8 +47,8 @@ impl<'a> Paths<'a> {
         self
     }
 
-    /// Whether every output is a file of its own, outside of the program's folders: of this command, of a
-    /// durable run, or of an audit log.
+    /// Whether every output is a file of its own, outside of the program's folders: of this
+    /// command, of a durable run, or of an audit log.
     ///
     /// # Errors
     /// A text that names both options.
@@ -98,15 +98,16 @@ impl<'a> Paths<'a> {
 }
 
 impl Paths<'_> {
-    /// Whether it is a part of another folder that the option names, wherever it leads: a durable run's
-    /// log in the run's own directory.
+    /// Whether it is a part of another folder that the option names, wherever it leads: a durable
+    /// run's log in the run's own directory.
     fn is_part(&self, used: Use, option: &str, path: &Path) -> bool {
         let mut same = self.0.iter().filter(|(_, by, _)| *by == option);
         used == Use::Owns && same.any(|(.., other)| path != *other && path.starts_with(other))
     }
 }
 
-/// Where a path leads, links followed as far as something is there; none if what follows then leads back.
+/// Where a path leads, links followed as far as something is there; none if what follows then leads
+/// back.
 fn resolved(path: &Path) -> Option<PathBuf> {
     if let Ok(there) = fs::canonicalize(path) {
         return Some(there);
@@ -119,8 +120,8 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     Some(folder.join(name))
 }
 
-/// Whether what is written at one of the paths is at the other. A device or a pipe takes what comes,
-/// whoever writes it.
+/// Whether what is written at one of the paths is at the other. A device or a pipe takes what
+/// comes, whoever writes it.
 fn is_same(one: &Path, other: &Path) -> bool {
     match (fs::metadata(one), fs::metadata(other)) {
         (Ok(one), Ok(other)) => {
@@ -133,8 +134,9 @@ fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// The folder of a stored run that a path leads into, and what that is: a durable run's directory, whose
-/// log has this header, in this folder; or an audit log with a manifest, beside Layer 1's first segment.
+/// The folder of a stored run that a path leads into, and what that is: a durable run's directory,
+/// whose log has this header, in this folder; or an audit log with a manifest, beside Layer 1's
+/// first segment.
 fn stored(path: &Path) -> Option<(PathBuf, &'static str)> {
     let resolved = resolved(path)?;
     let is_audit_log = |folder: &&Path| {

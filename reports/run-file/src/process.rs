@@ -86,8 +86,8 @@ pub fn run_to_end(command: &mut Command, stop_asked: &AtomicBool) -> Result<Fini
     run_watched(command, stop_asked, |_| ())
 }
 
-/// As [`run_to_end`]; calls `watch` some hundred times a second while the child runs. Not for a child
-/// that is measured.
+/// As [`run_to_end`]; calls `watch` some hundred times a second while the child runs. Not for a
+/// child that is measured.
 ///
 /// # Errors
 /// See [`Unfinished`].

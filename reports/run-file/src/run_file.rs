@@ -40,8 +40,8 @@ pub const LIMIT: Limit = Limit {
     kind: "a run file",
 };
 
-/// The most entries of each list of named figures: every build has fewer by far, and reports look each
-/// name up among the others.
+/// The most entries of each list of named figures: every build has fewer by far, and reports look
+/// each name up among the others.
 const MOST_NAMES: usize = 1000;
 
 /// The most samples: ten times as many as are written, and a report draws each of them.

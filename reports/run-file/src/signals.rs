@@ -1,5 +1,6 @@
-//! The signals that ask a process to stop: Ctrl-C, a polite kill, and the end of its terminal. One that
-//! was ignored when the process began stays ignored: so `nohup` and a shell's background jobs mean it.
+//! The signals that ask a process to stop: Ctrl-C, a polite kill, and the end of its terminal. One
+//! that was ignored when the process began stays ignored: so `nohup` and a shell's background jobs
+//! mean it.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
@@ -16,8 +17,8 @@ const STOP: [i32; 3] = [SIGHUP, SIGINT, SIGTERM];
 /// The thread that waits for them, once there is one.
 static THREAD: AtomicI32 = AtomicI32::new(0);
 
-/// CPU time of the thread that waits for signals, in nanoseconds: the system wakes it whenever it stops
-/// the process or lets it go on. Nothing where the system does not tell.
+/// CPU time of the thread that waits for signals, in nanoseconds: the system wakes it whenever it
+/// stops the process or lets it go on. Nothing where the system does not tell.
 #[must_use]
 pub fn cpu_ns() -> u64 {
     let path = format!(
@@ -41,9 +42,9 @@ pub enum Asked {
 /// `timeout` and some shells send a signal twice, to the process and to its group.
 const ECHO: Duration = Duration::from_millis(500);
 
-/// Calls `handle`, on a thread of its own, for every signal that asks for a stop, but for echoes, and
-/// those that were ignored when the process began. To be called once, before any other handler is
-/// set.
+/// Calls `handle`, on a thread of its own, for every signal that asks for a stop, but for echoes,
+/// and those that were ignored when the process began. To be called once, before any other handler
+/// is set.
 ///
 /// # Errors
 /// In words: the system starts no thread, or takes no handler. The process must end then: nothing
@@ -74,7 +75,8 @@ pub fn on_stop(mut handle: impl FnMut(Asked) + Send + 'static) -> io::Result<()>
     Ok(())
 }
 
-/// Whether a process with this `/proc/PID/status` ignores a signal; not where the system does not tell.
+/// Whether a process with this `/proc/PID/status` ignores a signal; not where the system does not
+/// tell.
 fn is_ignored(status: &str, signal: i32) -> bool {
     let ignored = status
         .lines()

@@ -207,8 +207,8 @@ fn cosigned(assurance: &Assurance) -> String {
     }
 }
 
-/// CPU time per payment, split by what it was spent on. Of a run that went on after a restart, only the
-/// payments that followed, as the CPU time is theirs.
+/// CPU time per payment, split by what it was spent on. Of a run that went on after a restart, only
+/// the payments that followed, as the CPU time is theirs.
 fn cpu(run: &RunFile) -> Vec<String> {
     if run.resumed().is_some() && run.payments_measured() == 0 {
         return vec!["not measured: no payment was made after the restart".to_owned()];

@@ -38,8 +38,8 @@ pub struct Line {
     pub run: RunFile,
 }
 
-/// What a sweep was cut to so that it ends in its time on this machine. Each of its lines says so: a
-/// sweep that goes on does not choose anew.
+/// What a sweep was cut to so that it ends in its time on this machine. Each of its lines says so:
+/// a sweep that goes on does not choose anew.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Seconds that a run takes besides its payments and its channels.
@@ -94,7 +94,8 @@ impl Sweep {
     /// Reads the sweep's file at `path`.
     ///
     /// # Errors
-    /// The file cannot be read, or a whole line of it is no run of a sweep: file and line are named.
+    /// The file cannot be read, or a whole line of it is no run of a sweep: file and line are
+    /// named.
     pub fn read(path: &Path) -> Result<Sweep, SweepError> {
         let bytes = input::read(path, LIMIT).map_err(|source| SweepError::Unreadable {
             path: path.display().to_string(),

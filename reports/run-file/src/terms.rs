@@ -31,8 +31,8 @@ const MOST_KEYS: usize = 1000;
 /// A part of the workload that is not chosen: it follows from its duration and from the two above.
 const DERIVED: &str = "workload.reproducible";
 
-/// A run's assurance and workload under dotted keys, as `workload.pattern`, and whether it is resumed
-/// or interrupted.
+/// A run's assurance and workload under dotted keys, as `workload.pattern`, and whether it is
+/// resumed or interrupted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Terms(BTreeMap<String, Value>);
 
@@ -51,8 +51,8 @@ impl Terms {
     /// Takes the terms out of a run file.
     ///
     /// # Errors
-    /// Names the key that the run file lacks: figures without their assurance are not compared. Or it
-    /// has more keys than any workload.
+    /// Names the key that the run file lacks: figures without their assurance are not compared. Or
+    /// it has more keys than any workload.
     pub fn read(run_file: &Value) -> Result<Self, String> {
         let mut terms = BTreeMap::new();
         for key in ASSURANCE_KEYS {
@@ -77,7 +77,8 @@ impl Terms {
         let resumed = run_file.pointer("/durability/resumed");
         let resumed = resumed.is_some_and(|resumed| !resumed.is_null());
         terms.insert(RESUMED.to_owned(), Value::Bool(resumed));
-        // Before it went on, an interrupt shows in the sessions that it cut; a planned end cuts some too.
+        // Before it went on, an interrupt shows in the sessions that it cut; a planned end cuts
+        // some too.
         let planned = run_file.pointer("/workload/duration_s");
         let cut = is_any(run_file.pointer("/achieved/sessions_cut"));
         let stopped_before = resumed && cut && planned.is_none_or(Value::is_null);

@@ -22,11 +22,12 @@ Examples:
         --role hub --durability fsync --spare 2 --l1 ethereum-60m --from plan.sweep --json
     reports plan --inverse --slo p99=50ms --from plan.sweep      what this machine can carry";
 
-/// Says how many machines a load needs, or what load machines can carry, from what a sweep measured.
+/// Says how many machines a load needs, or what load machines can carry, from what a sweep
+/// measured.
 ///
-/// Fits CPU time, waiting, memory and log to the runs of one assurance, and prints what it got wrong
-/// at the sweep's edge, what lies beyond the sweep, and what is not in the plan. Exits 6 if no
-/// rate meets the objective, or Layer 1 has no room for the sessions.
+/// Fits CPU time, waiting, memory and log to the runs of one assurance, and prints what it got
+/// wrong at the sweep's edge, what lies beyond the sweep, and what is not in the plan. Exits 6 if
+/// no rate meets the objective, or Layer 1 has no room for the sessions.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -29,8 +29,8 @@ pub(crate) struct Args {
     /// Print the run file itself, once it has been checked; with `--l1`, the modelled prices alone.
     #[arg(long)]
     json: bool,
-    /// Price the run's own Layer 1 transactions by a profile or its file (see `reports offload`), as
-    /// often as wanted. What comes of it is modelled, not measured.
+    /// Price the run's own Layer 1 transactions by a profile or its file (see `reports offload`),
+    /// as often as wanted. What comes of it is modelled, not measured.
     #[arg(long, value_name = "PROFILE|FILE")]
     l1: Vec<String>,
 }

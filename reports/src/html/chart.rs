@@ -19,7 +19,8 @@ pub(super) use self::{
 /// The width of every chart in its own units; it is shown as wide as there is room for.
 const WIDTH: f64 = 460.0;
 
-/// The widest a character is taken to be: text is larger on a phone, and nothing must overlap there.
+/// The widest a character is taken to be: text is larger on a phone, and nothing must overlap
+/// there.
 const CHARACTER: f64 = 8.9;
 
 /// A chart of either kind.

@@ -1,7 +1,7 @@
 //! What Layer 1 did without channels over what it did with them: the whole vector, measured.
 //!
-//! What that would have cost on other Layer 1s stands after it, in figures of `modelled`: measured and
-//! modelled cost never share an axis or a table.
+//! What that would have cost on other Layer 1s stands after it, in figures of `modelled`: measured
+//! and modelled cost never share an axis or a table.
 
 use maud::{Markup, html};
 

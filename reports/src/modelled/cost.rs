@@ -9,8 +9,8 @@ use crate::profile::{BatchLaw, Kind, Price, Profile};
 /// Why a cost is not known: the profile has no price for it, which is never guessed.
 pub type Unpriced = String;
 
-/// Units of `payments` ≥ 1 transfers of one payer, `batch` ≥ 1 in a transaction and the rest in the last
-/// one: `⌊N/b⌋ × T(b) + T(N mod b)`, with T(0) = 0.
+/// Units of `payments` ≥ 1 transfers of one payer, `batch` ≥ 1 in a transaction and the rest in the
+/// last one: `⌊N/b⌋ × T(b) + T(N mod b)`, with T(0) = 0.
 ///
 /// # Errors
 ///

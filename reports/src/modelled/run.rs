@@ -32,7 +32,8 @@ pub struct RunCost {
     pub direct_units: Option<Exact>,
     /// Units of all the channels' transactions; none if one kind has no price.
     pub channel_units: Option<Exact>,
-    /// Direct over channels. Below 1 the channels take more, not less; none without payments or sessions.
+    /// Direct over channels. Below 1 the channels take more, not less; none without payments or
+    /// sessions.
     pub ratio: Option<f64>,
     /// Payments per session that was opened, on average.
     pub payments_per_session: Option<f64>,
@@ -44,8 +45,8 @@ pub struct RunCost {
     pub block_time_s: Option<Exact>,
     /// Transactions of disputes in the run's blocks, as it counted them.
     pub dispute_transactions_counted: u64,
-    /// How many were priced: a post and a payout a channel, and the answers. The two differ where a run
-    /// stopped in the middle of disputes, or had transactions fail in them.
+    /// How many were priced: a post and a payout a channel, and the answers. The two differ where a
+    /// run stopped in the middle of disputes, or had transactions fail in them.
     pub dispute_transactions_priced: u64,
     /// What the profile has no price for.
     pub not_priced: Vec<String>,
@@ -70,8 +71,8 @@ pub struct Item {
 /// Prices a run's payments and its channels' transactions by a profile.
 ///
 /// Every open is priced alone, even if the run opened channels in batches; a run with `one-way`
-/// payments is taken to have one-sided deposits, every other one two-sided. Of the channels closed by
-/// a post, as many are paid out as answered as may have been ([`Disputes::answered_at_most`]).
+/// payments is taken to have one-sided deposits, every other one two-sided. Of the channels closed
+/// by a post, as many are paid out as answered as may have been ([`Disputes::answered_at_most`]).
 ///
 /// [`Disputes::answered_at_most`]: crate::run_file::Disputes::answered_at_most
 #[must_use]

@@ -293,8 +293,8 @@ fn words(start: &str, text: &str) -> Vec<String> {
     lines
 }
 
-/// From a thousand to a billion in full, rounded to a whole unit; whole numbers below it too; others to
-/// three digits.
+/// From a thousand to a billion in full, rounded to a whole unit; whole numbers below it too;
+/// others to three digits.
 fn amount(value: Option<&Exact>) -> String {
     match value.map(|value| (value.whole(), value.to_f64())) {
         None => missing(),

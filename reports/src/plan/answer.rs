@@ -371,7 +371,8 @@ fn assumptions(ask: &Ask, chosen: &Chosen) -> Vec<String> {
     taken
 }
 
-/// Beyond this factor of the largest value measured, or below the least by it, a value is not "as measured".
+/// Beyond this factor of the largest value measured, or below the least by it, a value is not "as
+/// measured".
 const BEYOND: f64 = 1.1;
 
 /// What of the question lies beyond what was measured.

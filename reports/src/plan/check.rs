@@ -14,8 +14,8 @@ pub(super) const BUSY: &str = " of the machine's CPU time";
 /// Means of a histogram with three digits, and rates over windows that end a little apart.
 const TOLERANCE: f64 = 1.05;
 
-/// Why the run cannot be planned with; empty if it can. `busy_max` is the share of the machine's CPU
-/// time that others may have taken.
+/// Why the run cannot be planned with; empty if it can. `busy_max` is the share of the machine's
+/// CPU time that others may have taken.
 pub(super) fn reasons(run: &RunFile, busy_max: f64) -> Vec<String> {
     let mut reasons: Vec<String> = run.achieved.broken().cloned().collect();
     if !run.achieved.valid && run.achieved.invalid_reasons.is_empty() {

@@ -8,8 +8,8 @@
 //!
 //! `cpu = (a + b / n + g / √n + e / s) / m + a' + c / P + d log2(C)`, all coefficients ≥ 0.
 //!
-//! The root stands for what a batch saves beyond its fixed cost: a sum of many points takes wider windows, so
-//! that a signature's own part falls slowly with their number.
+//! The root stands for what a batch saves beyond its fixed cost: a sum of many points takes wider
+//! windows, so that a signature's own part falls slowly with their number.
 //!
 //! A stage takes the terms that its unit of work can have: sessions do not get cheaper in large
 //! waves. Terms that the runs do not vary are left to the constant.
@@ -32,8 +32,8 @@ pub(super) struct Conditions {
     pub(super) proposals_per_payment: f64,
     /// Sessions per payment, 1/P.
     pub(super) sessions_per_payment: f64,
-    /// Of these, the ones opened before the first payment or closed after the last, at no payment's cost
-    /// in time.
+    /// Of these, the ones opened before the first payment or closed after the last, at no payment's
+    /// cost in time.
     pub(super) edge_sessions_per_payment: f64,
     /// Channels a shard, C.
     pub(super) channels_per_shard: f64,

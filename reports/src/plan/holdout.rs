@@ -1,5 +1,5 @@
-//! How wrong the model is where it has not looked: fitted on the inner part of the sweep, it predicts
-//! the sweep's edge. Whole settings are held out with all of their repeats.
+//! How wrong the model is where it has not looked: fitted on the inner part of the sweep, it
+//! predicts the sweep's edge. Whole settings are held out with all of their repeats.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ use super::{
 pub struct HoldoutError {
     /// The largest offered rate, predicted from those that were held.
     pub rate: Option<Edge>,
-    /// The largest rate that was held, predicted from lower ones; none if it is the largest offered.
+    /// The largest rate that was held, predicted from lower ones; none if it is the largest
+    /// offered.
     pub held_rate: Option<Edge>,
     /// The most channels, predicted from fewer.
     pub channels: Option<Edge>,
@@ -66,8 +67,8 @@ pub struct Spread {
     pub settings: usize,
 }
 
-/// A rate that was held is predicted to be so if at most this share of it is missing: it was drawn, and not
-/// offered to the payment.
+/// A rate that was held is predicted to be so if at most this share of it is missing: it was drawn,
+/// and not offered to the payment.
 const HELD_WITHIN: f64 = 0.02;
 
 /// The errors of single settings.
@@ -99,8 +100,8 @@ impl Axis {
         }
     }
 
-    /// Values that the inner part must have, and the edge one more. Of one value alone nothing follows
-    /// about more of it; but one shard says at least what a shard does alone.
+    /// Values that the inner part must have, and the edge one more. Of one value alone nothing
+    /// follows about more of it; but one shard says at least what a shard does alone.
     fn values_min(self) -> usize {
         match self {
             Axis::Rate | Axis::Channels => 2,
@@ -202,8 +203,8 @@ fn most<'r>(runs: &[&'r Observation], axis: Axis) -> Option<Cut<'r>> {
     })
 }
 
-/// Of the ladder of rates, the top or the largest held one; runs of other shards and channels that were
-/// offered as much are in neither part. Closed loops stay in the inner one.
+/// Of the ladder of rates, the top or the largest held one; runs of other shards and channels that
+/// were offered as much are in neither part. Closed loops stay in the inner one.
 fn rates_from<'r>(runs: &[&'r Observation], held: bool) -> Option<Cut<'r>> {
     let ladder = ladder(runs);
     let shards = ladder.first()?.shards;
@@ -260,7 +261,8 @@ fn hold_out(runs: &[&Observation], slo: &Slo, held: HeldOut) -> Option<(Edge, Fo
             let predictions = repeats.iter().map(|run| predicted(&model.predict(run)));
             Some((median(predictions)? / measured - 1.0).abs())
         };
-        // Of a rate that was held, that it would be is easily said: it counts only if it was not said.
+        // Of a rate that was held, that it would be is easily said: it counts only if it was not
+        // said.
         let throughput = error(|run| run.achieved_per_s, |found| found.payments_per_s);
         let saturated = repeats.iter().any(|run| run.is_saturated());
         let counts = |error: &f64| saturated || *error > HELD_WITHIN;

@@ -64,8 +64,8 @@ impl Source {
     }
 }
 
-/// A sweep's lines begin with schema and cell, and each is one object; a run file has its `workload`
-/// within the object that it is.
+/// A sweep's lines begin with schema and cell, and each is one object; a run file has its
+/// `workload` within the object that it is.
 fn is_sweep(bytes: &[u8]) -> bool {
     let first = bytes
         .split(|byte| *byte == b'\n')
@@ -118,7 +118,8 @@ pub struct Assurance {
     pub backend: String,
     /// Who pays.
     pub pattern: String,
-    /// Payments in a row by one party, where both pay: where the turn passes, a co-signed interval ends.
+    /// Payments in a row by one party, where both pay: where the turn passes, a co-signed interval
+    /// ends.
     pub turn_length: Option<u64>,
     /// The longest a payment waits for others to be co-signed with, in microseconds.
     pub cosign_after_us: Option<u64>,
@@ -191,11 +192,12 @@ const INVALID_SHOWN: usize = 8;
 const RUNS_MIN: usize = 3;
 /// The most: ten times a preset's. Every run is fitted hundreds of times.
 const RUNS_MAX: usize = 1000;
-/// The most stages that the runs name, all together: no build has a fifth of them, and each is fitted as
-/// often.
+/// The most stages that the runs name, all together: no build has a fifth of them, and each is
+/// fitted as often.
 const STAGES_MAX: usize = 250;
-/// What a sweep varies, or says of it: costs are fitted over these, or do not depend on them. Of the rest
-/// of the workload, all that is not in [`Assurance`] is taken to be alike, and noted where it is not.
+/// What a sweep varies, or says of it: costs are fitted over these, or do not depend on them. Of
+/// the rest of the workload, all that is not in [`Assurance`] is taken to be alike, and noted where
+/// it is not.
 const VARIED: [&str; 11] = [
     "sessions",
     "payments_per_session",
@@ -219,8 +221,8 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
     let mut texts = HashSet::new();
     let mut again = 0;
     for (name, run) in given {
-        // A run that is given twice says nothing twice. Told by its text: a figure that is not finite
-        // equals no other one.
+        // A run that is given twice says nothing twice. Told by its text: a figure that is not
+        // finite equals no other one.
         match texts.insert(run.to_json()) {
             true => all.push((name, run)),
             false => again += 1,
@@ -342,7 +344,8 @@ fn within(what: &str, count: usize, most: usize) -> Result<(), PlanError> {
     )))
 }
 
-/// What else of the workload is not the same in all runs: each makes payments that may cost something else.
+/// What else of the workload is not the same in all runs: each makes payments that may cost
+/// something else.
 fn differ_in(runs: &[&RunFile]) -> Option<String> {
     // A run file has both parts.
     let terms = |run: &RunFile| {

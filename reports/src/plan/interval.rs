@@ -17,8 +17,8 @@ const DRAWS_MIN: usize = 50;
 /// Of the draws, the share that lies within.
 const LEVEL: f64 = 0.9;
 
-/// The interval of a plan's numbers, each as `[low, high]`. It holds what repeats of the sweep would change, not
-/// what the model leaves out: that is the hold-out error.
+/// The interval of a plan's numbers, each as `[low, high]`. It holds what repeats of the sweep
+/// would change, not what the model leaves out: that is the hold-out error.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// The share of draws within, 0 to 1.

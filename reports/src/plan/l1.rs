@@ -1,4 +1,5 @@
-//! What the sessions of a load take of Layer 1. Modelled from a profile's prices, never measured. Pure.
+//! What the sessions of a load take of Layer 1. Modelled from a profile's prices, never measured.
+//! Pure.
 
 use serde::Serialize;
 
@@ -18,8 +19,8 @@ pub struct L1Prices {
     pub open: f64,
     /// Closing one by both parties' will.
     pub close: f64,
-    /// Closing one in a dispute, from the first post to the payout, in place of `close`; none if the
-    /// profile has no price for it.
+    /// Closing one in a dispute, from the first post to the payout, in place of `close`; none if
+    /// the profile has no price for it.
     pub dispute: Option<f64>,
     /// Units of one block that channels can have.
     pub block_units: f64,
@@ -37,7 +38,8 @@ impl L1Prices {
         let dispute = cost::dispute(profile, DisputeKind::Answered).ok();
         let units = |parts: Vec<Price>| parts.iter().map(|part| part.units as f64).sum();
         let block = &profile.block;
-        // Where all channels write one account, no block has more room for them than that account has.
+        // Where all channels write one account, no block has more room for them than that account
+        // has.
         let shared = block.account_units.filter(|_| profile.shared_escrow);
         Ok(L1Prices {
             profile: profile.name.clone(),
@@ -79,8 +81,8 @@ pub struct L1Load {
 }
 
 impl L1Load {
-    /// Of `rate` payments per second in sessions of `payments`, of which the share `disputes` ends in
-    /// one, with `channels` open.
+    /// Of `rate` payments per second in sessions of `payments`, of which the share `disputes` ends
+    /// in one, with `channels` open.
     ///
     /// # Errors
     /// The profile has no price for a dispute, and there are some.

@@ -7,11 +7,12 @@ pub(super) const COLUMNS_MAX: usize = 6;
 /// What `columns` cost each, so that every `target` is met as well as relative errors allow:
 /// minimises Σ ((row · x − y) / y)² over x ≥ 0.
 ///
-/// Exact: the minimum is the unconstrained least-squares solution over some set of columns, and with
-/// at most [`COLUMNS_MAX`] of them every set can be tried. A column that the rows do not vary apart
-/// from others gets 0, and its cost goes to the others.
+/// Exact: the minimum is the unconstrained least-squares solution over some set of columns, and
+/// with at most [`COLUMNS_MAX`] of them every set can be tried. A column that the rows do not vary
+/// apart from others gets 0, and its cost goes to the others.
 ///
-/// Rows whose target is not above 0 cannot have a relative error and are left out. None if no row is left.
+/// Rows whose target is not above 0 cannot have a relative error and are left out. None if no row
+/// is left.
 pub(super) fn non_negative(rows: &[Vec<f64>], targets: &[f64]) -> Option<Vec<f64>> {
     let scaled: Vec<Vec<f64>> = rows
         .iter()

@@ -25,7 +25,8 @@ pub(super) struct Observation {
     pub(super) response: Option<crate::run_file::Percentiles>,
     /// Sessions opened per payment.
     pub(super) sessions_per_payment: f64,
-    /// Of these, as many as are open at once: opened before the first payment, closed after the last.
+    /// Of these, as many as are open at once: opened before the first payment, closed after the
+    /// last.
     pub(super) edge_sessions_per_payment: f64,
     /// Pairs of signatures per payment: 1 at k = 1.
     pub(super) proposals_per_payment: f64,
@@ -122,8 +123,8 @@ impl Observation {
         })
     }
 
-    /// Payments that a channel makes in one wave of a closed loop: as many as it may have in flight, up to a
-    /// bound of the engine.
+    /// Payments that a channel makes in one wave of a closed loop: as many as it may have in
+    /// flight, up to a bound of the engine.
     pub(super) fn burst(&self) -> f64 {
         burst(
             self.in_flight,
@@ -132,8 +133,8 @@ impl Observation {
         )
     }
 
-    /// Channels that paid before the run's end: a closed loop goes from one to the next, burst by burst;
-    /// arrivals fall evenly on all.
+    /// Channels that paid before the run's end: a closed loop goes from one to the next, burst by
+    /// burst; arrivals fall evenly on all.
     pub(super) fn paying_channels(&self) -> f64 {
         let a_channel = 1.0 / self.edge_sessions_per_payment;
         match self.offered_per_s {

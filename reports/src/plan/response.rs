@@ -13,7 +13,8 @@ use super::{
 /// Response time as a function of the rate per shard.
 #[derive(Clone, Debug)]
 pub(super) struct Response {
-    /// The rates that were held, rising, each with the percentile, in nanoseconds, which never falls.
+    /// The rates that were held, rising, each with the percentile, in nanoseconds, which never
+    /// falls.
     pub(super) held: Vec<Point>,
     /// The least rate per shard that was not held, if there is one above those held.
     pub(super) not_held: Option<f64>,
@@ -53,8 +54,8 @@ pub(super) enum Basis {
     Beyond,
     /// None does: predicted below them.
     Below,
-    /// The largest that was held meets it, and the next one, this many payments per second and shard, was
-    /// not held although the model would have it so: nothing in between is counted on.
+    /// The largest that was held meets it, and the next one, this many payments per second and
+    /// shard, was not held although the model would have it so: nothing in between is counted on.
     LastHeld(f64),
 }
 
@@ -120,7 +121,8 @@ impl Response {
         })
     }
 
-    /// The percentile that a rate per shard makes, in nanoseconds; none if the shard cannot keep up.
+    /// The percentile that a rate per shard makes, in nanoseconds; none if the shard cannot keep
+    /// up.
     pub(super) fn predict_ns(
         &self,
         cpu: &CpuModel,
@@ -132,8 +134,8 @@ impl Response {
         Some(self.floor_ns + self.multiple * waves.wave_s(cpu, &at) * 1e9)
     }
 
-    /// The percentile at a rate per shard, in nanoseconds: between measured rates read off them, else
-    /// predicted, on the right side of the nearest one. None if the shard cannot keep up.
+    /// The percentile at a rate per shard, in nanoseconds: between measured rates read off them,
+    /// else predicted, on the right side of the nearest one. None if the shard cannot keep up.
     pub(super) fn at(&self, cpu: &CpuModel, waves: &Waves, per_shard: f64) -> Option<f64> {
         let above = self
             .held
@@ -158,8 +160,8 @@ impl Response {
         }
     }
 
-    /// The highest rate per shard, under the conditions of the measured ones, at which the objective
-    /// holds.
+    /// The highest rate per shard, under the conditions of the measured ones, at which the
+    /// objective holds.
     pub(super) fn rate_at(
         &self,
         slo: &Slo,
@@ -213,8 +215,8 @@ impl Response {
         }
     }
 
-    /// The highest rate from `low` to `high` at which the predicted percentile keeps the bound; none
-    /// if not even `low` does.
+    /// The highest rate from `low` to `high` at which the predicted percentile keeps the bound;
+    /// none if not even `low` does.
     fn highest(
         &self,
         slo: &Slo,
@@ -247,8 +249,8 @@ impl Response {
     }
 }
 
-/// The open-loop runs that response times are read off: of those with the most shards, the ones of the
-/// channel count with the most rates.
+/// The open-loop runs that response times are read off: of those with the most shards, the ones of
+/// the channel count with the most rates.
 pub(super) fn ladder<'r>(runs: &[&'r Observation]) -> Vec<&'r Observation> {
     let open = || {
         let open = runs.iter().copied();

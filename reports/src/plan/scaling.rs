@@ -9,8 +9,8 @@ pub(super) const COUNTS_FOR_THE_LAW: usize = 5;
 /// Throughput of p shards over that of one, by what is known of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scaling {
-    /// `X(p) = p X(1) / (1 + σ (p − 1) + κ p (p − 1))` (Gunther, 1993): σ is what shards wait for each
-    /// other, κ what they tell each other.
+    /// `X(p) = p X(1) / (1 + σ (p − 1) + κ p (p − 1))` (Gunther, 1993): σ is what shards wait for
+    /// each other, κ what they tell each other.
     Law {
         /// Contention, σ.
         contention: f64,

@@ -1,5 +1,5 @@
-//! From the fitted model to a number of cores, machines, bytes. Pure; done again for each draw of the
-//! bootstrap.
+//! From the fitted model to a number of cores, machines, bytes. Pure; done again for each draw of
+//! the bootstrap.
 
 use super::PlanError;
 use super::ask::{Ask, Role};
@@ -83,7 +83,8 @@ pub(super) fn size(ask: &Ask, model: &Model, machine: Machines) -> Result<Size, 
 fn load(ask: &Ask, model: &Model, machine: Machines, rate: f64) -> Result<Size, PlanError> {
     let channels = ask.channels.unwrap_or(1) as f64;
     let at_slo = rate_at_slo(ask, model)?;
-    // More shards have fewer channels each, which makes them a little cheaper, which makes them fewer.
+    // More shards have fewer channels each, which makes them a little cheaper, which makes them
+    // fewer.
     let free = 1.0 - ask.headroom;
     let mut cores = (rate / at_slo.per_shard / free).max(1.0);
     let mut core = per_core(ask, model, machine, at_slo, channels / cores);

@@ -27,8 +27,8 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// From the peaks of runs that were not overloaded, whose backlog takes memory too; of all runs if
-    /// every one was. None without runs.
+    /// From the peaks of runs that were not overloaded, whose backlog takes memory too; of all runs
+    /// if every one was. None without runs.
     pub(super) fn fit(runs: &[&Observation]) -> Option<Memory> {
         let mut calm: Vec<&Observation> = runs.iter().copied().filter(|run| is_calm(run)).collect();
         if calm.is_empty() {
@@ -128,8 +128,8 @@ impl Memory {
         self.fixed_bytes(shards) + self.of_channels(channels)
     }
 
-    /// Of a run, whose waves have this many signatures in the mean, and not all of whose channels may
-    /// have paid.
+    /// Of a run, whose waves have this many signatures in the mean, and not all of whose channels
+    /// may have paid.
     pub(super) fn of_run(&self, run: &Observation, wave: f64) -> f64 {
         let missing = run.shards * (growth(self.wave_max) - growth(wave)).max(0.0);
         let silent = run.channels - run.paying_channels();
@@ -139,9 +139,10 @@ impl Memory {
     }
 }
 
-/// A run's peak is that of its largest wave, and where waves are small in the mean a shard that was held up
-/// for a moment has a large one too. So memory grows with the logarithm of the mean wave, and not with
-/// the wave: the shape is chosen for what it predicts. Held out, the worst of three sweeps went from 21 to 15 %.
+/// A run's peak is that of its largest wave, and where waves are small in the mean a shard that was
+/// held up for a moment has a large one too. So memory grows with the logarithm of the mean wave,
+/// and not with the wave: the shape is chosen for what it predicts. Held out, the worst of three
+/// sweeps went from 21 to 15 %.
 fn growth(wave: f64) -> f64 {
     wave.ln_1p()
 }
@@ -176,8 +177,8 @@ pub(super) struct Log {
     pub(super) seen_per_s: f64,
 }
 
-/// What a stream's disk use is bounded by (docs/log.md, Space): this many times what lives, and this
-/// many segments.
+/// What a stream's disk use is bounded by (docs/log.md, Space): this many times what lives, and
+/// this many segments.
 const SPACE_FACTOR: f64 = 6.0;
 const SPACE_SEGMENTS: f64 = 8.0;
 /// A segment's length unless configured otherwise (docs/log.md, Files).
@@ -215,8 +216,8 @@ impl Log {
         dot(&row(at, [true; 3]), &self.costs)
     }
 
-    /// The most space that the log takes on all machines: two ends a channel; a stream for each shard
-    /// and for each machine's Layer 1.
+    /// The most space that the log takes on all machines: two ends a channel; a stream for each
+    /// shard and for each machine's Layer 1.
     pub(super) fn space_bytes(&self, channels: f64, shards: f64, machines: f64) -> f64 {
         let live = 2.0 * channels * self.record_bytes;
         SPACE_FACTOR * live + SPACE_SEGMENTS * SEGMENT_BYTES * (shards + machines)

@@ -1,4 +1,5 @@
-//! A plan for reading: the answer first, in the lines that a screen shows at once; then what it rests on.
+//! A plan for reading: the answer first, in the lines that a screen shows at once; then what it
+//! rests on.
 
 use super::answer::{Constraint, Fit, Plan};
 use super::ask::Role;

@@ -1,11 +1,11 @@
 //! How large a shard's waves get at a rate, how long they take, and what a payment waits for them.
 //!
 //! A shard takes what is ready as a wave, without a timer. A wave of n signatures takes
-//! `T(n) = α · n · cpu(n) + σ`: α is the wall time that a second of CPU time takes (1 on a core that
-//! nobody else uses), σ what a wave waits for besides, such as a sync. During it λ T(n) payments
-//! arrive, and those are the next wave; where none has arrived the shard sleeps until the first. So
-//! the size that keeps itself is that with `n = λ T(n) + exp(−λ T(n))`: with a fixed cost b and a
-//! cost a per payment, and many in a wave, `n = λ b / (1 − λ a)`. Pure.
+//! `T(n) = α · n · cpu(n) + σ`: α is the wall time that a second of CPU time takes (1 on a core
+//! that nobody else uses), σ what a wave waits for besides, such as a sync. During it λ T(n)
+//! payments arrive, and those are the next wave; where none has arrived the shard sleeps until the
+//! first. So the size that keeps itself is that with `n = λ T(n) + exp(−λ T(n))`: with a fixed cost
+//! b and a cost a per payment, and many in a wave, `n = λ b / (1 − λ a)`. Pure.
 
 use super::{
     cpu::{Conditions, CpuModel},
@@ -21,8 +21,8 @@ pub(super) struct Waves {
     pub(super) slowdown: f64,
     /// σ: seconds a wave takes besides its CPU time.
     pub(super) beside_cpu_s: f64,
-    /// How much more alike a wave's payments are than drawn evenly from its channels. 1 for waves of
-    /// one size; more where their size varies, as large waves meet a channel twice.
+    /// How much more alike a wave's payments are than drawn evenly from its channels. 1 for waves
+    /// of one size; more where their size varies, as large waves meet a channel twice.
     clumping: f64,
     /// The largest mean wave in an open loop and in a closed one.
     pub(super) wave_max: f64,
@@ -152,7 +152,8 @@ impl Waves {
         self.rate_under(cpu, &self.conditions(place, self.wave_cap(place)))
     }
 
-    /// The conditions that a rate per shard makes by itself; none if no wave is large enough for it.
+    /// The conditions that a rate per shard makes by itself; none if no wave is large enough for
+    /// it.
     pub(super) fn at_rate(
         &self,
         cpu: &CpuModel,

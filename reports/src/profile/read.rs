@@ -214,7 +214,8 @@ impl Reader<'_> {
                 return Err(self.bad(table, detail));
             }
         };
-        // Below that, more payments would cost less than fewer, and no break-even would be the least.
+        // Below that, more payments would cost less than fewer, and no break-even would be the
+        // least.
         let of_two = match &law {
             BatchLaw::Linear {
                 first_units,

@@ -9,8 +9,8 @@ use super::field::Field;
 use super::point::{Niels, Point};
 use crate::machine::{Machine, Register, Tile, Vector, Work, five};
 
-/// An affine point in memory: y + x, y − x, 2dxy, in five limbs each, tight; and a word that fills two
-/// cache lines up.
+/// An affine point in memory: y + x, y − x, 2dxy, in five limbs each, tight; and a word that fills
+/// two cache lines up.
 pub(crate) type PointRow = [Tile; 2];
 
 /// Eight signed digits: one window's in each lane.

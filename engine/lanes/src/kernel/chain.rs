@@ -19,8 +19,8 @@ const FLAGS: u32 = 1 | 1 << 1 | 1 << 3 | 1 << 4;
 
 const BLOCK_BYTES: u32 = 64;
 
-/// Extends chains, and calls `found` with i and the head after `entries[wanted[i]]`, for each i whose
-/// entry is in a job's run.
+/// Extends chains, and calls `found` with i and the head after `entries[wanted[i]]`, for each i
+/// whose entry is in a job's run.
 ///
 /// # Panics
 /// If a job's run is not within `entries`, or `wanted` is not in ascending order.

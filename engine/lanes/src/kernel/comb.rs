@@ -13,8 +13,8 @@ use crate::machine::{DIGITS, Digit, Machine, Register, Table, Tile, Vector, Work
 /// Eight secret scalars as digits, nine to a word.
 pub(crate) type Digits = [Tile; 5];
 
-/// The digits of r for an integer r of 512 bits, and W with r = 2W − (2^258 − 1) mod l, below 5l: the
-/// digits are 2w − 63 for the six-bit digits w of W.
+/// The digits of r for an integer r of 512 bits, and W with r = 2W − (2^258 − 1) mod l, below 5l:
+/// the digits are 2w − 63 for the six-bit digits w of W.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 pub(crate) fn digits<M: Machine>(machine: M, r: &[M::V]) -> (Digits, Scalar<M>) {
     let w = Scalar::reduce(machine, r, &HALVED).plus(&ODD.splat(machine));

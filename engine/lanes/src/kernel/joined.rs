@@ -1,4 +1,5 @@
-//! The distinct keys of a batch: a table of the batch's size, whatever the number of keys there are.
+//! The distinct keys of a batch: a table of the batch's size, whatever the number of keys there
+//! are.
 
 /// The distinct keys of the items joined last.
 #[derive(Default)]

@@ -74,8 +74,9 @@ impl VerifyingKey {
         }
     }
 
-    /// Eight keys whose affine coordinates are known, since they were made here: multiples of the base
-    /// point by clamped scalars. None is of small order: a clamped scalar is 8k with 0 < k < l.
+    /// Eight keys whose affine coordinates are known, since they were made here: multiples of the
+    /// base point by clamped scalars. None is of small order: a clamped scalar is 8k with 0 < k <
+    /// l.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(super) fn multiples_of_base<M: Machine>(x: &Field<M>, y: &Field<M>) -> [VerifyingKey; 8] {
         let x = x.freeze();

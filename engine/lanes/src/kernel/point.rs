@@ -212,8 +212,8 @@ impl<M: Machine> Niels<M> {
     }
 }
 
-/// Doubles so many times, in a function of its own. Only the last doubling makes T, which the others
-/// do not take: 4 multiplications and 3 squarings.
+/// Doubles so many times, in a function of its own. Only the last doubling makes T, which the
+/// others do not take: 4 multiplications and 3 squarings.
 struct Doublings<'a, M: Machine>(&'a mut Point<M>, u32);
 
 impl<M: Machine> Work<M> for Doublings<'_, M> {

@@ -107,8 +107,8 @@ impl Signer {
         keys
     }
 
-    /// Makes `count` signatures. `job(i)` gives the key and the message of signature i, once each and
-    /// in order; `emit` receives the signatures in order.
+    /// Makes `count` signatures. `job(i)` gives the key and the message of signature i, once each
+    /// and in order; `emit` receives the signatures in order.
     pub fn sign<'a>(
         &mut self,
         count: usize,

@@ -186,8 +186,8 @@ impl Scratch {
         }
     }
 
-    /// Halves a batch that fails until at most eight are left, which are judged one by one. `fails`:
-    /// the caller knows that the equation over all of `items` does not hold.
+    /// Halves a batch that fails until at most eight are left, which are judged one by one.
+    /// `fails`: the caller knows that the equation over all of `items` does not hold.
     fn judge<M: Machine>(
         &mut self,
         machine: M,

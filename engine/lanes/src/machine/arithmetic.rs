@@ -29,7 +29,8 @@ pub(crate) trait Arithmetic<V: Vector>: Copy + Debug {
     fn biased(wide: [V; 5]) -> [V; 5];
     /// Gives tight.
     fn carry(wide: [V; 5]) -> [V; 5];
-    /// `a + b` and `a − b`, carried: takes wide, b at most what [`Arithmetic::biased`] leaves room for.
+    /// `a + b` and `a − b`, carried: takes wide, b at most what [`Arithmetic::biased`] leaves room
+    /// for.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn both(a: &[V; 5], b: &[V; 5]) -> ([V; 5], [V; 5]) {
         let a = Self::biased(*a);

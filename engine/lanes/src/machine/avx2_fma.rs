@@ -271,9 +271,9 @@ impl Vector for Pair<Ymm> {
             }
         }
 
-        // One half after the other, which need not wait for each other: fewer registers are spilled. The
-        // compiler heeds `inline(never)` only where there are no features (rustc 1.95), and copies
-        // nothing that has them into a function that has none.
+        // One half after the other, which need not wait for each other: fewer registers are
+        // spilled. The compiler heeds `inline(never)` only where there are no features (rustc
+        // 1.95), and copies nothing that has them into a function that has none.
         #[inline(never)]
         fn apart<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
             a: &[[Ymm; 2]; A],

@@ -21,9 +21,9 @@ pub(crate) struct Zmm(__m512i);
 /// Calls intrinsics of AVX-512.
 macro_rules! sure {
     ($call:expr) => {
-        // SAFETY: an `Avx512Ifma` is only made where these instructions were found, and a `Zmm` only
-        // by an `Avx512Ifma` or from another `Zmm`. One or the other is at hand wherever this is
-        // used.
+        // SAFETY: an `Avx512Ifma` is only made where these instructions were found, and a `Zmm`
+        // only by an `Avx512Ifma` or from another `Zmm`. One or the other is at hand wherever this
+        // is used.
         unsafe { $call }
     };
 }

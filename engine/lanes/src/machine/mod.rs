@@ -1,18 +1,19 @@
 //! What the kernels ask of a processor: vectors of 512 bits, taken as eight lanes of 64 bits or as
 //! sixteen of 32, whatever registers they are made of.
 //!
-//! Kernels are written once, generic over a [`Machine`]. What differs from one to the next is a file
-//! each: all of the crate's intrinsics and all of its `unsafe`.
+//! Kernels are written once, generic over a [`Machine`]. What differs from one to the next is a
+//! file each: all of the crate's intrinsics and all of its `unsafe`.
 //!
 //! - **A value is the proof.** A [`Machine`] is only made where its instructions were found, and a
 //!   vector only by a machine or from other vectors. So their methods are safe.
-//! - **One door.** A safe trait method cannot be compiled for more instructions than the whole crate
-//!   is. So kernels are always inlined (but in tests without optimisation, where that takes
-//!   minutes), and [`Machine::run`] calls them from one function that is. It takes a [`Work`], never
-//!   a closure: a closure that is not inlined is compiled without the instructions, and each
+//! - **One door.** A safe trait method cannot be compiled for more instructions than the whole
+//!   crate is. So kernels are always inlined (but in tests without optimisation, where that takes
+//!   minutes), and [`Machine::run`] calls them from one function that is. It takes a [`Work`],
+//!   never a closure: a closure that is not inlined is compiled without the instructions, and each
 //!   intrinsic in it becomes a call.
-//! - **Hot leaves work register by register.** Where a vector is two registers, [`Vector::apply`] runs a
-//!   [`Leaf`] on one and then on the other, so that its operands fit the 16 registers there are.
+//! - **Hot leaves work register by register.** Where a vector is two registers, [`Vector::apply`]
+//!   runs a [`Leaf`] on one and then on the other, so that its operands fit the 16 registers there
+//!   are.
 
 mod arithmetic;
 #[cfg(target_arch = "x86_64")]
@@ -83,8 +84,8 @@ pub(crate) trait Work<M: Machine> {
     fn run(self, machine: M) -> Self::Out;
 }
 
-/// Lanes of 64 bits, or twice as many of 32, in one register or more. Sums and differences wrap, and
-/// shifts are by less than a lane's bits.
+/// Lanes of 64 bits, or twice as many of 32, in one register or more. Sums and differences wrap,
+/// and shifts are by less than a lane's bits.
 pub(crate) trait Register:
     Copy
     + Debug
@@ -223,9 +224,9 @@ impl Mask for u8 {
     }
 }
 
-/// Aligns the stack of the function that it is inlined into for registers of a type. LLVM does so only
-/// for what is on the stack before registers are allocated, and this is: else those that are spilled lie
-/// across cache lines, which cost signing a sixth on a Zen 4.
+/// Aligns the stack of the function that it is inlined into for registers of a type. LLVM does so
+/// only for what is on the stack before registers are allocated, and this is: else those that are
+/// spilled lie across cache lines, which cost signing a sixth on a Zen 4.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn align_stack<R>() {
     black_box(&MaybeUninit::<R>::uninit());
@@ -237,8 +238,8 @@ pub(crate) trait Leaf<R, const A: usize, const B: usize, const O: usize> {
     fn run(a: &[R; A], b: &[R; B]) -> [R; O];
 }
 
-/// Five expressions in an array, written out: a closure may not be inlined, and limbs in a loop that
-/// is not unrolled go through memory.
+/// Five expressions in an array, written out: a closure may not be inlined, and limbs in a loop
+/// that is not unrolled go through memory.
 macro_rules! five {
     ($i:ident => $each:expr) => {
         [

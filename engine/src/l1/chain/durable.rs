@@ -13,15 +13,15 @@ use crate::chunks::Gathered;
 use crate::crypto::Backend;
 
 impl Chain {
-    /// Begins to note which accounts and channels change, for [`Chain::drain_changes`]; all that there
-    /// are count as changed. Or ceases to: it costs nothing then.
+    /// Begins to note which accounts and channels change, for [`Chain::drain_changes`]; all that
+    /// there are count as changed. Or ceases to: it costs nothing then.
     pub fn track_changes(&mut self, on: bool) {
         self.ledger.track_changes(on);
     }
 
-    /// Gives the newest record of all that has changed since this was last called: to be called after
-    /// a block was sealed, and to be kept all or nothing. A record is bytes for a key to be stored
-    /// under, in place of the one before, or nothing if that is to be removed.
+    /// Gives the newest record of all that has changed since this was last called: to be called
+    /// after a block was sealed, and to be kept all or nothing. A record is bytes for a key to be
+    /// stored under, in place of the one before, or nothing if that is to be removed.
     ///
     /// # Panics
     /// If changes are not tracked, or from 2^31 accounts or channels on.
@@ -80,9 +80,9 @@ impl Chain {
     }
 }
 
-/// A chain in the making, of its records: the newest of each key, in any order, as they were after a
-/// block. It goes on as if it had never stopped. Its mempool is empty, and so are the bodies that it
-/// keeps of blocks before. Changes are not tracked.
+/// A chain in the making, of its records: the newest of each key, in any order, as they were after
+/// a block. It goes on as if it had never stopped. Its mempool is empty, and so are the bodies that
+/// it keeps of blocks before. Changes are not tracked.
 pub struct Restoring {
     config: Config,
     backend: Backend,

@@ -17,10 +17,10 @@
 //! its endpoint tells it to. A post that is included at height h is seen and answered, both
 //! together, by height h + 1 + `delay`.
 //!
-//! **What each party is due.** The honest party: its balance in the newest state that it has signed;
-//! what it counts by S4 is among these. The peer: the rest of the capacity, that is its balance in
-//! that same state. So the unanswered proposals of the honest party are the peer's to have, and its
-//! own proposals that the honest party never saw are not the honest party's.
+//! **What each party is due.** The honest party: its balance in the newest state that it has
+//! signed; what it counts by S4 is among these. The peer: the rest of the capacity, that is its
+//! balance in that same state. So the unanswered proposals of the honest party are the peer's to
+//! have, and its own proposals that the honest party never saw are not the honest party's.
 //!
 //! **Asserted at the end of every game**: the honest party gets at least its due, so that the peer
 //! gets no more than its own; the payouts sum to the capacity; the honest party does not forfeit; a

@@ -205,8 +205,8 @@ impl<'r> Replay<'r> {
         }
     }
 
-    /// Both finals: the honest party's as its endpoint would have it made again, the peer's as it can
-    /// sign it.
+    /// Both finals: the honest party's as its endpoint would have it made again, the peer's as it
+    /// can sign it.
     fn final_proof(&mut self, point: &Point) -> FinalProof {
         let (end, me) = (&point.end, self.reach.bench.me);
         let status = end.status();

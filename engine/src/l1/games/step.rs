@@ -58,7 +58,8 @@ impl Offence {
 }
 
 impl Step {
-    /// Everything that may happen next. What is refused where it stands is left to [`Bench::take`](super::honest::Bench::take).
+    /// Everything that may happen next. What is refused where it stands is left to
+    /// [`Bench::take`](super::honest::Bench::take).
     pub(super) fn all(point: &Point, bounds: &Bounds) -> Vec<Step> {
         let end = &point.end;
         let newest = end.signed().version();

@@ -1,5 +1,5 @@
-//! Tells which accounts and channels have changed, for a log that keeps each one's newest record; and the
-//! ledger made of such records again.
+//! Tells which accounts and channels have changed, for a log that keeps each one's newest record;
+//! and the ledger made of such records again.
 
 use super::super::records::{Counts, Head, RecordKey};
 use super::super::restore::RestoreError;

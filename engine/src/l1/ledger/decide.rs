@@ -296,8 +296,8 @@ impl Ledger {
             .map_or(Amount::ZERO, |account| account.balance)
     }
 
-    /// An account's place, and what it has after the fee, if it can be charged, and its nonce is this
-    /// one.
+    /// An account's place, and what it has after the fee, if it can be charged, and its nonce is
+    /// this one.
     pub(in super::super) fn payable(
         &self,
         payer: &PublicKey,

@@ -61,8 +61,8 @@ impl Ledger {
         self.accounts.of(key)
     }
 
-    /// Has these keys' accounts near when they are asked for: looked up one right after the other, they
-    /// are waited for all at once, and there are millions of them.
+    /// Has these keys' accounts near when they are asked for: looked up one right after the other,
+    /// they are waited for all at once, and there are millions of them.
     pub(super) fn fetch(&self, keys: &[PublicKey]) {
         for key in keys {
             std::hint::black_box(self.accounts.find(key));

@@ -1,5 +1,5 @@
-//! Every block of every test is followed by a chain made of the log's records, which must be the same;
-//! in the random scripts that one goes on. What fits nowhere is refused.
+//! Every block of every test is followed by a chain made of the log's records, which must be the
+//! same; in the random scripts that one goes on. What fits nowhere is refused.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,12 @@
 //! Storage in a directory of the operating system. Retries nothing.
 //!
 //! Only plain files that have no other name are opened, no link is followed, and no opening waits:
-//! who can put names into the directory cannot have anything outside it written. The directory itself
-//! may be a link.
+//! who can put names into the directory cannot have anything outside it written. The directory
+//! itself may be a link.
 //!
-//! Where that is asked for and the file system can, whole blocks are written past the page cache: what
-//! is written is copied once less, and displaces nothing else from memory. A sync is due as before.
+//! Where that is asked for and the file system can, whole blocks are written past the page cache:
+//! what is written is copied once less, and displaces nothing else from memory. A sync is due as
+//! before.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -78,8 +79,8 @@ impl Files {
         Ok(files)
     }
 
-    /// The files of this directory, which must be there, for reading alone: that it may be written is
-    /// not needed, and others may read it meanwhile.
+    /// The files of this directory, which must be there, for reading alone: that it may be written
+    /// is not needed, and others may read it meanwhile.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -161,8 +162,8 @@ fn direct_flags() -> Option<OFlags> {
 }
 
 impl Foreign {
-    /// Refuses what is no plain file, or has another name somewhere. Of a link it takes the link's own
-    /// metadata.
+    /// Refuses what is no plain file, or has another name somewhere. Of a link it takes the link's
+    /// own metadata.
     ///
     /// # Errors
     /// What has the name.

@@ -1,6 +1,7 @@
 //! What the log needs from storage: one flat directory of files. Knows nothing of what is in them.
 //!
-//! Two implementations: [`Files`], and [`SimulatedDisk`], which breaks in every way that is known of.
+//! Two implementations: [`Files`], and [`SimulatedDisk`], which breaks in every way that is known
+//! of.
 
 mod files;
 mod simulated;

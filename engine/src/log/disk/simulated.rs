@@ -1,9 +1,10 @@
-//! A disk in memory that breaks in every way that is known of. For tests: here, and in other crates.
+//! A disk in memory that breaks in every way that is known of. For tests: here, and in other
+//! crates.
 //!
 //! Every operation has a number, and the disk can stop at any of them, with everything after it
-//! failing too. Then a power cut leaves of each write that was not synced any subset of its sectors,
-//! of names that were not synced any subset of the changes; the mere end of the process leaves all
-//! that was written. What chance there is follows from a seed.
+//! failing too. Then a power cut leaves of each write that was not synced any subset of its
+//! sectors, of names that were not synced any subset of the changes; the mere end of the process
+//! leaves all that was written. What chance there is follows from a seed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -34,8 +35,8 @@ pub enum Crash {
 /// What goes wrong with one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails. A write that fails may have been done in part; after a sync that fails, what was to
-    /// be synced still reads back, counts as written, and is never written.
+    /// It fails. A write that fails may have been done in part; after a sync that fails, what was
+    /// to be synced still reads back, counts as written, and is never written.
     Fails,
     /// A write lands elsewhere.
     Misdirected {

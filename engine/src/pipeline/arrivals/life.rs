@@ -1,5 +1,6 @@
-//! A run's whole life, in random parts, over the arrivals' code alone: whatever ends each of them, every
-//! arrival that came due by the schedule is accounted for exactly once, whether it was read or not.
+//! A run's whole life, in random parts, over the arrivals' code alone: whatever ends each of them,
+//! every arrival that came due by the schedule is accounted for exactly once, whether it was read
+//! or not.
 
 use proptest::prelude::*;
 
@@ -126,8 +127,8 @@ impl Life {
         left.sum()
     }
 
-    /// Arrivals up to there, of which so many are settled, as far as there are payments for them. What
-    /// would have come due without one does not: the next gap begins there.
+    /// Arrivals up to there, of which so many are settled, as far as there are payments for them.
+    /// What would have come due without one does not: the next gap begins there.
     fn due(&self, kept: &mut Kept, position_ns: u64, settled: u64) -> u64 {
         let most = (settled + self.left(kept)) as usize;
         let due_ns = &mut kept.due_ns;
@@ -209,8 +210,8 @@ impl Process<'_> {
         }
     }
 
-    /// Serves so many payments of those that wait. A session whose payments are made gives way to the
-    /// next one.
+    /// Serves so many payments of those that wait. A session whose payments are made gives way to
+    /// the next one.
     fn serve(&mut self, most: usize, ending: bool) {
         let mut left = most;
         while left > 0 && self.queue.waits() {

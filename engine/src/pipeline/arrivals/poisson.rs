@@ -1,5 +1,5 @@
-//! A Poisson process of payments over the sessions that are open. When they come due depends on the seed
-//! alone; where, also on which sessions are open by then.
+//! A Poisson process of payments over the sessions that are open. When they come due depends on the
+//! seed alone; where, also on which sessions are open by then.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -101,8 +101,8 @@ impl Poisson {
         self.next_ns = after_ns + exponential(&mut self.gaps) * self.mean_gap_ns;
     }
 
-    /// A slot for an arrival, and whether it is the last one of the slot's session; none if no session
-    /// takes any.
+    /// A slot for an arrival, and whether it is the last one of the slot's session; none if no
+    /// session takes any.
     pub(super) fn slot(&mut self) -> Option<(u32, bool)> {
         if self.accepting.is_empty() {
             return None;
@@ -117,7 +117,8 @@ impl Poisson {
         Some((slot, last))
     }
 
-    /// The next arrival, if it is due by then: when, at which slot, and whether it is the slot's last.
+    /// The next arrival, if it is due by then: when, at which slot, and whether it is the slot's
+    /// last.
     pub(super) fn next(&mut self, by_ns: u64) -> Option<(u64, u32, bool)> {
         let due_ns = self.next_ns;
         if due_ns > by_ns as f64 {
@@ -159,8 +160,8 @@ impl Poisson {
                 arrived(count, at_ns(slice), at_ns(slice + 1));
             }
         }
-        // One that comes after all of them, whenever the last one did: where nothing is left to pay, none
-        // of those that were drawn for this time comes due in it.
+        // One that comes after all of them, whenever the last one did: where nothing is left to
+        // pay, none of those that were drawn for this time comes due in it.
         self.skip_to(self.read() + rest);
         self.draw_next(end_ns as f64);
         drawn + rest

@@ -24,8 +24,8 @@ pub struct Disputes {
     pub honest_losers: u64,
     /// Honest parties that forfeited their balance.
     pub honest_punished: u64,
-    /// Posts that were not in the block in which they were due, since others had filled it; or in none
-    /// before the payout.
+    /// Posts that were not in the block in which they were due, since others had filled it; or in
+    /// none before the payout.
     pub late_posts: u64,
     /// Channels whose payout is not what the rules make of the attack, although the window is
     /// longer than the delay and no post was late: our own bug.

@@ -94,8 +94,8 @@ impl Endpoint {
         Ok(opening.end(me, peer))
     }
 
-    /// Both sides of such a channel, for whoever plays both, for little more than one. `peers` are the
-    /// keys that A and B verify with: the other one's.
+    /// Both sides of such a channel, for whoever plays both, for little more than one. `peers` are
+    /// the keys that A and B verify with: the other one's.
     ///
     /// # Errors
     /// As [`Endpoint::new`].

@@ -1,8 +1,8 @@
-//! Proposals in few bytes: what follows from the rest is left out. What a window keeps of a proposal
-//! is also what a record says of it.
+//! Proposals in few bytes: what follows from the rest is left out. What a window keeps of a
+//! proposal is also what a record says of it.
 //!
-//! `entries << 2 | tagged << 1 | pass` number · per entry: amount number, and tag number if tagged ·
-//! own signature 64. A *number* is an LEB128 varint of up to 64 bits, in its shortest form.
+//! `entries << 2 | tagged << 1 | pass` number · per entry: amount number, and tag number if tagged
+//! · own signature 64. A *number* is an LEB128 varint of up to 64 bits, in its shortest form.
 
 use super::super::amount::Amount;
 use super::super::entry::{Balance, Entry, EntryBytes, Limits, Payment};
@@ -34,8 +34,8 @@ pub(super) fn pack(entries: &[EntryBytes], signature: &Signature, pass: bool, ou
     out.extend_from_slice(&signature.0);
 }
 
-/// As [`number`] for each amount, a group at a time: most amounts have one byte or two, and which of
-/// both is a matter of arithmetic, not of branches.
+/// As [`number`] for each amount, a group at a time: most amounts have one byte or two, and which
+/// of both is a matter of arithmetic, not of branches.
 fn pack_amounts(entries: &[EntryBytes], out: &mut Vec<u8>) {
     for group in entries.chunks(GROUP) {
         let mut bytes = [0; GROUP * LONGEST];

@@ -1,4 +1,5 @@
-//! The proposer's half: sign a state that extends the newest one, send it, and keep it for resending.
+//! The proposer's half: sign a state that extends the newest one, send it, and keep it for
+//! resending.
 
 use super::super::burst::Burst;
 use super::super::entry::Entry;

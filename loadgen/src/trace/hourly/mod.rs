@@ -133,8 +133,8 @@ pub struct GenerateReport {
     pub average: f64,
 }
 
-/// Writes the trace that `args` describe to `args.out`, whole or not at all; not at all if `stop` is
-/// set before it is done.
+/// Writes the trace that `args` describe to `args.out`, whole or not at all; not at all if `stop`
+/// is set before it is done.
 ///
 /// # Errors
 /// [`GenerateError`]; the output is checked before any other work is done.

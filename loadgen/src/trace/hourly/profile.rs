@@ -123,8 +123,8 @@ fn hours(bytes: &[u8]) -> Result<Vec<Hour>, (usize, String)> {
     Ok(hours)
 }
 
-/// An action in the profile's own spelling: `cash-in`, `Cash In` and `CASHIN` are `CASH_IN`. What is
-/// none of [`ACTIONS`] is in capitals, its words parted by `_`.
+/// An action in the profile's own spelling: `cash-in`, `Cash In` and `CASHIN` are `CASH_IN`. What
+/// is none of [`ACTIONS`] is in capitals, its words parted by `_`.
 pub(super) fn action_name(text: &str) -> String {
     let letters = |text: &str| -> String {
         let kept = text.chars().filter(|letter| letter.is_alphanumeric());

@@ -1,6 +1,7 @@
-//! A run's audit log from the hands of somebody who holds all of its keys and knows the formats: what the
-//! run was is a model, and writing it (`write`) makes every channel id, head, digest, signature, checksum,
-//! tip, count and the manifest anew. A forger changes the model. Shares no code with the auditor.
+//! A run's audit log from the hands of somebody who holds all of its keys and knows the formats:
+//! what the run was is a model, and writing it (`write`) makes every channel id, head, digest,
+//! signature, checksum, tip, count and the manifest anew. A forger changes the model. Shares no
+//! code with the auditor.
 
 mod write;
 
@@ -144,9 +145,9 @@ pub(crate) struct Answer {
 }
 
 impl Run {
-    /// Two shards, five channels: 0 is paid in three bursts and closed, 1 has deposits of both and pays
-    /// both ways, 2 fails to open, 3 is closed with nothing paid, 4 is left open. k is 2, and 2 are in
-    /// flight.
+    /// Two shards, five channels: 0 is paid in three bursts and closed, 1 has deposits of both and
+    /// pays both ways, 2 fails to open, 3 is closed with nothing paid, 4 is left open. k is 2, and
+    /// 2 are in flight.
     pub(crate) fn honest() -> Run {
         let open = |a, b, nonce, deposit_a, deposit_b, reserve| Open {
             a,

@@ -333,7 +333,8 @@ pub(crate) fn segment(stream: u32, genesis: &Digest, records: &[u8]) -> (Vec<u8>
     segment_after(stream, 0, &[0; 32], genesis, &[records])
 }
 
-/// A segment after the one with this last checksum, with these chunks of records, and its own last checksum.
+/// A segment after the one with this last checksum, with these chunks of records, and its own last
+/// checksum.
 pub(crate) fn segment_after(
     stream: u32,
     segment: u64,

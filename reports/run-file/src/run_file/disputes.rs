@@ -29,8 +29,9 @@ pub struct Disputes {
     /// Honest parties that forfeited their balance. Always 0.
     #[serde(with = "number::count")]
     pub honest_punished: u64,
-    /// Posts that were not in the block in which they were due, since others had filled it, or in none
-    /// before the payout. The guarantee is for blocks with room; 0 in files of earlier versions.
+    /// Posts that were not in the block in which they were due, since others had filled it, or in
+    /// none before the payout. The guarantee is for blocks with room; 0 in files of earlier
+    /// versions.
     #[serde(default, with = "number::count")]
     pub late_posts: u64,
     /// By the attack's name; `none` for channels that stopped without one.
@@ -41,8 +42,8 @@ pub struct Disputes {
 }
 
 impl Disputes {
-    /// In how many of the closes a post was answered, at most: no more of a kind than it has cases, and
-    /// than it has transactions beside a post and a payout each.
+    /// In how many of the closes a post was answered, at most: no more of a kind than it has cases,
+    /// and than it has transactions beside a post and a payout each.
     #[must_use]
     pub fn answered_at_most(&self) -> u64 {
         let of_kind = |cost: &AttackCost| {
@@ -56,8 +57,9 @@ impl Disputes {
         answered.min(self.answers).min(self.closes)
     }
 
-    /// Why the protocol's guarantee did not hold, if it did not: an honest party was punished, or lost
-    /// although the challenge window (in blocks) exceeds the delay with which transactions enter a block.
+    /// Why the protocol's guarantee did not hold, if it did not: an honest party was punished, or
+    /// lost although the challenge window (in blocks) exceeds the delay with which transactions
+    /// enter a block.
     #[must_use]
     pub fn unjust(&self, window: u64, delay: u64) -> Option<String> {
         if self.honest_punished > 0 {

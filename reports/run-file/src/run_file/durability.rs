@@ -59,8 +59,9 @@ impl Durability {
     }
 }
 
-/// What a run had done before it went on. Rates, times, CPU time, latencies, signatures and bytes of
-/// the endpoints are of what followed; payments, sessions, and what Layer 1 counted are of the whole.
+/// What a run had done before it went on. Rates, times, CPU time, latencies, signatures and bytes
+/// of the endpoints are of what followed; payments, sessions, and what Layer 1 counted are of the
+/// whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resumed {
     /// Payments that a co-signed state covered when the links were up again.
@@ -72,12 +73,12 @@ pub struct Resumed {
     /// Channels that were open.
     #[serde(with = "number::count")]
     pub channels_open: u64,
-    /// In open loop: payments that had come due and were not answered. They came due once more when the
-    /// links were up, unless what was open was only closed.
+    /// In open loop: payments that had come due and were not answered. They came due once more when
+    /// the links were up, unless what was open was only closed.
     #[serde(default, with = "number::count")]
     pub backlog: u64,
-    /// Whether what was open was only closed: no payment came due, so that no rate was to be held. Files
-    /// of earlier versions do not say.
+    /// Whether what was open was only closed: no payment came due, so that no rate was to be held.
+    /// Files of earlier versions do not say.
     #[serde(default)]
     pub only_closed: Option<bool>,
     /// From the start of reading the log until the links were up again, in seconds.

@@ -45,8 +45,8 @@ pub struct Achieved {
     /// in files of earlier versions.
     #[serde(default, with = "number::count_if_any")]
     pub payments_measured: Option<u64>,
-    /// First open submitted, or, after a restart, links up, to last payout, in seconds; the baseline
-    /// is not in it.
+    /// First open submitted, or, after a restart, links up, to last payout, in seconds; the
+    /// baseline is not in it.
     #[serde(deserialize_with = "number::figure")]
     pub wall_s: f64,
     /// `payments_measured` over `wall_s`; not finite, and so `null`, where there were none.
@@ -83,13 +83,14 @@ pub struct Achieved {
     /// Payments that the payer's own endpoint refused, such as for want of balance.
     #[serde(default, with = "number::count")]
     pub payments_refused: u64,
-    /// How an open loop's arrivals were kept up with; none in a closed loop, and in files of earlier
-    /// versions.
+    /// How an open loop's arrivals were kept up with; none in a closed loop, and in files of
+    /// earlier versions.
     #[serde(default)]
     pub open_loop: Option<OpenLoop>,
 }
 
-/// What the reason begins with for which a run is INVALID that could not keep up, and for that alone.
+/// What the reason begins with for which a run is INVALID that could not keep up, and for that
+/// alone.
 pub const NOT_HELD: &str = "the offered rate was not held";
 
 impl Achieved {
@@ -111,8 +112,8 @@ impl Achieved {
 /// Arrivals against completions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenLoop {
-    /// Payments that came due, to the schedule's end. Each is in the response times once, served, or at
-    /// its age when it was given up; but for those that were refused.
+    /// Payments that came due, to the schedule's end. Each is in the response times once, served,
+    /// or at its age when it was given up; but for those that were refused.
     #[serde(with = "number::count")]
     pub arrived: u64,
     /// Those that had come due before a restart, were not answered, and came due once more.
@@ -139,51 +140,51 @@ pub struct OpenLoop {
     /// Of what had come due before a restart, what was not served.
     #[serde(default, with = "number::count")]
     pub unserved_before: u64,
-    /// Those that still waited for their co-sign interval to fill when the schedule ended, and were then
-    /// proposed at once.
+    /// Those that still waited for their co-sign interval to fill when the schedule ended, and were
+    /// then proposed at once.
     #[serde(default, with = "number::count")]
     pub cut_short: u64,
     /// The schedule was ended before its plan, by an interrupt.
     #[serde(default)]
     pub stopped: bool,
-    /// The rate at which they came due, as drawn, from the first to the last, the backlog aside; not finite
-    /// if all of them came due at one time.
+    /// The rate at which they came due, as drawn, from the first to the last, the backlog aside;
+    /// not finite if all of them came due at one time.
     #[serde(deserialize_with = "number::figure")]
     pub offered_per_s: f64,
-    /// The rate at which they were completed, from when the first came due to when the last was completed;
-    /// not finite if all of them were completed at one time.
+    /// The rate at which they were completed, from when the first came due to when the last was
+    /// completed; not finite if all of them were completed at one time.
     #[serde(deserialize_with = "number::figure")]
     pub achieved_per_s: f64,
-    /// The backlog at the end, as time, in seconds: from when the last payment came due to when the last one
-    /// was completed, and the time in which those that were not served came due. If the schedule was
-    /// stopped, or payments may wait for their co-sign interval: how long any had waited when it ended that
-    /// could be proposed.
+    /// The backlog at the end, as time, in seconds: from when the last payment came due to when the
+    /// last one was completed, and the time in which those that were not served came due. If the
+    /// schedule was stopped, or payments may wait for their co-sign interval: how long any had
+    /// waited when it ended that could be proposed.
     #[serde(deserialize_with = "number::figure")]
     pub behind_s: f64,
 }
 
 impl OpenLoop {
-    /// A backlog at the end of no more than what an overload by so much leaves: a run that ends with its
-    /// last payments under way is behind by their response time, however long it has kept up. (Completions
-    /// over arrivals say less: both are as many in the end, and what was completed late and all at once
-    /// has the higher rate.)
+    /// A backlog at the end of no more than what an overload by so much leaves: a run that ends
+    /// with its last payments under way is behind by their response time, however long it has kept
+    /// up. (Completions over arrivals say less: both are as many in the end, and what was completed
+    /// late and all at once has the higher rate.)
     const MOST_OVERLOAD: f64 = 0.01;
-    /// In a short run, little of the whole: but no less than one response takes, and no more than what a
-    /// shared machine holds a thread up for.
+    /// In a short run, little of the whole: but no less than one response takes, and no more than
+    /// what a shared machine holds a thread up for.
     const MOST_BEHIND_SHARE: f64 = 0.05;
     const LEAST_BEHIND_S: f64 = 0.02;
     const MOST_BEHIND_S: f64 = 0.1;
     /// Payments not served, at most.
     const MOST_UNSERVED: f64 = 0.001;
-    /// Payments refused for lack of balance, or lost with their channel, at most: a system that says no
-    /// is faster than one that pays.
+    /// Payments refused for lack of balance, or lost with their channel, at most: a system that
+    /// says no is faster than one that pays.
     const MOST_REFUSED: f64 = 0.05;
-    /// Payments that only the schedule's end had proposed, at most: their response times are the run's
-    /// length rather than the system's.
+    /// Payments that only the schedule's end had proposed, at most: their response times are the
+    /// run's length rather than the system's.
     const MOST_CUT_SHORT: f64 = 0.05;
 
-    /// Why the offered rate was not held, if it was not. This is the one rule by which a run is VALID, a
-    /// search's trial passes, and a plan takes a rate for one that was held.
+    /// Why the offered rate was not held, if it was not. This is the one rule by which a run is
+    /// VALID, a search's trial passes, and a plan takes a rate for one that was held.
     #[must_use]
     pub fn not_held(&self) -> Option<String> {
         let mut reasons = Vec::new();
@@ -193,8 +194,8 @@ impl OpenLoop {
             false => 0.0,
         };
         let short_s = Self::MOST_BEHIND_SHARE * span_s;
-        // As short as an interrupt or a kill left it, and not as somebody wanted it; and what had come
-        // due before a restart comes due at one moment.
+        // As short as an interrupt or a kill left it, and not as somebody wanted it; and what had
+        // come due before a restart comes due at one moment.
         let is_fragment = self.stopped || self.arrived_before > 0 || self.backlog > 0;
         let least_s = match is_fragment {
             false => Self::LEAST_BEHIND_S,
@@ -379,12 +380,13 @@ pub struct Checks {
 impl Checks {
     /// Stage times must sum to this share of the process's CPU time at least.
     const LEAST_STAGE_SHARE: f64 = 0.95;
-    /// But for so much of the whole process, however many threads: what reading the threads' clocks and
-    /// the process's one after the other leaves between them. It tells in runs of a few milliseconds alone.
+    /// But for so much of the whole process, however many threads: what reading the threads' clocks
+    /// and the process's one after the other leaves between them. It tells in runs of a few
+    /// milliseconds alone.
     const BETWEEN_CLOCKS_S: f64 = 0.001;
 
-    /// Why the stages do not account for the process's CPU time, `cpu_s` in all, if they do not. This is
-    /// the one rule by which a run is VALID.
+    /// Why the stages do not account for the process's CPU time, `cpu_s` in all, if they do not.
+    /// This is the one rule by which a run is VALID.
     #[must_use]
     pub fn unaccounted(&self, cpu_s: f64) -> Option<String> {
         let share = self.stage_cpu_share;

@@ -75,8 +75,9 @@ pub struct Workload {
     #[serde(default, with = "number::count_if_any")]
     pub l1_delay_blocks: Option<u64>,
     /// The share of CPU time that every wave spent once more for nothing, so that a regression gate
-    /// can be tried on this run: no figure of the run is one of the engine. None, and not written, if
-    /// there was none: a durable run's identity follows from the workload, and stays what it was.
+    /// can be tried on this run: no figure of the run is one of the engine. None, and not written,
+    /// if there was none: a durable run's identity follows from the workload, and stays what it
+    /// was.
     #[serde(
         default,
         deserialize_with = "number::figure_if_any",
@@ -142,7 +143,8 @@ pub struct Machine {
     /// Instruction sets found that matter to the engine.
     pub features: Vec<String>,
     /// Of all CPU time that the machine's cores had while channels ran, the share that its host
-    /// gave to other guests, 0 to 1; none where the system does not tell, and in files of earlier versions.
+    /// gave to other guests, 0 to 1; none where the system does not tell, and in files of earlier
+    /// versions.
     #[serde(default, deserialize_with = "number::figure_if_any")]
     pub stolen_share: Option<f64>,
     /// Of the same, the share that other processes of this machine took.

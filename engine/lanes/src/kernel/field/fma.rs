@@ -1,26 +1,27 @@
 //! Multiplication by fused multiply-add of doubles, for processors whose floating-point units are
 //! their widest multipliers. The trick is Emmart's, without a change of the rounding mode.
 //!
-//! An element's limbs are *doubles*, integers between −2^50 and 2^50 and a little more, so that they
-//! need no conversion before they are multiplied, and changing the sign is negation. For a product
+//! An element's limbs are *doubles*, integers between −2^50 and 2^50 and a little more, so that
+//! they need no conversion before they are multiplied, and changing the sign is negation. For a
+//! product
 //! |ab| ≤ 2^102,
 //!
-//! - `h = fma(a, b, 1.5 · 2^103)` rounds ab to a multiple of 2^51, the last place of doubles from 2^103
-//!   to 2^104. Taken as integers, bit patterns of such doubles count those multiples: what h is above
-//!   1.5 · 2^103 is the product's part for the *next* limb.
-//! - `l = fma(a, b, 1.5 · 2^103 + 1.5 · 2^52 − h)` is ab less that part, exactly, and 1.5 · 2^52. It is
-//!   within 2^50 of 1.5 · 2^52, so that its bit pattern counts units.
+//! - `h = fma(a, b, 1.5 · 2^103)` rounds ab to a multiple of 2^51, the last place of doubles from
+//!   2^103 to 2^104. Taken as integers, bit patterns of such doubles count those multiples: what h
+//!   is above 1.5 · 2^103 is the product's part for the *next* limb.
+//! - `l = fma(a, b, 1.5 · 2^103 + 1.5 · 2^52 − h)` is ab less that part, exactly, and 1.5 · 2^52.
+//!   It is within 2^50 of 1.5 · 2^52, so that its bit pattern counts units.
 //!
-//! A second product may take the first one's h in the place of the constant, if both together are at
-//! most 2^102; h is then the sum of both parts, and the two l, only one of which carries the
+//! A second product may take the first one's h in the place of the constant, if both together are
+//! at most 2^102; h is then the sum of both parts, and the two l, only one of which carries the
 //! constant, add up exactly as doubles, within 2^51 of it. So two products cost nine instructions.
 //! Bit patterns are summed as integers, and all constants taken off a limb at once.
 //!
-//! - **tight** and **loose**: integers of magnitude at most T = 2^50 + 2^15. Two products of such are at
-//!   most 2T² < 2^101 + 2^67, and one of them may be doubled: 3T² < 2^102.
-//! - **wide**: integers, not doubles, of magnitude below 2^61. A product's are below 2^57.3: a column
-//!   of at most five has low parts within 5 · 2^50 and as many high ones within 5 · (T²/2^51 + 1), and a
-//!   limb is a column and 19 times another.
+//! - **tight** and **loose**: integers of magnitude at most T = 2^50 + 2^15. Two products of such
+//!   are at most 2T² < 2^101 + 2^67, and one of them may be doubled: 3T² < 2^102.
+//! - **wide**: integers, not doubles, of magnitude below 2^61. A product's are below 2^57.3: a
+//!   column of at most five has low parts within 5 · 2^50 and as many high ones within 5 · (T²/2^51
+//!   + 1), and a limb is a column and 19 times another.
 
 use super::{MASK, TWO_P, carry_integers};
 use crate::machine::{Arithmetic, Doubles, Leaf, Vector, five};
@@ -47,8 +48,8 @@ const BIAS: u64 = (1 << 62) + (1 << 50);
 /// What a carry of a limb with the bias is too large by.
 const CARRY_BIAS: u64 = 1 << 11;
 
-/// What each limb gets, so that no constant is left in the end: from the number of low and of high parts
-/// in each column, and an extra.
+/// What each limb gets, so that no constant is left in the end: from the number of low and of high
+/// parts in each column, and an extra.
 const fn rests((low, high): ([u64; 10], [u64; 10]), extra: u64) -> [u64; 5] {
     let mut rests = [0; 5];
     let mut at = 0;
@@ -107,8 +108,8 @@ fn fold<R: Doubles>(column: R, above: R, rest: u64) -> R {
     ((column + above) + (above + above)) + (above.shl(4) + rest)
 }
 
-/// Parts that each column gets of a product, and of a square: one low part, and one high part in the
-/// next column, for each call of [`Part::one`] or [`Part::two`].
+/// Parts that each column gets of a product, and of a square: one low part, and one high part in
+/// the next column, for each call of [`Part::one`] or [`Part::two`].
 const PRODUCT: ([u64; 10], [u64; 10]) = (
     [1, 1, 2, 2, 3, 2, 2, 1, 1, 0],
     [0, 1, 1, 2, 2, 3, 2, 2, 1, 1],
@@ -403,7 +404,8 @@ mod scalar {
         (x | x.splat(UNITS)).fsub(x.splat(UNITS))
     }
 
-    /// `a · b` as `low + 2^52 · high`, low from −2^51 to 2^51, both with the constants LOW and HIGH.
+    /// `a · b` as `low + 2^52 · high`, low from −2^51 to 2^51, both with the constants LOW and
+    /// HIGH.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn product<R: Doubles>(a: R, b: R) -> [R; 2] {
         let constant = a.splat(HIGH);

@@ -1,5 +1,5 @@
-//! Multiplication by AVX-512 IFMA, which multiplies the low 52 bits of its operands and silently drops
-//! the rest.
+//! Multiplication by AVX-512 IFMA, which multiplies the low 52 bits of its operands and silently
+//! drops the rest.
 //!
 //! - **tight**: limbs at most 2^51 + 2^17.
 //! - **loose**: limbs below 2^52.

@@ -1,4 +1,5 @@
-//! Multiplication lane by lane, with products of 128 bits: for processors of which nothing is known.
+//! Multiplication lane by lane, with products of 128 bits: for processors of which nothing is
+//! known.
 //!
 //! The bounds are [`Ifma`](super::Ifma)'s.
 

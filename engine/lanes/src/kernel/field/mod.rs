@@ -242,7 +242,8 @@ impl<M: Machine> Wide<M> {
         Wide(five!(I => self.0[I] - other.0[I]))
     }
 
-    /// The same value with room to take off any one product of loose elements, or two of tight ones.
+    /// The same value with room to take off any one product of loose elements, or two of tight
+    /// ones.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn biased(self) -> Wide<M> {
         Wide(M::Arithmetic::biased(self.0))

@@ -9,7 +9,8 @@ fn bounds<M: Machine>() -> [(i64, i64); 3] {
     <M::Arithmetic as Arithmetic<M::V>>::BOUNDS
 }
 
-/// Limbs of every kind within the bounds: extremes in all combinations that differ, then random ones.
+/// Limbs of every kind within the bounds: extremes in all combinations that differ, then random
+/// ones.
 fn limbs((least, most): (i64, i64)) -> Vec<[[i64; 5]; 8]> {
     let mut extremes = vec![least, least + 1, most - 1, most];
     for near in [0, 1 << 26, 1 << 49, 1 << 50, 1 << 51] {

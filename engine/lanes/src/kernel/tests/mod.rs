@@ -1,5 +1,5 @@
-//! Every part against big integers, curve25519-dalek, sha2 and blake3, on every machine that there is
-//! here and on those that can be emulated.
+//! Every part against big integers, curve25519-dalek, sha2 and blake3, on every machine that there
+//! is here and on those that can be emulated.
 
 mod chain;
 mod curve;

@@ -460,8 +460,8 @@ impl Run {
         Some([unsound, raised].map(|count| count.copied().unwrap_or(0)))
     }
 
-    /// An answer that the next block could take goes into the room; if that may not reach it, alone of
-    /// its channel.
+    /// An answer that the next block could take goes into the room; if that may not reach it, alone
+    /// of its channel.
     fn admit(&mut self, one: Waiting) {
         let waiting = || self.pool.queue.iter().chain(&self.pool.room);
         let operations: u64 = waiting().map(|one| u64::from(one.operations)).sum();
