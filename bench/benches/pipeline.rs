@@ -59,7 +59,7 @@ fn sessions(c: &mut Criterion) {
                 let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {});
                 let outcome = outcome.expect("a sound set-up");
                 assert!(outcome.checks.all(), "{:?}", outcome.checks);
-                outcome.payments
+                outcome.counts.covered
             });
         });
     }

@@ -17,11 +17,11 @@ fn run_all(config: &Config, workload: &Uniform) -> Outcome {
         outcome.checks.all(),
         "{:?}, {:?}",
         outcome.checks,
-        outcome.rejections
+        outcome.stops.rejections
     );
-    assert_eq!(outcome.sessions_closed, workload.sessions);
+    assert_eq!(outcome.counts.sessions_closed, workload.sessions);
     assert_eq!(
-        outcome.payments + outcome.payments_refused,
+        outcome.counts.covered + outcome.counts.refused,
         workload.sessions * workload.payments
     );
     assert!(!outcome.cut_short);
@@ -47,7 +47,7 @@ fn every_shape_adds_up() {
         };
         let outcome = run_all(&config(shards, concurrent, k, in_flight), &workload);
         assert_eq!(outcome.l1.transactions, 2 * sessions);
-        assert_eq!(outcome.payments, sessions * payments);
+        assert_eq!(outcome.counts.covered, sessions * payments);
     }
 }
 
@@ -58,14 +58,14 @@ fn payments_above_the_balance_are_refused_and_counted() {
         ..Uniform::new(6, 3, 200)
     };
     let outcome = run_all(&config(2, 3, 10, 4), &workload);
-    assert!(outcome.payments_refused > 0);
+    assert!(outcome.counts.refused > 0);
     let few = Uniform {
         two_way: Some(20),
         funded: 0.02,
         ..Uniform::new(6, 3, 200)
     };
     let outcome = run_all(&config(2, 3, 10, 4), &few);
-    assert!(outcome.payments_refused > 0);
+    assert!(outcome.counts.refused > 0);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn an_open_loop_keeps_its_schedule() {
         };
         let outcome = run_all(&config, &Uniform::new(16, 8, 100));
         let response = outcome.latency.response.histogram();
-        assert_eq!(response.len(), outcome.payments);
+        assert_eq!(response.len(), outcome.counts.covered);
         assert_eq!(outcome.offered.unwrap().arrived, 1600);
         assert!(response.min() > 0);
     }
@@ -86,8 +86,8 @@ fn an_open_loop_keeps_its_schedule() {
 
 #[test]
 fn a_stopped_run_closes_what_is_open_and_still_adds_up() {
-    // Sessions, shards, and whether it is told to stop before it starts. With 2^38 sessions it would
-    // never end if it walked through the rest of the schedule.
+    // Sessions, shards, and whether it is told to stop before it starts. With 2^38 sessions it
+    // would never end if it walked through the rest of the schedule.
     for (sessions, shards, at_once) in [(1000, 2, false), (1 << 38, 3, false), (1 << 38, 2, true)] {
         const PAYMENTS: u64 = 100_000;
         let workload = Uniform::new(sessions, 10, PAYMENTS);
@@ -99,10 +99,13 @@ fn a_stopped_run_closes_what_is_open_and_still_adds_up() {
             run(&config, &workload, &AtomicBool::new(at_once), |_| {}).expect("a sound set-up");
         assert!(outcome.cut_short);
         assert!(outcome.checks.all(), "{:?}", outcome.checks);
-        assert_eq!(outcome.sessions_closed, outcome.sessions_opened);
-        assert!(at_once || outcome.payments > 0);
+        assert_eq!(
+            outcome.counts.sessions_closed,
+            outcome.counts.sessions_opened
+        );
+        assert!(at_once || outcome.counts.covered > 0);
         // However fast the machine is: of all payments only a part was made.
-        assert!(outcome.payments < sessions * PAYMENTS);
+        assert!(outcome.counts.covered < sessions * PAYMENTS);
     }
 }
 
@@ -116,7 +119,10 @@ fn a_run_that_stops_while_many_sessions_end_ends_each_once() {
     };
     let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up");
     assert!(outcome.checks.all(), "{:?}", outcome.checks);
-    assert_eq!(outcome.sessions_closed, outcome.sessions_opened);
+    assert_eq!(
+        outcome.counts.sessions_closed,
+        outcome.counts.sessions_opened
+    );
 }
 
 #[test]
@@ -128,8 +134,8 @@ fn an_audit_log_changes_no_block_and_ends_a_run_that_cannot_write_it() {
         audit: Some(Settings::new(folder.clone())),
         ..config(2, 3, 7, 4)
     };
-    let tip = run_all(&config(2, 3, 7, 4), &workload).tip;
-    assert_eq!(run_all(&logged, &workload).tip, tip);
+    let tip = *run_all(&config(2, 3, 7, 4), &workload).chain.tip();
+    assert_eq!(*run_all(&logged, &workload).chain.tip(), tip);
     let manifest = std::fs::read_to_string(folder.join("audit.toml")).expect("a manifest");
     assert!(manifest.contains(&format!("tip = \"{tip}\"")), "{manifest}");
     std::fs::remove_dir_all(&folder).expect("it is there");
@@ -166,8 +172,8 @@ fn the_phases_of_a_run_that_paid_nothing_lie_within_its_time() {
     let config = config(2, 9_000, 1, 1);
     let workload = Uniform::new(9_000, 9_000, 3);
     let stop = AtomicBool::new(false);
-    // Stopped while channels are being opened. A machine that opens all of them before the first look
-    // pays, and its phases must fit as well.
+    // Stopped while channels are being opened. A machine that opens all of them before the first
+    // look pays, and its phases must fit as well.
     let outcome = run(&config, &workload, &stop, |snapshot| {
         let is_opening = snapshot.l1_transactions > 0 && snapshot.payments == 0;
         stop.fetch_or(is_opening, Ordering::Relaxed);
@@ -178,6 +184,6 @@ fn the_phases_of_a_run_that_paid_nothing_lie_within_its_time() {
     assert!(
         opening.wall + closing.wall <= wall,
         "{} payments: {opening:?} and {closing:?} of {wall:?}",
-        outcome.payments
+        outcome.counts.covered
     );
 }

@@ -37,7 +37,8 @@ fn flip(hop: Hop, cosign_every: u32, two_way: Option<u64>) -> BTreeSet<&'static 
     let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up");
 
     let stopped: BTreeSet<u64> = outcome
-        .stopped
+        .stops
+        .first
         .iter()
         .map(|stopped| stopped.session)
         .collect();
@@ -45,13 +46,13 @@ fn flip(hop: Hop, cosign_every: u32, two_way: Option<u64>) -> BTreeSet<&'static 
         stopped, struck,
         "{hop:?}, k = {cosign_every}: exactly the damaged channels stop"
     );
-    assert_eq!(outcome.rejections.values().sum::<u64>(), FLIPS);
+    assert_eq!(outcome.stops.rejections.values().sum::<u64>(), FLIPS);
     // A channel that stopped is closed on Layer 1 without the other party (rule S8); only where the
     // closing transaction itself was damaged, it stays as it is.
     let disputed = if hop == Hop::Settlement { 0 } else { FLIPS };
     assert_eq!(outcome.disputes.stopped.cases, disputed, "{hop:?}");
     assert_eq!(outcome.disputes.closes, disputed);
-    assert_eq!(outcome.sessions_closed, SESSIONS - FLIPS + disputed);
+    assert_eq!(outcome.counts.sessions_closed, SESSIONS - FLIPS + disputed);
     assert_eq!(outcome.disputes.lost_by_honest, 0, "{hop:?}");
     assert_eq!(outcome.disputes.punishments, 0, "{hop:?}");
     let locked = outcome.chain.totals().locked.units();
@@ -61,7 +62,7 @@ fn flip(hop: Hop, cosign_every: u32, two_way: Option<u64>) -> BTreeSet<&'static 
         outcome.checks.supply_conserved && outcome.checks.balances_match,
         "{hop:?}"
     );
-    outcome.rejections.into_keys().collect()
+    outcome.stops.rejections.into_keys().collect()
 }
 
 #[test]

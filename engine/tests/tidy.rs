@@ -1,5 +1,6 @@
-//! What the code looks like from afar: lines of code, edges between files, long structs and functions.
-//! Each number has a bound. Lower it with whatever brings the number down; who raises one says why.
+//! What the code looks like from afar: lines of code, edges between files, long structs and
+//! functions. Each number has a bound. Lower it with whatever brings the number down; who raises
+//! one says why.
 //!
 //! `cargo test -p duet-engine --test tidy -- --nocapture` prints them.
 
@@ -15,7 +16,7 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 7] = [
-    ("engine/src", 22_300),
+    ("engine/src", 22_400),
     ("engine/lanes/src", 5_100),
     ("loadgen/src", 11_800),
     ("reports/src", 10_300),
@@ -31,7 +32,7 @@ const LINES: usize = 70;
 const LONG_FUNCTIONS: usize = 41;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 591;
+const LONG_LINES: usize = 123;
 
 /// A crate's files that are compiled without tests.
 struct Sources {

@@ -104,7 +104,8 @@ impl Plan {
     }
 
     /// Takes what the run writes to, for as long as the plan lives. If the run has a log, makes its
-    /// directory, and gives the log what is to be written down beside it: how the run was asked for.
+    /// directory, and gives the log what is to be written down beside it: how the run was asked
+    /// for.
     ///
     /// # Errors
     /// If the directory cannot be used, or another process writes to one of the files.
@@ -143,8 +144,8 @@ impl Plan {
         Plan::of(args, stored.as_ref())
     }
 
-    /// Checks the options of a run: of the stored one, if there is one. What they do not say is as it
-    /// was when that began, whatever this machine and this build would choose.
+    /// Checks the options of a run: of the stored one, if there is one. What they do not say is as
+    /// it was when that began, whatever this machine and this build would choose.
     ///
     /// # Errors
     /// As [`Plan::new`], and if the options contradict what is stored.
@@ -304,16 +305,16 @@ impl Plan {
         })
     }
 
-    /// What the baseline runs: whole sessions, as many as were asked for, or else as many payments as a
-    /// share of the run's CPU time pays for. Nothing, where nothing was paid.
+    /// What the baseline runs: whole sessions, as many as were asked for, or else as many payments
+    /// as a share of the run's CPU time pays for. Nothing, where nothing was paid.
     #[must_use]
     pub fn baseline(&self, outcome: &Outcome) -> Sampling {
         let nothing_was_left = outcome.resumed.is_some() && outcome.payments_measured == 0;
-        if nothing_was_left || outcome.payments == 0 {
+        if nothing_was_left || outcome.counts.covered == 0 {
             return Sampling::whole(Vec::new());
         }
         let reached = if outcome.cut_short {
-            outcome.sessions_opened
+            outcome.counts.sessions_opened
         } else {
             self.workload.sessions()
         };

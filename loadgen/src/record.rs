@@ -89,14 +89,20 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             cosign_every: u64::from(plan.config.rules.cosign_every),
             payments_per_cosigning: (proposals > 0).then(|| ratio(payments, proposals)),
             in_flight: u64::from(plan.config.rules.in_flight),
-            signatures_per_key_per_batch: ratio(outcome.verified.signatures, outcome.verified.keys),
-            batch_size: ratio(outcome.verified.signatures, outcome.verified.batches),
+            signatures_per_key_per_batch: ratio(
+                outcome.offchain.verified.signatures,
+                outcome.offchain.verified.keys,
+            ),
+            batch_size: ratio(
+                outcome.offchain.verified.signatures,
+                outcome.offchain.verified.batches,
+            ),
             durability: plan.durability.name().to_owned(),
             both_endpoints_checked: true,
-            value_at_risk_max: outcome.value_at_risk,
+            value_at_risk_max: outcome.offchain.value_at_risk,
         },
         achieved: Achieved {
-            payments: outcome.payments,
+            payments: outcome.counts.covered,
             payments_measured: Some(payments),
             wall_s,
             payments_per_s: match payments {
@@ -110,12 +116,12 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             invalid_reasons,
             phases: measured.phases.clone(),
             interrupted: measured.interrupted,
-            sessions_opened: outcome.sessions_opened,
-            sessions_closed: outcome.sessions_closed,
-            sessions_cut: outcome.sessions_cut,
-            channels_stopped: outcome.rejections.values().sum::<u64>()
+            sessions_opened: outcome.counts.sessions_opened,
+            sessions_closed: outcome.counts.sessions_closed,
+            sessions_cut: outcome.counts.sessions_cut,
+            channels_stopped: outcome.stops.rejections.values().sum::<u64>()
                 + outcome.disputes.rejections.values().sum::<u64>(),
-            payments_refused: outcome.payments_refused,
+            payments_refused: outcome.counts.refused,
             open_loop: outcome.offered.as_ref().map(open_loop),
         },
         latency_ns: LatencyNs {
@@ -128,9 +134,9 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         },
         series: measured.series.clone(),
         offchain: Offchain {
-            signatures_made: outcome.signatures_made,
-            signature_verifications: outcome.verified.signatures,
-            bytes: outcome.bytes,
+            signatures_made: outcome.offchain.signatures_made,
+            signature_verifications: outcome.offchain.verified.signatures,
+            bytes: outcome.offchain.bytes,
             cpu_s: seconds(offchain_ns),
             direct_client: direct.as_ref().map(|direct| DirectClient {
                 signatures_made: direct.client_signatures,
@@ -138,7 +144,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             }),
         },
         l1: L1 {
-            channels: load(&outcome.l1, outcome.tip.to_string()),
+            channels: load(&outcome.l1, outcome.chain.tip().to_string()),
             // Nothing was taken off Layer 1 when nothing was paid.
             offload: direct
                 .as_ref()
@@ -173,7 +179,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
 /// The most channels that were open at once: as many as may be, if the run came to so many.
 fn channels_at_once(outcome: &Outcome) -> u64 {
     let closed_before = outcome.resumed.map_or(0, |resumed| resumed.sessions_closed);
-    let here = outcome.sessions_opened.saturating_sub(closed_before);
+    let here = outcome.counts.sessions_opened.saturating_sub(closed_before);
     outcome.concurrent.min(here)
 }
 
@@ -208,7 +214,7 @@ fn durability(plan: &Plan, measured: &Measured) -> Option<Durability> {
 
 /// Rule breaks by name: those that attacks provoked, and those that nobody asked for.
 fn rejections(outcome: &Outcome) -> BTreeMap<String, u64> {
-    let mut rejections = named(&outcome.rejections);
+    let mut rejections = named(&outcome.stops.rejections);
     for (name, count) in &outcome.disputes.rejections {
         *rejections.entry((*name).to_owned()).or_default() += count;
     }
@@ -306,7 +312,7 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
         checks.balances_match,
         "final balances differ from the workload's own sums".to_owned(),
     );
-    let stopped: u64 = outcome.rejections.values().sum();
+    let stopped: u64 = outcome.stops.rejections.values().sum();
     require(
         stopped == 0,
         format!("{stopped} channels stopped on a rejection"),
@@ -314,7 +320,7 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
     // What goes on may have nothing left to pay.
     let is_resumed = outcome.resumed.is_some();
     require(
-        outcome.payments > 0 || is_resumed,
+        outcome.counts.covered > 0 || is_resumed,
         "no payment was made".to_owned(),
     );
     let window = u64::from(plan.config.challenge_window_blocks);
@@ -358,8 +364,8 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
     reasons
 }
 
-/// The rate at which payments came due, if that is below what was asked for by more than chance: the
-/// number of n arrivals of a Poisson process deviates by √n.
+/// The rate at which payments came due, if that is below what was asked for by more than chance:
+/// the number of n arrivals of a Poisson process deviates by √n.
 fn offered_in_part(open_loop: &OpenLoop, per_s: f64) -> Option<f64> {
     let deviation = 1.0 / (open_loop.arrived.max(1) as f64).sqrt();
     let is_less = open_loop.offered_per_s < per_s * (0.99 - 5.0 * deviation);
@@ -392,9 +398,12 @@ fn load(load: &Load, tip: String) -> L1Load {
 fn offload(outcome: &Outcome, direct: &DirectOutcome) -> Offload {
     let per = |count: u64, payments: u64| count as f64 / payments.max(1) as f64;
     let flow = |count: fn(&Load) -> u64| {
-        exact(per(count(&direct.l1), direct.payments) / per(count(&outcome.l1), outcome.payments))
+        exact(
+            per(count(&direct.l1), direct.payments)
+                / per(count(&outcome.l1), outcome.counts.covered),
+        )
     };
-    let channels_ns = per(outcome.l1.cpu_ns, outcome.payments);
+    let channels_ns = per(outcome.l1.cpu_ns, outcome.counts.covered);
     let (mean_ns, half_ns) = cpu_per_payment(direct);
     Offload {
         transactions: flow(|load| load.transactions),

@@ -22,7 +22,7 @@ const CHUNK: usize = 4096;
 /// One shard's parties, of both sides of its channels: their keys, who takes part where, and how
 /// their balances on Layer 1 should have changed.
 pub(super) struct Parties {
-    of: ShardOf,
+    pub(super) of: ShardOf,
     /// The keys of each place.
     pub(super) pairs: KeyPairs,
     /// The change of each place's balance, modulo 2^64: the balances themselves are below that.
@@ -118,8 +118,8 @@ impl Parties {
         ring.key(ring.id(place).expect("a key at each place"))
     }
 
-    /// Takes the balances as they stand: of what led to them, nothing is left but the sum. An account
-    /// of several shards counts in the first that asks for it.
+    /// Takes the balances as they stand: of what led to them, nothing is left but the sum. An
+    /// account of several shards counts in the first that asks for it.
     pub(super) fn begin_at(
         &mut self,
         chain: &Chain,

@@ -73,12 +73,12 @@ impl ClosedLog {
         };
         outcome.stages[Stage::Audit as usize].cpu_ns += closed.cpu_ns;
         closed.finish(&Finish {
-            tip: outcome.tip,
+            tip: *outcome.chain.tip(),
             height: outcome.chain.height(),
             l1_transactions: outcome.l1.transactions,
-            sessions_opened: outcome.sessions_opened,
-            sessions_closed: outcome.sessions_closed,
-            payments: outcome.payments,
+            sessions_opened: outcome.counts.sessions_opened,
+            sessions_closed: outcome.counts.sessions_closed,
+            payments: outcome.counts.covered,
         })
     }
 }

@@ -15,7 +15,7 @@ impl Shard<'_> {
     /// Reads arrivals, and ends their schedule when the run shall stop.
     pub(super) fn arrive(&mut self) {
         let now_ns = self.now_ns();
-        if !self.draining {
+        if !self.ending.draining {
             // What goes on only to be closed reads no schedule.
             let stopped = self.shared.stop.load(Ordering::Relaxed);
             let ready = self.steps.all_lanes_opened() && (!stopped || self.serves_backlog());
@@ -23,17 +23,17 @@ impl Shard<'_> {
                 self.arrivals.start(now_ns);
             }
             let mut ended = None;
-            if self.end.is_none() {
-                self.end = self.ends(now_ns);
-                if let Some(end) = self.end {
+            if self.ending.end.is_none() {
+                self.ending.end = self.ends(now_ns);
+                if let Some(end) = self.ending.end {
                     self.arrivals.ends_at(end);
-                    let serving_ns = serving_ns(end, self.config.cosign_after);
-                    self.serving_until_ns = Some(now_ns + serving_ns);
+                    let serving_ns = serving_ns(end, self.shared.config.cosign_after);
+                    self.ending.serving_until_ns = Some(now_ns + serving_ns);
                     ended = Some(end);
                 }
             }
-            let (ready, slots) = (&mut self.ready, &self.slots);
-            self.arrivals.advance(now_ns, self.workload, |slot| {
+            let (ready, slots) = (&mut self.line.ready, &self.slots);
+            self.arrivals.advance(now_ns, self.shared.workload, |slot| {
                 // One in a wave is back in line when that has landed.
                 if let Phase::Running(channel) = &slots[slot as usize].phase
                     && !channel.aloft
@@ -42,18 +42,18 @@ impl Shard<'_> {
                 }
             });
             if let Some(end) = ended {
-                self.at_end = Some(self.at_end(end, now_ns));
+                self.ending.at_end = Some(self.at_end(end, now_ns));
             }
-            if let Some(end) = self.end
+            if let Some(end) = self.ending.end
                 && !self.opens_for(end, now_ns)
             {
                 self.drain(end, now_ns);
             }
         }
-        let is_served = self.draining && !self.arrivals.waits();
+        let is_served = self.ending.draining && !self.arrivals.waits();
         let over = |until_ns| is_served || until_ns <= now_ns;
-        if self.serving_until_ns.is_some_and(over) {
-            self.serving_until_ns = None;
+        if self.ending.serving_until_ns.is_some_and(over) {
+            self.ending.serving_until_ns = None;
             self.finish_all(now_ns);
         }
         if !self.arrivals.is_closed_loop() {
@@ -61,14 +61,15 @@ impl Shard<'_> {
         }
     }
 
-    /// When the schedule ends, by its own clock, if it is time: as planned, or now if the run is stopped.
+    /// When the schedule ends, by its own clock, if it is time: as planned, or now if the run is
+    /// stopped.
     fn ends(&self, now_ns: u64) -> Option<ScheduleEnd> {
         if self.serves_backlog() {
             return None;
         }
         // It goes no further than to its plan, nor does it go back behind a restart.
         let at_ns = self.arrivals.position_ns(now_ns);
-        let duration_ns = (self.config.duration).map(|planned| planned.as_nanos() as u64);
+        let duration_ns = (self.shared.config.duration).map(|planned| planned.as_nanos() as u64);
         let is_over = duration_ns.is_some_and(|planned_ns| planned_ns <= at_ns);
         let stopped = self.shared.stop.load(Ordering::Relaxed);
         // A shard without a channel waits for nothing, and nobody stopped it.
@@ -80,13 +81,19 @@ impl Shard<'_> {
 
     /// Whether the clock goes on for what had come due before a restart, if for nothing else.
     fn serves_backlog(&self) -> bool {
-        let closes = self.config.log.as_ref().is_some_and(|log| log.only_closes);
+        let closes = self
+            .shared
+            .config
+            .log
+            .as_ref()
+            .is_some_and(|log| log.only_closes);
         !closes && !self.arrivals.has_started() && self.arrivals.backlog() > 0
     }
 
     /// Whether a session shall still open that what had come due by the end waits for.
     fn opens_for(&self, end: ScheduleEnd, now_ns: u64) -> bool {
         if self
+            .ending
             .serving_until_ns
             .is_none_or(|until_ns| until_ns <= now_ns)
         {
@@ -99,11 +106,11 @@ impl Shard<'_> {
     fn unread(&self, end: ScheduleEnd) -> impl Iterator<Item = u64> {
         let slots = (0..).zip(&self.slots);
         let unopened = slots.flat_map(move |(slot, held)| {
-            let number = self.of.number(slot);
+            let number = self.parties.of.number(slot);
             let unopened = self.unopened_of(slot, held);
             unopened.map(move |generation| self.shared.schedule.session(number, generation))
         });
-        self.arrivals.unread(end, self.workload, unopened)
+        self.arrivals.unread(end, self.shared.workload, unopened)
     }
 
     /// How the shard keeps up when the schedule ends.
@@ -125,7 +132,7 @@ impl Shard<'_> {
 
     /// No session opens from here on. What had come due when the schedule ended is still served.
     fn drain(&mut self, end: ScheduleEnd, now_ns: u64) {
-        self.draining = true;
+        self.ending.draining = true;
         let unopened = self.unopened();
         self.steps.drain();
         for slot in 0..self.slots.len() as u32 {
@@ -139,19 +146,18 @@ impl Shard<'_> {
                 }
             }
         }
-        let Shard {
-            arrivals, latency, ..
-        } = self;
-        arrivals.end(end, now_ns, self.workload, unopened, |age_ns, payments| {
-            latency.response.record(age_ns, payments);
+        let (arrivals, response) = (&mut self.arrivals, &mut self.gauges.latency.response);
+        let workload = self.shared.workload;
+        arrivals.end(end, now_ns, workload, unopened, |age_ns, payments| {
+            response.record(age_ns, payments);
         });
-        self.ready.clear();
+        self.line.ready.clear();
         self.requeue_all();
     }
 
     /// The sessions of an open loop that have not opened so far.
     pub(super) fn unopened(&self) -> impl Iterator<Item = u64> + use<> {
-        let (schedule, of) = (self.shared.schedule, self.of);
+        let (schedule, of) = (self.shared.schedule, self.parties.of);
         let unopened = self.unopened_generations();
         (0..).zip(unopened).flat_map(move |(slot, generations)| {
             let number = of.number(slot);
@@ -172,7 +178,7 @@ impl Shard<'_> {
     /// Those of one slot.
     fn unopened_of(&self, slot: u32, held: &Slot) -> Range<u64> {
         let schedule = self.shared.schedule;
-        let number = self.of.number(slot);
+        let number = self.parties.of.number(slot);
         let sent = self.steps.generations_sent(slot);
         let next = match &held.phase {
             // The next one may be on its way to Layer 1, but has not opened.
@@ -187,10 +193,10 @@ impl Shard<'_> {
 
     /// Serves nothing more: all sessions end.
     fn finish_all(&mut self, now_ns: u64) {
-        let response = &mut self.latency.response;
+        let response = &mut self.gauges.latency.response;
         self.arrivals
             .give_up(now_ns, |age_ns, payments| response.record(age_ns, payments));
-        self.ready.clear();
+        self.line.ready.clear();
         self.requeue_all();
     }
 
@@ -198,27 +204,31 @@ impl Shard<'_> {
     pub(super) fn pace(&self) -> Pace {
         Pace {
             arrived: self.arrivals.offered(),
-            first_completion_ns: self.first_completion_ns,
-            last_completion_ns: self.last_completion_ns,
-            completed: self.tally.covered.saturating_sub(self.before.payments),
-            refused_before: self.before.refused,
-            unserved_before: self.tally.unserved,
+            first_completion_ns: self.gauges.first_completion_ns,
+            last_completion_ns: self.gauges.last_completion_ns,
+            completed: self
+                .tally
+                .counts
+                .covered
+                .saturating_sub(self.gauges.before.payments),
+            refused_before: self.gauges.before.refused,
+            unserved_before: self.tally.counts.unserved,
             late_before: self.tally.late_before,
-            waits_for_intervals: self.config.cosign_after.is_some(),
-            at_end: self.at_end,
+            waits_for_intervals: self.shared.config.cosign_after.is_some(),
+            at_end: self.ending.at_end,
         }
     }
 
     /// The last shard that ends keeps it if the rate was not held: no later part of the run could
     /// tell.
     pub(super) fn judge_pace(&mut self, pace: Pace) {
-        let Some(log) = &self.config.log else {
+        let Some(log) = &self.shared.config.log else {
             return;
         };
         let mut paces = self.shared.paces.lock().expect("pushing does not panic");
         paces.push(pace);
-        let is_last = paces.len() == self.config.shards as usize;
-        let offered = offered(&self.config.arrivals, &paces).filter(|_| is_last);
+        let is_last = paces.len() == self.shared.config.shards as usize;
+        let offered = offered(&self.shared.config.arrivals, &paces).filter(|_| is_last);
         if let (Some(offered), Some(journal)) = (offered, &mut self.journal)
             && !(log.held)(&offered)
         {
@@ -234,9 +244,9 @@ impl Shard<'_> {
     }
 }
 
-/// How long what came due is served after the schedule's end: a tenth of the schedule's time. A load that
-/// is kept up with leaves less than that, and one that is not would never be served. What waits for its
-/// co-sign interval is proposed all at once, and would have had that long.
+/// How long what came due is served after the schedule's end: a tenth of the schedule's time. A
+/// load that is kept up with leaves less than that, and one that is not would never be served. What
+/// waits for its co-sign interval is proposed all at once, and would have had that long.
 fn serving_ns(end: ScheduleEnd, cosign_after: Option<Duration>) -> u64 {
     const LEAST_NS: u64 = 100_000_000;
     const MOST_FOR_INTERVALS_NS: u64 = 1_000_000_000;

@@ -23,7 +23,8 @@ impl Paid {
     pub(super) fn lets_end(self, finishing: usize, slots: usize) -> bool {
         match self {
             Paid::Nothing => true,
-            // A session that waits is a slot that does not pay. Few are worth a batch in a small shard.
+            // A session that waits is a slot that does not pay. Few are worth a batch in a small
+            // shard.
             Paid::Now => finishing >= (slots / 16).clamp(1, Finals::MOST),
             // No slot is wanted for another session, but what had come due waits for its answer.
             Paid::Last => false,
@@ -34,7 +35,7 @@ impl Paid {
 impl Shard<'_> {
     /// The turn's holder of every channel that has nothing left to pay signs the final.
     pub(super) fn start_finals(&mut self, finals: &mut Finals) {
-        if self.finishing.is_empty() {
+        if self.line.finishing.is_empty() {
             return;
         }
         let Shard {
@@ -44,10 +45,10 @@ impl Shard<'_> {
             ..
         } = self;
         let mut ends = RunningEnds { slots, parties };
-        let sessions = self.finishing.len().min(Finals::MOST);
+        let sessions = self.line.finishing.len().min(Finals::MOST);
         finals.starters.clear();
         payer.begin();
-        for slot in self.finishing.drain(..sessions) {
+        for slot in self.line.finishing.drain(..sessions) {
             let holder = ends.end((slot, Party::A)).turn_holder();
             let at = (slot, holder);
             let secret = ends.secret(at);
@@ -57,7 +58,12 @@ impl Shard<'_> {
         payer.sign(&parties.pairs);
         finals.wire.clear();
         payer.send_finals(&mut ends, |at, message| finals.send(at, message));
-        strike(&mut self.faults, Hop::Final, &mut finals.wire, slots);
+        strike(
+            &mut self.mischief.faults,
+            Hop::Final,
+            &mut finals.wire,
+            slots,
+        );
         self.clock.lap(Stage::Finish, 0);
         self.keep_senders(finals);
     }

@@ -8,12 +8,40 @@ use super::wire::Wire;
 use super::workload::Next;
 use crate::legs::{Ends, Legs};
 use crate::log::Sequence;
-use crate::protocol::{Message, Party, Rejection};
+use crate::protocol::{Message, Party, Payment, Rejection};
 
 /// Entries in a wave at most, but for one channel's co-sign interval. At k = 100 that is a batch of
-/// some 650 signatures, past which verification gains little; entries of both ends are 2 MB each, read
-/// and written in order.
+/// some 650 signatures, past which verification gains little; entries of both ends are 2 MB each,
+/// read and written in order.
 pub(super) const MOST_ENTRIES: usize = 65_536;
+
+/// A shard's waves.
+pub(super) struct Waves {
+    /// What a wave has drawn, reused.
+    pub(super) payments: Vec<Payment>,
+    /// Flights that no wave needs at the moment.
+    pub(super) hangar: Vec<Flight>,
+    /// Durable runs: the wave whose proposals, and the one whose answers, are being made durable.
+    pub(super) proposed: Option<Flight>,
+    pub(super) answered: Option<Flight>,
+}
+
+impl Waves {
+    /// None yet.
+    pub(super) fn new() -> Waves {
+        Waves {
+            payments: Vec::with_capacity(MOST_ENTRIES),
+            hangar: Vec::new(),
+            proposed: None,
+            answered: None,
+        }
+    }
+
+    /// Bytes that all of them carried, once they have landed.
+    pub(super) fn carried(&self) -> u64 {
+        self.hangar.iter().map(Flight::carried).sum()
+    }
+}
 
 /// One wave, and what it takes along from leg to leg. Reused.
 #[derive(Default)]

@@ -106,7 +106,8 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
     log.restore(&mut shards, &chain)?;
     let found = shards.par_iter().map(Shard::found);
     let mut channels = found.flatten().collect::<Vec<ChannelFound>>();
-    // The ends meet as they would if the run went on: a log whose links cannot come up is not in order.
+    // The ends meet as they would if the run went on: a log whose links cannot come up is not in
+    // order.
     shards.par_iter_mut().try_for_each(|shard| {
         shard.clock = StageClock::from_now();
         shard.reconnect()
@@ -115,9 +116,9 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
     let closed = channels.iter().filter(|found| found.open.is_none());
     Ok(Inspection {
         sessions_closed: closed.count() as u64,
-        settled: shards.iter().map(|shard| shard.tally.settled).sum(),
+        settled: shards.iter().map(|shard| shard.tally.counts.settled).sum(),
         settled_in_full: (shards.iter())
-            .all(|shard| shard.tally.sessions_cut == 0 && shard.tally.refused == 0),
+            .all(|shard| shard.tally.counts.sessions_cut == 0 && shard.tally.counts.refused == 0),
         channels,
         height: chain.height(),
         tip: *chain.tip(),
@@ -130,7 +131,7 @@ impl Shard<'_> {
     fn found(&self) -> Vec<ChannelFound> {
         let mut found = Vec::with_capacity(self.slots.len());
         for (slot, held) in (0..).zip(&self.slots) {
-            let number = self.of.number(slot);
+            let number = self.parties.of.number(slot);
             for generation in 0..self.restoring.opened(slot) {
                 let session = self.shared.schedule.session(number, generation);
                 found.push(match &held.phase {
@@ -139,7 +140,8 @@ impl Shard<'_> {
                     }
                     _ => ChannelFound {
                         session,
-                        channel: (self.terms(slot, &self.workload.session(session))).channel_id(),
+                        channel: (self.terms(slot, &self.shared.workload.session(session)))
+                            .channel_id(),
                         open: None,
                     },
                 });

@@ -2,9 +2,10 @@
 //! them (rule S3): one commit, and one sync, for a whole turn of the shard's waves.
 //!
 //! The log has two records of every open channel, one per end, each complete in itself, and one of
-//! what the shard has counted. A channel that Layer 1 has closed is taken out in the same batch that
-//! counts it, so that after a crash no session is counted twice or left out.
+//! what the shard has counted. A channel that Layer 1 has closed is taken out in the same batch
+//! that counts it, so that after a crash no session is counted twice or left out.
 
+use super::acknowledgements::Acknowledgements;
 use super::beginning::Metered;
 use super::slot::Channel;
 use crate::log::{Sequence, Stream};
@@ -13,8 +14,8 @@ use crate::protocol::{Pair, Party};
 /// Records put again per commit at least, if so many are stale: else as many as were put, so that
 /// the log's oldest segment comes free at the pace at which new ones fill.
 pub(super) const LEAST_REFRESHED: usize = 16;
-/// A schedule's clock goes on while nothing is paid: it is kept at least so often, so that a run that is
-/// killed again and again comes to its end.
+/// A schedule's clock goes on while nothing is paid: it is kept at least so often, so that a run
+/// that is killed again and again comes to its end.
 pub(super) const CLOCK_KEPT_EVERY_NS: u64 = 100_000_000;
 
 /// The shard's stream, and what of it is under way.
@@ -26,6 +27,8 @@ pub(super) struct Journal {
     pub(super) changed: bool,
     /// Where the schedule's clock stood in it.
     pub(super) clock_ns: u64,
+    /// Where versions are written down that were acknowledged, if that is asked for.
+    pub(super) acknowledgements: Option<Acknowledgements>,
     pub(super) record: Vec<u8>,
     pub(super) stale: Vec<u32>,
 }
@@ -105,6 +108,7 @@ impl Journal {
             committed: 0,
             changed: false,
             clock_ns: 0,
+            acknowledgements: None,
             record: Vec::new(),
             stale: Vec::new(),
         }

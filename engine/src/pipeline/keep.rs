@@ -52,8 +52,8 @@ impl Shard<'_> {
         let Some(journal) = &mut self.journal else {
             return Ok(());
         };
-        let has_clock = self.config.duration.is_some() || !self.arrivals.is_closed_loop();
-        if has_clock && self.arrivals.has_started() && !self.draining {
+        let has_clock = self.shared.config.duration.is_some() || !self.arrivals.is_closed_loop();
+        if has_clock && self.arrivals.has_started() && !self.ending.draining {
             let clock_ns = self.arrivals.position_ns(self.shared.now_ns());
             journal.changed |= clock_ns >= journal.clock_ns + CLOCK_KEPT_EVERY_NS;
         }
@@ -92,7 +92,8 @@ impl Shard<'_> {
         let schedule = self.arrivals.position(self.shared.now_ns());
         let offered = self.arrivals.offered();
         let unserved = offered.unserved + offered.unserved_before;
-        Kept::of(&self.tally, self.value_at_risk, schedule, unserved).encode(&mut journal.record);
+        Kept::of(&self.tally, self.gauges.value_at_risk, schedule, unserved)
+            .encode(&mut journal.record);
         let key = 2 * self.slots.len() as u32;
         journal.log.stream.put(key, &journal.record);
         journal.committed = journal.log.stream.commit()?;

@@ -68,9 +68,10 @@ impl Shard<'_> {
                     .map_while(|_| signatures.next())
                     .collect();
                 SignedTransaction::new(transaction, signature, consents).encode(&mut batch.bytes);
-                if order.0 == StepKind::Close && !self.faults.is_empty() {
+                if order.0 == StepKind::Close && !self.mischief.faults.is_empty() {
                     let bytes = &mut batch.bytes[start..];
-                    self.faults
+                    self.mischief
+                        .faults
                         .strike(Hop::Settlement, order.1, u64::MAX, bytes);
                 }
                 batch.transactions.push(StepTransaction {
@@ -81,7 +82,7 @@ impl Shard<'_> {
                 });
             }
             self.clock.lap(Stage::Transact, batch.transactions.len());
-            self.tally.transaction_signatures += jobs.len() as u64;
+            self.tally.counts.transaction_signatures += jobs.len() as u64;
             let now_ns = self.now_ns();
             self.tally.first_submit_ns.get_or_insert(now_ns);
             self.steps.sent(opens);
@@ -121,7 +122,7 @@ impl Shard<'_> {
         self.payer
             .signer
             .sign(&self.parties.pairs, &jobs, &mut signatures);
-        self.tally.transaction_signatures += jobs.len() as u64;
+        self.tally.counts.transaction_signatures += jobs.len() as u64;
         signatures
     }
 
@@ -158,15 +159,18 @@ impl Shard<'_> {
         }
     }
 
-    /// The transaction that opens a slot's next session, unless that opened before a restart. A slot
-    /// whose session is closing in the same step stays as it is until that is settled.
+    /// The transaction that opens a slot's next session, unless that opened before a restart. A
+    /// slot whose session is closing in the same step stays as it is until that is settled.
     fn opening(&mut self, slot: u32, step: u64) -> Option<(u64, Transaction)> {
-        let session = self.shared.schedule.opens(step, self.of.number(slot))?;
+        let session = self
+            .shared
+            .schedule
+            .opens(step, self.parties.of.number(slot))?;
         let opened_before = self.shared.schedule.generation(step) < self.restoring.opened(slot);
-        if self.draining || opened_before {
+        if self.ending.draining || opened_before {
             return None;
         }
-        let plan = self.workload.session(session);
+        let plan = self.shared.workload.session(session);
         let terms = self.terms(slot, &plan);
         if !matches!(self.slots[slot as usize].phase, Phase::Closing(_)) {
             self.slots[slot as usize].phase = Phase::Opening;
@@ -181,8 +185,8 @@ impl Shard<'_> {
             index: 0,
             keys: self.parties.public_keys(slot),
             deposits: plan.deposits,
-            challenge_window_blocks: self.config.challenge_window_blocks,
-            reserve: self.config.reserve,
+            challenge_window_blocks: self.shared.config.challenge_window_blocks,
+            reserve: self.shared.config.reserve,
         }
     }
 
@@ -211,9 +215,9 @@ impl Shard<'_> {
         let Phase::Closing(channel) = std::mem::replace(phase, Phase::Vacant) else {
             unreachable!("slot {slot} was closing");
         };
-        let fee = i128::from(self.config.l1.fee.units());
+        let fee = i128::from(self.shared.config.l1.fee.units());
         let places = self.parties.places(slot);
-        let plan = self.workload.session(channel.session);
+        let plan = self.shared.workload.session(channel.session);
         self.tally.count_ended(&channel, plan.payments);
         if let Some(journal) = &mut self.journal {
             journal.closed(slot);
@@ -229,20 +233,17 @@ impl Shard<'_> {
                     a: i128::from(payouts.a),
                     b: i128::from(payouts.b),
                 };
-                self.tally.payout_mismatches += u64::from(paid_out != expected);
+                self.tally.counts.payout_mismatches += u64::from(paid_out != expected);
                 let made = channel.drawn - channel.refused;
-                self.tally.count_mismatches +=
+                self.tally.counts.count_mismatches +=
                     u64::from(version != made || channel.covered != made);
                 self.parties.change(places.a, expected.a - fee);
                 self.parties.change(places.b, expected.b);
-                self.tally.sessions_closed += 1;
-                self.tally.settled += version;
+                self.tally.counts.sessions_closed += 1;
+                self.tally.counts.settled += version;
                 let now_ns = self.now_ns();
                 self.tally.last_close_ns = now_ns;
-                match self.closed_since.last_mut() {
-                    Some((from_ns, count)) if now_ns - *from_ns < 1_000_000 => *count += 1,
-                    _ => self.closed_since.push((now_ns, 1)),
-                }
+                self.gauges.closed(now_ns);
                 self.progress
                     .sessions_closed
                     .fetch_add(1, Ordering::Relaxed);
@@ -258,14 +259,14 @@ impl Shard<'_> {
     }
 
     fn opened(&mut self, slot: u32, session: u64, outcome: StepOutcome) {
-        let fee = i128::from(self.config.l1.fee.units());
+        let fee = i128::from(self.shared.config.l1.fee.units());
         let places = self.parties.places(slot);
-        let plan = self.workload.session(session);
+        let plan = self.shared.workload.session(session);
         if let StepOutcome::Refused { name, fee_paid } = outcome {
             self.parties
                 .change(places.a, if fee_paid { -fee } else { 0 });
-            // Shards see a stop one after the other. A channel that one of them left out is missing before
-            // others of its opener: nobody broke a rule.
+            // Shards see a stop one after the other. A channel that one of them left out is missing
+            // before others of its opener: nobody broke a rule.
             let stop = self.shared.stop.load(Ordering::Relaxed);
             let phase = &mut self.slots[slot as usize].phase;
             if stop && name == LEFT_OUT_BEFORE {
@@ -280,8 +281,8 @@ impl Shard<'_> {
         let [a, b] = [plan.deposits.a, plan.deposits.b].map(|deposit| i128::from(deposit.units()));
         self.parties.change(places.a, -a - fee);
         self.parties.change(places.b, -b);
-        self.tally.sessions_opened += 1;
-        self.tally.planned += plan.payments;
+        self.tally.counts.sessions_opened += 1;
+        self.tally.counts.planned += plan.payments;
 
         let channel = self.channel(slot, session, &plan);
         self.slots[slot as usize].phase = Phase::Running(channel);
@@ -292,7 +293,11 @@ impl Shard<'_> {
     pub(super) fn channel(&self, slot: u32, session: u64, plan: &Session) -> Channel {
         let keys = self.parties.key_ids(slot);
         let terms = self.terms(slot, plan);
-        let cheat = self.attacks.on(session, plan.payments).map(Box::new);
+        let cheat = self
+            .mischief
+            .attacks
+            .on(session, plan.payments)
+            .map(Box::new);
         let ends_at = cheat
             .as_ref()
             .map_or(plan.payments, |cheat| cheat.after_payments());
@@ -300,7 +305,7 @@ impl Shard<'_> {
             a: keys.b,
             b: keys.a,
         };
-        let ends = Endpoint::both(&terms, peers, self.config.rules)
+        let ends = Endpoint::both(&terms, peers, self.shared.config.rules)
             .expect("Layer 1 has opened a channel on these terms");
         Channel {
             session,
@@ -322,8 +327,9 @@ impl Shard<'_> {
         let channel = self.slots[slot as usize].channel();
         let (session, left) = (channel.session, channel.left());
         channel.pause();
-        if !self.draining {
-            self.arrivals.opened(slot, session, left, self.workload);
+        if !self.ending.draining {
+            self.arrivals
+                .opened(slot, session, left, self.shared.workload);
         }
         self.requeue(slot);
     }

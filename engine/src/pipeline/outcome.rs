@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::accounts::{Accounts, Parties};
+use super::counts::Counts;
 use super::court::Disputes;
 use super::latency::Latencies;
 use super::pace::{Offered, Pace, offered};
@@ -14,7 +15,7 @@ use super::shared::Shared;
 use super::stage::{Stage, StageClock, StageCost, StageCosts};
 use super::tally::StoppedChannel;
 use super::workload::AccountIndex;
-use crate::crypto::{Digest, VerifierCounts};
+use crate::crypto::VerifierCounts;
 use crate::l1::{Chain, Load};
 use crate::log::Statistics;
 
@@ -23,24 +24,13 @@ use crate::log::Statistics;
 pub struct Outcome {
     /// Sessions that ran at once.
     pub concurrent: u64,
-    /// Sessions whose channel was opened.
-    pub sessions_opened: u64,
-    /// Sessions whose channel was closed, politely or after a dispute.
-    pub sessions_closed: u64,
-    /// Payments of the sessions that were opened.
-    pub payments_planned: u64,
-    /// Payments that a co-signed state covers.
-    pub payments: u64,
-    /// Of these, all that the figures are of: those completed since they began. Times, CPU time,
-    /// latencies, signatures, batches and bytes are of these alone.
+    /// What was counted of sessions and payments.
+    pub counts: Counts,
+    /// Of the payments that are covered, all that the figures are of: those completed since they
+    /// began. Times, CPU time, latencies, signatures, batches and bytes are of these alone.
     pub payments_measured: u64,
-    /// Payments that the payer's own endpoint refused for lack of balance.
-    pub payments_refused: u64,
     /// The run was cut short, by its duration or from outside.
     pub cut_short: bool,
-    /// Sessions that ended before their payments were made, by an interrupt or by the planned end,
-    /// before a restart included.
-    pub sessions_cut: u64,
     /// From the first open submitted, or, after a restart, from when the links were up, to the last
     /// payout.
     pub wall: Duration,
@@ -53,22 +43,12 @@ pub struct Outcome {
     pub stages: StageCosts,
     /// Both latencies.
     pub latency: Latencies,
-    /// Signatures that the parties made, for states, finals and Layer 1 transactions.
-    pub signatures_made: u64,
-    /// What the parties' verifiers did.
-    pub verified: VerifierCounts,
-    /// Bytes that crossed between endpoints.
-    pub bytes: u64,
-    /// The largest sum that one pair of signatures covers.
-    pub value_at_risk: u64,
+    /// What the parties did with each other.
+    pub offchain: Offchain,
     /// What Layer 1 did, in the whole life of the run; but its CPU time since the figures began.
     pub l1: Load,
-    /// The last block's hash.
-    pub tip: Digest,
-    /// Channels that stopped, by the rejection's name.
-    pub rejections: BTreeMap<&'static str, u64>,
-    /// The first of them.
-    pub stopped: Vec<StoppedChannel>,
+    /// Channels that stopped because a rule was broken in them.
+    pub stops: Stops,
     /// What became of the channels that did not end politely.
     pub disputes: Disputes,
     /// In open loop: what came due, and what became of it.
@@ -87,6 +67,28 @@ pub struct Outcome {
     pub chain: Chain,
 }
 
+/// What the parties did with each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offchain {
+    /// Signatures that the parties made, for states, finals and Layer 1 transactions.
+    pub signatures_made: u64,
+    /// What the parties' verifiers did.
+    pub verified: VerifierCounts,
+    /// Bytes that crossed between endpoints.
+    pub bytes: u64,
+    /// The largest sum that one pair of signatures covers.
+    pub value_at_risk: u64,
+}
+
+/// Channels that stopped because a rule was broken in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stops {
+    /// How many, by the rejection's name.
+    pub rejections: BTreeMap<&'static str, u64>,
+    /// The first of them.
+    pub first: Vec<StoppedChannel>,
+}
+
 /// CPU time that is in no figure, and accounted for all the same: bringing the links up after a
 /// restart. Nothing in any other run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,8 +104,8 @@ pub struct SpentBefore {
 pub struct Resumed {
     /// Payments that a co-signed state covered when the links were up.
     pub payments: u64,
-    /// In open loop: payments that had come due and were not answered. They come due once more when the
-    /// links are up, unless what is open is only closed.
+    /// In open loop: payments that had come due and were not answered. They come due once more when
+    /// the links are up, unless what is open is only closed.
     pub backlog: u64,
     /// Sessions that were closed.
     pub sessions_closed: u64,
@@ -125,7 +127,10 @@ impl Restored {
     pub(super) fn of(shards: &[Shard<'_>]) -> Restored {
         let slots = shards.iter().flat_map(|shard| &shard.slots);
         Restored {
-            sessions_closed: shards.iter().map(|shard| shard.tally.sessions_closed).sum(),
+            sessions_closed: shards
+                .iter()
+                .map(|shard| shard.tally.counts.sessions_closed)
+                .sum(),
             channels_open: slots.filter(|slot| slot.phase.open().is_some()).count() as u64,
             backlog: shards.iter().map(|shard| shard.arrivals.backlog()).sum(),
         }
@@ -147,8 +152,8 @@ pub struct Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checks {
     /// Every payment drawn is covered, refused, or lost with a stopped channel; payer, payee and
-    /// Layer 1 count the same; none is left out unless the run was cut short; and in open loop every one
-    /// that came due, and was not refused, is in the response times once.
+    /// Layer 1 count the same; none is left out unless the run was cut short; and in open loop
+    /// every one that came due, and was not refused, is in the response times once.
     pub payments_accounted: bool,
     /// Every signature that a party made off chain was verified by the other one.
     pub signatures_verified: bool,
@@ -194,29 +199,86 @@ pub(super) fn outcome(
     spent: Spent,
     restored: Option<Restored>,
 ) -> Outcome {
-    let Spent {
-        recovery,
-        begun,
-        elapsed,
-        cpu_before_ns,
-        cpu_ns,
-        workers,
-        workers_ns,
-    } = spent;
+    let log = (ends.iter().filter_map(|end| end.log.as_ref()))
+        .chain(&settled.log)
+        .map(|log| log.statistics.clone())
+        .reduce(Statistics::with);
+    let (stages, before) = stages(ends, &settled, clock, &spent, log.as_ref());
+    let span = Span::of(ends, &settled, &spent, restored.is_some());
     let Settled {
         chain,
-        clock: l1_clock,
         court,
         l1_cpu_before_ns,
-        last_payout_ns,
-        log: l1_log,
+        ..
     } = settled;
+    let (disputes, changes) = court.into_outcome();
+    let mut counts: Counts = ends.iter().map(|end| end.tally.counts).sum();
+    counts.sessions_closed += disputes.cases();
+    let offchain = Offchain::of(ends);
+    let stops = Stops::of(ends);
+    let mut latency = ends[0].gauges.latency.clone();
+    let others = ends[1..].iter();
+    others.for_each(|end| latency.add(&end.gauges.latency));
+    let paces: Vec<Pace> = ends.iter().map(|end| end.pace).collect();
+    let offered = offered(&shared.config.arrivals, &paces);
+    let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
+    let responses = latency.response.histogram().len();
+    let checks = Checks {
+        payments_accounted: offered.is_none_or(|of| of.arrived - of.refused == responses)
+            && counts.are_accounted_for(stops.rejections.is_empty()),
+        signatures_verified: are_verified(ends, &counts),
+        supply_conserved: chain.audit().is_ok(),
+        balances_match: counts.payout_mismatches + disputes.mismatches == 0
+            && accounts.match_ledger(&parties, shared.workload, &changes, &chain),
+    };
+    let payments_before = ends.iter().map(|end| end.gauges.before.payments).sum();
+    Outcome {
+        log,
+        resumed: restored.map(|restored| Resumed {
+            payments: payments_before,
+            sessions_closed: restored.sessions_closed,
+            channels_open: restored.channels_open,
+            backlog: restored.backlog,
+            recovery: spent.recovery,
+        }),
+        before,
+        payments_measured: counts.covered - payments_before,
+        opening: span.opening(ends, &spent),
+        closing: span.closing(ends, &spent),
+        concurrent: shared.schedule.concurrent(),
+        cut_short: counts.sessions_opened < shared.workload.sessions() || counts.undrawn > 0,
+        counts,
+        wall: span.wall.unwrap_or(spent.elapsed),
+        cpu_ns: spent.cpu_ns,
+        stages,
+        latency,
+        offchain,
+        l1: Load {
+            cpu_ns: chain.load().cpu_ns - l1_cpu_before_ns,
+            ..*chain.load()
+        },
+        stops,
+        disputes,
+        offered,
+        checks,
+        chain,
+    }
+}
+
+/// CPU time by stage, over all threads, and what was spent before the figures began.
+fn stages(
+    ends: &[ShardOutcome],
+    settled: &Settled,
+    clock: &StageClock,
+    spent: &Spent,
+    log: Option<&Statistics>,
+) -> (StageCosts, SpentBefore) {
     let mut before = SpentBefore {
-        cpu_ns: cpu_before_ns,
+        cpu_ns: spent.cpu_before_ns,
         stages_ns: 0,
     };
     let mut stages = [StageCost::default(); Stage::COUNT];
-    let clocks = [clock, &l1_clock];
+    let clocks = [clock, &settled.clock];
     for clock in clocks.into_iter().chain(ends.iter().map(|end| &end.clock)) {
         before.stages_ns += clock.before_ns();
         for (sum, cost) in stages.iter_mut().zip(clock.costs()) {
@@ -225,163 +287,147 @@ pub(super) fn outcome(
         }
     }
     stages[Stage::Workers as usize] = StageCost {
-        items: workers,
+        items: spent.workers,
         // What they verified is in a stage of its own.
-        cpu_ns: workers_ns.saturating_sub(chain.others_cpu_ns()),
+        cpu_ns: (spent.workers_ns).saturating_sub(settled.chain.others_cpu_ns()),
     };
-    let logs = || {
-        ends.iter()
-            .filter_map(|end| end.log.as_ref())
-            .chain(&l1_log)
-    };
-    before.stages_ns += logs().map(|log| log.before_ns).sum::<u64>();
-    let log = logs()
-        .map(|log| log.statistics.clone())
-        .reduce(Statistics::with);
-    if let Some(log) = &log {
+    let logs = ends.iter().filter_map(|end| end.log.as_ref());
+    let logs = logs.chain(&settled.log);
+    before.stages_ns += logs.map(|log| log.before_ns).sum::<u64>();
+    if let Some(log) = log {
         let cost = &mut stages[Stage::Log as usize];
         cost.items += log.records;
         cost.cpu_ns += log.cpu_ns;
     }
-    let sum = |count: fn(&ShardOutcome) -> u64| ends.iter().map(count).sum::<u64>();
-    let mut latency = ends[0].latency.clone();
-    ends[1..].iter().for_each(|end| latency.add(&end.latency));
-    let mut verified = VerifierCounts::default();
-    let mut rejections = BTreeMap::new();
-    let mut stopped = Vec::new();
-    for end in ends {
-        end.legs
-            .iter()
-            .for_each(|legs| verified.add(legs.verifier.counts()));
-        for (name, count) in &end.tally.rejections {
-            *rejections.entry(*name).or_default() += count;
-        }
-        stopped.extend_from_slice(&end.tally.stopped);
+    (stages, before)
+}
+
+/// Whether every signature that a party made off chain was verified by the other one, and none but
+/// those of cheaters was refused.
+fn are_verified(ends: &[ShardOutcome], counts: &Counts) -> bool {
+    let Offchain {
+        signatures_made,
+        verified,
+        ..
+    } = Offchain::in_all(ends);
+    let expected = signatures_made - counts.transaction_signatures + counts.resent;
+    verified.forged == counts.poisoned_signatures && verified.signatures == expected
+}
+
+impl Counts {
+    /// Whether each payment is accounted for once, and payer, payee and Layer 1 count the same. The
+    /// last two do only where no channel has stopped.
+    fn are_accounted_for(&self, whole: bool) -> bool {
+        self.planned == self.drawn + self.undrawn + self.forgone
+            && self.drawn == self.covered + self.refused + self.lost + self.poisoned
+            && (!whole || self.lost == 0 && self.received == self.covered)
+            && (!whole || self.covered == self.settled + self.contested)
+            && self.count_mismatches == 0
     }
-    stopped.sort_unstable();
-    let planned = sum(|end| end.tally.planned);
-    let drawn = sum(|end| end.tally.drawn);
-    let covered = sum(|end| end.tally.covered);
-    let refused = sum(|end| end.tally.refused);
-    let lost = sum(|end| end.tally.lost);
-    let poisoned = sum(|end| end.tally.poisoned);
-    let undrawn = sum(|end| end.tally.undrawn);
-    let sessions_opened = sum(|end| end.tally.sessions_opened);
-    let (disputes, changes) = court.into_outcome();
-    let sessions_closed = sum(|end| end.tally.sessions_closed) + disputes.cases();
-    let forgone = sum(|end| end.tally.forgone);
-    let contested = sum(|end| end.tally.contested);
-    let cut_short = sessions_opened < shared.workload.sessions() || undrawn > 0;
-    let made_in_all = sum(|end| end.legs.iter().map(|legs| legs.signer.made()).sum());
-    let verified_before = ends.iter().fold(VerifierCounts::default(), |mut sum, end| {
-        sum.add(&end.before.verified);
+}
+
+impl Offchain {
+    /// From the threads' start on.
+    fn in_all(ends: &[ShardOutcome]) -> Offchain {
+        let mut sum = Offchain::default();
+        for end in ends {
+            for legs in &end.legs {
+                sum.signatures_made += legs.signer.made();
+                sum.verified.add(legs.verifier.counts());
+            }
+            sum.bytes += end.bytes;
+            sum.value_at_risk = sum.value_at_risk.max(end.gauges.value_at_risk);
+        }
         sum
-    });
-    let payments_before = sum(|end| end.before.payments);
-    let transaction_signatures = sum(|end| end.tally.transaction_signatures);
-    let whole = rejections.is_empty();
-    let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
-    let paces: Vec<Pace> = ends.iter().map(|end| end.pace).collect();
-    let offered = offered(&shared.config.arrivals, &paces);
-    let responses = latency.response.histogram().len();
-    let checks = Checks {
-        payments_accounted: offered.is_none_or(|of| of.arrived - of.refused == responses)
-            && planned == drawn + undrawn + forgone
-            && drawn == covered + refused + lost + poisoned
-            && (!whole || lost == 0 && sum(|end| end.tally.received) == covered)
-            && (!whole || covered == sum(|end| end.tally.settled) + contested)
-            && sum(|end| end.tally.count_mismatches) == 0,
-        signatures_verified: verified.forged == sum(|end| end.tally.poisoned_signatures)
-            && verified.signatures
-                == made_in_all - transaction_signatures + sum(|end| end.tally.resent),
-        supply_conserved: chain.audit().is_ok(),
-        balances_match: sum(|end| end.tally.payout_mismatches) + disputes.mismatches == 0
-            && accounts.match_ledger(&parties, shared.workload, &changes, &chain),
-    };
-    let first_ns = match restored {
-        // It may open nothing any more.
-        Some(_) => Some(begun.ns),
-        None => ends
-            .iter()
-            .filter_map(|end| end.tally.first_submit_ns)
-            .min(),
-    };
-    let last_ns = ends.iter().map(|end| end.tally.last_close_ns).max();
-    let last_ns = last_ns.max(last_payout_ns);
-    let wall = match (first_ns, last_ns) {
-        (Some(first), Some(last)) if last > first => Duration::from_nanos(last - first),
-        _ => elapsed,
-    };
-    let first_paid_ns = ends.iter().filter_map(|end| end.first_wave_ns).min();
-    let last_paid_ns = ends.iter().map(|end| end.last_completion_ns).max();
-    // Where nothing was paid, all that followed the first open is closing.
-    let last_paid_ns = last_paid_ns.max(first_ns).max(Some(begun.ns));
-    let span = |from: Option<u64>, to: Option<u64>| {
+    }
+
+    /// Since the figures began.
+    fn of(ends: &[ShardOutcome]) -> Offchain {
+        let mut sum = Offchain::in_all(ends);
+        let mut verified_before = VerifierCounts::default();
+        for end in ends {
+            sum.signatures_made -= end.gauges.before.signatures_made;
+            verified_before.add(&end.gauges.before.verified);
+        }
+        sum.verified = sum.verified.since(&verified_before);
+        sum
+    }
+}
+
+impl Stops {
+    fn of(ends: &[ShardOutcome]) -> Stops {
+        let mut stops = Stops::default();
+        for end in ends {
+            for (name, count) in &end.tally.rejections {
+                *stops.rejections.entry(*name).or_default() += count;
+            }
+            stops.first.extend_from_slice(&end.tally.stopped);
+        }
+        stops.first.sort_unstable();
+        stops
+    }
+}
+
+/// Moments of a run, since its epoch.
+struct Span {
+    first_ns: Option<u64>,
+    first_paid_ns: Option<u64>,
+    last_paid_ns: Option<u64>,
+    last_ns: Option<u64>,
+    /// From the first to the last, if these are two.
+    wall: Option<Duration>,
+}
+
+impl Span {
+    fn of(ends: &[ShardOutcome], settled: &Settled, spent: &Spent, goes_on: bool) -> Span {
+        let begun_ns = Some(spent.begun.ns);
+        let submitted = ends.iter().filter_map(|end| end.tally.first_submit_ns);
+        // One that goes on may open nothing any more.
+        let first_ns = if goes_on { begun_ns } else { submitted.min() };
+        let last_ns = ends.iter().map(|end| end.tally.last_close_ns).max();
+        let last_ns = last_ns.max(settled.last_payout_ns);
+        let last_paid_ns = ends.iter().map(|end| end.gauges.last_completion_ns).max();
+        let wall = first_ns.zip(last_ns).filter(|(first, last)| last > first);
+        Span {
+            first_ns,
+            first_paid_ns: ends.iter().filter_map(|end| end.gauges.first_wave_ns).min(),
+            // Where nothing was paid, all that followed the first open is closing.
+            last_paid_ns: last_paid_ns.max(first_ns).max(begun_ns),
+            last_ns,
+            wall: wall.map(|(first, last)| Duration::from_nanos(last - first)),
+        }
+    }
+
+    fn between(from: Option<u64>, to: Option<u64>) -> Duration {
         let span = from.zip(to).and_then(|(from, to)| to.checked_sub(from));
         Duration::from_nanos(span.unwrap_or(0))
-    };
-    let opening = Phase {
-        sessions: sum(|end| {
-            let opened = end.opened_before_paying;
-            opened.saturating_sub(end.before.sessions_opened)
-        }),
-        wall: span(first_ns, first_paid_ns),
-        cpu_ns: (ends.iter().filter_map(|end| end.cpu_before_paying_ns).min())
-            .map_or(0, |cpu| cpu.saturating_sub(begun.cpu_ns)),
-    };
-    let closing = Phase {
-        sessions: (ends.iter().flat_map(|end| &end.closed_since))
-            .filter(|(at_ns, _)| last_paid_ns.is_none_or(|paid_ns| *at_ns >= paid_ns))
-            .map(|(_, count)| count)
-            .sum(),
-        wall: span(last_paid_ns, last_ns),
-        cpu_ns: begun.cpu_ns + cpu_ns
-            - ends
-                .iter()
-                .map(|end| end.cpu_after_paying_ns)
-                .max()
-                .unwrap_or(0)
-                .clamp(begun.cpu_ns, begun.cpu_ns + cpu_ns),
-    };
-    Outcome {
-        log,
-        resumed: restored.map(|restored| Resumed {
-            payments: payments_before,
-            sessions_closed: restored.sessions_closed,
-            channels_open: restored.channels_open,
-            backlog: restored.backlog,
-            recovery,
-        }),
-        before,
-        payments_measured: covered - payments_before,
-        opening,
-        closing,
-        concurrent: shared.schedule.concurrent(),
-        sessions_opened,
-        sessions_closed,
-        payments_planned: planned,
-        payments: covered,
-        payments_refused: refused,
-        cut_short,
-        sessions_cut: sum(|end| end.tally.sessions_cut),
-        wall,
-        cpu_ns,
-        stages,
-        latency,
-        signatures_made: made_in_all - sum(|end| end.before.signatures_made),
-        verified: verified.since(&verified_before),
-        bytes: sum(|end| end.bytes),
-        value_at_risk: ends.iter().map(|end| end.value_at_risk).max().unwrap_or(0),
-        l1: Load {
-            cpu_ns: chain.load().cpu_ns - l1_cpu_before_ns,
-            ..*chain.load()
-        },
-        tip: *chain.tip(),
-        rejections,
-        stopped,
-        disputes,
-        offered,
-        checks,
-        chain,
+    }
+
+    fn opening(&self, ends: &[ShardOutcome], spent: &Spent) -> Phase {
+        let gauges = || ends.iter().map(|end| &end.gauges);
+        let opened = gauges().map(|of| {
+            of.opened_before_paying
+                .saturating_sub(of.before.sessions_opened)
+        });
+        let cpu_ns = gauges().filter_map(|of| of.cpu_before_paying_ns).min();
+        Phase {
+            sessions: opened.sum(),
+            wall: Span::between(self.first_ns, self.first_paid_ns),
+            cpu_ns: cpu_ns.map_or(0, |cpu| cpu.saturating_sub(spent.begun.cpu_ns)),
+        }
+    }
+
+    fn closing(&self, ends: &[ShardOutcome], spent: &Spent) -> Phase {
+        let gauges = || ends.iter().map(|end| &end.gauges);
+        let is_after = |at_ns: u64| self.last_paid_ns.is_none_or(|paid_ns| at_ns >= paid_ns);
+        let closed = gauges().flat_map(|of| &of.closed_since);
+        let closed = closed.filter(|(at_ns, _)| is_after(*at_ns));
+        let (from, to) = (spent.begun.cpu_ns, spent.begun.cpu_ns + spent.cpu_ns);
+        let paid = gauges().map(|of| of.cpu_after_paying_ns).max();
+        Phase {
+            sessions: closed.map(|(_, count)| count).sum(),
+            wall: Span::between(self.last_paid_ns, self.last_ns),
+            cpu_ns: to - paid.unwrap_or(0).clamp(from, to),
+        }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::arrivals::{Arrivals, Arrived, spanning};
+use super::arrivals::{Arrivals, Arrived, ScheduleEnd, spanning};
 
 /// An open loop's schedule, and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Offered {
-    /// Payments that came due, to the schedule's end. Each is in the response times once, served, or at
-    /// its age when it was given up; but for those that were refused.
+    /// Payments that came due, to the schedule's end. Each is in the response times once, served,
+    /// or at its age when it was given up; but for those that were refused.
     pub arrived: u64,
     /// Those that had come due before a restart, were not answered, and came due once more.
     pub backlog: u64,
@@ -26,22 +26,35 @@ pub struct Offered {
     pub late_before: bool,
     /// Those that were not served.
     pub unserved: u64,
-    /// Those that still waited for their co-sign interval to fill when the schedule ended, and were then
-    /// proposed at once.
+    /// Those that still waited for their co-sign interval to fill when the schedule ended, and were
+    /// then proposed at once.
     pub cut_short: u64,
     /// The schedule was ended before its plan, by an interrupt.
     pub stopped: bool,
-    /// The rate at which they came due, as drawn, from the first to the last by the schedule's clock, the
-    /// backlog aside; none if all of them came due at one time.
+    /// The rate at which they came due, as drawn, from the first to the last by the schedule's
+    /// clock, the backlog aside; none if all of them came due at one time.
     pub offered_per_s: Option<f64>,
-    /// The rate at which they were completed, from when the first came due to when the last was completed,
-    /// over all shards; none if all of them were completed at one time.
+    /// The rate at which they were completed, from when the first came due to when the last was
+    /// completed, over all shards; none if all of them were completed at one time.
     pub achieved_per_s: Option<f64>,
-    /// From when the last payment came due to when the last one was completed, and the time in which those
-    /// that were not served came due; none without either. If the schedule was stopped, or payments may
-    /// wait for their co-sign interval: how long any payment had waited when it ended that could be
-    /// proposed, since what could not is proposed then all at once.
+    /// From when the last payment came due to when the last one was completed, and the time in
+    /// which those that were not served came due; none without either. If the schedule was stopped,
+    /// or payments may wait for their co-sign interval: how long any payment had waited when it
+    /// ended that could be proposed, since what could not is proposed then all at once.
     pub behind: Option<Duration>,
+}
+
+/// How far a shard is with the end of its schedule.
+#[derive(Default)]
+pub(super) struct Ending {
+    /// No session opens any more, and no payment comes due.
+    pub(super) draining: bool,
+    /// Where the schedule ends, once that is known.
+    pub(super) end: Option<ScheduleEnd>,
+    /// How it kept up by then.
+    pub(super) at_end: Option<AtEnd>,
+    /// Draining: until when payments that had come due by then are served.
+    pub(super) serving_until_ns: Option<u64>,
 }
 
 /// How one shard kept up with its schedule.

@@ -1,5 +1,6 @@
-//! After a restart every link is broken: the two ends of each channel tell each other how far they had
-//! come, and send again what the other may have missed. Many channels at once, before any payment.
+//! After a restart every link is broken: the two ends of each channel tell each other how far they
+//! had come, and send again what the other may have missed. Many channels at once, before any
+//! payment.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -9,7 +10,6 @@ use super::error::RestoreError;
 use super::error::RunError;
 use super::flight::Finals;
 use super::flight::Flight;
-use super::latency::Latencies;
 use super::shard::Shard;
 use super::slot::{Channel, Phase};
 use super::stage::Stage;
@@ -65,7 +65,8 @@ impl Shard<'_> {
             let met = meet(channel, sign).map_err(|rejection| apart(channel, rejection))?;
             for (to, bytes) in met {
                 let resent = sort(channel, slot, to, &bytes, &mut resent);
-                self.tally.resent += resent.map_err(|rejection| apart(channel, rejection))?;
+                self.tally.counts.resent +=
+                    resent.map_err(|rejection| apart(channel, rejection))?;
             }
         }
         self.clock.lap(Stage::Transact, 0);
@@ -80,8 +81,8 @@ impl Shard<'_> {
     }
 
     /// The signatures that these slots' ends have to send again, made again: an end keeps the other
-    /// party's only. Both parties sign one digest, so that a signature is found by its signer too. Not
-    /// counted as made: they were.
+    /// party's only. Both parties sign one digest, so that a signature is found by its signer too.
+    /// Not counted as made: they were.
     fn own_signatures(&mut self, slots: std::ops::Range<u32>) -> OwnSignatures {
         let mut signers = Vec::new();
         let mut jobs = Vec::new();
@@ -110,7 +111,8 @@ impl Shard<'_> {
             }
         }
         let mut signatures = Vec::with_capacity(jobs.len());
-        self.contest
+        self.mischief
+            .contest
             .signer
             .sign(&self.parties.pairs, &jobs, &mut signatures);
         let signed = signers.into_iter().zip(jobs.iter().map(|job| job.digest));
@@ -153,26 +155,23 @@ impl Shard<'_> {
         if let Some(journal) = &mut self.journal {
             journal.metered().begin_figures();
         }
-        self.latency = Latencies::new();
-        self.first_completion_ns = None;
-        self.last_completion_ns = 0;
-        self.closed_since.clear();
         self.progress.payments.store(0, Ordering::Relaxed);
         let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
         let covered = channels().map(|channel| channel.covered).sum::<u64>();
         let refused = channels().map(|channel| channel.refused).sum::<u64>();
         let both = [&self.payer, &self.payee];
-        self.before = Before {
-            sessions_opened: self.tally.sessions_opened,
-            sessions_closed: self.tally.sessions_closed,
-            payments: self.tally.covered + covered,
-            refused: self.tally.refused + refused,
+        let mut before = Before {
+            sessions_opened: self.tally.counts.sessions_opened,
+            sessions_closed: self.tally.counts.sessions_closed,
+            payments: self.tally.counts.covered + covered,
+            refused: self.tally.counts.refused + refused,
             signatures_made: both.iter().map(|legs| legs.signer.made()).sum(),
             verified: VerifierCounts::default(),
         };
         for legs in both {
-            self.before.verified.add(legs.verifier.counts());
+            before.verified.add(legs.verifier.counts());
         }
+        self.gauges.begin_figures(before);
         Ok(())
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct ShardRestoring {
     pub(super) heard: u64,
     /// Slots whose closed sessions were counted here: their records are to be taken out.
     pub(super) counted: Vec<u32>,
+    /// The run goes on: the ends' links are to be brought up first.
+    pub(super) reconnect: bool,
     /// How far the schedule was read; none if the shard has kept nothing yet.
     pub(super) schedule: Option<SchedulePosition>,
 }

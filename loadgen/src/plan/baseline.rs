@@ -6,20 +6,24 @@ use duet_engine::pipeline::{Outcome, Sampling, Stage};
 const SHARE: f64 = 0.1;
 /// … or so much, where that is more.
 const LEAST_NS: f64 = 1e9;
-/// More payments make no count more exact, and the interval of CPU time no narrower than a machine's
-/// own noise.
+/// More payments make no count more exact, and the interval of CPU time no narrower than a
+/// machine's own noise.
 const MOST_PAYMENTS: u64 = 1_000_000;
 /// Sessions at least, so that CPU time has an interval over them.
 const LEAST_SESSIONS: u64 = 10;
 /// What a transfer takes beyond signing and verifying it, against these: submitting, executing and
 /// hashing it (measured with library code and in lanes: a fifth to a third).
 const BESIDE_SIGNATURES: f64 = 1.3;
-/// A signature made and verified, where the run tells nothing of it: library code on an old processor.
+/// A signature made and verified, where the run tells nothing of it: library code on an old
+/// processor.
 const UNKNOWN_NS: f64 = 100e3;
 
 /// What a run of `reached` sessions, of `mean` payments each on average, is compared with.
 pub(super) fn sampling(outcome: &Outcome, reached: u64, mean: u64) -> Sampling {
-    let made = outcome.payments.saturating_add(outcome.payments_refused);
+    let made = outcome
+        .counts
+        .covered
+        .saturating_add(outcome.counts.refused);
     let signed = |stages: [Stage; 2]| {
         let cost = stages.map(|stage| outcome.stages[stage as usize]);
         let (ns, items) = (
@@ -36,8 +40,8 @@ pub(super) fn sampling(outcome: &Outcome, reached: u64, mean: u64) -> Sampling {
     spread(reached, mean, affordable.min(MOST_PAYMENTS).min(made))
 }
 
-/// Evenly spread sessions with `most` payments in all, about: whole ones if ten of them find room, the
-/// first payments of ten otherwise.
+/// Evenly spread sessions with `most` payments in all, about: whole ones if ten of them find room,
+/// the first payments of ten otherwise.
 fn spread(reached: u64, mean: u64, most: u64) -> Sampling {
     if most == 0 {
         return Sampling::whole(Vec::new());
@@ -68,7 +72,8 @@ mod tests {
 
     #[test]
     fn what_the_cpu_time_pays_for_is_spread_over_ten_sessions_or_more() {
-        // Sessions reached, mean payments, payments that can be paid for → sessions, payments of each.
+        // Sessions reached, mean payments, payments that can be paid for → sessions, payments of
+        // each.
         for (reached, mean, most, sessions, first) in [
             (40, 10_000, 30_000, 10, 3_000),
             (400, 10_000, 1_000_000, 100, 10_000),

@@ -30,7 +30,7 @@ impl Shard<'_> {
     ) -> Result<u64, RunError> {
         let first_step = self.open_sessions(chain);
         let mut waiting: Vec<Waiting> = Vec::new();
-        let mut verifier = Verifier::new(self.config.backend);
+        let mut verifier = Verifier::new(self.shared.config.backend);
         let mut refused: Option<RestoreError> = None;
         recovered.for_each(|key, _, record| {
             if refused.is_some() {
@@ -67,28 +67,28 @@ impl Shard<'_> {
             return Ok(());
         };
         let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
-        let drawn = self.tally.drawn + channels().map(|channel| channel.drawn).sum::<u64>();
+        let drawn = self.tally.counts.drawn + channels().map(|channel| channel.drawn).sum::<u64>();
         // One that has begun to end pays no more.
         let pays = |channel: &&Channel| {
             channel.a.status() == Status::Running && channel.b.status() == Status::Running
         };
         let open: Vec<u64> = channels().filter(pays).map(Channel::left).collect();
         let unopened = self.unopened();
-        let workload = self.workload;
+        let workload = self.shared.workload;
         let unopened = unopened.map(|session| workload.session(session).payments);
-        let settled = drawn + self.tally.unserved;
+        let settled = drawn + self.tally.counts.unserved;
         let resumed = self
             .arrivals
             .resume(schedule, settled, open.into_iter().chain(unopened));
         resumed.map_err(|problem| RestoreError::NoPlace {
-            shard: self.of.index,
+            shard: self.parties.of.index,
             key: 2 * self.slots.len() as u32,
             problem,
         })
     }
 
-    /// That the two ends of each open channel can stand where their records say: one of them at most
-    /// has payments in flight, and there are none once one of them begins to end it.
+    /// That the two ends of each open channel can stand where their records say: one of them at
+    /// most has payments in flight, and there are none once one of them begins to end it.
     fn check_ends(&self) -> Result<(), RestoreError> {
         for (slot, held) in (0..).zip(&self.slots) {
             let Phase::Running(Channel { a, b, .. }) = &held.phase else {
@@ -105,7 +105,7 @@ impl Shard<'_> {
             };
             if !fits {
                 return Err(RestoreError::NoPlace {
-                    shard: self.of.index,
+                    shard: self.parties.of.index,
                     key: journal::key(slot, Party::A),
                     problem: "its channel's two ends cannot both stand where they say",
                 });
@@ -114,11 +114,11 @@ impl Shard<'_> {
         Ok(())
     }
 
-    /// That this stream and Layer 1's are what one crash can leave. A shard hears of an open or a close
-    /// when that is durable in Layer 1's stream, so that Layer 1 knows of all that the shard does. A
-    /// channel's finals are durable in the shard's stream before Layer 1 hears of its close, and
-    /// stay there until that is counted, so that the shard knows of each close on Layer 1. Where one
-    /// stream is older than what the other knows of it, this does not hold.
+    /// That this stream and Layer 1's are what one crash can leave. A shard hears of an open or a
+    /// close when that is durable in Layer 1's stream, so that Layer 1 knows of all that the shard
+    /// does. A channel's finals are durable in the shard's stream before Layer 1 hears of its
+    /// close, and stay there until that is counted, so that the shard knows of each close on Layer
+    /// 1. Where one stream is older than what the other knows of it, this does not hold.
     fn check_age(&self) -> Result<(), RestoreError> {
         let opened: u64 = self.restoring.opened.iter().sum();
         let open = self.slots.iter().filter(|slot| slot.phase.open().is_some());
@@ -130,13 +130,13 @@ impl Shard<'_> {
         let agreed = closed.values().filter(|channel| is_final(channel)).count();
         let shard = SessionCounts {
             opened: self.restoring.heard,
-            closed: self.tally.sessions_closed + agreed as u64,
+            closed: self.tally.counts.sessions_closed + agreed as u64,
         };
         if agreed == closed.len() && shard.opened <= l1.opened && shard.closed == l1.closed {
             return Ok(());
         }
         Err(RestoreError::OtherAge {
-            shard: self.of.index,
+            shard: self.parties.of.index,
             knows: shard,
             l1,
         })
@@ -147,7 +147,7 @@ impl Shard<'_> {
         let schedule = self.shared.schedule;
         let mut first_step = schedule.steps();
         for slot in 0..self.slots.len() as u32 {
-            let number = self.of.number(slot);
+            let number = self.parties.of.number(slot);
             let sessions = schedule.sessions_of(number);
             let opener = self.parties.public_keys(slot).a;
             let nonce = chain.account(&opener).map_or(0, |account| account.nonce);
@@ -155,7 +155,10 @@ impl Shard<'_> {
             let (mut opened, mut most) = (0, sessions);
             while opened < most {
                 let middle = opened + (most - opened) / 2;
-                let plan = self.workload.session(schedule.session(number, middle));
+                let plan = self
+                    .shared
+                    .workload
+                    .session(schedule.session(number, middle));
                 if plan.nonce < nonce {
                     opened = middle + 1;
                 } else {
@@ -163,15 +166,18 @@ impl Shard<'_> {
                 }
             }
             for generation in 0..opened {
-                let plan = self.workload.session(schedule.session(number, generation));
-                self.tally.sessions_opened += 1;
-                self.tally.planned += plan.payments;
+                let plan = self
+                    .shared
+                    .workload
+                    .session(schedule.session(number, generation));
+                self.tally.counts.sessions_opened += 1;
+                self.tally.counts.planned += plan.payments;
             }
             self.restoring.opened.push(opened);
             let mut next = schedule.step(number, opened);
             if let Some(newest) = opened.checked_sub(1) {
                 let session = schedule.session(number, newest);
-                let plan = self.workload.session(session);
+                let plan = self.shared.workload.session(session);
                 let channel = self.channel(slot, session, &plan);
                 if chain.channel(channel.a.channel()).is_some() {
                     self.slots[slot as usize].phase = Phase::Running(channel);
@@ -187,7 +193,7 @@ impl Shard<'_> {
 
     fn restore_tally(&mut self, key: u32, record: &[u8]) -> Result<(), RestoreError> {
         let no_place = |problem| RestoreError::NoPlace {
-            shard: self.of.index,
+            shard: self.parties.of.index,
             key,
             problem,
         };
@@ -198,11 +204,11 @@ impl Shard<'_> {
             "its counts have another length than this version of Duet writes",
         ))?;
         let (mut tally, value_at_risk, schedule) = kept.restore();
-        self.restoring.heard = tally.sessions_opened;
-        tally.sessions_opened = self.tally.sessions_opened;
-        tally.planned = self.tally.planned;
+        self.restoring.heard = tally.counts.sessions_opened;
+        tally.counts.sessions_opened = self.tally.counts.sessions_opened;
+        tally.counts.planned = self.tally.counts.planned;
         self.tally = tally;
-        self.value_at_risk = value_at_risk;
+        self.gauges.value_at_risk = value_at_risk;
         self.restoring.schedule = Some(schedule);
         Ok(())
     }
@@ -217,12 +223,12 @@ impl Shard<'_> {
     ) -> Result<Waiting, RestoreError> {
         let key = journal::key(slot, party);
         let no_place = |problem| RestoreError::NoPlace {
-            shard: self.of.index,
+            shard: self.parties.of.index,
             key,
             problem,
         };
         let bad = |error| RestoreError::Record {
-            slot: self.of.number(slot),
+            slot: self.parties.of.number(slot),
             party,
             error,
         };
@@ -253,7 +259,7 @@ impl Shard<'_> {
         let note = Note::decode(note).filter(|note| note.session == session);
         let note = note.ok_or(no_place("its note is none of this session's"))?;
         let made = note.drawn.checked_sub(note.refused);
-        let planned = self.workload.session(session).payments;
+        let planned = self.shared.workload.session(session).payments;
         if note.drawn > planned || made.is_none_or(|made| made < end.version()) {
             return Err(no_place("its note counts other payments than it has"));
         }
@@ -267,17 +273,17 @@ impl Shard<'_> {
 
     /// A channel of a slot as it was opened, if it is one of its last two.
     fn opened_before(&self, slot: u32, channel: &ChannelId) -> Option<Channel> {
-        let number = self.of.number(slot);
+        let number = self.parties.of.number(slot);
         let opened = self.restoring.opened[slot as usize];
         let mut newest = (0..opened).rev().take(2).map(|generation| {
             let session = self.shared.schedule.session(number, generation);
-            self.channel(slot, session, &self.workload.session(session))
+            self.channel(slot, session, &self.shared.workload.session(session))
         });
         newest.find(|opened| opened.a.channel() == channel)
     }
 
-    /// Verifies the peers' signatures of these ends, and puts the ends where they belong: into their
-    /// slot, or aside.
+    /// Verifies the peers' signatures of these ends, and puts the ends where they belong: into
+    /// their slot, or aside.
     fn admit(
         &mut self,
         waiting: &mut Vec<Waiting>,
@@ -310,7 +316,7 @@ impl Shard<'_> {
         let channel = match open {
             Some(channel) => channel,
             None => {
-                let plan = self.workload.session(note.session);
+                let plan = self.shared.workload.session(note.session);
                 let opened = self.channel(slot, note.session, &plan);
                 self.restoring.closed.entry(slot).or_insert(opened)
             }
@@ -329,10 +335,10 @@ impl Shard<'_> {
     /// Counts the sessions that Layer 1 closed and the shard did not come to count.
     fn count_closed(&mut self) {
         for (slot, channel) in std::mem::take(&mut self.restoring.closed) {
-            let plan = self.workload.session(channel.session);
+            let plan = self.shared.workload.session(channel.session);
             self.tally.count_ended(&channel, plan.payments);
-            self.tally.sessions_closed += 1;
-            self.tally.settled += channel.a.held_version();
+            self.tally.counts.sessions_closed += 1;
+            self.tally.counts.settled += channel.a.held_version();
             self.restoring.counted.push(slot);
         }
     }
@@ -342,7 +348,7 @@ impl Shard<'_> {
         let schedule = self.shared.schedule;
         let mut running = Vec::new();
         for slot in 0..self.slots.len() as u32 {
-            let number = self.of.number(slot);
+            let number = self.parties.of.number(slot);
             let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
                 continue;
             };
@@ -354,15 +360,15 @@ impl Shard<'_> {
         }
         self.steps.resume(first_step, running.into_iter());
         // What these sums leave out was checked when it was paid out.
-        let (config, workload) = (self.config, self.workload);
+        let (config, workload) = (self.shared.config, self.shared.workload);
         let allocation = |account| units(config, workload, 0, account).unwrap_or(0);
         self.parties.begin_at(chain, workload, allocation, taken);
-        self.reconnect = true;
+        self.restoring.reconnect = true;
     }
 }
 
-/// Whether both ends have signed that their channel ends where it is. The one that began to end it may
-/// not know of the other's signature yet.
+/// Whether both ends have signed that their channel ends where it is. The one that began to end it
+/// may not know of the other's signature yet.
 fn is_final(channel: &Channel) -> bool {
     let (a, b) = (&channel.a, &channel.b);
     let agreed = matches!(

@@ -1,10 +1,10 @@
 //! Brings a run back from its durable log: Layer 1 first, then both ends of every channel that is
 //! open there, then the schedule, at the step that was not finished.
 //!
-//! Layer 1 decides what is open: an open or a close counts once its block is durable. What an end has
-//! signed is in its record; a channel without records has signed nothing. The peers' signatures are
-//! verified again, in batches; a party's own are covered by the log's checksums. Nothing is written
-//! before all of it has been read and found in order.
+//! Layer 1 decides what is open: an open or a close counts once its block is durable. What an end
+//! has signed is in its record; a channel without records has signed nothing. The peers' signatures
+//! are verified again, in batches; a party's own are covered by the log's checksums. Nothing is
+//! written before all of it has been read and found in order.
 
 mod ends;
 
@@ -137,7 +137,8 @@ impl OpenLog {
             .collect()
     }
 
-    /// Layer 1 as its blocks left it, if it began as this run's does; none if the run has not begun.
+    /// Layer 1 as its blocks left it, if it began as this run's does; none if the run has not
+    /// begun.
     pub(super) fn chain(&mut self, genesis: &Digest) -> Result<Option<Chain>, RunError> {
         let Some(chain) = self.chain.take() else {
             // The shards begin after Layer 1 has.
@@ -182,10 +183,10 @@ impl OpenLog {
             for slot in shard.restoring.counted.drain(..) {
                 journal.closed(slot);
             }
-            shard.journal = Some(journal);
             if let Some(path) = &self.config.acknowledgements {
-                shard.acknowledgements = Some(Acknowledgements::open(path)?);
+                journal.acknowledgements = Some(Acknowledgements::open(path)?);
             }
+            shard.journal = Some(journal);
         }
         Ok((first_step, l1))
     }
@@ -208,7 +209,9 @@ impl OpenLog {
         let steps = steps.into_iter().collect::<Result<Vec<u64>, RunError>>()?;
         // Layer 1 takes one step after the other: all before the first that is not finished are.
         let first_step = steps.into_iter().min().expect("at least one shard");
-        let accounts = shards.first().map_or(0, |shard| shard.workload.accounts());
+        let accounts = shards
+            .first()
+            .map_or(0, |shard| shard.shared.workload.accounts());
         let taken: Vec<AtomicBool> = (0..accounts).map(|_| AtomicBool::new(false)).collect();
         shards
             .par_iter_mut()

@@ -43,7 +43,7 @@ impl Shard<'_> {
             to_payer.frame(slot, me.other(), |bytes| message.encode(bytes));
         });
         let hop = Hop::Acknowledgement;
-        strike(&mut self.faults, hop, &mut flight.to_payer, slots);
+        strike(&mut self.mischief.faults, hop, &mut flight.to_payer, slots);
         self.clock.lap(Stage::Answer, accepted);
         for (slot, payer, _) in flight.to_payer.frames() {
             self.keep(slot, payer.other());

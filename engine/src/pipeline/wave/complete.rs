@@ -6,7 +6,6 @@ use super::super::shard::Shard;
 use super::super::slot::RunningEnds;
 use super::super::stage::Stage;
 use super::answer::refused;
-use crate::clock::process_cpu_ns;
 use crate::legs::Ends;
 
 impl Shard<'_> {
@@ -47,13 +46,15 @@ impl Shard<'_> {
             let channel = self.slots[part.slot as usize].channel();
             channel.covered += part.completed;
             completed += part.completed;
-            self.latency
+            self.gauges
+                .latency
                 .service
                 .record(now_ns - flight.sent_ns, part.completed);
             // Answers complete a prefix of what was proposed. What is left has no answer, and gets
             // none any more: its channel stops. It counts at its age.
             for due_ns in &flight.due_ns[part.due.clone()] {
-                self.latency
+                self.gauges
+                    .latency
                     .response
                     .record(now_ns.saturating_sub(*due_ns), 1);
             }
@@ -61,10 +62,7 @@ impl Shard<'_> {
             self.arrivals.lost(left);
         }
         if completed > 0 {
-            self.first_completion_ns.get_or_insert(now_ns);
-            self.last_completion_ns = now_ns;
-            self.closed_since.clear();
-            self.cpu_after_paying_ns = process_cpu_ns();
+            self.gauges.completed(now_ns);
         }
         self.clock.lap(Stage::Complete, completed as usize);
         completed

@@ -2,9 +2,10 @@
 //! the payee has co-signed. Every stage handles a whole wave before the next one starts.
 //!
 //! A wave has three legs, each of one party alone: the payers propose (`propose`), the payees check
-//! and co-sign (`answer`), the payers complete (`complete`). Between them it is bytes on a wire, and
-//! nothing else: what either end does is in [`Legs`](crate::legs::Legs), of which payers and payees
-//! have their own; here is what is around it: the draw, the clocks, latencies, faults and the log.
+//! and co-sign (`answer`), the payers complete (`complete`). Between them it is bytes on a wire,
+//! and nothing else: what either end does is in [`Legs`](crate::legs::Legs), of which payers and
+//! payees have their own; here is what is around it: the draw, the clocks, latencies, faults and
+//! the log.
 
 mod answer;
 mod complete;
@@ -16,16 +17,15 @@ use super::flight::Flight;
 use super::shard::Shard;
 use super::slot::Phase;
 use super::stage::Stage;
-use crate::clock::process_cpu_ns;
 
 impl Shard<'_> {
-    /// Moves the shard's waves on by a leg each; gives the number of payments completed, and whether
-    /// there was anything to move.
+    /// Moves the shard's waves on by a leg each; gives the number of payments completed, and
+    /// whether there was anything to move.
     ///
     /// # Errors
     /// If the log cannot be written: what waits for it never leaves.
     pub(super) fn fly(&mut self) -> Result<(u64, bool), RunError> {
-        let mut departing = self.hangar.pop().unwrap_or_else(Flight::with_room);
+        let mut departing = self.waves.hangar.pop().unwrap_or_else(Flight::with_room);
         self.depart(&mut departing);
         if self.journal.is_none() {
             let moved = !departing.is_empty();
@@ -34,7 +34,7 @@ impl Shard<'_> {
                 self.answer(&mut departing);
                 completed = self.land(&mut departing)?;
             }
-            self.hangar.push(departing);
+            self.waves.hangar.push(departing);
             return Ok((completed, moved));
         }
         self.fly_durably(departing)
@@ -44,34 +44,34 @@ impl Shard<'_> {
     /// on its way to the disk, the next wave's first leg is computed; a commit carries a leg of up
     /// to three waves.
     fn fly_durably(&mut self, mut departing: Flight) -> Result<(u64, bool), RunError> {
-        let (answering, landing) = (self.proposed.take(), self.answered.take());
+        let (answering, landing) = (self.waves.proposed.take(), self.waves.answered.take());
         let moved = !departing.is_empty() || answering.is_some() || landing.is_some();
         let mut completed = 0;
         if let Some(mut flight) = landing {
             self.await_durable(flight.kept_in)?;
             completed = self.land(&mut flight)?;
-            self.hangar.push(flight);
+            self.waves.hangar.push(flight);
         }
         if let Some(mut flight) = answering {
             self.await_durable(flight.kept_in)?;
             self.answer(&mut flight);
-            self.answered = Some(flight);
+            self.waves.answered = Some(flight);
         }
-        if departing.is_empty() && self.answered.is_none() {
+        if departing.is_empty() && self.waves.answered.is_none() {
             // Nothing waits for what was put.
             self.commit_if_idle()?;
-            self.hangar.push(departing);
+            self.waves.hangar.push(departing);
             return Ok((completed, moved));
         }
         let sequence = self.commit()?;
-        if let Some(flight) = &mut self.answered {
+        if let Some(flight) = &mut self.waves.answered {
             flight.kept_in = sequence;
         }
         if departing.is_empty() {
-            self.hangar.push(departing);
+            self.waves.hangar.push(departing);
         } else {
             departing.kept_in = sequence;
-            self.proposed = Some(departing);
+            self.waves.proposed = Some(departing);
         }
         Ok((completed, moved))
     }
@@ -80,15 +80,12 @@ impl Shard<'_> {
     fn depart(&mut self, flight: &mut Flight) {
         flight.sent_ns = self.now_ns();
         // A session's first payment waits until all sessions that shall run at once are open.
-        if self.steps.all_lanes_opened() || self.draining {
+        if self.steps.all_lanes_opened() || self.ending.draining {
             self.draw(flight);
         }
         if !flight.parts.is_empty() {
-            if self.first_wave_ns.is_none() {
-                self.first_wave_ns = Some(flight.sent_ns);
-                self.opened_before_paying = self.tally.sessions_opened;
-                self.cpu_before_paying_ns = Some(process_cpu_ns());
-            }
+            let opened = self.tally.counts.sessions_opened;
+            self.gauges.first_wave(flight.sent_ns, opened);
             self.propose(flight);
             for part in flight.parts.iter().filter(|part| !part.states.is_empty()) {
                 self.keep(part.slot, part.payer);
@@ -97,7 +94,7 @@ impl Shard<'_> {
         }
         if self
             .paid(flight)
-            .lets_end(self.finishing.len(), self.slots.len())
+            .lets_end(self.line.finishing.len(), self.slots.len())
         {
             self.start_finals(&mut flight.finals);
         }
@@ -106,9 +103,11 @@ impl Shard<'_> {
     /// What is paid now that a wave departs.
     fn paid(&self, departing: &Flight) -> Paid {
         let pays = |flight: &Flight| !flight.parts.is_empty();
-        let mut aloft = [&self.proposed, &self.answered].into_iter().flatten();
+        let mut aloft = [&self.waves.proposed, &self.waves.answered]
+            .into_iter()
+            .flatten();
         let pays_at_all = self.arrivals.waits() || pays(departing) || aloft.any(pays);
-        match self.draining {
+        match self.ending.draining {
             true if pays_at_all => Paid::Last,
             false if pays(departing) => Paid::Now,
             _ => Paid::Nothing,
@@ -161,7 +160,9 @@ impl Shard<'_> {
 
     /// Writes down which channels' payers now hold which versions, if that is asked for.
     fn acknowledge(&mut self, flight: &Flight) -> Result<(), RunError> {
-        let Some(acknowledgements) = &mut self.acknowledgements else {
+        let journal = self.journal.as_mut();
+        let Some(acknowledgements) = journal.and_then(|journal| journal.acknowledgements.as_mut())
+        else {
             return Ok(());
         };
         for part in flight.parts.iter().filter(|part| part.completed > 0) {
@@ -175,10 +176,10 @@ impl Shard<'_> {
 }
 
 impl Shard<'_> {
-    /// Slows a wave down, if that is asked for. It stands before the wave's latency is taken, which a
-    /// slower engine would lengthen too.
+    /// Slows a wave down, if that is asked for. It stands before the wave's latency is taken, which
+    /// a slower engine would lengthen too.
     pub(super) fn slow_down(&mut self) {
-        if let Some(planted) = self.planted {
+        if let Some(planted) = self.mischief.planted {
             planted.burn(&mut self.clock);
         }
     }

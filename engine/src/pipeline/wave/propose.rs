@@ -27,16 +27,18 @@ impl Shard<'_> {
     /// Draws each ready channel's next payments, up to the wave's caps.
     pub(super) fn draw(&mut self, flight: &mut Flight) {
         let now_ns = flight.sent_ns;
-        let payments = &mut self.payments;
+        let payments = &mut self.waves.payments;
         flight.parts.clear();
         flight.due_ns.clear();
         payments.clear();
-        let k = self.config.rules.cosign_every as usize;
+        let k = self.shared.config.rules.cosign_every as usize;
         let mut proposals = 0;
         while proposals < MOST_PROPOSALS && payments.len() < MOST_ENTRIES {
-            let Some(slot) = self.ready.pop() else { break };
+            let Some(slot) = self.line.ready.pop() else {
+                break;
+            };
             let channel = self.slots[slot as usize].channel();
-            let over = self.draining && !self.arrivals.waits_at(slot);
+            let over = self.ending.draining && !self.arrivals.waits_at(slot);
             let left = if over { 0 } else { channel.left() };
             let available = self
                 .arrivals
@@ -46,7 +48,7 @@ impl Shard<'_> {
                 self.arrivals.served(slot);
                 continue;
             }
-            let payer = self.workload.payer(channel.session, channel.drawn);
+            let payer = self.shared.workload.payer(channel.session, channel.drawn);
             let most = match channel.end(payer).proposals_left() {
                 Ok(most) => most as usize,
                 Err(Rejection::NotYourTurn { .. }) => {
@@ -72,6 +74,7 @@ impl Shard<'_> {
             assert!(most > 0, "slot {slot} has the turn and nothing in flight");
             let first = payments.len();
             let next = self
+                .shared
                 .workload
                 .draw(channel.session, channel.drawn, most, payments);
             let count = payments.len() - first;
@@ -103,14 +106,15 @@ impl Shard<'_> {
     /// balance does not cover; such a payment is not made.
     fn make_entries(&mut self, flight: &mut Flight) {
         let Shard {
-            payments,
+            waves,
             slots,
             payer,
-            config,
             arrivals,
+            shared,
             ..
         } = self;
-        let k = config.rules.cosign_every as usize;
+        let payments = &waves.payments;
+        let k = shared.config.rules.cosign_every as usize;
         payer.begin();
         let mut accepted = 0;
         for part in &mut flight.parts {
@@ -174,7 +178,7 @@ impl Shard<'_> {
             payer.order(ends.end(at), secret, part.states.clone(), pass);
         }
         let values = payer.burst.states().iter().map(NewState::value);
-        self.value_at_risk = self.value_at_risk.max(values.max().unwrap_or(0));
+        self.gauges.value_at_risk = self.gauges.value_at_risk.max(values.max().unwrap_or(0));
         self.clock.lap(Stage::Propose, 0);
         let signed = payer.sign(&parties.pairs);
         self.clock.lap(Stage::PayerSign, signed);
@@ -188,10 +192,15 @@ impl Shard<'_> {
                     payer.send(end, part.states.clone(), bytes);
                 });
         }
-        if !self.attacks.is_empty() {
+        if !self.mischief.attacks.is_empty() {
             poison(&flight.parts, payer, &mut flight.to_payee, slots);
         }
-        strike(&mut self.faults, Hop::Proposal, &mut flight.to_payee, slots);
+        strike(
+            &mut self.mischief.faults,
+            Hop::Proposal,
+            &mut flight.to_payee,
+            slots,
+        );
         self.clock.lap(Stage::Send, signed);
     }
 }
