@@ -1,6 +1,7 @@
 //! Two-party payment channels, very many at once: the engine behind Duet.
 //!
-//! Rooms, each depending only on those above it:
+//! Its rooms are crates of their own, each of which knows only those above it; this one puts them
+//! together, and drives them:
 //!
 //! - [`crypto`] hashes, signs and verifies, in batches. Only it can make a [`crypto::Verified`].
 //! - [`protocol`] holds the rules of a channel as pure state machines.
@@ -10,23 +11,15 @@
 //! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
 //!   its own load.
 //! - [`watchtower`] answers posts for parties that are offline.
-//! - [`transcript`] writes down what was said, for auditors who trust none of this.
 //! - [`log`] keeps the newest record of each key durably. It carries bytes and knows only hashing.
+//! - [`transcript`] writes down what was said, for auditors who trust none of this.
 //! - [`pipeline`] runs channels in shards, in batches, and measures them.
 
 #![forbid(unsafe_code)]
 
-mod chunks;
-mod clock;
-pub mod crypto;
-pub mod driver;
-mod folder;
-mod index;
-pub mod l1;
-pub mod legs;
-pub mod log;
-mod metered;
 pub mod pipeline;
-pub mod protocol;
 pub mod transcript;
-pub mod watchtower;
+
+pub use duet_channels::{crypto, driver, legs, protocol};
+pub use duet_ledger::{l1, watchtower};
+pub use duet_log as log;

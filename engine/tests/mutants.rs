@@ -551,8 +551,14 @@ fn root() -> &'static Path {
         .expect("the workspace")
 }
 
+/// The rules are in these crates' rooms.
 fn source(file: &str) -> PathBuf {
-    Path::new("engine/src").join(file)
+    let (room, _) = file.split_once('/').expect("a file of a room");
+    Path::new("engine").join(match room {
+        "protocol" => format!("channels/src/{file}"),
+        "l1" => format!("ledger/src/{file}"),
+        _ => file.replacen("log/", "log/src/", 1),
+    })
 }
 
 /// A rule that moved takes its row along.
@@ -593,12 +599,12 @@ fn every_broken_rule_is_noticed() {
 /// Whether a test failed, and which; a mutant that does not compile proves nothing.
 fn verdict(copy: &Path, ask: Ask) -> String {
     let arguments: &[&str] = match ask {
-        Ask::L1 => &["--lib", "l1::"],
-        Ask::Protocol => &["--test", "protocol"],
-        Ask::Log => &["--test", "log"],
+        Ask::L1 => &["duet-ledger", "--lib"],
+        Ask::Protocol => &["duet-engine", "--test", "protocol"],
+        Ask::Log => &["duet-engine", "--test", "log"],
     };
     let output = Command::new(env!("CARGO"))
-        .args(["test", "--offline", "-q", "-p", "duet-engine"])
+        .args(["test", "--offline", "-q", "-p"])
         .args(arguments)
         .current_dir(copy)
         .env("CARGO_TARGET_DIR", copy.with_file_name("target"))

@@ -15,9 +15,13 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visibility};
 
 /// The crates, as folders, and their lines of code at most.
-const CRATES: [(&str, usize); 7] = [
-    ("engine/src", 22_400),
+const CRATES: [(&str, usize); 11] = [
+    ("engine/src", 8_500),
+    ("engine/base/src", 600),
+    ("engine/channels/src", 5_900),
     ("engine/lanes/src", 5_100),
+    ("engine/ledger/src", 5_500),
+    ("engine/log/src", 3_500),
     ("loadgen/src", 11_800),
     ("reports/src", 10_300),
     ("reports/run-file/src", 3_500),

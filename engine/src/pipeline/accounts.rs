@@ -12,9 +12,9 @@ use super::config::Config;
 use super::error::RunError;
 use super::schedule::{Schedule, ShardOf};
 use super::workload::{AccountIndex, Session, Workload};
-use crate::crypto::{Backend, Domain, Hasher, KeyId, KeyPairs, PublicKey, SecretKey};
-use crate::l1::{Allocations, Chain, Genesis};
-use crate::protocol::{Amount, Pair};
+use duet_channels::crypto::{Backend, Domain, Hasher, KeyId, KeyPairs, PublicKey, SecretKey};
+use duet_channels::protocol::{Amount, Pair};
+use duet_ledger::l1::{Allocations, Chain, Genesis};
 
 /// Keys derived in one go: enough to fill the lanes.
 const CHUNK: usize = 4096;

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::RunError;
-use crate::protocol::ChannelId;
+use duet_channels::protocol::ChannelId;
 
 /// A channel in hexadecimal digits.
 const CHANNEL: usize = 64;

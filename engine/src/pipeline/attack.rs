@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::crypto::{Domain, Hasher};
-use crate::protocol::CoSigned;
+use duet_channels::crypto::{Domain, Hasher};
+use duet_channels::protocol::CoSigned;
 
 /// What a dishonest party of a channel does, once it has been honest for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,8 +9,8 @@ use super::outcome::Outcome;
 use super::shard::Shard;
 use super::stage::Stage;
 use super::workload::Workload;
-use crate::l1::{Allocations, Chain, Genesis};
 use crate::transcript::{Burst, Closed, Finish, Recorder, Start, Transcript, TranscriptError};
+use duet_ledger::l1::{Allocations, Chain, Genesis};
 
 /// A run's audit log, or none.
 pub(super) struct AuditLog {

@@ -1,9 +1,9 @@
 //! What was done before a run's figures began, which is accounted for and in no figure: nothing,
 //! but where it goes on after a restart.
 
-use crate::crypto::VerifierCounts;
-use crate::log::{Closed, LogError, Statistics, Stream};
-use crate::metered::Held;
+use duet_base::metered::Held;
+use duet_channels::crypto::VerifierCounts;
+use duet_log::{Closed, LogError, Statistics, Stream};
 
 /// What one shard had done before the figures began: nothing, but after a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,8 +97,8 @@ impl Metered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::disk::SimulatedDisk;
-    use crate::log::{Durability, Log, Options, Recovered};
+    use duet_log::disk::SimulatedDisk;
+    use duet_log::{Durability, Log, Options, Recovered};
     use std::time::Duration;
 
     #[test]

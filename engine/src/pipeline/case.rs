@@ -4,9 +4,9 @@
 use super::attack::{Attack, Cheat};
 use super::slot::Channel;
 use super::workload::{AccountIndex, Session};
-use crate::crypto::{Digest, KeyPairs, Signature};
-use crate::legs::{Ends, Legs};
-use crate::protocol::{
+use duet_channels::crypto::{Digest, KeyPairs, Signature};
+use duet_channels::legs::{Ends, Legs};
+use duet_channels::protocol::{
     Amount, Balance, ChannelId, CoSigned, Endpoint, Entry, HalfSigned, Message, NewState, Pair,
     Party, Payment, Post, Rejection, state_digest,
 };

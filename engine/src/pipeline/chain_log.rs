@@ -2,8 +2,8 @@
 //! open or a close counts once its block is durable.
 
 use super::beginning::{Logged, Metered};
-use crate::l1::Chain;
-use crate::log::{LogError, Sequence, Stream};
+use duet_ledger::l1::Chain;
+use duet_log::{LogError, Sequence, Stream};
 
 /// Records put again per commit at least, if so many are stale: else as many as were put.
 const LEAST_REFRESHED: usize = 16;

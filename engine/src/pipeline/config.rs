@@ -7,12 +7,12 @@ use super::arrivals::Arrivals;
 use super::attack::Attack;
 use super::fault::Fault;
 use super::pace::Offered;
-use crate::clock::process_cpu_ns;
-use crate::crypto::Backend;
-use crate::l1;
-use crate::log::{Durability, RunId};
-use crate::protocol::{Amount, Rules};
 use crate::transcript;
+use duet_base::clock::process_cpu_ns;
+use duet_channels::crypto::Backend;
+use duet_channels::protocol::{Amount, Rules};
+use duet_ledger::l1;
+use duet_log::{Durability, RunId};
 
 /// How a workload is run.
 #[derive(Clone, Debug)]
@@ -75,7 +75,8 @@ impl Config {
 pub struct LogConfig {
     /// The directory, for this run alone.
     pub directory: PathBuf,
-    /// Whether the run must have begun: otherwise [`RunError::NotBegun`], and nothing is made.
+    /// Whether the run must have begun: otherwise [`NotBegun`](super::RunError::NotBegun), and
+    /// nothing is made.
     pub must_exist: bool,
     /// Makes no more payments: what is open is finished and closed, and what had come due is given
     /// up. The run has to be stopped from its start, too.

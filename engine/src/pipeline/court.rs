@@ -11,12 +11,12 @@ use super::attack::{Attack, draw};
 use super::case::{Case, When, of_mut};
 use super::stage::{Stage, StageClock};
 use super::workload::AccountIndex;
-use crate::crypto::{Backend, SecretKey, SignJob, Signature, Signer};
-use crate::l1::{
+use docket::{Docket, Due};
+use duet_channels::crypto::{Backend, SecretKey, SignJob, Signature, Signer};
+use duet_channels::protocol::{ChannelId, Pair, Party, SignOrder};
+use duet_ledger::l1::{
     Chain, Executed, Notice, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
 };
-use crate::protocol::{ChannelId, Pair, Party, SignOrder};
-use docket::{Docket, Due};
 
 pub use docket::{AttackCost, Disputes};
 

@@ -15,12 +15,12 @@ use super::config::Config;
 use super::error::RunError;
 use super::threads;
 use super::workload::{AccountIndex, Session, Workload};
-use crate::clock::thread_cpu_ns;
-use crate::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer};
-use crate::l1::{
+use duet_base::clock::thread_cpu_ns;
+use duet_channels::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer};
+use duet_channels::protocol::{Pair, Party, Payment};
+use duet_ledger::l1::{
     self, Chain, Executed, Load, Receipt, SignedTransaction, Transaction, Verification,
 };
-use crate::protocol::{Pair, Party, Payment};
 
 /// Transfers that are signed, submitted and sealed in one go.
 const CHUNK: usize = 8192;

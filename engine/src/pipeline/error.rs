@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::workload::AccountIndex;
-use crate::l1::{self, SetupError};
-use crate::log::LogError;
-use crate::protocol::{ChannelId, Party, RecordError, Rejection};
 use crate::transcript::TranscriptError;
+use duet_channels::protocol::{ChannelId, Party, RecordError, Rejection};
+use duet_ledger::l1::{self, SetupError};
+use duet_log::LogError;
 
 /// Why a run did not start, or did not end.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Costs one branch per wave when there is none. It exists so that the release build itself can be
 //! shown to notice, not a test build of it.
 
-use crate::protocol::Message;
+use duet_channels::protocol::Message;
 
 /// Between which two stages a bit is flipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

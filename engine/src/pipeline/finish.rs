@@ -6,8 +6,8 @@ use super::flight::{Finals, strike};
 use super::shard::Shard;
 use super::slot::{Phase, RunningEnds};
 use super::stage::Stage;
-use crate::legs::Ends;
-use crate::protocol::Party;
+use duet_channels::legs::Ends;
+use duet_channels::protocol::Party;
 
 /// What other channels pay while sessions wait to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use super::fault::{Faults, Hop};
 use super::slot::{At, Channel, Phase, RunningEnds, Slot};
 use super::wire::Wire;
 use super::workload::Next;
-use crate::legs::{Ends, Legs};
-use crate::log::Sequence;
-use crate::protocol::{Message, Party, Payment, Rejection};
+use duet_channels::legs::{Ends, Legs};
+use duet_channels::protocol::{Message, Party, Payment, Rejection};
+use duet_log::Sequence;
 
 /// Entries in a wave at most, but for one channel's co-sign interval. At k = 100 that is a batch of
 /// some 650 signatures, past which verification gains little; entries of both ends are 2 MB each,

@@ -2,7 +2,7 @@
 
 use super::beginning::Before;
 use super::latency::Latencies;
-use crate::clock::process_cpu_ns;
+use duet_base::clock::process_cpu_ns;
 
 /// A shard's gauges.
 pub(super) struct Gauges {

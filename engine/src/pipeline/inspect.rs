@@ -22,8 +22,8 @@ use super::stage::StageClock;
 use super::steps::Link;
 use super::threads;
 use super::workload::Workload;
-use crate::crypto::Digest;
-use crate::protocol::{ChannelId, Pair};
+use duet_channels::crypto::Digest;
+use duet_channels::protocol::{ChannelId, Pair};
 
 /// What a log holds.
 #[derive(Clone, Debug)]

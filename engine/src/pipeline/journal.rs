@@ -8,8 +8,8 @@
 use super::acknowledgements::Acknowledgements;
 use super::beginning::Metered;
 use super::slot::Channel;
-use crate::log::{Sequence, Stream};
-use crate::protocol::{Pair, Party};
+use duet_channels::protocol::{Pair, Party};
+use duet_log::{Sequence, Stream};
 
 /// Records put again per commit at least, if so many are stale: else as many as were put, so that
 /// the log's oldest segment comes free at the pace at which new ones fill.

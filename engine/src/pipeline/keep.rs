@@ -5,8 +5,8 @@ use super::journal::{CLOCK_KEPT_EVERY_NS, LEAST_REFRESHED, place};
 use super::shard::Shard;
 use super::stage::Stage;
 use super::tally::Kept;
-use crate::log::{LogError, Sequence};
-use crate::protocol::Party;
+use duet_channels::protocol::Party;
+use duet_log::{LogError, Sequence};
 
 impl Shard<'_> {
     /// Puts one end of the slot's channel, if the run is durable.

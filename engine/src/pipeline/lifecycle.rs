@@ -11,9 +11,9 @@ use super::slot::{Channel, Phase};
 use super::stage::Stage;
 use super::steps::{StepKind, StepOutcome, StepTransaction};
 use super::workload::Session;
-use crate::crypto::{SignJob, Signature};
-use crate::l1::{SignedTransaction, Transaction};
-use crate::protocol::{Endpoint, Pair, Terms};
+use duet_channels::crypto::{SignJob, Signature};
+use duet_channels::protocol::{Endpoint, Pair, Terms};
+use duet_ledger::l1::{SignedTransaction, Transaction};
 
 /// What Layer 1 calls an open before which another one of its opener is missing.
 const LEFT_OUT_BEFORE: &str = "l1_wrong_nonce";

@@ -4,7 +4,7 @@ use super::attack::Attacks;
 use super::config::Config;
 use super::fault::Faults;
 use super::planted::Planted;
-use crate::legs::Legs;
+use duet_channels::legs::Legs;
 
 /// Attacks, faults and slowdowns: none in most runs.
 pub(super) struct Mischief {

@@ -51,13 +51,13 @@ mod wire;
 mod workers;
 mod workload;
 
-pub use crate::clock::{process_cpu_ns, thread_cpu_ns};
 pub use arrivals::Arrivals;
 pub use attack::{Attack, UnknownAttack};
 pub use config::{Beside, Config, LogConfig};
 pub use counts::Counts;
 pub use court::{AttackCost, Disputes};
 pub use direct::{DirectOutcome, DirectSample, Sampling, run_direct};
+pub use duet_base::clock::{process_cpu_ns, thread_cpu_ns};
 pub use error::{RestoreError, RunError, SessionCounts};
 pub use fault::{Fault, Hop};
 pub use inspect::{ChannelFound, Inspection, OpenChannel, inspect};

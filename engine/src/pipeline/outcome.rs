@@ -15,9 +15,9 @@ use super::shared::Shared;
 use super::stage::{Stage, StageClock, StageCost, StageCosts};
 use super::tally::StoppedChannel;
 use super::workload::AccountIndex;
-use crate::crypto::VerifierCounts;
-use crate::l1::{Chain, Load};
-use crate::log::Statistics;
+use duet_channels::crypto::VerifierCounts;
+use duet_ledger::l1::{Chain, Load};
+use duet_log::Statistics;
 
 /// What a run did, and whether it adds up.
 #[derive(Debug)]

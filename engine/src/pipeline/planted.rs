@@ -2,7 +2,7 @@
 //! useful, and never runs unless a run asks for it.
 
 use super::stage::{Stage, StageClock};
-use crate::clock::thread_cpu_ns;
+use duet_base::clock::thread_cpu_ns;
 
 /// Work between two readings of the clock: a reading is a system call, and all of them would be
 /// the kernel's time.

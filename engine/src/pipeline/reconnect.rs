@@ -13,9 +13,9 @@ use super::flight::Flight;
 use super::shard::Shard;
 use super::slot::{Channel, Phase};
 use super::stage::Stage;
-use crate::crypto::{Digest, SignJob, Signature, VerifierCounts};
-use crate::log::LogError;
-use crate::protocol::{Answer, Message, Party, Rejection};
+use duet_channels::crypto::{Digest, SignJob, Signature, VerifierCounts};
+use duet_channels::protocol::{Answer, Message, Party, Rejection};
+use duet_log::LogError;
 
 /// Channels at a time: a batch for the verifiers, and no more memory than a wave takes.
 const CHANNELS: usize = 2048;

@@ -25,7 +25,7 @@ use super::steps::Link;
 use super::threads;
 use super::workers::Workers;
 use super::workload::Workload;
-use crate::l1::{self, Chain};
+use duet_ledger::l1::{self, Chain};
 
 /// How far a run is. Counts and times run from the start of its threads, or, where it goes on after
 /// a restart, from when its links were up.

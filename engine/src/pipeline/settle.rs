@@ -14,10 +14,10 @@ use super::error::RunError;
 use super::shared::Shared;
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, StepBatch, StepOutcome};
-use crate::l1::{Chain, Executed, Header, Receipt, SubmitError};
-use crate::log::Sequence;
-use crate::protocol::Pair;
 use crate::transcript::Recorder;
+use duet_channels::protocol::Pair;
+use duet_ledger::l1::{Chain, Executed, Header, Receipt, SubmitError};
+use duet_log::Sequence;
 
 /// What the Layer 1 thread hands over when it is done.
 pub(super) struct Settled {

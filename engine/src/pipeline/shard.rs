@@ -23,9 +23,9 @@ use super::slot::{At, Phase, Slot};
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, Steps};
 use super::tally::Tally;
-use crate::crypto::{Domain, Hasher};
-use crate::legs::Legs;
 use crate::transcript::Recorder;
+use duet_channels::crypto::{Domain, Hasher};
+use duet_channels::legs::Legs;
 
 /// One shard.
 pub(super) struct Shard<'w> {

@@ -8,7 +8,7 @@ use super::config::Config;
 use super::pace::Pace;
 use super::schedule::Schedule;
 use super::workload::Workload;
-use crate::crypto::Digest;
+use duet_channels::crypto::Digest;
 
 /// What all shards of a run share, read-only but for the flags and counters.
 pub(super) struct Shared<'w> {

@@ -3,8 +3,8 @@
 use super::accounts::Parties;
 use super::attack::{Attack, Cheat};
 use super::case::Case;
-use crate::legs::Ends;
-use crate::protocol::{Endpoint, Pair, Party};
+use duet_channels::legs::Ends;
+use duet_channels::protocol::{Endpoint, Pair, Party};
 
 /// One slot of a shard.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! CPU time by stage and role. A thread's time is cut into laps with no gap between them, from its
 //! first instruction to its last lap, so that stage times sum to the thread's own.
 
-use crate::clock::thread_cpu_ns;
+use duet_base::clock::thread_cpu_ns;
 
 /// What a thread is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

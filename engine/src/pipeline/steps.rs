@@ -8,7 +8,7 @@ use crossbeam::queue::ArrayQueue;
 
 use super::case::Case;
 use super::schedule::{Schedule, ShardOf};
-use crate::protocol::Pair;
+use duet_channels::protocol::Pair;
 
 /// Batches of a shard at most: steps that can be on their way to Layer 1 and back at once.
 const MOST_BATCHES: u64 = 4;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::protocol::{EntryBytes, Party};
+use duet_channels::protocol::{EntryBytes, Party};
 
 /// Messages of many channels on their way, one frame per channel. Reused from wave to wave.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::door::Door;
-use crate::clock::thread_cpu_ns;
+use duet_base::clock::thread_cpu_ns;
 
 /// What each worker's clock said.
 pub(super) struct Workers(Vec<u64>);

@@ -1,6 +1,6 @@
 //! What the pipeline is asked to do: sessions, and the payments in each, in order.
 
-use crate::protocol::{Amount, Pair, Party, Payment};
+use duet_channels::protocol::{Amount, Pair, Party, Payment};
 
 /// An account of the workload: a party's key and its balance on Layer 1.
 pub type AccountIndex = u32;

@@ -6,8 +6,8 @@ use std::io::Write as _;
 
 use super::TranscriptError;
 use super::segment::Ended;
-use crate::crypto::Digest;
-use crate::folder::Folder;
+use duet_base::folder::Folder;
+use duet_channels::crypto::Digest;
 
 const NAME: &str = "audit.toml";
 const PART: &str = "audit.toml.part";

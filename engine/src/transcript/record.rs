@@ -17,9 +17,9 @@
 //! of entries, plus one if the turn passes with them; *tag* is the difference to the tag before
 //! plus one (in a burst's first entry: to the version before), zigzag, modulo 2^63.
 
-use crate::crypto::PublicKey;
-use crate::l1::{Config, Header};
-use crate::protocol::{Amount, ChannelId, EntryBytes, Message, Party};
+use duet_channels::crypto::PublicKey;
+use duet_channels::protocol::{Amount, ChannelId, EntryBytes, Message, Party};
+use duet_ledger::l1::{Config, Header};
 
 const BURST: u8 = 1;
 const GENESIS: u8 = 2;
@@ -211,8 +211,8 @@ pub(super) fn put_block(bytes: &mut Vec<u8>, header: &Header, body: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{Digest, Signature};
-    use crate::protocol::Entry;
+    use duet_channels::crypto::{Digest, Signature};
+    use duet_channels::protocol::Entry;
 
     fn entry(version: u64, amount: u64, tag: u64) -> EntryBytes {
         Entry {

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 
 use super::TranscriptError;
-use crate::crypto::Digest;
-use crate::folder::Folder;
+use duet_base::folder::Folder;
+use duet_channels::crypto::Digest;
 
 /// From which BLAKE3 derives the key of all checksums.
 const CONTEXT: &str = "duet 2026-11 audit log";

@@ -10,9 +10,9 @@ use super::manifest::{self, Finish, Start};
 use super::record::{Burst, put_account, put_block, put_burst, put_genesis};
 use super::segment::{self, Ended, Source, Stream};
 use super::{Settings, TranscriptError};
-use crate::folder::Folder;
-use crate::l1::{Allocations, Config, Genesis, Header};
-use crate::metered::{Held, Metered};
+use duet_base::folder::Folder;
+use duet_base::metered::{Held, Metered};
+use duet_ledger::l1::{Allocations, Config, Genesis, Header};
 
 /// A buffer is handed over once it holds this much; records are never cut.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -229,7 +229,7 @@ impl Drop for Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::Digest;
+    use duet_channels::crypto::Digest;
 
     fn begin(folder: &std::path::Path, block_bytes: u64) -> Result<(), TranscriptError> {
         let start = Start {

@@ -3,7 +3,7 @@
 use super::*;
 
 use super::super::workload::{AccountIndex, Next, Session};
-use crate::protocol::{Amount, Pair, Party, Payment};
+use duet_channels::protocol::{Amount, Pair, Party, Payment};
 
 /// Sessions of so many payments, at the due times given.
 pub(super) struct Sessions {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::crypto::PublicKey;
-use crate::l1::Transaction;
-use crate::protocol::{ChannelId, Party, Post};
+use duet_channels::crypto::PublicKey;
+use duet_channels::protocol::{ChannelId, Party, Post};
+use duet_ledger::l1::Transaction;
 
 use super::super::attack::Attack;
 

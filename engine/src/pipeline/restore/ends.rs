@@ -8,10 +8,12 @@ use super::super::journal::{self, Note, place};
 use super::super::shard::Shard;
 use super::super::slot::{Channel, Phase};
 use super::super::tally::Kept;
-use crate::crypto::{Forged, Verifier};
-use crate::l1::Chain;
-use crate::log::{Files, Recovered};
-use crate::protocol::{self, ChannelId, Endpoint, Party, RecoveredClaim, Status, record_identity};
+use duet_channels::crypto::{Forged, Verifier};
+use duet_channels::protocol::{
+    self, ChannelId, Endpoint, Party, RecoveredClaim, Status, record_identity,
+};
+use duet_ledger::l1::Chain;
+use duet_log::{Files, Recovered};
 
 /// A record that waits for its peer's signatures to be verified, and its place.
 struct Waiting {

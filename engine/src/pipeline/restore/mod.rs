@@ -21,9 +21,9 @@ use super::journal::Journal;
 use super::schedule::Schedule;
 use super::shard::Shard;
 use super::workload::Workload;
-use crate::crypto::Digest;
-use crate::l1::{self, Chain};
-use crate::log::{Disk, DiskFile, Durability, Files, Log, LogError, Options, Recovered};
+use duet_channels::crypto::Digest;
+use duet_ledger::l1::{self, Chain};
+use duet_log::{Disk, DiskFile, Durability, Files, Log, LogError, Options, Recovered};
 
 /// What a log is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use super::super::flight::{Flight, strike};
 use super::super::shard::Shard;
 use super::super::slot::RunningEnds;
 use super::super::stage::Stage;
-use crate::legs::Ends;
-use crate::protocol::Rejection;
+use duet_channels::legs::Ends;
+use duet_channels::protocol::Rejection;
 
 impl Shard<'_> {
     /// Proposals on the wire become answers on the wire.

@@ -6,7 +6,7 @@ use super::super::shard::Shard;
 use super::super::slot::RunningEnds;
 use super::super::stage::Stage;
 use super::answer::refused;
-use crate::legs::Ends;
+use duet_channels::legs::Ends;
 
 impl Shard<'_> {
     /// The payer verifies the answers against what it proposed, and completes its proposals.

@@ -3,9 +3,9 @@
 //!
 //! A wave has three legs, each of one party alone: the payers propose (`propose`), the payees check
 //! and co-sign (`answer`), the payers complete (`complete`). Between them it is bytes on a wire,
-//! and nothing else: what either end does is in [`Legs`](crate::legs::Legs), of which payers and
-//! payees have their own; here is what is around it: the draw, the clocks, latencies, faults and
-//! the log.
+//! and nothing else: what either end does is in [`Legs`](duet_channels::legs::Legs), of which
+//! payers and payees have their own; here is what is around it: the draw, the clocks, latencies,
+//! faults and the log.
 
 mod answer;
 mod complete;

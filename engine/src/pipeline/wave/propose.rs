@@ -7,9 +7,9 @@ use super::super::slot::{At, Channel, RunningEnds, Slot};
 use super::super::stage::Stage;
 use super::super::wire::Wire;
 use super::super::workload::Next;
-use crate::crypto::Verifier;
-use crate::legs::{Ends, Legs};
-use crate::protocol::{Message, NewState, Party, Rejection};
+use duet_channels::crypto::Verifier;
+use duet_channels::legs::{Ends, Legs};
+use duet_channels::protocol::{Message, NewState, Party, Rejection};
 
 /// Proposals in a wave at most: one multiscalar multiplication's worth.
 const MOST_PROPOSALS: usize = Verifier::LARGEST_BATCH;

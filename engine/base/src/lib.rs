@@ -1,0 +1,11 @@
+//! What Duet's crates stand on: [`chunks`] are rows that never move, with an [`index`] of their
+//! places; [`clock`] reads CPU time, [`metered`] threads tell theirs in full; a [`folder`] is held
+//! open.
+
+#![forbid(unsafe_code)]
+
+pub mod chunks;
+pub mod clock;
+pub mod folder;
+pub mod index;
+pub mod metered;

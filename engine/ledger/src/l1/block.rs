@@ -1,0 +1,150 @@
+//! Blocks: a header over the hash of a body, each bound to the one before.
+//!
+//! A body is its transactions' bytes one after the other. It is hashed as it comes, a piece at a
+//! time, and not kept, unless asked for.
+
+use super::config::Config;
+use duet_channels::crypto::{Digest, Domain, Hasher, hash};
+
+/// A block's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its place in the chain: 1 for the first.
+    pub height: u64,
+    /// The hash of the block before; of the first, the genesis id.
+    pub parent: Digest,
+    /// `H_block` of the body.
+    pub body: Digest,
+    /// Transactions in the body.
+    pub transactions: u32,
+    /// [`Header::digest`] of the rest.
+    pub hash: Digest,
+}
+
+impl Header {
+    /// An encoded header: `parent 32 · height 8 · count 4 · body hash 32`. No transaction is as
+    /// short, so that a header's hash is no body's.
+    pub const BYTES: usize = 76;
+
+    /// `H_block(parent ‖ height ‖ count ‖ body hash)`, integers little-endian.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut bytes = [0; Header::BYTES];
+        bytes[..32].copy_from_slice(&self.parent.0);
+        bytes[32..40].copy_from_slice(&self.height.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.transactions.to_le_bytes());
+        bytes[44..].copy_from_slice(&self.body.0);
+        hash(Domain::Block, &bytes)
+    }
+}
+
+/// What still fits in a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    operations: u32,
+    bytes: u64,
+}
+
+impl Room {
+    /// Takes the room of one transaction, if there is as much.
+    pub(super) fn take(&mut self, bytes: usize, operations: u32) -> bool {
+        if self.operations < operations || self.bytes < bytes as u64 {
+            return false;
+        }
+        self.operations -= operations;
+        self.bytes -= bytes as u64;
+        true
+    }
+}
+
+/// A block in the making.
+pub(super) struct Draft {
+    height: u64,
+    parent: Digest,
+    room: Room,
+    hasher: Hasher,
+    /// The body's bytes that are not hashed yet: many at once are hashed in lanes.
+    unhashed: Vec<u8>,
+    transactions: u32,
+    bytes: u64,
+    body: Option<Vec<u8>>,
+}
+
+/// Bytes that are hashed at once: 16 of BLAKE3's chunks, for as many lanes.
+const PIECE: usize = 16 << 10;
+
+/// A finished block: its header, its body's length, and the body if it is kept.
+pub(super) struct Block {
+    pub(super) header: Header,
+    pub(super) body_bytes: u64,
+    pub(super) body: Option<Vec<u8>>,
+}
+
+impl Draft {
+    pub(super) fn new(height: u64, parent: Digest, config: &Config) -> Draft {
+        Draft {
+            height,
+            parent,
+            room: Room {
+                operations: config.block_transactions,
+                bytes: config.block_bytes,
+            },
+            hasher: Hasher::new(Domain::Block),
+            unhashed: Vec::new(),
+            transactions: 0,
+            bytes: 0,
+            body: config.keep_bodies.then(Vec::new),
+        }
+    }
+
+    pub(super) fn height(&self) -> u64 {
+        self.height
+    }
+
+    pub(super) fn room(&self) -> Room {
+        self.room
+    }
+
+    /// Includes a transaction.
+    ///
+    /// # Panics
+    /// If there is no room for it.
+    pub(super) fn include(&mut self, bytes: &[u8], operations: u32) {
+        assert!(
+            self.room.take(bytes.len(), operations),
+            "a block keeps its limits"
+        );
+        self.unhashed.extend_from_slice(bytes);
+        let whole = self.unhashed.len() / PIECE * PIECE;
+        if whole > 0 {
+            self.hasher.update(&self.unhashed[..whole]);
+            self.unhashed.drain(..whole);
+        }
+        self.transactions += 1;
+        self.bytes += bytes.len() as u64;
+        if let Some(body) = &mut self.body {
+            body.extend_from_slice(bytes);
+        }
+    }
+
+    /// The block; if it is empty, only if that is asked for.
+    pub(super) fn finish(mut self, even_empty: bool) -> Option<Block> {
+        if self.transactions == 0 && !even_empty {
+            return None;
+        }
+        self.hasher.update(&self.unhashed);
+        let mut header = Header {
+            height: self.height,
+            parent: self.parent,
+            body: self.hasher.finish(),
+            transactions: self.transactions,
+            hash: Digest::default(),
+        };
+        header.hash = header.digest();
+        Some(Block {
+            header,
+            body_bytes: self.bytes,
+            body: self.body,
+        })
+    }
+}

@@ -1,0 +1,509 @@
+//! The Layer 1 itself: takes transactions in, seals blocks, gives receipts out.
+
+mod durable;
+
+pub use durable::Restoring;
+
+use std::fmt;
+
+use super::block::{Draft, Header};
+use super::channel::ChannelRecord;
+use super::config::{Allocations, Config, Genesis, SetupError};
+use super::ledger::{Account, Imbalance, Ledger, Totals};
+use super::load::Load;
+use super::mempool::{Answer, Mempool};
+use super::receipt::{Executed, Notice, Receipt};
+use super::refusal::{NotExecuted, Refusal, SignatureRole, SubmitError};
+use super::rounds::{Judged, Rounds};
+use super::transaction::{SignedTransaction, Transaction, encoded_digest, operations};
+use super::vain::Vain;
+use super::witness::{Unchecked, Verdict};
+use duet_base::clock::thread_cpu_ns;
+use duet_channels::crypto::{Backend, Digest, KeyRing, PublicKey, accept};
+use duet_channels::protocol::{Amount, ChannelId, Post};
+
+/// A Layer 1 with one writer.
+///
+/// Blocks and receipts follow from the genesis, the configuration and the sequence of
+/// [`Chain::submit`] and [`Chain::seal`], and from nothing else.
+pub struct Chain {
+    config: Config,
+    genesis: Digest,
+    height: u64,
+    tip: Digest,
+    ledger: Ledger,
+    mempool: Mempool,
+    vain: Vain,
+    rounds: Rounds,
+    bodies: Vec<Vec<u8>>,
+    notices: Vec<Notice>,
+    /// Receipts of answers that left the mempool without a block.
+    superseded: Vec<Receipt>,
+    load: Load,
+}
+
+impl Chain {
+    /// A chain at genesis, which verifies with this back end.
+    ///
+    /// # Errors
+    /// If the configuration lets no transaction pass, or the supply is more than an amount holds.
+    ///
+    /// # Panics
+    /// If the operating system gives no randomness to verify with, at the first block.
+    pub fn new<A: Allocations + Sync>(
+        config: Config,
+        genesis: &Genesis<A>,
+        backend: Backend,
+    ) -> Result<Chain, SetupError> {
+        config.check()?;
+        let supply = genesis.supply().ok_or(SetupError::SupplyOverflow)?;
+        let (ledger, id) = rayon::join(
+            || Ledger::new(config.fee, supply, &genesis.allocations),
+            || genesis.id(&config),
+        );
+        Ok(Chain {
+            config,
+            genesis: id,
+            height: 0,
+            tip: id,
+            load: Load {
+                peak_state_entries: ledger.records(),
+                ..Load::default()
+            },
+            ledger,
+            mempool: Mempool::new(config.mempool_transactions),
+            vain: Vain::default(),
+            rounds: Rounds::new(backend, config.verification),
+            bodies: Vec::new(),
+            notices: Vec::new(),
+            superseded: Vec::new(),
+        })
+    }
+
+    /// A chain with the default parameters, and with these accounts.
+    ///
+    /// # Errors
+    /// As [`Chain::new`].
+    pub fn with_accounts(allocations: Vec<(PublicKey, Amount)>) -> Result<Chain, SetupError> {
+        let label = String::new();
+        let genesis = Genesis { label, allocations };
+        Chain::new(Config::default(), &genesis, Backend::Dalek)
+    }
+
+    /// Submits a transaction and seals a block of it: for programs to which blocks are nothing.
+    ///
+    /// # Errors
+    /// Why it was not executed.
+    ///
+    /// # Panics
+    /// If other transactions wait: their receipts would be lost.
+    pub fn include(&mut self, transaction: &SignedTransaction) -> Result<Executed, NotExecuted> {
+        assert_eq!(self.pending(), 0, "no other transaction waits");
+        let (mut bytes, mut receipts) = (Vec::new(), Vec::new());
+        transaction.encode(&mut bytes);
+        self.submit(0, &bytes).map_err(NotExecuted::Submit)?;
+        self.seal(&mut receipts);
+        let receipt = receipts.pop().expect("one transaction waited");
+        match receipt.outcome {
+            Ok(Executed::Failed(failure)) => Err(NotExecuted::Failed(failure)),
+            Ok(executed) => Ok(executed),
+            Err(refusal) => Err(NotExecuted::Submit(SubmitError::Refused(refusal))),
+        }
+    }
+
+    /// Queues one encoded transaction. `ticket` is the caller's, and comes back in the receipt.
+    ///
+    /// An answer that the next block could include waits in the room beside the queue, and goes
+    /// first (rule L8); that costs its verification, its submitter's signature first. Where more
+    /// wait than a block holds, there is room for one answer of each disputed channel. An account
+    /// of which a few were verified in vain is not listened to before the next block; no other
+    /// account is the worse for it. Of a batch, its signer's signature is verified.
+    ///
+    /// # Errors
+    /// [`SubmitError::MempoolFull`], [`SubmitError::MempoolBytesFull`] and
+    /// [`SubmitError::AnswersInVain`] push back: submit the bytes again after the next block. The
+    /// others are for ever.
+    pub fn submit(&mut self, ticket: u64, bytes: &[u8]) -> Result<(), SubmitError> {
+        let signed = SignedTransaction::decode(bytes).map_err(SubmitError::Malformed)?;
+        if bytes.len() as u64 > self.config.block_bytes {
+            return Err(SubmitError::TooLarge {
+                limit: self.config.block_bytes,
+                got: bytes.len() as u64,
+            });
+        }
+        let operations = operations(signed.transaction());
+        if operations > self.config.block_transactions {
+            return Err(SubmitError::TooManyItems {
+                limit: self.config.block_transactions,
+                got: operations,
+            });
+        }
+        let admitted = self.mempool.admit(bytes.len());
+        let held_up =
+            admitted.is_err() || (self.mempool).is_crowded(&self.config, bytes.len(), operations);
+        if let Transaction::Post { submitter, post } = signed.transaction()
+            && self.could_reserve(submitter, post, held_up)
+        {
+            self.vain.admit(submitter, &post.channel)?;
+            // From here on, what is in vain is its submitter's own doing.
+            self.hear(&signed, bytes)?;
+            if let Err(refusal) = self.judge(bytes) {
+                self.vain.unsound(submitter);
+                return Err(SubmitError::Refused(refusal));
+            }
+            self.reserve(ticket, submitter, post, bytes, held_up);
+            return Ok(());
+        }
+        admitted?;
+        if operations > 1 {
+            // Nobody has a block verify hundreds of signatures in another's name.
+            self.hear(&signed, bytes)?;
+        }
+        self.mempool.push(ticket, bytes, operations);
+        Ok(())
+    }
+
+    /// Whether a post, if it is sound, is an answer that the next block could include, and beats
+    /// the one that waits for its channel, or, if it has to be `alone`, takes its place.
+    fn could_reserve(&self, submitter: &PublicKey, post: &Post, alone: bool) -> bool {
+        let record = self.ledger.channel(&post.channel);
+        let Some(dispute) = record.and_then(|record| record.dispute()) else {
+            return false;
+        };
+        // One that comes too late is nobody's offence: it is refused at its turn.
+        if self.height + 1 > dispute.until() {
+            return false;
+        }
+        let waiting = self.mempool.reserved(&post.channel);
+        let highest = waiting.map_or(0, |waiting| waiting.version);
+        if post.version() <= dispute.highest().max(highest) {
+            return false;
+        }
+        let replaced = alone && waiting.is_some_and(|waiting| waiting.payer == *submitter);
+        let answers = 1 + self.mempool.reserved_by(submitter) - u64::from(replaced);
+        self.ledger.can_pay(submitter, answers)
+    }
+
+    /// Verifies the signer's signature, alone: who speaks is known then, and nothing else.
+    fn hear(&self, signed: &SignedTransaction, bytes: &[u8]) -> Result<(), SubmitError> {
+        let key = *signed.transaction().signer();
+        let digest = encoded_digest(&self.genesis, signed, bytes);
+        let holds = accept(&key.0, &digest.0, &signed.signature().0);
+        if holds {
+            Ok(())
+        } else {
+            let role = SignatureRole::Signer;
+            Err(SubmitError::Refused(Refusal::BadSignature { role, key }))
+        }
+    }
+
+    /// Verifies an answer that the next block could include otherwise, or says why that is none.
+    /// What waits with it changes nothing of that, its submitter's fees aside.
+    fn judge(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let start = thread_cpu_ns();
+        let mut round = self.rounds.idle();
+        self.rounds.opened.clear();
+        let opened = &mut self.rounds.opened;
+        round.add(bytes, 1, &self.genesis, &self.ledger, opened);
+        // Too few signatures for another thread.
+        self.load.signature_verifications += round.judge();
+        self.load.cpu_ns += thread_cpu_ns() - start;
+        let claim = round.claims.drain(..).next().expect("one was added");
+        let mut verdicts = round.verdicts.drain(..);
+        let checked = claim.and_then(|unchecked| unchecked.check(&round.ring, &mut verdicts));
+        drop(verdicts);
+        self.rounds.done(round);
+        self.ledger.decide(&checked?, self.height + 1).map(drop)
+    }
+
+    /// Gives an answer its place. One that makes way for it was verified in vain, and pays nothing:
+    /// that is the doing of who raised it.
+    fn reserve(
+        &mut self,
+        ticket: u64,
+        submitter: &PublicKey,
+        post: &Post,
+        bytes: &[u8],
+        alone: bool,
+    ) {
+        let answer = Answer {
+            ticket,
+            channel: post.channel,
+            payer: *submitter,
+            version: post.version(),
+            bytes: bytes.to_vec(),
+        };
+        if let Some(lower) = self.mempool.reserve(answer, alone) {
+            self.vain.raised(submitter, &post.channel);
+            self.superseded.push(Receipt {
+                ticket: lower.ticket,
+                height: self.height + 1,
+                outcome: Err(Refusal::Superseded { by: post.version() }),
+            });
+        }
+    }
+
+    /// Makes one block of what waits, first come first served, up to the first transaction that
+    /// does not fit any more. Those refused on the way take no room. Appends a receipt for every
+    /// transaction that left the queue, in its order.
+    ///
+    /// `None` if there was nothing to include: the height stays.
+    ///
+    /// # Panics
+    /// If supply is not conserved.
+    pub fn seal(&mut self, receipts: &mut Vec<Receipt>) -> Option<Header> {
+        self.seal_block(receipts, false)
+    }
+
+    /// As [`Chain::seal`], but time passes: if there was nothing to include, the block is empty.
+    ///
+    /// # Panics
+    /// If supply is not conserved.
+    pub fn seal_even_empty(&mut self, receipts: &mut Vec<Receipt>) -> Header {
+        self.seal_block(receipts, true)
+            .expect("an empty block was asked for")
+    }
+
+    fn seal_block(&mut self, receipts: &mut Vec<Receipt>, even_empty: bool) -> Option<Header> {
+        let (start, others) = (thread_cpu_ns(), self.others_cpu_ns());
+        self.notices.clear();
+        self.load.refused += self.superseded.len() as u64;
+        receipts.append(&mut self.superseded);
+        let mut draft = Draft::new(self.height + 1, self.tip, &self.config);
+        while self.gather(&draft) {
+            self.execute(&mut draft, receipts);
+        }
+        self.ledger.assert_conserved();
+        let header = self.append(draft, even_empty);
+        self.load.cpu_ns += thread_cpu_ns() - start;
+        self.load.cpu_ns += self.others_cpu_ns() - others;
+        header
+    }
+
+    /// Puts as many transactions in line as fit if none is refused. Whether there is one.
+    fn gather(&mut self, draft: &Draft) -> bool {
+        let rounds = &mut self.rounds;
+        let size = rounds.size();
+        let (mut room, mut operations) = (draft.room(), 0);
+        let mut round = rounds.idle();
+        rounds.opened.clear();
+        for next in self.mempool.iter() {
+            if operations >= Rounds::LARGEST || !room.take(next.bytes.len(), next.operations) {
+                break;
+            }
+            if round.is_full(size) {
+                self.ledger.fetch(round.keys());
+                rounds.judge(round);
+                round = rounds.idle();
+            }
+            operations += next.operations;
+            let opened = &mut rounds.opened;
+            round.add(
+                next.bytes,
+                next.operations,
+                &self.genesis,
+                &self.ledger,
+                opened,
+            );
+        }
+        if round.is_empty() {
+            rounds.done(round);
+        } else {
+            self.ledger.fetch(round.keys());
+            rounds.judge(round);
+        }
+        operations > 0
+    }
+
+    /// Executes the transactions in line one after the other.
+    fn execute(&mut self, draft: &mut Draft, receipts: &mut Vec<Receipt>) {
+        while let Some(Judged {
+            mut round,
+            signatures,
+        }) = self.rounds.next()
+        {
+            self.load.signature_verifications += signatures;
+            let mut verdicts = round.verdicts.drain(..);
+            for claim in round.claims.drain(..) {
+                let outcome = claim.and_then(|unchecked| {
+                    execute(
+                        &mut self.ledger,
+                        &round.ring,
+                        &mut self.load,
+                        &mut self.notices,
+                        unchecked,
+                        &mut verdicts,
+                        draft.height(),
+                    )
+                });
+                let next = self.mempool.first().expect("the round came from the queue");
+                match outcome {
+                    Ok(_) => draft.include(next.bytes, next.operations),
+                    Err(_) => self.load.refused += 1,
+                }
+                receipts.push(Receipt {
+                    ticket: next.ticket,
+                    height: draft.height(),
+                    outcome,
+                });
+                self.mempool.pop();
+            }
+            assert!(verdicts.next().is_none(), "one verdict per witness");
+            drop(verdicts);
+            self.rounds.done(round);
+        }
+    }
+
+    fn append(&mut self, draft: Draft, even_empty: bool) -> Option<Header> {
+        let block = draft.finish(even_empty)?;
+        self.vain.forget();
+        self.height = block.header.height;
+        self.tip = block.header.hash;
+        self.bodies.extend(block.body);
+        if block.header.transactions > 0 {
+            self.load.blocks += 1;
+            self.load.bytes += Header::BYTES as u64 + block.body_bytes;
+        }
+        Some(block.header)
+    }
+
+    /// How many transactions wait.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.mempool.len()
+    }
+
+    /// This Layer 1's identity, which every signature and channel id is bound to.
+    #[must_use]
+    pub fn genesis(&self) -> &Digest {
+        &self.genesis
+    }
+
+    /// What it was set up with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The hash of the last block; before the first, the genesis id.
+    #[must_use]
+    pub fn tip(&self) -> &Digest {
+        &self.tip
+    }
+
+    /// The height of the last block; before the first, 0.
+    #[must_use]
+    pub fn height(&self) -> u64 {
+        self.height
+    }
+
+    /// An account, if it ever had anything.
+    #[must_use]
+    pub fn account(&self, key: &PublicKey) -> Option<&Account> {
+        self.ledger.account(key)
+    }
+
+    /// What an account has; nothing, if there is none.
+    #[must_use]
+    pub fn balance(&self, key: &PublicKey) -> Amount {
+        self.account(key)
+            .map_or(Amount::ZERO, |account| account.balance)
+    }
+
+    /// What the last sealed block did that parties and watchtowers look for, in its order.
+    #[must_use]
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// A channel, while it is open.
+    #[must_use]
+    pub fn channel(&self, id: &ChannelId) -> Option<ChannelRecord> {
+        self.ledger.channel(id)
+    }
+
+    /// The sum of all value there is, for ever.
+    #[must_use]
+    pub fn supply(&self) -> Amount {
+        self.ledger.supply()
+    }
+
+    /// Where that value is.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        self.ledger.totals()
+    }
+
+    /// What this Layer 1 had to do so far.
+    #[must_use]
+    pub fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// CPU time that threads other than the callers' have spent on this Layer 1 since it was made,
+    /// in nanoseconds; none if [`Config::verification`] is sequential. It is part of
+    /// [`Load::cpu_ns`].
+    #[must_use]
+    pub fn others_cpu_ns(&self) -> u64 {
+        self.rounds.others_cpu_ns()
+    }
+
+    /// The bodies of all blocks, the first at index 0; none unless [`Config::keep_bodies`],
+    /// and none that were [taken](Chain::take_bodies).
+    #[must_use]
+    pub fn bodies(&self) -> &[Vec<u8>] {
+        &self.bodies
+    }
+
+    /// Takes the bodies out that were kept since the last call, so that memory need not hold all.
+    pub fn take_bodies(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.bodies)
+    }
+
+    #[cfg(test)]
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Sums every account and channel from scratch, and compares (rule L7).
+    ///
+    /// # Errors
+    /// An [`Imbalance`] with the sum that differs.
+    pub fn audit(&self) -> Result<Totals, Imbalance> {
+        self.ledger.audit()
+    }
+}
+
+/// Executes one transaction, with its verdicts taken from the front.
+fn execute(
+    ledger: &mut Ledger,
+    ring: &KeyRing,
+    load: &mut Load,
+    notices: &mut Vec<Notice>,
+    mut unchecked: Unchecked,
+    verdicts: &mut impl Iterator<Item = Verdict>,
+    height: u64,
+) -> Result<Executed, Refusal> {
+    // A channel may have closed since its keys were looked up. That comes first, as it would
+    // have if they had been looked up now.
+    let gone = |channel: &ChannelId| ledger.open_channel(channel).err();
+    let refused = unchecked.claim().concerns().and_then(gone);
+    unchecked.refuse_items(gone);
+    let checked = unchecked.check(ring, verdicts);
+    if let Some(refusal) = refused {
+        return Err(refusal);
+    }
+    let decision = ledger.decide(&checked?, height)?;
+    load.access(decision.accesses());
+    let executed = ledger.apply(decision, notices);
+    load.transactions += 1;
+    load.failed += u64::from(matches!(executed, Executed::Failed(_)));
+    load.peak_state_entries = load.peak_state_entries.max(ledger.records());
+    Ok(executed)
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chain at {}, tip {}", self.height, self.tip)
+    }
+}

@@ -1,0 +1,230 @@
+//! What a Layer 1 starts from: its parameters, its first balances, and the identity of both.
+
+use std::fmt;
+
+use super::transaction::Kind;
+use duet_channels::crypto::{Digest, Domain, Hasher, PublicKey};
+use duet_channels::protocol::Amount;
+
+/// The parameters of a Layer 1. The first two and the fee are part of its identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Transactions in a block at most; a batch counts as many as it has items.
+    pub block_transactions: u32,
+    /// Bytes of a block's transactions at most; its header is not among them.
+    pub block_bytes: u64,
+    /// What every included transaction pays, executed or failed.
+    pub fee: Amount,
+    /// Transactions that wait for a block at most, of [`Config::MEMPOOL_BYTES`] in all. Beside them
+    /// there is room for one answer for each disputed channel (rule L8).
+    pub mempool_transactions: u32,
+    /// Whether [`Chain::bodies`](super::Chain::bodies) keeps the transactions of every block.
+    pub keep_bodies: bool,
+    /// Who decodes a block's keys and verifies its signatures. The verdicts, and so the blocks, are
+    /// the same.
+    pub verification: Verification,
+}
+
+/// On which threads a block is verified, and in how many batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verification {
+    /// On the thread that seals, in batches as large as can be: costs least.
+    #[default]
+    Sequential,
+    /// On all of rayon's threads, in smaller batches, of which the first execute while the last are
+    /// verified: costs a little more, and takes less time.
+    Ahead,
+}
+
+impl Default for Config {
+    /// Ethereum's block: 60 million gas (EIP-7935) at 21,000 a plain transfer are 2,857 of them,
+    /// in at most 8 MiB (EIP-7934). A fee of one unit. Room for 65,536 waiting transactions: about
+    /// 23 blocks, mostly 10 to 20 MB, and never more than [`Config::MEMPOOL_BYTES`].
+    fn default() -> Config {
+        Config {
+            block_transactions: 60_000_000 / 21_000,
+            block_bytes: 8 << 20,
+            fee: Amount::new(1),
+            mempool_transactions: 65_536,
+            keep_bodies: false,
+            verification: Verification::Sequential,
+        }
+    }
+}
+
+impl Config {
+    /// Bytes of the transactions that wait for a block at most, answers in their reserved room
+    /// aside: 32 MiB. All that the default number of transactions takes fits, unless they are
+    /// batches, of which it holds 581 of the longest.
+    pub const MEMPOOL_BYTES: usize = 32 << 20;
+
+    /// Checks that a transaction can pass.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that names the limit.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.block_transactions == 0 {
+            return Err(ConfigError::NoBlockTransactions);
+        }
+        if self.block_bytes < SMALLEST_BLOCK_BYTES {
+            return Err(ConfigError::BlockBytesTooFew {
+                least: SMALLEST_BLOCK_BYTES,
+                got: self.block_bytes,
+            });
+        }
+        if self.mempool_transactions == 0 {
+            return Err(ConfigError::NoMempoolTransactions);
+        }
+        Ok(())
+    }
+}
+
+const SMALLEST_BLOCK_BYTES: u64 = Kind::LONGEST_BYTES;
+
+/// The first balances.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Genesis<A = Vec<(PublicKey, Amount)>> {
+    /// A name that keeps this Layer 1 apart from others with the same balances.
+    pub label: String,
+    /// Who has what. What is allocated to one account twice adds up; zero makes an empty account.
+    pub allocations: A,
+}
+
+/// Who has what at genesis, told as often as asked: a list, or what needs none.
+pub trait Allocations {
+    /// How many there are.
+    fn count(&self) -> u64;
+
+    /// Gives each of them, in an order that never changes.
+    fn each(&self, give: impl FnMut(PublicKey, Amount));
+}
+
+impl Allocations for Vec<(PublicKey, Amount)> {
+    fn count(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn each(&self, mut give: impl FnMut(PublicKey, Amount)) {
+        for (key, amount) in self {
+            give(*key, *amount);
+        }
+    }
+}
+
+impl<A: Allocations> Allocations for &A {
+    fn count(&self) -> u64 {
+        (**self).count()
+    }
+
+    fn each(&self, give: impl FnMut(PublicKey, Amount)) {
+        (**self).each(give);
+    }
+}
+
+/// Bytes of allocations that are hashed in one go.
+const HASHED_TOGETHER: usize = 40 << 10;
+
+impl<A: Allocations> Genesis<A> {
+    /// The Layer 1's identity: `H_genesis(label's length ‖ label ‖ block transactions ‖ block bytes
+    /// ‖ fee ‖ number of allocations ‖ every key and amount in the order given)`, the first as u64,
+    /// integers little-endian.
+    #[must_use]
+    pub fn id(&self, config: &Config) -> Digest {
+        let mut hasher = Hasher::new(Domain::Genesis);
+        hasher
+            .update(&(self.label.len() as u64).to_le_bytes())
+            .update(self.label.as_bytes())
+            .update(&config.block_transactions.to_le_bytes())
+            .update(&config.block_bytes.to_le_bytes())
+            .update(&config.fee.units().to_le_bytes())
+            .update(&self.allocations.count().to_le_bytes());
+        // Many at once: only then does hashing fill its lanes.
+        let mut rows = Vec::with_capacity(HASHED_TOGETHER);
+        self.allocations.each(|key, amount| {
+            rows.extend_from_slice(&key.0);
+            rows.extend_from_slice(&amount.units().to_le_bytes());
+            if rows.len() >= HASHED_TOGETHER {
+                hasher.update(&rows);
+                rows.clear();
+            }
+        });
+        hasher.update(&rows);
+        hasher.finish()
+    }
+
+    /// The sum of all allocations, if an amount can hold it.
+    #[must_use]
+    pub fn supply(&self) -> Option<Amount> {
+        let mut supply = Some(Amount::ZERO);
+        self.allocations.each(|_, amount| {
+            supply = supply.and_then(|sum| sum.plus(amount));
+        });
+        supply
+    }
+}
+
+/// Why parameters are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// A block of no transactions.
+    NoBlockTransactions,
+    /// A block in which not every single transaction fits: a channel could not be closed.
+    BlockBytesTooFew {
+        /// The longest transaction but for batches.
+        least: u64,
+        /// The limit asked for.
+        got: u64,
+    },
+    /// A mempool of no transactions.
+    NoMempoolTransactions,
+}
+
+/// Why a Layer 1 cannot start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetupError {
+    /// Its parameters are refused.
+    Config(ConfigError),
+    /// The allocations' sum is more than an amount can hold.
+    SupplyOverflow,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::NoBlockTransactions => {
+                write!(f, "0 transactions a block, expected at least 1")
+            }
+            ConfigError::BlockBytesTooFew { least, got } => {
+                write!(f, "{got} bytes a block, expected at least {least}")
+            }
+            ConfigError::NoMempoolTransactions => {
+                write!(f, "a mempool of 0 transactions, expected at least 1")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SetupError::Config(error) => write!(f, "Layer 1 parameters: {error}"),
+            SetupError::SupplyOverflow => {
+                write!(
+                    f,
+                    "the first balances' sum is more than {} can hold",
+                    u64::MAX
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+impl From<ConfigError> for SetupError {
+    fn from(error: ConfigError) -> SetupError {
+        SetupError::Config(error)
+    }
+}

@@ -1,0 +1,338 @@
+//! What a durable log keeps of a Layer 1: one record a key, the newest of each.
+//!
+//! | key | record |
+//! | --- | --- |
+//! | 0 | the head: format 4 · genesis id 32 · tip 32 · height 8 · block transactions 4 · block bytes 8 · fee 8 · supply 8 · totals in accounts, locked and as fees 8 each · account places 4 · channel places 4 · open channels 4 · the load's ten counters 8 each |
+//! | 1 + 2i | the account at place i: key 32 · balance 8 · nonce 8, all ones if the key is only party to a channel |
+//! | 2 + 2j | the open channel at place j: id 32 · places of A's and B's accounts 4 each · capacity 8 · reserve 8 · A's deposit 8 · window 4 · disputed 1 · if so, the dispute 74 |
+//!
+//! Integers are little-endian. Every account has a record, and every open channel; a channel that
+//! ends takes its record along, and another one may get its place.
+
+use std::num::NonZeroU32;
+
+use super::channel::Channel;
+use super::config::Config;
+use super::dispute::{DISPUTE_BYTES, Dispute};
+use super::ledger::{Account, AccountPlace, AccountRow, ChannelRow, Totals};
+use super::load::Load;
+use duet_channels::crypto::{Digest, PublicKey};
+use duet_channels::protocol::{Amount, ChannelId, Limits, Pair};
+
+/// Whose record it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RecordKey {
+    Head,
+    Account(u32),
+    Channel(u32),
+}
+
+impl RecordKey {
+    /// # Panics
+    /// From place 2^31 - 1 on.
+    pub(super) fn number(self) -> u32 {
+        let number = match self {
+            RecordKey::Head => Some(0),
+            RecordKey::Account(place) => {
+                place.checked_mul(2).and_then(|twice| twice.checked_add(1))
+            }
+            RecordKey::Channel(place) => {
+                place.checked_mul(2).and_then(|twice| twice.checked_add(2))
+            }
+        };
+        number.expect("a log has keys for 2^31 places")
+    }
+
+    pub(super) fn of(number: u32) -> RecordKey {
+        match number {
+            0 => RecordKey::Head,
+            _ if number % 2 == 1 => RecordKey::Account(number / 2),
+            _ => RecordKey::Channel(number / 2 - 1),
+        }
+    }
+}
+
+/// All that is neither an account nor a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) genesis: Digest,
+    pub(super) tip: Digest,
+    pub(super) height: u64,
+    pub(super) block_transactions: u32,
+    pub(super) block_bytes: u64,
+    pub(super) fee: Amount,
+    pub(super) supply: Amount,
+    pub(super) totals: Totals,
+    pub(super) counts: Counts,
+    pub(super) load: Load,
+}
+
+/// How many records there are beside the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) accounts: u32,
+    pub(super) channel_places: u32,
+    pub(super) channels: u32,
+}
+
+/// Raised by every change of what is written here.
+pub(super) const FORMAT: u32 = 1;
+
+/// Why bytes are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    WrongLength { expected: usize },
+    OtherFormat { got: u32 },
+    Unsound(&'static str),
+}
+
+impl Head {
+    pub(super) const BYTES: usize = 4 + 2 * 32 + 8 + 4 + 6 * 8 + 3 * 4 + 10 * 8;
+
+    pub(super) fn check(&self, config: &Config) -> Result<(), (&'static str, u64, u64)> {
+        let parameters = [
+            (
+                "transactions a block",
+                u64::from(config.block_transactions),
+                u64::from(self.block_transactions),
+            ),
+            ("bytes a block", config.block_bytes, self.block_bytes),
+            ("fee", config.fee.units(), self.fee.units()),
+        ];
+        let other = parameters
+            .into_iter()
+            .find(|(_, expected, got)| expected != got);
+        other.map_or(Ok(()), Err)
+    }
+
+    pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        bytes.extend_from_slice(&FORMAT.to_le_bytes());
+        bytes.extend_from_slice(&self.genesis.0);
+        bytes.extend_from_slice(&self.tip.0);
+        put(bytes, [self.height]);
+        bytes.extend_from_slice(&self.block_transactions.to_le_bytes());
+        let Totals {
+            accounts,
+            locked,
+            fees,
+        } = self.totals;
+        put(bytes, [self.block_bytes]);
+        put(
+            bytes,
+            [self.fee, self.supply, accounts, locked, fees].map(Amount::units),
+        );
+        let Counts {
+            accounts,
+            channel_places,
+            channels,
+        } = self.counts;
+        for count in [accounts, channel_places, channels] {
+            bytes.extend_from_slice(&count.to_le_bytes());
+        }
+        let Load {
+            transactions,
+            failed,
+            refused,
+            bytes: block_bytes,
+            signature_verifications,
+            state_reads,
+            state_writes,
+            peak_state_entries,
+            blocks,
+            cpu_ns,
+        } = self.load;
+        put(
+            bytes,
+            [
+                transactions,
+                failed,
+                refused,
+                block_bytes,
+                signature_verifications,
+                state_reads,
+                state_writes,
+                peak_state_entries,
+                blocks,
+                cpu_ns,
+            ],
+        );
+        assert_eq!(bytes.len(), Head::BYTES);
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Head, Unreadable> {
+        let mut reader = Reader::new(bytes, Head::BYTES)?;
+        let got = reader.u32();
+        if got != FORMAT {
+            return Err(Unreadable::OtherFormat { got });
+        }
+        let head = Head {
+            genesis: Digest(reader.take()),
+            tip: Digest(reader.take()),
+            height: reader.u64(),
+            block_transactions: reader.u32(),
+            block_bytes: reader.u64(),
+            fee: reader.amount(),
+            supply: reader.amount(),
+            totals: Totals {
+                accounts: reader.amount(),
+                locked: reader.amount(),
+                fees: reader.amount(),
+            },
+            counts: Counts {
+                accounts: reader.u32(),
+                channel_places: reader.u32(),
+                channels: reader.u32(),
+            },
+            load: Load {
+                transactions: reader.u64(),
+                failed: reader.u64(),
+                refused: reader.u64(),
+                bytes: reader.u64(),
+                signature_verifications: reader.u64(),
+                state_reads: reader.u64(),
+                state_writes: reader.u64(),
+                peak_state_entries: reader.u64(),
+                blocks: reader.u64(),
+                cpu_ns: reader.u64(),
+            },
+        };
+        // A transaction ends channels before it opens others.
+        if u64::from(head.counts.channel_places) > head.load.peak_state_entries {
+            return Err(Unreadable::Unsound(
+                "more places than channels were ever open",
+            ));
+        }
+        Ok(head)
+    }
+}
+
+impl AccountRow {
+    const BYTES: usize = 32 + 8 + 8;
+
+    pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        bytes.extend_from_slice(&self.key.0);
+        let account = self.account();
+        let (balance, nonce) = account.map_or((0, NO_ACCOUNT), |account| {
+            (account.balance.units(), account.nonce)
+        });
+        put(bytes, [balance, nonce]);
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<AccountRow, Unreadable> {
+        let mut reader = Reader::new(bytes, AccountRow::BYTES)?;
+        let key = PublicKey(reader.take());
+        let (balance, nonce) = (reader.amount(), reader.u64());
+        if nonce == NO_ACCOUNT {
+            if !balance.is_zero() {
+                return Err(Unreadable::Unsound("a balance without an account"));
+            }
+            return Ok(AccountRow::of(key, None));
+        }
+        Ok(AccountRow::of(key, Some(Account { balance, nonce })))
+    }
+}
+
+/// The nonce in the record of a key without an account.
+const NO_ACCOUNT: u64 = u64::MAX;
+
+impl ChannelRow {
+    const BYTES: usize = 32 + 2 * 4 + 3 * 8 + 4 + 1;
+
+    pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
+        let Channel {
+            limits,
+            deposit_a,
+            challenge_window_blocks,
+            dispute,
+        } = &self.channel;
+        bytes.clear();
+        bytes.extend_from_slice(&self.id.0.0);
+        bytes.extend_from_slice(&self.parties.a.0.to_le_bytes());
+        bytes.extend_from_slice(&self.parties.b.0.to_le_bytes());
+        put(
+            bytes,
+            [limits.capacity, limits.reserve, *deposit_a].map(Amount::units),
+        );
+        bytes.extend_from_slice(&challenge_window_blocks.get().to_le_bytes());
+        bytes.push(u8::from(dispute.is_some()));
+        if let Some(dispute) = dispute {
+            dispute.encode(bytes);
+        }
+    }
+
+    /// Whether its parties have accounts' places is not known here.
+    pub(super) fn decode(bytes: &[u8]) -> Result<ChannelRow, Unreadable> {
+        let disputed = bytes.get(ChannelRow::BYTES - 1) == Some(&1);
+        let dispute_bytes = if disputed { DISPUTE_BYTES } else { 0 };
+        let mut reader = Reader::new(bytes, ChannelRow::BYTES + dispute_bytes)?;
+        let id = ChannelId(Digest(reader.take()));
+        let [a, b] = [(); 2].map(|()| AccountPlace(reader.u32()));
+        let [capacity, reserve, deposit_a] = [(); 3].map(|()| reader.amount());
+        let window = NonZeroU32::new(reader.u32());
+        let [marker] = reader.take();
+        let dispute = match marker {
+            0 => None,
+            1 => {
+                let dispute = Dispute::decode(&reader.take(), capacity);
+                Some(dispute.ok_or(Unreadable::Unsound("no dispute of its channel"))?)
+            }
+            _ => return Err(Unreadable::Unsound("neither disputed nor not")),
+        };
+        if a == b {
+            return Err(Unreadable::Unsound("one party on both sides"));
+        }
+        if capacity.is_zero() || deposit_a > capacity || reserve > capacity {
+            return Err(Unreadable::Unsound(
+                "a deposit or reserve above the capacity",
+            ));
+        }
+        Ok(ChannelRow {
+            id,
+            parties: Pair { a, b },
+            channel: Channel {
+                limits: Limits { capacity, reserve },
+                deposit_a,
+                challenge_window_blocks: window.ok_or(Unreadable::Unsound("no window"))?,
+                dispute: dispute.map(Box::new),
+            },
+        })
+    }
+}
+
+fn put<const N: usize>(bytes: &mut Vec<u8>, words: [u64; N]) {
+    for word in words {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+}
+
+/// Bytes of the right length, read from the front.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn new(bytes: &[u8], expected: usize) -> Result<Reader<'_>, Unreadable> {
+        if bytes.len() != expected {
+            return Err(Unreadable::WrongLength { expected });
+        }
+        Ok(Reader(bytes))
+    }
+
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let (piece, rest) = self.0.split_first_chunk().expect("of the length checked");
+        self.0 = rest;
+        *piece
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.take())
+    }
+
+    fn u64(&mut self) -> u64 {
+        u64::from_le_bytes(self.take())
+    }
+
+    fn amount(&mut self) -> Amount {
+        Amount::new(self.u64())
+    }
+}

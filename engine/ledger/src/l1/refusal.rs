@@ -1,0 +1,495 @@
+//! Every way in which Layer 1 says no, by name, with what was expected and what was found.
+
+use std::fmt;
+
+use super::transaction::Kind;
+use duet_channels::crypto::{KeyError, PublicKey};
+use duet_channels::protocol::{Amount, ChannelId, Party, TermsError};
+
+/// Why a transaction is invalid: it is in no block, pays nothing and changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    // What it says, whatever the ledger holds.
+    /// A transfer of nothing.
+    ZeroAmount,
+    /// The channel that a transaction opens alone has index 0.
+    WrongIndex {
+        /// The index that would be right.
+        expected: u32,
+        /// The index found.
+        got: u32,
+    },
+    /// The terms make no channel.
+    Terms(TermsError),
+    /// A state after an entry, and the entry's version is 0: rule L2 wants at least 1.
+    VersionZero {
+        /// Of which channel.
+        channel: ChannelId,
+    },
+    /// A signer's or a party's key is none.
+    Key(KeyError),
+
+    // Who it is for and from.
+    /// No such channel: never opened, closed already, or on another Layer 1.
+    UnknownChannel {
+        /// The channel named.
+        channel: ChannelId,
+    },
+    /// A roll-over between others than the parties of the channel that it ends.
+    OtherParties {
+        /// The channel that was to end.
+        channel: ChannelId,
+    },
+    /// A signature does not verify.
+    BadSignature {
+        /// What the signature was for.
+        role: SignatureRole,
+        /// The key that should have made it.
+        key: PublicKey,
+    },
+    /// No such account.
+    UnknownAccount {
+        /// The account that was to pay.
+        account: PublicKey,
+    },
+    /// Sent before, or out of order.
+    WrongNonce {
+        /// The account's next nonce.
+        expected: u64,
+        /// The nonce found.
+        got: u64,
+    },
+    /// The account cannot pay for being included.
+    FeeAboveBalance {
+        /// The account's balance.
+        have: Amount,
+        /// The fee.
+        fee: Amount,
+    },
+
+    // The channel's state.
+    /// The state gives A more than the channel holds.
+    BalanceAboveCapacity {
+        /// What the channel holds.
+        capacity: Amount,
+        /// What A would get.
+        got: Amount,
+    },
+
+    // Posts and payouts (rules L4 and L5).
+    /// The offer gives A more than the channel holds.
+    OfferAboveCapacity {
+        /// What the channel holds.
+        capacity: Amount,
+        /// What A would get.
+        got: Amount,
+    },
+    /// An offer of a version that is not above that of the state shown.
+    OfferNotHigher {
+        /// The version shown.
+        shown: u64,
+        /// The offer's version.
+        got: u64,
+    },
+    /// An offer in which the poster gives itself more than in the state shown.
+    OfferRaisesPoster {
+        /// What it has in the state shown.
+        have: Amount,
+        /// What it would have.
+        got: Amount,
+    },
+    /// An offer of an account that is no party of the channel.
+    OfferByStranger {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// The first post in a channel is a party's: anyone else can only answer.
+    NothingToAnswer {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// An answer that shows no higher version than was shown before.
+    PostNotHigher {
+        /// The highest version shown.
+        highest: u64,
+        /// The version found.
+        got: u64,
+    },
+    /// An answer in the block of the first post.
+    WindowNotOpen {
+        /// From which height on answers count.
+        from: u64,
+        /// The height of the block.
+        height: u64,
+    },
+    /// An answer after the challenge window.
+    WindowClosed {
+        /// Up to which height answers counted.
+        until: u64,
+        /// The height of the block.
+        height: u64,
+    },
+    /// A payout before the end of the challenge window.
+    WindowStillOpen {
+        /// Up to which height answers count.
+        until: u64,
+        /// The height of the block.
+        height: u64,
+    },
+    /// A payout from a channel in which nothing was posted.
+    NothingPosted {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// An answer that waited in the reserved room, and made way for a higher one.
+    Superseded {
+        /// The version of the higher one.
+        by: u64,
+    },
+}
+
+/// Which of a transaction's signatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureRole {
+    /// That of the account that pays the fee.
+    Signer,
+    /// B's, of an open to which B deposits, or of a roll-over.
+    Consent,
+    /// A party's, over the final state.
+    Final(Party),
+    /// A party's, over the state shown.
+    State(Party),
+    /// The poster's, over the state that it offers.
+    Offer,
+}
+
+/// Why a valid transaction did not do what it asks: it is in the block and paid its fee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A transfer of more than the account has after the fee.
+    TransferAboveBalance {
+        /// What the account has after the fee.
+        have: Amount,
+        /// What was to move.
+        got: Amount,
+    },
+    /// A deposit of more than the account has, for the opener after the fee.
+    DepositAboveBalance {
+        /// Whose deposit.
+        party: Party,
+        /// What the account has.
+        have: Amount,
+        /// What was to be locked.
+        got: Amount,
+    },
+}
+
+/// Why bytes are no transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// No bytes at all.
+    Empty,
+    /// A first byte that names no kind.
+    UnknownKind {
+        /// The byte.
+        got: u8,
+    },
+    /// Bytes missing or left over.
+    WrongLength {
+        /// The kind's byte.
+        kind: u8,
+        /// The length of that kind; of a batch, as far as it could be read.
+        expected: usize,
+        /// The length found.
+        got: usize,
+    },
+    /// The kind for two depositors, and B deposits nothing.
+    ZeroDepositOfB,
+    /// A batch of nothing, or of more than one may hold.
+    WrongCount {
+        /// The largest batch.
+        most: usize,
+        /// The count found.
+        got: usize,
+    },
+    /// An item in a batch that is not of the batch's kind.
+    WrongItem {
+        /// The item's kind byte.
+        got: u8,
+    },
+}
+
+/// Why a transaction is not queued. The caller still has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubmitError {
+    /// The queue is full: the same bytes are welcome after the next block.
+    MempoolFull {
+        /// How many transactions may wait.
+        capacity: u32,
+    },
+    /// The queue has no room for so long a transaction: the same bytes are welcome after the next
+    /// block.
+    MempoolBytesFull {
+        /// The bytes that it has left.
+        left: usize,
+        /// The transaction's.
+        got: usize,
+    },
+    /// An answer of an account of which so many others were verified in vain since the last block:
+    /// the same bytes are welcome after the next one.
+    AnswersInVain {
+        /// How many of one account may be.
+        limit: u32,
+    },
+    /// What no block could include: an answer that is not sound, or a batch that its signer has not
+    /// signed.
+    Refused(Refusal),
+    /// The bytes are no transaction.
+    Malformed(Malformed),
+    /// The transaction fits in no block.
+    TooLarge {
+        /// A block's bytes.
+        limit: u64,
+        /// The transaction's.
+        got: u64,
+    },
+    /// The batch has more items than a block.
+    TooManyItems {
+        /// A block's operations.
+        limit: u32,
+        /// The batch's.
+        got: u32,
+    },
+}
+
+impl Refusal {
+    /// The name under which it is counted.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Refusal::ZeroAmount => "l1_zero_amount",
+            Refusal::WrongIndex { .. } => "l1_wrong_index",
+            Refusal::Terms(_) => "l1_terms",
+            Refusal::VersionZero { .. } => "l1_version_zero",
+            Refusal::Key(_) => "l1_key",
+            Refusal::UnknownChannel { .. } => "l1_unknown_channel",
+            Refusal::BadSignature { .. } => "l1_bad_signature",
+            Refusal::UnknownAccount { .. } => "l1_unknown_account",
+            Refusal::WrongNonce { .. } => "l1_wrong_nonce",
+            Refusal::FeeAboveBalance { .. } => "l1_fee_above_balance",
+            Refusal::BalanceAboveCapacity { .. } => "l1_balance_above_capacity",
+            Refusal::OtherParties { .. } => "l1_other_parties",
+            Refusal::OfferAboveCapacity { .. } => "l1_offer_above_capacity",
+            Refusal::OfferNotHigher { .. } => "l1_offer_not_higher",
+            Refusal::OfferRaisesPoster { .. } => "l1_offer_raises_poster",
+            Refusal::OfferByStranger { .. } => "l1_offer_by_stranger",
+            Refusal::NothingToAnswer { .. } => "l1_nothing_to_answer",
+            Refusal::PostNotHigher { .. } => "l1_post_not_higher",
+            Refusal::WindowNotOpen { .. } => "l1_window_not_open",
+            Refusal::WindowClosed { .. } => "l1_window_closed",
+            Refusal::WindowStillOpen { .. } => "l1_window_still_open",
+            Refusal::NothingPosted { .. } => "l1_nothing_posted",
+            Refusal::Superseded { .. } => "l1_superseded",
+        }
+    }
+}
+
+impl Failure {
+    /// The name under which it is counted.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Failure::TransferAboveBalance { .. } => "l1_transfer_above_balance",
+            Failure::DepositAboveBalance { .. } => "l1_deposit_above_balance",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::ZeroAmount => write!(f, "amount 0, expected more"),
+            Refusal::WrongIndex { expected, got } => write!(f, "index {got}, expected {expected}"),
+            Refusal::Terms(error) => error.fmt(f),
+            Refusal::VersionZero { channel } => write!(
+                f,
+                "channel {} after an entry of version 0, expected at least 1",
+                channel.0
+            ),
+            Refusal::Key(error) => error.fmt(f),
+            Refusal::UnknownChannel { channel } => write!(f, "no channel {}", channel.0),
+            Refusal::BadSignature { role, key } => {
+                write!(f, "signature ({role}) does not verify under the key {key}")
+            }
+            Refusal::UnknownAccount { account } => write!(f, "no account {account}"),
+            Refusal::WrongNonce { expected, got } => write!(f, "nonce {got}, expected {expected}"),
+            Refusal::FeeAboveBalance { have, fee } => {
+                write!(f, "a balance of {have}, expected at least the fee of {fee}")
+            }
+            Refusal::BalanceAboveCapacity { capacity, got } => {
+                write!(f, "balance of A {got}, expected at most {capacity}")
+            }
+            Refusal::OtherParties { channel } => write!(
+                f,
+                "keys of others than the parties of channel {}",
+                channel.0
+            ),
+            Refusal::OfferAboveCapacity { capacity, got } => {
+                write!(f, "balance of A {got} offered, expected at most {capacity}")
+            }
+            Refusal::OfferNotHigher { shown, got } => {
+                write!(
+                    f,
+                    "version {got} offered, expected more than the {shown} shown"
+                )
+            }
+            Refusal::OfferRaisesPoster { have, got } => write!(
+                f,
+                "an offer of {got} to its poster, expected at most the {have} shown"
+            ),
+            Refusal::OfferByStranger { channel } => write!(
+                f,
+                "an offer of an account that is no party of channel {}",
+                channel.0
+            ),
+            Refusal::NothingToAnswer { channel } => write!(
+                f,
+                "an answer in channel {}, in which nothing was posted",
+                channel.0
+            ),
+            Refusal::PostNotHigher { highest, got } => write!(
+                f,
+                "version {got} posted, expected more than the {highest} posted before"
+            ),
+            Refusal::WindowNotOpen { from, height } => {
+                write!(f, "an answer at height {height}, expected {from} or more")
+            }
+            Refusal::WindowClosed { until, height } => {
+                write!(f, "an answer at height {height}, expected {until} or less")
+            }
+            Refusal::WindowStillOpen { until, height } => {
+                write!(f, "a payout at height {height}, expected more than {until}")
+            }
+            Refusal::NothingPosted { channel } => write!(
+                f,
+                "a payout from channel {}, in which nothing was posted",
+                channel.0
+            ),
+            Refusal::Superseded { by } => {
+                write!(f, "an answer that waited, replaced by one of version {by}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for SignatureRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SignatureRole::Signer => write!(f, "the signer's"),
+            SignatureRole::Consent => write!(f, "B's consent"),
+            SignatureRole::Final(party) => write!(f, "final, of {party:?}"),
+            SignatureRole::State(party) => write!(f, "of {party:?}, over the state shown"),
+            SignatureRole::Offer => write!(f, "the poster's, over its offer"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::TransferAboveBalance { have, got } => {
+                write!(f, "transfer of {got} from a balance of {have}")
+            }
+            Failure::DepositAboveBalance { party, have, got } => {
+                write!(f, "{party:?}'s deposit of {got} from a balance of {have}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Malformed::Empty => write!(f, "no bytes"),
+            Malformed::UnknownKind { got } => write!(f, "kind {got}, expected 1 to {}", Kind::LAST),
+            Malformed::WrongLength {
+                kind,
+                expected,
+                got,
+            } => {
+                write!(f, "{got} bytes of kind {kind}, expected {expected}")
+            }
+            Malformed::ZeroDepositOfB => write!(f, "deposit of B 0, expected kind 2 for that"),
+            Malformed::WrongCount { most, got } => {
+                write!(f, "a batch of {got} items, expected 1 to {most}")
+            }
+            Malformed::WrongItem { got } => {
+                write!(
+                    f,
+                    "an item of kind {got}, expected 2 or 3 to open, 4 or 5 to close"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SubmitError::MempoolFull { capacity } => {
+                write!(f, "{capacity} transactions wait already")
+            }
+            SubmitError::MempoolBytesFull { left, got } => {
+                write!(
+                    f,
+                    "a transaction of {got} bytes, expected at most the {left} that are left to wait in"
+                )
+            }
+            SubmitError::AnswersInVain { limit } => {
+                write!(
+                    f,
+                    "{limit} answers of this account were verified in vain since the last block"
+                )
+            }
+            SubmitError::Refused(refusal) => refusal.fmt(f),
+            SubmitError::Malformed(malformed) => write!(f, "malformed transaction: {malformed}"),
+            SubmitError::TooLarge { limit, got } => {
+                write!(
+                    f,
+                    "a transaction of {got} bytes, expected at most a block's {limit}"
+                )
+            }
+            SubmitError::TooManyItems { limit, got } => {
+                write!(
+                    f,
+                    "a batch of {got} items, expected at most a block's {limit}"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+impl std::error::Error for Failure {}
+impl std::error::Error for Malformed {}
+impl std::error::Error for SubmitError {}
+
+/// Why a transaction was not executed ([`Chain::include`](super::Chain::include)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotExecuted {
+    /// It is in no block.
+    Submit(SubmitError),
+    /// It is in a block, and paid its fee.
+    Failed(Failure),
+}
+
+impl fmt::Display for NotExecuted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotExecuted::Submit(error) => error.fmt(f),
+            NotExecuted::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NotExecuted {}

@@ -1,0 +1,136 @@
+//! A run of queued transactions whose keys are looked up, and signatures verified, together.
+//!
+//! Keys must be known before any transaction of the round has executed. An account's key stands
+//! in the transaction. A channel's keys stand in its record, or, if it opens earlier in the same
+//! block, in the open: the channel's id commits to them, so that they are the right ones whether
+//! or not that open comes to pass. Where rounds are cut is therefore seen by nobody.
+
+use std::collections::HashMap;
+
+use super::ledger::Ledger;
+use super::refusal::Refusal;
+use super::witness::{Need, Unchecked, Verdict, Witness};
+use duet_channels::crypto::{Backend, Digest, KeyRing, PublicKey, Verifier};
+use duet_channels::protocol::{ChannelId, Pair};
+
+/// The keys of channels that open earlier in a block that is being gathered.
+pub(super) type Opened = HashMap<ChannelId, Pair<PublicKey>>;
+
+/// One round, and its memory, kept for others: whatever is on the ledger some 5 MB at most.
+pub(super) struct Round {
+    /// What each transaction claims, or why it is refused already.
+    pub(super) claims: Vec<Result<Unchecked, Refusal>>,
+    /// What the verifier says of the claims' signatures, in the same order, once it is judged.
+    pub(super) verdicts: Vec<Verdict>,
+    /// Decoded keys. Only a cache: nothing but this round must find its keys in it.
+    pub(super) ring: KeyRing,
+    /// Channels and transfers that it is about.
+    operations: u32,
+    /// The keys that the claims name, and the signatures, before the ring knows the keys.
+    keys: Vec<PublicKey>,
+    needs: Vec<Need>,
+    witnesses: Vec<Witness>,
+    verifier: Verifier,
+}
+
+impl Round {
+    /// Signatures from which on no transaction is added: of one with a single channel the next
+    /// one's would not fit in the verifier's largest batch. Past that nothing gets cheaper, and the
+    /// round's memory would leave the second-level cache.
+    const SIGNATURES: usize = Verifier::LARGEST_BATCH - 4;
+
+    /// Keys that a ring holds at most when a round begins. It is emptied then: 1 µs for each key
+    /// that comes again is cheap against the memory of all that ever came.
+    const KEYS: usize = 1 << 12;
+
+    pub(super) fn new(backend: Backend) -> Round {
+        Round {
+            claims: Vec::new(),
+            verdicts: Vec::new(),
+            ring: KeyRing::new(backend),
+            operations: 0,
+            keys: Vec::new(),
+            needs: Vec::new(),
+            witnesses: Vec::new(),
+            verifier: Verifier::new(backend),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        if self.ring.len() > Round::KEYS {
+            self.ring.clear();
+        }
+        self.claims.clear();
+        self.verdicts.clear();
+        self.operations = 0;
+        self.keys.clear();
+        self.needs.clear();
+        self.witnesses.clear();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    /// The keys that its claims name, those of parties among them.
+    pub(super) fn keys(&self) -> &[PublicKey] {
+        &self.keys
+    }
+
+    /// Whether it takes no more than so many operations.
+    pub(super) fn is_full(&self, operations: u32) -> bool {
+        self.operations >= operations || self.needs.len() >= Round::SIGNATURES
+    }
+
+    /// Adds the next transaction, which is one of so many operations.
+    pub(super) fn add(
+        &mut self,
+        bytes: &[u8],
+        operations: u32,
+        genesis: &Digest,
+        ledger: &Ledger,
+        opened: &mut Opened,
+    ) {
+        self.operations += operations;
+        let Round {
+            claims,
+            keys,
+            needs,
+            ..
+        } = self;
+        let keys_of = |channel: &ChannelId| {
+            let of_record = ledger.keys_of(channel);
+            of_record.or_else(|| opened.get(channel).copied())
+        };
+        let place = claims.len() as u32;
+        let claim = Unchecked::read(place, bytes, genesis, keys_of, keys, needs);
+        for one in claim.iter().flat_map(|unchecked| unchecked.claim().opens()) {
+            opened.insert(one.channel, one.terms.keys);
+        }
+        claims.push(claim);
+    }
+
+    /// Checks the keys of all transactions, and the signatures of those whose keys are sound. Gives
+    /// how many signatures were judged, by the verifier's own count.
+    pub(super) fn judge(&mut self) -> u64 {
+        self.look_up();
+        let before = self.verifier.counts().signatures;
+        self.verifier
+            .verify(&self.ring, &mut self.witnesses, &mut self.verdicts);
+        self.verifier.counts().signatures - before
+    }
+
+    fn look_up(&mut self) {
+        let ids = self.ring.insert_many(&self.keys);
+        let mut needs = self.needs.iter();
+        self.witnesses.reserve(self.needs.len());
+        for claim in &mut self.claims {
+            if let Ok(unchecked) = claim
+                && let Err(refusal) = unchecked.look_up(&ids, &mut needs, &mut self.witnesses)
+            {
+                *claim = Err(refusal);
+            }
+        }
+        assert!(needs.next().is_none(), "every signature belongs to a claim");
+    }
+}

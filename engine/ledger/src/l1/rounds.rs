@@ -1,0 +1,125 @@
+//! Rounds in line: judged in any order, on other threads if that is wanted, and given back in
+//! their own. While one executes, the next ones are being judged.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
+
+use crossbeam::channel::{Receiver, Sender, unbounded};
+
+use super::config::Verification;
+use super::round::{Opened, Round};
+use duet_base::clock::thread_cpu_ns;
+use duet_channels::crypto::Backend;
+
+/// The line, and the rounds that wait to be filled.
+pub(super) struct Rounds {
+    backend: Backend,
+    verification: Verification,
+    /// The keys of channels that the rounds in line open.
+    pub(super) opened: Opened,
+    #[expect(clippy::vec_box, reason = "a round moves to another thread and back")]
+    idle: Vec<Box<Round>>,
+    /// In their order; nothing while a round is away.
+    line: VecDeque<Option<Judged>>,
+    /// How many rounds have left the line: the number of its first.
+    left: u64,
+    returning: (Sender<Return>, Receiver<Return>),
+    others_cpu_ns: u64,
+}
+
+/// A round with its verdicts, and how many signatures it took.
+pub(super) struct Judged {
+    pub(super) round: Box<Round>,
+    pub(super) signatures: u64,
+}
+
+/// What comes back from another thread: which round it was, what it took, or why it panicked.
+type Return = (u64, Result<(Judged, u64), Box<dyn Any + Send>>);
+
+impl Rounds {
+    /// Channels and transfers in line, from which on nothing is added: bounds the memory.
+    pub(super) const LARGEST: u32 = 4096;
+
+    /// Channels and transfers of a round at least, where there is more than one thread: with fewer,
+    /// a batch's advantage goes faster than the threads can make up for.
+    const SMALLEST: u32 = 256;
+
+    pub(super) fn new(backend: Backend, verification: Verification) -> Rounds {
+        Rounds {
+            backend,
+            verification,
+            opened: Opened::new(),
+            idle: Vec::new(),
+            line: VecDeque::new(),
+            left: 0,
+            returning: unbounded(),
+            others_cpu_ns: 0,
+        }
+    }
+
+    /// Channels and transfers from which on a round takes no more.
+    pub(super) fn size(&self) -> u32 {
+        match self.verification {
+            Verification::Sequential => Rounds::LARGEST,
+            // A usual block is then three for each of two threads.
+            Verification::Ahead => {
+                let threads = rayon::current_num_threads() as u32;
+                (Rounds::LARGEST / (4 * threads)).max(Rounds::SMALLEST)
+            }
+        }
+    }
+
+    /// An empty round.
+    pub(super) fn idle(&mut self) -> Box<Round> {
+        let mut round = (self.idle.pop()).unwrap_or_else(|| Box::new(Round::new(self.backend)));
+        round.clear();
+        round
+    }
+
+    /// Takes back a round that has executed.
+    pub(super) fn done(&mut self, round: Box<Round>) {
+        self.idle.push(round);
+    }
+
+    /// Puts a round at the end of the line, and has it judged.
+    pub(super) fn judge(&mut self, mut round: Box<Round>) {
+        // One of rayon's own threads must not wait for another one's work.
+        let alone = self.verification == Verification::Sequential;
+        if alone || rayon::current_thread_index().is_some() {
+            let signatures = round.judge();
+            self.line.push_back(Some(Judged { round, signatures }));
+            return;
+        }
+        let number = self.left + self.line.len() as u64;
+        let back = self.returning.0.clone();
+        self.line.push_back(None);
+        rayon::spawn(move || {
+            let judged = panic::catch_unwind(AssertUnwindSafe(|| {
+                let start = thread_cpu_ns();
+                let signatures = round.judge();
+                (Judged { round, signatures }, thread_cpu_ns() - start)
+            }));
+            // Nobody waits for it if the Layer 1 is gone.
+            let _ = back.send((number, judged));
+        });
+    }
+
+    /// The first in line, judged: waits for it. `None` if there is none.
+    pub(super) fn next(&mut self) -> Option<Judged> {
+        while self.line.front()?.is_none() {
+            let returned = self.returning.1.recv();
+            let (number, judged) = returned.expect("a sender of our own is alive");
+            let (judged, cpu_ns) = judged.unwrap_or_else(|panic| panic::resume_unwind(panic));
+            self.others_cpu_ns += cpu_ns;
+            self.line[(number - self.left) as usize] = Some(judged);
+        }
+        self.left += 1;
+        self.line.pop_front()?
+    }
+
+    /// CPU time that other threads have spent, in nanoseconds.
+    pub(super) fn others_cpu_ns(&self) -> u64 {
+        self.others_cpu_ns
+    }
+}

@@ -1,0 +1,275 @@
+//! Reads transactions that come from outside: exactly what `bytes` writes, and nothing else.
+
+use super::kind::Kind;
+use super::{Malformed, Opening, SignedTransaction, Transaction};
+use duet_channels::crypto::{Digest, PublicKey, Signature};
+use duet_channels::protocol::{
+    Amount, ChannelId, CoSigned, FinalProof, HalfSigned, Pair, Post, State,
+};
+
+/// Reads exactly one transaction.
+pub(super) fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
+    let (&first, rest) = bytes.split_first().ok_or(Malformed::Empty)?;
+    let kind = Kind::of(first)?;
+    if let Some(expected) = kind.bytes()
+        && bytes.len() != expected
+    {
+        return Err(Malformed::WrongLength {
+            kind: first,
+            expected,
+            got: bytes.len(),
+        });
+    }
+    let mut reader = Reader {
+        kind: first,
+        all: bytes.len(),
+        rest,
+    };
+    let transaction = reader.transaction(kind)?;
+    let signature = reader.signature()?;
+    let mut consents = Vec::new();
+    for _ in transaction.consenters() {
+        consents.push(reader.signature()?);
+    }
+    reader.end()?;
+    Ok(SignedTransaction {
+        transaction,
+        signature,
+        consents,
+    })
+}
+
+/// Bytes from outside, read from the front.
+struct Reader<'a> {
+    kind: u8,
+    all: usize,
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn transaction(&mut self, kind: Kind) -> Result<Transaction, Malformed> {
+        Ok(match kind {
+            Kind::Transfer => Transaction::Transfer {
+                from: self.key()?,
+                nonce: self.u64()?,
+                to: self.key()?,
+                amount: self.amount()?,
+            },
+            Kind::OpenOneSided | Kind::OpenTwoSided => {
+                let a = self.key()?;
+                let nonce = self.u64()?;
+                let index = u32::from_le_bytes(self.take()?);
+                let opening = self.opening(kind)?;
+                Transaction::Open {
+                    nonce,
+                    index,
+                    keys: Pair { a, b: opening.peer },
+                    deposits: opening.deposits,
+                    challenge_window_blocks: opening.challenge_window_blocks,
+                    reserve: opening.reserve,
+                }
+            }
+            Kind::CooperativeClose | Kind::CooperativeCloseAtOpening => {
+                Transaction::CooperativeClose {
+                    submitter: self.key()?,
+                    proof: self.final_proof(kind)?,
+                }
+            }
+            Kind::Post
+            | Kind::PostAtOpening
+            | Kind::PostWithOffer
+            | Kind::PostAtOpeningWithOffer => self.post(kind)?,
+            Kind::Payout => Transaction::Payout {
+                submitter: self.key()?,
+                channel: self.channel()?,
+            },
+            Kind::RollOver | Kind::RollOverAtOpening => {
+                let (opener, nonce) = (self.key()?, self.u64()?);
+                let successor = self.successor()?;
+                let close = match kind {
+                    Kind::RollOver => Kind::CooperativeClose,
+                    _ => Kind::CooperativeCloseAtOpening,
+                };
+                Transaction::RollOver {
+                    proof: self.final_proof(close)?,
+                    opener,
+                    nonce,
+                    successor,
+                }
+            }
+            Kind::OpenBatch => {
+                let (opener, nonce) = (self.key()?, self.u64()?);
+                Transaction::OpenBatch {
+                    opener,
+                    nonce,
+                    channels: self.items(|reader, got| match Kind::of(got) {
+                        Ok(kind @ (Kind::OpenOneSided | Kind::OpenTwoSided)) => {
+                            reader.opening(kind)
+                        }
+                        _ => Err(Malformed::WrongItem { got }),
+                    })?,
+                }
+            }
+            Kind::CloseBatch => Transaction::CloseBatch {
+                submitter: self.key()?,
+                proofs: self.items(|reader, got| match Kind::of(got) {
+                    Ok(kind @ (Kind::CooperativeClose | Kind::CooperativeCloseAtOpening)) => {
+                        reader.final_proof(kind)
+                    }
+                    _ => Err(Malformed::WrongItem { got }),
+                })?,
+            },
+        })
+    }
+
+    /// An opening of kind 2 or 3.
+    fn opening(&mut self, kind: Kind) -> Result<Opening, Malformed> {
+        if kind == Kind::OpenTwoSided {
+            let opening = self.successor()?;
+            if opening.deposits.b.is_zero() {
+                return Err(Malformed::ZeroDepositOfB);
+            }
+            return Ok(opening);
+        }
+        Ok(Opening {
+            peer: self.key()?,
+            deposits: Pair {
+                a: self.amount()?,
+                b: Amount::ZERO,
+            },
+            challenge_window_blocks: u32::from_le_bytes(self.take()?),
+            reserve: self.amount()?,
+        })
+    }
+
+    /// An opening with both deposits.
+    fn successor(&mut self) -> Result<Opening, Malformed> {
+        Ok(Opening {
+            peer: self.key()?,
+            deposits: Pair {
+                a: self.amount()?,
+                b: self.amount()?,
+            },
+            challenge_window_blocks: u32::from_le_bytes(self.take()?),
+            reserve: self.amount()?,
+        })
+    }
+
+    fn post(&mut self, kind: Kind) -> Result<Transaction, Malformed> {
+        let submitter = self.key()?;
+        let channel = self.channel()?;
+        let shown = match kind {
+            Kind::Post | Kind::PostWithOffer => Some(CoSigned {
+                previous: self.digest()?,
+                entry: self.take()?,
+                signatures: self.signatures()?,
+            }),
+            _ => None,
+        };
+        let offer = match kind {
+            Kind::PostWithOffer | Kind::PostAtOpeningWithOffer => Some(HalfSigned {
+                previous: self.digest()?,
+                entry: self.take()?,
+                signature: self.signature()?,
+            }),
+            _ => None,
+        };
+        let post = Post {
+            channel,
+            shown,
+            offer,
+        };
+        Ok(Transaction::Post { submitter, post })
+    }
+
+    /// A final of kind 4 or 5.
+    fn final_proof(&mut self, kind: Kind) -> Result<FinalProof, Malformed> {
+        Ok(FinalProof {
+            channel: self.channel()?,
+            state: match kind {
+                Kind::CooperativeClose => State::After {
+                    previous: self.digest()?,
+                    entry: self.take()?,
+                },
+                _ => State::Opening,
+            },
+            signatures: self.signatures()?,
+        })
+    }
+
+    /// A batch's items, each read by what its kind byte says.
+    fn items<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Self, u8) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Malformed> {
+        let count = usize::from(u16::from_le_bytes(self.take()?));
+        if !(1..=Transaction::MOST_ITEMS).contains(&count) {
+            return Err(Malformed::WrongCount {
+                most: Transaction::MOST_ITEMS,
+                got: count,
+            });
+        }
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            let [kind] = self.take()?;
+            items.push(item(self, kind)?);
+        }
+        Ok(items)
+    }
+
+    fn key(&mut self) -> Result<PublicKey, Malformed> {
+        Ok(PublicKey(self.take()?))
+    }
+
+    fn channel(&mut self) -> Result<ChannelId, Malformed> {
+        Ok(ChannelId(self.digest()?))
+    }
+
+    fn digest(&mut self) -> Result<Digest, Malformed> {
+        Ok(Digest(self.take()?))
+    }
+
+    fn signature(&mut self) -> Result<Signature, Malformed> {
+        Ok(Signature(self.take()?))
+    }
+
+    fn signatures(&mut self) -> Result<Pair<Signature>, Malformed> {
+        Ok(Pair {
+            a: self.signature()?,
+            b: self.signature()?,
+        })
+    }
+
+    fn amount(&mut self) -> Result<Amount, Malformed> {
+        Ok(Amount::new(self.u64()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, Malformed> {
+        Ok(u64::from_le_bytes(self.take()?))
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (piece, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or_else(|| self.wrong_length(self.all - self.rest.len() + N))?;
+        self.rest = rest;
+        Ok(*piece)
+    }
+
+    fn end(&self) -> Result<(), Malformed> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.wrong_length(self.all - self.rest.len()))
+        }
+    }
+
+    fn wrong_length(&self, expected: usize) -> Malformed {
+        Malformed::WrongLength {
+            kind: self.kind,
+            expected,
+            got: self.all,
+        }
+    }
+}
