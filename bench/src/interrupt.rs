@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use duet_run_file::process;
 use duet_run_file::signals::{self, Asked};
 
 use crate::exit::{self, Failure};
@@ -25,6 +26,7 @@ impl Interrupt {
         let handle = move |asked| match asked {
             Asked::ToStop => raised.raise(),
             Asked::ToEndAtOnce => {
+                process::end_at_once();
                 say("bench: ended at once; what was built or copied for it may be left");
                 std::process::exit(exit::INTERRUPTED.into());
             }

@@ -222,21 +222,29 @@ impl Worktree {
     fn path(&self) -> PathBuf {
         self.parent.path().join("worktree")
     }
+
+    /// The folder in which the repository keeps what it knows of this worktree, if it has one.
+    fn entry(&self) -> Option<PathBuf> {
+        let link = fs::read_to_string(self.path().join(".git")).ok()?;
+        let entry = PathBuf::from(link.strip_prefix("gitdir: ")?.trim_end());
+        let is_one = entry.parent()?.file_name()? == "worktrees";
+        is_one.then_some(entry)
+    }
 }
 
 impl Drop for Worktree {
     fn drop(&mut self) {
         // With a flag of its own: an interrupt is the very moment when this has to run to its end.
-        // What fails here is removed with the parent folder and pruned.
         let unstoppable = Interrupt::default();
+        let entry = self.entry();
         let mut remove = git_command(&self.repository_root);
         remove
             .args(["worktree", "remove", "--force", "--force"])
             .arg(self.path());
         let _ = run_to_end(&mut remove, unstoppable.flag());
         let _ = fs::remove_dir_all(self.path());
-        let mut prune = git_command(&self.repository_root);
-        let _ = run_to_end(prune.args(["worktree", "prune"]), unstoppable.flag());
+        // No `git worktree prune`: that takes the user's own, which may only be away.
+        let _ = entry.map(fs::remove_dir_all);
     }
 }
 

@@ -389,6 +389,43 @@ fn an_interrupt_stops_the_run_and_exits_130() {
     }
 }
 
+/// Asked twice, bench does not wait for a run that does not heed it, and leaves none behind.
+#[test]
+fn a_second_interrupt_leaves_no_run_behind() {
+    let bench = Bench::new();
+    bench.fake(
+        "a",
+        &at_first("trap '' TERM; echo $$ > pid; sleep 60 & wait; wait"),
+    );
+    let folder = bench.path("");
+    let child = compare_command(&folder, &["a", "a"]).spawn().unwrap();
+    let started = Instant::now();
+    let pid = loop {
+        let text = fs::read_to_string(bench.path("pid")).unwrap_or_default();
+        match text.trim().parse().ok().and_then(Pid::from_raw) {
+            Some(pid) => break pid,
+            None => assert!(started.elapsed() < Duration::from_secs(30), "no run began"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    for _ in 0..2 {
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    // It is gone, or dead and waits for whoever is its parent now.
+    let runs = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    while runs() {
+        assert!(
+            started.elapsed() < Duration::from_secs(40),
+            "the run goes on"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn executables_may_be_replaced_during_a_session() {
     let bench = Bench::new();

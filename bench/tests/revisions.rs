@@ -303,3 +303,34 @@ fn an_interrupt_during_a_build_removes_the_worktree() {
     assert_eq!(repository.worktrees(), 1);
     assert_nothing_left(repository.path());
 }
+
+/// The user's other worktrees stay, although one of them may be away, on a disk that is not there.
+#[test]
+fn a_worktree_that_is_away_is_not_forgotten() {
+    let repository = Repository::new();
+    repository.claim(0.1);
+    repository.commit();
+    let (own, away) = (
+        repository.path().join("own"),
+        repository.path().join("away"),
+    );
+    repository.write(".gitignore", "/target\n/tmp\n/own\n/away\n");
+    repository.claim(0.2);
+    repository.commit();
+    let own_path = own.to_str().expect("UTF-8");
+    repository.git(&["worktree", "add", "--quiet", "--detach", own_path, "HEAD"]);
+    fs::rename(&own, &away).expect("it moves");
+    let ended = compare_in(
+        repository.path(),
+        &["HEAD~1", "HEAD", "--pairs", "2", "--json"],
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    fs::rename(&away, &own).expect("it comes back");
+    assert_eq!(
+        repository.worktrees(),
+        2,
+        "the checkout, and the user's own"
+    );
+    let status = Command::new("git").arg("status").current_dir(&own).output();
+    assert!(status.expect("git").status.success());
+}

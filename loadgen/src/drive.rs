@@ -111,9 +111,10 @@ fn drive_plan(
 #[must_use]
 pub fn exit_of(error: &RunError) -> Exit {
     match error {
-        RunError::L1(_) | RunError::AllocationOverflow(_) | RunError::NotAcknowledgements(_) => {
-            Exit::BadInput
-        }
+        RunError::L1(_)
+        | RunError::AllocationOverflow(_)
+        | RunError::NotAcknowledgements(_)
+        | RunError::OthersAcknowledgements(_) => Exit::BadInput,
         RunError::Log(error) if !error.is_machine_fault() => Exit::StoredDataRefused,
         RunError::Restore(_) => Exit::StoredDataRefused,
         // Nothing is lost, and nothing is left to be done.

@@ -16,6 +16,7 @@ use duet_loadgen::trials::search::search;
 use duet_loadgen::trials::sweep::sweep;
 use duet_run_file::exit::Exit;
 use duet_run_file::input;
+use duet_run_file::process;
 use duet_run_file::signals::{self, Asked};
 use mimalloc::MiMalloc;
 
@@ -84,7 +85,10 @@ fn stoppable(work: impl FnOnce() -> Exit) -> Exit {
         }
         match asked {
             Asked::ToStop => complain("stopping; once more to end at once"),
-            Asked::ToEndAtOnce => exit(Exit::Interrupted.code().into()),
+            Asked::ToEndAtOnce => {
+                process::end_at_once();
+                exit(Exit::Interrupted.code().into());
+            }
         }
     });
     match handler {

@@ -49,7 +49,13 @@ fn acknowledgements_of_two_runs_do_not_meet() {
     drop(first);
     let alone = folder.loadgen(&arguments(&format!("{RUN} --log-dir log --ack-file acks")));
     assert_eq!(alone.code, Some(0), "{alone:?}");
-    assert!(!folder.read("acks").is_empty());
+    let acknowledged = folder.read("acks");
+    assert!(!acknowledged.is_empty());
+    // One after the other, too: nobody could tell whose is missing.
+    let after = folder.loadgen(&arguments(&format!("{RUN} --log-dir new --ack-file acks")));
+    assert_eq!(after.code, Some(2), "{after:?}");
+    assert!(after.stderr.contains("of another run"), "{}", after.stderr);
+    assert_eq!(folder.read("acks"), acknowledged);
 }
 
 #[test]

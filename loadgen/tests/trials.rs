@@ -290,3 +290,26 @@ fn a_sweep_of_another_machine_or_build_is_not_mixed_in() {
         );
     }
 }
+
+/// Whoever builds meanwhile does not change what is measured: the program that runs goes on.
+#[test]
+fn a_program_that_is_replaced_goes_on_as_it_was() {
+    let folder = Folder::new();
+    let program = folder.path("loadgen");
+    fs::copy(env!("CARGO_BIN_EXE_loadgen"), &program).unwrap();
+    let words = format!("sweep s.sweep --trial 200ms --repeats 6 --quiet {SMALL}");
+    let mut command = std::process::Command::new(&program);
+    let mut child = command
+        .args(arguments(&words))
+        .current_dir(folder.path(""))
+        .spawn()
+        .unwrap();
+    while line_count(&folder) == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "no run was made");
+        thread::sleep(Duration::from_millis(10));
+    }
+    fs::rename(&program, folder.path("old")).unwrap();
+    fs::write(&program, "another build").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(lines(&folder).lines.len(), 6);
+}

@@ -9,7 +9,7 @@ use crate::{
     layout::{self, Column, Table, clean, wrap},
     machines::Kinship,
     measured::{self, INTERRUPTED, RESUMED},
-    run_file::{L1Load, Offload, Percentiles, RunFile},
+    run_file::{Durability, L1Load, Offload, Percentiles, RunFile},
     runs::{NamedRun, Runs},
     summary::{assurance_phrases, stage_cpu_s},
 };
@@ -96,6 +96,7 @@ impl<'a> Diff<'a> {
                 measured::slowed(&named.run),
                 measured::only_closed(&named.run),
                 measured::ended_short(&named.run),
+                named.run.durability.as_ref().and_then(Durability::caution),
             ];
             let told = told.into_iter().flatten();
             lines.extend(told.map(|told| format!("   {told}")));

@@ -631,6 +631,34 @@ fn runs_that_are_given_twice_count_once() {
     assert!(notes.contains("15 runs are given twice"), "{notes}");
 }
 
+/// What a memory file system measures is no disk, and is not mixed with one.
+#[test]
+fn a_log_in_memory_is_said_in_a_plan_and_kept_apart() {
+    let folder = TempDir::new().unwrap();
+    let in_memory = |run: &mut RunFile| {
+        let durability = run.durability.as_mut().unwrap();
+        (durability.in_memory, durability.file_system) = (true, "tmpfs".into());
+    };
+    let mut all = runs(true);
+    all.iter_mut().for_each(in_memory);
+    let told = plan(&[], &sweep(&folder, "memory.sweep", &all));
+    assert_eq!(told.status.code(), Some(0), "{}", stderr(&told));
+    let text = unbroken(&stdout(&told));
+    for words in [
+        "durability fsync in memory",
+        "the log is in memory (tmpfs): nothing there survives the machine",
+    ] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    let half = all.len() / 2;
+    all.truncate(half);
+    all.extend(runs(true).into_iter().skip(half));
+    let mixed = plan(&[], &sweep(&folder, "mixed.sweep", &all));
+    let said = stderr(&mixed);
+    assert_eq!(mixed.status.code(), Some(2), "{said}");
+    assert!(said.contains("more than one assurance"), "{said}");
+}
+
 #[test]
 fn runs_of_other_work_are_told_apart() {
     let folder = TempDir::new().unwrap();

@@ -25,13 +25,15 @@ impl Acknowledgements {
     /// or its disk was full, in the midst of it. A pipe or a device keeps what it was given.
     ///
     /// # Errors
-    /// If the file ends with anything else: then it is somebody else's, and stays as it is.
-    pub(super) fn mend(path: &Path) -> Result<(), RunError> {
+    /// If the file ends with anything else: then it is somebody else's, and stays as it is. If the run
+    /// `begins`, and some are there: they are another run's.
+    pub(super) fn mend(path: &Path, begins: bool) -> Result<(), RunError> {
         let mended = || {
             let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
             if !is_file {
-                return Ok(true);
+                return Ok(Ok(()));
             }
+            let refused = |error: fn(PathBuf) -> RunError| Ok(Err(error(path.to_owned())));
             let mut file = OpenOptions::new().read(true).write(true).open(path)?;
             let length = file.seek(SeekFrom::End(0))?;
             // A whole line, with the end of the one before, and a torn one.
@@ -40,19 +42,23 @@ impl Acknowledgements {
             file.seek(SeekFrom::Start(from))?;
             file.read_to_end(&mut tail)?;
             let Some((whole, torn)) = last_line(&tail) else {
-                return Ok(tail.is_empty());
+                return match tail.is_empty() {
+                    true => Ok(Ok(())),
+                    false => refused(RunError::NotAcknowledgements),
+                };
             };
-            let is_ours = is_line(whole) && is_torn(torn);
-            if is_ours && !torn.is_empty() {
+            if !(is_line(whole) && is_torn(torn)) {
+                return refused(RunError::NotAcknowledgements);
+            }
+            if begins {
+                return refused(RunError::OthersAcknowledgements);
+            }
+            if !torn.is_empty() {
                 file.set_len(length - torn.len() as u64)?;
             }
-            Ok(is_ours)
+            Ok(Ok(()))
         };
-        match mended() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(RunError::NotAcknowledgements(path.to_owned())),
-            Err(source) => Err(failed(path, &source)),
-        }
+        mended().unwrap_or_else(|source| Err(failed(path, &source)))
     }
 
     /// Opens the file for appending; it is made if it is not there.
@@ -152,7 +158,7 @@ mod tests {
         let not_ours = not_ours.map(|text| (text.to_owned(), text));
         for (at, (before, after)) in ours.iter().chain(&not_ours).enumerate() {
             std::fs::write(&path, before).expect("a temporary file");
-            let mended = Acknowledgements::mend(&path);
+            let mended = Acknowledgements::mend(&path, false);
             let expected = match at < ours.len() {
                 true => Ok(()),
                 false => Err(RunError::NotAcknowledgements(path.clone())),
@@ -162,6 +168,10 @@ mod tests {
             assert_eq!(found, *after, "{before:?}");
         }
         std::fs::remove_file(&path).expect("it is there");
-        Acknowledgements::mend(&path).expect("there is nothing to mend");
+        Acknowledgements::mend(&path, true).expect("there is nothing to mend");
+        std::fs::write(&path, &line).expect("a temporary file");
+        let others = Acknowledgements::mend(&path, true);
+        assert_eq!(others, Err(RunError::OthersAcknowledgements(path.clone())));
+        std::fs::remove_file(&path).expect("it is there");
     }
 }

@@ -35,6 +35,8 @@ pub enum RunError {
     Thread(String),
     /// The file for acknowledgements ends with something else: it is left as it is.
     NotAcknowledgements(PathBuf),
+    /// The run begins, and the file for acknowledgements has some, of another one.
+    OthersAcknowledgements(PathBuf),
     /// A channel of a durable run stopped, where both parties and the link are honest.
     Stopped {
         /// Whose channel.
@@ -186,6 +188,12 @@ impl fmt::Display for RunError {
                 write!(f, "writing '{}' failed: {problem}", path.display())
             }
             RunError::Thread(problem) => write!(f, "cannot start a thread: {problem}"),
+            RunError::OthersAcknowledgements(path) => write!(
+                f,
+                "'{}' has acknowledgements of another run, and this one begins: expected a new \
+                 file, since of two runs' nobody could tell what is missing",
+                path.display()
+            ),
             RunError::NotAcknowledgements(path) => write!(
                 f,
                 "'{}' does not end with acknowledgements: expected a new file, or one that a run \

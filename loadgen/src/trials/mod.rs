@@ -58,7 +58,13 @@ impl<'a> Runner<'a> {
     /// # Errors
     /// The system does not tell where this program is.
     pub fn new(log_dir: Option<&Path>, stop: &'a AtomicBool) -> Result<Runner<'a>, TrialError> {
-        let program = std::env::current_exe().map_err(|error| {
+        // What runs here, even if another program has its name by now.
+        let this = PathBuf::from("/proc/self/exe");
+        let found = match this.exists() {
+            true => Ok(this),
+            false => std::env::current_exe(),
+        };
+        let program = found.map_err(|error| {
             TrialError::Machine(format!("this program cannot be found: {error}"))
         })?;
         let log_dir = log_dir.unwrap_or(Path::new(".")).to_owned();

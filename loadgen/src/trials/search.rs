@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use duet_run_file::exit::Exit;
 use duet_run_file::human;
+use duet_run_file::measured;
 use duet_run_file::output::{OutputError, check_writable, write_atomically};
 use duet_run_file::paths::Paths;
-use duet_run_file::run_file::RunFile;
+use duet_run_file::run_file::{Durability, RunFile};
 
 use super::args::SearchArgs;
 use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
@@ -54,6 +55,11 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
         .map(|a| (a.pass_per_s, a.fail_per_s))
         .unzip();
     let run = answer.map(|answer| answer.run);
+    let mut notes = notes(args, &trials, fail_per_s);
+    if let Some(run) = &run {
+        notes.extend(measured::slowed(run));
+        notes.extend(run.durability.as_ref().and_then(Durability::caution));
+    }
     let found = Found {
         schema: SCHEMA,
         command,
@@ -67,7 +73,7 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
         trials_per_rate: args.trials,
         passes_per_rate: args.passes(),
         disturbance: args.disturbance,
-        notes: notes(args, &trials, fail_per_s),
+        notes,
         trials,
         assurance: run.as_ref().map(|run| run.assurance.clone()),
         workload: run.as_ref().map(|run| run.workload.clone()),

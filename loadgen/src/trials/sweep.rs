@@ -473,27 +473,26 @@ fn open(path: &Path, quiet: bool) -> Result<(File, Sweep), TrialError> {
 
 /// A sweep is of one machine and one build: figures of two would be fitted as if they were one.
 fn same_machine(path: &Path, lines: &[Line]) -> Result<(), TrialError> {
-    let Some(first) = lines.first() else {
-        return Ok(());
-    };
     let here = machine::machine();
-    let there = &first.run.machine;
-    let differs = [
-        ("machine", there.cpu.clone(), here.cpu),
-        ("cores", there.cores.to_string(), here.cores.to_string()),
-        (
-            "commit",
-            first.run.engine.commit.clone(),
-            env!("DUET_COMMIT").to_owned(),
-        ),
+    let here = [
+        ("machine", here.cpu),
+        ("cores", here.cores.to_string()),
+        ("commit", env!("DUET_COMMIT").to_owned()),
     ];
-    match differs.iter().find(|(_, there, here)| there != here) {
-        None => Ok(()),
-        Some((what, there, here)) => Err(TrialError::Options(format!(
-            "{}: its runs are of another {what}: '{there}', and not '{here}'; expected a new file",
-            path.display()
-        ))),
+    for (line, number) in lines.iter().zip(1..) {
+        let run = &line.run;
+        let cores = run.machine.cores.to_string();
+        let there = [&run.machine.cpu, &cores, &run.engine.commit];
+        let mut pairs = here.iter().zip(there);
+        if let Some(((what, here), there)) = pairs.find(|((_, here), there)| here != *there) {
+            return Err(TrialError::Options(format!(
+                "{}: its run {number} is of another {what}: '{there}', and not '{here}'; expected \
+                 a new file",
+                path.display()
+            )));
+        }
     }
+    Ok(())
 }
 
 fn append(file: &mut File, path: &Path, line: &Line) -> Result<(), TrialError> {

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -104,6 +104,7 @@ pub fn run_watched(
         .stderr(stderr_end)
         .process_group(0);
     let mut child = command.spawn().map_err(Unfinished::NotStarted)?;
+    let _underway = Group::begin(&child);
     let underway = Underway {
         begun: Instant::now(),
         stderr: &stderr,
@@ -115,6 +116,34 @@ pub fn run_watched(
         stdout: read_back(stdout).map_err(Unfinished::Lost)?,
         stderr: String::from_utf8_lossy(&stderr).into_owned(),
     })
+}
+
+/// The group of the child that runs, or 0.
+static GROUP: AtomicI32 = AtomicI32::new(0);
+
+/// A child's group while it runs.
+struct Group;
+
+impl Group {
+    fn begin(child: &Child) -> Group {
+        let pid = Pid::from_child(child).as_raw_nonzero().get();
+        GROUP.store(pid, Ordering::SeqCst);
+        Group
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        GROUP.store(0, Ordering::SeqCst);
+    }
+}
+
+/// Ends the child that runs, if there is one, with all that it has started: before this process
+/// ends at once.
+pub fn end_at_once() {
+    if let Some(group) = Pid::from_raw(GROUP.load(Ordering::SeqCst)) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
 }
 
 fn wait(

@@ -13,7 +13,7 @@ use super::observation::Observation;
 use super::{PlanError, check};
 use crate::{
     human,
-    run_file::{self, RunFile, utf8},
+    run_file::{self, Durability, RunFile, utf8},
     sweep::Sweep,
     terms::{Across, Terms},
 };
@@ -114,6 +114,8 @@ pub struct Assurance {
     pub in_flight: u64,
     /// What is durable before a signature leaves.
     pub durability: String,
+    /// Whether the log was in memory, where nothing survives the machine.
+    pub in_memory: bool,
     /// The signature back end.
     pub backend: String,
     /// Who pays.
@@ -133,6 +135,10 @@ impl Assurance {
             cosign_every: run.assurance.cosign_every,
             in_flight: run.assurance.in_flight,
             durability: run.assurance.durability.clone(),
+            in_memory: run
+                .durability
+                .as_ref()
+                .is_some_and(Durability::is_in_memory),
             backend: run.engine.backend.clone(),
             pattern: run.workload.pattern.clone(),
             turn_length: run.workload.turn_length,
@@ -150,12 +156,17 @@ impl Assurance {
         let turns = self.turn_length.map_or_else(String::new, |turn| {
             format!(" in turns of {}", human::count(turn))
         });
+        let memory = match self.in_memory {
+            true => " in memory",
+            false => "",
+        };
         let checked = match self.both_endpoints_checked {
             true => "",
             false => ", NOT checked by both endpoints",
         };
         format!(
-            "co-signed every {}{after}, {} in flight, durability {}, back end {}, {}{turns}{checked}",
+            "co-signed every {}{after}, {} in flight, durability {}{memory}, back end {}, \
+             {}{turns}{checked}",
             human::count(self.cosign_every),
             human::count(self.in_flight),
             self.durability,
@@ -306,6 +317,12 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
         .map(|stage| (stage.name.as_str(), stage.role.as_str()))
         .collect();
     within("stages in all runs together", stages.len(), STAGES_MAX)?;
+    let cautions = used
+        .iter()
+        .filter_map(|run| run.durability.as_ref()?.caution());
+    notes.extend(cautions.take(1).map(|caution| {
+        format!("{caution}, and a disk's syncs take longer: no plan for machines that keep a log")
+    }));
     notes.extend(differ_in(&used));
     let versions: BTreeMap<(&str, &str), usize> = of_assurance
         .iter()

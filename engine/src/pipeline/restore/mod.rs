@@ -166,7 +166,7 @@ impl OpenLog {
     ) -> Result<(u64, ChainLog), RunError> {
         let first_step = self.restore(shards, chain)?;
         if let Some(path) = &self.config.acknowledgements {
-            Acknowledgements::mend(path)?;
+            Acknowledgements::mend(path, !self.has_begun)?;
         }
         if let Some(beside) = &self.config.beside {
             write(beside)?;
