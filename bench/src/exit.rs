@@ -1,8 +1,6 @@
 //! How a comparison can fail, and the exit code that each failure has. One table for all of Duet's
 //! binaries; a verdict is never a failure.
 
-use std::fmt;
-
 use duet_run_file::exit::Exit;
 
 /// A verdict was reached, whichever it is.
@@ -23,17 +21,22 @@ pub const REGRESSION: u8 = Exit::Regression.code();
 pub const INTERRUPTED: u8 = 130;
 
 /// Why no verdict was reached, with what the user should read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// See [`MACHINE_FAULT`].
+    #[error("{0}")]
     MachineFault(String),
     /// See [`BAD_INPUT`].
+    #[error("{0}")]
     BadInput(String),
     /// See [`RUN_INVALID`].
+    #[error("{0}")]
     RunInvalid(String),
     /// See [`STORED_DATA_REFUSED`].
+    #[error("{0}")]
     StoredDataRefused(String),
     /// See [`INTERRUPTED`].
+    #[error("interrupted before a verdict; nothing is reported")]
     Interrupted,
 }
 
@@ -50,17 +53,3 @@ impl Failure {
         }
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MachineFault(reason)
-            | Self::BadInput(reason)
-            | Self::RunInvalid(reason)
-            | Self::StoredDataRefused(reason) => f.write_str(reason),
-            Self::Interrupted => f.write_str("interrupted before a verdict; nothing is reported"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}

@@ -47,8 +47,6 @@ mod synthetic;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
 pub use answer::{Constraint, Fit, Plan, StageCpu, TermCost, plan};
 pub use ask::{Ask, Percentile, Role, Slo, Wanted, parse_bytes};
 pub use holdout::{Edge, Errors, HoldoutError, Spread};
@@ -58,20 +56,12 @@ pub use l1::{L1Load, L1Prices};
 pub use text::text;
 
 /// Why there is no plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The files or options cannot be planned with.
+    #[error("{0}")]
     Refused(String),
     /// They can, and say that the objective is not met by any number of machines.
+    #[error("{0}")]
     Missed(String),
 }
-
-impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PlanError::Refused(message) | PlanError::Missed(message) => f.write_str(message),
-        }
-    }
-}
-
-impl std::error::Error for PlanError {}

@@ -2,11 +2,7 @@
 //! for the differences that the user named. Everything that shows a figure of more than one run
 //! takes them from here; only `reports show` reads a run by itself, and shows an INVALID one.
 
-use std::{
-    error::Error,
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
 
@@ -52,12 +48,17 @@ pub struct Runs {
 }
 
 /// Why runs were not taken. All of these are bad input (exit code 2).
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunsError {
     /// A file is no run file of this schema.
-    File(RunFileError),
+    #[error(transparent)]
+    File(#[from] RunFileError),
     /// A run failed its own checks; its figures mean nothing.
+    #[error(
+        "{path}: the run is INVALID: {}; expected a VALID run (`reports show` shows this one)",
+        in_words(.reasons)
+    )]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -65,6 +66,7 @@ pub enum RunsError {
         reasons: Vec<String>,
     },
     /// A figure would stand without its assurance.
+    #[error("{path}: {detail}; no figure stands without it")]
     WithoutTerms {
         /// The file.
         path: PathBuf,
@@ -72,6 +74,7 @@ pub enum RunsError {
         detail: String,
     },
     /// A latency distribution cannot be read.
+    #[error("{path}: `latency_histogram.{kind}`: {detail}")]
     Histogram {
         /// The file.
         path: PathBuf,
@@ -81,6 +84,11 @@ pub enum RunsError {
         detail: String,
     },
     /// Two runs did not do the same work, or not with the same assurance.
+    #[error(
+        "{first} and {other} did not do the same, and do not stand side by side:\n\
+         {}if such a difference is what you want to see, name it:{}",
+        lines(.differences), options(.differences)
+    )]
     Different {
         /// The first file.
         first: PathBuf,
@@ -233,70 +241,29 @@ fn names<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<String> {
     names
 }
 
-impl From<RunFileError> for RunsError {
-    fn from(error: RunFileError) -> Self {
-        Self::File(error)
+/// Why a run is not valid.
+fn in_words(reasons: &[String]) -> String {
+    if reasons.is_empty() {
+        return "no reason is given".to_owned();
     }
+    clean(&reasons.join("; "))
 }
 
-impl fmt::Display for RunsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(error) => error.fmt(f),
-            Self::Invalid { path, reasons } => {
-                let reasons = if reasons.is_empty() {
-                    "no reason is given".to_owned()
-                } else {
-                    clean(&reasons.join("; "))
-                };
-                write!(
-                    f,
-                    "{}: the run is INVALID: {reasons}; expected a VALID run \
-                     (`reports show` shows this one)",
-                    path.display()
-                )
-            }
-            Self::WithoutTerms { path, detail } => {
-                write!(
-                    f,
-                    "{}: {detail}; no figure stands without it",
-                    path.display()
-                )
-            }
-            Self::Histogram { path, kind, detail } => {
-                let path = path.display();
-                write!(f, "{path}: `latency_histogram.{kind}`: {detail}")
-            }
-            Self::Different {
-                first,
-                other,
-                differences,
-            } => {
-                let (first, other) = (first.display(), other.display());
-                writeln!(
-                    f,
-                    "{first} and {other} did not do the same, and do not stand side by side:"
-                )?;
-                for Difference { key, a, b } in differences {
-                    writeln!(f, "  {}", clean(&format!("{key}: {a} and {b}")))?;
-                }
-                write!(f, "if such a difference is what you want to see, name it:")?;
-                for difference in differences {
-                    write!(f, "\n  --across {}", clean(&difference.key))?;
-                }
-                Ok(())
-            }
-        }
-    }
+/// What differs, a line each.
+fn lines(differences: &[Difference]) -> String {
+    let line = |Difference { key, a, b }: &Difference| clean(&format!("{key}: {a} and {b}"));
+    let lines = differences
+        .iter()
+        .map(|found| format!("  {}\n", line(found)));
+    lines.collect()
 }
 
-impl Error for RunsError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::File(error) => error.source(),
-            _ => None,
-        }
-    }
+/// The options that name what differs, a line each.
+fn options(differences: &[Difference]) -> String {
+    let options = differences
+        .iter()
+        .map(|found| format!("\n  --across {}", clean(&found.key)));
+    options.collect()
 }
 
 #[cfg(test)]

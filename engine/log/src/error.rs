@@ -9,10 +9,11 @@ use super::disk::Foreign;
 use super::format::RunId;
 
 /// Why a log cannot be used. Nothing is written to a log that is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
     /// The machine's fault: an operation on a file failed. If it was a write or a sync, the stream
     /// has stopped for good, and nothing is tried again.
+    #[error("cannot {operation} {file}: {message}")]
     Io {
         /// What was tried.
         operation: &'static str,
@@ -24,15 +25,19 @@ pub enum LogError {
         message: String,
     },
     /// Another process, or another part of this one, has the log open.
+    #[error("the log is in use: another process has its directory locked")]
     InUse,
     /// The directory holds something that is no plain file of its own.
+    #[error("{0}")]
     Foreign(Foreign),
     /// The directory holds files of something else, or of a log whose header is lost.
+    #[error("{file} is in the directory, but no log's header is")]
     NotALog {
         /// A file that does not belong in an empty log.
         file: String,
     },
     /// A file was written in another version of the format.
+    #[error("{file} is of format version {found}, this build reads version {expected}")]
     OtherVersion {
         /// Which file.
         file: String,
@@ -42,6 +47,7 @@ pub enum LogError {
         found: u32,
     },
     /// A file belongs to another run.
+    #[error("{file} is of run {found}, expected run {expected}")]
     OtherRun {
         /// Which file.
         file: String,
@@ -51,6 +57,7 @@ pub enum LogError {
         found: RunId,
     },
     /// The log has other streams.
+    #[error("{file} names the streams {}, expected {}", .found.join(" "), .expected.join(" "))]
     OtherStreams {
         /// The header that names them.
         file: String,
@@ -60,6 +67,7 @@ pub enum LogError {
         found: Vec<String>,
     },
     /// A file is not there.
+    #[error("{file} is missing, which {named_by} needs")]
     MissingFile {
         /// Which file.
         file: String,
@@ -67,6 +75,7 @@ pub enum LogError {
         named_by: String,
     },
     /// A file's header is damaged.
+    #[error("the header of {file}: {damage}")]
     BadHeader {
         /// Which file.
         file: String,
@@ -74,6 +83,10 @@ pub enum LogError {
         damage: Damage,
     },
     /// Something that was acknowledged, and so must be there, is damaged.
+    #[error(
+        "{file} at offset {offset}: batch {sequence} is corrupt, and everything up to batch \
+         {floor} was acknowledged: {damage}"
+    )]
     Corrupt {
         /// The segment's file.
         file: String,
@@ -87,6 +100,7 @@ pub enum LogError {
         damage: Damage,
     },
     /// A record's key is beyond what the owner has room for.
+    #[error("{file} at offset {offset}: a record has key {key}, expected one below {limit}")]
     KeyOutOfRange {
         /// The segment's file.
         file: String,
@@ -212,74 +226,6 @@ impl<T> During<T> for io::Result<T> {
     }
 }
 
-impl fmt::Display for LogError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LogError::Io {
-                operation,
-                file,
-                message,
-                ..
-            } => write!(f, "cannot {operation} {file}: {message}"),
-            LogError::InUse => write!(
-                f,
-                "the log is in use: another process has its directory locked"
-            ),
-            LogError::Foreign(foreign) => foreign.fmt(f),
-            LogError::NotALog { file } => {
-                write!(f, "{file} is in the directory, but no log's header is")
-            }
-            LogError::OtherVersion {
-                file,
-                expected,
-                found,
-            } => write!(
-                f,
-                "{file} is of format version {found}, this build reads version {expected}"
-            ),
-            LogError::OtherRun {
-                file,
-                expected,
-                found,
-            } => write!(f, "{file} is of run {found}, expected run {expected}"),
-            LogError::OtherStreams {
-                file,
-                expected,
-                found,
-            } => write!(
-                f,
-                "{file} names the streams {}, expected {}",
-                found.join(" "),
-                expected.join(" ")
-            ),
-            LogError::MissingFile { file, named_by } => {
-                write!(f, "{file} is missing, which {named_by} needs")
-            }
-            LogError::BadHeader { file, damage } => write!(f, "the header of {file}: {damage}"),
-            LogError::Corrupt {
-                file,
-                offset,
-                sequence,
-                floor,
-                damage,
-            } => write!(
-                f,
-                "{file} at offset {offset}: batch {sequence} is corrupt, and everything up to batch \
-                 {floor} was acknowledged: {damage}"
-            ),
-            LogError::KeyOutOfRange {
-                file,
-                offset,
-                key,
-                limit,
-            } => write!(
-                f,
-                "{file} at offset {offset}: a record has key {key}, expected one below {limit}"
-            ),
-        }
-    }
-}
-
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -312,5 +258,3 @@ impl fmt::Display for Damage {
         }
     }
 }
-
-impl std::error::Error for LogError {}

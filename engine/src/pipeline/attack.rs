@@ -1,6 +1,5 @@
 //! Who cheats in a run, how and when: a pure function of the seed and the session.
 
-use std::fmt;
 use std::str::FromStr;
 
 use duet_channels::crypto::{Domain, Hasher};
@@ -64,7 +63,8 @@ impl Attack {
 }
 
 /// A name that is no attack's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown attack `{}`, expected one of {}", .0, Attack::ALL.map(Attack::name).join(", "))]
 pub struct UnknownAttack(pub String);
 
 impl FromStr for Attack {
@@ -75,18 +75,6 @@ impl FromStr for Attack {
         found.ok_or_else(|| UnknownAttack(name.to_owned()))
     }
 }
-
-impl fmt::Display for UnknownAttack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown attack `{}`, expected one of", self.0)?;
-        for (at, attack) in Attack::ALL.iter().enumerate() {
-            write!(f, "{} {}", if at == 0 { "" } else { "," }, attack.name())?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for UnknownAttack {}
 
 /// Which sessions are attacked.
 #[derive(Clone, Debug, PartialEq)]

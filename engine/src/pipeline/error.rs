@@ -1,6 +1,5 @@
 //! Why a run does not start, or does not end.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use super::workload::AccountIndex;
@@ -10,21 +9,28 @@ use duet_ledger::l1::{self, SetupError};
 use duet_log::LogError;
 
 /// Why a run did not start, or did not end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
     /// Layer 1 cannot be set up like this.
+    #[error("{0}")]
     L1(SetupError),
     /// An account would need more than an amount can hold.
+    #[error("account {} would need more than {} units for its deposits and fees", .0, u64::MAX)]
     AllocationOverflow(AccountIndex),
     /// The audit log could not be written: a fault of the machine, at the start or on the way.
+    #[error("{0}")]
     Audit(TranscriptError),
     /// The log is refused, or cannot be written any more.
+    #[error("{0}")]
     Log(LogError),
     /// What the log holds does not fit together.
+    #[error("{0}")]
     Restore(RestoreError),
     /// The run must have begun, and has not: it was interrupted before anything of it stood.
+    #[error("not begun: the run was interrupted before anything of it stood")]
     NotBegun,
     /// A file cannot be written.
+    #[error("writing '{path}' failed: {problem}")]
     File {
         /// Which.
         path: PathBuf,
@@ -32,12 +38,25 @@ pub enum RunError {
         problem: String,
     },
     /// The system starts no more threads, for this reason: a fault of the machine.
+    #[error("cannot start a thread: {0}")]
     Thread(String),
     /// The file for acknowledgements ends with something else: it is left as it is.
+    #[error(
+        "'{0}' does not end with acknowledgements: expected a new file, or one that a run has \
+         written"
+    )]
     NotAcknowledgements(PathBuf),
     /// The run begins, and the file for acknowledgements has some, of another one.
+    #[error(
+        "'{0}' has acknowledgements of another run, and this one begins: expected a new file, \
+         since of two runs' nobody could tell what is missing"
+    )]
     OthersAcknowledgements(PathBuf),
     /// A channel of a durable run stopped, where both parties and the link are honest.
+    #[error(
+        "the channel of session {session} stopped on {name}, although nobody cheats; the log has \
+         it as it was before"
+    )]
     Stopped {
         /// Whose channel.
         session: u64,
@@ -53,18 +72,25 @@ impl From<LogError> for RunError {
 }
 
 /// Why a log, each record of which is in order, does not make a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
     /// Layer 1's records do not fit together.
+    #[error("Layer 1's part of the log: {0}")]
     L1(l1::RestoreError),
     /// Layer 1 began otherwise than this run's does.
+    #[error("the log's Layer 1 began with other accounts than this run's")]
     OtherGenesis,
     /// A shard has written, and Layer 1, which begins first, has not begun.
+    #[error(
+        "shard {shard} has written to the log, and Layer 1's part of it is empty: expected Layer 1 \
+         to have begun first"
+    )]
     NoLayer1 {
         /// Which shard, from 0.
         shard: usize,
     },
     /// A record of a channel is not in order.
+    #[error("the record of slot {slot}, party {party:?}: {error}")]
     Record {
         /// In which slot, over all shards.
         slot: u64,
@@ -74,6 +100,7 @@ pub enum RestoreError {
         error: RecordError,
     },
     /// A record's key or note makes no sense in this run.
+    #[error("record {key} of shard {shard}: {problem}")]
     NoPlace {
         /// In the stream of which shard.
         shard: u64,
@@ -83,6 +110,12 @@ pub enum RestoreError {
         problem: &'static str,
     },
     /// A shard's stream and Layer 1's are of different age: no crash leaves both.
+    #[error(
+        "the log's parts are of different age: on Layer 1 {} of shard {shard}'s sessions have \
+         opened and {} closed, and shard {shard}'s part knows of {} and {}; expected all parts as \
+         one run left them, at one moment",
+        .l1.opened, .l1.closed, .knows.opened, .knows.closed
+    )]
     OtherAge {
         /// Which shard, from 0.
         shard: u64,
@@ -92,6 +125,7 @@ pub enum RestoreError {
         l1: SessionCounts,
     },
     /// The two ends of a channel cannot stand where their records say.
+    #[error("channel {}: its two ends do not fit together: {rejection}", .channel.0)]
     Apart {
         /// Which channel.
         channel: ChannelId,
@@ -99,6 +133,7 @@ pub enum RestoreError {
         rejection: Rejection,
     },
     /// A peer's signature in a record does not verify.
+    #[error("channel {}: a signature in party {party:?}'s record is not its peer's", .channel.0)]
     Forged {
         /// Which channel.
         channel: ChannelId,
@@ -121,92 +156,3 @@ impl From<RestoreError> for RunError {
         RunError::Restore(error)
     }
 }
-
-impl fmt::Display for RestoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RestoreError::L1(error) => write!(f, "Layer 1's part of the log: {error}"),
-            RestoreError::NoLayer1 { shard } => write!(
-                f,
-                "shard {shard} has written to the log, and Layer 1's part of it is empty: expected \
-                 Layer 1 to have begun first"
-            ),
-            RestoreError::OtherGenesis => write!(
-                f,
-                "the log's Layer 1 began with other accounts than this run's"
-            ),
-            RestoreError::Record { slot, party, error } => {
-                write!(f, "the record of slot {slot}, party {party:?}: {error}")
-            }
-            RestoreError::NoPlace {
-                shard,
-                key,
-                problem,
-            } => write!(f, "record {key} of shard {shard}: {problem}"),
-            RestoreError::OtherAge { shard, knows, l1 } => write!(
-                f,
-                "the log's parts are of different age: on Layer 1 {} of shard {shard}'s sessions have \
-                 opened and {} closed, and shard {shard}'s part knows of {} and {}; expected all parts \
-                 as one run left them, at one moment",
-                l1.opened, l1.closed, knows.opened, knows.closed
-            ),
-            RestoreError::Apart { channel, rejection } => write!(
-                f,
-                "channel {}: its two ends do not fit together: {rejection}",
-                channel.0
-            ),
-            RestoreError::Forged { channel, party } => write!(
-                f,
-                "channel {}: a signature in party {party:?}'s record is not its peer's",
-                channel.0
-            ),
-        }
-    }
-}
-
-impl std::error::Error for RestoreError {}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RunError::L1(error) => error.fmt(f),
-            RunError::Audit(error) => error.fmt(f),
-            RunError::AllocationOverflow(account) => write!(
-                f,
-                "account {account} would need more than {} units for its deposits and fees",
-                u64::MAX
-            ),
-            RunError::Log(error) => error.fmt(f),
-            RunError::Restore(error) => error.fmt(f),
-            RunError::NotBegun => {
-                write!(
-                    f,
-                    "not begun: the run was interrupted before anything of it stood"
-                )
-            }
-            RunError::File { path, problem } => {
-                write!(f, "writing '{}' failed: {problem}", path.display())
-            }
-            RunError::Thread(problem) => write!(f, "cannot start a thread: {problem}"),
-            RunError::OthersAcknowledgements(path) => write!(
-                f,
-                "'{}' has acknowledgements of another run, and this one begins: expected a new \
-                 file, since of two runs' nobody could tell what is missing",
-                path.display()
-            ),
-            RunError::NotAcknowledgements(path) => write!(
-                f,
-                "'{}' does not end with acknowledgements: expected a new file, or one that a run \
-                 has written",
-                path.display()
-            ),
-            RunError::Stopped { session, name } => write!(
-                f,
-                "the channel of session {session} stopped on {name}, although nobody cheats; the log \
-                 has it as it was before"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for RunError {}

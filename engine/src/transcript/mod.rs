@@ -15,7 +15,6 @@ mod record;
 mod segment;
 mod writer;
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -44,7 +43,8 @@ impl Settings {
 }
 
 /// The machine failed to write the audit log: the run that it is of ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("writing the audit log '{path}' failed: {reason}")]
 pub struct TranscriptError {
     /// The file or folder.
     pub path: PathBuf,
@@ -60,16 +60,3 @@ impl TranscriptError {
         }
     }
 }
-
-impl fmt::Display for TranscriptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "writing the audit log '{}' failed: {}",
-            self.path.display(),
-            self.reason
-        )
-    }
-}
-
-impl std::error::Error for TranscriptError {}

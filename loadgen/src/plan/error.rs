@@ -1,6 +1,5 @@
 //! Why a command line makes no run.
 
-use std::fmt;
 use std::path::Path;
 
 use duet_run_file::exit::Exit;
@@ -9,19 +8,25 @@ use duet_run_file::output::OutputError;
 use crate::trace::TraceError;
 
 /// Why a run does not start.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// An option, or two of them, make no sense; the text says which and what was expected.
+    #[error("{0}")]
     Options(String),
     /// Two of the paths given are one, or one lies where it must not.
+    #[error("{0}")]
     Paths(String),
     /// The trace is not usable.
+    #[error("{0}")]
     Trace(TraceError),
     /// The run file could not be written.
+    #[error("{0}")]
     Output(OutputError),
     /// What is stored where the run shall be is refused.
+    #[error("{0}")]
     Stored(String),
     /// The machine cannot read it, or keep it.
+    #[error("{0}")]
     Unreadable(String),
 }
 
@@ -34,19 +39,6 @@ pub(super) fn bounded(option: &str, value: u64, most: u64) -> Result<u64, PlanEr
         Ok(value)
     } else {
         Err(bad(format!("{option} {value}: expected 1 to {most}")))
-    }
-}
-
-impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PlanError::Options(text)
-            | PlanError::Paths(text)
-            | PlanError::Stored(text)
-            | PlanError::Unreadable(text) => f.write_str(text),
-            PlanError::Trace(error) => error.fmt(f),
-            PlanError::Output(error) => error.fmt(f),
-        }
     }
 }
 
@@ -82,5 +74,3 @@ impl PlanError {
         }
     }
 }
-
-impl std::error::Error for PlanError {}

@@ -10,7 +10,6 @@ pub mod preset;
 pub mod search;
 pub mod sweep;
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,15 +39,19 @@ pub struct Runner<'a> {
 }
 
 /// Why there is no run file.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum TrialError {
     /// The options make no sense; the text says which and what was expected.
+    #[error("{0}")]
     Options(String),
     /// The machine failed: the program or its folder is lost.
+    #[error("{0}")]
     Machine(String),
     /// The run ended badly, with this exit code.
+    #[error("{1}")]
     Ended(i32, String),
     /// It was stopped by hand.
+    #[error("stopped")]
     Interrupted,
 }
 
@@ -272,19 +275,6 @@ impl TrialError {
         }
     }
 }
-
-impl fmt::Display for TrialError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TrialError::Options(text) | TrialError::Machine(text) | TrialError::Ended(_, text) => {
-                f.write_str(text)
-            }
-            TrialError::Interrupted => f.write_str("stopped"),
-        }
-    }
-}
-
-impl std::error::Error for TrialError {}
 
 #[cfg(test)]
 mod tests {

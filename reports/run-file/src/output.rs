@@ -2,7 +2,6 @@
 //! an output that cannot be written before any work is done for it.
 
 use std::{
-    fmt,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
@@ -11,9 +10,10 @@ use std::{
 use tempfile::NamedTempFile;
 
 /// Why an output file was not written.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// The path can never be written: a folder, a missing or read-only parent. Bad input.
+    #[error("cannot write '{path}': {reason}")]
     Refused {
         /// The path as it was given.
         path: PathBuf,
@@ -22,6 +22,7 @@ pub enum OutputError {
     },
     /// The machine failed while writing, as when a disk is full. Nothing is left at the path but
     /// what was there before.
+    #[error("writing '{path}' failed: {source}")]
     Failed {
         /// The path as it was given.
         path: PathBuf,
@@ -34,28 +35,6 @@ impl OutputError {
     /// Whether the machine is at fault (exit 1) and not the input (exit 2).
     pub fn is_machine_fault(&self) -> bool {
         matches!(self, Self::Failed { .. })
-    }
-}
-
-impl fmt::Display for OutputError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused { path, reason } => {
-                write!(f, "cannot write '{}': {reason}", path.display())
-            }
-            Self::Failed { path, source } => {
-                write!(f, "writing '{}' failed: {source}", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for OutputError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Refused { .. } => None,
-            Self::Failed { source, .. } => Some(source),
-        }
     }
 }
 

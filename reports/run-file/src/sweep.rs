@@ -1,7 +1,7 @@
 //! A sweep's file: one line of JSON for each run, in the order in which they ended; lines are only
 //! ever added. Reads what a sweep that was cut off has left, and says so.
 
-use std::{collections::HashMap, fmt, io, path::Path};
+use std::{collections::HashMap, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -165,9 +165,10 @@ fn parse_line(path: &Path, row: &[u8]) -> Result<Line, String> {
 }
 
 /// Why a sweep's file was not read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// It is missing, or the system does not let it be read.
+    #[error("{path}: {source}")]
     Unreadable {
         /// The path as it was given.
         path: String,
@@ -175,6 +176,7 @@ pub enum SweepError {
         source: io::Error,
     },
     /// One of its lines is no run of a sweep.
+    #[error("{path}, line {line}: {detail}")]
     BadLine {
         /// The path as it was given.
         path: String,
@@ -183,26 +185,6 @@ pub enum SweepError {
         /// What is wrong with it.
         detail: String,
     },
-}
-
-impl fmt::Display for SweepError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SweepError::Unreadable { path, source } => write!(f, "{path}: {source}"),
-            SweepError::BadLine { path, line, detail } => {
-                write!(f, "{path}, line {line}: {detail}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for SweepError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            SweepError::Unreadable { source, .. } => Some(source),
-            SweepError::BadLine { .. } => None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,19 +1,24 @@
 //! Why a profile could not be had. Every message names what was asked for and what was expected.
 
-use std::{error::Error, fmt, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use super::KNOWN;
 
 /// Why a profile could not be had. All of them are bad input (exit code 2).
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {
     /// Neither a known name nor a file.
+    #[error(
+        "'{asked}' is no Layer 1 profile: expected {}, or a file",
+        KNOWN.map(|(name, _)| name).join(", ")
+    )]
     Unknown {
         /// What was asked for.
         asked: String,
     },
     /// The file exists and cannot be read.
+    #[error("{path}: cannot be read: {source}")]
     Unreadable {
         /// The file asked for.
         path: PathBuf,
@@ -21,6 +26,7 @@ pub enum ProfileError {
         source: io::Error,
     },
     /// The text is no profile.
+    #[error("{origin}: line {line}: {detail}")]
     Bad {
         /// The file, or the name of a compiled-in profile.
         origin: String,
@@ -29,36 +35,4 @@ pub enum ProfileError {
         /// The field, what is wrong with it, and what was expected.
         detail: String,
     },
-}
-
-impl fmt::Display for ProfileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown { asked } => {
-                let known: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
-                write!(
-                    f,
-                    "'{asked}' is no Layer 1 profile: expected {}, or a file",
-                    known.join(", ")
-                )
-            }
-            Self::Unreadable { path, source } => {
-                write!(f, "{}: cannot be read: {source}", path.display())
-            }
-            Self::Bad {
-                origin,
-                line,
-                detail,
-            } => write!(f, "{origin}: line {line}: {detail}"),
-        }
-    }
-}
-
-impl Error for ProfileError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Unreadable { source, .. } => Some(source),
-            _ => None,
-        }
-    }
 }

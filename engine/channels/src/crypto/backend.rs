@@ -29,7 +29,11 @@ pub enum Backend {
 }
 
 /// The back end that was asked for cannot run here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "back end '{}' needs {}, which this machine lacks: expected auto, dalek or lanes",
+    of_unit(*.unit), .unit.needs()
+)]
 pub struct BackendUnavailable {
     /// The unit that this machine lacks.
     pub unit: Unit,
@@ -93,19 +97,6 @@ const fn of_unit(unit: Unit) -> &'static str {
         Unit::Plain => "lanes/plain",
     }
 }
-
-impl fmt::Display for BackendUnavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "back end '{}' needs {}, which this machine lacks: expected auto, dalek or lanes",
-            of_unit(self.unit),
-            self.unit.needs(),
-        )
-    }
-}
-
-impl std::error::Error for BackendUnavailable {}
 
 impl FromStr for BackendChoice {
     type Err = String;

@@ -17,13 +17,16 @@ use super::backend::Backend;
 pub struct PublicKey(pub [u8; 32]);
 
 /// Why a public key is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The bytes encode no point of the curve.
+    #[error("key {0} is no point of the curve")]
     NotAPoint(PublicKey),
     /// The bytes encode a point, but are not the encoding that RFC 8032 gives it.
+    #[error("key {0} is not canonically encoded")]
     NonCanonical(PublicKey),
     /// A point of order 1, 2, 4 or 8: anyone can sign for it.
+    #[error("key {0} is a point of small order")]
     SmallOrder(PublicKey),
 }
 
@@ -164,15 +167,3 @@ impl fmt::Debug for PublicKey {
         fmt::Display::fmt(self, f)
     }
 }
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            KeyError::NotAPoint(key) => write!(f, "key {key} is no point of the curve"),
-            KeyError::NonCanonical(key) => write!(f, "key {key} is not canonically encoded"),
-            KeyError::SmallOrder(key) => write!(f, "key {key} is a point of small order"),
-        }
-    }
-}
-
-impl std::error::Error for KeyError {}

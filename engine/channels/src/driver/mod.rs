@@ -60,7 +60,6 @@ pub use output::{Event, Output};
 pub use slot::Slot;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::ops::{Index, IndexMut, Range};
 
 use hashbrown::HashMap;
@@ -169,26 +168,33 @@ impl IndexMut<Slot> for Sides {
 }
 
 /// Why a driver takes no part in a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
     /// Neither of the channel's keys is this party's.
+    #[error("neither of the channel's keys is this party's")]
     NoKey,
     /// It does already. Two sides with one key would sign two states of one version.
+    #[error("the channel has the slot {} here", .0.0)]
     Already(Slot),
     /// The peer's key is not sound.
+    #[error("the peer's {0}")]
     PeersKey(KeyError),
     /// The terms make no channel.
+    #[error("{0}")]
     Terms(TermsError),
 }
 
 /// Why a driver does not go on from a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
     /// It takes no part in such a channel.
+    #[error("{0}")]
     Join(JoinError),
     /// No endpoint writes such a record.
+    #[error("{0}")]
     Record(RecordError),
     /// A signature in it is not the peer's.
+    #[error("a signature in the record is not the peer's")]
     Forged,
 }
 
@@ -512,28 +518,3 @@ impl Side {
         )
     }
 }
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            JoinError::Already(Slot(place)) => write!(f, "the channel has the slot {place} here"),
-            JoinError::NoKey => f.write_str("neither of the channel's keys is this party's"),
-            JoinError::PeersKey(error) => write!(f, "the peer's {error}"),
-            JoinError::Terms(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for JoinError {}
-
-impl fmt::Display for RestoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RestoreError::Join(error) => error.fmt(f),
-            RestoreError::Record(error) => error.fmt(f),
-            RestoreError::Forged => f.write_str("a signature in the record is not the peer's"),
-        }
-    }
-}
-
-impl std::error::Error for RestoreError {}

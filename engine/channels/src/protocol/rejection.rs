@@ -1,17 +1,17 @@
 //! Every way in which a message or a payment breaks a rule of the channel, by name.
 
-use std::fmt;
-
 use super::amount::Amount;
 use super::terms::Party;
 
 /// Why an endpoint refuses. Each costs one channel and no other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     // The payment itself (S2).
     /// A payment of nothing.
+    #[error("amount 0, expected more")]
     ZeroAmount,
     /// The payer would be left with less than the reserve.
+    #[error("payment of {got} from a balance of {have} with a reserve of {reserve}")]
     InsufficientBalance {
         /// The payer's balance.
         have: Amount,
@@ -21,15 +21,18 @@ pub enum Rejection {
         got: Amount,
     },
     /// A tag of more than 63 bits.
+    #[error("tag {got:#x}, expected 63 bits")]
     TagTooLarge {
         /// The tag.
         got: u64,
     },
     /// The log has reached its last version.
+    #[error("the log is at its last version")]
     LogFull,
 
     // The log (S1, S2).
     /// The entry is not the next one: stale, repeated, or out of order.
+    #[error("version {got}, expected {expected}")]
     WrongVersion {
         /// The version that would follow.
         expected: u64,
@@ -37,16 +40,19 @@ pub enum Rejection {
         got: u64,
     },
     /// The state extends another log than this one's, although the version would fit.
+    #[error("version {version} belongs to another log")]
     BrokenChain {
         /// The version at which the logs differ.
         version: u64,
     },
     /// The entry's payer is not its proposer: it would raise the proposer's balance.
+    #[error("{proposer:?} proposed a payment to itself")]
     NotThePayer {
         /// Who sent it.
         proposer: Party,
     },
     /// The entry's balance is not what its payment leads to.
+    #[error("balance of A {got}, expected {expected}")]
     WrongBalance {
         /// A's balance as recomputed.
         expected: Amount,
@@ -54,6 +60,7 @@ pub enum Rejection {
         got: Amount,
     },
     /// A proposal without entries, or with more than the co-sign interval.
+    #[error("{got} entries in a proposal, expected 1 to {most}")]
     WrongEntryCount {
         /// The co-sign interval.
         most: u32,
@@ -61,6 +68,7 @@ pub enum Rejection {
         got: u32,
     },
     /// The signature does not verify over the state that the receiver itself computed.
+    #[error("signature over version {version} does not verify")]
     BadSignature {
         /// The version that was to be signed.
         version: u64,
@@ -68,12 +76,14 @@ pub enum Rejection {
 
     // The turn (S5).
     /// A proposal, a pass or a final from a party that does not hold the turn.
+    #[error("{holder:?} holds the turn")]
     NotYourTurn {
         /// Who holds it.
         holder: Party,
     },
     /// The turn is asked for by its holder, or asked for or passed at a count that it has not
     /// reached or that the asker has left behind.
+    #[error("turn {got} asked for or passed, after {passed} passes")]
     WrongTurn {
         /// How often it has been passed.
         passed: u64,
@@ -81,11 +91,13 @@ pub enum Rejection {
         got: u64,
     },
     /// More proposals than may be unanswered.
+    #[error("more than {most} proposals in flight")]
     TooManyInFlight {
         /// The limit.
         most: u32,
     },
     /// The turn was passed while something the holder signed was unacknowledged.
+    #[error("turn passed with {in_flight} proposals in flight")]
     PassedInFlight {
         /// Proposals in flight.
         in_flight: u32,
@@ -94,6 +106,7 @@ pub enum Rejection {
     // Acknowledgements and broken links.
     /// An acknowledgement of a version that was never proposed, or a resume from a version at
     /// which the peer cannot stand.
+    #[error("no state of version {got} to go on from, the newest is {newest}")]
     UnknownVersion {
         /// The newest version that this party has signed; in a resume, a final counts as one more.
         newest: u64,
@@ -101,12 +114,15 @@ pub enum Rejection {
         got: u64,
     },
     /// A resume on a link that did not break.
+    #[error("resume on a link that did not break")]
     UnexpectedResume,
     /// Anything but a resume on a link that broke.
+    #[error("expected a resume on a link that broke")]
     MissingResume,
 
     // The end (S6).
     /// A final over a state that is not the newest one.
+    #[error("final over version {got}, the newest is {expected}")]
     FinalNotNewest {
         /// The newest version.
         expected: u64,
@@ -114,15 +130,18 @@ pub enum Rejection {
         got: u64,
     },
     /// A final while proposals are in flight.
+    #[error("final with {in_flight} proposals in flight")]
     FinalInFlight {
         /// Proposals in flight.
         in_flight: u32,
     },
     /// A message after this party signed a final, or without its own final being open.
+    #[error("a final has been signed")]
     Ended,
 
     // Bytes.
     /// Bytes that are no message.
+    #[error("malformed message: {what}")]
     Malformed {
         /// Which part is wrong.
         what: &'static str,
@@ -158,65 +177,3 @@ impl Rejection {
         }
     }
 }
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Rejection::ZeroAmount => write!(f, "amount 0, expected more"),
-            Rejection::InsufficientBalance { have, reserve, got } => {
-                write!(
-                    f,
-                    "payment of {got} from a balance of {have} with a reserve of {reserve}"
-                )
-            }
-            Rejection::TagTooLarge { got } => write!(f, "tag {got:#x}, expected 63 bits"),
-            Rejection::LogFull => write!(f, "the log is at its last version"),
-            Rejection::WrongVersion { expected, got } => {
-                write!(f, "version {got}, expected {expected}")
-            }
-            Rejection::BrokenChain { version } => {
-                write!(f, "version {version} belongs to another log")
-            }
-            Rejection::NotThePayer { proposer } => {
-                write!(f, "{proposer:?} proposed a payment to itself")
-            }
-            Rejection::WrongBalance { expected, got } => {
-                write!(f, "balance of A {got}, expected {expected}")
-            }
-            Rejection::WrongEntryCount { most, got } => {
-                write!(f, "{got} entries in a proposal, expected 1 to {most}")
-            }
-            Rejection::BadSignature { version } => {
-                write!(f, "signature over version {version} does not verify")
-            }
-            Rejection::NotYourTurn { holder } => write!(f, "{holder:?} holds the turn"),
-            Rejection::WrongTurn { passed, got } => {
-                write!(f, "turn {got} asked for or passed, after {passed} passes")
-            }
-            Rejection::TooManyInFlight { most } => {
-                write!(f, "more than {most} proposals in flight")
-            }
-            Rejection::PassedInFlight { in_flight } => {
-                write!(f, "turn passed with {in_flight} proposals in flight")
-            }
-            Rejection::UnknownVersion { newest, got } => {
-                write!(
-                    f,
-                    "no state of version {got} to go on from, the newest is {newest}"
-                )
-            }
-            Rejection::UnexpectedResume => write!(f, "resume on a link that did not break"),
-            Rejection::MissingResume => write!(f, "expected a resume on a link that broke"),
-            Rejection::FinalNotNewest { expected, got } => {
-                write!(f, "final over version {got}, the newest is {expected}")
-            }
-            Rejection::FinalInFlight { in_flight } => {
-                write!(f, "final with {in_flight} proposals in flight")
-            }
-            Rejection::Ended => write!(f, "a final has been signed"),
-            Rejection::Malformed { what } => write!(f, "malformed message: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for Rejection {}

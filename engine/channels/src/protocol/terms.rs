@@ -1,7 +1,5 @@
 //! What two parties agree on before their channel opens, and the identity that follows from it.
 
-use std::fmt;
-
 use super::amount::Amount;
 use crate::crypto::{Digest, Domain, Hasher, PublicKey};
 
@@ -68,17 +66,22 @@ pub struct Terms {
 }
 
 /// Why terms make no channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TermsError {
     /// Both sides would sign with the same key.
+    #[error("both parties have the key {0}, expected two keys")]
     SameKey(PublicKey),
     /// The deposits' sum is more than an amount can hold.
+    #[error("deposits of {} and {}, expected a sum of at most {}", .0.a, .0.b, u64::MAX)]
     CapacityOverflow(Pair<Amount>),
     /// Both deposits are zero.
+    #[error("deposits of 0 and 0, expected more")]
     NothingLocked,
     /// A post could never be answered: the window must be at least one block.
+    #[error("a challenge window of 0 blocks, expected at least 1")]
     NoWindow,
     /// No payment could ever be made: the reserve is more than both deposits.
+    #[error("a reserve of {got}, expected at most the deposits' sum of {capacity}")]
     ReserveAboveCapacity {
         /// The deposits' sum.
         capacity: Amount,
@@ -147,35 +150,6 @@ impl Terms {
         ChannelId(hasher.finish())
     }
 }
-
-impl fmt::Display for TermsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TermsError::SameKey(key) => {
-                write!(f, "both parties have the key {key}, expected two keys")
-            }
-            TermsError::CapacityOverflow(deposits) => write!(
-                f,
-                "deposits of {} and {}, expected a sum of at most {}",
-                deposits.a,
-                deposits.b,
-                u64::MAX
-            ),
-            TermsError::NothingLocked => {
-                write!(f, "deposits of 0 and 0, expected more")
-            }
-            TermsError::NoWindow => {
-                write!(f, "a challenge window of 0 blocks, expected at least 1")
-            }
-            TermsError::ReserveAboveCapacity { capacity, got } => write!(
-                f,
-                "a reserve of {got}, expected at most the deposits' sum of {capacity}"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TermsError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,5 @@
 //! What a Layer 1 starts from: its parameters, its first balances, and the identity of both.
 
-use std::fmt;
-
 use super::transaction::Kind;
 use duet_channels::crypto::{Digest, Domain, Hasher, PublicKey};
 use duet_channels::protocol::Amount;
@@ -164,11 +162,13 @@ impl<A: Allocations> Genesis<A> {
 }
 
 /// Why parameters are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A block of no transactions.
+    #[error("0 transactions a block, expected at least 1")]
     NoBlockTransactions,
     /// A block in which not every single transaction fits: a channel could not be closed.
+    #[error("{got} bytes a block, expected at least {least}")]
     BlockBytesTooFew {
         /// The longest transaction but for batches.
         least: u64,
@@ -176,52 +176,20 @@ pub enum ConfigError {
         got: u64,
     },
     /// A mempool of no transactions.
+    #[error("a mempool of 0 transactions, expected at least 1")]
     NoMempoolTransactions,
 }
 
 /// Why a Layer 1 cannot start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// Its parameters are refused.
+    #[error("Layer 1 parameters: {0}")]
     Config(ConfigError),
     /// The allocations' sum is more than an amount can hold.
+    #[error("the first balances' sum is more than {} can hold", u64::MAX)]
     SupplyOverflow,
 }
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ConfigError::NoBlockTransactions => {
-                write!(f, "0 transactions a block, expected at least 1")
-            }
-            ConfigError::BlockBytesTooFew { least, got } => {
-                write!(f, "{got} bytes a block, expected at least {least}")
-            }
-            ConfigError::NoMempoolTransactions => {
-                write!(f, "a mempool of 0 transactions, expected at least 1")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SetupError::Config(error) => write!(f, "Layer 1 parameters: {error}"),
-            SetupError::SupplyOverflow => {
-                write!(
-                    f,
-                    "the first balances' sum is more than {} can hold",
-                    u64::MAX
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for SetupError {}
 
 impl From<ConfigError> for SetupError {
     fn from(error: ConfigError) -> SetupError {

@@ -7,12 +7,14 @@ use duet_channels::crypto::{KeyError, PublicKey};
 use duet_channels::protocol::{Amount, ChannelId, Party, TermsError};
 
 /// Why a transaction is invalid: it is in no block, pays nothing and changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     // What it says, whatever the ledger holds.
     /// A transfer of nothing.
+    #[error("amount 0, expected more")]
     ZeroAmount,
     /// The channel that a transaction opens alone has index 0.
+    #[error("index {got}, expected {expected}")]
     WrongIndex {
         /// The index that would be right.
         expected: u32,
@@ -20,27 +22,33 @@ pub enum Refusal {
         got: u32,
     },
     /// The terms make no channel.
+    #[error("{0}")]
     Terms(TermsError),
     /// A state after an entry, and the entry's version is 0: rule L2 wants at least 1.
+    #[error("channel {} after an entry of version 0, expected at least 1", .channel.0)]
     VersionZero {
         /// Of which channel.
         channel: ChannelId,
     },
     /// A signer's or a party's key is none.
+    #[error("{0}")]
     Key(KeyError),
 
     // Who it is for and from.
     /// No such channel: never opened, closed already, or on another Layer 1.
+    #[error("no channel {}", .channel.0)]
     UnknownChannel {
         /// The channel named.
         channel: ChannelId,
     },
     /// A roll-over between others than the parties of the channel that it ends.
+    #[error("keys of others than the parties of channel {}", .channel.0)]
     OtherParties {
         /// The channel that was to end.
         channel: ChannelId,
     },
     /// A signature does not verify.
+    #[error("signature ({role}) does not verify under the key {key}")]
     BadSignature {
         /// What the signature was for.
         role: SignatureRole,
@@ -48,11 +56,13 @@ pub enum Refusal {
         key: PublicKey,
     },
     /// No such account.
+    #[error("no account {account}")]
     UnknownAccount {
         /// The account that was to pay.
         account: PublicKey,
     },
     /// Sent before, or out of order.
+    #[error("nonce {got}, expected {expected}")]
     WrongNonce {
         /// The account's next nonce.
         expected: u64,
@@ -60,6 +70,7 @@ pub enum Refusal {
         got: u64,
     },
     /// The account cannot pay for being included.
+    #[error("a balance of {have}, expected at least the fee of {fee}")]
     FeeAboveBalance {
         /// The account's balance.
         have: Amount,
@@ -69,6 +80,7 @@ pub enum Refusal {
 
     // The channel's state.
     /// The state gives A more than the channel holds.
+    #[error("balance of A {got}, expected at most {capacity}")]
     BalanceAboveCapacity {
         /// What the channel holds.
         capacity: Amount,
@@ -78,6 +90,7 @@ pub enum Refusal {
 
     // Posts and payouts (rules L4 and L5).
     /// The offer gives A more than the channel holds.
+    #[error("balance of A {got} offered, expected at most {capacity}")]
     OfferAboveCapacity {
         /// What the channel holds.
         capacity: Amount,
@@ -85,6 +98,7 @@ pub enum Refusal {
         got: Amount,
     },
     /// An offer of a version that is not above that of the state shown.
+    #[error("version {got} offered, expected more than the {shown} shown")]
     OfferNotHigher {
         /// The version shown.
         shown: u64,
@@ -92,6 +106,7 @@ pub enum Refusal {
         got: u64,
     },
     /// An offer in which the poster gives itself more than in the state shown.
+    #[error("an offer of {got} to its poster, expected at most the {have} shown")]
     OfferRaisesPoster {
         /// What it has in the state shown.
         have: Amount,
@@ -99,16 +114,19 @@ pub enum Refusal {
         got: Amount,
     },
     /// An offer of an account that is no party of the channel.
+    #[error("an offer of an account that is no party of channel {}", .channel.0)]
     OfferByStranger {
         /// The channel.
         channel: ChannelId,
     },
     /// The first post in a channel is a party's: anyone else can only answer.
+    #[error("an answer in channel {}, in which nothing was posted", .channel.0)]
     NothingToAnswer {
         /// The channel.
         channel: ChannelId,
     },
     /// An answer that shows no higher version than was shown before.
+    #[error("version {got} posted, expected more than the {highest} posted before")]
     PostNotHigher {
         /// The highest version shown.
         highest: u64,
@@ -116,6 +134,7 @@ pub enum Refusal {
         got: u64,
     },
     /// An answer in the block of the first post.
+    #[error("an answer at height {height}, expected {from} or more")]
     WindowNotOpen {
         /// From which height on answers count.
         from: u64,
@@ -123,6 +142,7 @@ pub enum Refusal {
         height: u64,
     },
     /// An answer after the challenge window.
+    #[error("an answer at height {height}, expected {until} or less")]
     WindowClosed {
         /// Up to which height answers counted.
         until: u64,
@@ -130,6 +150,7 @@ pub enum Refusal {
         height: u64,
     },
     /// A payout before the end of the challenge window.
+    #[error("a payout at height {height}, expected more than {until}")]
     WindowStillOpen {
         /// Up to which height answers count.
         until: u64,
@@ -137,11 +158,13 @@ pub enum Refusal {
         height: u64,
     },
     /// A payout from a channel in which nothing was posted.
+    #[error("a payout from channel {}, in which nothing was posted", .channel.0)]
     NothingPosted {
         /// The channel.
         channel: ChannelId,
     },
     /// An answer that waited in the reserved room, and made way for a higher one.
+    #[error("an answer that waited, replaced by one of version {by}")]
     Superseded {
         /// The version of the higher one.
         by: u64,
@@ -164,9 +187,10 @@ pub enum SignatureRole {
 }
 
 /// Why a valid transaction did not do what it asks: it is in the block and paid its fee.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// A transfer of more than the account has after the fee.
+    #[error("transfer of {got} from a balance of {have}")]
     TransferAboveBalance {
         /// What the account has after the fee.
         have: Amount,
@@ -174,6 +198,7 @@ pub enum Failure {
         got: Amount,
     },
     /// A deposit of more than the account has, for the opener after the fee.
+    #[error("{party:?}'s deposit of {got} from a balance of {have}")]
     DepositAboveBalance {
         /// Whose deposit.
         party: Party,
@@ -185,16 +210,19 @@ pub enum Failure {
 }
 
 /// Why bytes are no transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// No bytes at all.
+    #[error("no bytes")]
     Empty,
     /// A first byte that names no kind.
+    #[error("kind {got}, expected 1 to {}", Kind::LAST)]
     UnknownKind {
         /// The byte.
         got: u8,
     },
     /// Bytes missing or left over.
+    #[error("{got} bytes of kind {kind}, expected {expected}")]
     WrongLength {
         /// The kind's byte.
         kind: u8,
@@ -204,8 +232,10 @@ pub enum Malformed {
         got: usize,
     },
     /// The kind for two depositors, and B deposits nothing.
+    #[error("deposit of B 0, expected kind 2 for that")]
     ZeroDepositOfB,
     /// A batch of nothing, or of more than one may hold.
+    #[error("a batch of {got} items, expected 1 to {most}")]
     WrongCount {
         /// The largest batch.
         most: usize,
@@ -213,6 +243,7 @@ pub enum Malformed {
         got: usize,
     },
     /// An item in a batch that is not of the batch's kind.
+    #[error("an item of kind {got}, expected 2 or 3 to open, 4 or 5 to close")]
     WrongItem {
         /// The item's kind byte.
         got: u8,
@@ -220,15 +251,17 @@ pub enum Malformed {
 }
 
 /// Why a transaction is not queued. The caller still has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
     /// The queue is full: the same bytes are welcome after the next block.
+    #[error("{capacity} transactions wait already")]
     MempoolFull {
         /// How many transactions may wait.
         capacity: u32,
     },
     /// The queue has no room for so long a transaction: the same bytes are welcome after the next
     /// block.
+    #[error("a transaction of {got} bytes, expected at most the {left} that are left to wait in")]
     MempoolBytesFull {
         /// The bytes that it has left.
         left: usize,
@@ -237,16 +270,20 @@ pub enum SubmitError {
     },
     /// An answer of an account of which so many others were verified in vain since the last block:
     /// the same bytes are welcome after the next one.
+    #[error("{limit} answers of this account were verified in vain since the last block")]
     AnswersInVain {
         /// How many of one account may be.
         limit: u32,
     },
     /// What no block could include: an answer that is not sound, or a batch that its signer has not
     /// signed.
+    #[error("{0}")]
     Refused(Refusal),
     /// The bytes are no transaction.
+    #[error("malformed transaction: {0}")]
     Malformed(Malformed),
     /// The transaction fits in no block.
+    #[error("a transaction of {got} bytes, expected at most a block's {limit}")]
     TooLarge {
         /// A block's bytes.
         limit: u64,
@@ -254,6 +291,7 @@ pub enum SubmitError {
         got: u64,
     },
     /// The batch has more items than a block.
+    #[error("a batch of {got} items, expected at most a block's {limit}")]
     TooManyItems {
         /// A block's operations.
         limit: u32,
@@ -305,83 +343,6 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::ZeroAmount => write!(f, "amount 0, expected more"),
-            Refusal::WrongIndex { expected, got } => write!(f, "index {got}, expected {expected}"),
-            Refusal::Terms(error) => error.fmt(f),
-            Refusal::VersionZero { channel } => write!(
-                f,
-                "channel {} after an entry of version 0, expected at least 1",
-                channel.0
-            ),
-            Refusal::Key(error) => error.fmt(f),
-            Refusal::UnknownChannel { channel } => write!(f, "no channel {}", channel.0),
-            Refusal::BadSignature { role, key } => {
-                write!(f, "signature ({role}) does not verify under the key {key}")
-            }
-            Refusal::UnknownAccount { account } => write!(f, "no account {account}"),
-            Refusal::WrongNonce { expected, got } => write!(f, "nonce {got}, expected {expected}"),
-            Refusal::FeeAboveBalance { have, fee } => {
-                write!(f, "a balance of {have}, expected at least the fee of {fee}")
-            }
-            Refusal::BalanceAboveCapacity { capacity, got } => {
-                write!(f, "balance of A {got}, expected at most {capacity}")
-            }
-            Refusal::OtherParties { channel } => write!(
-                f,
-                "keys of others than the parties of channel {}",
-                channel.0
-            ),
-            Refusal::OfferAboveCapacity { capacity, got } => {
-                write!(f, "balance of A {got} offered, expected at most {capacity}")
-            }
-            Refusal::OfferNotHigher { shown, got } => {
-                write!(
-                    f,
-                    "version {got} offered, expected more than the {shown} shown"
-                )
-            }
-            Refusal::OfferRaisesPoster { have, got } => write!(
-                f,
-                "an offer of {got} to its poster, expected at most the {have} shown"
-            ),
-            Refusal::OfferByStranger { channel } => write!(
-                f,
-                "an offer of an account that is no party of channel {}",
-                channel.0
-            ),
-            Refusal::NothingToAnswer { channel } => write!(
-                f,
-                "an answer in channel {}, in which nothing was posted",
-                channel.0
-            ),
-            Refusal::PostNotHigher { highest, got } => write!(
-                f,
-                "version {got} posted, expected more than the {highest} posted before"
-            ),
-            Refusal::WindowNotOpen { from, height } => {
-                write!(f, "an answer at height {height}, expected {from} or more")
-            }
-            Refusal::WindowClosed { until, height } => {
-                write!(f, "an answer at height {height}, expected {until} or less")
-            }
-            Refusal::WindowStillOpen { until, height } => {
-                write!(f, "a payout at height {height}, expected more than {until}")
-            }
-            Refusal::NothingPosted { channel } => write!(
-                f,
-                "a payout from channel {}, in which nothing was posted",
-                channel.0
-            ),
-            Refusal::Superseded { by } => {
-                write!(f, "an answer that waited, replaced by one of version {by}")
-            }
-        }
-    }
-}
-
 impl fmt::Display for SignatureRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -394,102 +355,13 @@ impl fmt::Display for SignatureRole {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::TransferAboveBalance { have, got } => {
-                write!(f, "transfer of {got} from a balance of {have}")
-            }
-            Failure::DepositAboveBalance { party, have, got } => {
-                write!(f, "{party:?}'s deposit of {got} from a balance of {have}")
-            }
-        }
-    }
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Malformed::Empty => write!(f, "no bytes"),
-            Malformed::UnknownKind { got } => write!(f, "kind {got}, expected 1 to {}", Kind::LAST),
-            Malformed::WrongLength {
-                kind,
-                expected,
-                got,
-            } => {
-                write!(f, "{got} bytes of kind {kind}, expected {expected}")
-            }
-            Malformed::ZeroDepositOfB => write!(f, "deposit of B 0, expected kind 2 for that"),
-            Malformed::WrongCount { most, got } => {
-                write!(f, "a batch of {got} items, expected 1 to {most}")
-            }
-            Malformed::WrongItem { got } => {
-                write!(
-                    f,
-                    "an item of kind {got}, expected 2 or 3 to open, 4 or 5 to close"
-                )
-            }
-        }
-    }
-}
-
-impl fmt::Display for SubmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SubmitError::MempoolFull { capacity } => {
-                write!(f, "{capacity} transactions wait already")
-            }
-            SubmitError::MempoolBytesFull { left, got } => {
-                write!(
-                    f,
-                    "a transaction of {got} bytes, expected at most the {left} that are left to wait in"
-                )
-            }
-            SubmitError::AnswersInVain { limit } => {
-                write!(
-                    f,
-                    "{limit} answers of this account were verified in vain since the last block"
-                )
-            }
-            SubmitError::Refused(refusal) => refusal.fmt(f),
-            SubmitError::Malformed(malformed) => write!(f, "malformed transaction: {malformed}"),
-            SubmitError::TooLarge { limit, got } => {
-                write!(
-                    f,
-                    "a transaction of {got} bytes, expected at most a block's {limit}"
-                )
-            }
-            SubmitError::TooManyItems { limit, got } => {
-                write!(
-                    f,
-                    "a batch of {got} items, expected at most a block's {limit}"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
-impl std::error::Error for Failure {}
-impl std::error::Error for Malformed {}
-impl std::error::Error for SubmitError {}
-
 /// Why a transaction was not executed ([`Chain::include`](super::Chain::include)).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotExecuted {
     /// It is in no block.
+    #[error("{0}")]
     Submit(SubmitError),
     /// It is in a block, and paid its fee.
+    #[error("{0}")]
     Failed(Failure),
 }
-
-impl fmt::Display for NotExecuted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotExecuted::Submit(error) => error.fmt(f),
-            NotExecuted::Failed(failure) => failure.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for NotExecuted {}

@@ -1,20 +1,21 @@
 //! Why a Layer 1 cannot be made of a log's records again.
 
-use std::fmt;
-
 use super::config::ConfigError;
 use super::ledger::Imbalance;
 use duet_channels::crypto::PublicKey;
 use duet_channels::protocol::ChannelId;
 
 /// Why [`Chain::restore`](super::Chain::restore) refuses a log's records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
     /// The parameters are refused, whatever the records say.
+    #[error("Layer 1 parameters: {0}")]
     Config(ConfigError),
     /// There is no record of key 0.
+    #[error("no record of key 0, which is the head")]
     NoHead,
     /// The head is of another format than this one writes.
+    #[error("records of format {got}, expected {expected}")]
     OtherFormat {
         /// This one's.
         expected: u32,
@@ -22,6 +23,7 @@ pub enum RestoreError {
         got: u32,
     },
     /// The Layer 1 ran under another parameter, which is part of its identity.
+    #[error("{parameter}: {got} on record, expected {expected}")]
     OtherParameter {
         /// Which.
         parameter: &'static str,
@@ -31,6 +33,7 @@ pub enum RestoreError {
         got: u64,
     },
     /// A record is not as long as its kind is.
+    #[error("record {key} has {got} bytes, expected {expected}")]
     WrongLength {
         /// Its key.
         key: u32,
@@ -40,6 +43,7 @@ pub enum RestoreError {
         got: usize,
     },
     /// A record says what cannot be.
+    #[error("record {key}: {reason}")]
     Unsound {
         /// Its key.
         key: u32,
@@ -47,11 +51,13 @@ pub enum RestoreError {
         reason: &'static str,
     },
     /// Two records have one key.
+    #[error("two records of key {key}")]
     KeyTwice {
         /// Which.
         key: u32,
     },
     /// Records are missing, or lie beyond the places that there are.
+    #[error("{got} records of {records}, expected {expected}, one for each place")]
     Incomplete {
         /// Of what.
         records: &'static str,
@@ -61,65 +67,27 @@ pub enum RestoreError {
         got: u64,
     },
     /// Two records are of one account.
+    #[error("two records of account {account}")]
     AccountTwice {
         /// Whose.
         account: PublicKey,
     },
     /// Two records are of one channel.
+    #[error("two records of channel {}", .channel.0)]
     ChannelTwice {
         /// Which.
         channel: ChannelId,
     },
     /// A channel's party has no record.
+    #[error("a party of channel {} has no record", .channel.0)]
     UnknownParty {
         /// The channel.
         channel: ChannelId,
     },
     /// Value is missing, or too much (rule L7).
+    #[error("supply: {0}")]
     Imbalance(Imbalance),
 }
-
-impl fmt::Display for RestoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RestoreError::Config(error) => write!(f, "Layer 1 parameters: {error}"),
-            RestoreError::NoHead => write!(f, "no record of key 0, which is the head"),
-            RestoreError::OtherFormat { expected, got } => {
-                write!(f, "records of format {got}, expected {expected}")
-            }
-            RestoreError::OtherParameter {
-                parameter,
-                expected,
-                got,
-            } => write!(f, "{parameter}: {got} on record, expected {expected}"),
-            RestoreError::WrongLength { key, expected, got } => {
-                write!(f, "record {key} has {got} bytes, expected {expected}")
-            }
-            RestoreError::Unsound { key, reason } => write!(f, "record {key}: {reason}"),
-            RestoreError::KeyTwice { key } => write!(f, "two records of key {key}"),
-            RestoreError::Incomplete {
-                records,
-                expected,
-                got,
-            } => write!(
-                f,
-                "{got} records of {records}, expected {expected}, one for each place"
-            ),
-            RestoreError::AccountTwice { account } => {
-                write!(f, "two records of account {account}")
-            }
-            RestoreError::ChannelTwice { channel } => {
-                write!(f, "two records of channel {}", channel.0)
-            }
-            RestoreError::UnknownParty { channel } => {
-                write!(f, "a party of channel {} has no record", channel.0)
-            }
-            RestoreError::Imbalance(imbalance) => write!(f, "supply: {imbalance}"),
-        }
-    }
-}
-
-impl std::error::Error for RestoreError {}
 
 impl From<ConfigError> for RestoreError {
     fn from(error: ConfigError) -> RestoreError {

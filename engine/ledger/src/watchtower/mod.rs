@@ -9,7 +9,6 @@
 mod clients;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::fmt;
 
 use crate::l1::{
     ChannelRecord, Executed, Notice, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
@@ -55,14 +54,16 @@ pub struct Report {
 }
 
 /// Why a proof is not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandOverError {
     /// No such channel on this Layer 1.
+    #[error("no channel {}", .channel.0)]
     UnknownChannel {
         /// The channel named.
         channel: ChannelId,
     },
     /// The tower has this version, or a higher one.
+    #[error("version {got}, expected more than the {have} held")]
     NotNewer {
         /// What it has.
         have: u64,
@@ -71,15 +72,19 @@ pub enum HandOverError {
     },
     /// The tower's account is a party of the channel: its answer would be that party's own post,
     /// and could be proven stale.
+    #[error("the tower's account is {party:?} of the channel, expected another account")]
     OwnChannel {
         /// Which party.
         party: Party,
     },
     /// A state after an entry, and the entry's version is 0.
+    #[error("a state after an entry of version 0, expected at least 1")]
     VersionZero,
     /// A party's key is none: the channel cannot have opened.
+    #[error("{0}")]
     Key(KeyError),
     /// A party's signature does not verify.
+    #[error("the signature of {party:?} does not verify")]
     BadSignature {
         /// Whose.
         party: Party,
@@ -341,30 +346,3 @@ impl Watchtower {
         &self.report
     }
 }
-
-impl fmt::Display for HandOverError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HandOverError::UnknownChannel { channel } => write!(f, "no channel {}", channel.0),
-            HandOverError::NotNewer { have, got } => {
-                write!(f, "version {got}, expected more than the {have} held")
-            }
-            HandOverError::OwnChannel { party } => write!(
-                f,
-                "the tower's account is {party:?} of the channel, expected another account"
-            ),
-            HandOverError::VersionZero => {
-                write!(
-                    f,
-                    "a state after an entry of version 0, expected at least 1"
-                )
-            }
-            HandOverError::Key(error) => error.fmt(f),
-            HandOverError::BadSignature { party } => {
-                write!(f, "the signature of {party:?} does not verify")
-            }
-        }
-    }
-}
-
-impl std::error::Error for HandOverError {}

@@ -7,7 +7,6 @@ mod files;
 #[cfg(any(test, feature = "simulated"))]
 mod simulated;
 
-use std::fmt;
 use std::io;
 
 pub use files::Files;
@@ -46,7 +45,8 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// Why a name is refused: a write to it would reach something outside the directory, or wait.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} is {found}: expected {expected}")]
 pub struct Foreign {
     /// The name in the directory, or the directory's own.
     pub name: String,
@@ -69,19 +69,6 @@ impl From<Foreign> for io::Error {
         io::Error::other(foreign)
     }
 }
-
-impl fmt::Display for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Foreign {
-            name,
-            found,
-            expected,
-        } = self;
-        write!(f, "{name} is {found}: expected {expected}")
-    }
-}
-
-impl std::error::Error for Foreign {}
 
 /// An open file of a [`Disk`].
 pub trait DiskFile: Send + 'static {

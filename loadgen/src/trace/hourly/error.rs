@@ -1,18 +1,21 @@
 //! Every reason for which no trace is generated.
 
-use std::{error::Error, fmt};
-
 use super::profile::ProfileError;
 use duet_run_file::output::OutputError;
 
 use crate::trace::{LARGEST_PAIR_TOTAL, error::shown};
 
 /// Why no trace was generated.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
     /// An option is out of range or contradicts another. Bad input.
+    #[error("{0}")]
     Option(String),
     /// The profile has no such action. Bad input.
+    #[error(
+        "the hourly profile has no action '{}': it has {}",
+        shown(.action.as_bytes()), shown_list(.present)
+    )]
     UnknownAction {
         /// The action asked for.
         action: String,
@@ -20,12 +23,19 @@ pub enum GenerateError {
         present: Vec<String>,
     },
     /// The profile was not read.
-    Profile(ProfileError),
+    #[error("{0}")]
+    Profile(#[from] ProfileError),
     /// A pair's amounts sum to more than a trace may have. Bad input.
+    #[error(
+        "a pair's amounts sum to more than {LARGEST_PAIR_TOTAL} (2^62): take more --pairs or fewer \
+         --payments"
+    )]
     PairTotalTooLarge,
     /// The trace was not written.
-    Output(OutputError),
+    #[error("{0}")]
+    Output(#[from] OutputError),
     /// It was stopped by hand.
+    #[error("stopped by hand")]
     Stopped,
 }
 
@@ -39,30 +49,6 @@ impl GenerateError {
             | Self::Stopped => false,
             Self::Profile(error) => error.is_machine_fault(),
             Self::Output(error) => error.is_machine_fault(),
-        }
-    }
-}
-
-impl fmt::Display for GenerateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Option(reason) => f.write_str(reason),
-            Self::UnknownAction { action, present } => {
-                let action = shown(action.as_bytes());
-                let present = shown_list(present);
-                write!(
-                    f,
-                    "the hourly profile has no action '{action}': it has {present}"
-                )
-            }
-            Self::Profile(error) => error.fmt(f),
-            Self::PairTotalTooLarge => write!(
-                f,
-                "a pair's amounts sum to more than {LARGEST_PAIR_TOTAL} (2^62): \
-                 take more --pairs or fewer --payments"
-            ),
-            Self::Output(error) => error.fmt(f),
-            Self::Stopped => f.write_str("stopped by hand"),
         }
     }
 }
@@ -82,29 +68,4 @@ fn shown_list(names: &[String]) -> String {
         list.push(format!("and {} more", names.len() - MOST_NAMES));
     }
     list.join(", ")
-}
-
-impl Error for GenerateError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Option(_)
-            | Self::UnknownAction { .. }
-            | Self::PairTotalTooLarge
-            | Self::Stopped => None,
-            Self::Profile(error) => Some(error),
-            Self::Output(error) => Some(error),
-        }
-    }
-}
-
-impl From<ProfileError> for GenerateError {
-    fn from(error: ProfileError) -> Self {
-        Self::Profile(error)
-    }
-}
-
-impl From<OutputError> for GenerateError {
-    fn from(error: OutputError) -> Self {
-        Self::Output(error)
-    }
 }

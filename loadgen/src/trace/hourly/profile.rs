@@ -3,8 +3,7 @@
 
 use std::{
     borrow::Cow,
-    error::Error,
-    fmt, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -45,9 +44,10 @@ pub(super) struct Hour {
 }
 
 /// Why an hourly profile was not read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
     /// The file cannot be opened, or is too large to be one. Bad input.
+    #[error("cannot open the hourly profile '{path}': {source}")]
     Open {
         /// The file's path as given.
         path: PathBuf,
@@ -55,6 +55,7 @@ pub enum ProfileError {
         source: io::Error,
     },
     /// Reading stopped half-way. The machine's fault.
+    #[error("reading the hourly profile '{path}' failed: {source}")]
     Read {
         /// The file's path as given.
         path: PathBuf,
@@ -62,6 +63,7 @@ pub enum ProfileError {
         source: io::Error,
     },
     /// A line is wrong. Bad input.
+    #[error("hourly profile '{path}', line {line}: {reason}")]
     Line {
         /// The file's path as given.
         path: PathBuf,
@@ -231,43 +233,6 @@ impl ProfileError {
     /// Whether the machine is at fault (exit 1) and not the input (exit 2).
     pub fn is_machine_fault(&self) -> bool {
         matches!(self, Self::Read { .. })
-    }
-}
-
-impl fmt::Display for ProfileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open { path, source } => {
-                write!(
-                    f,
-                    "cannot open the hourly profile '{}': {source}",
-                    path.display()
-                )
-            }
-            Self::Read { path, source } => {
-                write!(
-                    f,
-                    "reading the hourly profile '{}' failed: {source}",
-                    path.display()
-                )
-            }
-            Self::Line { path, line, reason } => {
-                write!(
-                    f,
-                    "hourly profile '{}', line {line}: {reason}",
-                    path.display()
-                )
-            }
-        }
-    }
-}
-
-impl Error for ProfileError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Open { source, .. } | Self::Read { source, .. } => Some(source),
-            Self::Line { .. } => None,
-        }
     }
 }
 

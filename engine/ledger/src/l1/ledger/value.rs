@@ -1,7 +1,5 @@
 //! What accounts hold, and where all value is.
 
-use std::fmt;
-
 use duet_channels::protocol::Amount;
 
 /// What an account holds. It is never removed: its nonce keeps old transactions out.
@@ -25,7 +23,8 @@ pub struct Totals {
 }
 
 /// Rule L7 is broken: our own bug.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sum} sum to {got}, expected {expected}")]
 pub struct Imbalance {
     /// Which sum.
     pub sum: &'static str,
@@ -34,15 +33,3 @@ pub struct Imbalance {
     /// What it is.
     pub got: u128,
 }
-
-impl fmt::Display for Imbalance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} sum to {}, expected {}",
-            self.sum, self.got, self.expected
-        )
-    }
-}
-
-impl std::error::Error for Imbalance {}

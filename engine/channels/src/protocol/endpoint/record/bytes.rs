@@ -1,6 +1,5 @@
 //! A record's fields, one after the other, and every way in which they can be wrong.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::super::super::entry::Balance;
@@ -9,9 +8,10 @@ use super::super::super::terms::{ChannelId, TermsError};
 use crate::crypto::Digest;
 
 /// Why bytes are no record of an endpoint in this channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// It ends within a field.
+    #[error("{field}: {got} bytes left, expected {expected}")]
     Short {
         /// The field.
         field: &'static str,
@@ -21,11 +21,13 @@ pub enum RecordError {
         got: usize,
     },
     /// It goes on after its last field.
+    #[error("{got} bytes after the note, expected 0")]
     Trailing {
         /// Bytes too many.
         got: usize,
     },
     /// Another format.
+    #[error("format {got}, expected {expected}")]
     Format {
         /// The format that is read.
         expected: u8,
@@ -33,16 +35,19 @@ pub enum RecordError {
         got: u8,
     },
     /// A second byte that no endpoint writes.
+    #[error("second byte {got:#04x}, which no endpoint writes")]
     What {
         /// The byte.
         got: u8,
     },
     /// A number that is not in its shortest form, or above 64 bits.
+    #[error("{field}: expected a number of up to 64 bits, shortest form")]
     Number {
         /// The field.
         field: &'static str,
     },
     /// A number out of its range.
+    #[error("{field}: {got}, expected {} to {}", .expected.0, .expected.1)]
     OutOfRange {
         /// The field.
         field: &'static str,
@@ -52,6 +57,7 @@ pub enum RecordError {
         got: u64,
     },
     /// A record of another channel.
+    #[error("channel {:?}, expected {:?}", .got.0, .expected.0)]
     WrongChannel {
         /// The channel of these terms.
         expected: ChannelId,
@@ -59,6 +65,7 @@ pub enum RecordError {
         got: ChannelId,
     },
     /// A log that does not begin with this channel's opening.
+    #[error("{field}: {got:?}, expected {expected:?}")]
     WrongHead {
         /// The field.
         field: &'static str,
@@ -68,6 +75,7 @@ pub enum RecordError {
         got: Digest,
     },
     /// A first payment from a balance that is not the deposit.
+    #[error("{field}: A paid from {got}, expected {expected}")]
     WrongBalance {
         /// The field.
         field: &'static str,
@@ -77,11 +85,13 @@ pub enum RecordError {
         got: u64,
     },
     /// A field that says what goes without saying, or that cannot be said there.
+    #[error("{field}: expected nothing, there or at all")]
     Needless {
         /// The field.
         field: &'static str,
     },
     /// A payment that the channel's rules refuse.
+    #[error("payment {version}: {rejection}")]
     Payment {
         /// The version that it would lead to.
         version: u64,
@@ -89,6 +99,7 @@ pub enum RecordError {
         rejection: Rejection,
     },
     /// The terms make no channel.
+    #[error("terms that make no channel: {0:?}")]
     Terms(TermsError),
 }
 
@@ -207,55 +218,3 @@ pub(super) fn begins_with(
     }
     Ok(())
 }
-
-impl fmt::Display for RecordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecordError::Short {
-                field,
-                expected,
-                got,
-            } => write!(f, "{field}: {got} bytes left, expected {expected}"),
-            RecordError::Trailing { got } => write!(f, "{got} bytes after the note, expected 0"),
-            RecordError::Format { expected, got } => {
-                write!(f, "format {got}, expected {expected}")
-            }
-            RecordError::What { got } => {
-                write!(f, "second byte {got:#04x}, which no endpoint writes")
-            }
-            RecordError::Number { field } => {
-                write!(
-                    f,
-                    "{field}: expected a number of up to 64 bits, shortest form"
-                )
-            }
-            RecordError::OutOfRange {
-                field,
-                expected: (least, most),
-                got,
-            } => write!(f, "{field}: {got}, expected {least} to {most}"),
-            RecordError::WrongChannel { expected, got } => {
-                write!(f, "channel {:?}, expected {:?}", got.0, expected.0)
-            }
-            RecordError::WrongHead {
-                field,
-                expected,
-                got,
-            } => write!(f, "{field}: {got:?}, expected {expected:?}"),
-            RecordError::WrongBalance {
-                field,
-                expected,
-                got,
-            } => write!(f, "{field}: A paid from {got}, expected {expected}"),
-            RecordError::Needless { field } => {
-                write!(f, "{field}: expected nothing, there or at all")
-            }
-            RecordError::Payment { version, rejection } => {
-                write!(f, "payment {version}: {rejection}")
-            }
-            RecordError::Terms(error) => write!(f, "terms that make no channel: {error:?}"),
-        }
-    }
-}
-
-impl std::error::Error for RecordError {}
