@@ -1,11 +1,13 @@
 //! The four figures that a comparison takes from a run: their names, units, and which way is good.
 
 use clap::ValueEnum;
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::verdict::Verdict;
 
 /// A figure of one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Metric {
     /// CPU time of the whole process per payment: the steadiest on a shared machine
     CpuPerPayment,
@@ -29,22 +31,12 @@ pub enum Better {
 
 impl Metric {
     /// Every metric, in the order of reports.
-    pub const ALL: [Self; 4] = [
-        Self::CpuPerPayment,
-        Self::PaymentsPerS,
-        Self::ServiceP99,
-        Self::PeakRss,
-    ];
+    pub const ALL: [Self; Self::VARIANTS.len()] = *Self::VARIANTS.as_array().expect("its length");
 
     /// The name on the command line and in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::CpuPerPayment => "cpu-per-payment",
-            Self::PaymentsPerS => "payments-per-s",
-            Self::ServiceP99 => "service-p99",
-            Self::PeakRss => "peak-rss",
-        }
+        self.into()
     }
 
     /// The unit of the metric's values.

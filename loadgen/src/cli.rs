@@ -110,7 +110,8 @@ impl Cli {
 }
 
 /// What makes a run durable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Durability {
     /// Nothing: all is in memory.
     #[default]
@@ -125,11 +126,7 @@ impl Durability {
     /// Its name on the command line and in run files.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Durability::None => "none",
-            Durability::Log => "log",
-            Durability::Fsync => "fsync",
-        }
+        self.into()
     }
 }
 
@@ -141,7 +138,8 @@ pub enum Preset {
 }
 
 /// Who pays whom in a synthetic session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Pattern {
     /// The opener pays every time.
     OneWay,
@@ -153,10 +151,7 @@ impl Pattern {
     /// Its name on the command line and in run files.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Pattern::OneWay => "one-way",
-            Pattern::TwoWay => "two-way",
-        }
+        self.into()
     }
 }
 

@@ -30,7 +30,8 @@ pub trait Source {
 }
 
 /// The gate's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Verdict {
     /// HEAD is not slower than the threshold lets through.
     Pass,
@@ -69,11 +70,7 @@ impl Verdict {
     /// The word in reports.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Inconclusive => "inconclusive",
-            Self::Regression => "regression",
-        }
+        self.into()
     }
 }
 

@@ -4,9 +4,11 @@ use std::str::FromStr;
 
 use duet_channels::crypto::{Domain, Hasher};
 use duet_channels::protocol::CoSigned;
+use strum::{IntoStaticStr, VariantArray};
 
 /// What a dishonest party of a channel does, once it has been honest for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Attack {
     /// It posts an old state, in which it had more.
     StaleClose,
@@ -33,32 +35,13 @@ pub enum Attack {
 
 impl Attack {
     /// All of them.
-    pub const ALL: [Attack; 9] = [
-        Attack::StaleClose,
-        Attack::Silent,
-        Attack::HalfSigned,
-        Attack::FakeOffer,
-        Attack::Replay,
-        Attack::Equivocate,
-        Attack::BadSignature,
-        Attack::LastBlock,
-        Attack::BothMalicious,
-    ];
+    pub const ALL: [Attack; Attack::VARIANTS.len()] =
+        *Attack::VARIANTS.as_array().expect("its length");
 
     /// Its name on the command line and in run files.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Attack::StaleClose => "stale-close",
-            Attack::Silent => "silent",
-            Attack::HalfSigned => "half-signed",
-            Attack::FakeOffer => "fake-offer",
-            Attack::Replay => "replay",
-            Attack::Equivocate => "equivocate",
-            Attack::BadSignature => "bad-signature",
-            Attack::LastBlock => "last-block",
-            Attack::BothMalicious => "both-malicious",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

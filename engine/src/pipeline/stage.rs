@@ -2,9 +2,10 @@
 //! first instruction to its last lap, so that stage times sum to the thread's own.
 
 use duet_base::clock::thread_cpu_ns;
+use strum::VariantArray;
 
 /// What a thread is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 #[repr(usize)]
 pub enum Stage {
     /// Drawing payments from the workload, and their arrivals.
@@ -75,33 +76,8 @@ impl Stage {
     pub const COUNT: usize = Stage::ALL.len();
 
     /// All stages, in the order of their discriminants.
-    pub const ALL: [Stage; 25] = [
-        Stage::Draw,
-        Stage::Propose,
-        Stage::PayerHash,
-        Stage::PayerSign,
-        Stage::Send,
-        Stage::Receive,
-        Stage::PayeeHash,
-        Stage::PayeeVerify,
-        Stage::Accept,
-        Stage::PayeeSign,
-        Stage::Answer,
-        Stage::Match,
-        Stage::PayerVerify,
-        Stage::Complete,
-        Stage::Finish,
-        Stage::Dispute,
-        Stage::Transact,
-        Stage::Settle,
-        Stage::Audit,
-        Stage::Log,
-        Stage::Wait,
-        Stage::Observe,
-        Stage::PlantedSlowdown,
-        Stage::Thread,
-        Stage::Workers,
-    ];
+    pub const ALL: [Stage; Stage::VARIANTS.len()] =
+        *Stage::VARIANTS.as_array().expect("its length");
 
     /// How it appears in a run file.
     #[must_use]

@@ -10,8 +10,9 @@ use duet_run_file::units::parse_duration;
 use serde::Serialize;
 
 /// A percentile of the response time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Percentile {
     /// The median.
     P50,
@@ -26,18 +27,10 @@ pub enum Percentile {
 }
 
 impl Percentile {
-    const ALL: [(Percentile, &'static str); 5] = [
-        (Percentile::P50, "p50"),
-        (Percentile::P90, "p90"),
-        (Percentile::P99, "p99"),
-        (Percentile::P999, "p999"),
-        (Percentile::Max, "max"),
-    ];
-
     /// Its name in options and files.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Percentile::ALL[self as usize].1
+        self.into()
     }
 
     /// Its value, in nanoseconds.
@@ -131,17 +124,19 @@ impl FromStr for Objective {
             let (name, bound) = part.split_once('=').ok_or_else(|| {
                 format!("'{part}': expected a percentile and a bound, as in p99=5ms")
             })?;
-            let known = Percentile::ALL.iter().find(|(_, known)| *known == name);
-            let (percentile, _) = known
-                .ok_or_else(|| format!("'{name}': expected one of p50, p90, p99, p999, max"))?;
+            let Ok(percentile) = name.parse::<Percentile>() else {
+                return Err(format!(
+                    "'{name}': expected one of p50, p90, p99, p999, max"
+                ));
+            };
             let bound = parse_duration(bound)?;
             if bound.is_zero() {
                 return Err(format!("'{part}': no payment takes no time"));
             }
-            if bounds.iter().any(|(other, _)| other == percentile) {
+            if bounds.iter().any(|(other, _)| *other == percentile) {
                 return Err(format!("'{part}': {name} has its bound already"));
             }
-            bounds.push((*percentile, bound));
+            bounds.push((percentile, bound));
         }
         Ok(Objective(bounds))
     }

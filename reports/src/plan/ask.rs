@@ -66,8 +66,9 @@ pub struct Slo {
 }
 
 /// A percentile of the run file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Percentile {
     /// The median.
     P50,
@@ -80,13 +81,6 @@ pub enum Percentile {
 }
 
 impl Percentile {
-    const ALL: [(&'static str, Percentile); 4] = [
-        ("p50", Percentile::P50),
-        ("p90", Percentile::P90),
-        ("p99", Percentile::P99),
-        ("p999", Percentile::P999),
-    ];
-
     /// Of a run's latencies, in nanoseconds.
     pub(super) fn of(self, found: &Percentiles) -> f64 {
         let value = match self {
@@ -99,8 +93,7 @@ impl Percentile {
     }
 
     pub(super) fn name(self) -> &'static str {
-        let named = Self::ALL.iter().find(|(_, percentile)| *percentile == self);
-        named.map_or("", |(name, _)| name)
+        self.into()
     }
 }
 
@@ -114,8 +107,7 @@ impl Slo {
         let (name, bound) = text
             .split_once('=')
             .ok_or_else(|| format!("'{text}' is not an objective: {expected}"))?;
-        let known = Percentile::ALL.iter().find(|(known, _)| *known == name);
-        let Some((_, percentile)) = known else {
+        let Ok(percentile) = name.parse() else {
             return Err(format!(
                 "'{name}' is no percentile of a run: expected p50, p90, p99 or p999"
             ));
@@ -125,7 +117,7 @@ impl Slo {
             return Err(format!("'{text}' can never be met: {expected}"));
         }
         Ok(Slo {
-            percentile: *percentile,
+            percentile,
             at_most_ns: at_most.as_nanos() as f64,
         })
     }

@@ -16,6 +16,8 @@
 
 use std::collections::HashMap;
 
+use strum::VariantArray;
+
 use super::{
     least_squares::{dot, non_negative},
     observation::Observation,
@@ -65,7 +67,7 @@ impl Conditions {
 }
 
 /// What CPU time is spent on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub(super) enum Term {
     Payment,
     Proposal,
@@ -77,15 +79,7 @@ pub(super) enum Term {
 }
 
 impl Term {
-    const ALL: [Term; 7] = [
-        Term::Payment,
-        Term::Proposal,
-        Term::Wave,
-        Term::Root,
-        Term::Key,
-        Term::Session,
-        Term::Channels,
-    ];
+    const ALL: [Term; Term::VARIANTS.len()] = *Term::VARIANTS.as_array().expect("its length");
 
     /// In words.
     pub(super) fn name(self) -> &'static str {

@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use duet_lanes::{Lanes, extend_chains, hash_blocks as hash_in_lanes};
+use strum::VariantArray;
 
 /// A 32-byte BLAKE3 output: a log head, a state digest, a transaction digest, an identifier.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Digest(pub [u8; 32]);
 
 /// What a digest is of. Each kind has its own BLAKE3 key, derived from a context string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub enum Domain {
     /// A log head: the head before it and one log entry.
     Log,
@@ -33,21 +34,11 @@ pub enum Domain {
     LogBody,
 }
 
-const DOMAINS: usize = 9;
+const DOMAINS: usize = Domain::VARIANTS.len();
 
 impl Domain {
     /// Every domain, in the order of its discriminant.
-    pub const ALL: [Domain; DOMAINS] = [
-        Domain::Log,
-        Domain::State,
-        Domain::Final,
-        Domain::Transaction,
-        Domain::ChannelId,
-        Domain::Block,
-        Domain::Genesis,
-        Domain::LogHeader,
-        Domain::LogBody,
-    ];
+    pub const ALL: [Domain; DOMAINS] = *Domain::VARIANTS.as_array().expect("its length");
 
     /// The context string from which BLAKE3 derives this domain's key.
     #[must_use]

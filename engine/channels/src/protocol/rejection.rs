@@ -4,7 +4,8 @@ use super::amount::Amount;
 use super::terms::Party;
 
 /// Why an endpoint refuses. Each costs one channel and no other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Rejection {
     // The payment itself (S2).
     /// A payment of nothing.
@@ -151,29 +152,7 @@ pub enum Rejection {
 impl Rejection {
     /// The name under which it is counted.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Rejection::ZeroAmount => "zero_amount",
-            Rejection::InsufficientBalance { .. } => "insufficient_balance",
-            Rejection::TagTooLarge { .. } => "tag_too_large",
-            Rejection::LogFull => "log_full",
-            Rejection::WrongVersion { .. } => "wrong_version",
-            Rejection::BrokenChain { .. } => "broken_chain",
-            Rejection::NotThePayer { .. } => "not_the_payer",
-            Rejection::WrongBalance { .. } => "wrong_balance",
-            Rejection::WrongEntryCount { .. } => "wrong_entry_count",
-            Rejection::BadSignature { .. } => "bad_signature",
-            Rejection::NotYourTurn { .. } => "not_your_turn",
-            Rejection::WrongTurn { .. } => "wrong_turn",
-            Rejection::TooManyInFlight { .. } => "too_many_in_flight",
-            Rejection::PassedInFlight { .. } => "passed_in_flight",
-            Rejection::UnknownVersion { .. } => "unknown_version",
-            Rejection::UnexpectedResume => "unexpected_resume",
-            Rejection::MissingResume => "missing_resume",
-            Rejection::FinalNotNewest { .. } => "final_not_newest",
-            Rejection::FinalInFlight { .. } => "final_in_flight",
-            Rejection::Ended => "ended",
-            Rejection::Malformed { .. } => "malformed",
-        }
+    pub fn name(&self) -> &'static str {
+        self.into()
     }
 }

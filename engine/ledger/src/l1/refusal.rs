@@ -7,7 +7,8 @@ use duet_channels::crypto::{KeyError, PublicKey};
 use duet_channels::protocol::{Amount, ChannelId, Party, TermsError};
 
 /// Why a transaction is invalid: it is in no block, pays nothing and changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "l1_")]
 pub enum Refusal {
     // What it says, whatever the ledger holds.
     /// A transfer of nothing.
@@ -187,7 +188,8 @@ pub enum SignatureRole {
 }
 
 /// Why a valid transaction did not do what it asks: it is in the block and paid its fee.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "l1_")]
 pub enum Failure {
     /// A transfer of more than the account has after the fee.
     #[error("transfer of {got} from a balance of {have}")]
@@ -303,43 +305,16 @@ pub enum SubmitError {
 impl Refusal {
     /// The name under which it is counted.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Refusal::ZeroAmount => "l1_zero_amount",
-            Refusal::WrongIndex { .. } => "l1_wrong_index",
-            Refusal::Terms(_) => "l1_terms",
-            Refusal::VersionZero { .. } => "l1_version_zero",
-            Refusal::Key(_) => "l1_key",
-            Refusal::UnknownChannel { .. } => "l1_unknown_channel",
-            Refusal::BadSignature { .. } => "l1_bad_signature",
-            Refusal::UnknownAccount { .. } => "l1_unknown_account",
-            Refusal::WrongNonce { .. } => "l1_wrong_nonce",
-            Refusal::FeeAboveBalance { .. } => "l1_fee_above_balance",
-            Refusal::BalanceAboveCapacity { .. } => "l1_balance_above_capacity",
-            Refusal::OtherParties { .. } => "l1_other_parties",
-            Refusal::OfferAboveCapacity { .. } => "l1_offer_above_capacity",
-            Refusal::OfferNotHigher { .. } => "l1_offer_not_higher",
-            Refusal::OfferRaisesPoster { .. } => "l1_offer_raises_poster",
-            Refusal::OfferByStranger { .. } => "l1_offer_by_stranger",
-            Refusal::NothingToAnswer { .. } => "l1_nothing_to_answer",
-            Refusal::PostNotHigher { .. } => "l1_post_not_higher",
-            Refusal::WindowNotOpen { .. } => "l1_window_not_open",
-            Refusal::WindowClosed { .. } => "l1_window_closed",
-            Refusal::WindowStillOpen { .. } => "l1_window_still_open",
-            Refusal::NothingPosted { .. } => "l1_nothing_posted",
-            Refusal::Superseded { .. } => "l1_superseded",
-        }
+    pub fn name(&self) -> &'static str {
+        self.into()
     }
 }
 
 impl Failure {
     /// The name under which it is counted.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Failure::TransferAboveBalance { .. } => "l1_transfer_above_balance",
-            Failure::DepositAboveBalance { .. } => "l1_deposit_above_balance",
-        }
+    pub fn name(&self) -> &'static str {
+        self.into()
     }
 }
 

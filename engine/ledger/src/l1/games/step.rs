@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use strum::VariantArray;
+
 use super::Bounds;
 use super::honest::Point;
 
@@ -33,7 +35,7 @@ pub(super) enum Step {
 }
 
 /// A message that must be refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, VariantArray)]
 pub(super) enum Offence {
     /// A proposal that raises the proposer's balance.
     RaisesItself,
@@ -45,16 +47,6 @@ pub(super) enum Offence {
     ForgedAnswer,
     /// A final over a version that is not the newest.
     FinalOfAnother,
-}
-
-impl Offence {
-    const ALL: [Offence; 5] = [
-        Offence::RaisesItself,
-        Offence::SkipsAVersion,
-        Offence::ForgedProposal,
-        Offence::ForgedAnswer,
-        Offence::FinalOfAnother,
-    ];
 }
 
 impl Step {
@@ -98,7 +90,7 @@ impl Step {
         for at in 0..=newest + ahead {
             steps.extend([false, true].map(|crashed| Step::Resumed { at, crashed }));
         }
-        steps.extend(Offence::ALL.map(Step::Broke));
+        steps.extend(Offence::VARIANTS.iter().copied().map(Step::Broke));
         steps
     }
 }

@@ -1,10 +1,12 @@
 //! The kinds of transactions, and how long each is.
 
+use strum::{EnumCount, FromRepr};
+
 use super::super::refusal::Malformed;
 use duet_channels::crypto::{Digest, PublicKey, Signature};
 
 /// The first byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumCount, FromRepr)]
 #[repr(u8)]
 pub(in super::super) enum Kind {
     Transfer = 1,
@@ -34,32 +36,14 @@ const OPENING: usize = KEY + 8 + 4 + 8;
 const POST: usize = KEY + DIGEST + STATE + 2 * SIGNATURE;
 
 impl Kind {
-    const ALL: [Kind; 14] = [
-        Kind::Transfer,
-        Kind::OpenOneSided,
-        Kind::OpenTwoSided,
-        Kind::CooperativeClose,
-        Kind::CooperativeCloseAtOpening,
-        Kind::Post,
-        Kind::PostAtOpening,
-        Kind::PostWithOffer,
-        Kind::PostAtOpeningWithOffer,
-        Kind::Payout,
-        Kind::RollOver,
-        Kind::RollOverAtOpening,
-        Kind::OpenBatch,
-        Kind::CloseBatch,
-    ];
-
     /// What messages name when a byte is none of them.
-    pub(in super::super) const LAST: u8 = Kind::ALL.len() as u8;
+    pub(in super::super) const LAST: u8 = Kind::COUNT as u8;
 
     /// The longest transaction but for batches.
     pub(in super::super) const LONGEST_BYTES: u64 = 453;
 
     pub(super) fn of(got: u8) -> Result<Kind, Malformed> {
-        let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == got);
-        kind.ok_or(Malformed::UnknownKind { got })
+        Kind::from_repr(got).ok_or(Malformed::UnknownKind { got })
     }
 
     /// The length of a transaction of this kind; none of a batch.
