@@ -11,6 +11,7 @@
 //! [`report`].
 //!
 //! `stats`, `verdict`, `schedule`, `run_file`, `summary` and `report` are pure.
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![forbid(unsafe_code)]
 
 pub mod compare;

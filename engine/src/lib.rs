@@ -15,6 +15,7 @@
 //! - [`transcript`] writes down what was said, for auditors who trust none of this.
 //! - [`pipeline`] runs channels in shards, in batches, and measures them.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![forbid(unsafe_code)]
 
 pub mod pipeline;

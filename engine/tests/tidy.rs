@@ -16,14 +16,14 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 11] = [
-    ("engine/src", 8_500),
-    ("engine/base/src", 600),
-    ("engine/channels/src", 5_900),
+    ("engine/src", 8_400),
+    ("engine/base/src", 350),
+    ("engine/channels/src", 5_400),
     ("engine/lanes/src", 5_100),
-    ("engine/ledger/src", 5_500),
-    ("engine/log/src", 3_500),
-    ("loadgen/src", 11_800),
-    ("reports/src", 10_300),
+    ("engine/ledger/src", 4_900),
+    ("engine/log/src", 3_000),
+    ("loadgen/src", 11_600),
+    ("reports/src", 10_200),
     ("reports/run-file/src", 3_500),
     ("bench/src", 4_200),
     ("bench/instructions/src", 600),
@@ -33,10 +33,10 @@ const FIELDS: usize = 20;
 const LONG_STRUCTS: usize = 3;
 /// Lines of a function at most; longer ones are listed.
 const LINES: usize = 70;
-const LONG_FUNCTIONS: usize = 41;
+const LONG_FUNCTIONS: usize = 38;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 123;
+const LONG_LINES: usize = 118;
 
 /// A crate's files that are compiled without tests.
 struct Sources {

@@ -1,5 +1,6 @@
 //! Duet's command line: drives payment channels and measures them.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![forbid(unsafe_code)]
 
 pub mod adversary;

@@ -149,6 +149,10 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::new`], and if the options contradict what is stored.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "every option, in the order in which they are judged"
+    )]
     pub fn of(args: &RunArgs, stored: Option<&Stored>) -> Result<Plan, PlanError> {
         let args = &with_preset(args);
         let args = &stored.map_or_else(|| args.clone(), |stored| stored.complete(args));
@@ -341,6 +345,10 @@ fn with_preset(args: &RunArgs) -> RunArgs {
 }
 
 /// Options of which one makes no sense beside, or without, another.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a list of options that contradict each other"
+)]
 fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
     if args.trace.is_some() {
         let fixed_by_trace = [

@@ -51,6 +51,7 @@ pub struct Measured {
 
 /// Makes the run file, and judges the run.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "the run file, field by field")]
 pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile {
     let Measured {
         outcome, direct, ..
@@ -286,6 +287,7 @@ fn process_cpu_ns(outcome: &Outcome) -> u64 {
     outcome.before.cpu_ns + outcome.cpu_ns
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of what makes a run INVALID")]
 fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<String> {
     let Measured {
         outcome, direct, ..

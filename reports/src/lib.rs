@@ -8,6 +8,7 @@
 //! latency for other tools, [`modelled`] what a channel costs on a chain, and [`plan`] what a load
 //! needs.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![forbid(unsafe_code)]
 
 pub mod dataset;

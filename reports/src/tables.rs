@@ -60,6 +60,7 @@ fn setting(run: &RunFile) -> Vec<String> {
 }
 
 /// What the run was asked for and what ran it, by name; what is empty is left out.
+#[expect(clippy::too_many_lines, reason = "a table of rows")]
 pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, String)> {
     let (asked, engine, machine) = (&run.workload, &run.engine, &run.machine);
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".into());

@@ -2,6 +2,7 @@
 //! places; [`clock`] reads CPU time, [`metered`] threads tell theirs in full; a [`folder`] is held
 //! open.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![forbid(unsafe_code)]
 
 pub mod chunks;

@@ -6,6 +6,7 @@
 //! - [`driver`] is one party's side of many channels, without I/O: what a hub or a wallet is built
 //!   on.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![forbid(unsafe_code)]
 
 pub mod crypto;

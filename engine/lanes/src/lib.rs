@@ -24,6 +24,8 @@
 //! assert_eq!(valid, [true, false, true]);
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 pub mod hazmat;
 mod kernel;
 mod machine;

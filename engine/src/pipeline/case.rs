@@ -132,6 +132,7 @@ impl Case {
     }
 
     /// The attack begins: whatever the parties still say to each other is said here.
+    #[expect(clippy::too_many_lines, reason = "an arm for each attack")]
     pub(super) fn begin(
         channel: Channel,
         plan: &Session,

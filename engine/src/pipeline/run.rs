@@ -14,17 +14,16 @@ use super::config::Config;
 use super::door::Door;
 use super::error::RunError;
 use super::outcome::{Outcome, Restored, Spent, outcome};
-use super::restore::{Purpose, parties_and_log};
+use super::restore::{OpenLog, Purpose, parties_and_log};
 use super::schedule::Schedule;
 use super::settle::settle;
 use super::shard::{Shard, ShardOutcome};
-use super::shared::Beginning;
-use super::shared::{ShardProgress, Shared};
+use super::shared::{Beginning, Moment, ShardProgress, Shared};
 use super::stage::{Stage, StageClock};
 use super::steps::Link;
 use super::threads;
 use super::workers::Workers;
-use super::workload::Workload;
+use super::workload::{AccountIndex, Workload};
 use duet_ledger::l1::{self, Chain};
 
 /// How far a run is. Counts and times run from the start of its threads, or, where it goes on after
@@ -51,6 +50,10 @@ pub struct Snapshot {
 ///
 /// # Panics
 /// If one of our own invariants breaks, on whichever thread.
+#[expect(
+    clippy::too_many_lines,
+    reason = "what is set up, started and asked, in the order that figures depend on"
+)]
 pub fn run(
     config: &Config,
     workload: &dyn Workload,
@@ -73,25 +76,10 @@ pub fn run(
         return Err(RunError::AllocationOverflow(account));
     }
     let (parties, mut open_log) = parties_and_log(config, workload, &schedule, Purpose::Run)?;
-    let limits = l1::Config {
-        keep_bodies: config.l1.keep_bodies || config.audit.is_some(),
-        ..config.l1
-    };
     let (mut chain, goes_on, mut audit) = {
         let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
         let accounts = Accounts::of(&parties, config, workload, units)?;
-        let genesis = accounts.genesis(CHANNELS);
-        let restored = match &mut open_log {
-            Some(log) => log.chain(&genesis.id(&config.l1))?,
-            None => None,
-        };
-        let goes_on = restored.is_some();
-        let chain = match restored {
-            Some(chain) => chain,
-            None => Chain::new(limits, &genesis, config.backend).map_err(RunError::L1)?,
-        };
-        let audit = AuditLog::begin(config, workload, &chain, &genesis).map_err(RunError::Audit)?;
-        (chain, goes_on, audit)
+        layer_1(config, workload, &accounts, open_log.as_mut())?
     };
     let links: Vec<Link> = (0..config.shards).map(|_| Link::new(&schedule)).collect();
     let progress: Vec<CachePadded<ShardProgress>> =
@@ -138,35 +126,37 @@ pub fn run(
     if let Some(log) = &mut l1_log {
         log.metered().threads_start().map_err(RunError::Log)?;
     }
-    let (workers, (mut clock, cpu_before)) =
+    let (workers, (clock, cpu_before)) =
         Workers::read(|| (StageClock::from_now(), config.cpu_ns()));
-    let mut links_are_down = restored.is_some();
-    if links_are_down {
+    if restored.is_some() {
         shared.begin_figures_after(shards.len());
     } else {
         shared.begin_figures();
     }
+    let mut watch = Watch {
+        shared,
+        progress: &progress,
+        l1_transactions: &l1_transactions,
+        clock,
+        links_are_down: restored.is_some(),
+    };
     let door = Door::shut(shards.len() + 1);
     let (ends, settled, audit, workers_now, cpu_end) = std::thread::scope(|scope| {
         let (links, l1_transactions, door) = (&links, &l1_transactions, &door);
         let opener = door.opener();
         let l1 = threads::start(scope, shared, door, move || {
-            let _guard = GoneOnPanic(shared, door);
-            let settled = settle(
-                chain,
-                l1_log,
-                first_step,
-                shared,
-                links,
-                l1_transactions,
-                l1_recorder,
-            );
-            let mut settled = abort_on_error(shared, settled);
-            if let Ok(settled) = &mut settled {
-                settled.clock.lap(Stage::Thread, 0);
-            }
-            door.leave();
-            settled
+            let settle = || {
+                settle(
+                    chain,
+                    l1_log,
+                    first_step,
+                    shared,
+                    links,
+                    l1_transactions,
+                    l1_recorder,
+                )
+            };
+            at_work(shared, door, settle, |settled| &mut settled.clock)
         });
         let threads: Vec<_> = shards
             .into_iter()
@@ -179,44 +169,14 @@ pub fn run(
                     }
                 };
                 threads::start(scope, shared, door, move || {
-                    let _guard = GoneOnPanic(shared, door);
-                    let mut end = abort_on_error(shared, shard.run(l1));
-                    if let Ok(end) = &mut end {
-                        end.clock.lap(Stage::Thread, 0);
-                    }
-                    door.leave();
-                    end
+                    at_work(shared, door, || shard.run(l1), |end| &mut end.clock)
                 })
             })
             .collect();
-        loop {
-            let done = door.wait(Duration::from_millis(100));
-            if let Some(begun) = shared.begun() {
-                if std::mem::take(&mut links_are_down) {
-                    clock.begin_figures(Stage::Observe);
-                }
-                let sum = |count: fn(&ShardProgress) -> &AtomicU64| {
-                    progress
-                        .iter()
-                        .map(|shard| count(shard).load(Ordering::Relaxed))
-                        .sum()
-                };
-                observe(&Snapshot {
-                    elapsed: shared.epoch.elapsed() - Duration::from_nanos(begun.ns),
-                    payments: sum(|shard| &shard.payments),
-                    sessions_closed: sum(|shard| &shard.sessions_closed),
-                    l1_transactions: l1_transactions.load(Ordering::Relaxed),
-                    cpu_ns: config.cpu_ns().saturating_sub(begun.cpu_ns),
-                });
-            }
-            clock.lap(Stage::Observe, 1);
-            if done {
-                break;
-            }
-        }
+        watch.until_all_leave(door, &mut observe);
         let audit = audit.close();
         let (workers_now, cpu_end) = Workers::read(|| {
-            clock.lap(Stage::Observe, 0);
+            watch.clock.lap(Stage::Observe, 0);
             config.cpu_ns()
         });
         drop(opener);
@@ -244,23 +204,107 @@ pub fn run(
     };
     let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
     let accounts = Accounts::of(&parties, config, workload, units)?;
-    let mut outcome = outcome(shared, &accounts, &ends, settled, &clock, spent, restored);
+    let mut outcome = outcome(
+        shared,
+        &accounts,
+        &ends,
+        settled,
+        &watch.clock,
+        spent,
+        restored,
+    );
     audit.finish(&mut outcome).map_err(RunError::Audit)?;
     Ok(outcome)
+}
+
+/// Layer 1 and the audit log: as the durable log has it, and whether it has, or with these accounts.
+fn layer_1(
+    config: &Config,
+    workload: &dyn Workload,
+    accounts: &Accounts<'_, impl Fn(AccountIndex) -> Option<u64> + Sync>,
+    log: Option<&mut OpenLog>,
+) -> Result<(Chain, bool, AuditLog), RunError> {
+    let genesis = accounts.genesis(CHANNELS);
+    let restored = match log {
+        Some(log) => log.chain(&genesis.id(&config.l1))?,
+        None => None,
+    };
+    let goes_on = restored.is_some();
+    let limits = l1::Config {
+        keep_bodies: config.l1.keep_bodies || config.audit.is_some(),
+        ..config.l1
+    };
+    let chain = match restored {
+        Some(chain) => chain,
+        None => Chain::new(limits, &genesis, config.backend).map_err(RunError::L1)?,
+    };
+    let audit = AuditLog::begin(config, workload, &chain, &genesis).map_err(RunError::Audit)?;
+    Ok((chain, goes_on, audit))
+}
+
+/// What the calling thread does while the others work: it tells how far they are.
+struct Watch<'r> {
+    shared: &'r Shared<'r>,
+    progress: &'r [CachePadded<ShardProgress>],
+    l1_transactions: &'r AtomicU64,
+    clock: StageClock,
+    links_are_down: bool,
+}
+
+impl Watch<'_> {
+    fn until_all_leave(&mut self, door: &Door, observe: &mut impl FnMut(&Snapshot)) {
+        loop {
+            let done = door.wait(Duration::from_millis(100));
+            if let Some(begun) = self.shared.begun() {
+                if std::mem::take(&mut self.links_are_down) {
+                    self.clock.begin_figures(Stage::Observe);
+                }
+                observe(&self.snapshot(begun));
+            }
+            self.clock.lap(Stage::Observe, 1);
+            if done {
+                break;
+            }
+        }
+    }
+
+    fn snapshot(&self, begun: Moment) -> Snapshot {
+        let sum = |count: fn(&ShardProgress) -> &AtomicU64| {
+            let shards = self.progress.iter();
+            let counts = shards.map(|shard| count(shard).load(Ordering::Relaxed));
+            counts.sum()
+        };
+        Snapshot {
+            elapsed: self.shared.epoch.elapsed() - Duration::from_nanos(begun.ns),
+            payments: sum(|shard| &shard.payments),
+            sessions_closed: sum(|shard| &shard.sessions_closed),
+            l1_transactions: self.l1_transactions.load(Ordering::Relaxed),
+            cpu_ns: self.shared.config.cpu_ns().saturating_sub(begun.cpu_ns),
+        }
+    }
+}
+
+/// A thread's work, to its last lap: if it ends in error, or panics, all others end too.
+fn at_work<T>(
+    shared: &Shared<'_>,
+    door: &Door,
+    work: impl FnOnce() -> Result<T, RunError>,
+    clock: impl FnOnce(&mut T) -> &mut StageClock,
+) -> Result<T, RunError> {
+    let _guard = GoneOnPanic(shared, door);
+    let mut done = work();
+    match &mut done {
+        Ok(done) => clock(done).lap(Stage::Thread, 0),
+        Err(_) => shared.abort.store(true, Ordering::Relaxed),
+    }
+    door.leave();
+    done
 }
 
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// Tells all threads to stop when one cannot go on.
-fn abort_on_error<T>(shared: &Shared<'_>, result: Result<T, RunError>) -> Result<T, RunError> {
-    if result.is_err() {
-        shared.abort.store(true, Ordering::Relaxed);
-    }
-    result
 }
 
 /// Tells all threads to stop when its own panics: the others would wait for it for ever.

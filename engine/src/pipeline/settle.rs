@@ -36,6 +36,10 @@ pub(super) struct Settled {
 ///
 /// # Errors
 /// If the log cannot be written.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the loop of Layer 1, and what it begins and ends with"
+)]
 pub(super) fn settle(
     chain: Chain,
     log: Option<ChainLog>,

@@ -62,6 +62,7 @@ pub(super) fn check_l1(l1: &L1<'_>, end: &End, tip: Option<&Digest>) -> Result<(
 }
 
 /// Holds the replayed streams against Layer 1 and the manifest.
+#[expect(clippy::too_many_lines, reason = "a list of sums that must agree")]
 pub(super) fn check_streams(
     ledger: &Ledger,
     end: &End,

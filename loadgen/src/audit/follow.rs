@@ -32,6 +32,10 @@ const SAVED_EVERY: Duration = Duration::from_secs(10);
 const IN_A_ROW: usize = 64;
 
 /// Audits until the run has ended and all of it is audited.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the steps of an audit, in their order"
+)]
 pub(super) fn check(
     args: &AuditArgs,
     checkpoint: Option<Checkpoint>,

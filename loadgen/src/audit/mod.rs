@@ -190,6 +190,10 @@ impl AuditArgs {
 ///
 /// # Errors
 /// The first thing that is wrong.
+#[expect(
+    clippy::too_many_lines,
+    reason = "the steps of an audit, in their order"
+)]
 pub fn check(args: &AuditArgs, stop: &AtomicBool) -> Result<Report, AuditError> {
     let begin = Instant::now();
     let mut args = args.clone();

@@ -206,6 +206,7 @@ impl Report {
 
     /// A table for people.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one table, line by line")]
     pub fn table(&self) -> String {
         let mut text = layout::text(&layout::flow("", &[self.verdict()], ""));
         let mut row = |name: &str, value: String| {

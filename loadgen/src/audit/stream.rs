@@ -185,6 +185,10 @@ impl Stream {
     }
 
     /// Takes one burst into the batch.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the checks of a burst, in their order"
+    )]
     fn burst(
         &mut self,
         records: &mut Reader<'_>,

@@ -231,6 +231,10 @@ fn closed_loop(options: &[String]) -> Vec<String> {
 }
 
 /// The answer; every trial that was made stands in `trials`, whatever comes of it.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one search, from its first trial to its answer"
+)]
 fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result<Answer, Failure> {
     check(args)?;
     let runner = Runner::new(args.log_dir.as_deref(), stop)?;

@@ -48,6 +48,10 @@ pub fn sweep(args: &SweepArgs, stop: &AtomicBool) -> Exit {
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one sweep, from its options to its last line"
+)]
 fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     let settings = settings(args)?;
     let trial = args.trial.unwrap_or(match args.preset {

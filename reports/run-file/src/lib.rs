@@ -11,6 +11,7 @@
 //! may be one ([`paths`]), child processes ([`process`]), and how [`threads`] are started and
 //! [`signals`] heeded.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![forbid(unsafe_code)]
 
 // Lets the sample run file under `tests/` name this crate the same way from inside and outside.

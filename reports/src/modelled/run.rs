@@ -76,6 +76,10 @@ pub struct Item {
 ///
 /// [`Disputes::answered_at_most`]: crate::run_file::Disputes::answered_at_most
 #[must_use]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a run's counts, priced one after the other"
+)]
 pub fn of_run(run: &RunFile, profile: &Profile) -> RunCost {
     let achieved = &run.achieved;
     let mut bill = Bill::default();

@@ -183,6 +183,10 @@ pub struct TermCost {
 ///
 /// # Errors
 /// The runs cannot be planned with, or no rate meets the objective.
+#[expect(
+    clippy::too_many_lines,
+    reason = "an answer put together, part by part"
+)]
 pub fn plan(ask: &Ask, sources: &[Source]) -> Result<Plan, PlanError> {
     let chosen = choose(ask, sources)?;
     let runs: Vec<&Observation> = chosen.runs.iter().collect();
@@ -376,6 +380,10 @@ fn assumptions(ask: &Ask, chosen: &Chosen) -> Vec<String> {
 const BEYOND: f64 = 1.1;
 
 /// What of the question lies beyond what was measured.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a paragraph for each way in which a plan goes beyond its runs"
+)]
 fn extrapolation(
     ask: &Ask,
     chosen: &Chosen,

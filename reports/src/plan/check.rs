@@ -16,6 +16,10 @@ const TOLERANCE: f64 = 1.05;
 
 /// Why the run cannot be planned with; empty if it can. `busy_max` is the share of the machine's
 /// CPU time that others may have taken.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a list of what makes a run useless to a plan"
+)]
 pub(super) fn reasons(run: &RunFile, busy_max: f64) -> Vec<String> {
     let mut reasons: Vec<String> = run.achieved.broken().cloned().collect();
     if !run.achieved.valid && run.achieved.invalid_reasons.is_empty() {

@@ -224,6 +224,10 @@ const VARIED: [&str; 11] = [
 ];
 
 /// Sorts the runs of all sources.
+#[expect(
+    clippy::too_many_lines,
+    reason = "runs are sorted one way after the other, each with its note"
+)]
 pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError> {
     let given = sources
         .iter()

@@ -124,6 +124,7 @@ fn load(ask: &Ask, model: &Model, machine: Machines, rate: f64) -> Result<Size, 
 }
 
 /// The inverse: the rate is what the scarcest resource allows.
+#[expect(clippy::too_many_lines, reason = "one bound after the other")]
 fn carried(ask: &Ask, model: &Model, machine: Machines) -> Result<Size, PlanError> {
     let machines = ask.machines as f64;
     if machines > MACHINES_MAX {

@@ -42,6 +42,7 @@ pub fn text(plan: &Plan) -> String {
     layout::text(&lines)
 }
 
+#[expect(clippy::too_many_lines, reason = "one text, line by line")]
 fn answer(plan: &Plan) -> Vec<String> {
     let load = format!(
         "{}/s, {} channels of {} payments, {} disputed, {}, {}",
@@ -332,6 +333,7 @@ fn l1(plan: &Plan) -> Vec<String> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one table, line by line")]
 fn holdout(plan: &Plan) -> Vec<String> {
     let percentile = plan.slo.percentile.name();
     let mut table = Table::new(&[

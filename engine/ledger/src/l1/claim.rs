@@ -113,6 +113,7 @@ impl Closed {
 
 impl Claim {
     /// Checks a transaction's content, on the Layer 1 of this genesis.
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     pub(super) fn of(transaction: &Transaction, genesis: &Digest) -> Result<Claim, Refusal> {
         match transaction {
             &Transaction::Transfer {

@@ -25,6 +25,10 @@ impl Shard<'_> {
     }
 
     /// Draws each ready channel's next payments, up to the wave's caps.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one loop, whose bounds hang together"
+    )]
     pub(super) fn draw(&mut self, flight: &mut Flight) {
         let now_ns = flight.sent_ns;
         let payments = &mut self.waves.payments;

@@ -89,6 +89,7 @@ impl Transaction {
         unsigned.len() + SIGNATURE * (1 + self.consenters().count())
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     pub(super) fn encode_unsigned(&self, bytes: &mut Vec<u8>) {
         bytes.push(self.kind() as u8);
         match self {

@@ -47,6 +47,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     fn transaction(&mut self, kind: Kind) -> Result<Transaction, Malformed> {
         Ok(match kind {
             Kind::Transfer => Transaction::Transfer {
