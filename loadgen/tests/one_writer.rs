@@ -56,6 +56,14 @@ fn acknowledgements_of_two_runs_do_not_meet() {
     assert_eq!(after.code, Some(2), "{after:?}");
     assert!(after.stderr.contains("of another run"), "{}", after.stderr);
     assert_eq!(folder.read("acks"), acknowledged);
+    // Nor where it goes on.
+    let other = format!("{RUN} --seed 2 --log-dir other");
+    let own = format!("{other} --ack-file own");
+    assert_eq!(folder.loadgen(&arguments(&own)).code, Some(0));
+    assert_eq!(folder.loadgen(&arguments(&own)).code, Some(0), "its own");
+    let goes_on = folder.loadgen(&arguments(&format!("{other} --ack-file acks")));
+    assert_eq!(goes_on.code, Some(2), "{goes_on:?}");
+    assert_eq!(folder.read("acks"), acknowledged);
 }
 
 #[test]

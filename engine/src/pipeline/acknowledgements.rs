@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::RunError;
+use duet_channels::crypto::Digest;
 use duet_channels::protocol::ChannelId;
 
 /// A channel in hexadecimal digits.
@@ -25,9 +26,9 @@ impl Acknowledgements {
     /// or its disk was full, in the midst of it. A pipe or a device keeps what it was given.
     ///
     /// # Errors
-    /// If the file ends with anything else: then it is somebody else's, and stays as it is. If the run
-    /// `begins`, and some are there: they are another run's.
-    pub(super) fn mend(path: &Path, begins: bool) -> Result<(), RunError> {
+    /// If the file ends with anything else: then it is somebody else's, and stays as it is. So it is if
+    /// the last one is of a channel that this run `has_had` not: it is another run's.
+    pub(super) fn mend(path: &Path, has_had: impl Fn(&ChannelId) -> bool) -> Result<(), RunError> {
         let mended = || {
             let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
             if !is_file {
@@ -50,7 +51,7 @@ impl Acknowledgements {
             if !(is_line(whole) && is_torn(torn)) {
                 return refused(RunError::NotAcknowledgements);
             }
-            if begins {
+            if !channel(whole).is_some_and(|channel| has_had(&channel)) {
                 return refused(RunError::OthersAcknowledgements);
             }
             if !torn.is_empty() {
@@ -84,6 +85,15 @@ impl Acknowledgements {
         self.lines.clear();
         written.map_err(|source| failed(&self.path, &source))
     }
+}
+
+/// The channel that a line begins with.
+fn channel(line: &[u8]) -> Option<ChannelId> {
+    let mut bytes = [0; CHANNEL / 2];
+    for (byte, digits) in bytes.iter_mut().zip(line.chunks(2)) {
+        *byte = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(ChannelId(Digest(bytes)))
 }
 
 /// The last whole line of some bytes, and what follows it; none if they end no line.
@@ -158,7 +168,7 @@ mod tests {
         let not_ours = not_ours.map(|text| (text.to_owned(), text));
         for (at, (before, after)) in ours.iter().chain(&not_ours).enumerate() {
             std::fs::write(&path, before).expect("a temporary file");
-            let mended = Acknowledgements::mend(&path, false);
+            let mended = Acknowledgements::mend(&path, |_| true);
             let expected = match at < ours.len() {
                 true => Ok(()),
                 false => Err(RunError::NotAcknowledgements(path.clone())),
@@ -168,9 +178,9 @@ mod tests {
             assert_eq!(found, *after, "{before:?}");
         }
         std::fs::remove_file(&path).expect("it is there");
-        Acknowledgements::mend(&path, true).expect("there is nothing to mend");
+        Acknowledgements::mend(&path, |_| false).expect("there is nothing to mend");
         std::fs::write(&path, &line).expect("a temporary file");
-        let others = Acknowledgements::mend(&path, true);
+        let others = Acknowledgements::mend(&path, |of| !line.starts_with(&of.0.to_string()));
         assert_eq!(others, Err(RunError::OthersAcknowledgements(path.clone())));
         std::fs::remove_file(&path).expect("it is there");
     }

@@ -46,9 +46,9 @@ pub enum RunError {
          written"
     )]
     NotAcknowledgements(PathBuf),
-    /// The run begins, and the file for acknowledgements has some, of another one.
+    /// The file for acknowledgements ends with one of a channel that this run has not had.
     #[error(
-        "'{0}' has acknowledgements of another run, and this one begins: expected a new file, \
+        "'{0}' has acknowledgements of another run: expected this run's own file, or a new one, \
          since of two runs' nobody could tell what is missing"
     )]
     OthersAcknowledgements(PathBuf),

@@ -127,6 +127,11 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
 }
 
 impl Shard<'_> {
+    /// Whether a slot has had this channel before the restart.
+    pub(super) fn has_had(&self, channel: &ChannelId) -> bool {
+        self.found().iter().any(|found| found.channel == *channel)
+    }
+
     /// The channels that the slots have had so far.
     fn found(&self) -> Vec<ChannelFound> {
         let mut found = Vec::with_capacity(self.slots.len());

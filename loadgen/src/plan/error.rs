@@ -47,6 +47,7 @@ impl PlanError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
+            PlanError::Trace(error) if error.is_interrupt() => Exit::Interrupted,
             PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
             PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
             PlanError::Unreadable(_) => Exit::MachineFault,
@@ -67,9 +68,9 @@ impl PlanError {
                 "'{}' does not hold a run that makes sense: {text}",
                 directory.display()
             )),
-            PlanError::Trace(error @ TraceError::Open { .. }) => bad(format!(
-                "{error}; if it has moved, --trace FILE says where it is"
-            )),
+            PlanError::Trace(error @ TraceError::Open { .. }) if !error.is_interrupt() => bad(
+                format!("{error}; if it has moved, --trace FILE says where it is"),
+            ),
             error => error,
         }
     }

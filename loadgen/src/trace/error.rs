@@ -170,6 +170,11 @@ impl TraceError {
         matches!(self, Self::Read { .. })
     }
 
+    /// Whether somebody asked for a stop before it was read.
+    pub fn is_interrupt(&self) -> bool {
+        matches!(self, Self::Open { source, .. } if source.kind() == io::ErrorKind::Interrupted)
+    }
+
     /// The line that is wrong, counted from 1.
     pub fn line(&self) -> Option<u64> {
         match self {

@@ -20,6 +20,7 @@ use super::args::SweepArgs;
 use super::grid::{Axes, Cell, Load, Values, order, rounds_first};
 use super::preset::{Cost, Estimate, PLAN_PROMISE, PLAN_TRIAL, Preset, calibrated, plan_cells};
 use super::{Runner, TrialError, check_options, check_run, duration_option};
+use crate::file_system::FileSystem;
 use crate::machine;
 use crate::progress::Steps;
 use crate::say::{complain, print, say};
@@ -78,6 +79,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     }
     let (mut file, sweep) = open(&args.file, args.quiet)?;
     same_machine(&args.file, &sweep.lines)?;
+    same_storage(&args.file, &sweep.lines, args.log_dir.as_deref())?;
     let mut lines = sweep.lines;
     let runner = Runner::new(args.log_dir.as_deref(), stop)?;
     // A sweep that goes on does not choose anew. (A file may hold sweeps of several settings.)
@@ -493,6 +495,27 @@ fn same_machine(path: &Path, lines: &[Line]) -> Result<(), TrialError> {
                 "{}: its run {number} is of another {what}: '{there}', and not '{here}'; expected \
                  a new file",
                 path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Nor do runs whose log is in memory stand beside those on a disk.
+fn same_storage(path: &Path, lines: &[Line], log_dir: Option<&Path>) -> Result<(), TrialError> {
+    let log_dir = log_dir.unwrap_or(Path::new("."));
+    let here = FileSystem::of(log_dir);
+    for (line, number) in lines.iter().zip(1..) {
+        if let Some(there) = &line.run.durability
+            && there.is_in_memory() != here.in_memory
+        {
+            return Err(TrialError::Options(format!(
+                "{}: the log of its run {number} was on {}, and '{}' is on {}: one of them is in \
+                 memory; expected another --log-dir, or a new file",
+                path.display(),
+                there.file_system,
+                log_dir.display(),
+                here.kind
             )));
         }
     }

@@ -82,7 +82,8 @@ impl Reading {
         READING.fetch_add(1, Ordering::SeqCst);
         let reading = Reading(());
         if INTERRUPTED.load(Ordering::SeqCst) {
-            return Err(io::Error::other("interrupted before it was read"));
+            let said = "interrupted before it was read";
+            return Err(io::Error::new(io::ErrorKind::Interrupted, said));
         }
         Ok(reading)
     }

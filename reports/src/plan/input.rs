@@ -480,6 +480,19 @@ fn wanted(ask: &Ask, all: &[(&String, &RunFile)]) -> Result<Assurance, PlanError
               --durability, --backend, --pattern or --turn-length:"
             .to_owned(),
     };
+    let chosen = |of: &Assurance| Assurance {
+        in_memory: false,
+        cosign_after_us: None,
+        both_endpoints_checked: true,
+        ..of.clone()
+    };
+    if let [first, others @ ..] = &fits[..]
+        && others.iter().all(|other| chosen(other) == chosen(first))
+    {
+        message = "runs of more than one assurance fit, which no option tells apart; expected \
+                   files that hold one of these alone:"
+            .to_owned();
+    }
     for (assurance, count) in &counts {
         if fits.is_empty() || fits.contains(&assurance) {
             let runs = human::counted(*count as u64, "run");

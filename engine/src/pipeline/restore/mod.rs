@@ -166,7 +166,9 @@ impl OpenLog {
     ) -> Result<(u64, ChainLog), RunError> {
         let first_step = self.restore(shards, chain)?;
         if let Some(path) = &self.config.acknowledgements {
-            Acknowledgements::mend(path, !self.has_begun)?;
+            Acknowledgements::mend(path, |channel| {
+                shards.iter().any(|shard| shard.has_had(channel))
+            })?;
         }
         if let Some(beside) = &self.config.beside {
             write(beside)?;
