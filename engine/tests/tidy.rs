@@ -22,7 +22,7 @@ const CRATES: [(&str, usize); 11] = [
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_900),
     ("engine/log/src", 3_000),
-    ("loadgen/src", 11_600),
+    ("loadgen/src", 11_650),
     ("reports/src", 10_200),
     ("reports/run-file/src", 3_500),
     ("bench/src", 4_200),
