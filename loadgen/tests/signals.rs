@@ -65,9 +65,9 @@ fn what_was_ignored_stays_ignored_and_the_rest_asks_for_a_stop() {
             }
             let ended = child.wait_with_output().unwrap();
             let said = String::from_utf8_lossy(&ended.stderr);
-            let what = format!("{sent:?} sent, {ignored} ignored: {said}");
+            let what = format!("{sent:?} sent, {ignored} ignored: {} {said}", ended.status);
             // A busy machine may fail to hold the rate.
-            let held = code != Some(0) || ended.status.code() != Some(3);
+            let held = ended.status.code() != Some(3);
             assert!(!held || ended.status.code() == code, "{what}");
             assert!(code == Some(130) || !said.contains("stopping"), "{what}");
             said.contains("stopping") || code != Some(130)

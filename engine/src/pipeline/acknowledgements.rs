@@ -26,8 +26,8 @@ impl Acknowledgements {
     /// or its disk was full, in the midst of it. A pipe or a device keeps what it was given.
     ///
     /// # Errors
-    /// If the file ends with anything else: then it is somebody else's, and stays as it is. So it is if
-    /// the last one is of a channel that this run `has_had` not: it is another run's.
+    /// If the file ends with anything else: then it is somebody else's, and stays as it is. If the
+    /// last one is of a channel that this run `has_had` not, it is another run's.
     pub(super) fn mend(path: &Path, has_had: impl Fn(&ChannelId) -> bool) -> Result<(), RunError> {
         let mended = || {
             let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());

@@ -217,7 +217,7 @@ pub fn run(
     Ok(outcome)
 }
 
-/// Layer 1 and the audit log: as the durable log has it, and whether it has, or with these accounts.
+/// Layer 1 as the durable log has it, and whether it has, or with these accounts; and the audit log.
 fn layer_1(
     config: &Config,
     workload: &dyn Workload,
