@@ -240,7 +240,8 @@ pub struct RunArgs {
     /// The log's directory: new or empty, or of this very run, which then goes on
     #[arg(long, value_name = "DIR", help_heading = "Durability")]
     pub log_dir: Option<PathBuf>,
-    /// Append each channel and version here as it is acknowledged, for `recover --check-acks`
+    /// Append each channel and version here as it is acknowledged, for `recover --check-acks`: a
+    /// file of this run alone
     #[arg(long, value_name = "FILE", help_heading = "Durability")]
     pub ack_file: Option<PathBuf>,
 

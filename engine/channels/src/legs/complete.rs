@@ -32,12 +32,6 @@ impl<At: Copy + PartialEq> Legs<At> {
         }
     }
 
-    /// Answers that were found and not verified yet.
-    #[must_use]
-    pub fn found(&self) -> usize {
-        self.answers.len()
-    }
-
     /// Verifies the answers in one batch; gives how many.
     pub fn verify_answers(&mut self, ring: &KeyRing) -> usize {
         self.answers_judged.clear();

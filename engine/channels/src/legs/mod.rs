@@ -123,10 +123,13 @@ impl<At: Copy + PartialEq> Legs<At> {
         self.jobs.clear();
         self.proposed.clear();
         self.received.clear();
+        self.proposals.clear();
         self.accepted.clear();
         self.answerers.clear();
+        self.answers.clear();
         self.finals.begun.clear();
         self.finals.heard.clear();
+        self.finals.claims.clear();
         self.finals.accepted.clear();
     }
 
