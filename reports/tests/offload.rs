@@ -52,7 +52,7 @@ fn bare_it_shows_all_four_profiles() {
         assert!(shown.contains(&format!("MODELLED on {name} (")), "{shown}");
     }
     assert!(
-        shown.lines().all(|line| line.chars().count() <= 100),
+        shown.lines().all(|line| line.chars().count() <= 80),
         "{shown}"
     );
     assert!(!shown.contains('…'), "{shown}");

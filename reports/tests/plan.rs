@@ -252,7 +252,7 @@ fn a_plan_answers_in_its_first_lines_and_within_100_columns() {
         assert!(text.contains(heading), "{heading}:\n{text}");
     }
     for line in text.lines() {
-        assert!(line.chars().count() <= 100, "{line}");
+        assert!(line.chars().count() <= 80, "{line}");
         assert!(!line.contains('…'), "{line}");
     }
 }
@@ -273,7 +273,7 @@ fn a_plan_cuts_nothing_however_long_it_is() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = stdout(&output);
     for line in text.lines() {
-        assert!(line.chars().count() <= 100, "{line}");
+        assert!(line.chars().count() <= 80, "{line}");
         assert!(!line.contains('…') && !line.contains(", +"), "{line}");
     }
     let bare = |text: &str| text.split_whitespace().collect::<String>();

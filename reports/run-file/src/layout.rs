@@ -50,20 +50,8 @@ impl Table {
             .push(cells.iter().map(|cell| clean(cell)).collect());
     }
 
-    /// Its lines, none of them cut; none if one would be wider than [`TABLE_WIDTH`].
-    pub fn whole_lines(&self) -> Option<Vec<String>> {
-        let lines = self.lines_of_any_width();
-        let fit = lines.iter().all(|line| columns(line) <= TABLE_WIDTH);
-        fit.then_some(lines)
-    }
-
     /// The heading and the rows, each a line without its newline.
     pub fn lines(&self) -> Vec<String> {
-        let lines = self.lines_of_any_width();
-        lines.iter().map(|line| clip(line, TABLE_WIDTH)).collect()
-    }
-
-    fn lines_of_any_width(&self) -> Vec<String> {
         let widths: Vec<usize> = (0..self.right.len())
             .map(|column| {
                 self.rows
@@ -75,7 +63,7 @@ impl Table {
             .collect();
         self.rows
             .iter()
-            .map(|row| self.line(row, &widths))
+            .map(|row| clip(&self.line(row, &widths), TABLE_WIDTH))
             .collect()
     }
 

@@ -1,9 +1,9 @@
-//! Modelled costs as text: tables of at most 100 columns, and the word MODELLED on every section.
+//! Modelled costs as text, with the word MODELLED on every section.
 
 use super::exact::Exact;
 use super::exit::MassExit;
 use super::run::RunCost;
-use super::{Deposits, Listed, Row, Table as Answer};
+use super::{Deposits, Listed, Row, Share, Table as Answer};
 use crate::{
     human,
     layout::{self, Column, Table, WIDTH, clean, clip},
@@ -13,16 +13,16 @@ use crate::{
 /// The table for people: for each profile its costs, then its mass exit.
 #[must_use]
 pub fn table_text(answer: &Answer) -> String {
-    let mut lines = vec![
-        "MODELLED, not measured: prices of real chains times counts. Ratio: direct over channel; even"
-            .to_owned(),
-        "at: the least payments in a session whose transfers cost no less than its channel."
-            .to_owned(),
-        format!(
-            "Blocks and time are those that the channels of {} fill, one after the other.",
+    let mut lines = words(
+        "",
+        &format!(
+            "MODELLED, not measured: prices of real chains times counts. Ratio: direct over channel, \
+             below 1 where the channel costs more. Even at: the least payments in a session whose \
+             transfers cost no less than its channel. Blocks and time are those that the channels \
+             of {} fill, one after the other.",
             human::counted(answer.sessions, "session"),
         ),
-    ];
+    );
     for profile in &answer.profiles {
         lines.push(String::new());
         lines.extend(heading(&profile.profile, &profile.unit, &profile.about));
@@ -159,8 +159,15 @@ fn heading(profile: &str, unit: &str, about: &str) -> Vec<String> {
     words("", &text)
 }
 
-fn group_of(row: &Row) -> (Deposits, u64, u64) {
-    (row.deposits, row.open_batch, row.transfer_batch)
+/// The rows of one table differ in payments only.
+fn group_of(row: &Row) -> (Deposits, u64, u64, Share, &str) {
+    (
+        row.deposits,
+        row.open_batch,
+        row.transfer_batch,
+        row.disputes,
+        row.dispute_kind,
+    )
 }
 
 fn group_lines(rows: &[&Row]) -> Vec<String> {
@@ -173,7 +180,6 @@ fn group_lines(rows: &[&Row]) -> Vec<String> {
     };
     let mut table = Table::new(&[
         Column::Right("payments"),
-        Column::Left("disputes"),
         Column::Right("direct"),
         Column::Right("channel"),
         Column::Left("ratio"),
@@ -182,16 +188,11 @@ fn group_lines(rows: &[&Row]) -> Vec<String> {
         Column::Left("time"),
     ]);
     for row in rows {
-        let disputes = match row.dispute_kind {
-            "none" => "none".to_owned(),
-            kind => format!("{} {kind}", row.disputes.percent()),
-        };
         table.row([
             human::count(row.payments),
-            disputes,
             amount(row.direct_units.as_ref()),
             amount(row.channel_units.as_ref()),
-            row.ratio.map_or_else(missing, in_words),
+            row.ratio.map_or_else(missing, human::ratio),
             row.break_even_payments.map_or_else(missing, human::grouped),
             amount(row.blocks.as_ref()),
             row.block_time_s
@@ -207,7 +208,14 @@ fn group_lines(rows: &[&Row]) -> Vec<String> {
         1 => "direct transfers alone".to_owned(),
         batch => format!("direct transfers {} in a transaction", human::count(batch)),
     };
-    let mut lines = vec![format!("{deposits}, {opened}; {transfers}")];
+    let disputes = match first.dispute_kind {
+        "none" => "no disputes".to_owned(),
+        kind => format!("{} disputed, {kind}", first.disputes.percent()),
+    };
+    let mut lines = words(
+        "",
+        &format!("{deposits}, {opened}; {transfers}; {disputes}"),
+    );
     lines.extend(table.lines());
     lines
 }

@@ -9,7 +9,7 @@ use crate::{
     layout::{self, Column, Table, clean, flow},
 };
 
-/// The plan as lines, tables of at most 100 columns, nothing of it cut.
+/// The plan as lines, nothing of it cut.
 #[must_use]
 pub fn text(plan: &Plan) -> String {
     let mut lines = answer(plan);
@@ -18,7 +18,7 @@ pub fn text(plan: &Plan) -> String {
         ("WHAT IT RESTS ON", fit(plan)),
         ("LAYER 1 (modelled, not measured)", l1(plan)),
         (
-            "HOLD-OUT ERROR (fitted on the inner part, predicting its edge; %: median, worst (settings))",
+            "HOLD-OUT ERROR (fitted on the inner part, predicting its edge)",
             holdout(plan),
         ),
         ("TAKEN FOR GRANTED", list(&plan.assumptions, "")),
@@ -214,13 +214,15 @@ fn constraints(plan: &Plan) -> Vec<String> {
         ]);
     }
     let mut lines = table.lines();
-    lines.push(format!(
-        "cores are needed with {} headroom; memory for channels, beside {} a process",
-        human::share(plan.headroom),
-        human::bytes(
-            plan.fit.memory_process_bytes
-                + plan.fit.memory_shard_bytes * plan.cores_per_machine as f64
-                + plan.fit.memory_batches_bytes
+    let process = plan.fit.memory_process_bytes
+        + plan.fit.memory_shard_bytes * plan.cores_per_machine as f64
+        + plan.fit.memory_batches_bytes;
+    lines.extend(words(
+        "",
+        &format!(
+            "cores are needed with {} headroom; memory for channels, beside {} a process",
+            human::share(plan.headroom),
+            human::bytes(process),
         ),
     ));
     lines
@@ -312,12 +314,12 @@ fn l1(plan: &Plan) -> Vec<String> {
     let Some(l1) = &plan.l1 else {
         return Vec::new();
     };
-    vec![
+    let sentences = [
         format!(
             "{} sessions/s of {} {}: {} of {} a second",
             human::figure(l1.sessions_per_s),
             human::figure(l1.units_per_session),
-            clean(&l1.unit),
+            l1.unit,
             human::figure(l1.units_per_s),
             human::figure(l1.capacity_units_per_s),
         ),
@@ -330,67 +332,62 @@ fn l1(plan: &Plan) -> Vec<String> {
             "sessions of {} payments or more fit",
             human::figure(l1.payments_least.ceil())
         ),
-    ]
+    ];
+    sentences
+        .iter()
+        .flat_map(|sentence| words("", sentence))
+        .collect()
 }
 
-#[expect(clippy::too_many_lines, reason = "one table, line by line")]
 fn holdout(plan: &Plan) -> Vec<String> {
-    let percentile = plan.slo.percentile.name();
-    let mut table = Table::new(&[
-        Column::Left("edge"),
-        Column::Right("held out"),
-        Column::Right("fitted up to"),
-        Column::Right("rate"),
-        Column::Right("CPU"),
-        Column::Right("memory"),
-        Column::Right(percentile),
-    ]);
     let held = &plan.holdout_error;
-    let share = |spread: Option<Spread>| match spread {
-        None => "-".to_owned(),
-        Some(found) => format!(
-            "{:.1}, {:.1} ({})",
-            found.median * 100.0,
-            found.worst * 100.0,
-            found.settings
-        ),
-    };
-    // For errors too large for a table.
-    let mut spelt_out = Vec::new();
-    let mut row = |name: &str, ends: Option<(f64, f64)>, errors: &Errors| {
-        let held = ends.map(|(held_out, fitted_up_to)| {
-            format!(
-                "held out {}, fitted up to {}",
-                human::figure(held_out),
-                human::figure(fitted_up_to)
-            )
-        });
-        let figures = [
-            ("rate", errors.throughput),
-            ("CPU", errors.cpu),
-            ("memory", errors.memory),
-            (percentile, errors.response),
-        ];
-        let figures = figures.map(|(name, spread)| format!("{name} {}", share(spread)));
-        let phrases: Vec<String> = held.into_iter().chain(figures).collect();
-        spelt_out.extend(flow(&format!("{name:<14}"), &phrases, ";"));
-        let end = |value: Option<f64>| value.map_or_else(String::new, human::figure);
-        table.row([
-            name.to_owned(),
-            end(ends.map(|ends| ends.0)),
-            end(ends.map(|ends| ends.1)),
-            share(errors.throughput),
-            share(errors.cpu),
-            share(errors.memory),
-            share(errors.response),
-        ]);
-    };
     let edges: [(&str, &Option<Edge>); 4] = [
         ("rate a shard", &held.rate),
         ("rate held", &held.held_rate),
         ("channels", &held.channels),
         ("shards", &held.cores),
     ];
+    let percentile = plan.slo.percentile.name();
+    let mut table = Table::new(&[
+        Column::Left("edge"),
+        Column::Right("held out"),
+        Column::Right("fitted up to"),
+        Column::Left("figure"),
+        Column::Right("median"),
+        Column::Right("worst"),
+        Column::Right("settings"),
+    ]);
+    let mut row = |name: &str, ends: Option<(f64, f64)>, errors: &Errors| {
+        let end = |value: Option<f64>| value.map_or_else(String::new, human::figure);
+        let figures = [
+            ("rate", errors.throughput),
+            ("CPU", errors.cpu),
+            ("memory", errors.memory),
+            (percentile, errors.response),
+        ];
+        let known = figures
+            .iter()
+            .filter_map(|(figure, spread)| Some((figure, (*spread)?)));
+        for (
+            figure,
+            Spread {
+                median,
+                worst,
+                settings,
+            },
+        ) in known
+        {
+            table.row([
+                name.to_owned(),
+                end(ends.map(|ends| ends.0)),
+                end(ends.map(|ends| ends.1)),
+                (*figure).to_owned(),
+                human::share(median),
+                human::share(worst),
+                human::count(settings as u64),
+            ]);
+        }
+    };
     let mut missing = Vec::new();
     for (name, edge) in edges {
         match edge {
@@ -399,15 +396,11 @@ fn holdout(plan: &Plan) -> Vec<String> {
             None => missing.push(format!("{name}: too few values to hold one out")),
         }
     }
-    if let Some(all) = &held.all {
-        row("all", None, all);
-    }
-    let mut lines = match held.all {
-        Some(_) => table.whole_lines().unwrap_or(spelt_out),
-        None => Vec::new(),
+    let Some(all) = &held.all else {
+        return missing;
     };
-    lines.extend(missing);
-    lines
+    row("all", None, all);
+    table.lines().into_iter().chain(missing).collect()
 }
 
 fn inputs(plan: &Plan) -> Vec<String> {
