@@ -1,7 +1,7 @@
 //! `bench compare` from its options to its result: resolve both sides, build them, copy them, run
 //! them, summarise. Prints nothing but progress and notes.
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::options::{CompareOptions, DEFAULT_WORKLOAD};
 use crate::progress::Progress;

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use duet_run_file::process;
-use duet_run_file::signals::{self, Asked};
+use duet_terminal::process;
+use duet_terminal::signals::{self, Asked};
 
-use crate::exit::{self, Failure};
-use crate::progress::say;
+use crate::failure::Failure;
+use duet_terminal::Exit;
+use duet_terminal::say::complain;
 
 /// Whether a stop was asked for. Clones share the flag.
 #[derive(Debug, Clone, Default)]
@@ -27,8 +28,8 @@ impl Interrupt {
             Asked::ToStop => raised.raise(),
             Asked::ToEndAtOnce => {
                 process::end_at_once();
-                say("bench: ended at once; what was built or copied for it may be left");
-                std::process::exit(exit::INTERRUPTED.into());
+                complain("ended at once; what was built or copied for it may be left");
+                std::process::exit(Exit::Interrupted.code().into());
             }
         };
         signals::on_stop(handle).map_err(|error| Failure::MachineFault(error.to_string()))?;

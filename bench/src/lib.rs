@@ -15,7 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod compare;
-pub mod exit;
+pub mod failure;
 pub mod gate;
 pub mod instructions;
 pub mod interrupt;

@@ -1,22 +1,21 @@
 //! The `bench` program: parses, compares, prints, and turns failures into exit codes.
 #![forbid(unsafe_code)]
 
-use std::io::{self, Write};
-use std::process::ExitCode;
-
 use duet_bench::compare::compare;
-use duet_bench::exit::{self, Failure};
+use duet_bench::failure::Failure;
 use duet_bench::gate::options::GateOptions;
 use duet_bench::gate::{self, markdown};
 use duet_bench::instructions::{self, options::InstructionsOptions};
 use duet_bench::interrupt::Interrupt;
 use duet_bench::options::{BenchCommand, CompareOptions, Options, output_apart};
-use duet_bench::progress::{Progress, say};
+use duet_bench::progress::Progress;
 use duet_bench::report;
 use duet_bench::trials;
 use duet_bench::trials::options::TrialsOptions;
+use duet_terminal::Exit;
+use duet_terminal::say::{complain, print};
 
-fn main() -> ExitCode {
+fn main() -> Exit {
     let ended = match Options::of_the_process().command {
         BenchCommand::Compare(options) => match options.as_gate() {
             Ok(None) => run_compare(&options),
@@ -27,16 +26,17 @@ fn main() -> ExitCode {
         BenchCommand::Trials(options) => run_trials(&options),
         BenchCommand::Instructions(options) => run_instructions(&options),
         BenchCommand::Completions(completions) => {
-            print(&completions.script(Options::command_line())).map(|()| exit::OK)
+            let script = completions.script(Options::command_line());
+            Ok(printed(&script, Exit::Ok))
         }
     };
-    ExitCode::from(ended.unwrap_or_else(|failure| {
-        say(&format!("bench: {failure}"));
-        failure.exit_code()
-    }))
+    ended.unwrap_or_else(|failure| {
+        complain(&failure);
+        failure.exit()
+    })
 }
 
-fn run_compare(options: &CompareOptions) -> Result<u8, Failure> {
+fn run_compare(options: &CompareOptions) -> Result<Exit, Failure> {
     let interrupt = Interrupt::on_signals()?;
     let comparison = compare(options, &interrupt)?;
     let text = if options.session.json {
@@ -44,10 +44,10 @@ fn run_compare(options: &CompareOptions) -> Result<u8, Failure> {
     } else {
         report::text(&comparison)
     };
-    print(&text).map(|()| exit::OK)
+    Ok(printed(&text, Exit::Ok))
 }
 
-fn run_gate(options: GateOptions) -> Result<u8, Failure> {
+fn run_gate(options: GateOptions) -> Result<Exit, Failure> {
     let options = options.checked()?;
     let file = gate::markdown_file(&options)?;
     let interrupt = Interrupt::on_signals()?;
@@ -64,10 +64,10 @@ fn run_gate(options: GateOptions) -> Result<u8, Failure> {
     } else {
         gate::report::text(&gated)
     };
-    print(&text).map(|()| gated.exit_code)
+    Ok(printed(&text, gated.exit))
 }
 
-fn run_trials(options: &TrialsOptions) -> Result<u8, Failure> {
+fn run_trials(options: &TrialsOptions) -> Result<Exit, Failure> {
     let interrupt = Interrupt::on_signals()?;
     let book = trials::trials(options, &interrupt)?;
     let text = if options.json {
@@ -75,10 +75,10 @@ fn run_trials(options: &TrialsOptions) -> Result<u8, Failure> {
     } else {
         trials::report::text(&book)
     };
-    print(&text).map(|()| exit::OK)
+    Ok(printed(&text, Exit::Ok))
 }
 
-fn run_instructions(options: &InstructionsOptions) -> Result<u8, Failure> {
+fn run_instructions(options: &InstructionsOptions) -> Result<Exit, Failure> {
     if let Some(file) = &options.markdown {
         output_apart("--markdown", file, &[&options.base, &options.head], &[])?;
         gate::check_file(file)?;
@@ -93,24 +93,14 @@ fn run_instructions(options: &InstructionsOptions) -> Result<u8, Failure> {
     } else {
         instructions::report::text(&counted)
     };
-    print(&text)?;
-    Ok(if counted.is_regression() {
-        exit::REGRESSION
-    } else {
-        exit::OK
-    })
+    let exit = match counted.is_regression() {
+        true => Exit::Regression,
+        false => Exit::Ok,
+    };
+    Ok(printed(&text, exit))
 }
 
-/// A reader that has seen enough (`| head`) is no failure.
-fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::MachineFault(
-            format!("cannot print the result: {error}"),
-        )),
-        _ => Ok(()),
-    }
+/// How the process ends that has this to print.
+fn printed(text: &str, exit: Exit) -> Exit {
+    print(text).err().unwrap_or(exit)
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use duet_run_file::help::{Completions, FirstOptions, completions_help, with_first_options};
-use duet_run_file::paths::Paths;
+use duet_terminal::help::{Completions, FirstOptions, completions_help, with_first_options};
+use duet_terminal::paths::Paths;
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::gate::options::{GateFlags, GateOptions};
 use crate::instructions::options::InstructionsOptions;
 use crate::session_options::SessionOptions;
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Options::command_line().debug_assert();
-        let short = duet_run_file::help::check_short_help(&Options::command_line());
+        let short = duet_terminal::help::check_short_help(&Options::command_line());
         assert_eq!(short, Ok(()));
     }
 

@@ -3,11 +3,12 @@
 //! under measurement would do. Builds are not measured, and say what they are at.
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use duet_run_file::human;
-use duet_run_file::process::Underway;
+use duet_terminal::human;
+use duet_terminal::process::Underway;
+use duet_terminal::say::say;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// The least time between two lines where there is no bar.
@@ -99,7 +100,7 @@ impl Progress {
             return;
         }
         self.said.set(Instant::now());
-        say(&text());
+        say(text());
     }
 
     fn style(&self, template: &str) {
@@ -125,12 +126,6 @@ impl Progress {
             self.bar.suspend(|| say(line));
         }
     }
-}
-
-/// Says a line on standard error. Unlike `eprintln!`, does not panic when that cannot be written: a
-/// gate outlives whoever read its log.
-pub fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 impl Drop for Progress {

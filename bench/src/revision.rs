@@ -13,10 +13,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use duet_run_file::process::{Finished, Underway, Unfinished, run_to_end, run_watched};
+use duet_terminal::process::{Finished, Underway, Unfinished, run_to_end, run_watched};
 
 /// What is built of a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,15 +5,16 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
-use crate::exit::{self, Failure};
+use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::metric::Metric;
 use crate::progress::Progress;
 use crate::run_file::{self, Refusal, RunFile};
 use crate::schedule::{Contender, Triple, schedule};
 use crate::summary::PairValues;
-use duet_run_file::process::{Finished, Unfinished, run_to_end};
 use duet_run_file::terms::{Across, Difference};
+use duet_terminal::Exit;
+use duet_terminal::process::{Finished, Unfinished, run_to_end};
 
 /// How much of a failed run's standard error is shown.
 const STDERR_LINES_SHOWN: usize = 100;
@@ -275,11 +276,11 @@ fn last_lines(text: &str) -> String {
 /// outside the table, or a signal, is a crash.
 fn failed(who: &str, status: ExitStatus, told: &str) -> Failure {
     let message = format!("{who} failed ({status})\n{told}");
-    match status.code().and_then(|code| u8::try_from(code).ok()) {
-        Some(exit::BAD_INPUT) => Failure::BadInput(message),
-        Some(exit::RUN_INVALID) => Failure::RunInvalid(message),
-        Some(exit::STORED_DATA_REFUSED) => Failure::StoredDataRefused(message),
-        Some(exit::INTERRUPTED) => Failure::Interrupted,
+    match status.code().and_then(Exit::of_code) {
+        Some(Exit::BadInput) => Failure::BadInput(message),
+        Some(Exit::Invalid) => Failure::RunInvalid(message),
+        Some(Exit::StoredDataRefused) => Failure::StoredDataRefused(message),
+        Some(Exit::Interrupted) => Failure::Interrupted,
         _ => Failure::MachineFault(message),
     }
 }
@@ -325,17 +326,17 @@ mod tests {
     #[test]
     fn exit_codes_keep_their_meaning() {
         use std::os::unix::process::ExitStatusExt;
-        let check = |wait_status: i32, expected: u8| {
+        let check = |wait_status: i32, expected: Exit| {
             let failure = failed("a run", ExitStatus::from_raw(wait_status), "");
-            assert_eq!(failure.exit_code(), expected, "{failure:?}");
+            assert_eq!(failure.exit(), expected, "{failure:?}");
         };
         let exited = |code: i32| code << 8;
-        check(exited(1), exit::MACHINE_FAULT);
-        check(exited(2), exit::BAD_INPUT);
-        check(exited(3), exit::RUN_INVALID);
-        check(exited(4), exit::STORED_DATA_REFUSED);
-        check(exited(101), exit::MACHINE_FAULT);
-        check(exited(130), exit::INTERRUPTED);
-        check(9, exit::MACHINE_FAULT);
+        check(exited(1), Exit::MachineFault);
+        check(exited(2), Exit::BadInput);
+        check(exited(3), Exit::Invalid);
+        check(exited(4), Exit::StoredDataRefused);
+        check(exited(101), Exit::MachineFault);
+        check(exited(130), Exit::Interrupted);
+        check(9, Exit::MachineFault);
     }
 }

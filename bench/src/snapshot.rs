@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::schedule::Contender;
 
 /// The three executables of a session.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use duet_engine::pipeline::Attack;
-use duet_run_file::units::parse_share;
+use duet_terminal::units::parse_share;
 
 /// Attacks and the share of sessions that each strikes, in sum at most 1.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,7 +5,7 @@ mod normal;
 
 use std::{fmt, str::FromStr};
 
-use duet_run_file::units::parse_count;
+use duet_terminal::units::parse_count;
 pub(crate) use normal::{lognormal_integer, open_unit, standard_normal};
 
 /// The largest amount that a distribution may pay: 2^40, so that even 2^23 payments of it stay

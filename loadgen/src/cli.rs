@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use duet_engine::crypto::BackendChoice;
-use duet_run_file::exit::EXIT_CODES_HELP;
-use duet_run_file::help::{Completions, FirstOptions, completions_help, with_first_options};
+use duet_terminal::exit::EXIT_CODES_HELP;
+use duet_terminal::help::{Completions, FirstOptions, completions_help, with_first_options};
 
 use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
-use crate::audit::AuditArgs;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::trials::args::{SearchArgs, SweepArgs};
-use duet_run_file::units::{
+use duet_audit::AuditArgs;
+use duet_terminal::units::{
     parse_count, parse_duration, parse_positive_count, parse_rate, parse_share,
 };
 

@@ -5,18 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use duet_engine::pipeline::{self, DirectOutcome, Outcome, RunError, Sampling, process_cpu_ns};
-use duet_run_file::exit::Exit;
 use duet_run_file::run_file::{Phase, RunFile};
 use duet_run_file::summary::summary;
+use duet_terminal::exit::Exit;
 
 use crate::cli::RunArgs;
 use crate::machine::{self, CpuTicks};
 use crate::plan::error::PlanError;
 use crate::plan::{Plan, Stored};
-use crate::progress::{Bar, Series};
 use crate::record::{Measured, phase, record};
-use crate::say::{complain, print, say};
-use duet_run_file::output::{OutputError, write_atomically};
+use crate::series::Series;
+use duet_terminal::output::{OutputError, write_atomically};
+use duet_terminal::progress::Bar;
+use duet_terminal::say::{complain, print, say};
 
 /// How far a run goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,18 +5,16 @@
 
 pub mod adversary;
 pub mod amount;
-pub mod audit;
 pub mod cli;
 pub mod drive;
 pub mod file_system;
 pub mod machine;
 pub mod offered;
 pub mod plan;
-pub mod progress;
 pub mod record;
 pub mod recover;
 pub mod replay;
-pub mod say;
+pub mod series;
 pub mod synthetic;
 pub mod trace;
 pub mod trials;

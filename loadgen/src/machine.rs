@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use duet_run_file::run_file::Machine;
+use duet_terminal::threads;
 
 /// Describes the machine. What the system does not tell is empty or zero.
 #[must_use]
@@ -12,7 +13,7 @@ pub fn machine() -> Machine {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Machine {
         cpu: processor(&cpuinfo),
-        cores: cores(),
+        cores: threads::cores(),
         memory_bytes: kibibytes("/proc/meminfo", "MemTotal"),
         os: format!("{} {}", std::env::consts::OS, kernel.trim())
             .trim()
@@ -130,12 +131,6 @@ impl CpuTicks {
         let stolen = self.stolen.saturating_sub(before.stolen) as f64 / all;
         Some((stolen, (1.0 - idle - stolen - own_share).max(0.0)))
     }
-}
-
-/// Cores that this process may use.
-#[must_use]
-pub fn cores() -> u64 {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
 /// Waits until every other thread of this process sleeps, for a tenth of a second at most: one that

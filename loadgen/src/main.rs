@@ -6,18 +6,18 @@ use std::iter;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use duet_loadgen::audit::audit;
+use duet_audit::audit;
 use duet_loadgen::cli::{Cli, Command};
 use duet_loadgen::drive::drive;
 use duet_loadgen::recover::recover;
-use duet_loadgen::say::{complain, print, say};
 use duet_loadgen::trace::hourly::{GenerateError, TraceArgs, generate_file};
 use duet_loadgen::trials::search::search;
 use duet_loadgen::trials::sweep::sweep;
-use duet_run_file::exit::Exit;
-use duet_run_file::input;
-use duet_run_file::process;
-use duet_run_file::signals::{self, Asked};
+use duet_terminal::exit::Exit;
+use duet_terminal::input;
+use duet_terminal::process;
+use duet_terminal::say::{complain, print, say};
+use duet_terminal::signals::{self, Asked};
 use mimalloc::MiMalloc;
 
 #[global_allocator]

@@ -21,9 +21,10 @@ use crate::cli::{Durability, Pattern, Preset, RunArgs};
 use crate::file_system::FileSystem;
 use crate::machine;
 use crate::trace::Capacity;
-use duet_run_file::output::{check_writable, empty_folder, open_alone};
-use duet_run_file::paths::Paths;
-use duet_run_file::signals;
+use duet_terminal::output::{check_writable, empty_folder, open_alone};
+use duet_terminal::paths::Paths;
+use duet_terminal::signals;
+use duet_terminal::threads;
 use error::{PlanError, bad, bounded};
 use load::Load;
 use stored::Identity;
@@ -194,7 +195,7 @@ impl Plan {
             "--shards",
             // One without a channel would have nothing to do.
             args.shards
-                .unwrap_or_else(|| machine::cores().min(MOST_SHARDS).min(concurrent)),
+                .unwrap_or_else(|| threads::cores().min(MOST_SHARDS).min(concurrent)),
             MOST_SHARDS,
         )? as u32;
         // Who reads a log has no choice: it takes what it takes.

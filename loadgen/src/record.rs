@@ -7,12 +7,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{self, Arrivals, DirectOutcome, Latency, Outcome, Stage};
-use duet_run_file::human;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
     Engine, L1, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload,
     OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
 };
+use duet_terminal::human;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
 use crate::file_system::FileSystem;

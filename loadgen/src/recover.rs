@@ -10,18 +10,18 @@ use std::time::Instant;
 use clap::Parser;
 use duet_engine::crypto::BackendChoice;
 use duet_engine::pipeline::{self, ChannelFound, Inspection, RunError, Workload};
-use duet_run_file::exit::Exit;
-use duet_run_file::human;
-use duet_run_file::input::{self, Limit, Reading};
-use duet_run_file::layout::clean;
-use duet_run_file::paths::Paths;
+use duet_terminal::exit::Exit;
+use duet_terminal::human;
+use duet_terminal::input::{self, Limit, Reading};
+use duet_terminal::layout::clean;
+use duet_terminal::paths::Paths;
 use serde::Serialize;
 
 use crate::cli::{Cli, Command, RecoverArgs, RunArgs};
 use crate::drive::{Ending, exit_of, resume};
 use crate::plan::error::PlanError;
 use crate::plan::{Plan, Stored};
-use crate::say::{complain, print};
+use duet_terminal::say::{complain, print};
 
 /// What a recovery found, as JSON.
 #[derive(Debug, Default, Serialize)]

@@ -84,7 +84,7 @@ fn the_examples_are_understood() {
 fn the_short_help_has_ten_options_of_each_command_at_most() {
     let command = duet_loadgen::cli::Cli::command_line();
     command.clone().debug_assert();
-    assert_eq!(duet_run_file::help::check_short_help(&command), Ok(()));
+    assert_eq!(duet_terminal::help::check_short_help(&command), Ok(()));
     let short = Folder::new().loadgen(&["run", "-h"]).stdout;
     let options = short
         .lines()

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::{Ended, Folder, arguments, parse};
-use duet_run_file::human;
 use duet_run_file::run_file::RunFile;
+use duet_terminal::human;
 use hdrhistogram::serialization::Deserializer;
 use rustix::process::{Pid, Signal, kill_process};
 

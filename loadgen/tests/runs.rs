@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::{Folder, arguments, parse};
-use duet_run_file::layout::WIDTH;
 use duet_run_file::run_file::{Ratio, RunFile};
 use duet_run_file::summary::LINES_MAX;
+use duet_terminal::layout::WIDTH;
 use hdrhistogram::serialization::Deserializer;
 
 const SESSIONS: u64 = 6;

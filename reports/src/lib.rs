@@ -21,9 +21,8 @@ pub mod profile;
 pub mod runs;
 pub mod tables;
 
-use duet_run_file::{
-    human, input, layout, machines, measured, offload, run_file, summary, sweep, terms, units,
-};
+use duet_run_file::{machines, measured, offload, run_file, summary, sweep, terms};
+use duet_terminal::{human, input, layout, units};
 
 #[cfg(test)]
 #[path = "../run-file/tests/sample/mod.rs"]

@@ -4,13 +4,12 @@
 
 mod command;
 
-use std::io::{self, Write as _};
-
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use duet_run_file::{
+use duet_terminal::{
     Exit,
     exit::EXIT_CODES_HELP,
     help::{Completions, FirstOptions, completions_help, with_first_options},
+    say::{complain, print},
 };
 
 /// Shows Duet's run files.
@@ -90,42 +89,18 @@ fn main() -> Exit {
         Command::Completions(args) => Ok(args.script(Cli::command_line())),
         Command::Plan(args) => match args.run() {
             Ok((text, exit)) => {
-                return match print(&text) {
-                    Exit::Ok => exit,
-                    failed => failed,
-                };
+                return print(&text).err().unwrap_or(exit);
             }
             Err(refusal) => Err(refusal),
         },
     };
     match done {
-        Ok(text) => print(&text),
+        Ok(text) => print(&text).err().unwrap_or(Exit::Ok),
         Err(refusal) => {
-            complain(&refusal.message);
+            complain(refusal.message);
             refusal.exit
         }
     }
-}
-
-/// Whoever closes the pipe, such as `head`, has read enough: that is no error.
-fn print(text: &str) -> Exit {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Ok(()) => Exit::Ok,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-        Err(error) => {
-            complain(&format!("standard output: {error}"));
-            Exit::MachineFault
-        }
-    }
-}
-
-/// Unlike `eprintln!`, does not panic when stderr is closed.
-fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "reports: {message}");
 }
 
 #[cfg(test)]
@@ -136,7 +111,7 @@ mod tests {
     fn the_command_line_is_sound_and_its_short_help_short() {
         Cli::command_line().debug_assert();
         assert_eq!(
-            duet_run_file::help::check_short_help(&Cli::command_line()),
+            duet_terminal::help::check_short_help(&Cli::command_line()),
             Ok(())
         );
     }

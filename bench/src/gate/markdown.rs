@@ -1,7 +1,7 @@
 //! A gate's result as Markdown, to be posted as a comment. Pure.
 
-use duet_run_file::human;
 use duet_run_file::terms::Difference;
+use duet_terminal::human;
 
 use crate::metric::Metric;
 use crate::report::{assurance_text, side_text};

@@ -16,14 +16,14 @@ mod session;
 use std::path::Path;
 
 use crate::compare::side;
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::options::output_apart;
 use crate::progress::Progress;
 use crate::revision::LOADGEN;
 use crate::subject::Subject;
 use crate::summary::summarise;
-use duet_run_file::output::{OutputError, check_writable, write_atomically};
+use duet_terminal::output::{OutputError, check_writable, write_atomically};
 
 use decide::Rule;
 use judge::judge;
@@ -82,7 +82,7 @@ pub fn gate(
         rule,
         budget,
         spent,
-        exit_code: options.gate.exit_code(judgement.verdict),
+        exit: options.gate.exit(judgement.verdict),
         judgement,
         metrics: summarise(last, asked.bootstrap_seed),
         bootstrap_seed: asked.bootstrap_seed,

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use duet_run_file::units::{parse_duration, parse_share};
+use duet_terminal::units::{parse_duration, parse_share};
 
-use crate::exit::{self, Failure};
+use crate::failure::Failure;
 use crate::session_options::SessionOptions;
+use duet_terminal::Exit;
 
 use super::judge::Verdict;
 
@@ -105,13 +106,13 @@ impl GateFlags {
         self.budget.unwrap_or(DEFAULT_BUDGET)
     }
 
-    /// The exit code of a verdict.
+    /// How the process ends for a verdict.
     #[must_use]
-    pub fn exit_code(&self, verdict: Verdict) -> u8 {
+    pub fn exit(&self, verdict: Verdict) -> Exit {
         match (verdict, self.on_inconclusive.unwrap_or_default()) {
-            (Verdict::Pass, _) | (Verdict::Inconclusive, OnInconclusive::Pass) => exit::OK,
-            (Verdict::Inconclusive, OnInconclusive::Fail) => exit::INCONCLUSIVE,
-            (Verdict::Regression, _) => exit::REGRESSION,
+            (Verdict::Pass, _) | (Verdict::Inconclusive, OnInconclusive::Pass) => Exit::Ok,
+            (Verdict::Inconclusive, OnInconclusive::Fail) => Exit::Inconclusive,
+            (Verdict::Regression, _) => Exit::Regression,
         }
     }
 
@@ -220,7 +221,7 @@ mod tests {
             ("gate A B --on-inconclusive pass", Verdict::Regression, 6),
         ] {
             let gate = gate_of(words).unwrap().gate;
-            assert_eq!(gate.exit_code(verdict), code, "{words} {verdict:?}");
+            assert_eq!(gate.exit(verdict).code(), code, "{words} {verdict:?}");
         }
     }
 

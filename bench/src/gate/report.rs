@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use duet_run_file::human;
 use duet_run_file::terms::{Difference, Terms};
+use duet_terminal::human;
 use serde_json::{Value, json};
 
-use crate::exit;
 use crate::metric::Metric;
 use crate::report::{
     Side, assurance_text, difference_json, integer_json, metric_json, pair_json, percent,
@@ -14,6 +13,7 @@ use crate::report::{
 };
 use crate::stats::{CONFIDENCE, RESAMPLES, RatioEstimate};
 use crate::summary::{MetricSummary, PairValues};
+use duet_terminal::Exit;
 
 use super::decide::{Call, Rule};
 use super::judge::{Judgement, Stage, Verdict};
@@ -49,7 +49,7 @@ pub struct Gated {
     /// The time that was.
     pub spent: Duration,
     /// What the gate exits with.
-    pub exit_code: u8,
+    pub exit: Exit,
     /// The verdict and its stages.
     pub judgement: Judgement,
     /// Every metric over the last stage's pairs.
@@ -103,8 +103,8 @@ impl Gated {
                 }
                 _ => "no slowdown is excluded".to_owned(),
             };
-            said.push(match self.exit_code {
-                exit::OK => format!("let through by --on-inconclusive pass: {open}"),
+            said.push(match self.exit {
+                Exit::Ok => format!("let through by --on-inconclusive pass: {open}"),
                 _ => open,
             });
         }
@@ -334,7 +334,7 @@ pub fn json(gated: &Gated) -> Value {
             Some(Needs::Budget(budget)) => Some(budget.as_secs()),
             Some(Needs::QuieterMachine) | None => None,
         },
-        "exit_code": gated.exit_code,
+        "exit_code": gated.exit.code(),
         "metric": gated.metric.name(),
         "threshold": gated.rule.threshold,
         "budget_s": gated.budget.as_secs_f64(),

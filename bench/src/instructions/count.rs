@@ -10,10 +10,10 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use duet_run_file::process::{Finished, Underway, Unfinished, run_watched};
+use duet_terminal::process::{Finished, Underway, Unfinished, run_watched};
 
 use super::Counts;
 

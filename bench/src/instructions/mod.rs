@@ -8,7 +8,7 @@ pub mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::revision::INSTRUCTIONS;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use duet_run_file::threads;
+use duet_terminal::threads;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 
 /// A busy core, until it is dropped.
 #[derive(Debug)]

@@ -11,11 +11,11 @@ use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use duet_run_file::human;
+use duet_terminal::human;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 use crate::gate::gate;
 use crate::gate::options::GateOptions;
 use crate::gate::report::stage_json;
@@ -84,7 +84,7 @@ pub fn trials(options: &TrialsOptions, interrupt: &Interrupt) -> Result<Book, Fa
                 other_core_loaded: loaded,
                 trial: number,
                 verdict: gated.judgement.verdict.word().to_owned(),
-                exit_code: gated.exit_code,
+                exit_code: gated.exit.code(),
                 stages: stages.map(stage_json).collect(),
                 spent_s: gated.spent.as_secs_f64(),
                 started_unix_s,

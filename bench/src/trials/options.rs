@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use duet_run_file::units::{parse_positive_count, parse_share};
+use duet_terminal::units::{parse_positive_count, parse_share};
 
 use crate::gate::options::{DEFAULT_WORKLOAD, GateFlags, GateOptions};
 use crate::metric::Metric;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use duet_run_file::input::Limit;
-use duet_run_file::lines::Lines;
-use duet_run_file::output::open_alone;
+use duet_terminal::input::Limit;
+use duet_terminal::lines::Lines;
+use duet_terminal::output::open_alone;
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 
 /// The version of a line's shape.
 const SCHEMA: u32 = 1;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::exit;
 use crate::stats::median;
+use duet_terminal::Exit;
 
 use super::record::{Book, Trial};
 
@@ -53,10 +53,10 @@ pub fn rates(book: &Book) -> Vec<Rates> {
 }
 
 fn of(trials: &[&Trial]) -> Rates {
-    let count = |code: u8| {
+    let count = |exit: Exit| {
         trials
             .iter()
-            .filter(|trial| trial.exit_code == code)
+            .filter(|trial| trial.exit_code == exit.code())
             .count()
     };
     let numbers = |value: &dyn Fn(&Trial) -> Option<f64>| -> Vec<f64> {
@@ -73,7 +73,7 @@ fn of(trials: &[&Trial]) -> Rates {
         planted: trials[0].planted,
         other_core_loaded: trials[0].other_core_loaded,
         trials: trials.len(),
-        exits: [exit::OK, exit::INCONCLUSIVE, exit::REGRESSION].map(count),
+        exits: [Exit::Ok, Exit::Inconclusive, Exit::Regression].map(count),
         median_slowdown: middle(numbers(&slowdown)).unwrap_or(f64::NAN),
         median_pairs: middle(numbers(&pairs)).unwrap_or(f64::NAN),
         spent_s: [

@@ -2,7 +2,7 @@
 
 use duet_engine::log::{self, RunId};
 use duet_engine::pipeline::LogConfig;
-use duet_run_file::output::check_writable;
+use duet_terminal::output::check_writable;
 
 use super::error::{PlanError, bad};
 use crate::cli::{Durability, RunArgs};

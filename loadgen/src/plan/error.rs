@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use duet_run_file::exit::Exit;
-use duet_run_file::output::OutputError;
+use duet_terminal::exit::Exit;
+use duet_terminal::output::OutputError;
 
 use crate::trace::TraceError;
 

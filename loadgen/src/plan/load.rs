@@ -9,10 +9,10 @@ use duet_engine::protocol::Pair;
 use super::error::{PlanError, bad, bounded};
 use crate::amount::AmountDistribution;
 use crate::cli::{Pattern, RunArgs};
-use crate::machine;
 use crate::replay::Replay;
 use crate::synthetic::Synthetic;
 use crate::trace::{Capacity, Trace, total_deposits};
+use duet_terminal::threads;
 
 const DEFAULT_PAYMENTS: u64 = 10_000;
 const DEFAULT_CONCURRENT: u64 = 10_000;
@@ -181,7 +181,7 @@ impl Load {
 
 /// More sessions than can be reached in that time.
 fn unreachable_sessions(duration: Duration, rate: Option<f64>, payments: u64) -> u64 {
-    let cores = machine::cores() as f64;
+    let cores = threads::cores() as f64;
     let payments_per_s = rate.map_or(BEYOND_ANY_RATE * cores, |rate| 1.1 * rate);
     let sessions_per_s = (payments_per_s / payments as f64).min(BEYOND_ANY_SESSION_RATE * cores);
     (sessions_per_s * duration.as_secs_f64()).min(1e9) as u64

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use duet_engine::log::{Disk, DiskFile, Files, Foreign, META, RunId, is_as_new};
 use duet_engine::pipeline::Beside;
-use duet_run_file::input::Limit;
-use duet_run_file::output::OutputError;
 use duet_run_file::run_file::Workload;
+use duet_terminal::input::Limit;
+use duet_terminal::output::OutputError;
 use serde::{Deserialize, Serialize, de};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};

@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{LARGEST_PAIR_TOTAL, SessionView, Trace};
-use duet_run_file::units::parse_count;
+use duet_terminal::units::parse_count;
 
 /// What the two parties of a channel deposit on L1 when it opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

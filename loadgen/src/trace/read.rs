@@ -11,7 +11,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use duet_run_file::input::{self, Limit, Reading};
+use duet_terminal::input::{self, Limit, Reading};
 
 use super::{
     LARGEST_PAIR_TOTAL, NearNames, Session, Trace, TracePayment,

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Read, path::Path};
 
-use duet_run_file::input::Limit;
+use duet_terminal::input::Limit;
 use proptest::prelude::*;
 
 use super::read::Bounds;

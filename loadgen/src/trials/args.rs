@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use duet_run_file::exit::EXIT_CODES_HELP;
-use duet_run_file::units::{parse_count, parse_duration, parse_rate, parse_share};
+use duet_terminal::exit::EXIT_CODES_HELP;
+use duet_terminal::units::{parse_count, parse_duration, parse_rate, parse_share};
 
 use super::grid::{Loads, Values, parse_counts, parse_loads};
 use super::objective::Objective;

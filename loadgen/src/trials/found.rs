@@ -1,10 +1,10 @@
 //! What a search found, as JSON and as text: the interval, or why there is none, and every trial.
 //! Pure.
 
-use duet_run_file::human;
-use duet_run_file::layout::{self, flow};
 use duet_run_file::run_file::{Assurance, Engine, Machine, Percentiles, Workload};
 use duet_run_file::summary::assurance_phrases;
+use duet_terminal::human;
+use duet_terminal::layout::{self, flow};
 use serde::Serialize;
 
 use super::args::SearchArgs;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use duet_run_file::units::{parse_count, parse_rate, parse_share};
+use duet_terminal::units::{parse_count, parse_rate, parse_share};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 

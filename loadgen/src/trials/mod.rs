@@ -18,15 +18,15 @@ use std::time::Duration;
 
 use clap::Parser;
 use duet_run_file::RunFile;
-use duet_run_file::exit::Exit;
-use duet_run_file::process::{Unfinished, run_to_end};
+use duet_terminal::exit::Exit;
+use duet_terminal::process::{Unfinished, run_to_end};
 use tempfile::TempDir;
 
 use crate::cli::{self, Cli, RunArgs};
 use crate::file_system::FileSystem;
 use crate::plan::Plan;
 use crate::plan::error::PlanError;
-use crate::say::say;
+use duet_terminal::say::say;
 
 /// How much of a failed run's standard error is shown.
 const STDERR_LINES_SHOWN: usize = 20;

@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use duet_run_file::human;
 use duet_run_file::run_file::{NOT_HELD, Percentiles, RunFile};
-use duet_run_file::units::parse_duration;
+use duet_terminal::human;
+use duet_terminal::units::parse_duration;
 use serde::Serialize;
 
 /// A percentile of the response time.

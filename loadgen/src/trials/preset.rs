@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use duet_run_file::sweep::Calibration;
-use duet_run_file::units::parse_count;
+use duet_terminal::units::parse_count;
 
 use super::grid::{Axes, Cell, order, parse_loads};
 

@@ -5,20 +5,20 @@ use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use duet_run_file::exit::Exit;
-use duet_run_file::human;
 use duet_run_file::measured;
-use duet_run_file::output::{OutputError, check_writable, write_atomically};
-use duet_run_file::paths::Paths;
 use duet_run_file::run_file::{Durability, RunFile};
+use duet_terminal::exit::Exit;
+use duet_terminal::human;
+use duet_terminal::output::{OutputError, check_writable, write_atomically};
+use duet_terminal::paths::Paths;
 
 use super::args::SearchArgs;
 use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
 use super::found::{Found, SCHEMA, Trial, bounds, disturbance, notes, sets_aside, table};
 use super::objective::Judged;
 use super::{Runner, TrialError, check_options, check_run, duration_option};
-use crate::progress::Spinner;
-use crate::say::{complain, print};
+use duet_terminal::progress::Spinner;
+use duet_terminal::say::{complain, print};
 
 /// A short trial is this part of a full one, and no shorter than this.
 const SHORT: u32 = 4;

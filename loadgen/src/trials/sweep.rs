@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use duet_run_file::exit::Exit;
-use duet_run_file::human;
-use duet_run_file::lines::Lines;
-use duet_run_file::output::open_alone;
-use duet_run_file::paths::Paths;
 use duet_run_file::sweep::{self, Calibration, LIMIT, Line, Sweep};
+use duet_terminal::exit::Exit;
+use duet_terminal::human;
+use duet_terminal::lines::Lines;
+use duet_terminal::output::open_alone;
+use duet_terminal::paths::Paths;
 
 use super::args::SweepArgs;
 use super::grid::{Axes, Cell, Load, Values, order, rounds_first};
@@ -22,8 +22,9 @@ use super::preset::{Cost, Estimate, PLAN_PROMISE, PLAN_TRIAL, Preset, calibrated
 use super::{Runner, TrialError, check_options, check_run, duration_option};
 use crate::file_system::FileSystem;
 use crate::machine;
-use crate::progress::Steps;
-use crate::say::{complain, print, say};
+use duet_terminal::progress::Steps;
+use duet_terminal::say::{complain, print, say};
+use duet_terminal::threads;
 
 const TRIAL: Duration = Duration::from_secs(5);
 const REPEATS: u32 = 2;
@@ -290,7 +291,7 @@ fn planned(
 ) -> (Vec<(Cell, u32)>, u32) {
     let (cells, repeats) = match calibration {
         Some(found) => {
-            let cells = plan_cells(settings, machine::cores(), found.channels_most);
+            let cells = plan_cells(settings, threads::cores(), found.channels_most);
             (cells, found.repeats)
         }
         None => {
@@ -309,7 +310,7 @@ fn planned(
 }
 
 fn calibration(args: &SweepArgs, settings: &Settings, cost: Cost, trial: Duration) -> Calibration {
-    calibrated(settings, machine::cores(), cost, trial, args.repeats)
+    calibrated(settings, threads::cores(), cost, trial, args.repeats)
 }
 
 /// Whether a line of the file is of a sweep with these settings, options and length of runs.

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use duet_loadgen::audit::{AuditError, SampleSize, check};
+use duet_audit::{AuditError, SampleSize, check};
 
 use super::asked;
 use super::common::Folder;

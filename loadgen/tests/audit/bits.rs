@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use duet_loadgen::audit::{AuditArgs, AuditError, SampleSize, check};
+use duet_audit::{AuditArgs, AuditError, SampleSize, check};
 
 use super::common::Folder;
 use super::forge::{Run, records, replace, seal_manifest};

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use common::{Folder, arguments};
-use duet_loadgen::audit::{AuditArgs, AuditError, Finding, Report, SampleSize, check};
+use duet_audit::{AuditArgs, AuditError, Finding, Report, SampleSize, check};
 
 /// Runs `loadgen run --audit-log log` with these words, which is VALID.
 /// A text whose lines are not broken.
@@ -453,7 +453,7 @@ fn the_auditor_names_no_part_of_the_engine() {
 }
 
 /// What is deleted has its place in a checkpoint that is durable under its name:
-/// `duet_run_file::output` sees to that, and its tests hold the order.
+/// `duet_terminal::output` sees to that, and its tests hold the order.
 #[test]
 fn the_auditor_renames_no_file_itself() {
     for (file, text) in sources() {

@@ -6,8 +6,8 @@ use duet_reports::{
     html::{RUNS_MAX, page},
     profile::Profile,
 };
-use duet_run_file::output::{OutputError, check_writable, write_atomically};
-use duet_run_file::paths::Paths;
+use duet_terminal::output::{OutputError, check_writable, write_atomically};
+use duet_terminal::paths::Paths;
 
 use super::{Answer, Refusal, Selection, find_profiles};
 

@@ -15,9 +15,8 @@ use duet_reports::{
     profile::{Profile, ProfileError},
     runs::{Runs, RunsError},
 };
-use duet_run_file::{
-    Exit, RunFileError, output::OutputError, paths::Paths, run_file::read_text, terms::Across,
-};
+use duet_run_file::{RunFileError, run_file::read_text, terms::Across};
+use duet_terminal::{Exit, output::OutputError, paths::Paths, say::complain};
 
 /// The text that a command prints, or why there is none.
 pub(crate) type Answer = Result<String, Refusal>;
@@ -136,7 +135,7 @@ impl Differences {
         let texts: Result<Vec<_>, RunFileError> = files.iter().map(read_one).collect();
         let runs = Runs::gather(&texts?, &Across::new(&self.across))?;
         for key in runs.idle() {
-            crate::complain(&format!(
+            complain(format_args!(
                 "note: --across {key} names nothing in which the runs differ"
             ));
         }

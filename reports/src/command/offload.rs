@@ -4,7 +4,7 @@ use duet_reports::{
     modelled::{Deposits, DisputeKind, Grid, Share, constants_text, table, table_text},
     profile::Profile,
 };
-use duet_run_file::units::parse_positive_count;
+use duet_terminal::units::parse_positive_count;
 
 use super::{Answer, Refusal, find_profiles};
 

@@ -8,8 +8,9 @@ use duet_reports::{
     plan::{self, Ask, L1Prices, PlanError, Slo, Source, Wanted},
     profile::Profile,
 };
-use duet_run_file::{
-    Exit, RunFileError, input, sweep,
+use duet_run_file::{RunFileError, sweep};
+use duet_terminal::{
+    Exit, input,
     units::{parse_count, parse_positive_count, parse_rate, parse_share},
 };
 

@@ -283,7 +283,10 @@ fn text_is_narrow_and_says_modelled_and_what_is_more() {
         }
     }
     let shown = table_text(&answer);
-    assert!(shown.contains("below 1 where the channel costs more"), "{shown}");
+    assert!(
+        shown.contains("below 1 where the channel costs more"),
+        "{shown}"
+    );
     assert!(shown.contains("  0.112 x  "), "{shown}");
     assert!(
         shown.contains("largest safe = floor(7,200 blocks x 30,000,000 gas"),

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use duet_run_file::layout;
+use duet_terminal::layout;
 use toml::Spanned;
 
 use super::error::ProfileError;

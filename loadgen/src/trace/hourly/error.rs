@@ -1,7 +1,7 @@
 //! Every reason for which no trace is generated.
 
 use super::profile::ProfileError;
-use duet_run_file::output::OutputError;
+use duet_terminal::output::OutputError;
 
 use crate::trace::{LARGEST_PAIR_TOTAL, error::shown};
 

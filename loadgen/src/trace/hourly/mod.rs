@@ -25,10 +25,10 @@ pub use self::{
     profile::{PROFILE_HEADER, ProfileError},
 };
 use super::{HEADER, LARGEST_PAIR_TOTAL};
-use duet_run_file::output::{OutputError, check_writable, write_atomically};
-use duet_run_file::paths::Paths;
+use duet_terminal::output::{OutputError, check_writable, write_atomically};
+use duet_terminal::paths::Paths;
 
-use duet_run_file::units::parse_count;
+use duet_terminal::units::parse_count;
 
 /// The most payments of one generated trace; 10^9 of them are a file of some 30 GB.
 pub const MOST_PAYMENTS: u64 = 1_000_000_000;

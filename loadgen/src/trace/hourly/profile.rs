@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use duet_run_file::input::{self, Limit, Reading};
+use duet_terminal::input::{self, Limit, Reading};
 
 use crate::trace::{error::shown, parse::quoted_fields};
 

@@ -12,6 +12,9 @@
 //!    chosen sessions' signatures (`signature`).
 //! 5. What the manifest says is held against what was found (`conclude`).
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+#![forbid(unsafe_code)]
+
 mod burst;
 mod bytes;
 mod checkpoint;
@@ -38,17 +41,17 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use clap::Args;
-use duet_run_file::exit::Exit;
-use duet_run_file::paths::Paths;
+use duet_terminal::exit::Exit;
+use duet_terminal::paths::Paths;
 
 pub use finding::{AuditError, Finding};
 pub use report::Report;
 pub use sample::{Salt, SampleSize};
 
-use crate::machine;
-use crate::progress::Bar;
-use crate::say::{complain, print, say};
 use checkpoint::{Checkpoint, Kept};
+use duet_terminal::progress::Bar;
+use duet_terminal::say::{complain, print, say};
+use duet_terminal::threads;
 use hash::{Digest, unhex};
 use l1::L1;
 use manifest::{End, Manifest};
@@ -76,7 +79,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "HASH", value_parser = parse_tip)]
     pub tip: Option<[u8; 32]>,
     /// Threads that replay shards' streams [default: one per core]
-    #[arg(long, value_name = "N", value_parser = duet_run_file::units::parse_positive_count)]
+    #[arg(long, value_name = "N", value_parser = duet_terminal::units::parse_positive_count)]
     pub threads: Option<u64>,
     /// Begin while the run still runs, and audit each segment as it becomes whole
     #[arg(long)]
@@ -97,7 +100,7 @@ pub struct AuditArgs {
 }
 
 fn help_end() -> String {
-    format!("{EXAMPLES}\n\n{}", duet_run_file::exit::EXIT_CODES_HELP)
+    format!("{EXAMPLES}\n\n{}", duet_terminal::exit::EXIT_CODES_HELP)
 }
 
 const EXAMPLES: &str = "\
@@ -250,7 +253,7 @@ pub fn check(args: &AuditArgs, stop: &AtomicBool) -> Result<Report, AuditError> 
     segments::check(&args.folder, end, &streams)?;
     sampled.follow(&l1.ledger)?;
     let signatures_l1 = l1.verify_sample(rule, &sampled)?;
-    let threads = args.threads.unwrap_or_else(machine::cores);
+    let threads = args.threads.unwrap_or_else(threads::cores);
     let against = Against {
         ledger: &l1.ledger,
         sampled: &sampled,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use duet_run_file::output::OutputError;
+use duet_terminal::output::OutputError;
 
 /// Why an audit did not end well.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use super::source::Source;
 use super::stream::{Against, Batch, Stream, cpu_ns};
 use super::whole::{Watch, segment};
 use super::{AuditArgs, conclude, early, fresh, segments};
-use crate::progress::Bar;
+use duet_terminal::progress::Bar;
 
 /// Bytes of the log after which the checkpoint is written, if it is not longer itself.
 const SAVED_EVERY_BYTES: u64 = 16 << 20;

@@ -11,7 +11,7 @@ use super::manifest::End;
 use super::segment::{Next, Segment};
 use super::source::Source;
 use super::stream::{Against, Batch, Stream, cpu_ns};
-use crate::progress::Bar;
+use duet_terminal::progress::Bar;
 
 /// The streams at their ends, and what that took.
 pub(super) struct Replayed {

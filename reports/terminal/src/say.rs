@@ -1,9 +1,10 @@
-//! What the command line says: results on standard output, all else on standard error.
+//! What a program says: results on standard output, all else on standard error.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
-use duet_run_file::exit::Exit;
-use duet_run_file::layout::clean;
+use crate::exit::Exit;
+use crate::layout::clean;
 
 /// Prints on standard output. Whoever closes the pipe, such as `head`, has read enough: that is no
 /// error.
@@ -22,9 +23,12 @@ pub fn print(text: &str) -> Result<(), Exit> {
     }
 }
 
-/// Says what went wrong. Unlike `eprintln!`, does not panic when standard error cannot be written.
+/// Says what went wrong, after the name of the program. Unlike `eprintln!`, does not panic when
+/// standard error cannot be written.
 pub fn complain(message: impl std::fmt::Display) {
-    say(format_args!("loadgen: {message}"));
+    let called = std::env::args_os().next().unwrap_or_default();
+    let program = Path::new(&called).file_name().unwrap_or(&called);
+    say(format_args!("{}: {message}", program.display()));
 }
 
 /// What is said on standard error, as [`complain`] without its prefix. It may quote what an

@@ -38,6 +38,22 @@ impl Exit {
     pub const fn code(self) -> u8 {
         self as u8
     }
+
+    /// What a program of Duet meant by a code; a code outside the table is a crash's.
+    #[must_use]
+    pub fn of_code(code: i32) -> Option<Self> {
+        let all = [
+            Self::Ok,
+            Self::MachineFault,
+            Self::BadInput,
+            Self::Invalid,
+            Self::StoredDataRefused,
+            Self::Inconclusive,
+            Self::Regression,
+            Self::Interrupted,
+        ];
+        all.into_iter().find(|exit| i32::from(exit.code()) == code)
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -70,7 +86,9 @@ mod tests {
         ];
         for (exit, code) in table {
             assert_eq!(exit.code(), code, "{exit:?}");
+            assert_eq!(Exit::of_code(code.into()), Some(exit));
             assert!(EXIT_CODES_HELP.contains(&format!("{code}  ")), "{exit:?}");
         }
+        assert_eq!(Exit::of_code(101), None);
     }
 }

@@ -19,6 +19,12 @@ fn cannot_start(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot start a thread: {error}"))
 }
 
+/// Cores that this process may use.
+#[must_use]
+pub fn cores() -> u64 {
+    thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

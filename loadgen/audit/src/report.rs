@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use duet_run_file::human;
-use duet_run_file::layout;
+use duet_terminal::human;
+use duet_terminal::layout;
 use serde_json::{Value, json};
 
 use super::burst::Largest;

@@ -18,7 +18,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use duet_run_file::output::{Over, Readers, write_atomically_in};
+use duet_terminal::output::{Over, Readers, write_atomically_in};
 
 use super::burst::Largest;
 use super::bytes::Reader;

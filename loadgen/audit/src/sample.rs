@@ -35,7 +35,7 @@ impl FromStr for SampleSize {
                 .map(|percent| SampleSize::Share(percent / 100.0))
                 .ok_or_else(|| format!("'{text}' is not a share: expected 0% to 100%"));
         }
-        duet_run_file::units::parse_count(text).map(SampleSize::Sessions)
+        duet_terminal::units::parse_count(text).map(SampleSize::Sessions)
     }
 }
 
