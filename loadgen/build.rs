@@ -25,6 +25,15 @@ fn main() {
 /// and whoever builds it is told why; sources without a repository are a case of their own.
 fn git(arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
+    // Git tells its hooks of the checkout that they run in, which need not be this one.
+    for variable in [
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_COMMON_DIR",
+        "GIT_INDEX_FILE",
+    ] {
+        command.env_remove(variable);
+    }
     let output = command.env("LC_ALL", "C").args(arguments).output().ok()?;
     if output.status.success() {
         return Some(String::from_utf8(output.stdout).ok()?.trim().to_owned());

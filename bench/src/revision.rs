@@ -61,6 +61,25 @@ const BUILD_VARIABLES: [&str; 7] = [
     "RUSTUP_TOOLCHAIN",
 ];
 
+/// What git tells its hooks, and `rebase --exec`, of the user's own checkout: a checkout made with
+/// it would be written to the user's index, and a build would ask it for its commit. (What else git
+/// calls local to a repository is configuration, which the user may have given on purpose.)
+const OWN_CHECKOUT: [&str; 13] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
 /// The git repository around the current directory.
 #[derive(Debug, Clone)]
 pub struct Repository {
@@ -296,6 +315,7 @@ fn cargo_build(
 ) -> Result<PathBuf, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
+    forget_own_checkout(&mut command);
     command
         .current_dir(workspace)
         .args(product.command)
@@ -400,9 +420,16 @@ fn git<const N: usize>(
 /// Git without the repository's hooks: a checkout to build from is no event for them.
 fn git_command(folder: &Path) -> Command {
     let mut command = Command::new("git");
+    forget_own_checkout(&mut command);
     command.arg("-C").arg(folder);
     command.args(["-c", "core.hooksPath=/dev/null"]);
     command
+}
+
+fn forget_own_checkout(command: &mut Command) {
+    for variable in OWN_CHECKOUT {
+        command.env_remove(variable);
+    }
 }
 
 fn finish(command: &mut Command, tool: &str, stop: &Interrupt) -> Result<Finished, Failure> {

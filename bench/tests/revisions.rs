@@ -334,3 +334,61 @@ fn a_worktree_that_is_away_is_not_forgotten() {
     let status = Command::new("git").arg("status").current_dir(&own).output();
     assert!(status.expect("git").status.success());
 }
+
+/// Git tells its hooks of the checkout that they run in, which is none of bench's: what is being
+/// committed stays, in the main checkout and in another one, and builds are of their own commit.
+#[test]
+fn a_hook_may_compare_without_harm_to_what_is_committed() {
+    let repository = Repository::new();
+    repository.write(".gitignore", "/target\n/tmp\n/own\n/hook.sh\n/said\n");
+    repository.write("a", "one\n");
+    repository.claim(0.1);
+    repository.commit();
+    let own = repository.path().join("own");
+    let own_path = own.to_str().expect("UTF-8");
+    repository.git(&["worktree", "add", "--quiet", "--detach", own_path, "HEAD"]);
+
+    let said = repository.path().join("said");
+    let hook = repository.path().join(".git/hooks/pre-commit");
+    let temporary = repository.path().join("tmp");
+    fs::create_dir_all(hook.parent().expect("a folder")).expect("hooks");
+    fs::create_dir_all(&temporary).expect("a temporary folder");
+    let script = format!(
+        "#!/bin/sh\nTMPDIR={} {} compare HEAD WORKTREE --pairs 2 --json > {} 2>&1 || exit 1\n",
+        temporary.display(),
+        env!("CARGO_BIN_EXE_bench"),
+        said.display(),
+    );
+    fs::write(&hook, script).expect("a hook");
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("it is executable");
+
+    let git = |folder: &Path, arguments: &[&str]| {
+        let output = Command::new("git")
+            .current_dir(folder)
+            .args([
+                "-c",
+                "user.name=nobody",
+                "-c",
+                "user.email=nobody@example.org",
+            ])
+            .args(["-c", "commit.gpgSign=false"])
+            .env_remove("CARGO_TARGET_DIR")
+            .args(arguments)
+            .output()
+            .expect("git");
+        let told = fs::read_to_string(&said).unwrap_or_default();
+        assert!(output.status.success(), "{arguments:?}: {output:?}\n{told}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    for folder in [repository.path(), &own] {
+        fs::write(folder.join("a"), "two\n").expect("a file");
+        git(folder, &["commit", "--quiet", "-a", "-m", "two"]);
+        assert_eq!(git(folder, &["show", "HEAD:a"]), "two\n");
+        fs::write(folder.join("only-in-index"), "three\n").expect("a file");
+        git(folder, &["add", "only-in-index"]);
+        fs::remove_file(folder.join("only-in-index")).expect("it goes");
+        git(folder, &["commit", "--quiet", "-m", "three"]);
+        assert_eq!(git(folder, &["show", "HEAD:only-in-index"]), "three\n");
+    }
+    assert_nothing_left(repository.path());
+}
