@@ -254,6 +254,43 @@ fn devices_and_pipes_are_outputs_too() {
     assert_eq!(folder.names(), ["pipe"]);
 }
 
+/// A plain file behind one of the process's own descriptors is not replaced: what was there, and
+/// what is printed there later, would be lost.
+#[test]
+fn the_file_that_standard_output_goes_to_is_no_output() {
+    let folder = Folder::new();
+    let words = "run --sessions 1 --payments 5 --baseline-sessions 0 --out";
+    for (path, to_stdout) in [
+        ("/dev/stdout", true),
+        ("/dev/stderr", false),
+        ("/proc/self/fd/1", true),
+        ("kept", true),
+        ("kept", false),
+        ("link", true),
+    ] {
+        folder.write("kept", "keep me\n");
+        let link = folder.path("link");
+        if !link.exists() {
+            std::os::unix::fs::symlink("/dev/fd/1", link).unwrap();
+        }
+        let kept = || OpenOptions::new().append(true).open(folder.path("kept"));
+        let mut command = folder.command(&arguments(&format!("{words} {path}")));
+        let (stdout, stderr) = match to_stdout {
+            true => (kept().unwrap().into(), Stdio::piped()),
+            false => (Stdio::piped(), kept().unwrap().into()),
+        };
+        let child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
+        let ended = ended(child);
+        assert_eq!(ended.code, Some(2), "{path}: {ended:?}");
+        let said = ended.stderr + &folder.read("kept");
+        assert!(
+            said.contains("has that file open already"),
+            "{path}: {said}"
+        );
+        assert!(folder.read("kept").starts_with("keep me"), "{path}");
+    }
+}
+
 fn ended_code(child: Child) -> Option<i32> {
     ended(child).code
 }

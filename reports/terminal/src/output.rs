@@ -4,6 +4,8 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufWriter, Write},
+    os::fd::{AsFd as _, BorrowedFd},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -278,6 +280,9 @@ pub fn open_alone(path: &Path) -> Result<File, OutputError> {
     if !metadata.is_file() {
         return Err(refused("expected a plain file".to_owned()));
     }
+    if is_open_here(path, &metadata) {
+        return Err(refused(OPEN_HERE.to_owned()));
+    }
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(refused(
             "the file is in use: another process adds to it".to_owned(),
@@ -317,6 +322,9 @@ fn target_of(path: &Path) -> Result<Target, OutputError> {
         Ok(metadata) if metadata.is_file() && metadata.permissions().readonly() => {
             Err(refused("the file is read-only".to_owned()))
         }
+        Ok(metadata) if metadata.is_file() && is_open_here(path, &metadata) => {
+            Err(refused(OPEN_HERE.to_owned()))
+        }
         Ok(metadata) if metadata.is_file() => {
             let file = fs::canonicalize(path).map_err(|e| refused(e.to_string()))?;
             let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
@@ -347,6 +355,44 @@ fn target_of(path: &Path) -> Result<Target, OutputError> {
         }
         Err(error) => Err(refused(error.to_string())),
     }
+}
+
+const OPEN_HERE: &str = "this process has that file open already, as its output or by number, and \
+                         what is written there would be lost; expected another file";
+
+/// Whether standard output or error is this plain file, or the path leads to it through one of this
+/// process's descriptors, as `/dev/stdout` and `/dev/fd/3` do.
+fn is_open_here(path: &Path, metadata: &fs::Metadata) -> bool {
+    let is_it = |stream: BorrowedFd<'_>| {
+        rustix::fs::fstat(stream)
+            .is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (metadata.dev(), metadata.ino()))
+    };
+    is_it(io::stdout().as_fd()) || is_it(io::stderr().as_fd()) || is_descriptor(path.to_owned())
+}
+
+/// Whether a path is that of a descriptor, by however many links.
+fn is_descriptor(mut path: PathBuf) -> bool {
+    // As many as Linux follows.
+    for _ in 0..40 {
+        let Some(folder) = path.parent() else {
+            return false;
+        };
+        let folder = match folder.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => folder,
+        };
+        let Ok(folder) = fs::canonicalize(folder) else {
+            return false;
+        };
+        if folder.starts_with("/proc") && folder.ends_with("fd") || folder == Path::new("/dev/fd") {
+            return true;
+        }
+        match fs::read_link(&path) {
+            Ok(link) => path = folder.join(link),
+            Err(_) => return false,
+        }
+    }
+    false
 }
 
 fn temporary_file(folder: &Path, readers: Readers) -> io::Result<NamedTempFile> {
