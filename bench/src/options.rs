@@ -311,6 +311,7 @@ mod tests {
             &["A", "B", "--pairs", "1e9"],
             &["A", "B", "--metric", "speed"],
             &["A", "B", "--a-args", "'open"],
+            &["A", "B", "--", "--shards", "1", "--out", "A"],
             &["A", "B", "--bootstrap-seed", "x"],
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");

@@ -43,7 +43,7 @@ pub struct SessionOptions {
 
     /// Options of `loadgen run` for every run [default: --sessions 8 --payments 2k
     /// --baseline-sessions 0; of a gate 1k payments]
-    #[arg(last = true, value_name = "WORKLOAD")]
+    #[arg(last = true, value_name = "WORKLOAD", value_parser = run_word)]
     pub workload: Vec<String>,
 }
 
@@ -75,6 +75,19 @@ impl SessionOptions {
     }
 }
 
+/// A word of the workload. Every run would write an output of its own over the one before, and the
+/// first over whatever has its name.
+fn run_word(word: &str) -> Result<String, String> {
+    match word.split('=').next() {
+        Some("--out") => Err(
+            "a comparison reads its runs itself, and --json prints what comes of \
+                              them: expected a workload without --out"
+                .to_owned(),
+        ),
+        _ => Ok(word.to_owned()),
+    }
+}
+
 /// Splits as a shell does: blanks separate; quotes and backslashes protect. Expands nothing.
 fn shell_words(text: &str) -> Result<Words, String> {
     let mut words = Vec::new();
@@ -100,7 +113,8 @@ fn shell_words(text: &str) -> Result<Words, String> {
         return Err(format!("the quote {open} is never closed"));
     }
     words.extend(word);
-    Ok(Words(words))
+    let words: Result<_, String> = words.iter().map(|word| run_word(word)).collect();
+    words.map(Words)
 }
 
 #[cfg(test)]
@@ -117,6 +131,11 @@ mod tests {
         check("  --shards   2 ", &["--shards", "2"]);
         check("--x 'a b' \"c d\"e", &["--x", "a b", "c de"]);
         check(r#"a\ b "q\"q" 'r\r' ''"#, &["a b", "q\"q", r"r\r", ""]);
+        assert!(
+            shell_words("--out=A")
+                .unwrap_err()
+                .contains("without --out")
+        );
         assert!(shell_words("'a").is_err());
         assert!(shell_words("a\\").is_err());
     }
