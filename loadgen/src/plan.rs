@@ -267,6 +267,7 @@ impl Plan {
             adversary: attacked.then(|| args.adversary.to_string()),
             l1_delay_blocks: attacked.then_some(args.l1_delay_blocks),
             planted_slowdown: (args.planted_slowdown > 0.0).then_some(args.planted_slowdown),
+            audit_log: args.audit_log.is_some(),
         };
         let identity = match stored {
             Some(stored) => stored.identity_of(&description)?,

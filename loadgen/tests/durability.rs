@@ -346,14 +346,41 @@ fn a_file_of_somebody_elses_that_is_called_as_ours_is_left_alone() {
     }
 }
 
-#[test]
-fn a_log_in_memory_is_said_to_be_one() {
+fn has_memory_file_system() -> bool {
     let is_memory = |mount: &str| mount.split(' ').nth(2) == Some("tmpfs");
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let mut shm = mounts
         .lines()
         .filter(|line| line.split(' ').nth(1) == Some("/dev/shm"));
-    if !shm.next_back().is_some_and(is_memory) {
+    shm.next_back().is_some_and(is_memory)
+}
+
+/// Where a log would be matters to runs that keep one.
+#[test]
+fn a_sweep_in_memory_takes_runs_without_a_log() {
+    if !has_memory_file_system() {
+        return;
+    }
+    let folder = Folder::new();
+    let sweep = |more: &str| {
+        let words = "sweep s --trial 200ms --repeats 1 --concurrent 2 --quiet";
+        folder.loadgen(&arguments(&format!("{words} {more}")))
+    };
+    let in_memory = sweep("--durability log --log-dir /dev/shm");
+    assert_eq!(in_memory.code, Some(0), "{in_memory:?}");
+    let on_disk = sweep("--durability fsync");
+    assert_eq!(on_disk.code, Some(2), "{on_disk:?}");
+    assert!(
+        on_disk.stderr.contains("one of them is in memory"),
+        "{on_disk:?}"
+    );
+    let without = sweep("--durability none");
+    assert_eq!(without.code, Some(0), "{without:?}");
+}
+
+#[test]
+fn a_log_in_memory_is_said_to_be_one() {
+    if !has_memory_file_system() {
         return;
     }
     let folder = Folder::new();

@@ -120,6 +120,10 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, String)> {
                 human::grouped(run.achieved.sessions_closed),
             ),
         ),
+        (
+            "audit log",
+            if asked.audit_log { "kept" } else { "none" }.into(),
+        ),
         ("restart", restart(run)),
         (
             "L1 block",

@@ -664,11 +664,16 @@ fn runs_of_other_work_are_told_apart() {
     let folder = TempDir::new().unwrap();
     // What half of the runs have otherwise → how many are used, and what is said.
     type Change = fn(&mut RunFile);
-    let table: [(Change, usize, &str); 8] = [
+    let table: [(Change, usize, &str); 9] = [
         (
             |run| run.workload.turn_length = Some(1),
             0,
             "runs of more than one assurance fit",
+        ),
+        (
+            |run| run.workload.audit_log = true,
+            0,
+            "in turns of 32, with an audit log: 7 runs",
         ),
         (
             |run| run.workload.planted_slowdown = Some(0.1),

@@ -19,7 +19,7 @@ use duet_terminal::paths::Paths;
 use super::args::SweepArgs;
 use super::grid::{Axes, Cell, Load, Values, order, rounds_first};
 use super::preset::{Cost, Estimate, PLAN_PROMISE, PLAN_TRIAL, Preset, calibrated, plan_cells};
-use super::{Runner, TrialError, check_options, check_run, duration_option};
+use super::{Runner, TrialError, check_options, check_run, duration_option, is_durable};
 use crate::file_system::FileSystem;
 use crate::machine;
 use duet_terminal::progress::Steps;
@@ -80,7 +80,9 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     }
     let (mut file, sweep) = open(&args.file, args.quiet)?;
     same_machine(&args.file, &sweep.lines)?;
-    same_storage(&args.file, &sweep.lines, args.log_dir.as_deref())?;
+    if any_durable(&runs, &args.options)? {
+        same_storage(&args.file, &sweep.lines, args.log_dir.as_deref())?;
+    }
     let mut lines = sweep.lines;
     let runner = Runner::new(args.log_dir.as_deref(), stop)?;
     // A sweep that goes on does not choose anew. (A file may hold sweeps of several settings.)
@@ -502,12 +504,24 @@ fn same_machine(path: &Path, lines: &[Line]) -> Result<(), TrialError> {
     Ok(())
 }
 
-/// Nor do runs whose log is in memory stand beside those on a disk.
+/// Whether one of the runs keeps a log.
+fn any_durable(runs: &[(Cell, u32)], options: &[String]) -> Result<bool, TrialError> {
+    for (cell, _) in runs {
+        if is_durable(&[&*cell.options, options].concat())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Nor do runs whose log is in memory stand beside those on a disk. A run that will be made again
+/// stands beside none.
 fn same_storage(path: &Path, lines: &[Line], log_dir: Option<&Path>) -> Result<(), TrialError> {
     let log_dir = log_dir.unwrap_or(Path::new("."));
     let here = FileSystem::of(log_dir);
     for (line, number) in lines.iter().zip(1..) {
         if let Some(there) = &line.run.durability
+            && line.run.achieved.broken().next().is_none()
             && there.is_in_memory() != here.in_memory
         {
             return Err(TrialError::Options(format!(

@@ -245,6 +245,14 @@ mod tests {
     }
 
     #[test]
+    fn a_run_with_an_audit_log_did_more_work() {
+        let (without, with) = (json!({}), json!({"audit_log": true}));
+        let (without, with) = (terms(1, without), terms(1, with));
+        assert_eq!(differing_keys(&without, &with), ["workload.audit_log"]);
+        assert!(Across::new(&["audit_log".to_owned()]).allows("workload.audit_log"));
+    }
+
+    #[test]
     fn a_run_that_went_on_after_a_restart_differs_from_a_whole_one() {
         let run_file = |durability: Value| {
             let mut run_file = json!({

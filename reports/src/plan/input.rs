@@ -127,6 +127,8 @@ pub struct Assurance {
     pub cosign_after_us: Option<u64>,
     /// Whether each end checked all that the other one did.
     pub both_endpoints_checked: bool,
+    /// Whether all that both ends said was kept for an auditor.
+    pub audit_log: bool,
 }
 
 impl Assurance {
@@ -144,6 +146,7 @@ impl Assurance {
             turn_length: run.workload.turn_length,
             cosign_after_us: run.workload.cosign_after_ms.map(|ms| (ms * 1e3) as u64),
             both_endpoints_checked: run.assurance.both_endpoints_checked,
+            audit_log: run.workload.audit_log,
         }
     }
 
@@ -164,9 +167,13 @@ impl Assurance {
             true => "",
             false => ", NOT checked by both endpoints",
         };
+        let audited = match self.audit_log {
+            true => ", with an audit log",
+            false => "",
+        };
         format!(
             "co-signed every {}{after}, {} in flight, durability {}{memory}, back end {}, \
-             {}{turns}{checked}",
+             {}{turns}{checked}{audited}",
             human::count(self.cosign_every),
             human::count(self.in_flight),
             self.durability,
@@ -484,6 +491,7 @@ fn wanted(ask: &Ask, all: &[(&String, &RunFile)]) -> Result<Assurance, PlanError
         in_memory: false,
         cosign_after_us: None,
         both_endpoints_checked: true,
+        audit_log: false,
         ..of.clone()
     };
     if let [first, others @ ..] = &fits[..]

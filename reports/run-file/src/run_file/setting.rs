@@ -84,6 +84,10 @@ pub struct Workload {
         skip_serializing_if = "Option::is_none"
     )]
     pub planted_slowdown: Option<f64>,
+    /// Whether all that both parties said was kept for an auditor, which costs CPU time and
+    /// memory. Not written where it was not, as above.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub audit_log: bool,
 }
 
 /// The limits of the Layer 1 that the run used.

@@ -129,6 +129,7 @@ fn workload() -> Workload {
         adversary: None,
         l1_delay_blocks: None,
         planted_slowdown: None,
+        audit_log: false,
         turn_length: Some(32),
     }
 }
