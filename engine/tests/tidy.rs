@@ -26,7 +26,7 @@ const CRATES: [(&str, usize); 13] = [
     ("loadgen/audit/src", 4_400),
     ("reports/src", 10_200),
     ("reports/run-file/src", 2_050),
-    ("reports/terminal/src", 1_700),
+    ("reports/terminal/src", 1_750),
     ("bench/src", 4_200),
     ("bench/instructions/src", 600),
 ];

@@ -221,7 +221,7 @@ fn channels(
         (Some(duration), Some(rate)) => total.min((duration.as_secs_f64() * rate) as u64),
         _ => total,
     };
-    let bar = Bar::new("channels", expected, quiet);
+    let bar = Bar::new("channels", expected, plan.config.duration, quiet);
     let outcome = pipeline::run(&plan.config, &*plan.workload, stop, |snapshot| {
         series.observe(snapshot);
         let beside = if snapshot.payments == 0 {
@@ -257,7 +257,7 @@ fn baseline(
                 .min(sampling.first_payments)
         })
         .sum();
-    let bar = Bar::new("baseline", total, quiet);
+    let bar = Bar::new("baseline", total, None, quiet);
     let direct = pipeline::run_direct(&plan.config, workload, sampling, stop, |payments| {
         bar.at(payments, "");
     })?;

@@ -484,7 +484,7 @@ fn the_summary_is_of_few_lines_that_fit_a_terminal() {
 fn a_rate_that_cannot_be_held_is_invalid_and_exits_3() {
     let folder = Folder::new();
     for words in [
-        "--rate 10M --sessions 8 --payments 500",
+        "--rate 10M --sessions 8 --payments 10k",
         "--rate 10M --sessions 8 --payments 500 --duration 50ms",
         "--rate 1M --duration 200ms",
     ] {

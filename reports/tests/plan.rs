@@ -216,7 +216,7 @@ fn unbroken(text: &str) -> String {
 }
 
 #[test]
-fn a_plan_answers_in_its_first_lines_and_within_100_columns() {
+fn a_plan_answers_in_its_first_lines_and_within_80_columns() {
     let folder = TempDir::new().unwrap();
     let output = plan(&[], &sweep(&folder, "plan.sweep", &runs(false)));
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -229,7 +229,7 @@ fn a_plan_answers_in_its_first_lines_and_within_100_columns() {
         "machines of 2 cores",
         "+ 1 spare",
         "expect p99 of ",
-        "with the headroom free; at most ",
+        "with the headroom free, ",
         "measured with the ",
         " back end, on AMD EPYC",
         "of which 30.0 % stay free",

@@ -273,7 +273,7 @@ impl Report {
         row(
             "signatures",
             format!(
-                "{} verified in this pass, of {} ({}){chosen}",
+                "{} verified in this pass, of {} (sessions: {}){chosen}",
                 exact(self.verified_now),
                 exact(self.signatures),
                 self.asked(),
@@ -288,7 +288,7 @@ impl Report {
             Some(salt) => row(
                 "salt",
                 // A word of 64 digits fills its line.
-                format!("{} ({}; --salt repeats it)", salt.shown(), salt.origin()),
+                format!("{} {}; --salt repeats it", salt.shown(), salt.origin()),
             ),
         }
         if let Some(rests) = &self.checkpoint {

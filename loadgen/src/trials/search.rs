@@ -293,9 +293,12 @@ fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result
                 };
                 let last = trials.last().map(|trial: &Trial| {
                     let word = match (trial.set_aside, trial.passed) {
-                        (true, _) => "set aside",
-                        (false, true) => "passed",
-                        (false, false) => "failed",
+                        (true, _) => {
+                            let share = human::share(trial.disturbance);
+                            format!("does not count, others took {share} of the machine")
+                        }
+                        (false, true) => "passed".to_owned(),
+                        (false, false) => "failed".to_owned(),
                     };
                     format!("; {}/s {word}", human::figure(trial.rate_per_s))
                 });

@@ -9,9 +9,11 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use duet_run_file::measured::busy;
 use duet_run_file::sweep::{self, Calibration, LIMIT, Line, Sweep};
 use duet_terminal::exit::Exit;
 use duet_terminal::human;
+use duet_terminal::layout::{flow, sentence};
 use duet_terminal::lines::Lines;
 use duet_terminal::output::open_alone;
 use duet_terminal::paths::Paths;
@@ -34,8 +36,6 @@ const MOST_REPEATS: u32 = 1000;
 /// take two seconds or so.
 const CALIBRATION: Duration = SHORTEST;
 const CALIBRATION_CHANNELS: [u64; 2] = [100, 2_000];
-/// How far an estimate that was told may be off before another one is told.
-const ESTIMATE_OFF: f64 = 1.25;
 /// Digits of a rate that is a share of what was measured: enough, and the same on a restart.
 const RATE_DIGITS: i32 = 3;
 
@@ -106,7 +106,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
             };
             let calibration = calibration(args, &settings, cost, trial);
             if !args.quiet {
-                say(calibration_text(&calibration));
+                say(sentence("", &calibration_text(&calibration)).join("\n"));
             }
             Some(calibration)
         }
@@ -135,13 +135,12 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     let left_s = |estimate: &Estimate, left: &[(Cell, u32)]| {
         estimate.left_s(left.iter().map(|(cell, _)| cell))
     };
-    let mut told_s = left_s(&estimate, &left);
     if !args.quiet {
         say(format_args!(
             "{} of {} runs are to be made, about {}; seed {}",
             left.len(),
             runs.len(),
-            human::seconds(told_s),
+            human::seconds(left_s(&estimate, &left)),
             args.seed
         ));
     }
@@ -152,7 +151,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     let steps = Steps::new(left.len() as u64, args.quiet);
     let (begin, mut begun) = (Instant::now(), 0);
     let (mut not_held, mut broken, mut skipped, mut put_off) = (0, 0, 0, 0);
-    let mut told = begin;
+    let mut disturbed = 0;
     for (index, (cell, repeat)) in left.iter().enumerate() {
         let (cell, repeat) = (cell.clone(), *repeat);
         let to_come = &left[index..];
@@ -171,16 +170,8 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
                 continue;
             }
         }
-        let now_s = left_s(&estimate, to_come);
-        let expected_s = told_s - told.elapsed().as_secs_f64();
-        let off = (now_s / expected_s.max(1.0)).max(expected_s / now_s);
-        if off > ESTIMATE_OFF && now_s > 10.0 && index > 0 {
-            (told_s, told) = (now_s, Instant::now());
-            if !args.quiet {
-                steps.above(|| say(format_args!("about {} left", human::seconds(now_s))));
-            }
-        }
-        steps.begin(cell.to_string());
+        let left = Duration::from_secs_f64(left_s(&estimate, to_come));
+        steps.begin(&cell, left);
         let mut options = cell.options.clone();
         options.extend(args.options.iter().cloned());
         options.extend(duration_option(trial));
@@ -221,6 +212,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
         } else if !run.achieved.valid {
             not_held += 1;
         }
+        disturbed += usize::from(busy(&run).is_some());
         let line = Line {
             cell: words(&cell),
             repeat,
@@ -234,23 +226,30 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
     }
     steps.clear();
     if !args.quiet {
-        say(format_args!(
-            "{}: {} more in {}, {} in all; of the new ones, {not_held} rates were not held, {broken} are INVALID{}{}",
+        let mut phrases = vec![format!(
+            "{}: {} more in {}, {} in all",
             args.file.display(),
             human::counted(begun, "run"),
             human::seconds(begin.elapsed().as_secs_f64()),
             lines.len(),
-            match skipped {
-                0 => String::new(),
-                _ => format!("; {skipped} were left out, and are made by the same command"),
-            },
-            match put_off {
-                0 => String::new(),
-                _ => format!(
-                    "; {put_off} repeats were left out to end in time, and are made by the same command"
-                ),
-            }
-        ));
+        )];
+        let of_the_new_ones = [
+            (not_held, "did not hold their rate"),
+            (broken, "are INVALID"),
+            (skipped, "were left out, and are made by the same command"),
+            (
+                put_off,
+                "repeats were left out to end in time, and are made by the same command",
+            ),
+            (
+                disturbed,
+                "were made while others used the machine: a plan leaves them out, unless \
+                 --busy-max allows them",
+            ),
+        ];
+        let of_the_new_ones = of_the_new_ones.iter().filter(|(count, _)| *count > 0);
+        phrases.extend(of_the_new_ones.map(|(count, what)| format!("{count} {what}")));
+        say(flow("", &phrases, ";").join("\n"));
     }
     Ok(if broken + skipped > 0 {
         Exit::Invalid

@@ -431,7 +431,7 @@ fn a_log_that_cannot_be_written_ends_the_run() {
 
 /// The auditor's files, by name.
 fn sources() -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("audit/src");
     let paths = fs::read_dir(folder).unwrap();
     let paths = paths.map(|entry| entry.unwrap().path());
     let files: Vec<_> = paths
@@ -447,9 +447,10 @@ fn sources() -> Vec<(String, String)> {
 /// The auditor is worth something only while it is not the engine that it audits.
 #[test]
 fn the_auditor_names_no_part_of_the_engine() {
-    for (file, text) in sources() {
-        assert!(!text.contains("duet_engine"), "{file}");
-    }
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("audit/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    let own = manifest.lines().filter(|line| line.starts_with("duet-"));
+    assert_eq!(own.collect::<Vec<_>>(), ["duet-terminal.workspace = true"]);
 }
 
 /// What is deleted has its place in a checkpoint that is durable under its name:

@@ -283,7 +283,7 @@ fn baseline(run: &RunFile) -> String {
     let took = phase.map_or_else(String::new, |phase| {
         format!(" in {}", human::seconds(phase.wall_s))
     });
-    format!("{sample}{took}; counts exact, CPU at 95 %")
+    format!("{sample}{took}; counts exact, CPU ± at 95 %")
 }
 
 /// `5,000 x ± 0.7 %`, without the interval where it is but a point.

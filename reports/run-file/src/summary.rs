@@ -46,10 +46,7 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
         ..
     } = &run.achieved;
     let start = format!("{}: ", verdict_words(run).join(", "));
-    let told = only_closed(run)
-        .into_iter()
-        .chain(ended_short(run))
-        .chain(busy(run));
+    let limited = only_closed(run).into_iter().chain(ended_short(run));
     // What leaves no room beside it has a line of its own.
     let (mut lines, start) = match start.len() > MOST_OF_VERDICT {
         true => (vec![start.trim_end().to_owned()], "       ".to_owned()),
@@ -57,14 +54,20 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
     };
     let lines_max = lines_max - lines.len();
     if *valid {
-        let phrases: Vec<String> = told.chain(checks_passed(&run.checks)).collect();
-        lines.extend(wrap(&start, &phrases, lines_max));
+        let phrases: Vec<String> = limited.chain(checks_passed(&run.checks)).collect();
+        let busy = busy(run).map(|busy| format!("       {busy}"));
+        lines.extend(wrap(
+            &start,
+            &phrases,
+            lines_max - usize::from(busy.is_some()),
+        ));
+        lines.extend(busy);
         return lines;
     }
     let unnamed = invalid_reasons.is_empty();
     let unnamed = unnamed.then(|| "no reason is given".to_owned());
     let reasons = invalid_reasons.iter().cloned().chain(unnamed);
-    let reasons: Vec<String> = reasons.chain(told).collect();
+    let reasons: Vec<String> = reasons.chain(limited).chain(busy(run)).collect();
     lines.extend(layout::wrap(&start, &reasons, ';', lines_max));
     lines
 }

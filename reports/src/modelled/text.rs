@@ -6,14 +6,14 @@ use super::run::RunCost;
 use super::{Deposits, Listed, Row, Share, Table as Answer};
 use crate::{
     human,
-    layout::{self, Column, Table, WIDTH, clean, clip},
+    layout::{self, Column, Table, clean, sentence},
     offload::in_words,
 };
 
 /// The table for people: for each profile its costs, then its mass exit.
 #[must_use]
 pub fn table_text(answer: &Answer) -> String {
-    let mut lines = words(
+    let mut lines = sentence(
         "",
         &format!(
             "MODELLED, not measured: prices of real chains times counts. Ratio: direct over channel, \
@@ -39,10 +39,7 @@ pub fn table_text(answer: &Answer) -> String {
             .iter()
             .filter(|lack| lack.profile == profile.profile)
         {
-            lines.push(clip(
-                &clean(&format!("not in profile: {}", lack.reason)),
-                WIDTH,
-            ));
+            lines.extend(sentence("", &format!("not in profile: {}", lack.reason)));
         }
         for exit in answer
             .mass_exit
@@ -79,7 +76,7 @@ pub fn constants_text(answer: &Answer) -> String {
                 human::grouped(constant.value)
             ));
             for origin in origins.into_iter().flatten() {
-                lines.extend(words("    ", &origin));
+                lines.extend(sentence("    ", &origin));
             }
         }
     }
@@ -91,10 +88,10 @@ pub fn constants_text(answer: &Answer) -> String {
 pub fn run_text(cost: &RunCost) -> String {
     let mut lines = vec![String::new()];
     lines.extend(heading(&cost.profile, &cost.unit, &cost.about));
-    lines.push(
-        "Counts are the run's, prices the profile's; no figure of this section was measured."
-            .into(),
-    );
+    lines.extend(sentence(
+        "",
+        "Counts are the run's, prices the profile's; no figure of this section was measured.",
+    ));
     if !cost.run_valid {
         lines.push("The run is INVALID: its counts prove nothing.".into());
     }
@@ -102,7 +99,7 @@ pub fn run_text(cost: &RunCost) -> String {
         Column::Right("count"),
         Column::Left("counted in the run file"),
         Column::Left("priced as"),
-        Column::Right("units each"),
+        Column::Right("each"),
         Column::Right("units"),
     ]);
     for item in std::iter::once(&cost.direct).chain(&cost.channels) {
@@ -111,7 +108,7 @@ pub fn run_text(cost: &RunCost) -> String {
             item.counted.replace("achieved.", ""),
             item.priced_as.into(),
             item.units_each.map_or_else(missing, human::grouped),
-            amount(item.units.as_ref()),
+            (item.units.as_ref()).map_or_else(missing, |units| human::figure(units.to_f64())),
         ]);
     }
     lines.extend(table.lines());
@@ -136,16 +133,20 @@ pub fn run_text(cost: &RunCost) -> String {
         ));
     }
     if cost.dispute_transactions_counted > 0 {
-        lines.push(format!(
-            "disputes: {} transactions in the run's blocks, {} priced: a post, its answers and a payout",
-            human::grouped(cost.dispute_transactions_counted),
-            human::grouped(cost.dispute_transactions_priced),
+        lines.extend(sentence(
+            "",
+            &format!(
+                "disputes: {} transactions in the run's blocks, {} priced: a post, its answers and \
+                 a payout",
+                human::grouped(cost.dispute_transactions_counted),
+                human::grouped(cost.dispute_transactions_priced),
+            ),
         ));
     }
     lines.extend(
         cost.not_priced
             .iter()
-            .map(|lack| clip(&clean(&format!("not in profile: {lack}")), WIDTH)),
+            .flat_map(|lack| sentence("", &format!("not in profile: {lack}"))),
     );
     lines.push("Each open is priced alone. One-way payments: one deposit; others: two.".into());
     layout::text(&lines)
@@ -156,7 +157,7 @@ fn heading(profile: &str, unit: &str, about: &str) -> Vec<String> {
         "" => format!("MODELLED on {profile} ({unit})"),
         _ => format!("MODELLED on {profile} ({unit}): {about}"),
     };
-    words("", &text)
+    sentence("", &text)
 }
 
 /// The rows of one table differ in payments only.
@@ -212,7 +213,7 @@ fn group_lines(rows: &[&Row]) -> Vec<String> {
         "none" => "no disputes".to_owned(),
         kind => format!("{} disputed, {kind}", first.disputes.percent()),
     };
-    let mut lines = words(
+    let mut lines = sentence(
         "",
         &format!("{deposits}, {opened}; {transfers}; {disputes}"),
     );
@@ -227,7 +228,7 @@ fn exit_lines(exit: &MassExit) -> Vec<String> {
         "NOT within"
     };
     let window = human::grouped(exit.window_blocks);
-    let mut lines = words(
+    let mut lines = sentence(
         "mass exit  ",
         &format!(
             "{} closed at once need {} blocks ({}) for posts and answers, {verdict} the window of {window} blocks; \
@@ -239,7 +240,7 @@ fn exit_lines(exit: &MassExit) -> Vec<String> {
             amount(Some(&exit.largest_safe_channels)),
         ),
     );
-    lines.extend(words(
+    lines.extend(sentence(
         "  formula  ",
         &format!(
             "largest safe = floor({} blocks x {} {} of each / {} for a post and an answer), bound by the {}",
@@ -251,7 +252,7 @@ fn exit_lines(exit: &MassExit) -> Vec<String> {
         ),
     ));
     for assumption in &exit.assumptions {
-        lines.extend(words("  assumes  ", assumption));
+        lines.extend(sentence("  assumes  ", assumption));
     }
     lines
 }
@@ -274,31 +275,9 @@ fn assumed(profile: &Listed) -> Vec<String> {
                 1 => String::new(),
                 more => format!(" and {} more", more - 1),
             };
-            words("assumed  ", &format!("{}{others}: {text}", names[0]))
+            sentence("assumed  ", &format!("{}{others}: {text}", names[0]))
         })
         .collect()
-}
-
-/// Text broken between words.
-fn words(start: &str, text: &str) -> Vec<String> {
-    let indent = " ".repeat(start.chars().count());
-    let mut lines = Vec::new();
-    let mut line = start.to_owned();
-    let mut empty = true;
-    for word in clean(text).split_whitespace() {
-        let columns = line.chars().count() + usize::from(!empty) + word.chars().count();
-        if !empty && columns > WIDTH {
-            lines.push(std::mem::replace(&mut line, indent.clone()));
-            empty = true;
-        }
-        if !empty {
-            line.push(' ');
-        }
-        line.push_str(&clip(word, WIDTH - indent.len()));
-        empty = false;
-    }
-    lines.push(line);
-    lines
 }
 
 /// From a thousand to a billion in full, rounded to a whole unit; whole numbers below it too;

@@ -482,7 +482,7 @@ fn extrapolation(
         found.push("sessions of one length: what a session costs is not seen apart".into());
     } else if outside(ask.payments as f64, sessions) {
         found.push(format!(
-            "{} payments a session: runs made from {} to {}",
+            "{} payments a session: those of the runs had made {} to {} when they ended",
             human::count(ask.payments),
             human::figure(sessions.0.round()),
             human::figure(sessions.1.round()),

@@ -13,6 +13,7 @@ use super::observation::Observation;
 use super::{PlanError, check};
 use crate::{
     human,
+    layout::sentence,
     run_file::{self, Durability, RunFile, utf8},
     sweep::Sweep,
     terms::{Across, Terms},
@@ -409,7 +410,8 @@ fn too_few(
     );
     for run in invalid.iter().take(INVALID_SHOWN) {
         let reasons = run.reasons.join("; ");
-        message.push_str(&format!("\n  INVALID {}: {reasons}", run.run));
+        let lines = sentence("  INVALID ", &format!("{}: {reasons}", run.run));
+        message.push_str(&format!("\n{}", lines.join("\n")));
     }
     if let Some(more) = invalid
         .len()

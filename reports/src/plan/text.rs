@@ -6,8 +6,11 @@ use super::ask::Role;
 use super::holdout::{Edge, Errors, Spread};
 use crate::{
     human,
-    layout::{self, Column, Table, clean, flow},
+    layout::{self, Column, Table, flow, sentence},
 };
+
+/// A plan whose model is further off than this, where it was tried, is none to buy machines by.
+const ERROR_MOST: f64 = 0.25;
 
 /// The plan as lines, nothing of it cut.
 #[must_use]
@@ -75,7 +78,7 @@ fn answer(plan: &Plan) -> Vec<String> {
     let percentile = plan.slo.percentile.name();
     let expected = match plan.response_ns {
         Some(ns) => format!(
-            "{percentile} of {} with the headroom free; at most {objective} when it is used up",
+            "{percentile} of {} with the headroom free, {objective} when it is used up",
             human::nanoseconds(ns)
         ),
         None => format!("{percentile} of at most {objective}"),
@@ -156,18 +159,33 @@ fn answer(plan: &Plan) -> Vec<String> {
     };
     rows.push(("interval", interval));
     rows.push(("error", error_line(plan)));
+    let all = plan.holdout_error.all.as_ref();
+    let figures = all.map(|all| [all.throughput, all.cpu, all.memory]);
+    let medians = figures.into_iter().flatten().flatten();
+    if medians.map(|spread| spread.median).fold(0.0, f64::max) > ERROR_MOST {
+        let text = "an error is above 25 %: sweep longer, on a quiet machine, before you buy by it";
+        rows.push(("CAUTION", text.to_owned()));
+    }
+    let (used, refused) = (plan.inputs.runs_used, plan.inputs.invalid.len());
+    if refused > 0 {
+        let all = human::counted((used + refused) as u64, "run");
+        rows.push((
+            "CAUTION",
+            format!("{used} of {all} were used; {refused} are INVALID for planning, below"),
+        ));
+    }
     if !plan.extrapolation.is_empty() {
         let count = human::counted(plan.extrapolation.len() as u64, "point");
         rows.push(("CAUTION", format!("{count} beyond the sweep, below")));
     }
     rows.iter()
-        .flat_map(|(label, text)| words(&format!("{label:<10}"), text))
+        .flat_map(|(label, text)| sentence(&format!("{label:<10}"), text))
         .collect()
 }
 
 fn error_line(plan: &Plan) -> String {
     let Some(all) = &plan.holdout_error.all else {
-        return "unknown: the sweep is too small to hold its edge out".to_owned();
+        return "unknown: too few of the runs can be used to hold an edge out".to_owned();
     };
     let part = |name: &str, spread: Option<Spread>| match spread {
         None => format!("{name} n/a"),
@@ -217,7 +235,7 @@ fn constraints(plan: &Plan) -> Vec<String> {
     let process = plan.fit.memory_process_bytes
         + plan.fit.memory_shard_bytes * plan.cores_per_machine as f64
         + plan.fit.memory_batches_bytes;
-    lines.extend(words(
+    lines.extend(sentence(
         "",
         &format!(
             "cores are needed with {} headroom; memory for channels, beside {} a process",
@@ -335,7 +353,7 @@ fn l1(plan: &Plan) -> Vec<String> {
     ];
     sentences
         .iter()
-        .flat_map(|sentence| words("", sentence))
+        .flat_map(|text| sentence("", text))
         .collect()
 }
 
@@ -406,8 +424,8 @@ fn holdout(plan: &Plan) -> Vec<String> {
 fn inputs(plan: &Plan) -> Vec<String> {
     let inputs = &plan.inputs;
     let machine = &plan.sweep_machine;
-    let mut lines = words("", &plan.assurance.text());
-    lines.extend(words(
+    let mut lines = sentence("", &plan.assurance.text());
+    lines.extend(sentence(
         "",
         &format!(
             "{}, {}, {}",
@@ -438,7 +456,7 @@ fn inputs(plan: &Plan) -> Vec<String> {
     }
     lines.extend(list(&inputs.notes, ""));
     for run in &inputs.invalid {
-        lines.extend(words(
+        lines.extend(sentence(
             "INVALID ",
             &format!("{}: {}", run.run, run.reasons.join("; ")),
         ));
@@ -455,13 +473,6 @@ fn list(sentences: &[String], none: &str) -> Vec<String> {
     }
     sentences
         .iter()
-        .flat_map(|sentence| words("- ", sentence))
+        .flat_map(|text| sentence("- ", text))
         .collect()
-}
-
-/// A sentence broken between words, however long it is.
-fn words(start: &str, sentence: &str) -> Vec<String> {
-    let sentence = clean(sentence);
-    let words: Vec<String> = sentence.split_whitespace().map(str::to_owned).collect();
-    flow(start, &words, "")
 }

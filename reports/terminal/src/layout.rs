@@ -167,6 +167,11 @@ pub fn flow(start: &str, phrases: &[String], separator: &str) -> Vec<String> {
     lines
 }
 
+/// A sentence after `start`, broken between words.
+pub fn sentence(start: &str, sentence: &str) -> Vec<String> {
+    flow(start, &[sentence.to_owned()], "")
+}
+
 /// The words of a text, a number and what follows it being one.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();

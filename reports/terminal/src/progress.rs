@@ -76,13 +76,17 @@ impl Pace {
 }
 
 /// `30 % of 4 M payments, 482 k/s, 6 s left`; of an unknown total, what was done.
-fn course(done: u64, total: u64, elapsed: Duration) -> String {
+fn course(done: u64, total: u64, elapsed: Duration, lasts: Option<Duration>) -> String {
     let rate = done as f64 / elapsed.as_secs_f64();
     if total == 0 {
         let done = human::counted(done, "payment");
         return format!("{done}, {}/s", human::figure(rate));
     }
     let left_s = total.saturating_sub(done) as f64 / rate;
+    let left_s = match lasts.map(|lasts| lasts.saturating_sub(elapsed).as_secs_f64()) {
+        Some(planned_s) => left_s.min(planned_s),
+        None => left_s,
+    };
     let left = match left_s.is_finite() {
         true => format!(", {} left", human::seconds(left_s.round())),
         false => String::new(),
@@ -100,28 +104,39 @@ pub struct Bar {
     bar: ProgressBar,
     phase: &'static str,
     total: u64,
+    lasts: Option<Duration>,
     shown: Shown,
 }
 
 impl Bar {
-    /// A bar that ends at `total` payments. Nothing is shown when `quiet`.
+    /// A bar that ends at `total` payments, or when it has lasted as long as it may. Nothing is
+    /// shown when `quiet`.
     #[must_use]
-    pub fn new(phase: &'static str, total: u64, quiet: bool) -> Bar {
+    pub fn new(phase: &'static str, total: u64, lasts: Option<Duration>, quiet: bool) -> Bar {
         let shown = Shown::new(quiet);
         let bar = ProgressBar::with_draw_target(Some(total), shown.target());
         let template = "{prefix:>9} {wide_bar} {human_pos}/{human_len} payments, \
-                        {rate:>8}/s, {eta} left {msg}";
+                        {rate:>8}/s, {left} left {msg}";
         let style = ProgressStyle::with_template(template)
             .expect("a constant template")
             .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
                 let _ = out.write_str(&human::figure(state.per_sec()));
-            });
+            })
+            .with_key(
+                "left",
+                move |state: &ProgressState, out: &mut dyn fmt::Write| {
+                    let planned = lasts.map(|lasts| lasts.saturating_sub(state.elapsed()));
+                    let left = planned.map_or(state.eta(), |planned| planned.min(state.eta()));
+                    let _ = out.write_str(&human::seconds(left.as_secs_f64().round()));
+                },
+            );
         bar.set_style(style);
         bar.set_prefix(phase);
         Bar {
             bar,
             phase,
             total,
+            lasts,
             shown,
         }
     }
@@ -131,7 +146,7 @@ impl Bar {
         self.bar.set_position(payments);
         self.bar.set_message(beside);
         self.shown.line(|elapsed| {
-            let course = course(payments, self.total, elapsed);
+            let course = course(payments, self.total, elapsed, self.lasts);
             let beside = if beside.is_empty() { "" } else { ": " }.to_owned() + beside;
             format!("{}{beside}: {course}", self.phase)
         });
@@ -143,7 +158,7 @@ impl Bar {
     }
 }
 
-/// Runs of many, of much the same length.
+/// Runs of many.
 pub struct Steps {
     bar: ProgressBar,
     lines: Lines,
@@ -155,29 +170,24 @@ impl Steps {
     pub fn new(total: u64, quiet: bool) -> Steps {
         let shown = Shown::new(quiet);
         let bar = ProgressBar::with_draw_target(Some(total), shown.target());
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left  {msg}");
+        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs{msg}");
         bar.set_style(style.expect("a constant template"));
         keep_ticking(&bar, Duration::from_millis(500));
         let lines = Lines::new(&shown);
         Steps { bar, lines }
     }
 
-    /// A run begins.
-    pub fn begin(&self, what: impl Into<Cow<'static, str>>) {
-        let what = what.into();
+    /// A run begins; it and those after it take about `left`.
+    pub fn begin(&self, what: impl fmt::Display, left: Duration) {
         let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
-        let of_all = format!("run {} of {total}", done + 1);
-        let (before, cell) = (self.lines.elapsed(), what.clone());
+        let line = format!("run {} of {total}", done + 1);
+        let (what, before) = (format!(": {what}"), self.lines.elapsed());
+        let said = what.clone();
         self.lines.go_on(move |elapsed| {
-            let left_s = before.as_secs_f64() / done as f64 * total.saturating_sub(done) as f64;
-            let left_s = left_s - (elapsed - before).as_secs_f64();
-            let left = match left_s.is_finite() && left_s > 0.0 {
-                true => format!(", {} left", human::seconds(left_s.round())),
-                false => String::new(),
-            };
-            format!("{of_all}{left}: {cell}")
+            let left = left.saturating_sub(elapsed.saturating_sub(before));
+            format!("{line}{}{said}", time_left(left))
         });
-        self.bar.set_message(what);
+        self.bar.set_message(time_left(left) + &what);
     }
 
     /// Prints above it.
@@ -194,6 +204,14 @@ impl Steps {
     pub fn clear(&self) {
         self.lines.end();
         self.bar.finish_and_clear();
+    }
+}
+
+/// `, 57 s left`; nothing where it should have ended.
+fn time_left(left: Duration) -> String {
+    match left.as_secs_f64().round() {
+        0.0 => String::new(),
+        seconds => format!(", {} left", human::seconds(seconds)),
     }
 }
 
@@ -322,21 +340,30 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_it_is() {
-        for (done, total, line) in [
-            (0, 4_000_000, "0 % of 4 M payments, 0/s"),
+        for (done, total, lasts, line) in [
+            (0, 4_000_000, None, "0 % of 4 M payments, 0/s"),
             (
                 1_200_000,
                 4_000_000,
+                None,
                 "30 % of 4 M payments, 600 k/s, 5 s left",
+            ),
+            (
+                1_200_000,
+                4_000_000,
+                Some(3),
+                "30 % of 4 M payments, 600 k/s, 1 s left",
             ),
             (
                 4_000_000,
                 4_000_000,
+                Some(60),
                 "100 % of 4 M payments, 2 M/s, 0 s left",
             ),
-            (500, 0, "500 payments, 250/s"),
+            (500, 0, None, "500 payments, 250/s"),
         ] {
-            assert_eq!(course(done, total, Duration::from_secs(2)), line);
+            let lasts = lasts.map(Duration::from_secs);
+            assert_eq!(course(done, total, Duration::from_secs(2), lasts), line);
         }
     }
 

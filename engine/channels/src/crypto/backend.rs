@@ -69,7 +69,9 @@ impl Backend {
     #[must_use]
     pub const fn reason(self, choice: BackendChoice) -> &'static str {
         match (choice, self) {
-            (BackendChoice::Auto, Backend::Dalek) => "library code: no AVX2 and FMA here",
+            (BackendChoice::Auto, Backend::Dalek) => {
+                "library code, several times slower: no AVX2 and FMA here"
+            }
             (BackendChoice::Auto, Backend::Lanes(lanes)) => match lanes.unit() {
                 Unit::Avx512Ifma => "AVX-512 IFMA",
                 Unit::Avx2Fma => "no AVX-512 IFMA here",
