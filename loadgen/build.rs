@@ -4,12 +4,26 @@ use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=src");
-    for sources in ["../engine", "../reports/src", "../Cargo.lock"] {
+    // All that the binary is made of.
+    for sources in [
+        "src",
+        "audit",
+        "../engine",
+        "../reports",
+        "../Cargo.lock",
+        "../Cargo.toml",
+    ] {
         println!("cargo:rerun-if-changed={sources}");
     }
-    if std::path::Path::new("../.git/logs/HEAD").exists() {
-        println!("cargo:rerun-if-changed=../.git/logs/HEAD");
+    // In a linked worktree it lies elsewhere.
+    let log = git(&[
+        "rev-parse",
+        "--path-format=absolute",
+        "--git-path",
+        "logs/HEAD",
+    ]);
+    if let Some(log) = log.filter(|log| std::path::Path::new(log).exists()) {
+        println!("cargo:rerun-if-changed={log}");
     }
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_default();
     let changed = git(&["status", "--porcelain", "--untracked-files=no"]);

@@ -51,7 +51,12 @@ pub const INSTRUCTIONS: Product = Product {
 };
 
 /// Environment variables that change what cargo builds: names, or beginnings of names.
-const BUILD_VARIABLES: [&str; 7] = [
+const BUILD_VARIABLES: [&str; 12] = [
+    "AR",
+    "CC",
+    "CFLAGS",
+    "HOST_C",
+    "TARGET_C",
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_BUILD_",
@@ -181,6 +186,13 @@ impl Repository {
         let folder = self.cache.join(crate::subject::WORKTREE);
         let _lock = lock(&folder, interrupt, progress)?;
         progress.say("building the working tree");
+        for config in configuration_above(&self.root) {
+            progress.say(&format!(
+                "note: cargo heeds {} here and not where revisions are built: equal sources may \
+                 differ in speed",
+                config.display()
+            ));
+        }
         cargo_build(
             crate::subject::WORKTREE,
             product,
@@ -238,8 +250,10 @@ impl Worktree {
         )))
     }
 
+    /// Its last part is its own: by that, the repository keeps what it knows of it.
     fn path(&self) -> PathBuf {
-        self.parent.path().join("worktree")
+        let parent = self.parent.path();
+        parent.join(parent.file_name().unwrap_or("worktree".as_ref()))
     }
 
     /// The folder in which the repository keeps what it knows of this worktree, if it has one.
@@ -378,6 +392,18 @@ fn changes_builds(variable: &str) -> bool {
         .iter()
         .any(|name| variable.starts_with(name));
     heeded && !variable.starts_with("CARGO_TARGET_DIR=")
+}
+
+/// Cargo's configuration in the folders above the repository, but for the user's own, which every
+/// build heeds.
+fn configuration_above(root: &Path) -> impl Iterator<Item = PathBuf> {
+    let own = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let own = own.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let folders = root.ancestors().skip(1).map(|above| above.join(".cargo"));
+    folders
+        .filter(move |folder| own.as_ref() != Some(folder))
+        .flat_map(|folder| ["config.toml", "config"].map(|name| folder.join(name)))
+        .filter(|config| config.is_file())
 }
 
 /// Holds a cache folder against other comparisons until the file is dropped.

@@ -79,11 +79,10 @@ impl SessionOptions {
 /// first over whatever has its name.
 fn run_word(word: &str) -> Result<String, String> {
     match word.split('=').next() {
-        Some("--out") => Err(
-            "a comparison reads its runs itself, and --json prints what comes of \
-                              them: expected a workload without --out"
-                .to_owned(),
-        ),
+        Some(option @ ("--out" | "--audit-log" | "--ack-file")) => Err(format!(
+            "a comparison runs many times, and reads its runs itself: expected a workload without \
+             {option}"
+        )),
         _ => Ok(word.to_owned()),
     }
 }

@@ -21,7 +21,11 @@ struct Repository {
 
 impl Repository {
     fn new() -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
+        Self::within(&std::env::temp_dir())
+    }
+
+    fn within(folder: &Path) -> Self {
+        let folder = TempDir::new_in(folder).expect("a temporary folder");
         let repository = Self { folder };
         repository.write(
             "Cargo.toml",
@@ -391,4 +395,20 @@ fn a_hook_may_compare_without_harm_to_what_is_committed() {
         assert_eq!(git(folder, &["show", "HEAD:only-in-index"]), "three\n");
     }
     assert_nothing_left(repository.path());
+}
+
+/// What lies above the repository changes the working tree's build alone.
+#[test]
+fn configuration_above_the_repository_is_told() {
+    let above = TempDir::new().expect("a temporary folder");
+    fs::create_dir(above.path().join(".cargo")).expect("a folder");
+    let config = above.path().join(".cargo/config.toml");
+    fs::write(&config, "[build]\njobs = 1\n").expect("a file");
+    let repository = Repository::within(above.path());
+    repository.claim(0.1);
+    repository.commit();
+    let ended = repository.compare(&["HEAD", "WORKTREE", "--pairs", "2", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let told = format!("note: cargo heeds {}", config.display());
+    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
 }

@@ -254,6 +254,28 @@ fn devices_and_pipes_are_outputs_too() {
     assert_eq!(folder.names(), ["pipe"]);
 }
 
+/// As a full disk is: a batch system's limit on the size of a file.
+#[test]
+fn a_file_that_may_not_grow_is_the_machines_fault() {
+    let folder = Folder::new();
+    folder.write("run.json", "kept");
+    let words = "run --sessions 2 --payments 50 --baseline-sessions 0 --quiet";
+    for more in ["--out run.json", "--audit-log audit"] {
+        let loadgen = env!("CARGO_BIN_EXE_loadgen");
+        let script = format!("ulimit -f 1; exec {loadgen} {words} {more}");
+        let ended: Ended = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(folder.path(""))
+            .output()
+            .unwrap()
+            .into();
+        assert_eq!(ended.code, Some(1), "{more}: {ended:?}");
+        assert!(ended.stderr.contains("File too large"), "{more}: {ended:?}");
+    }
+    assert_eq!(folder.read("run.json"), "kept");
+    assert_eq!(folder.names(), ["audit", "run.json"]);
+}
+
 /// A plain file behind one of the process's own descriptors is not replaced: what was there, and
 /// what is printed there later, would be lost.
 #[test]

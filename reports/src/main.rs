@@ -10,6 +10,7 @@ use duet_terminal::{
     exit::EXIT_CODES_HELP,
     help::{Completions, FirstOptions, completions_help, with_first_options},
     say::{complain, print},
+    signals,
 };
 
 /// Shows Duet's run files.
@@ -79,6 +80,10 @@ impl Cli {
 }
 
 fn main() -> Exit {
+    if let Err(error) = signals::survive_file_limits() {
+        complain(error);
+        return Exit::MachineFault;
+    }
     let done = match Cli::of_the_process().command {
         Command::Offload(args) => args.run(),
         Command::Csv(args) => args.run(),

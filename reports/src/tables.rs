@@ -122,7 +122,7 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, String)> {
         ),
         (
             "audit log",
-            if asked.audit_log { "kept" } else { "none" }.into(),
+            if run.has_audit_log() { "kept" } else { "none" }.into(),
         ),
         ("restart", restart(run)),
         (

@@ -275,6 +275,13 @@ impl RunFile {
         measured.unwrap_or(self.achieved.payments.saturating_sub(before))
     }
 
+    /// Whether all that both parties said was kept for an auditor. (Files of earlier versions say
+    /// so by the stage that kept it.)
+    #[must_use]
+    pub fn has_audit_log(&self) -> bool {
+        self.workload.audit_log || self.stages.iter().any(|stage| stage.name == "audit")
+    }
+
     /// What was done before the run went on after a restart; none if it did not.
     #[must_use]
     pub fn resumed(&self) -> Option<&Resumed> {

@@ -147,7 +147,7 @@ impl Assurance {
             turn_length: run.workload.turn_length,
             cosign_after_us: run.workload.cosign_after_ms.map(|ms| (ms * 1e3) as u64),
             both_endpoints_checked: run.assurance.both_endpoints_checked,
-            audit_log: run.workload.audit_log,
+            audit_log: run.has_audit_log(),
         }
     }
 

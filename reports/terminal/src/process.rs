@@ -184,7 +184,11 @@ fn stop(child: &mut Child) {
 
 /// A file to read back, and the end of it that a child writes to.
 fn output_file() -> io::Result<(File, Stdio)> {
-    let file = tempfile::tempfile()?;
+    let folder = std::env::temp_dir();
+    let file = tempfile::tempfile_in(&folder).map_err(|error| {
+        let text = format!("no file for its output in {}: {error}", folder.display());
+        io::Error::new(error.kind(), text)
+    })?;
     let end = Stdio::from(file.try_clone()?);
     Ok((file, end))
 }

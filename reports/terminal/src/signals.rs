@@ -2,11 +2,12 @@
 //! that was ignored when the process began stays ignored: so `nohup` and a shell's background jobs
 //! mean it.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::threads;
@@ -28,6 +29,21 @@ pub fn cpu_ns() -> u64 {
     let told = fs::read_to_string(path).unwrap_or_default();
     let spent = told.split(' ').next().and_then(|word| word.parse().ok());
     spent.unwrap_or(0)
+}
+
+/// Has a file that may grow no more (`ulimit -f`) be an error of whoever writes it, as a full disk
+/// is, and not the end of the process.
+///
+/// # Errors
+/// In words: the system takes no handler.
+pub fn survive_file_limits() -> io::Result<()> {
+    let nobody_asks = Arc::new(AtomicBool::new(false));
+    let registered = signal_hook::flag::register(SIGXFSZ, nobody_asks);
+    registered.map(drop).map_err(|error| cannot_watch(&error))
+}
+
+fn cannot_watch(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot watch for signals: {error}"))
 }
 
 /// What a signal asks for.
@@ -52,9 +68,7 @@ const ECHO: Duration = Duration::from_millis(500);
 pub fn on_stop(mut handle: impl FnMut(Asked) + Send + 'static) -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let heeded = STOP.iter().filter(|signal| !is_ignored(&status, **signal));
-    let mut signals = Signals::new(heeded).map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot watch for signals: {error}"))
-    })?;
+    let mut signals = Signals::new(heeded).map_err(|error| cannot_watch(&error))?;
     threads::start("signals", move || {
         THREAD.store(
             rustix::thread::gettid().as_raw_nonzero().get(),
