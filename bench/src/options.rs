@@ -300,6 +300,21 @@ mod tests {
         );
     }
 
+    /// Of whatever runs many times.
+    #[test]
+    fn no_workload_writes_what_every_run_would_write_anew() {
+        for command in ["compare A B", "gate A B", "trials A --out t.jsonl"] {
+            for output in ["--out", "--audit-log", "--ack-file"] {
+                let words = format!("bench {command} -- --shards 1 {output} f");
+                let parsed = Options::try_parse_from(words.split(' '));
+                let told = parsed.expect_err(&words).to_string();
+                assert!(told.contains(&format!("without {output}")), "{told}");
+            }
+            let words = format!("bench {command} -- --shards 1");
+            assert!(Options::try_parse_from(words.split(' ')).is_ok(), "{words}");
+        }
+    }
+
     #[test]
     fn absurd_options_are_refused() {
         for bad in [

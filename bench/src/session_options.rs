@@ -77,7 +77,7 @@ impl SessionOptions {
 
 /// A word of the workload. Every run would write an output of its own over the one before, and the
 /// first over whatever has its name.
-fn run_word(word: &str) -> Result<String, String> {
+pub(crate) fn run_word(word: &str) -> Result<String, String> {
     match word.split('=').next() {
         Some(option @ ("--out" | "--audit-log" | "--ack-file")) => Err(format!(
             "a comparison runs many times, and reads its runs itself: expected a workload without \

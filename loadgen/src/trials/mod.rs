@@ -11,6 +11,7 @@ pub mod search;
 pub mod sweep;
 
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -85,7 +86,9 @@ impl<'a> Runner<'a> {
     pub fn run(&self, options: &[String]) -> Result<RunFile, TrialError> {
         let log = self.log_of(options)?;
         let mut command = Command::new(&self.program);
+        // By whatever name it was opened.
         command
+            .arg0("loadgen")
             .args(["run", "--json", "--quiet", "--baseline-sessions", "0"])
             .args(options);
         if let Some(log) = &log {

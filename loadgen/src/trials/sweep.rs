@@ -243,8 +243,8 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, TrialError> {
             ),
             (
                 disturbed,
-                "were made while others used the machine: a plan leaves them out, unless \
-                 --busy-max allows them",
+                "were made while others or the host took more than 5 % of the machine: a plan may \
+                 leave them out (--busy-max)",
             ),
         ];
         let of_the_new_ones = of_the_new_ones.iter().filter(|(count, _)| *count > 0);

@@ -30,6 +30,7 @@ pub use setting::{Engine, L1Limits, Machine, Workload};
 
 use crate::input::{self, Limit};
 use crate::layout;
+use crate::terms::AUDIT_STAGE;
 
 /// The schema that this build writes and reads.
 pub const SCHEMA: u32 = 1;
@@ -279,7 +280,7 @@ impl RunFile {
     /// so by the stage that kept it.)
     #[must_use]
     pub fn has_audit_log(&self) -> bool {
-        self.workload.audit_log || self.stages.iter().any(|stage| stage.name == "audit")
+        self.workload.audit_log || self.stages.iter().any(|stage| stage.name == AUDIT_STAGE)
     }
 
     /// What was done before the run went on after a restart; none if it did not.

@@ -31,6 +31,10 @@ const MOST_KEYS: usize = 1000;
 /// A part of the workload that is not chosen: it follows from its duration and from the two above.
 const DERIVED: &str = "workload.reproducible";
 
+/// Whether all that both parties said was kept, and the stage in which that is done.
+const AUDIT_LOG: &str = "workload.audit_log";
+pub(crate) const AUDIT_STAGE: &str = "audit";
+
 /// A run's assurance and workload under dotted keys, as `workload.pattern`, and whether it is
 /// resumed or interrupted.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -88,6 +92,11 @@ impl Terms {
             Value::Bool(stopped || stopped_before),
         );
         terms.remove(DERIVED);
+        // Files of earlier versions say that they kept one by its stage alone.
+        let mut stages = run_file.get("stages").and_then(Value::as_array).into_iter();
+        if stages.any(|stages| stages.iter().any(|stage| stage["name"] == AUDIT_STAGE)) {
+            terms.insert(AUDIT_LOG.to_owned(), Value::Bool(true));
+        }
         Ok(Self(terms))
     }
 
@@ -249,6 +258,16 @@ mod tests {
         let (without, with) = (json!({}), json!({"audit_log": true}));
         let (without, with) = (terms(1, without), terms(1, with));
         assert_eq!(differing_keys(&without, &with), ["workload.audit_log"]);
+        let earlier = json!({
+            "assurance": {
+                "cosign_every": 1, "in_flight": 16, "durability": "none",
+                "both_endpoints_checked": true
+            },
+            "workload": {},
+            "stages": [{"name": "hash"}, {"name": "audit"}]
+        });
+        let earlier = Terms::read(&earlier).unwrap();
+        assert_eq!(differing_keys(&earlier, &with), [""; 0]);
         assert!(Across::new(&["audit_log".to_owned()]).allows("workload.audit_log"));
     }
 

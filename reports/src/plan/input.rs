@@ -378,7 +378,9 @@ fn within(what: &str, count: usize, most: usize) -> Result<(), PlanError> {
 fn differ_in(runs: &[&RunFile]) -> Option<String> {
     // A run file has both parts.
     let terms = |run: &RunFile| {
-        let parts = json!({"assurance": run.assurance, "workload": run.workload});
+        let parts = json!({
+            "assurance": run.assurance, "workload": run.workload, "stages": run.stages,
+        });
         Terms::read(&parts).unwrap_or_default()
     };
     let first = terms(runs.first()?);

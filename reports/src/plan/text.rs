@@ -9,7 +9,8 @@ use crate::{
     layout::{self, Column, Table, flow, sentence},
 };
 
-/// A plan whose model is further off than this, where it was tried, is none to buy machines by.
+/// A plan whose rate, CPU time or memory is further off than this, where the model was tried, is none
+/// to buy machines by. (The percentile is always: search for the objective on a machine.)
 const ERROR_MOST: f64 = 0.25;
 
 /// The plan as lines, nothing of it cut.
@@ -304,9 +305,12 @@ fn fit(plan: &Plan) -> Vec<String> {
         ));
     }
     if fit.wall_per_cpu > 1.1 {
-        lines.push(format!(
-            "BUSY      shards got {} of a core: the machines planned are taken to give no more",
-            human::share(1.0 / fit.wall_per_cpu)
+        lines.extend(sentence(
+            "BUSY      ",
+            &format!(
+                "shards got {} of a core: the machines planned are taken to give no more",
+                human::share(1.0 / fit.wall_per_cpu)
+            ),
         ));
     }
     lines

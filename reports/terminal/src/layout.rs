@@ -172,10 +172,16 @@ pub fn sentence(start: &str, sentence: &str) -> Vec<String> {
     flow(start, &[sentence.to_owned()], "")
 }
 
+/// With its thousands apart and a sign of what is exact or not.
+const LONGEST_NUMBER: usize = 30;
+
 /// The words of a text, a number and what follows it being one.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
-    let is_number = |word: &str| word.starts_with(|letter: char| letter.is_ascii_digit());
+    // Not a hash, which may begin with a digit and is as long as a line.
+    let is_number = |word: &str| {
+        word.len() <= LONGEST_NUMBER && word.starts_with(|letter: char| letter.is_ascii_digit())
+    };
     for word in text.split_whitespace() {
         match words.last_mut().filter(|last| is_number(last)) {
             Some(last) if !last.contains(' ') => *last += &format!(" {word}"),
