@@ -5,7 +5,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use duet_engine::crypto::{Backend, Digest, KeyRing, PublicKey, SecretKey};
 use duet_engine::protocol::{
-    Amount, Burst, Endpoint, Entry, Pair, Party, Payment, Rules, Terms, WindowPool,
+    Amount, Burst, Endpoint, Entry, PackedPayments, Pair, Party, Payment, Rules, Terms, WindowPool,
 };
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ fn steps(c: &mut Criterion) {
             .map(|states| {
                 states
                     .iter()
-                    .map(|state| payer.entries_of(state).to_vec())
+                    .map(|state| PackedPayments::of(payer.entries_of(state)))
                     .collect()
             })
             .collect();
@@ -86,9 +86,9 @@ fn steps(c: &mut Criterion) {
                 payee.clear();
                 for ((_, end), proposals) in ends.iter().zip(&proposals) {
                     payee.begin(end);
-                    for entries in proposals {
-                        end.receive_proposal(entries, &signature, &mut payee)
-                            .expect("honest entries");
+                    for packed in proposals {
+                        end.receive_proposal(&packed.payments(), &signature, &mut payee)
+                            .expect("honest payments");
                     }
                 }
                 payee.hash();

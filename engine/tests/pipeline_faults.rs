@@ -67,15 +67,14 @@ fn flip(hop: Hop, cosign_every: u32, two_way: Option<u64>) -> BTreeSet<&'static 
 
 #[test]
 fn every_flipped_bit_is_rejected_by_name() {
-    let entry = [
+    let payments = [
         "bad_signature",
         "insufficient_balance",
-        "not_the_payer",
-        "wrong_balance",
-        "wrong_version",
+        "malformed",
+        "tag_too_large",
+        "zero_amount",
     ];
-    let header = ["malformed", "wrong_entry_count"];
-    let proposal = [&entry[..], &header[..]].concat();
+    let proposal = [&payments[..], &["wrong_entry_count"]].concat();
     // "Bad signature" of Layer 1 says whose in its value; a flip in a key or the channel's id makes
     // it one that does not exist.
     let settlement = [
@@ -86,7 +85,7 @@ fn every_flipped_bit_is_rejected_by_name() {
         "l1_unknown_channel",
     ];
     let table: [(Hop, &[&str]); 6] = [
-        (Hop::Entry, &entry),
+        (Hop::Payments, &payments),
         (Hop::Proposal, &proposal),
         (Hop::Signature, &["bad_signature"]),
         (

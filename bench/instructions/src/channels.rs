@@ -196,7 +196,8 @@ impl Default for Receiving {
 }
 
 impl Receiving {
-    /// Proposals are decoded, checked entry by entry, and hashed by the payees themselves.
+    /// Proposals are decoded, their entries made payment by payment, and hashed by the payees
+    /// themselves.
     #[must_use]
     pub fn run(mut self) -> Received {
         let mut signatures = Vec::with_capacity(CHANNELS * PROPOSALS.len());
@@ -206,14 +207,16 @@ impl Receiving {
             while !bytes.is_empty() {
                 let (message, rest) = Message::decode_first(bytes).expect("whole messages");
                 let Message::Proposal {
-                    entries, signature, ..
+                    payments,
+                    signature,
+                    ..
                 } = message
                 else {
                     unreachable!("payers propose")
                 };
                 payee
-                    .receive_proposal(entries, &signature, &mut self.burst)
-                    .expect("honest entries");
+                    .receive_proposal(&payments, &signature, &mut self.burst)
+                    .expect("honest payments");
                 signatures.push(signature);
                 bytes = rest;
             }

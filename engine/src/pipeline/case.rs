@@ -7,8 +7,8 @@ use super::workload::{AccountIndex, Session};
 use duet_channels::crypto::{Digest, KeyPairs, Signature};
 use duet_channels::legs::{Ends, Legs};
 use duet_channels::protocol::{
-    Amount, Balance, ChannelId, CoSigned, Endpoint, Entry, HalfSigned, Message, NewState, Pair,
-    Party, Payment, Post, Rejection, state_digest,
+    Amount, Balance, ChannelId, CoSigned, Endpoint, Entry, HalfSigned, Message, NewState,
+    PackedPayments, Pair, Party, Payment, Post, Rejection, state_digest,
 };
 
 /// A channel on its way to court.
@@ -335,9 +335,9 @@ impl Parley<'_> {
         let state = self.pays(end, units)?;
         let signature = self.sign(end.me(), state.digest());
         let mut wire = Vec::new();
-        let entries = self.legs.burst.entries_of(&state);
+        let packed = PackedPayments::of(self.legs.burst.entries_of(&state));
         let message = Message::Proposal {
-            entries,
+            payments: packed.payments(),
             signature,
             pass: false,
         };

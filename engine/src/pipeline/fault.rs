@@ -8,8 +8,8 @@ use duet_channels::protocol::Message;
 /// Between which two stages a bit is flipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hop {
-    /// In the log entries of a proposal on its way to the payee.
-    Entry,
+    /// In the payments of a proposal on its way to the payee.
+    Payments,
     /// Anywhere in a proposal on its way to the payee.
     Proposal,
     /// In the signature of a proposal on its way to the payee.
@@ -54,7 +54,7 @@ impl Faults {
             let due = fault.session == session
                 && fault.after_payments <= drawn
                 && (fault.hop == hop
-                    || hop == Hop::Proposal && matches!(fault.hop, Hop::Entry | Hop::Signature));
+                    || hop == Hop::Proposal && matches!(fault.hop, Hop::Payments | Hop::Signature));
             if due {
                 let target = region(fault.hop, bytes);
                 let bit = (fault.bit % (8 * target.len() as u64)) as usize;
@@ -72,7 +72,7 @@ fn region(hop: Hop, bytes: &mut [u8]) -> &mut [u8] {
         Err(_) => bytes.len(),
     };
     match hop {
-        Hop::Entry => &mut bytes[4..first - 64],
+        Hop::Payments => &mut bytes[4..first - 64],
         Hop::Signature => &mut bytes[first - 64..first],
         Hop::Proposal | Hop::Acknowledgement | Hop::Final => &mut bytes[..first],
         Hop::Settlement => bytes,

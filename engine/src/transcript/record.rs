@@ -18,7 +18,7 @@
 //! plus one (in a burst's first entry: to the version before), zigzag, modulo 2^63.
 
 use duet_channels::crypto::PublicKey;
-use duet_channels::protocol::{Amount, ChannelId, EntryBytes, Message, Party};
+use duet_channels::protocol::{Amount, ChannelId, Message, Party, Payments};
 use duet_ledger::l1::{Config, Header};
 
 const BURST: u8 = 1;
@@ -90,7 +90,7 @@ fn put_proposals(bytes: &mut Vec<u8>, burst: &Burst<'_>, ends: &mut Vec<u64>) {
     while version < end {
         let (message, after) = Message::decode_first(rest).expect("the payee has decoded it");
         let Message::Proposal {
-            entries,
+            payments,
             signature,
             pass,
         } = message
@@ -98,38 +98,42 @@ fn put_proposals(bytes: &mut Vec<u8>, burst: &Burst<'_>, ends: &mut Vec<u64>) {
             unreachable!("the payee has taken it as a proposal")
         };
         rest = after;
-        put_number(bytes, 2 * entries.len() as u64 + u64::from(pass));
-        next_tag = put_entries(bytes, entries, next_tag);
+        put_number(bytes, 2 * payments.len() as u64 + u64::from(pass));
+        next_tag = put_payments(bytes, &payments, next_tag);
         bytes.extend_from_slice(&signature.0);
-        version += entries.len() as u64;
+        version += payments.len() as u64;
         ends.push(version);
     }
     assert_eq!(version, end, "a payer completes whole proposals");
 }
 
 /// Amounts and tags; gives the tag that is expected next.
-fn put_entries(bytes: &mut Vec<u8>, entries: &[EntryBytes], mut next_tag: u64) -> u64 {
+fn put_payments(bytes: &mut Vec<u8>, payments: &Payments<'_>, mut next_tag: u64) -> u64 {
     // Nearly all take two bytes: those are gathered, and appended many at a time.
     let mut gathered = [0; 128];
-    for group in entries.chunks(gathered.len() / 2) {
-        let mut filled = 0;
-        for entry in group {
-            let (amount, tag) = amount_and_tag(entry);
-            let difference = zigzag(tag.wrapping_sub(next_tag));
-            next_tag = tag + 1;
-            if (amount | difference) < 0x80 {
-                gathered[filled] = amount as u8;
-                gathered[filled + 1] = difference as u8;
-                filled += 2;
-            } else {
-                bytes.extend_from_slice(&gathered[..filled]);
-                filled = 0;
-                put_number(bytes, amount);
-                put_number(bytes, difference);
-            }
+    let mut filled = 0;
+    let put = |amount: Amount, tag: u64| {
+        let amount = amount.units();
+        let difference = zigzag(tag.wrapping_sub(next_tag));
+        next_tag = tag + 1;
+        let is_short = (amount | difference) < 0x80;
+        if filled == gathered.len() || !is_short {
+            bytes.extend_from_slice(&gathered[..filled]);
+            filled = 0;
         }
-        bytes.extend_from_slice(&gathered[..filled]);
-    }
+        if is_short {
+            gathered[filled] = amount as u8;
+            gathered[filled + 1] = difference as u8;
+            filled += 2;
+        } else {
+            put_number(bytes, amount);
+            put_number(bytes, difference);
+        }
+        Ok(())
+    };
+    let put = payments.each(put);
+    put.expect("the payee has taken them");
+    bytes.extend_from_slice(&gathered[..filled]);
     next_tag
 }
 
@@ -153,15 +157,6 @@ fn put_answers(bytes: &mut Vec<u8>, burst: &Burst<'_>, ends: &[u64]) -> u32 {
         }
     }
     count
-}
-
-fn amount_and_tag(entry: &EntryBytes) -> (u64, u64) {
-    let word = |at: usize| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&entry[at..at + 8]);
-        u64::from_le_bytes(word)
-    };
-    (word(8), word(24) & (u64::MAX >> 1))
 }
 
 /// A difference modulo 2^63, small ones of either sign to small numbers.
@@ -212,7 +207,7 @@ pub(super) fn put_block(bytes: &mut Vec<u8>, header: &Header, body: &[u8]) {
 mod tests {
     use super::*;
     use duet_channels::crypto::{Digest, Signature};
-    use duet_channels::protocol::Entry;
+    use duet_channels::protocol::{Entry, EntryBytes, PackedPayments};
 
     fn entry(version: u64, amount: u64, tag: u64) -> EntryBytes {
         Entry {
@@ -238,15 +233,16 @@ mod tests {
         let first = [entry(8, 5, 7), entry(9, 300, 8)];
         let second = [entry(10, 1, 20)];
         let lost = [entry(11, 1, 21)];
-        let proposal = |entries, pass, byte| Message::Proposal {
-            entries,
+        let packed = [&first[..], &second, &lost].map(PackedPayments::of);
+        let proposal = |at: usize, pass, byte| Message::Proposal {
+            payments: packed[at].payments(),
             signature: Signature([byte; 64]),
             pass,
         };
         let proposals = wire(&[
-            proposal(&first, false, 1),
-            proposal(&second, true, 2),
-            proposal(&lost, false, 3),
+            proposal(0, false, 1),
+            proposal(1, true, 2),
+            proposal(2, false, 3),
         ]);
         let answer = |version, byte| Message::Acknowledgement {
             version,

@@ -4,7 +4,7 @@
 use duet_engine::crypto::{
     Backend, Forged, KeyRing, SecretKey, SignJob, Signature, Signer, Verified, Verifier,
 };
-use duet_engine::protocol::{AcknowledgementClaim, Amount, FinalClaim};
+use duet_engine::protocol::{AcknowledgementClaim, Amount, FinalClaim, PackedPayments};
 use duet_engine::protocol::{
     Answer, Burst, Endpoint, Entry, Incoming, Message, Party, Payment, ProposalClaim, Rejection,
     Rules, SignOrder, WindowPool,
@@ -119,14 +119,14 @@ impl Hub {
             let mut rest = &wire[..];
             while let Ok((
                 Message::Proposal {
-                    entries,
+                    payments,
                     signature,
                     pass,
                 },
                 left,
             )) = Message::decode_first(rest)
             {
-                let incoming = end.receive_proposal(entries, &signature, &mut self.payees);
+                let incoming = end.receive_proposal(&payments, &signature, &mut self.payees);
                 assert_eq!(incoming, Ok(Incoming::New));
                 owners.push(channel);
                 signed.push((signature, pass));
@@ -160,7 +160,8 @@ fn a_forged_signature_anywhere_in_a_burst_stops_its_own_channel_from_there_on() 
         let mut hub = Hub::open(CHANNELS as u32, rules);
         let culprit = 2 * position + 1;
         let mut wires = hub.propose(BURST);
-        wires[culprit][100 * (position + 1) - 1 - position] ^= 1;
+        let each = wires[culprit].len() / BURST;
+        wires[culprit][each * (position + 1) - 1 - position] ^= 1;
         let (owners, verdicts) = hub.receive(&wires);
         let mut accepted = [0; CHANNELS];
         for (channel, verdict) in owners.into_iter().zip(verdicts) {
@@ -396,7 +397,8 @@ fn unsigned_data_held_for_a_channel_is_bounded() {
             })
             .collect();
         let made_up = Signature([7; 64]);
-        held.push(hub.b[0].receive_proposal(&entries, &made_up, &mut hub.payees));
+        let packed = PackedPayments::of(&entries);
+        held.push(hub.b[0].receive_proposal(&packed.payments(), &made_up, &mut hub.payees));
         if balance.a.units() < 10 {
             break;
         }

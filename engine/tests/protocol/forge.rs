@@ -2,7 +2,7 @@
 
 use duet_engine::crypto::{Digest, Signature, link};
 use duet_engine::protocol::{
-    Amount, Entry, EntryBytes, Message, Party, final_digest, state_digest,
+    Amount, Entry, EntryBytes, Message, PackedPayments, Party, final_digest, state_digest,
 };
 
 use super::duo::Duo;
@@ -35,7 +35,7 @@ pub(crate) fn signed_proposal(
     let digest = state_digest(&by.channel(), &head);
     let signature = by.sign(digest);
     bytes(&Message::Proposal {
-        entries,
+        payments: PackedPayments::of(entries).payments(),
         signature,
         pass,
     })
@@ -87,11 +87,10 @@ pub(crate) fn on_its_way(duo: &mut Duo) -> Vec<u8> {
 // Messages, whatever they say.
 
 pub(crate) fn proposal(entries: &[EntryBytes], signature: Signature) -> Vec<u8> {
-    let pass = false;
     bytes(&Message::Proposal {
-        entries,
+        payments: PackedPayments::of(entries).payments(),
         signature,
-        pass,
+        pass: false,
     })
 }
 

@@ -384,7 +384,7 @@ impl Side {
             let decided = match Message::decode_first(bytes) {
                 Ok((
                     Message::Proposal {
-                        entries,
+                        payments,
                         signature,
                         pass,
                     },
@@ -397,7 +397,7 @@ impl Side {
                     }
                     match self
                         .end
-                        .receive_proposal(entries, &signature, &mut self.theirs)
+                        .receive_proposal(&payments, &signature, &mut self.theirs)
                     {
                         Ok(Incoming::New) => {
                             run.push((signature, pass));

@@ -11,8 +11,8 @@
 
 use duet_engine::crypto::{Digest, Signature};
 use duet_engine::protocol::{
-    Entry, EntryBytes, HalfSigned, Message, Pair, Party, Post, Rejection, final_digest,
-    state_digest,
+    Amount, Entry, EntryBytes, HalfSigned, Message, Pair, Party, Payment, Payments, Post,
+    Rejection, final_digest, state_digest,
 };
 
 use super::keys::Keys;
@@ -52,7 +52,7 @@ struct Book {
     posted: Option<u64>,
     ended: bool,
     /// Proposals that were delivered to it.
-    heard: Vec<(Vec<EntryBytes>, Signature)>,
+    heard: Vec<(Vec<Payment>, Signature)>,
 }
 
 impl Model {
@@ -99,12 +99,15 @@ impl Model {
         if let Some(book) = self.book(channel, me)
             && let Ok((
                 Message::Proposal {
-                    entries, signature, ..
+                    payments,
+                    signature,
+                    ..
                 },
                 _,
             )) = Message::decode_first(bytes)
+            && let Some(payments) = payments_by(me.other(), &payments)
         {
-            book.heard.push((entries.to_vec(), signature));
+            book.heard.push((payments, signature));
         }
     }
 
@@ -126,11 +129,13 @@ impl Model {
         };
         match message {
             Message::Proposal {
-                entries, signature, ..
+                payments,
+                signature,
+                ..
             } => {
-                let version = book.proposes(entries, who[0], keys)?;
-                let digest = book.log.digest_at(version);
-                made(keys, who[0], digest, &signature, "S1: a proposal")?;
+                let payments = payments_by(me, &payments);
+                let payments = payments.ok_or("an honest party sends malformed payments")?;
+                book.proposes(&payments, &signature, who[0], keys)?;
             }
             Message::Acknowledgement { version, signature } => {
                 book.reaches(version, who, keys)?;
@@ -305,22 +310,52 @@ impl Book {
         }
     }
 
-    /// Its own entries leave it; gives the version after them.
+    /// The entries that payments make after this version of its log, whatever comes of them.
+    fn entries(&self, from: u64, payments: &[Payment]) -> Vec<EntryBytes> {
+        let mut a = self.log.balance_a(from, self.deposit_a);
+        let entries = payments.iter().zip(from + 1..).map(|(payment, version)| {
+            let amount = i128::from(payment.amount.units());
+            a += match payment.payer {
+                Party::A => -amount,
+                Party::B => amount,
+            };
+            let entry = Entry {
+                version,
+                amount: payment.amount,
+                balance_a: Amount::new(a as u64),
+                payer: payment.payer,
+                tag: payment.tag,
+            };
+            entry.encode()
+        });
+        entries.collect()
+    }
+
+    /// Its own payments leave it. Which state they extend is known by the signature: the newest,
+    /// or an earlier one if they leave once more.
     fn proposes(
         &mut self,
-        entries: &[EntryBytes],
+        payments: &[Payment],
+        signature: &Signature,
         who: usize,
         keys: &Keys,
-    ) -> Result<u64, Objection> {
-        let Some(first) = entries.first() else {
+    ) -> Result<(), Objection> {
+        if payments.is_empty() {
             return Err("an empty proposal".into());
-        };
-        let from = Entry::decode(first).version.wrapping_sub(1);
-        let to = from.wrapping_add(entries.len() as u64);
-        let have = self.log.version();
-        if from > have {
-            return Err(format!("S2: a proposal from {from}, the newest is {have}"));
         }
+        let have = self.log.version();
+        let signed = (0..=have).rev().find_map(|from| {
+            let entries = self.entries(from, payments);
+            let mut log = self.log.clone();
+            log.truncate(from);
+            log.extend(&entries);
+            let digest = log.digest_at(log.version())?;
+            (keys.made(who, &digest) == Some(signature)).then_some((from, entries))
+        });
+        let Some((from, entries)) = signed else {
+            return Err("S1: a proposal is not over the log that was signed before".into());
+        };
+        let to = from + entries.len() as u64;
         let known = self.log.entries_after(from);
         let again = known.len().min(entries.len());
         if known[..again] != entries[..again] {
@@ -330,11 +365,11 @@ impl Book {
             if again > 0 {
                 return Err(format!("S1: {to} signed over {have}, again from {from}"));
             }
-            self.log.extend(entries);
+            self.log.extend(&entries);
             self.valid(from, self.me)?;
             self.releases(to, who, keys)?;
         }
-        Ok(to)
+        Ok(())
     }
 
     /// Extends its log, if need be, by delivered proposals that this party and the payer have both
@@ -359,11 +394,9 @@ impl Book {
         }
         // The newest first: an older one may have been signed, and the signature lost in a crash.
         for at in (0..self.heard.len()).rev() {
-            let (entries, signature) = &self.heard[at];
-            if Entry::decode(&entries[0]).version != have + 1 {
-                continue;
-            }
-            self.log.extend(entries);
+            let (payments, signature) = &self.heard[at];
+            let entries = self.entries(have, payments);
+            self.log.extend(&entries);
             let digest = self.log.digest_at(self.log.version());
             let signed = digest.is_some_and(|digest| {
                 keys.made(who[1], &digest) == Some(signature)
@@ -420,6 +453,16 @@ impl Book {
         }
         Ok(())
     }
+}
+
+/// None if they are malformed.
+fn payments_by(payer: Party, payments: &Payments<'_>) -> Option<Vec<Payment>> {
+    let mut made = Vec::new();
+    let read = payments.each(|amount, tag| {
+        made.push(Payment { payer, amount, tag });
+        Ok(())
+    });
+    read.ok().map(|()| made).filter(|made| !made.is_empty())
 }
 
 fn made(

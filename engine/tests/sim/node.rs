@@ -333,13 +333,13 @@ impl Node {
         };
         match *message {
             Message::Proposal {
-                entries,
+                ref payments,
                 signature,
                 pass,
             } => {
                 self.theirs.clear();
                 self.theirs.begin(end);
-                match end.receive_proposal(entries, &signature, &mut self.theirs)? {
+                match end.receive_proposal(payments, &signature, &mut self.theirs)? {
                     Incoming::Answered => {
                         let again = end.answer_again(|order| step.keys.again(who, order));
                         let again = again.expect("it was answered");
@@ -364,7 +364,7 @@ impl Node {
                         let signature = step.keys.sign(who, *order.digest());
                         let answer = end.co_signed(&order, signature);
                         if let Some(rogue) = &mut self.rogue {
-                            rogue.accepted(channel, entries);
+                            rogue.accepted(channel, self.theirs.entries_of(&state));
                         }
                         let held = || end.held(|order| step.keys.again(who, order));
                         side.first_held = side.first_held.or_else(held);

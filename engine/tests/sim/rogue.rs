@@ -6,8 +6,8 @@
 use duet_engine::crypto::{Digest, Signature, link};
 use duet_engine::l1::{Chain, Transaction};
 use duet_engine::protocol::{
-    Amount, ChannelId, CoSigned, Entry, EntryBytes, HalfSigned, Message, Pair, Party, Post,
-    state_digest,
+    Amount, ChannelId, CoSigned, Entry, EntryBytes, HalfSigned, Message, PackedPayments, Pair,
+    Party, Post, state_digest,
 };
 
 use super::keys::{Keys, POOR, THIRD, Who};
@@ -338,13 +338,29 @@ impl Hoard {
         keys: &mut Keys,
         rng: &mut Rng,
     ) -> Vec<Vec<u8>> {
-        let Ok((Message::Proposal { entries, pass, .. }, _)) = Message::decode_first(&bytes) else {
+        let Ok((
+            Message::Proposal {
+                payments,
+                signature,
+                pass,
+            },
+            _,
+        )) = Message::decode_first(&bytes)
+        else {
             return vec![bytes];
         };
         if !rng.once_in(2) {
             return vec![bytes];
         }
-        let mut entries = entries.to_vec();
+        // Of which log it was is known by its signature.
+        let own = self.halves.iter().rfind(|half| half.signature == signature);
+        let version = own.map(|half| Entry::decode(&half.entry).version);
+        let from = version.and_then(|version| version.checked_sub(payments.len() as u64));
+        let Some(from) = from.filter(|from| self.log.version() >= from + payments.len() as u64)
+        else {
+            return vec![bytes];
+        };
+        let mut entries = self.log.entries_after(from)[..payments.len()].to_vec();
         let Some((last, earlier)) = entries.split_last_mut() else {
             return vec![bytes];
         };
@@ -361,10 +377,6 @@ impl Hoard {
             Party::B => a.saturating_sub(by),
         });
         *last = entry.encode();
-        let version = entry.version;
-        let Some(from) = version.checked_sub(earlier.len() as u64 + 1) else {
-            return vec![bytes];
-        };
         let Some(start) = self.log.head_at(from) else {
             return vec![bytes];
         };
@@ -379,8 +391,9 @@ impl Hoard {
             entry,
             signature,
         });
+        let packed = PackedPayments::of(&entries);
         let other = encoded(&Message::Proposal {
-            entries: &entries,
+            payments: packed.payments(),
             signature,
             pass,
         });

@@ -18,14 +18,14 @@ impl<At: Copy + PartialEq> Legs<At> {
             while !bytes.is_empty() {
                 let (message, rest) = Message::decode_first(bytes)?;
                 let Message::Proposal {
-                    entries,
+                    payments,
                     signature,
                     pass,
                 } = message
                 else {
                     break;
                 };
-                match end.receive_proposal(entries, &signature, burst)? {
+                match end.receive_proposal(&payments, &signature, burst)? {
                     Incoming::New => received.push(Received {
                         at,
                         signature,

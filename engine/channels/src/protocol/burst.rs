@@ -1,11 +1,14 @@
 //! Log entries of many channels, checked one by one and hashed together.
 //!
-//! Payer and payee each have a burst of their own: the payer's makes entries from payments, the
-//! payee's checks entries that arrived. Both then hash what they hold; neither sees the other's.
+//! Payer and payee each have a burst of their own and make the entries of it themselves, the one of
+//! its payments, the other of those that arrived. Both then hash what they hold; neither sees the
+//! other's.
 
+use super::amount::Amount;
 use super::endpoint::Endpoint;
-use super::entry::{Balance, Entry, EntryBytes, Limits, Payment};
+use super::entry::{Balance, EntryBytes, Limits, Payment, Steps};
 use super::new_state::{NewState, Tip};
+use super::payments::{Payments, Tags, pack};
 use super::rejection::Rejection;
 use super::terms::{ChannelId, Party};
 use crate::crypto::{ChainJob, Digest, Domain, block, chain, hash_blocks};
@@ -17,6 +20,10 @@ pub struct Burst {
     jobs: Vec<ChainJob>,
     channels: Vec<ChannelId>,
     states: Vec<NewState>,
+    /// The payments of states of this party's own, packed, back to back; of each state where they
+    /// end, and what is said of their tags.
+    packed: Vec<u8>,
+    packs: Vec<(u32, Tags)>,
     /// The channel of each state, as an index into `jobs`.
     owners: Vec<u32>,
     /// The entries whose heads are wanted, and these.
@@ -41,6 +48,10 @@ struct Open {
     first_uncut: usize,
     value: u64,
     states: u32,
+    /// The log as far as this party pays.
+    own: Steps,
+    /// Whether the payments since the last cut are this party's own.
+    pays: bool,
 }
 
 impl Burst {
@@ -59,6 +70,8 @@ impl Burst {
         self.jobs.clear();
         self.channels.clear();
         self.states.clear();
+        self.packed.clear();
+        self.packs.clear();
         self.owners.clear();
         self.digests.clear();
         self.open = None;
@@ -83,6 +96,8 @@ impl Burst {
             first_uncut: self.entries.len(),
             value: 0,
             states: 0,
+            own: start.balance.steps(endpoint.me(), endpoint.limits()),
+            pays: false,
         });
     }
 
@@ -99,33 +114,66 @@ impl Burst {
         if payment.payer != open.me {
             return Err(Rejection::NotThePayer { proposer: open.me });
         }
-        let (entry, after) = open.balance.step(payment, &open.limits)?;
-        open.balance = after;
+        let entry = open.own.step(payment.amount, payment.tag)?;
+        open.pays = true;
         open.value = open.value.saturating_add(payment.amount.units());
         self.entries.push(entry.encode());
         Ok(())
     }
 
-    /// Checks entries that the peer proposes as one state, and appends them (rule S2). All or none.
+    /// As [`Burst::pay`] for each of these payments, up to the first that is refused; gives how
+    /// many were made.
+    ///
+    /// # Panics
+    /// If no channel was begun.
+    pub fn pay_all(&mut self, payments: &[Payment]) -> usize {
+        let open = self.open.as_mut().expect("a channel was begun");
+        let group = payments.iter().map(|payment| (payment.amount, payment.tag));
+        let are_own = payments.iter().all(|payment| payment.payer == open.me);
+        if are_own && open.own.step_all(group, &mut self.entries) {
+            open.pays = true;
+            let values = payments.iter().map(|payment| payment.amount.units());
+            open.value = values.fold(open.value, u64::saturating_add);
+            return payments.len();
+        }
+        let refused = payments
+            .iter()
+            .position(|payment| self.pay(payment).is_err());
+        refused.unwrap_or(payments.len())
+    }
+
+    /// Makes the entries of payments that the peer proposes as one state, and appends them (rule
+    /// S2). All or none.
     ///
     /// # Errors
-    /// The first entry's rejection; the run is as before.
+    /// The first payment's rejection, or that it is malformed; the run is as before.
     ///
     /// # Panics
     /// If no channel was begun, or this party's own payments wait to be cut.
-    pub(super) fn check(&mut self, entries: &[EntryBytes]) -> Result<(), Rejection> {
+    pub(super) fn receive(&mut self, payments: &Payments<'_>) -> Result<(), Rejection> {
         let open = self.open.as_mut().expect("a channel was begun");
         assert_eq!(self.entries.len(), open.first_uncut, "one proposer a state");
-        let proposer = open.me.other();
-        let mut balance = open.balance;
-        let mut value = open.value;
-        for bytes in entries {
-            let entry = Entry::decode(bytes);
-            balance = balance.check(&entry, proposer, &open.limits)?;
-            value = value.saturating_add(entry.amount.units());
+        let (mut steps, mut value) = (open.balance.steps(open.me.other(), &open.limits), 0_u64);
+        self.entries.reserve(payments.len());
+        let entries = &mut self.entries;
+        let received = payments.groups(|amounts, tags| {
+            let group = amounts.iter().enumerate();
+            let group = group.map(|(at, amount)| (Amount::new(*amount), tags.of(at as u64)));
+            if !steps.step_all(group.clone(), entries) {
+                for (amount, tag) in group {
+                    entries.push(steps.step(amount, tag)?.encode());
+                }
+            }
+            value = amounts
+                .iter()
+                .fold(value, |value, amount| value.saturating_add(*amount));
+            Ok(())
+        });
+        if let Err(rejection) = received {
+            self.entries.truncate(open.first_uncut);
+            return Err(rejection);
         }
-        (open.balance, open.value) = (balance, value);
-        self.entries.extend_from_slice(entries);
+        (open.balance, open.value) = (steps.balance(), value);
         Ok(())
     }
 
@@ -145,13 +193,23 @@ impl Burst {
         let Some(entry) = self.entries[open.first_uncut..].last() else {
             return;
         };
+        let from = (open.cut.version, open.start.head);
+        let end = u32::try_from(self.entries.len()).expect("fewer than 2^32 entries");
+        let first = open.first_uncut as u32;
+        let mut tags = Tags::None;
+        if open.pays {
+            // While they are in the cache.
+            tags = pack(&self.entries[open.first_uncut..], &mut self.packed);
+            open.balance = open.own.balance();
+        } else {
+            open.own = open.balance.steps(open.me, &open.limits);
+        }
+        open.pays = false;
+        self.packs.push((self.packed.len() as u32, tags));
         let tip = Tip {
             balance: open.balance,
             head: Digest::default(),
         };
-        let from = (open.cut.version, open.start.head);
-        let end = u32::try_from(self.entries.len()).expect("fewer than 2^32 entries");
-        let first = open.first_uncut as u32;
         self.states.push(NewState {
             from,
             tip,
@@ -248,6 +306,24 @@ impl Burst {
         &self.entries[state.first as usize..][..state.count as usize]
     }
 
+    /// The payments of a state of this burst, which this party makes.
+    ///
+    /// # Panics
+    /// If it is another burst's, or the peer's.
+    pub(super) fn payments_of(&self, state: &NewState) -> Payments<'_> {
+        let at = self
+            .states
+            .partition_point(|other| other.first < state.first);
+        let (end, tags) = self.packs[at];
+        let start = at.checked_sub(1).map_or(0, |before| self.packs[before].0);
+        assert!(start < end, "payments of this party's own");
+        Payments::of_state(
+            state.count,
+            tags,
+            &self.packed[start as usize..end as usize],
+        )
+    }
+
     /// Ends the run of the channel that was begun last.
     fn end(&mut self) {
         if let Some(open) = self.open.take() {
@@ -264,7 +340,9 @@ mod tests {
 
     use super::super::amount::Amount;
     use super::super::endpoint::Rules;
+    use super::super::entry::Entry;
     use super::super::fixture::{channel as channel_under, pays};
+    use super::super::payments::PackedPayments;
     use super::super::proof::state_digest;
     use super::*;
     use crate::crypto::link;
@@ -342,8 +420,17 @@ mod tests {
                     for run in cut {
                         let (version, head) = (log.balance.version, log.head);
                         let paid = log.pay(run, payer.limits());
-                        for &amount in run {
-                            let _ = payers.pay(&pays(amount));
+                        // Alone, or all of them up to one that is refused.
+                        let run: Vec<Payment> = run.iter().map(|amount| pays(*amount)).collect();
+                        let mut rest = &run[..];
+                        while let [one, more @ ..] = rest {
+                            if run.len() % 2 == 0 {
+                                let made = payers.pay_all(rest);
+                                rest = rest.get(made + 1..).unwrap_or_default();
+                            } else {
+                                let _ = payers.pay(one);
+                                rest = more;
+                            }
                         }
                         prop_assert_eq!(payers.uncut(), paid);
                         payers.cut();
@@ -375,19 +462,23 @@ mod tests {
                     prop_assert_eq!(state.value(), value);
                 }
 
-                // The payee checks the entries that were sent and computes the same states.
+                // The payee makes the entries of what was sent and computes the same states.
                 payees.clear();
                 for (channel, _) in &parts {
                     let [_, payee] = &ends[*channel];
                     payees.begin(payee);
                     for (state, (of, ..)) in states.iter().zip(&expected) {
                         if of == channel {
-                            prop_assert_eq!(payees.check(payers.entries_of(state)), Ok(()));
+                            let payments = payers.payments_of(state);
+                            let packed = PackedPayments::of(payers.entries_of(state));
+                            prop_assert_eq!(payments, packed.payments());
+                            prop_assert_eq!(payees.receive(&payments), Ok(()));
                             payees.cut();
                         }
                     }
                     // A wrong run leaves no trace.
-                    prop_assert!(payees.check(&[[0; 32]]).is_err());
+                    let nothing = PackedPayments::of(&[[0; 32]]);
+                    prop_assert!(payees.receive(&nothing.payments()).is_err());
                 }
                 payees.hash();
                 prop_assert_eq!(payees.states(), &states[..]);
@@ -470,6 +561,6 @@ mod tests {
         let mut burst = Burst::default();
         burst.begin(&payer);
         assert_eq!(burst.pay(&pays(1)), Ok(()));
-        let _ = burst.check(&[[0; 32]]);
+        let _ = burst.receive(&PackedPayments::of(&[[0; 32]]).payments());
     }
 }

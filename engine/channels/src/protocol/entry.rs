@@ -114,84 +114,134 @@ impl Balance {
     /// Rule S2 for one payment: the entry that it makes and where the log stands after it.
     ///
     /// # Errors
-    /// [`Rejection::ZeroAmount`], [`Rejection::InsufficientBalance`] or
-    /// [`Rejection::TagTooLarge`].
+    /// As [`Steps::step`].
     pub fn step(&self, payment: &Payment, limits: &Limits) -> Result<(Entry, Balance), Rejection> {
-        if payment.amount.is_zero() {
-            return Err(Rejection::ZeroAmount);
-        }
-        if payment.tag & B_PAYS != 0 {
-            return Err(Rejection::TagTooLarge { got: payment.tag });
-        }
-        let have = self.of(payment.payer, limits);
-        let left = have
-            .minus(payment.amount)
-            .filter(|left| *left >= limits.reserve);
-        let Some(left) = left else {
-            return Err(Rejection::InsufficientBalance {
-                have,
-                reserve: limits.reserve,
-                got: payment.amount,
-            });
-        };
-        let balance_a = match payment.payer {
-            Party::A => left,
-            Party::B => limits
-                .capacity
-                .minus(left)
-                .expect("balance within capacity"),
-        };
-        let version = self.version.checked_add(1).ok_or(Rejection::LogFull)?;
-        let entry = Entry {
-            version,
-            amount: payment.amount,
-            balance_a,
-            payer: payment.payer,
-            tag: payment.tag,
-        };
-        Ok((
-            entry,
-            Balance {
-                version,
-                a: balance_a,
-            },
-        ))
+        let mut steps = self.steps(payment.payer, limits);
+        let entry = steps.step(payment.amount, payment.tag)?;
+        Ok((entry, steps.balance()))
     }
 
-    /// Rule S2 for an entry that the peer sent: it must be exactly the one that its payment makes.
+    /// The log from here on, as far as one party pays.
+    pub(super) fn steps(&self, payer: Party, limits: &Limits) -> Steps {
+        Steps {
+            payer,
+            version: self.version,
+            have: self.of(payer, limits).units(),
+            reserve: limits.reserve.units(),
+            capacity: limits.capacity.units(),
+        }
+    }
+}
+
+/// Where a log stands in which one party pays.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    payer: Party,
+    version: u64,
+    /// The payer's balance.
+    have: u64,
+    reserve: u64,
+    capacity: u64,
+}
+
+impl Steps {
+    /// Rule S2 for the next payment: the entry that it makes. If it is refused, the log stands
+    /// where it did.
     ///
     /// # Errors
-    /// As [`Balance::step`], and [`Rejection::WrongVersion`], [`Rejection::NotThePayer`] or
-    /// [`Rejection::WrongBalance`] with what was expected and what was found.
-    pub fn check(
-        &self,
-        entry: &Entry,
-        proposer: Party,
-        limits: &Limits,
-    ) -> Result<Balance, Rejection> {
-        let expected = self.version.checked_add(1).ok_or(Rejection::LogFull)?;
-        if entry.version != expected {
-            return Err(Rejection::WrongVersion {
-                expected,
-                got: entry.version,
-            });
+    /// [`Rejection::ZeroAmount`], [`Rejection::TagTooLarge`], [`Rejection::InsufficientBalance`]
+    /// or [`Rejection::LogFull`].
+    #[inline(always)]
+    pub(super) fn step(&mut self, amount: Amount, tag: u64) -> Result<Entry, Rejection> {
+        let units = amount.units();
+        let may_spend = self.have.saturating_sub(self.reserve);
+        // Nothing is one less than the most.
+        let is_covered = units.wrapping_sub(1) < may_spend;
+        if !is_covered || tag & B_PAYS != 0 || self.version == u64::MAX {
+            return Err(self.refusal(amount, tag));
         }
-        if entry.payer != proposer {
-            return Err(Rejection::NotThePayer { proposer });
+        Ok(self.made(amount, tag))
+    }
+
+    /// As [`Steps::step`] for each of these payments, if they are covered all together: their
+    /// entries are appended. Else nothing is done.
+    #[inline(always)]
+    pub(super) fn step_all(
+        &mut self,
+        payments: impl ExactSizeIterator<Item = (Amount, u64)> + Clone,
+        entries: &mut Vec<EntryBytes>,
+    ) -> bool {
+        // Sums of so many so small amounts do not overflow.
+        const MOST: usize = 1 << 14;
+        const SMALL: u64 = 1 << 48;
+        let count = payments.len();
+        let (mut sum, mut all, mut tags, mut nothing) = (0_u64, 0, 0, false);
+        for (amount, tag) in payments.clone() {
+            sum = sum.wrapping_add(amount.units());
+            all |= amount.units();
+            nothing |= amount.is_zero();
+            tags |= tag;
         }
-        let payment = Payment {
-            payer: entry.payer,
-            amount: entry.amount,
-            tag: entry.tag,
-        };
-        let (made, after) = self.step(&payment, limits)?;
-        if made.balance_a != entry.balance_a {
-            return Err(Rejection::WrongBalance {
-                expected: made.balance_a,
-                got: entry.balance_a,
-            });
+        let is_covered = count < MOST
+            && all < SMALL
+            && sum <= self.have.saturating_sub(self.reserve)
+            && !nothing
+            && tags & B_PAYS == 0
+            && self.version.checked_add(count as u64).is_some();
+        if is_covered {
+            entries.extend(payments.map(|(amount, tag)| self.made(amount, tag).encode()));
         }
-        Ok(after)
+        is_covered
+    }
+
+    /// The entry of a payment that is covered.
+    #[inline(always)]
+    fn made(&mut self, amount: Amount, tag: u64) -> Entry {
+        self.have -= amount.units();
+        self.version += 1;
+        Entry {
+            version: self.version,
+            amount,
+            balance_a: self.balance_a(),
+            payer: self.payer,
+            tag,
+        }
+    }
+
+    /// Why a payment is refused.
+    #[cold]
+    fn refusal(&self, amount: Amount, tag: u64) -> Rejection {
+        if amount.is_zero() {
+            return Rejection::ZeroAmount;
+        }
+        if tag & B_PAYS != 0 {
+            return Rejection::TagTooLarge { got: tag };
+        }
+        let left = self.have.checked_sub(amount.units());
+        if left.is_some_and(|left| left >= self.reserve) {
+            return Rejection::LogFull;
+        }
+        Rejection::InsufficientBalance {
+            have: Amount::new(self.have),
+            reserve: Amount::new(self.reserve),
+            got: amount,
+        }
+    }
+
+    #[inline(always)]
+    fn balance_a(&self) -> Amount {
+        Amount::new(match self.payer {
+            Party::A => self.have,
+            Party::B => self.capacity - self.have,
+        })
+    }
+
+    /// Where the log stands.
+    pub(super) fn balance(&self) -> Balance {
+        Balance {
+            version: self.version,
+            a: self.balance_a(),
+        }
     }
 }
 
@@ -290,51 +340,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_entry_that_arrives_is_the_one_that_its_payment_makes() {
-        let entry = |version, payer, amount, balance_a| Entry {
-            version,
-            amount: Amount::new(amount),
-            balance_a: Amount::new(balance_a),
-            payer,
-            tag: 3,
-        };
-        let wrong_version = |got| Rejection::WrongVersion { expected: 8, got };
-        let wrong_balance = |got| Rejection::WrongBalance {
-            expected: Amount::new(45),
-            got: Amount::new(got),
-        };
-        let from = at(7, 60);
-        let table = [
-            (A, entry(8, A, 15, 45), Ok(at(8, 45))),
-            (B, entry(8, B, 15, 75), Ok(at(8, 75))),
-            (A, entry(7, A, 15, 45), Err(wrong_version(7))),
-            (A, entry(9, A, 15, 45), Err(wrong_version(9))),
-            (A, entry(u64::MAX, A, 15, 45), Err(wrong_version(u64::MAX))),
-            (
-                A,
-                entry(8, B, 15, 75),
-                Err(Rejection::NotThePayer { proposer: A }),
-            ),
-            (
-                B,
-                entry(8, A, 15, 45),
-                Err(Rejection::NotThePayer { proposer: B }),
-            ),
-            (A, entry(8, A, 0, 60), Err(Rejection::ZeroAmount)),
-            (A, entry(8, A, 61, 0), Err(insufficient(60, 0, 61))),
-            (A, entry(8, A, 15, 44), Err(wrong_balance(44))),
-            (A, entry(8, A, 15, 46), Err(wrong_balance(46))),
-            (A, entry(8, A, 15, 75), Err(wrong_balance(75))),
-            (A, entry(8, A, 15, u64::MAX), Err(wrong_balance(u64::MAX))),
-        ];
-        for (proposer, entry, expected) in table {
-            assert_eq!(from.check(&entry, proposer, &LIMITS), expected, "{entry:?}");
-        }
-        let full = at(u64::MAX, 60).check(&entry(0, A, 15, 45), A, &LIMITS);
-        assert_eq!(full, Err(Rejection::LogFull));
-    }
-
     fn party() -> impl Strategy<Value = Party> {
         prop_oneof![Just(A), Just(B)]
     }
@@ -356,10 +361,9 @@ mod tests {
             prop_assert_eq!(Entry::decode(&bytes).encode(), bytes);
         }
 
-        /// What one side makes the other one takes; no value comes or goes; and 128-bit
-        /// arithmetic says the same about who can pay what.
+        /// No value comes or goes, and 128-bit arithmetic says the same about who can pay what.
         #[test]
-        fn a_step_is_checked_by_the_same_rule(
+        fn a_step_moves_value_and_no_more(
             payer in party(),
             (capacity, a, amount) in any::<(u64, u64, u64)>(),
             reserve in prop_oneof![3 => Just(0), 1 => any::<u64>()],
@@ -375,7 +379,8 @@ mod tests {
             match from.step(&pays(payer, amount), &limits) {
                 Ok((entry, after)) => {
                     prop_assert!(covered && amount > 0 && version < u64::MAX);
-                    prop_assert_eq!(from.check(&entry, payer, &limits), Ok(after));
+                    prop_assert_eq!((entry.version, entry.payer), (version + 1, payer));
+                    prop_assert_eq!(entry.balance_a, after.a);
                     let other = payer.other();
                     let gained = after.of(other, &limits).minus(from.of(other, &limits));
                     prop_assert_eq!(gained, Some(Amount::new(amount)));

@@ -2,26 +2,27 @@
 //!
 //! | message | bytes |
 //! | --- | --- |
-//! | proposal | `kind u8 · 0 u8 · count u16 · count × entry · signature` |
+//! | proposal | `kind u8 · 0 u8 · count u16 · payments · signature` |
 //! | acknowledgement, final, final acknowledgement | `kind u8 · 0 u8 · check u16 · version u64 · signature` |
 //! | turn asked, turn passed, resume | `kind u8 · 0 u8 · check u16 · number u64` |
 //!
-//! Integers are little-endian. Kinds differ from each other in at least two bits, and `check` is
+//! Payments are packed (`payments.rs`); the kind says what is said of their tags. Integers are
+//! little-endian. Kinds differ from each other in at least two bits, and `check` is
 //! the exclusive or of the number's four 16-bit words: a single flipped bit in a field that no
 //! signature covers is malformed rather than another message. A link carries one channel's
 //! messages in order, so messages do not name their channel; every signed digest does.
 
-use super::entry::EntryBytes;
+use super::payments::{Payments, Tags};
 use super::rejection::Rejection;
 use crate::crypto::Signature;
 
-/// A decoded message, its entries still where they arrived.
+/// A decoded message, its payments still where they arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
-    /// Entries that extend the log, and the proposer's signature over the state after the last.
+    /// Payments that extend the log, and the proposer's signature over the state after the last.
     Proposal {
-        /// The entries, at least one.
-        entries: &'a [EntryBytes],
+        /// The payments, which the proposer makes.
+        payments: Payments<'a>,
         /// The proposer's signature.
         signature: Signature,
         /// Whether the proposer passes the turn with it.
@@ -66,8 +67,6 @@ pub enum Message<'a> {
 }
 
 // Kinds: pairwise at least two bits apart (all of even weight).
-const PROPOSAL: u8 = 0x03;
-const PROPOSAL_AND_PASS: u8 = 0x05;
 const ACKNOWLEDGEMENT: u8 = 0x06;
 const TURN_ASKED: u8 = 0x09;
 const TURN_PASSED: u8 = 0x0a;
@@ -75,8 +74,13 @@ const FINAL: u8 = 0x0c;
 const FINAL_ACKNOWLEDGEMENT: u8 = 0x0f;
 const RESUME: u8 = 0x11;
 
-/// Bytes of a proposal beside its entries.
-const PROPOSAL_OVERHEAD: usize = 4 + 64;
+/// Proposals, by what they say of tags, without and with a pass.
+const PROPOSALS: [(Tags, [u8; 2]); 3] = [
+    (Tags::None, [0x03, 0x05]),
+    (Tags::InARow, [0x12, 0x14]),
+    (Tags::Each, [0x17, 0x18]),
+];
+
 /// Bytes of a message with a version and a signature.
 const SIGNED_LEN: usize = 4 + 8 + 64;
 /// Bytes of a message with a number only.
@@ -94,26 +98,26 @@ impl<'a> Message<'a> {
             return Err(malformed("padding"));
         }
         let number = u16::from_le_bytes([low, high]);
+        for (tags, [proposal, and_pass]) in PROPOSALS {
+            if kind == proposal || kind == and_pass {
+                let read = Payments::decode_first(number, tags, &bytes[4..]);
+                let (payments, rest) = read.ok_or(malformed("length"))?;
+                let (&signature, rest) = rest.split_first_chunk().ok_or(malformed("length"))?;
+                let proposal = Message::Proposal {
+                    payments,
+                    signature: Signature(signature),
+                    pass: kind == and_pass,
+                };
+                return Ok((proposal, rest));
+            }
+        }
         let len = match kind {
-            PROPOSAL | PROPOSAL_AND_PASS => PROPOSAL_OVERHEAD + 32 * usize::from(number),
             ACKNOWLEDGEMENT | FINAL | FINAL_ACKNOWLEDGEMENT => SIGNED_LEN,
             TURN_ASKED | TURN_PASSED | RESUME => NUMBER_LEN,
             _ => return Err(malformed("kind")),
         };
         let (message, rest) = bytes.split_at_checked(len).ok_or(malformed("length"))?;
         let body = &message[4..];
-        if matches!(kind, PROPOSAL | PROPOSAL_AND_PASS) {
-            let (entries, signature) = body.split_at(body.len() - 64);
-            let (entries, []) = entries.as_chunks() else {
-                unreachable!("whole entries by the length above")
-            };
-            let proposal = Message::Proposal {
-                entries,
-                signature: signature_of(signature),
-                pass: kind == PROPOSAL_AND_PASS,
-            };
-            return Ok((proposal, rest));
-        }
         let (&version, signature) = body.split_first_chunk().ok_or(malformed("length"))?;
         let version = u64::from_le_bytes(version);
         if number != check(version) {
@@ -140,21 +144,16 @@ impl<'a> Message<'a> {
     }
 
     /// Appends the message's bytes.
-    ///
-    /// # Panics
-    /// If a proposal has more than 65,535 entries; the co-sign interval is at most
-    /// [`Rules::MOST_ENTRIES`](super::Rules::MOST_ENTRIES).
     pub fn encode(&self, bytes: &mut Vec<u8>) {
         match *self {
             Message::Proposal {
-                entries,
+                ref payments,
                 ref signature,
                 pass,
             } => {
-                let kind = if pass { PROPOSAL_AND_PASS } else { PROPOSAL };
-                let count = u16::try_from(entries.len()).expect("at most 65,535 entries");
-                header(kind, count, bytes);
-                bytes.extend_from_slice(entries.as_flattened());
+                let kind = proposal_kind(payments.tags(), pass);
+                header(kind, payments.len() as u16, bytes);
+                bytes.extend_from_slice(payments.bytes());
                 bytes.extend_from_slice(&signature.0);
             }
             Message::Acknowledgement {
@@ -185,6 +184,11 @@ impl<'a> Message<'a> {
     }
 }
 
+fn proposal_kind(tags: Tags, pass: bool) -> u8 {
+    let said = PROPOSALS.iter().find(|(said, _)| *said == tags);
+    said.expect("all forms").1[usize::from(pass)]
+}
+
 fn header(kind: u8, number: u16, bytes: &mut Vec<u8>) {
     let [low, high] = number.to_le_bytes();
     bytes.extend_from_slice(&[kind, 0, low, high]);
@@ -210,18 +214,21 @@ fn signature_of(bytes: &[u8]) -> Signature {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::entry::EntryBytes;
+    use super::super::payments::PackedPayments;
     use super::*;
 
-    fn messages(entries: &[EntryBytes], number: u64) -> Vec<Message<'_>> {
+    fn messages(payments: &PackedPayments, number: u64) -> Vec<Message<'_>> {
         let signature = Signature([7; 64]);
+        let payments = payments.payments();
         vec![
             Message::Proposal {
-                entries,
+                payments,
                 signature,
                 pass: false,
             },
             Message::Proposal {
-                entries,
+                payments,
                 signature,
                 pass: true,
             },
@@ -245,10 +252,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decoding_undoes_encoding(count in 0usize..5, number: u64) {
-            let entries = vec![[3; 32]; count];
+        fn decoding_undoes_encoding(count in 0usize..5, entry: EntryBytes, number: u64) {
+            let entries = vec![entry; count];
             let mut bytes = Vec::new();
-            let sent = messages(&entries, number);
+            let payments = PackedPayments::of(&entries);
+            let sent = messages(&payments, number);
             sent.iter().for_each(|message| message.encode(&mut bytes));
             let mut rest = &bytes[..];
             for message in sent {
@@ -266,7 +274,8 @@ mod tests {
 
         #[test]
         fn one_flipped_bit_outside_of_what_is_signed_is_no_other_message(number: u64) {
-            for message in messages(&[[3; 32]], number) {
+            let payments = PackedPayments::of(&[[3; 32]]);
+            for message in messages(&payments, number) {
                 let mut bytes = Vec::new();
                 message.encode(&mut bytes);
                 let signed_from = match message {
@@ -287,9 +296,7 @@ mod tests {
 
     #[test]
     fn kinds_are_two_bits_apart() {
-        let kinds = [
-            PROPOSAL,
-            PROPOSAL_AND_PASS,
+        let others = [
             ACKNOWLEDGEMENT,
             TURN_ASKED,
             TURN_PASSED,
@@ -297,6 +304,8 @@ mod tests {
             FINAL_ACKNOWLEDGEMENT,
             RESUME,
         ];
+        let proposals = PROPOSALS.iter().flat_map(|(_, kinds)| *kinds);
+        let kinds: Vec<u8> = proposals.chain(others).collect();
         for (i, a) in kinds.iter().enumerate() {
             assert!(kinds[..i].iter().all(|b| (a ^ b).count_ones() >= 2));
         }

@@ -2,7 +2,7 @@
 //!
 //! | rule | decided in |
 //! | --- | --- |
-//! | S1, S2: one state per version, each extending the newest by valid payments | [`Balance::step`], [`Balance::check`], `Endpoint::propose`, `Endpoint::accept` |
+//! | S1, S2: one state per version, each extending the newest by valid payments | [`Balance::step`], `Endpoint::propose`, `Endpoint::accept` |
 //! | S4: what a payee counts as received | `Endpoint::accept` |
 //! | S5: who may propose | `endpoint/turn.rs` |
 //! | S6: the final signature is the last | `endpoint/finish.rs` |
@@ -17,6 +17,7 @@ mod entry;
 mod fixture;
 mod message;
 mod new_state;
+mod payments;
 mod proof;
 mod rejection;
 mod terms;
@@ -31,6 +32,7 @@ pub use endpoint::{
 pub use entry::{Balance, Entry, EntryBytes, Limits, Payment};
 pub use message::Message;
 pub use new_state::{NewState, Tip};
+pub use payments::{PackedPayments, Payments};
 pub use proof::{CoSigned, FinalProof, HalfSigned, Post, State, final_digest, state_digest};
 pub use rejection::Rejection;
 pub use terms::{ChannelId, Pair, Party, Terms, TermsError};

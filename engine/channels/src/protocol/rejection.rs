@@ -32,7 +32,7 @@ pub enum Rejection {
     LogFull,
 
     // The log (S1, S2).
-    /// The entry is not the next one: stale, repeated, or out of order.
+    /// The state is not the next one: an earlier one was refused, or is missing.
     #[error("version {got}, expected {expected}")]
     WrongVersion {
         /// The version that would follow.
@@ -46,26 +46,18 @@ pub enum Rejection {
         /// The version at which the logs differ.
         version: u64,
     },
-    /// The entry's payer is not its proposer: it would raise the proposer's balance.
+    /// The payer is not the proposer: the payment would raise the proposer's balance.
     #[error("{proposer:?} proposed a payment to itself")]
     NotThePayer {
         /// Who sent it.
         proposer: Party,
     },
-    /// The entry's balance is not what its payment leads to.
-    #[error("balance of A {got}, expected {expected}")]
-    WrongBalance {
-        /// A's balance as recomputed.
-        expected: Amount,
-        /// A's balance as stated.
-        got: Amount,
-    },
-    /// A proposal without entries, or with more than the co-sign interval.
+    /// A proposal without payments, or with more than the co-sign interval.
     #[error("{got} entries in a proposal, expected 1 to {most}")]
     WrongEntryCount {
         /// The co-sign interval.
         most: u32,
-        /// Entries found.
+        /// Payments found.
         got: u32,
     },
     /// The signature does not verify over the state that the receiver itself computed.

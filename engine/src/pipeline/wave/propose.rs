@@ -130,26 +130,30 @@ impl Shard<'_> {
             payer.burst.begin(end);
             let mut paid = 0;
             let mut refused = 0;
-            for i in part.payments.clone() {
-                let payment = &payments[i];
-                match payer.burst.pay(payment) {
-                    Ok(()) => {
-                        paid += payment.amount.units();
-                        if let Some(due) = flight.due_ns.get(i).copied() {
-                            flight.due_ns[accepted] = due;
+            let mut at = part.payments.start;
+            while at < part.payments.end {
+                let until = part.payments.end.min(at + k - payer.burst.uncut());
+                let made = payer.burst.pay_all(&payments[at..until]);
+                for payment in &payments[at..at + made] {
+                    paid += payment.amount.units();
+                }
+                if !flight.due_ns.is_empty() {
+                    let due = at.min(flight.due_ns.len())..(at + made).min(flight.due_ns.len());
+                    flight.due_ns.copy_within(due, accepted);
+                }
+                accepted += made;
+                at += made;
+                if payer.burst.uncut() == k {
+                    payer.burst.cut();
+                } else if at < until {
+                    match payer.burst.pay(&payments[at]) {
+                        Err(Rejection::InsufficientBalance { .. }) => {
+                            refused += 1;
+                            arrivals.refused(u64::from(flight.due_ns.get(at).is_some()));
                         }
-                        accepted += 1;
-                        if payer.burst.uncut() == k {
-                            payer.burst.cut();
-                        }
+                        other => unreachable!("the workload makes valid payments: {other:?}"),
                     }
-                    Err(Rejection::InsufficientBalance { .. }) => {
-                        refused += 1;
-                        arrivals.refused(u64::from(flight.due_ns.get(i).is_some()));
-                    }
-                    Err(rejection) => {
-                        unreachable!("the workload makes valid payments: {rejection}")
-                    }
+                    at += 1;
                 }
             }
             payer.burst.cut();

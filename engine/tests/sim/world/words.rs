@@ -7,19 +7,16 @@ use super::super::plan::{Plan, Sabotage};
 
 pub(super) fn words(bytes: &[u8]) -> String {
     match Message::decode_first(bytes) {
-        Ok((Message::Proposal { entries, pass, .. }, _)) => {
-            let entries: Vec<String> = entries
-                .iter()
-                .map(|entry| {
-                    let entry = Entry::decode(entry);
-                    format!("v{} {:?} pays {}", entry.version, entry.payer, entry.amount)
-                })
-                .collect();
-            format!(
-                "{}{}",
-                entries.join(", "),
-                if pass { ", passes" } else { "" }
-            )
+        Ok((Message::Proposal { payments, pass, .. }, _)) => {
+            let mut amounts = Vec::new();
+            let read = payments.each(|amount, _| {
+                amounts.push(amount.to_string());
+                Ok(())
+            });
+            let broken = read.err().map(|rejection| format!(", {rejection}"));
+            let passes = pass.then(|| ", passes".to_owned());
+            let after: String = broken.into_iter().chain(passes).collect();
+            format!("pays {}{after}", amounts.join(", "))
         }
         Ok((Message::Acknowledgement { version, .. }, _)) => format!("co-signs v{version}"),
         Ok((Message::TurnAsked { turn }, _)) => format!("asks for turn {turn}"),

@@ -14,7 +14,6 @@ mod close;
 mod finish;
 mod held;
 mod opening;
-mod packed;
 mod propose;
 mod receive;
 mod record;

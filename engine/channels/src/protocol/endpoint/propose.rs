@@ -66,15 +66,16 @@ impl Endpoint {
         assert!(self.ordered() > 0, "an order outstanding");
         self.outstanding -= 1;
         let pass = self.flags.has(Flag::Passing) && state.tip == self.signed();
-        let entries = burst.entries_of(state);
+        let payments = burst.payments_of(state);
         let message = Message::Proposal {
-            entries,
+            payments,
             signature,
             pass,
         };
+        let start = wire.len();
         message.encode(wire);
         let aside = windows.lend(&mut self.aside);
-        aside.window.push(*state, entries, signature, pass);
+        aside.window.push(*state, &wire[start..], signature, pass);
     }
 
     /// Rule S2: a state may be signed only if it extends the newest one by 1 to k entries. The log

@@ -1,10 +1,14 @@
-//! The receiver's half: check a proposal's entries, have its signature verified, co-sign.
+//! The receiver's half: make the entries of a proposal's payments, have its signature verified over
+//! what they hash to, co-sign.
 
+use super::super::amount::Amount;
 use super::super::burst::Burst;
-use super::super::entry::{Entry, EntryBytes};
+use super::super::entry::{Balance, Entry, EntryBytes};
 use super::super::message::Message;
 use super::super::new_state::NewState;
+use super::super::payments::Payments;
 use super::super::rejection::Rejection;
+use super::super::terms::Party;
 use super::held::Held;
 use super::{Endpoint, Flag, SignOrder};
 use crate::crypto::{Digest, KeyId, Signature, Signed, Verified, link};
@@ -12,7 +16,7 @@ use crate::crypto::{Digest, KeyId, Signature, Signed, Verified, link};
 /// What a proposal turns out to be, before its signature is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// New entries: they were appended to the burst.
+    /// New payments: their entries were appended to the burst.
     New,
     /// A proposal that this party has answered already: the answer is to be sent again.
     Answered,
@@ -78,27 +82,27 @@ impl CoSignOrder {
 }
 
 impl Endpoint {
-    /// Checks a proposal's place and entries, and appends these to this party's burst, which was
-    /// begun with this endpoint, as one state.
+    /// Checks a proposal's place and payments, and appends their entries to this party's burst,
+    /// which was begun with this endpoint, as one state.
     ///
     /// # Errors
     /// [`Rejection::Ended`], [`Rejection::MissingResume`], [`Rejection::NotYourTurn`],
-    /// [`Rejection::WrongEntryCount`], [`Rejection::TooManyInFlight`], or an entry's rejection by
-    /// rule S2.
+    /// [`Rejection::WrongEntryCount`], [`Rejection::TooManyInFlight`], or a payment's rejection by
+    /// rule S2, or that it is malformed.
     pub fn receive_proposal(
         &self,
-        entries: &[EntryBytes],
+        payments: &Payments<'_>,
         signature: &Signature,
         burst: &mut Burst,
     ) -> Result<Incoming, Rejection> {
         self.hears()?;
         self.running()?;
         let most = u32::from(self.cosign_every);
-        let got = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        let got = payments.len() as u32;
         if !(1..=most).contains(&got) {
             return Err(Rejection::WrongEntryCount { most, got });
         }
-        if self.is_answered(entries, signature) {
+        if self.is_answered(payments, signature) {
             return Ok(Incoming::Answered);
         }
         self.peers_turn()?;
@@ -106,7 +110,7 @@ impl Endpoint {
         if burst.states_of_channel().saturating_add(self.answering()) >= most {
             return Err(Rejection::TooManyInFlight { most });
         }
-        burst.check(entries)?;
+        burst.receive(payments)?;
         burst.cut();
         Ok(Incoming::New)
     }
@@ -200,16 +204,41 @@ impl Endpoint {
 
     /// Whether this is the proposal that this party answered last, byte for byte. An older one is
     /// stale: what it said is no longer known, so that it cannot be told from a different one.
-    fn is_answered(&self, entries: &[EntryBytes], signature: &Signature) -> bool {
-        let (Some(tail), Some((last, earlier))) = (self.phase.tail(), entries.split_last()) else {
-            return false;
-        };
-        let head = |head: Digest, entry: &EntryBytes| link(&head, entry);
+    fn is_answered(&self, payments: &Payments<'_>, signature: &Signature) -> bool {
+        let last = Entry::decode(&self.held.entry);
         // A proposal of this party's own was never the peer's to send.
-        Entry::decode(last).payer != self.me()
-            && self.held.entry == *last
-            && self.held_version() > 0
-            && self.held.theirs == *signature
-            && earlier.iter().fold(tail.answered_from, head) == self.held.previous
+        if self.held.theirs != *signature || last.version == 0 || last.payer == self.me() {
+            return false;
+        }
+        let answered = || {
+            // Its entries, made again from what the payer had before.
+            let (mut paid, payer) = (0_u64, last.payer);
+            let full = Rejection::LogFull;
+            payments.each(|amount, _| {
+                paid = paid.checked_add(amount.units()).ok_or(full)?;
+                Ok(())
+            })?;
+            let (after, capacity) = (last.balance_a.units(), self.limits.capacity.units());
+            let before = match payer {
+                Party::A => after.checked_add(paid),
+                Party::B => after.checked_sub(paid),
+            };
+            let version = last.version.checked_sub(payments.len() as u64);
+            let before = Balance {
+                version: version.ok_or(full)?,
+                a: Amount::new(before.filter(|a| *a <= capacity).ok_or(full)?),
+            };
+            let mut steps = before.steps(payer, &self.limits);
+            let tail = self.phase.tail().ok_or(full)?;
+            let (mut previous, mut head) = (Digest::default(), tail.answered_from);
+            let mut newest = EntryBytes::default();
+            payments.each(|amount, tag| {
+                newest = steps.step(amount, tag)?.encode();
+                (previous, head) = (head, link(&head, &newest));
+                Ok(())
+            })?;
+            Ok((previous, newest))
+        };
+        answered() == Ok::<_, Rejection>((self.held.previous, self.held.entry))
     }
 }

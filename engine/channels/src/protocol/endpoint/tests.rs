@@ -6,6 +6,7 @@ use super::super::entry::{Balance, Entry};
 use super::super::fixture::{Channel, burst as burst_of, channel, pays};
 use super::super::message::Message;
 use super::super::new_state::Tip;
+use super::super::payments::PackedPayments;
 use super::super::rejection::Rejection;
 use super::super::terms::{Party, Terms, TermsError};
 use super::receive::{CoSignOrder, Incoming, ProposalClaim};
@@ -60,7 +61,8 @@ fn a_full_log_takes_no_payment() {
         tag: 0,
     };
     burst.begin(b);
-    let received = b.receive_proposal(&[entry.encode()], &Signature([0; 64]), &mut burst);
+    let packed = PackedPayments::of(&[entry.encode()]);
+    let received = b.receive_proposal(&packed.payments(), &Signature([0; 64]), &mut burst);
     assert_eq!(received, Err(Rejection::LogFull));
 }
 
@@ -152,14 +154,16 @@ fn claims(channel: &mut Channel, count: usize, pass: bool) -> Vec<Verified<Propo
         let wire = record(channel, &burst, &orders, at);
         let Ok((
             Message::Proposal {
-                entries, signature, ..
+                payments,
+                signature,
+                ..
             },
             [],
         )) = Message::decode_first(&wire)
         else {
             panic!("one proposal");
         };
-        let incoming = channel.ends[1].receive_proposal(entries, &signature, &mut theirs);
+        let incoming = channel.ends[1].receive_proposal(&payments, &signature, &mut theirs);
         assert_eq!(incoming, Ok(Incoming::New));
         signatures.push(signature);
     }

@@ -1,12 +1,10 @@
-//! Proposals in flight: what is needed to complete each when its answer comes, and its payments,
-//! packed, so that it can be sent again as it was.
+//! Proposals in flight: what is needed to complete each when its answer comes, and the message that
+//! it was, so that it can be sent again.
 
 use std::collections::VecDeque;
 
-use super::super::entry::EntryBytes;
 use super::super::new_state::NewState;
 use super::super::rejection::Rejection;
-use super::packed::pack;
 use crate::crypto::Signature;
 
 /// What an endpoint has only while proposals are in flight, or once its peer broke a rule.
@@ -23,7 +21,7 @@ pub(super) struct Aside {
 #[cfg_attr(any(test, feature = "testing"), derive(Clone))]
 pub(super) struct Window {
     proposals: VecDeque<Sent>,
-    /// The proposals, packed, back to back; the first `answered` bytes are of answered ones.
+    /// The messages, back to back; the first `answered` bytes are of answered ones.
     bytes: Vec<u8>,
     answered: usize,
 }
@@ -34,7 +32,7 @@ pub(super) struct Sent {
     pub(super) state: NewState,
     pub(super) signature: Signature,
     pub(super) pass: bool,
-    packed_len: usize,
+    message_len: usize,
 }
 
 impl Window {
@@ -42,11 +40,11 @@ impl Window {
         self.proposals.len() as u32
     }
 
-    /// Keeps a proposal of these entries.
+    /// Keeps a proposal, and the message that it is.
     pub(super) fn push(
         &mut self,
         state: NewState,
-        entries: &[EntryBytes],
+        message: &[u8],
         signature: Signature,
         pass: bool,
     ) {
@@ -55,13 +53,12 @@ impl Window {
             newest.is_none_or(|newest| newest.state.version() == state.from.0),
             "proposals follow each other"
         );
-        let start = self.bytes.len();
-        pack(entries, &signature, pass, &mut self.bytes);
+        self.bytes.extend_from_slice(message);
         self.proposals.push_back(Sent {
             state,
             signature,
             pass,
-            packed_len: self.bytes.len() - start,
+            message_len: message.len(),
         });
     }
 
@@ -79,18 +76,18 @@ impl Window {
         self.proposals.back()
     }
 
-    /// The unanswered proposals, packed, back to back, oldest first.
-    pub(super) fn packed(&self) -> &[u8] {
+    /// The unanswered proposals' messages, back to back, oldest first.
+    pub(super) fn messages(&self) -> &[u8] {
         &self.bytes[self.answered..]
     }
 
-    /// The unanswered proposals above a version, each with its packed bytes, oldest first.
+    /// The unanswered proposals above a version, each with its message, oldest first.
     pub(super) fn after(&self, version: u64) -> impl Iterator<Item = (&Sent, &[u8])> {
-        let mut rest = self.packed();
+        let mut rest = self.messages();
         let each = self.proposals.iter().map(move |sent| {
-            let (packed, after) = rest.split_at(sent.packed_len);
+            let (message, after) = rest.split_at(sent.message_len);
             rest = after;
-            (sent, packed)
+            (sent, message)
         });
         each.skip_while(move |(sent, _)| sent.state.version() <= version)
     }
@@ -102,7 +99,7 @@ impl Window {
             .proposals
             .pop_front_if(|sent| sent.state.version() <= version)
         {
-            self.answered += sent.packed_len;
+            self.answered += sent.message_len;
             last = Some(sent);
         }
         if self.answered > self.bytes.len() / 2 {
@@ -157,31 +154,29 @@ mod tests {
 
     fn push(window: &mut Window, state: NewState, pass: bool) {
         let version = state.version();
-        window.push(state, &entries(version), signature(version), pass);
+        window.push(state, &message(version), signature(version), pass);
     }
 
-    /// As many as the version, so that no two proposals are as long.
-    fn entries(version: u64) -> Vec<EntryBytes> {
-        vec![[1; 32]; version as usize]
+    /// As long as the version, so that no two proposals are as long.
+    fn message(version: u64) -> Vec<u8> {
+        vec![version as u8; version as usize]
     }
 
     fn signature(version: u64) -> Signature {
         Signature([version as u8; 64])
     }
 
-    /// Proposals that do not pass, packed.
-    fn packed(versions: &[u64]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for &version in versions {
-            pack(&entries(version), &signature(version), false, &mut bytes);
-        }
-        bytes
+    fn messages(versions: &[u64]) -> Vec<u8> {
+        versions
+            .iter()
+            .flat_map(|version| message(*version))
+            .collect()
     }
 
     fn after(window: &Window, version: u64) -> Vec<u8> {
         window
             .after(version)
-            .flat_map(|(_, packed)| packed.to_vec())
+            .flat_map(|(_, message)| message.to_vec())
             .collect()
     }
 
@@ -211,8 +206,8 @@ mod tests {
             assert_eq!(answered, newest);
             assert_eq!(window.len() as usize, left.len());
             assert_eq!(
-                window.packed(),
-                packed(left),
+                window.messages(),
+                messages(left),
                 "after an answer to {version}"
             );
         }
@@ -228,7 +223,7 @@ mod tests {
             (9, &[]),
             (u64::MAX, &[]),
         ] {
-            assert_eq!(after(&window(3, false), signed), packed(left), "{signed}");
+            assert_eq!(after(&window(3, false), signed), messages(left), "{signed}");
             let window = window(3, true);
             let last = window.after(signed).last().map(|(sent, _)| sent.pass);
             // A pass that the peer has seen already is not made again.
@@ -248,8 +243,8 @@ mod tests {
                 let answered = window.answer(version - 4).map(|sent| sent.state.version());
                 assert_eq!(answered, Some(version - 4));
                 let left: Vec<u64> = (version - 3..=version).collect();
-                assert_eq!(window.packed(), packed(&left));
-                assert!(window.bytes.len() <= 3 * packed(&left).len());
+                assert_eq!(window.messages(), messages(&left));
+                assert!(window.bytes.len() <= 3 * messages(&left).len());
             }
         }
     }
@@ -282,7 +277,7 @@ mod tests {
         assert!(place.is_none());
         assert_eq!(pool.0.len(), 1);
         let again = &pool.lend(&mut place).window;
-        assert_eq!((again.len(), again.packed()), (0, &[][..]));
+        assert_eq!((again.len(), again.messages()), (0, &[][..]));
         assert_eq!(pool.0.len(), 0, "the same one");
     }
 }

@@ -11,8 +11,8 @@ use duet_channels::crypto::{
 };
 use duet_channels::protocol::{
     AcknowledgementClaim, Amount, Answer, Burst, CoSigned, Endpoint, Entry, EntryBytes, FinalClaim,
-    Incoming, Message, Pair, Party, Payment, ProposalClaim, RecoveredClaim, Rejection, SignOrder,
-    Status, Terms, WindowPool, final_digest, state_digest,
+    Incoming, Message, PackedPayments, Pair, Party, Payment, ProposalClaim, RecoveredClaim,
+    Rejection, SignOrder, Status, Terms, WindowPool, final_digest, state_digest,
 };
 
 /// Where a channel stands off chain: the honest endpoint, and what its peer can show for it.
@@ -250,7 +250,11 @@ impl Bench {
         let mut refused = Ok(());
         let mut arrived = Vec::new();
         for (entries, signature) in messages {
-            match to.end.receive_proposal(entries, signature, &mut burst) {
+            let packed = PackedPayments::of(entries);
+            match to
+                .end
+                .receive_proposal(&packed.payments(), signature, &mut burst)
+            {
                 Ok(Incoming::New) => arrived.push(*signature),
                 Ok(Incoming::Answered) => {}
                 Err(rejection) => {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::super::super::entry::Balance;
+use super::super::super::message::Message;
 use super::super::super::rejection::Rejection;
 use super::super::super::terms::{ChannelId, TermsError};
 use crate::crypto::Digest;
@@ -90,6 +91,12 @@ pub enum RecordError {
         /// The field.
         field: &'static str,
     },
+    /// A proposal in flight that is none.
+    #[error("proposal: {rejection}")]
+    Proposal {
+        /// Why.
+        rejection: Rejection,
+    },
     /// A payment that the channel's rules refuse.
     #[error("payment {version}: {rejection}")]
     Payment {
@@ -140,6 +147,15 @@ impl<'r> Reader<'r> {
 
     pub(super) fn byte(&mut self, field: &'static str) -> Result<u8, RecordError> {
         self.array(field).map(|[byte]| byte)
+    }
+
+    /// A message, and its bytes.
+    pub(super) fn message(&mut self) -> Result<(Message<'r>, &'r [u8]), RecordError> {
+        let decoded = Message::decode_first(self.rest);
+        let (message, rest) = decoded.map_err(|rejection| RecordError::Proposal { rejection })?;
+        let (bytes, _) = self.rest.split_at(self.rest.len() - rest.len());
+        self.rest = rest;
+        Ok((message, bytes))
     }
 
     /// A number in its shortest form.

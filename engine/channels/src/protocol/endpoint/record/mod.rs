@@ -11,7 +11,7 @@
 //! | answered from, if kept | 32: see below |
 //! | the peer's final, if both have signed one | 64 |
 //! | the broken rule, if any | `rejection.rs` |
-//! | proposals in flight | number of them, then each as `packed.rs` has it |
+//! | proposals in flight | number of them, then each as the message that it was |
 //! | note | length 1, at most [`MOST_NOTE`] · the owner's own bytes |
 //!
 //! A *number* is an LEB128 varint of up to 64 bits, in its shortest form. Phases: 0 running,
@@ -40,17 +40,19 @@ pub use recovered::{Recovered, RecoveredClaim};
 use super::super::amount::Amount;
 use super::super::burst::Burst;
 use super::super::entry::{Balance, Entry, Payment};
+use super::super::message::Message;
+use super::super::payments::put_number as number;
+use super::super::rejection::Rejection;
 use super::super::terms::{ChannelId, Party, Terms};
 use super::held::Held;
 use super::opening::Opening;
-use super::packed::number;
 use super::window::{Window, WindowPool};
 use super::{Endpoint, Flag, Phase, Rules, Tail};
 use crate::crypto::{Digest, KeyId, Signature};
 use bytes::{Reader, begins_with};
 
 /// The format's version, a record's first byte.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// The longest note, in bytes.
 pub const MOST_NOTE: usize = 64;
@@ -160,7 +162,7 @@ impl Endpoint {
             None => number(0, out),
             Some(window) => {
                 number(u64::from(window.len()), out);
-                out.extend_from_slice(window.packed());
+                out.extend_from_slice(window.messages());
             }
         }
         out.push(note.len() as u8);
@@ -295,9 +297,14 @@ impl Endpoint {
             version: version - 1,
             a: Amount::new(before),
         };
-        before
-            .check(&entry, entry.payer, &self.limits)
-            .map_err(|rejection| RecordError::Payment { version, rejection })?;
+        let payment = Payment {
+            payer: entry.payer,
+            amount: entry.amount,
+            tag: entry.tag,
+        };
+        let made = before.step(&payment, &self.limits);
+        let made = made.map_err(|rejection| RecordError::Payment { version, rejection })?;
+        assert_eq!(made.0, entry, "from what its payer had before");
         if version == 1 {
             begins_with((&self.channel, &self.balance), &previous, &before)?;
         }
@@ -341,39 +348,45 @@ impl Endpoint {
             return Ok(window);
         }
         let mut burst = Burst::default();
-        let mut sent: Vec<(Signature, bool)> = Vec::new();
+        let mut sent: Vec<(Signature, bool, &[u8])> = Vec::new();
         self.phase.tail_mut().head = self.held.state().head(&self.channel);
         burst.begin(self);
         for _ in 0..count {
-            let most = u64::from(self.cosign_every) << 2 | 3;
-            let header = bytes.number_within("proposal", 4..=most)?;
-            let (entries, tagged, pass) = (header >> 2, header & 2 != 0, header & 1 != 0);
-            let mut any_tag = false;
-            for _ in 0..entries {
-                let amount = Amount::new(bytes.number("amount")?);
-                let tag = match tagged {
-                    true => bytes.number("tag")?,
-                    false => 0,
-                };
-                any_tag |= tag != 0;
-                let payer = self.me();
+            let (message, proposal) = bytes.message()?;
+            let Message::Proposal {
+                payments,
+                signature,
+                pass,
+            } = message
+            else {
+                return Err(RecordError::Proposal {
+                    rejection: Rejection::Malformed {
+                        what: "not a proposal",
+                    },
+                });
+            };
+            let most = u64::from(self.cosign_every);
+            bytes.within("payments", payments.len() as u64, 1..=most)?;
+            let mut refused = None;
+            let payer = self.me();
+            let read = payments.each(|amount, tag| {
                 let payment = Payment { payer, amount, tag };
-                burst
-                    .pay(&payment)
-                    .map_err(|rejection| RecordError::Payment {
+                burst.pay(&payment).inspect_err(|rejection| {
+                    refused = Some(RecordError::Payment {
                         version: self.balance.version + burst.entries() as u64 + 1,
-                        rejection,
-                    })?;
-            }
-            if tagged && !any_tag {
-                return Err(RecordError::Needless { field: "tag" });
+                        rejection: *rejection,
+                    });
+                })
+            });
+            if let Err(rejection) = read {
+                return Err(refused.unwrap_or(RecordError::Proposal { rejection }));
             }
             burst.cut();
-            sent.push((Signature(bytes.array("own signature")?), pass));
+            sent.push((signature, pass, proposal));
         }
         burst.hash();
-        for (state, (signature, pass)) in burst.states().iter().zip(sent) {
-            window.push(*state, burst.entries_of(state), signature, pass);
+        for (state, (signature, pass, proposal)) in burst.states().iter().zip(sent) {
+            window.push(*state, proposal, signature, pass);
             self.moves_to(state.tip);
         }
         Ok(window)

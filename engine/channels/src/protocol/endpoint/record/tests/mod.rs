@@ -169,13 +169,13 @@ impl World {
         let mut end = self.channel.ends[at].clone();
         let answer = match *message {
             Message::Proposal {
-                entries,
+                ref payments,
                 signature,
                 pass,
             } => {
                 let mut burst = Burst::default();
                 burst.begin(&end);
-                match end.receive_proposal(entries, &signature, &mut burst) {
+                match end.receive_proposal(payments, &signature, &mut burst) {
                     Ok(Incoming::New) => {
                         burst.hash();
                         let claim = end.claim(&burst.states()[0], signature, pass);
@@ -287,13 +287,15 @@ impl World {
             );
             // What it has answered already, as it was and with one payment changed.
             let newest = &self.newest[by as usize];
-            let again = [0, 4 + 24].map(|bit_at| {
+            let again = [0, 4].map(|bit_at| {
                 let mut bytes = newest.clone();
                 let byte = bytes.get_mut(bit_at)?;
                 *byte ^= u8::from(bit_at > 0);
                 let Ok((
                     Message::Proposal {
-                        entries, signature, ..
+                        payments,
+                        signature,
+                        ..
                     },
                     _,
                 )) = Message::decode_first(&bytes)
@@ -302,7 +304,7 @@ impl World {
                 };
                 let mut burst = Burst::default();
                 burst.begin(&end);
-                Some(end.receive_proposal(entries, &signature, &mut burst))
+                Some(end.receive_proposal(&payments, &signature, &mut burst))
             });
             let post = end.close(self.signs(by));
             (seen, answers, finals, again, post)

@@ -60,6 +60,9 @@ fn what_no_endpoint_writes_is_refused() {
             if at == 0 { first ^ 1 } else { digest.0[at] }
         }))
     };
+    let malformed = |what| RecordError::Proposal {
+        rejection: Rejection::Malformed { what },
+    };
     let table: Vec<(&str, Change, RecordError)> = vec![
         (
             "nothing",
@@ -72,10 +75,10 @@ fn what_no_endpoint_writes_is_refused() {
         ),
         (
             "another format",
-            |r| r[0] = 2,
+            |r| r[0] = 1,
             RecordError::Format {
-                expected: 1,
-                got: 2,
+                expected: 2,
+                got: 1,
             },
         ),
         (
@@ -157,18 +160,31 @@ fn what_no_endpoint_writes_is_refused() {
             out_of_range("proposals", (0, 20), 21),
         ),
         (
+            "a message that is no message",
+            |r| r[HEADER] = 0xff,
+            malformed("kind"),
+        ),
+        (
+            "a message that is no proposal",
+            |r| {
+                r.splice(HEADER..HEADER + 4, [0x09, 0, 1, 0]);
+                r.splice(HEADER + 4..HEADER + 12, 1_u64.to_le_bytes());
+            },
+            malformed("not a proposal"),
+        ),
+        (
             "a proposal of nothing",
-            |r| r[HEADER] = 3,
-            out_of_range("proposal", (4, 15), 3),
+            |r| r[HEADER + 2] = 0,
+            out_of_range("payments", (1, 3), 0),
         ),
         (
             "a proposal of more than the interval",
-            |r| r[HEADER] = 16,
-            out_of_range("proposal", (4, 15), 16),
+            |r| r[HEADER + 2] = 4,
+            out_of_range("payments", (1, 3), 4),
         ),
         (
             "a proposed payment of nothing",
-            |r| r[HEADER + 1] = 0,
+            |r| r[HEADER + 4] = 0,
             RecordError::Payment {
                 version: 2,
                 rejection: Rejection::ZeroAmount,
@@ -177,7 +193,7 @@ fn what_no_endpoint_writes_is_refused() {
         (
             "more proposed than there is",
             |r| {
-                r.splice(HEADER + 1..HEADER + 2, [0xff, 0x7f]);
+                r.splice(HEADER + 4..HEADER + 5, [0xff, 0x7f]);
             },
             RecordError::Payment {
                 version: 2,
@@ -186,12 +202,13 @@ fn what_no_endpoint_writes_is_refused() {
         ),
         (
             "tags that are none",
-            |r| {
-                r[HEADER + 2] = 0;
-                r[HEADER + 4] = 0;
-                r[HEADER + 6] = 0;
-            },
-            RecordError::Needless { field: "tag" },
+            |r| [5, 7, 9].into_iter().for_each(|at| r[HEADER + at] = 0),
+            malformed("payments"),
+        ),
+        (
+            "tags that are in a row",
+            |r| (0..3).for_each(|at| r[HEADER + 5 + 2 * at] = 4 + at as u8),
+            malformed("payments"),
         ),
         (
             "a byte too many",
