@@ -310,6 +310,9 @@ mod tests {
                 let told = parsed.expect_err(&words).to_string();
                 assert!(told.contains(&format!("without {output}")), "{told}");
             }
+            let planted = format!("bench {command} -- --planted-slowdown 4%");
+            let parsed = Options::try_parse_from(planted.split(' '));
+            assert_eq!(parsed.is_ok(), !command.starts_with("trials"), "{planted}");
             let words = format!("bench {command} -- --shards 1");
             assert!(Options::try_parse_from(words.split(' ')).is_ok(), "{words}");
         }

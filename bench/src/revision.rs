@@ -50,20 +50,19 @@ pub const INSTRUCTIONS: Product = Product {
     record: "instructions-built-with.txt",
 };
 
-/// Environment variables that change what cargo builds: names, or beginnings of names.
-const BUILD_VARIABLES: [&str; 12] = [
-    "AR",
-    "CC",
-    "CFLAGS",
-    "HOST_C",
-    "TARGET_C",
-    "RUSTFLAGS",
-    "CARGO_ENCODED_RUSTFLAGS",
+/// Environment variables that change what cargo builds: beginnings of names with values. No more of
+/// the environment than this is kept beside a binary.
+const BUILD_VARIABLES: [&str; 10] = [
+    "AR=",
+    "CC=",
+    "CFLAGS=",
+    "RUSTFLAGS=",
+    "CARGO_ENCODED_RUSTFLAGS=",
     "CARGO_BUILD_",
     "CARGO_PROFILE_",
     "CARGO_TARGET_",
     "RUSTC",
-    "RUSTUP_TOOLCHAIN",
+    "RUSTUP_TOOLCHAIN=",
 ];
 
 /// What git tells its hooks, and `rebase --exec`, of the user's own checkout: a checkout made with
@@ -505,6 +504,14 @@ not json
         assert!(changes_builds("RUSTC_WRAPPER=sccache"));
         assert!(!changes_builds("CARGO_TARGET_DIR=/x"));
         assert!(!changes_builds("CARGO_PKG_NAME=duet-bench"));
-        assert!(!changes_builds("HOME=/home/nobody"));
+        for other in [
+            "HOME=/home/nobody",
+            "ARM_CLIENT_SECRET=x",
+            "CCACHE_DIR=/x",
+            "ARCH=x",
+        ] {
+            assert!(!changes_builds(other), "{other}");
+        }
+        assert!(changes_builds("CC=clang"));
     }
 }

@@ -87,6 +87,16 @@ pub(crate) fn run_word(word: &str) -> Result<String, String> {
     }
 }
 
+/// As [`run_word`], of trials, which plant a slowdown of their own on one side.
+pub(crate) fn trial_word(word: &str) -> Result<String, String> {
+    match word.split('=').next() {
+        Some(option @ "--planted-slowdown") => Err(format!(
+            "--planted says what is planted, on one side: expected a workload without {option}"
+        )),
+        _ => run_word(word),
+    }
+}
+
 /// Splits as a shell does: blanks separate; quotes and backslashes protect. Expands nothing.
 fn shell_words(text: &str) -> Result<Words, String> {
     let mut words = Vec::new();

@@ -77,8 +77,8 @@ const ROWS: &[Row] = &[
     row(
         "S2: a payment of nothing",
         "protocol/entry.rs",
-        "units.wrapping_sub(1) < may_spend",
-        "units <= may_spend",
+        "units.wrapping_sub(1) < self.may_spend()",
+        "units <= self.may_spend()",
         Ask::Protocol,
     ),
     row(
@@ -86,6 +86,20 @@ const ROWS: &[Row] = &[
         "protocol/burst.rs",
         "open.balance.steps(open.me.other(), &open.limits)",
         "open.balance.steps(open.me, &open.limits)",
+        Ask::Protocol,
+    ),
+    row(
+        "S2: payments of nothing, many at a time",
+        "protocol/entry.rs",
+        "            && !nothing\n",
+        "",
+        Ask::Protocol,
+    ),
+    row(
+        "S2: more than the payer has, many at a time",
+        "protocol/entry.rs",
+        "            && sum <= self.may_spend()\n",
+        "",
         Ask::Protocol,
     ),
     row(

@@ -43,7 +43,11 @@ fn all_valid(repetitions: usize) {
                 format!("--sessions 1 --payments 3 --shards {shards} --baseline-sessions 0");
             let (run, _) = Folder::new().run(&words);
             let share = run.checks.stage_cpu_share;
-            assert!((0.95..1.2).contains(&share), "{shards} shards: {share}");
+            // Of so short a run, what the system takes to switch threads may be a twentieth: a
+            // millisecond of a process is not asked for (docs/methodology.md).
+            let missing_s = (1.0 - share) * run.achieved.cpu_s;
+            let accounted = share >= 0.95 || missing_s < 0.001;
+            assert!(accounted && share < 1.2, "{shards} shards: {share}");
         }
     }
 }

@@ -68,7 +68,9 @@ fn what_was_ignored_stays_ignored_and_the_rest_asks_for_a_stop() {
             let what = format!("{sent:?} sent, {ignored} ignored: {} {said}", ended.status);
             // A busy machine may fail to hold the rate.
             let held = ended.status.code() != Some(3);
-            assert!(!held || ended.status.code() == code, "{what}");
+            // Nor need it be asked before the run has ended.
+            let over = ended.status.code() == Some(0) && !said.contains("stopping");
+            assert!(!held || over || ended.status.code() == code, "{what}");
             assert!(code == Some(130) || !said.contains("stopping"), "{what}");
             said.contains("stopping") || code != Some(130)
         });

@@ -8,7 +8,7 @@ use duet_terminal::units::{parse_positive_count, parse_share};
 
 use crate::gate::options::{DEFAULT_WORKLOAD, GateFlags, GateOptions};
 use crate::metric::Metric;
-use crate::session_options::{SessionOptions, Words, run_word};
+use crate::session_options::{SessionOptions, Words, trial_word};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,7 +66,7 @@ pub struct TrialsOptions {
     pub quiet: bool,
 
     /// Options of `loadgen run` for every run [default: those of a gate]
-    #[arg(last = true, value_name = "WORKLOAD", value_parser = run_word)]
+    #[arg(last = true, value_name = "WORKLOAD", value_parser = trial_word)]
     pub workload: Vec<String>,
 }
 

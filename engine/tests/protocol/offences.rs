@@ -690,7 +690,7 @@ fn of_bytes() -> Vec<Row> {
         row(
             "says a first tag of none",
             B,
-            |_| said(0x12, 1, &[0, 5]),
+            |_| said(0x12, 1, &[5, 0]),
             malformed("payments"),
         ),
         row(
@@ -708,13 +708,13 @@ fn of_bytes() -> Vec<Row> {
         row(
             "says a tag of 64 bits",
             B,
-            |_| said(0x12, 1, &[&[0x80; 9][..], &[1, 5]].concat()),
+            |_| said(0x12, 1, &[&[5][..], &[0x80; 9], &[1]].concat()),
             R::TagTooLarge { got: 1 << 63 },
         ),
         row(
             "says tags beyond 63 bits",
             B,
-            |_| said(0x12, 2, &[&[0xff; 8][..], &[0x7f, 5, 5]].concat()),
+            |_| said(0x12, 2, &[&[5, 5][..], &[0xff; 8], &[0x7f]].concat()),
             R::TagTooLarge { got: 1 << 63 },
         ),
         row(

@@ -154,9 +154,8 @@ impl Steps {
     #[inline(always)]
     pub(super) fn step(&mut self, amount: Amount, tag: u64) -> Result<Entry, Rejection> {
         let units = amount.units();
-        let may_spend = self.have.saturating_sub(self.reserve);
         // Nothing is one less than the most.
-        let is_covered = units.wrapping_sub(1) < may_spend;
+        let is_covered = units.wrapping_sub(1) < self.may_spend();
         if !is_covered || tag & B_PAYS != 0 || self.version == u64::MAX {
             return Err(self.refusal(amount, tag));
         }
@@ -184,7 +183,7 @@ impl Steps {
         }
         let is_covered = count < MOST
             && all < SMALL
-            && sum <= self.have.saturating_sub(self.reserve)
+            && sum <= self.may_spend()
             && !nothing
             && tags & B_PAYS == 0
             && self.version.checked_add(count as u64).is_some();
@@ -192,6 +191,10 @@ impl Steps {
             entries.extend(payments.map(|(amount, tag)| self.made(amount, tag).encode()));
         }
         is_covered
+    }
+
+    fn may_spend(&self) -> u64 {
+        self.have.saturating_sub(self.reserve)
     }
 
     /// The entry of a payment that is covered.
