@@ -424,7 +424,7 @@ mod tests {
                         let run: Vec<Payment> = run.iter().map(|amount| pays(*amount)).collect();
                         let mut rest = &run[..];
                         while let [one, more @ ..] = rest {
-                            if run.len() % 2 == 0 {
+                            if run.len().is_multiple_of(2) {
                                 let made = payers.pay_all(rest);
                                 rest = rest.get(made + 1..).unwrap_or_default();
                             } else {

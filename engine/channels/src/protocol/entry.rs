@@ -114,7 +114,8 @@ impl Balance {
     /// Rule S2 for one payment: the entry that it makes and where the log stands after it.
     ///
     /// # Errors
-    /// As [`Steps::step`].
+    /// [`Rejection::ZeroAmount`], [`Rejection::TagTooLarge`], [`Rejection::InsufficientBalance`]
+    /// or [`Rejection::LogFull`].
     pub fn step(&self, payment: &Payment, limits: &Limits) -> Result<(Entry, Balance), Rejection> {
         let mut steps = self.steps(payment.payer, limits);
         let entry = steps.step(payment.amount, payment.tag)?;
@@ -149,8 +150,7 @@ impl Steps {
     /// where it did.
     ///
     /// # Errors
-    /// [`Rejection::ZeroAmount`], [`Rejection::TagTooLarge`], [`Rejection::InsufficientBalance`]
-    /// or [`Rejection::LogFull`].
+    /// As [`Balance::step`].
     #[inline(always)]
     pub(super) fn step(&mut self, amount: Amount, tag: u64) -> Result<Entry, Rejection> {
         let units = amount.units();
