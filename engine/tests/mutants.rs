@@ -82,13 +82,6 @@ const ROWS: &[Row] = &[
         Ask::Protocol,
     ),
     row(
-        "S2: a proposal is of the receiver's payments",
-        "protocol/burst.rs",
-        "open.balance.steps(open.me.other(), &open.limits)",
-        "open.balance.steps(open.me, &open.limits)",
-        Ask::Protocol,
-    ),
-    row(
         "S2: payments of nothing, many at a time",
         "protocol/entry.rs",
         "            && !nothing\n",
