@@ -29,10 +29,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 fn main() -> Exit {
     let cli = Cli::of_the_process();
-    if let Err(error) = signals::survive_file_limits() {
-        complain(error);
-        return Exit::MachineFault;
-    }
+    signals::survive_file_limits();
     match cli.command {
         Some(Command::Trace(args)) => stoppable(|| trace(&args)),
         Some(Command::Audit(args)) => stoppable(|| audit(&args, &STOP)),

@@ -80,10 +80,7 @@ impl Cli {
 }
 
 fn main() -> Exit {
-    if let Err(error) = signals::survive_file_limits() {
-        complain(error);
-        return Exit::MachineFault;
-    }
+    signals::survive_file_limits();
     let done = match Cli::of_the_process().command {
         Command::Offload(args) => args.run(),
         Command::Csv(args) => args.run(),

@@ -32,18 +32,10 @@ pub fn cpu_ns() -> u64 {
 }
 
 /// Has a file that may grow no more (`ulimit -f`) be an error of whoever writes it, as a full disk
-/// is, and not the end of the process.
-///
-/// # Errors
-/// In words: the system takes no handler.
-pub fn survive_file_limits() -> io::Result<()> {
+/// is, and not the end of the process. A system that takes no handler ends it as before.
+pub fn survive_file_limits() {
     let nobody_asks = Arc::new(AtomicBool::new(false));
-    let registered = signal_hook::flag::register(SIGXFSZ, nobody_asks);
-    registered.map(drop).map_err(|error| cannot_watch(&error))
-}
-
-fn cannot_watch(error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot watch for signals: {error}"))
+    drop(signal_hook::flag::register(SIGXFSZ, nobody_asks));
 }
 
 /// What a signal asks for.
@@ -68,7 +60,9 @@ const ECHO: Duration = Duration::from_millis(500);
 pub fn on_stop(mut handle: impl FnMut(Asked) + Send + 'static) -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let heeded = STOP.iter().filter(|signal| !is_ignored(&status, **signal));
-    let mut signals = Signals::new(heeded).map_err(|error| cannot_watch(&error))?;
+    let mut signals = Signals::new(heeded).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot watch for signals: {error}"))
+    })?;
     threads::start("signals", move || {
         THREAD.store(
             rustix::thread::gettid().as_raw_nonzero().get(),

@@ -121,25 +121,23 @@ impl Burst {
         Ok(())
     }
 
-    /// As [`Burst::pay`] for each of these payments, up to the first that is refused; gives how
-    /// many were made.
+    /// As [`Burst::pay`] for each of these payments, if all of them can be made; else nothing is
+    /// done. Gives whether they were.
     ///
     /// # Panics
     /// If no channel was begun.
-    pub fn pay_all(&mut self, payments: &[Payment]) -> usize {
+    #[must_use]
+    pub fn pay_all(&mut self, payments: &[Payment]) -> bool {
         let open = self.open.as_mut().expect("a channel was begun");
         let group = payments.iter().map(|payment| (payment.amount, payment.tag));
         let are_own = payments.iter().all(|payment| payment.payer == open.me);
-        if are_own && open.own.step_all(group, &mut self.entries) {
+        let are_made = are_own && open.own.step_all(group, &mut self.entries);
+        if are_made {
             open.pays = true;
             let values = payments.iter().map(|payment| payment.amount.units());
             open.value = values.fold(open.value, u64::saturating_add);
-            return payments.len();
         }
-        let refused = payments
-            .iter()
-            .position(|payment| self.pay(payment).is_err());
-        refused.unwrap_or(payments.len())
+        are_made
     }
 
     /// Makes the entries of payments that the peer proposes as one state, and appends them (rule
@@ -205,7 +203,8 @@ impl Burst {
             open.own = open.balance.steps(open.me, &open.limits);
         }
         open.pays = false;
-        self.packs.push((self.packed.len() as u32, tags));
+        let packed = u32::try_from(self.packed.len()).expect("fewer than 2^32 bytes");
+        self.packs.push((packed, tags));
         let tip = Tip {
             balance: open.balance,
             head: Digest::default(),
@@ -420,17 +419,15 @@ mod tests {
                     for run in cut {
                         let (version, head) = (log.balance.version, log.head);
                         let paid = log.pay(run, payer.limits());
-                        // Alone, or all of them up to one that is refused.
+                        // All of what is left at once, where that can be, or one by one.
                         let run: Vec<Payment> = run.iter().map(|amount| pays(*amount)).collect();
                         let mut rest = &run[..];
                         while let [one, more @ ..] = rest {
-                            if run.len().is_multiple_of(2) {
-                                let made = payers.pay_all(rest);
-                                rest = rest.get(made + 1..).unwrap_or_default();
-                            } else {
-                                let _ = payers.pay(one);
-                                rest = more;
+                            if run.len().is_multiple_of(2) && payers.pay_all(rest) {
+                                break;
                             }
+                            let _ = payers.pay(one);
+                            rest = more;
                         }
                         prop_assert_eq!(payers.uncut(), paid);
                         payers.cut();

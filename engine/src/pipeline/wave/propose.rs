@@ -132,28 +132,34 @@ impl Shard<'_> {
             let mut refused = 0;
             let mut at = part.payments.start;
             while at < part.payments.end {
+                // As many as may be one state, at once where all of them can be made.
                 let until = part.payments.end.min(at + k - payer.burst.uncut());
-                let made = payer.burst.pay_all(&payments[at..until]);
-                for payment in &payments[at..at + made] {
-                    paid += payment.amount.units();
-                }
-                if !flight.due_ns.is_empty() {
-                    let due = at.min(flight.due_ns.len())..(at + made).min(flight.due_ns.len());
-                    flight.due_ns.copy_within(due, accepted);
-                }
-                accepted += made;
-                at += made;
-                if payer.burst.uncut() == k {
-                    payer.burst.cut();
-                } else if at < until {
-                    match payer.burst.pay(&payments[at]) {
+                let are_made = payer.burst.pay_all(&payments[at..until]);
+                for (i, payment) in (at..).zip(&payments[at..until]) {
+                    let made = match are_made {
+                        true => Ok(()),
+                        false => payer.burst.pay(payment),
+                    };
+                    match made {
+                        Ok(()) => {
+                            paid += payment.amount.units();
+                            if let Some(due) = flight.due_ns.get(i).copied() {
+                                flight.due_ns[accepted] = due;
+                            }
+                            accepted += 1;
+                        }
                         Err(Rejection::InsufficientBalance { .. }) => {
                             refused += 1;
-                            arrivals.refused(u64::from(flight.due_ns.get(at).is_some()));
+                            arrivals.refused(u64::from(flight.due_ns.get(i).is_some()));
                         }
-                        other => unreachable!("the workload makes valid payments: {other:?}"),
+                        Err(rejection) => {
+                            unreachable!("the workload makes valid payments: {rejection}")
+                        }
                     }
-                    at += 1;
+                }
+                at = until;
+                if payer.burst.uncut() == k {
+                    payer.burst.cut();
                 }
             }
             payer.burst.cut();
