@@ -68,7 +68,19 @@ impl Batch {
         }
     }
 
-    /// Its bytes in a vector, to be used again. Copies those that came over a socket.
+    /// An empty vector with the memory of its bytes, to be used again. It has none if the bytes
+    /// came over a socket: that memory is the socket's.
+    pub fn into_memory(self) -> Vec<u8> {
+        match self.body {
+            Body::Own(mut body) => {
+                body.clear();
+                body
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Its bytes in a vector. Copies those that came over a socket.
     pub fn into_body(self) -> Vec<u8> {
         match self.body {
             Body::Own(body) => body,

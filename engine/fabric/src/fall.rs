@@ -11,6 +11,8 @@ pub(crate) struct Fall {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
     Gone(String),
+    /// It has said that it leaves before the end.
+    Left,
     Silent,
     Garbled(String),
 }

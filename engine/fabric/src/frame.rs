@@ -148,10 +148,10 @@ pub(crate) fn check_prefix(
 pub(crate) enum Control {
     /// "I am there."
     Pulse,
-    /// That machine is gone; the sender itself, if it leaves before the end.
     Gone(u32),
     Silent(u32),
     Garbled(u32),
+    Left(u32),
 }
 
 impl Control {
@@ -162,6 +162,7 @@ impl Control {
             Why::Gone(_) => Control::Gone(machine),
             Why::Silent => Control::Silent(machine),
             Why::Garbled(_) => Control::Garbled(machine),
+            Why::Left => Control::Left(machine),
         }
     }
 
@@ -171,6 +172,7 @@ impl Control {
             Control::Gone(machine) => (1, machine),
             Control::Silent(machine) => (2, machine),
             Control::Garbled(machine) => (3, machine),
+            Control::Left(machine) => (4, machine),
         };
         let words = [CONTROL, from, to, to + 1, CONTROL_BYTES, 0];
         let mut message: Vec<u8> = Vec::with_capacity(HEADER + CONTROL_BYTES);
@@ -193,6 +195,7 @@ impl Control {
             1 => Some(Control::Gone(machine)),
             2 => Some(Control::Silent(machine)),
             3 => Some(Control::Garbled(machine)),
+            4 => Some(Control::Left(machine)),
             _ => None,
         }
     }
@@ -201,11 +204,9 @@ impl Control {
     pub(crate) fn fall(self, from: usize, machines: usize) -> Result<Option<Fall>, String> {
         let (machine, why) = match self {
             Control::Pulse => return Ok(None),
-            Control::Gone(machine) if machine as usize == from => {
-                (machine, Why::Gone("it left before the end".to_owned()))
-            }
             Control::Gone(machine) => (machine, Why::Gone("its connection is lost".to_owned())),
             Control::Silent(machine) => (machine, Why::Silent),
+            Control::Left(machine) => (machine, Why::Left),
             Control::Garbled(machine) => (machine, Why::Garbled("a broken message".to_owned())),
         };
         let machine = machine as usize;

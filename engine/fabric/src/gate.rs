@@ -370,7 +370,7 @@ impl Drop for Gate {
         if self.watching.is_some() {
             self.watch.fell(Fall {
                 machine: self.watch.hosts.me(),
-                why: Why::Gone("it left before the end".to_owned()),
+                why: Why::Left,
                 told_by: None,
             });
             let _ = self.watch.verdict(); // They hear of it before this returns.

@@ -48,7 +48,9 @@ pub(crate) fn call<R>(engine: impl FnOnce() -> R) -> Result<R, String> {
 
 fn is_engines_thread() -> bool {
     let thread = thread::current();
-    thread.name().is_some_and(|name| name.starts_with("timely:"))
+    thread
+        .name()
+        .is_some_and(|name| name.starts_with("timely:"))
 }
 
 fn note(info: &PanicHookInfo<'_>) {

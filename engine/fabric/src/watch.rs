@@ -122,6 +122,12 @@ impl Watch {
                 what,
                 told_by,
             },
+            Why::Left => FabricError::Gone {
+                machine,
+                address,
+                what: "it left before the end".to_owned(),
+                told_by,
+            },
             Why::Silent => FabricError::Silent {
                 machine,
                 address,

@@ -178,7 +178,7 @@ fn what_is_no_message_is_refused_and_named() {
 fn a_fall_is_passed_on() {
     for (kind, machine, expected) in [
         (
-            1,
+            4,
             1,
             "machine 1 (127.0.0.1:2) is gone: it left before the end",
         ),
@@ -219,7 +219,7 @@ fn a_gate_that_is_dropped_says_so() {
     drop(gate);
     let mut told = Vec::new();
     end.read_to_end(&mut told).unwrap();
-    assert!(told.ends_with(&Control::Gone(0).message(0, 1)));
+    assert!(told.ends_with(&Control::Left(0).message(0, 1)));
 }
 
 /// Whatever becomes of the bytes, the gate neither panics nor hangs, and its threads end.
