@@ -15,10 +15,11 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visibility};
 
 /// The crates, as folders, and their lines of code at most.
-const CRATES: [(&str, usize); 13] = [
+const CRATES: [(&str, usize); 14] = [
     ("engine/src", 8_400),
     ("engine/base/src", 350),
     ("engine/channels/src", 5_730),
+    ("engine/fabric/src", 1_700),
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_900),
     ("engine/log/src", 3_000),

@@ -220,3 +220,93 @@ impl Control {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: [usize; 6]) -> MessageHeader {
+        let bytes: Vec<u8> = words
+            .iter()
+            .flat_map(|word| (*word as u64).to_be_bytes())
+            .collect();
+        header(bytes.first_chunk().unwrap())
+    }
+
+    #[test]
+    fn a_header_is_let_in_if_its_sender_may_send_it() {
+        let channels = Channels {
+            batches: BTreeMap::from([(3, 1), (5, 0)]),
+            end: 8,
+        };
+        let check = |header: [usize; 6], expected: Option<Announced>| {
+            let checked = check_header(&words(header), 1, 2, &channels);
+            assert_eq!(checked.ok(), expected, "{header:?}");
+        };
+        check([3, 1, 2, 3, 56, 9], Some(Announced::Batch));
+        check(
+            [3, 1, 2, 3, MOST_PREFIX + MOST_BYTES, 9],
+            Some(Announced::Batch),
+        );
+        check([3, 1, 2, 3, MOST_PREFIX + MOST_BYTES + 1, 9], None);
+        check([3, 1, 2, 3, 55, 9], None);
+        check([3, 1, 2, 3, usize::MAX, 9], None);
+        check([5, 1, 2, 3, 56, 9], None);
+        check([4, 1, 2, 3, 32, 9], Some(Announced::Progress));
+        check([4, 1, 2, 3, MOST_PROGRESS_BYTES + 1, 9], None);
+        check([8, 1, 2, 3, 32, 9], None);
+        check([4, 0, 2, 3, 32, 9], None);
+        check([4, 1, 1, 3, 32, 9], None);
+        check([4, 1, 2, 4, 32, 9], None);
+        check([CONTROL, 1, 2, 3, 8, 0], Some(Announced::Control));
+        check([CONTROL, 1, 2, 3, 16, 0], None);
+        check([0; 6], Some(Announced::End));
+        check([4, 1, 2, 3, 0, 9], None);
+    }
+
+    #[test]
+    fn a_length_must_fit_what_the_message_has() {
+        let check = |announced: Announced, count: u64, length: usize, is_whole: bool| {
+            let mut prefix = [0; MOST_PREFIX];
+            prefix[16..24].copy_from_slice(&count.to_le_bytes());
+            prefix[STAMP + 12] = 2; // The machine that a batch goes to.
+            prefix[STAMP + 20] = 9; // Its bytes.
+            let prefix = &prefix[..announced.prefix()];
+            let checked = check_prefix(announced, length, prefix, 2);
+            assert_eq!(checked.is_ok(), is_whole, "{announced:?} {count} {length}");
+        };
+        check(Announced::Progress, 0, 32, true);
+        check(Announced::Progress, 1, 72, true);
+        check(Announced::Progress, 2, 104, true);
+        check(Announced::Progress, 2, 103, false);
+        check(Announced::Progress, 3, 104, false);
+        check(Announced::Progress, u64::MAX, 104, false);
+        check(Announced::Progress, u64::MAX / 36 + 1, 104, false);
+        check(Announced::Batch, 1, STAMP + 24 + 16, true);
+        check(Announced::Batch, 1, STAMP + 24 + 8, false);
+        check(Announced::Batch, 1, STAMP + 24 + 24, false);
+        check(Announced::Batch, 0, STAMP + 24 + 16, false);
+        check(Announced::Batch, u64::MAX, STAMP + 24 + 16, false);
+    }
+
+    #[test]
+    fn our_own_messages_come_back() {
+        for control in [
+            Control::Pulse,
+            Control::Gone(1),
+            Control::Silent(2),
+            Control::Garbled(3),
+            Control::Left(4),
+        ] {
+            let message = control.message(1, 2);
+            assert_eq!(Control::decode(&message[HEADER..]), Some(control));
+            assert_eq!(Control::decode(&message[HEADER..HEADER + 7]), None);
+            let fall = control.fall(1, 5).unwrap();
+            let told = fall
+                .map(|fall| Control::of(&fall))
+                .unwrap_or(Control::Pulse);
+            assert_eq!(told, control);
+        }
+        assert!(Control::Gone(5).fall(1, 5).is_err());
+    }
+}

@@ -131,7 +131,8 @@ impl Gate {
     /// Builds the dataflow: one stream of batches for each machine, so that each has a frontier
     /// of its own, and one of answers.
     fn build(&mut self, allocator: Allocator, me: usize, machines: usize) -> Channels {
-        let worker = Worker::new(WorkerConfig::default(), allocator, None);
+        // Without a clock it would never park.
+        let worker = Worker::new(WorkerConfig::default(), allocator, Some(Instant::now()));
         let worker = self.worker.insert(worker);
         let channels = Rc::new(RefCell::new(BTreeMap::new()));
         let pact = |from: usize| Noted {

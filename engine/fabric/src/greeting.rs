@@ -4,6 +4,8 @@
 //! that it has the token, over both; then the called one says whether it has a place for the
 //! other. A stranger does not get past the first eight bytes, and is told nothing.
 
+use std::fmt;
+
 use sha2::{Digest, Sha256};
 
 use crate::error::Difference;
@@ -13,7 +15,7 @@ const VERSION: u32 = 1;
 const SHOWN: usize = 48;
 
 /// What all machines must have been told alike.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Terms {
     /// Version and commit of the program.
     pub build: String,
@@ -23,6 +25,15 @@ pub struct Terms {
     /// machines prove that they have it. Who reads along can try tokens, so it needs as many bits
     /// as a key.
     pub token: String,
+}
+
+/// Without the token.
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut terms = f.debug_struct("Terms");
+        terms.field("build", &self.build).field("run", &self.run);
+        terms.finish_non_exhaustive()
+    }
 }
 
 /// Who a machine is, and what it was told.
@@ -216,6 +227,15 @@ mod tests {
             one.difference(&two),
             Some(Difference::Build { .. })
         ));
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        let shown = format!("{:?}", terms("0.1.0", 7, "secret"));
+        assert!(
+            shown.contains("0.1.0") && !shown.contains("secret"),
+            "{shown}"
+        );
     }
 
     #[test]

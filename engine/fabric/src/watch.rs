@@ -180,8 +180,8 @@ impl Watch {
         }
     }
 
-    /// A machine is through: it falls no more.
-    pub(crate) fn is_through(&self, machine: usize) {
+    /// A machine has said that it is through: it falls no more.
+    pub(crate) fn came_through(&self, machine: usize) {
         self.peer(machine).is_through.store(true, Ordering::Release);
     }
 

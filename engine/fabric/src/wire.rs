@@ -80,7 +80,7 @@ impl Wire {
             frame::check_prefix(announced, header.length, prefix, me).map_err(Why::Garbled)?;
             match announced {
                 Announced::End => {
-                    self.watch.is_through(self.machine);
+                    self.watch.came_through(self.machine);
                     return Ok(State::Through(HEADER));
                 }
                 Announced::Control => self.hear(prefix)?,

@@ -69,6 +69,24 @@ fn a_turn_is_woken_by_another_thread() {
     drop(gate);
 }
 
+/// A gate that did not park would turn a million times.
+#[test]
+fn a_gate_with_nothing_to_do_parks() {
+    let hosts = Hosts::parse("127.0.0.1:1", 0).unwrap();
+    let one = Sockets {
+        hosts,
+        streams: vec![None],
+    };
+    let one = Gate::open(one, Duration::from_secs(60)).unwrap();
+    let (two, _end) = gate_and_end(0, Duration::from_secs(60));
+    for mut gate in [one, two] {
+        let until = Instant::now() + TURN * 20;
+        let turns = std::iter::repeat_with(|| gate.turn(TURN).unwrap());
+        let turns = turns.take_while(|()| Instant::now() < until).count();
+        assert!(turns < 200, "{turns} turns");
+    }
+}
+
 /// A machine's gate, and the other end of its only socket.
 fn gate_and_end(me: usize, patience: Duration) -> (Gate, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
