@@ -207,7 +207,8 @@ impl Gate {
     }
 
     /// The next step to settle: the first that all machines have passed and that has batches, in
-    /// the order of their shards. Only ever on machine 0.
+    /// the order of their shards, and of one shard in the order in which it has sent them. Only
+    /// ever on machine 0.
     pub fn next_step(&mut self) -> Option<(u64, Vec<Batch>)> {
         self.arrivals.borrow_mut().next_step()
     }

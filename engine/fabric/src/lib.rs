@@ -5,6 +5,9 @@
 //! passed a step, machine 0 gets all its batches at once, in the order of their shards, and
 //! answers each. The bytes are opaque. On one machine no socket is opened, and nothing is copied.
 //!
+//! Underneath is timely dataflow: one worker a process, whose frontier says which steps all have
+//! passed. Sockets, greetings, heartbeats and failures are this crate's own.
+//!
 //! ```no_run
 //! use std::sync::atomic::AtomicBool;
 //! use std::time::Duration;

@@ -293,8 +293,11 @@ impl Work<'_> {
             thread::sleep(Duration::from_millis(told.pace_ms));
         }
         assert!(gate.next_step().is_none() && gate.answered().is_none());
+        let waited = gate.waited().into_iter().enumerate();
+        let most = waited.max_by_key(|(_, waited)| waited.alone_ns);
+        let most = most.map_or(0, |(machine, _)| machine);
         Ok(format!(
-            "{} settled, {:?} answered",
+            "{} settled, {:?} answered; waited most for {most}",
             self.settled, self.answered
         ))
     }
