@@ -20,7 +20,7 @@ const PULSES: u32 = 5;
 /// How often the watch looks, likewise.
 const LOOKS: u32 = 20;
 /// How long the others may take to hear of a fall before this machine leaves.
-const TELLING: Duration = Duration::from_millis(100);
+const TELLING: Duration = Duration::from_millis(250);
 /// The shortest patience: shorter ones find sleepy machines silent.
 const LEAST_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -60,6 +60,8 @@ struct Peer {
     heard_ns: AtomicU64,
     /// It has said that it is through.
     is_through: AtomicBool,
+    /// Its socket has ended, or makes no sense any more.
+    is_lost: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +79,7 @@ impl Watch {
             out: Mutex::default(),
             heard_ns: AtomicU64::new(0),
             is_through: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
         };
         Watch {
             hosts,
@@ -169,15 +172,14 @@ impl Watch {
         }
     }
 
-    /// A machine's socket has failed; no fall if that machine is through.
-    pub(crate) fn lost(&self, machine: usize, what: String) {
-        if !self.peer(machine).is_through.load(Ordering::Acquire) {
-            self.fell(Fall {
-                machine,
-                why: Why::Gone(what),
-                told_by: None,
-            });
-        }
+    /// Nothing more is read from a machine.
+    pub(crate) fn lost(&self, machine: usize, why: Why) {
+        self.peer(machine).is_lost.store(true, Ordering::Release);
+        self.fell(Fall {
+            machine,
+            why,
+            told_by: None,
+        });
     }
 
     /// A machine has said that it is through: it falls no more.
@@ -219,17 +221,14 @@ impl Watch {
         let sent = socket
             .write_all(&owed)
             .and_then(|()| socket.write_all(messages));
-        drop(out);
-        if let Err(error) = sent {
-            self.lost(machine, error.to_string());
-        }
+        // The reader notices, too, but first reads what the machine has said last: it may have
+        // told of another fall, and hung up.
+        drop(sent);
     }
 
     /// Nothing more will be sent to a machine.
     pub(crate) fn shut(&self, machine: usize) {
-        let peer = self.peer(machine);
-        lock(&peer.out).is_shut = true;
-        let _ = peer.socket.shutdown(Shutdown::Write); // Fails only if it is closed.
+        self.peer(machine).shut();
     }
 
     fn peer(&self, machine: usize) -> &Peer {
@@ -293,21 +292,28 @@ impl Watch {
         }
     }
 
-    /// Tells the others who fell first, so that all name the same machine; then hangs up.
+    /// Tells the others who fell first, so that all name the same machine; then hangs up. They do
+    /// likewise, and this one waits for it: a socket that is closed too early takes back what it
+    /// has not sent yet.
     fn tell(&self, fall: &Fall) {
         let me = self.hosts.me();
         let until = Instant::now() + TELLING;
-        // Who is gone hears nothing more; who was only silent may wake up.
+        // Who is gone hears nothing more.
         let hears = |(machine, _): &(usize, &Peer)| {
-            *machine != fall.machine || matches!(fall.why, Why::Silent)
+            *machine != fall.machine || !matches!(fall.why, Why::Gone(_))
         };
-        let mut untold: Vec<_> = self.others().filter(hears).collect();
+        let message = |to| Control::of(fall).message(me, to);
+        let telling = self.others().filter(hears);
+        let mut telling: Vec<_> = telling.map(|(to, peer)| (peer, message(to))).collect();
         loop {
-            untold.retain(|(to, peer)| {
-                let message = Control::of(fall).message(me, *to);
-                !peer.whisper(&message)
-            });
-            if untold.is_empty() || Instant::now() > until {
+            telling.retain_mut(|(peer, message)| !peer.take_leave(message));
+            let mut others = self
+                .others()
+                .filter(|(machine, _)| *machine != fall.machine);
+            if telling.is_empty() && others.all(|(_, peer)| peer.has_left()) {
+                break;
+            }
+            if Instant::now() > until {
                 break;
             }
             thread::sleep(Duration::from_millis(1));
@@ -322,6 +328,30 @@ impl Watch {
 }
 
 impl Peer {
+    fn has_left(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire) || self.is_through.load(Ordering::Acquire)
+    }
+
+    /// Nothing more will be sent.
+    fn shut(&self) {
+        lock(&self.out).is_shut = true;
+        let _ = self.socket.shutdown(Shutdown::Write); // Fails only if it is closed.
+    }
+
+    /// Says a last message. False: something of it is left for another try.
+    fn take_leave(&self, message: &mut Vec<u8>) -> bool {
+        if !self.whisper(message) {
+            return false;
+        }
+        // What did not fit in is owed; the empty message comes after it.
+        message.clear();
+        let is_said = self.whisper(message);
+        if is_said {
+            self.shut();
+        }
+        is_said
+    }
+
     /// Sends a short message if that takes no waiting. False: it may be tried again.
     fn whisper(&self, message: &[u8]) -> bool {
         let mut out = match self.out.try_lock() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use timely::communication::allocator::zero_copy::stream::Stream;
 
-use crate::fall::{Fall, Why};
+use crate::fall::Why;
 use crate::frame::{self, Announced, Control, HEADER, MOST_PREFIX};
 use crate::watch::Watch;
 
@@ -210,11 +210,7 @@ impl Read for Wire {
                 Ok(0) if !matches!(self.state, State::End) => {}
                 Ok(read) => return Ok(read),
                 Err(why) => {
-                    self.watch.fell(Fall {
-                        machine: self.machine,
-                        why,
-                        told_by: None,
-                    });
+                    self.watch.lost(self.machine, why);
                     self.state = State::Fallen(missing);
                 }
             }

@@ -364,7 +364,7 @@ impl Work<'_> {
 /// Bytes that depend on all three: mostly short, sometimes none, now and then many.
 fn body(step: u64, shard: u64, kind: u64) -> Vec<u8> {
     let mut word = (step << 20 | shard << 4 | kind).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let bytes = match word >> 56 {
+    let bytes = match word >> 59 {
         0 => 0,
         1 => 2_000_000,
         _ => word >> 54,
