@@ -298,9 +298,10 @@ impl Watch {
     fn tell(&self, fall: &Fall) {
         let me = self.hosts.me();
         let until = Instant::now() + TELLING;
-        // Who is gone hears nothing more.
+        // Who is gone hears nothing more; others may go on and wonder.
         let hears = |(machine, _): &(usize, &Peer)| {
-            *machine != fall.machine || !matches!(fall.why, Why::Gone(_))
+            let may_go_on = matches!(fall.why, Why::Silent | Why::Garbled(_));
+            *machine != fall.machine || may_go_on
         };
         let message = |to| Control::of(fall).message(me, to);
         let telling = self.others().filter(hears);
