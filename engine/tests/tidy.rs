@@ -19,7 +19,7 @@ const CRATES: [(&str, usize); 14] = [
     ("engine/src", 8_400),
     ("engine/base/src", 350),
     ("engine/channels/src", 5_730),
-    ("engine/fabric/src", 1_700),
+    ("engine/fabric/src", 2_150),
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_900),
     ("engine/log/src", 3_000),
