@@ -160,7 +160,7 @@ impl Accountable for Batch {
 }
 
 impl ContainerBytes for Batch {
-    /// Only whole batches come here ([`crate::inflow`]). Other bytes become an empty batch that
+    /// Only whole batches come here (`frame.rs`). Other bytes become an empty batch that
     /// goes nowhere, which the receiver refuses.
     fn from_bytes(bytes: Bytes) -> Batch {
         match Head::decode(&bytes) {
