@@ -13,6 +13,7 @@ use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
 use duet_engine::crypto::{ChainJob, Digest, Domain, block, chain, hash, hash_blocks, link};
+use duet_lanes::{Lanes, extend_chains};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -66,17 +67,62 @@ fn chains(criterion: &mut Criterion) {
             })
         });
     });
+    each_machine(&mut group);
     library_lanes(&mut group);
     group.finish();
+}
+
+/// Sixteen logs on each machine that this processor has, the last two heads of each wanted.
+fn each_machine(group: &mut BenchmarkGroup<WallTime>) {
+    const LOGS: usize = 16;
+    let key = key_words();
+    let entries = entries(LOGS * BURST);
+    let starts: Vec<[u8; 32]> = (0..LOGS).map(|log| [log as u8; 32]).collect();
+    let wanted: Vec<u32> = (1..=LOGS)
+        .flat_map(|log| (log * BURST - 2..log * BURST).map(|i| i as u32))
+        .collect();
+    group.throughput(Throughput::Elements(entries.len() as u64));
+    for lanes in Lanes::all() {
+        let name = format!("duet lanes/{}, logs", lanes.unit().name());
+        group.bench_function(BenchmarkId::new(name, LOGS), |bencher| {
+            bencher.iter(|| {
+                let jobs = starts
+                    .iter()
+                    .zip(0..)
+                    .map(|(start, log)| duet_lanes::ChainJob {
+                        start,
+                        first: log * BURST,
+                        count: BURST,
+                    });
+                let mut heads = [[0; 32]; 2 * LOGS];
+                extend_chains(
+                    lanes,
+                    &key,
+                    jobs,
+                    black_box(&entries),
+                    &wanted,
+                    |at, head| {
+                        heads[at] = *head;
+                    },
+                );
+                black_box(heads)
+            });
+        });
+    }
+}
+
+/// The words of the key under which logs are hashed.
+fn key_words() -> [u32; 8] {
+    let key = blake3::derive_key(Domain::Log.context(), &[]);
+    let (words, _) = key.as_chunks::<4>();
+    std::array::from_fn(|word| u32::from_le_bytes(words[word]))
 }
 
 /// The same chains by the library's own kernels, several blocks at a time: heads go to the next
 /// blocks by copies. All heads of a step come out.
 fn library_lanes(group: &mut BenchmarkGroup<WallTime>) {
     const LOGS: usize = 16;
-    let key = blake3::derive_key(Domain::Log.context(), &[]);
-    let (words, _) = key.as_chunks::<4>();
-    let key: [u32; 8] = std::array::from_fn(|word| u32::from_le_bytes(words[word]));
+    let key = key_words();
     let entries = entries(LOGS * BURST);
     group.throughput(Throughput::Elements(entries.len() as u64));
     let kernels = [

@@ -4,7 +4,9 @@
 //! Heads stay in vectors from link to link, one word of all chains in each: a link's result is the
 //! next one's first half block as it stands. They go to memory only where somebody wants them.
 
-use crate::machine::{Leaf, Machine, Register, Vector, Work};
+use std::hint::black_box;
+
+use crate::machine::{ByTurns, Machine, Register, Vector, Work};
 use crate::{ChainJob, Lanes, OnAny};
 
 /// Chains side by side.
@@ -281,57 +283,90 @@ fn link<V: Vector>(key: &[V; 10], head: &[V; 8], entry: &[V; 8], active: usize) 
     let block = [
         h0, h1, h2, h3, h4, h5, h6, h7, e0, e1, e2, e3, e4, e5, e6, e7,
     ];
-    if active <= CHAINS / 2 {
-        V::apply_low::<Link, 10, 16, 8>(key, &block)
-    } else {
-        V::apply::<Link, 10, 16, 8>(key, &block)
+    V::by_turns::<Link, 10, 16, 8>(key, &block, active <= CHAINS / 2)
+}
+
+/// The state of one register's chains.
+type State<R> = [R; 16];
+
+/// BLAKE3's G on four words of a state, with two of the message.
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+fn quarter<R: Register>(
+    state: &mut State<R>,
+    [at_a, at_b, at_c, at_d]: [usize; 4],
+    [x, y]: [R; 2],
+    [by_16, by_8]: [R; 2],
+) {
+    let [mut a, mut b, mut c, mut d] = [state[at_a], state[at_b], state[at_c], state[at_d]];
+    // The message first: that sum does not wait for b.
+    a = a.add32(x).add32(b);
+    d = (d ^ a).ror32_by(16, by_16);
+    c = c.add32(d);
+    b = (b ^ c).ror32(12);
+    a = a.add32(y).add32(b);
+    d = (d ^ a).ror32_by(8, by_8);
+    c = c.add32(d);
+    b = (b ^ c).ror32(7);
+    [state[at_a], state[at_b], state[at_c], state[at_d]] = [a, b, c, d];
+}
+
+/// Has the states in memory, where there are several. With sixteen registers they are there in any
+/// case; so each quarter loads and stores its own four words, and none that it does not need.
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+fn rest<R: Register, const N: usize>(states: &mut [State<R>; N]) {
+    if N > 1 {
+        black_box(states);
     }
 }
 
-/// BLAKE3's G on four words of the state.
-macro_rules! quarter {
-    ($state:ident[$a:literal, $b:literal, $c:literal, $d:literal], $turns:ident, $x:expr, $y:expr) => {
-        // The message first: that sum does not wait for b.
-        $state[$a] = $state[$a].add32($x).add32($state[$b]);
-        $state[$d] = ($state[$d] ^ $state[$a]).ror32_by(16, $turns[0]);
-        $state[$c] = $state[$c].add32($state[$d]);
-        $state[$b] = ($state[$b] ^ $state[$c]).ror32(12);
-        $state[$a] = $state[$a].add32($y).add32($state[$b]);
-        $state[$d] = ($state[$d] ^ $state[$a]).ror32_by(8, $turns[1]);
-        $state[$c] = $state[$c].add32($state[$d]);
-        $state[$b] = ($state[$b] ^ $state[$c]).ror32(7);
+/// Half a round of every state: its columns, or its diagonals. A state's next half has to wait for
+/// its last one; meanwhile the other states' are done.
+macro_rules! half {
+    ($states:ident, $turns:ident, $m:ident, $([$a:literal $b:literal $c:literal $d:literal] $x:expr, $y:expr;)+) => {
+        for at in 0..N {
+            $(
+                let words = [$m[$x][at], $m[$y][at]];
+                quarter(&mut $states[at], [$a, $b, $c, $d], words, $turns);
+                rest(&mut $states);
+            )+
+        }
     };
 }
 
 /// A round, which takes the message's words in this order.
 macro_rules! round {
-    ($state:ident, $turns:ident, $m:ident, $($i:literal)+) => {
-        round!(@ $state, $turns, $($m[$i]),+)
-    };
-    (@ $state:ident, $turns:ident, $m0:expr, $m1:expr, $m2:expr, $m3:expr, $m4:expr, $m5:expr, $m6:expr, $m7:expr,
-     $m8:expr, $m9:expr, $m10:expr, $m11:expr, $m12:expr, $m13:expr, $m14:expr, $m15:expr) => {
-        quarter!($state[0, 4, 8, 12], $turns, $m0, $m1);
-        quarter!($state[1, 5, 9, 13], $turns, $m2, $m3);
-        quarter!($state[2, 6, 10, 14], $turns, $m4, $m5);
-        quarter!($state[3, 7, 11, 15], $turns, $m6, $m7);
-        quarter!($state[0, 5, 10, 15], $turns, $m8, $m9);
-        quarter!($state[1, 6, 11, 12], $turns, $m10, $m11);
-        quarter!($state[2, 7, 8, 13], $turns, $m12, $m13);
-        quarter!($state[3, 4, 9, 14], $turns, $m14, $m15);
+    ($states:ident, $turns:ident, $m:ident, $m0:literal $m1:literal $m2:literal $m3:literal
+     $m4:literal $m5:literal $m6:literal $m7:literal $m8:literal $m9:literal $m10:literal
+     $m11:literal $m12:literal $m13:literal $m14:literal $m15:literal) => {
+        half!(
+            $states, $turns, $m,
+            [0 4 8 12] $m0, $m1;
+            [1 5 9 13] $m2, $m3;
+            [2 6 10 14] $m4, $m5;
+            [3 7 11 15] $m6, $m7;
+        );
+        half!(
+            $states, $turns, $m,
+            [0 5 10 15] $m8, $m9;
+            [1 6 11 12] $m10, $m11;
+            [2 7 8 13] $m12, $m13;
+            [3 4 9 14] $m14, $m15;
+        );
     };
 }
 
 /// A key with turns, and a head and an entry, to the next head.
 struct Link;
 
-impl<R: Register> Leaf<R, 10, 16, 8> for Link {
+impl<R: Register> ByTurns<R, 10, 16, 8> for Link {
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn run(key: &[R; 10], m: &[R; 16]) -> [R; 8] {
-        let [k0, k1, k2, k3, k4, k5, k6, k7, by_16, by_8] = *key;
+    fn run<const N: usize>(key: &[[R; N]; 10], m: &[[R; N]; 16]) -> [[R; N]; 8] {
+        // The same in every lane, and so in every register.
+        let [k0, k1, k2, k3, k4, k5, k6, k7, by_16, by_8] = key.map(|word| word[0]);
         let turns = [by_16, by_8];
         let [i0, i1, i2, i3] = IV;
         let constant = |word| k0.splat32(word);
-        let mut v = [
+        let mut v = [[
             k0,
             k1,
             k2,
@@ -349,7 +384,7 @@ impl<R: Register> Leaf<R, 10, 16, 8> for Link {
             constant(0),
             constant(BLOCK_BYTES),
             constant(FLAGS),
-        ];
+        ]; N];
         // The message's order is permuted from round to round (BLAKE3 paper, table 2).
         round!(v, turns, m, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
         round!(v, turns, m, 2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8);
@@ -358,15 +393,16 @@ impl<R: Register> Leaf<R, 10, 16, 8> for Link {
         round!(v, turns, m, 12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4);
         round!(v, turns, m, 9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7);
         round!(v, turns, m, 11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13);
+        let head = |word: usize| std::array::from_fn(|at| v[at][word] ^ v[at][word + 8]);
         [
-            v[0] ^ v[8],
-            v[1] ^ v[9],
-            v[2] ^ v[10],
-            v[3] ^ v[11],
-            v[4] ^ v[12],
-            v[5] ^ v[13],
-            v[6] ^ v[14],
-            v[7] ^ v[15],
+            head(0),
+            head(1),
+            head(2),
+            head(3),
+            head(4),
+            head(5),
+            head(6),
+            head(7),
         ]
     }
 }

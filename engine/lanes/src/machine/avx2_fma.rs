@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use super::pair::{Pair, apply};
 use super::table::Table;
 use super::tile::Tile;
-use super::{Doubles, Leaf, Machine, Mask, Register, Vector, Work, align_stack};
+use super::{Alone, ByTurns, Doubles, Leaf, Machine, Mask, Register, Vector, Work, align_stack};
 use crate::kernel::field::Fma;
 
 /// Proof that AVX2, FMA and BMI2 are there.
@@ -290,12 +290,17 @@ impl Vector for Pair<Ymm> {
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn apply_low<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
+    fn by_turns<L: ByTurns<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Pair<Ymm>; A],
         b: &[Pair<Ymm>; B],
+        low: bool,
     ) -> [Pair<Ymm>; O] {
-        let low = L::run(&a.map(|pair| pair.0), &b.map(|pair| pair.0));
-        low.map(|low| Pair(low, low))
+        if low {
+            let low = Alone::<L>::run(&a.map(|pair| pair.0), &b.map(|pair| pair.0));
+            return low.map(|low| Pair(low, low));
+        }
+        let both = L::run::<2>(Pair::parts(a), Pair::parts(b));
+        both.map(|[low, high]| Pair(low, high))
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::table::Table;
 use super::tile::Tile;
-use super::{Leaf, Machine, Multiply52, Register, Vector, Work, align_stack};
+use super::{Alone, ByTurns, Leaf, Machine, Multiply52, Register, Vector, Work, align_stack};
 use crate::kernel::field::Ifma;
 
 /// Proof that AVX-512 F, BW, DQ, VL and IFMA are there.
@@ -186,11 +186,12 @@ impl Vector for Zmm {
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn apply_low<L: Leaf<Zmm, A, B, O>, const A: usize, const B: usize, const O: usize>(
+    fn by_turns<L: ByTurns<Zmm, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Zmm; A],
         b: &[Zmm; B],
+        _low: bool,
     ) -> [Zmm; O] {
-        L::run(a, b)
+        Alone::<L>::run(a, b)
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]

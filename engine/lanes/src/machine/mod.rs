@@ -13,7 +13,7 @@
 //!   intrinsic in it becomes a call.
 //! - **Hot leaves work register by register.** Where a vector is two registers, [`Vector::apply`]
 //!   runs a [`Leaf`] on one and then on the other, so that its operands fit the 16 registers there
-//!   are.
+//!   are; [`Vector::by_turns`] goes from one to the other and back.
 
 mod arithmetic;
 #[cfg(target_arch = "x86_64")]
@@ -27,6 +27,7 @@ mod tile;
 
 use std::fmt::Debug;
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
@@ -175,10 +176,12 @@ pub(crate) trait Vector: Register {
         b: &[Self; B],
     ) -> [Self; O];
 
-    /// Runs a leaf on the part of the lowest lanes, and gives the others anything.
-    fn apply_low<L: Leaf<Self::Part, A, B, O>, const A: usize, const B: usize, const O: usize>(
+    /// Runs a long kernel on all parts by turns, or, where `low`, on that of the lowest lanes alone;
+    /// the others get anything.
+    fn by_turns<L: ByTurns<Self::Part, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Self; A],
         b: &[Self; B],
+        low: bool,
     ) -> [Self; O];
 
     /// Lanes that are 0.
@@ -236,6 +239,27 @@ fn align_stack<R>() {
 pub(crate) trait Leaf<R, const A: usize, const B: usize, const O: usize> {
     /// Must be `#[cfg_attr(not(all(test, debug_assertions)), inline(always))]`.
     fn run(a: &[R; A], b: &[R; B]) -> [R; O];
+}
+
+/// A long kernel from A and B words of each lane to O, that goes on with N registers' words by
+/// turns: one's steps fill the time in which the other's are not done yet.
+pub(crate) trait ByTurns<R, const A: usize, const B: usize, const O: usize> {
+    /// Must be `#[cfg_attr(not(all(test, debug_assertions)), inline(always))]`.
+    fn run<const N: usize>(a: &[[R; N]; A], b: &[[R; N]; B]) -> [[R; N]; O];
+}
+
+/// Such a kernel on one register's words.
+struct Alone<L>(PhantomData<L>);
+
+impl<R, L, const A: usize, const B: usize, const O: usize> Leaf<R, A, B, O> for Alone<L>
+where
+    R: Register,
+    L: ByTurns<R, A, B, O>,
+{
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn run(a: &[R; A], b: &[R; B]) -> [R; O] {
+        L::run::<1>(&a.map(|word| [word]), &b.map(|word| [word])).map(|[word]| word)
+    }
 }
 
 /// Five expressions in an array, written out: a closure may not be inlined, and limbs in a loop

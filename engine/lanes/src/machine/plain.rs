@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::table::Table;
 use super::tile::Tile;
-use super::{Doubles, Leaf, Machine, Multiply52, Register, Vector, Work};
+use super::{Alone, ByTurns, Doubles, Leaf, Machine, Multiply52, Register, Vector, Work};
 use crate::kernel::field::Long;
 #[cfg(test)]
 use crate::kernel::field::{Fma, Ifma};
@@ -318,11 +318,12 @@ impl Vector for Tile {
     }
 
     #[inline]
-    fn apply_low<L: Leaf<Lane, A, B, O>, const A: usize, const B: usize, const O: usize>(
+    fn by_turns<L: ByTurns<Lane, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Tile; A],
         b: &[Tile; B],
+        _low: bool,
     ) -> [Tile; O] {
-        Self::apply::<L, A, B, O>(a, b)
+        Self::apply::<Alone<L>, A, B, O>(a, b)
     }
 
     #[inline(never)]
