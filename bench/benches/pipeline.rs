@@ -29,6 +29,7 @@ fn sessions(c: &mut Criterion) {
                 a: 100 * payments,
                 b: 0,
             },
+            part: None,
         };
         let config = Config {
             shards: 1,

@@ -10,6 +10,7 @@ use duet_terminal::help::{Completions, FirstOptions, completions_help, with_firs
 
 use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
+use crate::part::PartAsked;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::trials::args::{SearchArgs, SweepArgs};
@@ -221,6 +222,14 @@ pub struct RunArgs {
     /// Threads that run channels [default: one per core, and no more than channels]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Engine")]
     pub shards: Option<u64>,
+    /// Run one part of a run that several machines make, as 2/4; auto/4 or auto take which from
+    /// JOB_COMPLETION_INDEX or SLURM_PROCID. Each part has channels, keys and a Layer 1 of its own;
+    /// `reports merge` makes one run of their files
+    #[arg(long, value_name = "I/N", help_heading = "Parts")]
+    pub part: Option<PartAsked>,
+    /// Start at this time, in seconds since 1970 (`date +%s`), so that all parts start together
+    #[arg(long, value_name = "UNIX_S", value_parser = parse_count, help_heading = "Parts")]
+    pub start_at: Option<u64>,
     /// What signs and verifies: auto, dalek, lanes, or lanes of one kind: lanes/avx512-ifma,
     /// lanes/avx2-fma, lanes/plain
     #[arg(

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use duet_engine::pipeline::{self, DirectOutcome, Outcome, RunError, Sampling, process_cpu_ns};
 use duet_run_file::run_file::{Phase, RunFile};
 use duet_run_file::summary::summary;
 use duet_terminal::exit::Exit;
+use duet_terminal::human;
 
 use crate::cli::RunArgs;
 use crate::machine::{self, CpuTicks};
@@ -81,6 +82,10 @@ fn drive_plan(
     if !args.quiet {
         plan.notes.iter().for_each(say);
     }
+    let goes_on = (plan.config.log.as_ref()).is_some_and(|log| log.must_exist);
+    if let Some(start_at) = args.start_at.filter(|_| !goes_on) {
+        wait_for(Duration::from_secs(start_at), args.quiet, stop);
+    }
     let mut measured = measure(&plan, args.quiet, command.clone(), stop, ending);
     if let (Err(error @ RunError::NotBegun), Ending::AsPlanned) = (&measured, ending) {
         if !args.quiet {
@@ -134,15 +139,13 @@ fn measure(
     stop: &AtomicBool,
     ending: Ending,
 ) -> Result<RunFile, RunError> {
-    let started = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let started = since_1970();
     machine::await_quiet();
     let rss_before_bytes = machine::rss_bytes();
     let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
     let ticks_before = CpuTicks::now();
     let mut series = Series::new();
-    let outcome = match ending {
+    let (outcome, began_unix_ms) = match ending {
         Ending::AsPlanned => channels(plan, quiet, &mut series, stop),
         Ending::AtOnce => channels(plan, quiet, &mut series, &AtomicBool::new(true)),
     }?;
@@ -189,6 +192,7 @@ fn measure(
         channels_interrupted,
         only_closed: ending == Ending::AtOnce,
         started_unix_s: started.as_secs(),
+        began_unix_ms,
         rss_before_bytes,
         peak_rss_bytes,
         taken,
@@ -206,12 +210,41 @@ fn part_of_channels(name: &str, part: pipeline::Phase) -> Phase {
     }
 }
 
+fn since_1970() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default()
+}
+
+/// Waits until a run shall start, or a stop.
+fn wait_for(start_at: Duration, quiet: bool, stop: &AtomicBool) {
+    let left = start_at.saturating_sub(since_1970());
+    let late = since_1970().saturating_sub(start_at);
+    if quiet {
+    } else if late >= Duration::from_secs(1) {
+        let late = human::seconds(late.as_secs_f64());
+        say(format_args!(
+            "--start-at {}: that was {late} ago; it starts now",
+            start_at.as_secs()
+        ));
+    } else if left >= Duration::from_secs(1) {
+        say(format_args!(
+            "it starts in {}",
+            human::seconds(left.as_secs_f64())
+        ));
+    }
+    while since_1970() < start_at && !stop.load(Ordering::Relaxed) {
+        let left = start_at.saturating_sub(since_1970());
+        std::thread::sleep(left.min(Duration::from_millis(20)));
+    }
+}
+
+/// Runs the channels; with the time at which their figures began, in milliseconds since 1970.
 fn channels(
     plan: &Plan,
     quiet: bool,
     series: &mut Series,
     stop: &AtomicBool,
-) -> Result<Outcome, RunError> {
+) -> Result<(Outcome, u64), RunError> {
     let sessions = plan.workload.sessions();
     let total = plan
         .description
@@ -222,7 +255,9 @@ fn channels(
         _ => total,
     };
     let bar = Bar::new("channels", expected, plan.config.duration, quiet);
+    let mut began = None;
     let outcome = pipeline::run(&plan.config, &*plan.workload, stop, |snapshot| {
+        began.get_or_insert_with(|| since_1970().saturating_sub(snapshot.elapsed));
         series.observe(snapshot);
         let beside = if snapshot.payments == 0 {
             "opening channels"
@@ -234,7 +269,8 @@ fn channels(
         bar.at(snapshot.payments, beside);
     });
     bar.clear();
-    outcome
+    let began = began.unwrap_or_else(since_1970);
+    Ok((outcome?, began.as_millis() as u64))
 }
 
 fn baseline(

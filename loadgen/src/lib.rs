@@ -10,6 +10,7 @@ pub mod drive;
 pub mod file_system;
 pub mod machine;
 pub mod offered;
+pub mod part;
 pub mod plan;
 pub mod record;
 pub mod recover;

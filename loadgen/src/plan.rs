@@ -20,6 +20,7 @@ use duet_run_file::run_file;
 use crate::cli::{Durability, Pattern, Preset, RunArgs};
 use crate::file_system::FileSystem;
 use crate::machine;
+use crate::part::{Part, PartAsked, PartOfRun};
 use crate::trace::Capacity;
 use duet_terminal::output::{check_writable, empty_folder, open_alone};
 use duet_terminal::paths::Paths;
@@ -71,6 +72,8 @@ pub struct Plan {
     pub durability: Durability,
     /// Where the run file goes.
     pub out: Option<PathBuf>,
+    /// Which part of a larger run it is, if it is one.
+    pub part: Option<PartOfRun>,
     /// What the run is when it goes on.
     identity: Identity,
     /// The trace that it replays.
@@ -190,7 +193,23 @@ impl Plan {
             Some(path) => Load::replay(args, path)?,
             None => Load::synthetic(args, default_sessions(backend))?,
         };
+        let part = match args.part {
+            None => None,
+            Some(asked) => Some(part_of_run(args, asked)?),
+        };
+        let whole = (
+            load.concurrent,
+            load.payments_per_session,
+            load.source.sessions(),
+        );
+        let load = match part {
+            None => load,
+            Some(part) => load.part(part)?,
+        };
         let concurrent = load.concurrent;
+        let rate = args
+            .rate
+            .map(|rate| rate * concurrent as f64 / whole.0 as f64);
         let shards = bounded(
             "--shards",
             // One without a channel would have nothing to do.
@@ -202,7 +221,7 @@ impl Plan {
         if stored.is_none() {
             check_memory(concurrent)?;
         }
-        let sessions = load.workload.sessions();
+        let sessions = load.source.sessions();
         if let Some(wanted) = args.baseline_sessions
             && wanted > sessions
         {
@@ -210,7 +229,7 @@ impl Plan {
                 "--baseline-sessions {wanted}: expected at most the run's {sessions} sessions"
             )));
         }
-        let arrivals = match (args.rate, args.speedup) {
+        let arrivals = match (rate, args.speedup) {
             (Some(per_s), _) => Arrivals::Poisson { per_s },
             (_, Some(speedup)) => Arrivals::Timed { speedup },
             _ => Arrivals::Closed,
@@ -246,7 +265,7 @@ impl Plan {
                 Arrivals::Timed { .. } => "trace",
             }
             .to_owned(),
-            offered_per_s: args.rate,
+            offered_per_s: rate,
             duration_s: args.duration.map(|duration| duration.as_secs_f64()),
             shards: u64::from(shards),
             seed: args.seed,
@@ -268,7 +287,19 @@ impl Plan {
             l1_delay_blocks: attacked.then_some(args.l1_delay_blocks),
             planted_slowdown: (args.planted_slowdown > 0.0).then_some(args.planted_slowdown),
             audit_log: args.audit_log.is_some(),
+            part: part.map(|part| part.to_string()),
         };
+        let part_of_run = part.map(|part| {
+            let (concurrent, payments_per_session, sessions) = whole;
+            let whole = run_file::Workload {
+                sessions,
+                payments_per_session,
+                concurrent,
+                offered_per_s: args.rate,
+                ..description.clone()
+            };
+            PartOfRun::new(part, &whole, env!("DUET_COMMIT"), args.start_at)
+        });
         let identity = match stored {
             Some(stored) => stored.identity_of(&description)?,
             None => Identity::of(&description),
@@ -287,7 +318,7 @@ impl Plan {
                 arrivals,
                 duration: args.duration,
                 backend,
-                seed: args.seed,
+                seed: part.map_or(args.seed, |part| part.seed(args.seed)),
                 l1,
                 challenge_window_blocks,
                 reserve: Amount::new(args.reserve.unwrap_or(0)),
@@ -298,13 +329,14 @@ impl Plan {
                 bystanders: signals::cpu_ns,
                 audit,
             },
-            workload: load.workload,
+            workload: load.source.workload(),
             backend_reason: backend.reason(args.backend),
             baseline_sessions: args.baseline_sessions,
             description,
             notes,
             durability: args.durability,
             out: args.out.clone(),
+            part: part_of_run,
             identity,
             trace: args.trace.clone(),
             held: Vec::new(),
@@ -329,6 +361,21 @@ impl Plan {
             None => baseline::sampling(outcome, reached, self.description.payments_per_session),
         }
     }
+}
+
+/// The part that is asked for. Its whole must not depend on the machine.
+fn part_of_run(args: &RunArgs, asked: PartAsked) -> Result<Part, PlanError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let part = asked
+        .resolve(variable)
+        .map_err(|error| bad(format!("--part {error}")))?;
+    if args.trace.is_none() && args.sessions.is_none() {
+        return Err(bad(format!(
+            "--part {part} needs --sessions, those of the whole run: the default depends on the \
+             machine"
+        )));
+    }
+    Ok(part)
 }
 
 /// What a preset says, where nothing else is said.

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{self, Arrivals, DirectOutcome, Latency, Outcome, Stage};
+use duet_run_file::histogram;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
     Engine, L1, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload,
     OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
 };
 use duet_terminal::human;
-use hdrhistogram::serialization::{Serializer, V2Serializer};
+use hdrhistogram::Histogram;
 
 use crate::file_system::FileSystem;
 use crate::machine;
@@ -40,6 +39,8 @@ pub struct Measured {
     pub only_closed: bool,
     /// Seconds since 1970.
     pub started_unix_s: u64,
+    /// When the figures began, in milliseconds since 1970.
+    pub began_unix_ms: u64,
     /// Memory before the run, in bytes.
     pub rss_before_bytes: u64,
     /// Peak memory after the channels' part, in bytes.
@@ -126,12 +127,12 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             open_loop: outcome.offered.as_ref().map(open_loop),
         },
         latency_ns: LatencyNs {
-            response: percentiles(&outcome.latency.response),
-            service: percentiles(&outcome.latency.service),
+            response: recorded(&outcome.latency.response).map(Percentiles::of),
+            service: recorded(&outcome.latency.service).map(Percentiles::of),
         },
         latency_histogram: LatencyHistogram {
-            response: encode(&outcome.latency.response),
-            service: encode(&outcome.latency.service),
+            response: recorded(&outcome.latency.response).map(histogram::encode),
+            service: recorded(&outcome.latency.service).map(histogram::encode),
         },
         series: measured.series.clone(),
         offchain: Offchain {
@@ -174,6 +175,11 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             others_share: measured.taken.map(|(_, others)| others),
             ..machine::machine()
         },
+        part: plan
+            .part
+            .as_ref()
+            .map(|part| part.record(measured.began_unix_ms)),
+        merged: None,
     }
 }
 
@@ -202,6 +208,7 @@ fn durability(plan: &Plan, measured: &Measured) -> Option<Durability> {
         sync_p50_ns: sync_ns(0.5),
         sync_p99_ns: sync_ns(0.99),
         sync_max_ns: log.sync_ns.max(),
+        sync_histogram: (!log.sync_ns.is_empty()).then(|| histogram::encode(&log.sync_ns)),
         resumed: outcome.resumed.map(|resumed| Resumed {
             payments: resumed.payments,
             sessions_closed: resumed.sessions_closed,
@@ -475,26 +482,10 @@ fn student(degrees: usize) -> f64 {
     row.map_or(f64::INFINITY, |(_, quantile)| *quantile)
 }
 
-fn percentiles(latency: &Latency) -> Option<Percentiles> {
+/// A latency's distribution, if anything was recorded.
+fn recorded(latency: &Latency) -> Option<&Histogram<u64>> {
     let histogram = latency.histogram();
-    (!histogram.is_empty()).then(|| Percentiles {
-        p50: histogram.value_at_quantile(0.5),
-        p90: histogram.value_at_quantile(0.9),
-        p99: histogram.value_at_quantile(0.99),
-        p999: histogram.value_at_quantile(0.999),
-        max: histogram.max(),
-    })
-}
-
-/// The histogram in HdrHistogram's V2 encoding, as base64.
-fn encode(latency: &Latency) -> Option<String> {
-    let histogram = latency.histogram();
-    if histogram.is_empty() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    V2Serializer::new().serialize(histogram, &mut bytes).ok()?;
-    Some(BASE64_STANDARD.encode(bytes))
+    (!histogram.is_empty()).then_some(histogram)
 }
 
 fn stages(outcome: &Outcome) -> Vec<StageRow> {

@@ -4,6 +4,7 @@ use duet_engine::pipeline::{AccountIndex, Next, Session, Workload};
 use duet_engine::protocol::{Amount, Pair, Party, Payment};
 
 use crate::amount::AmountDistribution;
+use crate::part::Part;
 
 /// A synthetic workload. Every payment is a pure function of the seed and its place.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,11 +23,25 @@ pub struct Synthetic {
     pub seed: u64,
     /// What each side locks.
     pub deposits: Pair<u64>,
+    /// Which part of a whole run this is, of how many channels at once, if it is one: its payments
+    /// are then those that the whole would make.
+    pub part: Option<(Part, u64)>,
 }
 
 impl Synthetic {
     fn opens_per_slot(&self) -> u64 {
         self.sessions.div_ceil(self.concurrent)
+    }
+
+    /// The number that a session has in the whole run.
+    fn number(&self, session: u64) -> u64 {
+        match self.part {
+            None => session,
+            Some((part, concurrent)) => {
+                let (generation, slot) = (session / self.concurrent, session % self.concurrent);
+                generation * concurrent + part.number(slot)
+            }
+        }
     }
 
     /// Payments from this one on that have the same payer, and what follows them.
@@ -91,13 +106,14 @@ impl Workload for Synthetic {
     fn draw(&self, session: u64, first: u64, most: usize, payments: &mut Vec<Payment>) -> Next {
         const CHUNK: usize = 256;
         let payer = self.payer(session, first);
+        let number = self.number(session);
         let (run, next) = self.run_from(first);
         let count = run.min(most as u64);
         let mut amounts = [0; CHUNK];
         let mut at = first;
         while at < first + count {
             let amounts = &mut amounts[..CHUNK.min((first + count - at) as usize)];
-            self.amount.fill(self.seed, session, at, amounts);
+            self.amount.fill(self.seed, number, at, amounts);
             payments.extend(amounts.iter().zip(at..).map(|(&amount, tag)| Payment {
                 payer,
                 amount: Amount::new(amount),
@@ -124,6 +140,7 @@ mod tests {
                 amount: AmountDistribution::Uniform { low: 1, high: 1000 },
                 seed: 9,
                 deposits: Pair { a: 1, b: 1 },
+                part: None,
             };
             for most in [1, 3, 256, 600, usize::MAX >> 1] {
                 let mut payments = Vec::new();

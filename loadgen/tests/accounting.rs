@@ -31,6 +31,7 @@ fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {
         channels_interrupted: false,
         only_closed: false,
         started_unix_s: 0,
+        began_unix_ms: 0,
         rss_before_bytes: 0,
         peak_rss_bytes: 0,
         taken: None,

@@ -28,6 +28,7 @@ enum Command {
     Diff(command::diff::Args),
     Hgrm(command::hgrm::Args),
     Html(command::html::Args),
+    Merge(command::merge::Args),
     Show(command::show::Args),
     Plan(Box<command::plan::Args>),
     #[command(after_help = completions_help("reports"))]
@@ -87,6 +88,12 @@ fn main() -> Exit {
         Command::Diff(args) => args.run(),
         Command::Hgrm(args) => args.run(),
         Command::Html(args) => args.run(),
+        Command::Merge(args) => match args.run() {
+            Ok((text, exit)) => {
+                return print(&text).err().unwrap_or(exit);
+            }
+            Err(refusal) => Err(refusal),
+        },
         Command::Show(args) => args.run(),
         Command::Completions(args) => Ok(args.script(Cli::command_line())),
         Command::Plan(args) => match args.run() {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use hdrhistogram::Histogram;
 
 use crate::{
-    histogram,
     layout::clean,
     run_file::{RunFile, RunFileError},
     terms::{Across, Difference, Terms},
 };
+use duet_run_file::histogram;
 
 /// One run and what to call it.
 #[derive(Clone, Debug)]

@@ -19,6 +19,7 @@ pub fn tables(run: &RunFile) -> String {
     let sections = [
         ("reasons", reasons(run)),
         ("setting", setting(run)),
+        ("parts", parts(run)),
         ("checks", checks(run)),
         ("stages", stages(run)),
         ("phases", phases(run)),
@@ -150,6 +151,36 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, String)> {
     rows.into_iter()
         .filter(|(_, value)| !value.is_empty())
         .collect()
+}
+
+/// What stands for each part alone.
+fn parts(run: &RunFile) -> Vec<String> {
+    let Some(merged) = &run.merged else {
+        return Vec::new();
+    };
+    let mut table = Table::new(&[
+        Column::Left("part"),
+        Column::Left("machine"),
+        Column::Right("shards"),
+        Column::Right("payments/s"),
+        Column::Right("took"),
+        Column::Right("peak"),
+        Column::Right("L1 blocks"),
+        Column::Left("L1 tip"),
+    ]);
+    for one in &merged.parts {
+        table.row([
+            one.part.name(),
+            layout::clip(one.machine.cpu_name(), 18),
+            human::grouped(one.shards),
+            human::figure(one.payments_per_s),
+            human::seconds(one.wall_s),
+            human::bytes(one.peak_rss_bytes as f64),
+            human::grouped(one.l1_blocks),
+            one.l1_tip.chars().take(8).collect(),
+        ]);
+    }
+    table.lines()
 }
 
 /// What was done before a restart, and what the figures are of.

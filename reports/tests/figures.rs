@@ -16,8 +16,8 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD as STANDARD};
-use duet_reports::histogram::decode;
 use duet_run_file::RunFile;
+use duet_run_file::histogram::decode;
 use hdrhistogram::{
     Histogram,
     serialization::{

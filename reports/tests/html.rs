@@ -80,6 +80,7 @@ fn durable() -> RunFile {
         sync_p50_ns: 58_783,
         sync_p99_ns: 620_543,
         sync_max_ns: 55_377_919,
+        sync_histogram: None,
         resumed: None,
     });
     run

@@ -161,6 +161,7 @@ fn run(shards: u64, channels: u64, rate: Option<f64>, durable: bool) -> RunFile 
         sync_p50_ns: 500_000,
         sync_p99_ns: 900_000,
         sync_max_ns: 1_000_000,
+        sync_histogram: None,
         resumed: None,
     });
     run

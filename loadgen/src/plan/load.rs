@@ -9,9 +9,11 @@ use duet_engine::protocol::Pair;
 use super::error::{PlanError, bad, bounded};
 use crate::amount::AmountDistribution;
 use crate::cli::{Pattern, RunArgs};
+use crate::part::Part;
 use crate::replay::Replay;
 use crate::synthetic::Synthetic;
-use crate::trace::{Capacity, Trace, total_deposits};
+use crate::trace::{Capacity, Deposits, Trace, total_deposits};
+use duet_terminal::human;
 use duet_terminal::threads;
 
 const DEFAULT_PAYMENTS: u64 = 10_000;
@@ -27,7 +29,7 @@ const LONGEST_REPLAY_S: f64 = 100.0 * 365.25 * 86_400.0;
 
 /// A workload and how to describe it.
 pub(super) struct Load {
-    pub(super) workload: Box<dyn Workload>,
+    pub(super) source: Source,
     pub(super) mode: &'static str,
     pub(super) concurrent: u64,
     /// The mean, where sessions differ.
@@ -40,7 +42,62 @@ pub(super) struct Load {
     pub(super) notes: Vec<String>,
 }
 
+/// Where a load's payments come from.
+pub(super) enum Source {
+    Synthetic(Synthetic),
+    Trace(Trace, Vec<Deposits>),
+}
+
+impl Source {
+    pub(super) fn sessions(&self) -> u64 {
+        match self {
+            Source::Synthetic(workload) => workload.sessions,
+            Source::Trace(trace, _) => trace.sessions() as u64,
+        }
+    }
+
+    pub(super) fn workload(self) -> Box<dyn Workload> {
+        match self {
+            Source::Synthetic(workload) => Box::new(workload),
+            Source::Trace(trace, deposits) => Box::new(Replay::new(trace, deposits)),
+        }
+    }
+}
+
 impl Load {
+    /// The sessions of one part of it: its own slots, or its own pairs of the trace.
+    ///
+    /// # Errors
+    /// If there are fewer channels at once than parts.
+    pub(super) fn part(mut self, part: Part) -> Result<Load, PlanError> {
+        let whole = self.concurrent;
+        if whole < part.of() {
+            let channels = match self.source {
+                Source::Trace(..) => format!("the trace has {}", human::counted(whole, "channel")),
+                Source::Synthetic(_) => format!("{} at once", human::counted(whole, "channel")),
+            };
+            return Err(bad(format!(
+                "--part {part}: {channels}, expected at least one for each part"
+            )));
+        }
+        self.concurrent = part.share(whole);
+        self.source = match self.source {
+            Source::Synthetic(of_whole) => Source::Synthetic(Synthetic {
+                sessions: part.sessions(of_whole.sessions, whole),
+                concurrent: self.concurrent,
+                part: Some((part, whole)),
+                ..of_whole
+            }),
+            Source::Trace(trace, deposits) => {
+                let own = trace.part(part);
+                self.payments_per_session = own.payments() as u64 / own.sessions() as u64;
+                let numbers = (0..self.concurrent).map(|at| part.number(at) as usize);
+                Source::Trace(own, numbers.map(|at| deposits[at]).collect())
+            }
+        };
+        Ok(self)
+    }
+
     pub(super) fn synthetic(args: &RunArgs, default_sessions: u64) -> Result<Load, PlanError> {
         let payments = bounded(
             "--payments",
@@ -97,6 +154,7 @@ impl Load {
             amount,
             seed: args.seed,
             deposits,
+            part: None,
         };
         check_supply(&workload)?;
         Ok(Load {
@@ -109,7 +167,7 @@ impl Load {
             capacity: (u128::from(deposits.a) + u128::from(deposits.b)).to_string(),
             trace_sha256: None,
             notes: Vec::new(),
-            workload: Box::new(workload),
+            source: Source::Synthetic(workload),
         })
     }
 
@@ -174,7 +232,7 @@ impl Load {
             capacity: capacity.to_string(),
             trace_sha256: Some(trace.sha256().to_owned()),
             notes,
-            workload: Box::new(Replay::new(trace, deposits)),
+            source: Source::Trace(trace, deposits),
         })
     }
 }

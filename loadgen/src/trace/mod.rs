@@ -9,6 +9,10 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
+use crate::part::Part;
+
 pub use capacity::{Capacity, Deposits, total_deposits};
 pub use error::{LineError, TraceError};
 
@@ -164,6 +168,37 @@ impl Trace {
             peer,
             payments: &self.payments[start..self.ends[session]],
         }
+    }
+
+    /// The sessions of a part, which are dealt to the parts in turn, with their accounts. Times stay
+    /// those of the whole.
+    #[must_use]
+    pub fn part(&self, part: Part) -> Trace {
+        let own = part.share(self.sessions() as u64);
+        let mut places: HashMap<u32, u32> = HashMap::new();
+        let mut found = Trace {
+            accounts: Vec::new(),
+            sessions: Vec::new(),
+            ends: Vec::new(),
+            payments: Vec::new(),
+            sha256: self.sha256.clone(),
+            duration_ns: self.duration_ns,
+            near_names: self.near_names.clone(),
+        };
+        for at in 0..own {
+            let session = self.session(part.number(at) as usize);
+            let mut place = |account: u32| {
+                *places.entry(account).or_insert_with(|| {
+                    found.accounts.push(self.accounts[account as usize].clone());
+                    found.accounts.len() as u32 - 1
+                })
+            };
+            let [opener, peer] = [session.opener, session.peer].map(&mut place);
+            found.sessions.push(Session { opener, peer });
+            found.payments.extend_from_slice(session.payments);
+            found.ends.push(found.payments.len());
+        }
+        found
     }
 
     /// Every session, in order.

@@ -2,8 +2,8 @@
 //! no table or page of several runs: `duet-reports` does.
 //!
 //! [`RunFile`] is the schema, [`summary`](summary::summary) the twenty lines printed after a run,
-//! [`sweep`] a file of many runs, and [`terms`] what two runs must have in common before their
-//! figures may meet.
+//! [`sweep`] a file of many runs, [`terms`] what two runs must have in common before their figures
+//! may meet, and [`merge`](merge::merge) makes one run of the parts of a run.
 
 #![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![forbid(unsafe_code)]
@@ -12,8 +12,10 @@
 #[cfg(test)]
 extern crate self as duet_run_file;
 
+pub mod histogram;
 pub mod machines;
 pub mod measured;
+pub mod merge;
 pub mod offload;
 pub mod run_file;
 pub mod summary;

@@ -11,6 +11,7 @@ mod error;
 mod figures;
 mod l1;
 mod number;
+mod part;
 mod setting;
 
 use std::{collections::BTreeMap, io, path::Path};
@@ -26,6 +27,7 @@ pub use figures::{
     Offchain, OpenLoop, Percentiles, Phase, Sample, Stage,
 };
 pub use l1::{DirectLoad, L1, L1Load, Offload, Ratio};
+pub use part::{Merged, MergedPart, Part};
 pub use setting::{Engine, L1Limits, Machine, Workload};
 
 use crate::input::{self, Limit};
@@ -92,8 +94,14 @@ pub struct RunFile {
     pub stages: Vec<Stage>,
     /// Memory of the process.
     pub memory: Memory,
-    /// The machine it ran on.
+    /// The machine it ran on; of a merged run, all of them.
     pub machine: Machine,
+    /// Which part of a larger run it is; none, and not written, if it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// What it was merged of; none, and not written, if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
 }
 
 impl RunFile {

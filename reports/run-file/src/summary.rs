@@ -25,6 +25,7 @@ const LARGE_STAGE: f64 = 0.05;
 pub fn summary(run: &RunFile) -> String {
     let mut lines = wrap("machine   ", &machine(run), 3);
     lines.extend(wrap("workload  ", &workload(run), 2));
+    lines.extend(wrap("parts     ", &parts(run), 3));
     lines.extend(wrap("payments  ", &payments(run), 9));
     lines.extend(wrap("CPU       ", &cpu(run), 2));
     lines.extend(latency(run));
@@ -127,6 +128,38 @@ fn workload(run: &RunFile) -> Vec<String> {
     ];
     if !asked.reproducible {
         phrases.insert(2, "not reproducible".into());
+    }
+    let part = asked.part.iter();
+    phrases.extend(part.map(|part| format!("part {} of a larger run", clip(part, 24))));
+    phrases
+}
+
+/// What a merged run was merged of; nothing of any other run.
+fn parts(run: &RunFile) -> Vec<String> {
+    let Some(merged) = &run.merged else {
+        return Vec::new();
+    };
+    let parts = &merged.parts;
+    let rates = parts.iter().map(|part| part.payments_per_s);
+    let rates: Vec<f64> = rates.filter(|rate| rate.is_finite()).collect();
+    let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = rates.iter().copied().fold(0.0, f64::max);
+    let mut phrases = vec![
+        format!(
+            "{} of {} on {}",
+            parts.len(),
+            human::count(merged.of),
+            human::counted(merged.machines, "machine")
+        ),
+        format!("{} in all", human::counted(merged.layer_1s, "Layer 1")),
+        format!(
+            "all parts at once for {} of the time",
+            human::share(merged.overlap)
+        ),
+    ];
+    if !rates.is_empty() {
+        let (least, most) = (human::figure(least), human::figure(most));
+        phrases.push(format!("{least} to {most} payments/s each"));
     }
     phrases
 }

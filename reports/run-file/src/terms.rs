@@ -25,6 +25,8 @@ const RESUMED: &str = "resumed";
 /// short by an interrupt: it did less than was asked for.
 const INTERRUPTED: &str = "interrupted";
 
+/// The key of how many parts a merged run has; a run that is whole by itself has none.
+const PARTS: &str = "parts";
 /// The most keys: a workload has some thirty, and every difference is told.
 const MOST_KEYS: usize = 1000;
 
@@ -92,6 +94,10 @@ impl Terms {
             Value::Bool(stopped || stopped_before),
         );
         terms.remove(DERIVED);
+        // What several Layer 1s carried is not what one did.
+        if let Some(parts) = run_file.pointer("/merged/of") {
+            terms.insert(PARTS.to_owned(), parts.clone());
+        }
         // Files of earlier versions say that they kept one by its stage alone.
         let mut stages = run_file.get("stages").and_then(Value::as_array).into_iter();
         if stages.any(|stages| stages.iter().any(|stage| stage["name"] == AUDIT_STAGE)) {

@@ -5,6 +5,7 @@ pub(crate) mod csv;
 pub(crate) mod diff;
 pub(crate) mod hgrm;
 pub(crate) mod html;
+pub(crate) mod merge;
 pub(crate) mod offload;
 pub(crate) mod plan;
 pub(crate) mod show;
@@ -15,7 +16,7 @@ use duet_reports::{
     profile::{Profile, ProfileError},
     runs::{Runs, RunsError},
 };
-use duet_run_file::{RunFileError, run_file::read_text, terms::Across};
+use duet_run_file::{RunFileError, merge::MergeError, run_file::read_text, terms::Across};
 use duet_terminal::{Exit, output::OutputError, paths::Paths, say::complain};
 
 /// The text that a command prints, or why there is none.
@@ -39,6 +40,12 @@ impl Refusal {
 
 impl From<RunFileError> for Refusal {
     fn from(error: RunFileError) -> Self {
+        Refusal::bad_input(error)
+    }
+}
+
+impl From<MergeError> for Refusal {
+    fn from(error: MergeError) -> Self {
         Refusal::bad_input(error)
     }
 }

@@ -2,7 +2,8 @@
 //! been its own. Pure.
 
 use super::observation::paying_s;
-use crate::{histogram::decode, human, run_file::RunFile, summary::stage_cpu_s};
+use crate::{human, run_file::RunFile, summary::stage_cpu_s};
+use duet_run_file::histogram::decode;
 
 /// Stages must account for this share of the run's CPU time, or costs per stage are not its costs;
 /// and for no more than this beyond all of it.

@@ -36,6 +36,10 @@ pub struct Durability {
     /// The longest sync, in nanoseconds.
     #[serde(with = "number::count")]
     pub sync_max_ns: u64,
+    /// The times of all syncs in nanoseconds, as [`super::LatencyHistogram`] has latencies; none in
+    /// files of earlier versions.
+    #[serde(default)]
+    pub sync_histogram: Option<String>,
     /// What of the run was done before it was interrupted; none if it never was.
     pub resumed: Option<Resumed>,
 }

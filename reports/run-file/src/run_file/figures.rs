@@ -403,6 +403,18 @@ impl Checks {
 }
 
 impl Percentiles {
+    /// Those of a distribution, which is not empty.
+    #[must_use]
+    pub fn of(histogram: &hdrhistogram::Histogram<u64>) -> Percentiles {
+        Percentiles {
+            p50: histogram.value_at_quantile(0.5),
+            p90: histogram.value_at_quantile(0.9),
+            p99: histogram.value_at_quantile(0.99),
+            p999: histogram.value_at_quantile(0.999),
+            max: histogram.max(),
+        }
+    }
+
     /// Whether none is above the next one.
     pub(super) fn rise(&self) -> bool {
         [self.p50, self.p90, self.p99, self.p999, self.max].is_sorted()

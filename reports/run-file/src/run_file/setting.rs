@@ -88,6 +88,10 @@ pub struct Workload {
     /// memory. Not written where it was not, as above.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub audit_log: bool,
+    /// Which part of a larger run it is, as `2/4`. Then sessions, channels and rate are the part's
+    /// own, and the seed is the whole's. None, and not written, if it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
 }
 
 /// The limits of the Layer 1 that the run used.

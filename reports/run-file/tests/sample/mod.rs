@@ -95,6 +95,8 @@ pub(crate) fn open_loop() -> RunFile {
             stolen_share: Some(0.001),
             others_share: Some(0.02),
         },
+        part: None,
+        merged: None,
     }
 }
 
@@ -130,6 +132,7 @@ fn workload() -> Workload {
         l1_delay_blocks: None,
         planted_slowdown: None,
         audit_log: false,
+        part: None,
         turn_length: Some(32),
     }
 }
@@ -323,6 +326,7 @@ pub(crate) fn resumed(measured: u64) -> RunFile {
         sync_p50_ns: 1,
         sync_p99_ns: 1,
         sync_max_ns: 1,
+        sync_histogram: None,
         resumed: Some(Resumed {
             payments: run.achieved.payments - measured,
             sessions_closed: 50,

@@ -1,0 +1,117 @@
+//! The load of several Layer 1s: what they did is added up, and the offload computed anew from the
+//! sums. Each has its own tip, and its own peak at its own time: their sum is what all of them had
+//! to have room for.
+
+use crate::run_file::{DirectLoad, L1, L1Load, Offload, Ratio, RunFile};
+
+pub(super) fn l1(runs: &[&RunFile]) -> L1 {
+    let channels = sum(runs.iter().map(|run| &run.l1.channels));
+    // A part without a baseline would be on one side only.
+    let direct: Option<Vec<&DirectLoad>> = runs.iter().map(|run| run.l1.direct.as_ref()).collect();
+    let direct = direct.unwrap_or_default();
+    let count = |count: fn(&DirectLoad) -> u64| {
+        let counts = direct.iter().map(|direct| count(direct));
+        counts.fold(0, u64::saturating_add)
+    };
+    let direct = (!direct.is_empty()).then(|| DirectLoad {
+        load: sum(direct.iter().map(|direct| &direct.load)),
+        sampled_sessions: count(|of| of.sampled_sessions),
+        payments: count(|of| of.payments),
+    });
+    let offload = direct
+        .as_ref()
+        .and_then(|direct| offload(runs, &channels, direct));
+    L1 {
+        channels,
+        direct,
+        offload,
+    }
+}
+
+/// The loads added up; there is no one tip.
+fn sum<'a>(loads: impl Iterator<Item = &'a L1Load>) -> L1Load {
+    let none = L1Load {
+        transactions: 0,
+        bytes: 0,
+        signature_verifications: 0,
+        state_reads: 0,
+        state_writes: 0,
+        peak_state_entries: 0,
+        cpu_s: 0.0,
+        blocks: 0,
+        tip: String::new(),
+    };
+    loads.fold(none, |sum, one| L1Load {
+        transactions: sum.transactions.saturating_add(one.transactions),
+        bytes: sum.bytes.saturating_add(one.bytes),
+        signature_verifications: sum
+            .signature_verifications
+            .saturating_add(one.signature_verifications),
+        state_reads: sum.state_reads.saturating_add(one.state_reads),
+        state_writes: sum.state_writes.saturating_add(one.state_writes),
+        peak_state_entries: sum
+            .peak_state_entries
+            .saturating_add(one.peak_state_entries),
+        cpu_s: sum.cpu_s + one.cpu_s,
+        blocks: sum.blocks.saturating_add(one.blocks),
+        tip: String::new(),
+    })
+}
+
+/// Per payment, the sums without channels over the sums with them.
+fn offload(runs: &[&RunFile], channels: &L1Load, direct: &DirectLoad) -> Option<Offload> {
+    let payments = runs.iter().map(|run| run.achieved.payments);
+    let payments = payments.fold(0, u64::saturating_add);
+    if payments == 0 || direct.payments == 0 {
+        return None;
+    }
+    let per = |count: u64, payments: u64| count as f64 / payments as f64;
+    let flow = |count: fn(&L1Load) -> u64| {
+        exact(per(count(&direct.load), direct.payments) / per(count(channels), payments))
+    };
+    let peaks = [&direct.load, channels].map(|of| of.peak_state_entries as f64);
+    Some(Offload {
+        transactions: flow(|of| of.transactions),
+        bytes: flow(|of| of.bytes),
+        signature_verifications: flow(|of| of.signature_verifications),
+        state_reads: flow(|of| of.state_reads),
+        state_writes: flow(|of| of.state_writes),
+        peak_state_entries: exact(peaks[0] / peaks[1].max(1.0)),
+        cpu: cpu(runs, channels.cpu_s / payments as f64, direct),
+    })
+}
+
+/// CPU time, with its interval: the parts are strata, so that the error of the whole is the root of
+/// their weighted errors' squares (Cochran, Sampling Techniques, 3rd ed., 5.3). Each part's
+/// half-width has its own Student's t in it, so that the interval is rather too wide.
+fn cpu(runs: &[&RunFile], channels_s: f64, direct: &DirectLoad) -> Ratio {
+    let ratio = direct.load.cpu_s / direct.payments as f64 / channels_s;
+    let squares = runs.iter().map(|run| {
+        let (Some(of_part), Some(offload)) = (&run.l1.direct, &run.l1.offload) else {
+            return f64::NAN;
+        };
+        let weight = of_part.payments as f64 / direct.payments as f64;
+        // The high end, since the low one stops at 0.
+        let half = offload.cpu.high - offload.cpu.ratio;
+        let part_s = run.l1.channels.cpu_s / run.achieved.payments as f64;
+        (weight * half * part_s / channels_s).powi(2)
+    });
+    // The interval's upper end is not finite where a part has but one sample.
+    let half = match squares.sum::<f64>().sqrt() {
+        half if half.is_nan() => f64::INFINITY,
+        half => half,
+    };
+    Ratio {
+        ratio,
+        low: (ratio - half).max(0.0),
+        high: ratio + half,
+    }
+}
+
+fn exact(ratio: f64) -> Ratio {
+    Ratio {
+        ratio,
+        low: ratio,
+        high: ratio,
+    }
+}
