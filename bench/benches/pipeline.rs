@@ -9,7 +9,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use duet_engine::crypto::{Backend, BackendChoice};
 use duet_engine::l1;
-use duet_engine::pipeline::{Arrivals, Config, run};
+use duet_engine::pipeline::{Arrivals, Config, Place, run};
 use duet_engine::protocol::{Amount, Rules};
 use duet_loadgen::amount::AmountDistribution;
 use duet_loadgen::synthetic::Synthetic;
@@ -32,6 +32,7 @@ fn sessions(c: &mut Criterion) {
             part: None,
         };
         let config = Config {
+            place: Place::ALONE,
             shards: 1,
             concurrent: sessions,
             rules: Rules {

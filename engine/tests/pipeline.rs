@@ -134,8 +134,8 @@ fn an_audit_log_changes_no_block_and_ends_a_run_that_cannot_write_it() {
         audit: Some(Settings::new(folder.clone())),
         ..config(2, 3, 7, 4)
     };
-    let tip = *run_all(&config(2, 3, 7, 4), &workload).chain.tip();
-    assert_eq!(*run_all(&logged, &workload).chain.tip(), tip);
+    let tip = *run_all(&config(2, 3, 7, 4), &workload).chain().tip();
+    assert_eq!(*run_all(&logged, &workload).chain().tip(), tip);
     let manifest = std::fs::read_to_string(folder.join("audit.toml")).expect("a manifest");
     assert!(manifest.contains(&format!("tip = \"{tip}\"")), "{manifest}");
     std::fs::remove_dir_all(&folder).expect("it is there");

@@ -58,7 +58,7 @@ fn check_sound(row: &Row, outcome: &Outcome) {
     let checks = outcome.checks;
     assert!(checks.all(), "{name}: {checks:?}");
     assert_eq!(outcome.counts.sessions_closed, SESSIONS, "{name}: all end");
-    assert_eq!(outcome.chain.totals().locked.units(), 0, "{name}");
+    assert_eq!(outcome.chain().totals().locked.units(), 0, "{name}");
     assert!(
         outcome.stops.rejections.is_empty(),
         "{:?}",
@@ -159,7 +159,7 @@ fn disputes_do_not_depend_on_the_shards() {
         let [one, three] = [1, 3].map(|shards| play(&row, shards, 0.3));
         assert!(one.disputes.cases() > 10);
         assert_eq!(one.disputes, three.disputes);
-        assert_eq!(one.chain.tip(), three.chain.tip());
+        assert_eq!(one.chain().tip(), three.chain().tip());
         assert_eq!(
             one.l1,
             l1::Load {
@@ -188,7 +188,7 @@ fn disputes_do_not_depend_on_waves() {
     assert!(one.checks.all() && one.disputes.cases() > 500);
     for other in [two, again] {
         assert_eq!(one.disputes, other.disputes);
-        assert_eq!(one.chain.tip(), other.chain.tip());
+        assert_eq!(one.chain().tip(), other.chain().tip());
         assert_eq!(one.counts.covered, other.counts.covered);
     }
 }

@@ -44,9 +44,9 @@ fn blocks_and_balances_do_not_depend_on_shards() {
             .collect();
         for other in &runs {
             assert!(other.checks.all(), "{:?}", other.checks);
-            assert_eq!(other.chain.tip(), runs[0].chain.tip());
-            assert_eq!(other.chain.bodies(), runs[0].chain.bodies());
-            assert_eq!(other.chain.totals(), runs[0].chain.totals());
+            assert_eq!(other.chain().tip(), runs[0].chain().tip());
+            assert_eq!(other.chain().bodies(), runs[0].chain().bodies());
+            assert_eq!(other.chain().totals(), runs[0].chain().totals());
             assert_eq!(other.counts.refused, runs[0].counts.refused);
         }
     }
@@ -61,7 +61,7 @@ fn another_seed_makes_other_blocks() {
             ..config(1, 4, 1, 4)
         };
         let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
-        *outcome.chain.tip()
+        *outcome.chain().tip()
     });
     assert_ne!(tips[0], tips[1]);
 }
@@ -77,7 +77,7 @@ fn closes_reach_blocks_before_the_last_session_has_opened() {
     )
     .unwrap();
     let mut kinds = Vec::new();
-    for body in outcome.chain.bodies() {
+    for body in outcome.chain().bodies() {
         let mut rest = &body[..];
         while !rest.is_empty() {
             let (transaction, len) = (1..=rest.len())

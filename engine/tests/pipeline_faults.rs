@@ -55,7 +55,7 @@ fn flip(hop: Hop, cosign_every: u32, two_way: Option<u64>) -> BTreeSet<&'static 
     assert_eq!(outcome.counts.sessions_closed, SESSIONS - FLIPS + disputed);
     assert_eq!(outcome.disputes.lost_by_honest, 0, "{hop:?}");
     assert_eq!(outcome.disputes.punishments, 0, "{hop:?}");
-    let locked = outcome.chain.totals().locked.units();
+    let locked = outcome.chain().totals().locked.units();
     assert_eq!(locked == 0, hop != Hop::Settlement, "{hop:?}");
     assert!(outcome.checks.payments_accounted, "{hop:?}");
     assert!(

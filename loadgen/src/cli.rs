@@ -227,7 +227,24 @@ pub struct RunArgs {
     /// `reports merge` makes one run of their files
     #[arg(long, value_name = "I/N", help_heading = "Parts")]
     pub part: Option<PartAsked>,
+    /// Run together with other machines over one Layer 1, on the first of these: HOST:PORT,… of all
+    /// of them. Each is started with the same command
+    #[arg(
+        long,
+        value_name = "HOST:PORT,…",
+        help_heading = "Parts",
+        conflicts_with = "part"
+    )]
+    pub hosts: Option<String>,
+    /// Which of --hosts this machine is, counted from 0 [default: JOB_COMPLETION_INDEX, or else
+    /// SLURM_PROCID]
+    #[arg(long, value_name = "I", value_parser = parse_count, help_heading = "Parts", requires = "hosts")]
+    pub machine: Option<u64>,
+    /// How long to wait for the other machines at the start
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s", help_heading = "Parts")]
+    pub hosts_wait: Duration,
     /// Start at this time, in seconds since 1970 (`date +%s`), so that all parts start together
+    /// (with --hosts they do in any case)
     #[arg(long, value_name = "UNIX_S", value_parser = parse_count, help_heading = "Parts")]
     pub start_at: Option<u64>,
     /// What signs and verifies: auto, dalek, lanes, or lanes of one kind: lanes/avx512-ifma,

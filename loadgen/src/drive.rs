@@ -1,10 +1,15 @@
 //! Runs a plan: channels first, then the baseline, then the verdict and the run file.
 
-use std::path::Path;
+use std::error::Error;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use duet_engine::pipeline::{self, DirectOutcome, Outcome, RunError, Sampling, process_cpu_ns};
+use duet_engine::pipeline::{
+    self, DirectOutcome, Machines, Outcome, RunError, Sampling, process_cpu_ns,
+};
+use duet_run_file::merge::merge;
 use duet_run_file::run_file::{Phase, RunFile};
 use duet_run_file::summary::summary;
 use duet_terminal::exit::Exit;
@@ -12,6 +17,7 @@ use duet_terminal::human;
 
 use crate::cli::RunArgs;
 use crate::machine::{self, CpuTicks};
+use crate::part::PartOfRun;
 use crate::plan::error::PlanError;
 use crate::plan::{Plan, Stored};
 use crate::record::{Measured, phase, record};
@@ -86,24 +92,38 @@ fn drive_plan(
     if let Some(start_at) = args.start_at.filter(|_| !goes_on) {
         wait_for(Duration::from_secs(start_at), args.quiet, stop);
     }
-    let mut measured = measure(&plan, args.quiet, command.clone(), stop, ending);
+    let mut measured = measure(&plan, args.quiet, stop, ending);
     if let (Err(error @ RunError::NotBegun), Ending::AsPlanned) = (&measured, ending) {
         if !args.quiet {
             say(format_args!("{error}; it begins now"));
         }
         plan = plan.begun_if_need_be();
-        measured = measure(&plan, args.quiet, command, stop, ending);
+        measured = measure(&plan, args.quiet, stop, ending);
     }
-    let file = match measured {
-        Ok(file) => file,
-        Err(error) => {
-            complain(&error);
-            return exit_of(&error);
+    let ended = measured.and_then(|measured| match &plan.machines {
+        None => {
+            let mut measured = measured;
+            add_baseline(&mut measured, &plan, args.quiet, stop)?;
+            let file = record(&plan, command, &measured);
+            Ok(end(&plan, args, &file))
         }
-    };
-    if let Err(exit) = publish(&plan, args, &file) {
-        return exit;
+        Some(machines) => Ok(end_together(machines, &plan, args, command, measured, stop)),
+    });
+    ended.unwrap_or_else(|error| {
+        complain(&error);
+        exit_of(&error)
+    })
+}
+
+/// Publishes a run, and gives its exit code.
+fn end(plan: &Plan, args: &RunArgs, file: &RunFile) -> Exit {
+    match publish(plan, args, file) {
+        Ok(()) => verdict(file),
+        Err(exit) => exit,
     }
+}
+
+fn verdict(file: &RunFile) -> Exit {
     match (file.achieved.valid, file.achieved.interrupted) {
         // Nothing to judge yet.
         (false, true) if file.achieved.payments == 0 => Exit::Interrupted,
@@ -111,6 +131,94 @@ fn drive_plan(
         (true, true) => Exit::Interrupted,
         (true, false) => Exit::Ok,
     }
+}
+
+/// Makes one run of what all machines measured, on machine 0, which publishes it and tells the
+/// others how it ended. Where one has fallen, each of the others publishes its own part.
+fn end_together(
+    machines: &Machines,
+    plan: &Plan,
+    args: &RunArgs,
+    command: Vec<String>,
+    mut measured: Measured,
+    stop: &AtomicBool,
+) -> Exit {
+    let fallen = |problem: &dyn Display, measured: &Measured| {
+        complain(problem);
+        let file = record(plan, command.clone(), measured);
+        publish(plan, args, &file)
+            .err()
+            .unwrap_or(Exit::MachineFault)
+    };
+    if let Some(problem) = &measured.outcome.ended.fallen {
+        return fallen(problem, &measured);
+    }
+    let own = match machines.place().has_layer_1() {
+        // It makes the report.
+        true => Vec::new(),
+        false => record(plan, command.clone(), &measured)
+            .to_json()
+            .into_bytes(),
+    };
+    let mut ended = None;
+    let told = machines.report(own, |given| {
+        let merged = report(machines, plan, args, &command, &mut measured, given, stop);
+        let exit = match merged {
+            Ok(file) => end(plan, args, &file),
+            Err(error) => {
+                complain(error);
+                Exit::MachineFault
+            }
+        };
+        ended = Some(exit);
+        exit.code()
+    });
+    match (ended, told) {
+        (Some(exit), _) => exit,
+        (None, Ok(code)) => {
+            if !args.quiet {
+                let name = plan.part.as_ref().map_or_else(String::new, PartOfRun::name);
+                say(format_args!("part {name}: machine 0 has the report"));
+            }
+            Exit::of_code(code.into()).unwrap_or(Exit::MachineFault)
+        }
+        (None, Err(error)) => {
+            measured.ended_early(error.to_string());
+            fallen(&error, &measured)
+        }
+    }
+}
+
+/// One run file of all machines', on machine 0, which runs the baseline first.
+fn report(
+    machines: &Machines,
+    plan: &Plan,
+    args: &RunArgs,
+    command: &[String],
+    measured: &mut Measured,
+    given: &[Vec<u8>],
+    stop: &AtomicBool,
+) -> Result<RunFile, Box<dyn Error>> {
+    add_baseline(measured, plan, args.quiet, stop)?;
+    let own = record(plan, command.to_vec(), measured).to_json();
+    let mut parts = Vec::new();
+    for (machine, given) in given.iter().enumerate() {
+        let name = format!("machine {machine} ({})", machines.hosts.address(machine));
+        let text = match machine {
+            0 => own.clone(),
+            _ => String::from_utf8(given.clone())
+                .map_err(|_| format!("{name} reports what is no text"))?,
+        };
+        parts.push((PathBuf::from(name), text));
+    }
+    let mut file = merge(&parts, command.to_vec())?;
+    if let Some(merged) = &mut file.merged {
+        let waited = &measured.outcome.ended.waited;
+        for (part, waited) in merged.parts.iter_mut().zip(waited) {
+            part.l1_waited_s = Some(waited.alone_ns as f64 / 1e9);
+        }
+    }
+    Ok(file)
 }
 
 /// The exit code of a run that did not start, or did not end.
@@ -123,22 +231,25 @@ pub fn exit_of(error: &RunError) -> Exit {
         | RunError::OthersAcknowledgements(_) => Exit::BadInput,
         RunError::Log(error) if !error.is_machine_fault() => Exit::StoredDataRefused,
         RunError::Restore(_) => Exit::StoredDataRefused,
+        RunError::Machines { is_bad_input, .. } if *is_bad_input => Exit::BadInput,
         // Nothing is lost, and nothing is left to be done.
         RunError::NotBegun => Exit::Ok,
-        RunError::Log(_) | RunError::Audit(_) | RunError::File { .. } | RunError::Thread(_) => {
-            Exit::MachineFault
-        }
+        RunError::Log(_)
+        | RunError::Audit(_)
+        | RunError::File { .. }
+        | RunError::Thread(_)
+        | RunError::Machines { .. } => Exit::MachineFault,
         RunError::Stopped { .. } => Exit::Invalid,
     }
 }
 
+/// Runs the channels. What is measured has no baseline yet.
 fn measure(
     plan: &Plan,
     quiet: bool,
-    command: Vec<String>,
     stop: &AtomicBool,
     ending: Ending,
-) -> Result<RunFile, RunError> {
+) -> Result<Measured, RunError> {
     let started = since_1970();
     machine::await_quiet();
     let rss_before_bytes = machine::rss_bytes();
@@ -169,26 +280,16 @@ fn measure(
             phases.push(part_of_channels(name, part));
         }
     }
-    let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
-    let direct = baseline(plan, &plan.baseline(&outcome), quiet, stop)?;
-    if direct.is_some() {
-        phases.push(phase(
-            "baseline",
-            begin.elapsed(),
-            process_cpu_ns() - cpu_before,
-        ));
-    }
-    let interrupted = stop.load(Ordering::Relaxed);
     // Of intervals that wait to be filled, the last ones are proposed all at once.
     let is_steady = plan.config.cosign_after.is_none();
     let steady_payments_per_s = series.steady_payments_per_s(outcome.payments_measured);
-    let measured = Measured {
+    Ok(Measured {
         steady_payments_per_s: steady_payments_per_s.filter(|_| is_steady),
         series: series.into_samples(),
         outcome,
-        direct,
+        direct: None,
         phases,
-        interrupted,
+        interrupted: channels_interrupted,
         channels_interrupted,
         only_closed: ending == Ending::AtOnce,
         started_unix_s: started.as_secs(),
@@ -196,8 +297,25 @@ fn measure(
         rss_before_bytes,
         peak_rss_bytes,
         taken,
-    };
-    Ok(record(plan, command, measured))
+    })
+}
+
+/// Runs the baseline, if one is to be run.
+fn add_baseline(
+    measured: &mut Measured,
+    plan: &Plan,
+    quiet: bool,
+    stop: &AtomicBool,
+) -> Result<(), RunError> {
+    let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
+    measured.direct = baseline(plan, &plan.baseline(&measured.outcome), quiet, stop)?;
+    if measured.direct.is_some() {
+        let cpu_ns = process_cpu_ns() - cpu_before;
+        let phase = phase("baseline", begin.elapsed(), cpu_ns);
+        measured.phases.push(phase);
+    }
+    measured.interrupted = stop.load(Ordering::Relaxed);
+    Ok(())
 }
 
 /// A part of the channels' phase, in which nothing was paid.
@@ -245,18 +363,15 @@ fn channels(
     series: &mut Series,
     stop: &AtomicBool,
 ) -> Result<(Outcome, u64), RunError> {
-    let sessions = plan.workload.sessions();
-    let total = plan
-        .description
-        .payments_per_session
-        .saturating_mul(sessions);
+    let asked = &plan.description;
+    let total = asked.payments_per_session.saturating_mul(asked.sessions);
     let expected = match (plan.config.duration, plan.description.offered_per_s) {
         (Some(duration), Some(rate)) => total.min((duration.as_secs_f64() * rate) as u64),
         _ => total,
     };
     let bar = Bar::new("channels", expected, plan.config.duration, quiet);
     let mut began = None;
-    let outcome = pipeline::run(&plan.config, &*plan.workload, stop, |snapshot| {
+    let observe = |snapshot: &pipeline::Snapshot| {
         began.get_or_insert_with(|| since_1970().saturating_sub(snapshot.elapsed));
         series.observe(snapshot);
         let beside = if snapshot.payments == 0 {
@@ -267,7 +382,12 @@ fn channels(
             ""
         };
         bar.at(snapshot.payments, beside);
-    });
+    };
+    let (config, workload) = (&plan.config, &*plan.workload);
+    let outcome = match &plan.machines {
+        None => pipeline::run(config, workload, stop, observe),
+        Some(machines) => pipeline::run_together(machines, config, workload, stop, observe),
+    };
     bar.clear();
     let began = began.unwrap_or_else(since_1970);
     Ok((outcome?, began.as_millis() as u64))

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use duet_engine::pipeline::Place;
 use duet_run_file::run_file::{Part as Recorded, Workload};
 use duet_terminal::units::parse_positive_count;
 use sha2::{Digest, Sha256};
@@ -136,9 +137,7 @@ impl PartAsked {
             let number = text.trim().parse::<u64>();
             number.map_err(|_| format!("{self}: {name} is '{text}', expected a number"))
         };
-        let named = INDEX_VARIABLES.into_iter();
-        let mut named = named.filter_map(|name| Some((name, variable(name)?)));
-        let Some((name, text)) = named.next() else {
+        let Some((name, text)) = job_index(&variable) else {
             return Err(format!(
                 "{self}: neither {} nor {} is set; expected one of them, or a part such as 2/4",
                 INDEX_VARIABLES[0], INDEX_VARIABLES[1]
@@ -159,11 +158,41 @@ impl PartAsked {
     }
 }
 
+/// Which of so many machines this one is, counted from 0: as given, or as the job's environment
+/// says.
+///
+/// # Errors
+/// The value that makes no sense, and what was expected of it.
+pub fn machine(
+    given: Option<u64>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<u64, String> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    let (name, text) = job_index(variable).ok_or_else(|| {
+        format!(
+            "expected --machine, the place of this machine among --hosts, counted from 0: neither \
+             {} nor {} is set",
+            INDEX_VARIABLES[0], INDEX_VARIABLES[1]
+        )
+    })?;
+    let number = text.trim().parse();
+    number.map_err(|_| format!("{name} is '{text}', expected a number"))
+}
+
+/// The first variable that a job's number is in, and its text.
+fn job_index(variable: impl Fn(&str) -> Option<String>) -> Option<(&'static str, String)> {
+    let mut named = INDEX_VARIABLES.into_iter();
+    named.find_map(|name| Some((name, variable(name)?)))
+}
+
 /// A part within its run.
 #[derive(Clone, Debug)]
 pub struct PartOfRun {
     part: Part,
     run_id: String,
+    one_layer_1: bool,
 }
 
 impl PartOfRun {
@@ -186,7 +215,38 @@ impl PartOfRun {
         PartOfRun {
             part,
             run_id: id(&[text.as_bytes()]),
+            one_layer_1: false,
         }
+    }
+
+    /// What one machine does of a run that several do over one Layer 1, and a hash of what all of
+    /// them must have been told alike.
+    ///
+    /// # Errors
+    /// If there are too many machines.
+    pub fn of_machines(
+        place: Place,
+        whole: &Workload,
+        build: &str,
+    ) -> Result<(PartOfRun, [u8; 32]), String> {
+        let part = Part::new(place.machine.into(), place.machines.into())?;
+        // Each takes the back end that is best there.
+        let told = Workload {
+            backend_asked: String::new(),
+            ..whole.clone()
+        };
+        let told = serde_json::to_string(&told).expect("writing to memory cannot fail");
+        let part = PartOfRun {
+            one_layer_1: true,
+            ..PartOfRun::new(part, whole, build, None)
+        };
+        Ok((part, Sha256::digest(told).into()))
+    }
+
+    /// `2/4`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.part.to_string()
     }
 
     /// What the run file says of it.
@@ -198,6 +258,7 @@ impl PartOfRun {
             of: self.part.of,
             run_id: self.run_id.clone(),
             began_unix_ms,
+            one_layer_1: self.one_layer_1,
             // The name itself would tell machines apart beyond this run.
             machine_id: boot.map_or_else(
                 |_| String::new(),

@@ -5,6 +5,7 @@ mod durable;
 pub mod error;
 mod load;
 mod stored;
+mod together;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use duet_engine::crypto::{Backend, Unit};
 use duet_engine::l1;
-use duet_engine::pipeline::{Arrivals, Config, Outcome, Sampling, Workload};
+use duet_engine::pipeline::{Arrivals, Config, Machines, Outcome, Place, Sampling, Workload};
 use duet_engine::protocol::{Amount, Rules};
 use duet_engine::transcript;
 use duet_run_file::run_file;
@@ -72,6 +73,8 @@ pub struct Plan {
     pub durability: Durability,
     /// Where the run file goes.
     pub out: Option<PathBuf>,
+    /// The machines that run it together, if there are several.
+    pub machines: Option<Machines>,
     /// Which part of a larger run it is, if it is one.
     pub part: Option<PartOfRun>,
     /// What the run is when it goes on.
@@ -197,6 +200,7 @@ impl Plan {
             None => None,
             Some(asked) => Some(part_of_run(args, asked)?),
         };
+        let machines = together::asked(args)?;
         let whole = (
             load.concurrent,
             load.payments_per_session,
@@ -217,9 +221,21 @@ impl Plan {
                 .unwrap_or_else(|| threads::cores().min(MOST_SHARDS).min(concurrent)),
             MOST_SHARDS,
         )? as u32;
+        let place = machines
+            .as_ref()
+            .map_or(Place::ALONE, together::Asked::place);
+        if let Some(hosts) = &args.hosts
+            && u64::from(place.machines) * u64::from(shards) > concurrent
+        {
+            return Err(bad(format!(
+                "--hosts {hosts} with --shards {shards}: {} shards in all, expected at most one for \
+                 each of {concurrent} channels at once",
+                u64::from(place.machines) * u64::from(shards)
+            )));
+        }
         // Who reads a log has no choice: it takes what it takes.
         if stored.is_none() {
-            check_memory(concurrent)?;
+            check_memory(concurrent / u64::from(place.machines))?;
         }
         let sessions = load.source.sessions();
         if let Some(wanted) = args.baseline_sessions
@@ -300,6 +316,16 @@ impl Plan {
             };
             PartOfRun::new(part, &whole, env!("DUET_COMMIT"), args.start_at)
         });
+        let (mut description, mut part_of_run) = (description, part_of_run);
+        let machines = match machines {
+            None => None,
+            Some(hosts) => {
+                let (machines, part) = hosts.of(&description, args)?;
+                part_of_run = Some(part);
+                together::share(&mut description, &machines, shards);
+                Some(machines)
+            }
+        };
         let identity = match stored {
             Some(stored) => stored.identity_of(&description)?,
             None => Identity::of(&description),
@@ -312,6 +338,7 @@ impl Plan {
             config: Config {
                 log,
                 shards,
+                place,
                 concurrent,
                 rules,
                 cosign_after: args.cosign_after.filter(|after| !after.is_zero()),
@@ -331,7 +358,12 @@ impl Plan {
             },
             workload: load.source.workload(),
             backend_reason: backend.reason(args.backend),
-            baseline_sessions: args.baseline_sessions,
+            // Layer 1 is on machine 0.
+            baseline_sessions: match place.has_layer_1() {
+                true => args.baseline_sessions,
+                false => Some(0),
+            },
+            machines,
             description,
             notes,
             durability: args.durability,
@@ -444,6 +476,7 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
             "--speedup contradicts --durability: a trace's clock cannot be stopped and started",
         ));
     }
+    together::check_contradictions(args)?;
     if args.audit_segment.is_some() && args.audit_log.is_none() {
         return Err(bad("--audit-segment needs --audit-log"));
     }

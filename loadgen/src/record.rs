@@ -50,15 +50,22 @@ pub struct Measured {
     pub taken: Option<(f64, f64)>,
 }
 
+impl Measured {
+    /// The run has ended early, for this reason.
+    pub fn ended_early(&mut self, problem: String) {
+        self.outcome.ended.fallen = Some(problem);
+    }
+}
+
 /// Makes the run file, and judges the run.
 #[must_use]
 #[expect(clippy::too_many_lines, reason = "the run file, field by field")]
-pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile {
+pub fn record(plan: &Plan, command: Vec<String>, measured: &Measured) -> RunFile {
     let Measured {
         outcome, direct, ..
-    } = &measured;
+    } = measured;
     let checks = checks(outcome);
-    let invalid_reasons = invalid_reasons(plan, &measured, &checks);
+    let invalid_reasons = invalid_reasons(plan, measured, &checks);
     let offchain_ns: u64 = Stage::ALL
         .iter()
         .zip(&outcome.stages)
@@ -117,7 +124,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             valid: invalid_reasons.is_empty(),
             invalid_reasons,
             phases: measured.phases.clone(),
-            interrupted: measured.interrupted,
+            interrupted: measured.interrupted || outcome.ended.fallen.is_some(),
             sessions_opened: outcome.counts.sessions_opened,
             sessions_closed: outcome.counts.sessions_closed,
             sessions_cut: outcome.counts.sessions_cut,
@@ -146,7 +153,12 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
             }),
         },
         l1: L1 {
-            channels: load(&outcome.l1, outcome.chain.tip().to_string()),
+            channels: load(
+                &outcome.l1,
+                // None where Layer 1 is on another machine.
+                (outcome.ended.chain.as_ref())
+                    .map_or_else(String::new, |chain| chain.tip().to_string()),
+            ),
             // Nothing was taken off Layer 1 when nothing was paid.
             offload: direct
                 .as_ref()
@@ -160,7 +172,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: Measured) -> RunFile 
         },
         checks,
         disputes: (outcome.disputes.cases() > 0).then(|| disputes(&outcome.disputes)),
-        durability: durability(plan, &measured),
+        durability: durability(plan, measured),
         rejections: rejections(outcome),
         stages: stages(outcome),
         memory: Memory {
@@ -305,6 +317,9 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
             reasons.push(reason);
         }
     };
+    if let Some(problem) = &outcome.ended.fallen {
+        require(false, format!("ended early: {problem}"));
+    }
     require(
         checks.payments_accounted,
         "not every payment is accounted for".to_owned(),

@@ -36,7 +36,7 @@ fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {
         peak_rss_bytes: 0,
         taken: None,
     };
-    record(&plan, Vec::new(), measured)
+    record(&plan, Vec::new(), &measured)
 }
 
 fn is_refused(run: &RunFile) -> bool {

@@ -26,6 +26,7 @@ fn folder() -> TempDir {
             of: 4,
             run_id: "0123456789abcdef".to_owned(),
             began_unix_ms: 1_767_225_600_000 + 10 * index,
+            one_layer_1: false,
             machine_id: format!("m{index}"),
         });
         fs::write(folder.path().join(format!("{index}.json")), run.to_json()).unwrap();

@@ -89,6 +89,11 @@ impl Arrivals {
         self.idle_since.get_or_insert(now);
     }
 
+    pub(crate) fn all_passed(&self) -> bool {
+        let mut passed = self.machines.iter().map(|machine| machine.passed);
+        self.steps.is_empty() && passed.all(|below| below.is_none_or(|below| below == u64::MAX))
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         let step = self.steps.first_key_value();
         step.is_some_and(|(step, _)| self.is_passed(*step))

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::fs;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use crate::error::FabricError;
 use crate::fall::{Fall, Why};
 use crate::frame::Channels;
 use crate::quiet;
-use crate::watch::Watch;
+use crate::watch::{WATCH, Watch};
 use crate::wire::Wire;
 
 /// The machine with Layer 1.
@@ -211,6 +212,40 @@ impl Gate {
     /// ever on machine 0.
     pub fn next_step(&mut self) -> Option<(u64, Vec<Batch>)> {
         self.arrivals.borrow_mut().next_step()
+    }
+
+    /// Whether all machines have passed all steps there are, and none is left to settle. Known on
+    /// machine 0 only.
+    pub fn all_passed(&self) -> bool {
+        self.arrivals.borrow().all_passed()
+    }
+
+    /// A machine sent what the caller can make no sense of: it counts as fallen. Gives the error of
+    /// that, or of whatever fell before.
+    pub fn refuse(&mut self, machine: usize, what: &str) -> FabricError {
+        self.watch.fell(Fall {
+            machine,
+            why: Why::Garbled(what.to_owned()),
+            told_by: None,
+        });
+        match self.check() {
+            Err(error) => error,
+            Ok(()) => self.engine(format!("machine {machine} sent {what}")),
+        }
+    }
+
+    /// CPU time so far of the threads that carry bytes and watch, in nanoseconds; 0 where the system
+    /// does not tell. They end when the gate closes.
+    pub fn threads_cpu_ns(&self) -> u64 {
+        let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
+        let of_one = |task: fs::DirEntry| {
+            let name = fs::read_to_string(task.path().join("comm")).ok()?;
+            let is_own = name.starts_with("timely:") || name.trim_end() == WATCH;
+            let spent = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            let on_cpu_ns = spent.split(' ').next()?.parse::<u64>().ok()?;
+            is_own.then_some(on_cpu_ns)
+        };
+        tasks.flatten().filter_map(of_one).sum()
     }
 
     /// Sends a machine Layer 1's answer to one of its shards. Only on machine 0.

@@ -16,6 +16,8 @@ use crate::frame::{Channels, Control};
 use crate::hosts::Hosts;
 
 /// A machine says this many times within the patience of the others that it is there.
+/// What the thread that watches is called.
+pub(crate) const WATCH: &str = "fabric-watch";
 const PULSES: u32 = 5;
 /// How often the watch looks, likewise.
 const LOOKS: u32 = 20;
@@ -98,7 +100,7 @@ impl Watch {
     pub(crate) fn start(self: Arc<Watch>) -> io::Result<JoinHandle<()>> {
         let watching = move || self.run();
         thread::Builder::new()
-            .name("watch".to_owned())
+            .name(WATCH.to_owned())
             .spawn(watching)
     }
 

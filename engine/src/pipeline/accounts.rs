@@ -89,6 +89,22 @@ impl Parties {
     }
 
     /// How many places there are.
+    /// Appends each account's number, 4 bytes, and key, 32.
+    pub(super) fn give_keys(&self, workload: &dyn Workload, out: &mut Vec<u8>) {
+        for (place, account) in self.accounts(workload).into_iter().enumerate() {
+            out.extend(account.to_le_bytes());
+            out.extend(self.public_key(place as u32).0);
+        }
+    }
+
+    /// Appends each account's number, 4 bytes, and what it should have gained, 8, modulo 2^64.
+    pub(super) fn give_changes(&self, workload: &dyn Workload, out: &mut Vec<u8>) {
+        for (account, change) in self.accounts(workload).into_iter().zip(&self.changes) {
+            out.extend(account.to_le_bytes());
+            out.extend(change.to_le_bytes());
+        }
+    }
+
     fn count(&self) -> u32 {
         self.changes.len() as u32
     }
@@ -172,8 +188,7 @@ impl<'p, U: Fn(AccountIndex) -> Option<u64>> Accounts<'p, U> {
         units: U,
     ) -> Result<Accounts<'p, U>, RunError> {
         let indices: Vec<AccountIndex> = (0..count).collect();
-        let keys = Keys::Listed(derived(config, &indices));
-        Accounts { keys, count, units }.checked()
+        Accounts::listed(derived(config, &indices), units)
     }
 
     /// Takes the keys from the shards that have derived them, and derives those of accounts that
@@ -207,6 +222,26 @@ impl<'p, U: Fn(AccountIndex) -> Option<u64>> Accounts<'p, U> {
             others: derived(config, &nowhere),
         };
         Accounts { keys, count, units }.checked()
+    }
+
+    /// All accounts, with these keys in their order.
+    pub(super) fn listed(keys: Vec<PublicKey>, units: U) -> Result<Accounts<'p, U>, RunError> {
+        let count = keys.len() as AccountIndex;
+        let keys = Keys::Listed(keys);
+        Accounts { keys, count, units }.checked()
+    }
+
+    /// Whether every account has on Layer 1 what it began with, and what all machines say that it
+    /// should have gained.
+    pub(super) fn match_given(&self, given: &[Vec<u8>], chain: &Chain) -> bool {
+        let mut changes = vec![0_u64; self.count as usize];
+        for (account, units) in given.iter().flat_map(|bytes| rows::<8>(bytes)) {
+            let Some(change) = changes.get_mut(account as usize) else {
+                return false;
+            };
+            *change = change.wrapping_add(u64::from_le_bytes(units));
+        }
+        self.hold(chain, |account| changes[account as usize])
     }
 
     fn checked(self) -> Result<Accounts<'p, U>, RunError> {
@@ -315,6 +350,47 @@ impl<U: Fn(AccountIndex) -> Option<u64>> Allocations for Accounts<'_, U> {
     }
 }
 
+/// The keys of all accounts of a workload that several machines run: those that each of them gave,
+/// and the others', which are derived here. None if what they gave is no list of keys.
+pub(super) fn given_keys(
+    config: &Config,
+    workload: &dyn Workload,
+    given: &[Vec<u8>],
+) -> Option<Vec<PublicKey>> {
+    let count = workload.accounts();
+    let mut keys = vec![None; count as usize];
+    for (account, key) in given.iter().flat_map(|bytes| rows::<32>(bytes)) {
+        *keys.get_mut(account as usize)? = Some(PublicKey(key));
+    }
+    let missing = (0..count).filter(|account| keys[*account as usize].is_none());
+    let missing: Vec<AccountIndex> = missing.collect();
+    for (account, key) in missing.iter().zip(derived(config, &missing)) {
+        keys[*account as usize] = Some(key);
+    }
+    keys.into_iter().collect()
+}
+
+/// What one machine tells of its shards' accounts.
+pub(super) fn told(
+    parties: &[&Parties],
+    workload: &dyn Workload,
+    tell: impl Fn(&Parties, &dyn Workload, &mut Vec<u8>),
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    parties
+        .iter()
+        .for_each(|parties| tell(parties, workload, &mut out));
+    out
+}
+
+/// An account's number and N bytes each; what is left over at the end is none.
+fn rows<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = (AccountIndex, [u8; N])> {
+    bytes.chunks_exact(4 + N).filter_map(|row| {
+        let (account, rest) = row.split_first_chunk()?;
+        Some((AccountIndex::from_le_bytes(*account), *rest.first_chunk()?))
+    })
+}
+
 /// The public keys of accounts, derived on all cores.
 fn derived(config: &Config, accounts: &[AccountIndex]) -> Vec<PublicKey> {
     accounts
@@ -359,8 +435,10 @@ pub(super) fn parties(
     schedule: &Schedule,
 ) -> ShardsParties {
     assert!(config.shards > 0, "at least one shard");
-    let shards = u64::from(config.shards);
-    (0..shards)
+    let own = u64::from(config.shards);
+    let first = u64::from(config.place.machine) * own;
+    let shards = u64::from(config.place.machines) * own;
+    (first..first + own)
         .into_par_iter()
         .map(|index| {
             let of = ShardOf { index, shards };

@@ -28,10 +28,7 @@ impl AuditLog {
         genesis: &Genesis<A>,
     ) -> Result<AuditLog, TranscriptError> {
         let Some(settings) = &config.audit else {
-            return Ok(AuditLog {
-                transcript: None,
-                recorders: Vec::new().into_iter(),
-            });
+            return Ok(AuditLog::none());
         };
         let start = Start {
             genesis: *chain.genesis(),
@@ -47,6 +44,14 @@ impl AuditLog {
             transcript: Some(transcript),
             recorders: recorders.into_iter(),
         })
+    }
+
+    /// None.
+    pub(super) fn none() -> AuditLog {
+        AuditLog {
+            transcript: None,
+            recorders: Vec::new().into_iter(),
+        }
     }
 
     /// The next stream's recorder.
@@ -73,8 +78,8 @@ impl ClosedLog {
         };
         outcome.stages[Stage::Audit as usize].cpu_ns += closed.cpu_ns;
         closed.finish(&Finish {
-            tip: *outcome.chain.tip(),
-            height: outcome.chain.height(),
+            tip: *outcome.chain().tip(),
+            height: outcome.chain().height(),
             l1_transactions: outcome.l1.transactions,
             sessions_opened: outcome.counts.sessions_opened,
             sessions_closed: outcome.counts.sessions_closed,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::arrivals::Arrivals;
 use super::attack::Attack;
 use super::fault::Fault;
+use super::machines::Place;
 use super::pace::Offered;
 use crate::transcript;
 use duet_base::clock::process_cpu_ns;
@@ -17,8 +18,10 @@ use duet_log::{Durability, RunId};
 /// How a workload is run.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Threads that run channels, at least one.
+    /// Threads that run channels, at least one; on each machine, if there are several.
     pub shards: u32,
+    /// Which machine this is, of how many that run the workload together.
+    pub place: Place,
     /// Sessions that run at once, at least one.
     pub concurrent: u64,
     /// What both endpoints of every channel are configured with.

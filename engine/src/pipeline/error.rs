@@ -29,6 +29,14 @@ pub enum RunError {
     /// The run must have begun, and has not: it was interrupted before anything of it stood.
     #[error("not begun: the run was interrupted before anything of it stood")]
     NotBegun,
+    /// The machines that should run it together cannot begin, or one of them has fallen.
+    #[error("{problem}")]
+    Machines {
+        /// Which machine, and what is wrong.
+        problem: String,
+        /// What was asked for has to be changed: hosts, or what one of them was told.
+        is_bad_input: bool,
+    },
     /// A file cannot be written.
     #[error("writing '{path}' failed: {problem}")]
     File {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::accounts::{Accounts, Parties};
+use super::accounts::Parties;
 use super::counts::Counts;
 use super::court::Disputes;
 use super::latency::Latencies;
@@ -16,6 +16,7 @@ use super::stage::{Stage, StageClock, StageCost, StageCosts};
 use super::tally::StoppedChannel;
 use super::workload::AccountIndex;
 use duet_channels::crypto::VerifierCounts;
+use duet_fabric::Waited;
 use duet_ledger::l1::{Chain, Load};
 use duet_log::Statistics;
 
@@ -63,8 +64,30 @@ pub struct Outcome {
     pub closing: Phase,
     /// Whether it adds up.
     pub checks: Checks,
+    /// What is there at the end.
+    pub ended: Ended,
+}
+
+impl Outcome {
     /// Layer 1 as it is at the end.
-    pub chain: Chain,
+    ///
+    /// # Panics
+    /// Where it is on another machine.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        self.ended.chain.as_ref().expect("Layer 1 is here")
+    }
+}
+
+/// What a run leaves.
+#[derive(Debug)]
+pub struct Ended {
+    /// Layer 1 as it is at the end; none where it is on another machine.
+    pub chain: Option<Chain>,
+    /// How long Layer 1 waited for each machine, where there are several and it is here.
+    pub waited: Vec<Waited>,
+    /// Which machine fell, and how, if one did: then the run has ended early.
+    pub fallen: Option<String>,
 }
 
 /// What the parties did with each other.
@@ -124,6 +147,17 @@ pub(super) struct Restored {
 }
 
 impl Restored {
+    /// What had been done, with so many payments, and how long it took to go on.
+    fn resumed(self, payments: u64, recovery: Duration) -> Resumed {
+        Resumed {
+            payments,
+            sessions_closed: self.sessions_closed,
+            channels_open: self.channels_open,
+            backlog: self.backlog,
+            recovery,
+        }
+    }
+
     pub(super) fn of(shards: &[Shard<'_>]) -> Restored {
         let slots = shards.iter().flat_map(|shard| &shard.slots);
         Restored {
@@ -192,7 +226,7 @@ pub(super) struct Spent {
 /// Sums up what the shards hand over, and checks it.
 pub(super) fn outcome(
     shared: &Shared<'_>,
-    accounts: &Accounts<'_, impl Fn(AccountIndex) -> Option<u64>>,
+    balances_match: impl FnOnce(&[&Parties], &[(AccountIndex, i128)], Option<&Chain>) -> bool,
     ends: &[ShardOutcome],
     settled: Settled,
     clock: &StageClock,
@@ -209,6 +243,8 @@ pub(super) fn outcome(
         chain,
         court,
         l1_cpu_before_ns,
+        waited,
+        fallen,
         ..
     } = settled;
     let (disputes, changes) = court.into_outcome();
@@ -227,41 +263,41 @@ pub(super) fn outcome(
         payments_accounted: offered.is_none_or(|of| of.arrived - of.refused == responses)
             && counts.are_accounted_for(stops.rejections.is_empty()),
         signatures_verified: are_verified(ends, &counts),
-        supply_conserved: chain.audit().is_ok(),
+        supply_conserved: chain.as_ref().is_none_or(|chain| chain.audit().is_ok()),
         balances_match: counts.payout_mismatches + disputes.mismatches == 0
-            && accounts.match_ledger(&parties, shared.workload, &changes, &chain),
+            && balances_match(&parties, &changes, chain.as_ref()),
     };
+    let own_sessions = parties.iter().map(|of| of.of.sessions(&shared.schedule));
+    let own_sessions: u64 = own_sessions.sum();
     let payments_before = ends.iter().map(|end| end.gauges.before.payments).sum();
     Outcome {
         log,
-        resumed: restored.map(|restored| Resumed {
-            payments: payments_before,
-            sessions_closed: restored.sessions_closed,
-            channels_open: restored.channels_open,
-            backlog: restored.backlog,
-            recovery: spent.recovery,
-        }),
+        resumed: restored.map(|restored| restored.resumed(payments_before, spent.recovery)),
         before,
         payments_measured: counts.covered - payments_before,
         opening: span.opening(ends, &spent),
         closing: span.closing(ends, &spent),
-        concurrent: shared.schedule.concurrent(),
-        cut_short: counts.sessions_opened < shared.workload.sessions() || counts.undrawn > 0,
+        concurrent: parties.iter().map(|of| of.slots() as u64).sum(),
+        cut_short: counts.sessions_opened < own_sessions || counts.undrawn > 0,
         counts,
         wall: span.wall.unwrap_or(spent.elapsed),
         cpu_ns: spent.cpu_ns,
         stages,
         latency,
         offchain,
-        l1: Load {
+        l1: chain.as_ref().map_or_else(Load::default, |chain| Load {
             cpu_ns: chain.load().cpu_ns - l1_cpu_before_ns,
             ..*chain.load()
-        },
+        }),
         stops,
         disputes,
         offered,
         checks,
-        chain,
+        ended: Ended {
+            chain,
+            waited,
+            fallen,
+        },
     }
 }
 
@@ -289,7 +325,8 @@ fn stages(
     stages[Stage::Workers as usize] = StageCost {
         items: spent.workers,
         // What they verified is in a stage of its own.
-        cpu_ns: (spent.workers_ns).saturating_sub(settled.chain.others_cpu_ns()),
+        cpu_ns: (spent.workers_ns)
+            .saturating_sub(settled.chain.as_ref().map_or(0, Chain::others_cpu_ns)),
     };
     let logs = ends.iter().filter_map(|end| end.log.as_ref());
     let logs = logs.chain(&settled.log);

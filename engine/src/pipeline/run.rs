@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use crossbeam::utils::CachePadded;
 use rayon::prelude::*;
 
-use super::accounts::{Accounts, CHANNELS, Parties, disputes, units};
+use super::accounts::{Accounts, CHANNELS, Parties, disputes, given_keys, told, units};
 use super::audit::AuditLog;
 use super::config::Config;
 use super::door::Door;
 use super::error::RunError;
+use super::machines::{Machines, Meeting, NEVER};
 use super::outcome::{Outcome, Restored, Spent, outcome};
 use super::restore::{OpenLog, Purpose, parties_and_log};
 use super::schedule::Schedule;
-use super::settle::settle;
+use super::settle::{Settled, settle, settle_elsewhere};
 use super::shard::{Shard, ShardOutcome};
 use super::shared::{Beginning, Moment, ShardProgress, Shared};
 use super::stage::{Stage, StageClock};
@@ -24,6 +25,7 @@ use super::steps::Link;
 use super::threads;
 use super::workers::Workers;
 use super::workload::{AccountIndex, Workload};
+use duet_channels::crypto::Digest;
 use duet_ledger::l1::{self, Chain};
 
 /// How far a run is. Counts and times run from the start of its threads, or, where it goes on after
@@ -50,11 +52,45 @@ pub struct Snapshot {
 ///
 /// # Panics
 /// If one of our own invariants breaks, on whichever thread.
+pub fn run(
+    config: &Config,
+    workload: &dyn Workload,
+    stop: &AtomicBool,
+    observe: impl FnMut(&Snapshot),
+) -> Result<Outcome, RunError> {
+    run_on(None, config, workload, stop, observe)
+}
+
+/// The same, together with other machines, over one Layer 1 on machine 0: this machine's shards
+/// are as many of all as its configuration says. Blocks and balances are those that one machine
+/// with all the shards would make. A stop on one of them stops all.
+///
+/// # Errors
+/// As [`run`], and if the machines do not come together. If one falls later, the outcome says so.
+///
+/// # Panics
+/// As [`run`]; and with attacks, faults, a log or an audit log, which are of one machine.
+pub fn run_together(
+    machines: &Machines,
+    config: &Config,
+    workload: &dyn Workload,
+    stop: &AtomicBool,
+    observe: impl FnMut(&Snapshot),
+) -> Result<Outcome, RunError> {
+    assert_eq!(machines.place(), config.place, "the machine's own place");
+    let alone = [config.log.is_some(), config.audit.is_some()];
+    assert_eq!(alone, [false; 2], "no log over several machines");
+    let honest = config.attacks.is_empty() && config.faults.is_empty();
+    assert!(honest, "no disputes over several machines");
+    run_on(Some(machines), config, workload, stop, observe)
+}
+
 #[expect(
     clippy::too_many_lines,
     reason = "what is set up, started and asked, in the order that figures depend on"
 )]
-pub fn run(
+fn run_on(
+    machines: Option<&Machines>,
     config: &Config,
     workload: &dyn Workload,
     stop: &AtomicBool,
@@ -76,10 +112,28 @@ pub fn run(
         return Err(RunError::AllocationOverflow(account));
     }
     let (parties, mut open_log) = parties_and_log(config, workload, &schedule, Purpose::Run)?;
-    let (mut chain, goes_on, mut audit) = {
+    // Of all machines' accounts, where Layer 1 is theirs and here.
+    let mut keys = Vec::new();
+    let (mut layer_1, goes_on, mut audit) = {
         let parties: Vec<&Parties> = parties.iter().map(|(_, parties)| parties).collect();
-        let accounts = Accounts::of(&parties, config, workload, units)?;
-        layer_1(config, workload, &accounts, open_log.as_mut())?
+        match machines {
+            None => {
+                let accounts = Accounts::of(&parties, config, workload, units)?;
+                let (chain, goes_on, audit) =
+                    layer_1(config, workload, &accounts, open_log.as_mut())?;
+                (Layer1::Here(chain), goes_on, audit)
+            }
+            Some(machines) => {
+                let own = told(&parties, workload, Parties::give_keys);
+                let first = |given: &[Vec<u8>]| {
+                    keys = given_keys(config, workload, given)?;
+                    let accounts = Accounts::listed(keys.clone(), units);
+                    Some(accounts.and_then(|accounts| layer_1(config, workload, &accounts, None)))
+                };
+                let layer_1 = begin_together(machines, stop, own, first)?;
+                (layer_1, false, AuditLog::none())
+            }
+        }
     };
     let links: Vec<Link> = (0..config.shards).map(|_| Link::new(&schedule)).collect();
     let progress: Vec<CachePadded<ShardProgress>> =
@@ -89,7 +143,7 @@ pub fn run(
         config,
         workload,
         schedule,
-        genesis: *chain.genesis(),
+        genesis: layer_1.genesis(),
         epoch: Instant::now(),
         stop,
         abort: AtomicBool::new(false),
@@ -111,7 +165,10 @@ pub fn run(
     let (first_step, mut l1_log) = match open_log {
         None => (0, None),
         Some(log) => {
-            let (first_step, l1_log) = log.start(&mut shards, &mut chain)?;
+            let Layer1::Here(chain) = &mut layer_1 else {
+                unreachable!("no log over several machines")
+            };
+            let (first_step, l1_log) = log.start(&mut shards, chain)?;
             restored = goes_on.then(|| Restored::of(&shards));
             (first_step, Some(l1_log))
         }
@@ -126,6 +183,7 @@ pub fn run(
     if let Some(log) = &mut l1_log {
         log.metered().threads_start().map_err(RunError::Log)?;
     }
+    let way = machines.map(Machines::way).transpose()?;
     let (workers, (clock, cpu_before)) =
         Workers::read(|| (StageClock::from_now(), config.cpu_ns()));
     if restored.is_some() {
@@ -145,16 +203,18 @@ pub fn run(
         let (links, l1_transactions, door) = (&links, &l1_transactions, &door);
         let opener = door.opener();
         let l1 = threads::start(scope, shared, door, move || {
-            let settle = || {
-                settle(
+            let settle = || match (layer_1, way) {
+                (Layer1::Here(chain), way) => settle(
                     chain,
                     l1_log,
                     first_step,
                     shared,
-                    links,
+                    (links, way),
                     l1_transactions,
                     l1_recorder,
-                )
+                ),
+                (Layer1::Elsewhere(_), Some(way)) => settle_elsewhere(shared, links, way),
+                (Layer1::Elsewhere(_), None) => unreachable!("a machine that is alone has it"),
             };
             at_work(shared, door, settle, |settled| &mut settled.clock)
         });
@@ -190,7 +250,7 @@ pub fn run(
         settled?,
     );
     let ends = ends.into_iter().collect::<Result<Vec<ShardOutcome>, _>>()?;
-    let settled = settled?;
+    let mut settled = settled?;
     let audit = audit.map_err(RunError::Audit)?;
     let begun = shared.begun().expect("nobody aborted");
     let spent = Spent {
@@ -202,19 +262,110 @@ pub fn run(
         workers: workers.count() as u64,
         workers_ns: workers_now.since(&workers),
     };
-    let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
-    let accounts = Accounts::of(&parties, config, workload, units)?;
+    let told = match (machines, &settled.fallen) {
+        (Some(machines), None) => {
+            let parties: Vec<&Parties> = ends.iter().map(|end| &end.parties).collect();
+            let own = told(&parties, workload, Parties::give_changes);
+            let accounts = Accounts::listed(keys, units)?;
+            Some(balances(machines, own, &accounts, &mut settled))
+        }
+        (Some(_), Some(_)) => Some(false),
+        (None, _) => None,
+    };
+    let mut accounts_error = None;
+    let balances_match = |parties: &[&Parties], of_court: &[_], chain: Option<&Chain>| match told {
+        Some(told) => told,
+        None => match Accounts::of(parties, config, workload, units) {
+            Ok(accounts) => {
+                chain.is_some_and(|chain| accounts.match_ledger(parties, workload, of_court, chain))
+            }
+            Err(error) => {
+                accounts_error = Some(error);
+                false
+            }
+        },
+    };
     let mut outcome = outcome(
         shared,
-        &accounts,
+        balances_match,
         &ends,
         settled,
         &watch.clock,
         spent,
         restored,
     );
+    if let Some(error) = accounts_error {
+        return Err(error);
+    }
     audit.finish(&mut outcome).map_err(RunError::Audit)?;
     Ok(outcome)
+}
+
+/// Where Layer 1 is.
+#[expect(clippy::large_enum_variant, reason = "there is one")]
+enum Layer1 {
+    Here(Chain),
+    /// On machine 0, which has told what it began with.
+    Elsewhere(Digest),
+}
+
+impl Layer1 {
+    fn genesis(&self) -> Digest {
+        match self {
+            Layer1::Here(chain) => *chain.genesis(),
+            Layer1::Elsewhere(genesis) => *genesis,
+        }
+    }
+}
+
+/// Layer 1 of several machines: begins it on machine 0, with the keys that all of them give.
+fn begin_together(
+    machines: &Machines,
+    stop: &AtomicBool,
+    own: Vec<u8>,
+    first: impl FnOnce(&[Vec<u8>]) -> Option<Result<(Chain, bool, AuditLog), RunError>>,
+) -> Result<Layer1, RunError> {
+    let mut begun = None;
+    let told = machines.exchange(Meeting::Genesis, stop, own, |given| {
+        begun = first(given);
+        match &begun {
+            Some(Ok((chain, ..))) => chain.genesis().0.to_vec(),
+            Some(Err(_)) | None => Vec::new(),
+        }
+    })?;
+    match (begun, <[u8; 32]>::try_from(told)) {
+        (Some(Ok((chain, ..))), _) => Ok(Layer1::Here(chain)),
+        (Some(Err(error)), _) => Err(error),
+        (None, Ok(genesis)) if !machines.place().has_layer_1() => {
+            Ok(Layer1::Elsewhere(Digest(genesis)))
+        }
+        (None, _) => Err(RunError::Machines {
+            problem: "machine 0 could not begin Layer 1".to_owned(),
+            is_bad_input: false,
+        }),
+    }
+}
+
+/// Whether all accounts have what all machines together say that they should have. A machine that
+/// falls now is told in the outcome.
+fn balances(
+    machines: &Machines,
+    own: Vec<u8>,
+    accounts: &Accounts<'_, impl Fn(AccountIndex) -> Option<u64>>,
+    settled: &mut Settled,
+) -> bool {
+    let chain = settled.chain.as_ref();
+    let told = machines.exchange(Meeting::Balances, &NEVER, own, |given| {
+        let matches = chain.is_some_and(|chain| accounts.match_given(given, chain));
+        vec![u8::from(matches)]
+    });
+    match told {
+        Ok(told) => told == [1],
+        Err(error) => {
+            settled.fallen = Some(error.to_string());
+            false
+        }
+    }
 }
 
 /// Layer 1 as the durable log has it, and whether it has, or with these accounts; and the audit log.

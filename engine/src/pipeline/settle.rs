@@ -4,24 +4,28 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::beginning::Logged;
 use super::case::Case;
 use super::chain_log::ChainLog;
 use super::court::Court;
 use super::error::RunError;
+use super::inlet::{Inlet, Origin};
+use super::machines::Way;
+use super::relay::relay;
 use super::shared::Shared;
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, StepBatch, StepOutcome};
 use crate::transcript::Recorder;
 use duet_channels::protocol::Pair;
+use duet_fabric::{Gate, Waited};
 use duet_ledger::l1::{Chain, Executed, Header, Receipt, SubmitError};
 use duet_log::Sequence;
 
 /// What the Layer 1 thread hands over when it is done.
 pub(super) struct Settled {
-    pub(super) chain: Chain,
+    /// None where Layer 1 is on another machine.
+    pub(super) chain: Option<Chain>,
     pub(super) clock: StageClock,
     pub(super) court: Court,
     /// CPU time that Layer 1 had taken when the figures began, before the restart.
@@ -30,22 +34,23 @@ pub(super) struct Settled {
     pub(super) last_payout_ns: Option<u64>,
     /// What Layer 1's part of the durable log did.
     pub(super) log: Option<Logged>,
+    /// How long Layer 1 waited for each machine, where there are several.
+    pub(super) waited: Vec<Waited>,
+    /// Which machine fell, and how, if one did.
+    pub(super) fallen: Option<String>,
 }
 
-/// Settles every step from the first one on, and decides every dispute.
+/// Settles every step from the first one on, and decides every dispute. Other machines' steps come
+/// through these sockets, if there are any.
 ///
 /// # Errors
-/// If the log cannot be written.
-#[expect(
-    clippy::too_many_lines,
-    reason = "the loop of Layer 1, and what it begins and ends with"
-)]
+/// If the log cannot be written, or the way to other machines cannot be opened.
 pub(super) fn settle(
     chain: Chain,
     log: Option<ChainLog>,
     first: u64,
     shared: &Shared<'_>,
-    links: &[Link],
+    (links, sockets): (&[Link], Option<Way>),
     transactions: &AtomicU64,
     recorder: Option<Recorder>,
 ) -> Result<Settled, RunError> {
@@ -61,6 +66,10 @@ pub(super) fn settle(
         },
         log,
         returning: VecDeque::new(),
+        inlet: match sockets {
+            None => Inlet::of_shards(links),
+            Some(machines) => Inlet::of_machines(machines.open()?, links, shared),
+        },
     };
     if let Some(log) = &mut desk.log {
         log.attach();
@@ -72,53 +81,18 @@ pub(super) fn settle(
         }
     }
     let before = *desk.chain.load();
-    let mut inbound: Vec<Inbound<'_>> = links.iter().map(Inbound::new).collect();
-    let mut last_payout_ns = None;
+    let told = |chain: &Chain| {
+        let settled = chain.load().transactions - before.transactions;
+        transactions.store(settled, Ordering::Relaxed);
+    };
+    let settled = desk.steps(first, shared, told);
+    let mut fallen = fallen(settled, shared)?;
     let aborted = || shared.abort.load(Ordering::Relaxed);
-    'steps: for number in first..shared.schedule.steps() {
-        while !collect(&mut inbound) {
-            if aborted() {
-                break 'steps;
-            }
-            desk.give_back()?;
-            desk.clock.lap(Stage::Wait, 1);
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-        if inbound.iter().all(Inbound::ended) {
-            break;
-        }
-        let (links, batches): (Vec<&Link>, Vec<StepBatch>) = inbound
-            .iter_mut()
-            .filter_map(|inbound| Some((inbound.link, inbound.take(number)?)))
-            .unzip();
-        desk.settle(links, batches)?;
-        transactions.store(
-            desk.chain.load().transactions - before.transactions,
-            Ordering::Relaxed,
-        );
-        desk.clock.lap(Stage::Settle, 0);
-        desk.give_back()?;
-    }
     while !desk.returning.is_empty() && !aborted() {
         desk.await_durable()?;
-        desk.give_back()?;
+        desk.give_back(shared)?;
     }
-    // Time passes until the last window is over.
-    while !desk.court.is_empty() && !aborted() {
-        let Desk {
-            step,
-            chain,
-            court,
-            clock,
-            ..
-        } = &mut desk;
-        step.seal(chain, court, true, clock);
-        transactions.store(
-            chain.load().transactions - before.transactions,
-            Ordering::Relaxed,
-        );
-        last_payout_ns = Some(shared.epoch.elapsed().as_nanos() as u64);
-    }
+    let last_payout_ns = desk.decide_disputes(shared, told);
     let settled = desk.chain.load().transactions - before.transactions;
     desk.clock.lap(Stage::Settle, settled as usize);
     (desk.clock).add(Stage::Settle, desk.chain.others_cpu_ns());
@@ -126,14 +100,74 @@ pub(super) fn settle(
         Some(log) if !aborted() => Some(log.finish()?),
         _ => None,
     };
+    let mut waited = Vec::new();
+    if let Some((gate, of_machines)) = desk.inlet.into_gate() {
+        waited = of_machines;
+        let closed = close(gate, shared, &mut desk.clock);
+        fallen = fallen.or(self::fallen(closed, shared)?);
+    }
     Ok(Settled {
-        chain: desk.chain,
+        chain: Some(desk.chain),
         clock: desk.clock,
         court: desk.court,
         l1_cpu_before_ns: before.cpu_ns,
         last_payout_ns,
         log,
+        waited,
+        fallen,
     })
+}
+
+/// The same on a machine whose Layer 1 is elsewhere: relays steps and outcomes.
+///
+/// # Errors
+/// If the way to other machines cannot be opened.
+pub(super) fn settle_elsewhere(
+    shared: &Shared<'_>,
+    links: &[Link],
+    machines: Way,
+) -> Result<Settled, RunError> {
+    let config = shared.config;
+    let mut clock = StageClock::of_thread();
+    let mut gate = machines.open()?;
+    let relayed = relay(&mut gate, shared, links, &mut clock);
+    let fallen = fallen(relayed.map_err(RunError::from), shared)?;
+    let closed = close(gate, shared, &mut clock);
+    let fallen = fallen.or(self::fallen(closed, shared)?);
+    Ok(Settled {
+        chain: None,
+        clock,
+        court: Court::new(config.backend, config.seed, 0, 0),
+        l1_cpu_before_ns: 0,
+        last_payout_ns: None,
+        log: None,
+        waited: Vec::new(),
+        fallen,
+    })
+}
+
+/// Ends the way to other machines: politely, where nothing has gone wrong.
+fn close(gate: Gate, shared: &Shared<'_>, clock: &mut StageClock) -> Result<(), RunError> {
+    // They end when it closes, and what that takes is a moment.
+    clock.add(Stage::Fabric, gate.threads_cpu_ns());
+    if !shared.abort.load(Ordering::Relaxed) {
+        gate.close()?;
+    }
+    clock.lap(Stage::Fabric, 0);
+    Ok(())
+}
+
+/// Which machine fell, if that is what went wrong: then all shards leave, and what was measured so
+/// far is told.
+fn fallen(done: Result<(), RunError>, shared: &Shared<'_>) -> Result<Option<String>, RunError> {
+    match done {
+        Ok(()) => Ok(None),
+        Err(RunError::Machines { problem, .. }) => {
+            shared.abort.store(true, Ordering::Relaxed);
+            Ok(Some(problem))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// All that the Layer 1 thread works with.
@@ -144,13 +178,59 @@ struct Desk<'l> {
     step: Step,
     log: Option<ChainLog>,
     /// Steps that are settled and not durable yet: they go back when this commit is.
-    returning: VecDeque<(Sequence, Vec<&'l Link>, Vec<StepBatch>)>,
+    returning: VecDeque<(Sequence, Vec<Origin>, Vec<StepBatch>)>,
+    inlet: Inlet<'l>,
 }
 
-impl<'l> Desk<'l> {
+impl Desk<'_> {
+    /// Settles one step after the other, until all shards have passed their last one.
+    fn steps(
+        &mut self,
+        first: u64,
+        shared: &Shared<'_>,
+        told: impl Fn(&Chain),
+    ) -> Result<(), RunError> {
+        for number in first..shared.schedule.steps() {
+            while !self.inlet.collect(shared, &mut self.clock)? {
+                if shared.abort.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                self.give_back(shared)?;
+                self.inlet.wait(shared, &mut self.clock)?;
+            }
+            if self.inlet.ended() {
+                break;
+            }
+            let (origins, batches) = self.inlet.take(number)?;
+            self.settle(origins, batches)?;
+            told(&self.chain);
+            self.clock.lap(Stage::Settle, 0);
+            self.give_back(shared)?;
+        }
+        Ok(())
+    }
+
+    /// Time passes until the last window is over. Gives when the last dispute was decided.
+    fn decide_disputes(&mut self, shared: &Shared<'_>, told: impl Fn(&Chain)) -> Option<u64> {
+        let mut last_payout_ns = None;
+        while !self.court.is_empty() && !shared.abort.load(Ordering::Relaxed) {
+            let Desk {
+                step,
+                chain,
+                court,
+                clock,
+                ..
+            } = self;
+            step.seal(chain, court, true, clock);
+            told(chain);
+            last_payout_ns = Some(shared.epoch.elapsed().as_nanos() as u64);
+        }
+        last_payout_ns
+    }
+
     fn settle(
         &mut self,
-        links: Vec<&'l Link>,
+        origins: Vec<Origin>,
         mut batches: Vec<StepBatch>,
     ) -> Result<(), RunError> {
         let Desk {
@@ -170,21 +250,21 @@ impl<'l> Desk<'l> {
                 sequence
             }
         };
-        self.returning.push_back((sequence, links, batches));
+        self.returning.push_back((sequence, origins, batches));
         Ok(())
     }
 
     /// Gives the steps back whose blocks are durable.
-    fn give_back(&mut self) -> Result<(), RunError> {
+    fn give_back(&mut self, shared: &Shared<'_>) -> Result<(), RunError> {
         let durable = match &self.log {
             None => 0,
             Some(log) => log.durable()?,
         };
-        while let Some((_, links, batches)) =
+        while let Some((_, origins, batches)) =
             (self.returning).pop_front_if(|(sequence, ..)| *sequence <= durable)
         {
-            for (link, batch) in links.into_iter().zip(batches) {
-                link.to_shard(batch);
+            for (origin, batch) in origins.into_iter().zip(batches) {
+                self.inlet.give_back(origin, batch, shared);
             }
         }
         Ok(())
@@ -198,49 +278,6 @@ impl<'l> Desk<'l> {
         self.clock.lap(Stage::Wait, 1);
         Ok(())
     }
-}
-
-/// What has come from one shard and was not settled yet.
-struct Inbound<'l> {
-    link: &'l Link,
-    batches: VecDeque<StepBatch>,
-    /// The shard's last batch has come.
-    last: bool,
-}
-
-impl<'l> Inbound<'l> {
-    fn new(link: &'l Link) -> Inbound<'l> {
-        Inbound {
-            link,
-            batches: VecDeque::new(),
-            last: false,
-        }
-    }
-
-    /// Nothing is left to settle, and nothing more will come.
-    fn ended(&self) -> bool {
-        self.last && self.batches.is_empty()
-    }
-
-    /// The shard's part of the next step; none if the shard ended before it.
-    fn take(&mut self, step: u64) -> Option<StepBatch> {
-        let batch = self.batches.pop_front()?;
-        assert_eq!(batch.step, step, "shards send steps in order");
-        Some(batch)
-    }
-}
-
-/// Takes in what the shards sent; whether every shard has passed the next step.
-fn collect(inbound: &mut [Inbound<'_>]) -> bool {
-    for inbound in &mut *inbound {
-        while let Some(batch) = inbound.link.at_l1() {
-            inbound.last = batch.last;
-            inbound.batches.push_back(batch);
-        }
-    }
-    inbound
-        .iter()
-        .all(|inbound| inbound.last || !inbound.batches.is_empty())
 }
 
 /// Scratch memory of one step, reused.

@@ -58,6 +58,8 @@ pub enum Stage {
     Thread,
     /// Layer 1's workers beside what they verify: looking for work.
     Workers,
+    /// Carrying steps to Layer 1 and their outcomes back, between machines.
+    Fabric,
 }
 
 /// How a stage appears in a run file.
@@ -108,6 +110,7 @@ impl Stage {
             Stage::PlantedSlowdown => ("planted-slowdown", "loadgen", "wave"),
             Stage::Thread => ("thread", "loadgen", "thread"),
             Stage::Workers => ("workers", "l1", "worker"),
+            Stage::Fabric => ("fabric", "loadgen", "step"),
         };
         StageLabel { name, role, unit }
     }

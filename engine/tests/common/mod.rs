@@ -6,13 +6,14 @@ pub(crate) mod workload;
 
 use duet_engine::crypto::{Backend, BackendChoice};
 use duet_engine::l1;
-use duet_engine::pipeline::{Arrivals, Config};
+use duet_engine::pipeline::{Arrivals, Config, Place};
 use duet_engine::protocol::{Amount, Rules};
 
 /// A closed loop that keeps its blocks.
 pub(crate) fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight: u32) -> Config {
     Config {
         shards,
+        place: Place::ALONE,
         concurrent,
         rules: Rules {
             cosign_every,

@@ -165,6 +165,7 @@ fn check_same(
         ("build", builds),
         ("number of parts", of.map(|part| part.of.to_string())),
         ("run id", of.map(|part| part.run_id.clone())),
+        ("one Layer 1", of.map(|part| part.one_layer_1.to_string())),
     ];
     match told.into_iter().find(|(_, [a, b])| a != b) {
         None => Ok(()),
@@ -194,7 +195,11 @@ impl Span {
     fn of(parts: &[Read]) -> Span {
         let first = parts.iter().map(|read| read.part.began_unix_ms).min();
         let first = first.unwrap_or(0);
-        let offset = |read: &Read| (read.part.began_unix_ms - first) as f64 / 1e3;
+        // Those of one Layer 1 begin together, and their clocks need not agree.
+        let offset = |read: &Read| match read.part.one_layer_1 {
+            true => 0.0,
+            false => (read.part.began_unix_ms - first) as f64 / 1e3,
+        };
         let offsets_s: Vec<f64> = parts.iter().map(offset).collect();
         let ends = parts.iter().zip(&offsets_s);
         let ends: Vec<f64> = ends
@@ -220,7 +225,10 @@ fn merged(parts: &[Read], span: &Span) -> Merged {
         run_id: first.run_id.clone(),
         of: first.of,
         machines: setting::machines(parts),
-        layer_1s: parts.len() as u64,
+        layer_1s: match first.one_layer_1 {
+            true => 1,
+            false => parts.len() as u64,
+        },
         overlap: span.overlap,
         parts: parts.iter().map(alone).collect(),
     }
@@ -243,6 +251,7 @@ fn alone(read: &Read) -> MergedPart {
         l1_blocks: run.l1.channels.blocks,
         l1_peak_state_entries: run.l1.channels.peak_state_entries,
         l1_tip: run.l1.channels.tip.clone(),
+        l1_waited_s: None,
     }
 }
 

@@ -25,7 +25,10 @@ const LARGE_STAGE: f64 = 0.05;
 pub fn summary(run: &RunFile) -> String {
     let mut lines = wrap("machine   ", &machine(run), 3);
     lines.extend(wrap("workload  ", &workload(run), 2));
-    lines.extend(wrap("parts     ", &parts(run), 3));
+    let parts = parts(run);
+    if !parts.is_empty() {
+        lines.extend(wrap("parts     ", &parts, 3));
+    }
     lines.extend(wrap("payments  ", &payments(run), 9));
     lines.extend(wrap("CPU       ", &cpu(run), 2));
     lines.extend(latency(run));
@@ -151,15 +154,27 @@ fn parts(run: &RunFile) -> Vec<String> {
             human::count(merged.of),
             human::counted(merged.machines, "machine")
         ),
-        format!("{} in all", human::counted(merged.layer_1s, "Layer 1")),
-        format!(
+        match merged.layer_1s {
+            1 => "one Layer 1".to_owned(),
+            layer_1s => format!("{} in all", human::counted(layer_1s, "Layer 1")),
+        },
+    ];
+    let share_one = parts.iter().any(|part| part.part.one_layer_1);
+    phrases.push(match (share_one, merged.machines) {
+        // They begin together.
+        (true, 1) => "over loopback".to_owned(),
+        (true, _) => "over the network".to_owned(),
+        (false, _) => format!(
             "all parts at once for {} of the time",
             human::share(merged.overlap)
         ),
-    ];
+    });
     if !rates.is_empty() {
         let (least, most) = (human::figure(least), human::figure(most));
-        phrases.push(format!("{least} to {most} payments/s each"));
+        phrases.push(match least == most {
+            true => format!("{most} payments/s each"),
+            false => format!("{least} to {most} payments/s each"),
+        });
     }
     phrases
 }

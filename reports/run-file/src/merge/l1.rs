@@ -5,22 +5,37 @@
 use crate::run_file::{DirectLoad, L1, L1Load, Offload, Ratio, RunFile};
 
 pub(super) fn l1(runs: &[&RunFile]) -> L1 {
-    let channels = sum(runs.iter().map(|run| &run.l1.channels));
-    // A part without a baseline would be on one side only.
-    let direct: Option<Vec<&DirectLoad>> = runs.iter().map(|run| run.l1.direct.as_ref()).collect();
+    // A part without a baseline would be on one side only; where all share a Layer 1, part 1 has it.
+    let share = |run: &&&RunFile| run.part.as_ref().is_some_and(|part| part.one_layer_1);
+    let with_layer_1 = |run: &&&RunFile| !share(run) || run.l1.channels.blocks > 0;
+    let of_layer_1: Vec<&RunFile> = runs.iter().filter(with_layer_1).copied().collect();
+    let channels = match of_layer_1[..] {
+        [one] => one.l1.channels.clone(),
+        _ => sum(of_layer_1.iter().map(|run| &run.l1.channels)),
+    };
+    let direct: Option<Vec<&DirectLoad>> = of_layer_1
+        .iter()
+        .map(|run| run.l1.direct.as_ref())
+        .collect();
     let direct = direct.unwrap_or_default();
     let count = |count: fn(&DirectLoad) -> u64| {
         let counts = direct.iter().map(|direct| count(direct));
         counts.fold(0, u64::saturating_add)
     };
-    let direct = (!direct.is_empty()).then(|| DirectLoad {
-        load: sum(direct.iter().map(|direct| &direct.load)),
-        sampled_sessions: count(|of| of.sampled_sessions),
-        payments: count(|of| of.payments),
-    });
+    let direct = match direct[..] {
+        [] => None,
+        [one] => Some(one.clone()),
+        _ => Some(DirectLoad {
+            load: sum(direct.iter().map(|direct| &direct.load)),
+            sampled_sessions: count(|of| of.sampled_sessions),
+            payments: count(|of| of.payments),
+        }),
+    };
+    let payments = runs.iter().map(|run| run.achieved.payments);
+    let payments = payments.fold(0, u64::saturating_add);
     let offload = direct
         .as_ref()
-        .and_then(|direct| offload(runs, &channels, direct));
+        .and_then(|direct| offload(&of_layer_1, payments, &channels, direct));
     L1 {
         channels,
         direct,
@@ -59,9 +74,12 @@ fn sum<'a>(loads: impl Iterator<Item = &'a L1Load>) -> L1Load {
 }
 
 /// Per payment, the sums without channels over the sums with them.
-fn offload(runs: &[&RunFile], channels: &L1Load, direct: &DirectLoad) -> Option<Offload> {
-    let payments = runs.iter().map(|run| run.achieved.payments);
-    let payments = payments.fold(0, u64::saturating_add);
+fn offload(
+    runs: &[&RunFile],
+    payments: u64,
+    channels: &L1Load,
+    direct: &DirectLoad,
+) -> Option<Offload> {
     if payments == 0 || direct.payments == 0 {
         return None;
     }

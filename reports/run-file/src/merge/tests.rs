@@ -13,6 +13,7 @@ fn part(index: u64, of: u64, change: impl FnOnce(&mut RunFile)) -> (PathBuf, Str
         of,
         run_id: "0123456789abcdef".to_owned(),
         began_unix_ms: 1_767_225_600_500,
+        one_layer_1: false,
         machine_id: format!("machine {index}"),
     });
     change(&mut run);

@@ -21,6 +21,9 @@ pub struct Part {
     /// UTC.
     #[serde(with = "number::count")]
     pub began_unix_ms: u64,
+    /// Whether all parts shared one Layer 1, that of part 1. Not written where each had its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_layer_1: bool,
     /// The same for all parts that ran on one machine: a hash of the system's own name for its
     /// start and of `run_id`. Empty where the system does not tell.
     pub machine_id: String,
@@ -37,7 +40,7 @@ pub struct Merged {
     /// How many machines the parts ran on, as far as the systems tell.
     #[serde(with = "number::count")]
     pub machines: u64,
-    /// How many Layer 1s there were: one for each part.
+    /// How many Layer 1s there were: one for each part, or one for all of them.
     #[serde(with = "number::count")]
     pub layer_1s: u64,
     /// Of `achieved.wall_s`, the share in which all parts ran at once, 0 to 1.
@@ -85,6 +88,13 @@ pub struct MergedPart {
     pub l1_peak_state_entries: u64,
     /// Hash of the last block of its Layer 1, in hex.
     pub l1_tip: String,
+    /// Where all parts share a Layer 1: for how long that waited for this part alone, in seconds.
+    #[serde(
+        default,
+        deserialize_with = "number::figure_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub l1_waited_s: Option<f64>,
 }
 
 impl Part {

@@ -1,0 +1,237 @@
+//! Where Layer 1's steps come from, and go back to: the shards of this process, and those of other
+//! machines, whose steps come through a gate.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use duet_fabric::{Batch, Gate, Waited};
+
+use super::error::RunError;
+use super::relay::{LONGEST_PARK, Outbound, STOP};
+use super::shared::Shared;
+use super::stage::{Stage, StageClock};
+use super::step_bytes::{decode_step, encode_outcomes};
+use super::steps::{Link, StepBatch};
+
+/// All shards' ways to Layer 1.
+pub(super) enum Inlet<'l> {
+    /// All shards are in this process.
+    Shards(Vec<Inbound<'l>>),
+    /// Some are on other machines.
+    Machines(Box<Machines<'l>>),
+}
+
+/// Whom a step goes back to.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    /// Over all machines.
+    shard: u32,
+}
+
+impl<'l> Inlet<'l> {
+    pub(super) fn of_shards(links: &'l [Link]) -> Inlet<'l> {
+        Inlet::Shards(links.iter().map(Inbound::new).collect())
+    }
+
+    pub(super) fn of_machines(gate: Gate, links: &'l [Link], shared: &Shared<'_>) -> Inlet<'l> {
+        Inlet::Machines(Box::new(Machines {
+            gate,
+            outbound: Outbound::new(links, shared),
+            shards: shared.config.shards,
+            ready: None,
+        }))
+    }
+
+    /// Takes in what has come; whether every shard has passed the next step.
+    ///
+    /// # Errors
+    /// If another machine falls.
+    pub(super) fn collect(
+        &mut self,
+        shared: &Shared<'_>,
+        clock: &mut StageClock,
+    ) -> Result<bool, RunError> {
+        match self {
+            Inlet::Shards(inbound) => Ok(collect(inbound)),
+            Inlet::Machines(machines) => machines.collect(shared, Duration::ZERO, clock),
+        }
+    }
+
+    /// Waits for more to come.
+    ///
+    /// # Errors
+    /// If another machine falls.
+    pub(super) fn wait(
+        &mut self,
+        shared: &Shared<'_>,
+        clock: &mut StageClock,
+    ) -> Result<(), RunError> {
+        match self {
+            Inlet::Shards(_) => {
+                clock.lap(Stage::Wait, 1);
+                std::thread::park_timeout(LONGEST_PARK);
+                Ok(())
+            }
+            Inlet::Machines(machines) => {
+                machines.collect(shared, LONGEST_PARK, clock)?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Nothing is left to settle, and nothing more will come.
+    pub(super) fn ended(&self) -> bool {
+        match self {
+            Inlet::Shards(inbound) => inbound.iter().all(Inbound::ended),
+            Inlet::Machines(machines) => machines.ready.is_none(),
+        }
+    }
+
+    /// The next step, which every shard has passed.
+    ///
+    /// # Errors
+    /// If another machine sends what is no step.
+    pub(super) fn take(&mut self, step: u64) -> Result<(Vec<Origin>, Vec<StepBatch>), RunError> {
+        match self {
+            Inlet::Shards(inbound) => Ok(inbound
+                .iter_mut()
+                .zip(0..)
+                .filter_map(|(inbound, shard)| Some((Origin { shard }, inbound.take(step)?)))
+                .unzip()),
+            Inlet::Machines(machines) => machines.take(step),
+        }
+    }
+
+    /// Gives a step back to the shard that it came from.
+    pub(super) fn give_back(&mut self, to: Origin, batch: StepBatch, shared: &Shared<'_>) {
+        match self {
+            Inlet::Shards(inbound) => inbound[to.shard as usize].link.to_shard(batch),
+            Inlet::Machines(machines) => machines.give_back(to, batch, shared),
+        }
+    }
+
+    /// The gate, if there is one, and how long Layer 1 waited for each machine.
+    pub(super) fn into_gate(self) -> Option<(Gate, Vec<Waited>)> {
+        match self {
+            Inlet::Shards(_) => None,
+            Inlet::Machines(machines) => {
+                let waited = machines.gate.waited();
+                Some((machines.gate, waited))
+            }
+        }
+    }
+}
+
+/// What has come from one shard and was not settled yet.
+pub(super) struct Inbound<'l> {
+    link: &'l Link,
+    batches: VecDeque<StepBatch>,
+    /// The shard's last batch has come.
+    last: bool,
+}
+
+impl<'l> Inbound<'l> {
+    fn new(link: &'l Link) -> Inbound<'l> {
+        Inbound {
+            link,
+            batches: VecDeque::new(),
+            last: false,
+        }
+    }
+
+    /// Nothing is left to settle, and nothing more will come.
+    fn ended(&self) -> bool {
+        self.last && self.batches.is_empty()
+    }
+
+    /// The shard's part of the next step; none if the shard ended before it.
+    fn take(&mut self, step: u64) -> Option<StepBatch> {
+        let batch = self.batches.pop_front()?;
+        assert_eq!(batch.step, step, "shards send steps in order");
+        Some(batch)
+    }
+}
+
+/// Takes in what the shards sent; whether every shard has passed the next step.
+fn collect(inbound: &mut [Inbound<'_>]) -> bool {
+    for inbound in &mut *inbound {
+        while let Some(batch) = inbound.link.at_l1() {
+            inbound.last = batch.last;
+            inbound.batches.push_back(batch);
+        }
+    }
+    inbound
+        .iter()
+        .all(|inbound| inbound.last || !inbound.batches.is_empty())
+}
+
+/// Steps of all machines. Those of this one's own shards stay here: of them only the fact that they
+/// are passed goes through the gate.
+pub(super) struct Machines<'l> {
+    gate: Gate,
+    outbound: Outbound<'l>,
+    /// Of each machine.
+    shards: u32,
+    /// The next step, which every machine has passed.
+    ready: Option<(u64, Vec<Batch>)>,
+}
+
+impl Machines<'_> {
+    /// As [`Inlet::collect`]; parks for so long at most.
+    fn collect(
+        &mut self,
+        shared: &Shared<'_>,
+        longest: Duration,
+        clock: &mut StageClock,
+    ) -> Result<bool, RunError> {
+        let count = self.outbound.send(&mut self.gate, shared, |_, _| ());
+        self.gate
+            .turn(if count > 0 { Duration::ZERO } else { longest })?;
+        if self.ready.is_none() {
+            self.ready = self.gate.next_step();
+            // Whoever stops says so with its next step, and hears it back with an outcome.
+            let mut batches = self.ready.iter().flat_map(|(_, batches)| batches);
+            if batches.any(|batch| batch.tag & STOP != 0) {
+                shared.stop.store(true, Ordering::Relaxed);
+            }
+        }
+        clock.lap(Stage::Fabric, count);
+        Ok(self.ready.is_some() || self.gate.all_passed())
+    }
+
+    fn take(&mut self, number: u64) -> Result<(Vec<Origin>, Vec<StepBatch>), RunError> {
+        let (step, batches) = self.ready.take().expect("a step is ready");
+        let mut steps = (Vec::new(), Vec::new());
+        for batch in batches {
+            let own = self.outbound.sent.get_mut(batch.from as usize);
+            let found = match own {
+                Some(sent) => sent.pop_front(),
+                None => decode_step(step, batch.body()),
+            };
+            let found = found.filter(|found| found.step == number);
+            let machine = (batch.from / self.shards) as usize;
+            let found = found.ok_or_else(|| self.gate.refuse(machine, "a step that is none"))?;
+            steps.0.push(Origin { shard: batch.from });
+            steps.1.push(found);
+        }
+        Ok(steps)
+    }
+
+    fn give_back(&mut self, to: Origin, batch: StepBatch, shared: &Shared<'_>) {
+        let machine = to.shard / self.shards;
+        if machine == 0 {
+            self.outbound.give_back(to.shard as usize, batch);
+            return;
+        }
+        let tag = if shared.stop.load(Ordering::Relaxed) {
+            STOP
+        } else {
+            0
+        };
+        let mut bytes = Vec::new();
+        encode_outcomes(&batch, &mut bytes);
+        let answer = Batch::new(batch.step, to.shard, tag, bytes);
+        self.gate.answer(machine as usize, answer);
+    }
+}
