@@ -131,11 +131,11 @@ fn said_by_machine_1() -> Vec<u8> {
 
 /// The engine's threads, by their names.
 fn engine_threads() -> usize {
-    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
+    let Ok(threads) = fs::read_dir("/proc/self/task") else {
         return 0;
     };
     let names =
-        threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+        threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("comm")).ok());
     names.filter(|name| name.starts_with("timely:")).count()
 }
 
