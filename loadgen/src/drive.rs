@@ -17,7 +17,6 @@ use duet_terminal::human;
 
 use crate::cli::RunArgs;
 use crate::machine::{self, CpuTicks};
-use crate::part::PartOfRun;
 use crate::plan::error::PlanError;
 use crate::plan::{Plan, Stored};
 use crate::record::{Measured, phase, record};
@@ -177,8 +176,11 @@ fn end_together(
         (Some(exit), _) => exit,
         (None, Ok(code)) => {
             if !args.quiet {
-                let name = plan.part.as_ref().map_or_else(String::new, PartOfRun::name);
-                say(format_args!("part {name}: machine 0 has the report"));
+                let place = machines.place();
+                say(format_args!(
+                    "machine {} of {}: machine 0 has the report",
+                    place.machine, place.machines
+                ));
             }
             Exit::of_code(code.into()).unwrap_or(Exit::MachineFault)
         }

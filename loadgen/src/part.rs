@@ -243,12 +243,6 @@ impl PartOfRun {
         Ok((part, Sha256::digest(told).into()))
     }
 
-    /// `2/4`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        self.part.to_string()
-    }
-
     /// What the run file says of it.
     #[must_use]
     pub fn record(&self, began_unix_ms: u64) -> Recorded {

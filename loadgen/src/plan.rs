@@ -322,6 +322,7 @@ impl Plan {
             Some(hosts) => {
                 let (machines, part) = hosts.of(&description, args)?;
                 part_of_run = Some(part);
+                notes.extend(together::note(&machines));
                 together::share(&mut description, &machines, shards);
                 Some(machines)
             }

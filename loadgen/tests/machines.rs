@@ -107,7 +107,7 @@ fn machines_make_the_blocks_of_one_and_one_report() {
         let ends = together(&folder, &vec![words.clone(); machines]);
         for (machine, ended) in ends.iter().enumerate() {
             assert_eq!(ended.code, Some(0), "{words}: {ended:?}");
-            let said = format!("part {}/{machines}: machine 0 has the report", machine + 1);
+            let said = format!("machine {machine} of {machines}: machine 0 has the report");
             assert_eq!(ended.stderr.contains(&said), machine > 0, "{ended:?}");
             assert_eq!(ended.stdout.is_empty(), machine > 0, "{ended:?}");
         }

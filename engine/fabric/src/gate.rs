@@ -234,8 +234,8 @@ impl Gate {
         }
     }
 
-    /// CPU time so far of the threads that carry bytes and watch, in nanoseconds; 0 where the system
-    /// does not tell. They end when the gate closes.
+    /// CPU time so far of the threads that carry bytes and watch, in nanoseconds; 0 where the
+    /// system does not tell. They end when the gate closes.
     pub fn threads_cpu_ns(&self) -> u64 {
         let tasks = fs::read_dir("/proc/self/task").into_iter().flatten();
         let of_one = |task: fs::DirEntry| {

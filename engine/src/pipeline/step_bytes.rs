@@ -11,8 +11,8 @@ use super::steps::{StepBatch, StepKind, StepOutcome, StepTransaction};
 const LONGEST_NAME: usize = 64;
 const MOST_NAMES: usize = 256;
 
-/// Appends a step: whether it is the shard's last one · how many transactions 4 · of each: kind 1 ·
-/// session 8 · slot 4 · end of its bytes 4 · then all their bytes. Little-endian.
+/// Appends a step: whether it is the shard's last one 1 · how many transactions 4 · of each: kind
+/// 1, session 8, slot 4, end of its bytes 4 · then all their bytes. Little-endian.
 pub(super) fn encode_step(batch: &StepBatch, out: &mut Vec<u8>) {
     assert!(batch.cases.is_empty(), "no disputes over several machines");
     out.push(u8::from(batch.last));

@@ -66,6 +66,16 @@ impl Asked {
     }
 }
 
+/// What a reader should know of the way between the machines.
+pub(super) fn note(machines: &Machines) -> Option<String> {
+    (!machines.hosts.are_loopback()).then(|| {
+        format!(
+            "What machines say to each other is neither encrypted nor authenticated, but for \
+             {TOKEN} at the start: expected a private network."
+        )
+    })
+}
+
 /// Makes the description of a whole workload that of one machine's share.
 pub(super) fn share(description: &mut Workload, machines: &Machines, shards: u32) {
     let place = machines.place();

@@ -322,7 +322,8 @@ fn rest<R: Register, const N: usize>(states: &mut [State<R>; N]) {
 /// Half a round of every state: its columns, or its diagonals. A state's next half has to wait for
 /// its last one; meanwhile the other states' are done.
 macro_rules! half {
-    ($states:ident, $turns:ident, $m:ident, $([$a:literal $b:literal $c:literal $d:literal] $x:expr, $y:expr;)+) => {
+    ($states:ident, $turns:ident, $m:ident,
+     $([$a:literal $b:literal $c:literal $d:literal] $x:expr, $y:expr;)+) => {
         for at in 0..N {
             $(
                 let words = [$m[$x][at], $m[$y][at]];

@@ -176,8 +176,8 @@ pub(crate) trait Vector: Register {
         b: &[Self; B],
     ) -> [Self; O];
 
-    /// Runs a long kernel on all parts by turns, or, where `low`, on that of the lowest lanes alone;
-    /// the others get anything.
+    /// Runs a long kernel on all parts by turns, or, where `low`, on that of the lowest lanes
+    /// alone; the others get anything.
     fn by_turns<L: ByTurns<Self::Part, A, B, O>, const A: usize, const B: usize, const O: usize>(
         a: &[Self; A],
         b: &[Self; B],
