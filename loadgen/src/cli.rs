@@ -293,6 +293,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_count, default_value = "0", help_heading = "Adversaries")]
     pub l1_delay_blocks: u64,
 
+    /// Afterwards ask a new Layer 1 for what the run asked of its own, at full speed and with
+    /// nothing beside it: how many sessions it carries
+    #[arg(long, help_heading = "Layer 1")]
+    pub l1_alone: bool,
     /// Sessions whose payments are also run directly on Layer 1; 0 for none [default: as many
     /// payments as a tenth of the run's CPU time or 1 s of it pays for, of 10 sessions or more]
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Layer 1")]

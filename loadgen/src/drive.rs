@@ -290,6 +290,7 @@ fn measure(
         series: series.into_samples(),
         outcome,
         direct: None,
+        alone: None,
         phases,
         interrupted: channels_interrupted,
         channels_interrupted,
@@ -315,6 +316,9 @@ fn add_baseline(
         let cpu_ns = process_cpu_ns() - cpu_before;
         let phase = phase("baseline", begin.elapsed(), cpu_ns);
         measured.phases.push(phase);
+    }
+    if let Some(chain) = &measured.outcome.ended.chain {
+        measured.alone = pipeline::layer_1_alone(&plan.config, &*plan.workload, chain)?;
     }
     measured.interrupted = stop.load(Ordering::Relaxed);
     Ok(())

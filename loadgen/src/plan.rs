@@ -181,6 +181,7 @@ impl Plan {
         let l1 = l1::Config {
             block_transactions: bounded("--block-txs", args.block_txs, u64::from(u32::MAX))? as u32,
             verification: l1::Verification::Ahead,
+            keep_tape: args.l1_alone,
             ..l1::Config::default()
         };
         let challenge_window_blocks = bounded(

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
-use duet_engine::pipeline::{self, Arrivals, DirectOutcome, Latency, Outcome, Stage};
+use duet_engine::pipeline::{self, Alone, Arrivals, DirectOutcome, Fed, Latency, Outcome, Stage};
 use duet_run_file::histogram;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-    Engine, L1, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload,
-    OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
+    Engine, L1, L1Alone, L1Fed, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD,
+    Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample,
+    Stage as StageRow,
 };
 use duet_terminal::human;
 use hdrhistogram::Histogram;
@@ -25,6 +26,8 @@ pub struct Measured {
     pub outcome: Outcome,
     /// What the baseline did, if it ran.
     pub direct: Option<DirectOutcome>,
+    /// What Layer 1 did with nothing beside it, if that was asked for.
+    pub alone: Option<Alone>,
     /// Over time.
     pub series: Vec<Sample>,
     /// The rate over the middle of the run.
@@ -169,6 +172,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: &Measured) -> RunFile
                 sampled_sessions: direct.sessions,
                 payments: direct.payments,
             }),
+            alone: measured.alone.as_ref().map(alone),
         },
         checks,
         disputes: (outcome.disputes.cases() > 0).then(|| disputes(&outcome.disputes)),
@@ -375,6 +379,9 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
             ),
         );
     }
+    if let Some(alone) = &measured.alone {
+        require(alone.is_same, "Layer 1 alone made other blocks".to_owned());
+    }
     if let Some(direct) = direct {
         require(
             direct.supply_conserved,
@@ -394,6 +401,20 @@ fn offered_in_part(open_loop: &OpenLoop, per_s: f64) -> Option<f64> {
     let deviation = 1.0 / (open_loop.arrived.max(1) as f64).sqrt();
     let is_less = open_loop.offered_per_s < per_s * (0.99 - 5.0 * deviation);
     is_less.then_some(open_loop.offered_per_s)
+}
+
+/// Layer 1's own limits.
+fn alone(alone: &Alone) -> L1Alone {
+    let fed = |of: &Fed| L1Fed {
+        transactions: of.transactions,
+        wall_s: of.wall.as_secs_f64(),
+        cpu_s: seconds(of.cpu_ns),
+    };
+    L1Alone {
+        opens: fed(&alone.opens),
+        closes: fed(&alone.closes),
+        disputes: fed(&alone.disputes),
+    }
 }
 
 fn load(load: &Load, tip: String) -> L1Load {

@@ -24,6 +24,7 @@ fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {
     let measured = Measured {
         outcome,
         direct: None,
+        alone: None,
         series: Vec::new(),
         steady_payments_per_s: None,
         phases: Vec::new(),

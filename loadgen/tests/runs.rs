@@ -485,8 +485,8 @@ fn a_rate_that_cannot_be_held_is_invalid_and_exits_3() {
     let folder = Folder::new();
     for words in [
         "--rate 10M --sessions 8 --payments 10k",
-        "--rate 10M --sessions 8 --payments 500 --duration 50ms",
-        "--rate 1M --duration 200ms",
+        "--rate 10M --sessions 8 --payments 5k --duration 50ms",
+        "--rate 20M --duration 200ms",
     ] {
         let words = format!("run {words} --baseline-sessions 0 --out run.json");
         let ended = folder.loadgen(&arguments(&words));
@@ -591,4 +591,32 @@ fn as_many_channels_are_open_at_once_as_were_asked_for_however_short_the_run() {
     let (run, _) = folder.run("--concurrent 60k --duration 300ms --baseline-sessions 0");
     assert_eq!(run.workload.concurrent, 60_000);
     assert_eq!(run.achieved.sessions_opened, 60_000);
+}
+
+#[test]
+fn layer_1_alone_is_asked_for_what_the_run_asked_of_its_own() {
+    let folder = Folder::new();
+    for (words, has_disputes) in [
+        ("--sessions 60 --payments 3", false),
+        (
+            "--sessions 90 --payments 3 --adversary stale-close=50%",
+            true,
+        ),
+    ] {
+        let words = format!("{words} --baseline-sessions 0 --l1-alone --block-txs 7");
+        let (run, _) = folder.run(&words);
+        let alone = run.l1.alone.as_ref().unwrap();
+        let all = [&alone.opens, &alone.closes, &alone.disputes].map(|fed| fed.transactions);
+        assert_eq!(
+            all.iter().sum::<u64>(),
+            run.l1.channels.transactions,
+            "{words}"
+        );
+        assert!(all[0] > 0 && all[1] > 0, "{words}: {all:?}");
+        assert_eq!(all[2] > 0, has_disputes, "{words}: {all:?}");
+        assert!(alone.sessions_per_s().is_some(), "{words}");
+        let (without, _) = folder.run(&words.replace("--l1-alone", ""));
+        assert_eq!(without.l1.channels.tip, run.l1.channels.tip, "{words}");
+        assert_eq!(without.l1.alone, None);
+    }
 }

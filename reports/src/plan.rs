@@ -47,10 +47,10 @@ mod synthetic;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Constraint, Fit, Plan, StageCpu, TermCost, plan};
+pub use answer::{Constraint, Fit, OwnLayer1, Plan, StageCpu, TermCost, plan};
 pub use ask::{Ask, Percentile, Role, Slo, Wanted, parse_bytes};
 pub use holdout::{Edge, Errors, HoldoutError, Spread};
-pub use input::{Assurance, Inputs, InvalidRun, Source, SweepMachine};
+pub use input::{Assurance, Inputs, InvalidRun, Source, SweepMachine, Together};
 pub use interval::Interval;
 pub use l1::{L1Load, L1Prices};
 pub use text::text;

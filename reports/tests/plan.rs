@@ -17,7 +17,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use duet_run_file::{
     RunFile,
-    run_file::{Durability, Percentiles, Phase, Stage},
+    run_file::{Durability, L1Alone, L1Fed, Merged, Percentiles, Phase, Stage},
     sweep::Line,
 };
 use hdrhistogram::{
@@ -297,6 +297,55 @@ fn what_is_expected_lies_between_an_idle_shard_and_the_objective() {
         "{much} {some} {full}"
     );
     assert!(full <= 50e6 * 1.001, "{full}");
+}
+
+#[test]
+fn duets_own_layer_1_is_divided_by_the_load_and_what_machines_did_together_is_told() {
+    let folder = TempDir::new().unwrap();
+    let mut runs = runs(false);
+    let fed = |transactions, wall_s| L1Fed {
+        transactions,
+        wall_s,
+        cpu_s: wall_s,
+    };
+    // 100 k opens/s and 300 k closes/s: 75 k sessions/s.
+    runs[0].l1.alone = Some(L1Alone {
+        opens: fed(50_000, 0.5),
+        closes: fed(30_000, 0.1),
+        disputes: fed(0, 0.0),
+    });
+    let mut together = run(4, 1_000, None, false);
+    together.merged = Some(Merged {
+        run_id: "x".into(),
+        of: 2,
+        machines: 2,
+        layer_1s: 1,
+        overlap: 1.0,
+        parts: Vec::new(),
+    });
+    let rate = together.achieved.payments_per_s;
+    runs.push(together);
+    let file = sweep(&folder, "plan.sweep", &runs);
+    let found = json(&plan(&["--json"], &file));
+    let own = &found["own_layer_1"];
+    let near = |value: &Value, expected: f64| {
+        let value = value.as_f64().unwrap();
+        assert!((value / expected - 1.0).abs() < 1e-9, "{value} {expected}");
+    };
+    near(&own["sessions_per_s"], 75_000.0);
+    // 1 M payments/s in sessions of 1 k.
+    near(&own["share"], 1_000.0 / 75_000.0);
+    near(&own["machines"], found["machines"].as_f64().unwrap() * 75.0);
+    assert_eq!(found["together"][0]["machines"], 2);
+    near(&found["together"][0]["payments_per_s"], rate);
+    let text = stdout(&plan(&[], &file));
+    assert!(text.contains("DUET'S OWN LAYER 1"), "{text}");
+    assert!(text.contains("75 k sessions/s"), "{text}");
+    assert!(text.contains("extrapolated, not"), "{text}");
+    assert!(
+        text.contains("measured together (2 machines, 4 shards)"),
+        "{text}"
+    );
 }
 
 #[test]

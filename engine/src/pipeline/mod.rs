@@ -6,6 +6,7 @@
 
 mod accounts;
 mod acknowledgements;
+mod alone;
 mod arrivals;
 mod attack;
 mod audit;
@@ -55,6 +56,7 @@ mod wire;
 mod workers;
 mod workload;
 
+pub use alone::{Alone, Fed, layer_1_alone};
 pub use arrivals::Arrivals;
 pub use attack::{Attack, UnknownAttack};
 pub use config::{Beside, Config, LogConfig};

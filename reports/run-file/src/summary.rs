@@ -33,6 +33,10 @@ pub fn summary(run: &RunFile) -> String {
     lines.extend(wrap("CPU       ", &cpu(run), 2));
     lines.extend(latency(run));
     lines.extend(offload::lines(run));
+    let alone = alone(run);
+    if !alone.is_empty() {
+        lines.extend(wrap("L1 alone  ", &alone, 2));
+    }
     lines.extend(disputes(run).unwrap_or_else(|| refused(run)));
     assert!(lines.len() < LINES_MAX, "{} lines", lines.len());
     layout::text(&verdict(run, LINES_MAX - lines.len())) + &layout::text(&lines)
@@ -350,6 +354,21 @@ fn latency(run: &RunFile) -> Vec<String> {
             line("", "service", service),
         ],
     }
+}
+
+/// What Layer 1 carries with nothing beside it.
+fn alone(run: &RunFile) -> Vec<String> {
+    let Some(alone) = &run.l1.alone else {
+        return Vec::new();
+    };
+    let rate = |rate: Option<f64>, what: &str| Some(format!("{} {what}/s", human::figure(rate?)));
+    let rates = [
+        rate(alone.sessions_per_s(), "sessions"),
+        rate(alone.opens.per_s(), "opens"),
+        rate(alone.closes.per_s(), "closes"),
+        rate(alone.disputes.per_s(), "posts and payouts"),
+    ];
+    rates.into_iter().flatten().collect()
 }
 
 /// What the channels came to that did not end politely, in place of the rejections that led to it.

@@ -6,6 +6,7 @@ use super::PlanError;
 use super::ask::{Ask, Role, Slo};
 use super::cpu::{Term, varied};
 use super::holdout::HoldoutError;
+use super::input::Together;
 use super::input::{Assurance, Chosen, Inputs, Source, SweepMachine, choose};
 use super::interval::{Interval, interval};
 use super::l1::L1Load;
@@ -74,6 +75,10 @@ pub struct Plan {
     pub l1_block_share: Option<f64>,
     /// What that share is made of.
     pub l1: Option<L1Load>,
+    /// What Duet's own Layer 1 carries; none where no run tells.
+    pub own_layer_1: Option<OwnLayer1>,
+    /// Runs of several machines over one Layer 1, as they were measured.
+    pub together: Vec<Together>,
     /// What all channels lock, in the smallest unit of value; none where the runs do not tell.
     pub locked_value: Option<f64>,
     /// The objective's percentile that is expected while the headroom is free, in nanoseconds; none
@@ -101,6 +106,30 @@ pub struct Plan {
     pub sweep_machine: SweepMachine,
     /// What became of the runs.
     pub inputs: Inputs,
+}
+
+/// What Duet's own Layer 1 carries, which is one for all machines.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OwnLayer1 {
+    /// Sessions per second that it opens and closes with nothing beside it, measured.
+    pub sessions_per_s: f64,
+    /// Of these, what the planned load takes.
+    pub share: f64,
+    /// Machines, each at its part of the planned load, whose sessions take all of it: nobody has
+    /// run so many.
+    pub machines: f64,
+}
+
+impl OwnLayer1 {
+    fn of(sessions_per_s: f64, payments: f64, sized: &Size) -> Option<OwnLayer1> {
+        let share = sized.rate / payments / sessions_per_s;
+        let machines = sized.machines as f64 / share;
+        machines.is_finite().then_some(OwnLayer1 {
+            sessions_per_s,
+            share,
+            machines,
+        })
+    }
 }
 
 /// A resource.
@@ -262,6 +291,10 @@ pub fn plan(ask: &Ask, sources: &[Source]) -> Result<Plan, PlanError> {
         assumptions: assumptions(ask, &chosen),
         excluded: EXCLUDED.map(str::to_owned).to_vec(),
         fit: fit(&model, machine, &sized),
+        own_layer_1: chosen
+            .layer_1_sessions_per_s
+            .and_then(|limit| OwnLayer1::of(limit, ask.payments as f64, &sized)),
+        together: chosen.together,
         l1: sized.l1,
         assurance: chosen.assurance,
         sweep_machine: chosen.machine,

@@ -195,6 +195,37 @@ pub struct SweepMachine {
     pub memory_bytes: u64,
 }
 
+/// A run that several machines made together, over one Layer 1.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Together {
+    /// How many machines, as far as their systems tell. 1 is loopback.
+    pub machines: u64,
+    /// Their shards in all.
+    pub shards: u64,
+    /// What they made together.
+    pub payments_per_s: f64,
+    /// The sessions of the run per second.
+    pub sessions_per_s: f64,
+    /// The share of the run's time in which Layer 1 waited for one machine alone, the most of them.
+    pub waited_share: f64,
+}
+
+impl Together {
+    fn of(run: &RunFile) -> Option<Together> {
+        let merged = run.merged.as_ref().filter(|merged| merged.layer_1s == 1)?;
+        let waited = merged.parts.iter().filter_map(|part| part.l1_waited_s);
+        let achieved = &run.achieved;
+        let found = Together {
+            machines: merged.machines,
+            shards: run.workload.shards,
+            payments_per_s: achieved.payments_per_s,
+            sessions_per_s: achieved.sessions_closed as f64 / achieved.wall_s,
+            waited_share: waited.fold(0.0, f64::max) / achieved.wall_s,
+        };
+        (achieved.valid && found.sessions_per_s.is_finite()).then_some(found)
+    }
+}
+
 /// The runs that a plan is made from.
 pub(super) struct Chosen {
     pub(super) runs: Vec<Observation>,
@@ -203,6 +234,11 @@ pub(super) struct Chosen {
     /// What the runs' channels lock per payment of their sessions, in the smallest unit of value.
     pub(super) locked_per_payment: Option<f64>,
     pub(super) inputs: Inputs,
+    /// Sessions per second that Layer 1 opens and closes with nothing beside it, as far as a run
+    /// tells: the most of them.
+    pub(super) layer_1_sessions_per_s: Option<f64>,
+    /// What several machines did together.
+    pub(super) together: Vec<Together>,
 }
 
 /// INVALID runs that a refusal names.
@@ -276,7 +312,20 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
             "the files hold no whole run; expected a sweep of some".to_owned(),
         ));
     }
+    let (merged, all): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|(_, run)| run.merged.is_some());
+    let together = merged.iter().filter_map(|(_, run)| Together::of(run));
+    let together: Vec<Together> = together.collect();
+    if all.is_empty() {
+        return Err(PlanError::Refused(
+            "the files hold merged runs alone; expected a sweep of one machine beside them"
+                .to_owned(),
+        ));
+    }
     let machine = one_machine(&all)?;
+    let alone = all.iter().chain(&merged);
+    let alone = alone.filter_map(|(_, run)| run.l1.alone.as_ref()?.sessions_per_s());
+    let layer_1_sessions_per_s = alone.reduce(f64::max);
     if all.iter().any(|(_, run)| !run.machine.is_cpu_known()) {
         notes.push(
             "runs do not name their processor: they are taken to be of one machine".to_owned(),
@@ -359,6 +408,8 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
         assurance,
         machine,
         locked_per_payment: super::statistics::median(locked),
+        layer_1_sessions_per_s,
+        together,
     })
 }
 

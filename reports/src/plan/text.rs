@@ -21,6 +21,7 @@ pub fn text(plan: &Plan) -> String {
         ("WHAT BINDS", constraints(plan)),
         ("WHAT IT RESTS ON", fit(plan)),
         ("LAYER 1 (modelled, not measured)", l1(plan)),
+        ("DUET'S OWN LAYER 1", own_layer_1(plan)),
         (
             "HOLD-OUT ERROR (fitted on the inner part, predicting its edge)",
             holdout(plan),
@@ -355,6 +356,41 @@ fn l1(plan: &Plan) -> Vec<String> {
             human::figure(l1.payments_least.ceil())
         ),
     ];
+    sentences
+        .iter()
+        .flat_map(|text| sentence("", text))
+        .collect()
+}
+
+/// How many machines' worth of sessions one Layer 1 of Duet's carries.
+fn own_layer_1(plan: &Plan) -> Vec<String> {
+    let own = plan.own_layer_1.iter().flat_map(|own| {
+        let machines = human::figure(own.machines);
+        [
+            format!(
+                "it opens and closes {} sessions/s with nothing beside it (measured); this load \
+                 takes {} of them",
+                human::figure(own.sessions_per_s),
+                human::share(own.share),
+            ),
+            format!("so it carries {machines} such machines: extrapolated, not measured"),
+        ]
+    });
+    let together = plan.together.iter().map(|run| {
+        let machines = match run.machines {
+            1 => "loopback, 1 machine".to_owned(),
+            machines => human::counted(machines, "machine"),
+        };
+        format!(
+            "measured together ({machines}, {}): {} payments/s and {} sessions/s; Layer 1 waited \
+             for one of them alone for {} of the time at most",
+            human::counted(run.shards, "shard"),
+            human::figure(run.payments_per_s),
+            human::figure(run.sessions_per_s),
+            human::share(run.waited_share),
+        )
+    });
+    let sentences: Vec<String> = own.chain(together).collect();
     sentences
         .iter()
         .flat_map(|text| sentence("", text))

@@ -15,6 +15,7 @@ use super::mempool::{Answer, Mempool};
 use super::receipt::{Executed, Notice, Receipt};
 use super::refusal::{NotExecuted, Refusal, SignatureRole, SubmitError};
 use super::rounds::{Judged, Rounds};
+use super::tape::Tape;
 use super::transaction::{SignedTransaction, Transaction, encoded_digest, operations};
 use super::vain::Vain;
 use super::witness::{Unchecked, Verdict};
@@ -36,6 +37,7 @@ pub struct Chain {
     vain: Vain,
     rounds: Rounds,
     bodies: Vec<Vec<u8>>,
+    tape: Option<Tape>,
     notices: Vec<Notice>,
     /// Receipts of answers that left the mempool without a block.
     superseded: Vec<Receipt>,
@@ -75,6 +77,7 @@ impl Chain {
             vain: Vain::default(),
             rounds: Rounds::new(backend, config.verification),
             bodies: Vec::new(),
+            tape: config.keep_tape.then(Tape::default),
             notices: Vec::new(),
             superseded: Vec::new(),
         })
@@ -124,6 +127,9 @@ impl Chain {
     /// [`SubmitError::AnswersInVain`] push back: submit the bytes again after the next block. The
     /// others are for ever.
     pub fn submit(&mut self, ticket: u64, bytes: &[u8]) -> Result<(), SubmitError> {
+        if let Some(tape) = &mut self.tape {
+            tape.submit(bytes);
+        }
         let signed = SignedTransaction::decode(bytes).map_err(SubmitError::Malformed)?;
         if bytes.len() as u64 > self.config.block_bytes {
             return Err(SubmitError::TooLarge {
@@ -265,6 +271,9 @@ impl Chain {
     }
 
     fn seal_block(&mut self, receipts: &mut Vec<Receipt>, even_empty: bool) -> Option<Header> {
+        if let Some(tape) = &mut self.tape {
+            tape.seal(even_empty);
+        }
         let (start, others) = (thread_cpu_ns(), self.others_cpu_ns());
         self.notices.clear();
         self.load.refused += self.superseded.len() as u64;
@@ -453,6 +462,12 @@ impl Chain {
     #[must_use]
     pub fn bodies(&self) -> &[Vec<u8>] {
         &self.bodies
+    }
+
+    /// All that the chain was asked for; none unless [`Config::keep_tape`].
+    #[must_use]
+    pub fn tape(&self) -> Option<&Tape> {
+        self.tape.as_ref()
     }
 
     /// Takes the bodies out that were kept since the last call, so that memory need not hold all.

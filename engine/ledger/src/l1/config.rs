@@ -18,6 +18,8 @@ pub struct Config {
     pub mempool_transactions: u32,
     /// Whether [`Chain::bodies`](super::Chain::bodies) keeps the transactions of every block.
     pub keep_bodies: bool,
+    /// Whether [`Chain::tape`](super::Chain::tape) keeps all that the chain was asked for.
+    pub keep_tape: bool,
     /// Who decodes a block's keys and verifies its signatures. The verdicts, and so the blocks, are
     /// the same.
     pub verification: Verification,
@@ -45,6 +47,7 @@ impl Default for Config {
             fee: Amount::new(1),
             mempool_transactions: 65_536,
             keep_bodies: false,
+            keep_tape: false,
             verification: Verification::Sequential,
         }
     }

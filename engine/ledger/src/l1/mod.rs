@@ -47,6 +47,7 @@ mod refusal;
 mod restore;
 mod round;
 mod rounds;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -63,4 +64,5 @@ pub use load::Load;
 pub use receipt::{Executed, Notice, PaidOut, Receipt};
 pub use refusal::{Failure, Malformed, NotExecuted, Refusal, SignatureRole, SubmitError};
 pub use restore::RestoreError;
+pub use tape::{Asked, Tape};
 pub use transaction::{COOPERATIVE_CLOSE_BYTES, Opening, SignedTransaction, Transaction};

@@ -40,6 +40,11 @@ pub(super) fn l1(runs: &[&RunFile]) -> L1 {
         channels,
         direct,
         offload,
+        alone: match of_layer_1[..] {
+            [one] => one.l1.alone.clone(),
+            // Each was alone on its own machine.
+            _ => None,
+        },
     }
 }
 

@@ -15,6 +15,52 @@ pub struct L1 {
     /// How much of the load channels took off Layer 1; none when the baseline was not run, or no
     /// payment was made.
     pub offload: Option<Offload>,
+    /// What it did with nothing beside it; none, and not written, where that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<L1Alone>,
+}
+
+/// A new Layer 1 that was asked for what the run asked of its own, at full speed and with nothing
+/// beside it. Keys were new to it, and signatures verified, as in the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct L1Alone {
+    /// Openings of channels.
+    pub opens: L1Fed,
+    /// Cooperative closes.
+    pub closes: L1Fed,
+    /// Posts and payouts.
+    pub disputes: L1Fed,
+}
+
+/// Transactions of one kind; a block counts as of the kind that most of its transactions are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct L1Fed {
+    /// Transactions in blocks.
+    #[serde(with = "number::count")]
+    pub transactions: u64,
+    /// Wall time, in seconds.
+    #[serde(deserialize_with = "number::figure")]
+    pub wall_s: f64,
+    /// CPU time, in seconds.
+    #[serde(deserialize_with = "number::figure")]
+    pub cpu_s: f64,
+}
+
+impl L1Fed {
+    /// Transactions per second; none where there were none.
+    #[must_use]
+    pub fn per_s(&self) -> Option<f64> {
+        let rate = self.transactions as f64 / self.wall_s;
+        rate.is_normal().then_some(rate)
+    }
+}
+
+impl L1Alone {
+    /// Sessions per second that it opens and closes; none where it did not do both.
+    #[must_use]
+    pub fn sessions_per_s(&self) -> Option<f64> {
+        Some(1.0 / (1.0 / self.opens.per_s()? + 1.0 / self.closes.per_s()?))
+    }
 }
 
 /// What Layer 1 did.

@@ -220,6 +220,7 @@ fn l1() -> L1 {
             sampled_sessions: 10,
             payments: 100_000,
         }),
+        alone: None,
         offload: Some(Offload {
             transactions: point(5_000.0),
             bytes: Ratio {

@@ -178,6 +178,7 @@ impl Restoring {
             vain: Vain::default(),
             rounds: Rounds::new(backend, config.verification),
             bodies: Vec::new(),
+            tape: None,
             notices: Vec::new(),
             superseded: Vec::new(),
             load: head.load,

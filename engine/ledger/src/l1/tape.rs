@@ -1,0 +1,46 @@
+//! What was asked of a chain, to be asked of another one like it. Knows no rule.
+
+/// All that a chain was asked for, in order: its blocks follow from that and from its genesis.
+#[derive(Debug, Default)]
+pub struct Tape {
+    kept: Vec<Kept>,
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    /// The transaction's bytes end here, and start where those of the one before end.
+    Submit(usize),
+    Seal(bool),
+}
+
+/// One thing that a chain was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked<'t> {
+    /// To queue a transaction of these bytes.
+    Submit(&'t [u8]),
+    /// To seal a block; whether even an empty one.
+    Seal(bool),
+}
+
+impl Tape {
+    pub(super) fn submit(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.kept.push(Kept::Submit(self.bytes.len()));
+    }
+
+    pub(super) fn seal(&mut self, even_empty: bool) {
+        self.kept.push(Kept::Seal(even_empty));
+    }
+
+    /// All of it, in order. What was refused is among it, and is refused again.
+    pub fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+        let mut start = 0;
+        self.kept.iter().map(move |kept| match *kept {
+            Kept::Submit(end) => {
+                Asked::Submit(&self.bytes[std::mem::replace(&mut start, end)..end])
+            }
+            Kept::Seal(even_empty) => Asked::Seal(even_empty),
+        })
+    }
+}
