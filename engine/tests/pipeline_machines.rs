@@ -25,13 +25,10 @@ fn free_hosts(count: usize) -> String {
     addresses.collect::<Vec<_>>().join(",")
 }
 
-fn machines(hosts: &str, me: usize) -> Machines {
-    Machines {
-        hosts: Hosts::parse(hosts, me).unwrap(),
-        terms: Terms::default(),
-        wait: Duration::from_secs(20),
-        patience: Duration::from_secs(10),
-    }
+fn machines(hosts: &str, me: usize, terms: Terms) -> Machines {
+    let hosts = Hosts::parse(hosts, me).unwrap();
+    let [wait, patience] = [20, 10].map(Duration::from_secs);
+    Machines::new(hosts, terms, wait, patience)
 }
 
 /// Runs a workload on so many machines of so many shards.
@@ -44,7 +41,7 @@ fn together(
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..count)
             .map(|me| {
-                let machines = machines(&hosts, me);
+                let machines = machines(&hosts, me, Terms::default());
                 scope.spawn(move || {
                     let config = Config {
                         place: machines.place(),
@@ -124,8 +121,9 @@ fn machines_that_were_told_otherwise_do_not_begin() {
     let workload = Uniform::new(4, 4, 5);
     let ends = std::thread::scope(|scope| {
         let threads = [0, 1].map(|me| {
-            let mut machines = machines(&hosts, me);
-            machines.terms.run[7] = me as u8;
+            let mut terms = Terms::default();
+            terms.run[7] = me as u8;
+            let machines = machines(&hosts, me, terms);
             scope.spawn(move || {
                 let config = Config {
                     place: machines.place(),
@@ -161,7 +159,7 @@ fn a_stop_on_one_machine_stops_all() {
     let workload = Uniform::new(400, 20, 5_000);
     let ends = std::thread::scope(|scope| {
         let threads = [0, 1].map(|me| {
-            let machines = machines(&hosts, me);
+            let machines = machines(&hosts, me, Terms::default());
             scope.spawn(move || {
                 let config = Config {
                     place: machines.place(),

@@ -241,7 +241,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "I", value_parser = parse_count, help_heading = "Parts", requires = "hosts")]
     pub machine: Option<u64>,
     /// How long to wait for the other machines at the start
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30s", help_heading = "Parts")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = parse_duration,
+        default_value = "30s",
+        help_heading = "Parts",
+        requires = "hosts"
+    )]
     pub hosts_wait: Duration,
     /// Start at this time, in seconds since 1970 (`date +%s`), so that all parts start together
     /// (with --hosts they do in any case)

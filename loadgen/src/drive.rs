@@ -1,13 +1,12 @@
 //! Runs a plan: channels first, then the baseline, then the verdict and the run file.
 
 use std::error::Error;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use duet_engine::pipeline::{
-    self, DirectOutcome, Machines, Outcome, RunError, Sampling, process_cpu_ns,
+    self, DirectOutcome, Machines, Outcome, RunError, Sampling, Verdict, process_cpu_ns,
 };
 use duet_run_file::merge::merge;
 use duet_run_file::run_file::{Phase, RunFile};
@@ -142,39 +141,42 @@ fn end_together(
     mut measured: Measured,
     stop: &AtomicBool,
 ) -> Exit {
-    let fallen = |problem: &dyn Display, measured: &Measured| {
-        complain(problem);
-        let file = record(plan, command.clone(), measured);
-        publish(plan, args, &file)
-            .err()
-            .unwrap_or(Exit::MachineFault)
-    };
-    if let Some(problem) = &measured.outcome.ended.fallen {
-        return fallen(problem, &measured);
+    if let Some(problem) = measured.outcome.ended.fallen.clone() {
+        return end_early(problem, plan, args, command, &mut measured);
     }
-    let own = match machines.place().has_layer_1() {
-        // It makes the report.
-        true => Vec::new(),
-        false => record(plan, command.clone(), &measured)
-            .to_json()
-            .into_bytes(),
-    };
-    let mut ended = None;
-    let told = machines.report(own, |given| {
-        let merged = report(machines, plan, args, &command, &mut measured, given, stop);
-        let exit = match merged {
-            Ok(file) => end(plan, args, &file),
-            Err(error) => {
-                complain(error);
-                Exit::MachineFault
+    if machines.place().has_layer_1() {
+        let mut ended = Exit::MachineFault;
+        machines.gather(|given| {
+            let given = match given {
+                Ok(given) => given,
+                Err(error) => {
+                    let problem = error.to_string();
+                    ended = end_early(problem.clone(), plan, args, command, &mut measured);
+                    return told(ended, problem);
+                }
+            };
+            match report(machines, plan, args, &command, &mut measured, &given, stop) {
+                Ok(file) => match publish(plan, args, &file) {
+                    Ok(()) => {
+                        ended = verdict(&file);
+                        told(ended, String::new())
+                    }
+                    Err(exit) => {
+                        ended = exit;
+                        told(ended, "machine 0 could not write its report".to_owned())
+                    }
+                },
+                Err(error) => {
+                    complain(&error);
+                    told(ended, format!("machine 0 could not make a report: {error}"))
+                }
             }
-        };
-        ended = Some(exit);
-        exit.code()
-    });
-    match (ended, told) {
-        (Some(exit), _) => exit,
-        (None, Ok(code)) => {
+        });
+        return ended;
+    }
+    let own = record(plan, command.clone(), &measured).to_json();
+    let problem = match machines.report(own.into_bytes()) {
+        Ok(Verdict { code, problem }) if problem.is_empty() => {
             if !args.quiet {
                 let place = machines.place();
                 say(format_args!(
@@ -182,13 +184,36 @@ fn end_together(
                     place.machine, place.machines
                 ));
             }
-            Exit::of_code(code.into()).unwrap_or(Exit::MachineFault)
+            return Exit::of_code(code.into()).unwrap_or(Exit::MachineFault);
         }
-        (None, Err(error)) => {
-            measured.ended_early(error.to_string());
-            fallen(&error, &measured)
-        }
+        Ok(Verdict { problem, .. }) => problem,
+        Err(error) => error.to_string(),
+    };
+    end_early(problem, plan, args, command, &mut measured)
+}
+
+/// What machine 0 tells the others.
+fn told(ended: Exit, problem: String) -> Verdict {
+    Verdict {
+        code: ended.code(),
+        problem,
     }
+}
+
+/// Publishes what this machine measured of a run that has ended early, for this reason.
+fn end_early(
+    problem: String,
+    plan: &Plan,
+    args: &RunArgs,
+    command: Vec<String>,
+    measured: &mut Measured,
+) -> Exit {
+    complain(&problem);
+    measured.ended_early(problem);
+    let file = record(plan, command, measured);
+    publish(plan, args, &file)
+        .err()
+        .unwrap_or(Exit::MachineFault)
 }
 
 /// One run file of all machines', on machine 0, which runs the baseline first.
@@ -204,14 +229,12 @@ fn report(
     add_baseline(measured, plan, args.quiet, stop)?;
     let own = record(plan, command.to_vec(), measured).to_json();
     let mut parts = Vec::new();
-    for (machine, given) in given.iter().enumerate() {
-        let name = format!("machine {machine} ({})", machines.hosts.address(machine));
-        let text = match machine {
-            0 => own.clone(),
-            _ => String::from_utf8(given.clone())
-                .map_err(|_| format!("{name} reports what is no text"))?,
-        };
-        parts.push((PathBuf::from(name), text));
+    let name = |machine| format!("machine {machine} ({})", machines.hosts().address(machine));
+    parts.push((PathBuf::from(name(0)), own));
+    for (given, machine) in given.iter().zip(1..) {
+        let text = String::from_utf8(given.clone());
+        let text = text.map_err(|_| format!("{} reports what is no text", name(machine)))?;
+        parts.push((PathBuf::from(name(machine)), text));
     }
     let mut file = merge(&parts, command.to_vec())?;
     if let Some(merged) = &mut file.merged {
@@ -234,6 +257,7 @@ pub fn exit_of(error: &RunError) -> Exit {
         RunError::Log(error) if !error.is_machine_fault() => Exit::StoredDataRefused,
         RunError::Restore(_) => Exit::StoredDataRefused,
         RunError::Machines { is_bad_input, .. } if *is_bad_input => Exit::BadInput,
+        RunError::Interrupted => Exit::Interrupted,
         // Nothing is lost, and nothing is left to be done.
         RunError::NotBegun => Exit::Ok,
         RunError::Log(_)

@@ -204,10 +204,11 @@ impl PartOfRun {
         build: &str,
         start_at_unix_s: Option<u64>,
     ) -> PartOfRun {
-        // Machines differ in cores.
+        // Machines differ in cores and in what is fast there.
         let whole = Workload {
             shards: 0,
             part: None,
+            backend_asked: String::new(),
             ..whole.clone()
         };
         let text = serde_json::to_string(&(whole, build, part.of, start_at_unix_s));
@@ -230,7 +231,6 @@ impl PartOfRun {
         build: &str,
     ) -> Result<(PartOfRun, [u8; 32]), String> {
         let part = Part::new(place.machine.into(), place.machines.into())?;
-        // Each takes the back end that is best there.
         let told = Workload {
             backend_asked: String::new(),
             ..whole.clone()

@@ -8,9 +8,9 @@ use duet_engine::pipeline::{self, Alone, Arrivals, DirectOutcome, Fed, Latency, 
 use duet_run_file::histogram;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-    Engine, L1, L1Alone, L1Fed, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD,
-    Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample,
-    Stage as StageRow,
+    ENDED_EARLY, Engine, L1, L1Alone, L1Fed, L1Load, LatencyHistogram, LatencyNs, Machine, Memory,
+    NOT_HELD, Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA,
+    Sample, Stage as StageRow,
 };
 use duet_terminal::human;
 use hdrhistogram::Histogram;
@@ -296,11 +296,12 @@ pub fn phase(name: &str, wall: Duration, cpu_ns: u64) -> Phase {
 fn checks(outcome: &Outcome) -> Checks {
     let stages = outcome.stages.iter().map(|stage| stage.cpu_ns);
     let stages_ns = outcome.before.stages_ns + stages.sum::<u64>();
+    let checked = outcome.ended.fallen.is_none();
     Checks {
-        payments_accounted: outcome.checks.payments_accounted,
-        signatures_verified: outcome.checks.signatures_verified,
-        supply_conserved: outcome.checks.supply_conserved,
-        balances_match: outcome.checks.balances_match,
+        payments_accounted: checked && outcome.checks.payments_accounted,
+        signatures_verified: checked && outcome.checks.signatures_verified,
+        supply_conserved: checked && outcome.checks.supply_conserved,
+        balances_match: checked && outcome.checks.balances_match,
         stage_cpu_share: stages_ns as f64 / process_cpu_ns(outcome) as f64,
     }
 }
@@ -316,14 +317,15 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
         outcome, direct, ..
     } = measured;
     let mut reasons = Vec::new();
+    if let Some(problem) = &outcome.ended.fallen {
+        // Of what is half done nothing can be checked.
+        return vec![format!("{ENDED_EARLY}: {problem}")];
+    }
     let mut require = |holds: bool, reason: String| {
         if !holds {
             reasons.push(reason);
         }
     };
-    if let Some(problem) = &outcome.ended.fallen {
-        require(false, format!("ended early: {problem}"));
-    }
     require(
         checks.payments_accounted,
         "not every payment is accounted for".to_owned(),

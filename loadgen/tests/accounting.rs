@@ -15,7 +15,8 @@ use duet_run_file::run_file::RunFile;
 
 /// A run in this process, with what comes of `change`.
 fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {
-    let words = "loadgen --sessions 8 --payments 200 --shards 2 --baseline-sessions 0";
+    // Long enough that a twentieth of it is more than what is lost between two clocks.
+    let words = "loadgen --sessions 8 --payments 2k --shards 2 --baseline-sessions 0";
     let cli = Cli::parse_from(words.split_whitespace());
     let plan = Plan::new(&cli.run).unwrap_or_else(|error| panic!("{error:?}"));
     let stop = AtomicBool::new(false);

@@ -47,6 +47,16 @@ const RUN: &str = r#"
 --in-flight 0 => '0' for '--in-flight
 --in-flight 65537 => --in-flight 65537 … expected 1 to 65536
 --shards 0 => '0' for '--shards
+# Several machines.
+--part 0/2 => '0' is too small: expected 1 or more; expected I/N such as 2/4
+--part 3/2 --sessions 9 => part 3 of 2: expected 1 to 2
+--part 1/2 => --part 1/2 needs --sessions
+--start-at soon => 'soon' for '--start-at
+--hosts nonsense --machine 0 --sessions 9 => --hosts nonsense: machine 0's address "nonsense" … expected host:port
+--hosts 127.0.0.1:1,127.0.0.1:1 --machine 0 --sessions 9 => have the same address 127.0.0.1:1
+--hosts 127.0.0.1:1 --machine 7 --sessions 9 => machine 7 is not in the list of hosts
+--hosts 127.0.0.1:1 --machine x --sessions 9 => 'x' for '--machine
+--hosts 127.0.0.1:1 --hosts-wait long --sessions 9 => 'long' for '--hosts-wait
 --shards 4294967297 => --shards 4294967297 … expected 1 to 1024
 --seed x => 'x' for '--seed … expected digits
 --seed 18446744073709551616 => too large a count

@@ -393,7 +393,7 @@ fn what_was_due_when_a_run_was_killed_at_its_end_is_served() {
         "--sessions 40k --payments 4 --concurrent 1",
     ] {
         let run = Run::of(&format!(
-            "{channels} --rate 1M --shards 1 --baseline-sessions 0"
+            "{channels} --rate 10M --shards 1 --baseline-sessions 0"
         ));
         run.kill_after(20);
         // A busy machine has a second for it.

@@ -210,7 +210,11 @@ fn others(machine: &Machine) -> String {
 }
 
 fn checks(run: &RunFile) -> Vec<String> {
-    let word = |passed: bool| if passed { "passed" } else { "FAILED" };
+    let word = |passed: bool| match (passed, run.achieved.ended_early()) {
+        (true, _) => "passed",
+        (false, true) => "not checked",
+        (false, false) => "FAILED",
+    };
     let checks = &run.checks;
     let rows = [
         (

@@ -24,6 +24,8 @@ pub(crate) struct Arrivals {
     machines: Vec<Machine>,
     /// Since when Layer 1 has had nothing to do. None: it is at work.
     idle_since: Option<Instant>,
+    /// The tags of all batches that have come, whatever their steps.
+    tags: u32,
     /// The first batch that no machine of this build sends, and its sender.
     broken: Option<(usize, &'static str)>,
 }
@@ -54,12 +56,14 @@ impl Arrivals {
             steps: BTreeMap::new(),
             machines: (0..machines).map(machine).collect(),
             idle_since: None,
+            tags: 0,
             broken: None,
         }
     }
 
     /// A batch of a machine, sent when it had passed all steps below `sent_at`.
     pub(crate) fn put(&mut self, machine: usize, sent_at: Option<u64>, batch: Batch) {
+        self.tags |= batch.tag;
         let passed = self.machines[machine].passed;
         let is_late = [sent_at, passed]
             .iter()
@@ -87,6 +91,10 @@ impl Arrivals {
     /// Layer 1 has nothing else to do.
     pub(crate) fn wait(&mut self, now: Instant) {
         self.idle_since.get_or_insert(now);
+    }
+
+    pub(crate) fn tags(&self) -> u32 {
+        self.tags
     }
 
     pub(crate) fn all_passed(&self) -> bool {

@@ -32,6 +32,37 @@ pub struct Sockets {
     pub(crate) streams: Vec<Option<TcpStream>>,
 }
 
+impl Sockets {
+    /// The same sockets as pairs of machine 0 with each other one: on machine 0 all of them, in
+    /// order, elsewhere its own. In a pair, machine 0 is 0, and the other one 1. One of them may
+    /// fall, and the others go on.
+    pub fn into_pairs(self) -> Vec<Sockets> {
+        let hosts = self.hosts;
+        let me = hosts.me();
+        let pair = |other: usize, me: usize, stream: TcpStream| Sockets {
+            hosts: hosts.pair(other, me),
+            streams: match me {
+                0 => vec![None, Some(stream)],
+                _ => vec![Some(stream), None],
+            },
+        };
+        let streams = self.streams.into_iter().enumerate();
+        let streams = streams.filter_map(|(machine, stream)| Some((machine, stream?)));
+        match me {
+            0 => streams
+                .map(|(other, stream)| pair(other, 0, stream))
+                .collect(),
+            me => {
+                let mut own = streams.filter(|(machine, _)| *machine == 0);
+                own.next()
+                    .map(|(_, stream)| pair(me, 1, stream))
+                    .into_iter()
+                    .collect()
+            }
+        }
+    }
+}
+
 /// Waits until all machines are there and agree, for at most `wait`. `stop` ends it early.
 ///
 /// Every machine calls those with lower numbers. A machine that ends and starts again meanwhile is
@@ -47,6 +78,28 @@ pub fn connect(
     wait: Duration,
     stop: &AtomicBool,
 ) -> Result<Sockets, FabricError> {
+    let one = connect_lines(1, hosts, terms, wait, stop)?;
+    Ok(one.into_iter().next().expect("one line"))
+}
+
+/// The same with several sockets to each machine, for as many gates, one after the other: what
+/// machines have to say later needs no open port.
+///
+/// # Errors
+///
+/// As [`connect`].
+///
+/// # Panics
+///
+/// Without a line, or with more than 256.
+pub fn connect_lines(
+    lines: usize,
+    hosts: &Hosts,
+    terms: &Terms,
+    wait: Duration,
+    stop: &AtomicBool,
+) -> Result<Vec<Sockets>, FabricError> {
+    assert!((1..=256).contains(&lines), "{lines} lines");
     let (events, arrived) = mpsc::channel();
     let meeting = Meeting {
         hosts: hosts.clone(),
@@ -59,8 +112,9 @@ pub fn connect(
         events,
         arrived,
         begun: Instant::now(),
-        streams: hosts.addresses().map(|_| None).collect(),
-        have_come: hosts.addresses().map(|_| false).collect(),
+        streams: (0..lines * hosts.len()).map(|_| None).collect(),
+        have_come: vec![false; hosts.len()],
+        others_came: false,
     };
     gathering.run(wait, stop)
 }
@@ -75,10 +129,19 @@ struct Meeting {
 
 enum Event {
     /// This machine called; it is welcome there.
-    Called(usize, TcpStream),
+    Called(End, TcpStream),
     /// That machine called; it waits for a verdict.
-    Caller(usize, TcpStream),
+    Caller(End, TcpStream),
     Differs(FabricError),
+    /// Somebody without this run's token, or of another version: nobody, where there is a token.
+    OtherToken,
+}
+
+/// One of the lines to another machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct End {
+    machine: usize,
+    line: usize,
 }
 
 struct Gathering {
@@ -86,9 +149,12 @@ struct Gathering {
     events: Sender<Event>,
     arrived: Receiver<Event>,
     begun: Instant,
+    /// By line, and in it by machine.
     streams: Vec<Option<TcpStream>>,
     /// Who has been here, even if it left.
     have_come: Vec<bool>,
+    /// Somebody came without the token.
+    others_came: bool,
 }
 
 impl Drop for Gathering {
@@ -98,16 +164,24 @@ impl Drop for Gathering {
 }
 
 impl Gathering {
-    fn run(mut self, wait: Duration, stop: &AtomicBool) -> Result<Sockets, FabricError> {
+    fn run(mut self, wait: Duration, stop: &AtomicBool) -> Result<Vec<Sockets>, FabricError> {
         let (me, machines) = (self.meeting.hosts.me(), self.meeting.hosts.len());
-        (0..me).for_each(|machine| self.call(machine));
+        let lower = (0..self.streams.len()).map(|at| self.end(at));
+        let lower: Vec<End> = lower.filter(|end| end.machine < me).collect();
+        lower.into_iter().for_each(|end| self.call(end));
         let (mut listener, mut listen_at) = (None, self.begun);
         loop {
             self.forget_those_that_left();
             if self.missing().is_empty() {
-                let streams = std::mem::take(&mut self.streams);
-                let hosts = self.meeting.hosts.clone();
-                return Ok(Sockets { hosts, streams });
+                let mut streams = std::mem::take(&mut self.streams).into_iter();
+                let mut lines = Vec::new();
+                while streams.len() > 0 {
+                    lines.push(Sockets {
+                        hosts: self.meeting.hosts.clone(),
+                        streams: streams.by_ref().take(machines).collect(),
+                    });
+                }
+                return Ok(lines);
             }
             if stop.load(Ordering::Relaxed) {
                 return Err(FabricError::Stopped);
@@ -128,9 +202,28 @@ impl Gathering {
         }
     }
 
+    fn end(&self, at: usize) -> End {
+        let machines = self.meeting.hosts.len();
+        End {
+            machine: at % machines,
+            line: at / machines,
+        }
+    }
+
+    /// Where an end's socket is; none if there are not so many lines.
+    fn place(&self, end: End) -> Option<usize> {
+        let at = end.line * self.meeting.hosts.len() + end.machine;
+        (at < self.streams.len()).then_some(at)
+    }
+
+    /// Machines to which not all lines are there.
     fn missing(&self) -> Vec<usize> {
-        let others = (0..self.streams.len()).filter(|other| *other != self.meeting.hosts.me());
-        others.filter(|at| self.streams[*at].is_none()).collect()
+        let (me, machines) = (self.meeting.hosts.me(), self.meeting.hosts.len());
+        let is_missing = |machine: &usize| {
+            let mut lines = self.streams[*machine..].iter().step_by(machines);
+            *machine != me && lines.any(Option::is_none)
+        };
+        (0..machines).filter(is_missing).collect()
     }
 
     fn not_here(&self, wait: Duration) -> FabricError {
@@ -144,7 +237,11 @@ impl Gathering {
             true => String::new(),
             false => format!("{} (left again)", hosts.named(&left)),
         };
-        let parts = [hosts.named(&never), left];
+        let others = match self.others_came {
+            true => "and somebody came without this run's token".to_owned(),
+            false => String::new(),
+        };
+        let parts = [hosts.named(&never), left, others];
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         FabricError::NotHere {
             here,
@@ -207,12 +304,12 @@ impl Gathering {
     }
 
     /// Calls a machine until it answers, on a thread.
-    fn call(&self, machine: usize) {
+    fn call(&self, end: End) {
         let meeting = Arc::clone(&self.meeting);
         let events = self.events.clone();
         let caller = move || {
             while !meeting.over.load(Ordering::Relaxed) {
-                if let Some(event) = meeting.call(machine) {
+                if let Some(event) = meeting.call(end) {
                     let _ = events.send(event); // Nobody waits any more if this fails.
                     return;
                 }
@@ -226,33 +323,41 @@ impl Gathering {
     }
 
     fn take(&mut self, event: Event) -> Result<(), FabricError> {
-        let (machine, stream) = match event {
-            Event::Called(machine, stream) => (machine, stream),
-            Event::Caller(machine, mut stream) => {
+        let (at, stream) = match event {
+            Event::Called(end, stream) => (self.place(end), stream),
+            Event::Caller(end, mut stream) => {
                 self.forget_those_that_left();
-                if self.streams[machine].is_some() {
+                let at = self.place(end);
+                if at.is_some_and(|at| self.streams[at].is_some()) {
                     let _ = stream.write_all(&Verdict::Twice.encode());
-                    return Err(self.meeting.differs(machine, Difference::Twice));
+                    return Err(self.meeting.differs(end.machine, Difference::Twice));
                 }
                 if stream.write_all(&Verdict::Welcome.encode()).is_err() {
                     return Ok(());
                 }
-                (machine, stream)
+                (at, stream)
             }
             Event::Differs(error) => return Err(error),
+            Event::OtherToken => {
+                self.others_came = true;
+                return Ok(());
+            }
         };
-        self.streams[machine] = Some(stream);
-        self.have_come[machine] = true;
+        if let Some(at) = at {
+            self.streams[at] = Some(stream);
+            self.have_come[at % self.meeting.hosts.len()] = true;
+        }
         Ok(())
     }
 
     /// A machine may end and be started again while the others wait.
     fn forget_those_that_left(&mut self) {
-        for machine in 0..self.streams.len() {
-            if self.streams[machine].as_ref().is_some_and(has_left) {
-                self.streams[machine] = None;
-                if machine < self.meeting.hosts.me() {
-                    self.call(machine);
+        for at in 0..self.streams.len() {
+            if self.streams[at].as_ref().is_some_and(has_left) {
+                self.streams[at] = None;
+                let end = self.end(at);
+                if end.machine < self.meeting.hosts.me() {
+                    self.call(end);
                 }
             }
         }
@@ -261,13 +366,14 @@ impl Gathering {
 
 impl Meeting {
     /// Calls a machine once. None: it is not there, or somebody else is.
-    fn call(&self, machine: usize) -> Option<Event> {
+    fn call(&self, end: End) -> Option<Event> {
+        let machine = end.machine;
         let addresses = self.hosts.resolve(machine).ok()?;
         let stream = addresses
             .iter()
             .find_map(|address| TcpStream::connect_timeout(address, CALLING).ok())?;
         let mut line = Line::new(stream)?;
-        let ours = self.hello()?;
+        let ours = self.hello(end.line as u32)?;
         line.say(&ours.encode())?;
         let theirs = match line.hear_hello()? {
             Heard::Hello(theirs) => theirs,
@@ -285,7 +391,7 @@ impl Meeting {
             return Some(self.differ(machine, Difference::Token));
         }
         match Verdict::decode(line.hear()?)? {
-            Verdict::Welcome => Some(Event::Called(machine, line.done()?)),
+            Verdict::Welcome => Some(Event::Called(end, line.done()?)),
             Verdict::Twice => Some(self.differ(self.hosts.me(), Difference::Twice)),
         }
     }
@@ -294,10 +400,15 @@ impl Meeting {
     fn answer(&self, stream: TcpStream) -> Option<Event> {
         let mut line = Line::new(stream)?;
         let heard = line.hear_hello()?;
-        let ours = self.hello()?;
+        let asked = match &heard {
+            Heard::Hello(theirs) => theirs.line,
+            Heard::OtherVersion => 0,
+        };
+        let ours = self.hello(asked)?;
         line.say(&ours.encode())?;
         let theirs = match heard {
             Heard::Hello(theirs) => theirs,
+            Heard::OtherVersion if !self.terms.token.is_empty() => return Some(Event::OtherToken),
             Heard::OtherVersion => {
                 let error = FabricError::Mismatch {
                     machine: self.hosts.me(),
@@ -308,29 +419,45 @@ impl Meeting {
             }
         };
         let machine = theirs.me as usize;
-        if let Some(difference) = ours.difference(&theirs) {
+        let difference = ours.difference(&theirs);
+        if let Some(difference) = &difference
+            && self.terms.token.is_empty()
+        {
+            return Some(self.differ(machine, difference.clone()));
+        }
+        line.say(&ours.proof(&theirs, &self.terms.token))?;
+        if line.hear::<32>()? != theirs.proof(&ours, &self.terms.token) {
+            // Without a token to keep others out, it was this machine that was to be kept out.
+            return match self.terms.token.is_empty() {
+                true => Some(self.differ(machine, Difference::Token)),
+                false => Some(Event::OtherToken),
+            };
+        }
+        if let Some(difference) = difference {
             return Some(self.differ(machine, difference));
         }
         if machine >= self.hosts.len() {
             return None;
-        }
-        line.say(&ours.proof(&theirs, &self.terms.token))?;
-        if line.hear::<32>()? != theirs.proof(&ours, &self.terms.token) {
-            return Some(self.differ(machine, Difference::Token));
         }
         // Those with lower numbers are called.
         if machine <= self.hosts.me() {
             let _ = line.say(&Verdict::Twice.encode());
             return Some(self.differ(machine, Difference::Twice));
         }
-        Some(Event::Caller(machine, line.done()?))
+        let end = End {
+            machine,
+            line: asked as usize,
+        };
+        Some(Event::Caller(end, line.done()?))
     }
 
-    fn hello(&self) -> Option<Hello> {
+    fn hello(&self, line: u32) -> Option<Hello> {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).ok()?;
         let (me, of) = (self.hosts.me(), self.hosts.len());
-        Some(Hello::new(me, of, &self.terms, nonce))
+        let mut hello = Hello::new(me, of, &self.terms, nonce);
+        hello.line = line;
+        Some(hello)
     }
 
     fn differ(&self, machine: usize, difference: Difference) -> Event {

@@ -214,6 +214,12 @@ impl Gate {
         self.arrivals.borrow_mut().next_step()
     }
 
+    /// All bits of the tags of batches that have come to machine 0, of steps that are not its turn
+    /// yet too: what cannot wait for them.
+    pub fn tags(&self) -> u32 {
+        self.arrivals.borrow().tags()
+    }
+
     /// Whether all machines have passed all steps there are, and none is left to settle. Known on
     /// machine 0 only.
     pub fn all_passed(&self) -> bool {

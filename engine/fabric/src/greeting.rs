@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::error::Difference;
 
 const MAGIC: [u8; 8] = *b"duetfab\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const SHOWN: usize = 48;
 
 /// What all machines must have been told alike.
@@ -41,6 +41,8 @@ impl fmt::Debug for Terms {
 pub(crate) struct Hello {
     pub(crate) me: u32,
     pub(crate) of: u32,
+    /// Which of the sockets to a machine it is, counted from 0.
+    pub(crate) line: u32,
     build: [u8; 32],
     run: [u8; 32],
     /// The build's first characters, for a message.
@@ -51,7 +53,7 @@ pub(crate) struct Hello {
 impl Hello {
     /// Magic and version: what a stranger gets wrong.
     pub(crate) const START: usize = 12;
-    pub(crate) const BYTES: usize = Self::START + 8 + 64 + SHOWN + 16;
+    pub(crate) const BYTES: usize = Self::START + 12 + 64 + SHOWN + 16;
 
     pub(crate) fn new(me: usize, of: usize, terms: &Terms, nonce: [u8; 16]) -> Hello {
         let mut shown = [0; SHOWN];
@@ -60,6 +62,7 @@ impl Hello {
         Hello {
             me: me as u32,
             of: of as u32,
+            line: 0,
             build: Sha256::digest(&terms.build).into(),
             run: terms.run,
             shown,
@@ -68,11 +71,12 @@ impl Hello {
     }
 
     pub(crate) fn encode(&self) -> [u8; Self::BYTES] {
-        let parts: [&[u8]; 8] = [
+        let parts: [&[u8]; 9] = [
             &MAGIC,
             &VERSION.to_le_bytes(),
             &self.me.to_le_bytes(),
             &self.of.to_le_bytes(),
+            &self.line.to_le_bytes(),
             &self.build,
             &self.run,
             &self.shown,
@@ -97,6 +101,7 @@ impl Hello {
         let (_, rest) = bytes.split_first_chunk::<{ Self::START }>()?;
         let (me, rest) = rest.split_first_chunk()?;
         let (of, rest) = rest.split_first_chunk()?;
+        let (line, rest) = rest.split_first_chunk()?;
         let (build, rest) = rest.split_first_chunk()?;
         let (run, rest) = rest.split_first_chunk()?;
         let (shown, rest) = rest.split_first_chunk()?;
@@ -104,6 +109,7 @@ impl Hello {
         Some(Hello {
             me: u32::from_le_bytes(*me),
             of: u32::from_le_bytes(*of),
+            line: u32::from_le_bytes(*line),
             build: *build,
             run: *run,
             shown: *shown,

@@ -71,8 +71,11 @@ impl Hosts {
         &self.addresses[machine]
     }
 
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
-        self.addresses.iter().map(String::as_str)
+    /// Machine 0 and another one alone, as 0 and 1; `me` is this one's number among the two.
+    pub(crate) fn pair(&self, other: usize, me: usize) -> Hosts {
+        let addresses = [0, other].map(|machine| self.addresses[machine].clone());
+        let addresses = addresses.to_vec();
+        Hosts { addresses, me }
     }
 
     /// Whether all addresses resolve to this very host, and to it only.

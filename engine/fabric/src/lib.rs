@@ -78,7 +78,7 @@ mod wire;
 
 pub use arrivals::Waited;
 pub use batch::{Batch, MOST_BYTES};
-pub use connect::{Sockets, connect};
+pub use connect::{Sockets, connect, connect_lines};
 pub use error::{Difference, FabricError};
 pub use gate::Gate;
 pub use greeting::Terms;

@@ -186,7 +186,7 @@ fn be_strangers(address: &str, begun: Instant) -> (usize, Vec<TcpStream>) {
             break;
         };
         calls += 1;
-        let greeting = b"duetfab\n\x01\0\0\0";
+        let greeting = b"duetfab\n\x02\0\0\0";
         match calls % 6 {
             0 => drop(stream.write_all(b"GET / HTTP/1.1\r\nHost: machine-0\r\n\r\n")),
             1 => drop(stream.write_all(&[0x5a; 5_000])),

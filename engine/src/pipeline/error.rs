@@ -37,6 +37,9 @@ pub enum RunError {
         /// What was asked for has to be changed: hosts, or what one of them was told.
         is_bad_input: bool,
     },
+    /// A stop was asked for before the machines that should run it together had come.
+    #[error("interrupted before all machines had come")]
+    Interrupted,
     /// A file cannot be written.
     #[error("writing '{path}' failed: {problem}")]
     File {

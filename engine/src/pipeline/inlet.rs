@@ -8,7 +8,7 @@ use std::time::Duration;
 use duet_fabric::{Batch, Gate, Waited};
 
 use super::error::RunError;
-use super::relay::{LONGEST_PARK, Outbound, STOP};
+use super::relay::{LONGEST_PARK, Outbound, STOP, WORD};
 use super::shared::Shared;
 use super::stage::{Stage, StageClock};
 use super::step_bytes::{decode_step, encode_outcomes};
@@ -40,6 +40,7 @@ impl<'l> Inlet<'l> {
             outbound: Outbound::new(links, shared),
             shards: shared.config.shards,
             ready: None,
+            has_told_stop: false,
         }))
     }
 
@@ -104,10 +105,10 @@ impl<'l> Inlet<'l> {
     }
 
     /// Gives a step back to the shard that it came from.
-    pub(super) fn give_back(&mut self, to: Origin, batch: StepBatch, shared: &Shared<'_>) {
+    pub(super) fn give_back(&mut self, to: Origin, batch: StepBatch) {
         match self {
             Inlet::Shards(inbound) => inbound[to.shard as usize].link.to_shard(batch),
-            Inlet::Machines(machines) => machines.give_back(to, batch, shared),
+            Inlet::Machines(machines) => machines.give_back(to, batch),
         }
     }
 
@@ -175,6 +176,7 @@ pub(super) struct Machines<'l> {
     shards: u32,
     /// The next step, which every machine has passed.
     ready: Option<(u64, Vec<Batch>)>,
+    has_told_stop: bool,
 }
 
 impl Machines<'_> {
@@ -190,18 +192,29 @@ impl Machines<'_> {
             .turn(if count > 0 { Duration::ZERO } else { longest })?;
         if self.ready.is_none() {
             self.ready = self.gate.next_step();
-            // Whoever stops says so with its next step, and hears it back with an outcome.
-            let mut batches = self.ready.iter().flat_map(|(_, batches)| batches);
-            if batches.any(|batch| batch.tag & STOP != 0) {
-                shared.stop.store(true, Ordering::Relaxed);
-            }
         }
+        self.hear_and_tell_a_stop(shared);
         clock.lap(Stage::Fabric, count);
         Ok(self.ready.is_some() || self.gate.all_passed())
     }
 
+    /// A stop on one machine is one on all.
+    fn hear_and_tell_a_stop(&mut self, shared: &Shared<'_>) {
+        if self.gate.tags() & STOP != 0 {
+            shared.stop.store(true, Ordering::Relaxed);
+        }
+        if shared.stop.load(Ordering::Relaxed) && !self.has_told_stop {
+            self.has_told_stop = true;
+            for machine in 1..shared.config.place.machines {
+                let word = Batch::new(0, machine * self.shards, STOP | WORD, Vec::new());
+                self.gate.answer(machine as usize, word);
+            }
+        }
+    }
+
     fn take(&mut self, number: u64) -> Result<(Vec<Origin>, Vec<StepBatch>), RunError> {
         let (step, batches) = self.ready.take().expect("a step is ready");
+        let batches = batches.into_iter().filter(|batch| batch.tag & WORD == 0);
         let mut steps = (Vec::new(), Vec::new());
         for batch in batches {
             let own = self.outbound.sent.get_mut(batch.from as usize);
@@ -218,20 +231,15 @@ impl Machines<'_> {
         Ok(steps)
     }
 
-    fn give_back(&mut self, to: Origin, batch: StepBatch, shared: &Shared<'_>) {
+    fn give_back(&mut self, to: Origin, batch: StepBatch) {
         let machine = to.shard / self.shards;
         if machine == 0 {
             self.outbound.give_back(to.shard as usize, batch);
             return;
         }
-        let tag = if shared.stop.load(Ordering::Relaxed) {
-            STOP
-        } else {
-            0
-        };
         let mut bytes = Vec::new();
         encode_outcomes(&batch, &mut bytes);
-        let answer = Batch::new(batch.step, to.shard, tag, bytes);
+        let answer = Batch::new(batch.step, to.shard, 0, bytes);
         self.gate.answer(machine as usize, answer);
     }
 }

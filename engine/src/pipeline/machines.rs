@@ -1,18 +1,16 @@
 //! Several machines that run one workload over one Layer 1, that of machine 0: how they meet, and
 //! what they tell each other once. What goes on step by step is in `inlet` and `relay`.
 
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use duet_fabric::{Batch, Gate, Sockets, connect};
+use duet_fabric::{Batch, Gate, Sockets, connect_lines};
 
 pub use duet_fabric::{FabricError, Hosts, Terms};
 
 use super::error::RunError;
 use super::schedule::{Schedule, ShardOf};
-
-/// A stop that nobody asks for: once machines have begun, all of them have to come.
-pub(super) static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// Which machine this is, of how many that run the workload together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,22 +51,20 @@ impl Place {
 }
 
 /// The machines of a run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Machines {
-    /// Where they are, and which of them this one is.
-    pub hosts: Hosts,
-    /// What all of them were told alike: configuration, workload and seed, as a hash.
-    pub terms: Terms,
-    /// For how long they wait for each other at the start.
-    pub wait: Duration,
-    /// For how long they wait for one of which nothing is heard.
-    pub patience: Duration,
+    hosts: Hosts,
+    terms: Terms,
+    wait: Duration,
+    patience: Duration,
+    /// The sockets of each meeting, from the first one on until they are used.
+    met: Mutex<Vec<Option<Sockets>>>,
 }
 
-/// When machines meet, and what for. Each time they do so anew: what they tell each other at one
-/// time is on no socket at another.
+/// What machines come together for, each over sockets of its own. All of these are connected at the
+/// start: after that no port is open, and who falls is noticed wherever the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meeting {
+pub(super) enum Meeting {
     /// Machine 0 is told all keys, and tells what Layer 1 began with.
     Genesis,
     /// Steps go to Layer 1, and their outcomes back.
@@ -79,7 +75,37 @@ pub enum Meeting {
     Reports,
 }
 
+const MEETINGS: usize = 4;
+
+/// How a run of several machines has ended, as machine 0 says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The exit code of all machines.
+    pub code: u8,
+    /// Why there is no report; empty if there is one.
+    pub problem: String,
+}
+
 impl Machines {
+    /// Machines at these hosts, which were told alike. They wait for each other so long at the
+    /// start, and so long for one of which nothing is heard later.
+    #[must_use]
+    pub fn new(hosts: Hosts, terms: Terms, wait: Duration, patience: Duration) -> Machines {
+        Machines {
+            hosts,
+            terms,
+            wait,
+            patience,
+            met: Mutex::default(),
+        }
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
     /// This machine's place.
     #[must_use]
     pub fn place(&self) -> Place {
@@ -89,64 +115,50 @@ impl Machines {
         }
     }
 
-    /// Waits until all machines have come to a meeting.
+    /// Waits until all machines have come, and are connected for all that they have to say.
     ///
     /// # Errors
     /// If one does not come, or was told otherwise.
-    fn meet(&self, meeting: Meeting, stop: &AtomicBool) -> Result<Sockets, FabricError> {
-        let mut terms = self.terms.clone();
-        terms.run[0] ^= meeting as u8;
-        // They have been there before: who does not come now has fallen.
-        let wait = match meeting {
-            Meeting::Genesis => self.wait,
-            Meeting::Steps | Meeting::Balances | Meeting::Reports => self.patience,
-        };
-        connect(&self.hosts, &terms, wait, stop)
+    pub(super) fn meet(&self, stop: &AtomicBool) -> Result<(), FabricError> {
+        let met = connect_lines(MEETINGS, &self.hosts, &self.terms, self.wait, stop)?;
+        let met = met.into_iter().map(Some).collect();
+        *self.met.lock().expect("nothing panics with it") = met;
+        Ok(())
+    }
+
+    /// # Panics
+    /// If the machines have not met, or for the second time.
+    fn sockets(&self, meeting: Meeting) -> Sockets {
+        let mut met = self.met.lock().expect("nothing panics with it");
+        let sockets = met.get_mut(meeting as usize).and_then(Option::take);
+        sockets.expect("the machines have met, and come to this once")
     }
 
     /// The way over which steps go.
-    ///
-    /// # Errors
-    /// If a machine does not come.
-    pub(super) fn way(&self) -> Result<Way, FabricError> {
-        Ok(Way {
-            sockets: self.meet(Meeting::Steps, &NEVER)?,
+    pub(super) fn way(&self) -> Way {
+        Way {
+            sockets: self.sockets(Meeting::Steps),
             patience: self.patience,
-        })
-    }
-
-    /// Each machine tells machine 0 what it measured; machine 0 makes one report of it, and tells
-    /// all of them how the run ended.
-    ///
-    /// # Errors
-    /// If a machine does not come, or falls meanwhile.
-    pub fn report(
-        &self,
-        own: Vec<u8>,
-        merge: impl FnOnce(&[Vec<u8>]) -> u8,
-    ) -> Result<u8, FabricError> {
-        let told = self.exchange(Meeting::Reports, &NEVER, own, |given| vec![merge(given)])?;
-        Ok(told.first().copied().unwrap_or(u8::MAX))
+        }
     }
 
     /// Each machine tells machine 0 something, which tells all of them the same after that.
     ///
     /// # Errors
-    /// If a machine does not come, or falls meanwhile.
+    /// If a machine falls meanwhile.
     pub(super) fn exchange(
         &self,
         meeting: Meeting,
-        stop: &AtomicBool,
         own: Vec<u8>,
         answer: impl FnOnce(&[Vec<u8>]) -> Vec<u8>,
     ) -> Result<Vec<u8>, FabricError> {
         let (me, machines) = (self.hosts.me(), self.hosts.len());
         let mut answer = Some(answer);
-        let mut gate = Gate::open(self.meet(meeting, stop)?, self.patience)?;
+        let mut gate = Gate::open(self.sockets(meeting), self.patience)?;
         gate.send(Batch::new(0, me as u32, 0, own));
         gate.pass(u64::MAX);
         let told = loop {
-            gate.turn(Duration::from_millis(20))?;
+            gate.turn(TURN)?;
             if let Some((_, batches)) = gate.next_step()
                 && let Some(answer) = answer.take()
             {
@@ -163,7 +175,82 @@ impl Machines {
         gate.close()?;
         Ok(told)
     }
+
+    /// Tells machine 0 what this machine measured, and hears how the run has ended. Another machine
+    /// may fall meanwhile: whether that matters, machine 0 says.
+    ///
+    /// # Errors
+    /// If machine 0 falls before it has said so.
+    ///
+    /// # Panics
+    /// On machine 0.
+    pub fn report(&self, own: Vec<u8>) -> Result<Verdict, FabricError> {
+        let sockets = self.sockets(Meeting::Reports).into_pairs();
+        let sockets = sockets.into_iter().next().expect("a pair with machine 0");
+        let mut gate = Gate::open(sockets, self.patience)?;
+        gate.send(Batch::new(0, self.hosts.me() as u32, 0, own));
+        gate.pass(u64::MAX);
+        loop {
+            gate.turn(TURN)?;
+            if let Some(told) = gate.answered() {
+                let code = told.tag as u8;
+                let problem = String::from_utf8_lossy(told.body()).into_owned();
+                // All is said.
+                let _ = gate.close();
+                return Ok(Verdict { code, problem });
+            }
+        }
+    }
+
+    /// Gathers what all other machines measured, in their order, makes the report of it, and tells
+    /// them how the run has ended. If one has fallen before it said what it measured, `merge` hears
+    /// that.
+    ///
+    /// # Panics
+    /// On another machine than 0.
+    pub fn gather(&self, merge: impl FnOnce(Result<Vec<Vec<u8>>, FabricError>) -> Verdict) {
+        let pairs = self.sockets(Meeting::Reports).into_pairs();
+        let mut gates = Vec::new();
+        let mut fallen = None;
+        for pair in pairs {
+            match Gate::open(pair, self.patience) {
+                Ok(mut gate) => {
+                    gate.pass(u64::MAX);
+                    gates.push((gate, None));
+                }
+                Err(error) => fallen = fallen.or(Some(error)),
+            }
+        }
+        while fallen.is_none() && gates.iter().any(|(_, told)| told.is_none()) {
+            for (gate, told) in &mut gates {
+                if told.is_none() {
+                    fallen = fallen.or(gate.turn(TURN / 4).err());
+                    let step = gate.next_step();
+                    *told = step.and_then(|(_, mut batches)| batches.pop());
+                }
+            }
+        }
+        let given = match fallen {
+            Some(error) => Err(error),
+            None => {
+                let told = gates.iter_mut().filter_map(|(_, told)| told.take());
+                Ok(told.map(Batch::into_body).collect())
+            }
+        };
+        let Verdict { code, problem } = merge(given);
+        for (mut gate, _) in gates {
+            gate.answer(
+                1,
+                Batch::new(0, 0, code.into(), problem.clone().into_bytes()),
+            );
+            // Who has fallen by now has said all that it had to say.
+            let _ = gate.close();
+        }
+    }
 }
+
+/// For how long a thread parks with nothing to do.
+const TURN: Duration = Duration::from_millis(20);
 
 /// The way to the other machines, not opened yet: the thread that opens it keeps it.
 pub(super) struct Way {
@@ -183,9 +270,12 @@ impl Way {
 
 impl From<FabricError> for RunError {
     fn from(error: FabricError) -> RunError {
-        RunError::Machines {
-            is_bad_input: error.is_bad_input(),
-            problem: error.to_string(),
+        match error {
+            FabricError::Stopped => RunError::Interrupted,
+            error => RunError::Machines {
+                is_bad_input: error.is_bad_input(),
+                problem: error.to_string(),
+            },
         }
     }
 }

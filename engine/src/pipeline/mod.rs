@@ -68,7 +68,7 @@ pub use error::{RestoreError, RunError, SessionCounts};
 pub use fault::{Fault, Hop};
 pub use inspect::{ChannelFound, Inspection, OpenChannel, inspect};
 pub use latency::{Latencies, Latency};
-pub use machines::{FabricError, Hosts, Machines, Meeting, Place, Terms};
+pub use machines::{FabricError, Hosts, Machines, Place, Terms, Verdict};
 pub use outcome::{Checks, Ended, Offchain, Outcome, Phase, Resumed, SpentBefore, Stops};
 pub use pace::Offered;
 pub use run::{Snapshot, run, run_together};

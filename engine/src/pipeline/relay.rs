@@ -17,6 +17,8 @@ pub(super) const LONGEST_PARK: Duration = Duration::from_millis(20);
 
 /// A batch's tag: no more payments are to be made.
 pub(super) const STOP: u32 = 1;
+/// A batch's tag: it is of no step, and says what its tag says.
+pub(super) const WORD: u32 = 2;
 
 /// How far the shards of this machine are.
 pub(super) struct Outbound<'l> {
@@ -26,6 +28,7 @@ pub(super) struct Outbound<'l> {
     /// Steps that are on their way.
     pub(super) sent: Vec<VecDeque<StepBatch>>,
     first_shard: u32,
+    has_told_stop: bool,
 }
 
 impl<'l> Outbound<'l> {
@@ -36,6 +39,7 @@ impl<'l> Outbound<'l> {
             passed: vec![0; links.len()],
             sent: links.iter().map(|_| VecDeque::new()).collect(),
             first_shard: config.place.machine * config.shards,
+            has_told_stop: false,
         }
     }
 
@@ -47,11 +51,6 @@ impl<'l> Outbound<'l> {
         encode: impl Fn(&StepBatch, &mut Vec<u8>),
     ) -> usize {
         let mut count = 0;
-        let tag = if shared.stop.load(Ordering::Relaxed) {
-            STOP
-        } else {
-            0
-        };
         for (at, link) in self.links.iter().enumerate() {
             while let Some(batch) = link.at_l1() {
                 let mut bytes = Vec::new();
@@ -59,7 +58,7 @@ impl<'l> Outbound<'l> {
                 gate.send(Batch::new(
                     batch.step,
                     self.first_shard + at as u32,
-                    tag,
+                    0,
                     bytes,
                 ));
                 self.passed[at] = if batch.last { u64::MAX } else { batch.step + 1 };
@@ -67,7 +66,18 @@ impl<'l> Outbound<'l> {
                 count += 1;
             }
         }
-        gate.pass(self.passed.iter().copied().min().unwrap_or(u64::MAX));
+        let passed = self.passed.iter().copied().min().unwrap_or(u64::MAX);
+        // A step may be far away: its shards pay until then.
+        if shared.stop.load(Ordering::Relaxed) && !self.has_told_stop && passed < u64::MAX {
+            gate.send(Batch::new(
+                passed,
+                self.first_shard,
+                STOP | WORD,
+                Vec::new(),
+            ));
+            self.has_told_stop = true;
+        }
+        gate.pass(passed);
         count
     }
 
@@ -110,6 +120,9 @@ pub(super) fn relay(
         while let Some(answer) = gate.answered() {
             if answer.tag & STOP != 0 {
                 shared.stop.store(true, Ordering::Relaxed);
+            }
+            if answer.tag & WORD != 0 {
+                continue;
             }
             let step = outbound.own(answer.from).and_then(|at| {
                 let mut step = outbound.sent[at].pop_front()?;

@@ -13,7 +13,7 @@ use super::audit::AuditLog;
 use super::config::Config;
 use super::door::Door;
 use super::error::RunError;
-use super::machines::{Machines, Meeting, NEVER};
+use super::machines::{Machines, Meeting};
 use super::outcome::{Outcome, Restored, Spent, outcome};
 use super::restore::{OpenLog, Purpose, parties_and_log};
 use super::schedule::Schedule;
@@ -183,7 +183,7 @@ fn run_on(
     if let Some(log) = &mut l1_log {
         log.metered().threads_start().map_err(RunError::Log)?;
     }
-    let way = machines.map(Machines::way).transpose()?;
+    let way = machines.map(Machines::way);
     let (workers, (clock, cpu_before)) =
         Workers::read(|| (StageClock::from_now(), config.cpu_ns()));
     if restored.is_some() {
@@ -326,7 +326,8 @@ fn begin_together(
     first: impl FnOnce(&[Vec<u8>]) -> Option<Result<(Chain, bool, AuditLog), RunError>>,
 ) -> Result<Layer1, RunError> {
     let mut begun = None;
-    let told = machines.exchange(Meeting::Genesis, stop, own, |given| {
+    machines.meet(stop)?;
+    let told = machines.exchange(Meeting::Genesis, own, |given| {
         begun = first(given);
         match &begun {
             Some(Ok((chain, ..))) => chain.genesis().0.to_vec(),
@@ -355,7 +356,7 @@ fn balances(
     settled: &mut Settled,
 ) -> bool {
     let chain = settled.chain.as_ref();
-    let told = machines.exchange(Meeting::Balances, &NEVER, own, |given| {
+    let told = machines.exchange(Meeting::Balances, own, |given| {
         let matches = chain.is_some_and(|chain| accounts.match_given(given, chain));
         vec![u8::from(matches)]
     });

@@ -90,7 +90,7 @@ pub(super) fn settle(
     let aborted = || shared.abort.load(Ordering::Relaxed);
     while !desk.returning.is_empty() && !aborted() {
         desk.await_durable()?;
-        desk.give_back(shared)?;
+        desk.give_back()?;
     }
     let last_payout_ns = desk.decide_disputes(shared, told);
     let settled = desk.chain.load().transactions - before.transactions;
@@ -195,7 +195,7 @@ impl Desk<'_> {
                 if shared.abort.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                self.give_back(shared)?;
+                self.give_back()?;
                 self.inlet.wait(shared, &mut self.clock)?;
             }
             if self.inlet.ended() {
@@ -205,7 +205,7 @@ impl Desk<'_> {
             self.settle(origins, batches)?;
             told(&self.chain);
             self.clock.lap(Stage::Settle, 0);
-            self.give_back(shared)?;
+            self.give_back()?;
         }
         Ok(())
     }
@@ -255,7 +255,7 @@ impl Desk<'_> {
     }
 
     /// Gives the steps back whose blocks are durable.
-    fn give_back(&mut self, shared: &Shared<'_>) -> Result<(), RunError> {
+    fn give_back(&mut self) -> Result<(), RunError> {
         let durable = match &self.log {
             None => 0,
             Some(log) => log.durable()?,
@@ -264,7 +264,7 @@ impl Desk<'_> {
             (self.returning).pop_front_if(|(sequence, ..)| *sequence <= durable)
         {
             for (origin, batch) in origins.into_iter().zip(batches) {
-                self.inlet.give_back(origin, batch, shared);
+                self.inlet.give_back(origin, batch);
             }
         }
         Ok(())

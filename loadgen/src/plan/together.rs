@@ -1,7 +1,7 @@
 //! What `--hosts` asks for: which machines run a workload together, what all of them must have been
 //! told alike, and which share of the workload this one has.
 
-use std::env;
+use std::env::{self, VarError};
 use std::time::Duration;
 
 use duet_engine::pipeline::{Hosts, Machines, Place, Schedule, Terms};
@@ -27,7 +27,10 @@ pub(super) fn asked(args: &RunArgs) -> Result<Option<Asked>, PlanError> {
     };
     let me = machine(args.machine, |name| env::var(name).ok()).map_err(bad)?;
     let me = usize::try_from(me).unwrap_or(usize::MAX);
-    let hosts = Hosts::parse(list, me).map_err(|error| bad(format!("--hosts {list}: {error}")))?;
+    let hosts = Hosts::parse(list, me).map_err(|error| {
+        let list = duet_terminal::layout::clip(list, 60);
+        bad(format!("--hosts {list}: {error}"))
+    })?;
     if args.trace.is_none() && args.sessions.is_none() {
         return Err(bad(
             "--hosts needs --sessions, those of all machines together: the default depends on the \
@@ -52,23 +55,25 @@ impl Asked {
         args: &RunArgs,
     ) -> Result<(Machines, PartOfRun), PlanError> {
         let (part, run) = PartOfRun::of_machines(self.place(), whole, BUILD).map_err(bad)?;
-        let machines = Machines {
-            hosts: self.0,
-            terms: Terms {
-                build: BUILD.to_owned(),
-                run,
-                token: env::var(TOKEN).unwrap_or_default(),
-            },
-            wait: args.hosts_wait,
-            patience: PATIENCE,
+        let token = match env::var(TOKEN) {
+            Ok(token) => token,
+            Err(VarError::NotPresent) => String::new(),
+            Err(VarError::NotUnicode(_)) => {
+                return Err(bad(format!("{TOKEN} is no UTF-8: expected a word")));
+            }
         };
-        Ok((machines, part))
+        let build = BUILD.to_owned();
+        let terms = Terms { build, run, token };
+        Ok((
+            Machines::new(self.0, terms, args.hosts_wait, PATIENCE),
+            part,
+        ))
     }
 }
 
 /// What a reader should know of the way between the machines.
 pub(super) fn note(machines: &Machines) -> Option<String> {
-    (!machines.hosts.are_loopback()).then(|| {
+    (!machines.hosts().are_loopback()).then(|| {
         format!(
             "What machines say to each other is neither encrypted nor authenticated, but for \
              {TOKEN} at the start: expected a private network."

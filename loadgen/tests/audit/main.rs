@@ -150,7 +150,7 @@ fn a_run_that_was_cut_short_audits_clean() {
     let folder = Folder::new();
     logged(
         &folder,
-        "--sessions 1k --payments 100k --concurrent 4 --duration 200ms --cosign-every 10",
+        "--sessions 1k --payments 10M --concurrent 4 --duration 200ms --cosign-every 10",
     );
     let ended = folder.loadgen(&arguments("audit log --sample 1 --json"));
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -18,14 +18,19 @@ use crate::run_file::{Merged, MergedPart, NOT_HELD, OpenLoop, Part, RunFile, SCH
 use crate::terms::{Across, Terms};
 
 /// Keys in which parts differ because they are parts.
-const OF_A_PART: [&str; 6] = [
+const OF_A_PART: [&str; 7] = [
     "part",
     "sessions",
     "payments_per_session",
     "concurrent",
     "offered_per_s",
     "interrupted",
+    // Machines differ.
+    "backend_asked",
 ];
+
+/// The share of the time in which the parts of an open loop must all have run.
+const LEAST_OVERLAP: f64 = 0.9;
 
 /// The most parts that are missing and named one by one.
 const MOST_NAMED: usize = 8;
@@ -65,6 +70,17 @@ pub fn merge(files: &[(PathBuf, String)], command: Vec<String>) -> Result<RunFil
             first: one.path.clone(),
             other: other.path.clone(),
             part: one.part.name(),
+        });
+    }
+    let (first, here) = (&parts[0], parts.len() as u64);
+    if first.part.one_layer_1 && here < first.part.of {
+        return Err(MergeError::NotMergeable {
+            path: first.path.clone(),
+            detail: format!(
+                "it is of a run over one Layer 1, which has ended early, and {here} of {} machines \
+                 are here; expected all of them",
+                first.part.of
+            ),
         });
     }
     let latency = latency::Added::of(&parts)?;
@@ -122,6 +138,15 @@ fn read(path: &Path, text: &str) -> Result<(Read, Terms), MergeError> {
             "`part` is {}, expected 1 to {}",
             part.name(),
             part.of
+        )));
+    }
+    let times = [
+        ("wall_s", run.achieved.wall_s),
+        ("cpu_s", run.achieved.cpu_s),
+    ];
+    if let Some((name, _)) = times.iter().find(|(_, time)| !time.is_finite()) {
+        return Err(named(&format!(
+            "`achieved.{name}` is not known, expected seconds"
         )));
     }
     if run.resumed().is_some() {
@@ -279,6 +304,14 @@ fn invalid_reasons(parts: &[Read], merged: &Merged, file: &RunFile) -> Vec<Strin
             .as_ref()
             .and_then(OpenLoop::not_held);
         reasons.extend(not_held.map(|reason| format!("{NOT_HELD}: {reason}")));
+    }
+    // A rate is that of all parts only while all of them run.
+    if file.achieved.open_loop.is_some() && merged.overlap < LEAST_OVERLAP {
+        reasons.push(format!(
+            "{NOT_HELD}: all parts ran at once for {} of the time, expected {}",
+            human::share(merged.overlap),
+            human::share(LEAST_OVERLAP)
+        ));
     }
     if !merged.is_whole() {
         reasons.push(missing(merged));

@@ -23,8 +23,8 @@ pub use disputes::{AttackCost, Disputes};
 pub use durability::{Durability, Resumed};
 pub use error::RunFileError;
 pub use figures::{
-    Achieved, Assurance, Checks, DirectClient, LatencyHistogram, LatencyNs, Memory, NOT_HELD,
-    Offchain, OpenLoop, Percentiles, Phase, Sample, Stage,
+    Achieved, Assurance, Checks, DirectClient, ENDED_EARLY, LatencyHistogram, LatencyNs, Memory,
+    NOT_HELD, Offchain, OpenLoop, Percentiles, Phase, Sample, Stage,
 };
 pub use l1::{DirectLoad, L1, L1Alone, L1Fed, L1Load, Offload, Ratio};
 pub use part::{Merged, MergedPart, Part};

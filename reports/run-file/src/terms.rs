@@ -27,6 +27,8 @@ const INTERRUPTED: &str = "interrupted";
 
 /// The key of how many parts a merged run has; a run that is whole by itself has none.
 const PARTS: &str = "parts";
+/// The key of how many Layer 1s these had.
+const LAYER_1S: &str = "layer_1s";
 /// The most keys: a workload has some thirty, and every difference is told.
 const MOST_KEYS: usize = 1000;
 
@@ -95,8 +97,10 @@ impl Terms {
         );
         terms.remove(DERIVED);
         // What several Layer 1s carried is not what one did.
-        if let Some(parts) = run_file.pointer("/merged/of") {
-            terms.insert(PARTS.to_owned(), parts.clone());
+        for (key, pointer) in [(PARTS, "/merged/of"), (LAYER_1S, "/merged/layer_1s")] {
+            if let Some(count) = run_file.pointer(pointer) {
+                terms.insert(key.to_owned(), count.clone());
+            }
         }
         // Files of earlier versions say that they kept one by its stage alone.
         let mut stages = run_file.get("stages").and_then(Value::as_array).into_iter();

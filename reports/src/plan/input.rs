@@ -312,13 +312,14 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
             "the files hold no whole run; expected a sweep of some".to_owned(),
         ));
     }
-    let (merged, all): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|(_, run)| run.merged.is_some());
+    let (merged, all): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|(_, run)| run.merged.is_some() || run.part.is_some());
     let together = merged.iter().filter_map(|(_, run)| Together::of(run));
     let together: Vec<Together> = together.collect();
     if all.is_empty() {
         return Err(PlanError::Refused(
-            "the files hold merged runs alone; expected a sweep of one machine beside them"
+            "the files hold runs of several machines alone; expected a sweep of one machine beside them"
                 .to_owned(),
         ));
     }

@@ -49,8 +49,8 @@ pub enum MergeError {
     },
     /// Parts of different runs.
     #[error(
-        "{first} and {other} are parts of different runs: {what} {} and {}",
-        clean(&.values[0]), clean(&.values[1])
+        "{first} and {other} are parts of different runs: {what} {} and {}{}",
+        clean(&.values[0]), clean(&.values[1]), hint(.what)
     )]
     OtherRun {
         /// The first file.
@@ -71,4 +71,12 @@ fn lines(differences: &[Difference]) -> String {
         .iter()
         .map(|found| format!("\n  {}", line(found)));
     lines.collect()
+}
+
+/// What an id that differs means.
+fn hint(what: &str) -> &'static str {
+    match what {
+        "run id" => " (asked for other sessions, channels, rates or times to start at)",
+        _ => "",
+    }
 }

@@ -85,7 +85,8 @@ pub(super) fn machine(parts: &[Read]) -> Machine {
             .cloned()
             .collect(),
         stolen_share: share(|of| of.stolen_share),
-        others_share: share(|of| of.others_share),
+        // Parts on one machine are each other's others.
+        others_share: share(|of| of.others_share).filter(|_| machines.len() == parts.len()),
     }
 }
 

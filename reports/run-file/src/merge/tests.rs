@@ -159,6 +159,21 @@ fn parts_that_ran_one_after_the_other_were_not_fast_together() {
 }
 
 #[test]
+fn an_open_loop_whose_parts_did_not_run_together_was_not_held() {
+    let wall_s = sample::open_loop().achieved.wall_s;
+    for (late_share, held) in [(0.0, true), (0.04, true), (0.5, false), (7.0, false)] {
+        let late_ms = (late_share * wall_s * 1e3) as u64;
+        let later = part(2, 2, |run| {
+            run.part.as_mut().unwrap().began_unix_ms += late_ms;
+        });
+        let file = merged(&[part(1, 2, |_| {}), later]);
+        assert_eq!(file.achieved.valid, held, "{late_share}");
+        let reason = file.achieved.invalid_reasons.first();
+        assert!(reason.is_none_or(|reason| reason.starts_with(NOT_HELD)));
+    }
+}
+
+#[test]
 fn missing_parts_and_invalid_ones_are_named() {
     let file = merged(&[
         part(4, 4, |run| {

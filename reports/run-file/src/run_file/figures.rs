@@ -93,7 +93,18 @@ pub struct Achieved {
 /// alone.
 pub const NOT_HELD: &str = "the offered rate was not held";
 
+/// What the reason begins with for which a run of several machines is INVALID that one of them
+/// left: nothing of it was checked.
+pub const ENDED_EARLY: &str = "ended early";
+
 impl Achieved {
+    /// Whether a machine fell, and nothing was checked.
+    #[must_use]
+    pub fn ended_early(&self) -> bool {
+        let first = self.invalid_reasons.first();
+        first.is_some_and(|reason| reason.starts_with(ENDED_EARLY))
+    }
+
     /// Why the run is INVALID, but for not having kept up: that is a finding about the rate, and
     /// nothing against the run.
     pub fn broken(&self) -> impl Iterator<Item = &String> {
