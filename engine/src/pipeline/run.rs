@@ -26,6 +26,7 @@ use super::threads;
 use super::workers::Workers;
 use super::workload::{AccountIndex, Workload};
 use duet_channels::crypto::Digest;
+use duet_fabric::Gate;
 use duet_ledger::l1::{self, Chain};
 
 /// How far a run is. Counts and times run from the start of its threads, or, where it goes on after
@@ -216,7 +217,11 @@ fn run_on(
                 (Layer1::Elsewhere(_), Some(way)) => settle_elsewhere(shared, links, way),
                 (Layer1::Elsewhere(_), None) => unreachable!("a machine that is alone has it"),
             };
-            at_work(shared, door, settle, |settled| &mut settled.clock)
+            let close = |gate: Option<Gate>| {
+                // Who falls now is missed when balances are told.
+                let _ = gate.map(Gate::close);
+            };
+            at_work(shared, door, settle, |settled| &mut settled.clock, close)
         });
         let threads: Vec<_> = shards
             .into_iter()
@@ -229,7 +234,8 @@ fn run_on(
                     }
                 };
                 threads::start(scope, shared, door, move || {
-                    at_work(shared, door, || shard.run(l1), |end| &mut end.clock)
+                    let run = || shard.run(l1).map(|end| (end, ()));
+                    at_work(shared, door, run, |end| &mut end.clock, |()| ())
                 })
             })
             .collect();
@@ -436,21 +442,26 @@ impl Watch<'_> {
     }
 }
 
-/// A thread's work, to its last lap: if it ends in error, or panics, all others end too.
-fn at_work<T>(
+/// A thread's work, to its last lap: if it ends in error, or panics, all others end too. What it
+/// leaves to be ended is ended when the process's CPU time has been read.
+fn at_work<T, L>(
     shared: &Shared<'_>,
     door: &Door,
-    work: impl FnOnce() -> Result<T, RunError>,
+    work: impl FnOnce() -> Result<(T, L), RunError>,
     clock: impl FnOnce(&mut T) -> &mut StageClock,
+    end: impl FnOnce(L),
 ) -> Result<T, RunError> {
     let _guard = GoneOnPanic(shared, door);
     let mut done = work();
     match &mut done {
-        Ok(done) => clock(done).lap(Stage::Thread, 0),
+        Ok((done, _)) => clock(done).lap(Stage::Thread, 0),
         Err(_) => shared.abort.store(true, Ordering::Relaxed),
     }
     door.leave();
-    done
+    done.map(|(done, left)| {
+        end(left);
+        done
+    })
 }
 
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::beginning::Logged;
 use super::case::Case;
@@ -53,7 +54,7 @@ pub(super) fn settle(
     (links, sockets): (&[Link], Option<Way>),
     transactions: &AtomicU64,
     recorder: Option<Recorder>,
-) -> Result<Settled, RunError> {
+) -> Result<(Settled, Option<Gate>), RunError> {
     let config = shared.config;
     let (delay, window) = (config.l1_delay_blocks, config.challenge_window_blocks);
     let mut desk = Desk {
@@ -100,13 +101,13 @@ pub(super) fn settle(
         Some(log) if !aborted() => Some(log.finish()?),
         _ => None,
     };
-    let mut waited = Vec::new();
+    let (mut waited, mut open) = (Vec::new(), None);
     if let Some((gate, of_machines)) = desk.inlet.into_gate() {
         waited = of_machines;
-        let closed = close(gate, shared, &mut desk.clock);
-        fallen = fallen.or(self::fallen(closed, shared)?);
+        let (gate, fell) = still_open(leave_open(gate, shared, &mut desk.clock), shared)?;
+        (open, fallen) = (gate, fallen.or(fell));
     }
-    Ok(Settled {
+    let settled = Settled {
         chain: Some(desk.chain),
         clock: desk.clock,
         court: desk.court,
@@ -115,7 +116,8 @@ pub(super) fn settle(
         log,
         waited,
         fallen,
-    })
+    };
+    Ok((settled, open))
 }
 
 /// The same on a machine whose Layer 1 is elsewhere: relays steps and outcomes.
@@ -126,15 +128,14 @@ pub(super) fn settle_elsewhere(
     shared: &Shared<'_>,
     links: &[Link],
     machines: Way,
-) -> Result<Settled, RunError> {
+) -> Result<(Settled, Option<Gate>), RunError> {
     let config = shared.config;
     let mut clock = StageClock::of_thread();
     let mut gate = machines.open()?;
     let relayed = relay(&mut gate, shared, links, &mut clock);
     let fallen = fallen(relayed.map_err(RunError::from), shared)?;
-    let closed = close(gate, shared, &mut clock);
-    let fallen = fallen.or(self::fallen(closed, shared)?);
-    Ok(Settled {
+    let (open, fell) = still_open(leave_open(gate, shared, &mut clock), shared)?;
+    let settled = Settled {
         chain: None,
         clock,
         court: Court::new(config.backend, config.seed, 0, 0),
@@ -142,19 +143,39 @@ pub(super) fn settle_elsewhere(
         last_payout_ns: None,
         log: None,
         waited: Vec::new(),
-        fallen,
-    })
+        fallen: fallen.or(fell),
+    };
+    Ok((settled, open))
 }
 
-/// Ends the way to other machines: politely, where nothing has gone wrong.
-fn close(gate: Gate, shared: &Shared<'_>, clock: &mut StageClock) -> Result<(), RunError> {
-    // They end when it closes, and what that takes is a moment.
-    clock.add(Stage::Fabric, gate.threads_cpu_ns());
-    if !shared.abort.load(Ordering::Relaxed) {
-        gate.close()?;
+/// Has what was said last on its way, and tells what the way took so far. It stays open until the
+/// process's CPU time has been read: its threads would take more to end. Where something has gone
+/// wrong, it is closed at once, and the others hear of it.
+fn leave_open(
+    mut gate: Gate,
+    shared: &Shared<'_>,
+    clock: &mut StageClock,
+) -> Result<Option<Gate>, RunError> {
+    if shared.abort.load(Ordering::Relaxed) {
+        return Ok(None);
     }
+    for _ in 0..2 {
+        gate.turn(Duration::ZERO)?;
+    }
+    clock.add(Stage::Fabric, gate.threads_cpu_ns());
     clock.lap(Stage::Fabric, 0);
-    Ok(())
+    Ok(Some(gate))
+}
+
+/// What [`leave_open`] left open, and which machine fell meanwhile.
+fn still_open(
+    left: Result<Option<Gate>, RunError>,
+    shared: &Shared<'_>,
+) -> Result<(Option<Gate>, Option<String>), RunError> {
+    match left {
+        Ok(gate) => Ok((gate, None)),
+        Err(error) => Ok((None, fallen(Err(error), shared)?)),
+    }
 }
 
 /// Which machine fell, if that is what went wrong: then all shards leave, and what was measured so
