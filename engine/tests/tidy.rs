@@ -16,17 +16,17 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 14] = [
-    ("engine/src", 9_300),
+    ("engine/src", 9_450),
     ("engine/base/src", 350),
     ("engine/channels/src", 5_730),
-    ("engine/fabric/src", 2_200),
+    ("engine/fabric/src", 2_320),
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_950),
     ("engine/log/src", 3_000),
-    ("loadgen/src", 7_800),
+    ("loadgen/src", 7_850),
     ("loadgen/audit/src", 4_400),
-    ("reports/src", 10_400),
-    ("reports/run-file/src", 3_350),
+    ("reports/src", 10_420),
+    ("reports/run-file/src", 3_400),
     ("reports/terminal/src", 1_750),
     ("bench/src", 4_250),
     ("bench/instructions/src", 600),

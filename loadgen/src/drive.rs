@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use duet_engine::pipeline::{
-    self, DirectOutcome, Machines, Outcome, RunError, Sampling, Verdict, process_cpu_ns,
+    self, DirectOutcome, FabricError, Machines, Outcome, RunError, Sampling, Verdict,
+    process_cpu_ns,
 };
 use duet_run_file::merge::merge;
 use duet_run_file::run_file::{Phase, RunFile};
@@ -187,6 +188,11 @@ fn end_together(
             return Exit::of_code(code.into()).unwrap_or(Exit::MachineFault);
         }
         Ok(Verdict { problem, .. }) => problem,
+        // It hung. The report has its part.
+        Err(FabricError::Silent { machine, .. }) if machine == machines.hosts().me() => {
+            complain("machine 0 did not hear of this machine, and ended the run without it");
+            return Exit::MachineFault;
+        }
         Err(error) => error.to_string(),
     };
     end_early(problem, plan, args, command, &mut measured)
@@ -342,7 +348,13 @@ fn add_baseline(
         measured.phases.push(phase);
     }
     if let Some(chain) = &measured.outcome.ended.chain {
-        measured.alone = pipeline::layer_1_alone(&plan.config, &*plan.workload, chain)?;
+        let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
+        measured.alone = pipeline::layer_1_alone(&plan.config, &*plan.workload, chain, stop)?;
+        if measured.alone.is_some() {
+            let cpu_ns = process_cpu_ns() - cpu_before;
+            let phase = phase("layer 1 alone", begin.elapsed(), cpu_ns);
+            measured.phases.push(phase);
+        }
     }
     measured.interrupted = stop.load(Ordering::Relaxed);
     Ok(())

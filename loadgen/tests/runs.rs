@@ -596,12 +596,9 @@ fn as_many_channels_are_open_at_once_as_were_asked_for_however_short_the_run() {
 #[test]
 fn layer_1_alone_is_asked_for_what_the_run_asked_of_its_own() {
     let folder = Folder::new();
-    for (words, has_disputes) in [
-        ("--sessions 60 --payments 3", false),
-        (
-            "--sessions 90 --payments 3 --adversary stale-close=50%",
-            true,
-        ),
+    for (words, opens, closes) in [
+        ("--sessions 60 --payments 3", 60, 60),
+        ("--sessions 90 --payments 3 --adversary all=9%", 90, 0),
     ] {
         let words = format!("{words} --baseline-sessions 0 --l1-alone --block-txs 7");
         let (run, _) = folder.run(&words);
@@ -612,8 +609,12 @@ fn layer_1_alone_is_asked_for_what_the_run_asked_of_its_own() {
             run.l1.channels.transactions,
             "{words}"
         );
-        assert!(all[0] > 0 && all[1] > 0, "{words}: {all:?}");
-        assert_eq!(all[2] > 0, has_disputes, "{words}: {all:?}");
+        assert_eq!(all[0], opens, "{words}: {all:?}");
+        assert!(
+            all[1] > 0 && (closes == 0 || all[1] == closes),
+            "{words}: {all:?}"
+        );
+        assert_eq!(all[2] == 0, closes > 0, "{words}: {all:?}");
         assert!(alone.sessions_per_s().is_some(), "{words}");
         let (without, _) = folder.run(&words.replace("--l1-alone", ""));
         assert_eq!(without.l1.channels.tip, run.l1.channels.tip, "{words}");

@@ -102,6 +102,29 @@ pub enum FabricError {
 }
 
 impl FabricError {
+    /// The error of a pair of machines, with the number that the other one has among all.
+    #[must_use]
+    pub fn of_pair(mut self, other: usize) -> FabricError {
+        match &mut self {
+            FabricError::Gone {
+                machine, told_by, ..
+            }
+            | FabricError::Silent {
+                machine, told_by, ..
+            }
+            | FabricError::Garbled {
+                machine, told_by, ..
+            } => {
+                for number in [Some(machine), told_by.as_mut()].into_iter().flatten() {
+                    *number = if *number == 1 { other } else { *number };
+                }
+            }
+            FabricError::Engine { machine, .. } if *machine == 1 => *machine = other,
+            _ => {}
+        }
+        self
+    }
+
     /// Whether a person has to change what was asked for: hosts, terms, a machine that was never
     /// started. Otherwise a machine has failed, or the caller stopped.
     pub fn is_bad_input(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Layer 1's own limit: what a run asked of it is asked again of a new one, at full speed and with
 //! nothing beside it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::accounts::{Accounts, CHANNELS, disputes, units};
@@ -9,8 +10,7 @@ use super::error::RunError;
 use super::workload::Workload;
 use duet_ledger::l1::{self, Asked, Chain, Executed, Receipt};
 
-/// What Layer 1 took for transactions of one kind. A block counts as of the kind that most of its
-/// transactions are.
+/// What Layer 1 took for transactions of one kind: of each block, their share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fed {
     /// Transactions in blocks.
@@ -35,7 +35,7 @@ pub struct Alone {
 }
 
 /// Asks a new Layer 1 for what a run's was asked for, which has kept it
-/// ([`keep_tape`](l1::Config::keep_tape)). None if it has not.
+/// ([`keep_tape`](l1::Config::keep_tape)). None if it has not, or a stop was asked for.
 ///
 /// # Errors
 /// If Layer 1 cannot be set up.
@@ -43,6 +43,7 @@ pub fn layer_1_alone(
     config: &Config,
     workload: &dyn Workload,
     asked: &Chain,
+    stop: &AtomicBool,
 ) -> Result<Option<Alone>, RunError> {
     let Some(tape) = asked.tape() else {
         return Ok(None);
@@ -75,32 +76,41 @@ pub fn layer_1_alone(
             Asked::Seal(false) => drop(chain.seal(&mut receipts)),
         }
         let now_ns = chain.load().cpu_ns;
-        let fed = alone.kind(&receipts);
-        fed.transactions += receipts.len() as u64;
-        fed.wall += begun.elapsed();
-        fed.cpu_ns += now_ns - cpu_ns;
+        alone.add(&receipts, begun.elapsed(), now_ns - cpu_ns);
         (begun, cpu_ns) = (Instant::now(), now_ns);
         receipts.clear();
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
     }
     alone.is_same = chain.tip() == asked.tip();
     Ok(Some(alone))
 }
 
 impl Alone {
-    /// Where a block with these receipts counts. An empty one is of a dispute, whose window passes.
-    fn kind(&mut self, receipts: &[Receipt]) -> &mut Fed {
+    /// Adds what a block took, by the shares of its transactions' kinds. What an empty one took was
+    /// for a dispute, whose window passes.
+    fn add(&mut self, receipts: &[Receipt], wall: Duration, cpu_ns: u64) {
         let count = |is_kind: fn(&Executed) -> bool| {
-            let executed = receipts.iter().filter_map(|one| one.outcome.as_ref().ok());
-            executed.filter(|executed| is_kind(executed)).count()
+            let included = receipts.iter().filter_map(|one| one.outcome.as_ref().ok());
+            included.filter(|executed| is_kind(executed)).count() as u64
         };
         let opens = count(|executed| matches!(executed, Executed::Opened { .. }));
         let closes = count(|executed| matches!(executed, Executed::Closed { .. }));
-        let others = receipts.len() - opens - closes;
-        match (opens, closes) {
-            (0, 0) => &mut self.disputes,
-            (opens, closes) if opens >= closes.max(others) => &mut self.opens,
-            (_, closes) if closes >= others => &mut self.closes,
-            _ => &mut self.disputes,
+        let all = count(|_| true);
+        let of_kinds = [
+            (&mut self.opens, opens),
+            (&mut self.closes, closes),
+            (&mut self.disputes, all - opens - closes),
+        ];
+        for (at, (fed, transactions)) in of_kinds.into_iter().enumerate() {
+            let share = match all {
+                0 => f64::from(u8::from(at == 2)),
+                all => transactions as f64 / all as f64,
+            };
+            fed.transactions += transactions;
+            fed.wall += wall.mul_f64(share);
+            fed.cpu_ns += (cpu_ns as f64 * share) as u64;
         }
     }
 }

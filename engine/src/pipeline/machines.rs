@@ -180,7 +180,8 @@ impl Machines {
     /// may fall meanwhile: whether that matters, machine 0 says.
     ///
     /// # Errors
-    /// If machine 0 falls before it has said so.
+    /// If machine 0 falls before it has said so; or if it says that this machine, by its number, was
+    /// silent for too long: then it has its report all the same.
     ///
     /// # Panics
     /// On machine 0.
@@ -191,7 +192,8 @@ impl Machines {
         gate.send(Batch::new(0, self.hosts.me() as u32, 0, own));
         gate.pass(u64::MAX);
         loop {
-            gate.turn(TURN)?;
+            let turned = gate.turn(TURN);
+            turned.map_err(|error| error.of_pair(self.hosts.me()))?;
             if let Some(told) = gate.answered() {
                 let code = told.tag as u8;
                 let problem = String::from_utf8_lossy(told.body()).into_owned();
@@ -222,9 +224,10 @@ impl Machines {
             }
         }
         while fallen.is_none() && gates.iter().any(|(_, told)| told.is_none()) {
-            for (gate, told) in &mut gates {
+            for (other, (gate, told)) in (1..).zip(&mut gates) {
                 if told.is_none() {
-                    fallen = fallen.or(gate.turn(TURN / 4).err());
+                    let turned = gate.turn(TURN / 4).err();
+                    fallen = fallen.or(turned.map(|error| error.of_pair(other)));
                     let step = gate.next_step();
                     *told = step.and_then(|(_, mut batches)| batches.pop());
                 }

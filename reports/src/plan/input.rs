@@ -267,6 +267,24 @@ const VARIED: [&str; 11] = [
     "reproducible",
 ];
 
+/// Sessions that tell how fast Layer 1 is, at least.
+const LEAST_OPENS: u64 = 10_000;
+
+/// What Layer 1 carries alone, by the run of this machine that asked it for most.
+fn layer_1_limit(ask: &Ask, runs: &[(&String, &RunFile)]) -> Option<f64> {
+    let is_quiet = |run: &RunFile| {
+        let shares = [run.machine.others_share, run.machine.stolen_share];
+        shares.iter().flatten().sum::<f64>() <= ask.busy_max
+    };
+    let sound = runs.iter().map(|(_, run)| *run);
+    let sound = sound.filter(|run| run.achieved.valid && is_quiet(run));
+    let alone = sound.filter_map(|run| run.l1.alone.as_ref());
+    let alone = alone.filter(|alone| alone.opens.transactions >= LEAST_OPENS);
+    alone
+        .max_by_key(|alone| alone.opens.transactions)?
+        .sessions_per_s()
+}
+
 /// Sorts the runs of all sources.
 #[expect(
     clippy::too_many_lines,
@@ -324,9 +342,7 @@ pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError>
         ));
     }
     let machine = one_machine(&all)?;
-    let alone = all.iter().chain(&merged);
-    let alone = alone.filter_map(|(_, run)| run.l1.alone.as_ref()?.sessions_per_s());
-    let layer_1_sessions_per_s = alone.reduce(f64::max);
+    let layer_1_sessions_per_s = layer_1_limit(ask, &all);
     if all.iter().any(|(_, run)| !run.machine.is_cpu_known()) {
         notes.push(
             "runs do not name their processor: they are taken to be of one machine".to_owned(),

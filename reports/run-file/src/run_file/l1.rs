@@ -32,7 +32,7 @@ pub struct L1Alone {
     pub disputes: L1Fed,
 }
 
-/// Transactions of one kind; a block counts as of the kind that most of its transactions are.
+/// Transactions of one kind, and of what each block took their share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct L1Fed {
     /// Transactions in blocks.
