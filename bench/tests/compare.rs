@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fake::{Bench, Fake, assert_nothing_left, compare_command};
+use fake::{Bench, Fake, assert_nothing_left, compare_command, heeded};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -364,7 +364,7 @@ fn help_has_examples() {
 
 #[test]
 fn an_interrupt_stops_the_run_and_exits_130() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [heeded(Signal::INT), Signal::TERM] {
         let bench = Bench::new();
         bench.fake("a", &at_first("exec sleep 60"));
         let folder = bench.path("");

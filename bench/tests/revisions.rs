@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fake::{Ended, assert_nothing_left, compare_command, compare_in};
+use fake::{Ended, assert_nothing_left, compare_command, compare_in, heeded};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
@@ -301,7 +301,7 @@ fn an_interrupt_during_a_build_removes_the_worktree() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(repository.worktrees(), 2);
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&child), heeded(Signal::INT)).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert_eq!(repository.worktrees(), 1);

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -176,6 +177,18 @@ impl From<Output> for Ended {
             stdout: String::from_utf8(output.stdout).expect("UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("UTF-8"),
         }
+    }
+}
+
+/// The signal, or a polite kill if whoever runs the tests has it ignored: then the program ignores
+/// it too.
+pub(crate) fn heeded(signal: Signal) -> Signal {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    match mask.unwrap_or(0) >> (signal.as_raw() - 1) & 1 {
+        1 => Signal::TERM,
+        _ => signal,
     }
 }
 
