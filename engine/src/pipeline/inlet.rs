@@ -19,7 +19,7 @@ pub(super) enum Inlet<'l> {
     /// All shards are in this process.
     Shards(Vec<Inbound<'l>>),
     /// Some are on other machines.
-    Machines(Box<Machines<'l>>),
+    Machines(Box<FromMachines<'l>>),
 }
 
 /// Whom a step goes back to.
@@ -35,10 +35,11 @@ impl<'l> Inlet<'l> {
     }
 
     pub(super) fn of_machines(gate: Gate, links: &'l [Link], shared: &Shared<'_>) -> Inlet<'l> {
-        Inlet::Machines(Box::new(Machines {
+        Inlet::Machines(Box::new(FromMachines {
             gate,
             outbound: Outbound::new(links, shared),
             shards: shared.config.shards,
+            machines: shared.config.place.machines,
             ready: None,
             has_told_stop: false,
         }))
@@ -169,17 +170,18 @@ fn collect(inbound: &mut [Inbound<'_>]) -> bool {
 
 /// Steps of all machines. Those of this one's own shards stay here: of them only the fact that they
 /// are passed goes through the gate.
-pub(super) struct Machines<'l> {
+pub(super) struct FromMachines<'l> {
     gate: Gate,
     outbound: Outbound<'l>,
     /// Of each machine.
     shards: u32,
+    machines: u32,
     /// The next step, which every machine has passed.
     ready: Option<(u64, Vec<Batch>)>,
     has_told_stop: bool,
 }
 
-impl Machines<'_> {
+impl FromMachines<'_> {
     /// As [`Inlet::collect`]; parks for so long at most.
     fn collect(
         &mut self,
@@ -205,7 +207,7 @@ impl Machines<'_> {
         }
         if shared.stop.load(Ordering::Relaxed) && !self.has_told_stop {
             self.has_told_stop = true;
-            for machine in 1..shared.config.place.machines {
+            for machine in 1..self.machines {
                 let word = Batch::new(0, machine * self.shards, STOP | WORD, Vec::new());
                 self.gate.answer(machine as usize, word);
             }
@@ -217,13 +219,13 @@ impl Machines<'_> {
         let batches = batches.into_iter().filter(|batch| batch.tag & WORD == 0);
         let mut steps = (Vec::new(), Vec::new());
         for batch in batches {
+            let machine = machine_of(batch.from, self.shards, self.machines)?;
             let own = self.outbound.sent.get_mut(batch.from as usize);
             let found = match own {
                 Some(sent) => sent.pop_front(),
                 None => decode_step(step, batch.body()),
             };
             let found = found.filter(|found| found.step == number);
-            let machine = (batch.from / self.shards) as usize;
             let found = found.ok_or_else(|| self.gate.refuse(machine, "a step that is none"))?;
             steps.0.push(Origin { shard: batch.from });
             steps.1.push(found);
@@ -241,5 +243,38 @@ impl Machines<'_> {
         encode_outcomes(&batch, &mut bytes);
         let answer = Batch::new(batch.step, to.shard, 0, bytes);
         self.gate.answer(machine as usize, answer);
+    }
+}
+
+/// The machine that has a shard, of so many machines with so many shards each.
+///
+/// # Errors
+/// If none has it. Who said so is not known.
+fn machine_of(shard: u32, shards: u32, machines: u32) -> Result<usize, RunError> {
+    let machine = shard / shards;
+    if machine < machines {
+        return Ok(machine as usize);
+    }
+    let all = u64::from(shards) * u64::from(machines);
+    Err(RunError::Machines {
+        is_bad_input: false,
+        problem: format!("a machine sent a step of shard {shard}, and there are {all} shards"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_of_no_machine_is_an_error() {
+        for (shard, machine) in [(0, 0), (3, 0), (4, 1), (11, 2)] {
+            assert_eq!(machine_of(shard, 4, 3).unwrap(), machine);
+        }
+        for shard in [12, u32::MAX] {
+            let error = machine_of(shard, 4, 3).unwrap_err().to_string();
+            let words = format!("a step of shard {shard}, and there are 12 shards");
+            assert!(error.contains(&words), "{error}");
+        }
     }
 }
