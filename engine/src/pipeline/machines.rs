@@ -241,12 +241,13 @@ impl Machines {
             }
         };
         let Verdict { code, problem } = merge(given);
-        for (mut gate, _) in gates {
-            gate.answer(
-                1,
-                Batch::new(0, 0, code.into(), problem.clone().into_bytes()),
-            );
-            // Who has fallen by now has said all that it had to say.
+        // Who has fallen by now has said all that it had to say, and holds up nobody else's answer.
+        for (gate, _) in &mut gates {
+            let problem = problem.clone().into_bytes();
+            gate.answer(1, Batch::new(0, 0, code.into(), problem));
+            let _ = gate.turn(Duration::ZERO);
+        }
+        for (gate, _) in gates {
             let _ = gate.close();
         }
     }
