@@ -267,7 +267,7 @@ impl Plan {
                  delay of {l1_delay_blocks}: answers can come too late, and honest parties lose."
             ));
         }
-        let description = run_file::Workload {
+        let mut description = run_file::Workload {
             mode: load.mode.to_owned(),
             sessions,
             payments_per_session: load.payments_per_session,
@@ -306,7 +306,7 @@ impl Plan {
             audit_log: args.audit_log.is_some(),
             part: part.map(|part| part.to_string()),
         };
-        let part_of_run = part.map(|part| {
+        let mut part_of_run = part.map(|part| {
             let (concurrent, payments_per_session, sessions) = whole;
             let whole = run_file::Workload {
                 sessions,
@@ -317,7 +317,6 @@ impl Plan {
             };
             PartOfRun::new(part, &whole, env!("DUET_COMMIT"), args.start_at)
         });
-        let (mut description, mut part_of_run) = (description, part_of_run);
         let machines = match machines {
             None => None,
             Some(hosts) => {

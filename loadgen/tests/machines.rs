@@ -54,29 +54,21 @@ fn read(folder: &Folder, name: &str) -> RunFile {
     RunFile::parse(name.as_ref(), &folder.read(name)).unwrap()
 }
 
-/// What the whole has by the workload alone, whoever ran it.
+/// What the whole has by the workload and its one Layer 1 alone, whoever ran it.
 fn counts(run: &RunFile) -> Vec<(&'static str, u64)> {
-    let (achieved, l1) = (&run.achieved, &run.l1.channels);
-    vec![
-        ("payments", achieved.payments),
-        ("opened", achieved.sessions_opened),
-        ("closed", achieved.sessions_closed),
-        ("refused", achieved.payments_refused),
-        ("signatures made", run.offchain.signatures_made),
-        ("signatures verified", run.offchain.signature_verifications),
-        ("bytes between parties", run.offchain.bytes),
-        ("transactions", l1.transactions),
+    let l1 = &run.l1.channels;
+    let of_one_layer_1 = [
         ("bytes", l1.bytes),
-        ("Layer 1's signatures", l1.signature_verifications),
         ("reads", l1.state_reads),
-        ("writes", l1.state_writes),
         ("peak", l1.peak_state_entries),
         ("blocks", l1.blocks),
-        ("sessions", run.workload.sessions),
         ("payments each", run.workload.payments_per_session),
-        ("at once", run.workload.concurrent),
         ("shards", run.workload.shards),
-    ]
+    ];
+    common::counts(run)
+        .into_iter()
+        .chain(of_one_layer_1)
+        .collect()
 }
 
 #[test]

@@ -27,23 +27,9 @@ fn parts(folder: &Folder, words: &str, of: u64) -> Vec<(PathBuf, String)> {
 
 /// What the whole has by the workload alone, whoever ran it.
 fn counts(run: &RunFile) -> Vec<(&'static str, u64)> {
-    let (achieved, l1) = (&run.achieved, &run.l1.channels);
     let hashed = run.stages.iter().filter(|stage| stage.name == "hash");
-    vec![
-        ("payments", achieved.payments),
-        ("opened", achieved.sessions_opened),
-        ("closed", achieved.sessions_closed),
-        ("refused", achieved.payments_refused),
-        ("signatures made", run.offchain.signatures_made),
-        ("signatures verified", run.offchain.signature_verifications),
-        ("bytes between parties", run.offchain.bytes),
-        ("transactions", l1.transactions),
-        ("Layer 1's signatures", l1.signature_verifications),
-        ("writes", l1.state_writes),
-        ("hashed", hashed.map(|stage| stage.items).sum()),
-        ("sessions", run.workload.sessions),
-        ("at once", run.workload.concurrent),
-    ]
+    let hashed = ("hashed", hashed.map(|stage| stage.items).sum());
+    common::counts(run).into_iter().chain([hashed]).collect()
 }
 
 #[test]

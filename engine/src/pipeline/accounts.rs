@@ -88,7 +88,6 @@ impl Parties {
         self.slots.len()
     }
 
-    /// How many places there are.
     /// Appends each account's number, 4 bytes, and key, 32.
     pub(super) fn give_keys(&self, workload: &dyn Workload, out: &mut Vec<u8>) {
         for (place, account) in self.accounts(workload).into_iter().enumerate() {
@@ -105,6 +104,7 @@ impl Parties {
         }
     }
 
+    /// How many places there are.
     fn count(&self) -> u32 {
         self.changes.len() as u32
     }

@@ -105,6 +105,25 @@ impl Folder {
     }
 }
 
+/// What all machines or parts together have by the workload alone, whoever ran it.
+pub(crate) fn counts(run: &RunFile) -> Vec<(&'static str, u64)> {
+    let (achieved, l1) = (&run.achieved, &run.l1.channels);
+    vec![
+        ("payments", achieved.payments),
+        ("opened", achieved.sessions_opened),
+        ("closed", achieved.sessions_closed),
+        ("refused", achieved.payments_refused),
+        ("signatures made", run.offchain.signatures_made),
+        ("signatures verified", run.offchain.signature_verifications),
+        ("bytes between parties", run.offchain.bytes),
+        ("transactions", l1.transactions),
+        ("Layer 1's signatures", l1.signature_verifications),
+        ("writes", l1.state_writes),
+        ("sessions", run.workload.sessions),
+        ("at once", run.workload.concurrent),
+    ]
+}
+
 /// The signal, or a polite kill if whoever runs the tests has it ignored: then the program ignores
 /// it too.
 pub(crate) fn heeded(signal: Signal) -> Signal {
