@@ -31,6 +31,9 @@ fn main() -> Exit {
             let script = completions.script(Options::command_line());
             Ok(printed(&script, Exit::Ok))
         }
+        BenchCommand::Man(manual) => (manual.page(Options::command_line()))
+            .map(|page| printed(&page, Exit::Ok))
+            .map_err(Failure::BadInput),
     };
     ended.unwrap_or_else(|failure| {
         complain(&failure);

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use duet_terminal::help::{Completions, FirstOptions, completions_help, with_first_options};
+use duet_terminal::help::{
+    Completions, FirstOptions, Manual, completions_help, manual_help, with_first_options,
+};
 use duet_terminal::paths::Paths;
 
 use crate::failure::Failure;
@@ -89,6 +91,10 @@ pub enum BenchCommand {
     /// Prints a completion script for a shell
     #[command(after_help = completions_help("bench"))]
     Completions(Completions),
+
+    /// Prints a manual page
+    #[command(after_help = manual_help("bench"))]
+    Man(Manual),
 }
 
 /// What `-h` shows of commands with many options.

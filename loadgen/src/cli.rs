@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use duet_engine::crypto::BackendChoice;
 use duet_terminal::exit::EXIT_CODES_HELP;
-use duet_terminal::help::{Completions, FirstOptions, completions_help, with_first_options};
+use duet_terminal::help::{
+    Completions, FirstOptions, Manual, completions_help, manual_help, with_first_options,
+};
 
 use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
@@ -52,6 +54,9 @@ pub enum Command {
     /// Print a completion script for a shell.
     #[command(after_help = completions_help("loadgen"))]
     Completions(Completions),
+    /// Print a manual page.
+    #[command(after_help = manual_help("loadgen"))]
+    Man(Manual),
 }
 
 /// What `-h` shows of `run`, whether it is named or not.

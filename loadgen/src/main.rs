@@ -38,6 +38,13 @@ fn main() -> Exit {
         Some(Command::Completions(completions)) => print(&completions.script(Cli::command_line()))
             .err()
             .unwrap_or(Exit::Ok),
+        Some(Command::Man(manual)) => match manual.page(Cli::command_line()) {
+            Ok(page) => print(&page).err().unwrap_or(Exit::Ok),
+            Err(error) => {
+                complain(error);
+                Exit::BadInput
+            }
+        },
         Some(Command::Run(args)) => run(&args),
         Some(Command::Recover(args)) => stoppable(|| recover(&args, words(), &STOP)),
         None => run(&cli.run),

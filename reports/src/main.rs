@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use duet_terminal::{
     Exit,
     exit::EXIT_CODES_HELP,
-    help::{Completions, FirstOptions, completions_help, with_first_options},
+    help::{Completions, FirstOptions, Manual, completions_help, manual_help, with_first_options},
     say::{complain, print},
     signals,
 };
@@ -33,6 +33,9 @@ enum Command {
     Plan(Box<command::plan::Args>),
     #[command(after_help = completions_help("reports"))]
     Completions(Completions),
+    /// Print a manual page.
+    #[command(after_help = manual_help("reports"))]
+    Man(Manual),
 }
 
 /// What `-h` shows of commands with many options.
@@ -96,6 +99,7 @@ fn main() -> Exit {
         },
         Command::Show(args) => args.run(),
         Command::Completions(args) => Ok(args.script(Cli::command_line())),
+        Command::Man(args) => (args.page(Cli::command_line())).map_err(command::Refusal::bad_input),
         Command::Plan(args) => match args.run() {
             Ok((text, exit)) => {
                 return print(&text).err().unwrap_or(exit);

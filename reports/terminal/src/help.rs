@@ -1,6 +1,6 @@
 //! What all binaries' command lines have in common: `-h` with the options that people use first,
-//! `--help` with all of them, negative numbers as values, and completion scripts with the place
-//! where each shell looks for them.
+//! `--help` with all of them, negative numbers as values, manual pages, and completion scripts with
+//! the place where each shell looks for them.
 
 use clap::{Arg, Command};
 use clap_complete::Shell;
@@ -85,6 +85,51 @@ impl Completions {
         clap_complete::generate(self.shell, &mut command, name, &mut script);
         String::from_utf8_lossy(&script).into_owned()
     }
+}
+
+/// Prints a manual page.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Manual {
+    /// The command that the page is of [default: the program]
+    pub command: Option<String>,
+}
+
+impl Manual {
+    /// The page, in roff.
+    ///
+    /// # Errors
+    /// Names a command that this command line has not, and those that it has.
+    pub fn page(&self, mut command: Command) -> Result<String, String> {
+        // What all commands take is in each one's page, and each one's page has its whole name.
+        command.build();
+        let of = match &self.command {
+            None => command,
+            Some(name) => match command.find_subcommand(name) {
+                Some(found) => found.clone(),
+                None => {
+                    let known = command.get_subcommands().map(Command::get_name);
+                    let known = known.collect::<Vec<_>>().join(", ");
+                    return Err(format!("man {name}: expected one of {known}"));
+                }
+            },
+        };
+        let mut page = Vec::new();
+        clap_mangen::Man::new(of)
+            .render(&mut page)
+            .expect("writing to memory cannot fail");
+        Ok(String::from_utf8_lossy(&page).into_owned())
+    }
+}
+
+/// How a manual page is read, and where it is kept.
+#[must_use]
+pub fn manual_help(program: &str) -> String {
+    format!(
+        "\
+Examples:
+  {program} man | man -l -
+  {program} man > ~/.local/share/man/man1/{program}.1"
+    )
 }
 
 /// Where each shell looks for the script of a program, as commands that put it there.
@@ -192,6 +237,30 @@ mod tests {
         assert!(
             long.contains("--json") && long.contains("Exit codes: 0"),
             "{long}"
+        );
+    }
+
+    #[test]
+    fn a_page_is_of_the_program_or_of_one_command() {
+        let page = |command: Option<&str>| {
+            let command = command.map(str::to_owned);
+            Manual { command }.page(program())
+        };
+        let whole = page(None).unwrap();
+        assert!(
+            whole.contains(".TH p 1") && whole.contains("p\\-run(1)"),
+            "{whole}"
+        );
+        let run = page(Some("run")).unwrap();
+        // What `-h` leaves out is there too.
+        assert!(
+            run.contains(".TH p-run 1") && run.contains("\\-\\-json"),
+            "{run}"
+        );
+        assert!(run.contains("Exit codes: 0"), "{run}");
+        assert_eq!(
+            page(Some("walk")).unwrap_err(),
+            "man walk: expected one of run, help"
         );
     }
 
