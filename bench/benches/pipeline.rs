@@ -51,6 +51,7 @@ fn sessions(c: &mut Criterion) {
             attacks: Vec::new(),
             l1_delay_blocks: 0,
             planted_slowdown: 0.0,
+            live: false,
             bystanders: || 0,
             audit: None,
             log: None,

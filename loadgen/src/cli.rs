@@ -1,5 +1,6 @@
 //! The command line: what can be asked, before it is checked for sense.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use duet_terminal::help::{
 
 use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
+use crate::live::parse_loopback;
 use crate::part::PartAsked;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
@@ -324,6 +326,10 @@ pub struct RunArgs {
     /// With --audit-log: bytes after which a shard's log goes on in another file [default: 268M]
     #[arg(long, value_name = "BYTES", value_parser = parse_positive_count, help_heading = "Output")]
     pub audit_segment: Option<u64>,
+    /// Serve metrics while it runs, for Prometheus: a port of this machine, or a loopback address
+    /// and a port; 0 takes a free one, and says which
+    #[arg(long, value_name = "ADDR", value_parser = parse_loopback, help_heading = "Output")]
+    pub metrics: Option<SocketAddr>,
     /// Print the run file on standard output instead of the summary
     #[arg(long, help_heading = "Output")]
     pub json: bool,
@@ -392,5 +398,6 @@ Examples:
                                                       honest loses
   loadgen run --durability fsync --log-dir LOG        what is acknowledged survives; kill it, and the
                                                       same command goes on
-  loadgen run --preset headline                       10^10 payments in a million channels
+  loadgen run --preset headline --metrics 9464        10^10 payments in a million channels, with
+                                                      figures for Prometheus on the way
   loadgen run --baseline-sessions 0 --out run.json    channels only; keep the figures";

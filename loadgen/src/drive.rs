@@ -16,13 +16,13 @@ use duet_terminal::exit::Exit;
 use duet_terminal::human;
 
 use crate::cli::RunArgs;
+use crate::live::Live;
 use crate::machine::{self, CpuTicks};
 use crate::plan::error::PlanError;
 use crate::plan::{Plan, Stored};
 use crate::record::{Measured, phase, record};
 use crate::series::Series;
 use duet_terminal::output::{OutputError, write_atomically};
-use duet_terminal::progress::Bar;
 use duet_terminal::say::{complain, print, say};
 
 /// How far a run goes.
@@ -91,27 +91,63 @@ fn drive_plan(
     if let Some(start_at) = args.start_at.filter(|_| !goes_on) {
         wait_for(Duration::from_secs(start_at), args.quiet, stop);
     }
-    let mut measured = measure(&plan, args.quiet, stop, ending);
+    let live = match live(&plan, args) {
+        Ok(live) => live,
+        Err(error) => {
+            complain(error);
+            return Exit::BadInput;
+        }
+    };
+    let mut measured = measure(&plan, &live, stop, ending);
     if let (Err(error @ RunError::NotBegun), Ending::AsPlanned) = (&measured, ending) {
         if !args.quiet {
             say(format_args!("{error}; it begins now"));
         }
         plan = plan.begun_if_need_be();
-        measured = measure(&plan, args.quiet, stop, ending);
+        measured = measure(&plan, &live, stop, ending);
     }
     let ended = measured.and_then(|measured| match &plan.machines {
         None => {
             let mut measured = measured;
-            add_baseline(&mut measured, &plan, args.quiet, stop)?;
+            add_baseline(&mut measured, &plan, &live, stop)?;
             let file = record(&plan, command, &measured);
             Ok(end(&plan, args, &file))
         }
-        Some(machines) => Ok(end_together(machines, &plan, args, command, measured, stop)),
+        Some(machines) => {
+            let add_baseline = |measured: &mut Measured| add_baseline(measured, &plan, &live, stop);
+            Ok(end_together(
+                machines,
+                &plan,
+                args,
+                command,
+                measured,
+                add_baseline,
+            ))
+        }
     });
     ended.unwrap_or_else(|error| {
         complain(&error);
         exit_of(&error)
     })
+}
+
+/// What the run tells while it goes on. Says where its metrics are, if they were asked for.
+///
+/// # Errors
+/// If they cannot be served there.
+fn live(plan: &Plan, args: &RunArgs) -> Result<Live, String> {
+    let backend = plan.config.backend.name();
+    let begun = Live::begin(args.quiet, args.metrics, &plan.description, backend);
+    let (live, address) = begun.map_err(|error| {
+        let address = args
+            .metrics
+            .map_or_else(String::new, |address| address.to_string());
+        format!("--metrics {address}: cannot be served there: {error}")
+    })?;
+    if let Some(address) = address {
+        say(format_args!("metrics are at http://{address}/metrics"));
+    }
+    Ok(live)
 }
 
 /// Publishes a run, and gives its exit code.
@@ -140,7 +176,7 @@ fn end_together(
     args: &RunArgs,
     command: Vec<String>,
     mut measured: Measured,
-    stop: &AtomicBool,
+    add_baseline: impl Fn(&mut Measured) -> Result<(), RunError>,
 ) -> Exit {
     if let Some(problem) = measured.outcome.ended.fallen.clone() {
         return end_early(problem, plan, args, command, &mut measured);
@@ -156,7 +192,14 @@ fn end_together(
                     return told(ended, problem);
                 }
             };
-            match report(machines, plan, args, &command, &mut measured, &given, stop) {
+            match report(
+                machines,
+                plan,
+                &command,
+                &mut measured,
+                &given,
+                &add_baseline,
+            ) {
                 Ok(file) => match publish(plan, args, &file) {
                     Ok(()) => {
                         ended = verdict(&file);
@@ -226,13 +269,12 @@ fn end_early(
 fn report(
     machines: &Machines,
     plan: &Plan,
-    args: &RunArgs,
     command: &[String],
     measured: &mut Measured,
     given: &[Vec<u8>],
-    stop: &AtomicBool,
+    add_baseline: impl Fn(&mut Measured) -> Result<(), RunError>,
 ) -> Result<RunFile, Box<dyn Error>> {
-    add_baseline(measured, plan, args.quiet, stop)?;
+    add_baseline(measured)?;
     let own = record(plan, command.to_vec(), measured).to_json();
     let mut parts = Vec::new();
     let name = |machine| format!("machine {machine} ({})", machines.hosts().address(machine));
@@ -278,7 +320,7 @@ pub fn exit_of(error: &RunError) -> Exit {
 /// Runs the channels. What is measured has no baseline yet.
 fn measure(
     plan: &Plan,
-    quiet: bool,
+    live: &Live,
     stop: &AtomicBool,
     ending: Ending,
 ) -> Result<Measured, RunError> {
@@ -289,8 +331,8 @@ fn measure(
     let ticks_before = CpuTicks::now();
     let mut series = Series::new();
     let (outcome, began_unix_ms) = match ending {
-        Ending::AsPlanned => channels(plan, quiet, &mut series, stop),
-        Ending::AtOnce => channels(plan, quiet, &mut series, &AtomicBool::new(true)),
+        Ending::AsPlanned => channels(plan, live, &mut series, stop),
+        Ending::AtOnce => channels(plan, live, &mut series, &AtomicBool::new(true)),
     }?;
     let channels_interrupted = stop.load(Ordering::Relaxed);
     let peak_rss_bytes = machine::peak_rss_bytes();
@@ -337,11 +379,11 @@ fn measure(
 fn add_baseline(
     measured: &mut Measured,
     plan: &Plan,
-    quiet: bool,
+    live: &Live,
     stop: &AtomicBool,
 ) -> Result<(), RunError> {
     let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
-    measured.direct = baseline(plan, &plan.baseline(&measured.outcome), quiet, stop)?;
+    measured.direct = baseline(plan, &plan.baseline(&measured.outcome), live, stop)?;
     if measured.direct.is_some() {
         let cpu_ns = process_cpu_ns() - cpu_before;
         let phase = phase("baseline", begin.elapsed(), cpu_ns);
@@ -401,7 +443,7 @@ fn wait_for(start_at: Duration, quiet: bool, stop: &AtomicBool) {
 /// Runs the channels; with the time at which their figures began, in milliseconds since 1970.
 fn channels(
     plan: &Plan,
-    quiet: bool,
+    live: &Live,
     series: &mut Series,
     stop: &AtomicBool,
 ) -> Result<(Outcome, u64), RunError> {
@@ -411,7 +453,7 @@ fn channels(
         (Some(duration), Some(rate)) => total.min((duration.as_secs_f64() * rate) as u64),
         _ => total,
     };
-    let bar = Bar::new("channels", expected, plan.config.duration, quiet);
+    let mut shown = live.channels(expected, plan.config.duration);
     let mut began = None;
     let observe = |snapshot: &pipeline::Snapshot| {
         began.get_or_insert_with(|| since_1970().saturating_sub(snapshot.elapsed));
@@ -423,14 +465,14 @@ fn channels(
         } else {
             ""
         };
-        bar.at(snapshot.payments, beside);
+        shown.at(snapshot, beside);
     };
     let (config, workload) = (&plan.config, &*plan.workload);
     let outcome = match &plan.machines {
         None => pipeline::run(config, workload, stop, observe),
         Some(machines) => pipeline::run_together(machines, config, workload, stop, observe),
     };
-    bar.clear();
+    shown.clear();
     let began = began.unwrap_or_else(since_1970);
     Ok((outcome?, began.as_millis() as u64))
 }
@@ -438,7 +480,7 @@ fn channels(
 fn baseline(
     plan: &Plan,
     sampling: &Sampling,
-    quiet: bool,
+    live: &Live,
     stop: &AtomicBool,
 ) -> Result<Option<DirectOutcome>, RunError> {
     let sessions = &sampling.sessions;
@@ -455,11 +497,11 @@ fn baseline(
                 .min(sampling.first_payments)
         })
         .sum();
-    let bar = Bar::new("baseline", total, None, quiet);
+    let shown = live.baseline(total);
     let direct = pipeline::run_direct(&plan.config, workload, sampling, stop, |payments| {
-        bar.at(payments, "");
+        shown.at(payments);
     })?;
-    bar.clear();
+    shown.clear();
     Ok((direct.payments > 0).then_some(direct))
 }
 

@@ -8,6 +8,7 @@ pub mod amount;
 pub mod cli;
 pub mod drive;
 pub mod file_system;
+pub mod live;
 pub mod machine;
 pub mod offered;
 pub mod part;

@@ -25,6 +25,7 @@ use crate::part::{Part, PartAsked, PartOfRun};
 use crate::trace::Capacity;
 use duet_terminal::output::{check_writable, empty_folder, open_alone};
 use duet_terminal::paths::Paths;
+use duet_terminal::progress;
 use duet_terminal::signals;
 use duet_terminal::threads;
 use error::{PlanError, bad, bounded};
@@ -354,6 +355,7 @@ impl Plan {
                 attacks: args.adversary.0.clone(),
                 l1_delay_blocks,
                 planted_slowdown: args.planted_slowdown,
+                live: args.metrics.is_some() || progress::has_figures(args.quiet),
                 bystanders: signals::cpu_ns,
                 audit,
             },

@@ -163,6 +163,7 @@ fn asked_for(args: &RecoverArgs) -> Result<Option<(RunArgs, Stored)>, PlanError>
         out: args.out.clone(),
         json: args.json,
         quiet: args.quiet,
+        metrics: None,
         ..run
     };
     Ok(Some((run, stored)))

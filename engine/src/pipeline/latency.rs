@@ -39,6 +39,8 @@ pub struct Latencies {
 }
 
 impl Latencies {
+    /// Of no payments.
+    #[must_use]
     pub(super) fn new() -> Latencies {
         Latencies {
             response: Latency::new(),

@@ -1,8 +1,8 @@
 //! Runs a workload through channels: sets up, starts the shards and Layer 1, watches, and checks
 //! what came out.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam::utils::CachePadded;
@@ -13,6 +13,7 @@ use super::audit::AuditLog;
 use super::config::Config;
 use super::door::Door;
 use super::error::RunError;
+use super::latency::Latencies;
 use super::machines::{Machines, Meeting};
 use super::outcome::{Outcome, Restored, Spent, outcome};
 use super::restore::{OpenLog, Purpose, parties_and_log};
@@ -31,7 +32,7 @@ use duet_ledger::l1::{self, Chain};
 
 /// How far a run is. Counts and times run from the start of its threads, or, where it goes on after
 /// a restart, from when its links were up.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Since then.
     pub elapsed: Duration,
@@ -43,7 +44,13 @@ pub struct Snapshot {
     pub l1_transactions: u64,
     /// CPU time of the process, in nanoseconds.
     pub cpu_ns: u64,
+    /// Latencies of all payments so far, as the shards last told them: in about one snapshot a
+    /// second, if [`Config::live`] asks for them.
+    pub latencies: Option<Arc<Latencies>>,
 }
+
+/// Between two snapshots with latencies.
+const LATENCIES_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs a workload to its end, or until `stop` is set: then no more payments are made, and what is
 /// open is finished and closed. `observe` is called about every 100 ms on the calling thread.
@@ -198,6 +205,8 @@ fn run_on(
         l1_transactions: &l1_transactions,
         clock,
         links_are_down: restored.is_some(),
+        told: links.iter().map(|_| None).collect(),
+        next_latencies: Duration::ZERO,
     };
     let door = Door::shut(shards.len() + 1);
     let (ends, settled, audit, workers_now, cpu_end) = std::thread::scope(|scope| {
@@ -407,6 +416,9 @@ struct Watch<'r> {
     l1_transactions: &'r AtomicU64,
     clock: StageClock,
     links_are_down: bool,
+    /// Each shard's latencies, as it last told them.
+    told: Vec<Option<Box<Latencies>>>,
+    next_latencies: Duration,
 }
 
 impl Watch<'_> {
@@ -417,7 +429,8 @@ impl Watch<'_> {
                 if std::mem::take(&mut self.links_are_down) {
                     self.clock.begin_figures(Stage::Observe);
                 }
-                observe(&self.snapshot(begun));
+                let snapshot = self.snapshot(begun);
+                observe(&snapshot);
             }
             self.clock.lap(Stage::Observe, 1);
             if done {
@@ -426,19 +439,40 @@ impl Watch<'_> {
         }
     }
 
-    fn snapshot(&self, begun: Moment) -> Snapshot {
+    fn snapshot(&mut self, begun: Moment) -> Snapshot {
+        let elapsed = self.shared.epoch.elapsed() - Duration::from_nanos(begun.ns);
+        let latencies = self.latencies(elapsed);
         let sum = |count: fn(&ShardProgress) -> &AtomicU64| {
             let shards = self.progress.iter();
             let counts = shards.map(|shard| count(shard).load(Ordering::Relaxed));
             counts.sum()
         };
         Snapshot {
-            elapsed: self.shared.epoch.elapsed() - Duration::from_nanos(begun.ns),
+            elapsed,
             payments: sum(|shard| &shard.payments),
             sessions_closed: sum(|shard| &shard.sessions_closed),
             l1_transactions: self.l1_transactions.load(Ordering::Relaxed),
             cpu_ns: self.shared.config.cpu_ns().saturating_sub(begun.cpu_ns),
+            latencies,
         }
+    }
+
+    /// What all shards have told, if it is time for it and any has told anything.
+    fn latencies(&mut self, elapsed: Duration) -> Option<Arc<Latencies>> {
+        if !self.shared.config.live || elapsed < self.next_latencies {
+            return None;
+        }
+        self.next_latencies = elapsed + LATENCIES_EVERY;
+        for (told, shard) in self.told.iter_mut().zip(self.progress) {
+            // A shard that has completed nothing since stands where it stood.
+            if let Some(new) = shard.ask_latencies() {
+                *told = Some(new);
+            }
+        }
+        let mut told = self.told.iter().flatten();
+        let mut all = Latencies::clone(told.next()?);
+        told.for_each(|shard| all.add(shard));
+        Some(Arc::new(all))
     }
 }
 

@@ -138,9 +138,7 @@ impl<'w> Shard<'w> {
             busy |= moved || !self.line.attacked.is_empty();
             self.contest();
             if completed > 0 {
-                self.progress
-                    .payments
-                    .fetch_add(completed, Ordering::Relaxed);
+                self.progress.completed(completed, &self.gauges.latency);
             }
             if !busy {
                 self.wait();

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use crossbeam::atomic::AtomicCell;
+
 use super::config::Config;
+use super::latency::Latencies;
 use super::pace::Pace;
 use super::schedule::Schedule;
 use super::workload::Workload;
@@ -55,6 +58,28 @@ impl Shared<'_> {
 pub(super) struct ShardProgress {
     pub(super) payments: AtomicU64,
     pub(super) sessions_closed: AtomicU64,
+    /// The observer wants to know latencies: the shard's next wave tells them.
+    wants_latencies: AtomicBool,
+    /// A pointer, so that no lock is taken.
+    latencies: AtomicCell<Option<Box<Latencies>>>,
+}
+
+impl ShardProgress {
+    /// A wave has completed these payments; the shard's latencies so far.
+    pub(super) fn completed(&self, payments: u64, latencies: &Latencies) {
+        self.payments.fetch_add(payments, Ordering::Relaxed);
+        if self.wants_latencies.load(Ordering::Relaxed) {
+            self.wants_latencies.store(false, Ordering::Relaxed);
+            self.latencies.store(Some(Box::new(latencies.clone())));
+        }
+    }
+
+    /// The latencies that the shard has told since they were last asked for, which they are again.
+    pub(super) fn ask_latencies(&self) -> Option<Box<Latencies>> {
+        let told = self.latencies.take();
+        self.wants_latencies.store(true, Ordering::Relaxed);
+        told
+    }
 }
 
 impl Shared<'_> {

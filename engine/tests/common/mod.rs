@@ -34,6 +34,7 @@ pub(crate) fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight:
         attacks: Vec::new(),
         l1_delay_blocks: 0,
         planted_slowdown: 0.0,
+        live: false,
         bystanders: || 0,
         audit: None,
         log: None,

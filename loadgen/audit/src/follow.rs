@@ -80,7 +80,7 @@ pub(super) fn check(
         followed.save()?;
     }
     let began_ns = cpu_ns();
-    let bar = Bar::new("audit", 0, None, args.quiet || args.json);
+    let bar = Bar::new("audit", 0, args.quiet || args.json);
     let ended = followed.follow(&mut watched, &bar);
     bar.clear();
     let replay_ns = cpu_ns() - began_ns - followed.batch.verifying_ns;

@@ -260,7 +260,7 @@ pub fn check(args: &AuditArgs, stop: &AtomicBool) -> Result<Report, AuditError> 
         claims: manifest.claims,
     };
     let folder = &args.folder;
-    let bar = Bar::new("audit", end.payments, None, args.quiet || args.json);
+    let bar = Bar::new("audit", end.payments, args.quiet || args.json);
     let done = whole::replay(folder, end, against, streams, threads, &bar, stop)?;
     conclude::check_streams(&l1.ledger, end, &done.streams)?;
     Ok(Report::of(

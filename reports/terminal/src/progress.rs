@@ -2,7 +2,7 @@
 //! and a line every few seconds where it is not.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -99,26 +99,62 @@ fn course(done: u64, total: u64, elapsed: Duration, lasts: Option<Duration>) -> 
     )
 }
 
-/// The bar of one phase.
+/// Whether a [`Bar::with_figures`] shows them: on a terminal, and not when `quiet`.
+#[must_use]
+pub fn has_figures(quiet: bool) -> bool {
+    matches!(Shown::new(quiet), Shown::Bar)
+}
+
+/// The bar of one phase, with a line of figures below it if there are any.
 pub struct Bar {
     bar: ProgressBar,
     phase: &'static str,
     total: u64,
     lasts: Option<Duration>,
     shown: Shown,
+    figures: RefCell<String>,
 }
 
 impl Bar {
-    /// A bar that ends at `total` payments, or when it has lasted as long as it may. Nothing is
-    /// shown when `quiet`.
+    /// A bar that ends at `total` payments. Nothing is shown when `quiet`.
     #[must_use]
-    pub fn new(phase: &'static str, total: u64, lasts: Option<Duration>, quiet: bool) -> Bar {
+    pub fn new(phase: &'static str, total: u64, quiet: bool) -> Bar {
+        Bar::of(phase, total, None, quiet, "")
+    }
+
+    /// A bar that ends at `total` payments, or when it has lasted as long as it may, with a line of
+    /// figures below it. Nothing is shown when `quiet`.
+    #[must_use]
+    pub fn with_figures(
+        phase: &'static str,
+        total: u64,
+        lasts: Option<Duration>,
+        quiet: bool,
+    ) -> Bar {
+        Bar::of(phase, total, lasts, quiet, "\n  {msg}")
+    }
+
+    fn of(
+        phase: &'static str,
+        total: u64,
+        lasts: Option<Duration>,
+        quiet: bool,
+        below: &str,
+    ) -> Bar {
         let shown = Shown::new(quiet);
         let bar = ProgressBar::with_draw_target(Some(total), shown.target());
-        let template = "{prefix:>9} {wide_bar} {human_pos}/{human_len} payments, \
-                        {rate:>8}/s, {left} left {msg}";
-        let style = ProgressStyle::with_template(template)
+        let template = format!(
+            "{{prefix:>9}} {{wide_bar}} {{percent}} % of {{total}} payments, {{rate:>7}}/s, \
+             {{left}} left{below}"
+        );
+        let style = ProgressStyle::with_template(&template)
             .expect("a constant template")
+            .with_key(
+                "total",
+                |state: &ProgressState, out: &mut dyn fmt::Write| {
+                    let _ = out.write_str(&human::figure(state.len().unwrap_or(0) as f64));
+                },
+            )
             .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
                 let _ = out.write_str(&human::figure(state.per_sec()));
             })
@@ -138,13 +174,30 @@ impl Bar {
             total,
             lasts,
             shown,
+            figures: RefCell::default(),
         }
     }
 
-    /// Moves it, and says something beside it.
+    /// Whether figures are shown.
+    #[must_use]
+    pub fn has_figures(&self) -> bool {
+        matches!(self.shown, Shown::Bar)
+    }
+
+    /// The figures that stand below it from now on.
+    pub fn figures(&self, figures: String) {
+        self.figures.replace(figures);
+    }
+
+    /// Moves it, and says what is done beside paying, if anything.
     pub fn at(&self, payments: u64, beside: &'static str) {
         self.bar.set_position(payments);
-        self.bar.set_message(beside);
+        if self.has_figures() {
+            let figures = self.figures.borrow();
+            let parts = [beside, figures.as_str()];
+            let parts = parts.into_iter().filter(|part| !part.is_empty());
+            self.bar.set_message(parts.collect::<Vec<_>>().join(": "));
+        }
         self.shown.line(|elapsed| {
             let course = course(payments, self.total, elapsed, self.lasts);
             let beside = if beside.is_empty() { "" } else { ": " }.to_owned() + beside;
