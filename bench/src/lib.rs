@@ -3,7 +3,7 @@
 //!
 //! It measures whole processes from outside and reads their run files; it never links the engine
 //! under comparison, so that any two revisions can meet. Kernels in isolation are the business of
-//! the criterion benches beside this library.
+//! the criterion benches, a crate of their own.
 //!
 //! One comparison's walk: [`options`] → [`subject`] (a path, or a revision built by [`revision`]) →
 //! [`snapshot`] → [`runner`] in the order of [`schedule`], each run read by [`run_file`] and held
