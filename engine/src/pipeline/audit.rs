@@ -107,7 +107,7 @@ impl Shard<'_> {
             let channel = self.slots[slot as usize].channel();
             recorder.burst(&Burst {
                 session: channel.session,
-                channel: channel.end(payer).channel(),
+                channel: channel.ends[payer].channel(),
                 before,
                 completed,
                 payer,

@@ -87,7 +87,7 @@ impl Part {
             payments: 0..0,
             states: 0..0,
             next: Next::Same,
-            before: channel.end(payer).held_version(),
+            before: channel.ends[payer].held_version(),
             due: 0..0,
             completed: 0,
         }

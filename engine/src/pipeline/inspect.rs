@@ -160,16 +160,10 @@ impl ChannelFound {
     fn open(channel: &Channel) -> ChannelFound {
         ChannelFound {
             session: channel.session,
-            channel: *channel.a.channel(),
+            channel: *channel.ends.a.channel(),
             open: Some(OpenChannel {
-                signed: Pair {
-                    a: channel.a.signed().version(),
-                    b: channel.b.signed().version(),
-                },
-                held: Pair {
-                    a: channel.a.held_version(),
-                    b: channel.b.held_version(),
-                },
+                signed: Pair::each(|party| channel.ends[party].signed().version()),
+                held: Pair::each(|party| channel.ends[party].held_version()),
             }),
         }
     }

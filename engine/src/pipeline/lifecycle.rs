@@ -111,7 +111,11 @@ impl Shard<'_> {
         let jobs: Vec<SignJob> = slots
             .filter_map(|slot| {
                 let channel = self.slots[slot as usize].phase.closes()?;
-                let order = channel.a.final_order().expect("both have signed a final");
+                let order = channel
+                    .ends
+                    .a
+                    .final_order()
+                    .expect("both have signed a final");
                 Some(SignJob {
                     secret: self.parties.places(slot).a,
                     digest: *order.digest(),
@@ -135,7 +139,7 @@ impl Shard<'_> {
     ) -> Option<(u64, Transaction)> {
         let channel = self.slots[slot as usize].phase.closes()?;
         let own = own_finals.next().expect("one per closing slot");
-        let proof = channel.a.final_proof(|_| own);
+        let proof = channel.ends.a.final_proof(|_| own);
         let proof = proof.expect("both have signed a final");
         let submitter = self.parties.public_keys(slot).a;
         Some((
@@ -229,10 +233,7 @@ impl Shard<'_> {
                     a: i128::from(plan.deposits.a.units()) - a + b,
                     b: i128::from(plan.deposits.b.units()) + a - b,
                 };
-                let paid_out = Pair {
-                    a: i128::from(payouts.a),
-                    b: i128::from(payouts.b),
-                };
+                let paid_out = payouts.map(i128::from);
                 self.tally.counts.payout_mismatches += u64::from(paid_out != expected);
                 let made = channel.drawn - channel.refused;
                 self.tally.counts.count_mismatches +=
@@ -309,8 +310,7 @@ impl Shard<'_> {
             .expect("Layer 1 has opened a channel on these terms");
         Channel {
             session,
-            a: ends.a,
-            b: ends.b,
+            ends,
             ends_at,
             cheat,
             drawn: 0,

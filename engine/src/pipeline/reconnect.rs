@@ -59,7 +59,7 @@ impl Shard<'_> {
                 continue;
             };
             let apart = |channel: &Channel, rejection| RestoreError::Apart {
-                channel: *channel.a.channel(),
+                channel: *channel.ends.a.channel(),
                 rejection,
             };
             let met = meet(channel, sign).map_err(|rejection| apart(channel, rejection))?;
@@ -90,9 +90,9 @@ impl Shard<'_> {
             let Phase::Running(channel) = &self.slots[slot as usize].phase else {
                 continue;
             };
-            for party in [Party::A, Party::B] {
-                let secret = *self.parties.places(slot).of(party);
-                let end = channel.end(party);
+            for party in Party::BOTH {
+                let secret = self.parties.places(slot)[party];
+                let end = &channel.ends[party];
                 let mut job = |digest: &Digest| {
                     signers.push(party);
                     jobs.push(SignJob {
@@ -181,15 +181,14 @@ fn meet(
     channel: &mut Channel,
     sign: impl Fn(Party, &Digest) -> Signature,
 ) -> Result<[(Party, Vec<u8>); 2], Rejection> {
-    let mut signed = |party| match channel.end_mut(party).resume() {
+    let mut signed = |party| match channel.ends[party].resume() {
         Message::Resume { signed } => signed,
         _ => unreachable!("an end resumes with a resume"),
     };
     let (of_a, of_b) = (signed(Party::A), signed(Party::B));
     let mut hears = |party: Party, signed| {
         let mut wire = Vec::new();
-        channel
-            .end_mut(party)
+        channel.ends[party]
             .receive_resume(signed, &mut wire, |order| sign(party, order.digest()))?;
         Ok((party.other(), wire))
     };
@@ -205,7 +204,7 @@ fn sort(
     bytes: &[u8],
     resent: &mut Resent,
 ) -> Result<u64, Rejection> {
-    let end = channel.end(to);
+    let end = &channel.ends[to];
     let mut signatures = 0;
     let mut proposals = Vec::new();
     let mut rest = bytes;

@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, StepBatch, StepOutcome};
 use crate::transcript::Recorder;
-use duet_channels::protocol::Pair;
+use duet_channels::protocol::Amount;
 use duet_fabric::{Gate, Waited};
 use duet_ledger::l1::{Chain, Executed, Header, Receipt, SubmitError};
 use duet_log::Sequence;
@@ -406,10 +406,7 @@ fn outcome(receipt: &Receipt) -> StepOutcome {
     match &receipt.outcome {
         Ok(Executed::Opened { .. }) => StepOutcome::Opened,
         Ok(Executed::Closed { payouts, version }) => StepOutcome::Closed {
-            payouts: Pair {
-                a: payouts.a.units(),
-                b: payouts.b.units(),
-            },
+            payouts: payouts.map(Amount::units),
             version: *version,
         },
         Ok(

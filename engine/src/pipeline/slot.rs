@@ -34,8 +34,7 @@ pub(super) enum Phase {
 /// An open channel, both ends. They share nothing: each computes and checks for itself.
 pub(super) struct Channel {
     pub(super) session: u64,
-    pub(super) a: Endpoint,
-    pub(super) b: Endpoint,
+    pub(super) ends: Pair<Endpoint>,
     /// Payments after which the session pauses or ends: all, unless somebody cheats before.
     pub(super) ends_at: u64,
     /// What one of the parties is up to.
@@ -56,25 +55,12 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    pub(super) fn end(&self, party: Party) -> &Endpoint {
-        match party {
-            Party::A => &self.a,
-            Party::B => &self.b,
-        }
-    }
-
-    pub(super) fn end_mut(&mut self, party: Party) -> &mut Endpoint {
-        match party {
-            Party::A => &mut self.a,
-            Party::B => &mut self.b,
-        }
-    }
-
     /// Both ends, the given one first.
     pub(super) fn ends_mut(&mut self, first: Party) -> (&mut Endpoint, &mut Endpoint) {
+        let Pair { a, b } = &mut self.ends;
         match first {
-            Party::A => (&mut self.a, &mut self.b),
-            Party::B => (&mut self.b, &mut self.a),
+            Party::A => (a, b),
+            Party::B => (b, a),
         }
     }
 
@@ -87,9 +73,10 @@ impl Channel {
     pub(super) fn pause(&mut self) {
         if let Some(cheat) = &mut self.cheat {
             // Both ends stand at the same state, so that each has the other's signature over it.
-            assert_eq!(self.a.held_version(), self.b.held_version());
-            let of_a = self.b.peers_signature();
-            let held = self.a.held(|_| *of_a.expect("both signed it"));
+            let Pair { a, b } = &self.ends;
+            assert_eq!(a.held_version(), b.held_version());
+            let of_a = b.peers_signature();
+            let held = a.held(|_| *of_a.expect("both signed it"));
             self.ends_at = cheat.pause(self.drawn, held);
         }
     }
@@ -157,10 +144,10 @@ impl Ends for RunningEnds<'_> {
     type At = At;
 
     fn end(&mut self, (slot, party): At) -> &mut Endpoint {
-        self.slots[slot as usize].channel().end_mut(party)
+        &mut self.slots[slot as usize].channel().ends[party]
     }
 
     fn secret(&self, (slot, party): At) -> u32 {
-        *self.parties.places(slot).of(party)
+        self.parties.places(slot)[party]
     }
 }

@@ -131,10 +131,10 @@ impl Needs<'_> {
     /// Both parties' signatures over a final state.
     fn finals(&mut self, item: u16, proof: &FinalProof, keys: &Pair<PublicKey>) {
         let digest = final_digest(&proof.channel, &proof.state.head(&proof.channel));
-        for party in [Party::A, Party::B] {
-            let signature = proof.signatures.of(party);
+        for party in Party::BOTH {
+            let signature = &proof.signatures[party];
             let role = SignatureRole::Final(party);
-            self.need_of_item(item, role, keys.of(party), digest, signature);
+            self.need_of_item(item, role, &keys[party], digest, signature);
         }
     }
 }
@@ -327,10 +327,10 @@ fn read(
             let keys = keys_of(channel)?;
             if let Some(shown) = &post.shown {
                 let digest = state_digest(&channel, &shown.state().head(&channel));
-                for party in [Party::A, Party::B] {
-                    let signature = shown.signatures.of(party);
+                for party in Party::BOTH {
+                    let signature = &shown.signatures[party];
                     let role = SignatureRole::State(party);
-                    needs.need(role, keys.of(party), digest, signature);
+                    needs.need(role, &keys[party], digest, signature);
                 }
             }
             // Of anybody else's offer the ledger says what is wrong with it.

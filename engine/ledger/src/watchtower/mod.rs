@@ -194,14 +194,14 @@ impl Watchtower {
         }
         self.newer(channel, proof)?;
         let digest = state_digest(channel, &proof.state().head(channel));
-        for party in [Party::A, Party::B] {
-            let signer = ring.insert(*record.keys.of(party));
+        for party in Party::BOTH {
+            let signer = ring.insert(record.keys[party]);
             claims.push(Claim {
                 item,
                 party,
                 signer: signer.map_err(HandOverError::Key)?,
                 digest,
-                signature: *proof.signatures.of(party),
+                signature: proof.signatures[party],
             });
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::super::slot::{Channel, Phase};
 use super::super::tally::Kept;
 use duet_channels::crypto::{Forged, Verifier};
 use duet_channels::protocol::{
-    self, ChannelId, Endpoint, Party, RecoveredClaim, Status, record_identity,
+    self, ChannelId, Endpoint, Pair, Party, RecoveredClaim, Status, record_identity,
 };
 use duet_ledger::l1::Chain;
 use duet_log::{Files, Recovered};
@@ -72,7 +72,7 @@ impl Shard<'_> {
         let drawn = self.tally.counts.drawn + channels().map(|channel| channel.drawn).sum::<u64>();
         // One that has begun to end pays no more.
         let pays = |channel: &&Channel| {
-            channel.a.status() == Status::Running && channel.b.status() == Status::Running
+            channel.ends.a.status() == Status::Running && channel.ends.b.status() == Status::Running
         };
         let open: Vec<u64> = channels().filter(pays).map(Channel::left).collect();
         let unopened = self.unopened();
@@ -93,9 +93,10 @@ impl Shard<'_> {
     /// most has payments in flight, and there are none once one of them begins to end it.
     fn check_ends(&self) -> Result<(), RestoreError> {
         for (slot, held) in (0..).zip(&self.slots) {
-            let Phase::Running(Channel { a, b, .. }) = &held.phase else {
+            let Phase::Running(channel) = &held.phase else {
                 continue;
             };
+            let Pair { a, b } = &channel.ends;
             let flying = (a.in_flight() > 0, b.in_flight() > 0);
             let level = a.signed().version() == b.signed().version();
             let fits = match (a.status(), b.status()) {
@@ -181,7 +182,7 @@ impl Shard<'_> {
                 let session = schedule.session(number, newest);
                 let plan = self.shared.workload.session(session);
                 let channel = self.channel(slot, session, &plan);
-                if chain.channel(channel.a.channel()).is_some() {
+                if chain.channel(channel.ends.a.channel()).is_some() {
                     self.slots[slot as usize].phase = Phase::Running(channel);
                 } else if opened == sessions {
                     // Nothing is left to open or close: its last step is behind it.
@@ -240,7 +241,7 @@ impl Shard<'_> {
         }
         let before;
         let opened = match &self.slots[slot as usize].phase {
-            Phase::Running(open) if *open.a.channel() == channel => open,
+            Phase::Running(open) if *open.ends.a.channel() == channel => open,
             _ => {
                 let found = self.opened_before(slot, &channel);
                 before = found.ok_or(no_place(
@@ -251,7 +252,7 @@ impl Shard<'_> {
         };
         let session = opened.session;
         let windows = &mut self.payer.windows;
-        let (end, note) = opened.end(party).recorded(record, windows).map_err(bad)?;
+        let (end, note) = opened.ends[party].recorded(record, windows).map_err(bad)?;
         if !matches!(
             end.status(),
             Status::Running | Status::Finishing | Status::Finished
@@ -281,7 +282,7 @@ impl Shard<'_> {
             let session = self.shared.schedule.session(number, generation);
             self.channel(slot, session, &self.shared.workload.session(session))
         });
-        newest.find(|opened| opened.a.channel() == channel)
+        newest.find(|opened| opened.ends.a.channel() == channel)
     }
 
     /// Verifies the peers' signatures of these ends, and puts the ends where they belong: into
@@ -324,14 +325,18 @@ impl Shard<'_> {
             }
         };
         // Of two ends, the one that has signed more knows of more payments.
-        if end.signed().version() >= channel.end(end.me().other()).signed().version() {
+        if end.signed().version() >= channel.ends[end.me().other()].signed().version() {
             channel.drawn = note.drawn;
             channel.refused = note.refused;
             channel.paid = note.paid;
         }
         let me = end.me();
-        *channel.end_mut(me) = end;
-        channel.covered = channel.a.held_version().min(channel.b.held_version());
+        channel.ends[me] = end;
+        channel.covered = channel
+            .ends
+            .a
+            .held_version()
+            .min(channel.ends.b.held_version());
     }
 
     /// Counts the sessions that Layer 1 closed and the shard did not come to count.
@@ -340,7 +345,7 @@ impl Shard<'_> {
             let plan = self.shared.workload.session(channel.session);
             self.tally.count_ended(&channel, plan.payments);
             self.tally.counts.sessions_closed += 1;
-            self.tally.counts.settled += channel.a.held_version();
+            self.tally.counts.settled += channel.ends.a.held_version();
             self.restoring.counted.push(slot);
         }
     }
@@ -372,7 +377,7 @@ impl Shard<'_> {
 /// Whether both ends have signed that their channel ends where it is. The one that began to end it
 /// may not know of the other's signature yet.
 fn is_final(channel: &Channel) -> bool {
-    let (a, b) = (&channel.a, &channel.b);
+    let (a, b) = (&channel.ends.a, &channel.ends.b);
     let agreed = matches!(
         (a.status(), b.status()),
         (Status::Finished, Status::Finishing | Status::Finished)

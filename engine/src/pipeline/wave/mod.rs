@@ -167,7 +167,7 @@ impl Shard<'_> {
         };
         for part in flight.parts.iter().filter(|part| part.completed > 0) {
             if let Some(channel) = self.slots[part.slot as usize].phase.open() {
-                let end = channel.end(part.payer);
+                let end = &channel.ends[part.payer];
                 acknowledgements.note(end.channel(), end.held_version());
             }
         }

@@ -53,7 +53,7 @@ impl Shard<'_> {
                 continue;
             }
             let payer = self.shared.workload.payer(channel.session, channel.drawn);
-            let most = match channel.end(payer).proposals_left() {
+            let most = match channel.ends[payer].proposals_left() {
                 Ok(most) => most as usize,
                 Err(Rejection::NotYourTurn { .. }) => {
                     take_turn(
@@ -63,8 +63,7 @@ impl Shard<'_> {
                         &mut flight.to_payee,
                         &mut flight.to_payer,
                     );
-                    channel
-                        .end(payer)
+                    channel.ends[payer]
                         .proposals_left()
                         .map_or(0, |most| most as usize)
                 }
@@ -123,7 +122,7 @@ impl Shard<'_> {
         let mut accepted = 0;
         for part in &mut flight.parts {
             let channel = slots[part.slot as usize].channel();
-            let end = channel.end(part.payer);
+            let end = &channel.ends[part.payer];
             part.before = end.signed().balance.version;
             let first_accepted = accepted;
             let first_state = payer.burst.len();
@@ -167,10 +166,7 @@ impl Shard<'_> {
             if !flight.due_ns.is_empty() {
                 part.due = first_accepted..accepted;
             }
-            match part.payer {
-                Party::A => channel.paid.a += paid,
-                Party::B => channel.paid.b += paid,
-            }
+            channel.paid[part.payer] += paid;
             channel.refused += refused;
         }
         self.clock.lap(Stage::Propose, payments.len());

@@ -81,10 +81,7 @@ impl Ledger {
     }
 
     fn keys(&self, row: &ChannelRow) -> Pair<PublicKey> {
-        Pair {
-            a: self.accounts.key(row.parties.a),
-            b: self.accounts.key(row.parties.b),
-        }
+        row.parties.map(|place| self.accounts.key(place))
     }
 
     pub(super) fn totals(&self) -> &Totals {
@@ -226,9 +223,9 @@ impl Ledger {
             "all that was locked"
         );
         self.totals.locked = self.totals.locked.minus(capacity).expect("it was locked");
-        for party in [Party::A, Party::B] {
-            if !payouts.of(party).is_zero() {
-                self.credit(*parties.of(party), *payouts.of(party));
+        for party in Party::BOTH {
+            if !payouts[party].is_zero() {
+                self.credit(parties[party], payouts[party]);
             }
         }
         notices.push(Notice::Ended { channel: id });
