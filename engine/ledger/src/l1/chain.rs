@@ -16,7 +16,7 @@ use super::receipt::{Executed, Notice, Receipt};
 use super::refusal::{NotExecuted, Refusal, SignatureRole, SubmitError};
 use super::rounds::{Judged, Rounds};
 use super::tape::Tape;
-use super::transaction::{SignedTransaction, Transaction, encoded_digest, operations};
+use super::transaction::{SignedTransaction, Transaction, encoded_digest};
 use super::vain::Vain;
 use super::witness::{Unchecked, Verdict};
 use duet_base::clock::thread_cpu_ns;
@@ -137,7 +137,7 @@ impl Chain {
                 got: bytes.len() as u64,
             });
         }
-        let operations = operations(signed.transaction());
+        let operations = signed.transaction().operations();
         if operations > self.config.block_transactions {
             return Err(SubmitError::TooManyItems {
                 limit: self.config.block_transactions,

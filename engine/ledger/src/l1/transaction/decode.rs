@@ -88,7 +88,7 @@ impl Reader<'_> {
             },
             Kind::RollOver | Kind::RollOverAtOpening => {
                 let (opener, nonce) = (self.key()?, self.u64()?);
-                let successor = self.successor()?;
+                let successor = self.deposits(true)?;
                 let close = match kind {
                     Kind::RollOver => Kind::CooperativeClose,
                     _ => Kind::CooperativeCloseAtOpening,
@@ -127,31 +127,24 @@ impl Reader<'_> {
 
     /// An opening of kind 2 or 3.
     fn opening(&mut self, kind: Kind) -> Result<Opening, Malformed> {
-        if kind == Kind::OpenTwoSided {
-            let opening = self.successor()?;
-            if opening.deposits.b.is_zero() {
-                return Err(Malformed::ZeroDepositOfB);
-            }
-            return Ok(opening);
+        let both_deposit = kind == Kind::OpenTwoSided;
+        let opening = self.deposits(both_deposit)?;
+        match both_deposit && opening.deposits.b.is_zero() {
+            true => Err(Malformed::ZeroDepositOfB),
+            false => Ok(opening),
         }
-        Ok(Opening {
-            peer: self.key()?,
-            deposits: Pair {
-                a: self.amount()?,
-                b: Amount::ZERO,
-            },
-            challenge_window_blocks: u32::from_le_bytes(self.take()?),
-            reserve: self.amount()?,
-        })
     }
 
-    /// An opening with both deposits.
-    fn successor(&mut self) -> Result<Opening, Malformed> {
+    /// An opening with A's deposit, or both.
+    fn deposits(&mut self, both: bool) -> Result<Opening, Malformed> {
         Ok(Opening {
             peer: self.key()?,
             deposits: Pair {
                 a: self.amount()?,
-                b: self.amount()?,
+                b: match both {
+                    true => self.amount()?,
+                    false => Amount::ZERO,
+                },
             },
             challenge_window_blocks: u32::from_le_bytes(self.take()?),
             reserve: self.amount()?,
