@@ -147,13 +147,12 @@ impl Unchecked {
     /// `keys_of` gives the keys of a channel that is open or may be by this transaction's turn.
     pub(super) fn read(
         place: u32,
-        bytes: &[u8],
+        (signed, bytes): (&SignedTransaction, &[u8]),
         genesis: &Digest,
         keys_of: impl Fn(&ChannelId) -> Option<Pair<PublicKey>>,
         keys: &mut Vec<PublicKey>,
         needs: &mut Vec<Need>,
     ) -> Result<Unchecked, Refusal> {
-        let signed = SignedTransaction::decode(bytes).expect("only what decodes is queued");
         let mut claim = Claim::of(signed.transaction(), genesis)?;
         let (first_key, first) = (keys.len(), needs.len());
         let mut collected = Needs {
@@ -162,8 +161,8 @@ impl Unchecked {
             keys,
             needs,
         };
-        let digest = encoded_digest(genesis, &signed, bytes);
-        let refused = read(&mut claim, &signed, digest, &mut collected, keys_of).err();
+        let digest = encoded_digest(genesis, signed, bytes);
+        let refused = read(&mut claim, signed, digest, &mut collected, keys_of).err();
         if refused.is_some() {
             needs.truncate(first);
         }
