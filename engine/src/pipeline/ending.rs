@@ -36,7 +36,7 @@ impl Shard<'_> {
             self.arrivals.advance(now_ns, self.shared.workload, |slot| {
                 // One in a wave is back in line when that has landed.
                 if let Phase::Running(channel) = &slots[slot as usize].phase
-                    && !channel.aloft
+                    && !channel.busy
                 {
                     ready.push(slot);
                 }

@@ -2,10 +2,10 @@
 
 use super::error::RunError;
 use super::fault::Hop;
-use super::flight::{Finals, strike};
 use super::shard::Shard;
 use super::slot::{Phase, RunningEnds};
 use super::stage::Stage;
+use super::waves::{Finals, strike};
 use duet_channels::legs::Ends;
 use duet_channels::protocol::Party;
 

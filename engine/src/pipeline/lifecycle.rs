@@ -317,7 +317,7 @@ impl Shard<'_> {
             refused: 0,
             covered: 0,
             paid: Pair { a: 0, b: 0 },
-            aloft: false,
+            busy: false,
             early: false,
         }
     }

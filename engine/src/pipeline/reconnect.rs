@@ -8,11 +8,11 @@ use std::sync::atomic::Ordering;
 use super::beginning::Before;
 use super::error::RestoreError;
 use super::error::RunError;
-use super::flight::Finals;
-use super::flight::Flight;
 use super::shard::Shard;
 use super::slot::{Channel, Phase};
 use super::stage::Stage;
+use super::waves::Finals;
+use super::waves::Wave;
 use duet_channels::crypto::{Digest, SignJob, Signature, VerifierCounts};
 use duet_channels::protocol::{Answer, Message, Party, Rejection};
 use duet_log::LogError;
@@ -27,9 +27,9 @@ type OwnSignatures = HashMap<(Party, Digest), Signature>;
 #[derive(Default)]
 struct Resent {
     /// Proposals that were never answered.
-    proposals: Flight,
+    proposals: Wave,
     /// Answers that did not arrive.
-    answers: Flight,
+    answers: Wave,
     /// Finals that were never answered, and answers to finals that did not arrive.
     finals: Finals,
     final_answers: Finals,
@@ -124,13 +124,13 @@ impl Shard<'_> {
     fn hear(&mut self, resent: &mut Resent) -> Result<(), RunError> {
         resent.proposals.sent_now(self.now_ns());
         resent.answers.sent_now(self.now_ns());
-        self.answer(&mut resent.proposals);
+        self.answer_wave(&mut resent.proposals);
         self.answer_finals(&mut resent.finals);
         let sequence = self.commit()?;
         self.await_durable(sequence)?;
-        for flight in [&mut resent.proposals, &mut resent.answers] {
-            let completed = self.touch_down(flight)?;
-            flight.leave();
+        for wave in [&mut resent.proposals, &mut resent.answers] {
+            let completed = self.take_answers(wave)?;
+            wave.drop_parts();
             self.progress
                 .payments
                 .fetch_add(completed, Ordering::Relaxed);

@@ -10,7 +10,6 @@ use super::arrivals::ArrivalQueue;
 use super::beginning::Logged;
 use super::case::{Case, Parley};
 use super::error::RunError;
-use super::flight::{MOST_ENTRIES, Waves};
 use super::gauges::Gauges;
 use super::journal::Journal;
 use super::line::Line;
@@ -23,6 +22,7 @@ use super::slot::{At, Phase, Slot};
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, Steps};
 use super::tally::Tally;
+use super::waves::{MOST_ENTRIES, Waves};
 use crate::transcript::Recorder;
 use duet_channels::crypto::{Domain, Hasher};
 use duet_channels::legs::Legs;
@@ -134,7 +134,7 @@ impl<'w> Shard<'w> {
             self.arrive();
             let mut busy = self.send_steps();
             busy |= self.read_receipts();
-            let (completed, moved) = self.fly()?;
+            let (completed, moved) = self.move_waves()?;
             busy |= moved || !self.line.attacked.is_empty();
             self.contest();
             if completed > 0 {
@@ -175,14 +175,14 @@ impl<'w> Shard<'w> {
         let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
             return;
         };
-        if channel.aloft {
+        if channel.busy {
             return;
         }
         channel.pause();
         let waits = self.arrivals.waits_at(slot);
         if channel.left() == 0 || self.ending.draining && !waits {
             assert!(!waits, "no more payments come due than a session has");
-            channel.aloft = true;
+            channel.busy = true;
             if channel.is_attacked() {
                 self.line.attacked.push(slot);
             } else {

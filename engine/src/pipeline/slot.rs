@@ -48,7 +48,7 @@ pub(super) struct Channel {
     /// What the workload says each side has paid, refused payments aside.
     pub(super) paid: Pair<u64>,
     /// In a wave on its way, or in line for its end: nobody puts it in line again.
-    pub(super) aloft: bool,
+    pub(super) busy: bool,
     /// Open since before a restart, in a step that this run has not come to yet. Its lane does not
     /// wait for it, and no step before that one closes it.
     pub(super) early: bool,
