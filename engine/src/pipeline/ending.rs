@@ -18,7 +18,7 @@ impl Shard<'_> {
         if !self.ending.draining {
             // What goes on only to be closed reads no schedule.
             let stopped = self.shared.stop.load(Ordering::Relaxed);
-            let ready = self.steps.all_lanes_opened() && (!stopped || self.serves_backlog());
+            let ready = self.steps.all_tracks_opened() && (!stopped || self.serves_backlog());
             if ready && !self.arrivals.has_started() {
                 self.arrivals.start(now_ns);
             }
@@ -136,7 +136,7 @@ impl Shard<'_> {
         let unopened = self.unopened();
         self.steps.drain();
         for slot in 0..self.slots.len() as u32 {
-            // Its lane's last step closes it, and has to wait for it.
+            // Its track's last step closes it, and has to wait for it.
             let phase = &mut self.slots[slot as usize].phase;
             let is_running = matches!(phase, Phase::Running(_));
             if let Some(channel) = phase.open_mut().filter(|channel| channel.early) {

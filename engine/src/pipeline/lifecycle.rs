@@ -149,7 +149,7 @@ impl Shard<'_> {
     }
 
     /// Whether this step is the one that opened, before a restart, the session that is open in the
-    /// slot, and that has not ended since. From here on its lane waits for it.
+    /// slot, and that has not ended since. From here on its track waits for it.
     fn joins(&mut self, slot: u32, step: u64) -> bool {
         let opened = self.restoring.opened(slot);
         let phase = &mut self.slots[slot as usize].phase;

@@ -49,7 +49,7 @@ pub(super) struct Channel {
     pub(super) paid: Pair<u64>,
     /// In a wave on its way, or in line for its end: nobody puts it in line again.
     pub(super) busy: bool,
-    /// Open since before a restart, in a step that this run has not come to yet. Its lane does not
+    /// Open since before a restart, in a step that this run has not come to yet. Its track does not
     /// wait for it, and no step before that one closes it.
     pub(super) early: bool,
 }
@@ -112,7 +112,7 @@ impl Phase {
         }
     }
 
-    /// The channel that its lane's next step closes.
+    /// The channel that its track's next step closes.
     pub(super) fn closes(&self) -> Option<&Channel> {
         match self {
             Phase::Closing(channel) if !channel.early => Some(channel),

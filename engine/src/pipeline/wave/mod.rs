@@ -80,7 +80,7 @@ impl Shard<'_> {
     fn propose_wave(&mut self, wave: &mut Wave) {
         wave.sent_ns = self.now_ns();
         // A session's first payment waits until all sessions that shall run at once are open.
-        if self.steps.all_lanes_opened() || self.ending.draining {
+        if self.steps.all_tracks_opened() || self.ending.draining {
             self.draw(wave);
         }
         if !wave.parts.is_empty() {
