@@ -165,7 +165,7 @@ impl Restored {
                 .iter()
                 .map(|shard| shard.tally.counts.sessions_closed)
                 .sum(),
-            channels_open: slots.filter(|slot| slot.phase.open().is_some()).count() as u64,
+            channels_open: slots.filter(|slot| slot.state.open().is_some()).count() as u64,
             backlog: shards.iter().map(|shard| shard.arrivals.backlog()).sum(),
         }
     }
@@ -358,7 +358,7 @@ impl Counts {
         self.planned == self.drawn + self.undrawn + self.forgone
             && self.drawn == self.covered + self.refused + self.lost + self.poisoned
             && (!whole || self.lost == 0 && self.received == self.covered)
-            && (!whole || self.covered == self.settled + self.contested)
+            && (!whole || self.covered == self.settled + self.disputed)
             && self.count_mismatches == 0
     }
 }

@@ -9,7 +9,7 @@ use super::beginning::Before;
 use super::error::RestoreError;
 use super::error::RunError;
 use super::shard::Shard;
-use super::slot::{Channel, Phase};
+use super::slot::{Channel, SlotState};
 use super::stage::Stage;
 use super::waves::Finals;
 use super::waves::Wave;
@@ -55,7 +55,7 @@ impl Shard<'_> {
         let sign = |party, digest: &Digest| signatures[&(party, *digest)];
         let mut resent = Resent::default();
         for slot in slots.clone() {
-            let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
+            let SlotState::Running(channel) = &mut self.slots[slot as usize].state else {
                 continue;
             };
             let apart = |channel: &Channel, rejection| RestoreError::Apart {
@@ -72,7 +72,7 @@ impl Shard<'_> {
         self.clock.lap(Stage::Transact, 0);
         self.hear(&mut resent)?;
         for slot in slots {
-            if let Phase::Running(_) = self.slots[slot as usize].phase {
+            if let SlotState::Running(_) = self.slots[slot as usize].state {
                 self.start(slot);
             }
         }
@@ -87,7 +87,7 @@ impl Shard<'_> {
         let mut signers = Vec::new();
         let mut jobs = Vec::new();
         for slot in slots {
-            let Phase::Running(channel) = &self.slots[slot as usize].phase else {
+            let SlotState::Running(channel) = &self.slots[slot as usize].state else {
                 continue;
             };
             for party in Party::BOTH {
@@ -156,7 +156,7 @@ impl Shard<'_> {
             journal.metered().begin_figures();
         }
         self.progress.payments.store(0, Ordering::Relaxed);
-        let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
+        let channels = || self.slots.iter().filter_map(|slot| slot.state.open());
         let covered = channels().map(|channel| channel.covered).sum::<u64>();
         let refused = channels().map(|channel| channel.refused).sum::<u64>();
         let both = [&self.payer, &self.payee];

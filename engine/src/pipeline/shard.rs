@@ -18,7 +18,7 @@ use super::pace::{Ending, Pace};
 use super::restoring::ShardRestoring;
 use super::schedule::ShardOf;
 use super::shared::{ShardProgress, Shared};
-use super::slot::{At, Phase, Slot};
+use super::slot::{At, Slot, SlotState};
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, Steps};
 use super::tally::Tally;
@@ -172,7 +172,7 @@ impl<'w> Shard<'w> {
     /// Decides what a running channel does next: pay, wait for arrivals, or finish.
     pub(super) fn requeue(&mut self, slot: u32) {
         let now_ns = self.now_ns();
-        let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
+        let SlotState::Running(channel) = &mut self.slots[slot as usize].state else {
             return;
         };
         if channel.busy {
@@ -201,12 +201,12 @@ impl<'w> Shard<'w> {
     /// In a durable run: both ends are honest, and so is the link between them. The log has the
     /// channel as it was before.
     pub(super) fn stop_channel(&mut self, slot: u32, name: &'static str) -> Result<(), RunError> {
-        let phase = &mut self.slots[slot as usize].phase;
-        let channel = match std::mem::replace(phase, Phase::Vacant) {
-            Phase::Running(channel) => channel,
+        let state = &mut self.slots[slot as usize].state;
+        let channel = match std::mem::replace(state, SlotState::Vacant) {
+            SlotState::Running(channel) => channel,
             // Two messages of one channel were refused in one wave.
             other => {
-                *phase = other;
+                *state = other;
                 return Ok(());
             }
         };
@@ -231,7 +231,7 @@ impl<'w> Shard<'w> {
             self.tally.count_stop(channel.session, name);
             Case::stopped(channel, &plan)
         };
-        *phase = Phase::Contested(Box::new(case));
+        *state = SlotState::Disputed(Box::new(case));
         self.steps.session_ended(slot);
         Ok(())
     }
@@ -239,8 +239,9 @@ impl<'w> Shard<'w> {
     /// Cheaters begin to cheat.
     fn contest(&mut self) {
         for slot in std::mem::take(&mut self.line.attacked) {
-            let phase = &mut self.slots[slot as usize].phase;
-            let Phase::Running(mut channel) = std::mem::replace(phase, Phase::Vacant) else {
+            let state = &mut self.slots[slot as usize].state;
+            let SlotState::Running(mut channel) = std::mem::replace(state, SlotState::Vacant)
+            else {
                 unreachable!("slot {slot} runs");
             };
             let plan = self.shared.workload.session(channel.session);
@@ -252,7 +253,7 @@ impl<'w> Shard<'w> {
                 legs: &mut self.mischief.contest,
             };
             let case = Case::begin(channel, &plan, &cheat, &mut parley);
-            *phase = Phase::Contested(Box::new(case));
+            *state = SlotState::Disputed(Box::new(case));
             self.steps.session_ended(slot);
             self.clock.lap(Stage::Dispute, 1);
         }

@@ -9,13 +9,13 @@ use duet_channels::protocol::{Endpoint, Pair, Party};
 /// One slot of a shard.
 #[derive(Default)]
 pub(super) struct Slot {
-    pub(super) phase: Phase,
+    pub(super) state: SlotState,
 }
 
 /// What a slot's session is doing.
 #[allow(clippy::large_enum_variant)] // Nearly every slot runs nearly always; none is boxed.
 #[derive(Default)]
-pub(super) enum Phase {
+pub(super) enum SlotState {
     /// No session: not yet, or no more.
     #[default]
     Vacant,
@@ -25,8 +25,8 @@ pub(super) enum Phase {
     Running(Channel),
     /// Both have signed a final, or its closing transaction is on its way to Layer 1.
     Closing(Channel),
-    /// Not to end politely: on its way to court.
-    Contested(Box<Case>),
+    /// In dispute.
+    Disputed(Box<Case>),
     /// Layer 1 refused its opening or its close; its session gets no further.
     Stopped,
 }
@@ -95,27 +95,33 @@ impl Channel {
     }
 }
 
-impl Phase {
+impl SlotState {
     /// The channel, while it is open and both ends are here.
     pub(super) fn open(&self) -> Option<&Channel> {
         match self {
-            Phase::Running(channel) | Phase::Closing(channel) => Some(channel),
-            Phase::Vacant | Phase::Opening | Phase::Contested(_) | Phase::Stopped => None,
+            SlotState::Running(channel) | SlotState::Closing(channel) => Some(channel),
+            SlotState::Vacant
+            | SlotState::Opening
+            | SlotState::Disputed(_)
+            | SlotState::Stopped => None,
         }
     }
 
     /// The same, to be changed.
     pub(super) fn open_mut(&mut self) -> Option<&mut Channel> {
         match self {
-            Phase::Running(channel) | Phase::Closing(channel) => Some(channel),
-            Phase::Vacant | Phase::Opening | Phase::Contested(_) | Phase::Stopped => None,
+            SlotState::Running(channel) | SlotState::Closing(channel) => Some(channel),
+            SlotState::Vacant
+            | SlotState::Opening
+            | SlotState::Disputed(_)
+            | SlotState::Stopped => None,
         }
     }
 
     /// The channel that its track's next step closes.
     pub(super) fn closes(&self) -> Option<&Channel> {
         match self {
-            Phase::Closing(channel) if !channel.early => Some(channel),
+            SlotState::Closing(channel) if !channel.early => Some(channel),
             _ => None,
         }
     }
@@ -124,8 +130,8 @@ impl Phase {
 impl Slot {
     /// The channel of a slot that is known to run.
     pub(super) fn channel(&mut self) -> &mut Channel {
-        match &mut self.phase {
-            Phase::Running(channel) => channel,
+        match &mut self.state {
+            SlotState::Running(channel) => channel,
             _ => unreachable!("the slot runs"),
         }
     }

@@ -62,7 +62,7 @@ impl Tally {
         let never_drawn = planned - channel.drawn;
         if channel.is_attacked() {
             self.counts.forgone += never_drawn;
-            self.counts.contested += channel.covered;
+            self.counts.disputed += channel.covered;
         } else {
             self.counts.undrawn += never_drawn;
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::fault::{Faults, Hop};
-use super::slot::{At, Channel, Phase, RunningEnds, Slot};
+use super::slot::{At, Channel, RunningEnds, Slot, SlotState};
 use super::wire::Wire;
 use super::workload::Next;
 use duet_channels::legs::{Ends, Legs};
@@ -209,7 +209,7 @@ pub(super) fn strike(faults: &mut Faults, hop: Hop, wire: &mut Wire, slots: &mut
         return;
     }
     wire.frames_mut(|slot, bytes| {
-        if let Phase::Running(channel) = &slots[slot as usize].phase {
+        if let SlotState::Running(channel) = &slots[slot as usize].state {
             faults.strike(hop, channel.session, channel.drawn, bytes);
         }
     });

@@ -6,7 +6,7 @@ use super::super::accounts::units;
 use super::super::error::{RestoreError, RunError, SessionCounts};
 use super::super::journal::{self, Note, place};
 use super::super::shard::Shard;
-use super::super::slot::{Channel, Phase};
+use super::super::slot::{Channel, SlotState};
 use super::super::tally::Kept;
 use duet_channels::crypto::{Forged, Verifier};
 use duet_channels::protocol::{
@@ -68,7 +68,7 @@ impl Shard<'_> {
         let Some(schedule) = self.restoring.schedule else {
             return Ok(());
         };
-        let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
+        let channels = || self.slots.iter().filter_map(|slot| slot.state.open());
         let drawn = self.tally.counts.drawn + channels().map(|channel| channel.drawn).sum::<u64>();
         // One that has begun to end pays no more.
         let pays = |channel: &&Channel| {
@@ -93,7 +93,7 @@ impl Shard<'_> {
     /// most has payments in flight, and there are none once one of them begins to end it.
     fn check_ends(&self) -> Result<(), RestoreError> {
         for (slot, held) in (0..).zip(&self.slots) {
-            let Phase::Running(channel) = &held.phase else {
+            let SlotState::Running(channel) = &held.state else {
                 continue;
             };
             let Pair { a, b } = &channel.ends;
@@ -124,7 +124,7 @@ impl Shard<'_> {
     /// 1. Where one stream is older than what the other knows of it, this does not hold.
     fn check_age(&self) -> Result<(), RestoreError> {
         let opened: u64 = self.restoring.opened.iter().sum();
-        let open = self.slots.iter().filter(|slot| slot.phase.open().is_some());
+        let open = self.slots.iter().filter(|slot| slot.state.open().is_some());
         let l1 = SessionCounts {
             opened,
             closed: opened - open.count() as u64,
@@ -183,7 +183,7 @@ impl Shard<'_> {
                 let plan = self.shared.workload.session(session);
                 let channel = self.channel(slot, session, &plan);
                 if chain.channel(channel.ends.a.channel()).is_some() {
-                    self.slots[slot as usize].phase = Phase::Running(channel);
+                    self.slots[slot as usize].state = SlotState::Running(channel);
                 } else if opened == sessions {
                     // Nothing is left to open or close: its last step is behind it.
                     next = u64::MAX;
@@ -240,8 +240,8 @@ impl Shard<'_> {
             return Err(no_place("it is of the other party"));
         }
         let before;
-        let opened = match &self.slots[slot as usize].phase {
-            Phase::Running(open) if *open.ends.a.channel() == channel => open,
+        let opened = match &self.slots[slot as usize].state {
+            SlotState::Running(open) if *open.ends.a.channel() == channel => open,
             _ => {
                 let found = self.opened_before(slot, &channel);
                 before = found.ok_or(no_place(
@@ -312,8 +312,8 @@ impl Shard<'_> {
     }
 
     fn put_end(&mut self, slot: u32, end: Endpoint, note: &Note) {
-        let open = match &mut self.slots[slot as usize].phase {
-            Phase::Running(channel) if channel.session == note.session => Some(channel),
+        let open = match &mut self.slots[slot as usize].state {
+            SlotState::Running(channel) if channel.session == note.session => Some(channel),
             _ => None,
         };
         let channel = match open {
@@ -356,7 +356,7 @@ impl Shard<'_> {
         let mut running = Vec::new();
         for slot in 0..self.slots.len() as u32 {
             let number = self.parties.of.number(slot);
-            let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
+            let SlotState::Running(channel) = &mut self.slots[slot as usize].state else {
                 continue;
             };
             let newest = self.restoring.opened[slot as usize] - 1;

@@ -14,7 +14,7 @@ mod propose;
 use super::error::RunError;
 use super::finish::Paid;
 use super::shard::Shard;
-use super::slot::Phase;
+use super::slot::SlotState;
 use super::stage::Stage;
 use super::waves::Wave;
 
@@ -127,7 +127,7 @@ impl Shard<'_> {
         self.slow_down();
         let completed = self.take_answers(wave)?;
         for part in wave.parts.drain(..) {
-            if let Phase::Running(channel) = &mut self.slots[part.slot as usize].phase {
+            if let SlotState::Running(channel) = &mut self.slots[part.slot as usize].state {
                 channel.busy = false;
             }
             self.requeue(part.slot);
@@ -166,7 +166,7 @@ impl Shard<'_> {
             return Ok(());
         };
         for part in wave.parts.iter().filter(|part| part.completed > 0) {
-            if let Some(channel) = self.slots[part.slot as usize].phase.open() {
+            if let Some(channel) = self.slots[part.slot as usize].state.open() {
                 let end = &channel.ends[part.payer];
                 acknowledgements.note(end.channel(), end.held_version());
             }
