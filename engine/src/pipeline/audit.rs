@@ -90,7 +90,7 @@ impl ClosedLog {
 
 impl Shard<'_> {
     /// Records the parts of a wave that its payers have completed.
-    pub(super) fn audit(&mut self, wave: &Wave) {
+    pub(super) fn record_wave(&mut self, wave: &Wave) {
         let Some(recorder) = &mut self.recorder else {
             return;
         };

@@ -3,6 +3,7 @@
 //! in block time; each transaction of an honest party can be held back for some blocks.
 
 mod docket;
+mod outcome;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +19,7 @@ use duet_ledger::l1::{
     Chain, Executed, Notice, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
 };
 
-pub use docket::{AttackCost, Disputes};
+pub use outcome::{AttackCost, Disputes};
 
 /// Tickets of the court's transactions have this bit; the rest is the court's own number.
 const OURS: u64 = 1 << 63;

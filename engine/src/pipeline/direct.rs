@@ -184,7 +184,7 @@ pub fn run_direct(
             && direct
                 .accounts
                 .hold(&direct.chain, |account| direct.changes[account as usize]),
-        supply_conserved: direct.chain.audit().is_ok(),
+        supply_conserved: direct.chain.recount().is_ok(),
         cut_short: done < sessions.len(),
         wall: started.elapsed(),
     })

@@ -263,7 +263,7 @@ pub(super) fn outcome(
         payments_accounted: offered.is_none_or(|of| of.arrived - of.refused == responses)
             && counts.are_accounted_for(stops.rejections.is_empty()),
         signatures_verified: are_verified(ends, &counts),
-        supply_conserved: chain.as_ref().is_none_or(|chain| chain.audit().is_ok()),
+        supply_conserved: chain.as_ref().is_none_or(|chain| chain.recount().is_ok()),
         balances_match: counts.payout_mismatches + disputes.mismatches == 0
             && balances_match(&parties, &changes, chain.as_ref()),
     };

@@ -440,8 +440,8 @@ impl Chain {
     ///
     /// # Errors
     /// An [`Imbalance`] with the sum that differs.
-    pub fn audit(&self) -> Result<Totals, Imbalance> {
-        self.ledger.audit()
+    pub fn recount(&self) -> Result<Totals, Imbalance> {
+        self.ledger.recount()
     }
 }
 

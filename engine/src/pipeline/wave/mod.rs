@@ -143,7 +143,7 @@ impl Shard<'_> {
             0
         } else {
             let completed = self.complete(wave);
-            self.audit(wave);
+            self.record_wave(wave);
             completed
         };
         for (slot, rejection) in wave.refusals.drain(..) {

@@ -25,10 +25,6 @@ impl Shard<'_> {
     }
 
     /// Draws each ready channel's next payments, up to the wave's caps.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one loop, whose bounds hang together"
-    )]
     pub(super) fn draw(&mut self, wave: &mut Wave) {
         let now_ns = wave.sent_ns;
         let payments = &mut self.waves.payments;

@@ -275,7 +275,7 @@ impl Ledger {
     }
 
     /// Rule L7 from scratch: every record summed, against the totals and the supply.
-    pub(super) fn audit(&self) -> Result<Totals, Imbalance> {
+    pub(super) fn recount(&self) -> Result<Totals, Imbalance> {
         let expect = |sum, expected: Amount, got: u128| {
             let expected = u128::from(expected.units());
             if expected == got {
