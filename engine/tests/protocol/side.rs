@@ -323,7 +323,7 @@ impl Side {
         assert_eq!(note, [self.me() as u8; 2], "the owner's note");
         let mut claims: Vec<_> = recovered.claims().collect();
         let theirs = self.end.peers_signature();
-        let is_claimed = |theirs| claims.iter().any(|claim| claim.signature() == theirs);
+        let is_claimed = |theirs| claims.iter().any(|claim| claim.signed().2 == theirs);
         assert!(theirs.is_none_or(is_claimed), "what the peer signed");
         let mut verdicts = Vec::new();
         self.verifier.verify(&self.ring, &mut claims, &mut verdicts);

@@ -52,16 +52,8 @@ pub(super) struct Witness {
 pub(super) type Verdict = Result<Verified<Witness>, Forged<Witness>>;
 
 impl Signed for Witness {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-
-    fn digest(&self) -> &Digest {
-        &self.need.digest
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.need.signature
+    fn signed(&self) -> (KeyId, &Digest, &Signature) {
+        (self.signer, &self.need.digest, &self.need.signature)
     }
 }
 
