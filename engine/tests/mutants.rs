@@ -210,8 +210,8 @@ const ROWS: &[Row] = &[
     row(
         "L2: a state without B's signature",
         "l1/witness.rs",
-        "                for party in [Party::A, Party::B] {\n                    let signature = shown.signatures.of(party);",
-        "                for party in [Party::A] {\n                    let signature = shown.signatures.of(party);",
+        "                for party in Party::BOTH {\n                    let signature = &shown.signatures[party];",
+        "                for party in [Party::A] {\n                    let signature = &shown.signatures[party];",
         Ask::L1,
     ),
     row(

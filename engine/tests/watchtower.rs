@@ -276,7 +276,7 @@ fn stale_closes(config: Config, channels: usize, window: u32, held: u64) -> (Rep
         };
         assert_eq!(forfeited, Some(Party::A));
     }
-    world.chain.audit().expect("supply is conserved");
+    world.chain.recount().expect("supply is conserved");
     let after = [ALICE, BOB, TOWER].map(|who| world.balance(who));
     let gains = [0, 1, 2].map(|who| after[who].wrapping_sub(before[who]));
     (tower.report().clone(), gains)

@@ -31,7 +31,7 @@ use criterion::{
     criterion_main,
 };
 use duet_engine::crypto::{
-    Backend, Digest, KeyId, KeyRing, PublicKey, SecretKey, Signature, Signed, Verifier, accept,
+    Backend, Digest, KeyId, KeyRing, PublicKey, SecretKey, Signature, Verifier, accept,
 };
 use ed25519_dalek::Verifier as _;
 
@@ -39,26 +39,6 @@ use signatures::{Corpus, backend};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// A signature as Duet's verifier takes it.
-#[derive(Clone, Copy)]
-struct Item {
-    signer: KeyId,
-    digest: Digest,
-    signature: Signature,
-}
-
-impl Signed for Item {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-    fn digest(&self) -> &Digest {
-        &self.digest
-    }
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-}
 
 /// A batch in the forms that the contenders take.
 struct Batch {
@@ -93,7 +73,7 @@ impl Batch {
 
 impl Batch {
     /// The keys and the items in the form that Duet's verifier takes.
-    fn items(&self, backend: Backend) -> (KeyRing, Vec<Item>) {
+    fn items(&self, backend: Backend) -> (KeyRing, Vec<(KeyId, Digest, Signature)>) {
         let mut ring = KeyRing::new(backend);
         let ids: Vec<_> = self
             .publics
@@ -104,11 +84,7 @@ impl Batch {
             .corpus
             .with(&ids)
             .zip(&self.signatures)
-            .map(|((&signer, &digest), &signature)| Item {
-                signer,
-                digest,
-                signature,
-            })
+            .map(|((&signer, &digest), &signature)| (signer, digest, signature))
             .collect();
         (ring, items)
     }
@@ -274,7 +250,7 @@ fn poisoned(criterion: &mut Criterion) {
         let (ring, mut items) = batch.items(backend());
         for at in 0..bad {
             // In the scalar: a point that does not decode would be found for nothing.
-            items[at * BATCH / bad].signature.0[32] ^= 1;
+            items[at * BATCH / bad].2.0[32] ^= 1;
         }
         let mut verifier = Verifier::new(backend());
         let mut verdicts = Vec::new();

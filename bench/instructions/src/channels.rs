@@ -258,7 +258,7 @@ impl Default for CoSigning {
         let Received(Receiving {
             mut before, claims, ..
         }) = Receiving::default().run();
-        let digests: Vec<Digest> = claims.iter().map(|claim| *claim.digest()).collect();
+        let digests: Vec<Digest> = claims.iter().map(|claim| *claim.signed().1).collect();
         let signatures = before.keys.sign(Party::B, digests.into_iter());
         Self {
             claims: before.keys.verify(claims),

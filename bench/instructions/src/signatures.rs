@@ -2,7 +2,7 @@
 
 use duet_engine::crypto::{
     Backend, BackendChoice, ChainJob, Digest, Domain, KeyId, KeyRing, SecretKey, SignJob,
-    Signature, Signed, Signer, Unit, Verifier, chain, hash,
+    Signature, Signer, Unit, Verifier, chain, hash,
 };
 
 const KEYS: usize = 16;
@@ -83,31 +83,11 @@ fn lanes() -> Backend {
     Backend::select(lanes).unwrap_or(Backend::Dalek)
 }
 
-/// A signature as the verifier takes it.
-#[derive(Clone, Copy)]
-struct Item {
-    signer: KeyId,
-    digest: Digest,
-    signature: Signature,
-}
-
-impl Signed for Item {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-    fn digest(&self) -> &Digest {
-        &self.digest
-    }
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-}
-
 /// 64 signatures of 16 keys.
 pub struct Verifying {
     ring: KeyRing,
     verifier: Verifier,
-    items: Vec<Item>,
+    items: Vec<(KeyId, Digest, Signature)>,
 }
 
 impl Default for Verifying {
@@ -116,11 +96,8 @@ impl Default for Verifying {
         let insert = |secret: &SecretKey| ring.insert(secret.public()).expect("a sound key");
         let ids: Vec<KeyId> = secrets().iter().map(insert).collect();
         let signed = digests(BATCH).into_iter().zip(Signing::default().run());
-        let items = signed.enumerate().map(|(i, (digest, signature))| Item {
-            signer: ids[i % KEYS],
-            digest,
-            signature,
-        });
+        let items =
+            (signed.enumerate()).map(|(i, (digest, signature))| (ids[i % KEYS], digest, signature));
         Self {
             ring,
             verifier: Verifier::new(Backend::Dalek),
@@ -194,7 +171,7 @@ mod tests {
         }
         assert_eq!(Verifying::default().run(), BATCH);
         let mut forged = Verifying::default();
-        forged.items[7].signature.0[40] ^= 1;
+        forged.items[7].2.0[40] ^= 1;
         assert_eq!(forged.run(), BATCH - 1);
     }
 

@@ -123,10 +123,7 @@ impl Parties {
 
     pub(super) fn public_keys(&self, slot: u32) -> Pair<PublicKey> {
         let Pair { a, b } = self.places(slot);
-        Pair {
-            a: self.public_key(a),
-            b: self.public_key(b),
-        }
+        Pair { a, b }.map(|place| self.public_key(place))
     }
 
     fn public_key(&self, place: u32) -> PublicKey {

@@ -4,10 +4,10 @@
 use std::sync::atomic::Ordering;
 
 use super::config::Config;
-use super::flight::Flight;
 use super::outcome::Outcome;
 use super::shard::Shard;
 use super::stage::Stage;
+use super::waves::Wave;
 use super::workload::Workload;
 use crate::transcript::{Burst, Closed, Finish, Recorder, Start, Transcript, TranscriptError};
 use duet_ledger::l1::{Allocations, Chain, Genesis};
@@ -90,13 +90,13 @@ impl ClosedLog {
 
 impl Shard<'_> {
     /// Records the parts of a wave that its payers have completed.
-    pub(super) fn audit(&mut self, flight: &Flight) {
+    pub(super) fn record_wave(&mut self, wave: &Wave) {
         let Some(recorder) = &mut self.recorder else {
             return;
         };
         let mut payments = 0;
-        let (mut proposals, mut answers) = (flight.proposed(), flight.answered());
-        for (slot, payer, before, completed) in flight.completed() {
+        let (mut proposals, mut answers) = (wave.proposed(), wave.answered());
+        for (slot, payer, before, completed) in wave.completed() {
             // Frames are in the order of the parts; some parts have none.
             let of_slot = |frame: &(u32, _, _)| frame.0 == slot;
             let (Some((_, _, proposals)), Some((_, _, answers))) =
@@ -107,7 +107,7 @@ impl Shard<'_> {
             let channel = self.slots[slot as usize].channel();
             recorder.burst(&Burst {
                 session: channel.session,
-                channel: channel.end(payer).channel(),
+                channel: channel.ends[payer].channel(),
                 before,
                 completed,
                 payer,

@@ -72,25 +72,20 @@ impl Ends for Alone<'_> {
 impl Case {
     /// A channel that stopped although both parties are honest: each closes.
     pub(super) fn stopped(channel: Channel, plan: &Session) -> Case {
-        let limits = *channel.a.limits();
-        let due = |end: &Endpoint| end.signed().balance.of(end.me(), &limits).units();
+        let ends = channel.ends;
+        let limits = ends.a.limits();
+        let due = |party| ends[party].signed().balance.of(party, limits).units();
         Case {
             session: channel.session,
             accounts: plan.accounts,
             attack: None,
             honest: Pair { a: true, b: true },
-            due: Pair {
-                a: due(&channel.a),
-                b: due(&channel.b),
-            },
+            due: Pair::each(due),
             closes: Pair { a: true, b: true },
             moves: Vec::new(),
             rejection: None,
             to_punish: None,
-            ends: Pair {
-                a: channel.a,
-                b: channel.b,
-            },
+            ends,
         }
     }
 
@@ -99,10 +94,7 @@ impl Case {
     /// where the link broke a channel of honest parties, at least that.
     pub(super) fn accords(&self, payouts: &Pair<u64>, forfeited: Option<Party>) -> bool {
         let capacity = self.ends.a.limits().capacity.units();
-        let punished = |party: Party| {
-            let (mine, others) = (payouts.of(party), payouts.of(party.other()));
-            (*mine, *others) == (0, capacity)
-        };
+        let punished = |party: Party| (payouts[party], payouts[party.other()]) == (0, capacity);
         if forfeited != self.to_punish || payouts.a + payouts.b != capacity {
             return false;
         }
@@ -118,15 +110,15 @@ impl Case {
     pub(super) fn poisoned(channel: Channel, plan: &Session, rejection: &'static str) -> Case {
         let cheat = channel.cheat.as_ref().expect("somebody cheats");
         let (attack, units) = (cheat.attack, cheat.poisoned_units);
-        let cheater = channel.a.turn_holder();
+        let cheater = channel.ends.a.turn_holder();
         let due = dues(&channel, plan);
         let mut case = Case::stopped(channel, plan);
         case.attack = Some(attack);
         case.due = due;
-        *of_mut(&mut case.due, cheater) += units;
-        *of_mut(&mut case.due, cheater.other()) -= units;
-        *of_mut(&mut case.honest, cheater) = false;
-        *of_mut(&mut case.closes, cheater) = false;
+        case.due[cheater] += units;
+        case.due[cheater.other()] -= units;
+        case.honest[cheater] = false;
+        case.closes[cheater] = false;
         case.rejection = Some(rejection);
         case
     }
@@ -140,7 +132,7 @@ impl Case {
         parley: &mut Parley<'_>,
     ) -> Case {
         let deposits = plan.deposits;
-        let holder = channel.a.turn_holder();
+        let holder = channel.ends.a.turn_holder();
         let due = dues(&channel, plan);
         let mut case = Case {
             attack: Some(cheat.attack),
@@ -156,7 +148,7 @@ impl Case {
             Attack::Equivocate | Attack::BadSignature => holder,
             Attack::BothMalicious => Party::A,
         };
-        *of_mut(&mut case.honest, cheater) = false;
+        case.honest[cheater] = false;
         let id = *case.ends.a.channel();
         // A session whose payments were all refused has no old state.
         let is_old = cheat.old().map_or(0, CoSigned::version) < case.ends.a.held_version();
@@ -207,13 +199,13 @@ impl Case {
             }
             Attack::Silent => {
                 case.proposes_one(holder, parley);
-                *of_mut(&mut case.closes, holder) = true;
+                case.closes[holder] = true;
             }
             Attack::HalfSigned => {
                 if let Some(wire) = case.proposes_one(holder, parley) {
-                    let co_signed = parley.receive(of_mut(&mut case.ends, cheater), &wire);
+                    let co_signed = parley.receive(&mut case.ends[cheater], &wire);
                     assert_eq!(co_signed, Ok(()), "an honest proposal");
-                    let end = of_mut(&mut case.ends, cheater);
+                    let end = &mut case.ends[cheater];
                     let post = end.close(|order| parley.sign(cheater, order.digest()));
                     case.moves.push(Move {
                         when: When::AfterFirstPost,
@@ -221,10 +213,10 @@ impl Case {
                         post,
                     });
                 }
-                *of_mut(&mut case.closes, holder) = true;
+                case.closes[holder] = true;
             }
             // Its wave had nothing to spoil: all of its payments were refused.
-            Attack::BadSignature => *of_mut(&mut case.closes, cheater.other()) = true,
+            Attack::BadSignature => case.closes[cheater.other()] = true,
             Attack::Equivocate => case.equivocates(cheater, parley),
         }
         case
@@ -242,20 +234,20 @@ impl Case {
     /// Whether it had more in an old state than it has now.
     fn gains(&self, party: Party, old: Option<&CoSigned>, deposit_a: Amount) -> bool {
         let shown = balance(old, deposit_a).of(party, self.ends.a.limits());
-        shown.units() > *self.due.of(party)
+        shown.units() > self.due[party]
     }
 
     /// An honest party proposes one more unit, if it has one: that is what it then is due.
     fn proposes_one(&mut self, by: Party, parley: &mut Parley<'_>) -> Option<Vec<u8>> {
-        let wire = parley.propose(of_mut(&mut self.ends, by), 1)?;
-        *of_mut(&mut self.due, by) -= 1;
-        *of_mut(&mut self.due, by.other()) += 1;
+        let wire = parley.propose(&mut self.ends[by], 1)?;
+        self.due[by] -= 1;
+        self.due[by.other()] += 1;
         Some(wire)
     }
 
     /// An honest party hears a message, and stops if it has to refuse it.
     fn hears(&mut self, by: Party, wire: &[u8], parley: &mut Parley<'_>) {
-        let end = of_mut(&mut self.ends, by);
+        let end = &mut self.ends[by];
         if let Err(rejection) = parley.receive(end, wire) {
             end.stop(rejection);
             self.rejection = Some(rejection.name());
@@ -267,21 +259,21 @@ impl Case {
     fn equivocates(&mut self, cheater: Party, parley: &mut Parley<'_>) {
         let id = *self.ends.a.channel();
         let honest = cheater.other();
-        let end = of_mut(&mut self.ends, cheater);
+        let end = &mut self.ends[cheater];
         let shown = end.held(|order| parley.sign(cheater, order.digest()));
         let twice = [2, 1].map(|units| parley.signs(end, units));
         if let [Some((_, two)), Some((half, one))] = twice {
             self.hears(honest, &two, parley);
             assert_eq!(self.rejection, None, "the first is as good as any");
-            *of_mut(&mut self.due, honest) += 2;
-            *of_mut(&mut self.due, cheater) -= 2;
+            self.due[honest] += 2;
+            self.due[cheater] -= 2;
             self.hears(honest, &one, parley);
             self.to_punish = Some(cheater);
             let mut offers = Move::showing(When::AtOnce, cheater, id, shown);
             offers.post.offer = Some(half);
             self.moves.push(offers);
         }
-        *of_mut(&mut self.closes, honest) = true;
+        self.closes[honest] = true;
     }
 }
 
@@ -298,7 +290,7 @@ impl Move {
 
 impl Parley<'_> {
     fn sign(&mut self, by: Party, digest: &Digest) -> Signature {
-        let secret = *self.places.of(by);
+        let secret = self.places[by];
         self.legs.signer.sign_one(self.pairs, secret, *digest)
     }
 
@@ -322,7 +314,7 @@ impl Parley<'_> {
     fn propose(&mut self, end: &mut Endpoint, units: u64) -> Option<Vec<u8>> {
         end.proposals_left().ok().filter(|left| *left > 0)?;
         self.pays(end, units)?;
-        let secret = *self.places.of(end.me());
+        let secret = self.places[end.me()];
         self.legs.order(end, secret, 0..1, false);
         self.legs.sign(self.pairs);
         let mut wire = Vec::new();
@@ -366,7 +358,7 @@ impl Parley<'_> {
 
     /// A party receives one proposal, verifies it and co-signs; what it answers stays with it.
     fn receive(&mut self, end: &mut Endpoint, mut wire: &[u8]) -> Result<(), Rejection> {
-        let (legs, secret) = (&mut *self.legs, *self.places.of(end.me()));
+        let (legs, secret) = (&mut *self.legs, self.places[end.me()]);
         legs.begin();
         let read = legs.receive((), end, &mut wire);
         read.refused.map_or(Ok(()), Err)?;
@@ -398,12 +390,5 @@ fn balance(state: Option<&CoSigned>, deposit_a: Amount) -> Balance {
             a: deposit_a,
         },
         Some(state) => state.state().balance(deposit_a),
-    }
-}
-
-pub(super) fn of_mut<T>(pair: &mut Pair<T>, party: Party) -> &mut T {
-    match party {
-        Party::A => &mut pair.a,
-        Party::B => &mut pair.b,
     }
 }

@@ -71,7 +71,7 @@ counts! {
         /// Never drawn, because a party began to cheat before.
         forgone,
         /// Covered, in sessions that went to court.
-        contested,
+        disputed,
         /// Signatures of transactions on Layer 1.
         transaction_signatures,
         /// Signatures made before a restart, and verified after it.

@@ -3,22 +3,23 @@
 //! in block time; each transaction of an honest party can be held back for some blocks.
 
 mod docket;
+mod outcome;
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::accounts::secret_keys;
 use super::attack::{Attack, draw};
-use super::case::{Case, When, of_mut};
+use super::case::{Case, When};
 use super::stage::{Stage, StageClock};
 use super::workload::AccountIndex;
 use docket::{Docket, Due};
 use duet_channels::crypto::{Backend, SecretKey, SignJob, Signature, Signer};
-use duet_channels::protocol::{ChannelId, Pair, Party, SignOrder};
+use duet_channels::protocol::{Amount, ChannelId, Pair, Party, SignOrder};
 use duet_ledger::l1::{
     Chain, Executed, Notice, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
 };
 
-pub use docket::{AttackCost, Disputes};
+pub use outcome::{AttackCost, Disputes};
 
 /// Tickets of the court's transactions have this bit; the rest is the court's own number.
 const OURS: u64 = 1 << 63;
@@ -127,15 +128,15 @@ impl Court {
             self.docket
                 .at(height + 1, Due::post(channel, planned.by, planned.post));
         }
-        for party in [Party::A, Party::B] {
-            if *open.case.closes.of(party) {
+        for party in Party::BOTH {
+            if open.case.closes[party] {
                 let again = again(
                     &mut self.signer,
                     self.backend,
                     self.seed,
-                    *open.case.accounts.of(party),
+                    open.case.accounts[party],
                 );
-                let post = of_mut(&mut open.case.ends, party).close(again);
+                let post = open.case.ends[party].close(again);
                 let at = height + 1 + self.held_back(&mut open);
                 self.docket.at(at, Due::post(channel, party, post));
             }
@@ -154,7 +155,7 @@ impl Court {
             .into_iter()
             .filter_map(|due| {
                 let record = chain.channel(&due.channel)?;
-                let transaction = due.transaction(*record.keys.of(due.by));
+                let transaction = due.transaction(record.keys[due.by]);
                 Some((due, transaction))
             })
             .collect();
@@ -225,7 +226,7 @@ impl Court {
     fn sign(&mut self, chain: &Chain, due: &[(Due, Transaction)]) -> Vec<Vec<u8>> {
         let accounts: Vec<AccountIndex> = due
             .iter()
-            .map(|(due, _)| *self.cases[&due.channel].case.accounts.of(due.by))
+            .map(|(due, _)| self.cases[&due.channel].case.accounts[due.by])
             .collect();
         let secrets: Vec<SecretKey> = secret_keys(self.backend, self.seed, &accounts);
         let jobs: Vec<SignJob> = (0..)
@@ -322,9 +323,9 @@ impl Court {
         let open = self.cases.get_mut(&channel).expect("a case under way");
         let cost = self.outcome.of(open.case.attack);
         cost.transactions += 1;
-        cost.paid_by_honest += u64::from(*open.case.honest.of(by));
+        cost.paid_by_honest += u64::from(open.case.honest[by]);
         cost.bytes += bytes.len() as u64;
-        self.changes.push((*open.case.accounts.of(by), -fee));
+        self.changes.push((open.case.accounts[by], -fee));
         if open.case.attack == Some(Attack::Replay) {
             open.transactions.push((by, bytes));
             again.extend(open.transactions.iter().map(|(by, bytes)| Sent {
@@ -348,11 +349,7 @@ impl Court {
             Executed::PaidOut {
                 payouts, forfeited, ..
             } => {
-                let payouts = Pair {
-                    a: payouts.a.units(),
-                    b: payouts.b.units(),
-                };
-                self.decided(&channel, payouts, forfeited);
+                self.decided(&channel, payouts.map(Amount::units), forfeited);
             }
             executed => unreachable!("the court posts and pays out: {executed:?}"),
         }
@@ -363,10 +360,10 @@ impl Court {
         let Some(open) = self.cases.get_mut(&channel) else {
             return;
         };
-        if *open.case.honest.of(by) {
-            let account = *open.case.accounts.of(by);
+        if open.case.honest[by] {
+            let account = open.case.accounts[by];
             let again = again(&mut self.signer, self.backend, self.seed, account);
-            let post = of_mut(&mut open.case.ends, by).close(again);
+            let post = open.case.ends[by].close(again);
             self.docket.at(height + 1, Due::post(channel, by, post));
         }
     }
@@ -375,7 +372,7 @@ impl Court {
     /// the block in which it was due, as one that is late.
     fn made_way(&mut self, channel: ChannelId, by: Party) {
         if let Some(open) = self.cases.get_mut(&channel) {
-            open.late += u64::from(!*open.case.honest.of(by));
+            open.late += u64::from(!open.case.honest[by]);
         }
     }
 
@@ -385,17 +382,17 @@ impl Court {
         let Some(mut open) = self.cases.remove(&channel) else {
             return;
         };
-        for party in [Party::A, Party::B] {
-            if !*open.case.honest.of(party) {
+        for party in Party::BOTH {
+            if !open.case.honest[party] {
                 continue;
             }
             let again = again(
                 &mut self.signer,
                 self.backend,
                 self.seed,
-                *open.case.accounts.of(party),
+                open.case.accounts[party],
             );
-            if let Some(post) = of_mut(&mut open.case.ends, party).posted(version, again) {
+            if let Some(post) = open.case.ends[party].posted(version, again) {
                 let at = height + 1 + self.held_back(&mut open);
                 self.docket.at(at, Due::post(channel, party, post));
             }
@@ -430,11 +427,11 @@ impl Court {
         self.outcome.punishments += u64::from(forfeited.is_some());
         let cost = self.outcome.of(case.attack);
         cost.punishments += u64::from(forfeited.is_some());
-        for party in [Party::A, Party::B] {
-            let (payout, due) = (*payouts.of(party), *case.due.of(party));
+        for party in Party::BOTH {
+            let (payout, due) = (payouts[party], case.due[party]);
             self.changes
-                .push((*case.accounts.of(party), i128::from(payout)));
-            if *case.honest.of(party) {
+                .push((case.accounts[party], i128::from(payout)));
+            if case.honest[party] {
                 self.outcome.lost_by_honest += due.saturating_sub(payout);
                 self.outcome.honest_losers += u64::from(payout < due);
                 self.outcome.honest_punished += u64::from(forfeited == Some(party));

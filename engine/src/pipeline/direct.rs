@@ -184,7 +184,7 @@ pub fn run_direct(
             && direct
                 .accounts
                 .hold(&direct.chain, |account| direct.changes[account as usize]),
-        supply_conserved: direct.chain.audit().is_ok(),
+        supply_conserved: direct.chain.recount().is_ok(),
         cut_short: done < sessions.len(),
         wall: started.elapsed(),
     })
@@ -201,9 +201,7 @@ impl Spending {
             let plan = sampling.session(workload, session);
             each_chunk(workload, session, &plan, &mut payments, |payments| {
                 for payment in payments {
-                    let spent = spending
-                        .entry(*plan.accounts.of(payment.payer))
-                        .or_default();
+                    let spent = spending.entry(plan.accounts[payment.payer]).or_default();
                     spent.0 = spent.0.saturating_add(payment.amount.units());
                     spent.1 += 1;
                 }
@@ -294,10 +292,7 @@ impl Direct<'_> {
         payments
             .iter()
             .map(|payment| {
-                let (from, to) = (
-                    *indices.of(payment.payer),
-                    *indices.of(payment.payer.other()),
-                );
+                let (from, to) = (indices[payment.payer], indices[payment.payer.other()]);
                 let nonce = self.nonces.entry(from).or_default();
                 let amount = payment.amount.units();
                 let mut change = |account: AccountIndex, units: u64| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::arrivals::ScheduleEnd;
 use super::pace::{AtEnd, Pace, offered};
 use super::shard::Shard;
-use super::slot::{Phase, Slot};
+use super::slot::{Slot, SlotState};
 use super::stage::Stage;
 
 impl Shard<'_> {
@@ -18,7 +18,7 @@ impl Shard<'_> {
         if !self.ending.draining {
             // What goes on only to be closed reads no schedule.
             let stopped = self.shared.stop.load(Ordering::Relaxed);
-            let ready = self.steps.all_lanes_opened() && (!stopped || self.serves_backlog());
+            let ready = self.steps.all_tracks_opened() && (!stopped || self.serves_backlog());
             if ready && !self.arrivals.has_started() {
                 self.arrivals.start(now_ns);
             }
@@ -35,8 +35,8 @@ impl Shard<'_> {
             let (ready, slots) = (&mut self.line.ready, &self.slots);
             self.arrivals.advance(now_ns, self.shared.workload, |slot| {
                 // One in a wave is back in line when that has landed.
-                if let Phase::Running(channel) = &slots[slot as usize].phase
-                    && !channel.aloft
+                if let SlotState::Running(channel) = &slots[slot as usize].state
+                    && !channel.busy
                 {
                     ready.push(slot);
                 }
@@ -117,7 +117,7 @@ impl Shard<'_> {
     fn at_end(&self, end: ScheduleEnd, now_ns: u64) -> AtEnd {
         let slots = (0..).zip(&self.slots);
         let waiting = slots.filter_map(|(slot, held)| {
-            let Phase::Running(channel) = &held.phase else {
+            let SlotState::Running(channel) = &held.state else {
                 return None;
             };
             (self.arrivals).available_since_ns(slot, now_ns, channel.left())
@@ -136,10 +136,10 @@ impl Shard<'_> {
         let unopened = self.unopened();
         self.steps.drain();
         for slot in 0..self.slots.len() as u32 {
-            // Its lane's last step closes it, and has to wait for it.
-            let phase = &mut self.slots[slot as usize].phase;
-            let is_running = matches!(phase, Phase::Running(_));
-            if let Some(channel) = phase.open_mut().filter(|channel| channel.early) {
+            // Its track's last step closes it, and has to wait for it.
+            let state = &mut self.slots[slot as usize].state;
+            let is_running = matches!(state, SlotState::Running(_));
+            if let Some(channel) = state.open_mut().filter(|channel| channel.early) {
                 channel.early = false;
                 if is_running {
                     self.steps.session_joins(slot);
@@ -180,13 +180,13 @@ impl Shard<'_> {
         let schedule = self.shared.schedule;
         let number = self.parties.of.number(slot);
         let sent = self.steps.generations_sent(slot);
-        let next = match &held.phase {
+        let next = match &held.state {
             // The next one may be on its way to Layer 1, but has not opened.
-            Phase::Running(channel) | Phase::Closing(channel) => {
+            SlotState::Running(channel) | SlotState::Closing(channel) => {
                 channel.session / schedule.concurrent() + 1
             }
-            Phase::Opening => sent - 1,
-            Phase::Vacant | Phase::Contested(_) | Phase::Stopped => sent,
+            SlotState::Opening => sent - 1,
+            SlotState::Vacant | SlotState::Disputed(_) | SlotState::Stopped => sent,
         };
         next.max(self.restoring.opened(slot))..schedule.sessions_of(number)
     }

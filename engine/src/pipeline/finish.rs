@@ -2,10 +2,10 @@
 
 use super::error::RunError;
 use super::fault::Hop;
-use super::flight::{Finals, strike};
 use super::shard::Shard;
-use super::slot::{Phase, RunningEnds};
+use super::slot::{RunningEnds, SlotState};
 use super::stage::Stage;
+use super::waves::{Finals, strike};
 use duet_channels::legs::Ends;
 use duet_channels::protocol::Party;
 
@@ -114,14 +114,14 @@ impl Shard<'_> {
             Err(rejection) => finals.refusals.push((slot, rejection)),
         });
         for slot in ended {
-            let phase = &mut slots[slot as usize].phase;
-            let Phase::Running(channel) = std::mem::replace(phase, Phase::Vacant) else {
+            let state = &mut slots[slot as usize].state;
+            let SlotState::Running(channel) = std::mem::replace(state, SlotState::Vacant) else {
                 unreachable!("slot {slot} ran a moment ago");
             };
             if !channel.early {
                 self.steps.session_ended(slot);
             }
-            *phase = Phase::Closing(channel);
+            *state = SlotState::Closing(channel);
         }
         for (slot, rejection) in finals.refusals.drain(..) {
             self.stop_channel(slot, rejection.name())?;

@@ -17,7 +17,7 @@ use super::schedule::Schedule;
 use super::shard::Shard;
 use super::shared::Beginning;
 use super::shared::{ShardProgress, Shared};
-use super::slot::{Channel, Phase};
+use super::slot::{Channel, SlotState};
 use super::stage::StageClock;
 use super::steps::Link;
 use super::threads;
@@ -139,8 +139,8 @@ impl Shard<'_> {
             let number = self.parties.of.number(slot);
             for generation in 0..self.restoring.opened(slot) {
                 let session = self.shared.schedule.session(number, generation);
-                found.push(match &held.phase {
-                    Phase::Running(channel) if channel.session == session => {
+                found.push(match &held.state {
+                    SlotState::Running(channel) if channel.session == session => {
                         ChannelFound::open(channel)
                     }
                     _ => ChannelFound {
@@ -160,16 +160,10 @@ impl ChannelFound {
     fn open(channel: &Channel) -> ChannelFound {
         ChannelFound {
             session: channel.session,
-            channel: *channel.a.channel(),
+            channel: *channel.ends.a.channel(),
             open: Some(OpenChannel {
-                signed: Pair {
-                    a: channel.a.signed().version(),
-                    b: channel.b.signed().version(),
-                },
-                held: Pair {
-                    a: channel.a.held_version(),
-                    b: channel.b.held_version(),
-                },
+                signed: Pair::each(|party| channel.ends[party].signed().version()),
+                held: Pair::each(|party| channel.ends[party].held_version()),
             }),
         }
     }

@@ -97,7 +97,7 @@ pub(super) fn key(slot: u32, party: Party) -> u32 {
 /// The slot and the party of a key, or none for the shard's own record.
 pub(super) fn place(key: u32, slots: usize) -> Option<(u32, Party)> {
     let slot = key / 2;
-    let party = [Party::A, Party::B][key as usize % 2];
+    let party = Party::BOTH[key as usize % 2];
     ((slot as usize) < slots).then_some((slot, party))
 }
 
@@ -118,14 +118,14 @@ impl Journal {
     pub(super) fn keep(&mut self, slot: u32, party: Party, channel: &Channel) {
         self.record.clear();
         let note = Note::of(channel).encode();
-        channel.end(party).record(&note, &mut self.record);
+        channel.ends[party].record(&note, &mut self.record);
         self.log.stream.put(key(slot, party), &self.record);
         self.changed = true;
     }
 
     /// Takes out both ends of a channel that is closed, and puts what the shard has counted.
     pub(super) fn closed(&mut self, slot: u32) {
-        for party in [Party::A, Party::B] {
+        for party in Party::BOTH {
             self.log.stream.remove(key(slot, party));
         }
         self.changed = true;

@@ -12,7 +12,7 @@ impl Shard<'_> {
     /// Puts one end of the slot's channel, if the run is durable.
     pub(super) fn keep(&mut self, slot: u32, party: Party) {
         if let Some(journal) = &mut self.journal
-            && let Some(channel) = self.slots[slot as usize].phase.open()
+            && let Some(channel) = self.slots[slot as usize].state.open()
         {
             journal.keep(slot, party, channel);
         }
@@ -80,7 +80,7 @@ impl Shard<'_> {
             .drain(..)
             .filter_map(|key| place(key, self.slots.len()));
         for (slot, party) in ends {
-            let channel = self.slots[slot as usize].phase.open();
+            let channel = self.slots[slot as usize].state.open();
             journal.keep(
                 slot,
                 party,

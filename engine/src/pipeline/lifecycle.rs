@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::case::Case;
 use super::fault::Hop;
 use super::shard::Shard;
-use super::slot::{Channel, Phase};
+use super::slot::{Channel, SlotState};
 use super::stage::Stage;
 use super::steps::{StepKind, StepOutcome, StepTransaction};
 use super::workload::Session;
@@ -27,7 +27,7 @@ impl Shard<'_> {
             let mut unsigned = Vec::new();
             let mut own_finals = self.own_finals(slots.clone()).into_iter();
             for slot in slots.clone() {
-                batch.cases.extend(self.contested(slot));
+                batch.cases.extend(self.disputed(slot));
                 if let Some((session, transaction)) = self.closing(slot, &mut own_finals) {
                     unsigned.push(((StepKind::Close, session), slot, transaction));
                 }
@@ -94,12 +94,12 @@ impl Shard<'_> {
     }
 
     /// A slot's session that did not end politely.
-    fn contested(&mut self, slot: u32) -> Option<Case> {
-        let phase = &mut self.slots[slot as usize].phase;
-        match std::mem::replace(phase, Phase::Vacant) {
-            Phase::Contested(case) => Some(*case),
+    fn disputed(&mut self, slot: u32) -> Option<Case> {
+        let state = &mut self.slots[slot as usize].state;
+        match std::mem::replace(state, SlotState::Vacant) {
+            SlotState::Disputed(case) => Some(*case),
             other => {
-                *phase = other;
+                *state = other;
                 None
             }
         }
@@ -110,8 +110,12 @@ impl Shard<'_> {
     fn own_finals(&mut self, slots: Range<u32>) -> Vec<Signature> {
         let jobs: Vec<SignJob> = slots
             .filter_map(|slot| {
-                let channel = self.slots[slot as usize].phase.closes()?;
-                let order = channel.a.final_order().expect("both have signed a final");
+                let channel = self.slots[slot as usize].state.closes()?;
+                let order = channel
+                    .ends
+                    .a
+                    .final_order()
+                    .expect("both have signed a final");
                 Some(SignJob {
                     secret: self.parties.places(slot).a,
                     digest: *order.digest(),
@@ -133,9 +137,9 @@ impl Shard<'_> {
         slot: u32,
         own_finals: &mut impl Iterator<Item = Signature>,
     ) -> Option<(u64, Transaction)> {
-        let channel = self.slots[slot as usize].phase.closes()?;
+        let channel = self.slots[slot as usize].state.closes()?;
         let own = own_finals.next().expect("one per closing slot");
-        let proof = channel.a.final_proof(|_| own);
+        let proof = channel.ends.a.final_proof(|_| own);
         let proof = proof.expect("both have signed a final");
         let submitter = self.parties.public_keys(slot).a;
         Some((
@@ -145,12 +149,12 @@ impl Shard<'_> {
     }
 
     /// Whether this step is the one that opened, before a restart, the session that is open in the
-    /// slot, and that has not ended since. From here on its lane waits for it.
+    /// slot, and that has not ended since. From here on its track waits for it.
     fn joins(&mut self, slot: u32, step: u64) -> bool {
         let opened = self.restoring.opened(slot);
-        let phase = &mut self.slots[slot as usize].phase;
-        let is_running = matches!(phase, Phase::Running(_));
-        match phase.open_mut().filter(|channel| channel.early) {
+        let state = &mut self.slots[slot as usize].state;
+        let is_running = matches!(state, SlotState::Running(_));
+        match state.open_mut().filter(|channel| channel.early) {
             Some(channel) if self.shared.schedule.generation(step) + 1 == opened => {
                 channel.early = false;
                 is_running
@@ -172,8 +176,8 @@ impl Shard<'_> {
         }
         let plan = self.shared.workload.session(session);
         let terms = self.terms(slot, &plan);
-        if !matches!(self.slots[slot as usize].phase, Phase::Closing(_)) {
-            self.slots[slot as usize].phase = Phase::Opening;
+        if !matches!(self.slots[slot as usize].state, SlotState::Closing(_)) {
+            self.slots[slot as usize].state = SlotState::Opening;
         }
         Some((session, Transaction::open(&terms)))
     }
@@ -211,8 +215,8 @@ impl Shard<'_> {
     }
 
     fn closed(&mut self, slot: u32, outcome: StepOutcome) {
-        let phase = &mut self.slots[slot as usize].phase;
-        let Phase::Closing(channel) = std::mem::replace(phase, Phase::Vacant) else {
+        let state = &mut self.slots[slot as usize].state;
+        let SlotState::Closing(channel) = std::mem::replace(state, SlotState::Vacant) else {
             unreachable!("slot {slot} was closing");
         };
         let fee = i128::from(self.shared.config.l1.fee.units());
@@ -229,10 +233,7 @@ impl Shard<'_> {
                     a: i128::from(plan.deposits.a.units()) - a + b,
                     b: i128::from(plan.deposits.b.units()) + a - b,
                 };
-                let paid_out = Pair {
-                    a: i128::from(payouts.a),
-                    b: i128::from(payouts.b),
-                };
+                let paid_out = payouts.map(i128::from);
                 self.tally.counts.payout_mismatches += u64::from(paid_out != expected);
                 let made = channel.drawn - channel.refused;
                 self.tally.counts.count_mismatches +=
@@ -251,7 +252,7 @@ impl Shard<'_> {
             StepOutcome::Refused { name, fee_paid } => {
                 self.parties
                     .change(places.a, if fee_paid { -fee } else { 0 });
-                self.slots[slot as usize].phase = Phase::Stopped;
+                self.slots[slot as usize].state = SlotState::Stopped;
                 self.tally.count_stop(channel.session, name);
             }
             StepOutcome::Opened => unreachable!("a close opens nothing"),
@@ -268,11 +269,11 @@ impl Shard<'_> {
             // Shards see a stop one after the other. A channel that one of them left out is missing
             // before others of its opener: nobody broke a rule.
             let stop = self.shared.stop.load(Ordering::Relaxed);
-            let phase = &mut self.slots[slot as usize].phase;
+            let state = &mut self.slots[slot as usize].state;
             if stop && name == LEFT_OUT_BEFORE {
-                *phase = Phase::Vacant;
+                *state = SlotState::Vacant;
             } else {
-                *phase = Phase::Stopped;
+                *state = SlotState::Stopped;
                 self.tally.count_stop(session, name);
             }
             self.steps.session_ended(slot);
@@ -285,7 +286,7 @@ impl Shard<'_> {
         self.tally.counts.planned += plan.payments;
 
         let channel = self.channel(slot, session, &plan);
-        self.slots[slot as usize].phase = Phase::Running(channel);
+        self.slots[slot as usize].state = SlotState::Running(channel);
         self.start(slot);
     }
 
@@ -309,15 +310,14 @@ impl Shard<'_> {
             .expect("Layer 1 has opened a channel on these terms");
         Channel {
             session,
-            a: ends.a,
-            b: ends.b,
+            ends,
             ends_at,
             cheat,
             drawn: 0,
             refused: 0,
             covered: 0,
             paid: Pair { a: 0, b: 0 },
-            aloft: false,
+            busy: false,
             early: false,
         }
     }

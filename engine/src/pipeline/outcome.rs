@@ -165,7 +165,7 @@ impl Restored {
                 .iter()
                 .map(|shard| shard.tally.counts.sessions_closed)
                 .sum(),
-            channels_open: slots.filter(|slot| slot.phase.open().is_some()).count() as u64,
+            channels_open: slots.filter(|slot| slot.state.open().is_some()).count() as u64,
             backlog: shards.iter().map(|shard| shard.arrivals.backlog()).sum(),
         }
     }
@@ -263,7 +263,7 @@ pub(super) fn outcome(
         payments_accounted: offered.is_none_or(|of| of.arrived - of.refused == responses)
             && counts.are_accounted_for(stops.rejections.is_empty()),
         signatures_verified: are_verified(ends, &counts),
-        supply_conserved: chain.as_ref().is_none_or(|chain| chain.audit().is_ok()),
+        supply_conserved: chain.as_ref().is_none_or(|chain| chain.recount().is_ok()),
         balances_match: counts.payout_mismatches + disputes.mismatches == 0
             && balances_match(&parties, &changes, chain.as_ref()),
     };
@@ -358,7 +358,7 @@ impl Counts {
         self.planned == self.drawn + self.undrawn + self.forgone
             && self.drawn == self.covered + self.refused + self.lost + self.poisoned
             && (!whole || self.lost == 0 && self.received == self.covered)
-            && (!whole || self.covered == self.settled + self.contested)
+            && (!whole || self.covered == self.settled + self.disputed)
             && self.count_mismatches == 0
     }
 }

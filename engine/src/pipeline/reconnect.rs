@@ -8,11 +8,11 @@ use std::sync::atomic::Ordering;
 use super::beginning::Before;
 use super::error::RestoreError;
 use super::error::RunError;
-use super::flight::Finals;
-use super::flight::Flight;
 use super::shard::Shard;
-use super::slot::{Channel, Phase};
+use super::slot::{Channel, SlotState};
 use super::stage::Stage;
+use super::waves::Finals;
+use super::waves::Wave;
 use duet_channels::crypto::{Digest, SignJob, Signature, VerifierCounts};
 use duet_channels::protocol::{Answer, Message, Party, Rejection};
 use duet_log::LogError;
@@ -27,9 +27,9 @@ type OwnSignatures = HashMap<(Party, Digest), Signature>;
 #[derive(Default)]
 struct Resent {
     /// Proposals that were never answered.
-    proposals: Flight,
+    proposals: Wave,
     /// Answers that did not arrive.
-    answers: Flight,
+    answers: Wave,
     /// Finals that were never answered, and answers to finals that did not arrive.
     finals: Finals,
     final_answers: Finals,
@@ -55,11 +55,11 @@ impl Shard<'_> {
         let sign = |party, digest: &Digest| signatures[&(party, *digest)];
         let mut resent = Resent::default();
         for slot in slots.clone() {
-            let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
+            let SlotState::Running(channel) = &mut self.slots[slot as usize].state else {
                 continue;
             };
             let apart = |channel: &Channel, rejection| RestoreError::Apart {
-                channel: *channel.a.channel(),
+                channel: *channel.ends.a.channel(),
                 rejection,
             };
             let met = meet(channel, sign).map_err(|rejection| apart(channel, rejection))?;
@@ -72,7 +72,7 @@ impl Shard<'_> {
         self.clock.lap(Stage::Transact, 0);
         self.hear(&mut resent)?;
         for slot in slots {
-            if let Phase::Running(_) = self.slots[slot as usize].phase {
+            if let SlotState::Running(_) = self.slots[slot as usize].state {
                 self.start(slot);
             }
         }
@@ -87,12 +87,12 @@ impl Shard<'_> {
         let mut signers = Vec::new();
         let mut jobs = Vec::new();
         for slot in slots {
-            let Phase::Running(channel) = &self.slots[slot as usize].phase else {
+            let SlotState::Running(channel) = &self.slots[slot as usize].state else {
                 continue;
             };
-            for party in [Party::A, Party::B] {
-                let secret = *self.parties.places(slot).of(party);
-                let end = channel.end(party);
+            for party in Party::BOTH {
+                let secret = self.parties.places(slot)[party];
+                let end = &channel.ends[party];
                 let mut job = |digest: &Digest| {
                     signers.push(party);
                     jobs.push(SignJob {
@@ -124,13 +124,13 @@ impl Shard<'_> {
     fn hear(&mut self, resent: &mut Resent) -> Result<(), RunError> {
         resent.proposals.sent_now(self.now_ns());
         resent.answers.sent_now(self.now_ns());
-        self.answer(&mut resent.proposals);
+        self.answer_wave(&mut resent.proposals);
         self.answer_finals(&mut resent.finals);
         let sequence = self.commit()?;
         self.await_durable(sequence)?;
-        for flight in [&mut resent.proposals, &mut resent.answers] {
-            let completed = self.touch_down(flight)?;
-            flight.leave();
+        for wave in [&mut resent.proposals, &mut resent.answers] {
+            let completed = self.take_answers(wave)?;
+            wave.drop_parts();
             self.progress
                 .payments
                 .fetch_add(completed, Ordering::Relaxed);
@@ -156,7 +156,7 @@ impl Shard<'_> {
             journal.metered().begin_figures();
         }
         self.progress.payments.store(0, Ordering::Relaxed);
-        let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
+        let channels = || self.slots.iter().filter_map(|slot| slot.state.open());
         let covered = channels().map(|channel| channel.covered).sum::<u64>();
         let refused = channels().map(|channel| channel.refused).sum::<u64>();
         let both = [&self.payer, &self.payee];
@@ -181,15 +181,14 @@ fn meet(
     channel: &mut Channel,
     sign: impl Fn(Party, &Digest) -> Signature,
 ) -> Result<[(Party, Vec<u8>); 2], Rejection> {
-    let mut signed = |party| match channel.end_mut(party).resume() {
+    let mut signed = |party| match channel.ends[party].resume() {
         Message::Resume { signed } => signed,
         _ => unreachable!("an end resumes with a resume"),
     };
     let (of_a, of_b) = (signed(Party::A), signed(Party::B));
     let mut hears = |party: Party, signed| {
         let mut wire = Vec::new();
-        channel
-            .end_mut(party)
+        channel.ends[party]
             .receive_resume(signed, &mut wire, |order| sign(party, order.digest()))?;
         Ok((party.other(), wire))
     };
@@ -205,7 +204,7 @@ fn sort(
     bytes: &[u8],
     resent: &mut Resent,
 ) -> Result<u64, Rejection> {
-    let end = channel.end(to);
+    let end = &channel.ends[to];
     let mut signatures = 0;
     let mut proposals = Vec::new();
     let mut rest = bytes;

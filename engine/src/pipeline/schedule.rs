@@ -1,25 +1,25 @@
 //! The logical order of everything that sessions do on Layer 1: the same for any number of shards.
 //!
 //! A session runs in a *slot*: session i in slot i mod C, where C sessions run at once. Slots are
-//! divided into lanes, and step t of the schedule concerns lane t mod M: the closes of the lane's
+//! divided into tracks, and step t of the schedule concerns track t mod M: the closes of the track's
 //! sessions that ended, then the opens of those that take their slots. Layer 1 seals a step's
-//! blocks when every shard has passed it, while the other lanes' sessions go on.
+//! blocks when every shard has passed it, while the other tracks' sessions go on.
 
 use std::ops::Range;
 
-/// Lanes of a schedule at least, if there are as many slots: enough that a shard rarely waits for
-/// the slowest session of a lane.
-const LEAST_LANES: u64 = 8;
-/// Slots in a lane at most: what a step carries to Layer 1 and back, and so the memory for it, does
+/// Tracks of a schedule at least, if there are as many slots: enough that a shard rarely waits for
+/// the slowest session of a track.
+const LEAST_TRACKS: u64 = 8;
+/// Slots in a track at most: what a step carries to Layer 1 and back, and so the memory for it, does
 /// not grow with the number of channels.
-const MOST_SLOTS_OF_LANE: u64 = 4096;
+const MOST_SLOTS_OF_TRACK: u64 = 4096;
 
 /// Which sessions open and close in which step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
     sessions: u64,
     concurrent: u64,
-    lanes: u64,
+    tracks: u64,
 }
 
 impl Schedule {
@@ -31,11 +31,11 @@ impl Schedule {
     pub fn new(sessions: u64, concurrent: u64) -> Schedule {
         assert!(sessions > 0 && concurrent > 0);
         let concurrent = concurrent.min(sessions);
-        let lanes = LEAST_LANES.max(concurrent.div_ceil(MOST_SLOTS_OF_LANE));
+        let tracks = LEAST_TRACKS.max(concurrent.div_ceil(MOST_SLOTS_OF_TRACK));
         Schedule {
             sessions,
             concurrent,
-            lanes: concurrent.min(lanes),
+            tracks: concurrent.min(tracks),
         }
     }
 
@@ -51,28 +51,28 @@ impl Schedule {
         self.concurrent
     }
 
-    /// Lanes: steps whose channels do not wait for each other.
+    /// Tracks: steps whose channels do not wait for each other.
     #[must_use]
-    pub fn lanes(&self) -> u64 {
-        self.lanes
+    pub fn tracks(&self) -> u64 {
+        self.tracks
     }
 
-    /// Steps in all: one per generation of each lane, and one more to close the last.
+    /// Steps in all: one per generation of each track, and one more to close the last.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        (self.sessions.div_ceil(self.concurrent) + 1) * self.lanes
+        (self.sessions.div_ceil(self.concurrent) + 1) * self.tracks
     }
 
-    /// The lane of a step.
+    /// The track of a step.
     #[must_use]
-    pub fn lane(&self, step: u64) -> u64 {
-        step % self.lanes
+    pub fn track(&self, step: u64) -> u64 {
+        step % self.tracks
     }
 
-    /// The slots of a lane.
+    /// The slots of a track.
     #[must_use]
-    pub fn slots(&self, lane: u64) -> Range<u64> {
-        lane * self.concurrent / self.lanes..(lane + 1) * self.concurrent / self.lanes
+    pub fn slots(&self, track: u64) -> Range<u64> {
+        track * self.concurrent / self.tracks..(track + 1) * self.concurrent / self.tracks
     }
 
     /// How many sessions run one after the other in a slot.
@@ -87,22 +87,22 @@ impl Schedule {
         generation * self.concurrent + slot
     }
 
-    /// How many sessions of a slot open in earlier steps than this one, of the slot's lane.
+    /// How many sessions of a slot open in earlier steps than this one, of the slot's track.
     #[must_use]
     pub fn generation(&self, step: u64) -> u64 {
-        step / self.lanes
+        step / self.tracks
     }
 
     /// The step in which that session opens, and the one before it closes.
     #[must_use]
     pub fn step(&self, slot: u64, generation: u64) -> u64 {
-        generation * self.lanes + self.lane_of(slot)
+        generation * self.tracks + self.track_of(slot)
     }
 
-    /// The lane of a slot: the last one that begins at or before it.
+    /// The track of a slot: the last one that begins at or before it.
     #[must_use]
-    pub fn lane_of(&self, slot: u64) -> u64 {
-        ((slot + 1) * self.lanes - 1) / self.concurrent
+    pub fn track_of(&self, slot: u64) -> u64 {
+        ((slot + 1) * self.tracks - 1) / self.concurrent
     }
 
     /// The session that opens in a slot at a step, if there is one left.
@@ -157,21 +157,25 @@ mod tests {
         ];
         for (sessions, concurrent) in all {
             let schedule = Schedule::new(sessions, concurrent);
-            for lane in 0..schedule.lanes() {
-                let slots = schedule.slots(lane);
-                assert!(!slots.is_empty() && slots.end - slots.start <= MOST_SLOTS_OF_LANE);
-                assert!(slots.into_iter().all(|slot| schedule.lane_of(slot) == lane));
+            for track in 0..schedule.tracks() {
+                let slots = schedule.slots(track);
+                assert!(!slots.is_empty() && slots.end - slots.start <= MOST_SLOTS_OF_TRACK);
+                assert!(
+                    slots
+                        .into_iter()
+                        .all(|slot| schedule.track_of(slot) == track)
+                );
             }
             let mut opened = Vec::new();
             let mut running = vec![None; schedule.concurrent() as usize];
             let mut order = Vec::new();
             for step in 0..schedule.steps() {
-                for slot in schedule.slots(schedule.lane(step)) {
+                for slot in schedule.slots(schedule.track(step)) {
                     if running[slot as usize].take().is_some() {
                         order.push(("close", step));
                     }
                 }
-                for slot in schedule.slots(schedule.lane(step)) {
+                for slot in schedule.slots(schedule.track(step)) {
                     if let Some(session) = schedule.opens(step, slot) {
                         assert_eq!(running[slot as usize].replace(session), None);
                         assert_eq!(session % schedule.concurrent(), slot);

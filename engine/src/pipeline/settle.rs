@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, StepBatch, StepOutcome};
 use crate::transcript::Recorder;
-use duet_channels::protocol::Pair;
+use duet_channels::protocol::Amount;
 use duet_fabric::{Gate, Waited};
 use duet_ledger::l1::{Chain, Executed, Header, Receipt, SubmitError};
 use duet_log::Sequence;
@@ -57,7 +57,7 @@ pub(super) fn settle(
 ) -> Result<(Settled, Option<Gate>), RunError> {
     let config = shared.config;
     let (delay, window) = (config.l1_delay_blocks, config.challenge_window_blocks);
-    let mut desk = Desk {
+    let mut settler = Settler {
         court: Court::new(config.backend, config.seed, delay, window),
         chain,
         clock: StageClock::of_thread(),
@@ -72,45 +72,45 @@ pub(super) fn settle(
             Some(machines) => Inlet::of_machines(machines.open()?, links, shared),
         },
     };
-    if let Some(log) = &mut desk.log {
+    if let Some(log) = &mut settler.log {
         log.attach();
     }
     if shared.await_figures() {
-        desk.clock.begin_figures(Stage::Wait);
-        if let Some(log) = &mut desk.log {
+        settler.clock.begin_figures(Stage::Wait);
+        if let Some(log) = &mut settler.log {
             log.metered().begin_figures();
         }
     }
-    let before = *desk.chain.load();
+    let before = *settler.chain.load();
     let told = |chain: &Chain| {
         let settled = chain.load().transactions - before.transactions;
         transactions.store(settled, Ordering::Relaxed);
     };
-    let settled = desk.steps(first, shared, told);
+    let settled = settler.steps(first, shared, told);
     let mut fallen = fallen(settled, shared)?;
     let aborted = || shared.abort.load(Ordering::Relaxed);
-    while !desk.returning.is_empty() && !aborted() {
-        desk.await_durable()?;
-        desk.give_back()?;
+    while !settler.returning.is_empty() && !aborted() {
+        settler.await_durable()?;
+        settler.give_back()?;
     }
-    let last_payout_ns = desk.decide_disputes(shared, told);
-    let settled = desk.chain.load().transactions - before.transactions;
-    desk.clock.lap(Stage::Settle, settled as usize);
-    (desk.clock).add(Stage::Settle, desk.chain.others_cpu_ns());
-    let log = match desk.log {
+    let last_payout_ns = settler.decide_disputes(shared, told);
+    let settled = settler.chain.load().transactions - before.transactions;
+    settler.clock.lap(Stage::Settle, settled as usize);
+    (settler.clock).add(Stage::Settle, settler.chain.others_cpu_ns());
+    let log = match settler.log {
         Some(log) if !aborted() => Some(log.finish()?),
         _ => None,
     };
     let (mut waited, mut open) = (Vec::new(), None);
-    if let Some((gate, of_machines)) = desk.inlet.into_gate() {
+    if let Some((gate, of_machines)) = settler.inlet.into_gate() {
         waited = of_machines;
-        let (gate, fell) = still_open(leave_open(gate, shared, &mut desk.clock), shared)?;
+        let (gate, fell) = still_open(leave_open(gate, shared, &mut settler.clock), shared)?;
         (open, fallen) = (gate, fallen.or(fell));
     }
     let settled = Settled {
-        chain: Some(desk.chain),
-        clock: desk.clock,
-        court: desk.court,
+        chain: Some(settler.chain),
+        clock: settler.clock,
+        court: settler.court,
         l1_cpu_before_ns: before.cpu_ns,
         last_payout_ns,
         log,
@@ -192,7 +192,7 @@ fn fallen(done: Result<(), RunError>, shared: &Shared<'_>) -> Result<Option<Stri
 }
 
 /// All that the Layer 1 thread works with.
-struct Desk<'l> {
+struct Settler<'l> {
     chain: Chain,
     court: Court,
     clock: StageClock,
@@ -203,7 +203,7 @@ struct Desk<'l> {
     inlet: Inlet<'l>,
 }
 
-impl Desk<'_> {
+impl Settler<'_> {
     /// Settles one step after the other, until all shards have passed their last one.
     fn steps(
         &mut self,
@@ -235,7 +235,7 @@ impl Desk<'_> {
     fn decide_disputes(&mut self, shared: &Shared<'_>, told: impl Fn(&Chain)) -> Option<u64> {
         let mut last_payout_ns = None;
         while !self.court.is_empty() && !shared.abort.load(Ordering::Relaxed) {
-            let Desk {
+            let Settler {
                 step,
                 chain,
                 court,
@@ -254,7 +254,7 @@ impl Desk<'_> {
         origins: Vec<Origin>,
         mut batches: Vec<StepBatch>,
     ) -> Result<(), RunError> {
-        let Desk {
+        let Settler {
             chain,
             court,
             clock,
@@ -406,10 +406,7 @@ fn outcome(receipt: &Receipt) -> StepOutcome {
     match &receipt.outcome {
         Ok(Executed::Opened { .. }) => StepOutcome::Opened,
         Ok(Executed::Closed { payouts, version }) => StepOutcome::Closed {
-            payouts: Pair {
-                a: payouts.a.units(),
-                b: payouts.b.units(),
-            },
+            payouts: payouts.map(Amount::units),
             version: *version,
         },
         Ok(

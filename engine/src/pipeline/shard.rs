@@ -10,7 +10,6 @@ use super::arrivals::ArrivalQueue;
 use super::beginning::Logged;
 use super::case::{Case, Parley};
 use super::error::RunError;
-use super::flight::{MOST_ENTRIES, Waves};
 use super::gauges::Gauges;
 use super::journal::Journal;
 use super::line::Line;
@@ -19,10 +18,11 @@ use super::pace::{Ending, Pace};
 use super::restoring::ShardRestoring;
 use super::schedule::ShardOf;
 use super::shared::{ShardProgress, Shared};
-use super::slot::{At, Phase, Slot};
+use super::slot::{At, Slot, SlotState};
 use super::stage::{Stage, StageClock};
 use super::steps::{Link, Steps};
 use super::tally::Tally;
+use super::waves::{MOST_ENTRIES, Waves};
 use crate::transcript::Recorder;
 use duet_channels::crypto::{Domain, Hasher};
 use duet_channels::legs::Legs;
@@ -134,7 +134,7 @@ impl<'w> Shard<'w> {
             self.arrive();
             let mut busy = self.send_steps();
             busy |= self.read_receipts();
-            let (completed, moved) = self.fly()?;
+            let (completed, moved) = self.move_waves()?;
             busy |= moved || !self.line.attacked.is_empty();
             self.contest();
             if completed > 0 {
@@ -170,17 +170,17 @@ impl<'w> Shard<'w> {
     /// Decides what a running channel does next: pay, wait for arrivals, or finish.
     pub(super) fn requeue(&mut self, slot: u32) {
         let now_ns = self.now_ns();
-        let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
+        let SlotState::Running(channel) = &mut self.slots[slot as usize].state else {
             return;
         };
-        if channel.aloft {
+        if channel.busy {
             return;
         }
         channel.pause();
         let waits = self.arrivals.waits_at(slot);
         if channel.left() == 0 || self.ending.draining && !waits {
             assert!(!waits, "no more payments come due than a session has");
-            channel.aloft = true;
+            channel.busy = true;
             if channel.is_attacked() {
                 self.line.attacked.push(slot);
             } else {
@@ -199,12 +199,12 @@ impl<'w> Shard<'w> {
     /// In a durable run: both ends are honest, and so is the link between them. The log has the
     /// channel as it was before.
     pub(super) fn stop_channel(&mut self, slot: u32, name: &'static str) -> Result<(), RunError> {
-        let phase = &mut self.slots[slot as usize].phase;
-        let channel = match std::mem::replace(phase, Phase::Vacant) {
-            Phase::Running(channel) => channel,
+        let state = &mut self.slots[slot as usize].state;
+        let channel = match std::mem::replace(state, SlotState::Vacant) {
+            SlotState::Running(channel) => channel,
             // Two messages of one channel were refused in one wave.
             other => {
-                *phase = other;
+                *state = other;
                 return Ok(());
             }
         };
@@ -229,7 +229,7 @@ impl<'w> Shard<'w> {
             self.tally.count_stop(channel.session, name);
             Case::stopped(channel, &plan)
         };
-        *phase = Phase::Contested(Box::new(case));
+        *state = SlotState::Disputed(Box::new(case));
         self.steps.session_ended(slot);
         Ok(())
     }
@@ -237,8 +237,9 @@ impl<'w> Shard<'w> {
     /// Cheaters begin to cheat.
     fn contest(&mut self) {
         for slot in std::mem::take(&mut self.line.attacked) {
-            let phase = &mut self.slots[slot as usize].phase;
-            let Phase::Running(mut channel) = std::mem::replace(phase, Phase::Vacant) else {
+            let state = &mut self.slots[slot as usize].state;
+            let SlotState::Running(mut channel) = std::mem::replace(state, SlotState::Vacant)
+            else {
                 unreachable!("slot {slot} runs");
             };
             let plan = self.shared.workload.session(channel.session);
@@ -250,7 +251,7 @@ impl<'w> Shard<'w> {
                 legs: &mut self.mischief.contest,
             };
             let case = Case::begin(channel, &plan, &cheat, &mut parley);
-            *phase = Phase::Contested(Box::new(case));
+            *state = SlotState::Disputed(Box::new(case));
             self.steps.session_ended(slot);
             self.clock.lap(Stage::Dispute, 1);
         }

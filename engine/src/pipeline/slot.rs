@@ -9,13 +9,13 @@ use duet_channels::protocol::{Endpoint, Pair, Party};
 /// One slot of a shard.
 #[derive(Default)]
 pub(super) struct Slot {
-    pub(super) phase: Phase,
+    pub(super) state: SlotState,
 }
 
 /// What a slot's session is doing.
 #[allow(clippy::large_enum_variant)] // Nearly every slot runs nearly always; none is boxed.
 #[derive(Default)]
-pub(super) enum Phase {
+pub(super) enum SlotState {
     /// No session: not yet, or no more.
     #[default]
     Vacant,
@@ -25,8 +25,8 @@ pub(super) enum Phase {
     Running(Channel),
     /// Both have signed a final, or its closing transaction is on its way to Layer 1.
     Closing(Channel),
-    /// Not to end politely: on its way to court.
-    Contested(Box<Case>),
+    /// In dispute.
+    Disputed(Box<Case>),
     /// Layer 1 refused its opening or its close; its session gets no further.
     Stopped,
 }
@@ -34,8 +34,7 @@ pub(super) enum Phase {
 /// An open channel, both ends. They share nothing: each computes and checks for itself.
 pub(super) struct Channel {
     pub(super) session: u64,
-    pub(super) a: Endpoint,
-    pub(super) b: Endpoint,
+    pub(super) ends: Pair<Endpoint>,
     /// Payments after which the session pauses or ends: all, unless somebody cheats before.
     pub(super) ends_at: u64,
     /// What one of the parties is up to.
@@ -49,32 +48,19 @@ pub(super) struct Channel {
     /// What the workload says each side has paid, refused payments aside.
     pub(super) paid: Pair<u64>,
     /// In a wave on its way, or in line for its end: nobody puts it in line again.
-    pub(super) aloft: bool,
-    /// Open since before a restart, in a step that this run has not come to yet. Its lane does not
+    pub(super) busy: bool,
+    /// Open since before a restart, in a step that this run has not come to yet. Its track does not
     /// wait for it, and no step before that one closes it.
     pub(super) early: bool,
 }
 
 impl Channel {
-    pub(super) fn end(&self, party: Party) -> &Endpoint {
-        match party {
-            Party::A => &self.a,
-            Party::B => &self.b,
-        }
-    }
-
-    pub(super) fn end_mut(&mut self, party: Party) -> &mut Endpoint {
-        match party {
-            Party::A => &mut self.a,
-            Party::B => &mut self.b,
-        }
-    }
-
     /// Both ends, the given one first.
     pub(super) fn ends_mut(&mut self, first: Party) -> (&mut Endpoint, &mut Endpoint) {
+        let Pair { a, b } = &mut self.ends;
         match first {
-            Party::A => (&mut self.a, &mut self.b),
-            Party::B => (&mut self.b, &mut self.a),
+            Party::A => (a, b),
+            Party::B => (b, a),
         }
     }
 
@@ -87,9 +73,10 @@ impl Channel {
     pub(super) fn pause(&mut self) {
         if let Some(cheat) = &mut self.cheat {
             // Both ends stand at the same state, so that each has the other's signature over it.
-            assert_eq!(self.a.held_version(), self.b.held_version());
-            let of_a = self.b.peers_signature();
-            let held = self.a.held(|_| *of_a.expect("both signed it"));
+            let Pair { a, b } = &self.ends;
+            assert_eq!(a.held_version(), b.held_version());
+            let of_a = b.peers_signature();
+            let held = a.held(|_| *of_a.expect("both signed it"));
             self.ends_at = cheat.pause(self.drawn, held);
         }
     }
@@ -108,27 +95,33 @@ impl Channel {
     }
 }
 
-impl Phase {
+impl SlotState {
     /// The channel, while it is open and both ends are here.
     pub(super) fn open(&self) -> Option<&Channel> {
         match self {
-            Phase::Running(channel) | Phase::Closing(channel) => Some(channel),
-            Phase::Vacant | Phase::Opening | Phase::Contested(_) | Phase::Stopped => None,
+            SlotState::Running(channel) | SlotState::Closing(channel) => Some(channel),
+            SlotState::Vacant
+            | SlotState::Opening
+            | SlotState::Disputed(_)
+            | SlotState::Stopped => None,
         }
     }
 
     /// The same, to be changed.
     pub(super) fn open_mut(&mut self) -> Option<&mut Channel> {
         match self {
-            Phase::Running(channel) | Phase::Closing(channel) => Some(channel),
-            Phase::Vacant | Phase::Opening | Phase::Contested(_) | Phase::Stopped => None,
+            SlotState::Running(channel) | SlotState::Closing(channel) => Some(channel),
+            SlotState::Vacant
+            | SlotState::Opening
+            | SlotState::Disputed(_)
+            | SlotState::Stopped => None,
         }
     }
 
-    /// The channel that its lane's next step closes.
+    /// The channel that its track's next step closes.
     pub(super) fn closes(&self) -> Option<&Channel> {
         match self {
-            Phase::Closing(channel) if !channel.early => Some(channel),
+            SlotState::Closing(channel) if !channel.early => Some(channel),
             _ => None,
         }
     }
@@ -137,8 +130,8 @@ impl Phase {
 impl Slot {
     /// The channel of a slot that is known to run.
     pub(super) fn channel(&mut self) -> &mut Channel {
-        match &mut self.phase {
-            Phase::Running(channel) => channel,
+        match &mut self.state {
+            SlotState::Running(channel) => channel,
             _ => unreachable!("the slot runs"),
         }
     }
@@ -157,10 +150,10 @@ impl Ends for RunningEnds<'_> {
     type At = At;
 
     fn end(&mut self, (slot, party): At) -> &mut Endpoint {
-        self.slots[slot as usize].channel().end_mut(party)
+        &mut self.slots[slot as usize].channel().ends[party]
     }
 
     fn secret(&self, (slot, party): At) -> u32 {
-        *self.parties.places(slot).of(party)
+        self.parties.places(slot)[party]
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use duet_base::bytes::Reader;
 use duet_channels::protocol::Pair;
 
 use super::steps::{StepBatch, StepKind, StepOutcome, StepTransaction};
@@ -29,7 +30,7 @@ pub(super) fn encode_step(batch: &StepBatch, out: &mut Vec<u8>) {
 
 /// Reads a step; none if the bytes are not one.
 pub(super) fn decode_step(step: u64, bytes: &[u8]) -> Option<StepBatch> {
-    let mut reader = Reader(bytes);
+    let mut reader = Reader::new(bytes);
     let last = match reader.byte()? {
         0 => false,
         1 => true,
@@ -37,7 +38,7 @@ pub(super) fn decode_step(step: u64, bytes: &[u8]) -> Option<StepBatch> {
     };
     let count = reader.u32()? as usize;
     // 17 bytes each.
-    if count > reader.0.len() / 17 {
+    if count > reader.rest().len() / 17 {
         return None;
     }
     let mut transactions: Vec<StepTransaction> = Vec::with_capacity(count);
@@ -62,11 +63,11 @@ pub(super) fn decode_step(step: u64, bytes: &[u8]) -> Option<StepBatch> {
         });
     }
     let end = transactions.last().map_or(0, |last| last.bytes_end);
-    (end == reader.0.len()).then(|| StepBatch {
+    (end == reader.rest().len()).then(|| StepBatch {
         step,
         last,
         transactions,
-        bytes: reader.0.to_vec(),
+        bytes: reader.rest().to_vec(),
         cases: Vec::new(),
     })
 }
@@ -93,7 +94,7 @@ pub(super) fn encode_outcomes(batch: &StepBatch, out: &mut Vec<u8>) {
 
 /// Puts the outcomes into the step that they are of; none if the bytes are not so many outcomes.
 pub(super) fn decode_outcomes(bytes: &[u8], batch: &mut StepBatch) -> Option<()> {
-    let mut reader = Reader(bytes);
+    let mut reader = Reader::new(bytes);
     for transaction in &mut batch.transactions {
         transaction.outcome = Some(match reader.byte()? {
             0 => StepOutcome::Opened,
@@ -115,7 +116,7 @@ pub(super) fn decode_outcomes(bytes: &[u8], batch: &mut StepBatch) -> Option<()>
             _ => return None,
         });
     }
-    reader.0.is_empty().then_some(())
+    reader.rest().is_empty().then_some(())
 }
 
 /// The same name for ever: refusals are counted by names that are constants here. There are few.
@@ -131,35 +132,6 @@ fn interned(name: &str) -> Option<&'static str> {
     let name: &'static str = Box::leak(name.into());
     names.insert(name);
     Some(name)
-}
-
-/// What is left to read.
-struct Reader<'b>(&'b [u8]);
-
-impl<'b> Reader<'b> {
-    fn take(&mut self, count: usize) -> Option<&'b [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
 }
 
 #[cfg(test)]

@@ -120,16 +120,16 @@ impl Link {
     }
 }
 
-/// A batch per lane, up to a limit.
+/// A batch per track, up to a limit.
 fn batches(schedule: &Schedule) -> usize {
-    schedule.lanes().min(MOST_BATCHES) as usize
+    schedule.tracks().min(MOST_BATCHES) as usize
 }
 
 /// How far one shard is in the schedule.
 pub(super) struct Steps {
     schedule: Schedule,
     shard: ShardOf,
-    lanes: Vec<Lane>,
+    tracks: Vec<Track>,
     next: u64,
     /// The shard passes the steps below this one.
     end: u64,
@@ -137,12 +137,12 @@ pub(super) struct Steps {
     free: Vec<StepBatch>,
 }
 
-/// The shard's slots of one lane.
+/// The shard's slots of one track.
 #[derive(Default)]
-struct Lane {
+struct Track {
     /// Sessions that have opened or will, and have not ended.
     running: u32,
-    /// The lane's last batch has not come back.
+    /// The track's last batch has not come back.
     waiting: bool,
 }
 
@@ -151,7 +151,7 @@ impl Steps {
         Steps {
             schedule,
             shard,
-            lanes: (0..schedule.lanes()).map(|_| Lane::default()).collect(),
+            tracks: (0..schedule.tracks()).map(|_| Track::default()).collect(),
             next: 0,
             end: schedule.steps(),
             returned: 0,
@@ -170,17 +170,17 @@ impl Steps {
         running.for_each(|slot| self.session_joins(slot));
     }
 
-    /// A slot's session, open since before a restart, is one that its lane's next step waits for.
+    /// A slot's session, open since before a restart, is one that its track's next step waits for.
     pub(super) fn session_joins(&mut self, slot: u32) {
-        let lane = self.schedule.lane_of(self.shard.number(slot));
-        self.lanes[lane as usize].running += 1;
+        let track = self.schedule.track_of(self.shard.number(slot));
+        self.tracks[track as usize].running += 1;
     }
 
     /// A slot's session has ended or stopped.
     pub(super) fn session_ended(&mut self, slot: u32) {
-        let lane = self.schedule.lane_of(self.shard.number(slot));
-        let lane = &mut self.lanes[lane as usize];
-        lane.running = lane.running.checked_sub(1).expect("the session ran");
+        let track = self.schedule.track_of(self.shard.number(slot));
+        let track = &mut self.tracks[track as usize];
+        track.running = track.running.checked_sub(1).expect("the session ran");
     }
 
     /// The next step, if all it needs has come: its slots, and an empty batch.
@@ -188,9 +188,9 @@ impl Steps {
         if self.next == self.end {
             return None;
         }
-        let number = self.schedule.lane(self.next);
-        let lane = &self.lanes[number as usize];
-        if lane.running > 0 || lane.waiting {
+        let number = self.schedule.track(self.next);
+        let track = &self.tracks[number as usize];
+        if track.running > 0 || track.waiting {
             return None;
         }
         let mut batch = self.free.pop()?;
@@ -202,27 +202,27 @@ impl Steps {
 
     /// How many of a slot's sessions are open, were, or are on their way to be opened.
     pub(super) fn generations_sent(&self, slot: u32) -> u64 {
-        let lane = self.schedule.lane_of(self.shard.number(slot));
-        (self.next + self.schedule.lanes() - 1 - lane) / self.schedule.lanes()
+        let track = self.schedule.track_of(self.shard.number(slot));
+        (self.next + self.schedule.tracks() - 1 - track) / self.schedule.tracks()
     }
 
-    /// No session opens from here on: once more around the lanes closes all that is open, and the
+    /// No session opens from here on: once more around the tracks closes all that is open, and the
     /// rest of the schedule, however long, is left out.
     pub(super) fn drain(&mut self) {
-        self.end = self.end.min(self.next + self.schedule.lanes());
+        self.end = self.end.min(self.next + self.schedule.tracks());
     }
 
     /// The step that was taken is on its way, with this many sessions about to open.
     pub(super) fn sent(&mut self, opens: u32) {
-        let lane = &mut self.lanes[self.schedule.lane(self.next) as usize];
-        lane.running = opens;
-        lane.waiting = true;
+        let track = &mut self.tracks[self.schedule.track(self.next) as usize];
+        track.running = opens;
+        track.waiting = true;
         self.next += 1;
     }
 
     /// A batch has come back and was read.
     pub(super) fn returned(&mut self, batch: StepBatch) {
-        self.lanes[self.schedule.lane(batch.step) as usize].waiting = false;
+        self.tracks[self.schedule.track(batch.step) as usize].waiting = false;
         self.returned += 1;
         self.free.push(batch);
     }
@@ -232,9 +232,9 @@ impl Steps {
         self.returned == self.end
     }
 
-    /// Whether Layer 1 has answered the first step of every lane.
-    pub(super) fn all_lanes_opened(&self) -> bool {
-        self.returned >= self.schedule.lanes()
+    /// Whether Layer 1 has answered the first step of every track.
+    pub(super) fn all_tracks_opened(&self) -> bool {
+        self.returned >= self.schedule.tracks()
     }
 }
 

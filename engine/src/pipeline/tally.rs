@@ -51,7 +51,7 @@ impl Tally {
         self.counts.drawn += channel.drawn;
         self.counts.refused += channel.refused;
         self.counts.covered += channel.covered;
-        self.counts.received += channel.a.counted() + channel.b.counted();
+        self.counts.received += channel.ends.a.counted() + channel.ends.b.counted();
         let poisoned = channel
             .cheat
             .as_ref()
@@ -62,7 +62,7 @@ impl Tally {
         let never_drawn = planned - channel.drawn;
         if channel.is_attacked() {
             self.counts.forgone += never_drawn;
-            self.counts.contested += channel.covered;
+            self.counts.disputed += channel.covered;
         } else {
             self.counts.undrawn += never_drawn;
         }

@@ -224,7 +224,7 @@ fn run_with_breaks(breaks: &[usize]) -> usize {
             duo.break_link();
         }
         idle += 1;
-        for party in [Party::A, Party::B] {
+        for party in Party::BOTH {
             duo.side(party).act();
             let (a, b) = (duo.a.satisfied(), duo.b.satisfied());
             let side = duo.side(party);

@@ -113,9 +113,7 @@ pub(crate) struct Side {
 impl Side {
     pub(crate) fn new(me: Party, terms: &Terms, secret: SecretKey, rules: Rules) -> Side {
         let mut ring = KeyRing::new(Backend::Dalek);
-        let peer = ring
-            .insert(*terms.keys.of(me.other()))
-            .expect("a sound key");
+        let peer = ring.insert(terms.keys[me.other()]).expect("a sound key");
         let end = Endpoint::new(me, terms, peer, rules).expect("sound terms");
         Side {
             habits: Habits::of(rules),
@@ -316,7 +314,7 @@ impl Side {
 
     /// It stops, and comes back from what it had stored before anything left it.
     pub(crate) fn crash(&mut self) {
-        let peer = *self.terms.keys.of(self.me().other());
+        let peer = self.terms.keys[self.me().other()];
         let peer = self.ring.insert(peer).expect("it has the key");
         let record = self.record();
         let windows = &mut self.windows;
@@ -325,7 +323,7 @@ impl Side {
         assert_eq!(note, [self.me() as u8; 2], "the owner's note");
         let mut claims: Vec<_> = recovered.claims().collect();
         let theirs = self.end.peers_signature();
-        let is_claimed = |theirs| claims.iter().any(|claim| claim.signature() == theirs);
+        let is_claimed = |theirs| claims.iter().any(|claim| claim.signed().2 == theirs);
         assert!(theirs.is_none_or(is_claimed), "what the peer signed");
         let mut verdicts = Vec::new();
         self.verifier.verify(&self.ring, &mut claims, &mut verdicts);
@@ -657,8 +655,8 @@ impl Side {
         if self.checked.replace(Some((*signatures, digest))) == Some((*signatures, digest)) {
             return;
         }
-        for party in [Party::A, Party::B] {
-            let (key, signature) = (self.keys.of(party), signatures.of(party));
+        for party in Party::BOTH {
+            let (key, signature) = (&self.keys[party], &signatures[party]);
             assert!(
                 accept(&key.0, &digest.0, &signature.0),
                 "{party:?}'s signature"

@@ -80,7 +80,7 @@ impl Model {
         Model {
             books: channels
                 .clone()
-                .map(|channel| [Party::A, Party::B].map(|me| book(channel, me)))
+                .map(|channel| Party::BOTH.map(|me| book(channel, me)))
                 .collect(),
             oracles: channels
                 .map(|channel| Oracle::new(channel, ground))
@@ -285,7 +285,7 @@ impl Model {
         for book in self.books[channel].iter_mut().flatten() {
             book.ended = true;
             let least = book.least();
-            let got = i128::from(*payouts.of(book.me));
+            let got = i128::from(payouts[book.me]);
             if got < least {
                 let (me, version) = (book.me, book.log.version());
                 return Err(format!(

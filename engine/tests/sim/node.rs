@@ -98,7 +98,7 @@ impl Node {
         let plan = &ground.plan;
         let mut sides = Vec::new();
         for (channel, planned) in plan.channels.iter().enumerate() {
-            for me in [Party::A, Party::B] {
+            for me in Party::BOTH {
                 if planned.parties[me as usize] != who {
                     continue;
                 }

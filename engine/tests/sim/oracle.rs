@@ -79,7 +79,7 @@ impl Oracle {
             shown,
             offer,
         });
-        let parties = [Party::A, Party::B].into_iter();
+        let parties = Party::BOTH.into_iter();
         Ok(parties.filter(|party| self.stale(*party)).collect())
     }
 
@@ -133,7 +133,7 @@ impl Oracle {
             .max_by_key(|offer| offer.version)
             .unwrap_or(last.shown);
         let settles = &settles;
-        let forfeits = match [Party::A, Party::B].map(|party| self.stale(party)) {
+        let forfeits = match Party::BOTH.map(|party| self.stale(party)) {
             [true, false] => Some(Party::A),
             [false, true] => Some(Party::B),
             _ => None,

@@ -142,7 +142,7 @@ impl VerifyScratch {
 
         self.open(ring, items);
         let terms = std::mem::take(&mut self.terms);
-        let keys = self.join(items.iter().map(Signed::signer)).len();
+        let keys = self.join(items.iter().map(|item| item.signed().0)).len();
         self.judge(points, &terms, false, &mut |item| valid[item] = true);
         self.terms = terms;
         keys
@@ -152,8 +152,8 @@ impl VerifyScratch {
     fn open<T: Signed>(&mut self, ring: &KeyRing, items: &[T]) {
         self.terms.clear();
         for (item, signed) in items.iter().enumerate() {
-            let key = signed.signer();
-            let opened = Opened::open(&ring.key(key).0, &signed.digest().0, &signed.signature().0);
+            let (key, digest, signature) = signed.signed();
+            let opened = Opened::open(&ring.key(key).0, &digest.0, &signature.0);
             if let Some(opened) = opened {
                 let mut z = [0; 16];
                 self.rng.fill_bytes(&mut z);
@@ -289,20 +289,6 @@ mod tests {
         }
     }
 
-    struct Item(KeyId, Digest, Signature);
-
-    impl Signed for Item {
-        fn signer(&self) -> KeyId {
-            self.0
-        }
-        fn digest(&self) -> &Digest {
-            &self.1
-        }
-        fn signature(&self) -> &Signature {
-            &self.2
-        }
-    }
-
     #[test]
     fn scratch_memory_is_used_again() {
         let (mut sign, mut verify) = (SignScratch::new(), VerifyScratch::new());
@@ -318,10 +304,10 @@ mod tests {
             let jobs = jobs(200, 10);
             signatures.clear();
             sign.sign(&secrets[..], &jobs, &mut signatures);
-            let items: Vec<Item> = jobs
+            let items: Vec<_> = jobs
                 .iter()
                 .zip(&signatures)
-                .map(|(job, signature)| Item(ids[job.secret as usize], job.digest, *signature))
+                .map(|(job, signature)| (ids[job.secret as usize], job.digest, *signature))
                 .collect();
             valid.clear();
             assert_eq!(verify.verify(&ring, points(&ring), &items, &mut valid), 10);
@@ -347,8 +333,8 @@ mod tests {
         let job = jobs(1, 1)[0];
         SignScratch::new().sign(&[secret][..], &[job], &mut signatures);
         let items = [
-            Item(id, job.digest, signatures[0]),
-            Item(id, job.digest, signatures[0]),
+            (id, job.digest, signatures[0]),
+            (id, job.digest, signatures[0]),
         ];
         let mut drawn: Vec<u128> = Vec::new();
         for _ in 0..4 {

@@ -65,12 +65,15 @@ mod by_number {
 
 /// Something that carries a signature over its digest.
 pub trait Signed {
-    /// Who is said to have signed: a key of the ring that the batch is verified with.
-    fn signer(&self) -> KeyId;
-    /// What was signed.
-    fn digest(&self) -> &Digest;
-    /// The signature, from outside, in any state.
-    fn signature(&self) -> &Signature;
+    /// Who is said to have signed, a key of the ring that the batch is verified with; what was
+    /// signed; and the signature, from outside, in any state.
+    fn signed(&self) -> (KeyId, &Digest, &Signature);
+}
+
+impl Signed for (KeyId, Digest, Signature) {
+    fn signed(&self) -> (KeyId, &Digest, &Signature) {
+        (self.0, &self.1, &self.2)
+    }
 }
 
 impl fmt::Debug for Signature {

@@ -95,25 +95,6 @@ impl Signer {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Item {
-    signer: KeyId,
-    digest: Digest,
-    signature: Signature,
-}
-
-impl Signed for Item {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-    fn digest(&self) -> &Digest {
-        &self.digest
-    }
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-}
-
 /// For every back end, a verifier and a ring that takes any key that decodes, as `accept` does.
 struct Judge {
     benches: Vec<(Verifier, KeyRing)>,
@@ -160,11 +141,7 @@ fn bench_verdicts((verifier, ring): &mut (Verifier, KeyRing), cases: &[Case]) ->
         let Some(signer) = known.map(KeyId).or_else(|| ring.insert_unchecked(key)) else {
             continue;
         };
-        items.push(Item {
-            signer,
-            digest: case.digest,
-            signature: Signature(case.signature),
-        });
+        items.push((signer, case.digest, Signature(case.signature)));
         places.push(place);
     }
     let mut out = Vec::new();
@@ -459,12 +436,9 @@ fn serve_rings_by_turns(backend: Backend) {
     });
     for _ in 0..3 {
         for (ring, cases) in &rings {
-            let mut items: Vec<Item> = (0..80)
-                .map(|i| Item {
-                    signer: KeyId((i % cases.len()) as u32),
-                    digest: cases[i % cases.len()].digest,
-                    signature: Signature(cases[i % cases.len()].signature),
-                })
+            let mut items: Vec<_> = (0..80)
+                .map(|i| (i % cases.len(), &cases[i % cases.len()]))
+                .map(|(id, case)| (KeyId(id as u32), case.digest, Signature(case.signature)))
                 .collect();
             let mut verdicts = Vec::new();
             verifier.verify(ring, &mut items, &mut verdicts);

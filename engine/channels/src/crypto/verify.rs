@@ -170,20 +170,23 @@ fn verify_in_lanes<T: Signed>(
     // A few cost in lanes, which are mostly empty, as much as eight: more than one by one.
     if items.len() < fewest(lanes.lanes().unit()) {
         valid.extend(items.iter().map(|item| {
-            let key = keys[item.signer().0 as usize].bytes();
-            accept(key, &item.digest().0, &item.signature().0)
+            let (signer, digest, signature) = item.signed();
+            accept(keys[signer.0 as usize].bytes(), &digest.0, &signature.0)
         }));
         let is_first = |(at, item): &(usize, &T)| {
             items[..*at]
                 .iter()
-                .all(|earlier| earlier.signer() != item.signer())
+                .all(|earlier| earlier.signed().0 != item.signed().0)
         };
         return items.iter().enumerate().filter(is_first).count();
     }
-    let items = items.iter().map(|item| Item {
-        key: item.signer().0 as usize,
-        message: &item.digest().0,
-        signature: &item.signature().0,
+    let items = items.iter().map(|item| {
+        let (signer, digest, signature) = item.signed();
+        Item {
+            key: signer.0 as usize,
+            message: &digest.0,
+            signature: &signature.0,
+        }
     });
     lanes.verify(keys, items, valid)
 }

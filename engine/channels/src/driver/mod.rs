@@ -253,7 +253,7 @@ impl Driver {
     /// If the rules are out of range: they are configuration.
     pub fn join(&mut self, terms: &Terms, rules: Rules) -> Result<Slot, JoinError> {
         let (me, secret) = self.side_in(terms)?;
-        let peer = self.ring.insert(*terms.keys.of(me.other()));
+        let peer = self.ring.insert(terms.keys[me.other()]);
         let peer = peer.map_err(JoinError::PeersKey)?;
         let end = Endpoint::new(me, terms, peer, rules).map_err(JoinError::Terms)?;
         let slot = self.add(end, secret);
@@ -278,7 +278,7 @@ impl Driver {
         record: &[u8],
     ) -> Result<Slot, RestoreError> {
         let (me, secret) = self.side_in(terms).map_err(RestoreError::Join)?;
-        let peer = self.ring.insert(*terms.keys.of(me.other()));
+        let peer = self.ring.insert(terms.keys[me.other()]);
         let peer = peer.map_err(|error| RestoreError::Join(JoinError::PeersKey(error)))?;
         let read = Endpoint::from_record(record, terms, peer, rules, &mut self.legs.windows);
         let (recovered, _) = read.map_err(RestoreError::Record)?;
@@ -446,8 +446,8 @@ impl Driver {
 
     /// Which side of the channel is this party's, and by which key.
     fn side_in(&self, terms: &Terms) -> Result<(Party, u32), JoinError> {
-        let mut sides = [Party::A, Party::B].into_iter();
-        let mine = sides.find_map(|party| Some((party, self.secret(terms.keys.of(party))?)));
+        let mut sides = Party::BOTH.into_iter();
+        let mine = sides.find_map(|party| Some((party, self.secret(&terms.keys[party])?)));
         let mine = mine.ok_or(JoinError::NoKey)?;
         match self.places.get(&terms.channel_id()) {
             Some(slot) => Err(JoinError::Already(*slot)),

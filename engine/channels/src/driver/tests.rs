@@ -60,10 +60,7 @@ impl World {
     }
 
     fn driver(&mut self, party: Party) -> &mut Driver {
-        match party {
-            Party::A => &mut self.drivers.a,
-            Party::B => &mut self.drivers.b,
-        }
+        &mut self.drivers[party]
     }
 
     fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
@@ -80,11 +77,7 @@ impl World {
             self.records[slot.0 as usize] = record.to_vec();
         }
         for (slot, event) in output.events() {
-            let told = &mut self.told[slot.0 as usize];
-            let told = match party {
-                Party::A => &mut told.a,
-                Party::B => &mut told.b,
-            };
+            let told = &mut self.told[slot.0 as usize][party];
             match event {
                 Event::Received { payments, .. } => told.received += payments,
                 Event::Paid { payments, .. } => told.paid += payments,
@@ -477,7 +470,7 @@ fn nothing_is_lost_over_broken_links_and_crashes() {
         }
         world.talk();
         for slot in world.slots() {
-            for party in [Party::A, Party::B] {
+            for party in Party::BOTH {
                 let finish = world.driver(party).finish(slot);
                 assert!(matches!(finish, Ok(()) | Err(Rejection::Ended)), "{seed}");
                 world.talk();

@@ -15,6 +15,7 @@
 use super::payments::{Payments, Tags};
 use super::rejection::Rejection;
 use crate::crypto::Signature;
+use duet_base::bytes::Reader;
 
 /// A decoded message, its payments still where they arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +82,6 @@ const PROPOSALS: [(Tags, [u8; 2]); 3] = [
     (Tags::Each, [0x17, 0x18]),
 ];
 
-/// Bytes of a message with a version and a signature.
-const SIGNED_LEN: usize = 4 + 8 + 64;
-/// Bytes of a message with a number only.
-const NUMBER_LEN: usize = 4 + 8;
-
 impl<'a> Message<'a> {
     /// Takes the first message off `bytes`; gives it and the rest.
     ///
@@ -93,54 +89,48 @@ impl<'a> Message<'a> {
     /// [`Rejection::Malformed`] with the part that is wrong.
     pub fn decode_first(bytes: &'a [u8]) -> Result<(Message<'a>, &'a [u8]), Rejection> {
         let malformed = |what| Rejection::Malformed { what };
-        let (&[kind, zero, low, high], _) = bytes.split_first_chunk().ok_or(malformed("header"))?;
+        let mut reader = Reader::new(bytes);
+        let [kind, zero, low, high] = reader.array().ok_or(malformed("header"))?;
         if zero != 0 {
             return Err(malformed("padding"));
         }
         let number = u16::from_le_bytes([low, high]);
         for (tags, [proposal, and_pass]) in PROPOSALS {
             if kind == proposal || kind == and_pass {
-                let read = Payments::decode_first(number, tags, &bytes[4..]);
+                let read = Payments::decode_first(number, tags, reader.rest());
                 let (payments, rest) = read.ok_or(malformed("length"))?;
-                let (&signature, rest) = rest.split_first_chunk().ok_or(malformed("length"))?;
+                reader = Reader::new(rest);
+                let signature = reader.array().ok_or(malformed("length"))?;
                 let proposal = Message::Proposal {
                     payments,
                     signature: Signature(signature),
                     pass: kind == and_pass,
                 };
-                return Ok((proposal, rest));
+                return Ok((proposal, reader.rest()));
             }
         }
-        let len = match kind {
-            ACKNOWLEDGEMENT | FINAL | FINAL_ACKNOWLEDGEMENT => SIGNED_LEN,
-            TURN_ASKED | TURN_PASSED | RESUME => NUMBER_LEN,
+        let is_signed = match kind {
+            ACKNOWLEDGEMENT | FINAL | FINAL_ACKNOWLEDGEMENT => true,
+            TURN_ASKED | TURN_PASSED | RESUME => false,
             _ => return Err(malformed("kind")),
         };
-        let (message, rest) = bytes.split_at_checked(len).ok_or(malformed("length"))?;
-        let body = &message[4..];
-        let (&version, signature) = body.split_first_chunk().ok_or(malformed("length"))?;
-        let version = u64::from_le_bytes(version);
+        let version = reader.u64().ok_or(malformed("length"))?;
+        let mut signature = Signature([0; 64]);
+        if is_signed {
+            signature.0 = reader.array().ok_or(malformed("length"))?;
+        }
         if number != check(version) {
             return Err(malformed("check"));
         }
         let message = match kind {
-            ACKNOWLEDGEMENT => Message::Acknowledgement {
-                version,
-                signature: signature_of(signature),
-            },
-            FINAL => Message::Final {
-                version,
-                signature: signature_of(signature),
-            },
-            FINAL_ACKNOWLEDGEMENT => Message::FinalAcknowledgement {
-                version,
-                signature: signature_of(signature),
-            },
+            ACKNOWLEDGEMENT => Message::Acknowledgement { version, signature },
+            FINAL => Message::Final { version, signature },
+            FINAL_ACKNOWLEDGEMENT => Message::FinalAcknowledgement { version, signature },
             TURN_ASKED => Message::TurnAsked { turn: version },
             TURN_PASSED => Message::TurnPassed { turn: version },
             _ => Message::Resume { signed: version },
         };
-        Ok((message, rest))
+        Ok((message, reader.rest()))
     }
 
     /// Appends the message's bytes.
@@ -160,22 +150,17 @@ impl<'a> Message<'a> {
                 version,
                 ref signature,
             } => {
-                numbered(ACKNOWLEDGEMENT, version, bytes);
-                bytes.extend_from_slice(&signature.0);
+                signed(ACKNOWLEDGEMENT, version, signature, bytes);
             }
             Message::Final {
                 version,
                 ref signature,
-            } => {
-                numbered(FINAL, version, bytes);
-                bytes.extend_from_slice(&signature.0);
-            }
+            } => signed(FINAL, version, signature, bytes),
             Message::FinalAcknowledgement {
                 version,
                 ref signature,
             } => {
-                numbered(FINAL_ACKNOWLEDGEMENT, version, bytes);
-                bytes.extend_from_slice(&signature.0);
+                signed(FINAL_ACKNOWLEDGEMENT, version, signature, bytes);
             }
             Message::TurnAsked { turn } => numbered(TURN_ASKED, turn, bytes),
             Message::TurnPassed { turn } => numbered(TURN_PASSED, turn, bytes),
@@ -199,15 +184,14 @@ fn numbered(kind: u8, number: u64, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&number.to_le_bytes());
 }
 
+fn signed(kind: u8, version: u64, signature: &Signature, bytes: &mut Vec<u8>) {
+    numbered(kind, version, bytes);
+    bytes.extend_from_slice(&signature.0);
+}
+
 /// Changes with every single bit of `number`.
 fn check(number: u64) -> u16 {
     (number ^ (number >> 16) ^ (number >> 32) ^ (number >> 48)) as u16
-}
-
-fn signature_of(bytes: &[u8]) -> Signature {
-    let mut signature = [0; 64];
-    signature.copy_from_slice(bytes);
-    Signature(signature)
 }
 
 #[cfg(test)]
@@ -280,7 +264,7 @@ mod tests {
                 message.encode(&mut bytes);
                 let signed_from = match message {
                     Message::Proposal { .. } => 4,
-                    _ => NUMBER_LEN,
+                    _ => 4 + 8,
                 };
                 for bit in 0..8 * signed_from {
                     let mut flipped = bytes.clone();

@@ -1,5 +1,7 @@
 //! What two parties agree on before their channel opens, and the identity that follows from it.
 
+use std::ops::{Index, IndexMut};
+
 use super::amount::Amount;
 use crate::crypto::{Digest, Domain, Hasher, PublicKey};
 
@@ -13,6 +15,9 @@ pub enum Party {
 }
 
 impl Party {
+    /// Each side.
+    pub const BOTH: [Party; 2] = [Party::A, Party::B];
+
     /// The other side.
     #[must_use]
     pub const fn other(self) -> Party {
@@ -33,11 +38,38 @@ pub struct Pair<T> {
 }
 
 impl<T> Pair<T> {
-    /// One side's.
-    pub const fn of(&self, party: Party) -> &T {
+    /// What `of` gives for each side.
+    pub fn each(of: impl FnMut(Party) -> T) -> Pair<T> {
+        let [a, b] = Party::BOTH.map(of);
+        Pair { a, b }
+    }
+
+    /// The same of each side.
+    pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> Pair<U> {
+        let (a, b) = (of(self.a), of(self.b));
+        Pair { a, b }
+    }
+}
+
+/// One side's.
+impl<T> Index<Party> for Pair<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, party: Party) -> &T {
         match party {
             Party::A => &self.a,
             Party::B => &self.b,
+        }
+    }
+}
+
+impl<T> IndexMut<Party> for Pair<T> {
+    #[inline]
+    fn index_mut(&mut self, party: Party) -> &mut T {
+        match party {
+            Party::A => &mut self.a,
+            Party::B => &mut self.b,
         }
     }
 }

@@ -14,9 +14,9 @@ use super::load::Load;
 use super::mempool::{Answer, Mempool};
 use super::receipt::{Executed, Notice, Receipt};
 use super::refusal::{NotExecuted, Refusal, SignatureRole, SubmitError};
-use super::rounds::{Judged, Rounds};
+use super::rounds::Rounds;
 use super::tape::Tape;
-use super::transaction::{SignedTransaction, Transaction, encoded_digest, operations};
+use super::transaction::{SignedTransaction, Transaction, encoded_digest};
 use super::vain::Vain;
 use super::witness::{Unchecked, Verdict};
 use duet_base::clock::thread_cpu_ns;
@@ -137,7 +137,7 @@ impl Chain {
                 got: bytes.len() as u64,
             });
         }
-        let operations = operations(signed.transaction());
+        let operations = signed.transaction().operations();
         if operations > self.config.block_transactions {
             return Err(SubmitError::TooManyItems {
                 limit: self.config.block_transactions,
@@ -153,7 +153,7 @@ impl Chain {
             self.vain.admit(submitter, &post.channel)?;
             // From here on, what is in vain is its submitter's own doing.
             self.hear(&signed, bytes)?;
-            if let Err(refusal) = self.judge(bytes) {
+            if let Err(refusal) = self.judge(&signed, bytes) {
                 self.vain.unsound(submitter);
                 return Err(SubmitError::Refused(refusal));
             }
@@ -205,20 +205,12 @@ impl Chain {
 
     /// Verifies an answer that the next block could include otherwise, or says why that is none.
     /// What waits with it changes nothing of that, its submitter's fees aside.
-    fn judge(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+    fn judge(&mut self, signed: &SignedTransaction, bytes: &[u8]) -> Result<(), Refusal> {
         let start = thread_cpu_ns();
-        let mut round = self.rounds.idle();
-        self.rounds.opened.clear();
-        let opened = &mut self.rounds.opened;
-        round.add(bytes, 1, &self.genesis, &self.ledger, opened);
-        // Too few signatures for another thread.
-        self.load.signature_verifications += round.judge();
+        let judged = (self.rounds).judge_alone(signed, bytes, &self.genesis, &self.ledger);
+        let (checked, signatures) = judged;
+        self.load.signature_verifications += signatures;
         self.load.cpu_ns += thread_cpu_ns() - start;
-        let claim = round.claims.drain(..).next().expect("one was added");
-        let mut verdicts = round.verdicts.drain(..);
-        let checked = claim.and_then(|unchecked| unchecked.check(&round.ring, &mut verdicts));
-        drop(verdicts);
-        self.rounds.done(round);
         self.ledger.decide(&checked?, self.height + 1).map(drop)
     }
 
@@ -279,7 +271,12 @@ impl Chain {
         self.load.refused += self.superseded.len() as u64;
         receipts.append(&mut self.superseded);
         let mut draft = Draft::new(self.height + 1, self.tip, &self.config);
-        while self.gather(&draft) {
+        while (self.rounds).gather(
+            self.mempool.iter(),
+            draft.room(),
+            &self.genesis,
+            &self.ledger,
+        ) {
             self.execute(&mut draft, receipts);
         }
         self.ledger.assert_conserved();
@@ -289,60 +286,21 @@ impl Chain {
         header
     }
 
-    /// Puts as many transactions in line as fit if none is refused. Whether there is one.
-    fn gather(&mut self, draft: &Draft) -> bool {
-        let rounds = &mut self.rounds;
-        let size = rounds.size();
-        let (mut room, mut operations) = (draft.room(), 0);
-        let mut round = rounds.idle();
-        rounds.opened.clear();
-        for next in self.mempool.iter() {
-            if operations >= Rounds::LARGEST || !room.take(next.bytes.len(), next.operations) {
-                break;
-            }
-            if round.is_full(size) {
-                self.ledger.fetch(round.keys());
-                rounds.judge(round);
-                round = rounds.idle();
-            }
-            operations += next.operations;
-            let opened = &mut rounds.opened;
-            round.add(
-                next.bytes,
-                next.operations,
-                &self.genesis,
-                &self.ledger,
-                opened,
-            );
-        }
-        if round.is_empty() {
-            rounds.done(round);
-        } else {
-            self.ledger.fetch(round.keys());
-            rounds.judge(round);
-        }
-        operations > 0
-    }
-
     /// Executes the transactions in line one after the other.
     fn execute(&mut self, draft: &mut Draft, receipts: &mut Vec<Receipt>) {
-        while let Some(Judged {
-            mut round,
-            signatures,
-        }) = self.rounds.next()
-        {
-            self.load.signature_verifications += signatures;
-            let mut verdicts = round.verdicts.drain(..);
-            for claim in round.claims.drain(..) {
+        let height = draft.height();
+        while let Some(mut judged) = self.rounds.next() {
+            self.load.signature_verifications += judged.signatures;
+            judged.round.each(|claim, ring, verdicts| {
                 let outcome = claim.and_then(|unchecked| {
                     execute(
                         &mut self.ledger,
-                        &round.ring,
+                        ring,
                         &mut self.load,
                         &mut self.notices,
                         unchecked,
-                        &mut verdicts,
-                        draft.height(),
+                        verdicts,
+                        height,
                     )
                 });
                 let next = self.mempool.first().expect("the round came from the queue");
@@ -352,14 +310,12 @@ impl Chain {
                 }
                 receipts.push(Receipt {
                     ticket: next.ticket,
-                    height: draft.height(),
+                    height,
                     outcome,
                 });
                 self.mempool.pop();
-            }
-            assert!(verdicts.next().is_none(), "one verdict per witness");
-            drop(verdicts);
-            self.rounds.done(round);
+            });
+            self.rounds.done(judged.round);
         }
     }
 
@@ -484,8 +440,8 @@ impl Chain {
     ///
     /// # Errors
     /// An [`Imbalance`] with the sum that differs.
-    pub fn audit(&self) -> Result<Totals, Imbalance> {
-        self.ledger.audit()
+    pub fn recount(&self) -> Result<Totals, Imbalance> {
+        self.ledger.recount()
     }
 }
 

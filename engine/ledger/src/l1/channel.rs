@@ -45,9 +45,8 @@ impl ChannelRecord {
     /// The party with this key.
     #[must_use]
     pub fn party(&self, key: &PublicKey) -> Option<Party> {
-        [Party::A, Party::B]
-            .into_iter()
-            .find(|party| self.keys.of(*party) == key)
+        let mut both = Party::BOTH.into_iter();
+        both.find(|party| self.keys[*party] == *key)
     }
 }
 
@@ -115,10 +114,7 @@ impl Channel {
             });
         }
         Ok(Settlement {
-            payouts: Pair {
-                a: balance.of(Party::A, &self.limits),
-                b: balance.of(Party::B, &self.limits),
-            },
+            payouts: Pair::each(|party| balance.of(party, &self.limits)),
             version: balance.version,
             forfeited: None,
         })

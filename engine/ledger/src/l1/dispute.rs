@@ -143,7 +143,7 @@ impl Standing {
 /// Nobody gets less by the other party's offer than in the state shown, which it covers; and nobody
 /// by its own than it has signed itself.
 fn promised(standing: &Pair<Standing>, posting: &Posting, limits: &Limits) -> Option<Balance> {
-    let promise = |party: Party| match *standing.of(party) {
+    let promise = |party: Party| match standing[party] {
         Standing::Covers { version, balance } if version > posting.shown.version => {
             let others = limits.capacity.minus(balance).expect("within the capacity");
             let a = match party {
@@ -243,7 +243,7 @@ impl Dispute {
                 height,
             });
         }
-        let [a, b] = [Party::A, Party::B].map(|party| self.settles.of(party, limits));
+        let [a, b] = Party::BOTH.map(|party| self.settles.of(party, limits));
         let forfeited = self.forfeits();
         let payouts = match forfeited {
             None => Pair { a, b },

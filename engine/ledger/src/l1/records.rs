@@ -16,6 +16,7 @@ use super::config::Config;
 use super::dispute::{DISPUTE_BYTES, Dispute};
 use super::ledger::{Account, AccountPlace, AccountRow, ChannelRow, Totals};
 use super::load::Load;
+use duet_base::bytes::Reader;
 use duet_channels::crypto::{Digest, PublicKey};
 use duet_channels::protocol::{Amount, ChannelId, Limits, Pair};
 
@@ -161,42 +162,44 @@ impl Head {
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Head, Unreadable> {
-        let mut reader = Reader::new(bytes, Head::BYTES)?;
-        let got = reader.u32();
-        if got != FORMAT {
-            return Err(Unreadable::OtherFormat { got });
+        let (format, head) = read(bytes, Head::BYTES, |reader| {
+            let format = reader.u32()?;
+            let head = Head {
+                genesis: Digest(reader.array()?),
+                tip: Digest(reader.array()?),
+                height: reader.u64()?,
+                block_transactions: reader.u32()?,
+                block_bytes: reader.u64()?,
+                fee: amount(reader)?,
+                supply: amount(reader)?,
+                totals: Totals {
+                    accounts: amount(reader)?,
+                    locked: amount(reader)?,
+                    fees: amount(reader)?,
+                },
+                counts: Counts {
+                    accounts: reader.u32()?,
+                    channel_places: reader.u32()?,
+                    channels: reader.u32()?,
+                },
+                load: Load {
+                    transactions: reader.u64()?,
+                    failed: reader.u64()?,
+                    refused: reader.u64()?,
+                    bytes: reader.u64()?,
+                    signature_verifications: reader.u64()?,
+                    state_reads: reader.u64()?,
+                    state_writes: reader.u64()?,
+                    peak_state_entries: reader.u64()?,
+                    blocks: reader.u64()?,
+                    cpu_ns: reader.u64()?,
+                },
+            };
+            Some((format, head))
+        })?;
+        if format != FORMAT {
+            return Err(Unreadable::OtherFormat { got: format });
         }
-        let head = Head {
-            genesis: Digest(reader.take()),
-            tip: Digest(reader.take()),
-            height: reader.u64(),
-            block_transactions: reader.u32(),
-            block_bytes: reader.u64(),
-            fee: reader.amount(),
-            supply: reader.amount(),
-            totals: Totals {
-                accounts: reader.amount(),
-                locked: reader.amount(),
-                fees: reader.amount(),
-            },
-            counts: Counts {
-                accounts: reader.u32(),
-                channel_places: reader.u32(),
-                channels: reader.u32(),
-            },
-            load: Load {
-                transactions: reader.u64(),
-                failed: reader.u64(),
-                refused: reader.u64(),
-                bytes: reader.u64(),
-                signature_verifications: reader.u64(),
-                state_reads: reader.u64(),
-                state_writes: reader.u64(),
-                peak_state_entries: reader.u64(),
-                blocks: reader.u64(),
-                cpu_ns: reader.u64(),
-            },
-        };
         // A transaction ends channels before it opens others.
         if u64::from(head.counts.channel_places) > head.load.peak_state_entries {
             return Err(Unreadable::Unsound(
@@ -221,9 +224,10 @@ impl AccountRow {
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<AccountRow, Unreadable> {
-        let mut reader = Reader::new(bytes, AccountRow::BYTES)?;
-        let key = PublicKey(reader.take());
-        let (balance, nonce) = (reader.amount(), reader.u64());
+        let (key, balance, nonce) = read(bytes, AccountRow::BYTES, |reader| {
+            let key = PublicKey(reader.array()?);
+            Some((key, amount(reader)?, reader.u64()?))
+        })?;
         if nonce == NO_ACCOUNT {
             if !balance.is_zero() {
                 return Err(Unreadable::Unsound("a balance without an account"));
@@ -265,17 +269,22 @@ impl ChannelRow {
     /// Whether its parties have accounts' places is not known here.
     pub(super) fn decode(bytes: &[u8]) -> Result<ChannelRow, Unreadable> {
         let disputed = bytes.get(ChannelRow::BYTES - 1) == Some(&1);
-        let dispute_bytes = if disputed { DISPUTE_BYTES } else { 0 };
-        let mut reader = Reader::new(bytes, ChannelRow::BYTES + dispute_bytes)?;
-        let id = ChannelId(Digest(reader.take()));
-        let [a, b] = [(); 2].map(|()| AccountPlace(reader.u32()));
-        let [capacity, reserve, deposit_a] = [(); 3].map(|()| reader.amount());
-        let window = NonZeroU32::new(reader.u32());
-        let [marker] = reader.take();
-        let dispute = match marker {
-            0 => None,
-            1 => {
-                let dispute = Dispute::decode(&reader.take(), capacity);
+        let length = ChannelRow::BYTES + if disputed { DISPUTE_BYTES } else { 0 };
+        let (id, [a, b], amounts, window, marker, dispute) = read(bytes, length, |reader| {
+            Some((
+                ChannelId(Digest(reader.array()?)),
+                [AccountPlace(reader.u32()?), AccountPlace(reader.u32()?)],
+                [amount(reader)?, amount(reader)?, amount(reader)?],
+                NonZeroU32::new(reader.u32()?),
+                reader.byte()?,
+                reader.array(),
+            ))
+        })?;
+        let [capacity, reserve, deposit_a] = amounts;
+        let dispute = match (marker, dispute) {
+            (0, None) => None,
+            (1, Some(dispute)) => {
+                let dispute = Dispute::decode(&dispute, capacity);
                 Some(dispute.ok_or(Unreadable::Unsound("no dispute of its channel"))?)
             }
             _ => return Err(Unreadable::Unsound("neither disputed nor not")),
@@ -307,32 +316,17 @@ fn put<const N: usize>(bytes: &mut Vec<u8>, words: [u64; N]) {
     }
 }
 
-/// Bytes of the right length, read from the front.
-struct Reader<'a>(&'a [u8]);
+/// The fields of a record of this length.
+fn read<T>(
+    bytes: &[u8],
+    expected: usize,
+    fields: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+) -> Result<T, Unreadable> {
+    let whole = Some(Reader::new(bytes)).filter(|_| bytes.len() == expected);
+    let fields = whole.and_then(|mut reader| fields(&mut reader));
+    fields.ok_or(Unreadable::WrongLength { expected })
+}
 
-impl Reader<'_> {
-    fn new(bytes: &[u8], expected: usize) -> Result<Reader<'_>, Unreadable> {
-        if bytes.len() != expected {
-            return Err(Unreadable::WrongLength { expected });
-        }
-        Ok(Reader(bytes))
-    }
-
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let (piece, rest) = self.0.split_first_chunk().expect("of the length checked");
-        self.0 = rest;
-        *piece
-    }
-
-    fn u32(&mut self) -> u32 {
-        u32::from_le_bytes(self.take())
-    }
-
-    fn u64(&mut self) -> u64 {
-        u64::from_le_bytes(self.take())
-    }
-
-    fn amount(&mut self) -> Amount {
-        Amount::new(self.u64())
-    }
+fn amount(reader: &mut Reader<'_>) -> Option<Amount> {
+    reader.u64().map(Amount::new)
 }

@@ -6,9 +6,11 @@
 //! or not that open comes to pass. Where rounds are cut is therefore seen by nobody.
 
 use std::collections::HashMap;
+use std::vec;
 
 use super::ledger::Ledger;
 use super::refusal::Refusal;
+use super::transaction::SignedTransaction;
 use super::witness::{Need, Unchecked, Verdict, Witness};
 use duet_channels::crypto::{Backend, Digest, KeyRing, PublicKey, Verifier};
 use duet_channels::protocol::{ChannelId, Pair};
@@ -19,11 +21,11 @@ pub(super) type Opened = HashMap<ChannelId, Pair<PublicKey>>;
 /// One round, and its memory, kept for others: whatever is on the ledger some 5 MB at most.
 pub(super) struct Round {
     /// What each transaction claims, or why it is refused already.
-    pub(super) claims: Vec<Result<Unchecked, Refusal>>,
+    claims: Vec<Result<Unchecked, Refusal>>,
     /// What the verifier says of the claims' signatures, in the same order, once it is judged.
-    pub(super) verdicts: Vec<Verdict>,
+    verdicts: Vec<Verdict>,
     /// Decoded keys. Only a cache: nothing but this round must find its keys in it.
-    pub(super) ring: KeyRing,
+    ring: KeyRing,
     /// Channels and transfers that it is about.
     operations: u32,
     /// The keys that the claims name, and the signatures, before the ring knows the keys.
@@ -82,16 +84,16 @@ impl Round {
         self.operations >= operations || self.needs.len() >= Round::SIGNATURES
     }
 
-    /// Adds the next transaction, which is one of so many operations.
+    /// Adds the next transaction, decoded and as it came.
     pub(super) fn add(
         &mut self,
+        signed: &SignedTransaction,
         bytes: &[u8],
-        operations: u32,
         genesis: &Digest,
         ledger: &Ledger,
         opened: &mut Opened,
     ) {
-        self.operations += operations;
+        self.operations += signed.transaction().operations();
         let Round {
             claims,
             keys,
@@ -103,7 +105,7 @@ impl Round {
             of_record.or_else(|| opened.get(channel).copied())
         };
         let place = claims.len() as u32;
-        let claim = Unchecked::read(place, bytes, genesis, keys_of, keys, needs);
+        let claim = Unchecked::read(place, (signed, bytes), genesis, keys_of, keys, needs);
         for one in claim.iter().flat_map(|unchecked| unchecked.claim().opens()) {
             opened.insert(one.channel, one.terms.keys);
         }
@@ -118,6 +120,18 @@ impl Round {
         self.verifier
             .verify(&self.ring, &mut self.witnesses, &mut self.verdicts);
         self.verifier.counts().signatures - before
+    }
+
+    /// Takes the claims out, in their order, each with the verdicts from its own on, which it takes.
+    pub(super) fn each(
+        &mut self,
+        mut each: impl FnMut(Result<Unchecked, Refusal>, &KeyRing, &mut vec::Drain<'_, Verdict>),
+    ) {
+        let mut verdicts = self.verdicts.drain(..);
+        for claim in self.claims.drain(..) {
+            each(claim, &self.ring, &mut verdicts);
+        }
+        assert!(verdicts.next().is_none(), "one verdict per witness");
     }
 
     fn look_up(&mut self) {

@@ -52,16 +52,8 @@ pub(super) struct Witness {
 pub(super) type Verdict = Result<Verified<Witness>, Forged<Witness>>;
 
 impl Signed for Witness {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-
-    fn digest(&self) -> &Digest {
-        &self.need.digest
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.need.signature
+    fn signed(&self) -> (KeyId, &Digest, &Signature) {
+        (self.signer, &self.need.digest, &self.need.signature)
     }
 }
 
@@ -131,10 +123,10 @@ impl Needs<'_> {
     /// Both parties' signatures over a final state.
     fn finals(&mut self, item: u16, proof: &FinalProof, keys: &Pair<PublicKey>) {
         let digest = final_digest(&proof.channel, &proof.state.head(&proof.channel));
-        for party in [Party::A, Party::B] {
-            let signature = proof.signatures.of(party);
+        for party in Party::BOTH {
+            let signature = &proof.signatures[party];
             let role = SignatureRole::Final(party);
-            self.need_of_item(item, role, keys.of(party), digest, signature);
+            self.need_of_item(item, role, &keys[party], digest, signature);
         }
     }
 }
@@ -147,13 +139,12 @@ impl Unchecked {
     /// `keys_of` gives the keys of a channel that is open or may be by this transaction's turn.
     pub(super) fn read(
         place: u32,
-        bytes: &[u8],
+        (signed, bytes): (&SignedTransaction, &[u8]),
         genesis: &Digest,
         keys_of: impl Fn(&ChannelId) -> Option<Pair<PublicKey>>,
         keys: &mut Vec<PublicKey>,
         needs: &mut Vec<Need>,
     ) -> Result<Unchecked, Refusal> {
-        let signed = SignedTransaction::decode(bytes).expect("only what decodes is queued");
         let mut claim = Claim::of(signed.transaction(), genesis)?;
         let (first_key, first) = (keys.len(), needs.len());
         let mut collected = Needs {
@@ -162,8 +153,8 @@ impl Unchecked {
             keys,
             needs,
         };
-        let digest = encoded_digest(genesis, &signed, bytes);
-        let refused = read(&mut claim, &signed, digest, &mut collected, keys_of).err();
+        let digest = encoded_digest(genesis, signed, bytes);
+        let refused = read(&mut claim, signed, digest, &mut collected, keys_of).err();
         if refused.is_some() {
             needs.truncate(first);
         }
@@ -327,10 +318,10 @@ fn read(
             let keys = keys_of(channel)?;
             if let Some(shown) = &post.shown {
                 let digest = state_digest(&channel, &shown.state().head(&channel));
-                for party in [Party::A, Party::B] {
-                    let signature = shown.signatures.of(party);
+                for party in Party::BOTH {
+                    let signature = &shown.signatures[party];
                     let role = SignatureRole::State(party);
-                    needs.need(role, keys.of(party), digest, signature);
+                    needs.need(role, &keys[party], digest, signature);
                 }
             }
             // Of anybody else's offer the ledger says what is wrong with it.

@@ -101,16 +101,8 @@ struct Claim {
 }
 
 impl Signed for Claim {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-
-    fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
+    fn signed(&self) -> (KeyId, &Digest, &Signature) {
+        (self.signer, &self.digest, &self.signature)
     }
 }
 
@@ -194,14 +186,14 @@ impl Watchtower {
         }
         self.newer(channel, proof)?;
         let digest = state_digest(channel, &proof.state().head(channel));
-        for party in [Party::A, Party::B] {
-            let signer = ring.insert(*record.keys.of(party));
+        for party in Party::BOTH {
+            let signer = ring.insert(record.keys[party]);
             claims.push(Claim {
                 item,
                 party,
                 signer: signer.map_err(HandOverError::Key)?,
                 digest,
-                signature: *proof.signatures.of(party),
+                signature: proof.signatures[party],
             });
         }
         Ok(())

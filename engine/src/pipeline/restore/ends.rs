@@ -6,11 +6,11 @@ use super::super::accounts::units;
 use super::super::error::{RestoreError, RunError, SessionCounts};
 use super::super::journal::{self, Note, place};
 use super::super::shard::Shard;
-use super::super::slot::{Channel, Phase};
+use super::super::slot::{Channel, SlotState};
 use super::super::tally::Kept;
 use duet_channels::crypto::{Forged, Verifier};
 use duet_channels::protocol::{
-    self, ChannelId, Endpoint, Party, RecoveredClaim, Status, record_identity,
+    self, ChannelId, Endpoint, Pair, Party, RecoveredClaim, Status, record_identity,
 };
 use duet_ledger::l1::Chain;
 use duet_log::{Files, Recovered};
@@ -68,11 +68,11 @@ impl Shard<'_> {
         let Some(schedule) = self.restoring.schedule else {
             return Ok(());
         };
-        let channels = || self.slots.iter().filter_map(|slot| slot.phase.open());
+        let channels = || self.slots.iter().filter_map(|slot| slot.state.open());
         let drawn = self.tally.counts.drawn + channels().map(|channel| channel.drawn).sum::<u64>();
         // One that has begun to end pays no more.
         let pays = |channel: &&Channel| {
-            channel.a.status() == Status::Running && channel.b.status() == Status::Running
+            channel.ends.a.status() == Status::Running && channel.ends.b.status() == Status::Running
         };
         let open: Vec<u64> = channels().filter(pays).map(Channel::left).collect();
         let unopened = self.unopened();
@@ -93,9 +93,10 @@ impl Shard<'_> {
     /// most has payments in flight, and there are none once one of them begins to end it.
     fn check_ends(&self) -> Result<(), RestoreError> {
         for (slot, held) in (0..).zip(&self.slots) {
-            let Phase::Running(Channel { a, b, .. }) = &held.phase else {
+            let SlotState::Running(channel) = &held.state else {
                 continue;
             };
+            let Pair { a, b } = &channel.ends;
             let flying = (a.in_flight() > 0, b.in_flight() > 0);
             let level = a.signed().version() == b.signed().version();
             let fits = match (a.status(), b.status()) {
@@ -123,7 +124,7 @@ impl Shard<'_> {
     /// 1. Where one stream is older than what the other knows of it, this does not hold.
     fn check_age(&self) -> Result<(), RestoreError> {
         let opened: u64 = self.restoring.opened.iter().sum();
-        let open = self.slots.iter().filter(|slot| slot.phase.open().is_some());
+        let open = self.slots.iter().filter(|slot| slot.state.open().is_some());
         let l1 = SessionCounts {
             opened,
             closed: opened - open.count() as u64,
@@ -181,8 +182,8 @@ impl Shard<'_> {
                 let session = schedule.session(number, newest);
                 let plan = self.shared.workload.session(session);
                 let channel = self.channel(slot, session, &plan);
-                if chain.channel(channel.a.channel()).is_some() {
-                    self.slots[slot as usize].phase = Phase::Running(channel);
+                if chain.channel(channel.ends.a.channel()).is_some() {
+                    self.slots[slot as usize].state = SlotState::Running(channel);
                 } else if opened == sessions {
                     // Nothing is left to open or close: its last step is behind it.
                     next = u64::MAX;
@@ -239,8 +240,8 @@ impl Shard<'_> {
             return Err(no_place("it is of the other party"));
         }
         let before;
-        let opened = match &self.slots[slot as usize].phase {
-            Phase::Running(open) if *open.a.channel() == channel => open,
+        let opened = match &self.slots[slot as usize].state {
+            SlotState::Running(open) if *open.ends.a.channel() == channel => open,
             _ => {
                 let found = self.opened_before(slot, &channel);
                 before = found.ok_or(no_place(
@@ -251,7 +252,7 @@ impl Shard<'_> {
         };
         let session = opened.session;
         let windows = &mut self.payer.windows;
-        let (end, note) = opened.end(party).recorded(record, windows).map_err(bad)?;
+        let (end, note) = opened.ends[party].recorded(record, windows).map_err(bad)?;
         if !matches!(
             end.status(),
             Status::Running | Status::Finishing | Status::Finished
@@ -281,7 +282,7 @@ impl Shard<'_> {
             let session = self.shared.schedule.session(number, generation);
             self.channel(slot, session, &self.shared.workload.session(session))
         });
-        newest.find(|opened| opened.a.channel() == channel)
+        newest.find(|opened| opened.ends.a.channel() == channel)
     }
 
     /// Verifies the peers' signatures of these ends, and puts the ends where they belong: into
@@ -311,8 +312,8 @@ impl Shard<'_> {
     }
 
     fn put_end(&mut self, slot: u32, end: Endpoint, note: &Note) {
-        let open = match &mut self.slots[slot as usize].phase {
-            Phase::Running(channel) if channel.session == note.session => Some(channel),
+        let open = match &mut self.slots[slot as usize].state {
+            SlotState::Running(channel) if channel.session == note.session => Some(channel),
             _ => None,
         };
         let channel = match open {
@@ -324,14 +325,18 @@ impl Shard<'_> {
             }
         };
         // Of two ends, the one that has signed more knows of more payments.
-        if end.signed().version() >= channel.end(end.me().other()).signed().version() {
+        if end.signed().version() >= channel.ends[end.me().other()].signed().version() {
             channel.drawn = note.drawn;
             channel.refused = note.refused;
             channel.paid = note.paid;
         }
         let me = end.me();
-        *channel.end_mut(me) = end;
-        channel.covered = channel.a.held_version().min(channel.b.held_version());
+        channel.ends[me] = end;
+        channel.covered = channel
+            .ends
+            .a
+            .held_version()
+            .min(channel.ends.b.held_version());
     }
 
     /// Counts the sessions that Layer 1 closed and the shard did not come to count.
@@ -340,7 +345,7 @@ impl Shard<'_> {
             let plan = self.shared.workload.session(channel.session);
             self.tally.count_ended(&channel, plan.payments);
             self.tally.counts.sessions_closed += 1;
-            self.tally.counts.settled += channel.a.held_version();
+            self.tally.counts.settled += channel.ends.a.held_version();
             self.restoring.counted.push(slot);
         }
     }
@@ -351,7 +356,7 @@ impl Shard<'_> {
         let mut running = Vec::new();
         for slot in 0..self.slots.len() as u32 {
             let number = self.parties.of.number(slot);
-            let Phase::Running(channel) = &mut self.slots[slot as usize].phase else {
+            let SlotState::Running(channel) = &mut self.slots[slot as usize].state else {
                 continue;
             };
             let newest = self.restoring.opened[slot as usize] - 1;
@@ -372,7 +377,7 @@ impl Shard<'_> {
 /// Whether both ends have signed that their channel ends where it is. The one that began to end it
 /// may not know of the other's signature yet.
 fn is_final(channel: &Channel) -> bool {
-    let (a, b) = (&channel.a, &channel.b);
+    let (a, b) = (&channel.ends.a, &channel.ends.b);
     let agreed = matches!(
         (a.status(), b.status()),
         (Status::Finished, Status::Finishing | Status::Finished)

@@ -2,16 +2,16 @@
 //! verified, counts, and co-signs.
 
 use super::super::fault::Hop;
-use super::super::flight::{Flight, strike};
 use super::super::shard::Shard;
 use super::super::slot::RunningEnds;
 use super::super::stage::Stage;
+use super::super::waves::{Wave, strike};
 use duet_channels::legs::Ends;
 use duet_channels::protocol::Rejection;
 
 impl Shard<'_> {
     /// Proposals on the wire become answers on the wire.
-    pub(super) fn answer_proposals(&mut self, flight: &mut Flight) {
+    pub(super) fn answer_proposals(&mut self, wave: &mut Wave) {
         let Shard {
             slots,
             payee,
@@ -19,9 +19,9 @@ impl Shard<'_> {
             clock,
             ..
         } = self;
-        let (mut ends, refusals) = (RunningEnds { slots, parties }, &mut flight.refusals);
+        let (mut ends, refusals) = (RunningEnds { slots, parties }, &mut wave.refusals);
         payee.begin();
-        for (slot, me, mut bytes) in flight.to_payee.frames() {
+        for (slot, me, mut bytes) in wave.to_payee.frames() {
             let read = payee.receive((slot, me), ends.end((slot, me)), &mut bytes);
             refusals.extend(refused(read.refused, bytes, "not a proposal").map(|why| (slot, why)));
         }
@@ -37,15 +37,15 @@ impl Shard<'_> {
         payee.sign(&parties.pairs);
         clock.lap(Stage::PayeeSign, accepted);
 
-        flight.to_payer.clear();
+        wave.to_payer.clear();
         payee.answer(&mut ends, |(slot, me), _, message| {
-            let to_payer = &mut flight.to_payer;
+            let to_payer = &mut wave.to_payer;
             to_payer.frame(slot, me.other(), |bytes| message.encode(bytes));
         });
         let hop = Hop::Acknowledgement;
-        strike(&mut self.mischief.faults, hop, &mut flight.to_payer, slots);
+        strike(&mut self.mischief.faults, hop, &mut wave.to_payer, slots);
         self.clock.lap(Stage::Answer, accepted);
-        for (slot, payer, _) in flight.to_payer.frames() {
+        for (slot, payer, _) in wave.to_payer.frames() {
             self.keep(slot, payer.other());
         }
         self.kept();

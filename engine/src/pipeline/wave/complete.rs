@@ -1,16 +1,16 @@
 //! A wave's last leg: each payer finds what the answers complete, has them verified, and holds the
 //! proof. The clock is read once, and latencies are recorded.
 
-use super::super::flight::Flight;
 use super::super::shard::Shard;
 use super::super::slot::RunningEnds;
 use super::super::stage::Stage;
+use super::super::waves::Wave;
 use super::answer::refused;
 use duet_channels::legs::Ends;
 
 impl Shard<'_> {
     /// The payer verifies the answers against what it proposed, and completes its proposals.
-    pub(super) fn complete(&mut self, flight: &mut Flight) -> u64 {
+    pub(super) fn complete(&mut self, wave: &mut Wave) -> u64 {
         let Shard {
             slots,
             payer,
@@ -18,10 +18,10 @@ impl Shard<'_> {
             clock,
             ..
         } = self;
-        let (mut ends, refusals) = (RunningEnds { slots, parties }, &mut flight.refusals);
+        let (mut ends, refusals) = (RunningEnds { slots, parties }, &mut wave.refusals);
         payer.begin();
         let mut found = 0;
-        for (slot, me, mut bytes) in flight.to_payer.frames() {
+        for (slot, me, mut bytes) in wave.to_payer.frames() {
             let read = payer.find((slot, me), ends.end((slot, me)), &mut bytes);
             found += read.new as usize;
             let why = refused(read.refused, bytes, "not an acknowledgement");
@@ -32,7 +32,7 @@ impl Shard<'_> {
         clock.lap(Stage::PayerVerify, verified);
 
         let now_ns = self.shared.now_ns();
-        let mut parts = flight.parts.iter_mut().peekable();
+        let mut parts = wave.parts.iter_mut().peekable();
         payer.complete(&mut ends, |(slot, _), completed| {
             while parts.next_if(|part| part.slot != slot).is_some() {}
             let part = parts.peek_mut().expect("every answer is of a part");
@@ -42,17 +42,17 @@ impl Shard<'_> {
             }
         });
         let mut completed = 0;
-        for part in &flight.parts {
+        for part in &wave.parts {
             let channel = self.slots[part.slot as usize].channel();
             channel.covered += part.completed;
             completed += part.completed;
             self.gauges
                 .latency
                 .service
-                .record(now_ns - flight.sent_ns, part.completed);
+                .record(now_ns - wave.sent_ns, part.completed);
             // Answers complete a prefix of what was proposed. What is left has no answer, and gets
             // none any more: its channel stops. It counts at its age.
-            for due_ns in &flight.due_ns[part.due.clone()] {
+            for due_ns in &wave.due_ns[part.due.clone()] {
                 self.gauges
                     .latency
                     .response

@@ -13,10 +13,10 @@ mod propose;
 
 use super::error::RunError;
 use super::finish::Paid;
-use super::flight::Flight;
 use super::shard::Shard;
-use super::slot::Phase;
+use super::slot::SlotState;
 use super::stage::Stage;
+use super::waves::Wave;
 
 impl Shard<'_> {
     /// Moves the shard's waves on by a leg each; gives the number of payments completed, and
@@ -24,134 +24,134 @@ impl Shard<'_> {
     ///
     /// # Errors
     /// If the log cannot be written: what waits for it never leaves.
-    pub(super) fn fly(&mut self) -> Result<(u64, bool), RunError> {
-        let mut departing = self.waves.hangar.pop().unwrap_or_else(Flight::with_room);
-        self.depart(&mut departing);
+    pub(super) fn move_waves(&mut self) -> Result<(u64, bool), RunError> {
+        let mut new = self.waves.idle.pop().unwrap_or_else(Wave::with_room);
+        self.propose_wave(&mut new);
         if self.journal.is_none() {
-            let moved = !departing.is_empty();
+            let moved = !new.is_empty();
             let mut completed = 0;
             if moved {
-                self.answer(&mut departing);
-                completed = self.land(&mut departing)?;
+                self.answer_wave(&mut new);
+                completed = self.complete_wave(&mut new)?;
             }
-            self.waves.hangar.push(departing);
+            self.waves.idle.push(new);
             return Ok((completed, moved));
         }
-        self.fly_durably(departing)
+        self.move_waves_durably(new)
     }
 
     /// Rule S3: what a leg signed leaves with the next one, once it is durable. While one commit is
     /// on its way to the disk, the next wave's first leg is computed; a commit carries a leg of up
     /// to three waves.
-    fn fly_durably(&mut self, mut departing: Flight) -> Result<(u64, bool), RunError> {
-        let (answering, landing) = (self.waves.proposed.take(), self.waves.answered.take());
-        let moved = !departing.is_empty() || answering.is_some() || landing.is_some();
+    fn move_waves_durably(&mut self, mut new: Wave) -> Result<(u64, bool), RunError> {
+        let (proposed, answered) = (self.waves.proposed.take(), self.waves.answered.take());
+        let moved = !new.is_empty() || proposed.is_some() || answered.is_some();
         let mut completed = 0;
-        if let Some(mut flight) = landing {
-            self.await_durable(flight.kept_in)?;
-            completed = self.land(&mut flight)?;
-            self.waves.hangar.push(flight);
+        if let Some(mut wave) = answered {
+            self.await_durable(wave.kept_in)?;
+            completed = self.complete_wave(&mut wave)?;
+            self.waves.idle.push(wave);
         }
-        if let Some(mut flight) = answering {
-            self.await_durable(flight.kept_in)?;
-            self.answer(&mut flight);
-            self.waves.answered = Some(flight);
+        if let Some(mut wave) = proposed {
+            self.await_durable(wave.kept_in)?;
+            self.answer_wave(&mut wave);
+            self.waves.answered = Some(wave);
         }
-        if departing.is_empty() && self.waves.answered.is_none() {
+        if new.is_empty() && self.waves.answered.is_none() {
             // Nothing waits for what was put.
             self.commit_if_idle()?;
-            self.waves.hangar.push(departing);
+            self.waves.idle.push(new);
             return Ok((completed, moved));
         }
         let sequence = self.commit()?;
-        if let Some(flight) = &mut self.waves.answered {
-            flight.kept_in = sequence;
+        if let Some(wave) = &mut self.waves.answered {
+            wave.kept_in = sequence;
         }
-        if departing.is_empty() {
-            self.waves.hangar.push(departing);
+        if new.is_empty() {
+            self.waves.idle.push(new);
         } else {
-            departing.kept_in = sequence;
-            self.waves.proposed = Some(departing);
+            new.kept_in = sequence;
+            self.waves.proposed = Some(new);
         }
         Ok((completed, moved))
     }
 
     /// The first leg: payers propose, and sessions begin to end.
-    fn depart(&mut self, flight: &mut Flight) {
-        flight.sent_ns = self.now_ns();
+    fn propose_wave(&mut self, wave: &mut Wave) {
+        wave.sent_ns = self.now_ns();
         // A session's first payment waits until all sessions that shall run at once are open.
-        if self.steps.all_lanes_opened() || self.ending.draining {
-            self.draw(flight);
+        if self.steps.all_tracks_opened() || self.ending.draining {
+            self.draw(wave);
         }
-        if !flight.parts.is_empty() {
+        if !wave.parts.is_empty() {
             let opened = self.tally.counts.sessions_opened;
-            self.gauges.first_wave(flight.sent_ns, opened);
-            self.propose(flight);
-            for part in flight.parts.iter().filter(|part| !part.states.is_empty()) {
+            self.gauges.first_wave(wave.sent_ns, opened);
+            self.propose(wave);
+            for part in wave.parts.iter().filter(|part| !part.states.is_empty()) {
                 self.keep(part.slot, part.payer);
             }
             self.kept();
         }
         if self
-            .paid(flight)
+            .paid(wave)
             .lets_end(self.line.finishing.len(), self.slots.len())
         {
-            self.start_finals(&mut flight.finals);
+            self.start_finals(&mut wave.finals);
         }
     }
 
-    /// What is paid now that a wave departs.
-    fn paid(&self, departing: &Flight) -> Paid {
-        let pays = |flight: &Flight| !flight.parts.is_empty();
-        let mut aloft = [&self.waves.proposed, &self.waves.answered]
+    /// What is paid now that a wave is proposed.
+    fn paid(&self, new: &Wave) -> Paid {
+        let pays = |wave: &Wave| !wave.parts.is_empty();
+        let mut others = [&self.waves.proposed, &self.waves.answered]
             .into_iter()
             .flatten();
-        let pays_at_all = self.arrivals.waits() || pays(departing) || aloft.any(pays);
+        let pays_at_all = self.arrivals.waits() || pays(new) || others.any(pays);
         match self.ending.draining {
             true if pays_at_all => Paid::Last,
-            false if pays(departing) => Paid::Now,
+            false if pays(new) => Paid::Now,
             _ => Paid::Nothing,
         }
     }
 
     /// The second leg: payees answer.
-    pub(super) fn answer(&mut self, flight: &mut Flight) {
-        if !flight.parts.is_empty() {
-            self.answer_proposals(flight);
+    pub(super) fn answer_wave(&mut self, wave: &mut Wave) {
+        if !wave.parts.is_empty() {
+            self.answer_proposals(wave);
         }
-        self.answer_finals(&mut flight.finals);
+        self.answer_finals(&mut wave.finals);
     }
 
     /// The last leg: payers complete, and the channels are back in line.
-    fn land(&mut self, flight: &mut Flight) -> Result<u64, RunError> {
+    fn complete_wave(&mut self, wave: &mut Wave) -> Result<u64, RunError> {
         self.slow_down();
-        let completed = self.touch_down(flight)?;
-        for part in flight.parts.drain(..) {
-            if let Phase::Running(channel) = &mut self.slots[part.slot as usize].phase {
-                channel.aloft = false;
+        let completed = self.take_answers(wave)?;
+        for part in wave.parts.drain(..) {
+            if let SlotState::Running(channel) = &mut self.slots[part.slot as usize].state {
+                channel.busy = false;
             }
             self.requeue(part.slot);
         }
         self.clock.lap(Stage::Complete, 0);
-        self.complete_finals(&mut flight.finals)?;
+        self.complete_finals(&mut wave.finals)?;
         Ok(completed)
     }
 
     /// Payers complete; channels whose messages were refused stop.
-    pub(super) fn touch_down(&mut self, flight: &mut Flight) -> Result<u64, RunError> {
-        let completed = if flight.parts.is_empty() {
+    pub(super) fn take_answers(&mut self, wave: &mut Wave) -> Result<u64, RunError> {
+        let completed = if wave.parts.is_empty() {
             0
         } else {
-            let completed = self.complete(flight);
-            self.audit(flight);
+            let completed = self.complete(wave);
+            self.record_wave(wave);
             completed
         };
-        for (slot, rejection) in flight.refusals.drain(..) {
+        for (slot, rejection) in wave.refusals.drain(..) {
             self.stop_channel(slot, rejection.name())?;
         }
-        self.acknowledge(flight)?;
-        for part in flight.parts.iter().filter(|part| part.completed > 0) {
-            // Now without the proposals that were in flight.
+        self.acknowledge(wave)?;
+        for part in wave.parts.iter().filter(|part| part.completed > 0) {
+            // Now without the proposals that were in wave.
             self.keep(part.slot, part.payer);
         }
         self.kept();
@@ -159,15 +159,15 @@ impl Shard<'_> {
     }
 
     /// Writes down which channels' payers now hold which versions, if that is asked for.
-    fn acknowledge(&mut self, flight: &Flight) -> Result<(), RunError> {
+    fn acknowledge(&mut self, wave: &Wave) -> Result<(), RunError> {
         let journal = self.journal.as_mut();
         let Some(acknowledgements) = journal.and_then(|journal| journal.acknowledgements.as_mut())
         else {
             return Ok(());
         };
-        for part in flight.parts.iter().filter(|part| part.completed > 0) {
-            if let Some(channel) = self.slots[part.slot as usize].phase.open() {
-                let end = channel.end(part.payer);
+        for part in wave.parts.iter().filter(|part| part.completed > 0) {
+            if let Some(channel) = self.slots[part.slot as usize].state.open() {
+                let end = &channel.ends[part.payer];
                 acknowledgements.note(end.channel(), end.held_version());
             }
         }

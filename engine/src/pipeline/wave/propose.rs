@@ -1,10 +1,10 @@
 //! A wave's first leg: each payer draws its payments, makes entries of them, signs, and sends.
 
 use super::super::fault::Hop;
-use super::super::flight::{Flight, MOST_ENTRIES, Part, strike};
 use super::super::shard::Shard;
 use super::super::slot::{At, Channel, RunningEnds, Slot};
 use super::super::stage::Stage;
+use super::super::waves::{MOST_ENTRIES, Part, Wave, strike};
 use super::super::wire::Wire;
 use super::super::workload::Next;
 use duet_channels::crypto::Verifier;
@@ -19,21 +19,17 @@ const MOST_ENTRIES_OF_CHANNEL: usize = MOST_ENTRIES / 32;
 
 impl Shard<'_> {
     /// What was drawn becomes proposals on the wire.
-    pub(super) fn propose(&mut self, flight: &mut Flight) {
-        self.make_entries(flight);
-        self.sign_and_send(flight);
+    pub(super) fn propose(&mut self, wave: &mut Wave) {
+        self.make_entries(wave);
+        self.sign_and_send(wave);
     }
 
     /// Draws each ready channel's next payments, up to the wave's caps.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one loop, whose bounds hang together"
-    )]
-    pub(super) fn draw(&mut self, flight: &mut Flight) {
-        let now_ns = flight.sent_ns;
+    pub(super) fn draw(&mut self, wave: &mut Wave) {
+        let now_ns = wave.sent_ns;
         let payments = &mut self.waves.payments;
-        flight.parts.clear();
-        flight.due_ns.clear();
+        wave.parts.clear();
+        wave.due_ns.clear();
         payments.clear();
         let k = self.shared.config.rules.cosign_every as usize;
         let mut proposals = 0;
@@ -53,18 +49,11 @@ impl Shard<'_> {
                 continue;
             }
             let payer = self.shared.workload.payer(channel.session, channel.drawn);
-            let most = match channel.end(payer).proposals_left() {
+            let most = match channel.ends[payer].proposals_left() {
                 Ok(most) => most as usize,
                 Err(Rejection::NotYourTurn { .. }) => {
-                    take_turn(
-                        channel,
-                        payer,
-                        slot,
-                        &mut flight.to_payee,
-                        &mut flight.to_payer,
-                    );
-                    channel
-                        .end(payer)
+                    take_turn(channel, payer, slot, &mut wave.to_payee, &mut wave.to_payer);
+                    channel.ends[payer]
                         .proposals_left()
                         .map_or(0, |most| most as usize)
                 }
@@ -87,12 +76,11 @@ impl Shard<'_> {
                 "the workload draws between 1 and {most} payments, not {count}"
             );
             channel.drawn += count as u64;
-            channel.aloft = true;
-            flight
-                .due_ns
+            channel.busy = true;
+            wave.due_ns
                 .extend((0..count).map_while(|_| self.arrivals.take(slot)));
             proposals += count.div_ceil(k);
-            flight.parts.push(Part {
+            wave.parts.push(Part {
                 slot,
                 payer,
                 payments: first..first + count,
@@ -108,7 +96,7 @@ impl Shard<'_> {
 
     /// The payer turns payments into entries and hashes them. Its own endpoint refuses what its
     /// balance does not cover; such a payment is not made.
-    fn make_entries(&mut self, flight: &mut Flight) {
+    fn make_entries(&mut self, wave: &mut Wave) {
         let Shard {
             waves,
             slots,
@@ -121,9 +109,9 @@ impl Shard<'_> {
         let k = shared.config.rules.cosign_every as usize;
         payer.begin();
         let mut accepted = 0;
-        for part in &mut flight.parts {
+        for part in &mut wave.parts {
             let channel = slots[part.slot as usize].channel();
-            let end = channel.end(part.payer);
+            let end = &channel.ends[part.payer];
             part.before = end.signed().balance.version;
             let first_accepted = accepted;
             let first_state = payer.burst.len();
@@ -143,14 +131,14 @@ impl Shard<'_> {
                     match made {
                         Ok(()) => {
                             paid += payment.amount.units();
-                            if let Some(due) = flight.due_ns.get(i).copied() {
-                                flight.due_ns[accepted] = due;
+                            if let Some(due) = wave.due_ns.get(i).copied() {
+                                wave.due_ns[accepted] = due;
                             }
                             accepted += 1;
                         }
                         Err(Rejection::InsufficientBalance { .. }) => {
                             refused += 1;
-                            arrivals.refused(u64::from(flight.due_ns.get(i).is_some()));
+                            arrivals.refused(u64::from(wave.due_ns.get(i).is_some()));
                         }
                         Err(rejection) => {
                             unreachable!("the workload makes valid payments: {rejection}")
@@ -164,13 +152,10 @@ impl Shard<'_> {
             }
             payer.burst.cut();
             part.states = first_state..payer.burst.len();
-            if !flight.due_ns.is_empty() {
+            if !wave.due_ns.is_empty() {
                 part.due = first_accepted..accepted;
             }
-            match part.payer {
-                Party::A => channel.paid.a += paid,
-                Party::B => channel.paid.b += paid,
-            }
+            channel.paid[part.payer] += paid;
             channel.refused += refused;
         }
         self.clock.lap(Stage::Propose, payments.len());
@@ -178,7 +163,7 @@ impl Shard<'_> {
         self.clock.lap(Stage::PayerHash, payer.burst.entries());
     }
 
-    fn sign_and_send(&mut self, flight: &mut Flight) {
+    fn sign_and_send(&mut self, wave: &mut Wave) {
         let Shard {
             slots,
             payer,
@@ -186,7 +171,7 @@ impl Shard<'_> {
             ..
         } = self;
         let mut ends = RunningEnds { slots, parties };
-        for part in &flight.parts {
+        for part in &wave.parts {
             let at = (part.slot, part.payer);
             let (secret, pass) = (ends.secret(at), part.next == Next::Other);
             payer.order(ends.end(at), secret, part.states.clone(), pass);
@@ -197,22 +182,20 @@ impl Shard<'_> {
         let signed = payer.sign(&parties.pairs);
         self.clock.lap(Stage::PayerSign, signed);
 
-        flight.to_payee.clear();
-        for part in &flight.parts {
+        wave.to_payee.clear();
+        for part in &wave.parts {
             let end = ends.end((part.slot, part.payer));
-            flight
-                .to_payee
-                .frame(part.slot, part.payer.other(), |bytes| {
-                    payer.send(end, part.states.clone(), bytes);
-                });
+            wave.to_payee.frame(part.slot, part.payer.other(), |bytes| {
+                payer.send(end, part.states.clone(), bytes);
+            });
         }
         if !self.mischief.attacks.is_empty() {
-            poison(&flight.parts, payer, &mut flight.to_payee, slots);
+            poison(&wave.parts, payer, &mut wave.to_payee, slots);
         }
         strike(
             &mut self.mischief.faults,
             Hop::Proposal,
-            &mut flight.to_payee,
+            &mut wave.to_payee,
             slots,
         );
         self.clock.lap(Stage::Send, signed);

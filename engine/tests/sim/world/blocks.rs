@@ -106,7 +106,7 @@ impl World<'_> {
             return Err("L7: supply is not conserved".into());
         }
         if header.height.is_multiple_of(8) {
-            self.audit()?;
+            self.recount()?;
         }
         self.tower_reads(&notices);
         for who in 0..self.nodes.len() {
@@ -137,9 +137,9 @@ impl World<'_> {
         Ok(())
     }
 
-    pub(super) fn audit(&self) -> Result<(), Objection> {
+    pub(super) fn recount(&self) -> Result<(), Objection> {
         self.chain
-            .audit()
+            .recount()
             .map(drop)
             .map_err(|imbalance| format!("L7: {imbalance}"))
     }

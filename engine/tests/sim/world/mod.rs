@@ -204,7 +204,7 @@ impl<'k> World<'k> {
                 ));
             }
         }
-        self.audit()?;
+        self.recount()?;
         self.summary.sessions = self.ground.ids.len() as u64;
         self.summary.payments = self.model.counted;
         self.summary.ticks = self.now;

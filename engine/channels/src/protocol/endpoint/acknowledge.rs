@@ -35,16 +35,8 @@ impl AcknowledgementClaim {
 }
 
 impl Signed for AcknowledgementClaim {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-
-    fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
+    fn signed(&self) -> (KeyId, &Digest, &Signature) {
+        (self.signer, &self.digest, &self.signature)
     }
 }
 

@@ -24,16 +24,8 @@ impl FinalClaim {
 }
 
 impl Signed for FinalClaim {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-
-    fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
+    fn signed(&self) -> (KeyId, &Digest, &Signature) {
+        (self.signer, &self.digest, &self.signature)
     }
 }
 

@@ -40,16 +40,8 @@ impl ProposalClaim {
 }
 
 impl Signed for ProposalClaim {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-
-    fn digest(&self) -> &Digest {
-        &self.state.digest
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
+    fn signed(&self) -> (KeyId, &Digest, &Signature) {
+        (self.signer, &self.state.digest, &self.signature)
     }
 }
 

@@ -155,10 +155,7 @@ impl Court {
     }
 
     fn shares(&self, balance: &Balance) -> Pair<Amount> {
-        Pair {
-            a: balance.of(Party::A, &self.limits),
-            b: balance.of(Party::B, &self.limits),
-        }
+        Pair::each(|party| balance.of(party, &self.limits))
     }
 }
 

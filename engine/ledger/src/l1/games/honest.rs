@@ -82,7 +82,7 @@ impl Bench {
 
     /// The channel as it opened.
     pub(super) fn opening(&self) -> Point {
-        let peer = *self.ids.of(self.me.other());
+        let peer = self.ids[self.me.other()];
         let end = Endpoint::new(self.me, &self.terms, peer, self.bounds.rules());
         Point {
             end: end.expect("sound terms"),
@@ -320,7 +320,7 @@ impl Bench {
         if crashed {
             let mut record = Vec::new();
             to.end.record(&[], &mut record);
-            let peer = *self.ids.of(self.me.other());
+            let peer = self.ids[self.me.other()];
             let (rules, windows) = (self.bounds.rules(), &mut self.windows);
             let read = Endpoint::from_record(&record, &self.terms, peer, rules, windows);
             let (recovered, _) = read.expect("its own record");
@@ -386,7 +386,7 @@ fn judge<T: Signed + Copy + PartialEq>(
     verifier: &mut Verifier,
     claim: T,
 ) -> Result<Verified<T>, Forged<T>> {
-    let of_digest = known.entry(*claim.digest()).or_default();
+    let of_digest = known.entry(*claim.signed().1).or_default();
     let same = |verdict: &&Result<Verified<T>, Forged<T>>| match verdict {
         Ok(verified) => *verified.get() == claim,
         Err(Forged(forged)) => *forged == claim,

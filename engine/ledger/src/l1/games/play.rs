@@ -375,8 +375,8 @@ impl<'r> Play<'r> {
 
     fn wrong(&self, now: &Position, last: Move, end: &Settlement) -> Option<What> {
         let view = &self.views[usize::from(now.view)];
-        let got = *end.payouts.of(view.me);
-        let peers = *end.payouts.of(view.me.other());
+        let got = end.payouts[view.me];
+        let peers = end.payouts[view.me.other()];
         if got.plus(peers) != Some(self.court.limits.capacity) {
             return Some(What::NotConserved);
         }

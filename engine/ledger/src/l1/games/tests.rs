@@ -12,8 +12,6 @@ use super::script::What;
 use super::{Bounds, both, replay};
 use duet_channels::protocol::Party;
 
-const BOTH: [Party; 2] = [Party::A, Party::B];
-
 fn reach(bounds: Bounds, me: Party) -> Reach {
     Reach::of(Bench::new(bounds, me, replay::genesis_id()))
 }
@@ -40,7 +38,7 @@ fn search(bounds: Bounds, me: Party) {
 
 #[test]
 fn no_game_costs_an_honest_party_its_due() {
-    for me in BOTH {
+    for me in Party::BOTH {
         for (deposit_a, window, delay) in [(2, 1, 0), (2, 2, 1), (3, 2, 1)] {
             let bounds = Bounds {
                 deposit_a,
@@ -56,7 +54,7 @@ fn no_game_costs_an_honest_party_its_due() {
 #[test]
 #[ignore = "minutes"]
 fn no_longer_game_does_either() {
-    for me in BOTH {
+    for me in Party::BOTH {
         for deposit_a in [4, 2] {
             let bounds = Bounds {
                 capacity: 4,
@@ -103,7 +101,7 @@ fn name(what: What) -> &'static str {
 /// Late by the whole window, an honest party loses, and the search says so.
 #[test]
 fn an_answer_after_the_window_is_too_late() {
-    for me in BOTH {
+    for me in Party::BOTH {
         for (window, delay) in [(1, 1), (2, 2), (2, 3)] {
             let bounds = Bounds {
                 window,
@@ -132,7 +130,7 @@ fn every_rule_is_needed() {
         (Law::HonestSignsOn, "forfeited"),
     ];
     for (law, expected) in table {
-        let found = BOTH.map(|me| lost(Bounds::SMALL, law, me));
+        let found = Party::BOTH.map(|me| lost(Bounds::SMALL, law, me));
         for (what, script) in found.iter().flatten() {
             println!("{law:?}: {}\n{script}\n", name(*what));
         }
@@ -150,7 +148,7 @@ fn every_rule_is_needed() {
 #[test]
 fn a_watchtower_is_worth_what_it_was_given() {
     let limits = Bounds::TIGHT.limits();
-    for me in BOTH {
+    for me in Party::BOTH {
         let reach = reach(Bounds::TIGHT, me);
         let towers = reach.views.iter().flat_map(|view| {
             (1..=view.held).map(|held| {
@@ -212,7 +210,7 @@ fn free_pass(law: Law, strangers: bool, me: Party) -> Option<String> {
 /// party anything that answered in time.)
 #[test]
 fn whoever_tries_for_more_than_its_due_takes_a_risk() {
-    for me in BOTH {
+    for me in Party::BOTH {
         assert_eq!(free_pass(Law::AsItIs, true, me), None);
         assert_eq!(free_pass(Law::OffersLifted, false, me), None);
         let script = free_pass(Law::OffersLifted, true, me).expect("the stranger");
@@ -232,7 +230,7 @@ fn two_that_cheat_only_share_out_their_own() {
 fn the_chain_plays_the_same_games() {
     let start = Instant::now();
     let mut moves = 0;
-    for me in BOTH {
+    for me in Party::BOTH {
         let reach = reach(Bounds::SMALL, me);
         let mut play = Play::new(&reach, Bounds::SMALL, Law::AsItIs);
         for view in 0..reach.views.len() as u16 {

@@ -125,7 +125,7 @@ impl Ledger {
             }
             ledger.channels.push(row);
         }
-        ledger.audit().map_err(RestoreError::Imbalance)?;
+        ledger.recount().map_err(RestoreError::Imbalance)?;
         Ok(ledger)
     }
 }

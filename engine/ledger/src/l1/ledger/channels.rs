@@ -24,9 +24,9 @@ const _: () = assert!(size_of::<Option<ChannelRow>>() == 80);
 impl ChannelRow {
     /// The party whose account this is.
     pub(super) fn party(&self, account: Option<AccountPlace>) -> Option<Party> {
-        [Party::A, Party::B]
+        Party::BOTH
             .into_iter()
-            .find(|party| Some(*self.parties.of(*party)) == account)
+            .find(|party| Some(self.parties[*party]) == account)
     }
 }
 

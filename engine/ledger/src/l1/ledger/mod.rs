@@ -81,10 +81,7 @@ impl Ledger {
     }
 
     fn keys(&self, row: &ChannelRow) -> Pair<PublicKey> {
-        Pair {
-            a: self.accounts.key(row.parties.a),
-            b: self.accounts.key(row.parties.b),
-        }
+        row.parties.map(|place| self.accounts.key(place))
     }
 
     pub(super) fn totals(&self) -> &Totals {
@@ -226,9 +223,9 @@ impl Ledger {
             "all that was locked"
         );
         self.totals.locked = self.totals.locked.minus(capacity).expect("it was locked");
-        for party in [Party::A, Party::B] {
-            if !payouts.of(party).is_zero() {
-                self.credit(*parties.of(party), *payouts.of(party));
+        for party in Party::BOTH {
+            if !payouts[party].is_zero() {
+                self.credit(parties[party], payouts[party]);
             }
         }
         notices.push(Notice::Ended { channel: id });
@@ -278,7 +275,7 @@ impl Ledger {
     }
 
     /// Rule L7 from scratch: every record summed, against the totals and the supply.
-    pub(super) fn audit(&self) -> Result<Totals, Imbalance> {
+    pub(super) fn recount(&self) -> Result<Totals, Imbalance> {
         let expect = |sum, expected: Amount, got: u128| {
             let expected = u128::from(expected.units());
             if expected == got {

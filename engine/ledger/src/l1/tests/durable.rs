@@ -41,7 +41,7 @@ impl World {
         assert_eq!(restored.genesis(), self.chain.genesis());
         assert_eq!(restored.load(), self.chain.load());
         assert!(restored.ledger() == self.chain.ledger());
-        assert_eq!(restored.audit(), self.chain.audit());
+        assert_eq!(restored.recount(), self.chain.recount());
         assert_eq!((restored.pending(), restored.notices().len()), (0, 0));
         let mut all = BTreeMap::new();
         restored.track_changes(true);

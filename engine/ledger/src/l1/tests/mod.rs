@@ -327,7 +327,7 @@ impl World {
             self.chain.seal(&mut receipts)
         };
 
-        let totals = self.chain.audit().unwrap();
+        let totals = self.chain.recount().unwrap();
         assert_eq!(&totals, self.chain.totals());
         assert_eq!(self.chain.supply(), Amount::new(self.supply));
         let included = receipts.iter().filter(|receipt| receipt.outcome.is_ok());

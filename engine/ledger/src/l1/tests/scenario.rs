@@ -253,7 +253,7 @@ impl<'s> Play<'s> {
                     let by = [self.terms.keys.a, self.terms.keys.b]
                         .iter()
                         .position(|key| *key == self.world.key(step.by))
-                        .map(|place| [Party::A, Party::B][place]);
+                        .map(|place| Party::BOTH[place]);
                     let posted = Executed::Posted { version, by, until };
                     assert_eq!(outcome, Ok(posted), "{scenario}");
                     notices.push(Notice::Posted {
@@ -303,7 +303,7 @@ impl<'s> Play<'s> {
             a,
             b,
             version,
-            forfeits: forfeited.map(|party| self.world.who(self.terms.keys.of(party))),
+            forfeits: forfeited.map(|party| self.world.who(&self.terms.keys[party])),
         };
         assert_eq!(self.ending.replace(ending), None, "{}", self.scenario);
     }
@@ -319,7 +319,7 @@ impl<'s> Play<'s> {
             } else {
                 Party::A
             };
-            self.terms.deposits.of(party).units()
+            self.terms.deposits[party].units()
         });
         let mut paid = [0, 0, 0];
         if end == "locked" {

@@ -47,37 +47,7 @@ pub(in super::super) fn encoded_digest(
     super::digest(genesis, &bytes[..bytes.len() - signatures])
 }
 
-/// How many channels or transfers a transaction is about: what it takes of a block's limit.
-pub(in super::super) fn operations(transaction: &Transaction) -> u32 {
-    match transaction {
-        Transaction::OpenBatch { channels, .. } => channels.len() as u32,
-        Transaction::CloseBatch { proofs, .. } => proofs.len() as u32,
-        _ => 1,
-    }
-}
-
 impl Transaction {
-    fn kind(&self) -> Kind {
-        match self {
-            Transaction::Transfer { .. } => Kind::Transfer,
-            Transaction::Open { deposits, .. } => opening_kind(deposits),
-            Transaction::OpenBatch { .. } => Kind::OpenBatch,
-            Transaction::CooperativeClose { proof, .. } => final_kind(proof),
-            Transaction::CloseBatch { .. } => Kind::CloseBatch,
-            Transaction::Post { post, .. } => match (&post.shown, &post.offer) {
-                (Some(_), None) => Kind::Post,
-                (None, None) => Kind::PostAtOpening,
-                (Some(_), Some(_)) => Kind::PostWithOffer,
-                (None, Some(_)) => Kind::PostAtOpeningWithOffer,
-            },
-            Transaction::Payout { .. } => Kind::Payout,
-            Transaction::RollOver { proof, .. } => match proof.state {
-                State::After { .. } => Kind::RollOver,
-                State::Opening => Kind::RollOverAtOpening,
-            },
-        }
-    }
-
     /// How many bytes it takes with its signatures.
     #[must_use]
     pub fn encoded_bytes(&self) -> usize {
@@ -118,7 +88,7 @@ impl Transaction {
                     challenge_window_blocks: *challenge_window_blocks,
                     reserve: *reserve,
                 };
-                put_opening(bytes, &opening, opening_kind(deposits));
+                put_opening(bytes, &opening, Kind::of_opening(deposits));
             }
             Transaction::OpenBatch {
                 opener,
@@ -128,7 +98,7 @@ impl Transaction {
                 put(bytes, &[&opener.0, &nonce.to_le_bytes()]);
                 put_count(bytes, channels.len());
                 for opening in channels {
-                    let kind = opening_kind(&opening.deposits);
+                    let kind = Kind::of_opening(&opening.deposits);
                     bytes.push(kind as u8);
                     put_opening(bytes, opening, kind);
                 }
@@ -141,7 +111,7 @@ impl Transaction {
                 put(bytes, &[&submitter.0]);
                 put_count(bytes, proofs.len());
                 for proof in proofs {
-                    bytes.push(final_kind(proof) as u8);
+                    bytes.push(Kind::of_final(proof) as u8);
                     put_final(bytes, proof);
                 }
             }
@@ -172,21 +142,6 @@ impl Transaction {
                 put_final(bytes, proof);
             }
         }
-    }
-}
-
-fn opening_kind(deposits: &Pair<Amount>) -> Kind {
-    if deposits.b.is_zero() {
-        Kind::OpenOneSided
-    } else {
-        Kind::OpenTwoSided
-    }
-}
-
-fn final_kind(proof: &FinalProof) -> Kind {
-    match proof.state {
-        State::After { .. } => Kind::CooperativeClose,
-        State::Opening => Kind::CooperativeCloseAtOpening,
     }
 }
 

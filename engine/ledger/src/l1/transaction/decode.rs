@@ -2,6 +2,7 @@
 
 use super::kind::Kind;
 use super::{Malformed, Opening, SignedTransaction, Transaction};
+use duet_base::bytes;
 use duet_channels::crypto::{Digest, PublicKey, Signature};
 use duet_channels::protocol::{
     Amount, ChannelId, CoSigned, FinalProof, HalfSigned, Pair, Post, State,
@@ -9,7 +10,8 @@ use duet_channels::protocol::{
 
 /// Reads exactly one transaction.
 pub(super) fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
-    let (&first, rest) = bytes.split_first().ok_or(Malformed::Empty)?;
+    let mut fields = bytes::Reader::new(bytes);
+    let first = fields.byte().ok_or(Malformed::Empty)?;
     let kind = Kind::of(first)?;
     if let Some(expected) = kind.bytes()
         && bytes.len() != expected
@@ -23,7 +25,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
     let mut reader = Reader {
         kind: first,
         all: bytes.len(),
-        rest,
+        fields,
     };
     let transaction = reader.transaction(kind)?;
     let signature = reader.signature()?;
@@ -43,7 +45,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
 struct Reader<'a> {
     kind: u8,
     all: usize,
-    rest: &'a [u8],
+    fields: bytes::Reader<'a>,
 }
 
 impl Reader<'_> {
@@ -86,7 +88,7 @@ impl Reader<'_> {
             },
             Kind::RollOver | Kind::RollOverAtOpening => {
                 let (opener, nonce) = (self.key()?, self.u64()?);
-                let successor = self.successor()?;
+                let successor = self.deposits(true)?;
                 let close = match kind {
                     Kind::RollOver => Kind::CooperativeClose,
                     _ => Kind::CooperativeCloseAtOpening,
@@ -125,31 +127,24 @@ impl Reader<'_> {
 
     /// An opening of kind 2 or 3.
     fn opening(&mut self, kind: Kind) -> Result<Opening, Malformed> {
-        if kind == Kind::OpenTwoSided {
-            let opening = self.successor()?;
-            if opening.deposits.b.is_zero() {
-                return Err(Malformed::ZeroDepositOfB);
-            }
-            return Ok(opening);
+        let both_deposit = kind == Kind::OpenTwoSided;
+        let opening = self.deposits(both_deposit)?;
+        match both_deposit && opening.deposits.b.is_zero() {
+            true => Err(Malformed::ZeroDepositOfB),
+            false => Ok(opening),
         }
-        Ok(Opening {
-            peer: self.key()?,
-            deposits: Pair {
-                a: self.amount()?,
-                b: Amount::ZERO,
-            },
-            challenge_window_blocks: u32::from_le_bytes(self.take()?),
-            reserve: self.amount()?,
-        })
     }
 
-    /// An opening with both deposits.
-    fn successor(&mut self) -> Result<Opening, Malformed> {
+    /// An opening with A's deposit, or both.
+    fn deposits(&mut self, both: bool) -> Result<Opening, Malformed> {
         Ok(Opening {
             peer: self.key()?,
             deposits: Pair {
                 a: self.amount()?,
-                b: self.amount()?,
+                b: match both {
+                    true => self.amount()?,
+                    false => Amount::ZERO,
+                },
             },
             challenge_window_blocks: u32::from_le_bytes(self.take()?),
             reserve: self.amount()?,
@@ -250,19 +245,19 @@ impl Reader<'_> {
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (piece, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or_else(|| self.wrong_length(self.all - self.rest.len() + N))?;
-        self.rest = rest;
-        Ok(*piece)
+        let taken = self.fields.array();
+        taken.ok_or_else(|| self.wrong_length(self.read() + N))
+    }
+
+    /// How many bytes were taken.
+    fn read(&self) -> usize {
+        self.all - self.fields.rest().len()
     }
 
     fn end(&self) -> Result<(), Malformed> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(self.wrong_length(self.all - self.rest.len()))
+        match self.read() == self.all {
+            true => Ok(()),
+            false => Err(self.wrong_length(self.read())),
         }
     }
 

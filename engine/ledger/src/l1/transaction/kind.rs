@@ -4,6 +4,7 @@ use strum::{EnumCount, FromRepr};
 
 use super::super::refusal::Malformed;
 use duet_channels::crypto::{Digest, PublicKey, Signature};
+use duet_channels::protocol::{Amount, FinalProof, Pair, State};
 
 /// The first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumCount, FromRepr)]
@@ -44,6 +45,22 @@ impl Kind {
 
     pub(super) fn of(got: u8) -> Result<Kind, Malformed> {
         Kind::from_repr(got).ok_or(Malformed::UnknownKind { got })
+    }
+
+    /// The kind of an open, or of an item of a batch of them.
+    pub(super) fn of_opening(deposits: &Pair<Amount>) -> Kind {
+        match deposits.b.is_zero() {
+            true => Kind::OpenOneSided,
+            false => Kind::OpenTwoSided,
+        }
+    }
+
+    /// The kind of a cooperative close, or of an item of a batch of them.
+    pub(super) fn of_final(proof: &FinalProof) -> Kind {
+        match proof.state {
+            State::After { .. } => Kind::CooperativeClose,
+            State::Opening => Kind::CooperativeCloseAtOpening,
+        }
     }
 
     /// The length of a transaction of this kind; none of a batch.

@@ -6,7 +6,7 @@ mod bytes;
 mod decode;
 mod kind;
 
-pub(super) use bytes::{encoded_digest, operations};
+pub(super) use bytes::encoded_digest;
 pub use kind::COOPERATIVE_CLOSE_BYTES;
 pub(super) use kind::Kind;
 
@@ -16,7 +16,7 @@ use super::refusal::Malformed;
 use duet_channels::crypto::{
     Backend, Digest, Domain, Hasher, PublicKey, SecretKey, SignJob, Signature, Signer,
 };
-use duet_channels::protocol::{Amount, ChannelId, FinalProof, Pair, Post, Terms};
+use duet_channels::protocol::{Amount, ChannelId, FinalProof, Pair, Post, State, Terms};
 
 /// What an account asks of Layer 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +125,18 @@ impl Opening {
     }
 }
 
+/// What a transaction is, whatever it asks for.
+struct Described<'t> {
+    kind: Kind,
+    /// Signs, and pays the fee.
+    signer: &'t PublicKey,
+    /// Consents, before those of `openings` that deposit.
+    peer: Option<&'t PublicKey>,
+    openings: &'t [Opening],
+    /// Channels or transfers.
+    operations: u32,
+}
+
 impl Transaction {
     /// Channels that one transaction opens or closes at most: 57 kB of closes.
     pub const MOST_ITEMS: usize = 256;
@@ -163,30 +175,84 @@ impl Transaction {
     /// The account that signs the digest and pays the fee.
     #[must_use]
     pub fn signer(&self) -> &PublicKey {
-        match self {
-            Transaction::Transfer { from, .. } => from,
-            Transaction::Open { keys, .. } => &keys.a,
-            Transaction::OpenBatch { opener, .. } | Transaction::RollOver { opener, .. } => opener,
-            Transaction::CooperativeClose { submitter, .. }
-            | Transaction::CloseBatch { submitter, .. }
-            | Transaction::Post { submitter, .. }
-            | Transaction::Payout { submitter, .. } => submitter,
-        }
+        self.described().signer
     }
 
     /// Who else signs the same digest: every B that deposits into a channel, and the B of a
     /// roll-over, in order.
     pub fn consenters(&self) -> impl Iterator<Item = &PublicKey> {
-        let (one, many): (Option<&PublicKey>, &[Opening]) = match self {
-            Transaction::Open { keys, deposits, .. } if !deposits.b.is_zero() => {
-                (Some(&keys.b), &[])
-            }
-            Transaction::RollOver { successor, .. } => (Some(&successor.peer), &[]),
-            Transaction::OpenBatch { channels, .. } => (None, channels),
-            _ => (None, &[]),
+        let Described { peer, openings, .. } = self.described();
+        let deposits = openings
+            .iter()
+            .filter(|opening| !opening.deposits.b.is_zero());
+        peer.into_iter()
+            .chain(deposits.map(|opening| &opening.peer))
+    }
+
+    /// How many channels or transfers it is about: what it takes of a block's limit.
+    pub(super) fn operations(&self) -> u32 {
+        self.described().operations
+    }
+
+    fn kind(&self) -> Kind {
+        self.described().kind
+    }
+
+    /// All that a transaction's kind says of it.
+    fn described(&self) -> Described<'_> {
+        let of = |kind, signer| Described {
+            kind,
+            signer,
+            peer: None,
+            openings: &[],
+            operations: 1,
         };
-        let deposits = many.iter().filter(|opening| !opening.deposits.b.is_zero());
-        one.into_iter().chain(deposits.map(|opening| &opening.peer))
+        match self {
+            Transaction::Transfer { from, .. } => of(Kind::Transfer, from),
+            Transaction::Open { keys, deposits, .. } => Described {
+                peer: Some(&keys.b).filter(|_| !deposits.b.is_zero()),
+                ..of(Kind::of_opening(deposits), &keys.a)
+            },
+            Transaction::OpenBatch {
+                opener, channels, ..
+            } => Described {
+                openings: channels,
+                operations: channels.len() as u32,
+                ..of(Kind::OpenBatch, opener)
+            },
+            Transaction::CooperativeClose { submitter, proof } => {
+                of(Kind::of_final(proof), submitter)
+            }
+            Transaction::CloseBatch { submitter, proofs } => Described {
+                operations: proofs.len() as u32,
+                ..of(Kind::CloseBatch, submitter)
+            },
+            Transaction::Post { submitter, post } => {
+                let kind = match (&post.shown, &post.offer) {
+                    (Some(_), None) => Kind::Post,
+                    (None, None) => Kind::PostAtOpening,
+                    (Some(_), Some(_)) => Kind::PostWithOffer,
+                    (None, Some(_)) => Kind::PostAtOpeningWithOffer,
+                };
+                of(kind, submitter)
+            }
+            Transaction::Payout { submitter, .. } => of(Kind::Payout, submitter),
+            Transaction::RollOver {
+                proof,
+                opener,
+                successor,
+                ..
+            } => {
+                let kind = match proof.state {
+                    State::After { .. } => Kind::RollOver,
+                    State::Opening => Kind::RollOverAtOpening,
+                };
+                Described {
+                    peer: Some(&successor.peer),
+                    ..of(kind, opener)
+                }
+            }
+        }
     }
 
     /// The transaction with its signer's signature, for this Layer 1.

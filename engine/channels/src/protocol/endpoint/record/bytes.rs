@@ -7,6 +7,7 @@ use super::super::super::message::Message;
 use super::super::super::rejection::Rejection;
 use super::super::super::terms::{ChannelId, TermsError};
 use crate::crypto::Digest;
+use duet_base::bytes;
 
 /// Why bytes are no record of an endpoint in this channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -110,14 +111,12 @@ pub enum RecordError {
     Terms(TermsError),
 }
 
-/// Takes fields off a record's front.
-pub(super) struct Reader<'r> {
-    rest: &'r [u8],
-}
+/// Takes fields off a record's front, by name.
+pub(super) struct Reader<'r>(bytes::Reader<'r>);
 
 impl<'r> Reader<'r> {
-    pub(super) fn new(rest: &'r [u8]) -> Reader<'r> {
-        Reader { rest }
+    pub(super) fn new(record: &'r [u8]) -> Reader<'r> {
+        Reader(bytes::Reader::new(record))
     }
 
     pub(super) fn take(
@@ -125,24 +124,23 @@ impl<'r> Reader<'r> {
         field: &'static str,
         len: usize,
     ) -> Result<&'r [u8], RecordError> {
-        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
-            return Err(RecordError::Short {
-                field,
-                expected: len,
-                got: self.rest.len(),
-            });
-        };
-        self.rest = rest;
-        Ok(taken)
+        self.0.take(len).ok_or_else(|| self.short(field, len))
     }
 
     pub(super) fn array<const N: usize>(
         &mut self,
         field: &'static str,
     ) -> Result<[u8; N], RecordError> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(field, N)?);
-        Ok(array)
+        self.0.array().ok_or_else(|| self.short(field, N))
+    }
+
+    fn short(&self, field: &'static str, expected: usize) -> RecordError {
+        let got = self.0.rest().len();
+        RecordError::Short {
+            field,
+            expected,
+            got,
+        }
     }
 
     pub(super) fn byte(&mut self, field: &'static str) -> Result<u8, RecordError> {
@@ -151,10 +149,9 @@ impl<'r> Reader<'r> {
 
     /// A message, and its bytes.
     pub(super) fn message(&mut self) -> Result<(Message<'r>, &'r [u8]), RecordError> {
-        let decoded = Message::decode_first(self.rest);
+        let decoded = Message::decode_first(self.0.rest());
         let (message, rest) = decoded.map_err(|rejection| RecordError::Proposal { rejection })?;
-        let (bytes, _) = self.rest.split_at(self.rest.len() - rest.len());
-        self.rest = rest;
+        let bytes = self.take("proposal", self.0.rest().len() - rest.len())?;
         Ok((message, bytes))
     }
 
@@ -204,7 +201,7 @@ impl<'r> Reader<'r> {
     }
 
     pub(super) fn end(&self) -> Result<(), RecordError> {
-        match self.rest.len() {
+        match self.0.rest().len() {
             0 => Ok(()),
             got => Err(RecordError::Trailing { got }),
         }

@@ -21,16 +21,8 @@ pub struct RecoveredClaim {
 }
 
 impl Signed for RecoveredClaim {
-    fn signer(&self) -> KeyId {
-        self.signer
-    }
-
-    fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
+    fn signed(&self) -> (KeyId, &Digest, &Signature) {
+        (self.signer, &self.digest, &self.signature)
     }
 }
 

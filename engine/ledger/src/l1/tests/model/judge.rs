@@ -67,8 +67,7 @@ pub(super) fn judge(posts: &[Shown], capacity: u64) -> ((u64, u64), u64, Option<
         .chain(highest.offer)
         .max_by_key(|(version, _)| *version)
         .unwrap_or((highest.version, highest.balance_a));
-    let [stale_a, stale_b] =
-        [Party::A, Party::B].map(|party| has_stale_post(posts, party, capacity));
+    let [stale_a, stale_b] = Party::BOTH.map(|party| has_stale_post(posts, party, capacity));
     match (stale_a, stale_b) {
         (true, false) => ((0, capacity), version, Some(Party::A)),
         (false, true) => ((capacity, 0), version, Some(Party::B)),

@@ -271,7 +271,7 @@ fn a_forged_state_is_a_claim_that_does_not_verify() {
     let (recovered, _) = read.expect("well-formed");
     let claims: Vec<_> = recovered.claims().collect();
     assert_eq!(claims.len(), 1);
-    assert_eq!(claims[0].signer(), peer);
+    assert_eq!(claims[0].signed().0, peer);
     assert!(!world.channel.verifies(claims[0]));
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::fault::{Faults, Hop};
-use super::slot::{At, Channel, Phase, RunningEnds, Slot};
+use super::slot::{At, Channel, RunningEnds, Slot, SlotState};
 use super::wire::Wire;
 use super::workload::Next;
 use duet_channels::legs::{Ends, Legs};
@@ -19,11 +19,11 @@ pub(super) const MOST_ENTRIES: usize = 65_536;
 pub(super) struct Waves {
     /// What a wave has drawn, reused.
     pub(super) payments: Vec<Payment>,
-    /// Flights that no wave needs at the moment.
-    pub(super) hangar: Vec<Flight>,
+    /// Those that are not under way, kept for their memory.
+    pub(super) idle: Vec<Wave>,
     /// Durable runs: the wave whose proposals, and the one whose answers, are being made durable.
-    pub(super) proposed: Option<Flight>,
-    pub(super) answered: Option<Flight>,
+    pub(super) proposed: Option<Wave>,
+    pub(super) answered: Option<Wave>,
 }
 
 impl Waves {
@@ -31,21 +31,21 @@ impl Waves {
     pub(super) fn new() -> Waves {
         Waves {
             payments: Vec::with_capacity(MOST_ENTRIES),
-            hangar: Vec::new(),
+            idle: Vec::new(),
             proposed: None,
             answered: None,
         }
     }
 
-    /// Bytes that all of them carried, once they have landed.
+    /// Bytes that all of them carried, once they are complete.
     pub(super) fn carried(&self) -> u64 {
-        self.hangar.iter().map(Flight::carried).sum()
+        self.idle.iter().map(Wave::carried).sum()
     }
 }
 
 /// One wave, and what it takes along from leg to leg. Reused.
 #[derive(Default)]
-pub(super) struct Flight {
+pub(super) struct Wave {
     /// When it was drawn.
     pub(super) sent_ns: u64,
     /// Durable runs: the commit that has all that its last leg signed.
@@ -87,21 +87,21 @@ impl Part {
             payments: 0..0,
             states: 0..0,
             next: Next::Same,
-            before: channel.end(payer).held_version(),
+            before: channel.ends[payer].held_version(),
             due: 0..0,
             completed: 0,
         }
     }
 }
 
-impl Flight {
-    pub(super) fn with_room() -> Flight {
-        let mut flight = Flight::default();
-        flight.to_payee.make_room(MOST_ENTRIES);
-        flight
+impl Wave {
+    pub(super) fn with_room() -> Wave {
+        let mut wave = Wave::default();
+        wave.to_payee.make_room(MOST_ENTRIES);
+        wave
     }
 
-    /// Bytes that this flight's waves carried.
+    /// Bytes that it has carried, each time that it was used.
     pub(super) fn carried(&self) -> u64 {
         self.to_payee.carried() + self.to_payer.carried() + self.finals.carried()
     }
@@ -122,7 +122,7 @@ impl Flight {
         self.to_payer.frames()
     }
 
-    /// It departs now: what it carries was made before.
+    /// It is sent now: what it carries was made before.
     pub(super) fn sent_now(&mut self, now_ns: u64) {
         self.sent_ns = now_ns;
     }
@@ -141,8 +141,8 @@ impl Flight {
             .frame(slot, to, |wire| wire.extend_from_slice(bytes));
     }
 
-    /// Its channels are in nobody's line.
-    pub(super) fn leave(&mut self) {
+    /// Drops its channels.
+    pub(super) fn drop_parts(&mut self) {
         self.parts.clear();
     }
 
@@ -209,7 +209,7 @@ pub(super) fn strike(faults: &mut Faults, hop: Hop, wire: &mut Wire, slots: &mut
         return;
     }
     wire.frames_mut(|slot, bytes| {
-        if let Phase::Running(channel) = &slots[slot as usize].phase {
+        if let SlotState::Running(channel) = &slots[slot as usize].state {
             faults.strike(hop, channel.session, channel.drawn, bytes);
         }
     });

@@ -1,0 +1,68 @@
+//! What the disputes of a run came to, and what they cost Layer 1.
+
+use std::collections::BTreeMap;
+
+use super::super::attack::Attack;
+
+/// What the disputes of a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Disputes {
+    /// Channels that a post closed.
+    pub closes: u64,
+    /// Posts in such channels after the first.
+    pub answers: u64,
+    /// Channels in which a party forfeited its balance.
+    pub punishments: u64,
+    /// What honest parties got less than they were due, in the smallest unit, summed over
+    /// channels; what they got more is not set off against it.
+    pub lost_by_honest: u64,
+    /// Honest parties that got less than they were due.
+    pub honest_losers: u64,
+    /// Honest parties that forfeited their balance.
+    pub honest_punished: u64,
+    /// Posts that were not in the block in which they were due, since others had filled it; or in
+    /// none before the payout.
+    pub late_posts: u64,
+    /// Channels whose payout is not what the rules make of the attack, although the window is
+    /// longer than the delay and no post was late: our own bug.
+    pub mismatches: u64,
+    /// Rule breaks that made an honest party close, by the rejection's name.
+    pub rejections: BTreeMap<&'static str, u64>,
+    /// Transactions of disputes that Layer 1 refused, by the refusal's name.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// What each kind of attack cost Layer 1.
+    pub attacks: BTreeMap<Attack, AttackCost>,
+    /// The same for channels that stopped without an attack.
+    pub stopped: AttackCost,
+}
+
+/// What the disputes of one kind cost Layer 1, from the first post to the payout. The cooperative
+/// close of each that would have been is not set off against it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttackCost {
+    /// Channels.
+    pub cases: u64,
+    /// Transactions in blocks.
+    pub transactions: u64,
+    /// Of these, transactions whose fee an honest party paid.
+    pub paid_by_honest: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Channels in which a party forfeited its balance.
+    pub punishments: u64,
+}
+
+impl Disputes {
+    pub(in super::super) fn of(&mut self, attack: Option<Attack>) -> &mut AttackCost {
+        match attack {
+            Some(attack) => self.attacks.entry(attack).or_default(),
+            None => &mut self.stopped,
+        }
+    }
+
+    /// Channels that did not end politely.
+    #[must_use]
+    pub fn cases(&self) -> u64 {
+        self.stopped.cases + self.attacks.values().map(|cost| cost.cases).sum::<u64>()
+    }
+}
