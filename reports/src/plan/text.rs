@@ -1,123 +1,135 @@
-//! A plan for reading: the answer first, in the lines that a screen shows at once; then what it
-//! rests on.
+//! An answer for reading: what to buy in its first lines, then what it rests on. Cuts nothing.
 
-use super::answer::{Constraint, Fit, Plan};
+use super::answer::{Answer, Fit};
 use super::ask::Role;
-use super::holdout::{Edge, Errors, Spread};
+use super::compare::Figure;
+use super::holdout::{Errors, Spread};
+use super::size::Constraint;
 use crate::{
     human,
     layout::{self, Column, Table, flow, sentence},
 };
 
 /// A plan whose rate, CPU time or memory is further off than this, where the model was tried, is none
-/// to buy machines by. (The percentile is always: search for the objective on a machine.)
+/// to buy machines by.
 const ERROR_MOST: f64 = 0.25;
 
-/// The plan as lines, nothing of it cut.
+/// The answer as lines.
 #[must_use]
-pub fn text(plan: &Plan) -> String {
-    let mut lines = answer(plan);
-    let sections = [
-        ("WHAT BINDS", constraints(plan)),
-        ("WHAT IT RESTS ON", fit(plan)),
-        ("LAYER 1 (modelled, not measured)", l1(plan)),
-        ("DUET'S OWN LAYER 1", own_layer_1(plan)),
+pub fn text(answer: &Answer) -> String {
+    let mut lines = buy(answer);
+    lines.extend(rows(summary(answer)));
+    lines.extend(rows(cautions(answer)));
+    let beyond = match answer.extrapolation.is_empty() {
+        true => &["nothing: all of it was measured around".to_owned()][..],
+        false => &answer.extrapolation,
+    };
+    for (heading, section) in [
+        ("CHECK", check(answer)),
+        ("NOT MEASURED", list(&answer.not_measured)),
+        ("WHAT BINDS", constraints(answer)),
+        ("WHAT IT RESTS ON", fit(answer)),
+        ("LAYER 1 (modelled, not measured)", l1(answer)),
+        ("DUET'S OWN LAYER 1", own_layer_1(answer)),
         (
             "HOLD-OUT ERROR (fitted on the inner part, predicting its edge)",
-            holdout(plan),
+            holdout(answer),
         ),
-        ("TAKEN FOR GRANTED", list(&plan.assumptions, "")),
-        (
-            "BEYOND THE SWEEP",
-            list(
-                &plan.extrapolation,
-                "nothing: all of it was measured around",
-            ),
-        ),
-        ("NOT IN THE PLAN", list(&plan.excluded, "")),
-        ("RUNS", inputs(plan)),
-    ];
-    for (heading, section) in sections {
+        ("TAKEN FOR GRANTED", list(&answer.assumptions)),
+        ("BEYOND THE SWEEP", list(beyond)),
+        ("NOT IN THE PLAN", list(&answer.excluded.map(str::to_owned))),
+        ("RUNS", inputs(answer)),
+    ] {
         if !section.is_empty() {
-            lines.push(String::new());
-            lines.push(heading.to_owned());
+            lines.extend([String::new(), heading.to_owned()]);
             lines.extend(section);
         }
     }
     layout::text(&lines)
 }
 
-#[expect(clippy::too_many_lines, reason = "one text, line by line")]
-fn answer(plan: &Plan) -> Vec<String> {
-    let load = format!(
-        "{}/s, {} channels of {} payments, {} disputed, {}, {}",
-        human::figure(plan.rate_per_s),
-        human::count(plan.channels),
-        human::count(plan.payments),
-        human::share(plan.disputes),
-        plan.slo,
-        match plan.role {
-            Role::Hub => "one end (hub)",
-            Role::Both => "both ends",
-        },
-    );
+/// The first lines: machines, and what each of them does there.
+fn buy(answer: &Answer) -> Vec<String> {
+    let (point, machine) = (&answer.point, &answer.sweep_machine);
+    let verb = if answer.inverse { "With" } else { "Buy" };
+    let spare = match answer.spare_machines {
+        0 => String::new(),
+        spare => format!(" + {} spare", human::count(spare)),
+    };
     let machines = format!(
-        "{} of {} and {}{}",
-        human::counted(plan.machines, "machine"),
-        human::counted(plan.cores_per_machine, "core"),
-        human::bytes(plan.memory_per_machine_bytes as f64),
-        match plan.spare_machines {
-            0 => String::new(),
-            spare => format!(" + {} spare", human::count(spare)),
-        },
+        "{verb} {}{spare} like {}, {}, back end {}",
+        human::counted(answer.machines, "machine"),
+        machine.cpu,
+        human::counted(answer.cores_per_machine, "core"),
+        answer.assurance.backend,
     );
-    let (first, second) = match plan.inverse {
-        false => (("plan for", load), ("machines", machines)),
-        true => (("machines", machines), ("carry", load)),
-    };
-    let mut rows = vec![first, second];
-    let objective = human::nanoseconds(plan.slo.at_most_ns);
-    let percentile = plan.slo.percentile.name();
-    let expected = match plan.response_ns {
+    let name = answer.slo.percentile.name();
+    let rate = human::figure(point.rate_per_s);
+    let response = match point.response_ns {
         Some(ns) => format!(
-            "{percentile} of {} with the headroom free, {objective} when it is used up",
-            human::nanoseconds(ns)
+            "Expect {name} of {} at {rate} payments/s each, {} with no headroom",
+            human::nanoseconds(ns),
+            human::nanoseconds(answer.slo.at_most_ns),
         ),
-        None => format!("{percentile} of at most {objective}"),
+        None => format!("Expect {name} NOT MEASURED at {rate} payments/s each: sweep, as below"),
     };
-    rows.push(("expect", expected));
+    let ends = match answer.role {
+        Role::Hub => "one end (hub)",
+        Role::Both => "both ends",
+    };
+    let cpu = format!(
+        "Expect {} of CPU time a payment, {ends}, {} of it for its session",
+        human::seconds(point.cpu_s_per_payment),
+        human::seconds(point.cpu_s_per_session / answer.payments as f64),
+    );
+    let lines = [machines, response, cpu];
+    lines.iter().flat_map(|line| sentence("", line)).collect()
+}
+
+type Row = (&'static str, String);
+
+fn rows(rows: Vec<Row>) -> Vec<String> {
+    let rows = rows.iter();
+    rows.flat_map(|(label, text)| sentence(&format!("{label:<10}"), text))
+        .collect()
+}
+
+fn summary(answer: &Answer) -> Vec<Row> {
+    let load = format!(
+        "{}/s, {} channels of {} payments, {} disputed, {}",
+        human::figure(answer.rate_per_s),
+        human::count(answer.channels),
+        human::count(answer.payments),
+        human::share(answer.disputes),
+        answer.slo,
+    );
+    let verb = if answer.inverse { "carry" } else { "plan for" };
+    let mut rows = vec![(verb, load)];
+    let cores = human::count(answer.cores);
+    let free = human::share(answer.headroom);
+    rows.push(("cores", format!("{cores}, of which {free} stay free")));
+    let room = answer.channels_max.map(human::count);
+    let room = room.map_or_else(String::new, |most| format!("; room for {most} channels"));
     rows.push((
-        "measured",
+        "memory",
         format!(
-            "with the {} back end, on {}",
-            plan.assurance.backend, plan.sweep_machine.cpu
+            "{} of {} a machine{room}",
+            human::bytes(answer.memory_bytes as f64),
+            human::bytes(answer.memory_per_machine_bytes as f64),
         ),
     ));
-    let free = human::share(plan.headroom);
-    rows.push((
-        "cores",
-        format!("{}, of which {free} stay free", human::count(plan.cores)),
-    ));
-    let mut memory = human::bytes(plan.memory_bytes as f64);
-    if let Some(most) = plan.channels_max {
-        memory = format!("{memory}; room for {} channels", human::count(most));
-    }
-    rows.push(("memory", memory));
-    let log = match (plan.log_bytes_per_s, plan.log_space_bytes) {
-        (Some(written), Some(space)) => format!(
-            "{}/s, at most {} of space",
-            human::bytes(written),
-            human::bytes(space)
-        ),
+    let log = match (answer.log_bytes_per_s, answer.log_space_bytes) {
+        (Some(written), Some(space)) => {
+            let (written, space) = (human::bytes(written), human::bytes(space));
+            format!("{written}/s, at most {space} of space")
+        }
         _ => "nothing is written: these runs were not durable".to_owned(),
     };
     rows.push(("log disk", log));
-    if let Some(l1) = &plan.l1 {
+    if let Some(l1) = &answer.l1 {
+        let least = human::figure(l1.payments_least.ceil());
         let verdict = match l1.block_share > 1.0 {
-            true => format!(
-                ": IMPOSSIBLE, sessions need {} payments at least",
-                human::figure(l1.payments_least.ceil())
-            ),
+            true => format!(": IMPOSSIBLE, sessions need {least} payments at least"),
             false => String::new(),
         };
         let share = human::share(l1.block_share);
@@ -126,87 +138,134 @@ fn answer(plan: &Plan) -> Vec<String> {
             format!("{share} of {}'s blocks{verdict}", l1.profile),
         ));
     }
-    if let Some(value) = plan.locked_value {
+    if let Some(value) = answer.locked_value {
         rows.push(("locked", format!("{} units of value", human::figure(value))));
     }
-    rows.push(("binds", plan.binding_constraint.to_owned()));
-    let interval = match &plan.interval {
-        None => "none: too few draws of the runs give a plan".to_owned(),
-        Some(found) => {
-            let what = match plan.inverse {
-                true => format!(
-                    "{} to {} payments/s",
-                    human::figure(found.rate[0]),
-                    human::figure(found.rate[1])
-                ),
-                false => format!(
-                    "{} to {} cores, {} to {} machines",
-                    human::figure(found.cores[0].ceil()),
-                    human::figure(found.cores[1].ceil()),
-                    human::figure(found.machines[0].ceil()),
-                    human::figure(found.machines[1].ceil()),
-                ),
-            };
-            let without = match found.draws_without_plan {
-                0 => String::new(),
-                draws => format!("; {draws} of {} draws give no plan", found.draws + draws),
-            };
-            format!(
-                "{what}, {} to {} of memory ({:.0} %){without}",
-                human::bytes(found.memory_bytes[0]),
-                human::bytes(found.memory_bytes[1]),
-                found.level * 100.0
-            )
-        }
-    };
-    rows.push(("interval", interval));
-    rows.push(("error", error_line(plan)));
-    let all = plan.holdout_error.all.as_ref();
-    let figures = all.map(|all| [all.throughput, all.cpu, all.memory]);
-    let medians = figures.into_iter().flatten().flatten();
-    if medians.map(|spread| spread.median).fold(0.0, f64::max) > ERROR_MOST {
-        let text = "an error is above 25 %: sweep longer, on a quiet machine, before you buy by it";
-        rows.push(("CAUTION", text.to_owned()));
-    }
-    let (used, refused) = (plan.inputs.runs_used, plan.inputs.invalid.len());
-    if refused > 0 {
-        let all = human::counted((used + refused) as u64, "run");
-        rows.push((
-            "CAUTION",
-            format!("{used} of {all} were used; {refused} are INVALID for planning, below"),
-        ));
-    }
-    if !plan.extrapolation.is_empty() {
-        let count = human::counted(plan.extrapolation.len() as u64, "point");
-        rows.push(("CAUTION", format!("{count} beyond the sweep, below")));
-    }
-    rows.iter()
-        .flat_map(|(label, text)| sentence(&format!("{label:<10}"), text))
-        .collect()
+    rows.push(("binds", answer.binding_constraint.to_owned()));
+    rows.push(("interval", interval(answer)));
+    rows.push(("error", error(answer)));
+    rows
 }
 
-fn error_line(plan: &Plan) -> String {
-    let Some(all) = &plan.holdout_error.all else {
-        return "unknown: too few of the runs can be used to hold an edge out".to_owned();
+fn interval(answer: &Answer) -> String {
+    let Some(found) = &answer.interval else {
+        return "none: too few draws of the runs give a plan".to_owned();
     };
-    let part = |name: &str, spread: Option<Spread>| match spread {
-        None => format!("{name} n/a"),
-        Some(found) => format!(
-            "{name} {:.1}, {:.1}",
-            found.median * 100.0,
-            found.worst * 100.0
+    let ends =
+        |[low, high]: [f64; 2], of: fn(f64) -> String| format!("{} to {}", of(low), of(high));
+    let whole = |value: f64| human::figure(value.ceil());
+    let what = match answer.inverse {
+        true => format!("{} payments/s", ends(found.rate, human::figure)),
+        false => format!(
+            "{} cores, {} machines",
+            ends(found.cores, whole),
+            ends(found.machines, whole)
         ),
     };
+    let without = match found.draws_without_plan {
+        0 => String::new(),
+        draws => format!("; {draws} of {} draws give no plan", found.draws + draws),
+    };
+    let memory = ends(found.memory_bytes, human::bytes);
     format!(
-        "{}; {}; {}; {} % (held out: median, worst)",
-        part("rate", all.throughput),
-        part("CPU", all.cpu),
-        part("memory", all.memory),
-        part(plan.slo.percentile.name(), all.response)
+        "{what}, {memory} of memory ({:.0} %){without}",
+        found.level * 100.0
     )
 }
 
-fn constraints(plan: &Plan) -> Vec<String> {
+/// What is wrong by how much, of what was held out.
+fn figures(errors: &Errors) -> [(&'static str, Option<Spread>); 3] {
+    [
+        ("rate", errors.throughput),
+        ("CPU", errors.cpu),
+        ("memory", errors.memory),
+    ]
+}
+
+fn error(answer: &Answer) -> String {
+    let Some(all) = &answer.holdout_error.all else {
+        return "unknown: too few of the runs can be used to hold an edge out".to_owned();
+    };
+    let parts = figures(all).map(|(name, spread)| {
+        spread.map_or_else(
+            || format!("{name} n/a"),
+            |of| format!("{name} {:.1}, {:.1}", of.median * 100.0, of.worst * 100.0),
+        )
+    });
+    format!("{} % (held out: median, worst)", parts.join("; "))
+}
+
+fn cautions(answer: &Answer) -> Vec<Row> {
+    let mut found = Vec::new();
+    let (measured, here) = (&answer.assurance.backend, answer.backend_here);
+    if measured != here {
+        found.push(format!(
+            "the back end {measured} is not this machine's, {here}: the plan is for machines that \
+             have it"
+        ));
+    }
+    let spreads = (answer.holdout_error.all.iter()).flat_map(figures);
+    let medians = spreads.filter_map(|(_, spread)| Some(spread?.median));
+    if medians.fold(0.0, f64::max) > ERROR_MOST {
+        let text = "an error is above 25 %: sweep longer, on a quiet machine, before you buy by it";
+        found.push(text.to_owned());
+    }
+    let (used, refused) = (answer.inputs.runs_used, answer.inputs.invalid.len());
+    if refused > 0 {
+        let all = human::counted((used + refused) as u64, "run");
+        found.push(format!(
+            "{used} of {all} were used; {refused} are INVALID for planning, below"
+        ));
+    }
+    if !answer.not_measured.is_empty() {
+        let name = answer.slo.percentile.name();
+        found.push(format!(
+            "{name} is NOT MEASURED everywhere, below: a sweep would say more"
+        ));
+    }
+    if !answer.extrapolation.is_empty() {
+        let count = human::counted(answer.extrapolation.len() as u64, "point");
+        found.push(format!("{count} beyond the sweep, below"));
+    }
+    found.into_iter().map(|text| ("CAUTION", text)).collect()
+}
+
+/// A run beside the plan.
+fn check(answer: &Answer) -> Vec<String> {
+    let Some(check) = &answer.check else {
+        return Vec::new();
+    };
+    let mut table = Table::new(&[
+        Column::Left("of one machine"),
+        Column::Right("planned"),
+        Column::Right("run"),
+        Column::Right("planned is off by"),
+    ]);
+    for Figure {
+        name,
+        unit,
+        planned,
+        measured,
+        error,
+    } in &check.figures
+    {
+        let show = |value: Option<f64>| match (value, *unit) {
+            (None, _) => "-".to_owned(),
+            (Some(value), "ns") => human::nanoseconds(value),
+            (Some(value), "s") => human::seconds(value),
+            (Some(value), "bytes") => human::bytes(value),
+            (Some(value), _) => human::figure(value),
+        };
+        let off = error.map_or_else(|| "-".to_owned(), |off| format!("{:+.1} %", off * 100.0));
+        table.row([(*name).to_owned(), show(*planned), show(*measured), off]);
+    }
+    let mut lines = sentence("", &check.run);
+    lines.extend(table.lines());
+    lines.extend(list(&check.notes));
+    lines
+}
+
+fn constraints(answer: &Answer) -> Vec<String> {
     let mut table = Table::new(&[
         Column::Left("resource"),
         Column::Right("needed"),
@@ -219,125 +278,123 @@ fn constraints(plan: &Plan) -> Vec<String> {
         "l1" => format!("{} of the blocks", human::share(value)),
         _ => format!("{}/s", human::bytes(value)),
     };
-    for constraint in &plan.constraints {
-        let mark = match constraint.name == plan.binding_constraint {
-            true => "  <- binds",
-            false => "",
-        };
+    for constraint in &answer.constraints {
+        let is_binding = constraint.name == answer.binding_constraint;
+        let mark = if is_binding { "  <- binds" } else { "" };
+        let machines = constraint.machines.map(human::count);
         table.row([
             format!("{}{mark}", constraint.name),
             show(constraint, constraint.total),
             show(constraint, constraint.per_machine),
-            constraint
-                .machines
-                .map_or_else(|| "-".to_owned(), human::count),
+            machines.unwrap_or_else(|| "-".to_owned()),
         ]);
     }
+    let fit = &answer.fit;
+    let process = fit.memory_process_bytes
+        + fit.memory_shard_bytes * answer.cores_per_machine as f64
+        + fit.memory_batches_bytes;
+    let beside = format!(
+        "cores are needed with {} headroom; memory for channels, beside {} a process",
+        human::share(answer.headroom),
+        human::bytes(process),
+    );
     let mut lines = table.lines();
-    let process = plan.fit.memory_process_bytes
-        + plan.fit.memory_shard_bytes * plan.cores_per_machine as f64
-        + plan.fit.memory_batches_bytes;
-    lines.extend(sentence(
-        "",
-        &format!(
-            "cores are needed with {} headroom; memory for channels, beside {} a process",
-            human::share(plan.headroom),
-            human::bytes(process),
-        ),
-    ));
+    lines.extend(sentence("", &beside));
     lines
 }
 
-fn fit(plan: &Plan) -> Vec<String> {
-    let fit = &plan.fit;
-    let micros = |seconds: f64| human::seconds(seconds);
-    let mut phrases = vec![
-        format!(
-            "{} payments/s a shard as measured",
-            human::figure(fit.rate_per_shard_measured)
-        ),
-        format!("{} as planned", human::figure(fit.rate_per_shard)),
-        format!("{} a core", human::figure(fit.rate_per_core)),
-        format!("in waves of {}", human::figure(fit.wave)),
-        format!("{} signatures a key", human::figure(fit.signatures_per_key)),
-    ];
-    let mut lines = flow("rate      ", &phrases, ",");
-    let top = fit
-        .stages
-        .iter()
-        .take(6)
-        .map(|stage| format!("{} ({}) {}", stage.name, stage.role, micros(stage.cpu_s)));
-    let whose = match plan.role {
+fn fit(answer: &Answer) -> Vec<String> {
+    let fit = &answer.fit;
+    let whose = match answer.role {
         Role::Both => "",
         Role::Hub => "; of both ends",
     };
-    phrases = vec![format!(
-        "{} a payment{whose}",
-        micros(fit.cpu_s_per_payment)
-    )];
-    phrases.extend(top);
-    lines.extend(flow("CPU       ", &phrases, ","));
+    let seconds = human::seconds;
+    let stages = fit.stages.iter().take(6);
+    let stages = stages.map(|of| format!("{} ({}) {}", of.name, of.role, seconds(of.cpu_s)));
+    let cpu = format!("{} a payment{whose}", seconds(fit.cpu_s_per_payment));
     let terms = fit.terms.iter();
-    phrases = terms
-        .map(|term| format!("{} {}", term.of, micros(term.cpu_s)))
-        .collect();
-    lines.extend(flow("of which  ", &phrases, ","));
-    lines.extend(flow("scaling   ", &[scaling(fit)], ","));
-    lines.extend(flow(
-        "memory    ",
-        &[
-            format!("process {}", human::bytes(fit.memory_process_bytes)),
-            format!("shard {}", human::bytes(fit.memory_shard_bytes)),
-            format!("channel {}", human::bytes(fit.memory_channel_bytes)),
-            format!("batches {}", human::bytes(fit.memory_batches_bytes)),
-        ],
-        ",",
-    ));
+    let mut rows = vec![
+        (
+            "rate",
+            vec![
+                format!(
+                    "{} payments/s a shard as measured",
+                    human::figure(fit.rate_per_shard_measured)
+                ),
+                format!("{} as planned", human::figure(fit.rate_per_shard)),
+                format!("{} a core", human::figure(fit.rate_per_core)),
+                format!("in waves of {}", human::figure(fit.wave)),
+                format!("{} signatures a key", human::figure(fit.signatures_per_key)),
+            ],
+        ),
+        ("CPU", [cpu].into_iter().chain(stages).collect()),
+        (
+            "of which",
+            terms
+                .map(|term| format!("{} {}", term.of, seconds(term.cpu_s)))
+                .collect(),
+        ),
+        ("scaling", vec![scaling(fit)]),
+        (
+            "memory",
+            [
+                ("process", fit.memory_process_bytes),
+                ("shard", fit.memory_shard_bytes),
+                ("channel", fit.memory_channel_bytes),
+                ("batches", fit.memory_batches_bytes),
+            ]
+            .map(|(of, bytes)| format!("{of} {}", human::bytes(bytes)))
+            .to_vec(),
+        ),
+    ];
     if let Some(bytes) = fit.log_bytes_per_payment {
-        lines.push(format!(
-            "log       {} a payment, both ends",
-            human::bytes(bytes)
-        ));
+        let text = format!("{} a payment, both ends", human::bytes(bytes));
+        rows.push(("log", vec![text]));
     }
     if fit.wave_beside_cpu_s > 0.0 {
-        let beside = human::seconds(fit.wave_beside_cpu_s);
-        lines.push(format!(
-            "waves     wait {beside} each besides their CPU time"
+        let beside = seconds(fit.wave_beside_cpu_s);
+        rows.push((
+            "waves",
+            vec![format!("wait {beside} each besides their CPU time")],
         ));
     }
     if fit.wall_per_cpu > 1.1 {
-        lines.extend(sentence(
-            "BUSY      ",
-            &format!(
-                "shards got {} of a core: the machines planned are taken to give no more",
-                human::share(1.0 / fit.wall_per_cpu)
-            ),
-        ));
+        let got = human::share(1.0 / fit.wall_per_cpu);
+        let text =
+            format!("shards got {got} of a core: the machines planned are taken to give no more");
+        rows.push(("BUSY", vec![text]));
     }
-    lines
+    let rows = rows.iter();
+    rows.flat_map(|(label, phrases)| flow(&format!("{label:<10}"), phrases, ","))
+        .collect()
 }
 
 fn scaling(fit: &Fit) -> String {
+    let efficiency = human::share(fit.efficiency);
     match (fit.contention, fit.coherence) {
         (Some(sigma), Some(kappa)) => format!(
-            "Universal Scalability Law, σ {}, κ {}: {} of a shard's measured rate",
+            "Universal Scalability Law, σ {}, κ {}: {efficiency} of a shard's measured rate",
             human::figure(sigma),
             human::figure(kappa),
-            human::share(fit.efficiency)
         ),
         _ if fit.scaling == "measured" => format!(
-            "measured efficiency (fewer than 5 core counts): {} of a shard's measured rate",
-            human::share(fit.efficiency)
+            "measured efficiency (fewer than 5 core counts): {efficiency} of a shard's measured rate"
         ),
         _ => "one core count: unknown, shards are assumed not to hinder each other".to_owned(),
     }
 }
 
-fn l1(plan: &Plan) -> Vec<String> {
-    let Some(l1) = &plan.l1 else {
+fn sentences(sentences: &[String]) -> Vec<String> {
+    let all = sentences.iter();
+    all.flat_map(|text| sentence("", text)).collect()
+}
+
+fn l1(answer: &Answer) -> Vec<String> {
+    let Some(l1) = &answer.l1 else {
         return Vec::new();
     };
-    let sentences = [
+    sentences(&[
         format!(
             "{} sessions/s of {} {}: {} of {} a second",
             human::figure(l1.sessions_per_s),
@@ -355,57 +412,41 @@ fn l1(plan: &Plan) -> Vec<String> {
             "sessions of {} payments or more fit",
             human::figure(l1.payments_least.ceil())
         ),
-    ];
-    sentences
-        .iter()
-        .flat_map(|text| sentence("", text))
-        .collect()
+    ])
 }
 
 /// How many machines' worth of sessions one Layer 1 of Duet's carries.
-fn own_layer_1(plan: &Plan) -> Vec<String> {
-    let own = plan.own_layer_1.iter().flat_map(|own| {
+fn own_layer_1(answer: &Answer) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(own) = &answer.own_layer_1 {
+        found.push(format!(
+            "it opens and closes {} sessions/s with nothing beside it (measured); this load takes {} \
+             of them",
+            human::figure(own.sessions_per_s),
+            human::share(own.share),
+        ));
         let machines = human::figure(own.machines);
-        [
-            format!(
-                "it opens and closes {} sessions/s with nothing beside it (measured); this load \
-                 takes {} of them",
-                human::figure(own.sessions_per_s),
-                human::share(own.share),
-            ),
-            format!("so it carries {machines} such machines: extrapolated, not measured"),
-        ]
-    });
-    let together = plan.together.iter().map(|run| {
-        let machines = match run.machines {
-            1 => "loopback, 1 machine".to_owned(),
-            machines => human::counted(machines, "machine"),
-        };
+        found.push(format!(
+            "so it carries {machines} such machines: extrapolated, not measured"
+        ));
+    }
+    found.extend(answer.together.iter().map(|run| {
+        let loopback = if run.machines == 1 { "loopback, " } else { "" };
         format!(
-            "measured together ({machines}, {}): {} payments/s and {} sessions/s; Layer 1 waited \
+            "measured together ({loopback}{}, {}): {} payments/s and {} sessions/s; Layer 1 waited \
              for one of them alone for {} of the time at most",
+            human::counted(run.machines, "machine"),
             human::counted(run.shards, "shard"),
             human::figure(run.payments_per_s),
             human::figure(run.sessions_per_s),
             human::share(run.waited_share),
         )
-    });
-    let sentences: Vec<String> = own.chain(together).collect();
-    sentences
-        .iter()
-        .flat_map(|text| sentence("", text))
-        .collect()
+    }));
+    sentences(&found)
 }
 
-fn holdout(plan: &Plan) -> Vec<String> {
-    let held = &plan.holdout_error;
-    let edges: [(&str, &Option<Edge>); 4] = [
-        ("rate a shard", &held.rate),
-        ("rate held", &held.held_rate),
-        ("channels", &held.channels),
-        ("shards", &held.cores),
-    ];
-    let percentile = plan.slo.percentile.name();
+fn holdout(answer: &Answer) -> Vec<String> {
+    let held = &answer.holdout_error;
     let mut table = Table::new(&[
         Column::Left("edge"),
         Column::Right("held out"),
@@ -415,41 +456,33 @@ fn holdout(plan: &Plan) -> Vec<String> {
         Column::Right("worst"),
         Column::Right("settings"),
     ]);
-    let mut row = |name: &str, ends: Option<(f64, f64)>, errors: &Errors| {
-        let end = |value: Option<f64>| value.map_or_else(String::new, human::figure);
-        let figures = [
-            ("rate", errors.throughput),
-            ("CPU", errors.cpu),
-            ("memory", errors.memory),
-            (percentile, errors.response),
-        ];
-        let known = figures
-            .iter()
-            .filter_map(|(figure, spread)| Some((figure, (*spread)?)));
-        for (
-            figure,
-            Spread {
-                median,
-                worst,
-                settings,
-            },
-        ) in known
-        {
+    let mut row = |edge: &str, ends: [String; 2], errors: &Errors| {
+        let known = figures(errors).into_iter();
+        for (figure, spread) in known.filter_map(|(figure, spread)| Some((figure, spread?))) {
+            let [held_out, fitted_up_to] = ends.clone();
             table.row([
-                name.to_owned(),
-                end(ends.map(|ends| ends.0)),
-                end(ends.map(|ends| ends.1)),
-                (*figure).to_owned(),
-                human::share(median),
-                human::share(worst),
-                human::count(settings as u64),
+                edge.to_owned(),
+                held_out,
+                fitted_up_to,
+                figure.to_owned(),
+                human::share(spread.median),
+                human::share(spread.worst),
+                human::count(spread.settings as u64),
             ]);
         }
     };
     let mut missing = Vec::new();
-    for (name, edge) in edges {
+    for (name, edge) in [
+        ("rate a shard", &held.rate),
+        ("rate held", &held.held_rate),
+        ("channels", &held.channels),
+        ("shards", &held.cores),
+    ] {
         match edge {
-            Some(edge) => row(name, Some((edge.held_out, edge.fitted_up_to)), &edge.errors),
+            Some(edge) => {
+                let ends = [edge.held_out, edge.fitted_up_to].map(human::figure);
+                row(name, ends, &edge.errors);
+            }
             None if name == "rate held" => {}
             None => missing.push(format!("{name}: too few values to hold one out")),
         }
@@ -457,62 +490,45 @@ fn holdout(plan: &Plan) -> Vec<String> {
     let Some(all) = &held.all else {
         return missing;
     };
-    row("all", None, all);
+    row("all", Default::default(), all);
     table.lines().into_iter().chain(missing).collect()
 }
 
-fn inputs(plan: &Plan) -> Vec<String> {
-    let inputs = &plan.inputs;
-    let machine = &plan.sweep_machine;
-    let mut lines = sentence("", &plan.assurance.text());
-    lines.extend(sentence(
-        "",
-        &format!(
-            "{}, {}, {}",
-            machine.cpu,
-            human::counted(machine.cores, "core"),
-            human::bytes(machine.memory_bytes as f64)
+fn inputs(answer: &Answer) -> Vec<String> {
+    let (inputs, machine) = (&answer.inputs, &answer.sweep_machine);
+    let memory = human::bytes(machine.memory_bytes as f64);
+    let mut lines = vec![
+        answer.assurance.text(),
+        format!("{}, {memory}", machine.text()),
+        format!(
+            "{} used, {} of other assurance, {} INVALID for planning",
+            human::counted(inputs.runs_used as u64, "run"),
+            inputs.runs_of_other_assurance,
+            inputs.invalid.len(),
         ),
-    ));
-    lines.push(format!(
-        "{} used, {} of other assurance, {} INVALID for planning",
-        human::counted(inputs.runs_used as u64, "run"),
-        inputs.runs_of_other_assurance,
-        inputs.invalid.len(),
-    ));
-    if let Some(interval) = &plan.interval {
-        lines.push(format!(
-            "interval: {} draws, {} of them without a plan, seed {}",
-            interval.draws + interval.draws_without_plan,
-            interval.draws_without_plan,
-            interval.seed
-        ));
-    }
+    ];
+    lines.extend(answer.interval.as_ref().map(|interval| {
+        let (with, without) = (interval.draws, interval.draws_without_plan);
+        let (all, seed) = (with + without, interval.seed);
+        format!("interval: {all} draws, {without} of them without a plan, seed {seed}")
+    }));
     if inputs.runs_without_busy_share > 0 {
+        let runs = human::counted(inputs.runs_without_busy_share as u64, "run");
         lines.push(format!(
-            "{} cannot tell whether other work kept the machine busy",
-            human::counted(inputs.runs_without_busy_share as u64, "run")
+            "{runs} cannot tell whether other work kept the machine busy"
         ));
     }
-    lines.extend(list(&inputs.notes, ""));
-    for run in &inputs.invalid {
-        lines.extend(sentence(
-            "INVALID ",
-            &format!("{}: {}", run.run, run.reasons.join("; ")),
-        ));
-    }
+    let mut lines = sentences(&lines);
+    lines.extend(list(&inputs.notes));
+    let invalid = inputs.invalid.iter();
+    lines.extend(invalid.flat_map(|run| {
+        let reasons = run.reasons.join("; ");
+        sentence("INVALID ", &format!("{}: {reasons}", run.run))
+    }));
     lines
 }
 
-fn list(sentences: &[String], none: &str) -> Vec<String> {
-    if sentences.is_empty() {
-        return match none {
-            "" => Vec::new(),
-            none => vec![format!("- {none}")],
-        };
-    }
-    sentences
-        .iter()
-        .flat_map(|text| sentence("- ", text))
-        .collect()
+fn list(sentences: &[String]) -> Vec<String> {
+    let all = sentences.iter();
+    all.flat_map(|text| sentence("- ", text)).collect()
 }

@@ -8,10 +8,11 @@
 //! b and a cost a per payment, and many in a wave, `n = λ b / (1 − λ a)`. Pure.
 
 use super::{
+    ask::Role,
     cpu::{Conditions, CpuModel},
     least_squares::non_negative,
     observation::{Observation, burst},
-    statistics::{median, minimise_log},
+    statistics::{median, minimise_log, solve},
 };
 
 /// What makes a wave's size, fitted.
@@ -72,35 +73,26 @@ impl Waves {
             timed = runs.to_vec();
         }
         let (slowdown, beside_cpu_s) = wall_time(&timed, durable)?;
-        let open: Vec<&&Observation> = runs
-            .iter()
-            .filter(|run| run.offered_per_s.is_some())
-            .collect();
+        let (open, closed): (Vec<&Observation>, Vec<&Observation>) =
+            runs.iter().partition(|run| run.offered_per_s.is_some());
+        let error = |clumping: f64, run: &Observation| {
+            let alike = per_key(run.wave, run.channels / run.shards, clumping);
+            let ratio = alike.min(run.in_flight.max(1.0)) / run.per_key;
+            ratio.ln().powi(2)
+        };
         let clumping = minimise_log(0.1, 1e3, |clumping| {
-            open.iter()
-                .map(|run| {
-                    let per_key = per_key(run.wave, run.channels / run.shards, clumping);
-                    (per_key.min(run.in_flight.max(1.0)) / run.per_key)
-                        .ln()
-                        .powi(2)
-                })
-                .sum()
+            open.iter().map(|run| error(clumping, run)).sum()
         });
-        let closed: Vec<&&Observation> = runs
+        let per_key = closed
             .iter()
-            .filter(|run| run.offered_per_s.is_none())
-            .collect();
+            .map(|run| run.per_key / (run.burst() * run.proposals_per_payment));
         Some(Waves {
             slowdown,
             beside_cpu_s,
             clumping: if open.is_empty() { 1.0 } else { clumping },
             wave_max: runs.iter().map(|run| run.wave).fold(1.0, f64::max),
             closed_wave: median(closed.iter().map(|run| run.wave)),
-            closed_per_key: median(closed.iter().map(|run| {
-                let signatures = run.burst() * run.proposals_per_payment;
-                run.per_key / signatures
-            }))
-            .unwrap_or(1.0),
+            closed_per_key: median(per_key).unwrap_or(1.0),
             in_flight: runs.iter().map(|run| run.in_flight).fold(1.0, f64::max),
         })
     }
@@ -139,7 +131,7 @@ impl Waves {
     /// T(n), in seconds.
     pub(super) fn wave_s(&self, cpu: &CpuModel, at: &Conditions) -> f64 {
         let payments = at.wave / at.proposals_per_payment;
-        self.slowdown * payments * cpu.on_shard(at).sum() + self.beside_cpu_s
+        self.slowdown * payments * cpu.on_shard(at).of(Role::Both) + self.beside_cpu_s
     }
 
     /// The most payments per second that a shard can make under these conditions.
@@ -166,19 +158,13 @@ impl Waves {
             let arriving = per_shard * self.wave_s(cpu, &at);
             (arriving + (-arriving).exp()) * place.proposals_per_payment - wave
         };
-        let (mut low, mut high) = (place.proposals_per_payment.min(1.0), self.wave_cap(place));
-        if growth(high) > 0.0 {
+        let cap = self.wave_cap(place);
+        if growth(cap) > 0.0 {
             return None;
         }
-        for _ in 0..50 {
-            let middle = (low * high).sqrt();
-            if growth(middle) > 0.0 {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        Some(self.conditions(place, high.max(1.0)))
+        let least = place.proposals_per_payment.min(1.0);
+        let wave = solve(least, cap, |wave| growth(wave) <= 0.0);
+        Some(self.conditions(place, wave.max(1.0)))
     }
 }
 
@@ -197,16 +183,8 @@ fn payments_a_wave(run: &Observation) -> f64 {
 /// `payments = y + exp(−y)` for the payments y that arrive in that time.
 pub(super) fn wave_took_s(run: &Observation) -> f64 {
     let payments = payments_a_wave(run);
-    let (mut low, mut high) = (0.0, payments);
-    for _ in 0..60 {
-        let middle = (low + high) / 2.0;
-        if middle + f64::exp(-middle) < payments {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    run.wave_interval_s() * high / payments
+    let arrive = solve(0.0, payments, |y| y + f64::exp(-y) >= payments);
+    run.wave_interval_s() * arrive / payments
 }
 
 /// α and σ. A thread cannot take less time than its CPU time: where the fit says so, α is 1.
