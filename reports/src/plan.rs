@@ -61,7 +61,7 @@ pub use holdout::{Edge, Errors, HoldoutError, Spread};
 pub use input::{Assurance, Inputs, InvalidRun, Source, SweepMachine, Together};
 pub use interval::Interval;
 pub use l1::{L1Load, L1Prices};
-pub use size::{Constraint, Point};
+pub use size::{Constraint, PerCore, Point, Size};
 pub use text::text;
 
 /// Why there is no plan.

@@ -68,7 +68,7 @@ impl Args {
         let sources = sources.collect::<Result<Vec<Source>, Refusal>>()?;
         let check = self.check.as_deref().map(read).transpose()?;
         let answer = plan::plan(&ask, &sources, check.as_ref())?;
-        let exit = match answer.l1_block_share {
+        let exit = match answer.size.l1_block_share {
             Some(share) if share > 1.0 => Exit::Regression,
             _ => Exit::Ok,
         };

@@ -9,15 +9,14 @@ use super::cpu::{StageCpu, Term, varied};
 use super::holdout::HoldoutError;
 use super::input::{Assurance, Chosen, Inputs, Source, SweepMachine, Together, choose};
 use super::interval::{Interval, interval};
-use super::l1::L1Load;
 use super::machine;
 use super::model::Model;
 use super::observation::Observation;
 use super::scaling::Scaling;
-use super::size::{Constraint, Machine, Point, Size, Sizer};
+use super::size::{Machine, PerCore, Point, Size, Sizer};
 use super::statistics::{BEYOND, is_outside, span};
 use super::wanting;
-use crate::human;
+use crate::human::{bytes, count, counted, figure};
 
 /// The version of an answer's shape.
 const SCHEMA: u32 = 1;
@@ -41,12 +40,9 @@ pub struct Answer {
     pub schema: u32,
     /// Whether the machines were given and the load asked for.
     pub inverse: bool,
-    /// Payments per second, asked for or carried.
-    pub rate_per_s: f64,
-    /// Channels that are open at once.
-    pub channels: u64,
-    /// Channels that these machines' memory has room for; none if no run tells.
-    pub channels_max: Option<u64>,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub size: Size,
     /// Payments in a channel's life.
     pub payments: u64,
     /// The share of channels that ends in a dispute.
@@ -57,26 +53,12 @@ pub struct Answer {
     pub role: Role,
     /// The share of each machine that stays free.
     pub headroom: f64,
-    /// Cores, headroom included, spares not.
-    pub cores: u64,
-    /// Machines, spares not included.
-    pub machines: u64,
     /// Machines that stand by.
     pub spare_machines: u64,
     /// Cores of a machine.
     pub cores_per_machine: u64,
     /// Memory of a machine.
     pub memory_per_machine_bytes: u64,
-    /// Memory that the processes on all machines take.
-    pub memory_bytes: u64,
-    /// What all logs write; none if nothing is durable.
-    pub log_bytes_per_s: Option<f64>,
-    /// The most space that all logs take.
-    pub log_space_bytes: Option<f64>,
-    /// The share of Layer 1's blocks; none without a profile.
-    pub l1_block_share: Option<f64>,
-    /// What that share is made of.
-    pub l1: Option<L1Load>,
     /// What Duet's own Layer 1 carries; none where no run tells.
     pub own_layer_1: Option<OwnLayer1>,
     /// Runs of several machines over one Layer 1, as they were measured.
@@ -92,10 +74,6 @@ pub struct Answer {
     pub not_measured: Vec<String>,
     /// The back end that this machine takes unless it is told another.
     pub backend_here: &'static str,
-    /// The resource that decides: `cpu`, `memory`, `log bandwidth` or `l1`.
-    pub binding_constraint: &'static str,
-    /// Each resource with the machines that it alone would need.
-    pub constraints: Vec<Constraint>,
     /// What other draws of the sweep's runs would have said; none where they say nothing.
     pub interval: Option<Interval>,
     /// What the model gets wrong where it has not looked.
@@ -137,11 +115,8 @@ pub struct Fit {
     /// Payments per second that a shard makes at the objective, under the sweep's conditions.
     pub rate_per_shard_measured: f64,
     /// Under the planned ones.
-    pub rate_per_shard: f64,
-    /// What a core makes, other threads' work taken off.
-    pub rate_per_core: f64,
-    /// CPU time per payment of the planned role at the objective, in seconds.
-    pub cpu_s_per_payment: f64,
+    #[serde(flatten)]
+    pub core: PerCore,
     /// CPU time per payment, stage by stage, of all roles.
     pub stages: Vec<StageCpu>,
     /// What one of each thing costs, over all stages.
@@ -224,39 +199,31 @@ fn answer(
         Some(capacity) => Some(capacity as f64),
         None => (chosen.locked_per_payment).map(|locked| locked * ask.payments as f64),
     };
-    let mut constraints = size.needs.clone();
-    constraints.extend(size.l1.as_ref().map(|l1| Constraint {
-        name: "l1",
-        machines: None,
-        total: l1.block_share,
-        per_machine: 1.0,
-    }));
+    for (what, value) in [
+        ("channels", size.channels),
+        ("cores", size.cores),
+        ("bytes of memory", size.memory_bytes),
+    ] {
+        if value >= u64::MAX as f64 {
+            let text = format!("the plan would have {value:.3e} {what}; expected fewer than 2^64");
+            return Err(PlanError::Refused(text));
+        }
+    }
     Ok(Answer {
         schema: SCHEMA,
         inverse: ask.rate_per_s.is_none(),
-        rate_per_s: size.rate,
-        channels: whole("channels", size.channels.floor())?,
-        channels_max: whole("channels", size.channels_max.floor()).ok(),
         payments: ask.payments,
         disputes: ask.disputes,
         slo: ask.slo,
         role: ask.role,
         headroom: ask.headroom,
-        cores: whole("cores", size.cores)?,
-        machines: size.machines,
         spare_machines: ask.spare,
         cores_per_machine: machine.cores as u64,
         memory_per_machine_bytes: machine.memory_bytes as u64,
-        memory_bytes: whole("bytes of memory", size.memory_bytes)?,
-        log_bytes_per_s: size.log_bytes_per_s,
-        log_space_bytes: size.log_space_bytes,
-        l1_block_share: size.l1.as_ref().map(|l1| l1.block_share),
         own_layer_1: OwnLayer1::of(&chosen, ask, &size),
         locked_value: locked.map(|locked| locked * size.channels),
         response_ns: point.response_ns,
         not_measured: wanting::not_measured(&chosen, sizer, &size, &point),
-        binding_constraint: size.binding,
-        constraints,
         interval: interval(ask, &runs, machine),
         holdout_error: HoldoutError::of(&runs, &ask.slo),
         assumptions: assumptions(ask, &chosen),
@@ -266,7 +233,7 @@ fn answer(
         backend_here: machine::backend(),
         check: check.transpose()?,
         point,
-        l1: size.l1,
+        size,
         together: chosen.together,
         assurance: chosen.assurance,
         sweep_machine: chosen.machine,
@@ -274,17 +241,10 @@ fn answer(
     })
 }
 
-fn whole(what: &str, value: f64) -> Result<u64, PlanError> {
-    let value = value.ceil();
-    let error = || format!("the plan would have {value:.3e} {what}; expected fewer than 2^64");
-    let fits = (value < u64::MAX as f64).then_some(value as u64);
-    fits.ok_or_else(|| PlanError::Refused(error()))
-}
-
 impl OwnLayer1 {
     fn of(chosen: &Chosen, ask: &Ask, size: &Size) -> Option<OwnLayer1> {
         let sessions_per_s = chosen.layer_1_sessions_per_s?;
-        let share = size.rate / ask.payments as f64 / sessions_per_s;
+        let share = size.rate_per_s / ask.payments as f64 / sessions_per_s;
         let machines = size.machines as f64 / share;
         machines.is_finite().then_some(OwnLayer1 {
             sessions_per_s,
@@ -311,9 +271,7 @@ fn fit(sizer: &Sizer<'_>, size: &Size) -> Fit {
     };
     Fit {
         rate_per_shard_measured: size.at_slo.per_shard,
-        rate_per_shard: core.per_shard,
-        rate_per_core: core.per_core,
-        cpu_s_per_payment: core.cpu_s,
+        core: *core,
         stages: model.cpu.stages(&core.at),
         terms: model.cpu.terms().into_iter().map(term).collect(),
         wave: core.at.wave,
@@ -339,7 +297,7 @@ fn assumptions(ask: &Ask, chosen: &Chosen) -> Vec<String> {
         (Some(_), _) => None,
         (None, Some(locked)) => Some(format!(
             "a channel locks {} for each payment of its session, as the runs' did",
-            human::figure(locked)
+            figure(locked)
         )),
         (None, None) => Some("what a channel locks is not in the runs: give --capacity".to_owned()),
     };
@@ -381,7 +339,7 @@ fn assumptions(ask: &Ask, chosen: &Chosen) -> Vec<String> {
 
 /// What of the question lies beyond what was measured.
 fn extrapolation(sizer: &Sizer<'_>, chosen: &Chosen, size: &Size) -> Vec<String> {
-    let (ask, model, figure) = (sizer.ask, sizer.model, human::figure);
+    let (ask, model) = (sizer.ask, sizer.model);
     let runs: Vec<&Observation> = chosen.runs.iter().collect();
     let mut found = shards(model, sizer.machine);
     let mut say = |text: String| found.push(text);
@@ -418,17 +376,17 @@ fn extrapolation(sizer: &Sizer<'_>, chosen: &Chosen, size: &Size) -> Vec<String>
     if !varied(&runs, Term::Session) {
         say("sessions of one length: what a session costs is not seen apart".to_owned());
     } else if is_outside(ask.payments as f64, measured) {
-        let (planned, [least, most]) = (human::count(ask.payments), ends(measured));
+        let (planned, [least, most]) = (count(ask.payments), ends(measured));
         say(format!(
             "{planned} payments a session: those of the runs had made {least} to {most} when they \
              ended"
         ));
     }
-    if let (Some(log), Some(bytes)) = (model.log, size.log_bytes_per_s)
-        && bytes / size.machines as f64 > log.seen_per_s * BEYOND
+    if let (Some(log), Some(written)) = (model.log, size.log_bytes_per_s)
+        && written / size.machines as f64 > log.seen_per_s * BEYOND
     {
-        let bytes = [bytes / size.machines as f64, log.seen_per_s];
-        let [planned, most] = bytes.map(human::bytes);
+        let ends = [written / size.machines as f64, log.seen_per_s];
+        let [planned, most] = ends.map(bytes);
         say(format!(
             "{planned}/s of log a machine: measured up to {most}/s"
         ));
@@ -441,18 +399,18 @@ fn extrapolation(sizer: &Sizer<'_>, chosen: &Chosen, size: &Size) -> Vec<String>
 }
 
 fn ends((least, most): (f64, f64)) -> [String; 2] {
-    [least, most].map(|value| human::figure(value.round()))
+    [least, most].map(|value| figure(value.round()))
 }
 
 /// What of a machine's shards was not measured.
 fn shards(model: &Model, machine: Machine) -> Vec<String> {
-    let (cores, most) = (human::figure(machine.cores), model.scaling.shards_max());
-    let measured = human::figure(most);
+    let (cores, most) = (figure(machine.cores), model.scaling.shards_max());
+    let measured = figure(most);
     let text = match model.scaling {
         Scaling::Unknown { shards } if machine.cores != shards => format!(
             "SCALING UNKNOWN: all runs had {}; {cores} are assumed to do {} times as much",
-            human::counted(shards as u64, "shard"),
-            human::figure(machine.cores / shards),
+            counted(shards as u64, "shard"),
+            figure(machine.cores / shards),
         ),
         Scaling::Measured { .. } if machine.cores > most => {
             format!(

@@ -9,7 +9,8 @@ use super::input::{Assurance, Chosen, Source, SweepMachine, usable};
 use super::observation::Observation;
 use super::size::{Point, Sizer};
 use super::statistics::{is_outside, median};
-use crate::{human, run_file::RunFile};
+use crate::human::figure;
+use crate::run_file::RunFile;
 
 /// A run beside the prediction.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,25 +49,23 @@ impl Comparison {
         chosen: &Chosen,
         point: &Point,
     ) -> Result<Comparison, PlanError> {
-        let refused = |why: String| PlanError::Refused(format!("{}: {why}", source.file));
+        let file = &source.file;
+        let refused = |why: String| Err(PlanError::Refused(format!("{file}: {why}")));
         let [(_, run)] = &source.runs[..] else {
             let count = source.runs.len();
-            return Err(refused(format!(
-                "{count} runs; expected one to set beside the plan"
-            )));
+            return refused(format!("{count} runs; expected one to set beside the plan"));
         };
         let assurance = Assurance::of(run);
         if assurance != chosen.assurance {
-            return Err(refused(format!(
-                "a run of another assurance ({}) than the plan's: expected {}",
-                assurance.text(),
-                chosen.assurance.text()
-            )));
+            let (its, plans) = (assurance.text(), chosen.assurance.text());
+            return refused(format!(
+                "a run of another assurance ({its}) than the plan's: expected {plans}"
+            ));
         }
-        let seen = usable(run, sizer.ask.busy_max).map_err(|reasons| {
-            let reasons = reasons.join("; ");
-            refused(format!("INVALID for planning: {reasons}"))
-        })?;
+        let seen = match usable(run, sizer.ask.busy_max) {
+            Ok(seen) => seen,
+            Err(why) => return refused(format!("INVALID for planning: {}", why.join("; "))),
+        };
         Ok(Comparison {
             run: source.file.clone(),
             figures: figures(&seen, sizer, chosen, point),
@@ -149,29 +148,25 @@ fn notes(
     chosen: &Chosen,
     point: &Point,
 ) -> Vec<String> {
+    let rate = seen.offered_per_s.unwrap_or(seen.achieved_per_s);
     let mut notes = Vec::new();
     for (what, planned, is) in [
-        (
-            "payments/s",
-            point.rate_per_s,
-            seen.offered_per_s.unwrap_or(seen.achieved_per_s),
-        ),
+        ("payments/s", point.rate_per_s, rate),
         ("channels", point.channels, seen.channels),
         ("shards", sizer.machine.cores, seen.shards),
     ] {
         if is_outside(is, (planned, planned)) {
-            let (is, planned) = (human::figure(is), human::figure(planned));
+            let [is, planned] = [is, planned].map(figure);
             notes.push(format!(
                 "NOT AT THE PLANNED POINT: {is} {what}, planned {planned}"
             ));
         }
     }
-    let machine = SweepMachine::of(run);
-    if (&machine.cpu, machine.cores) != (&chosen.machine.cpu, chosen.machine.cores) {
+    let machines = [&SweepMachine::of(run), &chosen.machine].map(SweepMachine::text);
+    if machines[0] != machines[1] {
+        let [its, sweeps] = machines;
         notes.push(format!(
-            "ANOTHER MACHINE ({}) than the sweep's ({})",
-            machine.text(),
-            chosen.machine.text()
+            "ANOTHER MACHINE ({its}) than the sweep's ({sweeps})"
         ));
     }
     if !seen.held {

@@ -12,8 +12,8 @@ use super::ask::Ask;
 use super::observation::Observation;
 use super::statistics::median;
 use super::{PlanError, check};
+use crate::human::{bytes, count, counted, grouped, nanoseconds};
 use crate::{
-    human,
     layout::sentence,
     run_file::{self, Durability, RunFile, utf8},
     sweep::Sweep,
@@ -152,21 +152,38 @@ impl Assurance {
         }
     }
 
+    /// What of it `sweep` hands on to `run`.
+    pub(super) fn run_options(&self) -> String {
+        let two_way = format!(" --pattern {}", self.pattern);
+        let options = [
+            (self.pattern != "one-way").then_some(two_way),
+            self.turn_length
+                .map(|turn| format!(" --turn-length {turn}")),
+            self.cosign_after_us
+                .map(|after| format!(" --cosign-after {after}us")),
+        ];
+        let options: String = options.into_iter().flatten().collect();
+        match options.is_empty() {
+            true => options,
+            false => format!(" --{options}"),
+        }
+    }
+
     /// In words.
     #[must_use]
     pub fn text(&self) -> String {
         let after = self.cosign_after_us.map(|after| {
-            let after = human::nanoseconds(after as f64 * 1e3);
+            let after = nanoseconds(after as f64 * 1e3);
             format!(" or after {after}")
         });
-        let turns = self.turn_length.map(human::count);
+        let turns = self.turn_length.map(count);
         let turns = turns.map(|turn| format!(" in turns of {turn}"));
         let say = |is_so: bool, text| if is_so { text } else { "" };
         format!(
             "co-signed every {}{}, {} in flight, durability {}{}, back end {}, {}{}{}{}",
-            human::count(self.cosign_every),
+            count(self.cosign_every),
             after.unwrap_or_default(),
-            human::count(self.in_flight),
+            count(self.in_flight),
             self.durability,
             say(self.in_memory, " in memory"),
             self.backend,
@@ -203,7 +220,7 @@ impl SweepMachine {
 
     /// Processor and cores, in words.
     pub(super) fn text(&self) -> String {
-        format!("{}, {}", self.cpu, human::counted(self.cores, "core"))
+        format!("{}, {}", self.cpu, counted(self.cores, "core"))
     }
 }
 
@@ -379,7 +396,7 @@ fn refused<T>(why: &str) -> Result<T, PlanError> {
 /// All runs; one that is given twice says nothing twice. Notes that, and what is torn.
 fn once_each<'a>(sources: &'a [Source], notes: &mut Vec<String>) -> Vec<Named<'a>> {
     for source in sources.iter().filter(|source| source.torn_bytes > 0) {
-        let (file, torn) = (&source.file, human::bytes(source.torn_bytes as f64));
+        let (file, torn) = (&source.file, bytes(source.torn_bytes as f64));
         notes.push(format!(
             "{file}: its last line is torn ({torn}) and left out"
         ));
@@ -396,7 +413,7 @@ fn once_each<'a>(sources: &'a [Source], notes: &mut Vec<String>) -> Vec<Named<'a
     }
     if again > 0 {
         let verb = if again == 1 { "is" } else { "are" };
-        let runs = human::counted(again, "run");
+        let runs = counted(again, "run");
         notes.push(format!("{runs} {verb} given twice, and counted once"));
     }
     all
@@ -437,7 +454,7 @@ fn within(what: &str, count: usize, most: usize) -> Result<(), PlanError> {
     if count <= most {
         return Ok(());
     }
-    let (count, most) = (human::grouped(count as u64), human::grouped(most as u64));
+    let (count, most) = (grouped(count as u64), grouped(most as u64));
     refused(&format!("{count} {what}; expected at most {most}"))
 }
 
@@ -553,7 +570,7 @@ fn wanted(ask: &Ask, all: &[Named]) -> Result<Assurance, PlanError> {
     let mut lines = vec![message.to_owned()];
     for (assurance, count) in &counts {
         if fitting.is_empty() || fitting.contains(&assurance) {
-            let runs = human::counted(*count as u64, "run");
+            let runs = counted(*count as u64, "run");
             lines.push(format!("  {}: {runs}", assurance.text()));
         }
     }

@@ -67,7 +67,7 @@ pub(super) fn interval(ask: &Ask, runs: &[&Observation], machine: Machine) -> Op
         draws: sizes.len(),
         draws_without_plan: DRAWS - sizes.len(),
         seed: ask.seed,
-        rate: ends(&|size| size.rate)?,
+        rate: ends(&|size| size.rate_per_s)?,
         cores: ends(&|size| size.cores)?,
         machines: ends(&|size| size.machines as f64)?,
         memory_bytes: ends(&|size| size.memory_bytes)?,

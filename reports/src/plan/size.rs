@@ -1,7 +1,7 @@
 //! From the fitted model to a number of cores, machines, bytes. Pure; done again for each draw of
 //! the bootstrap.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     PlanError,
@@ -10,9 +10,10 @@ use super::{
     l1::L1Load,
     model::Model,
     response::RateAtSlo,
+    storage::Log,
     waves::Place,
 };
-use crate::human;
+use crate::human::{bytes, counted, figure, grouped, nanoseconds};
 
 /// A machine that a plan may use.
 #[derive(Clone, Copy, Debug)]
@@ -22,17 +23,17 @@ pub(super) struct Machine {
     pub(super) log_bytes_per_s: Option<f64>,
 }
 
-/// What one core does at the objective.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PerCore {
-    /// Payments per second and shard under the planned conditions.
-    pub(super) per_shard: f64,
+/// What one core does at the objective, under the planned conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PerCore {
+    /// Payments per second and shard.
+    pub rate_per_shard: f64,
     /// The same, with what other threads do for a shard taken from it.
-    pub(super) per_core: f64,
-    /// The planned conditions.
+    pub rate_per_core: f64,
+    /// CPU time per payment of the planned role, in seconds.
+    pub cpu_s_per_payment: f64,
+    #[serde(skip)]
     pub(super) at: Conditions,
-    /// CPU time per payment of the planned role.
-    pub(super) cpu_s: f64,
 }
 
 /// A resource.
@@ -48,24 +49,47 @@ pub struct Constraint {
     pub per_machine: f64,
 }
 
-/// The answer's numbers.
-#[derive(Clone, Debug)]
-pub(super) struct Size {
-    pub(super) rate: f64,
-    pub(super) channels: f64,
-    /// Channels that the memory of the machines has room for.
-    pub(super) channels_max: f64,
-    /// Headroom included.
-    pub(super) cores: f64,
-    pub(super) machines: u64,
-    pub(super) memory_bytes: f64,
-    pub(super) log_bytes_per_s: Option<f64>,
-    pub(super) log_space_bytes: Option<f64>,
-    pub(super) needs: Vec<Constraint>,
-    pub(super) binding: &'static str,
-    pub(super) l1: Option<L1Load>,
+/// The answer's numbers. Field names are the JSON names.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Size {
+    /// Payments per second, asked for or carried.
+    pub rate_per_s: f64,
+    /// Channels that are open at once.
+    #[serde(serialize_with = "whole")]
+    pub channels: f64,
+    /// Channels that these machines' memory has room for; none if no run tells.
+    #[serde(serialize_with = "whole")]
+    pub channels_max: f64,
+    /// Cores, headroom included, spares not.
+    #[serde(serialize_with = "whole")]
+    pub cores: f64,
+    /// Machines, spares not included.
+    pub machines: u64,
+    /// Memory that the processes on all machines take.
+    #[serde(serialize_with = "whole")]
+    pub memory_bytes: f64,
+    /// What all logs write; none if nothing is durable.
+    pub log_bytes_per_s: Option<f64>,
+    /// The most space that all logs take.
+    pub log_space_bytes: Option<f64>,
+    /// Each resource with the machines that it alone would need.
+    pub constraints: Vec<Constraint>,
+    /// The resource that decides: `cpu`, `memory`, `log bandwidth` or `l1`.
+    pub binding_constraint: &'static str,
+    /// The share of Layer 1's blocks; none without a profile.
+    pub l1_block_share: Option<f64>,
+    /// What that share is made of.
+    pub l1: Option<L1Load>,
+    #[serde(skip)]
     pub(super) at_slo: RateAtSlo,
+    #[serde(skip)]
     pub(super) core: PerCore,
+}
+
+/// As a whole number, rounded up; none where no count is so large.
+fn whole<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+    let count = (*value < u64::MAX as f64).then_some(value.ceil() as u64);
+    count.serialize(to)
 }
 
 /// A machine at its part of the planned load.
@@ -124,8 +148,8 @@ impl<'a> Sizer<'a> {
             PlanError::Missed(format!(
                 "no measured rate meets {}: the least is {} at {} payments/s a shard",
                 ask.slo,
-                human::nanoseconds(least.ns),
-                human::figure(least.per_shard)
+                nanoseconds(least.ns),
+                figure(least.per_shard)
             ))
         })?;
         Ok(Sizer {
@@ -145,42 +169,49 @@ impl<'a> Sizer<'a> {
             }
             None => self.carried()?,
         };
-        let mut needs = self.needs(rate, channels, &core)?;
+        let mut constraints = self.needs(rate, channels, &core)?;
         let l1 = self.l1(rate, channels)?;
-        let (machines, cores, binding) = match bound {
-            Some(bound) => {
-                let given = self.ask.machines;
-                for need in &mut needs {
-                    need.machines = Some(given);
-                }
-                (given, given as f64 * self.machine.cores, bound)
-            }
+        let l1_block_share = l1.as_ref().map(|l1| l1.block_share);
+        // Of those that need as many machines, the one that leaves the least of them free.
+        let share = |need: &Constraint| need.total / need.per_machine;
+        let most = constraints.iter();
+        let most = most.max_by(|a, b| share(a).total_cmp(&share(b)));
+        let most = most.map_or("cpu", |need| need.name);
+        let (machines, cores) = match bound {
+            Some(_) => (
+                self.ask.machines,
+                self.ask.machines as f64 * self.machine.cores,
+            ),
             None => {
-                let machines = needs.iter().filter_map(|need| need.machines).max();
-                // Of those that need as many machines, the one that leaves the least of them free.
-                let share = |need: &Constraint| need.total / need.per_machine;
-                let most = needs.iter().max_by(|a, b| share(a).total_cmp(&share(b)));
-                let binding = match &l1 {
-                    Some(l1) if l1.block_share > 1.0 => "l1",
-                    _ => most.map_or("cpu", |need| need.name),
-                };
-                (machines.unwrap_or(1), needs[0].total, binding)
+                let machines = constraints.iter().filter_map(|need| need.machines);
+                (machines.max().unwrap_or(1), constraints[0].total)
             }
         };
-        let (model, count) = (self.model, machines as f64);
-        let shards = self.machine.cores;
+        if bound.is_some() {
+            let needs = constraints.iter_mut();
+            needs.for_each(|need| need.machines = Some(machines));
+        }
+        constraints.extend(l1_block_share.map(|total| Constraint {
+            name: "l1",
+            machines: None,
+            total,
+            per_machine: 1.0,
+        }));
+        let is_full = l1_block_share.is_some_and(|share| share > 1.0);
+        let (model, shards, count) = (self.model, self.machine.cores, machines as f64);
+        let space = |log: Log| log.space_bytes(channels, shards * count, count);
         Ok(Size {
-            rate,
-            channels,
-            channels_max: self.channels_max(count),
+            rate_per_s: rate,
+            channels: channels.floor(),
+            channels_max: self.channels_max(count).floor(),
             cores,
             machines,
             memory_bytes: model.memory.bytes(shards, channels / count) * count,
             log_bytes_per_s: model.log.map(|log| log.bytes_per_payment(&core.at) * rate),
-            log_space_bytes: (model.log)
-                .map(|log| log.space_bytes(channels, shards * count, count)),
-            needs,
-            binding,
+            log_space_bytes: model.log.map(space),
+            constraints,
+            binding_constraint: bound.unwrap_or(if is_full { "l1" } else { most }),
+            l1_block_share,
             l1,
             at_slo: self.at_slo,
             core,
@@ -192,7 +223,7 @@ impl<'a> Sizer<'a> {
     fn core_for(&self, rate: f64, channels: f64) -> PerCore {
         let among = |per_core: f64| channels / (rate / per_core / self.free).max(1.0);
         let first = self.per_core(among(self.at_slo.per_shard));
-        (0..20).fold(first, |core, _| self.per_core(among(core.per_core)))
+        (0..20).fold(first, |core, _| self.per_core(among(core.rate_per_core)))
     }
 
     /// The inverse: rate, channels and core of what the scarcest resource allows, and its name.
@@ -200,7 +231,7 @@ impl<'a> Sizer<'a> {
         let (ask, machine) = (self.ask, self.machine);
         let machines = ask.machines as f64;
         if machines > MACHINES_MAX {
-            let asked = human::grouped(ask.machines);
+            let asked = grouped(ask.machines);
             return Err(PlanError::Refused(format!(
                 "{asked} machines; expected at most 10^9"
             )));
@@ -215,13 +246,16 @@ impl<'a> Sizer<'a> {
         if channels > room {
             return Err(PlanError::Missed(format!(
                 "{} channels do not fit into the memory of {}: room for {}",
-                human::figure(channels),
-                human::counted(ask.machines, "machine"),
-                human::figure(room.floor()),
+                figure(channels),
+                counted(ask.machines, "machine"),
+                figure(room.floor()),
             )));
         }
         let core = self.per_core(channels / (machines * machine.cores));
-        let mut limits = vec![("cpu", machines * machine.cores * self.free * core.per_core)];
+        let mut limits = vec![(
+            "cpu",
+            machines * machine.cores * self.free * core.rate_per_core,
+        )];
         if let (Some(log), Some(limit)) = (self.model.log, machine.log_bytes_per_s) {
             let bytes = log.bytes_per_payment(&core.at);
             limits.push(("log bandwidth", machines * limit * self.free / bytes));
@@ -264,10 +298,10 @@ impl<'a> Sizer<'a> {
         let cpu_s = model.cpu.cpu(&at).of(role);
         let elsewhere = (cpu_s - becomes).max(0.0) * model.waves.slowdown;
         PerCore {
-            per_shard,
-            per_core: 1.0 / (1.0 / per_shard + elsewhere),
+            rate_per_shard: per_shard,
+            rate_per_core: 1.0 / (1.0 / per_shard + elsewhere),
+            cpu_s_per_payment: cpu_s,
             at,
-            cpu_s,
         }
     }
 
@@ -283,14 +317,14 @@ impl<'a> Sizer<'a> {
     pub(super) fn point(&self, size: &Size) -> Point {
         let (model, machines) = (self.model, size.machines as f64);
         let cores = machines * self.machine.cores;
-        let share = (size.rate / (cores * size.core.per_core)).min(1.0);
+        let share = (size.rate_per_s / (cores * size.core.rate_per_core)).min(1.0);
         let per_shard = share * self.at_slo.per_shard;
         let (_, at) = self.conditions(per_shard, size.channels / cores);
         let all = model.cpu.cpu(&at).of(Role::Both);
         let of_sessions = model.cpu.of_sessions(&at);
         let response = model.response.as_ref();
         Point {
-            rate_per_s: size.rate / machines,
+            rate_per_s: size.rate_per_s / machines,
             channels: size.channels / machines,
             response_ns: response.and_then(|response| response.at(per_shard)),
             cpu_s_per_payment: model.cpu.cpu(&at).of(self.ask.role),
@@ -315,12 +349,12 @@ impl<'a> Sizer<'a> {
             return Err(PlanError::Missed(format!(
                 "a machine's memory of {} less the headroom does not hold the {} of a process \
                  without channels",
-                human::bytes(machine.memory_bytes),
-                human::bytes(memory.fixed_bytes(machine.cores) + memory.full_batches()),
+                bytes(machine.memory_bytes),
+                bytes(memory.fixed_bytes(machine.cores) + memory.full_batches()),
             )));
         }
         let mut needs = vec![
-            ("cpu", rate / core.per_core / self.free, machine.cores),
+            ("cpu", rate / core.rate_per_core / self.free, machine.cores),
             ("memory", memory.channel_bytes * channels, room),
         ];
         if let (Some(log), Some(limit)) = (self.model.log, machine.log_bytes_per_s) {

@@ -324,9 +324,14 @@ fn a_load_is_sized_by_what_binds() {
     let sized = |ask: &Ask, machine| sized(&truth, ask, machine).unwrap();
     let base = ask(Some(1e6), "p99=50ms");
     let size = sized(&base, MACHINE);
-    assert_eq!(size.binding, "cpu");
+    assert_eq!(size.binding_constraint, "cpu");
     assert_eq!(size.machines, (size.cores / 2.0).ceil() as u64);
-    near("cores", size.cores, 1e6 / size.core.per_core / 0.7, 1e-9);
+    near(
+        "cores",
+        size.cores,
+        1e6 / size.core.rate_per_core / 0.7,
+        1e-9,
+    );
     // As many as play the truth within the objective, and the headroom.
     let one = truth_at(&truth, size.at_slo.per_shard);
     assert!(one.held && one.response.unwrap().p99 <= 55_000_000);
@@ -347,7 +352,7 @@ fn a_load_is_sized_by_what_binds() {
         ..base.clone()
     };
     let size = sized(&memory, small);
-    assert_eq!(size.binding, "memory");
+    assert_eq!(size.binding_constraint, "memory");
     // 12 GB of channels into 70 MB a machine less the 50 MB of a process.
     near("machines", size.machines as f64, 600.0, 0.02);
 
@@ -360,7 +365,7 @@ fn a_load_is_sized_by_what_binds() {
         ..MACHINE
     };
     let size = size::size(&base, &fitted(&logged, &base), slow_disk).unwrap();
-    assert_eq!(size.binding, "log bandwidth");
+    assert_eq!(size.binding_constraint, "log bandwidth");
     near(
         "disks",
         size.machines as f64,
@@ -385,7 +390,7 @@ fn layer_1_binds_where_its_blocks_are_full() {
         ..ask(Some(1e6), "p99=50ms")
     };
     let size = sized(&Truth::default(), &base, MACHINE).unwrap();
-    assert_eq!(size.binding, "l1");
+    assert_eq!(size.binding_constraint, "l1");
     let l1 = size.l1.unwrap();
     near("share", l1.block_share, 200.0, 1e-9);
     near("payments", l1.payments_least, 200_000.0, 1e-9);
@@ -394,7 +399,9 @@ fn layer_1_binds_where_its_blocks_are_full() {
         ..base.clone()
     };
     assert_eq!(
-        sized(&Truth::default(), &long, MACHINE).unwrap().binding,
+        sized(&Truth::default(), &long, MACHINE)
+            .unwrap()
+            .binding_constraint,
         "cpu"
     );
     let inverse = Ask {
@@ -402,8 +409,8 @@ fn layer_1_binds_where_its_blocks_are_full() {
         ..base
     };
     let size = sized(&Truth::default(), &inverse, MACHINE).unwrap();
-    assert_eq!(size.binding, "l1");
-    near("rate", size.rate, 5_000.0, 1e-9);
+    assert_eq!(size.binding_constraint, "l1");
+    near("rate", size.rate_per_s, 5_000.0, 1e-9);
 }
 
 #[test]
@@ -418,7 +425,7 @@ fn the_inverse_gives_back_the_load() {
     let carried = sized(&Truth::default(), &inverse, MACHINE).unwrap();
     near(
         "rate",
-        carried.rate,
+        carried.rate_per_s,
         500e3 * size.machines as f64 * 2.0 / size.cores,
         0.01,
     );
@@ -447,7 +454,7 @@ fn one_end_takes_about_half() {
         "{}",
         hub.cores / both.cores
     );
-    assert!((0.5..0.7).contains(&(hub.core.cpu_s / both.core.cpu_s)));
+    assert!((0.5..0.7).contains(&(hub.core.cpu_s_per_payment / both.core.cpu_s_per_payment)));
 }
 
 #[test]

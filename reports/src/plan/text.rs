@@ -1,14 +1,15 @@
-//! An answer for reading: what to buy in its first lines, then what it rests on. Cuts nothing.
+//! An answer for reading: what to buy in its first lines, then what it rests on. Cuts nothing. A
+//! figure's unit follows from its JSON name.
 
-use super::answer::{Answer, Fit};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answer::Answer;
 use super::ask::Role;
-use super::compare::Figure;
+use super::cpu::StageCpu;
 use super::holdout::{Errors, Spread};
-use super::size::Constraint;
-use crate::{
-    human,
-    layout::{self, Column, Table, flow, sentence},
-};
+use crate::human::{bytes, count, counted, figure, nanoseconds, seconds, share};
+use crate::layout::{self, Column, Table, flow, sentence};
 
 /// A plan whose rate, CPU time or memory is further off than this, where the model was tried, is none
 /// to buy machines by.
@@ -18,25 +19,25 @@ const ERROR_MOST: f64 = 0.25;
 #[must_use]
 pub fn text(answer: &Answer) -> String {
     let mut lines = buy(answer);
-    lines.extend(rows(summary(answer)));
-    lines.extend(rows(cautions(answer)));
-    let beyond = match answer.extrapolation.is_empty() {
-        true => &["nothing: all of it was measured around".to_owned()][..],
-        false => &answer.extrapolation,
-    };
+    let summary = summary(answer).into_iter().chain(cautions(answer));
+    lines.extend(summary.flat_map(|(label, text)| sentence(&format!("{label:<10}"), &text)));
+    let mut beyond = answer.extrapolation.clone();
+    if beyond.is_empty() {
+        beyond.push("nothing: all of it was measured around".to_owned());
+    }
     for (heading, section) in [
         ("CHECK", check(answer)),
         ("NOT MEASURED", list(&answer.not_measured)),
         ("WHAT BINDS", constraints(answer)),
         ("WHAT IT RESTS ON", fit(answer)),
-        ("LAYER 1 (modelled, not measured)", l1(answer)),
+        ("LAYER 1 (modelled, not measured)", figures(&answer.size.l1)),
         ("DUET'S OWN LAYER 1", own_layer_1(answer)),
         (
             "HOLD-OUT ERROR (fitted on the inner part, predicting its edge)",
             holdout(answer),
         ),
         ("TAKEN FOR GRANTED", list(&answer.assumptions)),
-        ("BEYOND THE SWEEP", list(beyond)),
+        ("BEYOND THE SWEEP", list(&beyond)),
         ("NOT IN THE PLAN", list(&answer.excluded.map(str::to_owned))),
         ("RUNS", inputs(answer)),
     ] {
@@ -48,100 +49,113 @@ pub fn text(answer: &Answer) -> String {
     layout::text(&lines)
 }
 
+/// A figure in the unit that its JSON name tells: `_ns`, `_s`, `bytes`, `share`; or as it is.
+fn shown(name: &str, value: f64) -> String {
+    let words: Vec<&str> = name.split('_').collect();
+    let is_time = |at: usize| words[at] == "s" && (at == 0 || words[at - 1] != "per");
+    let has = |word: &str| words.contains(&word);
+    match name {
+        _ if has("bytes") => bytes(value),
+        _ if has("ns") => nanoseconds(value),
+        _ if (0..words.len()).any(is_time) => seconds(value),
+        _ if has("share") || has("efficiency") => share(value),
+        _ => figure(value),
+    }
+}
+
+/// An object's figures and words, by their names; those that are none left out.
+fn figures(of: &impl Serialize) -> Vec<String> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(of) else {
+        return Vec::new();
+    };
+    let phrase = |(name, value): (String, Value)| {
+        let value = match value {
+            Value::Number(number) => shown(&name, number.as_f64()?),
+            Value::String(text) => text,
+            _ => return None,
+        };
+        Some(format!("{name} {value}"))
+    };
+    let phrases: Vec<String> = fields.into_iter().filter_map(phrase).collect();
+    flow("", &phrases, ",")
+}
+
 /// The first lines: machines, and what each of them does there.
 fn buy(answer: &Answer) -> Vec<String> {
-    let (point, machine) = (&answer.point, &answer.sweep_machine);
+    let (point, backend) = (&answer.point, &answer.assurance.backend);
     let verb = if answer.inverse { "With" } else { "Buy" };
     let spare = match answer.spare_machines {
         0 => String::new(),
-        spare => format!(" + {} spare", human::count(spare)),
+        spare => format!(" + {} spare", count(spare)),
     };
-    let machines = format!(
-        "{verb} {}{spare} like {}, {}, back end {}",
-        human::counted(answer.machines, "machine"),
-        machine.cpu,
-        human::counted(answer.cores_per_machine, "core"),
-        answer.assurance.backend,
-    );
-    let name = answer.slo.percentile.name();
-    let rate = human::figure(point.rate_per_s);
-    let response = match point.response_ns {
-        Some(ns) => format!(
-            "Expect {name} of {} at {rate} payments/s each, {} with no headroom",
-            human::nanoseconds(ns),
-            human::nanoseconds(answer.slo.at_most_ns),
-        ),
-        None => format!("Expect {name} NOT MEASURED at {rate} payments/s each: sweep, as below"),
+    let machines = counted(answer.size.machines, "machine");
+    let cores = counted(answer.cores_per_machine, "core");
+    let cpu = &answer.sweep_machine.cpu;
+    let (name, rate) = (answer.slo.percentile.name(), figure(point.rate_per_s));
+    let bound = nanoseconds(answer.slo.at_most_ns);
+    let response = match point.response_ns.map(nanoseconds) {
+        Some(ns) => format!("{name} of {ns} at {rate} payments/s each, {bound} with no headroom"),
+        None => format!("{name} NOT MEASURED at {rate} payments/s each: sweep, as below"),
     };
+    let payment = seconds(point.cpu_s_per_payment);
+    let session = seconds(point.cpu_s_per_session / answer.payments as f64);
     let ends = match answer.role {
-        Role::Hub => "one end (hub)",
-        Role::Both => "both ends",
+        Role::Hub => "one end (hub)".to_owned(),
+        Role::Both => format!("both ends, {session} of it for its session"),
     };
-    let cpu = format!(
-        "Expect {} of CPU time a payment, {ends}, {} of it for its session",
-        human::seconds(point.cpu_s_per_payment),
-        human::seconds(point.cpu_s_per_session / answer.payments as f64),
-    );
-    let lines = [machines, response, cpu];
-    lines.iter().flat_map(|line| sentence("", line)).collect()
+    sentences(&[
+        format!("{verb} {machines}{spare} like {cpu}, {cores}, back end {backend}"),
+        format!("Expect {response}"),
+        format!("Expect {payment} of CPU time a payment, {ends}"),
+    ])
 }
 
 type Row = (&'static str, String);
 
-fn rows(rows: Vec<Row>) -> Vec<String> {
-    let rows = rows.iter();
-    rows.flat_map(|(label, text)| sentence(&format!("{label:<10}"), text))
-        .collect()
-}
-
 fn summary(answer: &Answer) -> Vec<Row> {
-    let load = format!(
-        "{}/s, {} channels of {} payments, {} disputed, {}",
-        human::figure(answer.rate_per_s),
-        human::count(answer.channels),
-        human::count(answer.payments),
-        human::share(answer.disputes),
-        answer.slo,
+    let (rate, channels) = (
+        figure(answer.size.rate_per_s),
+        count(answer.size.channels as u64),
     );
+    let (payments, disputes) = (count(answer.payments), share(answer.disputes));
+    let load = format!("{rate}/s, {channels} channels of {payments} payments, {disputes} disputed");
     let verb = if answer.inverse { "carry" } else { "plan for" };
-    let mut rows = vec![(verb, load)];
-    let cores = human::count(answer.cores);
-    let free = human::share(answer.headroom);
-    rows.push(("cores", format!("{cores}, of which {free} stay free")));
-    let room = answer.channels_max.map(human::count);
-    let room = room.map_or_else(String::new, |most| format!("; room for {most} channels"));
-    rows.push((
-        "memory",
-        format!(
-            "{} of {} a machine{room}",
-            human::bytes(answer.memory_bytes as f64),
-            human::bytes(answer.memory_per_machine_bytes as f64),
-        ),
-    ));
-    let log = match (answer.log_bytes_per_s, answer.log_space_bytes) {
-        (Some(written), Some(space)) => {
-            let (written, space) = (human::bytes(written), human::bytes(space));
-            format!("{written}/s, at most {space} of space")
-        }
-        _ => "nothing is written: these runs were not durable".to_owned(),
+    let (cores, free) = (
+        count(answer.size.cores.ceil() as u64),
+        share(answer.headroom),
+    );
+    let room = match answer.size.channels_max {
+        most if most < u64::MAX as f64 => format!("; room for {} channels", count(most as u64)),
+        _ => String::new(),
     };
-    rows.push(("log disk", log));
-    if let Some(l1) = &answer.l1 {
-        let least = human::figure(l1.payments_least.ceil());
+    let all = bytes(answer.size.memory_bytes);
+    let each = bytes(answer.memory_per_machine_bytes as f64);
+    let log = answer.size.log_bytes_per_s.zip(answer.size.log_space_bytes);
+    let log = log.map(|(written, space)| {
+        let (written, space) = (bytes(written), bytes(space));
+        format!("{written}/s, at most {space} of space")
+    });
+    let nothing = || "nothing is written: these runs were not durable".to_owned();
+    let mut rows = vec![
+        (verb, format!("{load}, {}", answer.slo)),
+        ("cores", format!("{cores}, of which {free} stay free")),
+        ("memory", format!("{all} of {each} a machine{room}")),
+        ("log disk", log.unwrap_or_else(nothing)),
+    ];
+    if let Some(l1) = &answer.size.l1 {
+        let (taken, least) = (share(l1.block_share), figure(l1.payments_least.ceil()));
         let verdict = match l1.block_share > 1.0 {
             true => format!(": IMPOSSIBLE, sessions need {least} payments at least"),
             false => String::new(),
         };
-        let share = human::share(l1.block_share);
         rows.push((
             "Layer 1",
-            format!("{share} of {}'s blocks{verdict}", l1.profile),
+            format!("{taken} of {}'s blocks{verdict}", l1.profile),
         ));
     }
-    if let Some(value) = answer.locked_value {
-        rows.push(("locked", format!("{} units of value", human::figure(value))));
-    }
-    rows.push(("binds", answer.binding_constraint.to_owned()));
+    let locked = answer.locked_value.map(figure);
+    rows.extend(locked.map(|value| ("locked", format!("{value} units of value"))));
+    rows.push(("binds", answer.size.binding_constraint.to_owned()));
     rows.push(("interval", interval(answer)));
     rows.push(("error", error(answer)));
     rows
@@ -151,30 +165,24 @@ fn interval(answer: &Answer) -> String {
     let Some(found) = &answer.interval else {
         return "none: too few draws of the runs give a plan".to_owned();
     };
-    let ends =
-        |[low, high]: [f64; 2], of: fn(f64) -> String| format!("{} to {}", of(low), of(high));
-    let whole = |value: f64| human::figure(value.ceil());
+    let ends = |ends: [f64; 2], of: fn(f64) -> String| ends.map(of).join(" to ");
+    let whole = |value: f64| figure(value.ceil());
+    let (cores, machines) = (ends(found.cores, whole), ends(found.machines, whole));
+    let (rate, memory) = (ends(found.rate, figure), ends(found.memory_bytes, bytes));
     let what = match answer.inverse {
-        true => format!("{} payments/s", ends(found.rate, human::figure)),
-        false => format!(
-            "{} cores, {} machines",
-            ends(found.cores, whole),
-            ends(found.machines, whole)
-        ),
+        true => format!("{rate} payments/s"),
+        false => format!("{cores} cores, {machines} machines"),
     };
     let without = match found.draws_without_plan {
         0 => String::new(),
         draws => format!("; {draws} of {} draws give no plan", found.draws + draws),
     };
-    let memory = ends(found.memory_bytes, human::bytes);
-    format!(
-        "{what}, {memory} of memory ({:.0} %){without}",
-        found.level * 100.0
-    )
+    let level = found.level * 100.0;
+    format!("{what}, {memory} of memory ({level:.0} %){without}")
 }
 
 /// What is wrong by how much, of what was held out.
-fn figures(errors: &Errors) -> [(&'static str, Option<Spread>); 3] {
+fn spreads(errors: &Errors) -> [(&'static str, Option<Spread>); 3] {
     [
         ("rate", errors.throughput),
         ("CPU", errors.cpu),
@@ -186,48 +194,64 @@ fn error(answer: &Answer) -> String {
     let Some(all) = &answer.holdout_error.all else {
         return "unknown: too few of the runs can be used to hold an edge out".to_owned();
     };
-    let parts = figures(all).map(|(name, spread)| {
-        spread.map_or_else(
-            || format!("{name} n/a"),
-            |of| format!("{name} {:.1}, {:.1}", of.median * 100.0, of.worst * 100.0),
-        )
+    let parts = spreads(all).map(|(name, spread)| match spread {
+        Some(of) => format!("{name} {:.1}, {:.1}", of.median * 100.0, of.worst * 100.0),
+        None => format!("{name} n/a"),
     });
     format!("{} % (held out: median, worst)", parts.join("; "))
 }
 
 fn cautions(answer: &Answer) -> Vec<Row> {
-    let mut found = Vec::new();
     let (measured, here) = (&answer.assurance.backend, answer.backend_here);
-    if measured != here {
-        found.push(format!(
-            "the back end {measured} is not this machine's, {here}: the plan is for machines that \
-             have it"
-        ));
-    }
-    let spreads = (answer.holdout_error.all.iter()).flat_map(figures);
-    let medians = spreads.filter_map(|(_, spread)| Some(spread?.median));
-    if medians.fold(0.0, f64::max) > ERROR_MOST {
-        let text = "an error is above 25 %: sweep longer, on a quiet machine, before you buy by it";
-        found.push(text.to_owned());
-    }
+    let errors = (answer.holdout_error.all.iter()).flat_map(spreads);
+    let medians = errors.filter_map(|(_, spread)| Some(spread?.median));
     let (used, refused) = (answer.inputs.runs_used, answer.inputs.invalid.len());
-    if refused > 0 {
-        let all = human::counted((used + refused) as u64, "run");
-        found.push(format!(
-            "{used} of {all} were used; {refused} are INVALID for planning, below"
-        ));
-    }
-    if !answer.not_measured.is_empty() {
-        let name = answer.slo.percentile.name();
-        found.push(format!(
-            "{name} is NOT MEASURED everywhere, below: a sweep would say more"
-        ));
-    }
-    if !answer.extrapolation.is_empty() {
-        let count = human::counted(answer.extrapolation.len() as u64, "point");
-        found.push(format!("{count} beyond the sweep, below"));
-    }
-    found.into_iter().map(|text| ("CAUTION", text)).collect()
+    let all = counted((used + refused) as u64, "run");
+    let name = answer.slo.percentile.name();
+    let beyond = counted(answer.extrapolation.len() as u64, "point");
+    let cautions = [
+        (
+            measured != here,
+            format!(
+                "the back end {measured} is not this machine's, {here}: the plan is for machines \
+                 that have it"
+            ),
+        ),
+        (
+            medians.fold(0.0, f64::max) > ERROR_MOST,
+            "an error is above 25 %: sweep longer, on a quiet machine, before you buy by it".into(),
+        ),
+        (
+            refused > 0,
+            format!("{used} of {all} were used; {refused} are INVALID for planning, below"),
+        ),
+        (
+            !answer.not_measured.is_empty(),
+            format!("{name} is NOT MEASURED everywhere, below: a sweep would say more"),
+        ),
+        (
+            !answer.extrapolation.is_empty(),
+            format!("{beyond} beyond the sweep, below"),
+        ),
+    ];
+    let found = cautions.into_iter().filter(|(is_so, _)| *is_so);
+    found.map(|(_, text)| ("CAUTION", text)).collect()
+}
+
+/// A table with these headings; those that begin with `>` are of columns to the right.
+fn table(headings: &[&str]) -> Table {
+    let columns: Vec<Column> = headings
+        .iter()
+        .map(|heading| match heading.strip_prefix('>') {
+            Some(heading) => Column::Right(heading),
+            None => Column::Left(heading),
+        })
+        .collect();
+    Table::new(&columns)
+}
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
 }
 
 /// A run beside the plan.
@@ -235,29 +259,12 @@ fn check(answer: &Answer) -> Vec<String> {
     let Some(check) = &answer.check else {
         return Vec::new();
     };
-    let mut table = Table::new(&[
-        Column::Left("of one machine"),
-        Column::Right("planned"),
-        Column::Right("run"),
-        Column::Right("planned is off by"),
-    ]);
-    for Figure {
-        name,
-        unit,
-        planned,
-        measured,
-        error,
-    } in &check.figures
-    {
-        let show = |value: Option<f64>| match (value, *unit) {
-            (None, _) => "-".to_owned(),
-            (Some(value), "ns") => human::nanoseconds(value),
-            (Some(value), "s") => human::seconds(value),
-            (Some(value), "bytes") => human::bytes(value),
-            (Some(value), _) => human::figure(value),
-        };
-        let off = error.map_or_else(|| "-".to_owned(), |off| format!("{:+.1} %", off * 100.0));
-        table.row([(*name).to_owned(), show(*planned), show(*measured), off]);
+    let mut table = table(&["of one machine", ">planned", ">run", ">planned is off by"]);
+    for of in &check.figures {
+        let value = |value: Option<f64>| or_dash(value.map(|value| shown(of.unit, value)));
+        let off = of.error.map(|off| format!("{:+.1} %", off * 100.0));
+        let name = of.name.to_owned();
+        table.row([name, value(of.planned), value(of.measured), or_dash(off)]);
     }
     let mut lines = sentence("", &check.run);
     lines.extend(table.lines());
@@ -266,37 +273,29 @@ fn check(answer: &Answer) -> Vec<String> {
 }
 
 fn constraints(answer: &Answer) -> Vec<String> {
-    let mut table = Table::new(&[
-        Column::Left("resource"),
-        Column::Right("needed"),
-        Column::Right("a machine may use"),
-        Column::Right("machines"),
-    ]);
-    let show = |constraint: &Constraint, value: f64| match constraint.name {
-        "cpu" => format!("{} cores", human::figure(value)),
-        "memory" => human::bytes(value),
-        "l1" => format!("{} of the blocks", human::share(value)),
-        _ => format!("{}/s", human::bytes(value)),
-    };
-    for constraint in &answer.constraints {
-        let is_binding = constraint.name == answer.binding_constraint;
-        let mark = if is_binding { "  <- binds" } else { "" };
-        let machines = constraint.machines.map(human::count);
-        table.row([
-            format!("{}{mark}", constraint.name),
-            show(constraint, constraint.total),
-            show(constraint, constraint.per_machine),
-            machines.unwrap_or_else(|| "-".to_owned()),
-        ]);
+    let mut table = table(&["resource", ">needed", ">a machine may use", ">machines"]);
+    for constraint in &answer.size.constraints {
+        let name = constraint.name;
+        let mark = match name == answer.size.binding_constraint {
+            true => "  <- binds",
+            false => "",
+        };
+        let show = |value: f64| match name {
+            "cpu" => format!("{} cores", figure(value)),
+            "memory" => bytes(value),
+            "l1" => format!("{} of the blocks", share(value)),
+            _ => format!("{}/s", bytes(value)),
+        };
+        let (total, each) = (show(constraint.total), show(constraint.per_machine));
+        let machines = or_dash(constraint.machines.map(count));
+        table.row([format!("{name}{mark}"), total, each, machines]);
     }
     let fit = &answer.fit;
-    let process = fit.memory_process_bytes
-        + fit.memory_shard_bytes * answer.cores_per_machine as f64
-        + fit.memory_batches_bytes;
+    let shards = fit.memory_shard_bytes * answer.cores_per_machine as f64;
+    let process = bytes(fit.memory_process_bytes + shards + fit.memory_batches_bytes);
+    let free = share(answer.headroom);
     let beside = format!(
-        "cores are needed with {} headroom; memory for channels, beside {} a process",
-        human::share(answer.headroom),
-        human::bytes(process),
+        "cores are needed with {free} headroom; memory for channels, beside {process} a process"
     );
     let mut lines = table.lines();
     lines.extend(sentence("", &beside));
@@ -305,169 +304,85 @@ fn constraints(answer: &Answer) -> Vec<String> {
 
 fn fit(answer: &Answer) -> Vec<String> {
     let fit = &answer.fit;
-    let whose = match answer.role {
-        Role::Both => "",
-        Role::Hub => "; of both ends",
-    };
-    let seconds = human::seconds;
-    let stages = fit.stages.iter().take(6);
-    let stages = stages.map(|of| format!("{} ({}) {}", of.name, of.role, seconds(of.cpu_s)));
-    let cpu = format!("{} a payment{whose}", seconds(fit.cpu_s_per_payment));
+    let mut lines = figures(fit);
+    let stage = |of: &StageCpu| format!("{} ({}) {}", of.name, of.role, seconds(of.cpu_s));
+    let stages: Vec<String> = fit.stages.iter().map(stage).collect();
+    lines.extend(flow("CPU of stages: ", &stages, ","));
     let terms = fit.terms.iter();
-    let mut rows = vec![
-        (
-            "rate",
-            vec![
-                format!(
-                    "{} payments/s a shard as measured",
-                    human::figure(fit.rate_per_shard_measured)
-                ),
-                format!("{} as planned", human::figure(fit.rate_per_shard)),
-                format!("{} a core", human::figure(fit.rate_per_core)),
-                format!("in waves of {}", human::figure(fit.wave)),
-                format!("{} signatures a key", human::figure(fit.signatures_per_key)),
-            ],
-        ),
-        ("CPU", [cpu].into_iter().chain(stages).collect()),
-        (
-            "of which",
-            terms
-                .map(|term| format!("{} {}", term.of, seconds(term.cpu_s)))
-                .collect(),
-        ),
-        ("scaling", vec![scaling(fit)]),
-        (
-            "memory",
-            [
-                ("process", fit.memory_process_bytes),
-                ("shard", fit.memory_shard_bytes),
-                ("channel", fit.memory_channel_bytes),
-                ("batches", fit.memory_batches_bytes),
-            ]
-            .map(|(of, bytes)| format!("{of} {}", human::bytes(bytes)))
-            .to_vec(),
-        ),
-    ];
-    if let Some(bytes) = fit.log_bytes_per_payment {
-        let text = format!("{} a payment, both ends", human::bytes(bytes));
-        rows.push(("log", vec![text]));
+    let terms: Vec<String> = terms
+        .map(|term| format!("{} {}", term.of, seconds(term.cpu_s)))
+        .collect();
+    lines.extend(flow("CPU of one: ", &terms, ","));
+    lines.push(match fit.scaling {
+        "law" => "scaling by the Universal Scalability Law, whose σ is the contention, κ the coherence",
+        "measured" => "scaling by the efficiency measured at fewer than 5 core counts",
+        _ => "scaling of one core count: unknown, shards are assumed not to hinder each other",
     }
-    if fit.wave_beside_cpu_s > 0.0 {
-        let beside = seconds(fit.wave_beside_cpu_s);
-        rows.push((
-            "waves",
-            vec![format!("wait {beside} each besides their CPU time")],
+    .to_owned());
+    if fit.wall_per_cpu > 1.1 {
+        let got = share(1.0 / fit.wall_per_cpu);
+        lines.push(format!(
+            "BUSY: shards got {got} of a core: the machines planned are taken to give no more"
         ));
     }
-    if fit.wall_per_cpu > 1.1 {
-        let got = human::share(1.0 / fit.wall_per_cpu);
-        let text =
-            format!("shards got {got} of a core: the machines planned are taken to give no more");
-        rows.push(("BUSY", vec![text]));
-    }
-    let rows = rows.iter();
-    rows.flat_map(|(label, phrases)| flow(&format!("{label:<10}"), phrases, ","))
-        .collect()
-}
-
-fn scaling(fit: &Fit) -> String {
-    let efficiency = human::share(fit.efficiency);
-    match (fit.contention, fit.coherence) {
-        (Some(sigma), Some(kappa)) => format!(
-            "Universal Scalability Law, σ {}, κ {}: {efficiency} of a shard's measured rate",
-            human::figure(sigma),
-            human::figure(kappa),
-        ),
-        _ if fit.scaling == "measured" => format!(
-            "measured efficiency (fewer than 5 core counts): {efficiency} of a shard's measured rate"
-        ),
-        _ => "one core count: unknown, shards are assumed not to hinder each other".to_owned(),
-    }
-}
-
-fn sentences(sentences: &[String]) -> Vec<String> {
-    let all = sentences.iter();
-    all.flat_map(|text| sentence("", text)).collect()
-}
-
-fn l1(answer: &Answer) -> Vec<String> {
-    let Some(l1) = &answer.l1 else {
-        return Vec::new();
-    };
-    sentences(&[
-        format!(
-            "{} sessions/s of {} {}: {} of {} a second",
-            human::figure(l1.sessions_per_s),
-            human::figure(l1.units_per_session),
-            l1.unit,
-            human::figure(l1.units_per_s),
-            human::figure(l1.capacity_units_per_s),
-        ),
-        format!(
-            "opening all channels at once takes whole blocks for {}, closing them {}",
-            human::seconds(l1.open_all_s),
-            human::seconds(l1.close_all_s),
-        ),
-        format!(
-            "sessions of {} payments or more fit",
-            human::figure(l1.payments_least.ceil())
-        ),
-    ])
+    lines
 }
 
 /// How many machines' worth of sessions one Layer 1 of Duet's carries.
 fn own_layer_1(answer: &Answer) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(own) = &answer.own_layer_1 {
+        let (sessions, taken) = (figure(own.sessions_per_s), share(own.share));
         found.push(format!(
-            "it opens and closes {} sessions/s with nothing beside it (measured); this load takes {} \
-             of them",
-            human::figure(own.sessions_per_s),
-            human::share(own.share),
+            "it opens and closes {sessions} sessions/s with nothing beside it (measured); this load \
+             takes {taken} of them"
         ));
-        let machines = human::figure(own.machines);
+        let machines = figure(own.machines);
         found.push(format!(
             "so it carries {machines} such machines: extrapolated, not measured"
         ));
     }
-    found.extend(answer.together.iter().map(|run| {
+    for run in &answer.together {
         let loopback = if run.machines == 1 { "loopback, " } else { "" };
-        format!(
-            "measured together ({loopback}{}, {}): {} payments/s and {} sessions/s; Layer 1 waited \
-             for one of them alone for {} of the time at most",
-            human::counted(run.machines, "machine"),
-            human::counted(run.shards, "shard"),
-            human::figure(run.payments_per_s),
-            human::figure(run.sessions_per_s),
-            human::share(run.waited_share),
-        )
-    }));
+        let (machines, shards) = (
+            counted(run.machines, "machine"),
+            counted(run.shards, "shard"),
+        );
+        let (rate, sessions) = (figure(run.payments_per_s), figure(run.sessions_per_s));
+        let waited = share(run.waited_share);
+        found.push(format!(
+            "measured together ({loopback}{machines}, {shards}): {rate} payments/s and {sessions} \
+             sessions/s; Layer 1 waited for one of them alone for {waited} of the time at most"
+        ));
+    }
     sentences(&found)
 }
 
 fn holdout(answer: &Answer) -> Vec<String> {
     let held = &answer.holdout_error;
-    let mut table = Table::new(&[
-        Column::Left("edge"),
-        Column::Right("held out"),
-        Column::Right("fitted up to"),
-        Column::Left("figure"),
-        Column::Right("median"),
-        Column::Right("worst"),
-        Column::Right("settings"),
+    let mut table = table(&[
+        "edge",
+        ">held out",
+        ">fitted up to",
+        "figure",
+        ">median",
+        ">worst",
+        ">settings",
     ]);
-    let mut row = |edge: &str, ends: [String; 2], errors: &Errors| {
-        let known = figures(errors).into_iter();
-        for (figure, spread) in known.filter_map(|(figure, spread)| Some((figure, spread?))) {
-            let [held_out, fitted_up_to] = ends.clone();
+    let mut row = |edge: &str, [held_out, seen]: [String; 2], errors: &Errors| {
+        for (name, spread) in spreads(errors) {
+            let Some(of) = spread else { continue };
+            let settings = count(of.settings as u64);
+            let (edge, name, held_out, seen) =
+                (edge.into(), name.into(), held_out.clone(), seen.clone());
             table.row([
-                edge.to_owned(),
+                edge,
                 held_out,
-                fitted_up_to,
-                figure.to_owned(),
-                human::share(spread.median),
-                human::share(spread.worst),
-                human::count(spread.settings as u64),
+                seen,
+                name,
+                share(of.median),
+                share(of.worst),
+                settings,
             ]);
         }
     };
@@ -480,7 +395,7 @@ fn holdout(answer: &Answer) -> Vec<String> {
     ] {
         match edge {
             Some(edge) => {
-                let ends = [edge.held_out, edge.fitted_up_to].map(human::figure);
+                let ends = [edge.held_out, edge.fitted_up_to].map(figure);
                 row(name, ends, &edge.errors);
             }
             None if name == "rate held" => {}
@@ -496,36 +411,39 @@ fn holdout(answer: &Answer) -> Vec<String> {
 
 fn inputs(answer: &Answer) -> Vec<String> {
     let (inputs, machine) = (&answer.inputs, &answer.sweep_machine);
-    let memory = human::bytes(machine.memory_bytes as f64);
+    let memory = bytes(machine.memory_bytes as f64);
+    let used = counted(inputs.runs_used as u64, "run");
+    let (other, invalid) = (inputs.runs_of_other_assurance, inputs.invalid.len());
     let mut lines = vec![
         answer.assurance.text(),
         format!("{}, {memory}", machine.text()),
-        format!(
-            "{} used, {} of other assurance, {} INVALID for planning",
-            human::counted(inputs.runs_used as u64, "run"),
-            inputs.runs_of_other_assurance,
-            inputs.invalid.len(),
-        ),
+        format!("{used} used, {other} of other assurance, {invalid} INVALID for planning"),
     ];
-    lines.extend(answer.interval.as_ref().map(|interval| {
-        let (with, without) = (interval.draws, interval.draws_without_plan);
-        let (all, seed) = (with + without, interval.seed);
-        format!("interval: {all} draws, {without} of them without a plan, seed {seed}")
-    }));
+    if let Some(interval) = &answer.interval {
+        let (seed, without) = (interval.seed, interval.draws_without_plan);
+        let all = interval.draws + without;
+        lines.push(format!(
+            "interval: {all} draws, {without} of them without a plan, seed {seed}"
+        ));
+    }
     if inputs.runs_without_busy_share > 0 {
-        let runs = human::counted(inputs.runs_without_busy_share as u64, "run");
+        let runs = counted(inputs.runs_without_busy_share as u64, "run");
         lines.push(format!(
             "{runs} cannot tell whether other work kept the machine busy"
         ));
     }
     let mut lines = sentences(&lines);
     lines.extend(list(&inputs.notes));
-    let invalid = inputs.invalid.iter();
-    lines.extend(invalid.flat_map(|run| {
-        let reasons = run.reasons.join("; ");
-        sentence("INVALID ", &format!("{}: {reasons}", run.run))
-    }));
+    for run in &inputs.invalid {
+        let reasons = format!("{}: {}", run.run, run.reasons.join("; "));
+        lines.extend(sentence("INVALID ", &reasons));
+    }
     lines
+}
+
+fn sentences(sentences: &[String]) -> Vec<String> {
+    let all = sentences.iter();
+    all.flat_map(|text| sentence("", text)).collect()
 }
 
 fn list(sentences: &[String]) -> Vec<String> {

@@ -1,12 +1,12 @@
 //! What the runs do not say of response times and a sweep would, each with the command for it.
 
 use super::PlanError;
-use super::input::Chosen;
+use super::input::{Assurance, Chosen};
 use super::model::Model;
 use super::response::Basis;
 use super::size::{Point, Size, Sizer};
 use super::waves::Place;
-use crate::human;
+use crate::human::figure;
 
 /// Where the planned point, or what is above it, lies beyond the measured rates.
 pub(super) fn not_measured(
@@ -19,62 +19,53 @@ pub(super) fn not_measured(
     let Some(response) = &model.response else {
         return Vec::new();
     };
-    let (name, least) = (sizer.ask.slo.percentile.name(), response.least());
-    let sweep = |place, rates: &[f64]| sweep(chosen, place, response.shards, rates);
-    let figure = human::figure;
+    let (name, first) = (sizer.ask.slo.percentile.name(), response.least());
+    let command = |place, rates: &[f64]| sweep(chosen, place, response.shards, rates);
     let mut found = Vec::new();
     if point.response_ns.is_none() {
+        let asked = point.per_measured_shard;
+        let command = command(&first.place, &[asked]);
+        let [asked, least] = [asked, first.per_shard].map(figure);
         found.push(format!(
-            "{name} at {} payments/s a shard: not measured below {}; sweep down to it: {}",
-            figure(point.per_measured_shard),
-            figure(least.per_shard),
-            sweep(&least.place, &[point.per_measured_shard])
+            "{name} at {asked} payments/s a shard: not measured below {least}; sweep down to it: \
+             {command}"
         ));
     }
     let last = at.per_shard;
-    match at.basis {
-        Basis::Between => {}
-        Basis::LastHeld(Some(next)) => found.push(format!(
-            "{name} between {} payments/s a shard, which was held, and {}, which was not: not \
-             measured, and not counted on; sweep up to it: {}",
-            figure(last),
-            figure(next),
-            sweep(
-                &at.place,
-                &[last + (next - last) / 3.0, last + (next - last) / 1.5]
-            )
-        )),
-        Basis::LastHeld(None) => {
-            let most = model
-                .waves
-                .rate_max(&model.cpu, &at.place)
-                .max(BEYOND * last);
-            found.push(format!(
-                "{name} above {} payments/s a shard: not measured, and every rate below meets the \
-                 objective; sweep up to {}: {}",
-                figure(last),
-                figure(most),
-                sweep(&at.place, &[last + (most - last) / 2.0, most])
-            ));
-        }
+    if let Basis::LastHeld(not_held) = at.basis {
+        // A last held rate may be that of the largest waves already.
+        let most = model.waves.rate_max(&model.cpu, &at.place).max(1.25 * last);
+        let next = not_held.unwrap_or(most);
+        let parts = [1.0 / 3.0, 2.0 / 3.0].map(|part| last + part * (next - last));
+        let command = command(&at.place, &parts);
+        let [last, next] = [last, next].map(figure);
+        found.push(match not_held {
+            Some(_) => format!(
+                "{name} between {last} payments/s a shard, which was held, and {next}, which was \
+                 not: not measured, and not counted on; sweep up to it: {command}"
+            ),
+            None => format!(
+                "{name} above {last} payments/s a shard: not measured, and every rate below meets \
+                 the objective; sweep up to {next}: {command}"
+            ),
+        });
     }
     found
 }
-
-/// A last held rate may be that of the largest waves already: more is looked for up to this much.
-const BEYOND: f64 = 1.25;
 
 /// Where no measured rate meets the objective, the command that would measure lower ones.
 pub(super) fn below(error: PlanError, chosen: &Chosen, model: &Model) -> PlanError {
     let (PlanError::Missed(text), Some(response)) = (&error, &model.response) else {
         return error;
     };
-    let least = response.least();
-    let rates = [least.per_shard / 8.0, least.per_shard / 2.0];
+    let first = response.least();
+    let rates = [first.per_shard / 8.0, first.per_shard / 2.0];
+    let (least, command) = (
+        figure(rates[0]),
+        sweep(chosen, &first.place, response.shards, &rates),
+    );
     PlanError::Missed(format!(
-        "{text}; lower ones are not measured: sweep down to {}: {}",
-        human::figure(rates[0]),
-        sweep(chosen, &least.place, response.shards, &rates)
+        "{text}; lower ones are not measured: sweep down to {least}: {command}"
     ))
 }
 
@@ -86,27 +77,19 @@ fn sweep(chosen: &Chosen, place: &Place, shards: f64, rates: &[f64]) -> String {
         ((rate / step).round() * step).to_string()
     };
     let rates: Vec<String> = rates.iter().map(|rate| digits(rate * shards)).collect();
-    let assurance = &chosen.assurance;
-    let mut more = String::new();
-    if assurance.pattern != "one-way" {
-        more.push_str(&format!(" --pattern {}", assurance.pattern));
-    }
-    if let Some(turn) = assurance.turn_length {
-        more.push_str(&format!(" --turn-length {turn}"));
-    }
-    if let Some(after) = assurance.cosign_after_us {
-        more.push_str(&format!(" --cosign-after {after}us"));
-    }
-    let dashes = if more.is_empty() { "" } else { " --" };
+    let rates = rates.join(",");
+    let (channels, payments) = ((place.channels_per_shard * shards).round(), place.payments);
+    let Assurance {
+        cosign_every,
+        in_flight,
+        durability,
+        backend,
+        ..
+    } = &chosen.assurance;
+    let options = chosen.assurance.run_options();
     format!(
-        "loadgen sweep more.sweep --rate {} --concurrent {} --shards {shards} --payments {} \
-         --cosign-every {} --in-flight {} --durability {} --backend {}{dashes}{more}",
-        rates.join(","),
-        (place.channels_per_shard * shards).round(),
-        place.payments,
-        assurance.cosign_every,
-        assurance.in_flight,
-        assurance.durability,
-        assurance.backend,
+        "loadgen sweep more.sweep --rate {rates} --concurrent {channels} --shards {shards} \
+         --payments {payments} --cosign-every {cosign_every} --in-flight {in_flight} \
+         --durability {durability} --backend {backend}{options}"
     )
 }
