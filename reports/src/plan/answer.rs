@@ -292,49 +292,37 @@ fn fit(sizer: &Sizer<'_>, size: &Size) -> Fit {
 
 /// What the question and the runs leave open, and how it is taken.
 fn assumptions(ask: &Ask, chosen: &Chosen) -> Vec<String> {
-    let is_hub = ask.role == Role::Hub;
-    let locks = match (ask.capacity, chosen.locked_per_payment) {
-        (Some(_), _) => None,
-        (None, Some(locked)) => Some(format!(
-            "a channel locks {} for each payment of its session, as the runs' did",
-            figure(locked)
-        )),
-        (None, None) => Some("what a channel locks is not in the runs: give --capacity".to_owned()),
-    };
-    let blocks = ask.l1.as_ref().map(|prices| {
-        format!(
-            "all of {}'s blocks are there for these channels: others' transactions leave less, and \
-             headroom is not taken off",
-            prices.profile
-        )
-    });
-    let say = |taken: bool, text: &str| taken.then(|| text.to_owned());
-    let taken = [
+    let mut taken = vec!["one shard a core; load spread evenly over shards and machines".into()];
+    let mut say = |text: &str| taken.push(text.to_owned());
+    if ask.role == Role::Hub {
         say(
-            true,
-            "one shard a core; load spread evenly over shards and machines",
-        ),
-        say(
-            is_hub,
             "hub: CPU time of the costlier end, half of what is accounted to both, the load \
              generator's in place of taking requests in, none of Layer 1's",
-        ),
-        say(
-            is_hub,
-            "hub: memory and log as if it kept both ends of each channel, an upper bound",
-        ),
-        locks,
-        blocks,
-        say(
-            ask.l1.is_some() && ask.disputes > 0.0,
-            "disputes are answered: a post, an answer, a payout in place of the polite close",
-        ),
-        say(
-            chosen.assurance.durability == "none",
-            "nothing is durable: a crash loses what was acknowledged since each channel was opened",
-        ),
-    ];
-    taken.into_iter().flatten().collect()
+        );
+        say("hub: memory and log as if it kept both ends of each channel, an upper bound");
+    }
+    match (ask.capacity, chosen.locked_per_payment.map(figure)) {
+        (Some(_), _) => {}
+        (None, Some(locked)) => say(&format!(
+            "a channel locks {locked} for each payment of its session, as the runs' did"
+        )),
+        (None, None) => say("what a channel locks is not in the runs: give --capacity"),
+    }
+    if let Some(prices) = &ask.l1 {
+        let profile = &prices.profile;
+        say(&format!(
+            "all of {profile}'s blocks are there for these channels: others' transactions leave \
+             less, and headroom is not taken off"
+        ));
+        if ask.disputes > 0.0 {
+            say("disputes are answered: a post, an answer, a payout in place of the polite close");
+        }
+    }
+    if chosen.assurance.durability == "none" {
+        let text = "a crash loses what was acknowledged since each channel was opened";
+        say(&format!("nothing is durable: {text}"));
+    }
+    taken
 }
 
 /// What of the question lies beyond what was measured.
@@ -349,7 +337,7 @@ fn extrapolation(sizer: &Sizer<'_>, chosen: &Chosen, size: &Size) -> Vec<String>
             "machines of {cores} cores: cores like those measured are assumed ({measured})"
         ));
     }
-    let planned = size.core.at.channels_per_shard;
+    let planned = size.core.at.place.channels_per_shard;
     let measured = span(runs.iter().map(|run| run.channels / run.shards));
     if !varied(&runs, Term::Channels) {
         let text = "no two channel counts far enough apart: what channels cost in CPU is not seen";

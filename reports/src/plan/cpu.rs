@@ -26,6 +26,34 @@ use super::{
     statistics::span,
 };
 
+/// Where payments are made: what their cost depends on, and their rate does not change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Place {
+    /// Channels a shard, C.
+    pub(super) channels_per_shard: f64,
+    /// Sessions per payment, 1/P.
+    pub(super) sessions_per_payment: f64,
+    /// Of these, the ones opened before the first payment or closed after the last, at no payment's
+    /// cost in time.
+    pub(super) edge_sessions_per_payment: f64,
+    /// Payments that a session has if nothing cuts it short.
+    pub(super) payments: f64,
+    /// Pairs of signatures per payment, 1/m.
+    pub(super) proposals_per_payment: f64,
+}
+
+impl Place {
+    pub(super) fn of(run: &Observation) -> Place {
+        Place {
+            channels_per_shard: run.channels / run.shards,
+            sessions_per_payment: run.sessions_per_payment,
+            edge_sessions_per_payment: run.edge_sessions_per_payment,
+            payments: run.payments_asked as f64,
+            proposals_per_payment: run.proposals_per_payment,
+        }
+    }
+}
+
 /// The conditions that a payment's cost depends on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Conditions {
@@ -33,15 +61,7 @@ pub(super) struct Conditions {
     pub(super) wave: f64,
     /// Signatures of one key in a wave, s.
     pub(super) per_key: f64,
-    /// Pairs of signatures per payment, 1/m.
-    pub(super) proposals_per_payment: f64,
-    /// Sessions per payment, 1/P.
-    pub(super) sessions_per_payment: f64,
-    /// Of these, the ones opened before the first payment or closed after the last, at no payment's
-    /// cost in time.
-    pub(super) edge_sessions_per_payment: f64,
-    /// Channels a shard, C.
-    pub(super) channels_per_shard: f64,
+    pub(super) place: Place,
 }
 
 impl Conditions {
@@ -49,10 +69,7 @@ impl Conditions {
         Conditions {
             wave: run.wave,
             per_key: run.per_key,
-            proposals_per_payment: run.proposals_per_payment,
-            sessions_per_payment: run.sessions_per_payment,
-            edge_sessions_per_payment: run.edge_sessions_per_payment,
-            channels_per_shard: run.channels / run.shards,
+            place: Place::of(run),
         }
     }
 
@@ -61,14 +78,15 @@ impl Conditions {
     }
 
     fn value(&self, term: Term) -> f64 {
+        let proposals = self.place.proposals_per_payment;
         match term {
             Term::Payment => 1.0,
-            Term::Proposal => self.proposals_per_payment,
-            Term::Wave => self.proposals_per_payment / self.wave,
-            Term::Root => self.proposals_per_payment / self.wave.sqrt(),
-            Term::Key => self.proposals_per_payment / self.per_key,
-            Term::Session => self.sessions_per_payment,
-            Term::Channels => self.channels_per_shard.max(1.0).log2(),
+            Term::Proposal => proposals,
+            Term::Wave => proposals / self.wave,
+            Term::Root => proposals / self.wave.sqrt(),
+            Term::Key => proposals / self.per_key,
+            Term::Session => self.place.sessions_per_payment,
+            Term::Channels => self.place.channels_per_shard.max(1.0).log2(),
         }
     }
 }
@@ -251,10 +269,8 @@ impl CpuModel {
 
     /// Per payment, of the shards' own threads, while payments are made.
     pub(super) fn on_shard(&self, at: &Conditions) -> Cpu {
-        let paying = Conditions {
-            sessions_per_payment: at.sessions_per_payment - at.edge_sessions_per_payment,
-            ..*at
-        };
+        let mut paying = *at;
+        paying.place.sessions_per_payment -= at.place.edge_sessions_per_payment;
         let values = paying.values();
         Cpu(self.on_shard.map(|costs| dot(&values, &costs)))
     }

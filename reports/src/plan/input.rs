@@ -139,10 +139,7 @@ impl Assurance {
             cosign_every: run.assurance.cosign_every,
             in_flight: run.assurance.in_flight,
             durability: run.assurance.durability.clone(),
-            in_memory: run
-                .durability
-                .as_ref()
-                .is_some_and(Durability::is_in_memory),
+            in_memory: (run.durability.as_ref()).is_some_and(Durability::is_in_memory),
             backend: run.engine.backend.clone(),
             pattern: run.workload.pattern.clone(),
             turn_length: run.workload.turn_length,
@@ -154,19 +151,18 @@ impl Assurance {
 
     /// What of it `sweep` hands on to `run`.
     pub(super) fn run_options(&self) -> String {
-        let two_way = format!(" --pattern {}", self.pattern);
-        let options = [
-            (self.pattern != "one-way").then_some(two_way),
-            self.turn_length
-                .map(|turn| format!(" --turn-length {turn}")),
-            self.cosign_after_us
-                .map(|after| format!(" --cosign-after {after}us")),
-        ];
-        let options: String = options.into_iter().flatten().collect();
-        match options.is_empty() {
-            true => options,
-            false => format!(" --{options}"),
+        let mut options = match self.pattern.as_str() {
+            "one-way" => String::new(),
+            pattern => format!(" --pattern {pattern}"),
+        };
+        if let Some(turn) = self.turn_length {
+            options += &format!(" --turn-length {turn}");
         }
+        if let Some(after) = self.cosign_after_us {
+            options += &format!(" --cosign-after {after}us");
+        }
+        let dashes = if options.is_empty() { "" } else { " --" };
+        format!("{dashes}{options}")
     }
 
     /// In words.
@@ -179,6 +175,7 @@ impl Assurance {
         let turns = self.turn_length.map(count);
         let turns = turns.map(|turn| format!(" in turns of {turn}"));
         let say = |is_so: bool, text| if is_so { text } else { "" };
+        let unchecked = ", NOT checked by both endpoints";
         format!(
             "co-signed every {}{}, {} in flight, durability {}{}, back end {}, {}{}{}{}",
             count(self.cosign_every),
@@ -189,10 +186,7 @@ impl Assurance {
             self.backend,
             self.pattern,
             turns.unwrap_or_default(),
-            say(
-                !self.both_endpoints_checked,
-                ", NOT checked by both endpoints"
-            ),
+            say(!self.both_endpoints_checked, unchecked),
             say(self.audit_log, ", with an audit log"),
         )
     }

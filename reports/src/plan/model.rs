@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{
     ask::{Role, Slo},
-    cpu::CpuModel,
+    cpu::{CpuModel, Place},
     observation::{Cell, Observation},
     response::Response,
     scaling::Scaling,
     statistics::{distinct, median},
     storage::{Log, Memory},
-    waves::{Place, Waves},
+    waves::Waves,
 };
 
 /// The fitted model.

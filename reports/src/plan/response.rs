@@ -3,9 +3,9 @@
 
 use super::{
     ask::Slo,
+    cpu::Place,
     observation::Observation,
     statistics::{distinct, median, on_line, rising},
-    waves::Place,
 };
 
 /// Response time as a function of the rate per shard.

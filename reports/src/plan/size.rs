@@ -6,12 +6,11 @@ use serde::{Serialize, Serializer};
 use super::{
     PlanError,
     ask::{Ask, Role},
-    cpu::Conditions,
+    cpu::{Conditions, Place},
     l1::L1Load,
     model::Model,
     response::RateAtSlo,
     storage::Log,
-    waves::Place,
 };
 use crate::human::{bytes, counted, figure, grouped, nanoseconds};
 

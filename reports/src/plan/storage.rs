@@ -82,13 +82,13 @@ impl Memory {
             0..COUNTS_FOR_TWO_SLOPES => Vec::new(),
             all => between(counts[1], counts[all - 2]),
         };
-        let straight = fit(0.0)?;
-        let bent = knees.iter().filter_map(|knee| fit(*knee));
-        let best = bent.fold(straight, |best, next| match next.0 < best.0 * LEAST_GAIN {
-            true => next,
-            false => best,
-        });
-        Some(best.1)
+        let mut best: Option<(f64, Memory)> = None;
+        for next in [0.0].into_iter().chain(knees).filter_map(fit) {
+            if best.is_none_or(|best| next.0 < best.0 * LEAST_GAIN) {
+                best = Some(next);
+            }
+        }
+        best.map(|best| best.1)
     }
 
     /// Of a shard with full waves.
@@ -179,15 +179,9 @@ impl Log {
         let (durable, logs): (Vec<&Observation>, Vec<_>) =
             runs.iter().filter_map(|run| Some((*run, run.log?))).unzip();
         let terms = [Term::Proposal, Term::Wave, Term::Session];
-        let rows: Vec<Vec<f64>> = durable
-            .iter()
-            .map(|run| {
-                row(
-                    &Conditions::of(run),
-                    terms.map(|term| term == Term::Proposal || varied(&durable, term)),
-                )
-            })
-            .collect();
+        let seen = terms.map(|term| term == Term::Proposal || varied(&durable, term));
+        let rows = durable.iter().map(|run| row(&Conditions::of(run), seen));
+        let rows: Vec<Vec<f64>> = rows.collect();
         let bytes: Vec<f64> = logs.iter().map(|log| log.bytes_per_payment).collect();
         let costs = non_negative(&rows, &bytes)?;
         let ends = |of: fn(&LogCost) -> f64| span(logs.iter().map(of));
@@ -213,9 +207,9 @@ impl Log {
 
 fn row(at: &Conditions, seen: [bool; 3]) -> Vec<f64> {
     let values = [
-        at.proposals_per_payment,
-        at.proposals_per_payment / at.wave,
-        at.sessions_per_payment,
+        at.place.proposals_per_payment,
+        at.place.proposals_per_payment / at.wave,
+        at.place.sessions_per_payment,
     ];
     let pairs = values.iter().zip(seen);
     pairs

@@ -202,40 +202,37 @@ fn error(answer: &Answer) -> String {
 }
 
 fn cautions(answer: &Answer) -> Vec<Row> {
+    let mut found = Vec::new();
     let (measured, here) = (&answer.assurance.backend, answer.backend_here);
+    if measured != here {
+        found.push(format!(
+            "the back end {measured} is not this machine's, {here}: the plan is for machines that \
+             have it"
+        ));
+    }
     let errors = (answer.holdout_error.all.iter()).flat_map(spreads);
     let medians = errors.filter_map(|(_, spread)| Some(spread?.median));
+    if medians.fold(0.0, f64::max) > ERROR_MOST {
+        let text = "an error is above 25 %: sweep longer, on a quiet machine, before you buy by it";
+        found.push(text.to_owned());
+    }
     let (used, refused) = (answer.inputs.runs_used, answer.inputs.invalid.len());
-    let all = counted((used + refused) as u64, "run");
-    let name = answer.slo.percentile.name();
-    let beyond = counted(answer.extrapolation.len() as u64, "point");
-    let cautions = [
-        (
-            measured != here,
-            format!(
-                "the back end {measured} is not this machine's, {here}: the plan is for machines \
-                 that have it"
-            ),
-        ),
-        (
-            medians.fold(0.0, f64::max) > ERROR_MOST,
-            "an error is above 25 %: sweep longer, on a quiet machine, before you buy by it".into(),
-        ),
-        (
-            refused > 0,
-            format!("{used} of {all} were used; {refused} are INVALID for planning, below"),
-        ),
-        (
-            !answer.not_measured.is_empty(),
-            format!("{name} is NOT MEASURED everywhere, below: a sweep would say more"),
-        ),
-        (
-            !answer.extrapolation.is_empty(),
-            format!("{beyond} beyond the sweep, below"),
-        ),
-    ];
-    let found = cautions.into_iter().filter(|(is_so, _)| *is_so);
-    found.map(|(_, text)| ("CAUTION", text)).collect()
+    if refused > 0 {
+        let all = counted((used + refused) as u64, "run");
+        let text = format!("{used} of {all} were used; {refused} are INVALID for planning, below");
+        found.push(text);
+    }
+    if !answer.not_measured.is_empty() {
+        let name = answer.slo.percentile.name();
+        found.push(format!(
+            "{name} is NOT MEASURED everywhere, below: a sweep would say more"
+        ));
+    }
+    if !answer.extrapolation.is_empty() {
+        let beyond = counted(answer.extrapolation.len() as u64, "point");
+        found.push(format!("{beyond} beyond the sweep, below"));
+    }
+    found.into_iter().map(|text| ("CAUTION", text)).collect()
 }
 
 /// A table with these headings; those that begin with `>` are of columns to the right.
@@ -276,10 +273,8 @@ fn constraints(answer: &Answer) -> Vec<String> {
     let mut table = table(&["resource", ">needed", ">a machine may use", ">machines"]);
     for constraint in &answer.size.constraints {
         let name = constraint.name;
-        let mark = match name == answer.size.binding_constraint {
-            true => "  <- binds",
-            false => "",
-        };
+        let is_binding = name == answer.size.binding_constraint;
+        let mark = if is_binding { "  <- binds" } else { "" };
         let show = |value: f64| match name {
             "cpu" => format!("{} cores", figure(value)),
             "memory" => bytes(value),
@@ -369,21 +364,13 @@ fn holdout(answer: &Answer) -> Vec<String> {
         ">worst",
         ">settings",
     ]);
-    let mut row = |edge: &str, [held_out, seen]: [String; 2], errors: &Errors| {
-        for (name, spread) in spreads(errors) {
-            let Some(of) = spread else { continue };
-            let settings = count(of.settings as u64);
-            let (edge, name, held_out, seen) =
-                (edge.into(), name.into(), held_out.clone(), seen.clone());
-            table.row([
-                edge,
-                held_out,
-                seen,
-                name,
-                share(of.median),
-                share(of.worst),
-                settings,
-            ]);
+    let mut row = |edge: &str, ends: [String; 2], errors: &Errors| {
+        let known = spreads(errors).into_iter();
+        for (name, of) in known.filter_map(|(name, spread)| Some((name, spread?))) {
+            let [held_out, seen] = ends.clone();
+            let [median, worst] = [of.median, of.worst].map(share);
+            let (edge, name, settings) = (edge.into(), name.into(), count(of.settings as u64));
+            table.row([edge, held_out, seen, name, median, worst, settings]);
         }
     };
     let mut missing = Vec::new();
@@ -393,13 +380,11 @@ fn holdout(answer: &Answer) -> Vec<String> {
         ("channels", &held.channels),
         ("shards", &held.cores),
     ] {
-        match edge {
-            Some(edge) => {
-                let ends = [edge.held_out, edge.fitted_up_to].map(figure);
-                row(name, ends, &edge.errors);
-            }
-            None if name == "rate held" => {}
-            None => missing.push(format!("{name}: too few values to hold one out")),
+        if let Some(edge) = edge {
+            let ends = [edge.held_out, edge.fitted_up_to].map(figure);
+            row(name, ends, &edge.errors);
+        } else if name != "rate held" {
+            missing.push(format!("{name}: too few values to hold one out"));
         }
     }
     let Some(all) = &held.all else {

@@ -1,11 +1,11 @@
 //! What the runs do not say of response times and a sweep would, each with the command for it.
 
 use super::PlanError;
+use super::cpu::Place;
 use super::input::{Assurance, Chosen};
 use super::model::Model;
 use super::response::Basis;
 use super::size::{Point, Size, Sizer};
-use super::waves::Place;
 use crate::human::figure;
 
 /// Where the planned point, or what is above it, lies beyond the measured rates.

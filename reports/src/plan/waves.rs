@@ -9,7 +9,7 @@
 
 use super::{
     ask::Role,
-    cpu::{Conditions, CpuModel},
+    cpu::{Conditions, CpuModel, Place},
     least_squares::non_negative,
     observation::{Observation, burst},
     statistics::{median, minimise_log, solve},
@@ -31,30 +31,6 @@ pub(super) struct Waves {
     /// Closed loop: signatures of one key over those of a burst.
     closed_per_key: f64,
     in_flight: f64,
-}
-
-/// A place to predict: all but the rate.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Place {
-    pub(super) channels_per_shard: f64,
-    pub(super) sessions_per_payment: f64,
-    /// Of these, the ones opened and closed while no payment is made.
-    pub(super) edge_sessions_per_payment: f64,
-    /// Payments that a session has if nothing cuts it short.
-    pub(super) payments: f64,
-    pub(super) proposals_per_payment: f64,
-}
-
-impl Place {
-    pub(super) fn of(run: &Observation) -> Place {
-        Place {
-            channels_per_shard: run.channels / run.shards,
-            sessions_per_payment: run.sessions_per_payment,
-            edge_sessions_per_payment: run.edge_sessions_per_payment,
-            payments: run.payments_asked as f64,
-            proposals_per_payment: run.proposals_per_payment,
-        }
-    }
 }
 
 /// A mean wave below this says little of how long waves take: it is mostly waiting.
@@ -103,10 +79,7 @@ impl Waves {
         Conditions {
             wave,
             per_key: alike.min(self.in_flight.max(1.0)),
-            proposals_per_payment: place.proposals_per_payment,
-            sessions_per_payment: place.sessions_per_payment,
-            edge_sessions_per_payment: place.edge_sessions_per_payment,
-            channels_per_shard: place.channels_per_shard,
+            place: *place,
         }
     }
 
@@ -118,7 +91,7 @@ impl Waves {
         Conditions {
             wave: wave.min(place.channels_per_shard * self.in_flight).max(1.0),
             per_key: (self.closed_per_key * signatures).max(1.0),
-            ..self.conditions(place, 1.0)
+            place: *place,
         }
     }
 
@@ -130,13 +103,13 @@ impl Waves {
 
     /// T(n), in seconds.
     pub(super) fn wave_s(&self, cpu: &CpuModel, at: &Conditions) -> f64 {
-        let payments = at.wave / at.proposals_per_payment;
+        let payments = at.wave / at.place.proposals_per_payment;
         self.slowdown * payments * cpu.on_shard(at).of(Role::Both) + self.beside_cpu_s
     }
 
     /// The most payments per second that a shard can make under these conditions.
     pub(super) fn rate_under(&self, cpu: &CpuModel, at: &Conditions) -> f64 {
-        at.wave / at.proposals_per_payment / self.wave_s(cpu, at)
+        at.wave / at.place.proposals_per_payment / self.wave_s(cpu, at)
     }
 
     /// The most payments per second that a shard can make in an open loop: in full waves.
