@@ -1,5 +1,8 @@
 //! Capacity planning: from what a sweep measured to the machines that a load needs, and back.
 //!
+//! What is asked ([`Ask`]) and the runs make a model, the model an [`Answer`]; a run can be set
+//! beside it ([`Comparison`]).
+//!
 //! # The model
 //!
 //! Fitted from the runs of one assurance, with coefficients that cannot be negative:
@@ -9,9 +12,9 @@
 //!   says which stage has which).
 //! - **Waves**: a shard takes what is ready, so that n follows from the rate λ:
 //!   `n = λ T(n) + exp(−λ T(n))`, `T(n) = α n cpu(n) + σ` (`waves.rs`).
-//! - **Response time**: measured percentiles over the rate, made rising, interpolated; beyond them
-//!   `floor + multiple × T(n)` (`response.rs`). The objective gives the most payments per second
-//!   and shard.
+//! - **Response time**: measured percentiles over the rate, made rising, interpolated
+//!   (`response.rs`). The objective gives the most payments per second and shard. Nothing is said
+//!   beyond the measured rates, but which sweep would measure there (`wanting.rs`).
 //! - **Scaling** over shards: the Universal Scalability Law from five counts on, the measured
 //!   efficiency below (`scaling.rs`).
 //! - **Memory**: a process's, a shard's, a channel's, its batches'; **log**: bytes a signature, a
@@ -26,12 +29,14 @@
 mod answer;
 mod ask;
 mod check;
+mod compare;
 mod cpu;
 mod holdout;
 mod input;
 mod interval;
 mod l1;
 mod least_squares;
+mod machine;
 mod model;
 mod observation;
 mod response;
@@ -40,6 +45,7 @@ mod size;
 mod statistics;
 mod storage;
 mod text;
+mod wanting;
 mod waves;
 
 #[cfg(test)]
@@ -47,12 +53,15 @@ mod synthetic;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Constraint, Fit, OwnLayer1, Plan, StageCpu, TermCost, plan};
-pub use ask::{Ask, Percentile, Role, Slo, Wanted, parse_bytes};
+pub use answer::{Answer, Fit, OwnLayer1, TermCost, plan};
+pub use ask::{Ask, Percentile, Role, Slo, Wanted};
+pub use compare::{Comparison, Figure};
+pub use cpu::StageCpu;
 pub use holdout::{Edge, Errors, HoldoutError, Spread};
 pub use input::{Assurance, Inputs, InvalidRun, Source, SweepMachine, Together};
 pub use interval::Interval;
 pub use l1::{L1Load, L1Prices};
+pub use size::{Constraint, PerCore, Point, Size};
 pub use text::text;
 
 /// Why there is no plan.

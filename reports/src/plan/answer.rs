@@ -1,24 +1,25 @@
-//! The plan: its numbers, what they rest on, and what they leave out.
+//! The answer: its numbers, what they rest on, what is not measured, and what they leave out.
 
 use serde::Serialize;
 
 use super::PlanError;
 use super::ask::{Ask, Role, Slo};
-use super::cpu::{Term, varied};
+use super::compare::Comparison;
+use super::cpu::{StageCpu, Term, varied};
 use super::holdout::HoldoutError;
-use super::input::Together;
-use super::input::{Assurance, Chosen, Inputs, Source, SweepMachine, choose};
+use super::input::{Assurance, Chosen, Inputs, Source, SweepMachine, Together, choose};
 use super::interval::{Interval, interval};
-use super::l1::L1Load;
+use super::machine;
 use super::model::Model;
 use super::observation::Observation;
-use super::response::Basis;
 use super::scaling::Scaling;
-use super::size::{Machines, Size, size};
-use crate::human;
+use super::size::{Machine, PerCore, Point, Size, Sizer};
+use super::statistics::{BEYOND, is_outside, span};
+use super::wanting;
+use crate::human::{bytes, count, counted, figure};
 
-/// The version of a plan's shape.
-pub(super) const SCHEMA: u32 = 1;
+/// The version of an answer's shape.
+const SCHEMA: u32 = 1;
 
 /// What a plan does not contain.
 const EXCLUDED: [&str; 8] = [
@@ -34,17 +35,14 @@ const EXCLUDED: [&str; 8] = [
 
 /// An answer. Field names are the JSON names.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Plan {
-    /// The version of a plan's shape: 1.
+pub struct Answer {
+    /// The version of an answer's shape: 1.
     pub schema: u32,
     /// Whether the machines were given and the load asked for.
     pub inverse: bool,
-    /// Payments per second, asked for or carried.
-    pub rate_per_s: f64,
-    /// Channels that are open at once.
-    pub channels: u64,
-    /// Channels that these machines' memory has room for; none if no run tells.
-    pub channels_max: Option<u64>,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub size: Size,
     /// Payments in a channel's life.
     pub payments: u64,
     /// The share of channels that ends in a dispute.
@@ -55,39 +53,27 @@ pub struct Plan {
     pub role: Role,
     /// The share of each machine that stays free.
     pub headroom: f64,
-    /// Cores, headroom included, spares not.
-    pub cores: u64,
-    /// Machines, spares not included.
-    pub machines: u64,
     /// Machines that stand by.
     pub spare_machines: u64,
     /// Cores of a machine.
     pub cores_per_machine: u64,
     /// Memory of a machine.
     pub memory_per_machine_bytes: u64,
-    /// Memory that the processes on all machines take.
-    pub memory_bytes: u64,
-    /// What all logs write; none if nothing is durable.
-    pub log_bytes_per_s: Option<f64>,
-    /// The most space that all logs take.
-    pub log_space_bytes: Option<f64>,
-    /// The share of Layer 1's blocks; none without a profile.
-    pub l1_block_share: Option<f64>,
-    /// What that share is made of.
-    pub l1: Option<L1Load>,
     /// What Duet's own Layer 1 carries; none where no run tells.
     pub own_layer_1: Option<OwnLayer1>,
     /// Runs of several machines over one Layer 1, as they were measured.
     pub together: Vec<Together>,
     /// What all channels lock, in the smallest unit of value; none where the runs do not tell.
     pub locked_value: Option<f64>,
+    /// One machine at its part of the load.
+    pub point: Point,
     /// The objective's percentile that is expected while the headroom is free, in nanoseconds; none
-    /// where the model has none.
+    /// where it was not measured.
     pub response_ns: Option<f64>,
-    /// The resource that decides: `cpu`, `memory`, `log bandwidth` or `l1`.
-    pub binding_constraint: &'static str,
-    /// Each resource with the machines that it alone would need.
-    pub constraints: Vec<Constraint>,
+    /// What was not measured and could be, a sentence each, with the command that would.
+    pub not_measured: Vec<String>,
+    /// The back end that this machine takes unless it is told another.
+    pub backend_here: &'static str,
     /// What other draws of the sweep's runs would have said; none where they say nothing.
     pub interval: Option<Interval>,
     /// What the model gets wrong where it has not looked.
@@ -97,7 +83,7 @@ pub struct Plan {
     /// What lies beyond the sweep, a sentence each.
     pub extrapolation: Vec<String>,
     /// What is not in the plan.
-    pub excluded: Vec<String>,
+    pub excluded: [&'static str; 8],
     /// What the plan rests on.
     pub fit: Fit,
     /// The runs' assurance.
@@ -106,6 +92,9 @@ pub struct Plan {
     pub sweep_machine: SweepMachine,
     /// What became of the runs.
     pub inputs: Inputs,
+    /// A run set beside the answer; none if none was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<Comparison>,
 }
 
 /// What Duet's own Layer 1 carries, which is one for all machines.
@@ -120,42 +109,14 @@ pub struct OwnLayer1 {
     pub machines: f64,
 }
 
-impl OwnLayer1 {
-    fn of(sessions_per_s: f64, payments: f64, sized: &Size) -> Option<OwnLayer1> {
-        let share = sized.rate / payments / sessions_per_s;
-        let machines = sized.machines as f64 / share;
-        machines.is_finite().then_some(OwnLayer1 {
-            sessions_per_s,
-            share,
-            machines,
-        })
-    }
-}
-
-/// A resource.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Constraint {
-    /// Its name.
-    pub name: &'static str,
-    /// Machines that it alone would need; none of Layer 1, of which there is one.
-    pub machines: Option<u64>,
-    /// What is needed in all: cores, bytes, bytes per second; of Layer 1, shares of its blocks.
-    pub total: f64,
-    /// What of it a machine may use; of Layer 1, what there is.
-    pub per_machine: f64,
-}
-
 /// What was fitted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Fit {
     /// Payments per second that a shard makes at the objective, under the sweep's conditions.
     pub rate_per_shard_measured: f64,
     /// Under the planned ones.
-    pub rate_per_shard: f64,
-    /// What a core makes, other threads' work taken off.
-    pub rate_per_core: f64,
-    /// CPU time per payment of the planned role, in seconds.
-    pub cpu_s_per_payment: f64,
+    #[serde(flatten)]
+    pub core: PerCore,
     /// CPU time per payment, stage by stage, of all roles.
     pub stages: Vec<StageCpu>,
     /// What one of each thing costs, over all stages.
@@ -188,17 +149,6 @@ pub struct Fit {
     pub log_bytes_per_payment: Option<f64>,
 }
 
-/// A stage's CPU time.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct StageCpu {
-    /// Its name.
-    pub name: String,
-    /// For whom.
-    pub role: String,
-    /// Seconds per payment.
-    pub cpu_s: f64,
-}
-
 /// What one of a kind costs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TermCost {
@@ -208,151 +158,130 @@ pub struct TermCost {
     pub cpu_s: f64,
 }
 
-/// Answers.
+/// Answers, and sets a run beside the answer.
 ///
 /// # Errors
-/// The runs cannot be planned with, or no rate meets the objective.
-#[expect(
-    clippy::too_many_lines,
-    reason = "an answer put together, part by part"
-)]
-pub fn plan(ask: &Ask, sources: &[Source]) -> Result<Plan, PlanError> {
+/// The runs cannot be planned with, no measured rate meets the objective, or the run is none to set
+/// beside it.
+pub fn plan(ask: &Ask, sources: &[Source], check: Option<&Source>) -> Result<Answer, PlanError> {
     let chosen = choose(ask, sources)?;
     let runs: Vec<&Observation> = chosen.runs.iter().collect();
     let model = Model::fit(&runs, &ask.slo).ok_or_else(|| {
         PlanError::Refused(
-            "the runs have no CPU time by stage, no memory or no time between waves; expected run files \
-             that do"
+            "the runs have no CPU time by stage, no memory or no time between waves; expected run \
+             files that do"
                 .into(),
         )
     })?;
-    let machine = Machines {
-        cores: ask.cores_per_machine.unwrap_or(chosen.machine.cores) as f64,
-        memory_bytes: ask
-            .memory_per_machine
-            .unwrap_or(chosen.machine.memory_bytes) as f64,
-        log_bytes_per_s: ask.log_per_machine,
+    let (cores, memory) = (chosen.machine.cores, chosen.machine.memory_bytes);
+    let machine = Machine {
+        cores: ask.cores_per_machine.unwrap_or(cores) as f64,
+        memory_bytes: ask.memory_per_machine.unwrap_or(memory) as f64,
+        log_bytes_per_s: ask.log_per_machine.map(|bytes| bytes as f64),
     };
-    let sized = size(ask, &model, machine)?;
-    let capacity = match (ask.capacity, chosen.locked_per_payment) {
-        (Some(capacity), _) => Some(capacity as f64),
-        (None, Some(locked)) => Some(locked * ask.payments as f64),
-        (None, None) => None,
+    let sizer = Sizer::new(ask, &model, machine);
+    let sizer = sizer.map_err(|error| wanting::below(error, &chosen, &model))?;
+    let size = sizer.size()?;
+    answer(chosen, &sizer, size, check)
+}
+
+fn answer(
+    chosen: Chosen,
+    sizer: &Sizer<'_>,
+    size: Size,
+    check: Option<&Source>,
+) -> Result<Answer, PlanError> {
+    let (ask, machine) = (sizer.ask, sizer.machine);
+    let runs: Vec<&Observation> = chosen.runs.iter().collect();
+    let point = sizer.point(&size);
+    let check = check.map(|source| Comparison::of(source, sizer, &chosen, &point));
+    let locked = match ask.capacity {
+        Some(capacity) => Some(capacity as f64),
+        None => (chosen.locked_per_payment).map(|locked| locked * ask.payments as f64),
     };
-    let whole = |what: &str, value: f64| match value.ceil() {
-        value if value < u64::MAX as f64 => Ok(value as u64),
-        value => Err(PlanError::Refused(format!(
-            "the plan would have {value:.3e} {what}; expected fewer than 2^64"
-        ))),
-    };
-    let channels_max = Some(sized.channels_max).filter(|most| *most < u64::MAX as f64);
-    Ok(Plan {
+    for (what, value) in [
+        ("channels", size.channels),
+        ("cores", size.cores),
+        ("bytes of memory", size.memory_bytes),
+    ] {
+        if value >= u64::MAX as f64 {
+            let text = format!("the plan would have {value:.3e} {what}; expected fewer than 2^64");
+            return Err(PlanError::Refused(text));
+        }
+    }
+    Ok(Answer {
         schema: SCHEMA,
         inverse: ask.rate_per_s.is_none(),
-        rate_per_s: sized.rate,
-        channels: whole("channels", sized.channels.floor())?,
-        channels_max: channels_max.map(|most| most as u64),
         payments: ask.payments,
         disputes: ask.disputes,
         slo: ask.slo,
         role: ask.role,
         headroom: ask.headroom,
-        cores: whole("cores", sized.cores)?,
-        machines: sized.machines,
         spare_machines: ask.spare,
         cores_per_machine: machine.cores as u64,
         memory_per_machine_bytes: machine.memory_bytes as u64,
-        memory_bytes: whole("bytes of memory", sized.memory_bytes)?,
-        log_bytes_per_s: sized.log_bytes_per_s,
-        log_space_bytes: sized.log_space_bytes,
-        l1_block_share: sized.l1.as_ref().map(|l1| l1.block_share),
-        locked_value: capacity.map(|capacity| capacity * sized.channels),
-        response_ns: expected_ns(&model, machine, &sized),
-        binding_constraint: sized.binding,
-        constraints: sized
-            .needs
-            .iter()
-            .map(|need| Constraint {
-                name: need.name,
-                machines: Some(need.machines),
-                total: need.total,
-                per_machine: need.per_machine,
-            })
-            .chain(sized.l1.as_ref().map(|l1| Constraint {
-                name: "l1",
-                machines: None,
-                total: l1.block_share,
-                per_machine: 1.0,
-            }))
-            .collect(),
+        own_layer_1: OwnLayer1::of(&chosen, ask, &size),
+        locked_value: locked.map(|locked| locked * size.channels),
+        response_ns: point.response_ns,
+        not_measured: wanting::not_measured(&chosen, sizer, &size, &point),
         interval: interval(ask, &runs, machine),
         holdout_error: HoldoutError::of(&runs, &ask.slo),
-        extrapolation: extrapolation(ask, &chosen, &runs, &model, machine, &sized),
         assumptions: assumptions(ask, &chosen),
-        excluded: EXCLUDED.map(str::to_owned).to_vec(),
-        fit: fit(&model, machine, &sized),
-        own_layer_1: chosen
-            .layer_1_sessions_per_s
-            .and_then(|limit| OwnLayer1::of(limit, ask.payments as f64, &sized)),
+        extrapolation: extrapolation(sizer, &chosen, &size),
+        excluded: EXCLUDED,
+        fit: fit(sizer, &size),
+        backend_here: machine::backend(),
+        check: check.transpose()?,
+        point,
+        size,
         together: chosen.together,
-        l1: sized.l1,
         assurance: chosen.assurance,
         sweep_machine: chosen.machine,
         inputs: chosen.inputs,
     })
 }
 
-/// What the objective's percentile is with this load on these machines: shards make the share of
-/// the rate at the objective that leaves the headroom free, in waves that are as much smaller.
-fn expected_ns(model: &Model, machine: Machines, sized: &Size) -> Option<f64> {
-    let cores = sized.machines as f64 * machine.cores;
-    let share = sized.rate / (cores * sized.core.per_core);
-    let at_slo = &sized.core.at_slo;
-    let rate = share.min(1.0) * at_slo.per_shard;
-    let response = model.response.as_ref()?;
-    response.at(&model.cpu, &model.waves, rate)
+impl OwnLayer1 {
+    fn of(chosen: &Chosen, ask: &Ask, size: &Size) -> Option<OwnLayer1> {
+        let sessions_per_s = chosen.layer_1_sessions_per_s?;
+        let share = size.rate_per_s / ask.payments as f64 / sessions_per_s;
+        let machines = size.machines as f64 / share;
+        machines.is_finite().then_some(OwnLayer1 {
+            sessions_per_s,
+            share,
+            machines,
+        })
+    }
 }
 
-fn fit(model: &Model, machine: Machines, sized: &Size) -> Fit {
-    let core = &sized.core;
-    let (scaling, contention, coherence) = match model.scaling {
+fn fit(sizer: &Sizer<'_>, size: &Size) -> Fit {
+    let (model, core) = (sizer.model, &size.core);
+    let (scaling, law) = match model.scaling {
         Scaling::Law {
             contention,
             coherence,
             ..
-        } => ("law", Some(contention), Some(coherence)),
-        Scaling::Measured { .. } => ("measured", None, None),
-        Scaling::Unknown { .. } => ("unknown", None, None),
+        } => ("law", Some((contention, coherence))),
+        Scaling::Measured { .. } => ("measured", None),
+        Scaling::Unknown { .. } => ("unknown", None),
     };
-    let measured_shards = model.response.as_ref().map_or(1.0, |found| found.shards);
-    let stages = model.cpu.stages(&core.at).into_iter();
-    let terms = model.cpu.terms().into_iter();
+    let term = |(term, cpu_s): (Term, f64)| TermCost {
+        of: term.name(),
+        cpu_s,
+    };
     Fit {
-        rate_per_shard_measured: core.at_slo.per_shard,
-        rate_per_shard: core.per_shard,
-        rate_per_core: core.per_core,
-        cpu_s_per_payment: core.cpu_s,
-        stages: stages
-            .map(|(name, role, cpu_s)| StageCpu {
-                name: name.to_owned(),
-                role: role.to_owned(),
-                cpu_s,
-            })
-            .collect(),
-        terms: terms
-            .map(|(term, cpu_s)| TermCost {
-                of: term.name(),
-                cpu_s,
-            })
-            .collect(),
+        rate_per_shard_measured: size.at_slo.per_shard,
+        core: *core,
+        stages: model.cpu.stages(&core.at),
+        terms: model.cpu.terms().into_iter().map(term).collect(),
         wave: core.at.wave,
         signatures_per_key: core.at.per_key,
         wall_per_cpu: model.waves.slowdown,
         wave_beside_cpu_s: model.waves.beside_cpu_s,
         scaling,
-        efficiency: model.relative_efficiency(machine.cores, measured_shards),
-        contention,
-        coherence,
+        efficiency: sizer.efficiency(),
+        contention: law.map(|law| law.0),
+        coherence: law.map(|law| law.1),
         memory_process_bytes: model.memory.process_bytes,
         memory_shard_bytes: model.memory.full_shard_bytes(),
         memory_channel_bytes: model.memory.channel_bytes,
@@ -363,175 +292,123 @@ fn fit(model: &Model, machine: Machines, sized: &Size) -> Fit {
 
 /// What the question and the runs leave open, and how it is taken.
 fn assumptions(ask: &Ask, chosen: &Chosen) -> Vec<String> {
-    let mut taken =
-        vec!["one shard a core; load spread evenly over shards and machines".to_owned()];
+    let mut taken = vec!["one shard a core; load spread evenly over shards and machines".into()];
+    let mut say = |text: &str| taken.push(text.to_owned());
     if ask.role == Role::Hub {
-        taken.push(
-            "hub: CPU time of the costlier end, half of what is accounted to both, the load generator's \
-             in place of taking requests in, none of Layer 1's"
-                .to_owned(),
+        say(
+            "hub: CPU time of the costlier end, half of what is accounted to both, the load \
+             generator's in place of taking requests in, none of Layer 1's",
         );
-        taken.push(
-            "hub: memory and log as if it kept both ends of each channel, an upper bound"
-                .to_owned(),
-        );
+        say("hub: memory and log as if it kept both ends of each channel, an upper bound");
     }
-    match (ask.capacity, chosen.locked_per_payment) {
+    match (ask.capacity, chosen.locked_per_payment.map(figure)) {
         (Some(_), _) => {}
-        (None, Some(locked)) => taken.push(format!(
-            "a channel locks {} for each payment of its session, as the runs' did",
-            human::figure(locked)
+        (None, Some(locked)) => say(&format!(
+            "a channel locks {locked} for each payment of its session, as the runs' did"
         )),
-        (None, None) => {
-            taken.push("what a channel locks is not in the runs: give --capacity".to_owned());
+        (None, None) => say("what a channel locks is not in the runs: give --capacity"),
+    }
+    if let Some(prices) = &ask.l1 {
+        let profile = &prices.profile;
+        say(&format!(
+            "all of {profile}'s blocks are there for these channels: others' transactions leave \
+             less, and headroom is not taken off"
+        ));
+        if ask.disputes > 0.0 {
+            say("disputes are answered: a post, an answer, a payout in place of the polite close");
         }
     }
-    if let Some(profile) = &ask.l1 {
-        taken.push(format!(
-            "all of {}'s blocks are there for these channels: others' transactions leave less, and \
-             headroom is not taken off",
-            profile.profile
-        ));
-    }
-    if ask.l1.is_some() && ask.disputes > 0.0 {
-        taken.push(
-            "disputes are answered: a post, an answer, a payout in place of the polite close"
-                .to_owned(),
-        );
-    }
     if chosen.assurance.durability == "none" {
-        taken.push(
-            "nothing is durable: a crash loses what was acknowledged since each channel was opened"
-                .to_owned(),
-        );
+        let text = "a crash loses what was acknowledged since each channel was opened";
+        say(&format!("nothing is durable: {text}"));
     }
     taken
 }
 
-/// Beyond this factor of the largest value measured, or below the least by it, a value is not "as
-/// measured".
-const BEYOND: f64 = 1.1;
-
 /// What of the question lies beyond what was measured.
-#[expect(
-    clippy::too_many_lines,
-    reason = "a paragraph for each way in which a plan goes beyond its runs"
-)]
-fn extrapolation(
-    ask: &Ask,
-    chosen: &Chosen,
-    runs: &[&Observation],
-    model: &Model,
-    machine: Machines,
-    sized: &Size,
-) -> Vec<String> {
-    let mut found = Vec::new();
-    let range = |of: &dyn Fn(&Observation) -> f64| {
-        let values = runs.iter().map(|run| of(run));
-        values.fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
-            (low.min(value), high.max(value))
-        })
-    };
-    let outside =
-        |value: f64, (low, high): (f64, f64)| value > high * BEYOND || value * BEYOND < low;
-    match sized.core.at_slo.basis {
-        Basis::Between => {}
-        Basis::LastHeld(next) => found.push(format!(
-            "{} payments/s a shard is the largest rate that was held; the next one, {}, was not: what lies \
-             between them is not counted on",
-            human::figure(sized.core.at_slo.per_shard),
-            human::figure(next)
-        )),
-        Basis::Beyond => found.push(format!(
-            "every measured rate meets the objective: {} payments/s a shard is the model's",
-            human::figure(sized.core.at_slo.per_shard)
-        )),
-        Basis::Below => found.push(format!(
-            "no measured rate meets the objective: {} payments/s a shard, below all of them, is the model's",
-            human::figure(sized.core.at_slo.per_shard)
-        )),
-    }
-    let shards_max = model.scaling.shards_max();
-    match model.scaling {
-        Scaling::Unknown { shards } if machine.cores != shards => found.push(format!(
-            "SCALING UNKNOWN: all runs had {}; {} are assumed to do {} times as much",
-            human::counted(shards as u64, "shard"),
-            human::figure(machine.cores),
-            human::figure(machine.cores / shards),
-        )),
-        Scaling::Measured { .. } if machine.cores > shards_max => found.push(format!(
-            "{} shards a machine: the efficiency measured at {} is taken for them",
-            human::figure(machine.cores),
-            human::figure(shards_max),
-        )),
-        Scaling::Law { .. } if machine.cores > shards_max * BEYOND => found.push(format!(
-            "{} shards a machine: the scalability law was fitted up to {}",
-            human::figure(machine.cores),
-            human::figure(shards_max),
-        )),
-        _ => {}
-    }
-    let other_machine = ask
-        .cores_per_machine
-        .is_some_and(|c| c != chosen.machine.cores);
-    if other_machine {
-        found.push(format!(
-            "machines of {} cores: cores like those measured are assumed ({}, {})",
-            human::figure(machine.cores),
-            chosen.machine.cpu,
-            human::counted(chosen.machine.cores, "core"),
+fn extrapolation(sizer: &Sizer<'_>, chosen: &Chosen, size: &Size) -> Vec<String> {
+    let (ask, model) = (sizer.ask, sizer.model);
+    let runs: Vec<&Observation> = chosen.runs.iter().collect();
+    let mut found = shards(model, sizer.machine);
+    let mut say = |text: String| found.push(text);
+    if (ask.cores_per_machine).is_some_and(|cores| cores != chosen.machine.cores) {
+        let (cores, measured) = (figure(sizer.machine.cores), chosen.machine.text());
+        say(format!(
+            "machines of {cores} cores: cores like those measured are assumed ({measured})"
         ));
     }
-    let per_shard = sized.core.at.channels_per_shard;
-    let channels = range(&|run| run.channels / run.shards);
-    if !varied(runs, Term::Channels) {
-        found.push(
-            "no two channel counts far enough apart: what channels cost in CPU is not seen".into(),
-        );
-    } else if outside(per_shard, channels) {
-        found.push(format!(
-            "{} channels a shard: measured from {} to {}",
-            human::figure(per_shard.round()),
-            human::figure(channels.0),
-            human::figure(channels.1),
+    let planned = size.core.at.place.channels_per_shard;
+    let measured = span(runs.iter().map(|run| run.channels / run.shards));
+    if !varied(&runs, Term::Channels) {
+        let text = "no two channel counts far enough apart: what channels cost in CPU is not seen";
+        say(text.to_owned());
+    } else if is_outside(planned, measured) {
+        let (planned, [least, most]) = (figure(planned.round()), ends(measured));
+        say(format!(
+            "{planned} channels a shard: measured from {least} to {most}"
         ));
     }
     if !model.memory.sees_channels {
-        found.push(
-            "no two channel counts apart: a channel's MEMORY IS NOT SEEN and counts as nothing"
-                .into(),
-        );
+        let text =
+            "no two channel counts apart: a channel's MEMORY IS NOT SEEN and counts as nothing";
+        say(text.to_owned());
     }
-    let per_machine = sized.channels / sized.machines as f64;
-    if per_machine > model.channels_max * BEYOND {
-        found.push(format!(
-            "{} channels a machine: memory was measured up to {}",
-            human::figure(per_machine.round()),
-            human::figure(model.channels_max),
+    let planned = size.channels / size.machines as f64;
+    if planned > model.channels_max * BEYOND {
+        let (planned, most) = (figure(planned.round()), figure(model.channels_max));
+        say(format!(
+            "{planned} channels a machine: memory was measured up to {most}"
         ));
     }
-    let sessions = range(&|run| 1.0 / run.sessions_per_payment);
-    if !varied(runs, Term::Session) {
-        found.push("sessions of one length: what a session costs is not seen apart".into());
-    } else if outside(ask.payments as f64, sessions) {
-        found.push(format!(
-            "{} payments a session: those of the runs had made {} to {} when they ended",
-            human::count(ask.payments),
-            human::figure(sessions.0.round()),
-            human::figure(sessions.1.round()),
+    let measured = span(runs.iter().map(|run| 1.0 / run.sessions_per_payment));
+    if !varied(&runs, Term::Session) {
+        say("sessions of one length: what a session costs is not seen apart".to_owned());
+    } else if is_outside(ask.payments as f64, measured) {
+        let (planned, [least, most]) = (count(ask.payments), ends(measured));
+        say(format!(
+            "{planned} payments a session: those of the runs had made {least} to {most} when they \
+             ended"
         ));
     }
-    if let (Some(log), Some(bytes)) = (model.log, sized.log_bytes_per_s)
-        && bytes / sized.machines as f64 > log.seen_per_s * BEYOND
+    if let (Some(log), Some(written)) = (model.log, size.log_bytes_per_s)
+        && written / size.machines as f64 > log.seen_per_s * BEYOND
     {
-        found.push(format!(
-            "{}/s of log a machine: measured up to {}/s",
-            human::bytes(bytes / sized.machines as f64),
-            human::bytes(log.seen_per_s),
+        let ends = [written / size.machines as f64, log.seen_per_s];
+        let [planned, most] = ends.map(bytes);
+        say(format!(
+            "{planned}/s of log a machine: measured up to {most}/s"
         ));
     }
     if !runs.iter().any(|run| run.is_saturated()) {
-        found.push("no run was saturated: how much a shard can do at most is not seen".into());
+        let text = "no run was saturated: how much a shard can do at most is not seen";
+        say(text.to_owned());
     }
     found
+}
+
+fn ends((least, most): (f64, f64)) -> [String; 2] {
+    [least, most].map(|value| figure(value.round()))
+}
+
+/// What of a machine's shards was not measured.
+fn shards(model: &Model, machine: Machine) -> Vec<String> {
+    let (cores, most) = (figure(machine.cores), model.scaling.shards_max());
+    let measured = figure(most);
+    let text = match model.scaling {
+        Scaling::Unknown { shards } if machine.cores != shards => format!(
+            "SCALING UNKNOWN: all runs had {}; {cores} are assumed to do {} times as much",
+            counted(shards as u64, "shard"),
+            figure(machine.cores / shards),
+        ),
+        Scaling::Measured { .. } if machine.cores > most => {
+            format!(
+                "{cores} shards a machine: the efficiency measured at {measured} is taken for them"
+            )
+        }
+        Scaling::Law { .. } if machine.cores > most * BEYOND => {
+            format!("{cores} shards a machine: the scalability law was fitted up to {measured}")
+        }
+        _ => return Vec::new(),
+    };
+    vec![text]
 }

@@ -2,57 +2,122 @@
 
 use std::fmt;
 
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::l1::L1Prices;
-use crate::{human, run_file::Percentiles, units};
+use crate::{
+    human,
+    run_file::Percentiles,
+    units::{
+        self, parse_count as count, parse_positive_count as positive, parse_rate as rate,
+        parse_share as share,
+    },
+};
 
-/// A plan's question.
-#[derive(Clone, Debug)]
+const LOAD: &str = "Load";
+const ASSURANCE: &str = "Assurance";
+const MACHINES: &str = "Machines";
+const RUNS: &str = "Runs";
+
+/// A plan's question, as options of the command line.
+#[derive(Args, Clone, Debug)]
 pub struct Ask {
-    /// Payments per second; none asks the inverse: what can `machines` carry?
+    /// Payments per second; without it, says what the machines can carry.
+    #[arg(id = "rate", long, value_name = "PER_S", value_parser = rate, help_heading = LOAD)]
+    #[arg(requires = "channels", conflicts_with_all = ["inverse", "machines"])]
     pub rate_per_s: Option<f64>,
-    /// Channels that are open at once; none in the inverse leaves them to the memory.
+    /// Ask for what the machines can carry.
+    #[arg(long, help_heading = LOAD)]
+    pub inverse: bool,
+    /// Channels open at once [with --inverse, as many as the largest run had, a machine].
+    #[arg(long, value_name = "N", value_parser = positive, help_heading = LOAD)]
     pub channels: Option<u64>,
     /// Payments in a channel's life.
+    #[arg(long, value_name = "N", value_parser = positive, help_heading = LOAD)]
+    #[arg(default_value = "10k")]
     pub payments: u64,
-    /// Of all channels, the share that ends in a dispute, 0 to 1.
+    /// The share of channels that ends in an answered dispute.
+    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = LOAD)]
+    #[arg(default_value = "0%")]
     pub disputes: f64,
-    /// The objective on response time.
+    /// What a channel locks, in the smallest unit of value [as the runs' did, by their payments].
+    #[arg(long, value_name = "N", value_parser = positive, help_heading = LOAD)]
+    pub capacity: Option<u64>,
+    /// The objective on response time: p50, p90, p99 or p999, and its bound.
+    #[arg(long, value_name = "P=TIME", value_parser = Slo::parse, help_heading = LOAD)]
     pub slo: Slo,
-    /// Which of the sweep's runs count.
-    pub assurance: Wanted,
     /// Whose work is planned.
+    #[arg(long, value_enum, default_value = "both", help_heading = LOAD)]
     pub role: Role,
-    /// Of each machine's cores, memory and log disk, the share that stays free, 0 to below 1.
+    /// Layer 1's prices and limits.
+    #[arg(skip)]
+    pub l1: Option<L1Prices>,
+    /// Which of the sweep's runs count.
+    #[command(flatten)]
+    pub assurance: Wanted,
+
+    /// Of each machine's cores, memory and log disk, the share that stays free.
+    #[arg(long, value_name = "SHARE", value_parser = headroom, help_heading = MACHINES)]
+    #[arg(default_value = "30%")]
     pub headroom: f64,
     /// Machines that stand by.
+    #[arg(long, value_name = "N", value_parser = count, help_heading = MACHINES)]
+    #[arg(default_value = "1")]
     pub spare: u64,
-    /// The inverse: machines that carry the load.
+    /// With --inverse: machines that carry the load.
+    #[arg(long, value_name = "N", value_parser = positive, help_heading = MACHINES)]
+    #[arg(default_value = "1")]
     pub machines: u64,
-    /// Layer 1's prices and limits.
-    pub l1: Option<L1Prices>,
-    /// Cores of a machine; none: those of the sweep's machine.
+    /// Cores of a machine [the sweep's machine's].
+    #[arg(long, value_name = "N", value_parser = positive, help_heading = MACHINES)]
     pub cores_per_machine: Option<u64>,
-    /// Memory of a machine, in bytes; none: that of the sweep's machine.
+    /// Memory of a machine, as in 64GiB [the sweep's machine's].
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, help_heading = MACHINES)]
     pub memory_per_machine: Option<u64>,
-    /// What a machine's log disk writes, in bytes per second; none: not limited.
-    pub log_per_machine: Option<f64>,
-    /// What a channel locks, in the smallest unit of value; none: what the sweep's did.
-    pub capacity: Option<u64>,
-    /// The share of a run's CPU time that others may have taken from its machine, 0 to 1.
+    /// What a machine's log disk writes a second, as in 500MiB [no limit].
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes, help_heading = MACHINES)]
+    pub log_per_machine: Option<u64>,
+
+    /// A run of whose machine's CPU time others took more than this is INVALID for planning.
+    #[arg(long, value_name = "SHARE", value_parser = share, help_heading = RUNS)]
+    #[arg(default_value = "5%")]
     pub busy_max: f64,
-    /// The bootstrap's seed.
+    /// The seed of the interval's draws.
+    #[arg(long, value_parser = count, default_value = "1", help_heading = RUNS)]
     pub seed: u64,
 }
 
+/// The assurance that is asked for. What is left open is the sweep's own, if it has only one.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// The co-sign interval of the runs to use [the sweep's, if it has one].
+    #[arg(long, value_name = "K", value_parser = positive, help_heading = ASSURANCE)]
+    pub cosign_every: Option<u64>,
+    /// Proposals in flight of the runs to use [the sweep's, if it has one].
+    #[arg(long, value_name = "N", value_parser = positive, help_heading = ASSURANCE)]
+    pub in_flight: Option<u64>,
+    /// Durability of the runs to use: none, log or fsync [the sweep's, if it has one].
+    #[arg(long, help_heading = ASSURANCE)]
+    pub durability: Option<String>,
+    /// Back end of the runs to use [the sweep's, if it has one].
+    #[arg(long, help_heading = ASSURANCE)]
+    pub backend: Option<String>,
+    /// Pattern of the runs to use: one-way or two-way [the sweep's, if it has one].
+    #[arg(long, help_heading = ASSURANCE)]
+    pub pattern: Option<String>,
+    /// Turn length of the two-way runs to use [the sweep's, if it has one].
+    #[arg(long, value_name = "N", value_parser = positive, help_heading = ASSURANCE)]
+    pub turn_length: Option<u64>,
+}
+
 /// Whose work is planned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// One end of every channel.
+    /// One end of every channel: the costlier one.
     Hub,
-    /// Both ends, as they were measured.
+    /// Both ends, as measured.
     Both,
 }
 
@@ -102,7 +167,7 @@ impl Slo {
     ///
     /// # Errors
     /// Says what was given and what was expected.
-    pub fn parse(text: &str) -> Result<Slo, String> {
+    pub(super) fn parse(text: &str) -> Result<Slo, String> {
         let expected = "expected a percentile of response time and its bound, as in p99=50ms";
         let (name, bound) = text
             .split_once('=')
@@ -134,7 +199,7 @@ impl fmt::Display for Slo {
 ///
 /// # Errors
 /// Says what was given and what was expected.
-pub fn parse_bytes(text: &str) -> Result<u64, String> {
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     const BINARY: [(&str, u64); 4] = [
         ("KiB", 1 << 10),
         ("MiB", 1 << 20),
@@ -156,21 +221,10 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         .map_err(|error| format!("{error}; sizes may end in KiB, MiB, GiB or TiB too"))
 }
 
-/// The assurance that is asked for. What is left open is the sweep's own, if it has only one.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Wanted {
-    /// The co-sign interval k.
-    pub cosign_every: Option<u64>,
-    /// Proposals in flight.
-    pub in_flight: Option<u64>,
-    /// `none`, `log` or `fsync`.
-    pub durability: Option<String>,
-    /// The signature back end that ran.
-    pub backend: Option<String>,
-    /// `one-way` or `two-way`.
-    pub pattern: Option<String>,
-    /// Payments in a row by one party, where both pay.
-    pub turn_length: Option<u64>,
+fn headroom(text: &str) -> Result<f64, String> {
+    let free = share(text)?;
+    let nothing = || format!("'{text}' leaves nothing to use: expected less than 100%");
+    (free < 1.0).then_some(free).ok_or_else(nothing)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //! been its own. Pure.
 
 use super::observation::paying_s;
-use crate::{human, run_file::RunFile, summary::stage_cpu_s};
+use crate::human::{figure, grouped, seconds, share};
+use crate::run_file::{RunFile, Stage};
+use crate::summary::stage_cpu_s;
 use duet_run_file::histogram::decode;
 
 /// Stages must account for this share of the run's CPU time, or costs per stage are not its costs;
@@ -17,106 +19,75 @@ const TOLERANCE: f64 = 1.05;
 
 /// Why the run cannot be planned with; empty if it can. `busy_max` is the share of the machine's
 /// CPU time that others may have taken.
-#[expect(
-    clippy::too_many_lines,
-    reason = "a list of what makes a run useless to a plan"
-)]
 pub(super) fn reasons(run: &RunFile, busy_max: f64) -> Vec<String> {
-    let mut reasons: Vec<String> = run.achieved.broken().cloned().collect();
-    if !run.achieved.valid && run.achieved.invalid_reasons.is_empty() {
-        reasons.push("it is INVALID without a reason".to_owned());
+    let (achieved, workload) = (&run.achieved, &run.workload);
+    let mut reasons: Vec<String> = achieved.broken().cloned().collect();
+    let mut say = |is_so: bool, text: &str| reasons.extend(is_so.then(|| text.to_owned()));
+    let is_nameless = !achieved.valid && achieved.invalid_reasons.is_empty();
+    say(is_nameless, "it is INVALID without a reason");
+    say(achieved.interrupted, "it was interrupted");
+    let resumed = "it went on after a restart: its figures are of a part";
+    say(run.resumed().is_some(), resumed);
+    if let Some(adversary) = &workload.adversary {
+        say(true, &format!("it had adversaries ({adversary})"));
     }
-    if run.achieved.interrupted {
-        reasons.push("it was interrupted".to_owned());
+    if let Some(slowdown) = workload.planted_slowdown.map(share) {
+        say(true, &format!("it was SLOWED ON PURPOSE by {slowdown}"));
     }
-    if run.resumed().is_some() {
-        reasons.push("it went on after a restart: its figures are of a part".to_owned());
-    }
-    if let Some(adversary) = &run.workload.adversary {
-        reasons.push(format!("it had adversaries ({adversary})"));
-    }
-    if let Some(slowdown) = run.workload.planted_slowdown {
-        reasons.push(format!(
-            "it was SLOWED ON PURPOSE by {}",
-            human::share(slowdown)
-        ));
-    }
-    if run.workload.mode != "synthetic" {
-        reasons.push(format!(
-            "its workload is a {}: a plan needs synthetic ones",
-            run.workload.mode
-        ));
-    }
-    if run.achieved.payments == 0 {
-        reasons.push("no payment was made".to_owned());
-    }
-    let share = run.checks.stage_cpu_share;
-    if !STAGE_SHARE.contains(&share) {
-        reasons.push(format!(
-            "stages account for {} of its CPU time, expected {} to {}",
-            human::share(share),
-            human::share(*STAGE_SHARE.start()),
-            human::share(*STAGE_SHARE.end()),
-        ));
-    }
-    let taken = [
+    let mode = &workload.mode;
+    let other = format!("its workload is a {mode}: a plan needs synthetic ones");
+    say(mode != "synthetic", &other);
+    say(achieved.payments == 0, "no payment was made");
+    let accounted = run.checks.stage_cpu_share;
+    let is_whole = STAGE_SHARE.contains(&accounted);
+    let ends = [accounted, *STAGE_SHARE.start(), *STAGE_SHARE.end()];
+    let [found, least, most] = ends.map(share);
+    let text = format!("stages account for {found} of its CPU time, expected {least} to {most}");
+    say(!is_whole, &text);
+    for (taken, who) in [
         (run.machine.stolen_share, "the host gave to other guests"),
         (run.machine.others_share, "other processes took"),
-    ];
-    for (share, who) in taken {
-        if let Some(share) = share.filter(|share| *share > busy_max) {
-            reasons.push(format!(
-                "{who} {}{BUSY}, expected at most {}",
-                human::share(share),
-                human::share(busy_max),
-            ));
+    ] {
+        if let Some(taken) = taken.filter(|taken| *taken > busy_max) {
+            let [taken, most] = [taken, busy_max].map(share);
+            say(
+                true,
+                &format!("{who} {taken}{BUSY}, expected at most {most}"),
+            );
         }
     }
-    let absurd = run
-        .stages
-        .iter()
-        .find(|stage| !(stage.cpu_s >= 0.0 && stage.cpu_s.is_finite()));
-    if let Some(stage) = absurd {
-        reasons.push(format!(
-            "stage {} took {} of CPU time, expected 0 s or more",
-            stage.name,
-            human::seconds(stage.cpu_s)
-        ));
+    let is_absurd = |stage: &&Stage| !(stage.cpu_s >= 0.0 && stage.cpu_s.is_finite());
+    if let Some(stage) = run.stages.iter().find(is_absurd) {
+        let (name, took) = (&stage.name, seconds(stage.cpu_s));
+        let text = format!("stage {name} took {took} of CPU time, expected 0 s or more");
+        say(true, &text);
     }
-    if run.memory.peak_rss_bytes == 0 {
-        reasons.push("its peak memory is 0 B".to_owned());
-    }
+    say(run.memory.peak_rss_bytes == 0, "its peak memory is 0 B");
     let stages: f64 = run.stages.iter().map(stage_cpu_s).sum();
-    let stated = share * run.achieved.cpu_s;
-    if STAGE_SHARE.contains(&share) && (stages - stated).abs() > STAGES_WITHIN * stated {
-        reasons.push(format!(
-            "its stages are {} of CPU time, and it says {}",
-            human::seconds(stages),
-            human::seconds(stated)
-        ));
-    }
+    let stated = accounted * achieved.cpu_s;
+    let is_off = (stages - stated).abs() > STAGES_WITHIN * stated;
+    let [stages, stated] = [stages, stated].map(seconds);
+    let text = format!("its stages are {stages} of CPU time, and it says {stated}");
+    say(is_whole && is_off, &text);
     reasons.extend(histogram(run));
     reasons
 }
 
 /// What the latency histogram contradicts: the count of payments, and Little's law.
 fn histogram(run: &RunFile) -> Option<String> {
-    let text = run.latency_histogram.service.as_ref()?;
-    let histogram = match decode(text) {
+    let histogram = match decode(run.latency_histogram.service.as_ref()?) {
         Ok(histogram) => histogram,
         Err(reason) => {
-            return Some(format!(
-                "its service time histogram cannot be read: {reason}"
-            ));
+            let text = "its service time histogram cannot be read";
+            return Some(format!("{text}: {reason}"));
         }
     };
     let (count, mean_s) = (histogram.len(), histogram.mean() / 1e9);
     let payments = run.achieved.payments;
     if count != payments {
+        let [count, payments] = [count, payments].map(grouped);
         return Some(format!(
-            "its histogram holds {} payments, expected the {} that it made",
-            human::grouped(count),
-            human::grouped(payments),
+            "its histogram holds {count} payments, expected the {payments} that it made"
         ));
     }
     // L = λ W: what is on its way at a time cannot be more than may be.
@@ -130,12 +101,10 @@ fn histogram(run: &RunFile) -> Option<String> {
     let room =
         workload.concurrent as f64 * workload.in_flight as f64 * workload.cosign_every as f64;
     (on_the_way > room * TOLERANCE).then(|| {
+        let ([rate, way, room], took) = ([rate, on_the_way, room].map(figure), seconds(mean_s));
         format!(
-            "Little's law: {}/s that take {} each are {} payments on their way, and at most {} can be",
-            human::figure(rate),
-            human::seconds(mean_s),
-            human::figure(on_the_way),
-            human::figure(room),
+            "Little's law: {rate}/s that take {took} each are {way} payments on their way, and at \
+             most {room} can be"
         )
     })
 }

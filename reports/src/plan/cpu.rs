@@ -16,12 +16,43 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
 use strum::VariantArray;
 
 use super::{
+    ask::Role,
     least_squares::{dot, non_negative},
-    observation::Observation,
+    observation::{Observation, StageCost},
+    statistics::span,
 };
+
+/// Where payments are made: what their cost depends on, and their rate does not change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Place {
+    /// Channels a shard, C.
+    pub(super) channels_per_shard: f64,
+    /// Sessions per payment, 1/P.
+    pub(super) sessions_per_payment: f64,
+    /// Of these, the ones opened before the first payment or closed after the last, at no payment's
+    /// cost in time.
+    pub(super) edge_sessions_per_payment: f64,
+    /// Payments that a session has if nothing cuts it short.
+    pub(super) payments: f64,
+    /// Pairs of signatures per payment, 1/m.
+    pub(super) proposals_per_payment: f64,
+}
+
+impl Place {
+    pub(super) fn of(run: &Observation) -> Place {
+        Place {
+            channels_per_shard: run.channels / run.shards,
+            sessions_per_payment: run.sessions_per_payment,
+            edge_sessions_per_payment: run.edge_sessions_per_payment,
+            payments: run.payments_asked as f64,
+            proposals_per_payment: run.proposals_per_payment,
+        }
+    }
+}
 
 /// The conditions that a payment's cost depends on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,15 +61,7 @@ pub(super) struct Conditions {
     pub(super) wave: f64,
     /// Signatures of one key in a wave, s.
     pub(super) per_key: f64,
-    /// Pairs of signatures per payment, 1/m.
-    pub(super) proposals_per_payment: f64,
-    /// Sessions per payment, 1/P.
-    pub(super) sessions_per_payment: f64,
-    /// Of these, the ones opened before the first payment or closed after the last, at no payment's
-    /// cost in time.
-    pub(super) edge_sessions_per_payment: f64,
-    /// Channels a shard, C.
-    pub(super) channels_per_shard: f64,
+    pub(super) place: Place,
 }
 
 impl Conditions {
@@ -46,22 +69,24 @@ impl Conditions {
         Conditions {
             wave: run.wave,
             per_key: run.per_key,
-            proposals_per_payment: run.proposals_per_payment,
-            sessions_per_payment: run.sessions_per_payment,
-            edge_sessions_per_payment: run.edge_sessions_per_payment,
-            channels_per_shard: run.channels / run.shards,
+            place: Place::of(run),
         }
     }
 
+    fn values(&self) -> Costs {
+        Term::ALL.map(|term| self.value(term))
+    }
+
     fn value(&self, term: Term) -> f64 {
+        let proposals = self.place.proposals_per_payment;
         match term {
             Term::Payment => 1.0,
-            Term::Proposal => self.proposals_per_payment,
-            Term::Wave => self.proposals_per_payment / self.wave,
-            Term::Root => self.proposals_per_payment / self.wave.sqrt(),
-            Term::Key => self.proposals_per_payment / self.per_key,
-            Term::Session => self.sessions_per_payment,
-            Term::Channels => self.channels_per_shard.max(1.0).log2(),
+            Term::Proposal => proposals,
+            Term::Wave => proposals / self.wave,
+            Term::Root => proposals / self.wave.sqrt(),
+            Term::Key => proposals / self.per_key,
+            Term::Session => self.place.sessions_per_payment,
+            Term::Channels => self.place.channels_per_shard.max(1.0).log2(),
         }
     }
 }
@@ -94,21 +119,17 @@ impl Term {
         }
     }
 
-    /// What one item of a stage can cost, by the unit that the run file names.
-    fn of_unit(unit: &str) -> &'static [Term] {
+    /// What one item of a stage costs, by the unit that the run file names: its constant, and what
+    /// else it can have.
+    fn of_unit(unit: &str) -> (Term, &'static [Term]) {
+        use Term::{Channels, Key, Payment, Proposal, Root, Session, Wave};
         match unit {
-            "payment" | "entry" => &[Term::Payment, Term::Wave, Term::Channels],
-            "proposal" => &[Term::Proposal, Term::Wave, Term::Channels],
-            "signature" => &[
-                Term::Proposal,
-                Term::Wave,
-                Term::Root,
-                Term::Key,
-                Term::Channels,
-            ],
-            "session" | "transaction" | "channel" => &[Term::Session],
+            "payment" | "entry" => (Payment, &[Wave, Channels]),
+            "proposal" => (Proposal, &[Wave, Channels]),
+            "signature" => (Proposal, &[Wave, Root, Key, Channels]),
+            "session" | "transaction" | "channel" => (Session, &[]),
             // Records, waits, samples, and what later versions add.
-            _ => &[Term::Payment, Term::Wave, Term::Session],
+            _ => (Payment, &[Wave, Session]),
         }
     }
 }
@@ -116,12 +137,10 @@ impl Term {
 /// The least factor between a term's smallest and largest value for it to be seen.
 const LEAST_RANGE: f64 = 1.5;
 
-/// Terms that the runs vary, among those that a plan would change.
+/// Whether the runs vary a term.
 pub(super) fn varied(runs: &[&Observation], term: Term) -> bool {
     let values = runs.iter().map(|run| Conditions::of(run).value(term));
-    let (least, most) = values.fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
-        (least.min(value), most.max(value))
-    });
+    let (least, most) = span(values);
     match term {
         Term::Payment => true,
         // A logarithm's range is a difference.
@@ -130,12 +149,16 @@ pub(super) fn varied(runs: &[&Observation], term: Term) -> bool {
     }
 }
 
+/// What one of each term costs, in CPU seconds.
+type Costs = [f64; Term::VARIANTS.len()];
+
 /// The CPU model of all stages.
 #[derive(Clone, Debug)]
 pub(super) struct CpuModel {
     stages: Vec<StageModel>,
-    /// The stages' costs summed by role, and whether a shard's thread bears them.
-    sums: Vec<(String, bool, [f64; Term::ALL.len()])>,
+    /// The stages' costs summed by role: of those on a shard's own thread, and of the others.
+    on_shard: [Costs; ROLES],
+    elsewhere: [Costs; ROLES],
 }
 
 /// One stage's.
@@ -143,180 +166,138 @@ pub(super) struct CpuModel {
 struct StageModel {
     name: String,
     role: String,
-    on_shard: bool,
-    terms: Vec<Term>,
-    costs: Vec<f64>,
+    is_of_sessions: bool,
+    costs: Costs,
 }
 
-/// CPU seconds per payment, by whose it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Cpu {
-    pub(super) payer: f64,
-    pub(super) payee: f64,
-    /// What both ends do in one.
-    pub(super) both: f64,
-    pub(super) l1: f64,
-    /// The load generator's and what else there is.
-    pub(super) other: f64,
+/// A stage's CPU seconds per payment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageCpu {
+    /// Its name.
+    pub name: String,
+    /// For whom.
+    pub role: String,
+    /// Seconds per payment.
+    pub cpu_s: f64,
 }
+
+const ROLES: usize = 5;
+
+/// CPU seconds per payment: the payer's, the payee's, what both ends do in one, Layer 1's, and the
+/// load generator's with what else there is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Cpu([f64; ROLES]);
 
 impl Cpu {
-    /// All of it.
-    pub(super) fn sum(&self) -> f64 {
-        self.payer + self.payee + self.both + self.l1 + self.other
+    fn role(name: &str) -> usize {
+        let named = ["payer", "payee", "both", "l1"];
+        let known = named.iter().position(|role| *role == name);
+        known.unwrap_or(named.len())
     }
 
-    /// Of one end of each channel: the costlier end's, half of what both do in one, and the load
-    /// generator's in place of whatever takes payments in. Layer 1 is not the hub's to run.
-    pub(super) fn hub(&self) -> f64 {
-        self.payer.max(self.payee) + self.both / 2.0 + self.other
-    }
-
-    fn slot(&mut self, role: &str) -> &mut f64 {
+    /// Of a role: all of it; or of one end of each channel: the costlier end's, half of what both
+    /// do in one, and the load generator's in place of whatever takes payments in. Layer 1 is not
+    /// the hub's to run.
+    pub(super) fn of(self, role: Role) -> f64 {
+        let [payer, payee, both, _, other] = self.0;
         match role {
-            "payer" => &mut self.payer,
-            "payee" => &mut self.payee,
-            "both" => &mut self.both,
-            "l1" => &mut self.l1,
-            _ => &mut self.other,
+            Role::Both => self.0.iter().sum(),
+            Role::Hub => payer.max(payee) + both / 2.0 + other,
         }
     }
-}
-
-/// A stage of any run: what tells stages apart is whose it is and what it does.
-struct Kind<'r> {
-    name: &'r str,
-    role: &'r str,
-    unit: &'r str,
-    on_shard: bool,
-    /// Of each run, CPU seconds per payment.
-    costs: Vec<f64>,
-}
-
-/// The stages of all runs, each once, in the order in which they first stand.
-fn kinds<'r>(runs: &[&'r Observation]) -> Vec<Kind<'r>> {
-    let mut kinds: Vec<Kind> = Vec::new();
-    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
-    for (index, run) in runs.iter().enumerate() {
-        for stage in &run.stages {
-            let (name, role) = (stage.name.as_str(), stage.role.as_str());
-            let place = *places.entry((name, role)).or_insert_with(|| {
-                kinds.push(Kind {
-                    name,
-                    role,
-                    unit: &stage.unit,
-                    on_shard: stage.is_on_shard(),
-                    costs: vec![0.0; runs.len()],
-                });
-                kinds.len() - 1
-            });
-            kinds[place].costs[index] += stage.cpu_s;
-        }
-    }
-    kinds
 }
 
 impl CpuModel {
     /// None without runs.
     pub(super) fn fit(runs: &[&Observation]) -> Option<CpuModel> {
-        let kinds = kinds(runs);
-        let model = |kind: Kind| {
-            let may_have = Term::of_unit(kind.unit).iter().copied();
-            let mut terms: Vec<Term> = may_have.filter(|term| varied(runs, *term)).collect();
-            if terms.is_empty() {
-                terms.push(Term::of_unit(kind.unit)[0]);
-            }
-            // Without its constant a stage would have to explain everything by what does vary.
-            let constant = Term::of_unit(kind.unit)[0];
-            if !terms.contains(&constant) {
-                terms.insert(0, constant);
-            }
-            let rows: Vec<Vec<f64>> = runs
-                .iter()
-                .map(|run| {
-                    let conditions = Conditions::of(run);
-                    terms.iter().map(|term| conditions.value(*term)).collect()
-                })
-                .collect();
-            let costs = non_negative(&rows, &kind.costs)?;
-            Some(StageModel {
-                name: kind.name.to_owned(),
-                role: kind.role.to_owned(),
-                on_shard: kind.on_shard,
-                terms,
-                costs,
-            })
-        };
-        // A stage without CPU time in any run costs nothing.
-        let stages: Vec<StageModel> = kinds.into_iter().filter_map(model).collect();
-        let mut sums: Vec<(String, bool, [f64; Term::ALL.len()])> = Vec::new();
-        for stage in &stages {
-            let known = sums
-                .iter()
-                .position(|(role, on_shard, _)| *role == stage.role && *on_shard == stage.on_shard);
-            let at = known.unwrap_or_else(|| {
-                sums.push((stage.role.clone(), stage.on_shard, [0.0; Term::ALL.len()]));
-                sums.len() - 1
-            });
-            for (term, cost) in stage.terms.iter().zip(&stage.costs) {
-                sums[at].2[*term as usize] += cost;
+        let conditions: Vec<Conditions> = runs.iter().map(|run| Conditions::of(run)).collect();
+        let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+        // Each stage of any run once, in the order in which they first stand, with its costs.
+        let mut kinds: Vec<(&StageCost, Vec<f64>)> = Vec::new();
+        for (index, run) in runs.iter().enumerate() {
+            for stage in &run.stages {
+                let place = *places.entry((&stage.name, &stage.role)).or_insert_with(|| {
+                    kinds.push((stage, vec![0.0; runs.len()]));
+                    kinds.len() - 1
+                });
+                kinds[place].1[index] += stage.cpu_s;
             }
         }
-        (!stages.is_empty()).then_some(CpuModel { stages, sums })
+        let is_varied = Term::ALL.map(|term| varied(runs, term));
+        let mut model = CpuModel {
+            stages: Vec::new(),
+            on_shard: [[0.0; Term::VARIANTS.len()]; ROLES],
+            elsewhere: [[0.0; Term::VARIANTS.len()]; ROLES],
+        };
+        for (stage, seconds) in kinds {
+            // Without its constant a stage would have to explain everything by what does vary.
+            let (constant, others) = Term::of_unit(&stage.unit);
+            let others = others.iter().filter(|term| is_varied[**term as usize]);
+            let terms: Vec<Term> = [constant].iter().chain(others).copied().collect();
+            let row = |at: &Conditions| terms.iter().map(|term| at.value(*term)).collect();
+            let rows: Vec<Vec<f64>> = conditions.iter().map(row).collect();
+            // A stage without CPU time in any run costs nothing.
+            let Some(found) = non_negative(&rows, &seconds) else {
+                continue;
+            };
+            let sums = match stage.is_on_shard() {
+                true => &mut model.on_shard,
+                false => &mut model.elsewhere,
+            };
+            let mut costs = Costs::default();
+            for (term, cost) in terms.iter().zip(found) {
+                costs[*term as usize] = cost;
+                sums[Cpu::role(&stage.role)][*term as usize] += cost;
+            }
+            model.stages.push(StageModel {
+                name: stage.name.clone(),
+                role: stage.role.clone(),
+                is_of_sessions: stage.is_of_sessions(),
+                costs,
+            });
+        }
+        (!model.stages.is_empty()).then_some(model)
     }
 
     /// Per payment, all threads.
     pub(super) fn cpu(&self, at: &Conditions) -> Cpu {
-        self.sum(at, |_| true)
+        let values = at.values();
+        let sum =
+            |role: usize| dot(&values, &self.on_shard[role]) + dot(&values, &self.elsewhere[role]);
+        Cpu(std::array::from_fn(sum))
     }
 
     /// Per payment, of the shards' own threads, while payments are made.
     pub(super) fn on_shard(&self, at: &Conditions) -> Cpu {
-        let paying = Conditions {
-            sessions_per_payment: at.sessions_per_payment - at.edge_sessions_per_payment,
-            ..*at
+        let mut paying = *at;
+        paying.place.sessions_per_payment -= at.place.edge_sessions_per_payment;
+        let values = paying.values();
+        Cpu(self.on_shard.map(|costs| dot(&values, &costs)))
+    }
+
+    /// Per payment, all threads and roles, of the stages that are done for a session.
+    pub(super) fn of_sessions(&self, at: &Conditions) -> f64 {
+        let stages = self.stages.iter().filter(|stage| stage.is_of_sessions);
+        stages.map(|stage| dot(&at.values(), &stage.costs)).sum()
+    }
+
+    /// Each stage, the costliest first.
+    pub(super) fn stages(&self, at: &Conditions) -> Vec<StageCpu> {
+        let of = |stage: &StageModel| StageCpu {
+            name: stage.name.clone(),
+            role: stage.role.clone(),
+            cpu_s: dot(&at.values(), &stage.costs),
         };
-        self.sum(&paying, |on_shard| on_shard)
-    }
-
-    fn sum(&self, at: &Conditions, counts: impl Fn(bool) -> bool) -> Cpu {
-        let values = Term::ALL.map(|term| at.value(term));
-        let mut cpu = Cpu::default();
-        for (role, _, costs) in self
-            .sums
-            .iter()
-            .filter(|(_, on_shard, _)| counts(*on_shard))
-        {
-            *cpu.slot(role) += dot(&values, costs);
-        }
-        cpu
-    }
-
-    /// Each stage's name, role and CPU seconds per payment, the costliest first.
-    pub(super) fn stages(&self, at: &Conditions) -> Vec<(&str, &str, f64)> {
-        let mut costs: Vec<(&str, &str, f64)> = self
-            .stages
-            .iter()
-            .map(|stage| (stage.name.as_str(), stage.role.as_str(), stage.cpu(at)))
-            .collect();
-        costs.sort_by(|a, b| b.2.total_cmp(&a.2));
-        costs
+        let mut stages: Vec<StageCpu> = self.stages.iter().map(of).collect();
+        stages.sort_by(|a, b| b.cpu_s.total_cmp(&a.cpu_s));
+        stages
     }
 
     /// What one of each term costs, over all stages, in CPU seconds.
     pub(super) fn terms(&self) -> Vec<(Term, f64)> {
-        let cost = |term: &Term| -> f64 {
-            let index = *term as usize;
-            self.sums.iter().map(|(_, _, costs)| costs[index]).sum()
-        };
-        let costs = Term::ALL.map(|term| (term, cost(&term)));
+        let all = || self.on_shard.iter().chain(&self.elsewhere);
+        let cost = |term: Term| (term, all().map(|costs| costs[term as usize]).sum());
+        let costs = Term::ALL.map(cost);
         costs.into_iter().filter(|(_, cost)| *cost > 0.0).collect()
-    }
-}
-
-impl StageModel {
-    fn cpu(&self, at: &Conditions) -> f64 {
-        let row: Vec<f64> = self.terms.iter().map(|term| at.value(*term)).collect();
-        dot(&row, &self.costs)
     }
 }

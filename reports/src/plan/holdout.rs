@@ -10,9 +10,8 @@ use super::{
     model::{Model, Predicted},
     observation::{Cell, Observation},
     response::{is_held, ladder, rates},
-    statistics::median,
+    statistics::{distinct, median, span},
     storage::is_calm,
-    waves::Place,
 };
 
 /// The hold-out errors of a plan; none where the sweep is too small to hold that edge out.
@@ -52,8 +51,6 @@ pub struct Errors {
     pub cpu: Option<Spread>,
     /// Peak memory, of runs without a backlog.
     pub memory: Option<Spread>,
-    /// The objective's percentile of the response time, of rates that were held.
-    pub response: Option<Spread>,
 }
 
 /// Errors as shares of what was measured: 0.1 is 10 %.
@@ -77,7 +74,6 @@ struct Found {
     throughput: Vec<f64>,
     cpu: Vec<f64>,
     memory: Vec<f64>,
-    response: Vec<f64>,
 }
 
 /// What a sweep is large in.
@@ -111,91 +107,60 @@ impl Axis {
 
     /// Whether the run lies outside what `inner` has on this axis.
     fn is_outside(self, run: &Observation, inner: &[&Observation]) -> bool {
-        let mut values = inner.iter().map(|other| self.of(other));
+        let values = inner.iter().map(|other| self.of(other));
         let Some(value) = self.of(run) else {
-            return !values.any(|value| value.is_none());
+            return values.flatten().count() == inner.len();
         };
-        let (low, high) = values
-            .flatten()
-            .fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
-                (low.min(value), high.max(value))
-            });
+        let (low, high) = span(values.flatten());
         !(low..=high).contains(&value)
     }
 }
 
-impl HoldoutError {
-    /// Holds each edge out of the runs in turn.
-    pub(super) fn of(runs: &[&Observation], slo: &Slo) -> HoldoutError {
-        let mut all = Found::default();
-        let mut edge = |held: HeldOut| {
-            let (edge, found) = hold_out(runs, slo, held)?;
-            all.throughput.extend(&found.throughput);
-            all.cpu.extend(&found.cpu);
-            all.memory.extend(&found.memory);
-            all.response.extend(&found.response);
-            Some(edge)
-        };
-        HoldoutError {
-            rate: edge(HeldOut::Rate),
-            held_rate: edge(HeldOut::LargestHeld),
-            channels: edge(HeldOut::Most(Axis::Channels)),
-            cores: edge(HeldOut::Most(Axis::Shards)),
-            all: (!all.cpu.is_empty()).then(|| all.errors()),
-        }
-    }
-}
-
-/// What is held out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HeldOut {
-    /// All rates above the largest held one; judged is the largest.
-    Rate,
-    /// All rates from the largest held one on; judged is that one: a plan lies near it.
-    LargestHeld,
-    /// All runs with the most of this, which are judged.
-    Most(Axis),
-}
-
-/// A sweep in two.
+/// A sweep in two along an axis: what is judged, and what the model sees.
 struct Cut<'r> {
+    axis: Axis,
     held_out: f64,
     fitted_up_to: f64,
     outer: Vec<&'r Observation>,
     inner: Vec<&'r Observation>,
 }
 
-impl HeldOut {
-    fn axis(self) -> Axis {
-        match self {
-            HeldOut::Rate | HeldOut::LargestHeld => Axis::Rate,
-            HeldOut::Most(axis) => axis,
-        }
-    }
-
-    /// None if the sweep is too small for it.
-    fn cut<'r>(self, runs: &[&'r Observation]) -> Option<Cut<'r>> {
-        match self {
-            HeldOut::Most(axis) => most(runs, axis),
-            HeldOut::Rate | HeldOut::LargestHeld => rates_from(runs, self == HeldOut::LargestHeld),
+impl HoldoutError {
+    /// Holds each edge out of the runs in turn.
+    pub(super) fn of(runs: &[&Observation], slo: &Slo) -> HoldoutError {
+        let mut all = Found::default();
+        let mut edge = |cut: Option<Cut>| {
+            let cut = cut?;
+            let found = cut.errors(slo)?;
+            all.throughput.extend(&found.throughput);
+            all.cpu.extend(&found.cpu);
+            all.memory.extend(&found.memory);
+            Some(Edge {
+                held_out: cut.held_out,
+                fitted_up_to: cut.fitted_up_to,
+                errors: found.spreads(),
+            })
+        };
+        HoldoutError {
+            rate: edge(rates_from(runs, false)),
+            held_rate: edge(rates_from(runs, true)),
+            channels: edge(most(runs, Axis::Channels)),
+            cores: edge(most(runs, Axis::Shards)),
+            all: (!all.cpu.is_empty()).then(|| all.spreads()),
         }
     }
 }
 
-/// Runs that do not lie on the axis stay in the inner part.
+/// Holds out all runs with the most of an axis; none if there are too few values.
 fn most<'r>(runs: &[&'r Observation], axis: Axis) -> Option<Cut<'r>> {
-    let mut values: Vec<f64> = runs.iter().filter_map(|run| axis.of(run)).collect();
-    values.sort_by(f64::total_cmp);
-    values.dedup();
-    if values.len() <= axis.values_min() {
-        return None;
-    }
+    let values = distinct(runs.iter().filter_map(|run| axis.of(run)));
     let [.., fitted_up_to, held_out] = values[..] else {
         return None;
     };
     let is_edge = |run: &&Observation| axis.of(run) == Some(held_out);
     let (outer, inner) = runs.iter().copied().partition(is_edge);
-    Some(Cut {
+    (values.len() > axis.values_min()).then_some(Cut {
+        axis,
         held_out,
         fitted_up_to,
         outer,
@@ -203,8 +168,9 @@ fn most<'r>(runs: &[&'r Observation], axis: Axis) -> Option<Cut<'r>> {
     })
 }
 
-/// Of the ladder of rates, the top or the largest held one; runs of other shards and channels that
-/// were offered as much are in neither part. Closed loops stay in the inner one.
+/// Of the ladder of rates, holds out all above the largest held one, and judges the top; or those
+/// from the largest held one on, and judges that: a plan lies near it. Runs of other shards and
+/// channels that were offered as much are in neither part. Closed loops stay in the inner one.
 fn rates_from<'r>(runs: &[&'r Observation], held: bool) -> Option<Cut<'r>> {
     let ladder = ladder(runs);
     let shards = ladder.first()?.shards;
@@ -226,6 +192,7 @@ fn rates_from<'r>(runs: &[&'r Observation], held: bool) -> Option<Cut<'r>> {
     let bound = rungs[first_out] / shards;
     let is_inner = |run: &&Observation| Axis::Rate.of(run).is_none_or(|rate| rate < bound);
     Some(Cut {
+        axis: Axis::Rate,
         held_out: rungs[judged] / shards,
         fitted_up_to: rungs[first_out - 1] / shards,
         outer: of(rungs[judged]),
@@ -233,90 +200,58 @@ fn rates_from<'r>(runs: &[&'r Observation], held: bool) -> Option<Cut<'r>> {
     })
 }
 
-fn hold_out(runs: &[&Observation], slo: &Slo, held: HeldOut) -> Option<(Edge, Found)> {
-    let axis = held.axis();
-    let Cut {
-        held_out,
-        fitted_up_to,
-        outer,
-        inner,
-    } = held.cut(runs)?;
-    let model = Model::fit(&inner, slo)?;
-    // What the inner part has not seen in another respect either is a corner, not this edge.
-    let is_corner = |run: &&Observation| {
-        Axis::ALL
-            .iter()
-            .any(|other| *other != axis && other.is_outside(run, &inner))
-    };
-    let mut settings: BTreeMap<Cell, Vec<&Observation>> = BTreeMap::new();
-    for run in outer.into_iter().filter(|run| !is_corner(run)) {
-        settings.entry(run.cell()).or_default().push(run);
-    }
-    // What a shard takes of memory cannot be told from what the process does by one count of them.
-    let sees_memory = axis != Axis::Shards || differ(&inner, |run| run.shards);
-    let mut found = Found::default();
-    for repeats in settings.values() {
-        let error = |measured: fn(&Observation) -> f64, predicted: fn(&Predicted) -> f64| {
-            let measured = median(repeats.iter().map(|run| measured(run)))?;
-            let predictions = repeats.iter().map(|run| predicted(&model.predict(run)));
-            Some((median(predictions)? / measured - 1.0).abs())
+impl Cut<'_> {
+    fn errors(&self, slo: &Slo) -> Option<Found> {
+        let model = Model::fit(&self.inner, slo)?;
+        // What the inner part has not seen in another respect either is a corner, not this edge.
+        let is_corner = |run: &Observation| {
+            let mut others = Axis::ALL.iter().filter(|other| **other != self.axis);
+            others.any(|other| other.is_outside(run, &self.inner))
         };
-        // Of a rate that was held, that it would be is easily said: it counts only if it was not
-        // said.
-        let throughput = error(|run| run.achieved_per_s, |found| found.payments_per_s);
-        let saturated = repeats.iter().any(|run| run.is_saturated());
-        let counts = |error: &f64| saturated || *error > HELD_WITHIN;
-        found.throughput.extend(throughput.filter(counts));
-        let cpu = error(Observation::cpu_s, |found| found.cpu_s_per_payment);
-        found.cpu.extend(cpu);
-        if sees_memory && repeats.iter().all(|run| is_calm(run)) {
-            let memory = error(|run| run.peak_rss_bytes, |found| found.peak_rss_bytes);
-            found.memory.extend(memory);
+        let mut settings: BTreeMap<Cell, Vec<&Observation>> = BTreeMap::new();
+        for run in self.outer.iter().filter(|run| !is_corner(run)) {
+            settings.entry(run.cell()).or_default().push(run);
         }
-        if is_held(repeats) {
-            found.response.extend(response_error(&model, slo, repeats));
+        // What a shard takes of memory cannot be told from what the process does by one count.
+        let counts = distinct(self.inner.iter().map(|run| run.shards));
+        let sees_memory = self.axis != Axis::Shards || counts.len() > 1;
+        let mut found = Found::default();
+        for repeats in settings.values() {
+            let error = |measured: fn(&Observation) -> f64, predicted: fn(&Predicted) -> f64| {
+                let measured = median(repeats.iter().map(|run| measured(run)))?;
+                let predictions = repeats.iter().map(|run| predicted(&model.predict(run)));
+                Some((median(predictions)? / measured - 1.0).abs())
+            };
+            // Of a rate that was held, that it would be is easily said: it counts only if it was
+            // not said.
+            let throughput = error(|run| run.achieved_per_s, |found| found.payments_per_s);
+            let saturated = repeats.iter().any(|run| run.is_saturated());
+            let counts = |error: &f64| saturated || *error > HELD_WITHIN;
+            found.throughput.extend(throughput.filter(counts));
+            let cpu = error(Observation::cpu_s, |found| found.cpu_s_per_payment);
+            found.cpu.extend(cpu);
+            if sees_memory && repeats.iter().all(|run| is_calm(run)) {
+                let memory = error(|run| run.peak_rss_bytes, |found| found.peak_rss_bytes);
+                found.memory.extend(memory);
+            }
         }
+        Some(found)
     }
-    let edge = Edge {
-        held_out,
-        fitted_up_to,
-        errors: found.errors(),
-    };
-    Some((edge, found))
-}
-
-/// How far the percentile of a rate that was held is from what is predicted of it.
-fn response_error(model: &Model, slo: &Slo, repeats: &[&Observation]) -> Option<f64> {
-    let percentiles = repeats
-        .iter()
-        .filter_map(|run| Some(slo.percentile.of(run.response.as_ref()?)));
-    let measured = median(percentiles)?;
-    let run = repeats.first()?;
-    let per_shard = Axis::Rate.of(run)?;
-    let response = model.response.as_ref()?;
-    let predicted = response.predict_ns(&model.cpu, &model.waves, &Place::of(run), per_shard)?;
-    Some((predicted / measured - 1.0).abs())
-}
-
-fn differ(runs: &[&Observation], of: fn(&Observation) -> f64) -> bool {
-    runs.windows(2).any(|pair| of(pair[0]) != of(pair[1]))
 }
 
 impl Found {
-    fn errors(&self) -> Errors {
+    fn spreads(&self) -> Errors {
+        let spread = |errors: &[f64]| {
+            Some(Spread {
+                median: median(errors.iter().copied())?,
+                worst: errors.iter().copied().fold(0.0, f64::max),
+                settings: errors.len(),
+            })
+        };
         Errors {
             throughput: spread(&self.throughput),
             cpu: spread(&self.cpu),
             memory: spread(&self.memory),
-            response: spread(&self.response),
         }
     }
-}
-
-fn spread(errors: &[f64]) -> Option<Spread> {
-    Some(Spread {
-        median: median(errors.iter().copied())?,
-        worst: errors.iter().copied().fold(0.0, f64::max),
-        settings: errors.len(),
-    })
 }

@@ -10,9 +10,10 @@ use serde_json::json;
 
 use super::ask::Ask;
 use super::observation::Observation;
+use super::statistics::median;
 use super::{PlanError, check};
+use crate::human::{bytes, count, counted, grouped, nanoseconds};
 use crate::{
-    human,
     layout::sentence,
     run_file::{self, Durability, RunFile, utf8},
     sweep::Sweep,
@@ -133,15 +134,12 @@ pub struct Assurance {
 }
 
 impl Assurance {
-    fn of(run: &RunFile) -> Assurance {
+    pub(super) fn of(run: &RunFile) -> Assurance {
         Assurance {
             cosign_every: run.assurance.cosign_every,
             in_flight: run.assurance.in_flight,
             durability: run.assurance.durability.clone(),
-            in_memory: run
-                .durability
-                .as_ref()
-                .is_some_and(Durability::is_in_memory),
+            in_memory: (run.durability.as_ref()).is_some_and(Durability::is_in_memory),
             backend: run.engine.backend.clone(),
             pattern: run.workload.pattern.clone(),
             turn_length: run.workload.turn_length,
@@ -151,35 +149,45 @@ impl Assurance {
         }
     }
 
+    /// What of it `sweep` hands on to `run`.
+    pub(super) fn run_options(&self) -> String {
+        let mut options = match self.pattern.as_str() {
+            "one-way" => String::new(),
+            pattern => format!(" --pattern {pattern}"),
+        };
+        if let Some(turn) = self.turn_length {
+            options += &format!(" --turn-length {turn}");
+        }
+        if let Some(after) = self.cosign_after_us {
+            options += &format!(" --cosign-after {after}us");
+        }
+        let dashes = if options.is_empty() { "" } else { " --" };
+        format!("{dashes}{options}")
+    }
+
     /// In words.
     #[must_use]
     pub fn text(&self) -> String {
-        let after = self.cosign_after_us.map_or_else(String::new, |after| {
-            format!(" or after {}", human::nanoseconds(after as f64 * 1e3))
+        let after = self.cosign_after_us.map(|after| {
+            let after = nanoseconds(after as f64 * 1e3);
+            format!(" or after {after}")
         });
-        let turns = self.turn_length.map_or_else(String::new, |turn| {
-            format!(" in turns of {}", human::count(turn))
-        });
-        let memory = match self.in_memory {
-            true => " in memory",
-            false => "",
-        };
-        let checked = match self.both_endpoints_checked {
-            true => "",
-            false => ", NOT checked by both endpoints",
-        };
-        let audited = match self.audit_log {
-            true => ", with an audit log",
-            false => "",
-        };
+        let turns = self.turn_length.map(count);
+        let turns = turns.map(|turn| format!(" in turns of {turn}"));
+        let say = |is_so: bool, text| if is_so { text } else { "" };
+        let unchecked = ", NOT checked by both endpoints";
         format!(
-            "co-signed every {}{after}, {} in flight, durability {}{memory}, back end {}, \
-             {}{turns}{checked}{audited}",
-            human::count(self.cosign_every),
-            human::count(self.in_flight),
+            "co-signed every {}{}, {} in flight, durability {}{}, back end {}, {}{}{}{}",
+            count(self.cosign_every),
+            after.unwrap_or_default(),
+            count(self.in_flight),
             self.durability,
+            say(self.in_memory, " in memory"),
             self.backend,
             self.pattern,
+            turns.unwrap_or_default(),
+            say(!self.both_endpoints_checked, unchecked),
+            say(self.audit_log, ", with an audit log"),
         )
     }
 }
@@ -193,6 +201,21 @@ pub struct SweepMachine {
     pub cores: u64,
     /// Memory, in bytes.
     pub memory_bytes: u64,
+}
+
+impl SweepMachine {
+    pub(super) fn of(run: &RunFile) -> SweepMachine {
+        SweepMachine {
+            cpu: run.machine.cpu_name().to_owned(),
+            cores: run.machine.cores.max(1),
+            memory_bytes: run.machine.memory_bytes,
+        }
+    }
+
+    /// Processor and cores, in words.
+    pub(super) fn text(&self) -> String {
+        format!("{}, {}", self.cpu, counted(self.cores, "core"))
+    }
 }
 
 /// A run that several machines made together, over one Layer 1.
@@ -270,8 +293,11 @@ const VARIED: [&str; 11] = [
 /// Sessions that tell how fast Layer 1 is, at least.
 const LEAST_OPENS: u64 = 10_000;
 
+/// A run and its name.
+type Named<'a> = (&'a String, &'a RunFile);
+
 /// What Layer 1 carries alone, by the run of this machine that asked it for most.
-fn layer_1_limit(ask: &Ask, runs: &[(&String, &RunFile)]) -> Option<f64> {
+fn layer_1_limit(ask: &Ask, runs: &[Named]) -> Option<f64> {
     let is_quiet = |run: &RunFile| {
         let shares = [run.machine.others_share, run.machine.stolen_share];
         shares.iter().flatten().sum::<f64>() <= ask.busy_max
@@ -286,148 +312,135 @@ fn layer_1_limit(ask: &Ask, runs: &[(&String, &RunFile)]) -> Option<f64> {
 }
 
 /// Sorts the runs of all sources.
-#[expect(
-    clippy::too_many_lines,
-    reason = "runs are sorted one way after the other, each with its note"
-)]
 pub(super) fn choose(ask: &Ask, sources: &[Source]) -> Result<Chosen, PlanError> {
-    let given = sources
-        .iter()
-        .flat_map(|source| source.runs.iter().map(|(name, run)| (name, run)));
-    let mut all: Vec<(&String, &RunFile)> = Vec::new();
-    let mut texts = HashSet::new();
-    let mut again = 0;
-    for (name, run) in given {
-        // A run that is given twice says nothing twice. Told by its text: a figure that is not
-        // finite equals no other one.
-        match texts.insert(run.to_json()) {
-            true => all.push((name, run)),
-            false => again += 1,
-        }
-    }
-    let mut notes: Vec<String> = sources
-        .iter()
-        .filter(|source| source.torn_bytes > 0)
-        .map(|source| {
-            let torn = human::bytes(source.torn_bytes as f64);
-            format!(
-                "{}: its last line is torn ({torn}) and left out",
-                source.file
-            )
-        })
-        .collect();
-    if again > 0 {
-        notes.push(format!(
-            "{} given twice, and counted once",
-            match again {
-                1 => "1 run is".to_owned(),
-                _ => format!("{again} runs are"),
-            }
-        ));
-    }
+    let mut notes = Vec::new();
+    let all = once_each(sources, &mut notes);
     if all.is_empty() {
-        return Err(PlanError::Refused(
-            "the files hold no whole run; expected a sweep of some".to_owned(),
-        ));
+        return refused("the files hold no whole run; expected a sweep of some");
     }
-    let (merged, all): (Vec<_>, Vec<_>) = all
+    let (merged, all): (Vec<Named>, Vec<Named>) = all
         .into_iter()
         .partition(|(_, run)| run.merged.is_some() || run.part.is_some());
-    let together = merged.iter().filter_map(|(_, run)| Together::of(run));
-    let together: Vec<Together> = together.collect();
     if all.is_empty() {
-        return Err(PlanError::Refused(
-            "the files hold runs of several machines alone; expected a sweep of one machine beside them"
-                .to_owned(),
-        ));
+        return refused(
+            "the files hold runs of several machines alone; expected a sweep of one machine beside \
+             them",
+        );
     }
     let machine = one_machine(&all)?;
-    let layer_1_sessions_per_s = layer_1_limit(ask, &all);
     if all.iter().any(|(_, run)| !run.machine.is_cpu_known()) {
         notes.push(
             "runs do not name their processor: they are taken to be of one machine".to_owned(),
         );
     }
     let assurance = wanted(ask, &all)?;
-    let of_assurance: Vec<(&String, &RunFile)> = all
-        .iter()
-        .copied()
-        .filter(|(_, run)| Assurance::of(run) == assurance)
-        .collect();
-    let mut invalid = Vec::new();
-    let mut runs = Vec::new();
-    let mut used = Vec::new();
-    let mut locked = Vec::new();
-    let mut silent = 0;
+    let of_assurance = all.iter().copied();
+    let of_assurance = of_assurance.filter(|(_, run)| Assurance::of(run) == assurance);
+    let of_assurance: Vec<Named> = of_assurance.collect();
+    let (mut runs, mut used, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
     for (name, run) in &of_assurance {
-        let reasons = check::reasons(run, ask.busy_max);
-        let observation = if reasons.is_empty() {
-            Observation::of(run)
-        } else {
-            None
-        };
-        let Some(observation) = observation else {
-            let unusable = || vec!["it has no time, waves or channels to divide by".to_owned()];
-            invalid.push(InvalidRun {
+        match usable(run, ask.busy_max) {
+            Ok(observation) => {
+                used.push(*run);
+                runs.push(observation);
+            }
+            Err(reasons) => invalid.push(InvalidRun {
                 run: (*name).clone(),
-                reasons: if reasons.is_empty() {
-                    unusable()
-                } else {
-                    reasons
-                },
-            });
-            continue;
-        };
-        silent += usize::from(run.machine.others_share.is_none());
-        let payments = run.workload.payments_per_session as f64;
-        let capacity: Option<f64> = run.workload.capacity.parse().ok();
-        locked.extend(capacity.map(|capacity| capacity / payments));
-        used.push(*run);
-        runs.push(observation);
+                reasons,
+            }),
+        }
     }
     if runs.len() < RUNS_MIN {
-        return Err(too_few(&runs, &of_assurance, &invalid));
+        return Err(too_few(runs.len(), of_assurance.len(), &invalid));
     }
     within("runs to plan with", runs.len(), RUNS_MAX)?;
-    let stages: BTreeSet<(&str, &str)> = runs
-        .iter()
-        .flat_map(|run| &run.stages)
-        .map(|stage| (stage.name.as_str(), stage.role.as_str()))
-        .collect();
+    let stages = runs.iter().flat_map(|run| &run.stages);
+    let stages: BTreeSet<(&str, &str)> = stages.map(|one| (&*one.name, &*one.role)).collect();
     within("stages in all runs together", stages.len(), STAGES_MAX)?;
-    let cautions = used
-        .iter()
-        .filter_map(|run| run.durability.as_ref()?.caution());
-    notes.extend(cautions.take(1).map(|caution| {
-        format!("{caution}, and a disk's syncs take longer: no plan for machines that keep a log")
-    }));
-    notes.extend(differ_in(&used));
-    let versions: BTreeMap<(&str, &str), usize> = of_assurance
-        .iter()
-        .map(|(_, run)| ((run.engine.version.as_str(), run.engine.commit.as_str()), 1))
-        .collect();
-    if versions.len() > 1 {
-        notes.push(format!(
-            "the runs are of {} builds of the engine: costs may differ between them",
-            versions.len()
-        ));
-    }
+    notes.extend(of_used(&used, &of_assurance));
+    let silent = used.iter().filter(|run| run.machine.others_share.is_none());
+    let locked = used.iter().filter_map(|run| {
+        let capacity: f64 = run.workload.capacity.parse().ok()?;
+        Some(capacity / run.workload.payments_per_session as f64)
+    });
     Ok(Chosen {
         inputs: Inputs {
             files: sources.iter().map(|source| source.file.clone()).collect(),
             runs_used: runs.len(),
             runs_of_other_assurance: all.len() - of_assurance.len(),
             invalid,
-            runs_without_busy_share: silent,
+            runs_without_busy_share: silent.count(),
             notes,
         },
+        locked_per_payment: median(locked),
         runs,
         assurance,
         machine,
-        locked_per_payment: super::statistics::median(locked),
-        layer_1_sessions_per_s,
-        together,
+        layer_1_sessions_per_s: layer_1_limit(ask, &all),
+        together: (merged.iter())
+            .filter_map(|(_, run)| Together::of(run))
+            .collect(),
     })
+}
+
+fn refused<T>(why: &str) -> Result<T, PlanError> {
+    Err(PlanError::Refused(why.to_owned()))
+}
+
+/// All runs; one that is given twice says nothing twice. Notes that, and what is torn.
+fn once_each<'a>(sources: &'a [Source], notes: &mut Vec<String>) -> Vec<Named<'a>> {
+    for source in sources.iter().filter(|source| source.torn_bytes > 0) {
+        let (file, torn) = (&source.file, bytes(source.torn_bytes as f64));
+        notes.push(format!(
+            "{file}: its last line is torn ({torn}) and left out"
+        ));
+    }
+    let mut all: Vec<Named> = Vec::new();
+    let mut texts = HashSet::new();
+    let mut again = 0;
+    for (name, run) in sources.iter().flat_map(|source| &source.runs) {
+        // Told by its text: a figure that is not finite equals no other one.
+        match texts.insert(run.to_json()) {
+            true => all.push((name, run)),
+            false => again += 1,
+        }
+    }
+    if again > 0 {
+        let verb = if again == 1 { "is" } else { "are" };
+        let runs = counted(again, "run");
+        notes.push(format!("{runs} {verb} given twice, and counted once"));
+    }
+    all
+}
+
+/// What a run tells a plan, or why it is INVALID for planning.
+pub(super) fn usable(run: &RunFile, busy_max: f64) -> Result<Observation, Vec<String>> {
+    let reasons = check::reasons(run, busy_max);
+    if !reasons.is_empty() {
+        return Err(reasons);
+    }
+    let nothing = || vec!["it has no time, waves or channels to divide by".to_owned()];
+    Observation::of(run).ok_or_else(nothing)
+}
+
+/// Notes on the runs that are used: logs in memory, other work, several builds.
+fn of_used(used: &[&RunFile], of_assurance: &[Named]) -> Vec<String> {
+    let mut cautions = used.iter();
+    let caution = cautions.find_map(|run| run.durability.as_ref()?.caution());
+    let mut notes: Vec<String> = Vec::new();
+    notes.extend(caution.map(|caution| {
+        format!("{caution}, and a disk's syncs take longer: no plan for machines that keep a log")
+    }));
+    notes.extend(differ_in(used));
+    let builds = of_assurance.iter().map(|(_, run)| &run.engine);
+    let builds: BTreeSet<(&str, &str)> = builds.map(|of| (&*of.version, &*of.commit)).collect();
+    if builds.len() > 1 {
+        let count = builds.len();
+        notes.push(format!(
+            "the runs are of {count} builds of the engine: costs may differ between them"
+        ));
+    }
+    notes
 }
 
 /// Refuses more than can be fitted in a time that is waited for.
@@ -435,10 +448,8 @@ fn within(what: &str, count: usize, most: usize) -> Result<(), PlanError> {
     if count <= most {
         return Ok(());
     }
-    let (count, most) = (human::grouped(count as u64), human::grouped(most as u64));
-    Err(PlanError::Refused(format!(
-        "{count} {what}; expected at most {most}"
-    )))
+    let (count, most) = (grouped(count as u64), grouped(most as u64));
+    refused(&format!("{count} {what}; expected at most {most}"))
 }
 
 /// What else of the workload is not the same in all runs: each makes payments that may cost
@@ -453,131 +464,109 @@ fn differ_in(runs: &[&RunFile]) -> Option<String> {
     };
     let first = terms(runs.first()?);
     let varied = Across::new(&VARIED.map(str::to_owned));
-    let mut keys = BTreeSet::new();
-    for run in &runs[1..] {
-        let differences = first.differences(&terms(run)).into_iter();
-        keys.extend(differences.map(|difference| difference.key));
-    }
-    keys.retain(|key| !varied.allows(key));
+    let others = runs[1..].iter();
+    let keys: BTreeSet<String> = others
+        .flat_map(|run| first.differences(&terms(run)))
+        .map(|difference| difference.key)
+        .filter(|key| !varied.allows(key))
+        .collect();
     let keys: Vec<String> = keys.into_iter().collect();
-    (!keys.is_empty()).then(|| {
+    let differ = || {
         format!(
             "the runs differ in {}: costs may differ between them",
             keys.join(", ")
         )
-    })
+    };
+    (!keys.is_empty()).then(differ)
 }
 
-fn too_few(
-    runs: &[Observation],
-    of_assurance: &[(&String, &RunFile)],
-    invalid: &[InvalidRun],
-) -> PlanError {
-    let mut message = format!(
-        "{} of {} runs can be planned with; expected at least {RUNS_MIN}",
-        runs.len(),
-        of_assurance.len()
-    );
+fn too_few(used: usize, of: usize, invalid: &[InvalidRun]) -> PlanError {
+    let mut lines = vec![format!(
+        "{used} of {of} runs can be planned with; expected at least {RUNS_MIN}"
+    )];
     for run in invalid.iter().take(INVALID_SHOWN) {
         let reasons = run.reasons.join("; ");
-        let lines = sentence("  INVALID ", &format!("{}: {reasons}", run.run));
-        message.push_str(&format!("\n{}", lines.join("\n")));
+        lines.extend(sentence("  INVALID ", &format!("{}: {reasons}", run.run)));
     }
-    if let Some(more) = invalid
-        .len()
-        .checked_sub(INVALID_SHOWN)
-        .filter(|more| *more > 0)
-    {
-        message.push_str(&format!("\n  and {more} more"));
+    if invalid.len() > INVALID_SHOWN {
+        lines.push(format!("  and {} more", invalid.len() - INVALID_SHOWN));
     }
-    if invalid.iter().any(|run| {
+    let is_busy = |run: &InvalidRun| {
         run.reasons
             .iter()
             .all(|reason| reason.contains(check::BUSY))
-    }) {
-        message.push_str(
-            "\nSweep again on a quiet machine, or raise --busy-max and plan for a busy one",
-        );
+    };
+    if invalid.iter().any(is_busy) {
+        let remedy = "Sweep again on a quiet machine, or raise --busy-max and plan for a busy one";
+        lines.push(remedy.to_owned());
     }
-    PlanError::Refused(message)
+    PlanError::Refused(lines.join("\n"))
 }
 
 /// Costs of two machines have no mean. (A system that is updated between runs leaves the machine.)
-fn one_machine(all: &[(&String, &RunFile)]) -> Result<SweepMachine, PlanError> {
+fn one_machine(all: &[Named]) -> Result<SweepMachine, PlanError> {
     let of = |run: &RunFile| {
         let machine = &run.machine;
         (machine.cpu.clone(), machine.cores, machine.features.clone())
     };
     let (first_name, first) = all[0];
-    let other = all.iter().find(|(_, run)| of(run) != of(first));
-    if let Some((name, run)) = other {
-        let text = |run: &RunFile| {
-            format!(
-                "{}, {}",
-                run.machine.cpu_name(),
-                human::counted(run.machine.cores, "core")
-            )
-        };
-        return Err(PlanError::Refused(format!(
+    let machine = SweepMachine::of(first);
+    match all.iter().find(|(_, run)| of(run) != of(first)) {
+        None => Ok(machine),
+        Some((name, run)) => refused(&format!(
             "{name} ran on another machine ({}) than {first_name} ({}): expected runs of one machine",
-            text(run),
-            text(first),
-        )));
+            SweepMachine::of(run).text(),
+            machine.text(),
+        )),
     }
-    Ok(SweepMachine {
-        cpu: first.machine.cpu_name().to_owned(),
-        cores: first.machine.cores.max(1),
-        memory_bytes: first.machine.memory_bytes,
-    })
 }
 
 /// The one assurance that fits what was asked for.
-fn wanted(ask: &Ask, all: &[(&String, &RunFile)]) -> Result<Assurance, PlanError> {
+fn wanted(ask: &Ask, all: &[Named]) -> Result<Assurance, PlanError> {
     let mut counts: BTreeMap<Assurance, usize> = BTreeMap::new();
     for (_, run) in all {
         *counts.entry(Assurance::of(run)).or_default() += 1;
     }
     let want = &ask.assurance;
     let is = |asked: &Option<String>, found: &String| asked.as_ref().is_none_or(|a| a == found);
-    let fits: Vec<&Assurance> = counts
-        .keys()
-        .filter(|found| {
-            want.cosign_every.is_none_or(|k| k == found.cosign_every)
-                && want.in_flight.is_none_or(|depth| depth == found.in_flight)
-                && is(&want.durability, &found.durability)
-                && is(&want.backend, &found.backend)
-                && is(&want.pattern, &found.pattern)
-                && (want.turn_length).is_none_or(|turn| Some(turn) == found.turn_length)
-        })
-        .collect();
-    if let [one] = fits[..] {
-        return Ok(one.clone());
-    }
-    let mut message = match fits.len() {
-        0 => "no run has the assurance that is asked for; the files have:".to_owned(),
-        _ => "runs of more than one assurance fit; name one of these by --cosign-every, --in-flight, \
-              --durability, --backend, --pattern or --turn-length:"
-            .to_owned(),
+    let fits = |found: &Assurance| {
+        want.cosign_every.is_none_or(|k| k == found.cosign_every)
+            && want.in_flight.is_none_or(|depth| depth == found.in_flight)
+            && is(&want.durability, &found.durability)
+            && is(&want.backend, &found.backend)
+            && is(&want.pattern, &found.pattern)
+            && (want.turn_length).is_none_or(|turn| Some(turn) == found.turn_length)
     };
-    let chosen = |of: &Assurance| Assurance {
+    let fitting: Vec<&Assurance> = counts.keys().filter(|found| fits(found)).collect();
+    let by_options = |of: &Assurance| Assurance {
         in_memory: false,
         cosign_after_us: None,
         both_endpoints_checked: true,
         audit_log: false,
         ..of.clone()
     };
-    if let [first, others @ ..] = &fits[..]
-        && others.iter().all(|other| chosen(other) == chosen(first))
-    {
-        message = "runs of more than one assurance fit, which no option tells apart; expected \
-                   files that hold one of these alone:"
-            .to_owned();
-    }
+    let message = match &fitting[..] {
+        [one] => return Ok((*one).clone()),
+        [] => "no run has the assurance that is asked for; the files have:",
+        [first, others @ ..]
+            if others
+                .iter()
+                .all(|other| by_options(other) == by_options(first)) =>
+        {
+            "runs of more than one assurance fit, which no option tells apart; expected files that \
+             hold one of these alone:"
+        }
+        _ => {
+            "runs of more than one assurance fit; name one of these by --cosign-every, \
+             --in-flight, --durability, --backend, --pattern or --turn-length:"
+        }
+    };
+    let mut lines = vec![message.to_owned()];
     for (assurance, count) in &counts {
-        if fits.is_empty() || fits.contains(&assurance) {
-            let runs = human::counted(*count as u64, "run");
-            message.push_str(&format!("\n  {}: {runs}", assurance.text()));
+        if fitting.is_empty() || fitting.contains(&assurance) {
+            let runs = counted(*count as u64, "run");
+            lines.push(format!("  {}: {runs}", assurance.text()));
         }
     }
-    Err(PlanError::Refused(message))
+    refused(&lines.join("\n"))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::ask::Ask;
 use super::model::Model;
 use super::observation::Observation;
-use super::size::{Machines, Size, size};
+use super::size::{Machine, Size, size};
 use super::statistics::quantile;
 
 /// Draws of the bootstrap.
@@ -42,21 +42,16 @@ pub struct Interval {
 }
 
 /// None where too few draws give a plan.
-pub(super) fn interval(ask: &Ask, runs: &[&Observation], machine: Machines) -> Option<Interval> {
+pub(super) fn interval(ask: &Ask, runs: &[&Observation], machine: Machine) -> Option<Interval> {
     let mut rng = ChaCha12Rng::seed_from_u64(ask.seed);
     let strata = strata(runs);
     let mut sizes: Vec<Size> = Vec::new();
     for _ in 0..DRAWS {
-        let drawn: Vec<&Observation> = strata
-            .iter()
-            .flat_map(|stratum| {
-                let draws: Vec<&Observation> = stratum
-                    .iter()
-                    .map(|_| stratum[rng.random_range(0..stratum.len())])
-                    .collect();
-                draws
-            })
-            .collect();
+        let mut drawn: Vec<&Observation> = Vec::new();
+        for stratum in &strata {
+            let mut draw = || stratum[rng.random_range(0..stratum.len())];
+            drawn.extend(stratum.iter().map(|_| draw()));
+        }
         let model = Model::fit(&drawn, &ask.slo);
         sizes.extend(model.and_then(|model| size(ask, &model, machine).ok()));
     }
@@ -72,7 +67,7 @@ pub(super) fn interval(ask: &Ask, runs: &[&Observation], machine: Machines) -> O
         draws: sizes.len(),
         draws_without_plan: DRAWS - sizes.len(),
         seed: ask.seed,
-        rate: ends(&|size| size.rate)?,
+        rate: ends(&|size| size.rate_per_s)?,
         cores: ends(&|size| size.cores)?,
         machines: ends(&|size| size.machines as f64)?,
         memory_bytes: ends(&|size| size.memory_bytes)?,

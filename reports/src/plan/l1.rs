@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::ask::Ask;
 use crate::{
     modelled::{Deposits, DisputeKind, cost},
     profile::{Price, Profile},
@@ -81,18 +82,17 @@ pub struct L1Load {
 }
 
 impl L1Load {
-    /// Of `rate` payments per second in sessions of `payments`, of which the share `disputes` ends
-    /// in one, with `channels` open.
+    /// Of `rate` payments per second with `channels` open, in sessions as they are asked for.
     ///
     /// # Errors
     /// The profile has no price for a dispute, and there are some.
     pub(super) fn of(
         prices: &L1Prices,
+        ask: &Ask,
         rate: f64,
-        payments: f64,
-        disputes: f64,
         channels: f64,
     ) -> Result<L1Load, String> {
+        let (disputes, payments) = (ask.disputes, ask.payments as f64);
         let dispute = match prices.dispute {
             Some(price) => price,
             None if disputes == 0.0 => 0.0,
@@ -133,6 +133,16 @@ mod tests {
         L1Prices::of(&profile, Deposits::Two, 1).unwrap()
     }
 
+    /// Sessions of 10,000 payments.
+    fn ask(disputes: f64) -> Ask {
+        let base = super::super::tests::ask(None, "p99=50ms");
+        Ask {
+            disputes,
+            payments: 10_000,
+            ..base
+        }
+    }
+
     #[test]
     fn prices_are_the_profiles() {
         let prices = ethereum();
@@ -147,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_million_payments_a_second_are_too_many_sessions_for_ethereum() {
-        let load = L1Load::of(&ethereum(), 1e6, 1e4, 0.01, 1e6).unwrap();
+        let load = L1Load::of(&ethereum(), &ask(0.01), 1e6, 1e6).unwrap();
         // 75,904 + 0.99 × 111,514 + 0.01 × 291,654 = 189,219.4 gas a session.
         assert!((load.units_per_session - 189_219.4).abs() < 1e-6);
         assert_eq!(load.sessions_per_s, 100.0);
@@ -164,8 +174,8 @@ mod tests {
             dispute: None,
             ..ethereum()
         };
-        assert!(L1Load::of(&silent, 1e3, 1e4, 0.0, 1e3).is_ok());
-        let error = L1Load::of(&silent, 1e3, 1e4, 0.01, 1e3).unwrap_err();
+        assert!(L1Load::of(&silent, &ask(0.0), 1e3, 1e3).is_ok());
+        let error = L1Load::of(&silent, &ask(0.01), 1e3, 1e3).unwrap_err();
         assert!(error.contains("no price for a dispute"), "{error}");
     }
 }

@@ -1,16 +1,16 @@
 //! All that a sweep's runs tell, fitted; and what it predicts of a run, which is how it is judged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
-    ask::Slo,
-    cpu::CpuModel,
-    observation::Observation,
+    ask::{Role, Slo},
+    cpu::{CpuModel, Place},
+    observation::{Cell, Observation},
     response::Response,
     scaling::Scaling,
-    statistics::median,
+    statistics::{distinct, median},
     storage::{Log, Memory},
-    waves::{Place, Waves},
+    waves::Waves,
 };
 
 /// The fitted model.
@@ -79,7 +79,7 @@ impl Model {
         };
         Predicted {
             payments_per_s: most,
-            cpu_s_per_payment: self.cpu.cpu(&at).sum(),
+            cpu_s_per_payment: self.cpu.cpu(&at).of(Role::Both),
             peak_rss_bytes: self.memory.of_run(run, at.wave),
         }
     }
@@ -88,41 +88,31 @@ impl Model {
 /// The throughput of saturated runs for each shard count: medians over the settings that all counts
 /// share, closed loops only if they have more than one count.
 fn throughput_by_shards(runs: &[&Observation]) -> Vec<(f64, f64)> {
-    let counts = |runs: &[&Observation]| {
-        let mut counts: Vec<f64> = runs.iter().map(|run| run.shards).collect();
-        counts.sort_by(f64::total_cmp);
-        counts.dedup();
-        counts
+    let counts = |runs: &[&Observation]| distinct(runs.iter().map(|run| run.shards));
+    let mut runs: Vec<&Observation> = runs.iter().copied().filter(|r| r.is_saturated()).collect();
+    let closed = runs.iter().copied();
+    let closed: Vec<&Observation> = closed.filter(|run| run.offered_per_s.is_none()).collect();
+    if counts(&closed).len() > 1 {
+        runs = closed;
+    }
+    let all = counts(&runs);
+    let mut counts_of: BTreeMap<Cell, Vec<&Observation>> = BTreeMap::new();
+    let setting = |run: &Observation| Cell {
+        shards: 0,
+        ..run.cell()
     };
-    let saturated: Vec<&Observation> = runs.iter().copied().filter(|r| r.is_saturated()).collect();
-    let closed: Vec<&Observation> = saturated
-        .iter()
-        .copied()
-        .filter(|run| run.offered_per_s.is_none())
+    for run in &runs {
+        counts_of.entry(setting(run)).or_default().push(run);
+    }
+    let of_all = counts_of.into_values();
+    let shared: Vec<&Observation> = of_all
+        .filter(|runs| counts(runs).len() == all.len())
+        .flatten()
         .collect();
-    let saturated = if counts(&closed).len() > 1 {
-        closed
-    } else {
-        saturated
+    let shared = if shared.is_empty() { runs } else { shared };
+    let rate_of = |count: f64| {
+        let of_count = shared.iter().filter(|run| run.shards == count);
+        median(of_count.map(|run| run.achieved_per_s)).map(|rate| (count, rate))
     };
-    let all_counts = counts(&saturated);
-    let settings = |run: &Observation| {
-        let cell = run.cell();
-        (cell.channels, cell.payments, cell.offered_millihertz)
-    };
-    let mut counts_of: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
-    for run in &saturated {
-        let counts = counts_of.entry(settings(run)).or_default();
-        counts.insert(run.cell().shards);
-    }
-    let is_shared = |run: &&Observation| counts_of[&settings(run)].len() == all_counts.len();
-    let mut shared: Vec<&Observation> = saturated.iter().copied().filter(is_shared).collect();
-    if shared.is_empty() {
-        shared = saturated.clone();
-    }
-    let rate_of = |count: &f64| {
-        let of_count = shared.iter().filter(|run| run.shards == *count);
-        median(of_count.map(|run| run.achieved_per_s)).map(|rate| (*count, rate))
-    };
-    all_counts.iter().filter_map(rate_of).collect()
+    all.into_iter().filter_map(rate_of).collect()
 }

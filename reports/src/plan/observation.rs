@@ -42,6 +42,27 @@ pub(super) struct Observation {
     pub(super) log: Option<LogCost>,
     /// Proposals that a channel may have in flight.
     pub(super) in_flight: f64,
+    /// What is paid once for many payments.
+    pub(super) amortised: Amortised,
+}
+
+/// CPU seconds of what is done once: to open a session, of those opened before the first payment;
+/// to close one, of those closed after the last; and a channel's keys, with what else a run sets
+/// up. None where a run does not tell.
+pub(super) type Amortised = [Option<f64>; 3];
+
+fn amortised(run: &RunFile) -> Amortised {
+    let phase = |name: &str, channels: Option<u64>| {
+        let mut phases = run.achieved.phases.iter();
+        let phase = phases.find(|phase| phase.name == name)?;
+        let count = phase.sessions.or(channels).filter(|count| *count > 0)?;
+        Some(phase.cpu_s / count as f64)
+    };
+    [
+        phase("opening", None),
+        phase("closing", None),
+        phase("set-up", Some(run.workload.concurrent)),
+    ]
 }
 
 /// A stage's CPU time per payment.
@@ -65,7 +86,7 @@ pub(super) struct LogCost {
 
 impl StageCost {
     /// Whether it is done for a session, and not for a payment.
-    fn is_of_sessions(&self) -> bool {
+    pub(super) fn is_of_sessions(&self) -> bool {
         ["session", "transaction", "channel"].contains(&self.unit.as_str())
     }
 
@@ -120,6 +141,7 @@ impl Observation {
             peak_rss_bytes: run.memory.peak_rss_bytes as f64,
             log,
             in_flight: workload.in_flight as f64,
+            amortised: amortised(run),
         })
     }
 
@@ -154,6 +176,12 @@ impl Observation {
     /// CPU seconds per payment, all threads.
     pub(super) fn cpu_s(&self) -> f64 {
         self.stages.iter().map(|stage| stage.cpu_s).sum()
+    }
+
+    /// Of these, of what is done for sessions.
+    pub(super) fn sessions_cpu_s(&self) -> f64 {
+        let of_sessions = self.stages.iter().filter(|stage| stage.is_of_sessions());
+        of_sessions.map(|stage| stage.cpu_s).sum()
     }
 
     /// Whether the shards had all the work they could take: a closed loop, or a rate not held.

@@ -1,29 +1,23 @@
-//! The highest rate of a shard at which the objective on response time holds: read off the measured
-//! rates where they lie around it, predicted from the time of a wave beyond them. Pure.
+//! The highest rate of a shard at which the objective on response time holds, read off the measured
+//! rates. Beyond them it says nothing: held out, such percentiles were three quarters off. Pure.
 
 use super::{
     ask::Slo,
-    cpu::CpuModel,
-    least_squares::non_negative,
+    cpu::Place,
     observation::Observation,
-    statistics::{median, rising},
-    waves::{Place, Waves, wave_took_s},
+    statistics::{distinct, median, on_line, rising},
 };
 
 /// Response time as a function of the rate per shard.
 #[derive(Clone, Debug)]
 pub(super) struct Response {
-    /// The rates that were held, rising, each with the percentile, in nanoseconds, which never
-    /// falls.
-    pub(super) held: Vec<Point>,
+    /// The rates that were held, rising, one or more, each with the percentile, in nanoseconds,
+    /// which never falls.
+    held: Vec<Point>,
     /// The least rate per shard that was not held, if there is one above those held.
-    pub(super) not_held: Option<f64>,
-    /// The percentile is this, in nanoseconds, plus `multiple` of a wave's time.
-    floor_ns: f64,
-    multiple: f64,
+    not_held: Option<f64>,
     /// Shards of the runs that it is read off.
     pub(super) shards: f64,
-    place: Place,
 }
 
 /// A measured rate.
@@ -34,7 +28,7 @@ pub(super) struct Point {
     pub(super) place: Place,
 }
 
-/// The rate at which the objective is just met.
+/// The highest rate at which the objective is known to be met.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct RateAtSlo {
     /// Payments per second and shard.
@@ -50,22 +44,9 @@ pub(super) struct RateAtSlo {
 pub(super) enum Basis {
     /// Measured rates lie on both sides of it.
     Between,
-    /// All measured rates meet the objective: predicted beyond them.
-    Beyond,
-    /// None does: predicted below them.
-    Below,
-    /// The largest that was held meets it, and the next one, this many payments per second and
-    /// shard, was not held although the model would have it so: nothing in between is counted on.
-    LastHeld(f64),
-}
-
-/// Why there is no such rate.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct NeverMet {
-    /// The best percentile that was measured, in nanoseconds, and its rate per shard.
-    pub(super) best: Option<Point>,
-    /// What is predicted of a payment on an idle shard, in nanoseconds.
-    pub(super) idle_ns: f64,
+    /// The largest that was held meets the objective. The next one, this many payments per second
+    /// and shard, was not held; none if there was none.
+    LastHeld(Option<f64>),
 }
 
 impl Response {
@@ -83,196 +64,85 @@ impl Response {
         let last_held = cells.iter().rposition(|(_, runs)| is_held(runs))?;
         let not_held = cells.get(last_held + 1).map(|(rate, _)| rate / shards);
         cells.truncate(last_held + 1);
-        let mut held: Vec<Point> = cells
-            .iter()
-            .filter(|(_, runs)| is_held(runs))
-            .filter_map(|(rate, runs)| {
-                // Of all repeats: the ones that held it alone would be the lucky ones.
-                let found = runs
-                    .iter()
-                    .filter_map(|run| Some(slo.percentile.of(run.response.as_ref()?)));
-                Some(Point {
+        cells.retain(|(_, runs)| is_held(runs));
+        // Of all repeats: the ones that held it alone would be the lucky ones.
+        let percentiles = cells.iter().filter_map(|(_, runs)| {
+            let of = |run: &&Observation| Some(slo.percentile.of(run.response.as_ref()?));
+            median(runs.iter().filter_map(of))
+        });
+        let percentiles: Vec<f64> = percentiles.collect();
+        let points = cells.iter().zip(rising(&percentiles));
+        Some(Response {
+            held: points
+                .map(|((rate, runs), ns)| Point {
                     per_shard: rate / shards,
-                    ns: median(found)?,
+                    ns,
                     place: Place::of(runs[0]),
                 })
-            })
-            .collect();
-        let values: Vec<f64> = held.iter().map(|point| point.ns).collect();
-        for (point, ns) in held.iter_mut().zip(rising(&values)) {
-            point.ns = ns;
-        }
-        let (rows, targets): (Vec<Vec<f64>>, Vec<f64>) = group
-            .iter()
-            .filter(|run| run.held)
-            .filter_map(|run| {
-                let ns = slo.percentile.of(run.response.as_ref()?);
-                Some((vec![1.0, wave_took_s(run) * 1e9], ns))
-            })
-            .unzip();
-        let costs = non_negative(&rows, &targets)?;
-        Some(Response {
+                .collect(),
             not_held,
-            floor_ns: costs[0],
-            multiple: costs[1],
             shards,
-            place: held.last()?.place,
-            held,
         })
     }
 
-    /// The percentile that a rate per shard makes, in nanoseconds; none if the shard cannot keep
-    /// up.
-    pub(super) fn predict_ns(
-        &self,
-        cpu: &CpuModel,
-        waves: &Waves,
-        place: &Place,
-        per_shard: f64,
-    ) -> Option<f64> {
-        let at = waves.at_rate(cpu, place, per_shard)?;
-        Some(self.floor_ns + self.multiple * waves.wave_s(cpu, &at) * 1e9)
+    /// The least rate that was held.
+    pub(super) fn least(&self) -> Point {
+        self.held[0]
     }
 
-    /// The percentile at a rate per shard, in nanoseconds: between measured rates read off them,
-    /// else predicted, on the right side of the nearest one. None if the shard cannot keep up.
-    pub(super) fn at(&self, cpu: &CpuModel, waves: &Waves, per_shard: f64) -> Option<f64> {
-        let above = self
-            .held
-            .iter()
-            .position(|held| held.per_shard >= per_shard);
-        match above {
-            Some(0) => {
-                let first = self.held[0];
-                let predicted = self.predict_ns(cpu, waves, &first.place, per_shard);
-                Some(predicted?.min(first.ns))
-            }
-            Some(next) => {
-                let (last, next) = (self.held[next - 1], self.held[next]);
-                let share = (per_shard - last.per_shard) / (next.per_shard - last.per_shard);
-                Some(last.ns + share * (next.ns - last.ns))
-            }
-            None => {
-                let last = self.held.last()?;
-                let predicted = self.predict_ns(cpu, waves, &last.place, per_shard);
-                Some(predicted?.max(last.ns))
-            }
+    /// The percentile at a rate per shard, in nanoseconds, read off the measured rates around it;
+    /// none where there are none.
+    pub(super) fn at(&self, per_shard: f64) -> Option<f64> {
+        let next = self.held.iter().position(|to| to.per_shard >= per_shard)?;
+        let to = self.held[next];
+        if to.per_shard == per_shard {
+            return Some(to.ns);
         }
+        let from = self.held[next.checked_sub(1)?];
+        Some(on_line(
+            per_shard,
+            (from.per_shard, from.ns),
+            (to.per_shard, to.ns),
+        ))
     }
 
     /// The highest rate per shard, under the conditions of the measured ones, at which the
-    /// objective holds.
-    pub(super) fn rate_at(
-        &self,
-        slo: &Slo,
-        cpu: &CpuModel,
-        waves: &Waves,
-    ) -> Result<RateAtSlo, NeverMet> {
+    /// objective is known to hold; none if the least rate misses it.
+    pub(super) fn rate_at(&self, slo: &Slo) -> Option<RateAtSlo> {
         let bound = slo.at_most_ns;
-        let answer = |per_shard, basis, place| {
-            Ok(RateAtSlo {
-                per_shard,
-                basis,
-                place,
-            })
-        };
-        let met = self
-            .held
-            .iter()
-            .take_while(|point| point.ns <= bound)
-            .count();
-        let Some(last) = met.checked_sub(1).map(|last| self.held[last]) else {
-            let first = self.held[0];
-            let idle = 1e-3 * first.per_shard;
-            let below = self.highest(slo, cpu, waves, idle, first.per_shard, &first.place);
-            return match below {
-                Some(rate) => answer(rate, Basis::Below, first.place),
-                None => Err(NeverMet {
-                    best: self.held.first().copied(),
-                    idle_ns: self
-                        .predict_ns(cpu, waves, &first.place, idle)
-                        .unwrap_or(f64::NAN),
-                }),
-            };
-        };
-        if let Some(next) = self.held.get(met) {
-            let share = (bound - last.ns) / (next.ns - last.ns);
-            let rate = last.per_shard + share * (next.per_shard - last.per_shard);
-            return answer(rate, Basis::Between, last.place);
-        }
-        let most = waves.rate_max(cpu, &self.place);
-        let highest = |limit: f64| {
-            self.highest(slo, cpu, waves, last.per_shard, limit, &last.place)
-                .unwrap_or(last.per_shard)
-        };
-        match self.not_held {
-            // What the model would hold and the machine did not is not planned with.
-            Some(limit) if highest(limit) >= 0.999 * limit => {
-                answer(last.per_shard, Basis::LastHeld(limit), last.place)
+        let met = self.held.iter().take_while(|point| point.ns <= bound);
+        let met = met.count();
+        let last = self.held[met.checked_sub(1)?];
+        let (per_shard, basis) = match self.held.get(met) {
+            Some(next) => {
+                let (from, to) = ((last.ns, last.per_shard), (next.ns, next.per_shard));
+                (on_line(bound, from, to), Basis::Between)
             }
-            Some(limit) => answer(highest(limit), Basis::Between, last.place),
-            None => answer(highest(most.max(last.per_shard)), Basis::Beyond, last.place),
-        }
-    }
-
-    /// The highest rate from `low` to `high` at which the predicted percentile keeps the bound;
-    /// none if not even `low` does.
-    fn highest(
-        &self,
-        slo: &Slo,
-        cpu: &CpuModel,
-        waves: &Waves,
-        low: f64,
-        high: f64,
-        place: &Place,
-    ) -> Option<f64> {
-        let meets = |rate: f64| {
-            let predicted = self.predict_ns(cpu, waves, place, rate);
-            predicted.is_some_and(|ns| ns <= slo.at_most_ns)
+            None => (last.per_shard, Basis::LastHeld(self.not_held)),
         };
-        if !meets(low) {
-            return None;
-        }
-        let (mut low, mut high) = (low, high);
-        if meets(high) {
-            return Some(high);
-        }
-        for _ in 0..30 {
-            let middle = (low + high) / 2.0;
-            if meets(middle) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        Some(low)
+        Some(RateAtSlo {
+            per_shard,
+            basis,
+            place: last.place,
+        })
     }
 }
 
 /// The open-loop runs that response times are read off: of those with the most shards, the ones of
 /// the channel count with the most rates.
 pub(super) fn ladder<'r>(runs: &[&'r Observation]) -> Vec<&'r Observation> {
-    let open = || {
-        let open = runs.iter().copied();
-        open.filter(|run| run.offered_per_s.is_some() && run.response.is_some())
+    let open = runs.iter().copied();
+    let open = open.filter(|run| run.offered_per_s.is_some() && run.response.is_some());
+    let shards = open.clone().map(|run| run.shards).fold(0.0, f64::max);
+    let all: Vec<&Observation> = open.filter(|run| run.shards == shards).collect();
+    let counts = distinct(all.iter().map(|run| run.channels)).into_iter();
+    let of_count = |count: f64| -> Vec<&Observation> {
+        let of = all.iter().copied();
+        of.filter(|run| run.channels == count).collect()
     };
-    let shards = open().map(|run| run.shards).fold(0.0, f64::max);
-    let mut groups: Vec<Vec<&Observation>> = Vec::new();
-    for run in open().filter(|run| run.shards == shards) {
-        let same = |group: &&mut Vec<&Observation>| group[0].channels == run.channels;
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push(run),
-            None => groups.push(vec![run]),
-        }
-    }
-    let most = groups
-        .into_iter()
-        .max_by_key(|group| (rates(group).len(), group[0].channels as u64));
-    match most {
-        Some(group) if rates(&group).len() > 1 => group,
-        // Where each rate has channels of its own, they stand together.
-        _ => open().filter(|run| run.shards == shards).collect(),
-    }
+    let most = counts.map(of_count).max_by_key(|group| rates(group).len());
+    // Where each rate has channels of its own, they stand together.
+    most.filter(|group| rates(group).len() > 1).unwrap_or(all)
 }
 
 /// Whether a rate was held: in half of its repeats.
@@ -283,8 +153,5 @@ pub(super) fn is_held(repeats: &[&Observation]) -> bool {
 
 /// The offered rates, rising, each once.
 pub(super) fn rates(runs: &[&Observation]) -> Vec<f64> {
-    let mut rates: Vec<f64> = runs.iter().filter_map(|run| run.offered_per_s).collect();
-    rates.sort_by(f64::total_cmp);
-    rates.dedup();
-    rates
+    distinct(runs.iter().filter_map(|run| run.offered_per_s))
 }

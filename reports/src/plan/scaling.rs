@@ -1,7 +1,7 @@
 //! How throughput grows with the shards of one process: the Universal Scalability Law where enough
 //! counts were measured, the measured efficiency where not. Pure.
 
-use super::least_squares::non_negative;
+use super::{least_squares::non_negative, statistics::on_line};
 
 /// Shard counts that the law's two coefficients are fitted from, at least.
 pub(super) const COUNTS_FOR_THE_LAW: usize = 5;
@@ -43,7 +43,6 @@ impl Scaling {
         let Some(&(least, least_rate)) = points.first() else {
             return Scaling::Unknown { shards: 1.0 };
         };
-        let shards_max = points[points.len() - 1].0;
         if points.len() == 1 {
             return Scaling::Unknown { shards: least };
         }
@@ -58,7 +57,7 @@ impl Scaling {
                 return Scaling::Law {
                     contention: costs[1] / costs[0],
                     coherence: costs[2] / costs[0],
-                    shards_max,
+                    shards_max: points[points.len() - 1].0,
                 };
             }
         }
@@ -81,11 +80,7 @@ impl Scaling {
             Scaling::Measured { efficiency } => {
                 let after = efficiency.partition_point(|(count, _)| *count < p);
                 match (after.checked_sub(1), efficiency.get(after)) {
-                    (_, Some((count, value))) if *count == p => *value,
-                    (Some(before), Some(&(right, high))) => {
-                        let (left, low) = efficiency[before];
-                        low + (high - low) * (p - left) / (right - left)
-                    }
+                    (Some(before), Some(right)) => on_line(p, efficiency[before], *right),
                     (None, Some((_, value))) => *value,
                     (Some(last), None) => efficiency[last].1,
                     (None, None) => 1.0,

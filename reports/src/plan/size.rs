@@ -1,334 +1,400 @@
 //! From the fitted model to a number of cores, machines, bytes. Pure; done again for each draw of
 //! the bootstrap.
 
-use super::PlanError;
-use super::ask::{Ask, Role};
-use super::cpu::{Conditions, Cpu};
-use super::l1::L1Load;
-use super::model::Model;
-use super::response::{NeverMet, RateAtSlo};
-use super::waves::Place;
-use crate::human;
+use serde::{Serialize, Serializer};
 
-/// The machines that a plan may use.
+use super::{
+    PlanError,
+    ask::{Ask, Role},
+    cpu::{Conditions, Place},
+    l1::L1Load,
+    model::Model,
+    response::RateAtSlo,
+    storage::Log,
+};
+use crate::human::{bytes, counted, figure, grouped, nanoseconds};
+
+/// A machine that a plan may use.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Machines {
+pub(super) struct Machine {
     pub(super) cores: f64,
     pub(super) memory_bytes: f64,
     pub(super) log_bytes_per_s: Option<f64>,
 }
 
-/// What one core does at the objective.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PerCore {
-    /// Measured or predicted under the sweep's conditions, per shard.
-    pub(super) at_slo: RateAtSlo,
-    /// Payments per second and shard under the planned conditions.
-    pub(super) per_shard: f64,
+/// What one core does at the objective, under the planned conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PerCore {
+    /// Payments per second and shard.
+    pub rate_per_shard: f64,
     /// The same, with what other threads do for a shard taken from it.
-    pub(super) per_core: f64,
-    /// The planned conditions.
+    pub rate_per_core: f64,
+    /// CPU time per payment of the planned role, in seconds.
+    pub cpu_s_per_payment: f64,
+    #[serde(skip)]
     pub(super) at: Conditions,
-    /// CPU time per payment of the planned role.
-    pub(super) cpu_s: f64,
 }
 
-/// A resource and the machines that it alone needs.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Need {
-    pub(super) name: &'static str,
-    pub(super) machines: u64,
-    /// Needed in all, and what a machine may use: cores, bytes, bytes per second.
-    pub(super) total: f64,
-    pub(super) per_machine: f64,
+/// A resource.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Constraint {
+    /// Its name.
+    pub name: &'static str,
+    /// Machines that it alone would need; none of Layer 1, of which there is one.
+    pub machines: Option<u64>,
+    /// What is needed in all: cores, bytes, bytes per second; of Layer 1, shares of its blocks.
+    pub total: f64,
+    /// What of it a machine may use; of Layer 1, what there is.
+    pub per_machine: f64,
 }
 
-impl Need {
-    /// In machines, and not rounded.
-    fn share(&self) -> f64 {
-        self.total / self.per_machine
-    }
-}
-
-/// The answer's numbers.
-#[derive(Clone, Debug)]
-pub(super) struct Size {
-    pub(super) rate: f64,
-    pub(super) channels: f64,
-    /// Channels that the memory of the machines has room for.
-    pub(super) channels_max: f64,
-    /// Headroom included.
-    pub(super) cores: f64,
-    pub(super) machines: u64,
-    pub(super) memory_bytes: f64,
-    pub(super) log_bytes_per_s: Option<f64>,
-    pub(super) log_space_bytes: Option<f64>,
-    pub(super) needs: Vec<Need>,
-    pub(super) binding: &'static str,
-    pub(super) l1: Option<L1Load>,
+/// The answer's numbers. Field names are the JSON names.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Size {
+    /// Payments per second, asked for or carried.
+    pub rate_per_s: f64,
+    /// Channels that are open at once.
+    #[serde(serialize_with = "whole")]
+    pub channels: f64,
+    /// Channels that these machines' memory has room for; none if no run tells.
+    #[serde(serialize_with = "whole")]
+    pub channels_max: f64,
+    /// Cores, headroom included, spares not.
+    #[serde(serialize_with = "whole")]
+    pub cores: f64,
+    /// Machines, spares not included.
+    pub machines: u64,
+    /// Memory that the processes on all machines take.
+    #[serde(serialize_with = "whole")]
+    pub memory_bytes: f64,
+    /// What all logs write; none if nothing is durable.
+    pub log_bytes_per_s: Option<f64>,
+    /// The most space that all logs take.
+    pub log_space_bytes: Option<f64>,
+    /// Each resource with the machines that it alone would need.
+    pub constraints: Vec<Constraint>,
+    /// The resource that decides: `cpu`, `memory`, `log bandwidth` or `l1`.
+    pub binding_constraint: &'static str,
+    /// The share of Layer 1's blocks; none without a profile.
+    pub l1_block_share: Option<f64>,
+    /// What that share is made of.
+    pub l1: Option<L1Load>,
+    #[serde(skip)]
+    pub(super) at_slo: RateAtSlo,
+    #[serde(skip)]
     pub(super) core: PerCore,
+}
+
+/// As a whole number, rounded up; none where no count is so large.
+fn whole<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+    let count = (*value < u64::MAX as f64).then_some(value.ceil() as u64);
+    count.serialize(to)
+}
+
+/// A machine at its part of the planned load.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Point {
+    /// Payments per second.
+    pub rate_per_s: f64,
+    /// Channels open at once.
+    pub channels: f64,
+    /// The objective's percentile, in nanoseconds; none where no rates around it were measured.
+    pub response_ns: Option<f64>,
+    /// CPU seconds per payment of the planned role, its part of a session included.
+    pub cpu_s_per_payment: f64,
+    /// CPU seconds per payment of both ends, without what is done for sessions.
+    pub cpu_s_apart_from_sessions: f64,
+    /// CPU seconds of a session of both ends: opening, closing, and what Layer 1 does for it.
+    pub cpu_s_per_session: f64,
+    /// Memory.
+    pub memory_bytes: f64,
+    /// Bytes that the log writes per payment.
+    pub log_bytes_per_payment: Option<f64>,
+    /// Payments per second of a shard that was measured at this point of its load.
+    #[serde(skip)]
+    pub(super) per_measured_shard: f64,
 }
 
 /// More machines than this are a mistake in the question.
 const MACHINES_MAX: f64 = 1e9;
 
-/// Sizes the load that is asked for, or, without one, the load that the machines can carry.
-pub(super) fn size(ask: &Ask, model: &Model, machine: Machines) -> Result<Size, PlanError> {
-    match ask.rate_per_s {
-        Some(rate) => load(ask, model, machine, rate),
-        None => carried(ask, model, machine),
-    }
-}
-
-fn load(ask: &Ask, model: &Model, machine: Machines, rate: f64) -> Result<Size, PlanError> {
-    let channels = ask.channels.unwrap_or(1) as f64;
-    let at_slo = rate_at_slo(ask, model)?;
-    // More shards have fewer channels each, which makes them a little cheaper, which makes them
-    // fewer.
-    let free = 1.0 - ask.headroom;
-    let mut cores = (rate / at_slo.per_shard / free).max(1.0);
-    let mut core = per_core(ask, model, machine, at_slo, channels / cores);
-    for _ in 0..20 {
-        cores = (rate / core.per_core / free).max(1.0);
-        core = per_core(ask, model, machine, at_slo, channels / cores);
-    }
-    let cores = rate / core.per_core / free;
-    let mut needs = vec![need("cpu", cores, machine.cores)?];
-    needs.push(memory_need(model, machine, channels, free)?);
-    let written = model.log.map(|log| log.bytes_per_payment(&core.at) * rate);
-    if let (Some(bytes), Some(limit)) = (written, machine.log_bytes_per_s) {
-        needs.push(need("log bandwidth", bytes, limit * free)?);
-    }
-    let machines = needs.iter().map(|need| need.machines).max().unwrap_or(1);
-    // Of those that need as many machines, the one that leaves the least of them free.
-    let most = needs.iter().max_by(|a, b| a.share().total_cmp(&b.share()));
-    let mut binding = most.map_or("cpu", |need| need.name);
-    let l1 = l1(ask, rate, channels)?;
-    if l1.as_ref().is_some_and(|l1| l1.block_share > 1.0) {
-        binding = "l1";
-    }
-    Ok(Size {
-        rate,
-        channels,
-        channels_max: channels_max(model, machine, machines as f64, free),
-        cores,
-        machines,
-        memory_bytes: memory(model, machine, machines as f64, channels),
-        log_bytes_per_s: written,
-        log_space_bytes: space(model, machine, machines as f64, channels),
-        needs,
-        binding,
-        l1,
-        core,
-    })
-}
-
-/// The inverse: the rate is what the scarcest resource allows.
-#[expect(clippy::too_many_lines, reason = "one bound after the other")]
-fn carried(ask: &Ask, model: &Model, machine: Machines) -> Result<Size, PlanError> {
-    let machines = ask.machines as f64;
-    if machines > MACHINES_MAX {
-        let asked = human::grouped(ask.machines);
-        return Err(PlanError::Refused(format!(
-            "{asked} machines; expected at most 10^9"
-        )));
-    }
-    let free = 1.0 - ask.headroom;
-    let channels_max = channels_max(model, machine, machines, free);
-    let channels = match ask.channels {
-        Some(channels) => channels as f64,
-        // As many as were measured, on each machine.
-        None => (model.channels_max * machines).min(channels_max.max(1.0)),
-    };
-    if channels > channels_max {
-        return Err(PlanError::Missed(format!(
-            "{} channels do not fit into the memory of {}: room for {}",
-            human::figure(channels),
-            human::counted(ask.machines, "machine"),
-            human::figure(channels_max.floor()),
-        )));
-    }
-    let at_slo = rate_at_slo(ask, model)?;
-    let core = per_core(
-        ask,
-        model,
-        machine,
-        at_slo,
-        channels / (machines * machine.cores),
-    );
-    let by_cpu = machines * machine.cores * free * core.per_core;
-    let mut limits = vec![("cpu", by_cpu)];
-    let per_payment = model.log.map(|log| log.bytes_per_payment(&core.at));
-    if let (Some(bytes), Some(limit)) = (per_payment, machine.log_bytes_per_s) {
-        limits.push(("log bandwidth", machines * limit * free / bytes));
-    }
-    if let Some(one) = l1(ask, 1.0, channels)? {
-        limits.push(("l1", 1.0 / one.block_share));
-    }
-    let (mut binding, rate) = limits
-        .into_iter()
-        .min_by(|a, b| a.1.total_cmp(&b.1))
-        .unwrap_or(("cpu", by_cpu));
-    if ask.channels.is_none() && channels_max < model.channels_max * machines {
-        // Not the rate, but the channels that were not asked for are fewer for it.
-        binding = "memory";
-    }
-    let mut needs = vec![Need {
-        name: "cpu",
-        machines: ask.machines,
-        total: rate / core.per_core / free,
-        per_machine: machine.cores,
-    }];
-    needs.push(Need {
-        machines: ask.machines,
-        ..memory_need(model, machine, channels, free)?
-    });
-    if let (Some(bytes), Some(limit)) = (per_payment, machine.log_bytes_per_s) {
-        needs.push(Need {
-            name: "log bandwidth",
-            machines: ask.machines,
-            total: bytes * rate,
-            per_machine: limit * free,
-        });
-    }
-    Ok(Size {
-        rate,
-        channels,
-        channels_max,
-        cores: machines * machine.cores,
-        machines: ask.machines,
-        memory_bytes: memory(model, machine, machines, channels),
-        log_bytes_per_s: per_payment.map(|bytes| bytes * rate),
-        log_space_bytes: space(model, machine, machines, channels),
-        needs,
-        binding,
-        l1: l1(ask, rate, channels)?,
-        core,
-    })
-}
-
-fn rate_at_slo(ask: &Ask, model: &Model) -> Result<RateAtSlo, PlanError> {
-    let Some(response) = &model.response else {
-        return Err(PlanError::Refused(
-            "no open-loop rate was held, so that nothing is known of response times; expected runs with \
-             --rate that are VALID"
-                .to_owned(),
-        ));
-    };
-    let found = response.rate_at(&ask.slo, &model.cpu, &model.waves);
-    found.map_err(|NeverMet { best, idle_ns }| {
-        let measured = best.map_or_else(String::new, |best| {
-            format!(
-                "the least measured is {} at {} payments/s a shard, and ",
-                human::nanoseconds(best.ns),
-                human::figure(best.per_shard)
-            )
-        });
-        PlanError::Missed(format!(
-            "no rate meets {}: {measured}{} is predicted of an idle shard",
-            ask.slo,
-            human::nanoseconds(idle_ns),
-        ))
-    })
-}
-
-fn per_core(
-    ask: &Ask,
-    model: &Model,
-    machine: Machines,
+/// What a plan is made from.
+pub(super) struct Sizer<'a> {
+    pub(super) ask: &'a Ask,
+    pub(super) model: &'a Model,
+    pub(super) machine: Machine,
     at_slo: RateAtSlo,
-    channels_per_shard: f64,
-) -> PerCore {
-    let (cpu, waves) = (&model.cpu, &model.waves);
-    let place = Place {
-        channels_per_shard,
-        sessions_per_payment: 1.0 / ask.payments as f64,
-        edge_sessions_per_payment: 0.0,
-        payments: ask.payments as f64,
-        ..at_slo.place
-    };
-    let measured = waves
-        .at_rate(cpu, &at_slo.place, at_slo.per_shard)
-        .unwrap_or_else(|| waves.conditions(&at_slo.place, waves.wave_cap(&at_slo.place)));
-    let at = waves.conditions(&place, measured.wave.min(waves.wave_cap(&place)));
-    let of_role = |cpu: Cpu| match ask.role {
-        Role::Both => cpu.sum(),
-        Role::Hub => cpu.hub(),
-    };
-    let was = cpu.on_shard(&measured).sum();
-    let becomes = of_role(cpu.on_shard(&at));
-    let busy = (at_slo.per_shard * waves.slowdown * was).min(1.0);
-    let response_shards = model.response.as_ref().map_or(1.0, |found| found.shards);
-    let per_shard = at_slo.per_shard / ((1.0 - busy) + busy * becomes / was)
-        * model.relative_efficiency(machine.cores, response_shards);
-    let cpu_s = of_role(cpu.cpu(&at));
-    let elsewhere = (cpu_s - becomes).max(0.0) * waves.slowdown;
-    PerCore {
-        at_slo,
-        per_shard,
-        per_core: 1.0 / (1.0 / per_shard + elsewhere),
-        at,
-        cpu_s,
+    /// The share of a machine that may be used.
+    free: f64,
+}
+
+/// Sizes the load that is asked for, or, without one, the load that the machines can carry.
+pub(super) fn size(ask: &Ask, model: &Model, machine: Machine) -> Result<Size, PlanError> {
+    Sizer::new(ask, model, machine)?.size()
+}
+
+impl<'a> Sizer<'a> {
+    pub(super) fn new(ask: &'a Ask, model: &'a Model, machine: Machine) -> Result<Self, PlanError> {
+        let Some(response) = &model.response else {
+            return Err(PlanError::Refused(
+                "no open-loop rate was held, so that nothing is known of response times; expected \
+                 runs with --rate that are VALID"
+                    .to_owned(),
+            ));
+        };
+        let at_slo = response.rate_at(&ask.slo).ok_or_else(|| {
+            let least = response.least();
+            PlanError::Missed(format!(
+                "no measured rate meets {}: the least is {} at {} payments/s a shard",
+                ask.slo,
+                nanoseconds(least.ns),
+                figure(least.per_shard)
+            ))
+        })?;
+        Ok(Sizer {
+            ask,
+            model,
+            machine,
+            at_slo,
+            free: 1.0 - ask.headroom,
+        })
+    }
+
+    pub(super) fn size(&self) -> Result<Size, PlanError> {
+        let (rate, channels, core, bound) = match self.ask.rate_per_s {
+            Some(rate) => {
+                let channels = self.ask.channels.unwrap_or(1) as f64;
+                (rate, channels, self.core_for(rate, channels), None)
+            }
+            None => self.carried()?,
+        };
+        let mut constraints = self.needs(rate, channels, &core)?;
+        let l1 = self.l1(rate, channels)?;
+        let l1_block_share = l1.as_ref().map(|l1| l1.block_share);
+        // Of those that need as many machines, the one that leaves the least of them free.
+        let share = |need: &Constraint| need.total / need.per_machine;
+        let most = constraints.iter();
+        let most = most.max_by(|a, b| share(a).total_cmp(&share(b)));
+        let most = most.map_or("cpu", |need| need.name);
+        let (machines, cores) = match bound {
+            Some(_) => (
+                self.ask.machines,
+                self.ask.machines as f64 * self.machine.cores,
+            ),
+            None => {
+                let machines = constraints.iter().filter_map(|need| need.machines);
+                (machines.max().unwrap_or(1), constraints[0].total)
+            }
+        };
+        if bound.is_some() {
+            let needs = constraints.iter_mut();
+            needs.for_each(|need| need.machines = Some(machines));
+        }
+        constraints.extend(l1_block_share.map(|total| Constraint {
+            name: "l1",
+            machines: None,
+            total,
+            per_machine: 1.0,
+        }));
+        let is_full = l1_block_share.is_some_and(|share| share > 1.0);
+        let (model, shards, count) = (self.model, self.machine.cores, machines as f64);
+        let space = |log: Log| log.space_bytes(channels, shards * count, count);
+        Ok(Size {
+            rate_per_s: rate,
+            channels: channels.floor(),
+            channels_max: self.channels_max(count).floor(),
+            cores,
+            machines,
+            memory_bytes: model.memory.bytes(shards, channels / count) * count,
+            log_bytes_per_s: model.log.map(|log| log.bytes_per_payment(&core.at) * rate),
+            log_space_bytes: model.log.map(space),
+            constraints,
+            binding_constraint: bound.unwrap_or(if is_full { "l1" } else { most }),
+            l1_block_share,
+            l1,
+            at_slo: self.at_slo,
+            core,
+        })
+    }
+
+    /// A core of those that a load needs. More shards have fewer channels each, which makes them a
+    /// little cheaper, which makes them fewer.
+    fn core_for(&self, rate: f64, channels: f64) -> PerCore {
+        let among = |per_core: f64| channels / (rate / per_core / self.free).max(1.0);
+        let first = self.per_core(among(self.at_slo.per_shard));
+        (0..20).fold(first, |core, _| self.per_core(among(core.rate_per_core)))
+    }
+
+    /// The inverse: rate, channels and core of what the scarcest resource allows, and its name.
+    fn carried(&self) -> Result<(f64, f64, PerCore, Option<&'static str>), PlanError> {
+        let (ask, machine) = (self.ask, self.machine);
+        let machines = ask.machines as f64;
+        if machines > MACHINES_MAX {
+            let asked = grouped(ask.machines);
+            return Err(PlanError::Refused(format!(
+                "{asked} machines; expected at most 10^9"
+            )));
+        }
+        let room = self.channels_max(machines);
+        // As many as were measured, on each machine.
+        let measured = self.model.channels_max * machines;
+        let channels = match ask.channels {
+            Some(channels) => channels as f64,
+            None => measured.min(room.max(1.0)),
+        };
+        if channels > room {
+            return Err(PlanError::Missed(format!(
+                "{} channels do not fit into the memory of {}: room for {}",
+                figure(channels),
+                counted(ask.machines, "machine"),
+                figure(room.floor()),
+            )));
+        }
+        let core = self.per_core(channels / (machines * machine.cores));
+        let mut limits = vec![(
+            "cpu",
+            machines * machine.cores * self.free * core.rate_per_core,
+        )];
+        if let (Some(log), Some(limit)) = (self.model.log, machine.log_bytes_per_s) {
+            let bytes = log.bytes_per_payment(&core.at);
+            limits.push(("log bandwidth", machines * limit * self.free / bytes));
+        }
+        if let Some(one) = self.l1(1.0, channels)? {
+            limits.push(("l1", 1.0 / one.block_share));
+        }
+        let least = limits.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+        let (name, rate) = least.copied().unwrap_or(limits[0]);
+        // Not the rate, but the channels that were not asked for are fewer for want of memory.
+        let is_memory = ask.channels.is_none() && room < measured;
+        let bound = if is_memory { "memory" } else { name };
+        Ok((rate, channels, core, Some(bound)))
+    }
+
+    /// The conditions measured at a rate per shard, and those planned with waves as large.
+    fn conditions(&self, per_shard: f64, channels_per_shard: f64) -> (Conditions, Conditions) {
+        let (waves, was) = (&self.model.waves, &self.at_slo.place);
+        let place = Place {
+            channels_per_shard,
+            sessions_per_payment: 1.0 / self.ask.payments as f64,
+            edge_sessions_per_payment: 0.0,
+            payments: self.ask.payments as f64,
+            ..*was
+        };
+        let measured = waves
+            .at_rate(&self.model.cpu, was, per_shard)
+            .unwrap_or_else(|| waves.conditions(was, waves.wave_cap(was)));
+        let wave = measured.wave.min(waves.wave_cap(&place));
+        (measured, waves.conditions(&place, wave))
+    }
+
+    fn per_core(&self, channels_per_shard: f64) -> PerCore {
+        let (model, role, per_shard) = (self.model, self.ask.role, self.at_slo.per_shard);
+        let (measured, at) = self.conditions(per_shard, channels_per_shard);
+        let was = model.cpu.on_shard(&measured).of(Role::Both);
+        let becomes = model.cpu.on_shard(&at).of(role);
+        let busy = (per_shard * model.waves.slowdown * was).min(1.0);
+        let per_shard = per_shard / ((1.0 - busy) + busy * becomes / was) * self.efficiency();
+        let cpu_s = model.cpu.cpu(&at).of(role);
+        let elsewhere = (cpu_s - becomes).max(0.0) * model.waves.slowdown;
+        PerCore {
+            rate_per_shard: per_shard,
+            rate_per_core: 1.0 / (1.0 / per_shard + elsewhere),
+            cpu_s_per_payment: cpu_s,
+            at,
+        }
+    }
+
+    /// What a shard does among those of one machine, of what it did among those measured.
+    pub(super) fn efficiency(&self) -> f64 {
+        let measured = self.model.response.as_ref();
+        let measured = measured.map_or(1.0, |found| found.shards);
+        self.model.relative_efficiency(self.machine.cores, measured)
+    }
+
+    /// One of the machines at its part of the load: shards make the share of the rate at the
+    /// objective that leaves the headroom free, in waves that are as much smaller.
+    pub(super) fn point(&self, size: &Size) -> Point {
+        let (model, machines) = (self.model, size.machines as f64);
+        let cores = machines * self.machine.cores;
+        let share = (size.rate_per_s / (cores * size.core.rate_per_core)).min(1.0);
+        let per_shard = share * self.at_slo.per_shard;
+        let (_, at) = self.conditions(per_shard, size.channels / cores);
+        let all = model.cpu.cpu(&at).of(Role::Both);
+        let of_sessions = model.cpu.of_sessions(&at);
+        let response = model.response.as_ref();
+        Point {
+            rate_per_s: size.rate_per_s / machines,
+            channels: size.channels / machines,
+            response_ns: response.and_then(|response| response.at(per_shard)),
+            cpu_s_per_payment: model.cpu.cpu(&at).of(self.ask.role),
+            cpu_s_apart_from_sessions: all - of_sessions,
+            cpu_s_per_session: of_sessions * self.ask.payments as f64,
+            memory_bytes: size.memory_bytes / machines,
+            log_bytes_per_payment: model.log.map(|log| log.bytes_per_payment(&at)),
+            per_measured_shard: per_shard,
+        }
+    }
+
+    /// What the load needs of cores, memory and disk.
+    fn needs(
+        &self,
+        rate: f64,
+        channels: f64,
+        core: &PerCore,
+    ) -> Result<Vec<Constraint>, PlanError> {
+        let (memory, machine) = (&self.model.memory, self.machine);
+        let room = self.memory_for_channels();
+        if room <= 0.0 {
+            return Err(PlanError::Missed(format!(
+                "a machine's memory of {} less the headroom does not hold the {} of a process \
+                 without channels",
+                bytes(machine.memory_bytes),
+                bytes(memory.fixed_bytes(machine.cores) + memory.full_batches()),
+            )));
+        }
+        let mut needs = vec![
+            ("cpu", rate / core.rate_per_core / self.free, machine.cores),
+            ("memory", memory.channel_bytes * channels, room),
+        ];
+        if let (Some(log), Some(limit)) = (self.model.log, machine.log_bytes_per_s) {
+            let written = log.bytes_per_payment(&core.at) * rate;
+            needs.push(("log bandwidth", written, limit * self.free));
+        }
+        needs
+            .into_iter()
+            .map(|(name, total, per_machine)| need(name, total, per_machine))
+            .collect()
+    }
+
+    /// What a machine's memory has for channels.
+    fn memory_for_channels(&self) -> f64 {
+        let memory = &self.model.memory;
+        let fixed = memory.fixed_bytes(self.machine.cores) + memory.full_batches();
+        self.machine.memory_bytes * self.free - fixed
+    }
+
+    fn channels_max(&self, machines: f64) -> f64 {
+        self.memory_for_channels().max(0.0) * machines / self.model.memory.channel_bytes
+    }
+
+    fn l1(&self, rate: f64, channels: f64) -> Result<Option<L1Load>, PlanError> {
+        let load = |prices| L1Load::of(prices, self.ask, rate, channels);
+        let load = self.ask.l1.as_ref().map(load);
+        load.transpose().map_err(PlanError::Refused)
     }
 }
 
-fn need(name: &'static str, total: f64, per_machine: f64) -> Result<Need, PlanError> {
+fn need(name: &'static str, total: f64, per_machine: f64) -> Result<Constraint, PlanError> {
     let machines = (total / per_machine).ceil().max(1.0);
     if machines.is_nan() || machines > MACHINES_MAX {
         return Err(PlanError::Refused(format!(
             "{name} would need {machines:.3e} machines; expected a load for at most 10^9"
         )));
     }
-    Ok(Need {
+    Ok(Constraint {
         name,
-        machines: machines as u64,
+        machines: Some(machines as u64),
         total,
         per_machine,
     })
-}
-
-/// What a machine's memory has for channels.
-fn memory_for_channels(model: &Model, machine: Machines, free: f64) -> f64 {
-    let fixed = model.memory.fixed_bytes(machine.cores) + model.memory.full_batches();
-    machine.memory_bytes * free - fixed
-}
-
-fn memory_need(
-    model: &Model,
-    machine: Machines,
-    channels: f64,
-    free: f64,
-) -> Result<Need, PlanError> {
-    let room = memory_for_channels(model, machine, free);
-    if room <= 0.0 {
-        return Err(PlanError::Missed(format!(
-            "a machine's memory of {} less the headroom does not hold the {} of a process without channels",
-            human::bytes(machine.memory_bytes),
-            human::bytes(model.memory.fixed_bytes(machine.cores) + model.memory.full_batches()),
-        )));
-    }
-    need("memory", model.memory.channel_bytes * channels, room)
-}
-
-fn channels_max(model: &Model, machine: Machines, machines: f64, free: f64) -> f64 {
-    let room = memory_for_channels(model, machine, free).max(0.0) * machines;
-    room / model.memory.channel_bytes
-}
-
-fn memory(model: &Model, machine: Machines, machines: f64, channels: f64) -> f64 {
-    model.memory.bytes(machine.cores, channels / machines) * machines
-}
-
-fn space(model: &Model, machine: Machines, machines: f64, channels: f64) -> Option<f64> {
-    let log = model.log?;
-    Some(log.space_bytes(channels, machine.cores * machines, machines))
-}
-
-fn l1(ask: &Ask, rate: f64, channels: f64) -> Result<Option<L1Load>, PlanError> {
-    let Some(prices) = &ask.l1 else {
-        return Ok(None);
-    };
-    L1Load::of(prices, rate, ask.payments as f64, ask.disputes, channels)
-        .map(Some)
-        .map_err(PlanError::Refused)
 }

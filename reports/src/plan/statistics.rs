@@ -1,4 +1,4 @@
-//! The few statistics that the plan's parts share. Pure.
+//! The few statistics that the plan's parts share, and the one solver of its equations. Pure.
 
 /// The median; of an even number the mean of the middle two. None of nothing.
 pub(super) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
@@ -15,25 +15,67 @@ pub(super) fn quantile(values: impl IntoIterator<Item = f64>, share: f64) -> Opt
     Some(low + (high - low) * at.fract())
 }
 
-/// Where `error` is least between `low` and `high`: the best of a logarithmic grid, then halved
-/// around it. `error` needs no slope, and may have more than one valley wider than the grid.
+/// The least and the largest of values that are not negative; of none a span that holds nothing.
+pub(super) fn span(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
+    let values = values.into_iter();
+    values.fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
+        (least.min(value), most.max(value))
+    })
+}
+
+/// Beyond this factor of the largest value measured, or below the least by it, a value is not "as
+/// measured".
+pub(super) const BEYOND: f64 = 1.1;
+
+/// Whether a value lies clearly beyond a span.
+pub(super) fn is_outside(value: f64, (least, most): (f64, f64)) -> bool {
+    value > most * BEYOND || value * BEYOND < least
+}
+
+/// The values, rising, each once.
+pub(super) fn distinct(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    values
+}
+
+/// On the straight line through two points, the height at `x`.
+pub(super) fn on_line(x: f64, (x0, y0): (f64, f64), (x1, y1): (f64, f64)) -> f64 {
+    y0 + (x - x0) / (x1 - x0) * (y1 - y0)
+}
+
+/// From where on `is_beyond` holds between `low` and `high`, by halving, to the last digits.
+pub(super) fn solve(mut low: f64, mut high: f64, is_beyond: impl Fn(f64) -> bool) -> f64 {
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if is_beyond(middle) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    high
+}
+
+/// Where `error` is least between `low` and `high`: the best of a logarithmic grid, then where it
+/// begins to rise beside it. `error` needs no slope, and may have more than one valley wider than
+/// the grid.
 pub(super) fn minimise_log(low: f64, high: f64, error: impl Fn(f64) -> f64) -> f64 {
-    const POINTS: u32 = 60;
-    let at = |step: f64| low * (high / low).powf(step / f64::from(POINTS));
-    let best = (0..=POINTS)
+    const POINTS: f64 = 60.0;
+    /// Half of the width over which a slope is taken, in steps of the grid.
+    const BESIDE: f64 = 1e-3;
+    let at = |step: f64| low * (high / low).powf(step / POINTS);
+    let best = (0..=POINTS as u32)
         .map(f64::from)
         .min_by(|a, b| error(at(*a)).total_cmp(&error(at(*b))))
         .unwrap_or(0.0);
-    let (mut left, mut right) = ((best - 1.0).max(0.0), (best + 1.0).min(f64::from(POINTS)));
-    for _ in 0..40 {
-        let (a, b) = (left + (right - left) / 3.0, right - (right - left) / 3.0);
-        if error(at(a)) <= error(at(b)) {
-            right = b;
-        } else {
-            left = a;
-        }
-    }
-    at((left + right) / 2.0)
+    let rises = |step: f64| error(at(step - BESIDE)) <= error(at(step + BESIDE));
+    at(solve(
+        (best - 1.0).max(0.0),
+        (best + 1.0).min(POINTS),
+        rises,
+    ))
 }
 
 /// The values that never fall and are nearest to `values` in squares: pools what falls.

@@ -3,7 +3,8 @@
 use super::{
     cpu::{Conditions, Term, varied},
     least_squares::{dot, non_negative},
-    observation::Observation,
+    observation::{LogCost, Observation},
+    statistics::{distinct, span},
 };
 
 /// Of a process's memory, what does not depend on the load, what a shard takes and what a channel.
@@ -35,12 +36,7 @@ impl Memory {
             calm = runs.to_vec();
         }
         let differ = |of: fn(&Observation) -> f64| {
-            let (low, high) = calm
-                .iter()
-                .map(|run| of(run))
-                .fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
-                    (low.min(value), high.max(value))
-                });
+            let (low, high) = span(calm.iter().map(|run| of(run)));
             high >= 1.5 * low
         };
         let (shards, channels) = (differ(|run| run.shards), differ(|run| run.channels));
@@ -64,11 +60,9 @@ impl Memory {
                 .collect();
             let costs = non_negative(&rows, &peaks)?;
             let errors = rows.iter().zip(&peaks);
-            let error: f64 = errors
-                .map(|(row, peak)| (dot(row, &costs) / peak - 1.0).powi(2))
-                .sum();
+            let errors = errors.map(|(row, peak)| (dot(row, &costs) / peak - 1.0).powi(2));
             Some((
-                error,
+                errors.sum::<f64>(),
                 Memory {
                     process_bytes: costs[0],
                     shard_bytes: costs[1],
@@ -82,24 +76,19 @@ impl Memory {
                 },
             ))
         };
-        let mut counts: Vec<f64> = calm.iter().map(|run| run.channels).collect();
-        counts.sort_by(f64::total_cmp);
-        counts.dedup();
+        let counts = distinct(calm.iter().map(|run| run.channels));
         // Two slopes and where they meet take four counts, and one on either side.
         let knees: Vec<f64> = match counts.len() {
             0..COUNTS_FOR_TWO_SLOPES => Vec::new(),
             all => between(counts[1], counts[all - 2]),
         };
-        let straight = fit(0.0)?;
-        let bent = knees.iter().filter_map(|knee| fit(*knee));
-        let best = bent.fold(straight, |best, next| {
-            if next.0 < best.0 * LEAST_GAIN {
-                next
-            } else {
-                best
+        let mut best: Option<(f64, Memory)> = None;
+        for next in [0.0].into_iter().chain(knees).filter_map(fit) {
+            if best.is_none_or(|best| next.0 < best.0 * LEAST_GAIN) {
+                best = Some(next);
             }
-        });
-        Some(best.1)
+        }
+        best.map(|best| best.1)
     }
 
     /// Of a shard with full waves.
@@ -190,24 +179,16 @@ impl Log {
         let (durable, logs): (Vec<&Observation>, Vec<_>) =
             runs.iter().filter_map(|run| Some((*run, run.log?))).unzip();
         let terms = [Term::Proposal, Term::Wave, Term::Session];
-        let rows: Vec<Vec<f64>> = durable
-            .iter()
-            .map(|run| {
-                row(
-                    &Conditions::of(run),
-                    terms.map(|term| term == Term::Proposal || varied(&durable, term)),
-                )
-            })
-            .collect();
+        let seen = terms.map(|term| term == Term::Proposal || varied(&durable, term));
+        let rows = durable.iter().map(|run| row(&Conditions::of(run), seen));
+        let rows: Vec<Vec<f64>> = rows.collect();
         let bytes: Vec<f64> = logs.iter().map(|log| log.bytes_per_payment).collect();
         let costs = non_negative(&rows, &bytes)?;
-        let least = |of: fn(&super::observation::LogCost) -> f64| {
-            logs.iter().map(of).fold(f64::INFINITY, f64::min)
-        };
+        let ends = |of: fn(&LogCost) -> f64| span(logs.iter().map(of));
         Some(Log {
             costs: [costs[0], costs[1], costs[2]],
-            record_bytes: least(|log| log.bytes_per_record),
-            seen_per_s: -least(|log| -log.bytes_per_s),
+            record_bytes: ends(|log| log.bytes_per_record).0,
+            seen_per_s: ends(|log| log.bytes_per_s).1,
         })
     }
 
@@ -226,9 +207,9 @@ impl Log {
 
 fn row(at: &Conditions, seen: [bool; 3]) -> Vec<f64> {
     let values = [
-        at.proposals_per_payment,
-        at.proposals_per_payment / at.wave,
-        at.sessions_per_payment,
+        at.place.proposals_per_payment,
+        at.place.proposals_per_payment / at.wave,
+        at.place.sessions_per_payment,
     ];
     let pairs = values.iter().zip(seen);
     pairs

@@ -193,5 +193,6 @@ pub(super) fn run(truth: &Truth, set: &Setting, noise: &mut Noise) -> Observatio
             bytes_per_s: achieved * (300.0 + 4096.0 / wave),
         }),
         in_flight: 16.0,
+        amortised: [None; 3],
     }
 }

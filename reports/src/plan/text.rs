@@ -1,518 +1,437 @@
-//! A plan for reading: the answer first, in the lines that a screen shows at once; then what it
-//! rests on.
+//! An answer for reading: what to buy in its first lines, then what it rests on. Cuts nothing. A
+//! figure's unit follows from its JSON name.
 
-use super::answer::{Constraint, Fit, Plan};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answer::Answer;
 use super::ask::Role;
-use super::holdout::{Edge, Errors, Spread};
-use crate::{
-    human,
-    layout::{self, Column, Table, flow, sentence},
-};
+use super::cpu::StageCpu;
+use super::holdout::{Errors, Spread};
+use crate::human::{bytes, count, counted, figure, nanoseconds, seconds, share};
+use crate::layout::{self, Column, Table, flow, sentence};
 
 /// A plan whose rate, CPU time or memory is further off than this, where the model was tried, is none
-/// to buy machines by. (The percentile is always: search for the objective on a machine.)
+/// to buy machines by.
 const ERROR_MOST: f64 = 0.25;
 
-/// The plan as lines, nothing of it cut.
+/// The answer as lines.
 #[must_use]
-pub fn text(plan: &Plan) -> String {
-    let mut lines = answer(plan);
-    let sections = [
-        ("WHAT BINDS", constraints(plan)),
-        ("WHAT IT RESTS ON", fit(plan)),
-        ("LAYER 1 (modelled, not measured)", l1(plan)),
-        ("DUET'S OWN LAYER 1", own_layer_1(plan)),
+pub fn text(answer: &Answer) -> String {
+    let mut lines = buy(answer);
+    let summary = summary(answer).into_iter().chain(cautions(answer));
+    lines.extend(summary.flat_map(|(label, text)| sentence(&format!("{label:<10}"), &text)));
+    let mut beyond = answer.extrapolation.clone();
+    if beyond.is_empty() {
+        beyond.push("nothing: all of it was measured around".to_owned());
+    }
+    for (heading, section) in [
+        ("CHECK", check(answer)),
+        ("NOT MEASURED", list(&answer.not_measured)),
+        ("WHAT BINDS", constraints(answer)),
+        ("WHAT IT RESTS ON", fit(answer)),
+        ("LAYER 1 (modelled, not measured)", figures(&answer.size.l1)),
+        ("DUET'S OWN LAYER 1", own_layer_1(answer)),
         (
             "HOLD-OUT ERROR (fitted on the inner part, predicting its edge)",
-            holdout(plan),
+            holdout(answer),
         ),
-        ("TAKEN FOR GRANTED", list(&plan.assumptions, "")),
-        (
-            "BEYOND THE SWEEP",
-            list(
-                &plan.extrapolation,
-                "nothing: all of it was measured around",
-            ),
-        ),
-        ("NOT IN THE PLAN", list(&plan.excluded, "")),
-        ("RUNS", inputs(plan)),
-    ];
-    for (heading, section) in sections {
+        ("TAKEN FOR GRANTED", list(&answer.assumptions)),
+        ("BEYOND THE SWEEP", list(&beyond)),
+        ("NOT IN THE PLAN", list(&answer.excluded.map(str::to_owned))),
+        ("RUNS", inputs(answer)),
+    ] {
         if !section.is_empty() {
-            lines.push(String::new());
-            lines.push(heading.to_owned());
+            lines.extend([String::new(), heading.to_owned()]);
             lines.extend(section);
         }
     }
     layout::text(&lines)
 }
 
-#[expect(clippy::too_many_lines, reason = "one text, line by line")]
-fn answer(plan: &Plan) -> Vec<String> {
-    let load = format!(
-        "{}/s, {} channels of {} payments, {} disputed, {}, {}",
-        human::figure(plan.rate_per_s),
-        human::count(plan.channels),
-        human::count(plan.payments),
-        human::share(plan.disputes),
-        plan.slo,
-        match plan.role {
-            Role::Hub => "one end (hub)",
-            Role::Both => "both ends",
-        },
-    );
-    let machines = format!(
-        "{} of {} and {}{}",
-        human::counted(plan.machines, "machine"),
-        human::counted(plan.cores_per_machine, "core"),
-        human::bytes(plan.memory_per_machine_bytes as f64),
-        match plan.spare_machines {
-            0 => String::new(),
-            spare => format!(" + {} spare", human::count(spare)),
-        },
-    );
-    let (first, second) = match plan.inverse {
-        false => (("plan for", load), ("machines", machines)),
-        true => (("machines", machines), ("carry", load)),
-    };
-    let mut rows = vec![first, second];
-    let objective = human::nanoseconds(plan.slo.at_most_ns);
-    let percentile = plan.slo.percentile.name();
-    let expected = match plan.response_ns {
-        Some(ns) => format!(
-            "{percentile} of {} with the headroom free, {objective} when it is used up",
-            human::nanoseconds(ns)
-        ),
-        None => format!("{percentile} of at most {objective}"),
-    };
-    rows.push(("expect", expected));
-    rows.push((
-        "measured",
-        format!(
-            "with the {} back end, on {}",
-            plan.assurance.backend, plan.sweep_machine.cpu
-        ),
-    ));
-    let free = human::share(plan.headroom);
-    rows.push((
-        "cores",
-        format!("{}, of which {free} stay free", human::count(plan.cores)),
-    ));
-    let mut memory = human::bytes(plan.memory_bytes as f64);
-    if let Some(most) = plan.channels_max {
-        memory = format!("{memory}; room for {} channels", human::count(most));
-    }
-    rows.push(("memory", memory));
-    let log = match (plan.log_bytes_per_s, plan.log_space_bytes) {
-        (Some(written), Some(space)) => format!(
-            "{}/s, at most {} of space",
-            human::bytes(written),
-            human::bytes(space)
-        ),
-        _ => "nothing is written: these runs were not durable".to_owned(),
-    };
-    rows.push(("log disk", log));
-    if let Some(l1) = &plan.l1 {
-        let verdict = match l1.block_share > 1.0 {
-            true => format!(
-                ": IMPOSSIBLE, sessions need {} payments at least",
-                human::figure(l1.payments_least.ceil())
-            ),
-            false => String::new(),
-        };
-        let share = human::share(l1.block_share);
-        rows.push((
-            "Layer 1",
-            format!("{share} of {}'s blocks{verdict}", l1.profile),
-        ));
-    }
-    if let Some(value) = plan.locked_value {
-        rows.push(("locked", format!("{} units of value", human::figure(value))));
-    }
-    rows.push(("binds", plan.binding_constraint.to_owned()));
-    let interval = match &plan.interval {
-        None => "none: too few draws of the runs give a plan".to_owned(),
-        Some(found) => {
-            let what = match plan.inverse {
-                true => format!(
-                    "{} to {} payments/s",
-                    human::figure(found.rate[0]),
-                    human::figure(found.rate[1])
-                ),
-                false => format!(
-                    "{} to {} cores, {} to {} machines",
-                    human::figure(found.cores[0].ceil()),
-                    human::figure(found.cores[1].ceil()),
-                    human::figure(found.machines[0].ceil()),
-                    human::figure(found.machines[1].ceil()),
-                ),
-            };
-            let without = match found.draws_without_plan {
-                0 => String::new(),
-                draws => format!("; {draws} of {} draws give no plan", found.draws + draws),
-            };
-            format!(
-                "{what}, {} to {} of memory ({:.0} %){without}",
-                human::bytes(found.memory_bytes[0]),
-                human::bytes(found.memory_bytes[1]),
-                found.level * 100.0
-            )
-        }
-    };
-    rows.push(("interval", interval));
-    rows.push(("error", error_line(plan)));
-    let all = plan.holdout_error.all.as_ref();
-    let figures = all.map(|all| [all.throughput, all.cpu, all.memory]);
-    let medians = figures.into_iter().flatten().flatten();
-    if medians.map(|spread| spread.median).fold(0.0, f64::max) > ERROR_MOST {
-        let text = "an error is above 25 %: sweep longer, on a quiet machine, before you buy by it";
-        rows.push(("CAUTION", text.to_owned()));
-    }
-    let (used, refused) = (plan.inputs.runs_used, plan.inputs.invalid.len());
-    if refused > 0 {
-        let all = human::counted((used + refused) as u64, "run");
-        rows.push((
-            "CAUTION",
-            format!("{used} of {all} were used; {refused} are INVALID for planning, below"),
-        ));
-    }
-    if !plan.extrapolation.is_empty() {
-        let count = human::counted(plan.extrapolation.len() as u64, "point");
-        rows.push(("CAUTION", format!("{count} beyond the sweep, below")));
-    }
-    rows.iter()
-        .flat_map(|(label, text)| sentence(&format!("{label:<10}"), text))
-        .collect()
-}
-
-fn error_line(plan: &Plan) -> String {
-    let Some(all) = &plan.holdout_error.all else {
-        return "unknown: too few of the runs can be used to hold an edge out".to_owned();
-    };
-    let part = |name: &str, spread: Option<Spread>| match spread {
-        None => format!("{name} n/a"),
-        Some(found) => format!(
-            "{name} {:.1}, {:.1}",
-            found.median * 100.0,
-            found.worst * 100.0
-        ),
-    };
-    format!(
-        "{}; {}; {}; {} % (held out: median, worst)",
-        part("rate", all.throughput),
-        part("CPU", all.cpu),
-        part("memory", all.memory),
-        part(plan.slo.percentile.name(), all.response)
-    )
-}
-
-fn constraints(plan: &Plan) -> Vec<String> {
-    let mut table = Table::new(&[
-        Column::Left("resource"),
-        Column::Right("needed"),
-        Column::Right("a machine may use"),
-        Column::Right("machines"),
-    ]);
-    let show = |constraint: &Constraint, value: f64| match constraint.name {
-        "cpu" => format!("{} cores", human::figure(value)),
-        "memory" => human::bytes(value),
-        "l1" => format!("{} of the blocks", human::share(value)),
-        _ => format!("{}/s", human::bytes(value)),
-    };
-    for constraint in &plan.constraints {
-        let mark = match constraint.name == plan.binding_constraint {
-            true => "  <- binds",
-            false => "",
-        };
-        table.row([
-            format!("{}{mark}", constraint.name),
-            show(constraint, constraint.total),
-            show(constraint, constraint.per_machine),
-            constraint
-                .machines
-                .map_or_else(|| "-".to_owned(), human::count),
-        ]);
-    }
-    let mut lines = table.lines();
-    let process = plan.fit.memory_process_bytes
-        + plan.fit.memory_shard_bytes * plan.cores_per_machine as f64
-        + plan.fit.memory_batches_bytes;
-    lines.extend(sentence(
-        "",
-        &format!(
-            "cores are needed with {} headroom; memory for channels, beside {} a process",
-            human::share(plan.headroom),
-            human::bytes(process),
-        ),
-    ));
-    lines
-}
-
-fn fit(plan: &Plan) -> Vec<String> {
-    let fit = &plan.fit;
-    let micros = |seconds: f64| human::seconds(seconds);
-    let mut phrases = vec![
-        format!(
-            "{} payments/s a shard as measured",
-            human::figure(fit.rate_per_shard_measured)
-        ),
-        format!("{} as planned", human::figure(fit.rate_per_shard)),
-        format!("{} a core", human::figure(fit.rate_per_core)),
-        format!("in waves of {}", human::figure(fit.wave)),
-        format!("{} signatures a key", human::figure(fit.signatures_per_key)),
-    ];
-    let mut lines = flow("rate      ", &phrases, ",");
-    let top = fit
-        .stages
-        .iter()
-        .take(6)
-        .map(|stage| format!("{} ({}) {}", stage.name, stage.role, micros(stage.cpu_s)));
-    let whose = match plan.role {
-        Role::Both => "",
-        Role::Hub => "; of both ends",
-    };
-    phrases = vec![format!(
-        "{} a payment{whose}",
-        micros(fit.cpu_s_per_payment)
-    )];
-    phrases.extend(top);
-    lines.extend(flow("CPU       ", &phrases, ","));
-    let terms = fit.terms.iter();
-    phrases = terms
-        .map(|term| format!("{} {}", term.of, micros(term.cpu_s)))
-        .collect();
-    lines.extend(flow("of which  ", &phrases, ","));
-    lines.extend(flow("scaling   ", &[scaling(fit)], ","));
-    lines.extend(flow(
-        "memory    ",
-        &[
-            format!("process {}", human::bytes(fit.memory_process_bytes)),
-            format!("shard {}", human::bytes(fit.memory_shard_bytes)),
-            format!("channel {}", human::bytes(fit.memory_channel_bytes)),
-            format!("batches {}", human::bytes(fit.memory_batches_bytes)),
-        ],
-        ",",
-    ));
-    if let Some(bytes) = fit.log_bytes_per_payment {
-        lines.push(format!(
-            "log       {} a payment, both ends",
-            human::bytes(bytes)
-        ));
-    }
-    if fit.wave_beside_cpu_s > 0.0 {
-        let beside = human::seconds(fit.wave_beside_cpu_s);
-        lines.push(format!(
-            "waves     wait {beside} each besides their CPU time"
-        ));
-    }
-    if fit.wall_per_cpu > 1.1 {
-        lines.extend(sentence(
-            "BUSY      ",
-            &format!(
-                "shards got {} of a core: the machines planned are taken to give no more",
-                human::share(1.0 / fit.wall_per_cpu)
-            ),
-        ));
-    }
-    lines
-}
-
-fn scaling(fit: &Fit) -> String {
-    match (fit.contention, fit.coherence) {
-        (Some(sigma), Some(kappa)) => format!(
-            "Universal Scalability Law, σ {}, κ {}: {} of a shard's measured rate",
-            human::figure(sigma),
-            human::figure(kappa),
-            human::share(fit.efficiency)
-        ),
-        _ if fit.scaling == "measured" => format!(
-            "measured efficiency (fewer than 5 core counts): {} of a shard's measured rate",
-            human::share(fit.efficiency)
-        ),
-        _ => "one core count: unknown, shards are assumed not to hinder each other".to_owned(),
+/// A figure in the unit that its JSON name tells: `_ns`, `_s`, `bytes`, `share`; or as it is.
+fn shown(name: &str, value: f64) -> String {
+    let words: Vec<&str> = name.split('_').collect();
+    let is_time = |at: usize| words[at] == "s" && (at == 0 || words[at - 1] != "per");
+    let has = |word: &str| words.contains(&word);
+    match name {
+        _ if has("bytes") => bytes(value),
+        _ if has("ns") => nanoseconds(value),
+        _ if (0..words.len()).any(is_time) => seconds(value),
+        _ if has("share") || has("efficiency") => share(value),
+        _ => figure(value),
     }
 }
 
-fn l1(plan: &Plan) -> Vec<String> {
-    let Some(l1) = &plan.l1 else {
+/// An object's figures and words, by their names; those that are none left out.
+fn figures(of: &impl Serialize) -> Vec<String> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(of) else {
         return Vec::new();
     };
-    let sentences = [
-        format!(
-            "{} sessions/s of {} {}: {} of {} a second",
-            human::figure(l1.sessions_per_s),
-            human::figure(l1.units_per_session),
-            l1.unit,
-            human::figure(l1.units_per_s),
-            human::figure(l1.capacity_units_per_s),
-        ),
-        format!(
-            "opening all channels at once takes whole blocks for {}, closing them {}",
-            human::seconds(l1.open_all_s),
-            human::seconds(l1.close_all_s),
-        ),
-        format!(
-            "sessions of {} payments or more fit",
-            human::figure(l1.payments_least.ceil())
-        ),
+    let phrase = |(name, value): (String, Value)| {
+        let value = match value {
+            Value::Number(number) => shown(&name, number.as_f64()?),
+            Value::String(text) => text,
+            _ => return None,
+        };
+        Some(format!("{name} {value}"))
+    };
+    let phrases: Vec<String> = fields.into_iter().filter_map(phrase).collect();
+    flow("", &phrases, ",")
+}
+
+/// The first lines: machines, and what each of them does there.
+fn buy(answer: &Answer) -> Vec<String> {
+    let (point, backend) = (&answer.point, &answer.assurance.backend);
+    let verb = if answer.inverse { "With" } else { "Buy" };
+    let spare = match answer.spare_machines {
+        0 => String::new(),
+        spare => format!(" + {} spare", count(spare)),
+    };
+    let machines = counted(answer.size.machines, "machine");
+    let cores = counted(answer.cores_per_machine, "core");
+    let cpu = &answer.sweep_machine.cpu;
+    let (name, rate) = (answer.slo.percentile.name(), figure(point.rate_per_s));
+    let bound = nanoseconds(answer.slo.at_most_ns);
+    let response = match point.response_ns.map(nanoseconds) {
+        Some(ns) => format!("{name} of {ns} at {rate} payments/s each, {bound} with no headroom"),
+        None => format!("{name} NOT MEASURED at {rate} payments/s each: sweep, as below"),
+    };
+    let payment = seconds(point.cpu_s_per_payment);
+    let session = seconds(point.cpu_s_per_session / answer.payments as f64);
+    let ends = match answer.role {
+        Role::Hub => "one end (hub)".to_owned(),
+        Role::Both => format!("both ends, {session} of it for its session"),
+    };
+    sentences(&[
+        format!("{verb} {machines}{spare} like {cpu}, {cores}, back end {backend}"),
+        format!("Expect {response}"),
+        format!("Expect {payment} of CPU time a payment, {ends}"),
+    ])
+}
+
+type Row = (&'static str, String);
+
+fn summary(answer: &Answer) -> Vec<Row> {
+    let (rate, channels) = (
+        figure(answer.size.rate_per_s),
+        count(answer.size.channels as u64),
+    );
+    let (payments, disputes) = (count(answer.payments), share(answer.disputes));
+    let load = format!("{rate}/s, {channels} channels of {payments} payments, {disputes} disputed");
+    let verb = if answer.inverse { "carry" } else { "plan for" };
+    let (cores, free) = (
+        count(answer.size.cores.ceil() as u64),
+        share(answer.headroom),
+    );
+    let room = match answer.size.channels_max {
+        most if most < u64::MAX as f64 => format!("; room for {} channels", count(most as u64)),
+        _ => String::new(),
+    };
+    let all = bytes(answer.size.memory_bytes);
+    let each = bytes(answer.memory_per_machine_bytes as f64);
+    let log = answer.size.log_bytes_per_s.zip(answer.size.log_space_bytes);
+    let log = log.map(|(written, space)| {
+        let (written, space) = (bytes(written), bytes(space));
+        format!("{written}/s, at most {space} of space")
+    });
+    let nothing = || "nothing is written: these runs were not durable".to_owned();
+    let mut rows = vec![
+        (verb, format!("{load}, {}", answer.slo)),
+        ("cores", format!("{cores}, of which {free} stay free")),
+        ("memory", format!("{all} of {each} a machine{room}")),
+        ("log disk", log.unwrap_or_else(nothing)),
     ];
-    sentences
+    if let Some(l1) = &answer.size.l1 {
+        let (taken, least) = (share(l1.block_share), figure(l1.payments_least.ceil()));
+        let verdict = match l1.block_share > 1.0 {
+            true => format!(": IMPOSSIBLE, sessions need {least} payments at least"),
+            false => String::new(),
+        };
+        rows.push((
+            "Layer 1",
+            format!("{taken} of {}'s blocks{verdict}", l1.profile),
+        ));
+    }
+    let locked = answer.locked_value.map(figure);
+    rows.extend(locked.map(|value| ("locked", format!("{value} units of value"))));
+    rows.push(("binds", answer.size.binding_constraint.to_owned()));
+    rows.push(("interval", interval(answer)));
+    rows.push(("error", error(answer)));
+    rows
+}
+
+fn interval(answer: &Answer) -> String {
+    let Some(found) = &answer.interval else {
+        return "none: too few draws of the runs give a plan".to_owned();
+    };
+    let ends = |ends: [f64; 2], of: fn(f64) -> String| ends.map(of).join(" to ");
+    let whole = |value: f64| figure(value.ceil());
+    let (cores, machines) = (ends(found.cores, whole), ends(found.machines, whole));
+    let (rate, memory) = (ends(found.rate, figure), ends(found.memory_bytes, bytes));
+    let what = match answer.inverse {
+        true => format!("{rate} payments/s"),
+        false => format!("{cores} cores, {machines} machines"),
+    };
+    let without = match found.draws_without_plan {
+        0 => String::new(),
+        draws => format!("; {draws} of {} draws give no plan", found.draws + draws),
+    };
+    let level = found.level * 100.0;
+    format!("{what}, {memory} of memory ({level:.0} %){without}")
+}
+
+/// What is wrong by how much, of what was held out.
+fn spreads(errors: &Errors) -> [(&'static str, Option<Spread>); 3] {
+    [
+        ("rate", errors.throughput),
+        ("CPU", errors.cpu),
+        ("memory", errors.memory),
+    ]
+}
+
+fn error(answer: &Answer) -> String {
+    let Some(all) = &answer.holdout_error.all else {
+        return "unknown: too few of the runs can be used to hold an edge out".to_owned();
+    };
+    let parts = spreads(all).map(|(name, spread)| match spread {
+        Some(of) => format!("{name} {:.1}, {:.1}", of.median * 100.0, of.worst * 100.0),
+        None => format!("{name} n/a"),
+    });
+    format!("{} % (held out: median, worst)", parts.join("; "))
+}
+
+fn cautions(answer: &Answer) -> Vec<Row> {
+    let mut found = Vec::new();
+    let (measured, here) = (&answer.assurance.backend, answer.backend_here);
+    if measured != here {
+        found.push(format!(
+            "the back end {measured} is not this machine's, {here}: the plan is for machines that \
+             have it"
+        ));
+    }
+    let errors = (answer.holdout_error.all.iter()).flat_map(spreads);
+    let medians = errors.filter_map(|(_, spread)| Some(spread?.median));
+    if medians.fold(0.0, f64::max) > ERROR_MOST {
+        let text = "an error is above 25 %: sweep longer, on a quiet machine, before you buy by it";
+        found.push(text.to_owned());
+    }
+    let (used, refused) = (answer.inputs.runs_used, answer.inputs.invalid.len());
+    if refused > 0 {
+        let all = counted((used + refused) as u64, "run");
+        let text = format!("{used} of {all} were used; {refused} are INVALID for planning, below");
+        found.push(text);
+    }
+    if !answer.not_measured.is_empty() {
+        let name = answer.slo.percentile.name();
+        found.push(format!(
+            "{name} is NOT MEASURED everywhere, below: a sweep would say more"
+        ));
+    }
+    if !answer.extrapolation.is_empty() {
+        let beyond = counted(answer.extrapolation.len() as u64, "point");
+        found.push(format!("{beyond} beyond the sweep, below"));
+    }
+    found.into_iter().map(|text| ("CAUTION", text)).collect()
+}
+
+/// A table with these headings; those that begin with `>` are of columns to the right.
+fn table(headings: &[&str]) -> Table {
+    let columns: Vec<Column> = headings
         .iter()
-        .flat_map(|text| sentence("", text))
-        .collect()
+        .map(|heading| match heading.strip_prefix('>') {
+            Some(heading) => Column::Right(heading),
+            None => Column::Left(heading),
+        })
+        .collect();
+    Table::new(&columns)
+}
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
+}
+
+/// A run beside the plan.
+fn check(answer: &Answer) -> Vec<String> {
+    let Some(check) = &answer.check else {
+        return Vec::new();
+    };
+    let mut table = table(&["of one machine", ">planned", ">run", ">planned is off by"]);
+    for of in &check.figures {
+        let value = |value: Option<f64>| or_dash(value.map(|value| shown(of.unit, value)));
+        let off = of.error.map(|off| format!("{:+.1} %", off * 100.0));
+        let name = of.name.to_owned();
+        table.row([name, value(of.planned), value(of.measured), or_dash(off)]);
+    }
+    let mut lines = sentence("", &check.run);
+    lines.extend(table.lines());
+    lines.extend(list(&check.notes));
+    lines
+}
+
+fn constraints(answer: &Answer) -> Vec<String> {
+    let mut table = table(&["resource", ">needed", ">a machine may use", ">machines"]);
+    for constraint in &answer.size.constraints {
+        let name = constraint.name;
+        let is_binding = name == answer.size.binding_constraint;
+        let mark = if is_binding { "  <- binds" } else { "" };
+        let show = |value: f64| match name {
+            "cpu" => format!("{} cores", figure(value)),
+            "memory" => bytes(value),
+            "l1" => format!("{} of the blocks", share(value)),
+            _ => format!("{}/s", bytes(value)),
+        };
+        let (total, each) = (show(constraint.total), show(constraint.per_machine));
+        let machines = or_dash(constraint.machines.map(count));
+        table.row([format!("{name}{mark}"), total, each, machines]);
+    }
+    let fit = &answer.fit;
+    let shards = fit.memory_shard_bytes * answer.cores_per_machine as f64;
+    let process = bytes(fit.memory_process_bytes + shards + fit.memory_batches_bytes);
+    let free = share(answer.headroom);
+    let beside = format!(
+        "cores are needed with {free} headroom; memory for channels, beside {process} a process"
+    );
+    let mut lines = table.lines();
+    lines.extend(sentence("", &beside));
+    lines
+}
+
+fn fit(answer: &Answer) -> Vec<String> {
+    let fit = &answer.fit;
+    let mut lines = figures(fit);
+    let stage = |of: &StageCpu| format!("{} ({}) {}", of.name, of.role, seconds(of.cpu_s));
+    let stages: Vec<String> = fit.stages.iter().map(stage).collect();
+    lines.extend(flow("CPU of stages: ", &stages, ","));
+    let terms = fit.terms.iter();
+    let terms: Vec<String> = terms
+        .map(|term| format!("{} {}", term.of, seconds(term.cpu_s)))
+        .collect();
+    lines.extend(flow("CPU of one: ", &terms, ","));
+    lines.push(match fit.scaling {
+        "law" => "scaling by the Universal Scalability Law, whose σ is the contention, κ the coherence",
+        "measured" => "scaling by the efficiency measured at fewer than 5 core counts",
+        _ => "scaling of one core count: unknown, shards are assumed not to hinder each other",
+    }
+    .to_owned());
+    if fit.wall_per_cpu > 1.1 {
+        let got = share(1.0 / fit.wall_per_cpu);
+        lines.push(format!(
+            "BUSY: shards got {got} of a core: the machines planned are taken to give no more"
+        ));
+    }
+    lines
 }
 
 /// How many machines' worth of sessions one Layer 1 of Duet's carries.
-fn own_layer_1(plan: &Plan) -> Vec<String> {
-    let own = plan.own_layer_1.iter().flat_map(|own| {
-        let machines = human::figure(own.machines);
-        [
-            format!(
-                "it opens and closes {} sessions/s with nothing beside it (measured); this load \
-                 takes {} of them",
-                human::figure(own.sessions_per_s),
-                human::share(own.share),
-            ),
-            format!("so it carries {machines} such machines: extrapolated, not measured"),
-        ]
-    });
-    let together = plan.together.iter().map(|run| {
-        let machines = match run.machines {
-            1 => "loopback, 1 machine".to_owned(),
-            machines => human::counted(machines, "machine"),
-        };
-        format!(
-            "measured together ({machines}, {}): {} payments/s and {} sessions/s; Layer 1 waited \
-             for one of them alone for {} of the time at most",
-            human::counted(run.shards, "shard"),
-            human::figure(run.payments_per_s),
-            human::figure(run.sessions_per_s),
-            human::share(run.waited_share),
-        )
-    });
-    let sentences: Vec<String> = own.chain(together).collect();
-    sentences
-        .iter()
-        .flat_map(|text| sentence("", text))
-        .collect()
+fn own_layer_1(answer: &Answer) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(own) = &answer.own_layer_1 {
+        let (sessions, taken) = (figure(own.sessions_per_s), share(own.share));
+        found.push(format!(
+            "it opens and closes {sessions} sessions/s with nothing beside it (measured); this load \
+             takes {taken} of them"
+        ));
+        let machines = figure(own.machines);
+        found.push(format!(
+            "so it carries {machines} such machines: extrapolated, not measured"
+        ));
+    }
+    for run in &answer.together {
+        let loopback = if run.machines == 1 { "loopback, " } else { "" };
+        let (machines, shards) = (
+            counted(run.machines, "machine"),
+            counted(run.shards, "shard"),
+        );
+        let (rate, sessions) = (figure(run.payments_per_s), figure(run.sessions_per_s));
+        let waited = share(run.waited_share);
+        found.push(format!(
+            "measured together ({loopback}{machines}, {shards}): {rate} payments/s and {sessions} \
+             sessions/s; Layer 1 waited for one of them alone for {waited} of the time at most"
+        ));
+    }
+    sentences(&found)
 }
 
-fn holdout(plan: &Plan) -> Vec<String> {
-    let held = &plan.holdout_error;
-    let edges: [(&str, &Option<Edge>); 4] = [
+fn holdout(answer: &Answer) -> Vec<String> {
+    let held = &answer.holdout_error;
+    let mut table = table(&[
+        "edge",
+        ">held out",
+        ">fitted up to",
+        "figure",
+        ">median",
+        ">worst",
+        ">settings",
+    ]);
+    let mut row = |edge: &str, ends: [String; 2], errors: &Errors| {
+        let known = spreads(errors).into_iter();
+        for (name, of) in known.filter_map(|(name, spread)| Some((name, spread?))) {
+            let [held_out, seen] = ends.clone();
+            let [median, worst] = [of.median, of.worst].map(share);
+            let (edge, name, settings) = (edge.into(), name.into(), count(of.settings as u64));
+            table.row([edge, held_out, seen, name, median, worst, settings]);
+        }
+    };
+    let mut missing = Vec::new();
+    for (name, edge) in [
         ("rate a shard", &held.rate),
         ("rate held", &held.held_rate),
         ("channels", &held.channels),
         ("shards", &held.cores),
-    ];
-    let percentile = plan.slo.percentile.name();
-    let mut table = Table::new(&[
-        Column::Left("edge"),
-        Column::Right("held out"),
-        Column::Right("fitted up to"),
-        Column::Left("figure"),
-        Column::Right("median"),
-        Column::Right("worst"),
-        Column::Right("settings"),
-    ]);
-    let mut row = |name: &str, ends: Option<(f64, f64)>, errors: &Errors| {
-        let end = |value: Option<f64>| value.map_or_else(String::new, human::figure);
-        let figures = [
-            ("rate", errors.throughput),
-            ("CPU", errors.cpu),
-            ("memory", errors.memory),
-            (percentile, errors.response),
-        ];
-        let known = figures
-            .iter()
-            .filter_map(|(figure, spread)| Some((figure, (*spread)?)));
-        for (
-            figure,
-            Spread {
-                median,
-                worst,
-                settings,
-            },
-        ) in known
-        {
-            table.row([
-                name.to_owned(),
-                end(ends.map(|ends| ends.0)),
-                end(ends.map(|ends| ends.1)),
-                (*figure).to_owned(),
-                human::share(median),
-                human::share(worst),
-                human::count(settings as u64),
-            ]);
-        }
-    };
-    let mut missing = Vec::new();
-    for (name, edge) in edges {
-        match edge {
-            Some(edge) => row(name, Some((edge.held_out, edge.fitted_up_to)), &edge.errors),
-            None if name == "rate held" => {}
-            None => missing.push(format!("{name}: too few values to hold one out")),
+    ] {
+        if let Some(edge) = edge {
+            let ends = [edge.held_out, edge.fitted_up_to].map(figure);
+            row(name, ends, &edge.errors);
+        } else if name != "rate held" {
+            missing.push(format!("{name}: too few values to hold one out"));
         }
     }
     let Some(all) = &held.all else {
         return missing;
     };
-    row("all", None, all);
+    row("all", Default::default(), all);
     table.lines().into_iter().chain(missing).collect()
 }
 
-fn inputs(plan: &Plan) -> Vec<String> {
-    let inputs = &plan.inputs;
-    let machine = &plan.sweep_machine;
-    let mut lines = sentence("", &plan.assurance.text());
-    lines.extend(sentence(
-        "",
-        &format!(
-            "{}, {}, {}",
-            machine.cpu,
-            human::counted(machine.cores, "core"),
-            human::bytes(machine.memory_bytes as f64)
-        ),
-    ));
-    lines.push(format!(
-        "{} used, {} of other assurance, {} INVALID for planning",
-        human::counted(inputs.runs_used as u64, "run"),
-        inputs.runs_of_other_assurance,
-        inputs.invalid.len(),
-    ));
-    if let Some(interval) = &plan.interval {
+fn inputs(answer: &Answer) -> Vec<String> {
+    let (inputs, machine) = (&answer.inputs, &answer.sweep_machine);
+    let memory = bytes(machine.memory_bytes as f64);
+    let used = counted(inputs.runs_used as u64, "run");
+    let (other, invalid) = (inputs.runs_of_other_assurance, inputs.invalid.len());
+    let mut lines = vec![
+        answer.assurance.text(),
+        format!("{}, {memory}", machine.text()),
+        format!("{used} used, {other} of other assurance, {invalid} INVALID for planning"),
+    ];
+    if let Some(interval) = &answer.interval {
+        let (seed, without) = (interval.seed, interval.draws_without_plan);
+        let all = interval.draws + without;
         lines.push(format!(
-            "interval: {} draws, {} of them without a plan, seed {}",
-            interval.draws + interval.draws_without_plan,
-            interval.draws_without_plan,
-            interval.seed
+            "interval: {all} draws, {without} of them without a plan, seed {seed}"
         ));
     }
     if inputs.runs_without_busy_share > 0 {
+        let runs = counted(inputs.runs_without_busy_share as u64, "run");
         lines.push(format!(
-            "{} cannot tell whether other work kept the machine busy",
-            human::counted(inputs.runs_without_busy_share as u64, "run")
+            "{runs} cannot tell whether other work kept the machine busy"
         ));
     }
-    lines.extend(list(&inputs.notes, ""));
+    let mut lines = sentences(&lines);
+    lines.extend(list(&inputs.notes));
     for run in &inputs.invalid {
-        lines.extend(sentence(
-            "INVALID ",
-            &format!("{}: {}", run.run, run.reasons.join("; ")),
-        ));
+        let reasons = format!("{}: {}", run.run, run.reasons.join("; "));
+        lines.extend(sentence("INVALID ", &reasons));
     }
     lines
 }
 
-fn list(sentences: &[String], none: &str) -> Vec<String> {
-    if sentences.is_empty() {
-        return match none {
-            "" => Vec::new(),
-            none => vec![format!("- {none}")],
-        };
-    }
-    sentences
-        .iter()
-        .flat_map(|text| sentence("- ", text))
-        .collect()
+fn sentences(sentences: &[String]) -> Vec<String> {
+    let all = sentences.iter();
+    all.flat_map(|text| sentence("", text)).collect()
+}
+
+fn list(sentences: &[String]) -> Vec<String> {
+    let all = sentences.iter();
+    all.flat_map(|text| sentence("- ", text)).collect()
 }

@@ -8,10 +8,11 @@
 //! b and a cost a per payment, and many in a wave, `n = λ b / (1 − λ a)`. Pure.
 
 use super::{
-    cpu::{Conditions, CpuModel},
+    ask::Role,
+    cpu::{Conditions, CpuModel, Place},
     least_squares::non_negative,
     observation::{Observation, burst},
-    statistics::{median, minimise_log},
+    statistics::{median, minimise_log, solve},
 };
 
 /// What makes a wave's size, fitted.
@@ -32,30 +33,6 @@ pub(super) struct Waves {
     in_flight: f64,
 }
 
-/// A place to predict: all but the rate.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Place {
-    pub(super) channels_per_shard: f64,
-    pub(super) sessions_per_payment: f64,
-    /// Of these, the ones opened and closed while no payment is made.
-    pub(super) edge_sessions_per_payment: f64,
-    /// Payments that a session has if nothing cuts it short.
-    pub(super) payments: f64,
-    pub(super) proposals_per_payment: f64,
-}
-
-impl Place {
-    pub(super) fn of(run: &Observation) -> Place {
-        Place {
-            channels_per_shard: run.channels / run.shards,
-            sessions_per_payment: run.sessions_per_payment,
-            edge_sessions_per_payment: run.edge_sessions_per_payment,
-            payments: run.payments_asked as f64,
-            proposals_per_payment: run.proposals_per_payment,
-        }
-    }
-}
-
 /// A mean wave below this says little of how long waves take: it is mostly waiting.
 const LEAST_TELLING_WAVE: f64 = 1.5;
 
@@ -72,35 +49,26 @@ impl Waves {
             timed = runs.to_vec();
         }
         let (slowdown, beside_cpu_s) = wall_time(&timed, durable)?;
-        let open: Vec<&&Observation> = runs
-            .iter()
-            .filter(|run| run.offered_per_s.is_some())
-            .collect();
+        let (open, closed): (Vec<&Observation>, Vec<&Observation>) =
+            runs.iter().partition(|run| run.offered_per_s.is_some());
+        let error = |clumping: f64, run: &Observation| {
+            let alike = per_key(run.wave, run.channels / run.shards, clumping);
+            let ratio = alike.min(run.in_flight.max(1.0)) / run.per_key;
+            ratio.ln().powi(2)
+        };
         let clumping = minimise_log(0.1, 1e3, |clumping| {
-            open.iter()
-                .map(|run| {
-                    let per_key = per_key(run.wave, run.channels / run.shards, clumping);
-                    (per_key.min(run.in_flight.max(1.0)) / run.per_key)
-                        .ln()
-                        .powi(2)
-                })
-                .sum()
+            open.iter().map(|run| error(clumping, run)).sum()
         });
-        let closed: Vec<&&Observation> = runs
+        let per_key = closed
             .iter()
-            .filter(|run| run.offered_per_s.is_none())
-            .collect();
+            .map(|run| run.per_key / (run.burst() * run.proposals_per_payment));
         Some(Waves {
             slowdown,
             beside_cpu_s,
             clumping: if open.is_empty() { 1.0 } else { clumping },
             wave_max: runs.iter().map(|run| run.wave).fold(1.0, f64::max),
             closed_wave: median(closed.iter().map(|run| run.wave)),
-            closed_per_key: median(closed.iter().map(|run| {
-                let signatures = run.burst() * run.proposals_per_payment;
-                run.per_key / signatures
-            }))
-            .unwrap_or(1.0),
+            closed_per_key: median(per_key).unwrap_or(1.0),
             in_flight: runs.iter().map(|run| run.in_flight).fold(1.0, f64::max),
         })
     }
@@ -111,10 +79,7 @@ impl Waves {
         Conditions {
             wave,
             per_key: alike.min(self.in_flight.max(1.0)),
-            proposals_per_payment: place.proposals_per_payment,
-            sessions_per_payment: place.sessions_per_payment,
-            edge_sessions_per_payment: place.edge_sessions_per_payment,
-            channels_per_shard: place.channels_per_shard,
+            place: *place,
         }
     }
 
@@ -126,7 +91,7 @@ impl Waves {
         Conditions {
             wave: wave.min(place.channels_per_shard * self.in_flight).max(1.0),
             per_key: (self.closed_per_key * signatures).max(1.0),
-            ..self.conditions(place, 1.0)
+            place: *place,
         }
     }
 
@@ -138,13 +103,13 @@ impl Waves {
 
     /// T(n), in seconds.
     pub(super) fn wave_s(&self, cpu: &CpuModel, at: &Conditions) -> f64 {
-        let payments = at.wave / at.proposals_per_payment;
-        self.slowdown * payments * cpu.on_shard(at).sum() + self.beside_cpu_s
+        let payments = at.wave / at.place.proposals_per_payment;
+        self.slowdown * payments * cpu.on_shard(at).of(Role::Both) + self.beside_cpu_s
     }
 
     /// The most payments per second that a shard can make under these conditions.
     pub(super) fn rate_under(&self, cpu: &CpuModel, at: &Conditions) -> f64 {
-        at.wave / at.proposals_per_payment / self.wave_s(cpu, at)
+        at.wave / at.place.proposals_per_payment / self.wave_s(cpu, at)
     }
 
     /// The most payments per second that a shard can make in an open loop: in full waves.
@@ -166,19 +131,13 @@ impl Waves {
             let arriving = per_shard * self.wave_s(cpu, &at);
             (arriving + (-arriving).exp()) * place.proposals_per_payment - wave
         };
-        let (mut low, mut high) = (place.proposals_per_payment.min(1.0), self.wave_cap(place));
-        if growth(high) > 0.0 {
+        let cap = self.wave_cap(place);
+        if growth(cap) > 0.0 {
             return None;
         }
-        for _ in 0..50 {
-            let middle = (low * high).sqrt();
-            if growth(middle) > 0.0 {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        Some(self.conditions(place, high.max(1.0)))
+        let least = place.proposals_per_payment.min(1.0);
+        let wave = solve(least, cap, |wave| growth(wave) <= 0.0);
+        Some(self.conditions(place, wave.max(1.0)))
     }
 }
 
@@ -197,16 +156,8 @@ fn payments_a_wave(run: &Observation) -> f64 {
 /// `payments = y + exp(−y)` for the payments y that arrive in that time.
 pub(super) fn wave_took_s(run: &Observation) -> f64 {
     let payments = payments_a_wave(run);
-    let (mut low, mut high) = (0.0, payments);
-    for _ in 0..60 {
-        let middle = (low + high) / 2.0;
-        if middle + f64::exp(-middle) < payments {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    run.wave_interval_s() * high / payments
+    let arrive = solve(0.0, payments, |y| y + f64::exp(-y) >= payments);
+    run.wave_interval_s() * arrive / payments
 }
 
 /// α and σ. A thread cannot take less time than its CPU time: where the fit says so, α is 1.

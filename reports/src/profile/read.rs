@@ -1,18 +1,13 @@
-//! From a profile's text to a [`Profile`]: what its numbers must satisfy, and where they do not.
-
-use std::ops::RangeInclusive;
+//! From a profile's text to a [`Profile`]: what its numbers must satisfy together, and where in the
+//! text they do not.
 
 use duet_terminal::layout;
-use toml::Spanned;
+use toml::de::DeTable;
 
 use super::error::ProfileError;
-use super::shape::{
-    Origin, RawBatched, RawBlock, RawConstant, RawKind, RawPoint, RawPrice, RawProfile, Whole,
-};
+use super::shape::{RawBatched, RawBlock, RawConstant, RawPoint, RawPrice, RawProfile, Whole};
 use super::{BatchLaw, BatchPoint, Batched, Block, Constant, Kind, Price, Profile};
 
-/// The largest number in a profile.
-const LARGEST: u64 = 1_000_000_000_000_000;
 /// The most columns of a field's name in an error.
 const MOST_OF_FIELD: usize = 80;
 
@@ -20,359 +15,281 @@ pub(super) fn profile(origin: &str, text: &str) -> Result<Profile, ProfileError>
     let raw: RawProfile = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let message = error.message().replace('\n', ", ");
-        let detail = match field_at(text, at) {
-            Some(field) => format!("`{}`: {message}", layout::clip(&field, MOST_OF_FIELD)),
+        let message = message.replace("expected i64", "expected a whole number");
+        let field = field_at(text, at).map(|field| layout::clip(&field, MOST_OF_FIELD));
+        let detail = match field {
+            Some(field) if message.starts_with("is ") => format!("`{field}` {message}"),
+            Some(field) => format!("`{field}`: {message}"),
             None => message,
         };
-        bad(origin, text, at, detail)
+        bad(origin, text, at, &detail)
     })?;
-    let mut reader = Reader {
-        origin,
-        text,
-        constants: Vec::new(),
-    };
-    let profile = reader.profile(raw)?;
+    let mut constants = Constants(Vec::new());
+    let profile = constants.profile(raw);
+    let profile = profile.map_err(|Wrong(field, what)| {
+        bad(
+            origin,
+            text,
+            start_of(text, &field),
+            &format!("`{field}`{what}"),
+        )
+    })?;
     Ok(Profile {
-        constants: reader.constants,
+        constants: constants.0,
         ..profile
     })
 }
 
-struct Reader<'a> {
-    origin: &'a str,
-    text: &'a str,
-    constants: Vec<Constant>,
-}
+/// A field, and what is wrong with it.
+struct Wrong(String, String);
 
-impl Reader<'_> {
-    fn profile(&mut self, raw: RawProfile) -> Result<Profile, ProfileError> {
+/// Source and assumption.
+type Origin<'a> = (&'a Option<String>, &'a Option<String>);
+
+/// Every number that was read, with where it comes from.
+struct Constants(Vec<Constant>);
+
+impl Constants {
+    fn profile(&mut self, raw: RawProfile) -> Result<Profile, Wrong> {
         for (field, value) in [("name", &raw.name), ("unit", &raw.unit)] {
-            if value.get_ref().trim().is_empty() {
-                return Err(self.bad(
-                    value.span().start,
-                    format!("`{field}` is empty: expected text"),
-                ));
+            if value.trim().is_empty() {
+                return Err(Wrong(field.into(), " is empty: expected text".into()));
             }
         }
         let block = self.block(&raw.block)?;
-        let shared_escrow = match &raw.escrow {
-            Some(escrow) => {
-                self.origin_given("escrow.shared", &escrow.shared, &escrow.origin())?;
-                *escrow.shared.get_ref()
-            }
-            None => false,
-        };
-        let close = raw.close;
-        let profile = Profile {
-            name: raw.name.into_inner(),
-            unit: raw.unit.into_inner(),
+        if let Some(escrow) = &raw.escrow {
+            given("escrow.shared", (&escrow.source, &escrow.assumption))?;
+        }
+        let (open, close) = (&raw.open, &raw.close);
+        let transfer = self.kind("transfer", &raw.transfer, &block)?;
+        let one_sided =
+            (open.one_sided.as_ref()).map(|raw| self.kind("open.one_sided", raw, &block));
+        let one_sided = one_sided.transpose()?;
+        let two_sided =
+            (open.two_sided.as_ref()).map(|raw| self.kind("open.two_sided", raw, &block));
+        let two_sided = two_sided.transpose()?;
+        let after_answer = &close.payout_after_answer;
+        Ok(Profile {
+            name: raw.name,
+            unit: raw.unit,
             about: raw.about,
-            shared_escrow,
-            transfer: self.kind("transfer", raw.transfer, &block)?,
-            open_one_sided: self.if_any("open.one_sided", raw.open.one_sided, &block)?,
-            open_two_sided: self.if_any("open.two_sided", raw.open.two_sided, &block)?,
-            cooperative_close: self.price("close.cooperative", &close.cooperative, &block, 1)?,
-            post: self.price_if_any("close.post", close.post, &block, 1)?,
-            answer: self.price_if_any("close.answer", close.answer, &block, 1)?,
-            payout: self.price_if_any("close.payout", close.payout, &block, 1)?,
-            // May be nothing: an answer can be the payout.
-            payout_after_answer: self.price_if_any(
-                "close.payout_after_answer",
-                close.payout_after_answer,
-                &block,
-                0,
-            )?,
+            shared_escrow: raw.escrow.is_some_and(|escrow| escrow.shared),
+            transfer,
+            open_one_sided: one_sided,
+            open_two_sided: two_sided,
+            cooperative_close: self.price("close.cooperative", &close.cooperative, &block)?,
+            post: self.closing("close.post", &close.post, &block)?,
+            answer: self.closing("close.answer", &close.answer, &block)?,
+            payout: self.closing("close.payout", &close.payout, &block)?,
+            payout_after_answer: self.closing("close.payout_after_answer", after_answer, &block)?,
             block,
             constants: Vec::new(),
-        };
-        Ok(profile)
+        })
     }
 
-    fn block(&mut self, raw: &RawBlock) -> Result<Block, ProfileError> {
+    fn block(&mut self, raw: &RawBlock) -> Result<Block, Wrong> {
+        let whole = raw.units.value.0;
         let block = Block {
-            units: self.constant("block.units", &raw.units)?,
-            transaction_units: self
-                .constant_if_any("block.transaction_units", raw.transaction_units.as_ref())?,
-            account_units: self
-                .constant_if_any("block.account_units", raw.account_units.as_ref())?,
-            interval_ms: self.constant("block.interval_ms", &raw.interval_ms)?,
-            finality_blocks: self
-                .constant_if_any("block.finality_blocks", raw.finality_blocks.as_ref())?,
-            challenge_window_blocks: self.constant_if_any(
-                "block.challenge_window_blocks",
-                raw.challenge_window_blocks.as_ref(),
-            )?,
+            units: self.number("units", &raw.units)?,
+            transaction_units: self.number_if_any("transaction_units", &raw.transaction_units)?,
+            account_units: self.number_if_any("account_units", &raw.account_units)?,
+            interval_ms: self.number("interval_ms", &raw.interval_ms)?,
+            finality_blocks: self.number_if_any("finality_blocks", &raw.finality_blocks)?,
+            challenge_window_blocks: self
+                .number_if_any("challenge_window_blocks", &raw.challenge_window_blocks)?,
         };
-        let parts = [
-            (
-                "transaction_units",
-                block.transaction_units,
-                &raw.transaction_units,
-            ),
-            ("account_units", block.account_units, &raw.account_units),
-        ];
-        for (field, units, raw) in parts {
-            if let (Some(units), Some(raw)) = (units, raw)
-                && units > block.units
-            {
-                let whole = block.units;
-                return Err(self.bad(
-                    raw.value.span().start,
-                    format!("`block.{field}` is {units}: expected at most the block's, {whole}"),
-                ));
+        for (field, part) in [
+            ("transaction_units", block.transaction_units),
+            ("account_units", block.account_units),
+        ] {
+            if let Some(units) = part.filter(|units| *units > whole) {
+                let what = format!(" is {units}: expected at most the block's, {whole}");
+                return Err(Wrong(format!("block.{field}"), what));
             }
         }
         Ok(block)
     }
 
-    fn if_any(
+    fn number(&mut self, field: &str, raw: &RawConstant) -> Result<u64, Wrong> {
+        let origin = (&raw.source, &raw.assumption);
+        self.keep(format!("block.{field}"), raw.value.0, origin)
+    }
+
+    fn number_if_any(
+        &mut self,
+        field: &str,
+        raw: &Option<RawConstant>,
+    ) -> Result<Option<u64>, Wrong> {
+        let number = raw.as_ref().map(|raw| self.number(field, raw));
+        number.transpose()
+    }
+
+    fn closing<const LEAST: u64>(
         &mut self,
         name: &str,
-        raw: Option<RawKind>,
+        raw: &Option<RawPrice<LEAST>>,
         block: &Block,
-    ) -> Result<Option<Kind>, ProfileError> {
-        raw.map(|raw| self.kind(name, raw, block)).transpose()
+    ) -> Result<Option<Price>, Wrong> {
+        let price = raw.as_ref().map(|raw| self.price(name, raw, block));
+        price.transpose()
     }
 
-    fn kind(&mut self, name: &str, raw: RawKind, block: &Block) -> Result<Kind, ProfileError> {
-        let (units, batched) = (raw.units, raw.batched);
-        let single = self.price(
-            name,
-            &RawPrice {
-                units,
-                transactions: raw.transactions,
-                source: raw.source,
-                assumption: raw.assumption,
-            },
-            block,
-            1,
-        )?;
-        let batched = batched
-            .map(|raw| self.batched(&format!("{name}.batched"), raw, single))
-            .transpose()?;
-        Ok(Kind { single, batched })
-    }
-
-    fn batched(
+    fn price<const LEAST: u64>(
         &mut self,
         name: &str,
-        raw: Spanned<RawBatched>,
-        single: Price,
-    ) -> Result<Batched, ProfileError> {
-        let table = raw.span().start;
-        let raw = raw.into_inner();
-        let origin = (raw.source.clone(), raw.assumption.clone());
-        let transactions = match &raw.transactions {
-            Some(raw) => self.number(&format!("{name}.transactions"), raw, 1..=LARGEST)?,
-            None => 1,
-        };
-        let (at, law) = match (raw.each_further_units, raw.points) {
-            (Some(each), None) => {
-                let at = each.span().start;
-                self.origin_given(name, &each, &origin)?;
-                let further = format!("{name}.each_further_units");
-                let each_further_units = self.number(&further, &each, 1..=LARGEST)?;
-                let first_units = match &raw.first_units {
-                    Some(first) => {
-                        let field = format!("{name}.first_units");
-                        let units = self.number(&field, first, 1..=LARGEST)?;
-                        self.keep(field, units, &origin);
-                        units
-                    }
-                    None => single.units,
-                };
-                self.keep(further, each_further_units, &origin);
-                let at_most = match &raw.at_most {
-                    Some(most) => {
-                        let field = format!("{name}.at_most");
-                        let most = self.number(&field, most, 2..=LARGEST)?;
-                        self.keep(field, most, &origin);
-                        Some(most)
-                    }
-                    None => None,
-                };
-                let law = BatchLaw::Linear {
-                    first_units,
-                    each_further_units,
-                    at_most,
-                };
-                (at, law)
-            }
-            (None, Some(points)) => {
-                let at = points.span().start;
-                self.origin_given(name, &points, &origin)?;
-                if raw.first_units.is_some() || raw.at_most.is_some() {
-                    let detail =
-                        format!("`{name}`: expected no `first_units`, `at_most` beside `points`");
-                    return Err(self.bad(at, detail));
-                }
-                (at, self.points(name, points, &origin)?)
-            }
-            _ => {
-                let detail =
-                    format!("`{name}`: expected either `each_further_units` or `points`, not both");
-                return Err(self.bad(table, detail));
-            }
-        };
-        // Below that, more payments would cost less than fewer, and no break-even would be the
-        // least.
-        let of_two = match &law {
-            BatchLaw::Linear {
-                first_units,
-                each_further_units,
-                ..
-            } => first_units + each_further_units,
-            BatchLaw::Measured(points) => points[0].units,
-        };
-        if of_two < single.units {
-            let units = single.units;
-            let detail =
-                format!("`{name}`: a batch costs {of_two}: expected at least {units}, one alone");
-            return Err(self.bad(at, detail));
-        }
-        Ok(Batched { transactions, law })
-    }
-
-    fn points(
-        &mut self,
-        name: &str,
-        raw: Spanned<Vec<RawPoint>>,
-        origin: &Origin,
-    ) -> Result<BatchLaw, ProfileError> {
-        let at = raw.span().start;
-        let mut points: Vec<BatchPoint> = Vec::new();
-        for raw in raw.into_inner() {
-            let most_first = if points.is_empty() { 2 } else { LARGEST };
-            let count = format!("{name}.points.count");
-            let at_least = points.last().map_or(1, |last| last.count + 1);
-            let count = self.number(&count, &raw.count, at_least..=most_first)?;
-            let at_least = points.last().map_or(1, |last| last.units + 1);
-            let units = format!("{name}.points.units");
-            let units = self.number(&units, &raw.units, at_least..=LARGEST)?;
-            self.keep(format!("{name}.points.{count}"), units, origin);
-            points.push(BatchPoint { count, units });
-        }
-        if points.len() < 2 {
-            let detail = format!("`{name}.points`: expected two points or more");
-            return Err(self.bad(at, detail));
-        }
-        Ok(BatchLaw::Measured(points))
-    }
-
-    fn price_if_any(
-        &mut self,
-        name: &str,
-        raw: Option<RawPrice>,
+        raw: &RawPrice<LEAST>,
         block: &Block,
-        least: u64,
-    ) -> Result<Option<Price>, ProfileError> {
-        raw.map(|raw| self.price(name, &raw, block, least))
-            .transpose()
-    }
-
-    fn price(
-        &mut self,
-        name: &str,
-        raw: &RawPrice,
-        block: &Block,
-        least: u64,
-    ) -> Result<Price, ProfileError> {
-        let origin = (raw.source.clone(), raw.assumption.clone());
-        let field = format!("{name}.units");
-        let units = self.number(&field, &raw.units, least..=LARGEST)?;
-        self.origin_given(name, &raw.units, &origin)?;
-        let transactions = match &raw.transactions {
-            Some(raw) => self.number(&format!("{name}.transactions"), raw, least..=LARGEST)?,
-            None => 1,
-        };
+    ) -> Result<Price, Wrong> {
+        if raw.batched.is_some() && name.starts_with("close.") {
+            let what = ": unknown field `batched`, expected only in `open` and `transfer`";
+            return Err(Wrong(format!("{name}.batched"), what.into()));
+        }
+        let (field, units) = (format!("{name}.units"), raw.units.0);
+        let transactions = raw.transactions.map_or(1, |count| count.0);
         let limit = block.transaction_units.unwrap_or(block.units);
         if u128::from(units) > u128::from(limit) * u128::from(transactions) {
-            let detail = format!(
-                "`{field}` is {units}: expected at most {limit} for each of {transactions} transactions"
+            let what = format!(
+                " is {units}: expected at most {limit} for each of {transactions} transactions"
             );
-            return Err(self.bad(raw.units.span().start, detail));
+            return Err(Wrong(field, what));
         }
-        self.keep(field, units, &origin);
+        self.keep(field, units, (&raw.source, &raw.assumption))?;
         Ok(Price {
             units,
             transactions,
         })
     }
 
-    fn constant(&mut self, name: &str, raw: &RawConstant) -> Result<u64, ProfileError> {
-        let value = self.number(name, &raw.value, 1..=LARGEST)?;
-        let origin = (raw.source.clone(), raw.assumption.clone());
-        self.origin_given(name, &raw.value, &origin)?;
-        self.keep(name.to_owned(), value, &origin);
-        Ok(value)
+    fn kind(&mut self, name: &str, raw: &RawPrice<1>, block: &Block) -> Result<Kind, Wrong> {
+        let single = self.price(name, raw, block)?;
+        let batched = raw.batched.as_ref();
+        let batched = batched.map(|raw| self.batched(&format!("{name}.batched"), raw, single));
+        Ok(Kind {
+            single,
+            batched: batched.transpose()?,
+        })
     }
 
-    fn constant_if_any(
-        &mut self,
-        name: &str,
-        raw: Option<&RawConstant>,
-    ) -> Result<Option<u64>, ProfileError> {
-        raw.map(|raw| self.constant(name, raw)).transpose()
-    }
-
-    fn number(
-        &self,
-        name: &str,
-        raw: &Spanned<Whole>,
-        range: RangeInclusive<u64>,
-    ) -> Result<u64, ProfileError> {
-        let Whole(given) = *raw.get_ref();
-        match u64::try_from(given) {
-            Ok(value) if range.contains(&value) => Ok(value),
-            _ => {
-                let (least, most) = (range.start(), range.end());
-                let detail =
-                    format!("`{name}` is {given}: expected a whole number from {least} to {most}");
-                Err(self.bad(raw.span().start, detail))
+    fn batched(&mut self, name: &str, raw: &RawBatched, single: Price) -> Result<Batched, Wrong> {
+        let origin = (&raw.source, &raw.assumption);
+        let mut keep = |field: &str, value| self.keep(format!("{name}.{field}"), value, origin);
+        let (law, of_two, field) = match (raw.each_further_units, &raw.points) {
+            (Some(Whole(each)), None) => {
+                let first = match raw.first_units {
+                    Some(Whole(first)) => keep("first_units", first)?,
+                    None => single.units,
+                };
+                keep("each_further_units", each)?;
+                let at_most = raw.at_most.map(|most| keep("at_most", most.0));
+                let law = BatchLaw::Linear {
+                    first_units: first,
+                    each_further_units: each,
+                    at_most: at_most.transpose()?,
+                };
+                (law, first + each, "each_further_units")
             }
+            (None, Some(points)) => {
+                if raw.first_units.is_some() || raw.at_most.is_some() {
+                    let what = ": expected no `first_units`, `at_most` beside `points`";
+                    return Err(Wrong(name.into(), what.into()));
+                }
+                let points = rising(&format!("{name}.points"), points)?;
+                for point in &points {
+                    keep(&format!("points.{}", point.count), point.units)?;
+                }
+                let of_two = points[0].units;
+                (BatchLaw::Measured(points), of_two, "points")
+            }
+            _ => {
+                let what = ": expected either `each_further_units` or `points`, not both";
+                return Err(Wrong(name.into(), what.into()));
+            }
+        };
+        // Below that, more payments would cost less than fewer, and no break-even would be the
+        // least.
+        if of_two < single.units {
+            let units = single.units;
+            let what = format!(": a batch costs {of_two}: expected at least {units}, one alone");
+            return Err(Wrong(format!("{name}.{field}"), what));
         }
+        Ok(Batched {
+            transactions: raw.transactions.map_or(1, |count| count.0),
+            law,
+        })
     }
 
     /// No number stands alone.
-    fn origin_given<T>(
-        &self,
-        name: &str,
-        raw: &Spanned<T>,
-        (source, assumption): &Origin,
-    ) -> Result<(), ProfileError> {
-        let given = [source, assumption]
-            .into_iter()
-            .flatten()
-            .any(|text| !text.trim().is_empty());
-        if given {
-            Ok(())
-        } else {
-            let detail = format!("`{name}`: expected a `source` or an `assumption`");
-            Err(self.bad(raw.span().start, detail))
-        }
-    }
-
-    fn keep(&mut self, name: String, value: u64, (source, assumption): &Origin) {
-        self.constants.push(Constant {
+    fn keep(&mut self, name: String, value: u64, origin: Origin) -> Result<u64, Wrong> {
+        given(&name, origin)?;
+        self.0.push(Constant {
             name,
             value,
-            source: source.clone(),
-            assumption: assumption.clone(),
+            source: origin.0.clone(),
+            assumption: origin.1.clone(),
         });
-    }
-
-    fn bad(&self, at: usize, detail: String) -> ProfileError {
-        bad(self.origin, self.text, at, detail)
+        Ok(value)
     }
 }
 
-fn bad(origin: &str, text: &str, at: usize, detail: String) -> ProfileError {
+/// Two points or more, the first of 1 or 2, each above the one before.
+fn rising(field: &str, raw: &[RawPoint]) -> Result<Vec<BatchPoint>, Wrong> {
+    let mut points: Vec<BatchPoint> = Vec::new();
+    for (count, units) in raw.iter().map(|point| (point.count.0, point.units.0)) {
+        let before = points.last();
+        if before.is_none() && count > 2 {
+            let what = format!(" is {count}: expected 1 or 2 in the first point");
+            return Err(Wrong(format!("{field}.count"), what));
+        }
+        for (part, value, before) in [
+            ("count", count, before.map(|before| before.count)),
+            ("units", units, before.map(|before| before.units)),
+        ] {
+            if let Some(before) = before.filter(|before| value <= *before) {
+                let what = format!(" is {value}: expected more than {before}, the one before");
+                return Err(Wrong(format!("{field}.{part}"), what));
+            }
+        }
+        points.push(BatchPoint { count, units });
+    }
+    match points.len() {
+        0 | 1 => Err(Wrong(field.into(), ": expected two points or more".into())),
+        _ => Ok(points),
+    }
+}
+
+fn given(field: &str, (source, assumption): Origin) -> Result<(), Wrong> {
+    let mut texts = [source, assumption].into_iter().flatten();
+    match texts.any(|text| !text.trim().is_empty()) {
+        true => Ok(()),
+        false => Err(Wrong(
+            field.into(),
+            ": expected a `source` or an `assumption`".into(),
+        )),
+    }
+}
+
+fn bad(origin: &str, text: &str, at: usize, detail: &str) -> ProfileError {
     let before = &text.as_bytes()[..at.min(text.len())];
     ProfileError::Bad {
         origin: origin.to_owned(),
         line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
-        detail: layout::detail(&detail),
+        detail: layout::detail(detail),
     }
+}
+
+/// The byte at which a field's value stands, or the innermost table around it.
+fn start_of(text: &str, field: &str) -> usize {
+    let Ok(whole) = DeTable::parse(text) else {
+        return 0;
+    };
+    let (mut table, mut at) = (Some(whole.get_ref()), 0);
+    for key in field.split('.') {
+        if let Some(value) = table.and_then(|table| table.get(key)) {
+            at = value.span().start;
+            table = value.get_ref().as_table();
+        }
+    }
+    at
 }
 
 /// The field that the line at a byte of the text is about: its key under the table's heading, or
@@ -383,18 +300,15 @@ fn field_at(text: &str, at: usize) -> Option<String> {
         let line = line.trim().strip_prefix('[')?;
         Some(line.split(']').next()?.trim().to_owned())
     };
-    let start = text.as_bytes()[..at]
+    let newline = text.as_bytes()[..at]
         .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |newline| newline + 1);
+        .rposition(|byte| *byte == b'\n');
+    let start = newline.map_or(0, |newline| newline + 1);
     let line = text.get(start..)?.lines().next()?;
     if let Some(heading) = heading_of(line) {
         return Some(heading);
     }
     let key = line.split_once('=')?.0.trim();
     let heading = text.get(..start)?.lines().rev().find_map(heading_of);
-    Some(match heading {
-        Some(heading) => format!("{heading}.{key}"),
-        None => key.to_owned(),
-    })
+    Some(heading.map_or_else(|| key.to_owned(), |heading| format!("{heading}.{key}")))
 }

@@ -1,23 +1,37 @@
-//! The shape of a profile's file: its fields and their types. Judges no number.
+//! The shape of a profile's file: its fields, their types, and the range of each number.
 
-use std::fmt;
+use serde::Deserialize;
 
-use serde::{Deserialize, Deserializer, de};
-use toml::Spanned;
+/// The largest number in a profile.
+const LARGEST: u64 = 1_000_000_000_000_000;
 
-/// Source and assumption.
-pub(super) type Origin = (Option<String>, Option<String>);
+/// A whole number from `LEAST` to [`LARGEST`].
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "i64")]
+pub(super) struct Whole<const LEAST: u64>(pub(super) u64);
+
+impl<const LEAST: u64> TryFrom<i64> for Whole<LEAST> {
+    type Error = String;
+
+    fn try_from(given: i64) -> Result<Self, String> {
+        let value = u64::try_from(given).ok();
+        let value = value.filter(|value| (LEAST..=LARGEST).contains(value));
+        value
+            .map(Whole)
+            .ok_or_else(|| format!("is {given}: expected a whole number from {LEAST} to {LARGEST}"))
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawProfile {
-    pub(super) name: Spanned<String>,
-    pub(super) unit: Spanned<String>,
+    pub(super) name: String,
+    pub(super) unit: String,
     #[serde(default)]
     pub(super) about: String,
     pub(super) block: RawBlock,
     pub(super) escrow: Option<RawEscrow>,
-    pub(super) transfer: RawKind,
+    pub(super) transfer: RawPrice<1>,
     pub(super) open: RawOpen,
     pub(super) close: RawClose,
 }
@@ -36,7 +50,7 @@ pub(super) struct RawBlock {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConstant {
-    pub(super) value: Spanned<Whole>,
+    pub(super) value: Whole<1>,
     pub(super) source: Option<String>,
     pub(super) assumption: Option<String>,
 }
@@ -44,61 +58,48 @@ pub(super) struct RawConstant {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawEscrow {
-    pub(super) shared: Spanned<bool>,
+    pub(super) shared: bool,
     pub(super) source: Option<String>,
     pub(super) assumption: Option<String>,
-}
-
-impl RawEscrow {
-    pub(super) fn origin(&self) -> Origin {
-        (self.source.clone(), self.assumption.clone())
-    }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOpen {
-    pub(super) one_sided: Option<RawKind>,
-    pub(super) two_sided: Option<RawKind>,
+    pub(super) one_sided: Option<RawPrice<1>>,
+    pub(super) two_sided: Option<RawPrice<1>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawClose {
-    pub(super) cooperative: RawPrice,
-    pub(super) post: Option<RawPrice>,
-    pub(super) answer: Option<RawPrice>,
-    pub(super) payout: Option<RawPrice>,
-    pub(super) payout_after_answer: Option<RawPrice>,
+    pub(super) cooperative: RawPrice<1>,
+    pub(super) post: Option<RawPrice<1>>,
+    pub(super) answer: Option<RawPrice<1>>,
+    pub(super) payout: Option<RawPrice<1>>,
+    /// May be nothing: an answer can be the payout.
+    pub(super) payout_after_answer: Option<RawPrice<0>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawPrice {
-    pub(super) units: Spanned<Whole>,
-    pub(super) transactions: Option<Spanned<Whole>>,
+pub(super) struct RawPrice<const LEAST: u64> {
+    pub(super) units: Whole<LEAST>,
+    pub(super) transactions: Option<Whole<LEAST>>,
     pub(super) source: Option<String>,
     pub(super) assumption: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawKind {
-    pub(super) units: Spanned<Whole>,
-    pub(super) transactions: Option<Spanned<Whole>>,
-    pub(super) source: Option<String>,
-    pub(super) assumption: Option<String>,
-    pub(super) batched: Option<Spanned<RawBatched>>,
+    /// Only of openings and transfers.
+    pub(super) batched: Option<RawBatched>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBatched {
-    pub(super) transactions: Option<Spanned<Whole>>,
-    pub(super) first_units: Option<Spanned<Whole>>,
-    pub(super) each_further_units: Option<Spanned<Whole>>,
-    pub(super) at_most: Option<Spanned<Whole>>,
-    pub(super) points: Option<Spanned<Vec<RawPoint>>>,
+    pub(super) transactions: Option<Whole<1>>,
+    pub(super) first_units: Option<Whole<1>>,
+    pub(super) each_further_units: Option<Whole<1>>,
+    pub(super) at_most: Option<Whole<2>>,
+    pub(super) points: Option<Vec<RawPoint>>,
     pub(super) source: Option<String>,
     pub(super) assumption: Option<String>,
 }
@@ -106,28 +107,6 @@ pub(super) struct RawBatched {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPoint {
-    pub(super) count: Spanned<Whole>,
-    pub(super) units: Spanned<Whole>,
-}
-
-/// Any whole number that TOML can write, so that one out of range is called by its field's name.
-#[derive(Clone, Copy)]
-pub(super) struct Whole(pub(super) i64);
-
-impl<'de> Deserialize<'de> for Whole {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct WholeVisitor;
-        impl de::Visitor<'_> for WholeVisitor {
-            type Value = Whole;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a whole number")
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Whole, E> {
-                Ok(Whole(value))
-            }
-        }
-        from.deserialize_i64(WholeVisitor)
-    }
+    pub(super) count: Whole<1>,
+    pub(super) units: Whole<1>,
 }

@@ -182,7 +182,7 @@ fn what_is_wrong_is_named_with_file_line_field_and_expectation() {
             "units = 10\nsource = \"s\"\n",
             "units = 10\n",
             10,
-            &["`transfer`", "expected a `source` or an `assumption`"],
+            &["`transfer.units`", "expected a `source` or an `assumption`"],
         ),
         (
             "units = 10\nsource = \"s\"",
@@ -238,13 +238,19 @@ fn what_is_wrong_is_named_with_file_line_field_and_expectation() {
             "[open.one_sided]",
             "[open.one_sided.batched]\npoints = [{ count = 1, units = 20 }, { count = 1, units = 30 }]\nsource = \"s\"\n[open.one_sided]",
             14,
-            &["points.count` is 1", "from 2 to"],
+            &["points.count` is 1", "expected more than 1"],
         ),
         (
             "[open.one_sided]",
             "[open.one_sided.batched]\npoints = [{ count = 3, units = 20 }, { count = 4, units = 30 }]\nsource = \"s\"\n[open.one_sided]",
             14,
-            &["points.count` is 3", "from 1 to 2"],
+            &["points.count` is 3", "expected 1 or 2"],
+        ),
+        (
+            "[close.cooperative]",
+            "[close.cooperative.batched]\neach_further_units = 5\nsource = \"s\"\n[close.cooperative]",
+            17,
+            &["`close.cooperative.batched`", "unknown field `batched`"],
         ),
         (
             "[block]\n",
