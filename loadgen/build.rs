@@ -8,6 +8,7 @@ fn main() {
     for sources in [
         "src",
         "audit",
+        "experiment",
         "../engine",
         "../reports",
         "../Cargo.lock",

@@ -1,95 +1,61 @@
 //! `bench compare` from its options to its result: resolve both sides, build them, copy them, run
 //! them, summarise. Prints nothing but progress and notes.
 
-use crate::failure::Failure;
-use crate::interrupt::Interrupt;
+use std::path::PathBuf;
+
+use duet_experiment::Failure;
+
+use crate::operator::Operator;
 use crate::options::{CompareOptions, DEFAULT_WORKLOAD};
-use crate::progress::Progress;
-use crate::report::{Comparison, Side};
-use crate::revision::LOADGEN;
-use crate::runner::{Plan, RunCommand, run_session};
-use crate::schedule::Contender;
-use crate::session_options::{SessionOptions, Words};
-use crate::snapshot::Snapshot;
+use crate::report::{Comparison, Ground};
+use crate::revision::Product;
+use crate::schedule::{Contender, schedule};
+use crate::session::Session;
 use crate::subject::Subject;
 use crate::summary::summarise;
-use duet_run_file::terms::{Across, Difference};
 
 /// Compares A with B.
 ///
 /// # Errors
 /// See [`Failure`]. Whatever was created on the way, worktrees included, is gone afterwards.
-pub fn compare(options: &CompareOptions, interrupt: &Interrupt) -> Result<Comparison, Failure> {
-    let session_options = options
-        .session
-        .clone()
-        .with_default_workload(&DEFAULT_WORKLOAD);
-    let asked = &session_options;
-    let progress = Progress::new(asked.quiet);
-    let a = Subject::resolve("A", &options.a, interrupt)?;
-    let b = Subject::resolve("B", &options.b, interrupt)?;
-    let snapshot = Snapshot::take(
-        &a.executable(LOADGEN, interrupt, &progress)?,
-        &b.executable(LOADGEN, interrupt, &progress)?,
-    )?;
-    let plan = plan(asked, &snapshot);
-    let same_bytes = snapshot.a_is_b()?;
-    if same_bytes && asked.a_args == asked.b_args {
-        progress.say("note: A and B are the same bytes with the same options");
-    }
-
-    let session = run_session(&plan, options.pairs(), interrupt, &progress)?;
-    note_idle_across(&plan, &session.differences, &progress);
-    let [a_run, b_run, _] = session.warm_ups;
+pub fn compare(options: &CompareOptions, on: &Operator<'_>) -> Result<Comparison, Failure> {
+    let asked = options.session.clone();
+    let asked = asked.with_default_workload(DEFAULT_WORKLOAD);
+    let sides = [("A", &*options.a), ("B", &*options.b)];
+    let (subjects, executables) = both(sides, crate::revision::LOADGEN, on)?;
+    let triples = schedule(options.pairs());
+    let runs = Contender::ALL.len() * (1 + triples.len());
+    on.bar.count(runs as u64, "runs");
+    let executables = executables.each_ref().map(PathBuf::as_path);
+    let mut session = Session::begin(&asked, executables, Some(runs), on)?;
+    session.note(["A", "B"]);
+    let pairs = triples.into_iter().map(|triple| session.pair(triple));
+    let pairs = pairs.collect::<Result<Vec<_>, _>>()?;
     Ok(Comparison {
-        a: side(&a, &asked.a_args, a_run.engine),
-        b: side(&b, &asked.b_args, b_run.engine),
-        same_bytes,
-        workload: asked.workload.clone(),
-        terms: a_run.terms,
-        differences: session.differences,
+        ground: Ground::of(&session, &asked, subjects),
         decisive: asked.metric,
-        bootstrap_seed: asked.bootstrap_seed,
-        metrics: summarise(&session.pairs, asked.bootstrap_seed),
-        pairs: session.pairs,
+        metrics: summarise(&pairs),
+        pairs,
     })
 }
 
-/// Most likely typing errors.
-pub(crate) fn note_idle_across(plan: &Plan, differences: &[Difference], progress: &Progress) {
-    for key in plan.across.idle(differences) {
-        progress.say(&format!(
-            "note: --across {key} names nothing in which A and B differ"
-        ));
-    }
-}
-
-/// What the contenders of these executables run.
-pub(crate) fn plan(options: &SessionOptions, snapshot: &Snapshot) -> Plan {
-    let command = |contender: Contender| {
-        let extra = match contender {
-            Contender::A | Contender::ACopy => &options.a_args,
-            Contender::B => &options.b_args,
-        };
-        RunCommand {
-            executable: snapshot.executable(contender),
-            arguments: options.run_arguments(extra),
-        }
-    };
-    Plan {
-        commands: Contender::ALL.map(command),
-        decisive: options.metric,
-        across: Across::new(&options.across),
-    }
-}
-
-/// One side for a report.
-pub(crate) fn side(subject: &Subject, extra: &Words, engine: serde_json::Value) -> Side {
-    Side {
-        name: subject.name.clone(),
-        kind: subject.kind_word(),
-        commit: subject.commit().map(str::to_owned),
-        extra_options: extra.0.clone(),
-        engine,
-    }
+/// Both sides, each with its name in messages, and what is built of them: both names are known to
+/// be good before the first build.
+///
+/// # Errors
+/// As [`Subject::resolve`] and [`Subject::executable`].
+pub fn both(
+    [a, b]: [(&str, &str); 2],
+    product: Product,
+    on: &Operator<'_>,
+) -> Result<([Subject; 2], [PathBuf; 2]), Failure> {
+    let subjects = [
+        Subject::resolve(a.0, a.1, on)?,
+        Subject::resolve(b.0, b.1, on)?,
+    ];
+    let executables = [
+        subjects[0].executable(product, on)?,
+        subjects[1].executable(product, on)?,
+    ];
+    Ok((subjects, executables))
 }

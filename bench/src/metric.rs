@@ -1,9 +1,10 @@
 //! The four figures that a comparison takes from a run: their names, units, and which way is good.
 
 use clap::ValueEnum;
+use duet_run_file::RunFile;
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::verdict::Verdict;
+use crate::ratio::Verdict;
 
 /// A figure of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, IntoStaticStr, VariantArray)]
@@ -20,8 +21,12 @@ pub enum Metric {
     PeakRss,
 }
 
+/// One value per metric, in the order of [`Metric::ALL`]; `None` where the run measured nothing.
+pub type MetricValues = [Option<f64>; Metric::ALL.len()];
+
 /// Which way a metric improves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Better {
     /// Less is better.
     Lower,
@@ -37,6 +42,19 @@ impl Metric {
     #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
+    }
+
+    /// Its value, if the run measured one. A ratio needs a positive value: nothing paid, or no CPU
+    /// time seen, measures nothing.
+    #[must_use]
+    pub fn of(self, run: &RunFile) -> Option<f64> {
+        let value = match self {
+            Self::CpuPerPayment => run.achieved.cpu_s * 1e9 / run.achieved.payments as f64,
+            Self::PaymentsPerS => run.achieved.payments_per_s,
+            Self::ServiceP99 => run.latency_ns.service.as_ref()?.p99 as f64,
+            Self::PeakRss => run.memory.peak_rss_bytes as f64,
+        };
+        (value.is_finite() && value > 0.0).then_some(value)
     }
 
     /// The unit of the metric's values.
@@ -80,6 +98,26 @@ impl Metric {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample;
+
+    #[test]
+    fn what_was_not_measured_has_no_value() {
+        let mut run = sample::open_loop();
+        run.achieved.payments = 16_000;
+        run.achieved.cpu_s = 0.64;
+        let values = |run: &RunFile| Metric::ALL.map(|metric| metric.of(run));
+        let [cpu_ns, per_s, p99_ns, rss_bytes] = values(&run);
+        assert!((cpu_ns.unwrap() - 40_000.0).abs() < 1e-6);
+        assert_eq!(per_s, Some(run.achieved.payments_per_s));
+        assert_eq!(p99_ns, Some(4.0 * 456_000.0));
+        assert_eq!(rss_bytes, Some(268_435_456.0));
+        run.latency_ns.service = None;
+        run.memory.peak_rss_bytes = 0;
+        run.achieved.payments = 0;
+        assert_eq!(values(&run), [None, per_s, None, None]);
+        run.achieved.cpu_s = 0.0;
+        assert_eq!(values(&run)[0], None);
+    }
 
     #[test]
     fn names_and_places_agree_with_the_command_line() {

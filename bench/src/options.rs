@@ -3,26 +3,19 @@
 use std::path::Path;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use duet_experiment::Failure;
 use duet_terminal::help::{
     Completions, FirstOptions, Manual, completions_help, manual_help, with_first_options,
 };
+use duet_terminal::output::check_writable;
 use duet_terminal::paths::Paths;
 
-use crate::failure::Failure;
 use crate::gate::options::{GateFlags, GateOptions};
 use crate::instructions::options::InstructionsOptions;
 use crate::session_options::SessionOptions;
-use crate::trials::options::TrialsOptions;
 
 /// The workload of a comparison that names none: about a second per run on two cores.
-pub const DEFAULT_WORKLOAD: [&str; 6] = [
-    "--sessions",
-    "8",
-    "--payments",
-    "2k",
-    "--baseline-sessions",
-    "0",
-];
+pub const DEFAULT_WORKLOAD: &str = "--sessions 8 --payments 2k --baseline-sessions 0";
 
 /// Pairs of a comparison that names no number.
 const DEFAULT_PAIRS: usize = 10;
@@ -60,9 +53,9 @@ pub enum BenchCommand {
     /// Says whether B is faster or slower than A, beyond what the machine does to identical code
     ///
     /// Runs A, B and a byte copy of A as processes in a balanced, interleaved order, pairs them,
-    /// and gives the median ratio B/A of each metric with a 95 % bootstrap interval. The copy's
-    /// ratio to A, taken in the same session, is the A/A floor: a difference is claimed only if the
-    /// interval excludes 1 and the median is further from 1 than the floor. Anything else is "no
+    /// and gives the ratio B/A of each metric with a 95 % interval, by signed ranks. The copy's ratio
+    /// to A, taken in the same session, is the A/A floor: a difference is claimed only if the
+    /// interval excludes 1 and the ratio is further from 1 than the floor. Anything else is "no
     /// difference seen", which is not a proof that there is none.
     ///
     /// With --threshold it is a gate, as `bench gate` is.
@@ -76,11 +69,6 @@ pub enum BenchCommand {
     /// session from scratch, of twice as many pairs, says so too; inconclusive, if the budget is
     /// spent before. docs/regression-gate.md has the statistics.
     Gate(GateOptions),
-
-    /// Tries the gate on one executable with slowdowns planted in it, and counts its verdicts
-    ///
-    /// Every trial is appended to a file as it ends, and the same command goes on where it stopped.
-    Trials(TrialsOptions),
 
     /// Fails if a kernel of HEAD takes more instructions than BASE's, counted under Valgrind
     ///
@@ -146,9 +134,14 @@ impl Options {
     }
 }
 
-/// The options of `bench compare`.
+/// The options of `bench compare`. Those of a gate need the threshold, which makes one of it.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    mut_arg("budget", |arg| arg.requires("threshold")),
+    mut_arg("on_inconclusive", |arg| arg.requires("threshold")),
+    mut_arg("markdown", |arg| arg.requires("threshold")),
+)]
 pub struct CompareOptions {
     /// Path of a loadgen executable, or a git revision of this repository (built in a clean
     /// worktree and kept under target/bench-compare), or WORKTREE for the uncommitted tree. A file
@@ -158,9 +151,9 @@ pub struct CompareOptions {
     /// The same for the other side; ratios are B/A
     pub b: String,
 
-    /// Measured runs of each of A, B and the copy of A, after one warm-up each. Intervals of fewer
-    /// than 5 pairs are weak. Not with --threshold, which makes as many as it needs [default: 10]
-    #[arg(long, value_name = "N", value_parser = pair_count)]
+    /// Measured runs of each of A, B and the copy of A, after one warm-up each. Fewer than 6 have no
+    /// interval. Not with --threshold, which makes as many as it needs [default: 10]
+    #[arg(long, value_name = "N", value_parser = pair_count, conflicts_with = "threshold")]
     pub pairs: Option<usize>,
 
     /// What both sides run.
@@ -172,30 +165,33 @@ pub struct CompareOptions {
     pub gate: GateFlags,
 }
 
-/// Whether an output is a file of its own: none of what is compared, and none that the runs read.
+/// Checks an output before anything is measured for it: it can be written, and is a file of its own,
+/// none of what is compared and none that the runs read.
 ///
 /// # Errors
-/// [`Failure::BadInput`] that names both.
-pub fn output_apart(
+/// Bad input that names both.
+pub fn check_output(
     option: &str,
-    output: &Path,
-    subjects: &[&str],
-    words: &[&[String]],
+    output: Option<&Path>,
+    subjects: [&str; 2],
+    session: Option<&SessionOptions>,
 ) -> Result<(), Failure> {
-    let subjects = subjects.iter().map(|subject| ("an executable", *subject));
+    let words = session.map(|of| [&of.workload, &of.a_args.0, &of.b_args.0]);
+    let words = words.into_iter().flatten().flatten();
     // `--option=path` as well as `--option path`.
-    let words = words.iter().copied().flatten().map(|word| {
-        let path = word.split_once('=').map_or(word.as_str(), |(_, path)| path);
-        ("an option of the runs", path)
-    });
+    let words = words.map(|word| word.split_once('=').map_or(word.as_str(), |(_, path)| path));
+    let words = words.map(|path| ("an option of the runs", path));
     subjects
+        .map(|subject| ("an executable", subject))
+        .into_iter()
         .chain(words)
         .fold(Paths::default(), |paths, (option, path)| {
             paths.reads(option, Some(Path::new(path)))
         })
-        .writes(option, Some(output))
+        .writes(option, output)
         .check()
-        .map_err(Failure::BadInput)
+        .map_err(Failure::bad_input)?;
+    Ok(output.map_or(Ok(()), check_writable)?)
 }
 
 impl CompareOptions {
@@ -206,37 +202,14 @@ impl CompareOptions {
     }
 
     /// The gate that it asks for, or none if it has no threshold.
-    ///
-    /// # Errors
-    /// [`Failure::BadInput`] for options of a gate without a threshold, and for a number of pairs
-    /// beside one.
-    pub fn as_gate(&self) -> Result<Option<GateOptions>, Failure> {
-        let gate = &self.gate;
-        if gate.threshold.is_some() {
-            if let Some(pairs) = self.pairs {
-                return Err(Failure::BadInput(format!(
-                    "--pairs {pairs} contradicts --threshold: a gate makes as many pairs as it \
-                     needs; --budget bounds them"
-                )));
-            }
-            return Ok(Some(GateOptions {
-                base: self.a.clone(),
-                head: self.b.clone(),
-                gate: gate.clone(),
-                session: self.session.clone(),
-            }));
-        }
-        let given = [
-            ("--budget", gate.budget.is_some()),
-            ("--on-inconclusive", gate.on_inconclusive.is_some()),
-            ("--markdown", gate.markdown.is_some()),
-        ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((option, _)) => Err(Failure::BadInput(format!(
-                "{option} needs --threshold, which makes a gate of the comparison"
-            ))),
-            None => Ok(None),
-        }
+    #[must_use]
+    pub fn as_gate(&self) -> Option<GateOptions> {
+        self.gate.threshold.map(|_| GateOptions {
+            base: self.a.clone(),
+            head: self.b.clone(),
+            gate: self.gate.clone(),
+            session: self.session.clone(),
+        })
     }
 }
 
@@ -252,6 +225,7 @@ fn pair_count(text: &str) -> Result<usize, String> {
 mod tests {
     use super::*;
     use crate::metric::Metric;
+    use crate::schedule::Contender;
 
     fn parse(arguments: &[&str]) -> Result<CompareOptions, clap::Error> {
         let arguments = ["bench", "compare"].iter().chain(arguments);
@@ -272,11 +246,11 @@ mod tests {
     fn defaults() {
         let options = parse(&["A", "B"]).unwrap();
         assert_eq!(options.pairs(), 10);
-        let session = options.session.with_default_workload(&DEFAULT_WORKLOAD);
+        let session = options.session.with_default_workload(DEFAULT_WORKLOAD);
         assert_eq!(session.metric, Metric::CpuPerPayment);
         assert_eq!(
-            session.run_arguments(&session.a_args).join(" "),
-            "run --json --quiet --sessions 8 --payments 2k --baseline-sessions 0"
+            session.run_options(Contender::A).join(" "),
+            "--sessions 8 --payments 2k --baseline-sessions 0"
         );
     }
 
@@ -295,30 +269,27 @@ mod tests {
             "--json",
         ])
         .unwrap();
-        let session = options.session.with_default_workload(&DEFAULT_WORKLOAD);
+        let session = options.session.with_default_workload(DEFAULT_WORKLOAD);
         assert_eq!(
-            session.run_arguments(&session.a_args).join("|"),
-            "run|--json|--quiet|--payments|10k|--shards|1"
+            session.run_options(Contender::ACopy).join("|"),
+            "--payments|10k|--shards|1"
         );
         assert_eq!(
-            session.run_arguments(&session.b_args).join("|"),
-            "run|--json|--quiet|--payments|10k|--trace|my file.csv"
+            session.run_options(Contender::B).join("|"),
+            "--payments|10k|--trace|my file.csv"
         );
     }
 
     /// Of whatever runs many times.
     #[test]
     fn no_workload_writes_what_every_run_would_write_anew() {
-        for command in ["compare A B", "gate A B", "trials A --out t.jsonl"] {
+        for command in ["compare A B", "gate A B"] {
             for output in ["--out", "--audit-log", "--ack-file"] {
                 let words = format!("bench {command} -- --shards 1 {output} f");
                 let parsed = Options::try_parse_from(words.split(' '));
                 let told = parsed.expect_err(&words).to_string();
                 assert!(told.contains(&format!("without {output}")), "{told}");
             }
-            let planted = format!("bench {command} -- --planted-slowdown 4%");
-            let parsed = Options::try_parse_from(planted.split(' '));
-            assert_eq!(parsed.is_ok(), !command.starts_with("trials"), "{planted}");
             let words = format!("bench {command} -- --shards 1");
             assert!(Options::try_parse_from(words.split(' ')).is_ok(), "{words}");
         }
@@ -336,7 +307,6 @@ mod tests {
             &["A", "B", "--metric", "speed"],
             &["A", "B", "--a-args", "'open"],
             &["A", "B", "--", "--shards", "1", "--out", "A"],
-            &["A", "B", "--bootstrap-seed", "x"],
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }

@@ -1,32 +1,42 @@
-//! Shows a comparison as text or as JSON. Pure; decides nothing.
+//! Shows a comparison as text or as JSON, and what it has in common with a gate. Pure; decides
+//! nothing.
 
-use std::fmt::Write;
-
+use duet_run_file::run_file::{Engine, Machine};
+use duet_run_file::terms::{Difference, Terms};
+use duet_terminal::human;
+use duet_terminal::layout::Column;
 use serde_json::{Map, Value, json};
 
 use crate::metric::{Better, Metric};
-use crate::run_file::MetricValues;
+use crate::ratio::RatioEstimate;
 use crate::schedule::Contender;
-use crate::stats::{CONFIDENCE, RESAMPLES, RatioEstimate};
-use crate::summary::{MetricSummary, PairValues};
-use duet_run_file::terms::{Difference, Terms};
+use crate::session::Session;
+use crate::session_options::{SessionOptions, Words};
+use crate::subject::Subject;
+use crate::summary::{CONFIDENCE, FEWEST_PAIRS, MetricSummary, PairValues};
+use crate::table::Cells;
 
 /// The version of [`json`]'s shape. Fields may be added under the same number.
-const SCHEMA: u32 = 1;
-
-/// Below this many pairs an interval covers the truth visibly less often than it says.
-const FEWEST_SOUND_PAIRS: usize = 5;
-
-/// Integers above this are strings in JSON: many readers hold numbers as doubles.
-const LARGEST_JSON_INTEGER: u64 = 1 << 53;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// A finished comparison.
 #[derive(Debug)]
 pub struct Comparison {
-    /// What A was.
-    pub a: Side,
-    /// What B was.
-    pub b: Side,
+    /// What was compared.
+    pub ground: Ground,
+    /// The metric that the verdict is about.
+    pub decisive: Metric,
+    /// Every metric that all runs measured.
+    pub metrics: Vec<MetricSummary>,
+    /// The values behind them.
+    pub pairs: Vec<PairValues>,
+}
+
+/// What was compared, and under which terms.
+#[derive(Debug)]
+pub struct Ground {
+    /// A, or BASE; and B, or HEAD.
+    pub sides: [Side; 2],
     /// Whether both executables are the same bytes.
     pub same_bytes: bool,
     /// The workload's options that all runs share.
@@ -35,176 +45,217 @@ pub struct Comparison {
     pub terms: Terms,
     /// In what B's assurance and workload differ from A's.
     pub differences: Vec<Difference>,
-    /// The metric that the verdict is about.
-    pub decisive: Metric,
-    /// Seed of the bootstrap.
-    pub bootstrap_seed: u64,
-    /// Every metric that all runs measured.
-    pub metrics: Vec<MetricSummary>,
-    /// The values behind them.
-    pub pairs: Vec<PairValues>,
+    /// The machine.
+    pub machine: Machine,
 }
 
 /// One side of a comparison.
 #[derive(Debug)]
 pub struct Side {
-    /// As the user wrote it.
-    pub name: String,
-    /// `executable`, `revision` or `working tree`.
-    pub kind: &'static str,
-    /// The commit of a revision.
-    pub commit: Option<String>,
+    /// What it is.
+    pub subject: Subject,
     /// Workload options that only this side got.
     pub extra_options: Vec<String>,
     /// The `engine` section of its run file.
-    pub engine: Value,
+    pub engine: Engine,
+}
+
+impl Ground {
+    /// That of a session of these two.
+    #[must_use]
+    pub fn of(session: &Session<'_>, options: &SessionOptions, [a, b]: [Subject; 2]) -> Self {
+        let side = |subject, extra: &Words, contender| Side {
+            subject,
+            extra_options: extra.0.clone(),
+            engine: session.warm_up(contender).0.engine.clone(),
+        };
+        let (run, terms) = session.warm_up(Contender::A);
+        Self {
+            sides: [
+                side(a, &options.a_args, Contender::A),
+                side(b, &options.b_args, Contender::B),
+            ],
+            same_bytes: session.same_bytes,
+            workload: options.workload.clone(),
+            terms: terms.clone(),
+            differences: session.differences.clone(),
+            machine: run.machine.clone(),
+        }
+    }
+
+    /// What is said of it, each with its label; the sides go by these names.
+    pub(crate) fn said(&self, [a, b]: [&'static str; 2]) -> Vec<(&'static str, String)> {
+        let mut said = vec![(a, self.sides[0].shown()), (b, self.sides[1].shown())];
+        if self.same_bytes {
+            said.push(("", "(the same bytes)".to_owned()));
+        }
+        let assurance = self.terms.section("assurance");
+        let assurance = assurance.map(|(key, value)| match value {
+            Value::String(text) => format!("{key} {text}"),
+            other => format!("{key} {other}"),
+        });
+        said.push(("workload", self.workload.join(" ")));
+        said.push(("assurance", assurance.collect::<Vec<_>>().join(" · ")));
+        let differences = self.differences.iter();
+        said.extend(differences.map(|of| {
+            let Difference {
+                key,
+                a: one,
+                b: other,
+            } = of;
+            ("differs", format!("{key}: {a} {one}, {b} {other}"))
+        }));
+        said
+    }
+
+    /// The same for programs.
+    pub(crate) fn json(&self, [a, b]: [&str; 2]) -> Map<String, Value> {
+        let section = |name| -> Map<String, Value> {
+            let members = self.terms.section(name);
+            members
+                .map(|(key, value)| (key.to_owned(), value.clone()))
+                .collect()
+        };
+        let differences = self.differences.iter();
+        let differences: Vec<Value> = differences
+            .map(|of| json!({"key": of.key, "a": of.a, "b": of.b}))
+            .collect();
+        object(json!({
+            a: self.sides[0].json(),
+            b: self.sides[1].json(),
+            "same_bytes": self.same_bytes,
+            "workload_options": self.workload,
+            "assurance": section("assurance"),
+            "workload": section("workload"),
+            "differences": differences,
+        }))
+    }
+}
+
+/// A JSON object's members.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        other => unreachable!("{other} is no object"),
+    }
+}
+
+/// Labels and what stands beside them, as lines.
+pub(crate) fn labelled(said: &[(&str, String)]) -> Vec<String> {
+    let lines = said.iter();
+    lines
+        .map(|(label, text)| format!("{label:<11}{text}"))
+        .collect()
+}
+
+impl Side {
+    fn shown(&self) -> String {
+        let mut text = self.subject.shown();
+        if !self.extra_options.is_empty() {
+            text.push_str(&format!(", {}", self.extra_options.join(" ")));
+        }
+        format!("{text}, {} back end", self.engine.backend)
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "name": self.subject.name,
+            "kind": self.subject.kind_word(),
+            "commit": self.subject.commit(),
+            "extra_options": self.extra_options,
+            "engine": self.engine,
+        })
+    }
 }
 
 impl Comparison {
-    /// The metric that the verdict is about. The runner has refused every run without it.
+    /// The metric that the verdict is about. The session has refused every run without it.
     ///
     /// # Panics
     /// If no summary of it is there.
     #[must_use]
     pub fn decisive_summary(&self) -> &MetricSummary {
-        let found = self
-            .metrics
-            .iter()
-            .find(|summary| summary.metric == self.decisive);
-        found.expect("the runner lets no run pass that lacks the decisive metric")
+        let mut summaries = self.metrics.iter();
+        let found = summaries.find(|summary| summary.metric == self.decisive);
+        found.expect("a session lets no run pass that lacks the decisive metric")
     }
 }
 
 /// The comparison as text for people.
 #[must_use]
 pub fn text(comparison: &Comparison) -> String {
-    let mut lines = vec![
-        format!("A          {}", side_text(&comparison.a)),
-        format!("B          {}", side_text(&comparison.b)),
-    ];
-    if comparison.same_bytes {
-        lines.push("           (the same bytes)".to_owned());
-    }
-    lines.push(format!("workload   {}", comparison.workload.join(" ")));
-    lines.push(format!("assurance  {}", assurance_text(&comparison.terms)));
-    for Difference { key, a, b } in &comparison.differences {
-        lines.push(format!("differs    {key}: A {a}, B {b}"));
-    }
-    lines.push(format!(
-        "session    {} pairs after warm-up, A, B and A' (a copy of A) in balanced order; \
-         bootstrap seed {}",
-        comparison.pairs.len(),
-        comparison.bootstrap_seed
-    ));
+    let mut said = comparison.ground.said(["A", "B"]);
+    let session = format!(
+        "{} pairs after warm-up, A, B and A' (a copy of A) in balanced order",
+        comparison.pairs.len()
+    );
+    said.push(("session", session));
+    let mut lines = labelled(&said);
     lines.push(String::new());
-    lines.extend(table(&comparison.metrics, ["A", "B"]));
+    let headings = ["A median", "B median", "B/A"];
+    lines.extend(table(&comparison.metrics, headings).text());
     lines.push(String::new());
     lines.push(verdict_text(comparison.decisive_summary()));
-    if comparison.pairs.len() < FEWEST_SOUND_PAIRS {
+    if comparison.pairs.len() < FEWEST_PAIRS {
         lines.push(format!(
-            "note: intervals of fewer than {FEWEST_SOUND_PAIRS} pairs are weak; raise --pairs"
+            "note: fewer than {FEWEST_PAIRS} pairs have no interval, and no verdict; raise --pairs"
         ));
     }
     lines.join("\n") + "\n"
 }
 
-pub(crate) fn side_text(side: &Side) -> String {
-    let mut text = side.name.clone();
-    match &side.commit {
-        Some(commit) => text.push_str(&format!(
-            " (revision {})",
-            commit.get(..12).unwrap_or(commit)
-        )),
-        None if side.kind == side.name => (),
-        None => text.push_str(&format!(" ({})", side.kind)),
-    }
-    if !side.extra_options.is_empty() {
-        text.push_str(&format!(", {}", side.extra_options.join(" ")));
-    }
-    if let Some(backend) = side.engine.get("backend").and_then(Value::as_str) {
-        text.push_str(&format!(", {backend} back end"));
-    }
-    text
-}
-
-pub(crate) fn assurance_text(terms: &Terms) -> String {
-    let parts = terms.section("assurance").map(|(key, value)| match value {
-        Value::String(text) => format!("{key} {text}"),
-        other => format!("{key} {other}"),
-    });
-    parts.collect::<Vec<_>>().join(" · ")
-}
-
-/// The table's lines, columns as wide as their widest cell.
-pub(crate) fn table(metrics: &[MetricSummary], [a, b]: [&str; 2]) -> Vec<String> {
-    let header = [
-        String::new(),
-        "unit".to_owned(),
-        format!("{a} median"),
-        format!("{b} median"),
-        format!("{b}/{a}"),
-        "95 % interval".to_owned(),
-        "A/A floor".to_owned(),
-        String::new(),
-    ];
-    let columns = header.len();
-    let mut rows = vec![header];
-    rows.extend(Metric::ALL.map(|metric| {
-        let summary = metrics.iter().find(|summary| summary.metric == metric);
-        summary.map_or_else(|| unmeasured_row(metric), table_row)
-    }));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
-    rows.iter().map(|row| table_line(row, &widths)).collect()
-}
-
-fn table_line(row: &[String; 8], widths: &[usize]) -> String {
-    let mut line = String::new();
-    for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-        let words = column < 2 || column == row.len() - 1;
-        // Writing to a string cannot fail.
-        let _ = if words {
-            write!(line, "{cell:<width$}  ")
-        } else {
-            write!(line, "{cell:>width$}  ")
+/// The metrics, with these headings of both medians and their ratio.
+pub(crate) fn table(metrics: &[MetricSummary], headings: [&'static str; 3]) -> Cells<8> {
+    let [a, b, ratio] = headings.map(Column::Right);
+    let mut table = Cells::new([
+        Column::Left("metric"),
+        Column::Left("unit"),
+        a,
+        b,
+        ratio,
+        Column::Right("95 % interval"),
+        Column::Right("A/A floor"),
+        Column::Left("verdict"),
+    ]);
+    table.rows.extend(Metric::ALL.map(|metric| {
+        let name = metric.name().to_owned();
+        let Some(of) = metrics.iter().find(|of| of.metric == metric) else {
+            let [a, b, ratio, interval, floor] = [(); 5].map(|()| "-".to_owned());
+            let (unit, not) = (metric.unit().to_owned(), "not measured".to_owned());
+            return [name, unit, a, b, ratio, interval, floor, not];
         };
+        let (scale, unit) = match metric {
+            Metric::PeakRss => (1.0 / f64::from(1 << 20), "MiB"),
+            metric => (1.0, metric.unit()),
+        };
+        [
+            name,
+            unit.to_owned(),
+            figure(of.a_median * scale),
+            figure(of.b_median * scale),
+            format!("{:.3}", of.ratio.median),
+            interval(&of.ratio, |end| format!("{end:.3}"), "…"),
+            reach(&of.floor),
+            metric.verdict_word(of.verdict).to_owned(),
+        ]
+    }));
+    table
+}
+
+/// An interval, its ends in these words.
+pub(crate) fn interval(of: &RatioEstimate, end: fn(f64) -> String, between: &str) -> String {
+    match of.has_interval() {
+        true => format!("{} {between} {}", end(of.low), end(of.high)),
+        false => "too few pairs".to_owned(),
     }
-    line.trim_end().to_owned()
 }
 
-pub(crate) fn table_row(summary: &MetricSummary) -> [String; 8] {
-    let (scale, unit) = match summary.metric {
-        Metric::PeakRss => (1.0 / f64::from(1 << 20), "MiB"),
-        metric => (1.0, metric.unit()),
-    };
-    [
-        summary.metric.name().to_owned(),
-        unit.to_owned(),
-        figure(summary.a_median * scale),
-        figure(summary.b_median * scale),
-        format!("{:.3}", summary.ratio.median),
-        format!("{:.3} … {:.3}", summary.ratio.low, summary.ratio.high),
-        format!("± {}", percent(summary.floor.reach_from_one())),
-        summary.metric.verdict_word(summary.verdict).to_owned(),
-    ]
-}
-
-fn unmeasured_row(metric: Metric) -> [String; 8] {
-    let dash = || "-".to_owned();
-    let name = metric.name().to_owned();
-    let unit = metric.unit().to_owned();
-    [
-        name,
-        unit,
-        dash(),
-        dash(),
-        dash(),
-        dash(),
-        dash(),
-        "not measured".to_owned(),
-    ]
+/// `± 1.2 %`: the A/A floor.
+pub(crate) fn reach(floor: &RatioEstimate) -> String {
+    match floor.has_interval() {
+        true => format!("± {}", human::share(floor.reach_from_one())),
+        false => "too few pairs".to_owned(),
+    }
 }
 
 fn verdict_text(summary: &MetricSummary) -> String {
@@ -214,103 +265,54 @@ fn verdict_text(summary: &MetricSummary) -> String {
         Better::Higher => "more is better",
     };
     format!(
-        "verdict: {} · B's {} is {:.3} × A's ({better}), 95 % interval {:.3} … {:.3}, A/A floor {}",
+        "verdict: {} · B's {} is {:.3} × A's ({better}), 95 % interval {}, A/A floor {}",
         metric.verdict_word(summary.verdict),
         metric.name(),
         ratio.median,
-        ratio.low,
-        ratio.high,
-        percent(summary.floor.reach_from_one()),
+        interval(ratio, |end| format!("{end:.3}"), "…"),
+        reach(&summary.floor),
     )
-}
-
-pub(crate) fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
 }
 
 /// Four significant digits at least, with a comma between thousands.
 fn figure(value: f64) -> String {
-    let decimals = match value {
-        value if value >= 1000.0 => 0,
-        value if value >= 100.0 => 1,
-        value if value >= 10.0 => 2,
-        _ => 3,
-    };
-    let plain = format!("{value:.decimals$}");
-    let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
-    let mut grouped = String::new();
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
+    match value {
+        value if value >= 1000.0 => human::grouped(value.round() as u64),
+        value if value >= 100.0 => format!("{value:.1}"),
+        value if value >= 10.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
     }
-    grouped + fraction
 }
 
 /// The comparison as JSON for programs: everything in [`text`], and the value of every run.
 #[must_use]
 pub fn json(comparison: &Comparison) -> Value {
     let decisive = comparison.decisive_summary();
+    let names = ["a", "b", "a_copy"];
     let pairs = comparison.pairs.iter();
-    let pairs: Vec<Value> = pairs
-        .map(|pair| pair_json(pair, ["a", "b", "a_copy"]))
-        .collect();
-    json!({
+    let mut json = json!({
         "schema": SCHEMA,
         "verdict": decisive.metric.verdict_word(decisive.verdict),
         "metric": decisive.metric.name(),
-        "a": side_json(&comparison.a),
-        "b": side_json(&comparison.b),
-        "same_bytes": comparison.same_bytes,
-        "workload_options": comparison.workload,
-        "assurance": section_json(&comparison.terms, "assurance"),
-        "workload": section_json(&comparison.terms, "workload"),
-        "differences": comparison.differences.iter().map(difference_json).collect::<Vec<_>>(),
-        "bootstrap": {
-            "seed": integer_json(comparison.bootstrap_seed),
-            "resamples": RESAMPLES,
-            "confidence": CONFIDENCE,
-        },
+        "confidence": CONFIDENCE,
         "metrics": comparison.metrics.iter().map(metric_json).collect::<Vec<_>>(),
-        "pairs": pairs,
-    })
-}
-
-pub(crate) fn side_json(side: &Side) -> Value {
-    json!({
-        "name": side.name,
-        "kind": side.kind,
-        "commit": side.commit,
-        "extra_options": side.extra_options,
-        "engine": side.engine,
-    })
-}
-
-/// A's terms under their dotted keys without the section.
-pub(crate) fn section_json(terms: &Terms, section: &str) -> Value {
-    let members = terms
-        .section(section)
-        .map(|(key, value)| (key.to_owned(), value.clone()));
-    Value::Object(members.collect::<Map<_, _>>())
-}
-
-pub(crate) fn difference_json(difference: &Difference) -> Value {
-    json!({"key": difference.key, "a": difference.a, "b": difference.b})
+        "pairs": pairs.map(|pair| pair_json(pair, names)).collect::<Vec<_>>(),
+    });
+    let ground = comparison.ground.json(["a", "b"]);
+    json.as_object_mut().expect("an object").extend(ground);
+    json
 }
 
 pub(crate) fn metric_json(summary: &MetricSummary) -> Value {
+    let better: &str = summary.metric.better().into();
     json!({
         "name": summary.metric.name(),
         "unit": summary.metric.unit(),
-        "better": match summary.metric.better() {
-            Better::Lower => "lower",
-            Better::Higher => "higher",
-        },
+        "better": better,
         "a_median": summary.a_median,
         "b_median": summary.b_median,
-        "ratio": estimate_json(&summary.ratio),
-        "floor": estimate_json(&summary.floor),
+        "ratio": estimate_json(&summary.ratio, "median"),
+        "floor": estimate_json(&summary.floor, "median"),
         "floor_distance": summary.floor.reach_from_one(),
         "verdict": summary.metric.verdict_word(summary.verdict),
         "pair_ratios": summary.pair_ratios,
@@ -318,51 +320,50 @@ pub(crate) fn metric_json(summary: &MetricSummary) -> Value {
     })
 }
 
-fn estimate_json(estimate: &RatioEstimate) -> Value {
-    json!({"median": estimate.median, "low": estimate.low, "high": estimate.high})
+/// As ratios; `null` ends where there were too few pairs for an interval.
+pub(crate) fn estimate_json(estimate: &RatioEstimate, name: &str) -> Value {
+    let end = |ratio: f64| estimate.has_interval().then_some(ratio);
+    json!({name: estimate.median, "low": end(estimate.low), "high": end(estimate.high)})
 }
 
 pub(crate) fn pair_json(pair: &PairValues, names: [&str; Contender::ALL.len()]) -> Value {
-    let values = names.into_iter().zip(pair);
-    let members = values.map(|(name, values)| (name.to_owned(), values_json(values)));
-    Value::Object(members.collect())
-}
-
-fn values_json(values: &MetricValues) -> Value {
-    let members =
-        Metric::ALL.map(|metric| (metric.name().to_owned(), json!(values[metric.index()])));
-    Value::Object(Map::from_iter(members))
-}
-
-pub(crate) fn integer_json(integer: u64) -> Value {
-    if integer <= LARGEST_JSON_INTEGER {
-        json!(integer)
-    } else {
-        json!(integer.to_string())
-    }
+    let run = |values: &crate::metric::MetricValues| -> Map<String, Value> {
+        let members = Metric::ALL.into_iter().zip(values);
+        members
+            .map(|(metric, value)| (metric.name().to_owned(), json!(value)))
+            .collect()
+    };
+    let members = names.into_iter().zip(pair);
+    Value::Object(
+        members
+            .map(|(name, values)| (name.to_owned(), run(values).into()))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample;
+    use crate::subject::Kind;
     use crate::summary::summarise;
 
-    fn side(name: &str, commit: Option<&str>) -> Side {
+    fn side(name: &str, kind: Kind) -> Side {
         Side {
-            name: name.to_owned(),
-            kind: if commit.is_some() {
-                "revision"
-            } else {
-                "executable"
+            subject: Subject {
+                name: name.to_owned(),
+                kind,
             },
-            commit: commit.map(str::to_owned),
             extra_options: Vec::new(),
-            engine: json!({"backend": "dalek"}),
+            engine: Engine {
+                backend: "dalek".to_owned(),
+                ..sample::open_loop().engine
+            },
         }
     }
 
-    /// Two pairs: B needs a tenth more of everything; no p99.
-    fn sample() -> Comparison {
+    /// So many pairs: B needs a tenth more of everything; no p99.
+    fn sample(pairs: usize) -> Comparison {
         let run = |x: f64| {
             [
                 Some(40_000.0 * x),
@@ -371,27 +372,30 @@ mod tests {
                 Some(2_097_152.0 * x),
             ]
         };
-        let pairs = vec![[run(1.0), run(1.1), run(1.0)]; 2];
+        let pairs = vec![[run(1.0), run(1.1), run(1.0)]; pairs];
         let run_file = json!({
             "assurance": {"cosign_every": 1, "in_flight": 16, "durability": "none",
                           "both_endpoints_checked": true},
             "workload": {"shards": 1},
         });
-        let terms = Terms::read(&run_file).unwrap();
         Comparison {
-            a: side("main", Some("0123456789abcdef0123")),
-            b: side("./loadgen", None),
-            same_bytes: false,
-            workload: vec!["--payments".to_owned(), "2k".to_owned()],
-            terms,
-            differences: vec![Difference {
-                key: "workload.shards".to_owned(),
-                a: json!(1),
-                b: json!(2),
-            }],
+            ground: Ground {
+                sides: [
+                    side("main", Kind::Executable("main".into())),
+                    side("./loadgen", Kind::Executable("loadgen".into())),
+                ],
+                same_bytes: false,
+                workload: vec!["--payments".to_owned(), "2k".to_owned()],
+                terms: Terms::read(&run_file).unwrap(),
+                differences: vec![Difference {
+                    key: "workload.shards".to_owned(),
+                    a: json!(1),
+                    b: json!(2),
+                }],
+                machine: sample::open_loop().machine,
+            },
             decisive: Metric::CpuPerPayment,
-            bootstrap_seed: u64::MAX,
-            metrics: summarise(&pairs, 1),
+            metrics: summarise(&pairs),
             pairs,
         }
     }
@@ -399,38 +403,44 @@ mod tests {
     #[test]
     fn the_text_as_people_see_it() {
         let expected = "\
-A          main (revision 0123456789ab), dalek back end
+A          main (executable), dalek back end
 B          ./loadgen (executable), dalek back end
 workload   --payments 2k
 assurance  both_endpoints_checked true · cosign_every 1 · durability none · in_flight 16
 differs    workload.shards: A 1, B 2
-session    2 pairs after warm-up, A, B and A' (a copy of A) in balanced order; bootstrap seed 18446744073709551615
+session    6 pairs after warm-up, A, B and A' (a copy of A) in balanced order
 
-                 unit  A median  B median    B/A  95 % interval  A/A floor
+metric           unit  A median  B median    B/A  95 % interval  A/A floor  verdict
 cpu-per-payment  ns      40,000    44,000  1.100  1.100 … 1.100    ± 0.0 %  slower
 payments-per-s   1/s     25,000    27,500  1.100  1.100 … 1.100    ± 0.0 %  faster
 service-p99      ns           -         -      -              -          -  not measured
 peak-rss         MiB      2.000     2.200  1.100  1.100 … 1.100    ± 0.0 %  larger
 
-verdict: slower · B's cpu-per-payment is 1.100 × A's (less is better), 95 % interval 1.100 … 1.100, A/A floor 0.0 %
-note: intervals of fewer than 5 pairs are weak; raise --pairs
+verdict: slower · B's cpu-per-payment is 1.100 × A's (less is better), 95 % interval 1.100 … 1.100, A/A floor ± 0.0 %
 ";
-        assert_eq!(text(&sample()), expected);
+        assert_eq!(text(&sample(6)), expected);
+        let few = text(&sample(5));
+        assert!(
+            few.contains("no difference seen") && few.contains("too few pairs"),
+            "{few}"
+        );
+        assert!(few.contains("fewer than 6 pairs have no interval"), "{few}");
     }
 
     #[test]
     fn the_json_holds_every_figure() {
-        let json = json(&sample());
+        let json = json(&sample(6));
         assert_eq!(json["schema"], 1);
         assert_eq!(json["verdict"], "slower");
-        assert_eq!(json["bootstrap"]["seed"], "18446744073709551615");
+        assert_eq!(json["confidence"], 0.95);
         assert_eq!(json["metrics"].as_array().unwrap().len(), 3);
-        assert_eq!(json["metrics"][0]["pair_ratios"], json!([1.1, 1.1]));
+        assert_eq!(json["metrics"][0]["pair_ratios"][5], 1.1);
         assert_eq!(json["pairs"][1]["b"]["cpu-per-payment"], json!(44_000.0));
         assert_eq!(json["pairs"][0]["a"]["service-p99"], Value::Null);
         assert_eq!(json["differences"][0]["key"], "workload.shards");
         assert_eq!(json["assurance"]["cosign_every"], 1);
-        assert_eq!(json["a"]["commit"], "0123456789abcdef0123");
+        assert_eq!(json["a"]["kind"], "executable");
+        assert_eq!(json["b"]["engine"]["backend"], "dalek");
     }
 
     #[test]

@@ -2,21 +2,21 @@
 //! repository, and keeps the binary for the next comparison. Never touches the user's own checkout
 //! or build folder.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
+use duet_experiment::Failure;
+use duet_terminal::process::run_to_end;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::progress::Progress;
-use duet_terminal::process::{Finished, Underway, Unfinished, run_to_end, run_watched};
+use crate::operator::Operator;
+use crate::snapshot::temporary_folder;
 
 /// What is built of a revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,13 +98,10 @@ impl Repository {
     ///
     /// # Errors
     /// An interrupt, or git cannot be run.
-    pub fn of_current_directory(
-        interrupt: &Interrupt,
-    ) -> Result<Result<Self, GitRefused>, Failure> {
-        let top = git(Path::new("."), ["rev-parse", "--show-toplevel"], interrupt)?;
-        let root = match top {
+    pub fn of_current_directory(on: &Operator<'_>) -> Result<Result<Self, String>, Failure> {
+        let root = match git(Path::new("."), &["rev-parse", "--show-toplevel"], on)? {
             Ok(root) => PathBuf::from(root),
-            Err(refused) => return Ok(Err(refused)),
+            Err(said) => return Ok(Err(said)),
         };
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .filter(|folder| !folder.is_empty())
@@ -122,20 +119,19 @@ impl Repository {
     pub fn commit_of(
         &self,
         revision: &str,
-        interrupt: &Interrupt,
-    ) -> Result<Result<String, GitRefused>, Failure> {
+        on: &Operator<'_>,
+    ) -> Result<Result<String, String>, Failure> {
         let commit = format!("{revision}^{{commit}}");
         let arguments = ["rev-parse", "--verify", "--end-of-options", &commit];
-        git(&self.root, arguments, interrupt)
+        git(&self.root, &arguments, on)
     }
 
     /// Whether only the newest commits are here, as in most checkouts of a CI.
     ///
     /// # Errors
     /// An interrupt, or git cannot be run.
-    pub fn is_shallow(&self, interrupt: &Interrupt) -> Result<bool, Failure> {
-        let arguments = ["rev-parse", "--is-shallow-repository"];
-        let answer = git(&self.root, arguments, interrupt)?;
+    pub fn is_shallow(&self, on: &Operator<'_>) -> Result<bool, Failure> {
+        let answer = git(&self.root, &["rev-parse", "--is-shallow-repository"], on)?;
         Ok(answer.is_ok_and(|answer| answer == "true"))
     }
 
@@ -143,29 +139,31 @@ impl Repository {
     /// new one.
     ///
     /// # Errors
-    /// [`Failure::BadInput`] with cargo's output if the commit does not build; a machine fault; an
-    /// interrupt. The worktree is gone in every case.
+    /// Bad input with cargo's output if the commit does not build; a machine fault; an interrupt.
+    /// The worktree is gone in every case.
     pub fn build_commit(
         &self,
         name: &str,
         commit: &str,
         product: Product,
-        interrupt: &Interrupt,
-        progress: &Progress,
+        on: &Operator<'_>,
     ) -> Result<PathBuf, Failure> {
         let folder = self.cache.join(commit);
-        let _lock = lock(&folder, interrupt, progress)?;
-        let kept = KeptBinary::new(&folder, product, build_environment(interrupt)?);
+        let _lock = lock(&folder, on)?;
+        let kept = KeptBinary {
+            binary: folder.join(product.name),
+            record: folder.join(product.record),
+            environment: build_environment(on)?,
+        };
         if kept.is_current() {
             return Ok(kept.binary);
         }
-        progress.say(&format!(
+        on.bar.say(format_args!(
             "building {name} ({commit}); its binary is kept for next time"
         ));
-        let worktree = Worktree::check_out(&self.root, commit, interrupt)?;
+        let worktree = Worktree::check_out(&self.root, commit, on)?;
         let build_folder = folder.join("build");
-        let path = worktree.path();
-        let built = cargo_build(name, product, &path, &build_folder, interrupt, progress)?;
+        let built = cargo_build(name, product, &worktree.path(), &build_folder, on)?;
         kept.keep(&built)?;
         // Only the binary is asked for again; a release build's by-products fill disks.
         let _ = fs::remove_dir_all(&build_folder);
@@ -179,43 +177,20 @@ impl Repository {
     pub fn build_working_tree(
         &self,
         product: Product,
-        interrupt: &Interrupt,
-        progress: &Progress,
+        on: &Operator<'_>,
     ) -> Result<PathBuf, Failure> {
-        let folder = self.cache.join(crate::subject::WORKTREE);
-        let _lock = lock(&folder, interrupt, progress)?;
-        progress.say("building the working tree");
+        let name = crate::subject::WORKTREE;
+        let folder = self.cache.join(name);
+        let _lock = lock(&folder, on)?;
+        on.bar.say("building the working tree");
         for config in configuration_above(&self.root) {
-            progress.say(&format!(
+            on.bar.say(format_args!(
                 "note: cargo heeds {} here and not where revisions are built: equal sources may \
                  differ in speed",
                 config.display()
             ));
         }
-        cargo_build(
-            crate::subject::WORKTREE,
-            product,
-            &self.root,
-            &folder.join("build"),
-            interrupt,
-            progress,
-        )
-    }
-}
-
-/// What git said when it refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GitRefused(pub String);
-
-impl GitRefused {
-    /// Git's own words, which mostly name the cure, below a message of ours.
-    #[must_use]
-    pub fn said(&self) -> String {
-        if self.0.is_empty() {
-            return "; git said nothing".to_owned();
-        }
-        let lines = self.0.lines().map(|line| format!("\n  {line}"));
-        format!("; git said:{}", lines.collect::<String>())
+        cargo_build(name, product, &self.root, &folder.join("build"), on)
     }
 }
 
@@ -226,27 +201,19 @@ struct Worktree {
 }
 
 impl Worktree {
-    fn check_out(root: &Path, commit: &str, interrupt: &Interrupt) -> Result<Self, Failure> {
-        let parent = TempDir::with_prefix("duet-bench-")
-            .map_err(|error| machine_fault("cannot create", &std::env::temp_dir(), &error))?;
+    fn check_out(root: &Path, commit: &str, on: &Operator<'_>) -> Result<Self, Failure> {
         // Made before git is asked: a checkout that fails or is stopped half-way is removed too.
         let worktree = Self {
             repository_root: root.to_owned(),
-            parent,
+            parent: temporary_folder()?,
         };
-        let path = worktree.path();
-        let arguments = ["worktree", "add", "--detach", "--force"].map(OsStr::new);
         let mut command = git_command(root);
-        command.args(arguments).arg(&path).arg(commit);
-        let finished = finish(&mut command, "git", interrupt)?;
-        if finished.status.success() {
-            return Ok(worktree);
-        }
-        Err(Failure::MachineFault(format!(
-            "git cannot check out {commit} to {}:\n{}",
-            path.display(),
-            finished.stderr.trim_end()
-        )))
+        command
+            .args(["worktree", "add", "--detach", "--force"])
+            .arg(worktree.path())
+            .arg(commit);
+        on.ask("git", &mut command)?;
+        Ok(worktree)
     }
 
     /// Its last part is its own: by that, the repository keeps what it knows of it.
@@ -267,13 +234,13 @@ impl Worktree {
 impl Drop for Worktree {
     fn drop(&mut self) {
         // With a flag of its own: an interrupt is the very moment when this has to run to its end.
-        let unstoppable = Interrupt::default();
+        let unstoppable = AtomicBool::new(false);
         let entry = self.entry();
         let mut remove = git_command(&self.repository_root);
         remove
             .args(["worktree", "remove", "--force", "--force"])
             .arg(self.path());
-        let _ = run_to_end(&mut remove, unstoppable.flag());
+        let _ = run_to_end(&mut remove, &unstoppable);
         let _ = fs::remove_dir_all(self.path());
         // No `git worktree prune`: that takes the user's own, which may only be away.
         let _ = entry.map(fs::remove_dir_all);
@@ -288,14 +255,6 @@ struct KeptBinary {
 }
 
 impl KeptBinary {
-    fn new(folder: &Path, product: Product, environment: String) -> Self {
-        Self {
-            binary: folder.join(product.name),
-            record: folder.join(product.record),
-            environment,
-        }
-    }
-
     /// A commit never changes, so its binary is stale only if the tools have changed.
     fn is_current(&self) -> bool {
         let recorded = fs::read_to_string(&self.record);
@@ -323,8 +282,7 @@ fn cargo_build(
     product: Product,
     workspace: &Path,
     target_folder: &Path,
-    interrupt: &Interrupt,
-    progress: &Progress,
+    on: &Operator<'_>,
 ) -> Result<PathBuf, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -336,18 +294,16 @@ fn cargo_build(
         .arg("--message-format=json-render-diagnostics")
         .arg("--target-dir")
         .arg(target_folder);
-    let building = format!("building {name}");
-    let watch = |underway: &Underway<'_>| progress.wait(&building, underway);
-    let finished = ended("cargo", run_watched(&mut command, interrupt.flag(), watch))?;
+    let finished = on.watch("cargo", &mut command, &format!("building {name}"))?;
     if !finished.status.success() {
-        return Err(Failure::BadInput(format!(
+        return Err(Failure::bad_input(format!(
             "{name} does not build ({}); cargo said:\n{}",
             finished.status,
             finished.stderr.trim_end()
         )));
     }
     built_executable(&finished.stdout, product).ok_or_else(|| {
-        Failure::MachineFault(format!(
+        Failure::machine_fault(format!(
             "cargo built {name} but named no {} executable",
             product.name
         ))
@@ -365,25 +321,16 @@ fn built_executable(messages: &[u8], product: Product) -> Option<PathBuf> {
 
 /// What, besides the commit, decides the binary: the compiler and the variables that cargo heeds.
 /// (Configuration files in the user's home are taken to stay as they are.)
-fn build_environment(interrupt: &Interrupt) -> Result<String, Failure> {
+fn build_environment(on: &Operator<'_>) -> Result<String, Failure> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let finished = finish(Command::new(&rustc).arg("-vV"), "rustc", interrupt)?;
-    if !finished.status.success() {
-        return Err(Failure::MachineFault(format!(
-            "{} -vV ended with {}:\n{}",
-            rustc.display(),
-            finished.status,
-            finished.stderr.trim_end()
-        )));
-    }
-    let mut environment = String::from_utf8_lossy(&finished.stdout).into_owned();
+    let name = rustc.display().to_string();
+    let compiler = on.ask(&name, Command::new(&rustc).arg("-vV"))?;
     let mut variables: Vec<String> = std::env::vars_os()
         .map(|(key, value)| format!("{}={}\n", key.display(), value.display()))
         .filter(|variable| changes_builds(variable))
         .collect();
     variables.sort();
-    environment.extend(variables);
-    Ok(environment)
+    Ok(compiler + &variables.concat())
 }
 
 fn changes_builds(variable: &str) -> bool {
@@ -406,40 +353,50 @@ fn configuration_above(root: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Holds a cache folder against other comparisons until the file is dropped.
-fn lock(folder: &Path, interrupt: &Interrupt, progress: &Progress) -> Result<File, Failure> {
-    let fault = |error: &io::Error| machine_fault("cannot use", folder, error);
-    fs::create_dir_all(folder).map_err(|error| fault(&error))?;
-    let mut lock = OpenOptions::new();
-    lock.write(true).create(true).truncate(false);
-    let file = (lock.open(folder.join("lock"))).map_err(|error| fault(&error))?;
+fn lock(folder: &Path, on: &Operator<'_>) -> Result<File, Failure> {
+    let fault = |error: io::Error| machine_fault("cannot use", folder, &error);
+    fs::create_dir_all(folder).map_err(fault)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(folder.join("lock"))
+        .map_err(fault)?;
     let mut said = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(fault(&error)),
-            Err(TryLockError::WouldBlock) => interrupt.check()?,
+            Err(TryLockError::Error(error)) => return Err(fault(error)),
+            Err(TryLockError::WouldBlock) => on.check()?,
         }
         if !said {
-            progress.say("waiting for another comparison that builds the same");
+            on.bar
+                .say("waiting for another comparison that builds the same");
             said = true;
         }
         thread::sleep(Duration::from_millis(100));
     }
 }
 
-/// The line that git prints, or what it says when it refuses.
-fn git<const N: usize>(
+/// The line that git prints, or what it says when it refuses: its own words, which mostly name the
+/// cure, below a message of ours.
+fn git(
     folder: &Path,
-    arguments: [&str; N],
-    interrupt: &Interrupt,
-) -> Result<Result<String, GitRefused>, Failure> {
-    let finished = finish(git_command(folder).args(arguments), "git", interrupt)?;
+    arguments: &[&str],
+    on: &Operator<'_>,
+) -> Result<Result<String, String>, Failure> {
+    let finished = on.finish("git", git_command(folder).args(arguments))?;
     let text = String::from_utf8_lossy(&finished.stdout);
     let line = text.trim_end().to_owned();
     if finished.status.success() && !line.is_empty() {
         return Ok(Ok(line));
     }
-    Ok(Err(GitRefused(finished.stderr.trim_end().to_owned())))
+    let said = finished.stderr.trim_end().lines();
+    let said: String = said.map(|line| format!("\n  {line}")).collect();
+    Ok(Err(match said.is_empty() {
+        true => "; git said nothing".to_owned(),
+        false => format!("; git said:{said}"),
+    }))
 }
 
 /// Git without the repository's hooks: a checkout to build from is no event for them.
@@ -457,22 +414,8 @@ fn forget_own_checkout(command: &mut Command) {
     }
 }
 
-fn finish(command: &mut Command, tool: &str, stop: &Interrupt) -> Result<Finished, Failure> {
-    ended(tool, run_to_end(command, stop.flag()))
-}
-
-fn ended(tool: &str, outcome: Result<Finished, Unfinished>) -> Result<Finished, Failure> {
-    outcome.map_err(|unfinished| match unfinished {
-        Unfinished::Interrupted => Failure::Interrupted,
-        Unfinished::NotStarted(error) => {
-            Failure::MachineFault(format!("cannot start {tool}: {error}"))
-        }
-        Unfinished::Lost(error) => Failure::MachineFault(format!("lost {tool}: {error}")),
-    })
-}
-
 fn machine_fault(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::MachineFault(format!("{what} {}: {error}", path.display()))
+    Failure::machine_fault(format!("{what} {}: {error}", path.display()))
 }
 
 #[cfg(test)]

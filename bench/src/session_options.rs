@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::metric::Metric;
+use crate::schedule::Contender;
 
 /// Options that every run gets, so that they need not be given again.
 const FIXED_OPTIONS: [&str; 2] = ["--json", "--quiet"];
@@ -29,10 +30,6 @@ pub struct SessionOptions {
     #[arg(long, value_name = "KEY")]
     pub across: Vec<String>,
 
-    /// Seed of the bootstrap, which is printed with the result
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
-    pub bootstrap_seed: u64,
-
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -54,30 +51,30 @@ pub struct Words(pub Vec<String>);
 impl SessionOptions {
     /// Takes this workload if none was named.
     #[must_use]
-    pub fn with_default_workload(mut self, workload: &[&str]) -> Self {
+    pub fn with_default_workload(mut self, workload: &str) -> Self {
         if self.workload.is_empty() {
-            self.workload = workload.iter().map(|word| (*word).to_owned()).collect();
+            self.workload = workload.split(' ').map(str::to_owned).collect();
         }
         self
     }
 
-    /// Everything after `loadgen` for a side with its own options `extra`.
+    /// The options of `loadgen run` that a contender gets.
     #[must_use]
-    pub fn run_arguments(&self, extra: &Words) -> Vec<String> {
+    pub fn run_options(&self, contender: Contender) -> Vec<String> {
+        let extra = match contender {
+            Contender::A | Contender::ACopy => &self.a_args,
+            Contender::B => &self.b_args,
+        };
         let chosen = self.workload.iter().chain(&extra.0).cloned();
-        let chosen = chosen.filter(|option| !FIXED_OPTIONS.contains(&option.as_str()));
-        let fixed = FIXED_OPTIONS.map(str::to_owned);
-        ["run".to_owned()]
-            .into_iter()
-            .chain(fixed)
-            .chain(chosen)
+        chosen
+            .filter(|option| !FIXED_OPTIONS.contains(&option.as_str()))
             .collect()
     }
 }
 
 /// A word of the workload. Every run would write an output of its own over the one before, and the
 /// first over whatever has its name.
-pub(crate) fn run_word(word: &str) -> Result<String, String> {
+fn run_word(word: &str) -> Result<String, String> {
     match word.split('=').next() {
         Some(option @ ("--out" | "--audit-log" | "--ack-file")) => Err(format!(
             "a comparison runs many times, and reads its runs itself: expected a workload without \
@@ -87,41 +84,10 @@ pub(crate) fn run_word(word: &str) -> Result<String, String> {
     }
 }
 
-/// As [`run_word`], of trials, which plant a slowdown of their own on one side.
-pub(crate) fn trial_word(word: &str) -> Result<String, String> {
-    match word.split('=').next() {
-        Some(option @ "--planted-slowdown") => Err(format!(
-            "--planted says what is planted, on one side: expected a workload without {option}"
-        )),
-        _ => run_word(word),
-    }
-}
-
 /// Splits as a shell does: blanks separate; quotes and backslashes protect. Expands nothing.
 fn shell_words(text: &str) -> Result<Words, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote: Option<char> = None;
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, quote) {
-            ('\\', None | Some('"')) => {
-                let protected = letters.next().ok_or("a backslash protects nothing")?;
-                word.get_or_insert_default().push(protected);
-            }
-            ('\'' | '"', None) => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            (_, Some(open)) if letter == open => quote = None,
-            (blank, None) if blank.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(letter),
-        }
-    }
-    if let Some(open) = quote {
-        return Err(format!("the quote {open} is never closed"));
-    }
-    words.extend(word);
+    let words =
+        shlex::split(text).ok_or("a quote is never closed, or a backslash protects nothing")?;
     let words: Result<_, String> = words.iter().map(|word| run_word(word)).collect();
     words.map(Words)
 }

@@ -3,12 +3,11 @@
 //! known to move timings. Removed on drop.
 
 use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use duet_experiment::Failure;
 use tempfile::TempDir;
 
-use crate::failure::Failure;
 use crate::schedule::Contender;
 
 /// The three executables of a session.
@@ -23,11 +22,10 @@ impl Snapshot {
     /// # Errors
     /// A machine fault if a file cannot be read or the copy not be written.
     pub fn take(a: &Path, b: &Path) -> Result<Self, Failure> {
-        let folder = TempDir::with_prefix("duet-bench-")
-            .map_err(|error| Failure::MachineFault(format!("no temporary folder: {error}")))?;
+        let folder = temporary_folder()?;
         let snapshot = Self { folder };
         for (contender, source) in [(Contender::A, a), (Contender::B, b), (Contender::ACopy, a)] {
-            snapshot.copy(contender, source)?;
+            copy(source, &snapshot.executable(contender))?;
         }
         Ok(snapshot)
     }
@@ -35,11 +33,7 @@ impl Snapshot {
     /// Where a contender's executable lies.
     #[must_use]
     pub fn executable(&self, contender: Contender) -> PathBuf {
-        let folder = match contender {
-            Contender::A => "1",
-            Contender::B => "2",
-            Contender::ACopy => "3",
-        };
+        let folder = (contender.index() + 1).to_string();
         self.folder.path().join(folder).join("loadgen")
     }
 
@@ -48,36 +42,32 @@ impl Snapshot {
     /// # Errors
     /// A machine fault if they cannot be read back.
     pub fn a_is_b(&self) -> Result<bool, Failure> {
-        let [a, b] = [Contender::A, Contender::B].map(|contender| self.executable(contender));
-        same_bytes(&a, &b)
-            .map_err(|error| Failure::MachineFault(format!("cannot read the copies: {error}")))
-    }
-
-    fn copy(&self, contender: Contender, source: &Path) -> Result<(), Failure> {
-        let copy = self.executable(contender);
-        let folder = copy.parent().unwrap_or(self.folder.path());
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::copy(source, &copy))
-            .map(drop)
-            .map_err(|error| {
-                let (source, copy) = (source.display(), copy.display());
-                Failure::MachineFault(format!("cannot copy {source} to {copy}: {error}"))
-            })
+        let read = |contender| fs::read(self.executable(contender));
+        let same = read(Contender::A).and_then(|a| Ok(a == read(Contender::B)?));
+        same.map_err(|error| Failure::machine_fault(format!("cannot read the copies: {error}")))
     }
 }
 
-fn same_bytes(one: &Path, other: &Path) -> io::Result<bool> {
-    let (one, other) = (fs::File::open(one)?, fs::File::open(other)?);
-    if one.metadata()?.len() != other.metadata()?.len() {
-        return Ok(false);
-    }
-    let mut others = io::BufReader::new(other).bytes();
-    for byte in io::BufReader::new(one).bytes() {
-        if others.next().transpose()? != Some(byte?) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// A folder that is gone when dropped.
+///
+/// # Errors
+/// A machine fault if there can be none.
+pub fn temporary_folder() -> Result<TempDir, Failure> {
+    TempDir::with_prefix("duet-bench-")
+        .map_err(|error| Failure::machine_fault(format!("no temporary folder: {error}")))
+}
+
+/// Copies an executable with its permissions, into a folder that is made.
+///
+/// # Errors
+/// A machine fault if it cannot be read or the copy not be written.
+pub fn copy(source: &Path, copy: &Path) -> Result<(), Failure> {
+    let made = copy.parent().map_or(Ok(()), fs::create_dir_all);
+    let copied = made.and_then(|()| fs::copy(source, copy).map(drop));
+    copied.map_err(|error| {
+        let (source, copy) = (source.display(), copy.display());
+        Failure::machine_fault(format!("cannot copy {source} to {copy}: {error}"))
+    })
 }
 
 #[cfg(test)]

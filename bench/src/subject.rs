@@ -1,13 +1,13 @@
 //! What the user calls A and B: an executable, a revision of this repository, or its working tree.
 //! Resolving a name builds and runs nothing, so that a typing error is heard at once.
 
-use std::fs::Metadata;
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::progress::Progress;
+use duet_experiment::Failure;
+
+use crate::operator::Operator;
 use crate::revision::{Product, Repository};
 
 /// The name that means the repository's uncommitted tree.
@@ -43,42 +43,36 @@ impl Subject {
     /// (`A` or `B`) is for messages.
     ///
     /// # Errors
-    /// [`Failure::BadInput`] if it is neither, or a file that may not be executed.
-    pub fn resolve(side: &str, name: &str, interrupt: &Interrupt) -> Result<Self, Failure> {
-        let kind = match std::fs::metadata(name) {
-            Ok(metadata) if metadata.is_file() => executable(side, name, &metadata)?,
-            Ok(_) => revision(
-                side,
-                name,
-                "is a directory, not a loadgen executable",
-                interrupt,
-            )?,
-            Err(_) => revision(side, name, "is no file", interrupt)?,
+    /// Bad input if it is neither, or a file that may not be executed.
+    pub fn resolve(side: &str, name: &str, operator: &Operator<'_>) -> Result<Self, Failure> {
+        let kind = match fs::metadata(name) {
+            Ok(file) if file.is_file() && file.permissions().mode() & 0o111 == 0 => {
+                return Err(Failure::bad_input(format!(
+                    "{side}: {name:?} is not executable: it has no execute permission"
+                )));
+            }
+            Ok(file) if file.is_file() => Kind::Executable(PathBuf::from(name)),
+            Ok(_) => {
+                let as_file = "is a directory, not a loadgen executable";
+                revision(side, name, as_file, operator)?
+            }
+            Err(_) => revision(side, name, "is no file", operator)?,
         };
-        Ok(Self {
-            name: name.to_owned(),
-            kind,
-        })
+        let name = name.to_owned();
+        Ok(Self { name, kind })
     }
 
     /// The path of the executable, built first where that is needed.
     ///
     /// # Errors
     /// The build's failure with its output, or an interrupt.
-    pub fn executable(
-        &self,
-        product: Product,
-        interrupt: &Interrupt,
-        progress: &Progress,
-    ) -> Result<PathBuf, Failure> {
+    pub fn executable(&self, product: Product, on: &Operator<'_>) -> Result<PathBuf, Failure> {
         match &self.kind {
             Kind::Executable(path) => Ok(path.clone()),
             Kind::Revision { commit, repository } => {
-                repository.build_commit(&self.name, commit, product, interrupt, progress)
+                repository.build_commit(&self.name, commit, product, on)
             }
-            Kind::WorkingTree(repository) => {
-                repository.build_working_tree(product, interrupt, progress)
-            }
+            Kind::WorkingTree(repository) => repository.build_working_tree(product, on),
         }
     }
 
@@ -100,44 +94,46 @@ impl Subject {
             Kind::Executable(_) | Kind::WorkingTree(_) => None,
         }
     }
-}
 
-fn executable(side: &str, name: &str, metadata: &Metadata) -> Result<Kind, Failure> {
-    if metadata.permissions().mode() & 0o111 == 0 {
-        return Err(Failure::BadInput(format!(
-            "{side}: {name:?} is not executable: it has no execute permission"
-        )));
+    /// Its name, and which commit or what else that is.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let what = match &self.kind {
+            Kind::Revision { commit, .. } => {
+                format!("revision {}", commit.get(..12).unwrap_or(commit))
+            }
+            _ => self.kind_word().to_owned(),
+        };
+        format!("{} ({what})", self.name)
     }
-    Ok(Kind::Executable(PathBuf::from(name)))
 }
 
-fn revision(side: &str, name: &str, as_file: &str, stop: &Interrupt) -> Result<Kind, Failure> {
-    let repository = match Repository::of_current_directory(stop)? {
+fn revision(side: &str, name: &str, as_file: &str, on: &Operator<'_>) -> Result<Kind, Failure> {
+    let refused =
+        |why: String| Failure::bad_input(format!("{side}: {name:?} {as_file}, and {why}"));
+    let repository = match Repository::of_current_directory(on)? {
         Ok(repository) => repository,
-        Err(refused) => {
-            return Err(Failure::BadInput(format!(
-                "{side}: {name:?} {as_file}, and git has no repository for us here to look for a \
-                 revision of that name{}",
-                refused.said()
+        Err(said) => {
+            return Err(refused(format!(
+                "git has no repository for us here to look for a revision of that name{said}"
             )));
         }
     };
     if name == WORKTREE {
         return Ok(Kind::WorkingTree(repository));
     }
-    match repository.commit_of(name, stop)? {
+    match repository.commit_of(name, on)? {
         Ok(commit) => Ok(Kind::Revision { commit, repository }),
-        Err(refused) => {
-            let cure = match repository.is_shallow(stop)? {
+        Err(said) => {
+            let cure = match repository.is_shallow(on)? {
                 true => {
                     "\nThis clone is shallow, and lacks older commits and other branches: \
-                         `git fetch --unshallow` brings them (actions/checkout: `fetch-depth: 0`)"
+                     `git fetch --unshallow` brings them (actions/checkout: `fetch-depth: 0`)"
                 }
                 false => "",
             };
-            Err(Failure::BadInput(format!(
-                "{side}: {name:?} {as_file}, and no revision of this repository{}{cure}",
-                refused.said()
+            Err(refused(format!(
+                "no revision of this repository{said}{cure}"
             )))
         }
     }

@@ -1,13 +1,14 @@
 //! Turns a session's values into ratios, intervals, a floor and a verdict for each metric. Pure.
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha12Rng;
-
-use crate::metric::Metric;
-use crate::run_file::MetricValues;
+use crate::metric::{Metric, MetricValues};
+use crate::ratio::{RatioEstimate, SignedRanks, Verdict, median, verdict};
 use crate::schedule::Contender;
-use crate::stats::{RESAMPLES, RatioEstimate, median, median_ratio, pair_ratios};
-use crate::verdict::{Verdict, verdict};
+
+/// How sure an interval is.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// The fewest pairs that have an interval of that.
+pub const FEWEST_PAIRS: usize = 6;
 
 /// The values of one pair: of A, of B and of the copy of A, in the order of [`Contender::ALL`].
 pub type PairValues = [MetricValues; Contender::ALL.len()];
@@ -33,31 +34,32 @@ pub struct MetricSummary {
     pub floor_ratios: Vec<f64>,
 }
 
-/// Summarises every metric that all runs measured, in the order of [`Metric::ALL`]. Each interval
-/// has its own ChaCha stream of `bootstrap_seed`, so that one metric's absence changes no other's.
+/// Summarises every metric that all runs measured, in the order of [`Metric::ALL`].
 ///
 /// # Panics
 /// If there are no pairs.
 #[must_use]
-pub fn summarise(pairs: &[PairValues], bootstrap_seed: u64) -> Vec<MetricSummary> {
+pub fn summarise(pairs: &[PairValues]) -> Vec<MetricSummary> {
     assert!(!pairs.is_empty(), "a session has pairs");
-    Metric::ALL
-        .into_iter()
-        .filter_map(|metric| summarise_metric(metric, pairs, bootstrap_seed))
+    let metrics = Metric::ALL.into_iter();
+    metrics
+        .filter_map(|metric| summarise_metric(metric, pairs))
         .collect()
 }
 
-fn summarise_metric(metric: Metric, pairs: &[PairValues], seed: u64) -> Option<MetricSummary> {
-    let a = values_of(Contender::A, metric, pairs)?;
-    let b = values_of(Contender::B, metric, pairs)?;
-    let a_copy = values_of(Contender::ACopy, metric, pairs)?;
-
-    let b_over_a = pair_ratios(&b, &a);
-    let copy_over_a = pair_ratios(&a_copy, &a);
-    let stream = 2 * metric.index() as u64;
-    let ratio = median_ratio(&b_over_a, RESAMPLES, &mut stream_of(seed, stream));
-    let floor = median_ratio(&copy_over_a, RESAMPLES, &mut stream_of(seed, stream + 1));
-
+fn summarise_metric(metric: Metric, pairs: &[PairValues]) -> Option<MetricSummary> {
+    let values = |contender: Contender| -> Option<Vec<f64>> {
+        let value = |pair: &PairValues| pair[contender.index()][metric.index()];
+        pairs.iter().map(value).collect()
+    };
+    let (a, b) = (values(Contender::A)?, values(Contender::B)?);
+    let over_a = |values: &[f64]| -> Vec<f64> {
+        let both = values.iter().zip(&a);
+        both.map(|(value, a)| value / a).collect()
+    };
+    let pair_ratios = over_a(&b);
+    let floor_ratios = over_a(&values(Contender::ACopy)?);
+    let (ratio, floor) = (estimate(&pair_ratios), estimate(&floor_ratios));
     Some(MetricSummary {
         metric,
         a_median: median(&a),
@@ -65,20 +67,16 @@ fn summarise_metric(metric: Metric, pairs: &[PairValues], seed: u64) -> Option<M
         ratio,
         floor,
         verdict: verdict(metric.better(), &ratio, floor.reach_from_one()),
-        pair_ratios: b_over_a,
-        floor_ratios: copy_over_a,
+        pair_ratios,
+        floor_ratios,
     })
 }
 
-fn values_of(contender: Contender, metric: Metric, pairs: &[PairValues]) -> Option<Vec<f64>> {
-    let value = |pair: &PairValues| pair[contender.index()][metric.index()];
-    pairs.iter().map(value).collect()
-}
-
-fn stream_of(seed: u64, stream: u64) -> ChaCha12Rng {
-    let mut rng = ChaCha12Rng::seed_from_u64(seed);
-    rng.set_stream(stream);
-    rng
+/// The ratio behind pairs' ratios, at [`CONFIDENCE`].
+#[must_use]
+pub fn estimate(ratios: &[f64]) -> RatioEstimate {
+    let logs: Vec<f64> = ratios.iter().map(|ratio| ratio.ln()).collect();
+    SignedRanks::new(ratios.len(), 1.0 - CONFIDENCE).estimate(&logs)
 }
 
 #[cfg(test)]
@@ -92,23 +90,32 @@ mod tests {
 
     #[test]
     fn a_session_by_hand() {
-        let pairs = [pair(100.0, 150.0, 100.0), pair(200.0, 250.0, 250.0)];
-        let summaries = summarise(&pairs, 1);
+        let pairs = [
+            pair(100.0, 150.0, 100.0),
+            pair(200.0, 250.0, 250.0),
+            pair(100.0, 150.0, 100.0),
+            pair(100.0, 150.0, 100.0),
+            pair(100.0, 150.0, 100.0),
+            pair(100.0, 150.0, 100.0),
+        ];
+        let summaries = summarise(&pairs);
         assert_eq!(summaries.len(), 4);
         let cpu = &summaries[0];
         assert_eq!(cpu.metric, Metric::CpuPerPayment);
-        assert_eq!((cpu.a_median, cpu.b_median), (150.0, 200.0));
-        assert_eq!(cpu.pair_ratios, [1.5, 1.25]);
-        assert_eq!(cpu.floor_ratios, [1.0, 1.25]);
-        let expected = RatioEstimate {
-            median: 1.375,
-            low: 1.25,
-            high: 1.5,
-        };
-        assert_eq!(cpu.ratio, expected);
-        assert_eq!(cpu.floor.reach_from_one(), 0.25);
+        assert_eq!((cpu.a_median, cpu.b_median), (100.0, 150.0));
+        assert_eq!(cpu.pair_ratios, [1.5, 1.25, 1.5, 1.5, 1.5, 1.5]);
+        assert_eq!(cpu.floor_ratios, [1.0, 1.25, 1.0, 1.0, 1.0, 1.0]);
+        // Six pairs: from the least to the largest of them.
+        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}");
+        near(cpu.ratio.median, 1.5);
+        near(cpu.ratio.low, 1.25);
+        near(cpu.ratio.high, 1.5);
+        near(cpu.floor.reach_from_one(), 0.25);
         assert_eq!(cpu.verdict, Verdict::BIsWorse);
         assert_eq!(summaries[1].verdict, Verdict::BIsBetter, "of payments/s");
+        let few = &summarise(&pairs[..FEWEST_PAIRS - 1])[0];
+        assert!(!few.ratio.has_interval());
+        assert_eq!(few.verdict, Verdict::NoDifferenceSeen);
     }
 
     #[test]
@@ -119,8 +126,8 @@ mod tests {
             .collect();
         let mut holed = whole.clone();
         holed[4][Contender::B.index()][Metric::PaymentsPerS.index()] = None;
-        let mut expected = summarise(&whole, 1);
+        let mut expected = summarise(&whole);
         expected.remove(Metric::PaymentsPerS.index());
-        assert_eq!(summarise(&holed, 1), expected);
+        assert_eq!(summarise(&holed), expected);
     }
 }

@@ -77,7 +77,7 @@ fn a_comparison_with_a_threshold_is_the_gate() {
     let ended = bench.compare(&words);
     assert_eq!(judged(&ended, 6)["verdict"], "regression");
     let refused = bench.compare(&["a", "b", "--budget", "5m"]);
-    refused.assert_refused(2, &["--budget needs --threshold"]);
+    refused.assert_refused(2, &["--threshold <SHARE>"]);
 }
 
 /// As much slower as the threshold says, below noise of ± 30 %: unclear, however many pairs a
@@ -164,8 +164,8 @@ fn the_text_has_the_stages_the_machine_and_what_was_not_gated() {
         "machine    a fake, 2 cores, avx2",
         "threshold 5.0 %",
         "of a budget of 20 min 0 s",
-        "stage 1       12      1",
-        "stage 2       24      1",
+        "\n    1     12      1",
+        "\n    2     24      1",
         "verdict: regression · HEAD's cpu-per-payment is worse than BASE's by ",
         "because two independent stages",
         "not gated: payments-per-s, service-p99, peak-rss",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fake::{Ended, assert_nothing_left, compare_command, compare_in, heeded};
+use fake::{Ended, assert_nothing_left, compare_command, compare_in, heeded, run_file};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
@@ -72,12 +72,9 @@ impl Repository {
 
     /// Writes a load generator that claims `cpu_s` for 1,000 payments.
     fn claim(&self, cpu_s: f64) {
-        let run_file = json!({
-            "schema": 1, "workload": {}, "engine": {},
-            "assurance": {"cosign_every": 1, "in_flight": 1, "durability": "none",
-                          "both_endpoints_checked": true},
-            "achieved": {"payments": 1000, "payments_per_s": 9, "cpu_s": cpu_s, "valid": true}
-        });
+        let mut run_file = run_file();
+        run_file["achieved"]["payments"] = json!(1000);
+        run_file["achieved"]["cpu_s"] = json!(cpu_s);
         self.write("run.json", &run_file.to_string());
         self.write(
             "main.rs",
@@ -114,7 +111,7 @@ fn revisions_are_built_once_and_the_working_tree_as_it_is() {
     repository.claim(0.2);
     let second = repository.commit();
 
-    let arguments = ["HEAD~1", "HEAD", "--pairs", "2", "--json"];
+    let arguments = ["HEAD~1", "HEAD", "--pairs", "6", "--json"];
     let built = repository.compare(&arguments);
     let result = built.json();
     assert_eq!(result["verdict"], "slower");
@@ -133,6 +130,10 @@ fn revisions_are_built_once_and_the_working_tree_as_it_is() {
     let again = repository.compare(&arguments);
     assert_eq!(again.json()["verdict"], "slower");
     assert!(!again.stderr.contains("building"), "{}", again.stderr);
+
+    let text = repository.compare(&arguments[..4]);
+    let shown = format!("HEAD~1 (revision {}), fake back end", &first[..12]);
+    assert!(text.stdout.contains(&shown), "{}", text.stdout);
 
     // Built by other tools than today's, a kept binary is not trusted.
     fs::write(
@@ -155,7 +156,7 @@ fn revisions_are_built_once_and_the_working_tree_as_it_is() {
 
     repository.claim(0.1);
     let tree = repository
-        .compare(&["HEAD", "WORKTREE", "--pairs", "2", "--json"])
+        .compare(&["HEAD", "WORKTREE", "--pairs", "6", "--json"])
         .json();
     assert_eq!(tree["verdict"], "faster");
     assert_eq!(tree["b"]["kind"], "working tree");

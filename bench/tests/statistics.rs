@@ -2,9 +2,9 @@
 //! how often equal code is blamed, and what drift of the machine does.
 
 use duet_bench::metric::Better;
+use duet_bench::ratio::{Verdict, verdict};
 use duet_bench::schedule::{Contender, schedule};
-use duet_bench::stats::{median_ratio, pair_ratios};
-use duet_bench::verdict::{Verdict, verdict};
+use duet_bench::summary::estimate;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
@@ -12,6 +12,12 @@ use rand_chacha::ChaCha12Rng;
 fn normal(rng: &mut ChaCha12Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
+}
+
+/// Pair by pair, and not of the medians.
+fn ratios(ones: &[f64], others: &[f64]) -> Vec<f64> {
+    let pairs = ones.iter().zip(others);
+    pairs.map(|(one, other)| one / other).collect()
 }
 
 /// A machine that takes `1 + drift` times as long at the session's end as at its beginning, and
@@ -45,8 +51,8 @@ impl Machine {
         let verdicts: Vec<Verdict> = (0..300)
             .map(|_| {
                 let [a, b, a_copy] = self.session(10, ratio, &mut rng);
-                let ratio = median_ratio(&pair_ratios(&b, &a), 1000, &mut rng);
-                let floor = median_ratio(&pair_ratios(&a_copy, &a), 1000, &mut rng);
+                let ratio = estimate(&ratios(&b, &a));
+                let floor = estimate(&ratios(&a_copy, &a));
                 verdict(Better::Lower, &ratio, floor.reach_from_one())
             })
             .collect();
@@ -66,8 +72,7 @@ fn an_interval_holds_the_true_ratio_as_often_as_it_says() {
                     let run = |_| cost * (0.05 * normal(&mut rng)).exp();
                     (0..pairs).map(run).collect()
                 };
-                let ratios = pair_ratios(&side(1.07), &side(1.0));
-                let interval = median_ratio(&ratios, 1000, &mut rng);
+                let interval = estimate(&ratios(&side(1.07), &side(1.0)));
                 interval.low <= 1.07 && 1.07 <= interval.high
             })
             .count();

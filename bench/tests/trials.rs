@@ -1,13 +1,21 @@
-//! `bench trials` on an executable that plants what it is told to.
+//! `gate-trials` on an executable that plants what it is told to.
 
 mod fake;
 
 use std::fs;
+use std::path::Path;
 
-use fake::{Bench, Ended, Fake};
+use fake::{Bench, Ended, Fake, assert_nothing_left, program_in};
 use serde_json::Value;
 
 const FEW: [&str; 6] = ["--planted", "0,2%,10%", "--trials", "2", "--out", "t.jsonl"];
+
+/// An example, which Cargo builds beside the program for every test.
+fn gate_trials() -> String {
+    let programs = Path::new(env!("CARGO_BIN_EXE_bench")).parent();
+    let path = programs.expect("a folder").join("examples/gate-trials");
+    path.to_str().expect("in UTF-8").to_owned()
+}
 
 fn bench() -> Bench {
     let bench = Bench::new();
@@ -16,7 +24,11 @@ fn bench() -> Bench {
 }
 
 fn trials(bench: &Bench, words: &[&str]) -> Ended {
-    bench.command("trials", &[&["a", "--quiet"], words].concat())
+    let folder = bench.path("");
+    let mut command = program_in(&folder, &gate_trials());
+    let ended = command.args(["a", "--quiet"]).args(words).output();
+    assert_nothing_left(&folder);
+    ended.expect("it starts").into()
 }
 
 fn lines(bench: &Bench) -> Vec<Value> {
@@ -82,12 +94,12 @@ fn a_loaded_core_is_an_experiment_of_its_own_in_the_same_file() {
         refused.assert_refused(2, &["needs a second core"]);
         return;
     }
-    let words = [&few[..], &["--load-other-core", "--json"]].concat();
-    let json = trials(&bench, &words).json();
-    let rows = json["rows"].as_array().unwrap();
-    let loads: Vec<&Value> = rows.iter().map(|row| &row["other_core_loaded"]).collect();
-    assert_eq!(loads, [&Value::Bool(false), &Value::Bool(true)]);
-    assert_eq!(rows[1]["exits"]["0"], 1);
+    let both = trials(&bench, &[&few[..], &["--load-other-core"]].concat());
+    assert_eq!(both.code, Some(0), "{}", both.stderr);
+    let rows: Vec<&str> = both.stdout.lines().skip(2).collect();
+    assert_eq!(rows.len(), 2, "{}", both.stdout);
+    assert!(rows[0].starts_with("| 0 % | left alone | 1 | 1 | 0 | 0 |"));
+    assert!(rows[1].starts_with("| 0 % | loaded | 1 | 1 | 0 | 0 |"));
 }
 
 #[test]
@@ -97,12 +109,18 @@ fn other_experiments_do_not_share_a_file() {
     assert_eq!(trials(&bench, &few).code, Some(0));
     for (words, said) in [
         (
-            &["--threshold", "4%"][..],
+            &["--", "--threshold", "4%"][..],
             "threshold is 0.05 there and 0.04 here",
         ),
-        (&["--budget", "9m"], "budget_s is 1200 there and 540 here"),
-        (&["--metric", "peak-rss"], "metric is cpu-per-payment there"),
-        (&["--", "--payments", "9"], "workload is "),
+        (
+            &["--", "--budget", "9m"],
+            "budget_s is 1200.0 there and 540.0 here",
+        ),
+        (
+            &["--", "--metric", "peak-rss"],
+            "metric is \"cpu-per-payment\" there",
+        ),
+        (&["--", "--", "--payments", "9"], "workload is "),
     ] {
         let words = [&few[..], words].concat();
         trials(&bench, &words).assert_refused(2, &["another experiment", said]);
@@ -115,8 +133,20 @@ fn other_experiments_do_not_share_a_file() {
         },
     );
     trials(&bench, &few).assert_refused(2, &["executable_sha256 is "]);
-    let words = ["--planted", "2", "--trials", "1", "--out", "u.jsonl"];
-    trials(&bench, &words).assert_refused(2, &["'2' is not a share"]);
+    for (words, said) in [
+        (&["--planted", "2"][..], "'2' is not a share"),
+        (&["--trials", "0"], "1..=10000"),
+        (&["--", "--bogus"], "after `--`: "),
+        (
+            &["--", "--", "--planted-slowdown", "4%"],
+            "without --planted-slowdown",
+        ),
+        (&["--", "--", "--audit-log", "f"], "without --audit-log"),
+    ] {
+        let words = [&["--out", "u.jsonl"], words].concat();
+        trials(&bench, &words).assert_refused(2, &[said]);
+    }
+    trials(&bench, &["--out", "a"]).assert_refused(2, &["--out"]);
 }
 
 /// What is no file of trials stays as it is, however it ends.

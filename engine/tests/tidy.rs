@@ -15,7 +15,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visibility};
 
 /// The crates, as folders, and their lines of code at most.
-const CRATES: [(&str, usize); 14] = [
+const CRATES: [(&str, usize); 15] = [
     ("engine/src", 9_450),
     ("engine/base/src", 350),
     ("engine/channels/src", 5_730),
@@ -23,12 +23,13 @@ const CRATES: [(&str, usize); 14] = [
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_950),
     ("engine/log/src", 3_000),
-    ("loadgen/src", 7_850),
+    ("loadgen/src", 7_620),
     ("loadgen/audit/src", 4_400),
+    ("loadgen/experiment/src", 310),
     ("reports/src", 10_420),
     ("reports/run-file/src", 3_400),
-    ("reports/terminal/src", 1_750),
-    ("bench/src", 4_250),
+    ("reports/terminal/src", 1_790),
+    ("bench/src", 2_850),
     ("bench/instructions/src", 600),
 ];
 /// Fields of a struct of the engine at most; longer ones are listed.
@@ -36,7 +37,7 @@ const FIELDS: usize = 20;
 const LONG_STRUCTS: usize = 3;
 /// Lines of a function at most; longer ones are listed.
 const LINES: usize = 70;
-const LONG_FUNCTIONS: usize = 38;
+const LONG_FUNCTIONS: usize = 33;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
 const LONG_LINES: usize = 118;

@@ -121,10 +121,10 @@ fn the_plan_is_listed_without_a_run() {
     assert!(folder.names().is_empty());
 }
 
-/// Runs a sweep until its file has more than `made` lines, stops it as Ctrl-C does, and gives what
-/// it said.
-fn stopped_sweep(folder: &Folder, words: &str, made: usize) -> String {
-    let mut command = folder.command(&arguments(&format!("sweep s.sweep {words}")));
+/// Runs a sweep or a search until its file has more than `made` lines, stops it as Ctrl-C does, and
+/// gives what it said.
+fn stopped(folder: &Folder, words: &str, made: usize) -> String {
+    let mut command = folder.command(&arguments(words));
     let piped = command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
     let begun = Instant::now();
@@ -151,22 +151,22 @@ fn line_count(folder: &Folder) -> usize {
 #[test]
 fn a_plans_sweep_says_what_it_was_cut_to_and_goes_on_as_it_began() {
     let folder = Folder::new();
-    let words = "--preset plan --trial 200ms --repeats 1";
-    let said = stopped_sweep(&folder, words, 1);
+    let words = "sweep s.sweep --preset plan --trial 200ms --repeats 1";
+    let said = stopped(&folder, words, 1);
     for part in [
         "besides its payments, and ",
         "runs made; the same command goes on, and takes about ",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    let stopped = lines(&folder).lines;
-    let calibration = stopped[0].calibration.unwrap();
+    let made = lines(&folder).lines;
+    let calibration = made[0].calibration.unwrap();
     assert_eq!(calibration.repeats, 1);
     // It does not choose anew, and makes only what is left.
-    let said = stopped_sweep(&folder, words, line_count(&folder));
+    let said = stopped(&folder, words, line_count(&folder));
     assert!(!said.contains("besides its payments"), "{said}");
     let all = lines(&folder).lines;
-    assert!(all.len() > stopped.len());
+    assert!(all.len() > made.len());
     let distinct: HashSet<_> = all.iter().map(|line| (&line.cell, line.repeat)).collect();
     assert_eq!(distinct.len(), all.len());
     let alike = |line: &duet_run_file::sweep::Line| line.calibration == Some(calibration);
@@ -204,6 +204,43 @@ fn a_search_brackets_a_rate_with_trials_that_bear_it_out() {
     }
 }
 
+/// Stopped by hand and cut off within a line, a search goes on with what its book has.
+#[test]
+fn a_search_with_a_book_goes_on_where_it_was() {
+    let folder = Folder::new();
+    let words = format!(
+        "search --slo p50=10s --start 1M --trial 1s --trials 1 --width 50% --disturbance 100% --json --book s.sweep -- {SMALL}"
+    );
+    let said = stopped(&folder, &words, 1);
+    assert!(said.contains("s.sweep: stopped after "), "{said}");
+    assert!(said.contains("the same command goes on"), "{said}");
+    let begun = folder.read("s.sweep");
+    let ended = folder.loadgen(&arguments(&words));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let whole = folder.read("s.sweep");
+    assert!(whole.starts_with(&begun), "nothing is made again");
+    let of = |ended: &common::Ended| -> Value {
+        let mut found: Value = serde_json::from_str(&ended.stdout).unwrap();
+        found["command"].take();
+        found
+    };
+    let found = of(&ended);
+    assert_eq!(
+        found["trials"].as_array().unwrap().len(),
+        lines(&folder).lines.len()
+    );
+    // Its last trial again, and from then on what that says; nothing else.
+    let kept = whole[..whole.len() - 1].rfind('\n').unwrap() + 1;
+    folder.write("s.sweep", &whole[..kept + 1000]);
+    assert_eq!(folder.loadgen(&arguments(&words)).code, Some(0));
+    assert!(folder.read("s.sweep").starts_with(&whole[..kept]));
+    // Nothing is left to do: the answer is the same, trial by trial.
+    folder.write("s.sweep", &whole);
+    assert_eq!(of(&folder.loadgen(&arguments(&words))), found);
+    assert_eq!(folder.read("s.sweep"), whole);
+    assert_eq!(folder.names(), ["s.sweep"]);
+}
+
 #[test]
 fn an_objective_that_nothing_meets_is_missed() {
     let folder = Folder::new();
@@ -236,6 +273,9 @@ fn bad_input_is_refused_before_the_first_run() {
         ("search -- --payments ten", "'ten' is not a count"),
         ("search -- --turn-length 5", "--turn-length needs"),
         ("search --out missing/x.json", "missing"),
+        ("search --book text", "text, line 1"),
+        ("search --book unfinished", "does not end as a sweep does"),
+        ("search --book x --out x", "--book"),
         ("sweep", "<FILE>"),
         ("sweep text", "text, line 1"),
         ("sweep unfinished", "does not end as a sweep does"),

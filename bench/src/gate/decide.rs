@@ -1,7 +1,6 @@
 //! What one look at a stage's pairs allows to say. Pure.
 
-use crate::rank::SignedRanks;
-use crate::stats::RatioEstimate;
+use crate::ratio::{RatioEstimate, SignedRanks};
 
 /// What is gated.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,7 +2,7 @@
 //! the comparison's session of processes; what it adds is when to look ([`look`]), what a look says
 //! ([`decide`]), and that a slowdown has to be seen twice ([`judge`](mod@judge)).
 //!
-//! All but `session` is pure.
+//! All but `stages` is pure.
 
 pub mod decide;
 pub mod judge;
@@ -11,25 +11,22 @@ mod markdown;
 pub mod needs;
 pub mod options;
 pub mod report;
-mod session;
+mod stages;
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use crate::compare::side;
-use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::options::output_apart;
-use crate::progress::Progress;
+use duet_experiment::Failure;
+
+use crate::compare::both;
+use crate::operator::Operator;
 use crate::revision::LOADGEN;
-use crate::subject::Subject;
 use crate::summary::summarise;
-use duet_terminal::output::{OutputError, check_writable, write_atomically};
 
 use decide::Rule;
 use judge::judge;
 use options::GateOptions;
 use report::Gated;
-use session::{Session, Setup};
+use stages::Stages;
 
 pub use markdown::markdown;
 
@@ -39,106 +36,27 @@ pub use markdown::markdown;
 /// See [`Failure`]. Whatever was created on the way, worktrees included, is gone afterwards.
 ///
 /// # Panics
-/// Never: a session that has ended well has found out what ran.
-pub fn gate(
-    options: &GateOptions,
-    interrupt: &Interrupt,
-    progress: &Progress,
-) -> Result<Gated, Failure> {
+/// Never: a gate that has ended well has begun a stage.
+pub fn gate(options: &GateOptions, on: &Operator<'_>) -> Result<Gated, Failure> {
     let asked = &options.session;
-    let base = Subject::resolve("BASE", &options.base, interrupt)?;
-    let head = Subject::resolve("HEAD", &options.head, interrupt)?;
-    let executables = [
-        base.executable(LOADGEN, interrupt, progress)?,
-        head.executable(LOADGEN, interrupt, progress)?,
-    ];
+    let sides = [("BASE", &*options.base), ("HEAD", &*options.head)];
+    let (subjects, executables) = both(sides, LOADGEN, on)?;
     let budget = options.gate.budget();
-    progress.start_budget(budget);
-    let mut session = Session::new(Setup {
-        base: &executables[0],
-        head: &executables[1],
-        options: asked,
-        interrupt,
-        progress,
-    });
+    on.bar.count(budget.as_secs(), "s");
+    let mut stages = Stages::new(executables.each_ref().map(PathBuf::as_path), asked, on);
     let rule = Rule {
         threshold: options.gate.threshold(),
     };
-    let judgement = judge(&rule, budget, &mut session)?;
-    let spent = judgement.stages.iter().map(|stage| stage.spent).sum();
-    let found = session.found.expect("a stage has begun");
-    let pairs = session.stages;
-    let last = pairs.last().expect("a stage has pairs");
-    let [base_engine, head_engine] = found.engines;
+    let judgement = judge(&rule, budget, &mut stages)?;
     Ok(Gated {
-        base: side(&base, &asked.a_args, base_engine),
-        head: side(&head, &asked.b_args, head_engine),
-        same_bytes: found.same_bytes,
-        workload: asked.workload.clone(),
-        terms: found.terms,
-        differences: found.differences,
-        machine: found.machine,
+        ground: stages.ground(subjects),
         metric: asked.metric,
         rule,
         budget,
-        spent,
+        spent: judgement.stages.iter().map(|stage| stage.spent).sum(),
         exit: options.gate.exit(judgement.verdict),
         judgement,
-        metrics: summarise(last, asked.bootstrap_seed),
-        bootstrap_seed: asked.bootstrap_seed,
-        pairs,
+        metrics: summarise(stages.pairs.last().expect("a stage has pairs")),
+        pairs: stages.pairs,
     })
-}
-
-/// The file that the Markdown goes to, checked before anything is measured for it.
-///
-/// # Errors
-/// [`Failure::BadInput`] if it cannot be written.
-pub fn markdown_file(options: &GateOptions) -> Result<Option<&Path>, Failure> {
-    match &options.gate.markdown {
-        Some(path) if !options.gate.markdown_on_stdout() => {
-            let session = &options.session;
-            let words = [&session.workload, &session.a_args.0, &session.b_args.0];
-            output_apart(
-                "--markdown",
-                path,
-                &[&options.base, &options.head],
-                &words.map(Vec::as_slice),
-            )?;
-            check_file(path)?;
-            Ok(Some(path))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Checks that a text can be written there.
-///
-/// # Errors
-/// [`Failure::BadInput`] if not.
-pub fn check_file(path: &Path) -> Result<(), Failure> {
-    check_writable(path).map_err(output_failure)
-}
-
-/// Writes a text whole or not at all.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
-    let written: Result<(), OutputError> = write_atomically(path, |out| {
-        out.write_all(text.as_bytes())
-            .map_err(|source| OutputError::Failed {
-                path: path.to_owned(),
-                source,
-            })
-    });
-    written.map_err(output_failure)
-}
-
-fn output_failure(error: OutputError) -> Failure {
-    if error.is_machine_fault() {
-        Failure::MachineFault(error.to_string())
-    } else {
-        Failure::BadInput(error.to_string())
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::decide::{Reading, Rule};
 use super::look::{ERROR, FIRST_PAIRS, MOST_PAIRS};
-use crate::stats::RatioEstimate;
+use crate::ratio::RatioEstimate;
 
 /// Pairs that a second stage makes for each one of the first before it looks.
 const SECOND_STAGE: u32 = 2;
@@ -49,8 +49,7 @@ impl Needs {
 /// The pairs after which the interval, which narrows with their root, would be on one side of the
 /// threshold; none if that takes more than a stage makes.
 fn pairs_to_decide(reading: &Reading, rule: &Rule) -> Option<usize> {
-    let has_interval = |estimate: &RatioEstimate| estimate.low > 0.0 && estimate.high.is_finite();
-    if !has_interval(&reading.slowdown) || !has_interval(&reading.floor) {
+    if !reading.slowdown.has_interval() || !reading.floor.has_interval() {
         return Some(FIRST_PAIRS);
     }
     let limit = (1.0 + rule.threshold).ln();

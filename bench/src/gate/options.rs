@@ -1,12 +1,12 @@
 //! The command line of a gate, on its own or on top of a comparison.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use duet_experiment::Failure;
 use duet_terminal::units::{parse_duration, parse_share};
 
-use crate::failure::Failure;
 use crate::session_options::SessionOptions;
 use duet_terminal::Exit;
 
@@ -15,14 +15,7 @@ use super::judge::Verdict;
 /// The workload of a gate that names none: a tenth of a second per run with lanes, and four with
 /// library code. Many short runs tell more in the same time than few long ones: what a shared
 /// machine does meanwhile is the same for neighbours (docs/regression-gate.md has the figures).
-pub const DEFAULT_WORKLOAD: [&str; 6] = [
-    "--sessions",
-    "8",
-    "--payments",
-    "1k",
-    "--baseline-sessions",
-    "0",
-];
+pub const DEFAULT_WORKLOAD: &str = "--sessions 8 --payments 1k --baseline-sessions 0";
 
 /// The slowdown that a gate lets through unless told otherwise, as a share.
 const DEFAULT_THRESHOLD: f64 = 0.05;
@@ -119,9 +112,15 @@ impl GateFlags {
     /// Whether the Markdown takes the place of the text.
     #[must_use]
     pub fn markdown_on_stdout(&self) -> bool {
+        self.markdown.as_deref() == Some(Path::new("-"))
+    }
+
+    /// The file that the Markdown goes to.
+    #[must_use]
+    pub fn markdown_file(&self) -> Option<&Path> {
         self.markdown
-            .as_ref()
-            .is_some_and(|path| path.as_os_str() == "-")
+            .as_deref()
+            .filter(|_| !self.markdown_on_stdout())
     }
 }
 
@@ -133,11 +132,11 @@ impl GateOptions {
     /// [`Failure::BadInput`] with the options' names.
     pub fn checked(mut self) -> Result<Self, Failure> {
         if self.session.json && self.gate.markdown_on_stdout() {
-            return Err(Failure::BadInput(
-                "--json contradicts --markdown -: both print on standard output".to_owned(),
+            return Err(Failure::bad_input(
+                "--json contradicts --markdown -: both print on standard output",
             ));
         }
-        self.session = self.session.with_default_workload(&DEFAULT_WORKLOAD);
+        self.session = self.session.with_default_workload(DEFAULT_WORKLOAD);
         Ok(self)
     }
 }
@@ -178,10 +177,7 @@ mod tests {
     fn gate_of(words: &str) -> Result<GateOptions, String> {
         let gate = match parse(words)? {
             BenchCommand::Gate(options) => options,
-            BenchCommand::Compare(options) => options
-                .as_gate()
-                .map_err(|failure| failure.to_string())?
-                .ok_or("a plain comparison")?,
+            BenchCommand::Compare(options) => options.as_gate().ok_or("a plain comparison")?,
             other => panic!("{other:?}"),
         };
         gate.checked().map_err(|failure| failure.to_string())
@@ -192,7 +188,7 @@ mod tests {
         let gate = gate_of("gate main HEAD").unwrap();
         assert_eq!(gate.gate.threshold(), 0.05);
         assert_eq!(gate.gate.budget(), Duration::from_secs(1200));
-        assert_eq!(gate.session.workload, DEFAULT_WORKLOAD);
+        assert_eq!(gate.session.workload.join(" "), DEFAULT_WORKLOAD);
         let compare = gate_of("compare main HEAD --threshold 5%").unwrap();
         assert_eq!(
             format!("{:?}", compare.session),
@@ -241,18 +237,12 @@ mod tests {
                 "--json contradicts --markdown -",
             ),
             ("gate A B --pairs 10", "--pairs"),
-            ("compare A B --budget 5m", "--budget needs --threshold"),
-            (
-                "compare A B --markdown x.md",
-                "--markdown needs --threshold",
-            ),
-            (
-                "compare A B --on-inconclusive pass",
-                "--on-inconclusive needs",
-            ),
+            ("compare A B --budget 5m", "--threshold <SHARE>"),
+            ("compare A B --markdown x.md", "--threshold <SHARE>"),
+            ("compare A B --on-inconclusive pass", "--threshold <SHARE>"),
             (
                 "compare A B --pairs 9 --threshold 5%",
-                "--pairs 9 contradicts",
+                "'--pairs <N>' cannot be used with '--threshold <SHARE>'",
             ),
         ] {
             let refused = gate_of(words).unwrap_err();

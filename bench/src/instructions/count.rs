@@ -3,62 +3,39 @@
 //! gungraun compares runs too, with baselines in one folder; but two revisions are two executables
 //! in two worktrees, so that its report of each is taken, and held against the other here.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use duet_experiment::Failure;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::progress::Progress;
-use duet_terminal::process::{Finished, Underway, Unfinished, run_watched};
+use crate::operator::Operator;
+use crate::snapshot::{copy, temporary_folder};
 
 use super::Counts;
 
 /// The first line of `valgrind --version`.
 ///
 /// # Errors
-/// [`Failure::MachineFault`] if Valgrind is not there.
-pub fn valgrind_version(interrupt: &Interrupt, progress: &Progress) -> Result<String, Failure> {
-    let finished = finish(
-        Command::new("valgrind").arg("--version"),
-        "valgrind",
-        interrupt,
-        progress,
-    )?;
-    if !finished.status.success() {
-        return Err(Failure::MachineFault(format!(
-            "valgrind --version ended with {}:\n{}",
-            finished.status,
-            finished.stderr.trim_end()
-        )));
-    }
-    let text = String::from_utf8_lossy(&finished.stdout);
+/// A machine fault if Valgrind is not there.
+pub fn valgrind_version(on: &Operator<'_>) -> Result<String, Failure> {
+    let text = on.ask("valgrind", Command::new("valgrind").arg("--version"))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// Counts every kernel of a bench target.
 ///
 /// # Errors
-/// [`Failure::MachineFault`] if it fails, as where gungraun's runner is not there or is of another
-/// version; [`Failure::BadInput`] if what it prints has no counts.
-pub fn count(
-    executable: &Path,
-    interrupt: &Interrupt,
-    progress: &Progress,
-) -> Result<Counts, Failure> {
-    let home = TempDir::with_prefix("duet-bench-")
-        .map_err(|error| Failure::MachineFault(format!("no temporary folder: {error}")))?;
+/// A machine fault if it fails, as where gungraun's runner is not there or is of another version;
+/// bad input if what it prints has no counts.
+pub fn count(executable: &Path, on: &Operator<'_>) -> Result<Counts, Failure> {
+    let home = temporary_folder()?;
     // Both sides run from paths of the same length, which lie on the stack and so move alignments:
     // that alone has been seen to move a small kernel's count by 1 %.
     // (gungraun makes a folder of the bench target's name beside it.)
-    let copy = home.path().join("kernels");
-    fs::copy(executable, &copy).map_err(|error| {
-        Failure::MachineFault(format!("cannot copy {}: {error}", executable.display()))
-    })?;
-    let mut command = Command::new(copy);
+    let kernels = home.path().join("kernels");
+    copy(executable, &kernels)?;
+    let mut command = Command::new(kernels);
     command
         .args(["--bench", "--output-format=json"])
         // Where the executable was built may be gone: nothing is looked up or kept there.
@@ -66,38 +43,25 @@ pub fn count(
         .env("GUNGRAUN_WORKSPACE_ROOT", home.path())
         .env("GUNGRAUN_COLOR", "never")
         .current_dir(home.path());
-    let shown = executable.display();
-    let finished = finish(&mut command, &shown.to_string(), interrupt, progress)?;
+    let shown = executable.display().to_string();
+    let finished = on.watch(&shown, &mut command, "counting instructions")?;
     if !finished.status.success() {
-        return Err(Failure::MachineFault(format!(
+        return Err(Failure::machine_fault(format!(
             "{shown} failed ({}); it needs valgrind, and gungraun-runner of its own version. It \
              said:\n{}",
             finished.status,
             finished.stderr.trim_end()
         )));
     }
-    let counts = parse(&finished.stdout)
-        .map_err(|reason| Failure::BadInput(format!("{shown} printed no counts: {reason}")))?;
-    if counts.is_empty() {
-        return Err(Failure::BadInput(format!("{shown} has no kernels")));
-    }
-    Ok(counts)
-}
-
-fn finish(
-    command: &mut Command,
-    name: &str,
-    interrupt: &Interrupt,
-    progress: &Progress,
-) -> Result<Finished, Failure> {
-    let watch = |underway: &Underway<'_>| progress.wait("counting instructions", underway);
-    run_watched(command, interrupt.flag(), watch).map_err(|unfinished| match unfinished {
-        Unfinished::Interrupted => Failure::Interrupted,
-        Unfinished::NotStarted(error) => {
-            Failure::MachineFault(format!("cannot start {name}: {error}"))
+    match parse(&finished.stdout) {
+        Ok(counts) if counts.is_empty() => {
+            Err(Failure::bad_input(format!("{shown} has no kernels")))
         }
-        Unfinished::Lost(error) => Failure::MachineFault(format!("lost {name}: {error}")),
-    })
+        Ok(counts) => Ok(counts),
+        Err(reason) => Err(Failure::bad_input(format!(
+            "{shown} printed no counts: {reason}"
+        ))),
+    }
 }
 
 /// The instructions of every kernel in gungraun's report: a JSON object for each.

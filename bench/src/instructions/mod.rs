@@ -8,9 +8,10 @@ pub mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::progress::Progress;
+use duet_experiment::Failure;
+
+use crate::compare::both;
+use crate::operator::Operator;
 use crate::revision::INSTRUCTIONS;
 use crate::subject::Subject;
 
@@ -20,12 +21,10 @@ use options::InstructionsOptions;
 pub type Counts = BTreeMap<String, u64>;
 
 /// Both sides, and what they came to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Counted {
-    /// BASE as the user named it, and its commit if it is one.
-    pub base: (String, Option<String>),
-    /// HEAD likewise.
-    pub head: (String, Option<String>),
+    /// BASE and HEAD.
+    pub sides: [Subject; 2],
     /// What is let through, as a share.
     pub threshold: f64,
     /// Valgrind's version.
@@ -104,33 +103,20 @@ pub fn judge(base: &Counts, head: &Counts, threshold: f64) -> Vec<Kernel> {
 /// # Errors
 /// See [`Failure`]: a side that does not build, Valgrind or its runner that are not there, two
 /// sides without a common kernel.
-pub fn instructions(
-    options: &InstructionsOptions,
-    interrupt: &Interrupt,
-    progress: &Progress,
-) -> Result<Counted, Failure> {
-    let valgrind = count::valgrind_version(interrupt, progress)?;
-    let sides = [("BASE", &options.base), ("HEAD", &options.head)];
-    let [base, head] = sides.map(|(side, name)| Subject::resolve(side, name, interrupt));
-    let (base, head) = (base?, head?);
-    let executables = [
-        base.executable(INSTRUCTIONS, interrupt, progress)?,
-        head.executable(INSTRUCTIONS, interrupt, progress)?,
-    ];
-    progress.say("counting BASE's instructions, then HEAD's");
-    let counts_of_base = count::count(&executables[0], interrupt, progress)?;
-    let counts_of_head = count::count(&executables[1], interrupt, progress)?;
-    let kernels = judge(&counts_of_base, &counts_of_head, options.threshold());
+pub fn instructions(options: &InstructionsOptions, on: &Operator<'_>) -> Result<Counted, Failure> {
+    let valgrind = count::valgrind_version(on)?;
+    let (base, head) = (&*options.base, &*options.head);
+    let (sides, executables) = both([("BASE", base), ("HEAD", head)], INSTRUCTIONS, on)?;
+    on.bar.say("counting BASE's instructions, then HEAD's");
+    let [of_base, of_head] = executables.map(|executable| count::count(&executable, on));
+    let kernels = judge(&of_base?, &of_head?, options.threshold());
     if kernels.iter().all(|kernel| kernel.call == Call::NotGated) {
-        return Err(Failure::BadInput(format!(
-            "{} and {} have no kernel in common: nothing can be gated",
-            options.base, options.head
+        return Err(Failure::bad_input(format!(
+            "{base} and {head} have no kernel in common: nothing can be gated"
         )));
     }
-    let named = |subject: &Subject| (subject.name.clone(), subject.commit().map(str::to_owned));
     Ok(Counted {
-        base: named(&base),
-        head: named(&head),
+        sides,
         threshold: options.threshold(),
         valgrind,
         kernels,

@@ -1,11 +1,13 @@
 //! Instruction counts as text, Markdown and JSON. Pure.
 
+use duet_terminal::layout::Column;
 use serde_json::{Value, json};
 
-use super::{Call, Counted, Kernel};
+use crate::report::{SCHEMA, labelled};
+use crate::subject::Subject;
+use crate::table::Cells;
 
-/// The version of [`json`]'s shape. Fields may be added under the same number.
-const SCHEMA: u32 = 1;
+use super::{Call, Counted};
 
 /// What these counts say nothing about.
 const NOT_GATED: [&str; 3] = [
@@ -17,26 +19,11 @@ const NOT_GATED: [&str; 3] = [
 /// The result as text for people.
 #[must_use]
 pub fn text(counted: &Counted) -> String {
-    let mut lines = vec![
-        format!("BASE       {}", side(&counted.base)),
-        format!("HEAD       {}", side(&counted.head)),
-        format!("valgrind   {}", counted.valgrind),
-        String::new(),
-    ];
-    let rows = rows(counted);
-    let widths: Vec<usize> = (0..5)
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max())
-        .map(Option::unwrap_or_default)
-        .collect();
-    for [name, base, head, change, says] in &rows {
-        let [name_width, base_width, head_width, change_width, _] = widths[..] else {
-            unreachable!("five columns")
-        };
-        lines.push(format!(
-            "{name:name_width$}  {base:>base_width$}  {head:>head_width$}  {change:>change_width$}  \
-             {says}"
-        ));
-    }
+    let [base, head] = counted.sides.each_ref().map(Subject::shown);
+    let valgrind = counted.valgrind.clone();
+    let mut lines = labelled(&[("BASE", base), ("HEAD", head), ("valgrind", valgrind)]);
+    lines.push(String::new());
+    lines.extend(table(counted).text());
     lines.push(String::new());
     lines.push(format!("verdict: {}", headline(counted)));
     lines.extend(NOT_GATED.map(|what| format!("not gated: {what}")));
@@ -52,12 +39,7 @@ pub fn markdown(counted: &Counted) -> String {
         headline(counted),
         String::new(),
     ];
-    for (at, row) in rows(counted).iter().enumerate() {
-        lines.push(format!("| {} |", row.join(" | ").replace('_', "\\_")));
-        if at == 0 {
-            lines.push("| --- | ---: | ---: | ---: | --- |".to_owned());
-        }
-    }
+    lines.extend(table(counted).markdown());
     lines.push(String::new());
     lines.push("Not gated:".to_owned());
     lines.push(String::new());
@@ -68,7 +50,7 @@ pub fn markdown(counted: &Counted) -> String {
 /// The result as JSON for programs.
 #[must_use]
 pub fn json(counted: &Counted) -> Value {
-    let side = |(name, commit): &(String, Option<String>)| json!({"name": name, "commit": commit});
+    let side = |of: &Subject| json!({"name": of.name, "commit": of.commit()});
     let kernels = counted.kernels.iter().map(|kernel| {
         json!({
             "name": kernel.name,
@@ -82,8 +64,8 @@ pub fn json(counted: &Counted) -> Value {
         "schema": SCHEMA,
         "verdict": verdict(counted),
         "threshold": counted.threshold,
-        "base": side(&counted.base),
-        "head": side(&counted.head),
+        "base": side(&counted.sides[0]),
+        "head": side(&counted.sides[1]),
         "valgrind": counted.valgrind,
         "kernels": kernels.collect::<Vec<Value>>(),
         "not_gated": NOT_GATED,
@@ -91,10 +73,9 @@ pub fn json(counted: &Counted) -> Value {
 }
 
 fn verdict(counted: &Counted) -> &'static str {
-    if counted.is_regression() {
-        "regression"
-    } else {
-        "pass"
+    match counted.is_regression() {
+        true => "regression",
+        false => "pass",
     }
 }
 
@@ -110,22 +91,15 @@ fn headline(counted: &Counted) -> String {
         0 => String::new(),
         count => format!("; {count} that only one side has"),
     };
-    if beyond.is_empty() {
-        return format!(
-            "pass · none of {compared} kernels takes {threshold} % more instructions{not}"
-        );
-    }
-    format!(
-        "regression · {} of {compared} kernels take over {threshold} % more instructions: {}{not}",
-        beyond.len(),
-        beyond.join(", ")
-    )
-}
-
-fn side((name, commit): &(String, Option<String>)) -> String {
-    match commit {
-        Some(commit) => format!("{name} (revision {})", commit.get(..12).unwrap_or(commit)),
-        None => name.clone(),
+    match beyond.len() {
+        0 => {
+            format!("pass · none of {compared} kernels takes {threshold} % more instructions{not}")
+        }
+        count => format!(
+            "regression · {count} of {compared} kernels take over {threshold} % more instructions: \
+             {}{not}",
+            beyond.join(", ")
+        ),
     }
 }
 
@@ -137,29 +111,35 @@ fn call_word(call: Call) -> &'static str {
     }
 }
 
-fn rows(counted: &Counted) -> Vec<[String; 5]> {
-    let headings = ["kernel", "BASE", "HEAD", "change", ""].map(str::to_owned);
-    let row = |kernel: &Kernel| {
-        let count = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
+/// The kernels, a row each.
+fn table(counted: &Counted) -> Cells<5> {
+    let shown = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
+    let change = |ratio: f64| format!("{:+.2} %", (ratio - 1.0) * 100.0);
+    let mut table = Cells::new([
+        Column::Left("kernel"),
+        Column::Right("BASE"),
+        Column::Right("HEAD"),
+        Column::Right("change"),
+        Column::Left(""),
+    ]);
+    let kernels = counted.kernels.iter();
+    table.rows.extend(kernels.map(|kernel| {
         [
             kernel.name.clone(),
-            count(kernel.base),
-            count(kernel.head),
-            kernel.ratio().map_or("-".to_owned(), |ratio| {
-                format!("{:+.2} %", (ratio - 1.0) * 100.0)
-            }),
+            shown(kernel.base),
+            shown(kernel.head),
+            kernel.ratio().map_or("-".to_owned(), change),
             call_word(kernel.call).to_owned(),
         ]
-    };
-    let mut rows = vec![headings];
-    rows.extend(counted.kernels.iter().map(row));
-    rows
+    }));
+    table
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{Counts, judge};
     use super::*;
+    use crate::subject::Kind;
 
     fn counted(head_of_sign: u64) -> Counted {
         let counts = |counts: &[(&str, u64)]| -> Counts {
@@ -175,8 +155,10 @@ mod tests {
             ("co_sign", 7),
         ]);
         Counted {
-            base: ("main".into(), Some("0123456789abcdef".into())),
-            head: ("WORKTREE".into(), None),
+            sides: ["old/bench", "new/bench"].map(|path| Subject {
+                name: path.to_owned(),
+                kind: Kind::Executable(path.into()),
+            }),
             threshold: 0.01,
             valgrind: "valgrind-3".into(),
             kernels: judge(&base, &head, 0.01),
@@ -186,11 +168,11 @@ mod tests {
     #[test]
     fn the_text_as_people_see_it() {
         let expected = "\
-BASE       main (revision 0123456789ab)
-HEAD       WORKTREE
+BASE       old/bench (executable)
+HEAD       new/bench (executable)
 valgrind   valgrind-3
 
-kernel      BASE     HEAD    change  \n\
+kernel      BASE     HEAD    change
 co_sign        -        7         -  not gated
 sign     1000000  1020000   +2.00 %  beyond the threshold
 verify   5000000  4000000  -20.00 %  within

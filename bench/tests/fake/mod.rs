@@ -1,16 +1,25 @@
 //! Load generators that measure nothing: shell scripts that print a run file with the figures that
 //! a test plants in them. Their noise follows from a count of runs, so that a test never flickers.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+#[path = "../../../loadgen/tests/common/ended.rs"]
+mod ended;
+#[path = "../../../reports/run-file/tests/sample/mod.rs"]
+mod sample;
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use rustix::process::Signal;
-use serde_json::Value;
+use duet_run_file::RunFile;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+
+#[allow(unused_imports)] // Each test file uses its part.
+pub(crate) use ended::{Ended, heeded};
 
 /// A folder with fakes; all fakes in it share one count of runs and one log.
 pub(crate) struct Bench {
@@ -95,6 +104,26 @@ impl Fake {
             first,
         } = self;
         let folder = folder.display();
+        let mut file = run_file();
+        // What the shell puts in stands between these marks.
+        file["assurance"]["cosign_every"] = json!("«$cosign_every»");
+        file["assurance"]["batch_size"] = json!("«$n»");
+        file["assurance"]["durability"] = json!(durability);
+        file["workload"]["cosign_every"] = json!("«$cosign_every»");
+        file["workload"]["pattern"] = json!(pattern);
+        file["workload"]["planted_slowdown"] = json!("«$planted»");
+        file["workload"]["seed"] = json!("«$n»");
+        file["workload"]["shards"] = json!("«$shards»");
+        file["achieved"]["payments_per_s"] = json!("«$(( 1000000000 / cpu_ns ))»");
+        file["achieved"]["cpu_s"] =
+            json!("«$(printf '%d.%09d' $((total_ns / 1000000000)) $((total_ns % 1000000000)))»");
+        file["achieved"]["valid"] = json!("«$valid»");
+        file["achieved"]["invalid_reasons"] = json!("«[$reasons]»");
+        file["latency_ns"]["service"] = json!({
+            "p50": 1, "p90": 1, "p99": "«$(( cpu_ns * 10 ))»", "p999": "«$(( cpu_ns * 10 ))»",
+            "max": "«$(( cpu_ns * 10 ))»"
+        });
+        let file = file.to_string().replace("\"«", "").replace("»\"", "");
         format!(
             r#"#!/bin/sh
 n=$(( $(cat '{folder}/count' 2>/dev/null || echo 0) + 1 ))
@@ -102,7 +131,7 @@ echo $n > '{folder}/count'
 echo "$(basename "$(dirname "$0")") $*" >> '{folder}/log'
 shards=1
 cosign_every=1
-planted=
+planted=null
 share=0
 previous=
 for option; do
@@ -110,7 +139,7 @@ for option; do
     --shards) shards=$option ;;
     --cosign-every) cosign_every=$option ;;
     --planted-slowdown)
-      planted=", \"planted_slowdown\": $option"
+      planted=$option
       share=$(printf '%.0f' "$(echo "$option" | sed 's/^0\.//; s/^\(..\).*/\1/; s/^\(.\)$/\10/')") ;;
   esac
   previous=$option
@@ -123,31 +152,28 @@ cpu_ns=$(( {cpu_ns} + {cpu_ns} * noise / 100000 ))
 cpu_ns=$(( cpu_ns + cpu_ns * share / 100 ))
 total_ns=$(( cpu_ns * 16000 ))
 cat <<END
-{{
-  "schema": 1,
-  "workload": {{"sessions": 8, "pattern": "{pattern}", "cosign_every": $cosign_every,
-               "shards": $shards, "seed": $n, "trace_sha256": null$planted}},
-  "engine": {{"backend": "fake"}},
-  "assurance": {{"cosign_every": $cosign_every, "in_flight": 16, "durability": "{durability}",
-                "both_endpoints_checked": true, "batch_size": $n}},
-  "achieved": {{"payments": 16000, "payments_per_s": $(( 1000000000 / cpu_ns )),
-               "cpu_s": $(printf '%d.%09d' $((total_ns / 1000000000)) $((total_ns % 1000000000))),
-               "valid": $valid, "invalid_reasons": [$reasons]}},
-  "latency_ns": {{"response": null, "service": {{"p50": 1, "p99": $(( cpu_ns * 10 ))}}}},
-  "memory": {{"peak_rss_bytes": 20000000}},
-  "machine": {{"cpu": "a fake", "cores": 2, "memory_bytes": 1, "os": "", "features": ["avx2"]}}
-}}
+{file}
 END
 "#
         )
     }
 }
 
-/// What `bench compare` came to.
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+/// A whole run file of a closed loop of 16,000 payments, with nothing to set it apart.
+pub(crate) fn run_file() -> Value {
+    let mut run: RunFile = sample::open_loop();
+    run.engine.backend = "fake".to_owned();
+    run.assurance.durability = "none".to_owned();
+    run.workload.arrivals = "closed-loop".to_owned();
+    run.workload.offered_per_s = None;
+    run.achieved.payments = 16_000;
+    run.achieved.open_loop = None;
+    run.checks.stage_cpu_share = 1.0;
+    run.latency_ns.response = None;
+    run.memory.peak_rss_bytes = 20_000_000;
+    (run.machine.cpu, run.machine.os) = ("a fake".to_owned(), String::new());
+    (run.machine.cores, run.machine.features) = (2, vec!["avx2".to_owned()]);
+    serde_json::to_value(run).unwrap()
 }
 
 impl Ended {
@@ -170,28 +196,6 @@ impl Ended {
     }
 }
 
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
-    }
-}
-
-/// The signal, or a polite kill if whoever runs the tests has it ignored: then the program ignores
-/// it too.
-pub(crate) fn heeded(signal: Signal) -> Signal {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    match mask.unwrap_or(0) >> (signal.as_raw() - 1) & 1 {
-        1 => Signal::TERM,
-        _ => signal,
-    }
-}
-
 /// `bench compare` in `folder`, with its temporary files in `folder/tmp`.
 pub(crate) fn compare_command<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Command {
     bench_command(folder, "compare", arguments)
@@ -203,9 +207,16 @@ pub(crate) fn bench_command<S: AsRef<OsStr>>(
     name: &str,
     arguments: &[S],
 ) -> Command {
+    let mut command = program_in(folder, env!("CARGO_BIN_EXE_bench"));
+    command.arg(name).args(arguments);
+    command
+}
+
+/// A program of this package in `folder`.
+pub(crate) fn program_in(folder: &Path, program: &str) -> Command {
     let temporary = folder.join("tmp");
     fs::create_dir_all(&temporary).expect("a temporary folder");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+    let mut command = Command::new(program);
     command
         .current_dir(folder)
         .env("TMPDIR", temporary)
@@ -213,9 +224,7 @@ pub(crate) fn bench_command<S: AsRef<OsStr>>(
         .env_remove("CARGO_TARGET_DIR")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .arg(name)
-        .args(arguments);
+        .stderr(Stdio::piped());
     command
 }
 

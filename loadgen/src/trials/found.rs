@@ -1,6 +1,7 @@
 //! What a search found, as JSON and as text: the interval, or why there is none, and every trial.
 //! Pure.
 
+use duet_experiment::disturbance::MOST_SET_ASIDE;
 use duet_run_file::run_file::{Assurance, Engine, Machine, Percentiles, Workload};
 use duet_run_file::summary::assurance_phrases;
 use duet_terminal::human;
@@ -81,6 +82,21 @@ pub(super) struct Trial {
     pub(super) disturbance: f64,
 }
 
+impl Trial {
+    /// What became of it, beside what goes on now.
+    pub(super) fn outcome(&self) -> String {
+        let word = match (self.set_aside, self.passed) {
+            (true, _) => {
+                let share = human::share(self.disturbance);
+                format!("does not count, others took {share} of the machine")
+            }
+            (false, true) => "passed".to_owned(),
+            (false, false) => "failed".to_owned(),
+        };
+        format!("; {}/s {word}", human::figure(self.rate_per_s))
+    }
+}
+
 pub(super) fn bounds(objective: &Objective) -> Vec<Bound> {
     let bounds = objective.bounds().iter();
     bounds
@@ -89,31 +105,6 @@ pub(super) fn bounds(objective: &Objective) -> Vec<Bound> {
             bound_ns: u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX),
         })
         .collect()
-}
-
-/// So many disturbed trials are set aside; of a machine that is never quiet the next ones count.
-pub(super) const MOST_SET_ASIDE: usize = 30;
-/// What is less than three of the ticks that the system counts in is not told from nothing.
-const LEAST_DISTURBANCE_S: f64 = 0.03;
-
-/// What others took of the CPU time of a run's machine; 0 where the system does not tell. Of a
-/// durable run only what the host gave away: its syncs are other threads' work, the system's.
-pub(super) fn disturbance(machine: &Machine, is_durable: bool) -> f64 {
-    let others = machine.others_share.filter(|_| !is_durable);
-    machine.stolen_share.unwrap_or(0.0) + others.unwrap_or(0.0)
-}
-
-/// Whether a trial is to be set aside and made again, `so_far` having been. It does not ask what
-/// the trial says: to set aside only those that fail would raise the answer.
-pub(super) fn sets_aside(
-    disturbance: f64,
-    limit: f64,
-    duration_s: f64,
-    cores: u64,
-    so_far: usize,
-) -> bool {
-    let least = LEAST_DISTURBANCE_S / (duration_s * cores as f64);
-    so_far < MOST_SET_ASIDE && disturbance > limit.max(least)
 }
 
 /// What a reader must know: the machine was not the run's alone, or rates contradict each other.
@@ -246,29 +237,6 @@ mod tests {
             stolen_share: Some(disturbance),
             others_share: Some(0.0),
             disturbance,
-        }
-    }
-
-    #[test]
-    fn a_trial_is_set_aside_for_what_others_took_of_a_machine_that_can_be_quiet() {
-        // Disturbance, limit, seconds, cores, set aside so far.
-        for (taken, limit, duration_s, cores, so_far, expected) in [
-            (0.004, 0.005, 8.0, 2, 0, false),
-            (0.006, 0.005, 8.0, 2, 0, true),
-            (0.006, 0.005, 8.0, 2, MOST_SET_ASIDE - 1, true),
-            (0.006, 0.005, 8.0, 2, MOST_SET_ASIDE, false),
-            (0.006, 0.01, 8.0, 2, 0, false),
-            // Two ticks of a hundred a second, and four.
-            (0.01, 0.005, 1.0, 2, 0, false),
-            (0.02, 0.005, 1.0, 2, 0, true),
-            (0.01, 0.005, 1.0, 16, 0, true),
-            (1.0, 1.0, 8.0, 2, 0, false),
-        ] {
-            let found = sets_aside(taken, limit, duration_s, cores, so_far);
-            assert_eq!(
-                found, expected,
-                "{taken} {limit} {duration_s} {cores} {so_far}"
-            );
         }
     }
 

@@ -10,130 +10,83 @@ pub mod preset;
 pub mod search;
 pub mod sweep;
 
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Parser;
+use duet_experiment::Failure;
+use duet_experiment::book::Runs;
+use duet_experiment::loadgen::Loadgen;
 use duet_run_file::RunFile;
-use duet_terminal::exit::Exit;
-use duet_terminal::process::{Unfinished, run_to_end};
+use duet_run_file::sweep::Line;
 use tempfile::TempDir;
 
 use crate::cli::{self, Cli, RunArgs};
 use crate::file_system::FileSystem;
+use crate::machine;
 use crate::plan::Plan;
 use crate::plan::error::PlanError;
 use duet_terminal::say::say;
 
-/// How much of a failed run's standard error is shown.
-const STDERR_LINES_SHOWN: usize = 20;
-
-/// Runs this very program; a log that a run needs lies in a folder that goes with it.
-pub struct Runner<'a> {
-    program: PathBuf,
+/// Runs this very program, and has the runs that were made; a log that a run needs lies in a folder
+/// that goes with it.
+struct Runner<'a> {
+    loadgen: Loadgen,
     log_dir: PathBuf,
+    runs: Runs,
     stop: &'a AtomicBool,
 }
 
-/// Why there is no run file.
-#[derive(Debug, thiserror::Error)]
-pub enum TrialError {
-    /// The options make no sense; the text says which and what was expected.
-    #[error("{0}")]
-    Options(String),
-    /// The machine failed: the program or its folder is lost.
-    #[error("{0}")]
-    Machine(String),
-    /// The run ended badly, with this exit code.
-    #[error("{1}")]
-    Ended(i32, String),
-    /// It was stopped by hand.
-    #[error("stopped")]
-    Interrupted,
-}
-
 impl<'a> Runner<'a> {
-    /// Runs this program; logs, if the runs are durable, lie in folders in `log_dir`.
-    ///
-    /// # Errors
-    /// The system does not tell where this program is.
-    pub fn new(log_dir: Option<&Path>, stop: &'a AtomicBool) -> Result<Runner<'a>, TrialError> {
-        // What runs here, even if another program has its name by now.
-        let this = PathBuf::from("/proc/self/exe");
-        let found = match this.exists() {
-            true => Ok(this),
-            false => std::env::current_exe(),
-        };
-        let program = found.map_err(|error| {
-            TrialError::Machine(format!("this program cannot be found: {error}"))
-        })?;
-        let log_dir = log_dir.unwrap_or(Path::new(".")).to_owned();
+    /// Logs, if the runs are durable, lie in folders in `log_dir`. Runs are added to the file, if
+    /// there is one, and those that it has are not made again.
+    fn new(
+        log_dir: Option<&Path>,
+        file: Option<&Path>,
+        stop: &'a AtomicBool,
+    ) -> Result<Runner<'a>, Failure> {
+        let runs = file.map(Runs::in_file).transpose()?.unwrap_or_default();
+        if let Some(file) = file {
+            same_machine(file, runs.lines())?;
+        }
         Ok(Runner {
-            program,
-            log_dir,
+            loadgen: Loadgen::this()?,
+            log_dir: log_dir.unwrap_or(Path::new(".")).to_owned(),
+            runs,
             stop,
         })
     }
 
     /// One run with these options, without a baseline. It may be INVALID.
-    ///
-    /// # Errors
-    /// There is no run file.
-    pub fn run(&self, options: &[String]) -> Result<RunFile, TrialError> {
+    fn run(&self, options: &[String]) -> Result<RunFile, Failure> {
         let log = self.log_of(options)?;
-        let mut command = Command::new(&self.program);
-        // By whatever name it was opened.
-        command
-            .arg0("loadgen")
-            .args(["run", "--json", "--quiet", "--baseline-sessions", "0"])
-            .args(options);
+        let words = ["--baseline-sessions", "0"].map(OsString::from);
+        let mut words: Vec<OsString> = words.to_vec();
+        words.extend(options.iter().map(OsString::from));
         if let Some(log) = &log {
-            command.arg("--log-dir").arg(log.path().join("log"));
+            words.extend(["--log-dir".into(), log.path().join("log").into_os_string()]);
         }
-        let finished =
-            run_to_end(&mut command, self.stop).map_err(|unfinished| match unfinished {
-                Unfinished::Interrupted => TrialError::Interrupted,
-                Unfinished::NotStarted(error) => {
-                    TrialError::Machine(format!("cannot start a run: {error}"))
-                }
-                Unfinished::Lost(error) => TrialError::Machine(format!("a run was lost: {error}")),
-            })?;
-        let code = finished.status.code().unwrap_or(-1);
-        let text = String::from_utf8_lossy(&finished.stdout);
-        let read = RunFile::parse(Path::new("its run file"), &text);
-        let ended_well = code == 0 || code == i32::from(Exit::Invalid.code());
-        let why = match read {
-            Ok(run) if ended_well => return Ok(run),
-            Err(error) if ended_well => format!("{error}\n"),
-            _ => String::new(),
-        };
-        // A signal's name is in the status and in no exit code.
-        Err(TrialError::Ended(
-            code,
-            format!(
-                "`loadgen run {}` ended with {} and no figures:\n{why}{}",
-                options.join(" "),
-                finished.status,
-                last_lines(&finished.stderr)
-            ),
-        ))
+        Ok(self.loadgen.run("a run", &words, self.stop)?.file)
     }
 
-    /// Says, if one of these runs is durable, what is to be known of where its log lies.
-    ///
-    /// # Errors
-    /// The options make no run.
-    pub fn caution<'o>(
+    /// What is to be known of where the logs of these runs lie, if one of them is durable: whether
+    /// that goes with the runs in the file, and, unless `quiet`, a caution.
+    fn check_storage<'o>(
         &self,
+        file: Option<&Path>,
         runs: impl IntoIterator<Item = &'o [String]>,
-    ) -> Result<(), TrialError> {
+        quiet: bool,
+    ) -> Result<(), Failure> {
         for options in runs {
             if is_durable(options)? {
-                if let Some(caution) = FileSystem::of(&self.log_dir).caution(&self.log_dir) {
+                let here = FileSystem::of(&self.log_dir);
+                if let Some(file) = file {
+                    same_storage(file, self.runs.lines(), &here, &self.log_dir)?;
+                }
+                if let Some(caution) = here.caution(&self.log_dir).filter(|_| !quiet) {
                     say(caution);
                 }
                 break;
@@ -143,7 +96,7 @@ impl<'a> Runner<'a> {
     }
 
     /// A folder for the log of a durable run, gone when dropped.
-    fn log_of(&self, options: &[String]) -> Result<Option<TempDir>, TrialError> {
+    fn log_of(&self, options: &[String]) -> Result<Option<TempDir>, Failure> {
         if !is_durable(options)? {
             return Ok(None);
         }
@@ -156,23 +109,73 @@ impl<'a> Runner<'a> {
                 self.log_dir.display()
             );
             match error.kind() {
-                io::ErrorKind::StorageFull => TrialError::Machine(text),
-                _ => TrialError::Options(text),
+                io::ErrorKind::StorageFull => Failure::machine_fault(text),
+                _ => Failure::bad_input(text),
             }
         })
     }
 }
 
+/// A file of runs is of one machine and one build: figures of two would be taken for those of one.
+fn same_machine(file: &Path, lines: &[Line]) -> Result<(), Failure> {
+    let here = machine::machine();
+    let here = [
+        ("machine", here.cpu),
+        ("cores", here.cores.to_string()),
+        ("commit", env!("DUET_COMMIT").to_owned()),
+    ];
+    for (line, number) in lines.iter().zip(1..) {
+        let run = &line.run;
+        let cores = run.machine.cores.to_string();
+        let there = [&run.machine.cpu, &cores, &run.engine.commit];
+        let mut pairs = here.iter().zip(there);
+        if let Some(((what, here), there)) = pairs.find(|((_, here), there)| here != *there) {
+            return Err(Failure::bad_input(format!(
+                "{}: its run {number} is of another {what}: '{there}', and not '{here}'; expected \
+                 a new file",
+                file.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Nor do runs whose log is in memory stand beside those on a disk. A run that will be made again
+/// stands beside none.
+fn same_storage(
+    file: &Path,
+    lines: &[Line],
+    here: &FileSystem,
+    log_dir: &Path,
+) -> Result<(), Failure> {
+    for (line, number) in lines.iter().zip(1..) {
+        if let Some(there) = &line.run.durability
+            && line.run.achieved.broken().next().is_none()
+            && there.is_in_memory() != here.in_memory
+        {
+            return Err(Failure::bad_input(format!(
+                "{}: the log of its run {number} was on {}, and '{}' is on {}: one of them is in \
+                 memory; expected another --log-dir, or a new file",
+                file.display(),
+                there.file_system,
+                log_dir.display(),
+                here.kind
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Whether a run with these options keeps a log.
-fn is_durable(options: &[String]) -> Result<bool, TrialError> {
+fn is_durable(options: &[String]) -> Result<bool, Failure> {
     Ok(parse_run(options)?.durability != cli::Durability::None)
 }
 
 /// The options of a run, as `run` itself reads them.
-fn parse_run(options: &[String]) -> Result<RunArgs, TrialError> {
+fn parse_run(options: &[String]) -> Result<RunArgs, Failure> {
     let all = ["loadgen", "run"].into_iter().map(str::to_owned);
     let parsed = Cli::try_parse_from(all.chain(options.iter().cloned()))
-        .map_err(|error| TrialError::Options(first_line(&error)))?;
+        .map_err(|error| Failure::bad_input(first_line(&error)))?;
     match parsed.command {
         Some(cli::Command::Run(run)) => Ok(*run),
         _ => unreachable!("`run` was said"),
@@ -181,10 +184,7 @@ fn parse_run(options: &[String]) -> Result<RunArgs, TrialError> {
 
 /// The options of runs as they were given after `--`, checked: they must make a run, and must be
 /// neither the command's own nor of those that its trials set themselves.
-///
-/// # Errors
-/// Names the option.
-pub fn check_options(words: &[String], own: &[&str]) -> Result<RunArgs, TrialError> {
+fn check_options(words: &[String], own: &[&str]) -> Result<RunArgs, Failure> {
     // What a trial may not do: print elsewhere, follow another clock, leave something behind,
     // or end before its time.
     const NEVER: [&str; 13] = [
@@ -204,18 +204,18 @@ pub fn check_options(words: &[String], own: &[&str]) -> Result<RunArgs, TrialErr
     ];
     for word in words {
         let name = word.split('=').next().unwrap_or(word);
-        if own.contains(&name) {
-            return Err(TrialError::Options(format!(
-                "{name} after `--`: expected before it, as this command's own"
-            )));
-        }
-        if NEVER.contains(&name) {
-            return Err(TrialError::Options(format!(
-                "{name} after `--`: expected options of `run` that this command does not set itself"
-            )));
-        }
+        let expected = if own.contains(&name) {
+            "before it, as this command's own"
+        } else if NEVER.contains(&name) {
+            "options of `run` that this command does not set itself"
+        } else {
+            continue;
+        };
+        return Err(Failure::bad_input(format!(
+            "{name} after `--`: expected {expected}"
+        )));
     }
-    parse_run(words).map_err(|error| TrialError::Options(format!("after `--`: {error}")))
+    parse_run(words).map_err(|error| Failure::bad_input(format!("after `--`: {error}")))
 }
 
 /// What is wrong, without the usage that clap prints below it.
@@ -227,10 +227,7 @@ fn first_line(error: &clap::Error) -> String {
 }
 
 /// Checks that a run with these options would start, as far as that can be told without one.
-///
-/// # Errors
-/// What the run itself would say.
-pub fn check_run(options: &[String]) -> Result<(), TrialError> {
+fn check_run(options: &[String]) -> Result<(), Failure> {
     let mut run = parse_run(options)?;
     if run.durability != cli::Durability::None {
         // Each trial gets a folder of its own; planning one makes nothing.
@@ -238,50 +235,25 @@ pub fn check_run(options: &[String]) -> Result<(), TrialError> {
     }
     match Plan::new(&run) {
         Ok(_) => Ok(()),
-        Err(PlanError::Output(error)) if error.is_machine_fault() => {
-            Err(TrialError::Machine(error.to_string()))
-        }
-        Err(error) => Err(TrialError::Options(error.to_string())),
+        Err(PlanError::Output(error)) => Err(error.into()),
+        Err(error) => Err(Failure::bad_input(error.to_string())),
     }
+}
+
+/// An option with its value.
+fn option(name: &str, value: impl ToString) -> [String; 2] {
+    [name.to_owned(), value.to_string()]
 }
 
 /// `--duration` as `run` reads it.
 fn duration_option(duration: Duration) -> [String; 2] {
-    [
-        "--duration".to_owned(),
-        format!("{}ms", duration.as_millis()),
-    ]
-}
-
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.trim_end().lines().collect();
-    let left_out = lines.len().saturating_sub(STDERR_LINES_SHOWN);
-    let shown = lines[left_out..].iter().map(|line| format!("  {line}"));
-    shown.collect::<Vec<_>>().join("\n")
-}
-
-impl TrialError {
-    /// The exit code of a command that ends with it.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            TrialError::Options(_) => Exit::BadInput,
-            TrialError::Machine(_) => Exit::MachineFault,
-            TrialError::Interrupted => Exit::Interrupted,
-            TrialError::Ended(code, _) => match code {
-                2 => Exit::BadInput,
-                3 => Exit::Invalid,
-                4 => Exit::StoredDataRefused,
-                130 => Exit::Interrupted,
-                _ => Exit::MachineFault,
-            },
-        }
-    }
+    option("--duration", format_args!("{}ms", duration.as_millis()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use duet_terminal::exit::Exit;
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
@@ -299,7 +271,7 @@ mod tests {
             ("--bogus", "--bogus"),
         ] {
             let error = check_options(&words(text), &["--backend"]).unwrap_err();
-            assert_eq!(error.exit(), Exit::BadInput);
+            assert_eq!(error.exit, Exit::BadInput);
             assert!(error.to_string().contains(expected), "{text}: {error}");
             assert_eq!(error.to_string().lines().count(), 1, "{error}");
         }

@@ -99,6 +99,15 @@ pub(super) struct Cost {
     pub(super) channel_s: f64,
 }
 
+impl From<Calibration> for Cost {
+    fn from(found: Calibration) -> Cost {
+        Cost {
+            run_s: found.run_s,
+            channel_s: found.channel_s,
+        }
+    }
+}
+
 impl Cost {
     /// Of a machine of which nothing was measured.
     pub(super) const ASSUMED: Cost = Cost {

@@ -1,24 +1,27 @@
 //! `search`: the highest rate at which an objective holds, as an interval between a rate that
 //! passes and one that fails, with every trial behind it.
 
-use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use duet_experiment::Failure;
+use duet_experiment::disturbance::{disturbance, sets_aside};
+use duet_experiment::failure::write_text;
 use duet_run_file::measured;
 use duet_run_file::run_file::{Durability, RunFile};
+use duet_run_file::sweep::Line;
 use duet_terminal::exit::Exit;
 use duet_terminal::human;
-use duet_terminal::output::{OutputError, check_writable, write_atomically};
+use duet_terminal::output::check_writable;
 use duet_terminal::paths::Paths;
 
 use super::args::SearchArgs;
 use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
-use super::found::{Found, SCHEMA, Trial, bounds, disturbance, notes, sets_aside, table};
+use super::found::{Found, SCHEMA, Trial, bounds, notes, table};
 use super::objective::Judged;
-use super::{Runner, TrialError, check_options, check_run, duration_option};
+use super::{Runner, check_options, check_run, duration_option, option};
 use duet_terminal::progress::Spinner;
-use duet_terminal::say::{complain, print};
+use duet_terminal::say::print;
 
 /// A short trial is this part of a full one, and no shorter than this.
 const SHORT: u32 = 4;
@@ -40,22 +43,16 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
     let answer = find(args, &mut trials, stop);
     let (exit, failure) = match &answer {
         Ok(_) => (Exit::Ok, None),
-        Err(failure) => {
-            complain(failure);
-            (failure.exit(), Some(failure.to_string()))
-        }
+        Err(failure) => (failure.tell(), Some(failure.to_string())),
     };
     // What was measured is not lost with the answer.
     if trials.is_empty() {
         return exit;
     }
     let answer = answer.ok();
-    let (pass_per_s, fail_per_s) = answer
-        .as_ref()
-        .map(|a| (a.pass_per_s, a.fail_per_s))
-        .unzip();
-    let run = answer.map(|answer| answer.run);
-    let mut notes = notes(args, &trials, fail_per_s);
+    let interval = answer.as_ref().map(|(interval, _)| *interval);
+    let run = answer.map(|(_, run)| run);
+    let mut notes = notes(args, &trials, interval.map(|[_, fail]| fail));
     if let Some(run) = &run {
         notes.extend(measured::slowed(run));
         notes.extend(run.durability.as_ref().and_then(Durability::caution));
@@ -64,11 +61,9 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
         schema: SCHEMA,
         command,
         objective: bounds(&args.slo),
-        pass_per_s,
-        fail_per_s,
-        width: pass_per_s
-            .zip(fail_per_s)
-            .map(|(pass, fail)| width(pass, fail)),
+        pass_per_s: interval.map(|[pass, _]| pass),
+        fail_per_s: interval.map(|[_, fail]| fail),
+        width: interval.map(|[pass, fail]| width(pass, fail)),
         failure,
         trials_per_rate: args.trials,
         passes_per_rate: args.passes(),
@@ -82,19 +77,9 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
     };
     let mut json = serde_json::to_string_pretty(&found).expect("it is made of names and numbers");
     json.push('\n');
-    if let Some(out) = &args.out {
-        let written: Result<(), OutputError> = write_atomically(out, |target| {
-            target
-                .write_all(json.as_bytes())
-                .map_err(|source| OutputError::Failed {
-                    path: out.clone(),
-                    source,
-                })
-        });
-        if let Err(error) = written {
-            complain(&error);
-            return Exit::MachineFault;
-        }
+    if let Some(Err(failure)) = args.out.as_ref().map(|out| write_text(out, &json)) {
+        failure.tell();
+        return Exit::MachineFault;
     }
     let text = match (args.json, args.quiet) {
         (true, _) => json,
@@ -104,114 +89,42 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
     print(&text).err().unwrap_or(exit)
 }
 
-enum Failure {
-    Trial(TrialError),
-    Output(OutputError),
-    /// Nothing meets the objective.
-    Missed(String),
-    /// A run failed its own checks.
-    Invalid(String),
-    /// Noise hides the answer.
-    Lost(String),
-}
-
-impl Failure {
-    fn exit(&self) -> Exit {
-        match self {
-            Failure::Trial(error) => error.exit(),
-            Failure::Output(error) if error.is_machine_fault() => Exit::MachineFault,
-            Failure::Output(_) => Exit::BadInput,
-            Failure::Missed(_) => Exit::Regression,
-            Failure::Invalid(_) => Exit::Invalid,
-            Failure::Lost(_) => Exit::Inconclusive,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Trial(error) => error.fmt(f),
-            Failure::Output(error) => error.fmt(f),
-            Failure::Missed(text) | Failure::Invalid(text) | Failure::Lost(text) => {
-                f.write_str(text)
-            }
-        }
-    }
-}
-
-/// What a search ends with.
-struct Answer {
-    pass_per_s: f64,
-    fail_per_s: f64,
-    /// The last full trial at the lower rate that passed.
-    run: RunFile,
-}
-
-impl From<TrialError> for Failure {
-    fn from(error: TrialError) -> Failure {
-        Failure::Trial(error)
-    }
-}
-
-fn bad(text: String) -> Failure {
-    Failure::Trial(TrialError::Options(text))
-}
-
 fn check(args: &SearchArgs) -> Result<(), Failure> {
-    if !(WIDTHS.0..=WIDTHS.1).contains(&args.width) {
-        return Err(bad(format!(
-            "--width {}: expected 0.1% to 50%",
-            human::share(args.width)
-        )));
-    }
     let most = TRIALS.end();
-    if !TRIALS.contains(&args.trials) {
-        return Err(bad(format!(
-            "--trials {}: expected 1 to {most}",
-            args.trials
-        )));
-    }
-    if args.trials.is_multiple_of(2) && args.passes.is_none() {
-        return Err(bad(format!(
-            "--trials {}: expected an odd number, of which more than half decide, or --passes beside it",
-            args.trials
-        )));
-    }
-    if !(1..=args.trials).contains(&args.passes()) {
-        return Err(bad(format!(
-            "--passes {}: expected 1 to {}, of --trials {}",
-            args.passes(),
-            args.trials,
-            args.trials
-        )));
-    }
-    if args.trial < SHORTEST {
-        return Err(bad(format!(
-            "--trial {}: expected 1s or more",
-            human::seconds(args.trial.as_secs_f64())
-        )));
+    let (trials, passes) = (args.trials, args.passes());
+    let (width, trial) = (args.width, args.trial);
+    let refused = if !(WIDTHS.0..=WIDTHS.1).contains(&width) {
+        format!("--width {}: expected 0.1% to 50%", human::share(width))
+    } else if !TRIALS.contains(&trials) {
+        format!("--trials {trials}: expected 1 to {most}")
+    } else if trials.is_multiple_of(2) && args.passes.is_none() {
+        format!(
+            "--trials {trials}: expected an odd number, of which more than half decide, or \
+             --passes beside it"
+        )
+    } else if !(1..=trials).contains(&passes) {
+        format!("--passes {passes}: expected 1 to {trials}, of --trials {trials}")
+    } else if trial < SHORTEST {
+        let trial = human::seconds(trial.as_secs_f64());
+        format!("--trial {trial}: expected 1s or more")
+    } else {
+        String::new()
+    };
+    if !refused.is_empty() {
+        return Err(Failure::bad_input(refused));
     }
     Paths::default()
         .writes("--out", args.out.as_deref())
+        .writes("--book", args.book.as_deref())
         .writes("--log-dir", args.log_dir.as_deref())
         .check()
-        .map_err(bad)?;
-    if let Some(out) = &args.out {
-        check_writable(out).map_err(Failure::Output)?;
-    }
+        .map_err(Failure::bad_input)?;
+    args.out.as_deref().map_or(Ok(()), check_writable)?;
     check_options(&args.options, &[])?;
-    let with_rate = |per_s: f64| {
-        let rate = ["--rate".to_owned(), per_s.to_string()];
-        let options = args.options.iter().cloned().chain(rate);
-        check_run(
-            &options
-                .chain(duration_option(args.trial))
-                .collect::<Vec<_>>(),
-        )
-    };
-    with_rate(args.start.unwrap_or(1000.0))?;
-    Ok(())
+    let mut options = args.options.clone();
+    options.extend(option("--rate", args.start.unwrap_or(1000.0)));
+    options.extend(duration_option(trial));
+    check_run(&options)
 }
 
 /// What a closed loop takes of the options of an open one: how long payments wait for others is
@@ -230,156 +143,214 @@ fn closed_loop(options: &[String]) -> Vec<String> {
     kept
 }
 
-/// The answer; every trial that was made stands in `trials`, whatever comes of it.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one search, from its first trial to its answer"
-)]
-fn find(args: &SearchArgs, trials: &mut Vec<Trial>, stop: &AtomicBool) -> Result<Answer, Failure> {
-    check(args)?;
-    let runner = Runner::new(args.log_dir.as_deref(), stop)?;
-    if !args.quiet {
-        runner.caution([&*args.options])?;
-    }
-    let spinner = Spinner::new(args.quiet);
-    let short = (args.trial / SHORT).max(SHORTEST);
-    let start_per_s = match args.start {
-        Some(start) => start,
-        None => {
-            spinner.say(format!(
-                "closed loop, for {}",
-                human::seconds(short.as_secs_f64())
-            ));
-            let mut options = closed_loop(&args.options);
-            options.extend(duration_option(short));
-            let run = runner.run(&options)?;
-            if !run.achieved.valid {
-                return Err(Failure::Invalid(format!(
-                    "the run that tells where to begin is INVALID: {}",
-                    run.achieved.invalid_reasons.join("; ")
-                )));
-            }
-            FIRST * run.achieved.payments_per_s
-        }
-    };
-    let least_per_s = LEAST_PAYMENTS / short.as_secs_f64();
-    let ladder = Ladder::new(args.width);
-    let least = ladder.rung(least_per_s);
-    let goal = Goal {
-        trials: args.trials,
-        passes: args.passes(),
-        start: ladder.rung(start_per_s).max(least),
-        least,
-    };
-    let most_trials = MOST_TRIALS.max(MOST_RATES * args.trials);
-    let mut tried: Vec<Tried> = Vec::new();
-    let mut set_aside = 0;
-    // The last full trial that passed, of each rung.
-    let mut passed: Vec<(i32, RunFile)> = Vec::new();
-    loop {
-        match bracket::next(&goal, &ladder, &tried) {
-            Next::Trial { rung, length } => {
-                let per_s = ladder.per_s(rung);
-                if tried.len() == most_trials {
-                    return Err(Failure::Lost(format!(
-                        "{most_trials} trials have not closed the interval: the machine is too \
-                         noisy for --width {}; try longer --trial, or more --trials",
-                        human::share(args.width)
-                    )));
-                }
-                let duration = match length {
-                    Length::Short => short,
-                    Length::Full => args.trial,
-                };
-                let last = trials.last().map(|trial: &Trial| {
-                    let word = match (trial.set_aside, trial.passed) {
-                        (true, _) => {
-                            let share = human::share(trial.disturbance);
-                            format!("does not count, others took {share} of the machine")
-                        }
-                        (false, true) => "passed".to_owned(),
-                        (false, false) => "failed".to_owned(),
-                    };
-                    format!("; {}/s {word}", human::figure(trial.rate_per_s))
-                });
-                spinner.say(format!(
-                    "trial {}: {}/s for {}{}",
-                    trials.len() + 1,
-                    human::figure(per_s),
-                    human::seconds(duration.as_secs_f64()),
-                    last.unwrap_or_default()
-                ));
-                let (mut trial, run) = trial(args, &runner, per_s, duration, length)?;
-                let (limit, cores) = (args.disturbance, run.machine.cores);
-                let lasted_s = duration.as_secs_f64();
-                if sets_aside(trial.disturbance, limit, lasted_s, cores, set_aside) {
-                    set_aside += 1;
-                    trial.set_aside = true;
-                    trials.push(trial);
-                    continue;
-                }
-                tried.push(Tried {
-                    rung,
-                    length,
-                    passed: trial.passed,
-                });
-                if trial.passed && length == Length::Full {
-                    passed.retain(|(other, _)| *other != rung);
-                    passed.push((rung, run));
-                }
-                trials.push(trial);
-            }
-            Next::NothingPasses { rung } => {
-                let reasons = trials.last().map(|trial| trial.reasons.join("; "));
-                return Err(Failure::Missed(format!(
-                    "no rate meets {}: at {}/s {}",
-                    args.slo,
-                    human::figure(ladder.per_s(rung)),
-                    reasons.unwrap_or_default()
-                )));
-            }
-            Next::Found { pass } => {
-                spinner.clear();
-                let at = passed.into_iter().find(|(rung, _)| *rung == pass);
-                let (_, run) = at.expect("a rate that passes has passed");
-                let [pass_per_s, fail_per_s] = [pass, pass + 1].map(|rung| ladder.per_s(rung));
-                return Ok(Answer {
-                    pass_per_s,
-                    fail_per_s,
-                    run,
-                });
-            }
-        }
-    }
+/// A search that goes on.
+struct Searching<'a> {
+    args: &'a SearchArgs,
+    runner: Runner<'a>,
+    spinner: Spinner,
+    /// How long a short trial is.
+    short: Duration,
+    ladder: Ladder,
+    /// Every trial that was made, whatever comes of it.
+    trials: &'a mut Vec<Trial>,
+    /// Those that count.
+    tried: Vec<Tried>,
+    /// The last full trial that passed, of each rung.
+    passed: Vec<(i32, RunFile)>,
 }
 
-fn trial(
+/// The rate that passes and the one that fails, in payments per second, and the last full trial
+/// that passed.
+fn find(
     args: &SearchArgs,
-    runner: &Runner<'_>,
-    per_s: f64,
-    duration: Duration,
-    length: Length,
-) -> Result<(Trial, RunFile), Failure> {
-    let rate = ["--rate".to_owned(), per_s.to_string()];
-    let options = args.options.iter().cloned().chain(rate);
-    let run = runner.run(&options.chain(duration_option(duration)).collect::<Vec<_>>())?;
-    let reasons = match args.slo.judge(&run) {
-        Judged::Passed => Vec::new(),
-        Judged::Failed(reasons) => reasons,
-        Judged::Broken(reasons) => {
-            return Err(Failure::Invalid(format!(
-                "a trial at {}/s is INVALID, and says nothing of the rate: {}",
-                human::figure(per_s),
-                reasons.join("; ")
-            )));
-        }
+    trials: &mut Vec<Trial>,
+    stop: &AtomicBool,
+) -> Result<([f64; 2], RunFile), Failure> {
+    check(args)?;
+    let book = args.book.as_deref();
+    let runner = Runner::new(args.log_dir.as_deref(), book, stop)?;
+    runner.check_storage(book, [&*args.options], args.quiet)?;
+    let mut search = Searching {
+        args,
+        runner,
+        spinner: Spinner::new(args.quiet),
+        short: (args.trial / SHORT).max(SHORTEST),
+        ladder: Ladder::new(args.width),
+        trials,
+        tried: Vec::new(),
+        passed: Vec::new(),
     };
-    let open_loop = run.achieved.open_loop.as_ref().expect("it was judged");
-    let is_durable = run.assurance.durability != "none";
-    Ok((
-        Trial {
+    let found = search.go();
+    search.spinner.clear();
+    found.map_err(|failure| match (failure.is_interrupt(), book) {
+        (true, Some(book)) => Failure {
+            text: format!(
+                "{}: stopped after {}; the same command goes on",
+                book.display(),
+                human::counted(search.trials.len() as u64, "trial")
+            ),
+            ..failure
+        },
+        _ => failure,
+    })
+}
+
+impl Searching<'_> {
+    fn go(&mut self) -> Result<([f64; 2], RunFile), Failure> {
+        let args = self.args;
+        let start_per_s = match args.start {
+            Some(start) => start,
+            None => self.closed_loop_per_s()? * FIRST,
+        };
+        let least = self.ladder.rung(LEAST_PAYMENTS / self.short.as_secs_f64());
+        let goal = Goal {
+            trials: args.trials,
+            passes: args.passes(),
+            start: self.ladder.rung(start_per_s).max(least),
+            least,
+        };
+        let most_trials = MOST_TRIALS.max(MOST_RATES * args.trials);
+        loop {
+            match bracket::next(&goal, &self.ladder, &self.tried) {
+                Next::Trial { .. } if self.tried.len() == most_trials => {
+                    let width = human::share(args.width);
+                    return Err(Failure::new(
+                        Exit::Inconclusive,
+                        format!(
+                            "{most_trials} trials have not closed the interval: the machine is too \
+                             noisy for --width {width}; try longer --trial, or more --trials"
+                        ),
+                    ));
+                }
+                Next::Trial { rung, length } => self.try_rung(rung, length)?,
+                Next::NothingPasses { rung } => {
+                    let reasons = self.trials.last().map(|trial| trial.reasons.join("; "));
+                    return Err(Failure::new(
+                        Exit::Regression,
+                        format!(
+                            "no rate meets {}: at {}/s {}",
+                            args.slo,
+                            human::figure(self.ladder.per_s(rung)),
+                            reasons.unwrap_or_default()
+                        ),
+                    ));
+                }
+                Next::Found { pass } => {
+                    let at = self.passed.iter().find(|(rung, _)| *rung == pass);
+                    let (_, run) = at.expect("a rate that passes has passed");
+                    let interval = [pass, pass + 1].map(|rung| self.ladder.per_s(rung));
+                    return Ok((interval, run.clone()));
+                }
+            }
+        }
+    }
+
+    /// The rate of a closed loop, which tells where to begin.
+    fn closed_loop_per_s(&mut self) -> Result<f64, Failure> {
+        let lasts = human::seconds(self.short.as_secs_f64());
+        self.spinner.say(format!("closed loop, for {lasts}"));
+        let options = closed_loop(&self.args.options);
+        let run = self.run(None, 0, options, self.short)?;
+        if !run.achieved.valid {
+            let reasons = run.achieved.invalid_reasons.join("; ");
+            return Err(Failure::new(
+                Exit::Invalid,
+                format!("the run that tells where to begin is INVALID: {reasons}"),
+            ));
+        }
+        Ok(run.achieved.payments_per_s)
+    }
+
+    /// The run of this number of this rate and length, made unless the book has it.
+    fn run(
+        &mut self,
+        per_s: Option<f64>,
+        number: u32,
+        mut options: Vec<String>,
+        lasts: Duration,
+    ) -> Result<RunFile, Failure> {
+        let rate = per_s.map_or("max".to_owned(), |per_s| per_s.to_string());
+        let rate = option("--rate", rate);
+        options.extend(duration_option(lasts));
+        let cell = [&rate[..], &options].concat();
+        if let Some(run) = self.runner.runs.find(&cell, number) {
+            return Ok(run.clone());
+        }
+        if per_s.is_some() {
+            options.extend(rate);
+        }
+        let run = self.runner.run(&options)?;
+        self.runner.runs.add(Line {
+            cell,
+            repeat: number,
+            calibration: None,
+            run: run.clone(),
+        })?;
+        Ok(run)
+    }
+
+    /// Makes a trial, and counts it unless the machine was disturbed.
+    fn try_rung(&mut self, rung: i32, length: Length) -> Result<(), Failure> {
+        let per_s = self.ladder.per_s(rung);
+        let lasts = match length {
+            Length::Short => self.short,
+            Length::Full => self.args.trial,
+        };
+        let lasts_s = lasts.as_secs_f64();
+        self.spinner.say(format!(
+            "trial {}: {}/s for {}{}",
+            self.trials.len() + 1,
+            human::figure(per_s),
+            human::seconds(lasts_s),
+            self.trials.last().map_or(String::new(), Trial::outcome)
+        ));
+        let alike = |trial: &&Trial| trial.rate_per_s == per_s && trial.duration_s == lasts_s;
+        let number = self.trials.iter().filter(alike).count() as u32;
+        let run = self.run(Some(per_s), number, self.args.options.clone(), lasts)?;
+        let mut trial = self.trial(&run, per_s, lasts_s, length)?;
+        let so_far = self.trials.iter().filter(|trial| trial.set_aside).count();
+        let (limit, cores) = (self.args.disturbance, run.machine.cores);
+        trial.set_aside = sets_aside(trial.disturbance, limit, lasts_s, cores, so_far);
+        if !trial.set_aside {
+            let passed = trial.passed;
+            self.tried.push(Tried {
+                rung,
+                length,
+                passed,
+            });
+            if passed && length == Length::Full {
+                self.passed.retain(|(other, _)| *other != rung);
+                self.passed.push((rung, run));
+            }
+        }
+        self.trials.push(trial);
+        Ok(())
+    }
+
+    fn trial(
+        &self,
+        run: &RunFile,
+        per_s: f64,
+        lasts_s: f64,
+        length: Length,
+    ) -> Result<Trial, Failure> {
+        let reasons = match self.args.slo.judge(run) {
+            Judged::Passed => Vec::new(),
+            Judged::Failed(reasons) => reasons,
+            Judged::Broken(reasons) => {
+                let (rate, reasons) = (human::figure(per_s), reasons.join("; "));
+                return Err(Failure::new(
+                    Exit::Invalid,
+                    format!(
+                        "a trial at {rate}/s is INVALID, and says nothing of the rate: {reasons}"
+                    ),
+                ));
+            }
+        };
+        let open_loop = run.achieved.open_loop.as_ref().expect("it was judged");
+        Ok(Trial {
             rate_per_s: per_s,
-            duration_s: duration.as_secs_f64(),
+            duration_s: lasts_s,
             full: length == Length::Full,
             set_aside: false,
             passed: reasons.is_empty(),
@@ -392,10 +363,9 @@ fn trial(
             batch_size: run.assurance.batch_size,
             stolen_share: run.machine.stolen_share,
             others_share: run.machine.others_share,
-            disturbance: disturbance(&run.machine, is_durable),
-        },
-        run,
-    ))
+            disturbance: disturbance(run),
+        })
+    }
 }
 
 #[cfg(test)]

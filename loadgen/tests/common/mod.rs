@@ -2,32 +2,18 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // Each test file uses its part; a test fails by panicking.
 
+mod ended;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use duet_run_file::run_file::RunFile;
-use rustix::process::Signal;
 use tempfile::TempDir;
 
-/// How a `loadgen` ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
-impl From<Output> for Ended {
-    fn from(output: Output) -> Ended {
-        Ended {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
+#[allow(unused_imports)] // Each test file uses its part.
+pub(crate) use ended::{Ended, heeded};
 
 /// A folder in which `loadgen` runs, so that relative paths are within it.
 pub(crate) struct Folder(TempDir);
@@ -122,18 +108,6 @@ pub(crate) fn counts(run: &RunFile) -> Vec<(&'static str, u64)> {
         ("sessions", run.workload.sessions),
         ("at once", run.workload.concurrent),
     ]
-}
-
-/// The signal, or a polite kill if whoever runs the tests has it ignored: then the program ignores
-/// it too.
-pub(crate) fn heeded(signal: Signal) -> Signal {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    match mask.unwrap_or(0) >> (signal.as_raw() - 1) & 1 {
-        1 => Signal::TERM,
-        _ => signal,
-    }
 }
 
 /// Words apart.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::human;
+use crate::process::Underway;
 use crate::say::say;
 use crate::threads;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -348,6 +349,71 @@ fn keep_ticking(bar: &ProgressBar, every: Duration) {
         }
     };
     drop(threads::start("progress", tick));
+}
+
+/// Steps that are measured. It speaks between them, never during one: a ticking bar is work that
+/// the machine would do meanwhile.
+pub struct StillBar {
+    bar: ProgressBar,
+    shown: Shown,
+}
+
+impl StillBar {
+    /// Nothing is shown when `quiet`.
+    #[must_use]
+    pub fn new(quiet: bool) -> StillBar {
+        let shown = Shown::new(quiet);
+        let bar = ProgressBar::with_draw_target(None, shown.target());
+        bar.set_style(ProgressStyle::with_template("{msg}").expect("a constant template"));
+        StillBar { bar, shown }
+    }
+
+    /// Begins to count up to `total` of what is called `unit`.
+    pub fn count(&self, total: u64, unit: &'static str) {
+        let template = "{pos} of {len} {prefix} {wide_bar} {eta_precise} left, {msg}";
+        let style = ProgressStyle::with_template(template);
+        self.bar.set_style(style.expect("a constant template"));
+        self.bar.set_prefix(unit);
+        self.bar.set_length(total);
+        self.bar.reset_eta();
+    }
+
+    /// So many are done, and `what` goes on.
+    pub fn at(&self, done: u64, what: &str) {
+        self.bar.set_position(done);
+        self.bar.set_message(what.to_owned());
+        let (total, unit) = (self.bar.length().unwrap_or(0), self.bar.prefix());
+        self.shown
+            .line(|_| format!("{done} of {total} {unit}: {what}"));
+    }
+
+    /// A child process does `what`, which takes long and is not measured.
+    pub fn wait(&self, what: &str, underway: &Underway<'_>) {
+        let text = || {
+            let line = underway.last_line();
+            let comma = if line.is_empty() { "" } else { ", " };
+            let seconds = human::seconds(underway.elapsed().as_secs() as f64);
+            format!("{what}: {seconds}{comma}{line}")
+        };
+        self.shown.line(|_| text());
+        if !self.bar.is_hidden() {
+            self.bar.set_message(text());
+        }
+    }
+
+    /// Says something beside it, unless it is quiet.
+    pub fn say(&self, line: impl fmt::Display) {
+        if !matches!(self.shown, Shown::Nowhere) {
+            self.bar.suspend(|| say(line));
+        }
+    }
+}
+
+impl Drop for StillBar {
+    /// Leaves no half-drawn bar beside a result or a message.
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// What goes on, where it is not known how long it will take.

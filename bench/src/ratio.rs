@@ -1,14 +1,83 @@
-//! The pseudo-median of paired log ratios and its exact interval, by Wilcoxon's signed ranks. Pure,
-//! and without a generator: the same values give the same interval.
+//! The ratio behind pairs of runs with its exact interval, and what may be said of it. Pure, and
+//! without a generator: the same values give the same interval.
 //!
-//! Two runs of a pair deviate by the same law, so that the deviation of their log ratio is
+//! The ratio is the pseudo-median of the pairs' log ratios, and the interval Wilcoxon's, by signed
+//! ranks. Two runs of a pair deviate by the same law, so that the deviation of their log ratio is
 //! symmetric whatever that law is: the one thing that this interval asks for besides pairs that do
 //! not hang together. It then covers the truth with the confidence that it says or more, for few
 //! pairs and for wild ones, where a bootstrap's does so roughly and for many. Of normal deviations
 //! it uses 95.5 % of the pairs' information, of heavier tails more than the mean does; the median
 //! uses 64 % (Hodges and Lehmann 1963; Lehmann, *Nonparametrics*, 1975, sections 4.3 and 4.5).
 
-use crate::stats::RatioEstimate;
+use crate::metric::Better;
+
+/// A ratio with the ends of its interval, all three dimensionless.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RatioEstimate {
+    /// The pseudo-median of the pairs' ratios.
+    pub median: f64,
+    /// Lower end of the interval; 0 where there are too few pairs for one.
+    pub low: f64,
+    /// Upper end of the interval; infinite where there are too few pairs for one.
+    pub high: f64,
+}
+
+impl RatioEstimate {
+    /// Whether there are enough pairs for an interval.
+    #[must_use]
+    pub fn has_interval(&self) -> bool {
+        self.low > 0.0 && self.high.is_finite()
+    }
+
+    /// Whether the whole interval lies on one side of 1.
+    #[must_use]
+    pub fn excludes_one(&self) -> bool {
+        self.low > 1.0 || self.high < 1.0
+    }
+
+    /// How far the further end of the interval is from 1. Of identical code compared with itself
+    /// this is the *floor*: what the machine alone does to a ratio.
+    #[must_use]
+    pub fn reach_from_one(&self) -> f64 {
+        (self.low - 1.0).abs().max((self.high - 1.0).abs())
+    }
+}
+
+/// What may be said of B against A.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// B is better than A by more than this session's noise.
+    BIsBetter,
+    /// B is worse than A by more than this session's noise.
+    BIsWorse,
+    /// The session shows no difference. That is not proof of equality.
+    NoDifferenceSeen,
+}
+
+/// Claims a difference only if the interval of B/A excludes 1 **and** its median is further from 1
+/// than A against a copy of itself was (`floor`, see [`RatioEstimate::reach_from_one`]). Without
+/// thresholds: whether a difference matters to somebody is a gate's question, asked on top of this
+/// one.
+#[must_use]
+pub fn verdict(better: Better, ratio: &RatioEstimate, floor: f64) -> Verdict {
+    let seen = ratio.excludes_one() && (ratio.median - 1.0).abs() > floor;
+    match (seen, (ratio.median > 1.0) == (better == Better::Higher)) {
+        (false, _) => Verdict::NoDifferenceSeen,
+        (true, true) => Verdict::BIsBetter,
+        (true, false) => Verdict::BIsWorse,
+    }
+}
+
+/// The middle value, or the mean of the two middle values of an even number.
+///
+/// # Panics
+/// If there are no values.
+#[must_use]
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])
+}
 
 /// Intervals of a number of pairs that miss the truth with a probability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,5 +240,78 @@ mod tests {
         let wild = ratio_estimate(&values, 0.025);
         assert!((wild.median - calm.median).abs() < 0.001, "{wild:?}");
         assert_eq!(wild.low, calm.low);
+    }
+
+    #[test]
+    fn medians_by_hand() {
+        assert_eq!(median(&[5.0]), 5.0);
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), 2.5);
+        assert_eq!(median(&[1.0, 1.0, 1.0, 9.0]), 1.0);
+        assert_eq!(median(&[-1.0, -3.0]), -2.0);
+    }
+
+    #[test]
+    fn distances_from_one() {
+        let below = RatioEstimate {
+            median: 0.75,
+            low: 0.5,
+            high: 0.875,
+        };
+        assert!(below.excludes_one());
+        assert_eq!(below.reach_from_one(), 0.5);
+        let across = RatioEstimate {
+            median: 1.0,
+            low: 0.75,
+            high: 1.5,
+        };
+        assert!(!across.excludes_one());
+        assert_eq!(across.reach_from_one(), 0.5);
+        let touching = RatioEstimate {
+            median: 1.25,
+            low: 1.0,
+            high: 1.5,
+        };
+        assert!(!touching.excludes_one(), "1 itself is inside");
+    }
+
+    /// `low median high floor → verdict`, for a metric of which less is better.
+    fn check(low: f64, median: f64, high: f64, floor: f64, expected: Verdict) {
+        let ratio = RatioEstimate { median, low, high };
+        let found = verdict(Better::Lower, &ratio, floor);
+        assert_eq!(found, expected, "{ratio:?} floor {floor}");
+    }
+
+    #[test]
+    fn both_conditions_are_needed() {
+        check(1.04, 1.05, 1.06, 0.01, Verdict::BIsWorse);
+        check(0.94, 0.95, 0.96, 0.01, Verdict::BIsBetter);
+        check(0.99, 1.05, 1.06, 0.01, Verdict::NoDifferenceSeen);
+        check(1.04, 1.05, 1.06, 0.06, Verdict::NoDifferenceSeen);
+        check(0.94, 0.95, 0.96, 0.06, Verdict::NoDifferenceSeen);
+        check(1.0, 1.0, 1.0, 0.0, Verdict::NoDifferenceSeen);
+        check(1.0, 1.05, 1.1, 0.01, Verdict::NoDifferenceSeen);
+    }
+
+    #[test]
+    fn at_the_floor_nothing_is_claimed() {
+        check(1.1, 1.25, 1.5, 0.25, Verdict::NoDifferenceSeen);
+        check(1.1, 1.25, 1.5, 0.249, Verdict::BIsWorse);
+    }
+
+    #[test]
+    fn more_throughput_is_better() {
+        let more = RatioEstimate {
+            median: 1.2,
+            low: 1.1,
+            high: 1.3,
+        };
+        assert_eq!(verdict(Better::Higher, &more, 0.05), Verdict::BIsBetter);
+        let less = RatioEstimate {
+            median: 0.8,
+            low: 0.7,
+            high: 0.9,
+        };
+        assert_eq!(verdict(Better::Higher, &less, 0.05), Verdict::BIsWorse);
     }
 }
