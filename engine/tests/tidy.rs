@@ -16,13 +16,13 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 14] = [
-    ("engine/src", 9_450),
-    ("engine/base/src", 350),
-    ("engine/channels/src", 5_730),
-    ("engine/fabric/src", 2_320),
+    ("engine/src", 9_365),
+    ("engine/base/src", 375),
+    ("engine/channels/src", 5_705),
+    ("engine/fabric/src", 2_315),
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_950),
-    ("engine/log/src", 3_000),
+    ("engine/log/src", 2_930),
     ("loadgen/src", 7_850),
     ("loadgen/audit/src", 4_400),
     ("reports/src", 10_420),
@@ -33,10 +33,10 @@ const CRATES: [(&str, usize); 14] = [
 ];
 /// Fields of a struct of the engine at most; longer ones are listed.
 const FIELDS: usize = 20;
-const LONG_STRUCTS: usize = 3;
+const LONG_STRUCTS: usize = 0;
 /// Lines of a function at most; longer ones are listed.
 const LINES: usize = 70;
-const LONG_FUNCTIONS: usize = 38;
+const LONG_FUNCTIONS: usize = 34;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
 const LONG_LINES: usize = 118;
