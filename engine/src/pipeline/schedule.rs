@@ -1,17 +1,17 @@
 //! The logical order of everything that sessions do on Layer 1: the same for any number of shards.
 //!
 //! A session runs in a *slot*: session i in slot i mod C, where C sessions run at once. Slots are
-//! divided into tracks, and step t of the schedule concerns track t mod M: the closes of the track's
-//! sessions that ended, then the opens of those that take their slots. Layer 1 seals a step's
-//! blocks when every shard has passed it, while the other tracks' sessions go on.
+//! divided into tracks, and step t of the schedule concerns track t mod M: the closes of the
+//! track's sessions that ended, then the opens of those that take their slots. Layer 1 seals a
+//! step's blocks when every shard has passed it, while the other tracks' sessions go on.
 
 use std::ops::Range;
 
 /// Tracks of a schedule at least, if there are as many slots: enough that a shard rarely waits for
 /// the slowest session of a track.
 const LEAST_TRACKS: u64 = 8;
-/// Slots in a track at most: what a step carries to Layer 1 and back, and so the memory for it, does
-/// not grow with the number of channels.
+/// Slots in a track at most: what a step carries to Layer 1 and back, and so the memory for it,
+/// does not grow with the number of channels.
 const MOST_SLOTS_OF_TRACK: u64 = 4096;
 
 /// Which sessions open and close in which step.

@@ -122,7 +122,7 @@ impl Round {
         self.verifier.counts().signatures - before
     }
 
-    /// Takes the claims out, in their order, each with the verdicts from its own on, which it takes.
+    /// Takes the claims out in their order, each with the verdicts from its own on: it takes those.
     pub(super) fn each(
         &mut self,
         mut each: impl FnMut(Result<Unchecked, Refusal>, &KeyRing, &mut vec::Drain<'_, Verdict>),
