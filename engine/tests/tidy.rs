@@ -25,7 +25,7 @@ const CRATES: [(&str, usize); 14] = [
     ("engine/log/src", 3_000),
     ("loadgen/src", 7_850),
     ("loadgen/audit/src", 4_400),
-    ("reports/src", 10_420),
+    ("reports/src", 9_970),
     ("reports/run-file/src", 3_400),
     ("reports/terminal/src", 1_750),
     ("bench/src", 4_250),
@@ -36,10 +36,10 @@ const FIELDS: usize = 20;
 const LONG_STRUCTS: usize = 3;
 /// Lines of a function at most; longer ones are listed.
 const LINES: usize = 70;
-const LONG_FUNCTIONS: usize = 38;
+const LONG_FUNCTIONS: usize = 27;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 118;
+const LONG_LINES: usize = 103;
 
 /// A crate's files that are compiled without tests.
 struct Sources {
