@@ -68,13 +68,8 @@ pub struct Spread {
 /// and not offered to the payment.
 const HELD_WITHIN: f64 = 0.02;
 
-/// The errors of single settings.
-#[derive(Default)]
-struct Found {
-    throughput: Vec<f64>,
-    cpu: Vec<f64>,
-    memory: Vec<f64>,
-}
+/// The errors of single settings: of throughput, CPU time and memory.
+type Found = [Vec<f64>; 3];
 
 /// What a sweep is large in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,13 +127,13 @@ impl HoldoutError {
         let mut edge = |cut: Option<Cut>| {
             let cut = cut?;
             let found = cut.errors(slo)?;
-            all.throughput.extend(&found.throughput);
-            all.cpu.extend(&found.cpu);
-            all.memory.extend(&found.memory);
+            for (all, found) in all.iter_mut().zip(&found) {
+                all.extend(found);
+            }
             Some(Edge {
                 held_out: cut.held_out,
                 fitted_up_to: cut.fitted_up_to,
-                errors: found.spreads(),
+                errors: spreads(&found),
             })
         };
         HoldoutError {
@@ -146,7 +141,10 @@ impl HoldoutError {
             held_rate: edge(rates_from(runs, true)),
             channels: edge(most(runs, Axis::Channels)),
             cores: edge(most(runs, Axis::Shards)),
-            all: (!all.cpu.is_empty()).then(|| all.spreads()),
+            all: all
+                .iter()
+                .any(|found| !found.is_empty())
+                .then(|| spreads(&all)),
         }
     }
 }
@@ -226,32 +224,31 @@ impl Cut<'_> {
             // not said.
             let throughput = error(|run| run.achieved_per_s, |found| found.payments_per_s);
             let saturated = repeats.iter().any(|run| run.is_saturated());
-            let counts = |error: &f64| saturated || *error > HELD_WITHIN;
-            found.throughput.extend(throughput.filter(counts));
-            let cpu = error(Observation::cpu_s, |found| found.cpu_s_per_payment);
-            found.cpu.extend(cpu);
+            found[0].extend(throughput.filter(|error| saturated || *error > HELD_WITHIN));
+            found[1].extend(error(Observation::cpu_s, |found| found.cpu_s_per_payment));
             if sees_memory && repeats.iter().all(|run| is_calm(run)) {
-                let memory = error(|run| run.peak_rss_bytes, |found| found.peak_rss_bytes);
-                found.memory.extend(memory);
+                found[2].extend(error(
+                    |run| run.peak_rss_bytes,
+                    |found| found.peak_rss_bytes,
+                ));
             }
         }
         Some(found)
     }
 }
 
-impl Found {
-    fn spreads(&self) -> Errors {
-        let spread = |errors: &[f64]| {
-            Some(Spread {
-                median: median(errors.iter().copied())?,
-                worst: errors.iter().copied().fold(0.0, f64::max),
-                settings: errors.len(),
-            })
-        };
-        Errors {
-            throughput: spread(&self.throughput),
-            cpu: spread(&self.cpu),
-            memory: spread(&self.memory),
-        }
+fn spreads(found: &Found) -> Errors {
+    let spread = |errors: &Vec<f64>| {
+        Some(Spread {
+            median: median(errors.iter().copied())?,
+            worst: errors.iter().copied().fold(0.0, f64::max),
+            settings: errors.len(),
+        })
+    };
+    let [throughput, cpu, memory] = found.each_ref().map(spread);
+    Errors {
+        throughput,
+        cpu,
+        memory,
     }
 }

@@ -276,19 +276,8 @@ const STAGES_MAX: usize = 250;
 /// What a sweep varies, or says of it: costs are fitted over these, or do not depend on them. Of
 /// the rest of the workload, all that is not in [`Assurance`] is taken to be alike, and noted where
 /// it is not.
-const VARIED: [&str; 11] = [
-    "sessions",
-    "payments_per_session",
-    "concurrent",
-    "arrivals",
-    "offered_per_s",
-    "duration_s",
-    "shards",
-    "seed",
-    "capacity",
-    "backend_asked",
-    "reproducible",
-];
+const VARIED: &str = "sessions payments_per_session concurrent arrivals offered_per_s duration_s \
+                      shards seed capacity backend_asked reproducible";
 
 /// Sessions that tell how fast Layer 1 is, at least.
 const LEAST_OPENS: u64 = 10_000;
@@ -463,7 +452,8 @@ fn differ_in(runs: &[&RunFile]) -> Option<String> {
         Terms::read(&parts).unwrap_or_default()
     };
     let first = terms(runs.first()?);
-    let varied = Across::new(&VARIED.map(str::to_owned));
+    let varied: Vec<String> = VARIED.split(' ').map(str::to_owned).collect();
+    let varied = Across::new(&varied);
     let others = runs[1..].iter();
     let keys: BTreeSet<String> = others
         .flat_map(|run| first.differences(&terms(run)))

@@ -9,7 +9,7 @@ use super::{
     cpu::{Conditions, Place},
     l1::L1Load,
     model::Model,
-    response::RateAtSlo,
+    response::{RateAtSlo, Response},
     storage::Log,
 };
 use crate::human::{bytes, counted, figure, grouped, nanoseconds};
@@ -123,6 +123,7 @@ pub(super) struct Sizer<'a> {
     pub(super) ask: &'a Ask,
     pub(super) model: &'a Model,
     pub(super) machine: Machine,
+    pub(super) response: &'a Response,
     at_slo: RateAtSlo,
     /// The share of a machine that may be used.
     free: f64,
@@ -143,18 +144,17 @@ impl<'a> Sizer<'a> {
             ));
         };
         let at_slo = response.rate_at(&ask.slo).ok_or_else(|| {
-            let least = response.least();
+            let (slo, least) = (&ask.slo, response.least());
+            let (best, rate) = (nanoseconds(least.ns), figure(least.per_shard));
             PlanError::Missed(format!(
-                "no measured rate meets {}: the least is {} at {} payments/s a shard",
-                ask.slo,
-                nanoseconds(least.ns),
-                figure(least.per_shard)
+                "no measured rate meets {slo}: the least is {best} at {rate} payments/s a shard"
             ))
         })?;
         Ok(Sizer {
             ask,
             model,
             machine,
+            response,
             at_slo,
             free: 1.0 - ask.headroom,
         })
@@ -176,17 +176,11 @@ impl<'a> Sizer<'a> {
         let most = constraints.iter();
         let most = most.max_by(|a, b| share(a).total_cmp(&share(b)));
         let most = most.map_or("cpu", |need| need.name);
-        let (machines, cores) = match bound {
-            Some(_) => (
-                self.ask.machines,
-                self.ask.machines as f64 * self.machine.cores,
-            ),
-            None => {
-                let machines = constraints.iter().filter_map(|need| need.machines);
-                (machines.max().unwrap_or(1), constraints[0].total)
-            }
-        };
+        let needed = constraints.iter().filter_map(|need| need.machines).max();
+        let (mut machines, mut cores) = (needed.unwrap_or(1), constraints[0].total);
         if bound.is_some() {
+            machines = self.ask.machines;
+            cores = machines as f64 * self.machine.cores;
             let needs = constraints.iter_mut();
             needs.for_each(|need| need.machines = Some(machines));
         }
@@ -243,18 +237,15 @@ impl<'a> Sizer<'a> {
             None => measured.min(room.max(1.0)),
         };
         if channels > room {
+            let [channels, room] = [channels, room.floor()].map(figure);
+            let machines = counted(ask.machines, "machine");
             return Err(PlanError::Missed(format!(
-                "{} channels do not fit into the memory of {}: room for {}",
-                figure(channels),
-                counted(ask.machines, "machine"),
-                figure(room.floor()),
+                "{channels} channels do not fit into the memory of {machines}: room for {room}"
             )));
         }
         let core = self.per_core(channels / (machines * machine.cores));
-        let mut limits = vec![(
-            "cpu",
-            machines * machine.cores * self.free * core.rate_per_core,
-        )];
+        let cores = machines * machine.cores * self.free;
+        let mut limits = vec![("cpu", cores * core.rate_per_core)];
         if let (Some(log), Some(limit)) = (self.model.log, machine.log_bytes_per_s) {
             let bytes = log.bytes_per_payment(&core.at);
             limits.push(("log bandwidth", machines * limit * self.free / bytes));
@@ -306,8 +297,7 @@ impl<'a> Sizer<'a> {
 
     /// What a shard does among those of one machine, of what it did among those measured.
     pub(super) fn efficiency(&self) -> f64 {
-        let measured = self.model.response.as_ref();
-        let measured = measured.map_or(1.0, |found| found.shards);
+        let measured = self.response.shards;
         self.model.relative_efficiency(self.machine.cores, measured)
     }
 
@@ -321,11 +311,10 @@ impl<'a> Sizer<'a> {
         let (_, at) = self.conditions(per_shard, size.channels / cores);
         let all = model.cpu.cpu(&at).of(Role::Both);
         let of_sessions = model.cpu.of_sessions(&at);
-        let response = model.response.as_ref();
         Point {
             rate_per_s: size.rate_per_s / machines,
             channels: size.channels / machines,
-            response_ns: response.and_then(|response| response.at(per_shard)),
+            response_ns: self.response.at(per_shard),
             cpu_s_per_payment: model.cpu.cpu(&at).of(self.ask.role),
             cpu_s_apart_from_sessions: all - of_sessions,
             cpu_s_per_session: of_sessions * self.ask.payments as f64,

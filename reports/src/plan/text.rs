@@ -435,3 +435,30 @@ fn list(sentences: &[String]) -> Vec<String> {
     let all = sentences.iter();
     all.flat_map(|text| sentence("- ", text)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figures_unit_follows_from_its_name() {
+        for (name, value, expected) in [
+            ("response_ns", 5e6, "5 ms"),
+            ("cpu_s_per_payment", 6e-6, "6 µs"),
+            ("wave_beside_cpu_s", 1e-3, "1 ms"),
+            ("open_all_s", 90.0, "90 s"),
+            ("s", 2.0, "2 s"),
+            ("sessions_per_s", 5e3, "5 k"),
+            ("memory_channel_bytes", 2048.0, "2 KiB"),
+            ("log_bytes_per_payment", 300.0, "300 B"),
+            ("block_share", 0.5, "50.0 %"),
+            ("wall_per_cpu", 1.5, "1.5"),
+            ("/s", 2e5, "200 k"),
+        ] {
+            assert_eq!(shown(name, value), expected, "{name}");
+        }
+        let fields = serde_json::json!({"cpu_s": 1e-6, "unit": "gas", "none": null, "list": [1]});
+        assert_eq!(figures(&fields), ["cpu_s 1 µs, unit gas"]);
+        assert!(figures(&None::<u8>).is_empty());
+    }
+}

@@ -15,10 +15,7 @@ pub(super) fn not_measured(
     size: &Size,
     point: &Point,
 ) -> Vec<String> {
-    let (model, at) = (sizer.model, &size.at_slo);
-    let Some(response) = &model.response else {
-        return Vec::new();
-    };
+    let (model, response, at) = (sizer.model, sizer.response, &size.at_slo);
     let (name, first) = (sizer.ask.slo.percentile.name(), response.least());
     let command = |place, rates: &[f64]| sweep(chosen, place, response.shards, rates);
     let mut found = Vec::new();

@@ -62,12 +62,12 @@ impl Constants {
         }
         let (open, close) = (&raw.open, &raw.close);
         let transfer = self.kind("transfer", &raw.transfer, &block)?;
-        let one_sided =
-            (open.one_sided.as_ref()).map(|raw| self.kind("open.one_sided", raw, &block));
-        let one_sided = one_sided.transpose()?;
-        let two_sided =
-            (open.two_sided.as_ref()).map(|raw| self.kind("open.two_sided", raw, &block));
-        let two_sided = two_sided.transpose()?;
+        let mut opening = |name: &str, raw: &Option<RawPrice<1>>| {
+            let kind = raw.as_ref().map(|raw| self.kind(name, raw, &block));
+            kind.transpose()
+        };
+        let open_one_sided = opening("open.one_sided", &open.one_sided)?;
+        let open_two_sided = opening("open.two_sided", &open.two_sided)?;
         let after_answer = &close.payout_after_answer;
         Ok(Profile {
             name: raw.name,
@@ -75,8 +75,8 @@ impl Constants {
             about: raw.about,
             shared_escrow: raw.escrow.is_some_and(|escrow| escrow.shared),
             transfer,
-            open_one_sided: one_sided,
-            open_two_sided: two_sided,
+            open_one_sided,
+            open_two_sided,
             cooperative_close: self.price("close.cooperative", &close.cooperative, &block)?,
             post: self.closing("close.post", &close.post, &block)?,
             answer: self.closing("close.answer", &close.answer, &block)?,
