@@ -96,25 +96,32 @@ pub struct SweepArgs {
     )]
     pub rate: Vec<Load>,
     /// Channels open at once
-    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written, help_heading = "Grid")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written,
+          help_heading = "Grid")]
     pub concurrent: Vec<String>,
     /// Shards: threads that run channels
-    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written, help_heading = "Grid")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written,
+          help_heading = "Grid")]
     pub shards: Vec<String>,
     /// Payments in each session
-    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written, help_heading = "Grid")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written,
+          help_heading = "Grid")]
     pub payments: Vec<String>,
     /// Co-sign intervals k
-    #[arg(long, value_name = "K,…", value_delimiter = ',', value_parser = count_as_written, help_heading = "Grid")]
+    #[arg(long, value_name = "K,…", value_delimiter = ',', value_parser = count_as_written,
+          help_heading = "Grid")]
     pub cosign_every: Vec<String>,
     /// Proposals that may be unanswered in a channel
-    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written, help_heading = "Grid")]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written,
+          help_heading = "Grid")]
     pub in_flight: Vec<String>,
     /// Back ends: auto, dalek, lanes, lanes/avx512-ifma, lanes/avx2-fma, lanes/plain
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = trimmed, help_heading = "Grid")]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = trimmed,
+          help_heading = "Grid")]
     pub backend: Vec<String>,
     /// Durability: none, log, fsync
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = trimmed, help_heading = "Grid")]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = trimmed,
+          help_heading = "Grid")]
     pub durability: Vec<String>,
     /// How long payments are made in each run, opening and closing apart [default: 5s; with
     /// --preset 3s]
