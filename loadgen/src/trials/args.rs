@@ -7,7 +7,7 @@ use clap::Args;
 use duet_terminal::exit::EXIT_CODES_HELP;
 use duet_terminal::units::{parse_count, parse_duration, parse_rate, parse_share};
 
-use super::grid::{Loads, Values, parse_counts, parse_loads};
+use super::grid::{Load, count_as_written};
 use super::objective::Objective;
 use super::preset::Preset;
 
@@ -88,29 +88,41 @@ pub struct SweepArgs {
     pub preset: Option<Preset>,
     /// What arrives: payments per second, shares of what the same cell's closed loop makes, as 75%,
     /// or max, the closed loop [default: max]
-    #[arg(long, value_name = "LOAD,…", value_parser = parse_loads, help_heading = "Grid")]
-    pub rate: Option<Loads>,
+    #[arg(
+        long,
+        value_name = "LOAD,…",
+        value_delimiter = ',',
+        help_heading = "Grid"
+    )]
+    pub rate: Vec<Load>,
     /// Channels open at once
-    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
-    pub concurrent: Option<Values>,
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written,
+          help_heading = "Grid")]
+    pub concurrent: Vec<String>,
     /// Shards: threads that run channels
-    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
-    pub shards: Option<Values>,
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written,
+          help_heading = "Grid")]
+    pub shards: Vec<String>,
     /// Payments in each session
-    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
-    pub payments: Option<Values>,
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written,
+          help_heading = "Grid")]
+    pub payments: Vec<String>,
     /// Co-sign intervals k
-    #[arg(long, value_name = "K,…", value_parser = parse_counts, help_heading = "Grid")]
-    pub cosign_every: Option<Values>,
+    #[arg(long, value_name = "K,…", value_delimiter = ',', value_parser = count_as_written,
+          help_heading = "Grid")]
+    pub cosign_every: Vec<String>,
     /// Proposals that may be unanswered in a channel
-    #[arg(long, value_name = "N,…", value_parser = parse_counts, help_heading = "Grid")]
-    pub in_flight: Option<Values>,
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = count_as_written,
+          help_heading = "Grid")]
+    pub in_flight: Vec<String>,
     /// Back ends: auto, dalek, lanes, lanes/avx512-ifma, lanes/avx2-fma, lanes/plain
-    #[arg(long, value_name = "NAME,…", value_parser = names, help_heading = "Grid")]
-    pub backend: Option<Values>,
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = trimmed,
+          help_heading = "Grid")]
+    pub backend: Vec<String>,
     /// Durability: none, log, fsync
-    #[arg(long, value_name = "NAME,…", value_parser = names, help_heading = "Grid")]
-    pub durability: Option<Values>,
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = trimmed,
+          help_heading = "Grid")]
+    pub durability: Vec<String>,
     /// How long payments are made in each run, opening and closing apart [default: 5s; with
     /// --preset 3s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
@@ -136,9 +148,8 @@ pub struct SweepArgs {
     pub options: Vec<String>,
 }
 
-fn names(text: &str) -> Result<Values, String> {
-    let names = text.split(',').map(|name| name.trim().to_owned());
-    Ok(Values(names.collect()))
+fn trimmed(text: &str) -> Result<String, String> {
+    Ok(text.trim().to_owned())
 }
 
 const SWEEP_EXAMPLES: &str = "\

@@ -23,6 +23,7 @@ impl FromStr for Load {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Load, String> {
+        let text = text.trim();
         if text == "max" {
             return Ok(Load::Closed);
         }
@@ -187,63 +188,32 @@ fn shuffle<T>(items: &mut [T], random: &mut impl Rng) {
     }
 }
 
-/// A list of values, as `1k,10k`.
+/// A count of at least one, as it is written: `10k`.
 ///
 /// # Errors
-/// Names the value that `check` refuses.
-pub fn parse_values(
-    text: &str,
-    check: impl Fn(&str) -> Result<(), String>,
-) -> Result<Vec<String>, String> {
-    let values: Vec<String> = text
-        .split(',')
-        .map(|value| value.trim().to_owned())
-        .collect();
-    for value in &values {
-        check(value)?;
+/// Names what is none.
+pub fn count_as_written(text: &str) -> Result<String, String> {
+    match parse_count(text.trim())? {
+        0 => Err(format!("'{text}' is too small: expected 1 or more")),
+        _ => Ok(text.trim().to_owned()),
     }
-    Ok(values)
 }
-
-/// A list of counts, as they are written: `1k,10k`.
-///
-/// # Errors
-/// Names the value that is no count above zero.
-pub fn parse_counts(text: &str) -> Result<Values, String> {
-    parse_values(text, |value| match parse_count(value)? {
-        0 => Err(format!("'{value}' is too small: expected 1 or more")),
-        _ => Ok(()),
-    })
-    .map(Values)
-}
-
-/// A list of loads: `10k,75%,max`.
-///
-/// # Errors
-/// Names the value that is none.
-pub fn parse_loads(text: &str) -> Result<Loads, String> {
-    let loads = text.split(',').map(|load| load.trim().parse());
-    loads.collect::<Result<_, _>>().map(Loads)
-}
-
-/// Values of one option, as they were written.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Values(pub Vec<String>);
-
-/// Loads.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Loads(pub Vec<Load>);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn loads(text: &str) -> Result<Vec<Load>, String> {
+        text.split(',').map(str::parse).collect()
+    }
+
     fn axes(rate: &str, options: &[(&'static str, &str)]) -> Axes {
+        let values = |text: &str| text.split(',').map(str::to_owned).collect();
         Axes {
-            rate: parse_loads(rate).unwrap().0,
+            rate: loads(rate).unwrap(),
             options: options
                 .iter()
-                .map(|(name, values)| (*name, parse_counts(values).unwrap().0))
+                .map(|(name, text)| (*name, values(text)))
                 .collect(),
         }
     }
@@ -291,9 +261,8 @@ mod tests {
 
     #[test]
     fn loads_are_read_and_nonsense_is_refused_by_name() {
-        let loads = parse_loads("max, 75%,2.5k").unwrap().0;
         assert_eq!(
-            loads,
+            loads("max, 75%,2.5k").unwrap(),
             [Load::Closed, Load::OfClosed(0.75), Load::PerS(2500.0)]
         );
         for (text, words) in [
@@ -303,10 +272,11 @@ mod tests {
             ("120%", "0% to 100%"),
             ("10k,,5k", "'' is not a load"),
         ] {
-            let error = parse_loads(text).unwrap_err();
+            let error = loads(text).unwrap_err();
             assert!(error.contains(words), "{text}: {error}");
         }
-        assert!(parse_counts("1k,ten").unwrap_err().contains("'ten'"));
-        assert!(parse_counts("0").unwrap_err().contains("too small"));
+        assert!(count_as_written("ten").unwrap_err().contains("'ten'"));
+        assert!(count_as_written("0").unwrap_err().contains("too small"));
+        assert_eq!(count_as_written(" 1k").unwrap(), "1k");
     }
 }

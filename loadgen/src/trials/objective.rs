@@ -50,17 +50,6 @@ impl Percentile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Objective(Vec<(Percentile, Duration)>);
 
-/// What became of a trial.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Judged {
-    /// The rate was sustained.
-    Passed,
-    /// It was not, for these reasons.
-    Failed(Vec<String>),
-    /// The run's own checks failed: it says nothing of the rate.
-    Broken(Vec<String>),
-}
-
 impl Objective {
     /// The bounds.
     #[must_use]
@@ -74,44 +63,42 @@ impl Objective {
         self.0[0].0
     }
 
-    /// A rate is sustained if the run held it ([`OpenLoop::not_held`]), and every bound holds on
-    /// the response time.
+    /// Why a run did not sustain its rate; nothing if it did: it held it ([`OpenLoop::not_held`]),
+    /// and every bound holds on the response time.
     ///
     /// [`OpenLoop::not_held`]: duet_run_file::run_file::OpenLoop::not_held
-    #[must_use]
-    pub fn judge(&self, run: &RunFile) -> Judged {
+    ///
+    /// # Errors
+    /// Why the run says nothing of the rate: its own checks failed.
+    pub fn missed(&self, run: &RunFile) -> Result<Vec<String>, Vec<String>> {
         let broken: Vec<String> = run.achieved.broken().cloned().collect();
         if !broken.is_empty() {
-            return Judged::Broken(broken);
+            return Err(broken);
         }
         let Some(open_loop) = &run.achieved.open_loop else {
-            return Judged::Broken(vec!["it was no open loop".to_owned()]);
+            return Err(vec!["it was no open loop".to_owned()]);
         };
-        let mut reasons = Vec::new();
-        if let Some(reason) = open_loop.not_held() {
-            reasons.push(format!("{NOT_HELD}: {reason}"));
-        }
-        match &run.latency_ns.response {
-            None => reasons.push("no response time was measured".to_owned()),
-            Some(response) => {
-                for (percentile, bound) in &self.0 {
-                    let found = percentile.of(response);
-                    if u128::from(found) > bound.as_nanos() {
-                        reasons.push(format!(
-                            "{} {} > {}",
-                            percentile.name(),
-                            human::nanoseconds(found as f64),
-                            human::seconds(bound.as_secs_f64())
-                        ));
-                    }
-                }
+        let not_held = open_loop.not_held();
+        let mut reasons: Vec<String> = not_held
+            .map(|reason| format!("{NOT_HELD}: {reason}"))
+            .into_iter()
+            .collect();
+        let Some(response) = &run.latency_ns.response else {
+            reasons.push("no response time was measured".to_owned());
+            return Ok(reasons);
+        };
+        for (percentile, bound) in &self.0 {
+            let found = percentile.of(response);
+            if u128::from(found) > bound.as_nanos() {
+                reasons.push(format!(
+                    "{} {} > {}",
+                    percentile.name(),
+                    human::nanoseconds(found as f64),
+                    human::seconds(bound.as_secs_f64())
+                ));
             }
         }
-        if reasons.is_empty() {
-            Judged::Passed
-        } else {
-            Judged::Failed(reasons)
-        }
+        Ok(reasons)
     }
 }
 

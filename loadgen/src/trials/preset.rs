@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use duet_run_file::sweep::Calibration;
 use duet_terminal::units::parse_count;
 
-use super::grid::{Axes, Cell, order, parse_loads};
+use super::grid::{Axes, Cell, Load, order};
 
 /// A plan's sweep makes shorter runs and more of them.
 pub(super) const PLAN_TRIAL: Duration = Duration::from_secs(3);
@@ -39,7 +39,10 @@ pub(super) fn plan_cells(
     channels_most: u64,
 ) -> Vec<Cell> {
     let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
-    let loads = |text: &str| parse_loads(text).expect("a constant").0;
+    let loads = |text: &str| -> Vec<Load> {
+        let loads = text.split(',').map(str::parse);
+        loads.collect::<Result<_, _>>().expect("constants")
+    };
     let grid = |rate: &str, concurrent: &[&str], shards: Vec<String>, payments: &[&str]| {
         let mut options = vec![
             ("--concurrent", list(concurrent)),
@@ -225,7 +228,6 @@ impl Estimate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trials::grid::Load;
 
     #[test]
     fn numbers_of_cores_are_spread() {

@@ -18,9 +18,8 @@ use duet_terminal::paths::Paths;
 use super::args::SearchArgs;
 use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
 use super::found::{Found, SCHEMA, Trial, bounds, notes, table};
-use super::objective::Judged;
 use super::{Runner, check_options, check_run, duration_option, option};
-use duet_terminal::progress::Spinner;
+use duet_terminal::progress::Steps;
 use duet_terminal::say::print;
 
 /// A short trial is this part of a full one, and no shorter than this.
@@ -147,7 +146,7 @@ fn closed_loop(options: &[String]) -> Vec<String> {
 struct Searching<'a> {
     args: &'a SearchArgs,
     runner: Runner<'a>,
-    spinner: Spinner,
+    steps: Steps,
     /// How long a short trial is.
     short: Duration,
     ladder: Ladder,
@@ -173,7 +172,7 @@ fn find(
     let mut search = Searching {
         args,
         runner,
-        spinner: Spinner::new(args.quiet),
+        steps: Steps::new(None, args.quiet),
         short: (args.trial / SHORT).max(SHORTEST),
         ladder: Ladder::new(args.width),
         trials,
@@ -181,7 +180,7 @@ fn find(
         passed: Vec::new(),
     };
     let found = search.go();
-    search.spinner.clear();
+    search.steps.clear();
     found.map_err(|failure| match (failure.is_interrupt(), book) {
         (true, Some(book)) => Failure {
             text: format!(
@@ -248,7 +247,7 @@ impl Searching<'_> {
     /// The rate of a closed loop, which tells where to begin.
     fn closed_loop_per_s(&mut self) -> Result<f64, Failure> {
         let lasts = human::seconds(self.short.as_secs_f64());
-        self.spinner.say(format!("closed loop, for {lasts}"));
+        self.steps.say(format!("closed loop, for {lasts}"));
         let options = closed_loop(&self.args.options);
         let run = self.run(None, 0, options, self.short)?;
         if !run.achieved.valid {
@@ -297,7 +296,7 @@ impl Searching<'_> {
             Length::Full => self.args.trial,
         };
         let lasts_s = lasts.as_secs_f64();
-        self.spinner.say(format!(
+        self.steps.say(format!(
             "trial {}: {}/s for {}{}",
             self.trials.len() + 1,
             human::figure(per_s),
@@ -334,19 +333,12 @@ impl Searching<'_> {
         lasts_s: f64,
         length: Length,
     ) -> Result<Trial, Failure> {
-        let reasons = match self.args.slo.judge(run) {
-            Judged::Passed => Vec::new(),
-            Judged::Failed(reasons) => reasons,
-            Judged::Broken(reasons) => {
-                let (rate, reasons) = (human::figure(per_s), reasons.join("; "));
-                return Err(Failure::new(
-                    Exit::Invalid,
-                    format!(
-                        "a trial at {rate}/s is INVALID, and says nothing of the rate: {reasons}"
-                    ),
-                ));
-            }
-        };
+        let reasons = self.args.slo.missed(run).map_err(|reasons| {
+            let (rate, reasons) = (human::figure(per_s), reasons.join("; "));
+            let text =
+                format!("a trial at {rate}/s is INVALID, and says nothing of the rate: {reasons}");
+            Failure::new(Exit::Invalid, text)
+        })?;
         let open_loop = run.achieved.open_loop.as_ref().expect("it was judged");
         Ok(Trial {
             rate_per_s: per_s,

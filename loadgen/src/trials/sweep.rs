@@ -14,7 +14,7 @@ use duet_terminal::layout::{flow, sentence};
 use duet_terminal::paths::Paths;
 
 use super::args::SweepArgs;
-use super::grid::{Axes, Cell, Load, Values, order, rounds_first};
+use super::grid::{Axes, Cell, Load, order, rounds_first};
 use super::preset::{Cost, Estimate, PLAN_PROMISE, PLAN_TRIAL, Preset, calibrated, plan_cells};
 use super::{Runner, check_options, check_run, duration_option, option};
 use duet_terminal::progress::Steps;
@@ -73,7 +73,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, Failure> {
         estimate: Estimate::new(calibration.map_or(Cost::ASSUMED, Cost::from), asked.trial),
         first_rounds: rounds_first(repeats),
         calibration,
-        steps: Steps::new(left.len() as u64, args.quiet),
+        steps: Steps::new(Some(left.len() as u64), args.quiet),
         begin: Instant::now(),
         tally: Tally::default(),
         runner: &mut runner,
@@ -120,17 +120,13 @@ struct Asked<'a> {
     trial: Duration,
 }
 
-fn given(values: &Option<Values>) -> Vec<String> {
-    values.clone().unwrap_or_default().0
-}
-
 impl<'a> Asked<'a> {
     fn of(args: &'a SweepArgs) -> Result<Asked<'a>, Failure> {
         let settings = vec![
-            ("--cosign-every", given(&args.cosign_every)),
-            ("--in-flight", given(&args.in_flight)),
-            ("--backend", given(&args.backend)),
-            ("--durability", given(&args.durability)),
+            ("--cosign-every", args.cosign_every.clone()),
+            ("--in-flight", args.in_flight.clone()),
+            ("--backend", args.backend.clone()),
+            ("--durability", args.durability.clone()),
         ];
         if args.preset == Some(Preset::Plan)
             && let Some((option, values)) = settings.iter().find(|(_, values)| values.len() > 1)
@@ -174,12 +170,12 @@ impl<'a> Asked<'a> {
             }
             None => {
                 let mut options = vec![
-                    ("--concurrent", given(&args.concurrent)),
-                    ("--shards", given(&args.shards)),
-                    ("--payments", given(&args.payments)),
+                    ("--concurrent", args.concurrent.clone()),
+                    ("--shards", args.shards.clone()),
+                    ("--payments", args.payments.clone()),
                 ];
                 options.extend(self.settings.iter().cloned());
-                let rate = args.rate.clone().unwrap_or_default().0;
+                let rate = args.rate.clone();
                 let cells = Axes { rate, options }.cells();
                 (cells, args.repeats.unwrap_or(REPEATS))
             }

@@ -1,7 +1,6 @@
 //! How far something is, on standard error: a bar with rate and time left where that is a terminal,
 //! and a line every few seconds where it is not.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -212,23 +211,37 @@ impl Bar {
     }
 }
 
-/// Runs of many.
+/// Runs of many, one after the other.
 pub struct Steps {
     bar: ProgressBar,
     lines: Lines,
 }
 
 impl Steps {
-    /// A bar that ends at `total` runs. Nothing is shown when `quiet`.
+    /// A bar that ends at `total` runs, or turns where nobody knows how many there will be. Nothing
+    /// is shown when `quiet`.
     #[must_use]
-    pub fn new(total: u64, quiet: bool) -> Steps {
+    pub fn new(total: Option<u64>, quiet: bool) -> Steps {
         let shown = Shown::new(quiet);
-        let bar = ProgressBar::with_draw_target(Some(total), shown.target());
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs{msg}");
+        let bar = ProgressBar::with_draw_target(total, shown.target());
+        let style = ProgressStyle::with_template(match total {
+            Some(_) => "{wide_bar} {pos}/{len} runs{msg}",
+            None => "{spinner} {msg} ({elapsed} in all)",
+        });
         bar.set_style(style.expect("a constant template"));
-        keep_ticking(&bar, Duration::from_millis(500));
+        keep_ticking(&bar, Duration::from_millis(200));
         let lines = Lines::new(&shown);
         Steps { bar, lines }
+    }
+
+    /// Something goes on, nobody knows for how long.
+    pub fn say(&self, message: String) {
+        let line = message.clone();
+        self.lines.go_on(move |elapsed| {
+            let elapsed = human::seconds(elapsed.as_secs_f64().round());
+            format!("{line} ({elapsed} in all)")
+        });
+        self.bar.set_message(message);
     }
 
     /// A run begins; it and those after it take about `left`.
@@ -413,43 +426,6 @@ impl Drop for StillBar {
     /// Leaves no half-drawn bar beside a result or a message.
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-    }
-}
-
-/// What goes on, where it is not known how long it will take.
-pub struct Spinner {
-    spinner: ProgressBar,
-    lines: Lines,
-}
-
-impl Spinner {
-    /// Nothing is shown when `quiet`.
-    #[must_use]
-    pub fn new(quiet: bool) -> Spinner {
-        let shown = Shown::new(quiet);
-        let spinner = ProgressBar::with_draw_target(None, shown.target());
-        let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed} in all)");
-        spinner.set_style(style.expect("a constant template"));
-        keep_ticking(&spinner, Duration::from_millis(200));
-        let lines = Lines::new(&shown);
-        Spinner { spinner, lines }
-    }
-
-    /// What goes on now.
-    pub fn say(&self, message: impl Into<Cow<'static, str>>) {
-        let message = message.into();
-        let line = message.clone();
-        self.lines.go_on(move |elapsed| {
-            let elapsed = human::seconds(elapsed.as_secs_f64().round());
-            format!("{line} ({elapsed} in all)")
-        });
-        self.spinner.set_message(message);
-    }
-
-    /// Takes it away.
-    pub fn clear(&self) {
-        self.lines.end();
-        self.spinner.finish_and_clear();
     }
 }
 
