@@ -26,7 +26,7 @@ const CRATES: [(&str, usize); 14] = [
     ("loadgen/src", 7_850),
     ("loadgen/audit/src", 4_400),
     ("reports/src", 10_420),
-    ("reports/run-file/src", 3_400),
+    ("reports/run-file/src", 3_120),
     ("reports/terminal/src", 2_080),
     ("bench/src", 4_250),
     ("bench/instructions/src", 600),
