@@ -40,7 +40,7 @@ const LINES: usize = 70;
 const LONG_FUNCTIONS: usize = 33;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 118;
+const LONG_LINES: usize = 117;
 
 /// A crate's files that are compiled without tests.
 struct Sources {

@@ -1,304 +1,293 @@
-//! Figures as rows and columns, each column with its unit: what is behind a chart, a table of the
-//! HTML page and a CSV file alike, so that all of them say the same.
+//! The figures of runs as rows, one function for each kind of them: what `reports csv`, `show` and
+//! the page have in common. Rates stand beside the assurance that they were bought with.
 
-mod course;
-mod disputes;
-mod durability;
-mod latency;
+mod flat;
 mod modelled;
-mod offload;
-mod stages;
-mod summary;
 
-use serde_json::{Map, Number, Value};
+use duet_run_file::offload;
+use duet_terminal::columns;
+use duet_terminal::dataset::Filled;
 
-pub use self::{
-    course::course, disputes::disputes, durability::durability, latency::latency,
-    modelled::modelled, modelled::modelled_prices, offload::offload, stages::stages,
-    summary::summary,
+pub use self::flat::summary;
+pub use self::modelled::{modelled, modelled_prices};
+pub use duet_terminal::dataset::{Cell, Dataset, Kind};
+
+use crate::{
+    histogram::spectrum,
+    measured::cpu_per_payment_ns,
+    run_file::{RunFile, Sample},
+    runs::NamedRun,
+    summary::{rejections, stage_cpu_s},
 };
-pub(crate) use self::{
-    course::{Rates, with_rates},
-    offload::offload_heading,
-};
-use crate::{human, runs::NamedRun};
 
-/// How a column's values are shown to people. CSV and JSON always have them exact, in the unit that
-/// the column's name ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Words.
-    Text,
-    /// A number without a unit, or one that its name tells.
-    Figure,
-    /// Bytes.
-    Bytes,
-    /// Nanoseconds.
-    Nanoseconds,
-    /// Seconds.
-    Seconds,
-    /// How many times one figure is another.
-    Ratio,
-    /// A share of 1.
-    Share,
-    /// A percentile, in per cent.
-    Percentile,
+/// A row, and the run that it is of.
+type Of<'a, T> = (&'a NamedRun, T);
+
+/// What there is of each run.
+fn rows<'a, T, I: IntoIterator<Item = T>>(
+    runs: &'a [NamedRun],
+    of: impl Fn(&'a RunFile) -> I,
+) -> Vec<Of<'a, T>> {
+    let of = |named: &'a NamedRun| of(&named.run).into_iter().map(move |one| (named, one));
+    runs.iter().flat_map(of).collect()
 }
 
-/// One value. A figure that is not finite is missing.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
-    /// Words.
-    Text(String),
-    /// A whole number.
-    Count(u64),
-    /// A number.
-    Figure(f64),
-    /// Yes or no.
-    Flag(bool),
-    /// Not measured, or not there in this run.
-    Missing,
-}
-
-/// What a spreadsheet takes for the start of a formula (OWASP, CSV Injection).
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
-
-/// One column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
-    /// The name in CSV and JSON, with its unit at the end.
-    pub name: String,
-    /// The heading for people.
-    pub heading: String,
-    /// How its values are shown to people.
-    pub kind: Kind,
-}
-
-/// Rows and columns.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Dataset {
-    /// What the rows are, such as `latency`; serves as a file name.
-    pub name: &'static str,
-    /// The columns.
-    pub columns: Vec<Column>,
-    /// The rows, a cell for each column.
-    pub rows: Vec<Vec<Cell>>,
-}
-
-impl Dataset {
-    /// No rows yet; each column by its name, heading and kind.
-    #[must_use]
-    pub fn new(name: &'static str, columns: &[(&str, &str, Kind)]) -> Self {
-        let column = |(name, heading, kind): &(&str, &str, Kind)| Column {
-            name: (*name).to_owned(),
-            heading: (*heading).to_owned(),
-            kind: *kind,
-        };
-        Self {
-            name,
-            columns: columns.iter().map(column).collect(),
-            rows: Vec::new(),
-        }
-    }
-
-    /// Adds a row.
-    ///
-    /// # Panics
-    /// If it has not a cell for each column.
-    pub fn push(&mut self, row: Vec<Cell>) {
-        assert_eq!(row.len(), self.columns.len(), "a cell for each column");
-        self.rows.push(row);
-    }
-
-    /// The rows as CSV after a row of the columns' names. What is missing is empty. A text that a
-    /// spreadsheet would take for a formula has an apostrophe before it.
-    #[must_use]
-    pub fn to_csv(&self) -> String {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let names = self.columns.iter().map(|column| column.name.as_str());
-        let written = writer.write_record(names).and_then(|()| {
-            self.rows
-                .iter()
-                .try_for_each(|row| writer.write_record(row.iter().map(Cell::exact)))
-        });
-        written.expect("writing rows of one length to memory cannot fail");
-        let bytes = writer
-            .into_inner()
-            .expect("writing to memory cannot fail at the end either");
-        String::from_utf8(bytes).expect("made of strings")
-    }
-
-    /// The rows as a JSON array of objects. Whole numbers above 2^53 are strings, what is missing
-    /// is `null`, as in a run file.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string(&self.to_value())
-            .expect("writing to memory cannot fail and every key is a string");
-        text.push('\n');
-        text
-    }
-
-    /// As [`Dataset::to_json`], not yet text.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        let object = |row: &Vec<Cell>| {
-            let named = self.columns.iter().zip(row);
-            let members = named.map(|(column, cell)| (column.name.clone(), cell.to_value()));
-            Value::Object(members.collect::<Map<_, _>>())
-        };
-        self.rows.iter().map(object).collect()
-    }
-
-    /// The columns that hold anything in any row, for a table that people read.
-    pub(crate) fn columns_in_use(&self) -> Vec<usize> {
-        let in_use = |column: &usize| self.rows.iter().any(|row| row[*column].is_there());
-        (0..self.columns.len()).filter(in_use).collect()
-    }
-}
-
-impl Cell {
-    /// Words.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(text.into())
-    }
-
-    /// The value, or [`Cell::Missing`] if there is none.
-    pub fn or_missing<T: Into<Cell>>(value: Option<T>) -> Self {
-        value.map_or(Cell::Missing, Into::into)
-    }
-
-    /// The value as a number, NaN where it is none.
-    #[must_use]
-    pub fn number(&self) -> f64 {
-        match self {
-            Self::Count(value) => *value as f64,
-            Self::Figure(value) => *value,
-            Self::Text(_) | Self::Flag(_) | Self::Missing => f64::NAN,
-        }
-    }
-
-    /// For people: rounded, with a unit.
-    #[must_use]
-    pub fn shown(&self, kind: Kind) -> String {
-        match self {
-            Self::Missing => "–".into(),
-            Self::Text(text) => text.clone(),
-            Self::Flag(true) => "yes".into(),
-            Self::Flag(false) => "no".into(),
-            Self::Count(value) if matches!(kind, Kind::Figure | Kind::Text) => {
-                human::grouped(*value)
-            }
-            Self::Count(_) | Self::Figure(_) => number_shown(self.number(), kind),
-        }
-    }
-
-    fn is_there(&self) -> bool {
-        match self {
-            Self::Missing => false,
-            Self::Figure(value) => value.is_finite(),
-            Self::Text(text) => !text.is_empty(),
-            Self::Count(_) | Self::Flag(_) => true,
-        }
-    }
-
-    /// With all its digits; empty if there is nothing.
-    fn exact(&self) -> String {
-        match self {
-            Self::Text(text) if text.starts_with(FORMULA) => format!("'{text}"),
-            Self::Text(text) => text.clone(),
-            Self::Count(value) => value.to_string(),
-            Self::Figure(value) if value.is_finite() => value.to_string(),
-            Self::Flag(value) => value.to_string(),
-            Self::Figure(_) | Self::Missing => String::new(),
-        }
-    }
-
-    pub(crate) fn to_value(&self) -> Value {
-        /// Up to here every whole number is exact in a reader that keeps all numbers as doubles.
-        const EXACT_MAX: u64 = 1 << 53;
-        match self {
-            Self::Text(text) => text.as_str().into(),
-            Self::Count(value) if *value > EXACT_MAX => value.to_string().into(),
-            Self::Count(value) => (*value).into(),
-            Self::Figure(value) => Number::from_f64(*value).map_or(Value::Null, Value::Number),
-            Self::Flag(value) => (*value).into(),
-            Self::Missing => Value::Null,
-        }
-    }
-}
-
-/// A number for people, rounded and with the unit of its kind.
-pub(crate) fn number_shown(value: f64, kind: Kind) -> String {
-    match kind {
-        _ if !value.is_finite() => "–".into(),
-        Kind::Text | Kind::Figure => human::figure(value),
-        Kind::Bytes => human::bytes(value),
-        Kind::Nanoseconds => human::nanoseconds(value),
-        Kind::Seconds => human::seconds(value),
-        Kind::Ratio => human::ratio(value),
-        Kind::Share => human::share(value),
-        // More digits than any number of payments can fill tell nothing.
-        Kind::Percentile => {
-            let text = format!("{value:.8}");
-            format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
-        }
-    }
-}
-
-impl From<u64> for Cell {
-    fn from(value: u64) -> Self {
-        Self::Count(value)
-    }
-}
-
-impl From<f64> for Cell {
-    fn from(value: f64) -> Self {
-        Self::Figure(value)
-    }
-}
-
-impl From<bool> for Cell {
-    fn from(value: bool) -> Self {
-        Self::Flag(value)
-    }
-}
-
-impl From<&str> for Cell {
-    fn from(value: &str) -> Self {
-        Self::Text(value.to_owned())
-    }
-}
-
-impl From<&String> for Cell {
-    fn from(value: &String) -> Self {
-        Self::Text(value.clone())
-    }
-}
-
-/// The columns that name a run and say what its rates were bought with.
-const ASSURED: [(&str, &str, Kind); 5] = [
-    ("run", "Run", Kind::Text),
-    ("cosign_every", "Co-signed every", Kind::Figure),
-    ("in_flight", "In flight", Kind::Figure),
-    ("durability", "Durability", Kind::Text),
-    ("both_endpoints_checked", "Both ends checked", Kind::Text),
+/// The columns that say what a rate was bought with.
+const ASSURANCE: [&str; 4] = [
+    "cosign_every",
+    "in_flight",
+    "durability",
+    "both_endpoints_checked",
 ];
 
-/// The cells of [`ASSURED`].
-fn assured(named: &NamedRun) -> Vec<Cell> {
-    let assurance = &named.run.assurance;
-    vec![
-        (&named.name).into(),
-        assurance.cosign_every.into(),
-        assurance.in_flight.into(),
-        (&assurance.durability).into(),
-        assurance.both_endpoints_checked.into(),
-    ]
+/// Whether a column of a single run says no more than the run and its assurance, which stand
+/// beside it.
+pub(crate) fn is_of_run(column: &str) -> bool {
+    column == "run" || ASSURANCE.contains(&column)
 }
 
-/// [`ASSURED`] before `own`.
-fn with_assurance(name: &'static str, own: &[(&str, &str, Kind)]) -> Dataset {
-    Dataset::new(name, &[&ASSURED, own].concat())
+/// The columns after the run's name and its assurance.
+fn assured<'a, T>(own: Vec<Filled<Of<'a, T>>>) -> Vec<Filled<Of<'a, T>>> {
+    let mut columns: Vec<Filled<Of<'a, T>>> = columns! { |(named, _)|
+        "run", "Run", Text: &named.name;
+        "cosign_every", "Co-signed every", Figure: named.run.assurance.cosign_every;
+        "in_flight", "In flight", Figure: named.run.assurance.in_flight;
+        "durability", "Durability", Text: &named.run.assurance.durability;
+        "both_endpoints_checked", "Both ends checked", Text: named.run.assurance.both_endpoints_checked;
+    };
+    columns.extend(own);
+    columns
+}
+
+/// A row for each sample of each run: totals so far, and what went on since the sample before.
+#[must_use]
+pub fn course(runs: &[NamedRun]) -> Dataset {
+    let samples = rows(runs, |run| with_rates(&run.series));
+    Dataset::of(
+        samples,
+        assured(columns! { |(_, (sample, rates))|
+            "t_s", "Time", Seconds: sample.t_s;
+            "payments", "Payments so far", Figure: sample.payments;
+            "payments_per_s", "Payments/s", Figure: sample.payments_per_s;
+            "l1_transactions", "L1 transactions so far", Figure: sample.l1_transactions;
+            "l1_transactions_per_s", "L1 transactions/s", Figure: rates.l1_transactions_per_s;
+            "cpu_s", "CPU so far", Seconds: sample.cpu_s;
+            "cores_busy", "Cores busy", Figure: rates.cores_busy;
+        }),
+    )
+}
+
+/// A row for each stage of each run: its CPU time.
+#[must_use]
+pub fn stages(runs: &[NamedRun]) -> Dataset {
+    let stages = rows(runs, |run| &run.stages);
+    Dataset::of(
+        stages,
+        assured(columns! { |(named, stage)|
+            "role", "Role", Text: &stage.role;
+            "stage", "Stage", Text: &stage.name;
+            "items", "Items", Figure: stage.items;
+            "unit", "Of", Text: &stage.unit;
+            "cpu_ns_per_item", "CPU per item", Nanoseconds: stage.cpu_ns_per_item;
+            "cpu_s", "CPU", Seconds: stage_cpu_s(stage);
+            "cpu_ns_per_payment", "CPU per payment", Nanoseconds:
+                cpu_per_payment_ns(&named.run, &stage.role, stage_cpu_s(stage));
+            "share_of_process_cpu", "Of all CPU", Share: stage_cpu_s(stage) / named.run.achieved.cpu_s;
+        }),
+    )
+}
+
+/// A row for each step of each distribution of each run.
+#[must_use]
+pub fn latency(runs: &[NamedRun]) -> Dataset {
+    let steps = runs.iter().flat_map(|named| {
+        let steps = named
+            .latencies()
+            .flat_map(|(kind, found)| spectrum(found).into_iter().map(move |step| (kind, step)));
+        steps.map(move |step| (named, step))
+    });
+    Dataset::of(
+        steps,
+        assured(columns! { |(_, (kind, step))|
+            "kind", "Kind", Text: *kind;
+            "percentile", "Percentile", Percentile: step.percentile;
+            "latency_ns", "Latency", Nanoseconds: step.value_ns;
+            "payments_within", "Payments within", Figure: step.total_count;
+        }),
+    )
+}
+
+/// A row for each kind of latency of each run: its percentiles as the run file has them.
+#[must_use]
+pub fn percentiles(runs: &[NamedRun]) -> Dataset {
+    Dataset::of(
+        rows(runs, |run| run.latency_ns.named()),
+        assured(columns! { |(_, (kind, of))|
+            "kind", "Kind", Text: *kind;
+            "p50_ns", "p50", Nanoseconds: of.p50;
+            "p90_ns", "p90", Nanoseconds: of.p90;
+            "p99_ns", "p99", Nanoseconds: of.p99;
+            "p999_ns", "p99.9", Nanoseconds: of.p999;
+            "max_ns", "max", Nanoseconds: of.max;
+        }),
+    )
+}
+
+/// A row for each dimension of each run: totals of both ways with the payments that they are for,
+/// and the ratio per payment with its 95 % interval; then what all parties did together. Measured,
+/// all of it; missing where a restart cut it in two.
+#[must_use]
+pub fn offload(runs: &[NamedRun]) -> Dataset {
+    let dimensions = rows(runs, offload::rows);
+    Dataset::of(
+        dimensions,
+        columns! { |(named, row)|
+            "run", "Run", Text: &named.name;
+            "dimension", "Layer 1's", Text: row.name;
+            "direct", "Direct", Figure: row.direct.clone();
+            "direct_payments", "of payments", Figure: row.direct_payments;
+            "channels", "With channels", Figure: row.channels.clone();
+            "channels_payments", "of payments", Figure: row.channels_payments;
+            "endpoints", "Moved to the endpoints", Figure: row.endpoints.clone();
+            "endpoints_payments", "of payments", Figure: row.endpoints_payments;
+            "ratio", "Offload per payment", Ratio: row.ratio;
+            "ratio_low", "95 % from", Ratio: row.interval.map(|(low, _)| low);
+            "ratio_high", "95 % to", Ratio: row.interval.map(|(_, high)| high);
+        },
+    )
+}
+
+/// A row for each kind of attack of each run: what disputes cost Layer 1; `none` is channels that
+/// stopped without one.
+#[must_use]
+pub fn disputes(runs: &[NamedRun]) -> Dataset {
+    let attacks = rows(runs, |run| {
+        run.disputes.iter().flat_map(|found| &found.attacks)
+    });
+    Dataset::of(
+        attacks,
+        columns! { |(named, (attack, cost))|
+            "run", "Run", Text: &named.name;
+            "attack", "Attack", Text: *attack;
+            "cases", "Channels", Figure: cost.cases;
+            "punishments", "Punished", Figure: cost.punishments;
+            "transactions", "Transactions", Figure: cost.transactions;
+            "paid_by_honest", "Paid by honest", Figure: cost.paid_by_honest;
+            "bytes", "Bytes", Bytes: cost.bytes;
+            "extra_transactions_per_case", "Extra a case", Figure: cost.extra_transactions_per_case;
+            "extra_bytes_per_case", "Extra bytes a case", Bytes: cost.extra_bytes_per_case;
+        },
+    )
+}
+
+/// A row for each name under which an endpoint or Layer 1 refused something.
+#[must_use]
+pub fn refusals(runs: &[NamedRun]) -> Dataset {
+    let refusals = rows(runs, |run| {
+        let by_l1 = run.disputes.iter().flat_map(|found| &found.refused);
+        let by_l1 = by_l1.map(|(name, count)| ("Layer 1", name.as_str(), *count));
+        let by_endpoints = rejections(run).into_iter();
+        by_endpoints
+            .map(|(name, count)| ("an endpoint", name, count))
+            .chain(by_l1)
+    });
+    Dataset::of(
+        refusals,
+        columns! { |(named, (by, name, count))|
+            "run", "Run", Text: &named.name;
+            "by", "By", Text: *by;
+            "name", "Refusal", Text: *name;
+            "count", "Count", Figure: *count;
+        },
+    )
+}
+
+/// A row for each durable run: the log and its syncs.
+#[must_use]
+pub fn durability(runs: &[NamedRun]) -> Dataset {
+    let logs = rows(runs, |run| &run.durability);
+    Dataset::of(
+        logs,
+        columns! { |(named, log)|
+            "run", "Run", Text: &named.name;
+            "durability", "Durability", Text: &named.run.assurance.durability;
+            "file_system", "File system", Text: &log.file_system;
+            "commits", "Commits", Figure: log.commits;
+            "records", "Records", Figure: log.records;
+            "bytes_written", "Written", Bytes: log.bytes_written;
+            "bytes_per_payment", "Written a payment", Bytes:
+                log.bytes_written as f64 / named.run.payments_measured() as f64;
+            "syncs", "Syncs", Figure: log.syncs;
+            "payments_per_sync", "Payments a sync", Figure:
+                named.run.payments_measured() as f64 / log.syncs as f64;
+            "sync_p50_ns", "Sync p50", Nanoseconds: log.sync_p50_ns;
+            "sync_p99_ns", "Sync p99", Nanoseconds: log.sync_p99_ns;
+            "sync_max_ns", "Longest sync", Nanoseconds: log.sync_max_ns;
+            "in_memory", "In memory", Text: if log.is_in_memory() { "yes" } else { "no" };
+        },
+    )
+}
+
+/// A row for each phase of each run.
+#[must_use]
+pub fn phases(runs: &[NamedRun]) -> Dataset {
+    Dataset::of(
+        rows(runs, |run| &run.achieved.phases),
+        columns! { |(named, phase)|
+            "run", "Run", Text: &named.name;
+            "phase", "Phase", Text: &phase.name;
+            "wall_s", "Wall time", Seconds: phase.wall_s;
+            "cpu_s", "CPU", Seconds: phase.cpu_s;
+            "sessions", "Sessions", Figure: phase.sessions;
+        },
+    )
+}
+
+/// A row for each part that a run was merged of: what stands for it alone.
+#[must_use]
+pub fn parts(runs: &[NamedRun]) -> Dataset {
+    let parts = rows(runs, |run| {
+        run.merged.iter().flat_map(|merged| &merged.parts)
+    });
+    Dataset::of(
+        parts,
+        columns! { |(named, part)|
+            "run", "Run", Text: &named.name;
+            "part", "Part", Text: part.part.name();
+            "machine", "Machine", Text: part.machine.cpu_name();
+            "shards", "Shards", Figure: part.shards;
+            "payments_per_s", "Payments/s", Figure: part.payments_per_s;
+            "wall_s", "Took", Seconds: part.wall_s;
+            "peak_rss_bytes", "Peak", Bytes: part.peak_rss_bytes;
+            "l1_blocks", "L1 blocks", Figure: part.l1_blocks;
+            "l1_tip", "L1 tip", Text: part.l1_tip.chars().take(8).collect::<String>();
+        },
+    )
+}
+
+/// Since the sample before, or the start.
+pub(crate) struct Rates {
+    pub(crate) l1_transactions_per_s: f64,
+    pub(crate) cores_busy: f64,
+}
+
+/// Each sample, and the rates between it and the one before. A file whose counts fall has no rate
+/// there.
+pub(crate) fn with_rates(series: &[Sample]) -> impl Iterator<Item = (&Sample, Rates)> {
+    let before = std::iter::once(None).chain(series.iter().map(Some));
+    series.iter().zip(before).map(|(sample, before)| {
+        let (t_s, l1_transactions, cpu_s) =
+            before.map_or((0.0, 0, 0.0), |s| (s.t_s, s.l1_transactions, s.cpu_s));
+        let per_s = |amount: f64| match (amount, sample.t_s - t_s) {
+            (amount, seconds) if amount >= 0.0 && seconds > 0.0 => amount / seconds,
+            _ => f64::NAN,
+        };
+        let rates = Rates {
+            l1_transactions_per_s: per_s(sample.l1_transactions as f64 - l1_transactions as f64),
+            cores_busy: per_s(sample.cpu_s - cpu_s),
+        };
+        (sample, rates)
+    })
 }
 
 #[cfg(test)]
@@ -306,67 +295,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn csv_and_json_are_exact_and_the_shown_is_rounded() {
-        // Cell, kind → CSV, JSON, shown.
-        let table = [
-            (
-                Cell::text("a, \"b\""),
-                Kind::Text,
-                "\"a, \"\"b\"\"\"",
-                r#""a, \"b\"""#,
-                "a, \"b\"",
-            ),
-            (Cell::text("=1+1"), Kind::Text, "'=1+1", "\"=1+1\"", "=1+1"),
-            (Cell::text("@a"), Kind::Text, "'@a", "\"@a\"", "@a"),
-            (Cell::text("a=1"), Kind::Text, "a=1", "\"a=1\"", "a=1"),
-            (Cell::Figure(-1.5), Kind::Figure, "-1.5", "-1.5", "-1.5"),
-            (
-                Cell::Count(1_234_567),
-                Kind::Figure,
-                "1234567",
-                "1234567",
-                "1,234,567",
-            ),
-            (
-                Cell::Count(u64::MAX),
-                Kind::Bytes,
-                "18446744073709551615",
-                "\"18446744073709551615\"",
-                "16 EiB",
-            ),
-            (
-                Cell::Figure(0.1 + 0.2),
-                Kind::Figure,
-                "0.30000000000000004",
-                "0.30000000000000004",
-                "0.3",
-            ),
-            (
-                Cell::Figure(1e-9),
-                Kind::Seconds,
-                "0.000000001",
-                "1e-9",
-                "1 ns",
-            ),
-            (Cell::Figure(f64::NAN), Kind::Ratio, "", "null", "–"),
-            (Cell::Figure(f64::INFINITY), Kind::Figure, "", "null", "–"),
-            (Cell::Missing, Kind::Figure, "", "null", "–"),
-            (Cell::Flag(true), Kind::Text, "true", "true", "yes"),
-            (
-                Cell::Figure(99.999),
-                Kind::Percentile,
-                "99.999",
-                "99.999",
-                "99.999 %",
-            ),
+    fn rates_are_those_since_the_sample_before() {
+        let sample = |t_s, l1_transactions, cpu_s| Sample {
+            t_s,
+            payments: 0,
+            payments_per_s: 0.0,
+            l1_transactions,
+            cpu_s,
+        };
+        let series = [
+            sample(2.0, 100, 3.0),
+            sample(3.0, 150, 5.0),
+            sample(3.0, 160, 5.5),
+            sample(4.0, 10, 6.0),
         ];
-        for (cell, kind, csv, json, shown) in table {
-            let mut dataset = Dataset::new("test", &[("x", "X", kind), ("y", "Y", Kind::Text)]);
-            dataset.push(vec![cell.clone(), "y".into()]);
-            assert_eq!(dataset.to_csv(), format!("x,y\n{csv},y\n"), "{cell:?}");
-            let expected = format!("[{{\"x\":{json},\"y\":\"y\"}}]\n");
-            assert_eq!(dataset.to_json(), expected, "{cell:?}");
-            assert_eq!(cell.shown(kind), shown, "{cell:?}");
-        }
+        let rates: Vec<(f64, f64)> = with_rates(&series)
+            .map(|(_, rates)| (rates.l1_transactions_per_s, rates.cores_busy))
+            .collect();
+        assert_eq!(rates[..2], [(50.0, 1.5), (50.0, 2.0)]);
+        assert!(rates[2].0.is_nan(), "no time has passed");
+        assert!(
+            rates[3].0.is_nan() && rates[3].1 == 0.5,
+            "a count that falls"
+        );
     }
 }

@@ -1,15 +1,17 @@
 //! Two runs side by side: each figure of both, and how many times the one is the other. Says no
 //! word on whether the difference means anything: one pair of runs cannot tell.
 
+use duet_terminal::dataset::number_shown;
+use duet_terminal::{columns, named};
 use serde_json::{Value, json};
 
 use crate::{
-    dataset::{Cell, Dataset, Kind, number_shown},
+    dataset::{Cell, Dataset, Kind},
     human,
-    layout::{self, Column, Table, clean, wrap},
+    layout::{self, Column, Table, clean, sentence, wrap},
     machines::Kinship,
     measured::{self, INTERRUPTED, RESUMED},
-    run_file::{Durability, L1Load, Offload, Percentiles, RunFile},
+    run_file::{Durability, Offload, RunFile},
     runs::{NamedRun, Runs},
     summary::{assurance_phrases, stage_cpu_s},
 };
@@ -104,10 +106,8 @@ impl<'a> Diff<'a> {
                 lines.push(format!("   {INTERRUPTED}: stopped by hand before its end"));
             }
         }
-        for difference in self.runs.differences() {
-            let crate::terms::Difference { key, a, b } = difference;
-            lines.push(clean(&format!("differ in {key}: {a} and {b}")));
-        }
+        let differences = self.runs.differences().iter();
+        lines.extend(differences.flat_map(|found| sentence("", &format!("differ in {found}"))));
         lines.extend(self.kinship().caveat());
         lines.push(String::new());
         let mut table = Table::new(&[
@@ -141,24 +141,15 @@ impl<'a> Diff<'a> {
     /// The rows, exact.
     #[must_use]
     pub fn to_dataset(&self) -> Dataset {
-        let mut dataset = Dataset::new(
-            "diff",
-            &[
-                ("figure", "Figure", Kind::Text),
-                ("a", "A", Kind::Figure),
-                ("b", "B", Kind::Figure),
-                ("ratio", "B / A", Kind::Ratio),
-            ],
-        );
-        for row in &self.rows {
-            dataset.push(vec![
-                (&row.figure).into(),
-                row.a.into(),
-                row.b.into(),
-                Cell::Figure(row.ratio()),
-            ]);
-        }
-        dataset
+        Dataset::of(
+            &self.rows,
+            columns! { |row|
+                "figure", "Figure", Text: &row.figure;
+                "a", "A", Figure: row.a;
+                "b", "B", Figure: row.b;
+                "ratio", "B / A", Ratio: row.ratio();
+            },
+        )
     }
 
     /// The rows, who A and B are, and in what they differ.
@@ -199,131 +190,75 @@ impl Row {
 
 /// The figures of a run that another run's can be put beside. Names end with the unit.
 fn figures(run: &RunFile) -> Vec<Named> {
-    let achieved = &run.achieved;
+    let (achieved, load) = (&run.achieved, &run.l1.channels);
     // Nothing is per payment where none was measured.
-    let payments = match run.payments_measured() {
-        0 => f64::NAN,
-        payments => payments as f64,
+    let measured = Some(run.payments_measured()).filter(|measured| *measured > 0);
+    let per_payment = |total: u64| measured.map(|measured| total as f64 / measured as f64);
+    let per_any_payment = |total: f64| total / achieved.payments as f64;
+    let l1_cpu_s = measured::l1_cpu_known(run).then_some(load.cpu_s);
+    let rates = named! {
+        "achieved.payments_per_s": achieved.payments_per_s;
+        "achieved.steady_payments_per_s": achieved.steady_payments_per_s;
+        "achieved.wall_s": achieved.wall_s;
+        "cpu_ns_per_payment": measured::all_cpu_per_payment_ns(run);
     };
-    let named = |name: &str, kind, value| (name.to_owned(), kind, value);
-    let steady = achieved.steady_payments_per_s.unwrap_or(f64::NAN);
-    let mut figures = vec![
-        named(
-            "achieved.payments_per_s",
-            Kind::Figure,
-            achieved.payments_per_s,
-        ),
-        named("achieved.steady_payments_per_s", Kind::Figure, steady),
-        named("achieved.wall_s", Kind::Seconds, achieved.wall_s),
-        named(
-            "cpu_ns_per_payment",
-            Kind::Nanoseconds,
-            measured::all_cpu_per_payment_ns(run),
-        ),
-    ];
-    let latencies = [
-        ("response", &run.latency_ns.response),
-        ("service", &run.latency_ns.service),
-    ];
-    for (kind, found) in latencies {
-        if let Some(found) = found {
-            figures.extend(percentiles(kind, found));
-        }
-    }
-    let memory = &run.memory;
-    for (name, bytes) in [
-        ("memory.peak_rss_bytes", Some(memory.peak_rss_bytes)),
-        ("memory.bytes_per_channel", memory.bytes_per_channel),
-    ] {
-        let bytes = bytes.map_or(f64::NAN, |bytes| bytes as f64);
-        figures.push(named(name, Kind::Bytes, bytes));
-    }
-    figures.extend(l1(run));
-    figures.extend(run.l1.offload.as_ref().into_iter().flat_map(offload));
-    if let Some(log) = &run.durability {
-        for (name, nanoseconds) in [
-            ("durability.sync_p50_ns", log.sync_p50_ns),
-            ("durability.sync_p99_ns", log.sync_p99_ns),
-            ("durability.sync_max_ns", log.sync_max_ns),
-        ] {
-            figures.push(named(name, Kind::Nanoseconds, nanoseconds as f64));
-        }
-        let written = log.bytes_written as f64 / payments;
-        figures.push(named("durability.bytes_per_payment", Kind::Bytes, written));
-    }
-    for phase in &achieved.phases {
-        let name = format!("achieved.phases.{}.wall_s", clean(&phase.name));
-        figures.push((name, Kind::Seconds, phase.wall_s));
-    }
-    for stage in &run.stages {
-        let name = format!(
-            "stages.{}.{}.cpu_ns_per_payment",
-            clean(&stage.role),
-            clean(&stage.name)
-        );
-        let value = measured::cpu_per_payment_ns(run, &stage.role, stage_cpu_s(stage));
-        figures.push((name, Kind::Nanoseconds, value));
-    }
-    figures
-}
-
-fn percentiles(kind: &str, found: &Percentiles) -> Vec<Named> {
-    let Percentiles {
-        p50,
-        p90,
-        p99,
-        p999,
-        max,
-    } = found;
-    [
-        ("p50", p50),
-        ("p90", p90),
-        ("p99", p99),
-        ("p999", p999),
-        ("max", max),
-    ]
-    .into_iter()
-    .map(|(name, value)| {
-        let name = format!("latency_ns.{kind}.{name}");
-        (name, Kind::Nanoseconds, *value as f64)
-    })
-    .collect()
-}
-
-/// Layer 1's load per payment, as far as it is known.
-fn l1(run: &RunFile) -> Vec<Named> {
-    let load: &L1Load = &run.l1.channels;
-    let payments = run.achieved.payments as f64;
-    let cpu_s = match measured::l1_cpu_known(run) {
-        true => load.cpu_s,
-        false => f64::NAN,
+    let loads = named! {
+        "memory.peak_rss_bytes": run.memory.peak_rss_bytes;
+        "memory.bytes_per_channel": run.memory.bytes_per_channel;
+        "l1.channels.transactions_per_payment": per_any_payment(load.transactions as f64);
+        "l1.channels.bytes_per_payment": per_any_payment(load.bytes as f64);
+        "l1.channels.cpu_s_per_payment": l1_cpu_s.map(per_any_payment);
     };
-    [
-        ("transactions", Kind::Figure, load.transactions as f64),
-        ("bytes", Kind::Bytes, load.bytes as f64),
-        ("cpu_s", Kind::Seconds, cpu_s),
-    ]
-    .into_iter()
-    .map(|(name, kind, total)| {
-        let name = format!("l1.channels.{name}_per_payment");
-        (name, kind, total / payments)
-    })
-    .collect()
+    let log = run.durability.iter().flat_map(|log| {
+        named! {
+            "durability.sync_p50_ns": log.sync_p50_ns;
+            "durability.sync_p99_ns": log.sync_p99_ns;
+            "durability.sync_max_ns": log.sync_max_ns;
+            "durability.bytes_per_payment": per_payment(log.bytes_written);
+        }
+    });
+    let latencies = run.latency_ns.named().into_iter();
+    let latencies = latencies.flat_map(|(kind, found)| {
+        let named = move |(name, ns): (&str, u64)| (format!("latency_ns.{kind}.{name}"), ns.into());
+        found.named().map(named)
+    });
+    let offload = run.l1.offload.iter().flat_map(Offload::named);
+    let offload = offload.map(|(name, of)| (format!("l1.offload.{name}.ratio"), of.ratio.into()));
+    let phases = achieved.phases.iter();
+    let phases = phases.map(|of| {
+        (
+            format!("achieved.phases.{}.wall_s", of.name),
+            of.wall_s.into(),
+        )
+    });
+    let stages = run.stages.iter().map(|of| {
+        let ns = measured::cpu_per_payment_ns(run, &of.role, stage_cpu_s(of));
+        let name = format!("stages.{}.{}.cpu_ns_per_payment", of.role, of.name);
+        (name, ns.into())
+    });
+    let plain = |(name, cell): (&str, Cell)| (name.to_owned(), cell);
+    (rates.into_iter().map(plain))
+        .chain(latencies)
+        .chain(loads.into_iter().map(plain))
+        .chain(offload)
+        .chain(log.map(plain))
+        .chain(phases)
+        .chain(stages)
+        .map(|(name, cell): (String, Cell)| (clean(&name), kind(&name), cell.number()))
+        .collect()
 }
 
-fn offload(offload: &Offload) -> Vec<Named> {
-    [
-        ("transactions", offload.transactions),
-        ("bytes", offload.bytes),
-        ("signature_verifications", offload.signature_verifications),
-        ("state_reads", offload.state_reads),
-        ("state_writes", offload.state_writes),
-        ("peak_state_entries", offload.peak_state_entries),
-        ("cpu", offload.cpu),
-    ]
-    .into_iter()
-    .map(|(name, ratio)| (format!("l1.offload.{name}.ratio"), Kind::Ratio, ratio.ratio))
-    .collect()
+/// The kind of a figure by the unit in its name.
+fn kind(name: &str) -> Kind {
+    let of = [
+        ("_ns", Kind::Nanoseconds),
+        (".ratio", Kind::Ratio),
+        ("bytes", Kind::Bytes),
+        ("_per_s", Kind::Figure),
+        ("_s", Kind::Seconds),
+    ];
+    let found = of.iter().find(|(unit, _)| name.contains(unit));
+    found.map_or(Kind::Figure, |(_, kind)| *kind)
 }
 
 #[cfg(test)]

@@ -40,13 +40,16 @@ pub fn spectrum(histogram: &Histogram<u64>) -> Vec<Step> {
 }
 
 /// The unit of the values in an `.hgrm` file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Unit {
     /// Milliseconds: what the public plotters label their axis with.
+    #[value(name = "ms")]
     Milliseconds,
     /// Microseconds.
+    #[value(name = "us")]
     Microseconds,
     /// Nanoseconds, as they were recorded.
+    #[value(name = "ns")]
     Nanoseconds,
 }
 

@@ -15,7 +15,7 @@ use duet_terminal::{
 
 /// Shows Duet's run files.
 #[derive(Parser)]
-#[command(name = "reports", version, max_term_width = 100, after_help = EXIT_CODES_HELP)]
+#[command(name = "reports", version, max_term_width = 80, after_help = EXIT_CODES_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -85,30 +85,25 @@ impl Cli {
 
 fn main() -> Exit {
     signals::survive_file_limits();
-    let done = match Cli::of_the_process().command {
+    let text = match Cli::of_the_process().command {
+        Command::Merge(args) => return end(args.run()),
+        Command::Plan(args) => return end(args.run()),
         Command::Offload(args) => args.run(),
         Command::Csv(args) => args.run(),
         Command::Diff(args) => args.run(),
         Command::Hgrm(args) => args.run(),
         Command::Html(args) => args.run(),
-        Command::Merge(args) => match args.run() {
-            Ok((text, exit)) => {
-                return print(&text).err().unwrap_or(exit);
-            }
-            Err(refusal) => Err(refusal),
-        },
         Command::Show(args) => args.run(),
         Command::Completions(args) => Ok(args.script(Cli::command_line())),
         Command::Man(args) => (args.page(Cli::command_line())).map_err(command::Refusal::bad_input),
-        Command::Plan(args) => match args.run() {
-            Ok((text, exit)) => {
-                return print(&text).err().unwrap_or(exit);
-            }
-            Err(refusal) => Err(refusal),
-        },
     };
+    end(text.map(|text| (text, Exit::Ok)))
+}
+
+/// Prints what there is to print, and says why there is none.
+fn end(done: Result<(String, Exit), command::Refusal>) -> Exit {
     match done {
-        Ok(text) => print(&text).err().unwrap_or(Exit::Ok),
+        Ok((text, exit)) => print(&text).err().unwrap_or(exit),
         Err(refusal) => {
             complain(refusal.message);
             refusal.exit

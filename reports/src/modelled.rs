@@ -27,7 +27,7 @@ pub use text::{constants_text, run_text, table_text};
 pub const ROWS_MAX: usize = 100_000;
 
 /// Who deposits into a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Deposits {
     /// The opener alone.
@@ -37,7 +37,7 @@ pub enum Deposits {
 }
 
 /// What a dispute is like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum DisputeKind {
     /// A post, and the payout.

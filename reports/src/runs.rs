@@ -30,6 +30,17 @@ pub struct NamedRun {
 }
 
 impl NamedRun {
+    /// A run that stands alone, its distributions aside.
+    pub(crate) fn unnamed(run: &RunFile) -> Self {
+        Self {
+            name: String::new(),
+            path: PathBuf::new(),
+            run: run.clone(),
+            response: None,
+            service: None,
+        }
+    }
+
     /// The distributions that were measured, by name.
     pub fn latencies(&self) -> impl Iterator<Item = (&'static str, &Histogram<u64>)> {
         let kinds = [("response", &self.response), ("service", &self.service)];
@@ -251,10 +262,7 @@ fn in_words(reasons: &[String]) -> String {
 
 /// What differs, a line each.
 fn lines(differences: &[Difference]) -> String {
-    let line = |Difference { key, a, b }: &Difference| clean(&format!("{key}: {a} and {b}"));
-    let lines = differences
-        .iter()
-        .map(|found| format!("  {}\n", line(found)));
+    let lines = differences.iter().map(|found| format!("  {found}\n"));
     lines.collect()
 }
 

@@ -1,6 +1,7 @@
 //! What a reader must know before any figure: what of a run they are of, where it went on after a
 //! restart, and whether the machine was busy with something else. Pure.
 
+use crate::human;
 use crate::run_file::RunFile;
 
 /// How a run is called that went on after a restart.
@@ -63,10 +64,10 @@ pub fn all_cpu_per_payment_ns(run: &RunFile) -> f64 {
 /// What a resumed run's figures are of, in words: `8.1 k of 20 k payments`.
 pub fn part(run: &RunFile) -> Option<String> {
     run.resumed()?;
-    let all = crate::human::counted(run.achieved.payments, "payment");
+    let all = human::counted(run.achieved.payments, "payment");
     Some(match run.payments_measured() {
         0 => format!("none of {all}"),
-        measured => format!("{} of {all}", crate::human::count(measured)),
+        measured => format!("{} of {all}", human::count(measured)),
     })
 }
 
@@ -76,7 +77,7 @@ pub fn part(run: &RunFile) -> Option<String> {
 pub fn ended_short(run: &RunFile) -> Option<String> {
     let cut = run.achieved.sessions_cut;
     (cut > 0 && run.resumed().is_some()).then(|| {
-        let sessions = crate::human::counted(cut, "session");
+        let sessions = human::counted(cut, "session");
         format!("{sessions} ended short of their payments")
     })
 }
@@ -86,7 +87,7 @@ pub fn slowed(run: &RunFile) -> Option<String> {
     let share = run.workload.planted_slowdown?;
     Some(format!(
         "SLOWED ON PURPOSE by {} %",
-        crate::human::figure(share * 100.0)
+        human::figure(share * 100.0)
     ))
 }
 
@@ -116,6 +117,43 @@ pub fn busy(run: &RunFile) -> Option<String> {
     Some(format!(
         "numbers of a busy machine ({taken:.0} % taken by {who})"
     ))
+}
+
+/// What the protocol promises honest parties, what became of that, and whether the run was within
+/// its conditions; nothing of a run without disputes.
+pub fn guarantee(run: &RunFile) -> Vec<String> {
+    let Some(disputes) = &run.disputes else {
+        return Vec::new();
+    };
+    let window = run.workload.l1.challenge_window_blocks;
+    let delay = run.workload.l1_delay_blocks.unwrap_or(0);
+    let late = match window > delay {
+        true => "",
+        false => ": NOT longer, so that honest parties can come too late",
+    };
+    let mut said = vec![
+        format!(
+            "honest parties lost {} units ({}) and were punished {} times; {} cheaters forfeited \
+             their balance",
+            human::grouped(disputes.lost_by_honest),
+            human::counted(disputes.honest_losers, "loser"),
+            human::grouped(disputes.honest_punished),
+            human::grouped(disputes.punishments),
+        ),
+        format!(
+            "window {}, delay up to {}{late}",
+            human::counted(window, "block"),
+            human::counted(delay, "block"),
+        ),
+    ];
+    if disputes.late_posts > 0 {
+        said.push(format!(
+            "{} found no room in the block in which they were due: the guarantee is for blocks \
+             with room",
+            human::counted(disputes.late_posts, "post")
+        ));
+    }
+    said
 }
 
 #[cfg(test)]

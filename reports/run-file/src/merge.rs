@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub use error::MergeError;
 
 use crate::human;
-use crate::run_file::{Merged, MergedPart, NOT_HELD, OpenLoop, Part, RunFile, SCHEMA};
+use crate::run_file::{Merged, MergedPart, NOT_HELD, OpenLoop, Part, RunFile, SCHEMA, number::sum};
 use crate::terms::{Across, Terms};
 
 /// Keys in which parts differ because they are parts.
@@ -31,6 +31,9 @@ const OF_A_PART: [&str; 7] = [
 
 /// The share of the time in which the parts of an open loop must all have run.
 const LEAST_OVERLAP: f64 = 0.9;
+
+/// There is a first part of each sum.
+const SOME: &str = "at least one part";
 
 /// The most parts that are missing and named one by one.
 const MOST_NAMED: usize = 8;
@@ -98,12 +101,12 @@ pub fn merge(files: &[(PathBuf, String)], command: Vec<String>) -> Result<RunFil
         latency_ns: latency.percentiles(),
         latency_histogram: latency.encoded(),
         series: series::series(&runs, &span.offsets_s, span.wall_s),
-        offchain: figures::offchain(&runs),
+        offchain: sum(runs.iter().map(|run| &run.offchain)).expect(SOME),
         l1: l1::l1(&runs),
         checks: figures::checks(&runs),
         disputes: figures::disputes(&runs),
         durability: figures::durability(&parts)?,
-        rejections: figures::rejections(&runs),
+        rejections: sum(runs.iter().map(|run| &run.rejections)).expect(SOME),
         stages: figures::stages(&runs),
         memory: figures::memory(&runs),
         machine: setting::machine(&parts),

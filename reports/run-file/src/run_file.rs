@@ -5,12 +5,13 @@
 //! build does not know are ignored. Whole numbers above 2^53 are written as strings, because many
 //! JSON readers would round them, and are read in either form.
 
+#[macro_use]
+pub(crate) mod number;
 mod disputes;
 mod durability;
 mod error;
 mod figures;
 mod l1;
-mod number;
 mod part;
 mod setting;
 
@@ -145,37 +146,29 @@ impl RunFile {
                 "`achieved.payments_measured` is {measured}, expected at most {all}, all payments"
             ));
         }
-        let latencies = [
-            ("response", &self.latency_ns.response),
-            ("service", &self.latency_ns.service),
-        ];
-        for (kind, found) in latencies {
-            if found.as_ref().is_some_and(|found| !found.rise()) {
-                return Some(format!(
-                    "`latency_ns.{kind}`: a percentile is above a higher one"
-                ));
-            }
+        let latencies = self.latency_ns.named();
+        if let Some((kind, _)) = latencies.iter().find(|(_, found)| !found.rise()) {
+            let detail = format!("`latency_ns.{kind}`: a percentile is above a higher one");
+            return Some(detail);
         }
-        let attacks = self.disputes.as_ref();
+        let of_disputes = |length: fn(&Disputes) -> usize| self.disputes.as_ref().map_or(0, length);
+        let (achieved, names) = (&self.achieved, MOST_NAMES);
+        let reasons = achieved.invalid_reasons.len();
         let lists = [
             ("series", self.series.len(), MOST_SAMPLES),
-            ("stages", self.stages.len(), MOST_NAMES),
-            ("achieved.phases", self.achieved.phases.len(), MOST_NAMES),
-            (
-                "achieved.invalid_reasons",
-                self.achieved.invalid_reasons.len(),
-                MOST_NAMES,
-            ),
-            ("rejections", self.rejections.len(), MOST_NAMES),
+            ("stages", self.stages.len(), names),
+            ("achieved.phases", achieved.phases.len(), names),
+            ("achieved.invalid_reasons", reasons, names),
+            ("rejections", self.rejections.len(), names),
             (
                 "disputes.attacks",
-                attacks.map_or(0, |of| of.attacks.len()),
-                MOST_NAMES,
+                of_disputes(|of| of.attacks.len()),
+                names,
             ),
             (
                 "disputes.refused",
-                attacks.map_or(0, |of| of.refused.len()),
-                MOST_NAMES,
+                of_disputes(|of| of.refused.len()),
+                names,
             ),
         ];
         let long = lists.iter().find(|(_, length, most)| length > most);
@@ -240,11 +233,7 @@ impl RunFile {
             ..
         } = &self.achieved;
         let checks = &self.checks;
-        let checked = checks.payments_accounted
-            && checks.signatures_verified
-            && checks.supply_conserved
-            && checks.balances_match;
-        if !checked {
+        if checks.named().iter().any(|(_, passed)| !passed) {
             return Some("a check is false".to_owned());
         }
         if let Some(reason) = invalid_reasons.first() {

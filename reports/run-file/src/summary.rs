@@ -97,17 +97,8 @@ fn verdict_words(run: &RunFile) -> Vec<String> {
 
 /// The checks that a run passed, in words.
 pub fn checks_passed(checks: &Checks) -> Vec<String> {
-    let checks = [
-        (checks.payments_accounted, "payments accounted"),
-        (checks.signatures_verified, "signatures verified"),
-        (checks.supply_conserved, "supply conserved"),
-        (checks.balances_match, "balances match"),
-    ];
-    checks
-        .iter()
-        .filter(|(passed, _)| *passed)
-        .map(|(_, name)| (*name).to_owned())
-        .collect()
+    let passed = checks.named().into_iter().filter(|(_, passed)| *passed);
+    passed.map(|(name, _)| name.to_owned()).collect()
 }
 
 fn workload(run: &RunFile) -> Vec<String> {
@@ -374,10 +365,10 @@ fn alone(run: &RunFile) -> Vec<String> {
 /// What the channels came to that did not end politely, in place of the rejections that led to it.
 fn disputes(run: &RunFile) -> Option<Vec<String>> {
     let disputes = run.disputes.as_ref()?;
-    let cases =
-        (disputes.attacks.values()).fold(0, |all: u64, cost| all.saturating_add(cost.cases));
-    let transactions =
-        (disputes.attacks.values()).fold(0, |all: u64, cost| all.saturating_add(cost.transactions));
+    let (cases, transactions) = (
+        disputes.total(|of| of.cases),
+        disputes.total(|of| of.transactions),
+    );
     let phrases = [
         human::counted(cases, "channel"),
         format!("honest lost {}", human::count(disputes.lost_by_honest)),

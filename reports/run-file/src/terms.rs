@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::layout::clean;
+
 /// The parts of a run's assurance that are compared. The rest of it is measured, not chosen.
 const ASSURANCE_KEYS: [&str; 4] = [
     "cosign_every",
@@ -53,6 +55,13 @@ pub struct Difference {
     pub a: Value,
     /// The value on B's side.
     pub b: Value,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Difference { key, a, b } = self;
+        to.write_str(&clean(&format!("{key}: {a} and {b}")))
+    }
 }
 
 impl Terms {

@@ -7,7 +7,7 @@ use std::{
 
 use clap::ValueEnum;
 use duet_reports::{
-    histogram::{self, hgrm, interval_log},
+    histogram::{Unit, hgrm, interval_log},
     runs::{NamedRun, Runs},
 };
 use duet_run_file::{run_file::read_text, terms::Across};
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, hide_default_value = true)]
     of: Option<Of>,
     /// The unit of the values.
-    #[arg(long, value_enum, default_value_t = Unit::Ms)]
+    #[arg(long, value_enum, default_value_t = Unit::Milliseconds)]
     unit: Unit,
     /// Print a V2 interval log instead.
     #[arg(long, conflicts_with = "unit")]
@@ -51,16 +51,6 @@ enum Of {
     Service,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Unit {
-    /// Milliseconds.
-    Ms,
-    /// Microseconds.
-    Us,
-    /// Nanoseconds.
-    Ns,
-}
-
 impl Args {
     /// The percentiles or the log.
     pub(crate) fn run(&self) -> Answer {
@@ -71,12 +61,7 @@ impl Args {
         if self.v2_log {
             return Ok(log(named, kind, histogram));
         }
-        let unit = match self.unit {
-            Unit::Ms => histogram::Unit::Milliseconds,
-            Unit::Us => histogram::Unit::Microseconds,
-            Unit::Ns => histogram::Unit::Nanoseconds,
-        };
-        Ok(hgrm(histogram, unit))
+        Ok(hgrm(histogram, self.unit))
     }
 
     fn histogram<'a>(

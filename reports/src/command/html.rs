@@ -6,7 +6,7 @@ use duet_reports::{
     html::{RUNS_MAX, page},
     profile::Profile,
 };
-use duet_terminal::output::{OutputError, check_writable, write_atomically};
+use duet_terminal::output::check_writable;
 use duet_terminal::paths::Paths;
 
 use super::{Answer, Refusal, Selection, find_profiles};
@@ -60,13 +60,7 @@ impl Args {
         let Some(out) = out else {
             return Ok(page);
         };
-        write_atomically(out, |file| {
-            file.write_all(page.as_bytes())
-                .map_err(|source| OutputError::Failed {
-                    path: out.to_owned(),
-                    source,
-                })
-        })?;
+        super::write(out, &page)?;
         Ok(String::new())
     }
 }

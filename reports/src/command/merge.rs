@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use duet_run_file::{RunFileError, merge::merge, run_file::read_text, summary::summary};
-use duet_terminal::output::{OutputError, check_writable, write_atomically};
+use duet_terminal::output::check_writable;
 use duet_terminal::paths::Paths;
 use duet_terminal::{Exit, exit::EXIT_CODES_HELP};
 
@@ -53,13 +53,7 @@ impl Args {
         let run = merge(&texts?, self.command())?;
         let json = run.to_json();
         if let Some(out) = &self.out {
-            write_atomically(out, |file| {
-                let written = file.write_all(json.as_bytes());
-                written.map_err(|source| OutputError::Failed {
-                    path: out.clone(),
-                    source,
-                })
-            })?;
+            super::write(out, &json)?;
         }
         let exit = match run.achieved.valid {
             true => Exit::Ok,

@@ -10,14 +10,18 @@ pub(crate) mod offload;
 pub(crate) mod plan;
 pub(crate) mod show;
 
-use std::{fmt::Display, path::PathBuf};
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
 use duet_reports::{
     profile::{Profile, ProfileError},
     runs::{Runs, RunsError},
 };
 use duet_run_file::{RunFileError, merge::MergeError, run_file::read_text, terms::Across};
-use duet_terminal::{Exit, output::OutputError, paths::Paths, say::complain};
+use duet_terminal::output::{OutputError, write_atomically};
+use duet_terminal::{Exit, paths::Paths, say::complain};
 
 /// The text that a command prints, or why there is none.
 pub(crate) type Answer = Result<String, Refusal>;
@@ -38,29 +42,17 @@ impl Refusal {
     }
 }
 
-impl From<RunFileError> for Refusal {
-    fn from(error: RunFileError) -> Self {
-        Refusal::bad_input(error)
-    }
+macro_rules! bad_input {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Refusal {
+            fn from(error: $error) -> Self {
+                Refusal::bad_input(error)
+            }
+        })*
+    };
 }
 
-impl From<MergeError> for Refusal {
-    fn from(error: MergeError) -> Self {
-        Refusal::bad_input(error)
-    }
-}
-
-impl From<ProfileError> for Refusal {
-    fn from(error: ProfileError) -> Self {
-        Refusal::bad_input(error)
-    }
-}
-
-impl From<RunsError> for Refusal {
-    fn from(error: RunsError) -> Self {
-        Refusal::bad_input(error)
-    }
-}
+bad_input!(RunFileError, MergeError, ProfileError, RunsError);
 
 impl From<OutputError> for Refusal {
     fn from(error: OutputError) -> Self {
@@ -88,6 +80,15 @@ fn find_profiles(asked: &[String]) -> Result<Vec<Profile>, Refusal> {
         profiles.push(profile);
     }
     Ok(profiles)
+}
+
+/// Writes a whole file, or leaves what was there.
+fn write(out: &Path, text: &str) -> Result<(), OutputError> {
+    write_atomically(out, |file| {
+        let written = file.write_all(text.as_bytes());
+        let path = out.to_owned();
+        written.map_err(|source| OutputError::Failed { path, source })
+    })
 }
 
 /// Indented JSON that ends with a newline.

@@ -40,17 +40,19 @@ pub(crate) struct Args {
         long,
         value_name = "KIND,…",
         value_delimiter = ',',
-        default_value = "answered"
+        default_value = "answered",
+        hide_possible_values = true
     )]
-    dispute_kind: Vec<Kind>,
+    dispute_kind: Vec<DisputeKind>,
     /// Who deposits: the opener, or both parties
     #[arg(
         long,
         value_name = "WHO,…",
         value_delimiter = ',',
-        default_value = "two"
+        default_value = "two",
+        hide_possible_values = true
     )]
-    deposits: Vec<Who>,
+    deposits: Vec<Deposits>,
     /// Channels that are opened together
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1",
           value_parser = parse_positive_count)]
@@ -80,18 +82,6 @@ pub(crate) struct Args {
     constants: bool,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Kind {
-    Silent,
-    Answered,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Who {
-    One,
-    Two,
-}
-
 impl Args {
     /// The text to print.
     pub(crate) fn run(&self) -> Answer {
@@ -103,22 +93,8 @@ impl Args {
         let grid = Grid {
             payments: self.payments.clone(),
             disputes: self.disputes.clone(),
-            dispute_kinds: self
-                .dispute_kind
-                .iter()
-                .map(|kind| match kind {
-                    Kind::Silent => DisputeKind::Silent,
-                    Kind::Answered => DisputeKind::Answered,
-                })
-                .collect(),
-            deposits: self
-                .deposits
-                .iter()
-                .map(|who| match who {
-                    Who::One => Deposits::One,
-                    Who::Two => Deposits::Two,
-                })
-                .collect(),
+            dispute_kinds: self.dispute_kind.clone(),
+            deposits: self.deposits.clone(),
             open_batches: self.open_batch.clone(),
             transfer_batches: self.transfer_batch.clone(),
             sessions: self.sessions,

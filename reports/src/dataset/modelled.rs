@@ -1,100 +1,94 @@
 //! What runs' own Layer 1 transactions would have cost at profiles' prices. Nothing here is
 //! measured but the counts, and every row says so.
 
-use super::{Cell, Dataset, Kind};
+use duet_terminal::columns;
+use duet_terminal::dataset::Filled;
+
+use super::{Cell, Dataset};
 use crate::{
     modelled::{Exact, Item, RunCost, of_run},
-    profile::Profile,
+    profile::{Constant, Profile},
     runs::NamedRun,
 };
 
-/// The columns that name a run and a profile, and say that the row is modelled.
-const OF: [(&str, &str, Kind); 4] = [
-    ("run", "Run", Kind::Text),
-    ("profile", "Profile", Kind::Text),
-    ("unit", "Unit", Kind::Text),
-    ("modelled", "Modelled", Kind::Text),
-];
+/// A run, what it would have cost, and one thing of that.
+type Of<'a, T> = (&'a NamedRun, RunCost, T);
+
+/// The columns after those that name a run and a profile, and say that the row is modelled.
+fn of<'a, T>(own: Vec<Filled<Of<'a, T>>>) -> Vec<Filled<Of<'a, T>>> {
+    let mut columns: Vec<Filled<Of<'a, T>>> = columns! { |(named, cost, _)|
+        "run", "Run", Text: &named.name;
+        "profile", "Profile", Text: &cost.profile;
+        "unit", "Unit", Text: &cost.unit;
+        "modelled", "Modelled", Text: cost.modelled;
+    };
+    columns.extend(own);
+    columns
+}
 
 /// A row for each profile and run: units of the payments as transfers and of the channels'
 /// transactions, the ratio of the two, and from how many payments a session on it is 1.
 #[must_use]
 pub fn modelled(runs: &[NamedRun], profiles: &[Profile]) -> Dataset {
-    let own = [
-        ("direct_units", "Direct, units", Kind::Figure),
-        ("channel_units", "With channels, units", Kind::Figure),
-        ("ratio", "Direct / with channels", Kind::Ratio),
-        ("payments_per_session", "Payments a session", Kind::Figure),
-        ("break_even_payments", "Break-even at", Kind::Figure),
-        ("blocks", "Blocks, with channels", Kind::Figure),
-        ("block_time_s", "Time of the blocks", Kind::Seconds),
-        (
-            "dispute_transactions_counted",
-            "Dispute transactions, counted",
-            Kind::Figure,
-        ),
-        (
-            "dispute_transactions_priced",
-            "Dispute transactions, priced",
-            Kind::Figure,
-        ),
-        ("not_priced", "Not priced", Kind::Text),
-    ];
-    let mut dataset = Dataset::new("modelled", &[&OF[..], &own].concat());
-    for (named, _, cost) in costs(runs, profiles) {
-        let of_disputes = |count: u64| {
-            let both = [
-                cost.dispute_transactions_counted,
-                cost.dispute_transactions_priced,
-            ];
-            let any = both != [0, 0];
-            Cell::or_missing(any.then_some(count))
-        };
-        let lacks = !cost.not_priced.is_empty();
-        let not_priced = lacks.then(|| cost.not_priced.join("; "));
-        let mut row = of(named, &cost);
-        row.extend([
-            units(cost.direct_units.as_ref()),
-            units(cost.channel_units.as_ref()),
-            Cell::or_missing(cost.ratio),
-            Cell::or_missing(cost.payments_per_session),
-            Cell::or_missing(cost.break_even_payments),
-            units(cost.blocks.as_ref()),
-            Cell::or_missing(cost.block_time_s.as_ref().map(Exact::to_f64)),
-            of_disputes(cost.dispute_transactions_counted),
-            of_disputes(cost.dispute_transactions_priced),
-            Cell::or_missing(not_priced.as_deref()),
-        ]);
-        dataset.push(row);
-    }
-    dataset
+    let rows = costs(runs, profiles).map(|(named, _, cost)| {
+        let counted = cost.dispute_transactions_counted;
+        let any = counted > 0 || cost.dispute_transactions_priced > 0;
+        (named, cost, any)
+    });
+    Dataset::of(
+        rows,
+        of(columns! { |(_, cost, any)|
+            "direct_units", "Direct, units", Figure: units(cost.direct_units.as_ref());
+            "channel_units", "With channels, units", Figure: units(cost.channel_units.as_ref());
+            "ratio", "Direct / with channels", Ratio: cost.ratio;
+            "payments_per_session", "Payments a session", Figure: cost.payments_per_session;
+            "break_even_payments", "Break-even at", Figure: cost.break_even_payments;
+            "blocks", "Blocks, with channels", Figure: units(cost.blocks.as_ref());
+            "block_time_s", "Time of the blocks", Seconds: cost.block_time_s.as_ref().map(Exact::to_f64);
+            "dispute_transactions_counted", "Dispute transactions, counted", Figure:
+                any.then_some(cost.dispute_transactions_counted);
+            "dispute_transactions_priced", "Dispute transactions, priced", Figure:
+                any.then_some(cost.dispute_transactions_priced);
+            "not_priced", "Not priced", Text:
+                (!cost.not_priced.is_empty()).then(|| cost.not_priced.join("; "));
+        }),
+    )
 }
 
 /// A row for each kind of transaction in each profile and run: how many there were, what they were
 /// priced as, and who says that this is the price.
 #[must_use]
 pub fn modelled_prices(runs: &[NamedRun], profiles: &[Profile]) -> Dataset {
-    let own = [
-        ("way", "Way", Kind::Text),
-        ("counted", "Counted in the run file", Kind::Text),
-        ("count", "Count", Kind::Figure),
-        ("priced_as", "Priced as", Kind::Text),
-        ("units_each", "Units each", Kind::Figure),
-        ("units", "Units", Kind::Figure),
-        ("source", "Source of the price", Kind::Text),
-        ("assumption", "Assumption", Kind::Text),
-    ];
-    let mut dataset = Dataset::new("modelled-prices", &[&OF[..], &own].concat());
-    for (named, profile, cost) in costs(runs, profiles) {
-        let ways = std::iter::once(("direct", &cost.direct));
-        for (way, item) in ways.chain(cost.channels.iter().map(|item| ("channels", item))) {
-            let mut row = of(named, &cost);
-            row.extend(priced(profile, way, item));
-            dataset.push(row);
-        }
-    }
-    dataset
+    let rows = costs(runs, profiles).flat_map(|(named, profile, cost)| {
+        let priced = move |(way, item): (&'static str, &Item)| {
+            let name = format!("{}.units", item.priced_as);
+            let constant = profile.constants.iter().find(|found| found.name == name);
+            (way, item.clone(), constant)
+        };
+        let direct = std::iter::once(("direct", &cost.direct));
+        let ways = direct.chain(cost.channels.iter().map(|item| ("channels", item)));
+        let items: Vec<Priced<'_>> = ways.map(priced).collect();
+        items
+            .into_iter()
+            .map(move |item| (named, cost.clone(), item))
+    });
+    Dataset::of(
+        rows,
+        of::<Priced<'_>>(columns! { |(_, _, (way, item, constant))|
+            "way", "Way", Text: *way;
+            "counted", "Counted in the run file", Text: item.counted;
+            "count", "Count", Figure: item.count;
+            "priced_as", "Priced as", Text: item.priced_as;
+            "units_each", "Units each", Figure: item.units_each;
+            "units", "Units", Figure: units(item.units.as_ref());
+            "source", "Source of the price", Text: constant.and_then(|found| found.source.as_ref());
+            "assumption", "Assumption", Text: constant.and_then(|found| found.assumption.as_ref());
+        }),
+    )
 }
+
+/// Which way, how many of what, and the price.
+type Priced<'a> = (&'static str, Item, Option<&'a Constant>);
 
 /// Profile by profile, the runs in their order.
 fn costs<'a>(
@@ -107,43 +101,14 @@ fn costs<'a>(
     })
 }
 
-/// The cells of [`OF`].
-fn of(named: &NamedRun, cost: &RunCost) -> Vec<Cell> {
-    vec![
-        (&named.name).into(),
-        (&cost.profile).into(),
-        (&cost.unit).into(),
-        cost.modelled.into(),
-    ]
-}
-
-fn priced(profile: &Profile, way: &str, item: &Item) -> [Cell; 8] {
-    let name = format!("{}.units", item.priced_as);
-    let constant = profile.constants.iter().find(|found| found.name == name);
-    let origin = |text: Option<&String>| Cell::or_missing(text.map(String::as_str));
-    [
-        way.into(),
-        item.counted.into(),
-        item.count.into(),
-        item.priced_as.into(),
-        Cell::or_missing(item.units_each),
-        units(item.units.as_ref()),
-        origin(constant.and_then(|found| found.source.as_ref())),
-        origin(constant.and_then(|found| found.assumption.as_ref())),
-    ]
-}
-
 /// With all its digits, however many.
 fn units(value: Option<&Exact>) -> Cell {
-    let Some(value) = value else {
-        return Cell::Missing;
+    let cell = |value: &Exact| match (value.whole(), value.digits()) {
+        (Some(whole), _) => whole.into(),
+        (None, Some(digits)) => Cell::Text(digits),
+        (None, None) => value.to_f64().into(),
     };
-    match value.whole() {
-        Some(whole) => whole.into(),
-        None => value
-            .digits()
-            .map_or_else(|| value.to_f64().into(), Cell::text),
-    }
+    value.map(cell).into()
 }
 
 #[cfg(test)]
@@ -161,8 +126,7 @@ mod tests {
     }
 
     fn cell<'a>(dataset: &'a Dataset, row: usize, name: &str) -> &'a Cell {
-        let at = dataset.columns.iter().position(|c| c.name == name).unwrap();
-        &dataset.rows[row][at]
+        dataset.column(name).nth(row).unwrap()
     }
 
     #[test]
@@ -210,12 +174,12 @@ mod tests {
         let found = modelled(runs.all(), &profiles);
         let digits = (u128::from(u64::MAX) * 21_000).to_string();
         for (name, expected) in [
-            ("direct_units", Cell::text(digits)),
+            ("direct_units", Cell::from(digits)),
             ("channel_units", Cell::Missing),
             ("ratio", Cell::Missing),
             (
                 "not_priced",
-                Cell::text("ethereum-60m has no price for `open.two_sided`"),
+                Cell::from("ethereum-60m has no price for `open.two_sided`"),
             ),
         ] {
             assert_eq!(*cell(&found, 0, name), expected, "{name}");

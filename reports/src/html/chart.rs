@@ -10,7 +10,7 @@ mod scale;
 use maud::{Markup, html};
 
 pub(super) use self::{
-    bars::{Bar, BarChart, Group},
+    bars::{Bar, BarChart, From, Group},
     line::{Line, LineChart},
     mark::{MARKS, class, swatch},
     scale::{Axis, Scale, Tick},

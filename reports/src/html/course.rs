@@ -4,11 +4,11 @@ use maud::{Markup, html};
 
 use super::{
     chart::{Axis, Chart, Line, LineChart, Scale},
-    figure::{Figure, legend_of},
+    figure::Figure,
     words,
 };
 use crate::{
-    dataset::{self, Cell, Dataset, Rates, with_rates},
+    dataset::{self, Dataset, Rates, with_rates},
     human,
     run_file::Sample,
     runs::NamedRun,
@@ -24,27 +24,7 @@ pub(super) fn section(all: &[NamedRun]) -> Markup {
     let course = Course::of(all);
     html! {
         p { "One sample a second, in long runs fewer; each step is the rate since the sample before." }
-        (course.figure(Quantity {
-            id: "course-payments",
-            heading: "Payments per second",
-            axis: "payments/s",
-            columns: &["payments", "payments_per_s"],
-            of: |sample, _| sample.payments_per_s,
-        }))
-        (course.figure(Quantity {
-            id: "course-l1",
-            heading: "Layer 1 transactions per second",
-            axis: "L1 transactions/s",
-            columns: &["l1_transactions", "l1_transactions_per_s"],
-            of: |_, rates| rates.l1_transactions_per_s,
-        }))
-        (course.figure(Quantity {
-            id: "course-cores",
-            heading: "Cores busy",
-            axis: "CPU seconds per second",
-            columns: &["cpu_s", "cores_busy"],
-            of: |_, rates| rates.cores_busy,
-        }))
+        @for quantity in &QUANTITIES { (course.figure(quantity)) }
     }
 }
 
@@ -53,9 +33,33 @@ struct Quantity {
     heading: &'static str,
     axis: &'static str,
     /// The columns of the course that are about it, beside the run and the time.
-    columns: &'static [&'static str],
+    columns: [&'static str; 2],
     of: fn(&Sample, &Rates) -> f64,
 }
+
+const QUANTITIES: [Quantity; 3] = [
+    Quantity {
+        id: "course-payments",
+        heading: "Payments per second",
+        axis: "payments/s",
+        columns: ["payments", "payments_per_s"],
+        of: |sample, _| sample.payments_per_s,
+    },
+    Quantity {
+        id: "course-l1",
+        heading: "Layer 1 transactions per second",
+        axis: "L1 transactions/s",
+        columns: ["l1_transactions", "l1_transactions_per_s"],
+        of: |_, rates| rates.l1_transactions_per_s,
+    },
+    Quantity {
+        id: "course-cores",
+        heading: "Cores busy",
+        axis: "CPU seconds per second",
+        columns: ["cpu_s", "cores_busy"],
+        of: |_, rates| rates.cores_busy,
+    },
+];
 
 struct Course<'a> {
     all: &'a [NamedRun],
@@ -85,73 +89,36 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn figure(&self, quantity: Quantity) -> Markup {
-        let lines: Vec<Line> = self
-            .all
-            .iter()
-            .enumerate()
-            .map(|(mark, named)| Line {
-                mark,
-                points: steps(&self.points(named, quantity.of)),
-            })
-            .collect();
-        let values = || lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
-        let (unit_s, unit) = self.unit;
-        let chart = LineChart {
-            x: Axis::new(
-                format!("{unit} since {}", start(self.all)),
-                Scale::Linear {
-                    from: 0.0,
-                    to: (self.longest_s / unit_s).max(1e-9),
-                },
-                8,
-                human::figure,
-            ),
-            y: Axis::new(
-                quantity.axis,
-                Scale::from_zero(values(), 5),
-                5,
-                human::figure,
-            ),
-            lines,
+    fn figure(&self, quantity: &Quantity) -> Markup {
+        let line = |(mark, named): (usize, &NamedRun)| {
+            let points = steps(&self.points(named, quantity.of));
+            Line { mark, points }
         };
+        let lines: Vec<Line> = self.all.iter().enumerate().map(line).collect();
+        let values = lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
+        let (unit_s, unit) = self.unit;
+        let to = (self.longest_s / unit_s).max(1e-9);
+        let time = Scale::Linear { from: 0.0, to };
+        let since = format!("{unit} since {}", start(self.all));
+        let y = Axis::new(quantity.axis, Scale::from_zero(values, 5), 5, human::figure);
+        let x = Axis::new(since, time, 8, human::figure);
+        let chart = LineChart { x, y, lines };
         let shows = words::each(self.all, |named| {
             Some(shows(&self.points(named, quantity.of)))
         });
-        let figure = Figure {
-            id: quantity.id,
-            heading: quantity.heading.into(),
-            shows,
-            runs: self.all,
-            legend: legend_of(self.all),
-            assured: true,
-            data: self.only(quantity.columns),
-        };
-        figure.markup(Some(&Chart::Lines(chart)))
+        let of_another = QUANTITIES.iter().flat_map(|other| other.columns);
+        let of_another: Vec<&str> = of_another
+            .filter(|name| !quantity.columns.contains(name))
+            .collect();
+        let data = self.data.clone().without(|name| of_another.contains(&name));
+        let figure = Figure::new(quantity.id, quantity.heading, self.all, data, shows);
+        figure.assured().markup(Some(Chart::Lines(chart)))
     }
 
     fn points(&self, named: &NamedRun, of: fn(&Sample, &Rates) -> f64) -> Vec<(f64, f64)> {
         with_rates(&named.run.series)
             .map(|(sample, rates)| (sample.t_s / self.unit.0, of(sample, &rates)))
             .collect()
-    }
-
-    /// The course with fewer columns.
-    fn only(&self, columns: &[&str]) -> Dataset {
-        let kept: Vec<usize> = (0..self.data.columns.len())
-            .filter(|column| {
-                let name = self.data.columns[*column].name.as_str();
-                let of_another = ["payments", "l1_transactions", "cpu_s", "cores_busy"];
-                let is_of_another = of_another.iter().any(|other| name.starts_with(other));
-                !is_of_another || columns.contains(&name)
-            })
-            .collect();
-        let pick = |row: &Vec<Cell>| kept.iter().map(|column| row[*column].clone()).collect();
-        Dataset {
-            name: self.data.name,
-            columns: kept.iter().map(|c| self.data.columns[*c].clone()).collect(),
-            rows: self.data.rows.iter().map(pick).collect(),
-        }
     }
 }
 

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use super::{
-    chart::{Axis, Bar, BarChart, Chart, Group, Scale},
-    figure::{Figure, legend_of},
-    letter, words,
+    chart::{BarChart, Chart, From, Group},
+    figure::{Figure, group},
+    words,
 };
 use crate::{dataset, human, measured, runs::NamedRun, summary::stage_cpu_s};
 
@@ -13,23 +13,21 @@ use crate::{dataset, human, measured, runs::NamedRun, summary::stage_cpu_s};
 const SMALL: f64 = 0.01;
 
 pub(super) fn section(all: &[NamedRun]) -> Markup {
-    let chart = chart(all);
-    let figure = Figure {
-        id: "cpu-stages",
-        heading: "CPU time per payment, by role and stage".into(),
-        shows: shows(all),
-        runs: all,
-        legend: legend_of(all),
-        assured: true,
-        data: dataset::stages(all),
-    };
+    let chart = BarChart::of(
+        "CPU time per payment",
+        From::Zero,
+        human::nanoseconds,
+        groups(all),
+    );
+    let heading = "CPU time per payment, by role and stage";
+    let figure = Figure::new("cpu-stages", heading, all, dataset::stages(all), shows(all));
     html! {
         p {
             "A payer signs and verifies the answer, a payee verifies and signs it; a hub does both. What \
              stands under " em { "l1" } " is Layer 1's, under " em { "loadgen" } " the load generator's own. \
              Outlined bars are sums."
         }
-        (figure.markup(chart.map(Chart::Bars).as_ref()))
+        (figure.assured().markup(chart.map(Chart::Bars)))
     }
 }
 
@@ -45,71 +43,41 @@ fn per_payment(named: &NamedRun, is: impl Fn(&str, &str) -> bool) -> f64 {
         .sum()
 }
 
-fn chart(all: &[NamedRun]) -> Option<BarChart> {
+/// Each role's sum, and its stages where it has several.
+fn groups(all: &[NamedRun]) -> Vec<Group> {
     let mut groups = Vec::new();
     for role in roles(all) {
-        let group = |heading: String, strong, values: Vec<f64>| Group {
-            heading,
-            strong,
-            bars: values
-                .into_iter()
-                .enumerate()
-                .map(|(index, value)| Bar {
-                    mark: index,
-                    letter: letter(all, index),
-                    value,
-                    interval: None,
-                    shown: human::nanoseconds(value),
-                    outline: strong,
-                })
-                .collect(),
+        let bars = |heading: String, is: &dyn Fn(&str) -> bool| {
+            group(all, heading, |named| {
+                let value = per_payment(named, |of, name| of == role && is(name));
+                (value, human::nanoseconds(value))
+            })
         };
-        let of_all = |is: &dyn Fn(&str, &str) -> bool| -> Vec<f64> {
-            all.iter().map(|named| per_payment(named, is)).collect()
+        let mut sum = bars(format!("{role}, in all"), &|_| true).outlined();
+        sum.strong = true;
+        groups.push(sum);
+        let is_large = |stage: &String| {
+            all.iter().any(|named| {
+                let parts = named.run.stages.iter();
+                let parts = parts.filter(|part| part.role == role && part.name == *stage);
+                parts.map(stage_cpu_s).sum::<f64>() >= SMALL * named.run.achieved.cpu_s
+            })
         };
-        let sums = of_all(&|of, _| of == role);
-        groups.push(group(format!("{role}, in all"), true, sums));
         let (large, small): (Vec<String>, Vec<String>) =
-            stages(all, &role).into_iter().partition(|stage| {
-                all.iter().any(|named| {
-                    let parts = named.run.stages.iter();
-                    let parts = parts.filter(|part| part.role == role && part.name == *stage);
-                    let cpu_s: f64 = parts.map(stage_cpu_s).sum();
-                    cpu_s >= SMALL * named.run.achieved.cpu_s
-                })
-            });
+            stages(all, &role).into_iter().partition(is_large);
         // One bar alone is its role's sum.
         if large.len() + usize::from(!small.is_empty()) < 2 {
             continue;
         }
-        for stage in &large {
-            let values = of_all(&|of, name| of == role && name == stage);
-            groups.push(group(format!("{role}: {stage}"), false, values));
-        }
-        if !small.is_empty() {
-            let values = of_all(&|of, name| of == role && small.iter().any(|s| s == name));
-            groups.push(group(
-                format!("{role}: {}", small.join(", ")),
-                false,
-                values,
-            ));
+        let together = (!small.is_empty()).then_some(small);
+        for stages in large.into_iter().map(|stage| vec![stage]).chain(together) {
+            let heading = format!("{role}: {}", stages.join(", "));
+            groups.push(bars(heading, &|name| {
+                stages.iter().any(|stage| stage == name)
+            }));
         }
     }
-    let values = || {
-        groups
-            .iter()
-            .flat_map(|group| &group.bars)
-            .map(|bar| bar.value)
-    };
-    if !values().any(f64::is_finite) {
-        return None;
-    }
-    let scale = Scale::from_zero(values(), 5);
-    Some(BarChart {
-        axis: Axis::new("CPU time per payment", scale, 5, human::nanoseconds),
-        base: 0.0,
-        groups,
-    })
+    groups
 }
 
 /// The roles, the one with the most CPU time first.

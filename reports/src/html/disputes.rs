@@ -1,18 +1,17 @@
 //! What became of channels that did not end politely: what each kind of attack cost Layer 1 beyond
 //! a polite close, what was guaranteed, and what was refused.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use super::{
-    chart::{Axis, Bar, BarChart, Chart, Group, Scale},
-    figure::{Figure, legend_of},
-    letter, lettered, words,
+    chart::{BarChart, Chart, From},
+    figure::{Figure, group},
+    words,
 };
 use crate::{
-    dataset::{self, Dataset, Kind},
-    human,
-    runs::NamedRun,
-    summary::rejections,
+    dataset, human, measured::guarantee, run_file::AttackCost, runs::NamedRun, summary::rejections,
 };
 
 /// Whether there is anything to show.
@@ -23,157 +22,70 @@ pub(super) fn any(all: &[NamedRun]) -> bool {
 
 pub(super) fn section(all: &[NamedRun]) -> Markup {
     html! {
-        @if all.iter().any(|named| named.run.disputes.is_some()) {
-            @for (index, named) in all.iter().enumerate() { (guarantee(all, index, named)) }
-            (costs(all))
-        }
+        @for sentence in words::each(all, promised) { p { (sentence) } }
+        @if all.iter().any(|named| named.run.disputes.is_some()) { (costs(all)) }
         (refusals(all))
     }
 }
 
 /// What the protocol promises honest parties, and whether the run was within its conditions.
-fn guarantee(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
-    let run = &named.run;
-    let Some(disputes) = &run.disputes else {
-        return html! {};
-    };
-    let window = run.workload.l1.challenge_window_blocks;
-    let delay = run.workload.l1_delay_blocks.unwrap_or(0);
-    html! {
-        p {
-            @if all.len() > 1 { (lettered(all, index)) ": " }
-            "Honest parties lost " strong { (human::grouped(disputes.lost_by_honest)) }
-            " units (" (human::counted(disputes.honest_losers, "loser")) ") and were punished "
-            strong { (human::grouped(disputes.honest_punished)) } " times; "
-            (human::grouped(disputes.punishments)) " cheaters forfeited their balance. The challenge window was "
-            (human::counted(window, "block")) ", honest transactions were held back for up to "
-            (human::counted(delay, "block"))
-            @if window <= delay {
-                strong { ": NOT shorter than the window, so that honest parties can come too late" }
-            }
-            @if disputes.late_posts > 0 {
-                "; " strong { (human::counted(disputes.late_posts, "post")) }
-                " found no room in the block in which they were due: the guarantee is for blocks with room"
-            }
-            ". The guarantee is before fees: who paid them is in the table."
-        }
-    }
+fn promised(named: &NamedRun) -> Option<String> {
+    let said = guarantee(&named.run).join("; ");
+    (!said.is_empty())
+        .then(|| format!("{said}. The guarantee is before fees: who paid them is in the table"))
 }
 
 fn costs(all: &[NamedRun]) -> Markup {
-    let mut attacks: Vec<&String> = all
-        .iter()
-        .filter_map(|named| named.run.disputes.as_ref())
+    let attacks = all.iter().filter_map(|named| named.run.disputes.as_ref());
+    let attacks: BTreeSet<&String> = attacks
         .flat_map(|disputes| disputes.attacks.keys())
         .collect();
-    attacks.sort();
-    attacks.dedup();
-    let groups = attacks.into_iter().map(|attack| Group {
-        heading: attack.clone(),
-        strong: false,
-        bars: all
-            .iter()
-            .enumerate()
-            .map(|(index, named)| {
-                let disputes = named.run.disputes.as_ref();
-                let cost = disputes.and_then(|disputes| disputes.attacks.get(attack));
-                Bar {
-                    mark: index,
-                    letter: letter(all, index),
-                    value: cost.map_or(f64::NAN, |cost| cost.extra_transactions_per_case),
-                    interval: None,
-                    shown: cost.map_or("none".into(), |cost| {
-                        format!(
-                            "{} ({})",
-                            human::figure(cost.extra_transactions_per_case),
-                            human::counted(cost.cases, "case")
-                        )
-                    }),
-                    outline: false,
-                }
-            })
-            .collect(),
-    });
-    let groups: Vec<Group> = groups.collect();
-    let values = groups
-        .iter()
-        .flat_map(|group| &group.bars)
-        .map(|bar| bar.value);
-    let scale = Scale::from_zero(values, 5);
-    let chart = BarChart {
-        axis: Axis::new("extra L1 transactions a case", scale, 5, human::figure),
-        base: 0.0,
-        groups,
-    };
-    let figure = Figure {
-        id: "disputes-cost",
-        heading: "Layer 1 transactions beyond a polite close, by attack".into(),
-        shows: words::each(all, |named| {
-            let disputes = named.run.disputes.as_ref()?;
-            let sum = |of: fn(&_) -> u64| {
-                disputes
-                    .attacks
-                    .values()
-                    .map(of)
-                    .fold(0, u64::saturating_add)
+    let bars = |attack: &String| {
+        group(all, attack, |named| {
+            let cost = named
+                .run
+                .disputes
+                .as_ref()
+                .and_then(|found| found.attacks.get(attack));
+            let shown = |cost: &AttackCost| {
+                let extra = human::figure(cost.extra_transactions_per_case);
+                format!("{extra} ({})", human::counted(cost.cases, "case"))
             };
-            let (cases, transactions) = (sum(|c| c.cases), sum(|c| c.transactions));
-            Some(format!(
-                "{}, {} Layer 1 transactions each on average, the polite close that they replace included",
-                human::counted(cases, "case"),
-                human::figure(transactions as f64 / cases as f64),
-            ))
-        }),
-        runs: all,
-        legend: legend_of(all),
-        assured: false,
-        data: dataset::disputes(all),
+            let extra = cost.map_or(f64::NAN, |cost| cost.extra_transactions_per_case);
+            (extra, cost.map_or("none".into(), shown))
+        })
     };
-    figure.markup(Some(&Chart::Bars(chart)))
+    let groups = attacks.into_iter().map(bars).collect();
+    let label = "extra L1 transactions a case";
+    let chart = BarChart::of(label, From::Zero, human::figure, groups);
+    let shows = words::each(all, |named| {
+        let disputes = named.run.disputes.as_ref()?;
+        let (cases, transactions) = (
+            disputes.total(|of| of.cases),
+            disputes.total(|of| of.transactions),
+        );
+        Some(format!(
+            "{}, {} Layer 1 transactions each on average, the polite close that they replace included",
+            human::counted(cases, "case"),
+            human::figure(transactions as f64 / cases as f64),
+        ))
+    });
+    let heading = "Layer 1 transactions beyond a polite close, by attack";
+    let figure = Figure::new("disputes-cost", heading, all, dataset::disputes(all), shows);
+    figure.markup(chart.map(Chart::Bars))
 }
 
 /// What endpoints rejected and Layer 1 refused, by name.
 fn refusals(all: &[NamedRun]) -> Markup {
-    let mut data = Dataset::new(
-        "refusals",
-        &[
-            ("run", "Run", Kind::Text),
-            ("by", "By", Kind::Text),
-            ("name", "Refusal", Kind::Text),
-            ("count", "Count", Kind::Figure),
-        ],
-    );
-    for named in all {
-        let by_l1 = named.run.disputes.iter().flat_map(|found| &found.refused);
-        let by_l1 = by_l1.map(|(name, count)| ("Layer 1", name.as_str(), *count));
-        let found = rejections(&named.run);
-        let by_endpoints = found
-            .iter()
-            .map(|(name, count)| ("an endpoint", *name, *count));
-        for (by, name, count) in by_endpoints.chain(by_l1) {
-            data.push(vec![
-                (&named.name).into(),
-                by.into(),
-                name.into(),
-                count.into(),
-            ]);
+    let data = dataset::refusals(all);
+    let shows = vec![format!(
+        "{} named refusals. An endpoint's refusal stops its channel; a transaction that Layer 1 \
+         refused is in no block.",
+        data.rows.len()
+    )];
+    html! {
+        @if !data.rows.is_empty() {
+            (Figure::new("refusals", "What was refused", all, data, shows).markup(None))
         }
     }
-    if data.rows.is_empty() {
-        return html! {};
-    }
-    let figure = Figure {
-        id: "refusals",
-        heading: "What was refused".into(),
-        shows: vec![format!(
-            "{} named refusals. An endpoint's refusal stops its channel; a transaction that Layer 1 \
-             refused is in no block.",
-            data.rows.len()
-        )],
-        runs: all,
-        legend: Vec::new(),
-        assured: false,
-        data,
-    };
-    figure.markup(None)
 }

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use super::{
-    chart::{Axis, Bar, BarChart, Chart, Group, Scale},
-    figure::{Figure, legend_of},
-    letter, words,
+    chart::{BarChart, Chart, From, Group},
+    figure::{self, Figure},
+    words,
 };
 use crate::{dataset, human, measured, run_file::Durability, runs::NamedRun};
 
@@ -19,37 +19,17 @@ const QUANTILES: [Quantile; 3] = [
 ];
 
 pub(super) fn section(all: &[NamedRun]) -> Markup {
-    let groups: Vec<Group> = QUANTILES
+    let groups = QUANTILES
         .iter()
         .map(|quantile| group(all, quantile))
         .collect();
-    let values = || {
-        groups
-            .iter()
-            .flat_map(|group| &group.bars)
-            .map(|bar| bar.value)
-    };
-    let drawable = values().any(|value| value > 0.0);
-    let scale = Scale::log_around(values(), None);
-    let Scale::Log { from: base, .. } = scale else {
-        unreachable!("a log scale");
-    };
-    let chart = drawable.then(|| BarChart {
-        axis: Axis::new("time of one sync, log scale", scale, 6, human::nanoseconds),
-        base,
-        groups,
+    let label = "time of one sync, log scale";
+    let chart = BarChart::of(label, From::Least, human::nanoseconds, groups);
+    let shows = words::each(all, |named| {
+        Some(said(named, named.run.durability.as_ref()?))
     });
-    let figure = Figure {
-        id: "durability-syncs",
-        heading: "How long syncs took".into(),
-        shows: words::each(all, |named| {
-            named.run.durability.as_ref().map(|log| said(named, log))
-        }),
-        runs: all,
-        legend: legend_of(all),
-        assured: true,
-        data: dataset::durability(all),
-    };
+    let data = dataset::durability(all);
+    let figure = Figure::new("durability-syncs", "How long syncs took", all, data, shows);
     html! {
         p {
             "A signature leaves its party only when what it signs is as durable as the run asked for; one \
@@ -59,27 +39,19 @@ pub(super) fn section(all: &[NamedRun]) -> Markup {
         @for sentence in words::each(all, |named| named.run.durability.as_ref()?.caution()) {
             p.notice { (sentence) }
         }
-        (figure.markup(chart.map(Chart::Bars).as_ref()))
+        (figure.assured().markup(chart.map(Chart::Bars)))
     }
 }
 
 fn group(all: &[NamedRun], (heading, of): &Quantile) -> Group {
-    let bar = |(index, named): (usize, &NamedRun)| {
+    figure::group(all, *heading, |named| {
         let log = named.run.durability.as_ref().filter(|log| log.syncs > 0);
-        Bar {
-            mark: index,
-            letter: letter(all, index),
-            value: log.map_or(f64::NAN, |log| of(log) as f64),
-            interval: None,
-            shown: log.map_or("no syncs".into(), |log| human::nanoseconds(of(log) as f64)),
-            outline: false,
-        }
-    };
-    Group {
-        heading: (*heading).to_owned(),
-        strong: false,
-        bars: all.iter().enumerate().map(bar).collect(),
-    }
+        let value = log.map_or(f64::NAN, |log| of(log) as f64);
+        (
+            value,
+            log.map_or("no syncs".into(), |_| human::nanoseconds(value)),
+        )
+    })
 }
 
 fn said(named: &NamedRun, log: &Durability) -> String {

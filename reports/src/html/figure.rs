@@ -5,21 +5,13 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::{
-    chart::{Alt, Chart, swatch},
-    lettered, words,
+    chart::{Alt, Bar, Chart, Group, swatch},
+    letter, lettered, words,
 };
 use crate::{
-    dataset::{Dataset, Kind},
+    dataset::{Dataset, Kind, is_of_run},
     runs::NamedRun,
 };
-
-/// Columns that stand in the table's caption, once for all rows of a run.
-const IN_CAPTION: [&str; 4] = [
-    "cosign_every",
-    "in_flight",
-    "durability",
-    "both_endpoints_checked",
-];
 
 /// A figure of some runs.
 pub(super) struct Figure<'a> {
@@ -36,9 +28,41 @@ pub(super) struct Figure<'a> {
     pub(super) data: Dataset,
 }
 
-impl Figure<'_> {
+impl<'a> Figure<'a> {
+    /// With a legend that has a line for each of several runs.
+    pub(super) fn new(
+        id: &'static str,
+        heading: impl Into<String>,
+        runs: &'a [NamedRun],
+        data: Dataset,
+        shows: Vec<String>,
+    ) -> Self {
+        let legend = match runs.len() {
+            1 => Vec::new(),
+            count => (0..count)
+                .map(|index| (index, lettered(runs, index)))
+                .collect(),
+        };
+        let (heading, assured) = (heading.into(), false);
+        Self {
+            id,
+            heading,
+            shows,
+            runs,
+            legend,
+            assured,
+            data,
+        }
+    }
+
+    /// With rates, which stand nowhere without their assurance.
+    pub(super) fn assured(self) -> Self {
+        let assured = true;
+        Self { assured, ..self }
+    }
+
     /// The figure, without a chart where there is nothing to draw.
-    pub(super) fn markup(&self, chart: Option<&Chart>) -> Markup {
+    pub(super) fn markup(&self, chart: Option<Chart>) -> Markup {
         let heading = format!("{}-caption", self.id);
         let chart_id = format!("{}-chart", self.id);
         let description = self.shows.join(" ");
@@ -91,7 +115,7 @@ impl Figure<'_> {
         let mut rows = self.data.to_value();
         for row in rows.as_array_mut().into_iter().flatten() {
             if let Some(members) = row.as_object_mut() {
-                members.retain(|name, _| !IN_CAPTION.contains(&name.as_str()));
+                members.retain(|name, _| name == "run" || !is_of_run(name));
             }
         }
         let value = json!({
@@ -112,15 +136,16 @@ impl Figure<'_> {
     }
 }
 
-/// A table of all rows. The columns that every run has but one value in are left out.
+/// A table of all rows. What stands in its caption, or nowhere, has no column.
 pub(super) fn table(data: &Dataset, runs: &[NamedRun], caption: &str, assured: bool) -> Markup {
-    let columns: Vec<usize> = data
-        .columns_in_use()
-        .into_iter()
-        .filter(|column| {
-            let name = data.columns[*column].name.as_str();
-            !(assured && IN_CAPTION.contains(&name) || name == "run" && runs.len() == 1)
-        })
+    let said = |name: &str| match name {
+        "run" => runs.len() == 1,
+        name => assured && is_of_run(name),
+    };
+    let data = data.clone().without(said).in_use();
+    let classes = data.columns.iter();
+    let classes: Vec<Option<&str>> = classes
+        .map(|column| (column.kind == Kind::Text).then_some("t"))
         .collect();
     html! {
         div.scroll tabindex="0" role="region" aria-label=(format!("Table: {caption}")) {
@@ -130,28 +155,52 @@ pub(super) fn table(data: &Dataset, runs: &[NamedRun], caption: &str, assured: b
                     @if assured { ". " (words::assurance_of_all(runs)) }
                 }
                 thead { tr {
-                    @for column in &columns {
-                        @let column = &data.columns[*column];
-                        th scope="col" class=[(column.kind == Kind::Text).then_some("t")] {
-                            (column.heading)
-                        }
+                    @for (column, class) in data.columns.iter().zip(&classes) {
+                        th scope="col" class=[class] { (column.heading) }
                     }
                 } }
                 tbody {
                     @for row in &data.rows { tr {
-                        @for (nth, column) in columns.iter().enumerate() {
-                            @let kind = data.columns[*column].kind;
-                            @let shown = row[*column].shown(kind);
+                        @for (nth, (cell, column)) in row.iter().zip(&data.columns).enumerate() {
+                            @let shown = cell.shown(column.kind);
                             @if nth == 0 {
-                                th scope="row" class=[(kind == Kind::Text).then_some("t")] { (shown) }
+                                th scope="row" class=[classes[nth]] { (shown) }
                             } @else {
-                                td class=[(kind == Kind::Text).then_some("t")] { (shown) }
+                                td class=[classes[nth]] { (shown) }
                             }
                         }
                     } }
                 }
             }
         }
+    }
+}
+
+/// Bars of one quantity: how long a run's is, and what stands beside it.
+pub(super) fn group(
+    all: &[NamedRun],
+    heading: impl Into<String>,
+    of: impl Fn(&NamedRun) -> (f64, String),
+) -> Group {
+    let bar = |(mark, named): (usize, &NamedRun)| {
+        let (value, shown) = of(named);
+        let letter = letter(all, mark);
+        let (interval, outline) = (None, false);
+        Bar {
+            mark,
+            letter,
+            value,
+            interval,
+            shown,
+            outline,
+        }
+    };
+    let (heading, strong) = (heading.into(), false);
+    let bars = all.iter().enumerate().map(bar).collect();
+    Group {
+        heading,
+        strong,
+        bars,
     }
 }
 
@@ -163,14 +212,5 @@ fn legend(entries: &[(usize, String)]) -> Markup {
                 @for (mark, name) in entries { li { (swatch(*mark)) (name) } }
             }
         }
-    }
-}
-
-/// A legend with a line for each run; none for a single one, which needs no name.
-pub(super) fn legend_of(all: &[NamedRun]) -> Vec<(usize, String)> {
-    let named = |index| (index, lettered(all, index));
-    match all.len() {
-        1 => Vec::new(),
-        count => (0..count).map(named).collect(),
     }
 }

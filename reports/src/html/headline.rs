@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     human,
-    measured::{self, INTERRUPTED, RESUMED},
+    measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed, slowed},
     run_file::RunFile,
     runs::{NamedRun, Runs},
     summary::{checks_passed, stage_cpu_s},
@@ -94,10 +94,8 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
                 @if let Some(part) = measured::part(run) {
                     ", " strong { (RESUMED) } " after a restart: figures are of " (part)
                 }
-                @if let Some(slowed) = measured::slowed(run) { ", " strong { (slowed) } }
-                @if let Some(closed) = measured::only_closed(run) { ", " strong { (closed) } }
-                @if let Some(busy) = measured::busy(run) { ", " strong { (busy) } }
-                @if let Some(short) = measured::ended_short(run) { ", " strong { (short) } }
+                @let told = [slowed(run), only_closed(run), busy(run), ended_short(run)];
+                @for told in told.into_iter().flatten() { ", " strong { (told) } }
                 @if achieved.interrupted { ", " strong { (INTERRUPTED) } ": stopped by hand before its end" }
                 ": " (checks_passed(&run.checks).join(", "))
             }

@@ -6,15 +6,10 @@ use maud::{Markup, html};
 
 use super::{
     chart::{Axis, Chart, Line, LineChart, Scale, Tick},
-    figure::{Figure, legend_of},
+    figure::Figure,
     words,
 };
-use crate::{
-    dataset::{self, Dataset},
-    histogram::spectrum,
-    human,
-    runs::NamedRun,
-};
+use crate::{dataset, histogram::spectrum, human, runs::NamedRun};
 
 /// The two kinds of latency, what they are called, and what they are.
 struct Of {
@@ -65,46 +60,35 @@ pub(super) fn section(all: &[NamedRun]) -> Markup {
 
 /// Response and service of one run on one chart.
 fn both(all: &[NamedRun]) -> Markup {
-    let lines = [&RESPONSE, &SERVICE].map(|of| (of.of)(&all[0]));
-    let legend = [&RESPONSE, &SERVICE].iter().enumerate();
-    let figure = Figure {
-        id: "latency-spectrum",
-        heading: "Response and service time by percentile".into(),
-        shows: [&RESPONSE, &SERVICE]
-            .map(|of| [shows(all, of), vec![of.meaning.to_owned()]].concat())
-            .concat(),
-        runs: all,
-        legend: legend
-            .map(|(mark, of)| (mark, of.heading.to_owned()))
-            .collect(),
-        assured: true,
-        data: dataset::latency(all),
-    };
-    let chart = chart(&lines);
-    figure.markup(Some(&Chart::Lines(chart)))
+    let kinds = [&RESPONSE, &SERVICE];
+    let lines = kinds.map(|of| (of.of)(&all[0]));
+    let shows = kinds.map(|of| [shows(all, of), vec![of.meaning.to_owned()]].concat());
+    let heading = "Response and service time by percentile";
+    let data = dataset::latency(all);
+    let mut figure = Figure::new("latency-spectrum", heading, all, data, shows.concat());
+    figure.legend = kinds
+        .iter()
+        .map(|of| of.heading.to_owned())
+        .enumerate()
+        .collect();
+    figure.assured().markup(Some(Chart::Lines(chart(&lines))))
 }
 
 /// One kind of latency, a line a run.
 fn one_kind(all: &[NamedRun], of: &Of) -> Markup {
     let lines: Vec<_> = all.iter().map(of.of).collect();
-    let figure = Figure {
-        id: of.id,
-        heading: format!("{} by percentile", of.heading),
-        shows: [shows(all, of), vec![of.meaning.to_owned()]].concat(),
-        runs: all,
-        legend: legend_of(all),
-        assured: true,
-        data: only(dataset::latency(all), of.kind),
-    };
-    let chart = chart(&lines);
-    figure.markup(Some(&Chart::Lines(chart)))
-}
-
-fn only(mut data: Dataset, kind: &str) -> Dataset {
-    let column = data.columns.iter().position(|column| column.name == "kind");
-    let column = column.expect("a column of the latency table");
-    data.rows.retain(|row| row[column] == kind.into());
-    data
+    let shows = [shows(all, of), vec![of.meaning.to_owned()]].concat();
+    let mut data = dataset::latency(all);
+    let mut kinds = data
+        .clone()
+        .column("kind")
+        .map(|kind| *kind == of.kind.into())
+        .collect::<Vec<_>>()
+        .into_iter();
+    data.rows.retain(|_| kinds.next().expect("as many"));
+    let heading = format!("{} by percentile", of.heading);
+    let figure = Figure::new(of.id, heading, all, data, shows);
+    figure.assured().markup(Some(Chart::Lines(chart(&lines))))
 }
 
 /// The line of each distribution, with the mark of its index.

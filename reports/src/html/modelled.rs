@@ -5,9 +5,9 @@
 use maud::{Markup, html};
 
 use super::{
-    chart::{Axis, Bar, BarChart, Chart, Group, Scale},
-    figure::{Figure, legend_of},
-    letter, words,
+    chart::{BarChart, Chart, From},
+    figure::{Figure, group},
+    words,
 };
 use crate::{
     dataset, human,
@@ -23,80 +23,49 @@ const NAME: usize = 28;
 pub(super) fn figures(all: &[NamedRun], profiles: &[Profile]) -> Markup {
     let whose = if all.len() == 1 { "run's" } else { "runs'" };
     let bars = bars(all, profiles);
-    let costs = Figure {
-        id: "offload-modelled",
-        heading: format!("Modelled: what the {whose} Layer 1 transactions would have cost"),
-        shows: shows(all, profiles, bars.is_some()),
-        runs: all,
-        legend: legend_of(all),
-        assured: false,
-        data: dataset::modelled(all, profiles),
-    };
-    let prices = Figure {
-        id: "offload-modelled-prices",
-        heading: "Modelled: what was priced as what".into(),
-        shows: prices_shown(all, profiles),
-        runs: all,
-        legend: Vec::new(),
-        assured: false,
-        data: dataset::modelled_prices(all, profiles),
-    };
+    let (costs, prices) = (
+        dataset::modelled(all, profiles),
+        dataset::modelled_prices(all, profiles),
+    );
+    let shows = shows(all, profiles, bars.is_some());
+    let heading = format!("Modelled: what the {whose} Layer 1 transactions would have cost");
+    let costs = Figure::new("offload-modelled", heading, all, costs, shows);
+    let heading = "Modelled: what was priced as what";
+    let shows = prices_shown(all, profiles);
+    let mut prices = Figure::new("offload-modelled-prices", heading, all, prices, shows);
+    prices.legend.clear();
     html! {
-        (costs.markup(bars.map(Chart::Bars).as_ref()))
+        (costs.markup(bars.map(Chart::Bars)))
         (prices.markup(None))
     }
 }
 
 /// Hollow, unlike what is measured. None where no run has a ratio under any profile.
 fn bars(all: &[NamedRun], profiles: &[Profile]) -> Option<BarChart> {
-    let group = |profile: &Profile| Group {
-        heading: format!(
+    let bars = |profile: &Profile| {
+        let heading = format!(
             "{} ({})",
             shortened(&profile.name),
             shortened(&profile.unit)
-        ),
-        strong: false,
-        bars: all
-            .iter()
-            .enumerate()
-            .map(|(index, named)| {
-                let cost = of_run(&named.run, profile);
-                Bar {
-                    mark: index,
-                    letter: letter(all, index),
-                    value: cost.ratio.unwrap_or(f64::NAN),
-                    interval: None,
-                    shown: match cost.ratio {
-                        Some(ratio) if ratio < 1.0 => format!("{}: more", human::ratio(ratio)),
-                        Some(ratio) => human::ratio(ratio),
-                        None => lack(&cost).in_short.into(),
-                    },
-                    outline: true,
-                }
-            })
-            .collect(),
+        );
+        let group = group(all, heading, |named| {
+            let cost = of_run(&named.run, profile);
+            let shown = match cost.ratio {
+                Some(ratio) if ratio < 1.0 => format!("{}: more", human::ratio(ratio)),
+                Some(ratio) => human::ratio(ratio),
+                None => lack(&cost).in_short.into(),
+            };
+            (cost.ratio.unwrap_or(f64::NAN), shown)
+        });
+        group.outlined()
     };
-    let groups: Vec<Group> = profiles.iter().map(group).collect();
-    let values = || {
-        groups
-            .iter()
-            .flat_map(|group| &group.bars)
-            .map(|bar| bar.value)
-    };
-    if !values().any(f64::is_finite) {
-        return None;
-    }
-    let scale = Scale::log_around(values(), Some(1.0));
-    Some(BarChart {
-        axis: Axis::new(
-            "MODELLED: direct / with channels, times (log scale)",
-            scale,
-            6,
-            human::figure,
-        ),
-        base: 1.0,
-        groups,
-    })
+    let label = "MODELLED: direct / with channels, times (log scale)";
+    BarChart::of(
+        label,
+        From::One,
+        human::figure,
+        profiles.iter().map(bars).collect(),
+    )
 }
 
 fn shows(all: &[NamedRun], profiles: &[Profile], drawn: bool) -> Vec<String> {

@@ -5,18 +5,14 @@
 
 use maud::{Markup, html};
 
+use duet_run_file::offload::{self, Row};
+
 use super::{
-    chart::{Axis, Bar, BarChart, Chart, Group, Scale},
-    figure::Figure,
-    letter, modelled, words,
+    chart::{BarChart, Chart, From, Group},
+    figure::{Figure, group},
+    modelled, words,
 };
-use crate::{
-    dataset::{self, Dataset},
-    human,
-    measured::SPANS,
-    profile::Profile,
-    runs::NamedRun,
-};
+use crate::{dataset, human, measured::SPANS, profile::Profile, runs::NamedRun};
 
 pub(super) fn section(all: &[NamedRun], profiles: &[Profile]) -> Markup {
     let any = all.iter().any(|named| named.run.l1.offload.is_some());
@@ -38,96 +34,42 @@ pub(super) fn section(all: &[NamedRun], profiles: &[Profile]) -> Markup {
 }
 
 fn measured(all: &[NamedRun]) -> Markup {
-    let data = dataset::offload(all);
-    let bars = bars(all, &data);
-    let figure = Figure {
-        id: "offload-measured",
-        heading: match bars {
-            Some(_) => "Offload per payment, measured".into(),
-            None => "Layer 1's load, measured".into(),
-        },
-        shows: shows(all),
-        runs: all,
-        legend: super::figure::legend_of(all),
-        assured: true,
-        data,
+    let label = "direct / with channels, times (log scale)";
+    let bars = BarChart::of(label, From::One, human::figure, groups(all));
+    let heading = match bars {
+        Some(_) => "Offload per payment, measured",
+        None => "Layer 1's load, measured",
     };
-    figure.markup(bars.map(Chart::Bars).as_ref())
+    let figure = Figure::new(
+        "offload-measured",
+        heading,
+        all,
+        dataset::offload(all),
+        shows(all),
+    );
+    figure.assured().markup(bars.map(Chart::Bars))
 }
 
-/// None where no run has a ratio.
-fn bars(all: &[NamedRun], data: &Dataset) -> Option<BarChart> {
-    let column = |name: &str| {
-        let found = data.columns.iter().position(|column| column.name == name);
-        found.expect("a column of the offload table")
+/// Those rows in which a run has a ratio.
+fn groups(all: &[NamedRun]) -> Vec<Group> {
+    let rows: Vec<Vec<Row>> = all.iter().map(|named| offload::rows(&named.run)).collect();
+    let of_rows = (0..rows[0].len()).filter(|nth| rows.iter().any(|of| of[*nth].ratio.is_finite()));
+    let group = |nth: usize| {
+        let mut group = group(all, rows[0][nth].heading, |_| (f64::NAN, String::new()));
+        for (bar, row) in group.bars.iter_mut().zip(rows.iter().map(|of| &of[nth])) {
+            let shown = row.shown().unwrap_or_else(|| "no baseline".to_owned());
+            bar.value = row.ratio;
+            bar.interval = row
+                .interval
+                .filter(|(low, high)| low < high && high.is_finite());
+            bar.shown = match row.why {
+                Some(why) => format!("not known: {why}"),
+                None => shown.trim_end_matches(", not less").to_owned(),
+            };
+        }
+        group
     };
-    let [ratio, low, high] = ["ratio", "ratio_low", "ratio_high"].map(column);
-    let dimension = column("dimension");
-    let per_run = data.rows.len() / all.len();
-    let mut groups = Vec::new();
-    for nth in 0..per_run {
-        let rows = data.rows.iter().skip(nth).step_by(per_run);
-        let bars: Vec<Bar> = rows
-            .enumerate()
-            .map(|(index, row)| {
-                let [ratio, low, high] = [ratio, low, high].map(|column| row[column].number());
-                Bar {
-                    mark: index,
-                    letter: letter(all, index),
-                    value: ratio,
-                    interval: (low < high && high.is_finite()).then_some((low, high)),
-                    shown: shown(&all[index], ratio, low, high),
-                    outline: false,
-                }
-            })
-            .collect();
-        if bars.iter().any(|bar| bar.value.is_finite()) {
-            groups.push(Group {
-                heading: dataset::offload_heading(&data.rows[nth][dimension]).to_owned(),
-                strong: false,
-                bars,
-            });
-        }
-    }
-    let values = || {
-        groups
-            .iter()
-            .flat_map(|group| &group.bars)
-            .map(|bar| bar.value)
-    };
-    if groups.is_empty() {
-        return None;
-    }
-    let scale = Scale::log_around(values(), Some(1.0));
-    Some(BarChart {
-        axis: Axis::new(
-            "direct / with channels, times (log scale)",
-            scale,
-            6,
-            human::figure,
-        ),
-        base: 1.0,
-        groups,
-    })
-}
-
-/// `385 x (378 – 391)`.
-fn shown(named: &NamedRun, ratio: f64, low: f64, high: f64) -> String {
-    let bare = |end| human::ratio(end).trim_end_matches(" x").to_owned();
-    match ratio {
-        _ if !ratio.is_finite()
-            && named.run.l1.offload.is_some()
-            && named.run.resumed().is_some() =>
-        {
-            format!("not known: {SPANS}")
-        }
-        _ if !ratio.is_finite() => "no baseline".into(),
-        _ if ratio < 1.0 => format!("{}: more", human::ratio(ratio)),
-        _ if low < high && high.is_finite() => {
-            format!("{} ({} – {})", human::ratio(ratio), bare(low), bare(high))
-        }
-        _ => human::ratio(ratio),
-    }
+    of_rows.map(group).collect()
 }
 
 fn shows(all: &[NamedRun]) -> Vec<String> {

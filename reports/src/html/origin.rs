@@ -2,10 +2,13 @@
 
 use maud::{Markup, html};
 
+use duet_terminal::{columns, named};
+
 use super::{figure::table, lettered, words};
 use crate::{
-    dataset::{Dataset, Kind},
+    dataset::{self, Dataset},
     human,
+    layout::quoted,
     machines::Kinship,
     run_file::RunFile,
     runs::{NamedRun, Runs},
@@ -38,8 +41,8 @@ pub(super) fn section(runs: &Runs) -> Markup {
                 } }
                 p { (machine(&named.run)) }
                 p.assurance { (words::assurance(named)) }
-                (setting(named))
-                (phases(named))
+                (folded("Setting", named, &setting(named)))
+                (folded("Phases", named, &dataset::phases(std::slice::from_ref(named))))
             }
         }
     }
@@ -57,69 +60,31 @@ fn machine(run: &RunFile) -> String {
     )
 }
 
-fn setting(named: &NamedRun) -> Markup {
-    let mut data = Dataset::new(
-        "setting",
-        &[
-            ("name", "Setting", Kind::Text),
-            ("value", "Value", Kind::Text),
-        ],
-    );
-    data.push(vec![
-        "file".into(),
-        named.path.display().to_string().as_str().into(),
-    ]);
-    data.push(vec![
-        "started".into(),
-        utc(named.run.started_unix_s).as_str().into(),
-    ]);
-    for (name, value) in setting_rows(&named.run) {
-        if name != "command" {
-            data.push(vec![name.into(), value.as_str().into()]);
-        }
-    }
-    html! {
-        details {
-            summary { "Table: setting of " (named.name) }
-            (table(&data, std::slice::from_ref(named), &format!("Setting of {}", named.name), false))
-        }
-    }
+fn setting(named: &NamedRun) -> Dataset {
+    let mut rows = named! {
+        "file": named.path.display().to_string();
+        "started": utc(named.run.started_unix_s);
+    };
+    rows.extend(setting_rows(&named.run));
+    Dataset::of(
+        rows,
+        columns! { |(name, value)|
+            "name", "Setting", Text: *name;
+            "value", "Value", Text: value.clone();
+        },
+    )
 }
 
-fn phases(named: &NamedRun) -> Markup {
-    let columns = [
-        ("phase", "Phase", Kind::Text),
-        ("wall_s", "Wall time", Kind::Seconds),
-        ("cpu_s", "CPU", Kind::Seconds),
-        ("sessions", "Sessions", Kind::Figure),
-    ];
-    let mut data = Dataset::new("phases", &columns);
-    for phase in &named.run.achieved.phases {
-        data.push(vec![
-            (&phase.name).into(),
-            phase.wall_s.into(),
-            phase.cpu_s.into(),
-            crate::dataset::Cell::or_missing(phase.sessions),
-        ]);
-    }
-    let caption = format!("Phases of {}", named.name);
+/// A table of what is one run's, out of sight until it is asked for.
+fn folded(what: &str, named: &NamedRun, data: &Dataset) -> Markup {
+    let caption = format!("{what} of {}", named.name);
     html! {
         @if !data.rows.is_empty() {
             details {
-                summary { "Table: phases of " (named.name) }
-                (table(&data, std::slice::from_ref(named), &caption, false))
+                summary { "Table: " (what.to_lowercase()) " of " (named.name) }
+                (table(data, std::slice::from_ref(named), &caption, false))
             }
         }
-    }
-}
-
-/// A word of a command as it would be typed: in quotes if it has any but plain characters.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -159,18 +124,5 @@ mod tests {
         }
         // Whatever a file says, there is a date.
         assert!(utc(u64::MAX).ends_with(" UTC"));
-    }
-
-    #[test]
-    fn commands_can_be_pasted() {
-        for (word, expected) in [
-            ("--sessions", "--sessions"),
-            ("all=1%", "all=1%"),
-            ("it's here.json", r"'it'\''s here.json'"),
-            ("$(rm x)", "'$(rm x)'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(word), expected);
-        }
     }
 }

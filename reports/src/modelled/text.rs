@@ -4,9 +4,12 @@ use super::exact::Exact;
 use super::exit::MassExit;
 use super::run::RunCost;
 use super::{Deposits, Listed, Row, Share, Table as Answer};
+use duet_terminal::columns;
+
 use crate::{
+    dataset::{Cell, Dataset, Kind},
     human,
-    layout::{self, Column, Table, clean, sentence},
+    layout::{self, clean, sentence},
     offload::in_words,
 };
 
@@ -95,23 +98,18 @@ pub fn run_text(cost: &RunCost) -> String {
     if !cost.run_valid {
         lines.push("The run is INVALID: its counts prove nothing.".into());
     }
-    let mut table = Table::new(&[
-        Column::Right("count"),
-        Column::Left("counted in the run file"),
-        Column::Left("priced as"),
-        Column::Right("each"),
-        Column::Right("units"),
-    ]);
-    for item in std::iter::once(&cost.direct).chain(&cost.channels) {
-        table.row([
-            human::grouped(item.count),
-            item.counted.replace("achieved.", ""),
-            item.priced_as.into(),
-            item.units_each.map_or_else(missing, human::grouped),
-            (item.units.as_ref()).map_or_else(missing, |units| human::figure(units.to_f64())),
-        ]);
-    }
-    lines.extend(table.lines());
+    let items = std::iter::once(&cost.direct).chain(&cost.channels);
+    let items = Dataset::of(
+        items,
+        columns! { |item|
+            "priced_as", "priced as", Text: item.priced_as;
+            "count", "count", Figure: item.count;
+            "units_each", "each", Figure: item.units_each;
+            "units", "units", Figure: item.units.as_ref().map(Exact::to_f64);
+            "counted", "counted in the run file", Text: item.counted.replace("achieved.", "");
+        },
+    );
+    lines.extend(items.to_lines());
     let ratio = cost.ratio.map_or_else(|| "no ratio".into(), in_words);
     lines.push(format!(
         "in all  direct {}, channels {}: {ratio}",
@@ -179,28 +177,18 @@ fn group_lines(rows: &[&Row]) -> Vec<String> {
         Deposits::One => "one deposit",
         Deposits::Two => "two deposits",
     };
-    let mut table = Table::new(&[
-        Column::Right("payments"),
-        Column::Right("direct"),
-        Column::Right("channel"),
-        Column::Left("ratio"),
-        Column::Right("even at"),
-        Column::Right("blocks"),
-        Column::Left("time"),
-    ]);
-    for row in rows {
-        table.row([
-            human::count(row.payments),
-            amount(row.direct_units.as_ref()),
-            amount(row.channel_units.as_ref()),
-            row.ratio.map_or_else(missing, human::ratio),
-            row.break_even_payments.map_or_else(missing, human::grouped),
-            amount(row.blocks.as_ref()),
-            row.block_time_s
-                .as_ref()
-                .map_or_else(missing, |time| human::seconds(time.to_f64())),
-        ]);
-    }
+    let table = Dataset::of(
+        rows,
+        columns! { |row|
+            "payments", "payments", Figure: row.payments as f64;
+            "direct_units", "direct", Figure: row.direct_units.as_ref().map(amount_cell);
+            "channel_units", "channel", Figure: row.channel_units.as_ref().map(amount_cell);
+            "ratio", "ratio", Ratio: row.ratio;
+            "break_even_payments", "even at", Figure: row.break_even_payments;
+            "blocks", "blocks", Figure: row.blocks.as_ref().map(amount_cell);
+            "block_time_s", "time", Seconds: row.block_time_s.as_ref().map(Exact::to_f64);
+        },
+    );
     let opened = match first.open_batch {
         1 => "opened alone".to_owned(),
         batch => format!("opened {} at a time", human::count(batch)),
@@ -217,7 +205,7 @@ fn group_lines(rows: &[&Row]) -> Vec<String> {
         "",
         &format!("{deposits}, {opened}; {transfers}; {disputes}"),
     );
-    lines.extend(table.lines());
+    lines.extend(table.to_lines());
     lines
 }
 
@@ -282,17 +270,16 @@ fn assumed(profile: &Listed) -> Vec<String> {
 
 /// From a thousand to a billion in full, rounded to a whole unit; whole numbers below it too;
 /// others to three digits.
-fn amount(value: Option<&Exact>) -> String {
-    match value.map(|value| (value.whole(), value.to_f64())) {
-        None => missing(),
-        Some((Some(whole), _)) if whole < 1_000_000_000 => human::grouped(whole),
-        Some((None, figure)) if (999.5..999_999_999.5).contains(&figure) => {
-            human::grouped(figure.round() as u64)
+fn amount_cell(value: &Exact) -> Cell {
+    match (value.whole(), value.to_f64()) {
+        (Some(whole), _) if whole < 1_000_000_000 => whole.into(),
+        (None, figure) if (999.5..999_999_999.5).contains(&figure) => {
+            (figure.round() as u64).into()
         }
-        Some((_, figure)) => human::figure(figure),
+        (_, figure) => figure.into(),
     }
 }
 
-fn missing() -> String {
-    "-".into()
+fn amount(value: Option<&Exact>) -> String {
+    Cell::from(value.map(amount_cell)).shown(Kind::Figure)
 }

@@ -1,12 +1,25 @@
 //! Lines of text: aligned columns, and phrases wrapped after a label. No line is wider than
-//! [`WIDTH`], no table wider than [`TABLE_WIDTH`], and no control character from a file reaches the
-//! terminal.
+//! [`width`], and no control character from a file reaches the terminal.
 
-/// The most columns of a line, but for tables.
+use std::sync::OnceLock;
+
+use anstyle::AnsiColor;
+
+/// The most columns of a line.
 pub const WIDTH: usize = 80;
 
-/// Columns of a table at most: its cells are not broken.
-pub const TABLE_WIDTH: usize = 100;
+/// The least columns of a line: on a narrower terminal, lines are broken by the terminal.
+const LEAST_WIDTH: usize = 50;
+
+/// Columns of a line at most: [`WIDTH`], fewer where standard output is a narrower terminal.
+pub fn width() -> usize {
+    static COLUMNS: OnceLock<usize> = OnceLock::new();
+    *COLUMNS.get_or_init(|| {
+        let size = terminal_size::terminal_size_of(std::io::stdout());
+        size.map_or(WIDTH, |(columns, _)| usize::from(columns.0))
+            .clamp(LEAST_WIDTH, WIDTH)
+    })
+}
 
 /// A column: its heading, and the side on which its cells line up.
 pub enum Column<'a> {
@@ -45,42 +58,88 @@ impl Table {
     /// # Panics
     /// Unless there is a cell for each column.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        assert_eq!(N, self.right.len(), "a cell for each column");
-        self.rows
-            .push(cells.iter().map(|cell| clean(cell)).collect());
+        self.cells(cells.into());
     }
 
-    /// The heading and the rows, each a line without its newline.
+    /// As [`Table::row`], of as many cells as it has columns.
+    pub(crate) fn cells(&mut self, cells: Vec<String>) {
+        assert_eq!(cells.len(), self.right.len(), "a cell for each column");
+        let cell = |cell: &String| clip(&clean(cell), MOST_OF_CELL);
+        self.rows.push(cells.iter().map(cell).collect());
+    }
+
+    /// The heading and the rows, each a line without its newline. Where they are wider than a line,
+    /// headings are broken between words, and then columns go on below, after the first one.
     pub fn lines(&self) -> Vec<String> {
-        let widths: Vec<usize> = (0..self.right.len())
-            .map(|column| {
-                self.rows
-                    .iter()
-                    .map(|row| columns(&row[column]))
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
-        self.rows
-            .iter()
-            .map(|row| clip(&self.line(row, &widths), TABLE_WIDTH))
-            .collect()
+        self.lines_within(width())
     }
 
-    fn line(&self, row: &[String], widths: &[usize]) -> String {
-        let mut line = String::new();
-        for ((cell, width), right) in row.iter().zip(widths).zip(&self.right) {
-            let gap = " ".repeat(width - columns(cell));
-            let (before, after) = if *right {
-                (gap, String::new())
-            } else {
-                (String::new(), gap)
-            };
-            line.push_str(&format!("{before}{cell}{after}  "));
+    fn lines_within(&self, most: usize) -> Vec<String> {
+        let all: Vec<usize> = (0..self.right.len()).collect();
+        let natural = |column: usize| self.rows.iter().map(|row| columns(&row[column])).max();
+        let natural: Vec<usize> = all.iter().filter_map(|at| natural(*at)).collect();
+        if total(&natural) <= most {
+            return self.block(&all, &natural, most);
         }
-        line.trim_end().to_owned()
+        let narrow: Vec<usize> = all.iter().map(|at| self.narrow(*at)).collect();
+        let mut blocks: Vec<Vec<usize>> = vec![vec![0]];
+        for at in all.into_iter().skip(1) {
+            let block = blocks.last_mut().expect("never empty");
+            let used: Vec<usize> = block.iter().chain([&at]).map(|at| narrow[*at]).collect();
+            match total(&used) <= most || block.len() == 1 {
+                true => block.push(at),
+                false => blocks.push(vec![0, at]),
+            }
+        }
+        let lines = blocks.iter().map(|block| self.block(block, &narrow, most));
+        lines.collect::<Vec<_>>().concat()
+    }
+
+    /// The least room of a column: its cells and each word of its heading are whole.
+    fn narrow(&self, at: usize) -> usize {
+        let words = self.rows[0][at].split(' ').map(columns);
+        let cells = self.rows.iter().skip(1).map(|row| columns(&row[at]));
+        words.chain(cells).max().unwrap_or(0)
+    }
+
+    fn block(&self, block: &[usize], widths: &[usize], most: usize) -> Vec<String> {
+        let headings: Vec<Vec<String>> = (block.iter())
+            .map(|at| flow_within("", &[self.rows[0][*at].clone()], "", widths[*at].max(1)))
+            .collect();
+        let high = headings.iter().map(Vec::len).max().unwrap_or(1);
+        let heading = (0..high).map(|nth| {
+            let line =
+                |of: &Vec<String>| (nth + of.len()).checked_sub(high).map(|at| of[at].clone());
+            headings
+                .iter()
+                .map(line)
+                .map(Option::unwrap_or_default)
+                .collect()
+        });
+        let cells = |row: &Vec<String>| block.iter().map(|at| row[*at].clone()).collect();
+        let rows = self.rows.iter().skip(1).map(cells);
+        let lines = heading.chain(rows).map(|cells: Vec<String>| {
+            let mut line = String::new();
+            for (cell, at) in cells.iter().zip(block) {
+                let gap = " ".repeat(widths[*at] - columns(cell));
+                line += &match self.right[*at] {
+                    true => format!("{gap}{cell}  "),
+                    false => format!("{cell}{gap}  "),
+                };
+            }
+            clip(line.trim_end(), most)
+        });
+        lines.collect()
     }
 }
+
+/// The columns of a line of cells, two apart.
+fn total(widths: &[usize]) -> usize {
+    widths.iter().map(|width| width + 2).sum::<usize>() - 2
+}
+
+/// The most columns of a cell.
+const MOST_OF_CELL: usize = 60;
 
 /// As [`flow`], on at most `lines_max` lines. Where these are not enough, phrases are cut to a
 /// line, and those that find no room are counted: `, +3 more`.
@@ -90,10 +149,10 @@ pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) 
         return whole;
     }
     const ROOM_FOR_THE_REST: usize = ", +9999 more".len();
-    let indent = columns(start);
+    let (width, indent) = (width(), columns(start));
     let longest = match phrases.len() {
-        1 => WIDTH - indent,
-        _ => WIDTH - indent - ROOM_FOR_THE_REST,
+        1 => width - indent,
+        _ => width - indent - ROOM_FOR_THE_REST,
     };
     let phrases: Vec<String> = phrases
         .iter()
@@ -112,11 +171,11 @@ pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) 
         let used = columns(line) + columns(&joint) + columns(phrase);
         let fits = match last_line {
             true => {
-                used + ROOM_FOR_THE_REST <= WIDTH
-                    || columns(line) + columns(&joint) + rest_columns <= WIDTH
+                used + ROOM_FOR_THE_REST <= width
+                    || columns(line) + columns(&joint) + rest_columns <= width
             }
             // The separator that ends the line.
-            false => used < WIDTH || rest.len() == 1 && used == WIDTH,
+            false => used < width || rest.len() == 1 && used == width,
         };
         if fits {
             line.push_str(&format!("{joint}{phrase}"));
@@ -135,13 +194,18 @@ pub fn wrap(start: &str, phrases: &[String], separator: char, lines_max: usize) 
 /// up with it. Nothing is cut: a phrase too long for a line is broken between words, a word too
 /// long for a line wherever it has to be.
 pub fn flow(start: &str, phrases: &[String], separator: &str) -> Vec<String> {
+    flow_within(start, phrases, separator, width())
+}
+
+/// As [`flow`], in lines of at most so many columns.
+pub fn flow_within(start: &str, phrases: &[String], separator: &str, most: usize) -> Vec<String> {
     let indent = columns(start);
-    let room = WIDTH - indent;
+    let room = most - indent;
     let mut lines = vec![start.to_owned()];
     let mut put = |piece: &str| {
         let line = lines.last_mut().expect("never empty");
         let joint = usize::from(columns(line) > indent);
-        if columns(line) + joint + columns(piece) <= WIDTH {
+        if columns(line) + joint + columns(piece) <= most {
             line.push_str(&" ".repeat(joint));
             line.push_str(piece);
         } else {
@@ -170,6 +234,27 @@ pub fn flow(start: &str, phrases: &[String], separator: &str) -> Vec<String> {
 /// A sentence after `start`, broken between words.
 pub fn sentence(start: &str, sentence: &str) -> Vec<String> {
     flow(start, &[sentence.to_owned()], "")
+}
+
+/// A command after `start`, as it would be typed: a line that goes on below ends with `\\`.
+pub fn command(start: &str, words: &[String]) -> Vec<String> {
+    let words: Vec<String> = words.iter().map(|word| quoted(&clean(word))).collect();
+    let mut lines = flow_within(start, &words, "", width() - 2);
+    let last = lines.len() - 1;
+    lines[..last]
+        .iter_mut()
+        .for_each(|line| line.push_str(" \\"));
+    lines
+}
+
+/// A word of a command as it would be typed: in quotes if it has any but plain characters.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// With its thousands apart and a sign of what is exact or not.
@@ -242,6 +327,33 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
+/// The text with colours for a terminal: verdicts that begin a line, and what rises at its end.
+pub fn painted(text: &str) -> String {
+    let [good, bad, risen] = [AnsiColor::Green, AnsiColor::Red, AnsiColor::Yellow];
+    let paint = |color: AnsiColor, text: &str| {
+        let style = color.on_default().bold();
+        format!("{style}{text}{style:#}")
+    };
+    let line = |line: &str| {
+        let (body, end) = line.split_at(line.trim_end().len());
+        let verdict = [("VALID", good), ("INVALID", bad)];
+        let verdict = (verdict.iter())
+            .find_map(|(word, color)| Some((paint(*color, word), body.strip_prefix(word)?)));
+        let (verdict, body) = verdict.unwrap_or((String::new(), body));
+        let rise = RISES
+            .iter()
+            .find_map(|words| body.strip_suffix(words).map(|rest| (rest, words)));
+        match rise {
+            Some((rest, words)) => format!("{verdict}{rest}{}{end}", paint(risen, words)),
+            None => format!("{verdict}{body}{end}"),
+        }
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// How a line ends of something of which channels take more.
+const RISES: [&str; 2] = [": more, not less", ": more"];
+
 /// The lines, each ended by a newline.
 pub fn text(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
@@ -266,6 +378,111 @@ mod tests {
             "verification  12.25",
         ];
         assert_eq!(table.lines(), expected);
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_breaks_its_headings_and_then_goes_on_below() {
+        let headings = ["name", "CPU per item", "of process CPU", "share"];
+        let mut table = Table::new(&headings.map(Column::Right));
+        table.row(["hash", "1.5 ns", "4 %", "0.1"].map(str::to_owned));
+        let expected = [
+            "         CPU       of",
+            "         per  process",
+            "name    item      CPU  share",
+            "hash  1.5 ns      4 %    0.1",
+        ];
+        assert_eq!(table.lines_within(30), expected);
+        let expected = [
+            "         CPU",
+            "         per",
+            "name    item",
+            "hash  1.5 ns",
+            "           of",
+            "      process",
+            "name      CPU",
+            "hash      4 %",
+            "name  share",
+            "hash    0.1",
+        ];
+        assert_eq!(table.lines_within(14), expected);
+        for most in 50..=WIDTH {
+            let wide = table.lines_within(most);
+            assert!(wide.iter().all(|line| columns(line) <= most), "{wide:#?}");
+        }
+    }
+
+    #[test]
+    fn commands_can_be_pasted() {
+        for (word, expected) in [
+            ("--sessions", "--sessions"),
+            ("all=1%", "all=1%"),
+            ("it's here.json", r"'it'\''s here.json'"),
+            ("$(rm x)", "'$(rm x)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+        let words = [
+            "loadgen".to_owned(),
+            "run".to_owned(),
+            "--sessions=1000".repeat(3),
+            "-j".repeat(9),
+        ];
+        let lines = command("command   ", &words);
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        assert!(
+            lines[0].ends_with(" \\") && !lines[1].ends_with('\\'),
+            "{lines:#?}"
+        );
+        let pasted = lines
+            .join(" ")
+            .replacen("command", "", 1)
+            .replace(" \\", " ");
+        assert!(
+            pasted
+                .split_whitespace()
+                .eq(words.iter().map(String::as_str)),
+            "{lines:#?}"
+        );
+    }
+
+    #[test]
+    fn no_word_is_broken_in_sixty_columns() {
+        let sentence = "several words, some of them unforeseeably long, that go on ".repeat(9);
+        let lines = flow_within("start     ", std::slice::from_ref(&sentence), ",", 60);
+        assert!(lines.iter().all(|line| columns(line) <= 60), "{lines:#?}");
+        let words: Vec<&str> = lines
+            .iter()
+            .flat_map(|line| line.split_whitespace())
+            .collect();
+        assert!(
+            words[1..]
+                .iter()
+                .eq(sentence.split_whitespace().collect::<Vec<_>>().iter())
+        );
+    }
+
+    #[test]
+    fn verdicts_and_rises_are_painted_and_nothing_else_is() {
+        let green = |text| format!("\u{1b}[1m\u{1b}[32m{text}\u{1b}[0m");
+        let table = [
+            ("VALID: good\n", format!("{}: good\n", green("VALID"))),
+            (
+                "INVALID, RESUMED\n",
+                format!("{}, RESUMED\n", green("INVALID").replace("32", "31")),
+            ),
+            (
+                "CPU  2 x: more",
+                format!("CPU  2 x{}", green(": more").replace("32", "33")),
+            ),
+            (
+                "{\"a\": \"INVALID\"}\nmore\n",
+                "{\"a\": \"INVALID\"}\nmore\n".to_owned(),
+            ),
+        ];
+        for (plain, expected) in table {
+            assert_eq!(painted(plain), expected);
+        }
     }
 
     #[test]

@@ -3,17 +3,23 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use crate::exit::Exit;
-use crate::layout::clean;
+use anstream::{AutoStream, ColorChoice};
 
-/// Prints on standard output. Whoever closes the pipe, such as `head`, has read enough: that is no
+use crate::exit::Exit;
+use crate::layout::{clean, painted};
+
+/// Prints on standard output: in colour where that is a terminal, and neither `NO_COLOR` nor
+/// `TERM=dumb` asks for none. Whoever closes the pipe, such as `head`, has read enough: that is no
 /// error.
 ///
 /// # Errors
 /// [`Exit::MachineFault`] if it cannot be written, which is said on standard error.
 pub fn print(text: &str) -> Result<(), Exit> {
     let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes());
+    let written = match AutoStream::choice(&stdout) {
+        ColorChoice::Never => stdout.write_all(text.as_bytes()),
+        _ => stdout.write_all(painted(text).as_bytes()),
+    };
     match written.and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(format!("standard output: {error}"));

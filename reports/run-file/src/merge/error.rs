@@ -66,10 +66,7 @@ pub enum MergeError {
 
 /// What differs, a line each.
 fn lines(differences: &[Difference]) -> String {
-    let line = |Difference { key, a, b }: &Difference| clean(&format!("{key}: {a} and {b}"));
-    let lines = differences
-        .iter()
-        .map(|found| format!("\n  {}", line(found)));
+    let lines = differences.iter().map(|found| format!("\n  {found}"));
     lines.collect()
 }
 

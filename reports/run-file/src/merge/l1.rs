@@ -2,35 +2,23 @@
 //! sums. Each has its own tip, and its own peak at its own time: their sum is what all of them had
 //! to have room for.
 
-use crate::run_file::{DirectLoad, L1, L1Load, Offload, Ratio, RunFile};
+use crate::run_file::{DirectLoad, L1, L1Load, Offload, Ratio, RunFile, number::sum};
 
 pub(super) fn l1(runs: &[&RunFile]) -> L1 {
     // A part without a baseline would be on one side only; where all share a Layer 1, part 1 has it.
     let share = |run: &&&RunFile| run.part.as_ref().is_some_and(|part| part.one_layer_1);
     let with_layer_1 = |run: &&&RunFile| !share(run) || run.l1.channels.blocks > 0;
     let of_layer_1: Vec<&RunFile> = runs.iter().filter(with_layer_1).copied().collect();
-    let channels = match of_layer_1[..] {
-        [one] => one.l1.channels.clone(),
-        _ => sum(of_layer_1.iter().map(|run| &run.l1.channels)),
-    };
-    let direct: Option<Vec<&DirectLoad>> = of_layer_1
-        .iter()
-        .map(|run| run.l1.direct.as_ref())
-        .collect();
-    let direct = direct.unwrap_or_default();
-    let count = |count: fn(&DirectLoad) -> u64| {
-        let counts = direct.iter().map(|direct| count(direct));
-        counts.fold(0, u64::saturating_add)
-    };
-    let direct = match direct[..] {
-        [] => None,
-        [one] => Some(one.clone()),
-        _ => Some(DirectLoad {
-            load: sum(direct.iter().map(|direct| &direct.load)),
-            sampled_sessions: count(|of| of.sampled_sessions),
-            payments: count(|of| of.payments),
-        }),
-    };
+    let channels = sum(of_layer_1.iter().map(|run| &run.l1.channels));
+    let mut channels = channels.expect("one Layer 1 at least");
+    let direct = of_layer_1.iter().map(|run| run.l1.direct.as_ref());
+    let direct: Option<Vec<&DirectLoad>> = direct.collect();
+    let mut direct = direct.and_then(sum);
+    if of_layer_1.len() > 1 {
+        // There is no one tip.
+        channels.tip.clear();
+        direct.iter_mut().for_each(|direct| direct.load.tip.clear());
+    }
     let payments = runs.iter().map(|run| run.achieved.payments);
     let payments = payments.fold(0, u64::saturating_add);
     let offload = direct
@@ -46,36 +34,6 @@ pub(super) fn l1(runs: &[&RunFile]) -> L1 {
             _ => None,
         },
     }
-}
-
-/// The loads added up; there is no one tip.
-fn sum<'a>(loads: impl Iterator<Item = &'a L1Load>) -> L1Load {
-    let none = L1Load {
-        transactions: 0,
-        bytes: 0,
-        signature_verifications: 0,
-        state_reads: 0,
-        state_writes: 0,
-        peak_state_entries: 0,
-        cpu_s: 0.0,
-        blocks: 0,
-        tip: String::new(),
-    };
-    loads.fold(none, |sum, one| L1Load {
-        transactions: sum.transactions.saturating_add(one.transactions),
-        bytes: sum.bytes.saturating_add(one.bytes),
-        signature_verifications: sum
-            .signature_verifications
-            .saturating_add(one.signature_verifications),
-        state_reads: sum.state_reads.saturating_add(one.state_reads),
-        state_writes: sum.state_writes.saturating_add(one.state_writes),
-        peak_state_entries: sum
-            .peak_state_entries
-            .saturating_add(one.peak_state_entries),
-        cpu_s: sum.cpu_s + one.cpu_s,
-        blocks: sum.blocks.saturating_add(one.blocks),
-        tip: String::new(),
-    })
 }
 
 /// Per payment, the sums without channels over the sums with them.

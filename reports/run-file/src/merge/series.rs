@@ -56,14 +56,22 @@ pub(super) fn series(runs: &[&RunFile], offsets_s: &[f64], wall_s: f64) -> Vec<S
 /// What a run had done `t_s` seconds after its begin; `place` is the first of its samples that is
 /// not before that, and goes on with time.
 fn done(run: &RunFile, t_s: f64, place: &mut usize) -> Done {
-    let whole = (
-        run.achieved.wall_s,
-        Done {
-            payments: run.achieved.payments as f64,
-            l1_transactions: run.l1.channels.transactions as f64,
-            cpu_s: run.achieved.cpu_s,
-        },
-    );
+    let of_sample = |sample: &Sample| {
+        let (payments, l1_transactions) = (sample.payments as f64, sample.l1_transactions as f64);
+        let done = Done {
+            payments,
+            l1_transactions,
+            cpu_s: sample.cpu_s,
+        };
+        (sample.t_s, done)
+    };
+    let whole = Sample {
+        t_s: run.achieved.wall_s,
+        payments: run.achieved.payments,
+        payments_per_s: f64::NAN,
+        l1_transactions: run.l1.channels.transactions,
+        cpu_s: run.achieved.cpu_s,
+    };
     while run
         .series
         .get(*place)
@@ -71,30 +79,11 @@ fn done(run: &RunFile, t_s: f64, place: &mut usize) -> Done {
     {
         *place += 1;
     }
-    let at = |place: usize| {
-        run.series.get(place).map_or(whole, |sample| {
-            let Sample {
-                payments,
-                l1_transactions,
-                cpu_s,
-                ..
-            } = *sample;
-            let (payments, l1_transactions) = (payments as f64, l1_transactions as f64);
-            (
-                sample.t_s,
-                Done {
-                    payments,
-                    l1_transactions,
-                    cpu_s,
-                },
-            )
-        })
-    };
-    let (to_s, to) = at(*place);
-    let (from_s, from) = match *place {
-        0 => (0.0, Done::default()),
-        place => at(place - 1),
-    };
+    let (to_s, to) = of_sample(run.series.get(*place).unwrap_or(&whole));
+    let before = place
+        .checked_sub(1)
+        .map(|place| of_sample(&run.series[place]));
+    let (from_s, from) = before.unwrap_or_default();
     let share = match to_s > from_s {
         true => ((t_s - from_s) / (to_s - from_s)).clamp(0.0, 1.0),
         false => 1.0,

@@ -7,41 +7,41 @@ use serde::{Deserialize, Serialize};
 use super::number;
 use crate::human;
 
-/// The disputes of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Disputes {
-    /// Channels that a post closed.
-    #[serde(with = "number::count")]
-    pub closes: u64,
-    /// Posts in such channels after the first.
-    #[serde(with = "number::count")]
-    pub answers: u64,
-    /// Channels in which a party forfeited its balance.
-    #[serde(with = "number::count")]
-    pub punishments: u64,
-    /// What honest parties got less than they were due, in the smallest unit of value, summed over
-    /// channels. 0 whenever the challenge window exceeds the delay and blocks have room.
-    #[serde(with = "number::count")]
-    pub lost_by_honest: u64,
-    /// Honest parties that got less than they were due. 0 under the same condition.
-    #[serde(with = "number::count")]
-    pub honest_losers: u64,
-    /// Honest parties that forfeited their balance. Always 0.
-    #[serde(with = "number::count")]
-    pub honest_punished: u64,
-    /// Posts that were not in the block in which they were due, since others had filled it, or in
-    /// none before the payout. The guarantee is for blocks with room; 0 in files of earlier
-    /// versions.
-    #[serde(default, with = "number::count")]
-    pub late_posts: u64,
-    /// By the attack's name; `none` for channels that stopped without one.
-    pub attacks: BTreeMap<String, AttackCost>,
-    /// Transactions of disputes that Layer 1 refused, by the refusal's name. They are in no block.
-    #[serde(with = "number::counts_by_name")]
-    pub refused: BTreeMap<String, u64>,
+schema! {
+    /// The disputes of a run.
+    pub struct Disputes {
+        /// Channels that a post closed.
+        pub closes: u64,
+        /// Posts in such channels after the first.
+        pub answers: u64,
+        /// Channels in which a party forfeited its balance.
+        pub punishments: u64,
+        /// What honest parties got less than they were due, in the smallest unit of value, summed
+        /// over channels. 0 whenever the challenge window exceeds the delay and blocks have room.
+        pub lost_by_honest: u64,
+        /// Honest parties that got less than they were due. 0 under the same condition.
+        pub honest_losers: u64,
+        /// Honest parties that forfeited their balance. Always 0.
+        pub honest_punished: u64,
+        /// Posts that were not in the block in which they were due, since others had filled it, or
+        /// in none before the payout. The guarantee is for blocks with room; 0 in files of earlier
+        /// versions.
+        pub late_posts?: u64,
+        /// By the attack's name; `none` for channels that stopped without one.
+        pub attacks: BTreeMap<String, AttackCost>,
+        /// Transactions of disputes that Layer 1 refused, by the refusal's name. They are in no
+        /// block.
+        pub refused: BTreeMap<String, u64>,
+    }
 }
 
 impl Disputes {
+    /// A count over all kinds of attacks.
+    #[must_use]
+    pub fn total(&self, of: fn(&AttackCost) -> u64) -> u64 {
+        self.attacks.values().map(of).fold(0, u64::saturating_add)
+    }
+
     /// In how many of the closes a post was answered, at most: no more of a kind than it has cases,
     /// and than it has transactions beside a post and a payout each.
     #[must_use]
@@ -85,30 +85,24 @@ impl Disputes {
     }
 }
 
-/// What the disputes of one kind cost Layer 1, from the first post to the payout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AttackCost {
-    /// Channels.
-    #[serde(with = "number::count")]
-    pub cases: u64,
-    /// Channels in which a party forfeited its balance.
-    #[serde(with = "number::count")]
-    pub punishments: u64,
-    /// Transactions in blocks.
-    #[serde(with = "number::count")]
-    pub transactions: u64,
-    /// Of these, transactions whose fee an honest party paid: the guarantee is before fees.
-    #[serde(default, with = "number::count")]
-    pub paid_by_honest: u64,
-    /// Their bytes.
-    #[serde(with = "number::count")]
-    pub bytes: u64,
-    /// Transactions a case beyond the cooperative close that it takes the place of.
-    #[serde(deserialize_with = "number::difference")]
-    pub extra_transactions_per_case: f64,
-    /// Bytes a case beyond the cooperative close that it takes the place of.
-    #[serde(deserialize_with = "number::difference")]
-    pub extra_bytes_per_case: f64,
+schema! {
+    /// What the disputes of one kind cost Layer 1, from the first post to the payout.
+    pub struct AttackCost {
+        /// Channels.
+        pub cases: u64,
+        /// Channels in which a party forfeited its balance.
+        pub punishments: u64,
+        /// Transactions in blocks.
+        pub transactions: u64,
+        /// Of these, transactions whose fee an honest party paid: the guarantee is before fees.
+        pub paid_by_honest?: u64,
+        /// Their bytes.
+        pub bytes: u64,
+        /// Transactions a case beyond the cooperative close that it takes the place of.
+        pub extra_transactions_per_case: Difference,
+        /// Bytes a case beyond the cooperative close that it takes the place of.
+        pub extra_bytes_per_case: Difference,
+    }
 }
 
 #[cfg(test)]

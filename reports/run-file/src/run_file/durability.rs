@@ -4,44 +4,37 @@ use serde::{Deserialize, Serialize};
 
 use super::number;
 
-/// A durable run's log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Durability {
-    /// Where it is.
-    pub directory: String,
-    /// What kind of file system that is on, such as `ext4`.
-    pub file_system: String,
-    /// Whether that holds all in the machine's memory, as far as the system tells; see
-    /// [`Durability::is_in_memory`] for files of earlier versions.
-    #[serde(default)]
-    pub in_memory: bool,
-    /// Commits: one for many channels' newest states.
-    #[serde(with = "number::count")]
-    pub commits: u64,
-    /// Records in them, an end of a channel or a record of Layer 1 each.
-    #[serde(with = "number::count")]
-    pub records: u64,
-    /// Bytes written, zeros that lengthen segments ahead included.
-    #[serde(with = "number::count")]
-    pub bytes_written: u64,
-    /// How often something was synced (`fdatasync`): data, and the mark of how far it is durable.
-    #[serde(with = "number::count")]
-    pub syncs: u64,
-    /// Half of the syncs took at most this long, in nanoseconds.
-    #[serde(with = "number::count")]
-    pub sync_p50_ns: u64,
-    /// 99 of 100 syncs took at most this long, in nanoseconds.
-    #[serde(with = "number::count")]
-    pub sync_p99_ns: u64,
-    /// The longest sync, in nanoseconds.
-    #[serde(with = "number::count")]
-    pub sync_max_ns: u64,
-    /// The times of all syncs in nanoseconds, as [`super::LatencyHistogram`] has latencies; none in
-    /// files of earlier versions.
-    #[serde(default)]
-    pub sync_histogram: Option<String>,
-    /// What of the run was done before it was interrupted; none if it never was.
-    pub resumed: Option<Resumed>,
+schema! {
+    /// A durable run's log.
+    pub struct Durability {
+        /// Where it is.
+        pub directory: String,
+        /// What kind of file system that is on, such as `ext4`.
+        pub file_system: String,
+        /// Whether that holds all in the machine's memory, as far as the system tells; see
+        /// [`Durability::is_in_memory`] for files of earlier versions.
+        pub in_memory?: bool,
+        /// Commits: one for many channels' newest states.
+        pub commits: u64,
+        /// Records in them, an end of a channel or a record of Layer 1 each.
+        pub records: u64,
+        /// Bytes written, zeros that lengthen segments ahead included.
+        pub bytes_written: u64,
+        /// How often something was synced (`fdatasync`): data, and the mark of how far it is
+        /// durable.
+        pub syncs: u64,
+        /// Half of the syncs took at most this long, in nanoseconds.
+        pub sync_p50_ns: u64,
+        /// 99 of 100 syncs took at most this long, in nanoseconds.
+        pub sync_p99_ns: u64,
+        /// The longest sync, in nanoseconds.
+        pub sync_max_ns: u64,
+        /// The times of all syncs in nanoseconds, as [`super::LatencyHistogram`] has latencies;
+        /// none in files of earlier versions.
+        pub sync_histogram: Option<String>,
+        /// What of the run was done before it was interrupted; none if it never was.
+        pub resumed: Option<Resumed>,
+    }
 }
 
 impl Durability {
@@ -63,29 +56,24 @@ impl Durability {
     }
 }
 
-/// What a run had done before it went on. Rates, times, CPU time, latencies, signatures and bytes
-/// of the endpoints are of what followed; payments, sessions, and what Layer 1 counted are of the
-/// whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Resumed {
-    /// Payments that a co-signed state covered when the links were up again.
-    #[serde(with = "number::count")]
-    pub payments: u64,
-    /// Sessions that were closed.
-    #[serde(with = "number::count")]
-    pub sessions_closed: u64,
-    /// Channels that were open.
-    #[serde(with = "number::count")]
-    pub channels_open: u64,
-    /// In open loop: payments that had come due and were not answered. They came due once more when
-    /// the links were up, unless what was open was only closed.
-    #[serde(default, with = "number::count")]
-    pub backlog: u64,
-    /// Whether what was open was only closed: no payment came due, so that no rate was to be held.
-    /// Files of earlier versions do not say.
-    #[serde(default)]
-    pub only_closed: Option<bool>,
-    /// From the start of reading the log until the links were up again, in seconds.
-    #[serde(deserialize_with = "number::figure")]
-    pub recovery_s: f64,
+schema! {
+    /// What a run had done before it went on. Rates, times, CPU time, latencies, signatures and
+    /// bytes of the endpoints are of what followed; payments, sessions, and what Layer 1 counted
+    /// are of the whole.
+    pub struct Resumed {
+        /// Payments that a co-signed state covered when the links were up again.
+        pub payments: u64,
+        /// Sessions that were closed.
+        pub sessions_closed: u64,
+        /// Channels that were open.
+        pub channels_open: u64,
+        /// In open loop: payments that had come due and were not answered. They came due once more
+        /// when the links were up, unless what was open was only closed.
+        pub backlog?: u64,
+        /// Whether what was open was only closed: no payment came due, so that no rate was to be
+        /// held. Files of earlier versions do not say.
+        pub only_closed: Option<bool>,
+        /// From the start of reading the log until the links were up again, in seconds.
+        pub recovery_s: f64,
+    }
 }

@@ -5,45 +5,41 @@ use serde::{Deserialize, Serialize};
 
 use super::number;
 
-/// Layer 1's work, both ways.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct L1 {
-    /// With channels: opens, closes, challenges and failed transactions.
-    pub channels: L1Load,
-    /// Without: the baseline; none when it was not run.
-    pub direct: Option<DirectLoad>,
-    /// How much of the load channels took off Layer 1; none when the baseline was not run, or no
-    /// payment was made.
-    pub offload: Option<Offload>,
-    /// What it did with nothing beside it; none, and not written, where that was not asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alone: Option<L1Alone>,
-}
+schema! {
+    /// Layer 1's work, both ways.
+    pub struct L1 {
+        /// With channels: opens, closes, challenges and failed transactions.
+        pub channels: L1Load,
+        /// Without: the baseline; none when it was not run.
+        pub direct: Option<DirectLoad>,
+        /// How much of the load channels took off Layer 1; none when the baseline was not run, or
+        /// no payment was made.
+        pub offload: Option<Offload>,
+        /// What it did with nothing beside it; none, and not written, where that was not asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub alone: Option<L1Alone>,
+    }
 
-/// A new Layer 1 that was asked for what the run asked of its own, at full speed and with nothing
-/// beside it. Keys were new to it, and signatures verified, as in the run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct L1Alone {
-    /// Openings of channels.
-    pub opens: L1Fed,
-    /// Cooperative closes.
-    pub closes: L1Fed,
-    /// Posts and payouts.
-    pub disputes: L1Fed,
-}
+    /// A new Layer 1 that was asked for what the run asked of its own, at full speed and with
+    /// nothing beside it. Keys were new to it, and signatures verified, as in the run.
+    pub struct L1Alone {
+        /// Openings of channels.
+        pub opens: L1Fed,
+        /// Cooperative closes.
+        pub closes: L1Fed,
+        /// Posts and payouts.
+        pub disputes: L1Fed,
+    }
 
-/// Transactions of one kind, and of what each block took their share.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct L1Fed {
-    /// Transactions in blocks.
-    #[serde(with = "number::count")]
-    pub transactions: u64,
-    /// Wall time, in seconds.
-    #[serde(deserialize_with = "number::figure")]
-    pub wall_s: f64,
-    /// CPU time, in seconds.
-    #[serde(deserialize_with = "number::figure")]
-    pub cpu_s: f64,
+    /// Transactions of one kind, and of what each block took their share.
+    pub struct L1Fed {
+        /// Transactions in blocks.
+        pub transactions: u64,
+        /// Wall time, in seconds.
+        pub wall_s: f64,
+        /// CPU time, in seconds.
+        pub cpu_s: f64,
+    }
 }
 
 impl L1Fed {
@@ -63,70 +59,59 @@ impl L1Alone {
     }
 }
 
-/// What Layer 1 did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct L1Load {
-    /// Transactions included in blocks, failed ones among them.
-    #[serde(with = "number::count")]
-    pub transactions: u64,
-    /// Bytes of blocks: those transactions and the headers.
-    #[serde(with = "number::count")]
-    pub bytes: u64,
-    /// Signatures verified.
-    #[serde(with = "number::count")]
-    pub signature_verifications: u64,
-    /// State entries read.
-    #[serde(with = "number::count")]
-    pub state_reads: u64,
-    /// State entries written.
-    #[serde(with = "number::count")]
-    pub state_writes: u64,
-    /// The most state entries, accounts and channels, held at any time.
-    #[serde(with = "number::count")]
-    pub peak_state_entries: u64,
-    /// CPU time, in seconds; of a run that went on after a restart, since then.
-    #[serde(deserialize_with = "number::figure")]
-    pub cpu_s: f64,
-    /// Blocks.
-    #[serde(with = "number::count")]
-    pub blocks: u64,
-    /// Hash of the last block, in hex.
-    pub tip: String,
-}
+schema! {
+    /// What Layer 1 did.
+    pub struct L1Load {
+        /// Transactions included in blocks, failed ones among them.
+        pub transactions: u64,
+        /// Bytes of blocks: those transactions and the headers.
+        pub bytes: u64,
+        /// Signatures verified.
+        pub signature_verifications: u64,
+        /// State entries read.
+        pub state_reads: u64,
+        /// State entries written.
+        pub state_writes: u64,
+        /// The most state entries, accounts and channels, held at any time.
+        pub peak_state_entries: u64,
+        /// CPU time, in seconds; of a run that went on after a restart, since then.
+        pub cpu_s: f64,
+        /// Blocks.
+        pub blocks: u64,
+        /// Hash of the last block, in hex.
+        pub tip: String,
+    }
 
-/// What Layer 1 did with the payments of some sessions as plain transfers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DirectLoad {
-    /// The work; its JSON names stand directly under `direct`.
-    #[serde(flatten)]
-    pub load: L1Load,
-    /// The sessions whose payments were transferred; fewer than all when they were too many.
-    #[serde(with = "number::count")]
-    pub sampled_sessions: u64,
-    /// The payments of those sessions.
-    #[serde(with = "number::count")]
-    pub payments: u64,
-}
+    /// What Layer 1 did with the payments of some sessions as plain transfers.
+    pub struct DirectLoad {
+        /// The work; its JSON names stand directly under `direct`.
+        #[serde(flatten)]
+        pub load: L1Load,
+        /// The sessions whose payments were transferred; fewer than all when they were too many.
+        pub sampled_sessions: u64,
+        /// The payments of those sessions.
+        pub payments: u64,
+    }
 
-/// Per payment, what Layer 1 did without channels over what it did with them. Below 1 it did more
-/// with them, not less. State entries are a stock, and compared as they stand.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Offload {
-    /// Of [`L1Load::transactions`].
-    pub transactions: Ratio,
-    /// Of [`L1Load::bytes`].
-    pub bytes: Ratio,
-    /// Of [`L1Load::signature_verifications`].
-    pub signature_verifications: Ratio,
-    /// Of [`L1Load::state_reads`].
-    pub state_reads: Ratio,
-    /// Of [`L1Load::state_writes`].
-    pub state_writes: Ratio,
-    /// Of [`L1Load::peak_state_entries`].
-    pub peak_state_entries: Ratio,
-    /// Of [`L1Load::cpu_s`]. Not known of a run that went on after a restart: the sessions that its
-    /// Layer 1's CPU time was spent on paid before it too.
-    pub cpu: Ratio,
+    /// Per payment, what Layer 1 did without channels over what it did with them. Below 1 it did
+    /// more with them, not less. State entries are a stock, and compared as they stand.
+    pub struct Offload {
+        /// Of [`L1Load::transactions`].
+        pub transactions: Ratio,
+        /// Of [`L1Load::bytes`].
+        pub bytes: Ratio,
+        /// Of [`L1Load::signature_verifications`].
+        pub signature_verifications: Ratio,
+        /// Of [`L1Load::state_reads`].
+        pub state_reads: Ratio,
+        /// Of [`L1Load::state_writes`].
+        pub state_writes: Ratio,
+        /// Of [`L1Load::peak_state_entries`].
+        pub peak_state_entries: Ratio,
+        /// Of [`L1Load::cpu_s`]. Not known of a run that went on after a restart: the sessions that
+        /// its Layer 1's CPU time was spent on paid before it too.
+        pub cpu: Ratio,
+    }
 }
 
 impl Offload {
@@ -144,18 +129,18 @@ impl Offload {
     }
 }
 
-/// A ratio with the 95 % interval that the baseline's sampling of sessions gives it. All three are
-/// equal where sessions do not vary; the interval's upper end is not finite, and so `null`, where a
-/// single sample tells nothing of it. All three are `null` where the ratio is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ratio {
-    /// Direct over channels.
-    #[serde(deserialize_with = "number::figure")]
-    pub ratio: f64,
-    /// The interval's lower end.
-    #[serde(deserialize_with = "number::figure")]
-    pub low: f64,
-    /// The interval's upper end.
-    #[serde(deserialize_with = "number::figure")]
-    pub high: f64,
+schema! {
+    /// A ratio with the 95 % interval that the baseline's sampling of sessions gives it. All three
+    /// are equal where sessions do not vary; the interval's upper end is not finite, and so `null`,
+    /// where a single sample tells nothing of it. All three are `null` where the ratio is not
+    /// known.
+    #[derive(Copy)]
+    pub struct Ratio {
+        /// Direct over channels.
+        pub ratio: f64,
+        /// The interval's lower end.
+        pub low: f64,
+        /// The interval's upper end.
+        pub high: f64,
+    }
 }

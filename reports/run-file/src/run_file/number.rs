@@ -1,7 +1,139 @@
 //! How numbers stand in the JSON: whole numbers above 2^53 as strings, figures that are not
-//! finite as `null`. Reading accepts every whole number in either form.
+//! finite as `null`. Reading accepts every whole number in either form. And how those of several
+//! runs add up.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+/// Declares structs of the run file, whose JSON names are the fields' names. The type of a field
+/// says how it stands there: a `u64` is a count, an `f64` a figure of 0 or more, a `Difference` an
+/// `f64` of either sign. Files of earlier versions may lack a field with a `?` after its name, which
+/// is then its type's default, and any `Option`.
+macro_rules! schema {
+    (@ $of:tt [$($done:tt)*] $(#[$meta:meta])* pub $field:ident?: $($rest:tt)*) => {
+        schema!(@ $of [$($done)*] $(#[$meta])* #[serde(default)] pub $field: $($rest)*);
+    };
+    (@ $of:tt [$($done:tt)*] $(#[$meta:meta])* pub $field:ident: u64, $($rest:tt)*) => {
+        schema!(@ $of [$($done)* {
+            $(#[$meta])* #[serde(with = "number::count")] $field: u64
+        }] $($rest)*);
+    };
+    (@ $of:tt [$($done:tt)*] $(#[$meta:meta])* pub $field:ident: Option<u64>, $($rest:tt)*) => {
+        schema!(@ $of [$($done)* {
+            $(#[$meta])* #[serde(default, with = "number::count_if_any")] $field: Option<u64>
+        }] $($rest)*);
+    };
+    (@ $of:tt [$($done:tt)*] $(#[$meta:meta])* pub $field:ident: f64, $($rest:tt)*) => {
+        schema!(@ $of [$($done)* {
+            $(#[$meta])* #[serde(deserialize_with = "number::figure")] $field: f64
+        }] $($rest)*);
+    };
+    (@ $of:tt [$($done:tt)*] $(#[$meta:meta])* pub $field:ident: Option<f64>, $($rest:tt)*) => {
+        schema!(@ $of [$($done)* {
+            $(#[$meta])*
+            #[serde(default, deserialize_with = "number::figure_if_any")] $field: Option<f64>
+        }] $($rest)*);
+    };
+    (@ $of:tt [$($done:tt)*] $(#[$meta:meta])* pub $field:ident: Difference, $($rest:tt)*) => {
+        schema!(@ $of [$($done)* {
+            $(#[$meta])* #[serde(deserialize_with = "number::difference")] $field: f64
+        }] $($rest)*);
+    };
+    (@ $of:tt [$($done:tt)*] $(#[$meta:meta])* pub $field:ident: $type:ty, $($rest:tt)*) => {
+        schema!(@ $of [$($done)* { $(#[$meta])* $field: $type }] $($rest)*);
+    };
+    (@ { $(#[$of:meta])* $name:ident } [$({ $(#[$meta:meta])* $field:ident: $type:ty })*]) => {
+        $(#[$of])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub struct $name {
+            $($(#[$meta])* pub $field: $type,)*
+        }
+
+        impl crate::run_file::number::Add for $name {
+            fn add(&mut self, other: &Self) {
+                $(self.$field.add(&other.$field);)*
+            }
+        }
+    };
+    ($($(#[$of:meta])* pub struct $name:ident { $($fields:tt)* })*) => {
+        $(schema!(@ { $(#[$of])* $name } [] $($fields)*);)*
+    };
+}
+
+/// Adds what another part of the run counted: counts and figures are summed, a flag is whether any
+/// part had it. What is no figure stays that of the first part. Whether a sum means anything is for
+/// whoever asks for it.
+pub(crate) trait Add {
+    fn add(&mut self, other: &Self);
+}
+
+/// The sum over parts; none without any.
+pub(crate) fn sum<'a, T: Add + Clone + 'a>(parts: impl IntoIterator<Item = &'a T>) -> Option<T> {
+    let mut parts = parts.into_iter();
+    let first = parts.next()?.clone();
+    Some(parts.fold(first, |mut sum, part| {
+        sum.add(part);
+        sum
+    }))
+}
+
+/// The sums over those that are `same`, in the order of the first ones.
+pub(crate) fn sums<'a, T: Add + Clone + 'a>(
+    parts: impl Iterator<Item = &'a T>,
+    same: fn(&T, &T) -> bool,
+) -> Vec<T> {
+    let mut sums: Vec<T> = Vec::new();
+    for part in parts {
+        match sums.iter_mut().find(|sum| same(sum, part)) {
+            None => sums.push(part.clone()),
+            Some(sum) => sum.add(part),
+        }
+    }
+    sums
+}
+
+impl Add for u64 {
+    fn add(&mut self, other: &Self) {
+        *self = self.saturating_add(*other);
+    }
+}
+
+impl Add for f64 {
+    fn add(&mut self, other: &Self) {
+        *self += other;
+    }
+}
+
+impl Add for bool {
+    fn add(&mut self, other: &Self) {
+        *self |= other;
+    }
+}
+
+impl Add for String {
+    fn add(&mut self, _: &Self) {}
+}
+
+impl<T> Add for Vec<T> {
+    fn add(&mut self, _: &Self) {}
+}
+
+impl<T: Add + Clone> Add for Option<T> {
+    fn add(&mut self, other: &Self) {
+        *self = sum(self.iter().chain(other));
+    }
+}
+
+impl<T: Add + Clone> Add for BTreeMap<String, T> {
+    fn add(&mut self, other: &Self) {
+        for (name, one) in other {
+            match self.get_mut(name) {
+                Some(sum) => sum.add(one),
+                None => drop(self.insert(name.clone(), one.clone())),
+            }
+        }
+    }
+}
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 

@@ -4,127 +4,100 @@ use serde::{Deserialize, Serialize};
 
 use super::number;
 
-/// What was asked for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Workload {
-    /// `synthetic` or `trace`.
-    pub mode: String,
-    /// Channel lives, each opened and closed once.
-    #[serde(with = "number::count")]
-    pub sessions: u64,
-    /// Payments in each session; with a trace, their mean, rounded down.
-    #[serde(with = "number::count")]
-    pub payments_per_session: u64,
-    /// Sessions open at the same time.
-    #[serde(with = "number::count")]
-    pub concurrent: u64,
-    /// The co-sign interval k, in payments.
-    #[serde(with = "number::count")]
-    pub cosign_every: u64,
-    /// Proposals that a channel may have sent and not yet seen answered.
-    #[serde(with = "number::count")]
-    pub in_flight: u64,
-    /// Who pays whom, such as `one-way` or `two-way`.
-    pub pattern: String,
-    /// The law of the amounts.
-    pub amount: String,
-    /// `closed-loop`, `poisson` or `trace`.
-    pub arrivals: String,
-    /// Offered payments per second over all channels; none in a closed loop.
-    #[serde(default, deserialize_with = "number::figure_if_any")]
-    pub offered_per_s: Option<f64>,
-    /// The wall time that bounded the run, in seconds.
-    #[serde(default, deserialize_with = "number::figure_if_any")]
-    pub duration_s: Option<f64>,
-    /// Shards, each with a thread and channels of its own.
-    #[serde(with = "number::count")]
-    pub shards: u64,
-    /// The seed that everything random in the workload follows from.
-    #[serde(with = "number::count")]
-    pub seed: u64,
-    /// SHA-256 of the trace, in hex.
-    pub trace_sha256: Option<String>,
-    /// The limits of the Layer 1.
-    pub l1: L1Limits,
-    /// Whether the same command gives the same blocks; not so when wall time bounds the run.
-    pub reproducible: bool,
-    /// The channels' capacity as asked for, in the smallest unit of value.
-    #[serde(default)]
-    pub capacity: String,
-    /// The longest a payment waits for its co-signature, in milliseconds.
-    #[serde(default, deserialize_with = "number::figure_if_any")]
-    pub cosign_after_ms: Option<f64>,
-    /// The signature back end asked for; `engine.backend` is the one that ran.
-    #[serde(default)]
-    pub backend_asked: String,
-    /// How many times faster than recorded a trace is replayed.
-    #[serde(default, deserialize_with = "number::figure_if_any")]
-    pub speedup: Option<f64>,
-    /// Payments in a row by one party before the turn passes, when both pay.
-    #[serde(default, with = "number::count_if_any")]
-    pub turn_length: Option<u64>,
-    /// The least balance that a payment may leave its payer, in the smallest unit of value; none if
-    /// there is none.
-    #[serde(default, with = "number::count_if_any")]
-    pub reserve: Option<u64>,
-    /// Attacks and the share of sessions that each strikes, as asked for; none if none was.
-    #[serde(default)]
-    pub adversary: Option<String>,
-    /// Blocks for which an honest party's transaction in a dispute can be held back, at most; none
-    /// without attacks.
-    #[serde(default, with = "number::count_if_any")]
-    pub l1_delay_blocks: Option<u64>,
-    /// The share of CPU time that every wave spent once more for nothing, so that a regression gate
-    /// can be tried on this run: no figure of the run is one of the engine. None, and not written,
-    /// if there was none: a durable run's identity follows from the workload, and stays what it
-    /// was.
-    #[serde(
-        default,
-        deserialize_with = "number::figure_if_any",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub planted_slowdown: Option<f64>,
-    /// Whether all that both parties said was kept for an auditor, which costs CPU time and
-    /// memory. Not written where it was not, as above.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub audit_log: bool,
-    /// Which part of a larger run it is, as `2/4`. Then sessions, channels and rate are the part's
-    /// own, and the seed is the whole's. None, and not written, if it is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub part: Option<String>,
-}
+schema! {
+    /// What was asked for.
+    pub struct Workload {
+        /// `synthetic` or `trace`.
+        pub mode: String,
+        /// Channel lives, each opened and closed once.
+        pub sessions: u64,
+        /// Payments in each session; with a trace, their mean, rounded down.
+        pub payments_per_session: u64,
+        /// Sessions open at the same time.
+        pub concurrent: u64,
+        /// The co-sign interval k, in payments.
+        pub cosign_every: u64,
+        /// Proposals that a channel may have sent and not yet seen answered.
+        pub in_flight: u64,
+        /// Who pays whom, such as `one-way` or `two-way`.
+        pub pattern: String,
+        /// The law of the amounts.
+        pub amount: String,
+        /// `closed-loop`, `poisson` or `trace`.
+        pub arrivals: String,
+        /// Offered payments per second over all channels; none in a closed loop.
+        pub offered_per_s: Option<f64>,
+        /// The wall time that bounded the run, in seconds.
+        pub duration_s: Option<f64>,
+        /// Shards, each with a thread and channels of its own.
+        pub shards: u64,
+        /// The seed that everything random in the workload follows from.
+        pub seed: u64,
+        /// SHA-256 of the trace, in hex.
+        pub trace_sha256: Option<String>,
+        /// The limits of the Layer 1.
+        pub l1: L1Limits,
+        /// Whether the same command gives the same blocks; not so when wall time bounds the run.
+        pub reproducible: bool,
+        /// The channels' capacity as asked for, in the smallest unit of value.
+        pub capacity?: String,
+        /// The longest a payment waits for its co-signature, in milliseconds.
+        pub cosign_after_ms: Option<f64>,
+        /// The signature back end asked for; `engine.backend` is the one that ran.
+        pub backend_asked?: String,
+        /// How many times faster than recorded a trace is replayed.
+        pub speedup: Option<f64>,
+        /// Payments in a row by one party before the turn passes, when both pay.
+        pub turn_length: Option<u64>,
+        /// The least balance that a payment may leave its payer, in the smallest unit of value;
+        /// none if there is none.
+        pub reserve: Option<u64>,
+        /// Attacks and the share of sessions that each strikes, as asked for; none if none was.
+        pub adversary: Option<String>,
+        /// Blocks for which an honest party's transaction in a dispute can be held back, at most;
+        /// none without attacks.
+        pub l1_delay_blocks: Option<u64>,
+        /// The share of CPU time that every wave spent once more for nothing, so that a regression
+        /// gate can be tried on this run: no figure of the run is one of the engine. None, and not
+        /// written, if there was none: a durable run's identity follows from the workload, and
+        /// stays what it was.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub planted_slowdown: Option<f64>,
+        /// Whether all that both parties said was kept for an auditor, which costs CPU time and
+        /// memory. Not written where it was not, as above.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub audit_log?: bool,
+        /// Which part of a larger run it is, as `2/4`. Then sessions, channels and rate are the
+        /// part's own, and the seed is the whole's. None, and not written, if it is none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub part: Option<String>,
+    }
 
-/// The limits of the Layer 1 that the run used.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct L1Limits {
-    /// Transactions that a block holds at most.
-    #[serde(with = "number::count")]
-    pub block_transactions: u64,
-    /// Bytes that a block holds at most.
-    #[serde(with = "number::count")]
-    pub block_bytes: u64,
-    /// Blocks in which a post can be answered.
-    #[serde(with = "number::count")]
-    pub challenge_window_blocks: u64,
-    /// Fee of one transaction, in the smallest unit of value.
-    #[serde(with = "number::count")]
-    pub fee: u64,
-}
+    /// The limits of the Layer 1 that the run used.
+    pub struct L1Limits {
+        /// Transactions that a block holds at most.
+        pub block_transactions: u64,
+        /// Bytes that a block holds at most.
+        pub block_bytes: u64,
+        /// Blocks in which a post can be answered.
+        pub challenge_window_blocks: u64,
+        /// Fee of one transaction, in the smallest unit of value.
+        pub fee: u64,
+    }
 
-/// What ran the workload.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Engine {
-    /// The signature back end that ran. Files from before there were several kinds of lanes say
-    /// `lanes`, which is read as `lanes/avx512-ifma`.
-    #[serde(deserialize_with = "backend")]
-    pub backend: String,
-    /// Why it was this one, in words; empty in files of earlier versions.
-    #[serde(default)]
-    pub backend_reason: String,
-    /// The engine's version.
-    pub version: String,
-    /// The commit it was built from; empty when unknown.
-    pub commit: String,
+    /// What ran the workload.
+    pub struct Engine {
+        /// The signature back end that ran. Files from before there were several kinds of lanes say
+        /// `lanes`, which is read as `lanes/avx512-ifma`.
+        #[serde(deserialize_with = "backend")]
+        pub backend: String,
+        /// Why it was this one, in words; empty in files of earlier versions.
+        pub backend_reason?: String,
+        /// The engine's version.
+        pub version: String,
+        /// The commit it was built from; empty when unknown.
+        pub commit: String,
+    }
 }
 
 fn backend<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
@@ -135,27 +108,24 @@ fn backend<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error
     })
 }
 
-/// The machine of the run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Machine {
-    /// The processor's name.
-    pub cpu: String,
-    /// Logical cores that the process may use.
-    #[serde(with = "number::count")]
-    pub cores: u64,
-    /// Memory of the machine, in bytes.
-    #[serde(with = "number::count")]
-    pub memory_bytes: u64,
-    /// Operating system and its release.
-    pub os: String,
-    /// Instruction sets found that matter to the engine.
-    pub features: Vec<String>,
-    /// Of all CPU time that the machine's cores had while channels ran, the share that its host
-    /// gave to other guests, 0 to 1; none where the system does not tell, and in files of earlier
-    /// versions.
-    #[serde(default, deserialize_with = "number::figure_if_any")]
-    pub stolen_share: Option<f64>,
-    /// Of the same, the share that other processes of this machine took.
-    #[serde(default, deserialize_with = "number::figure_if_any")]
-    pub others_share: Option<f64>,
+schema! {
+    /// The machine of the run.
+    pub struct Machine {
+        /// The processor's name.
+        pub cpu: String,
+        /// Logical cores that the process may use.
+        pub cores: u64,
+        /// Memory of the machine, in bytes.
+        pub memory_bytes: u64,
+        /// Operating system and its release.
+        pub os: String,
+        /// Instruction sets found that matter to the engine.
+        pub features: Vec<String>,
+        /// Of all CPU time that the machine's cores had while channels ran, the share that its host
+        /// gave to other guests, 0 to 1; none where the system does not tell, and in files of
+        /// earlier versions.
+        pub stolen_share: Option<f64>,
+        /// Of the same, the share that other processes of this machine took.
+        pub others_share: Option<f64>,
+    }
 }

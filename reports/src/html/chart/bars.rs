@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::mark::class;
-use super::scale::Axis;
+use super::scale::{Axis, Scale};
 use super::{Alt, WIDTH, px, svg, text_width};
 
 const HEADING: f64 = 19.0;
@@ -38,6 +38,14 @@ pub(crate) struct Group {
     pub(crate) bars: Vec<Bar>,
 }
 
+impl Group {
+    /// Outlined: sums of others, or values that are not measured.
+    pub(crate) fn outlined(mut self) -> Self {
+        self.bars.iter_mut().for_each(|bar| bar.outline = true);
+        self
+    }
+}
+
 /// Groups of bars over one axis.
 pub(crate) struct BarChart {
     pub(crate) axis: Axis,
@@ -46,7 +54,47 @@ pub(crate) struct BarChart {
     pub(crate) groups: Vec<Group>,
 }
 
+/// Where bars begin, and so how values lie along their axis.
+#[derive(Clone, Copy)]
+pub(crate) enum From {
+    /// At 0: equal lengths are equal differences.
+    Zero,
+    /// At 1, for ratios: equal lengths are equal ratios.
+    One,
+    /// Below the least value, by equal ratios.
+    Least,
+}
+
 impl BarChart {
+    /// Bars over an axis called `label`, whose values are shown by `show`; none where there is
+    /// nothing to draw.
+    pub(crate) fn of(
+        label: &str,
+        from: From,
+        show: fn(f64) -> String,
+        groups: Vec<Group>,
+    ) -> Option<Self> {
+        let values = groups.iter().flat_map(|group| &group.bars);
+        let values: Vec<f64> = values.map(|bar| bar.value).collect();
+        let drawn =
+            |value: &f64| value.is_finite() && !(matches!(from, From::Least) && *value <= 0.0);
+        if !values.iter().any(drawn) {
+            return None;
+        }
+        let values = values.into_iter();
+        let (scale, ticks) = match from {
+            From::Zero => (Scale::from_zero(values, 5), 5),
+            From::One => (Scale::log_around(values, Some(1.0)), 6),
+            From::Least => (Scale::log_around(values, None), 6),
+        };
+        let base = match (from, scale) {
+            (From::One, _) => 1.0,
+            (_, Scale::Log { from, .. } | Scale::Linear { from, .. }) => from,
+        };
+        let axis = Axis::new(label, scale, ticks, show);
+        Some(Self { axis, base, groups })
+    }
+
     /// The chart.
     pub(crate) fn draw(&self, alt: &Alt<'_>) -> Markup {
         let bars = || self.groups.iter().flat_map(|group| &group.bars);
@@ -119,18 +167,8 @@ impl BarChart {
     }
 
     fn labels(&self, place: &Place, bottom: f64) -> Markup {
-        let mut free_from = f64::NEG_INFINITY;
-        let mut labels = Vec::new();
-        for tick in &self.axis.ticks {
-            let half = text_width(&tick.label) / 2.0;
-            let x = self.x(place, tick.value).max(half).min(WIDTH - half);
-            if x - half >= free_from {
-                labels.push((x, &tick.label));
-                free_from = x + half + 6.0;
-            }
-        }
         html! {
-            @for (x, label) in labels {
+            @for (x, label) in self.axis.labels(WIDTH, |value| self.x(place, value)) {
                 text.middle x=(px(x)) y=(px(bottom + 17.0)) { (label) }
             }
             text x="0" y=(px(bottom + 36.0)) { (self.axis.label) }

@@ -71,24 +71,13 @@ impl LineChart {
 
     fn labels(&self, place: &Place) -> Markup {
         let bottom = TOP + place.height;
-        let mut free_from = f64::NEG_INFINITY;
-        let mut x_labels = Vec::new();
-        for tick in &self.x.ticks {
-            let (x, half) = (self.x(place, tick.value), text_width(&tick.label) / 2.0);
-            // The last one may lean on the edge of the chart.
-            let x = x.min(WIDTH - half);
-            if x - half >= free_from {
-                x_labels.push((x, &tick.label));
-                free_from = x + half + 6.0;
-            }
-        }
         html! {
             text x="0" y="15" { (self.y.label) }
             @for tick in &self.y.ticks {
                 @let y = px(self.y(place, tick.value) + 4.0);
                 text.end x=(px(place.left - 6.0)) y=(y) { (tick.label) }
             }
-            @for (x, label) in x_labels {
+            @for (x, label) in self.x.labels(WIDTH, |value| self.x(place, value)) {
                 text.middle x=(px(x)) y=(px(bottom + 18.0)) { (label) }
             }
             text.end x=(px(place.left + place.width)) y=(px(HEIGHT - 6.0)) { (self.x.label) }

@@ -1,5 +1,7 @@
 //! From values to places on a chart, and the ticks between.
 
+use super::text_width;
+
 /// A value that an axis names.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tick {
@@ -109,6 +111,24 @@ impl Axis {
             ticks: scale.ticks(ticks_most).into_iter().map(tick).collect(),
             scale,
         }
+    }
+}
+
+impl Axis {
+    /// Where the labels of a horizontal axis stand in a chart of this width: as many as have room,
+    /// and none beyond an edge. Ticks are at `x`.
+    pub(crate) fn labels(&self, width: f64, x: impl Fn(f64) -> f64) -> Vec<(f64, &str)> {
+        let mut free_from = f64::NEG_INFINITY;
+        let mut labels = Vec::new();
+        for tick in &self.ticks {
+            let half = text_width(&tick.label) / 2.0;
+            let x = x(tick.value).max(half).min(width - half);
+            if x - half >= free_from {
+                labels.push((x, tick.label.as_str()));
+                free_from = x + half + 6.0;
+            }
+        }
+        labels
     }
 }
 
