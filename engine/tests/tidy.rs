@@ -17,30 +17,30 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 15] = [
     ("engine/src", 9_450),
-    ("engine/base/src", 350),
-    ("engine/channels/src", 5_730),
-    ("engine/fabric/src", 2_320),
+    ("engine/base/src", 375),
+    ("engine/channels/src", 5_705),
+    ("engine/fabric/src", 2_315),
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_950),
-    ("engine/log/src", 3_000),
-    ("loadgen/src", 7_620),
-    ("loadgen/audit/src", 4_400),
+    ("engine/log/src", 2_930),
+    ("loadgen/src", 8_080),
+    ("loadgen/audit/src", 4_365),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 10_420),
-    ("reports/run-file/src", 3_400),
-    ("reports/terminal/src", 1_790),
+    ("reports/src", 8_945),
+    ("reports/run-file/src", 3_120),
+    ("reports/terminal/src", 2_180),
     ("bench/src", 2_850),
-    ("bench/instructions/src", 600),
+    ("bench/instructions/src", 510),
 ];
 /// Fields of a struct of the engine at most; longer ones are listed.
 const FIELDS: usize = 20;
-const LONG_STRUCTS: usize = 3;
+const LONG_STRUCTS: usize = 0;
 /// Lines of a function at most; longer ones are listed.
 const LINES: usize = 70;
-const LONG_FUNCTIONS: usize = 33;
+const LONG_FUNCTIONS: usize = 22;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 117;
+const LONG_LINES: usize = 101;
 
 /// A crate's files that are compiled without tests.
 struct Sources {
