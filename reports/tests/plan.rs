@@ -703,6 +703,9 @@ fn what_is_not_measured_is_said_with_the_command_for_it() {
         );
         let first = text.lines().nth(1).unwrap();
         assert_eq!(first.contains("p99 NOT MEASURED at"), is_below, "{first}");
+        // With no headroom it is what was measured at most, and not what was asked for.
+        assert!(!first.contains("10 s with no headroom"), "{first}");
+        assert_eq!(first.contains(" with no headroom"), !is_below, "{first}");
     }
     let file = sweep(&folder, "plan.sweep", &runs(false));
     let found = json(&plan(&["--json"], &file));

@@ -100,6 +100,9 @@ pub struct Point {
     pub channels: f64,
     /// The objective's percentile, in nanoseconds; none where no rates around it were measured.
     pub response_ns: Option<f64>,
+    /// The same with no headroom: the objective's bound, or what was measured at the largest rate
+    /// that was held.
+    pub response_without_headroom_ns: Option<f64>,
     /// CPU seconds per payment of the planned role, its part of a session included.
     pub cpu_s_per_payment: f64,
     /// CPU seconds per payment of both ends, without what is done for sessions.
@@ -315,6 +318,7 @@ impl<'a> Sizer<'a> {
             rate_per_s: size.rate_per_s / machines,
             channels: size.channels / machines,
             response_ns: self.response.at(per_shard),
+            response_without_headroom_ns: self.response.at(self.at_slo.per_shard),
             cpu_s_per_payment: model.cpu.cpu(&at).of(self.ask.role),
             cpu_s_apart_from_sessions: all - of_sessions,
             cpu_s_per_session: of_sessions * self.ask.payments as f64,

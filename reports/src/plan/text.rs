@@ -92,9 +92,12 @@ fn buy(answer: &Answer) -> Vec<String> {
     let cores = counted(answer.cores_per_machine, "core");
     let cpu = &answer.sweep_machine.cpu;
     let (name, rate) = (answer.slo.percentile.name(), figure(point.rate_per_s));
-    let bound = nanoseconds(answer.slo.at_most_ns);
+    let full = point.response_without_headroom_ns;
+    let full = full.map_or_else(String::new, |ns| {
+        format!(", {} with no headroom", nanoseconds(ns))
+    });
     let response = match point.response_ns.map(nanoseconds) {
-        Some(ns) => format!("{name} of {ns} at {rate} payments/s each, {bound} with no headroom"),
+        Some(ns) => format!("{name} of {ns} at {rate} payments/s each{full}"),
         None => format!("{name} NOT MEASURED at {rate} payments/s each: sweep, as below"),
     };
     let payment = seconds(point.cpu_s_per_payment);
