@@ -23,13 +23,13 @@ const CRATES: [(&str, usize); 15] = [
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_950),
     ("engine/log/src", 3_000),
-    ("loadgen/src", 7_620),
+    ("loadgen/src", 7_580),
     ("loadgen/audit/src", 4_400),
     ("loadgen/experiment/src", 310),
     ("reports/src", 10_420),
     ("reports/run-file/src", 3_400),
-    ("reports/terminal/src", 1_790),
-    ("bench/src", 2_850),
+    ("reports/terminal/src", 1_770),
+    ("bench/src", 2_830),
     ("bench/instructions/src", 600),
 ];
 /// Fields of a struct of the engine at most; longer ones are listed.
@@ -40,7 +40,7 @@ const LINES: usize = 70;
 const LONG_FUNCTIONS: usize = 33;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 118;
+const LONG_LINES: usize = 115;
 
 /// A crate's files that are compiled without tests.
 struct Sources {
