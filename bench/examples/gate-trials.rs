@@ -17,9 +17,11 @@ use duet_bench::ratio::median;
 use duet_bench::revision::LOADGEN;
 use duet_bench::snapshot::{copy, temporary_folder};
 use duet_bench::subject::Subject;
+use duet_bench::table::Cells;
 use duet_experiment::Failure;
 use duet_experiment::book::Book;
 use duet_terminal::input::Limit;
+use duet_terminal::layout::{self, Column};
 use duet_terminal::lines::Lines;
 use duet_terminal::say::print;
 use duet_terminal::units::parse_share;
@@ -280,18 +282,24 @@ fn table(lines: &[Value]) -> String {
         }
     }
     kinds.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
-    let mut text = String::from(
-        "| planted | other core | trials | pass (0) | inconclusive (5) | regression (6) \
-         | slowdown seen | pairs | took, median and longest | load average |\n\
-         | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-    );
+    let mut table = Cells::new([
+        Column::Right("planted"),
+        Column::Left("other core"),
+        Column::Right("trials"),
+        Column::Right("pass (0)"),
+        Column::Right("inconclusive (5)"),
+        Column::Right("regression (6)"),
+        Column::Right("slowdown seen"),
+        Column::Right("pairs"),
+        Column::Right("took, median and longest"),
+        Column::Right("load average"),
+    ]);
     for (loaded, planted) in kinds {
         let is_of = |line: &&Value| (key(line).1, key(line).0) == (loaded, planted);
         let of: Vec<&Value> = lines.iter().filter(is_of).collect();
         let exits = |exit: Exit| {
-            of.iter()
-                .filter(|line| line["exit_code"] == exit.code())
-                .count()
+            let ended = of.iter().filter(|line| line["exit_code"] == exit.code());
+            ended.count().to_string()
         };
         let numbers = |value: &dyn Fn(&Value) -> Option<f64>| -> Vec<f64> {
             of.iter().filter_map(|line| value(line)).collect()
@@ -307,20 +315,19 @@ fn table(lines: &[Value]) -> String {
         let slowdowns = numbers(&|line| line["stages"][0]["slowdown"]["ratio"].as_f64());
         let spent_s = numbers(&|line| line["spent_s"].as_f64());
         let loads = numbers(&|line| line["load_average"].as_f64());
-        text += &format!(
-            "| {} % | {} | {} | {} | {} | {} | {:+.1} % | {:.0} | {:.0} s, {:.0} s | {:.1} |\n",
-            (planted * 1e8).round() / 1e6,
-            if loaded { "loaded" } else { "left alone" },
-            of.len(),
+        let longest_s = spent_s.iter().copied().fold(0.0, f64::max);
+        table.rows.push([
+            format!("{} %", (planted * 1e8).round() / 1e6),
+            if loaded { "loaded" } else { "left alone" }.to_owned(),
+            of.len().to_string(),
             exits(Exit::Ok),
             exits(Exit::Inconclusive),
             exits(Exit::Regression),
-            (middle(&slowdowns) - 1.0) * 100.0,
-            middle(&pairs),
-            middle(&spent_s),
-            spent_s.iter().copied().fold(0.0, f64::max),
-            middle(&loads),
-        );
+            format!("{:+.1} %", (middle(&slowdowns) - 1.0) * 100.0),
+            format!("{:.0}", middle(&pairs)),
+            format!("{:.0} s, {longest_s:.0} s", middle(&spent_s)),
+            format!("{:.1}", middle(&loads)),
+        ]);
     }
-    text
+    layout::text(&table.markdown())
 }

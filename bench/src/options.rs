@@ -53,9 +53,9 @@ pub enum BenchCommand {
     /// Says whether B is faster or slower than A, beyond what the machine does to identical code
     ///
     /// Runs A, B and a byte copy of A as processes in a balanced, interleaved order, pairs them,
-    /// and gives the ratio B/A of each metric with a 95 % interval, by signed ranks. The copy's ratio
-    /// to A, taken in the same session, is the A/A floor: a difference is claimed only if the
-    /// interval excludes 1 and the ratio is further from 1 than the floor. Anything else is "no
+    /// and gives the ratio B/A of each metric with a 95 % interval, by signed ranks. The copy's
+    /// ratio to A, taken in the same session, is the A/A floor: a difference is claimed only if
+    /// the interval excludes 1 and the ratio is further from 1 than the floor. Anything else is "no
     /// difference seen", which is not a proof that there is none.
     ///
     /// With --threshold it is a gate, as `bench gate` is.
@@ -151,8 +151,8 @@ pub struct CompareOptions {
     /// The same for the other side; ratios are B/A
     pub b: String,
 
-    /// Measured runs of each of A, B and the copy of A, after one warm-up each. Fewer than 6 have no
-    /// interval. Not with --threshold, which makes as many as it needs [default: 10]
+    /// Measured runs of each of A, B and the copy of A, after one warm-up each. Fewer than 6 have
+    /// no interval. Not with --threshold, which makes as many as it needs [default: 10]
     #[arg(long, value_name = "N", value_parser = pair_count, conflicts_with = "threshold")]
     pub pairs: Option<usize>,
 
@@ -165,8 +165,8 @@ pub struct CompareOptions {
     pub gate: GateFlags,
 }
 
-/// Checks an output before anything is measured for it: it can be written, and is a file of its own,
-/// none of what is compared and none that the runs read.
+/// Checks an output before anything is measured for it: it can be written, and is a file of its
+/// own, none of what is compared and none that the runs read.
 ///
 /// # Errors
 /// Bad input that names both.

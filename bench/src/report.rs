@@ -5,9 +5,9 @@ use duet_run_file::run_file::{Engine, Machine};
 use duet_run_file::terms::{Difference, Terms};
 use duet_terminal::human;
 use duet_terminal::layout::Column;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::metric::{Better, Metric};
+use crate::metric::{Better, Metric, MetricValues};
 use crate::ratio::RatioEstimate;
 use crate::schedule::Contender;
 use crate::session::Session;
@@ -108,35 +108,25 @@ impl Ground {
         said
     }
 
-    /// The same for programs.
-    pub(crate) fn json(&self, [a, b]: [&str; 2]) -> Map<String, Value> {
-        let section = |name| -> Map<String, Value> {
+    /// The same for programs, beside what else is in `json`.
+    pub(crate) fn add_to(&self, mut json: Value, [a, b]: [&str; 2]) -> Value {
+        let section = |name| -> Value {
             let members = self.terms.section(name);
             members
                 .map(|(key, value)| (key.to_owned(), value.clone()))
                 .collect()
         };
         let differences = self.differences.iter();
-        let differences: Vec<Value> = differences
+        json[a] = self.sides[0].json();
+        json[b] = self.sides[1].json();
+        json["same_bytes"] = self.same_bytes.into();
+        json["workload_options"] = self.workload.clone().into();
+        json["assurance"] = section("assurance");
+        json["workload"] = section("workload");
+        json["differences"] = differences
             .map(|of| json!({"key": of.key, "a": of.a, "b": of.b}))
             .collect();
-        object(json!({
-            a: self.sides[0].json(),
-            b: self.sides[1].json(),
-            "same_bytes": self.same_bytes,
-            "workload_options": self.workload,
-            "assurance": section("assurance"),
-            "workload": section("workload"),
-            "differences": differences,
-        }))
-    }
-}
-
-/// A JSON object's members.
-pub(crate) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(members) => members,
-        other => unreachable!("{other} is no object"),
+        json
     }
 }
 
@@ -290,7 +280,7 @@ pub fn json(comparison: &Comparison) -> Value {
     let decisive = comparison.decisive_summary();
     let names = ["a", "b", "a_copy"];
     let pairs = comparison.pairs.iter();
-    let mut json = json!({
+    let json = json!({
         "schema": SCHEMA,
         "verdict": decisive.metric.verdict_word(decisive.verdict),
         "metric": decisive.metric.name(),
@@ -298,9 +288,7 @@ pub fn json(comparison: &Comparison) -> Value {
         "metrics": comparison.metrics.iter().map(metric_json).collect::<Vec<_>>(),
         "pairs": pairs.map(|pair| pair_json(pair, names)).collect::<Vec<_>>(),
     });
-    let ground = comparison.ground.json(["a", "b"]);
-    json.as_object_mut().expect("an object").extend(ground);
-    json
+    comparison.ground.add_to(json, ["a", "b"])
 }
 
 pub(crate) fn metric_json(summary: &MetricSummary) -> Value {
@@ -327,18 +315,15 @@ pub(crate) fn estimate_json(estimate: &RatioEstimate, name: &str) -> Value {
 }
 
 pub(crate) fn pair_json(pair: &PairValues, names: [&str; Contender::ALL.len()]) -> Value {
-    let run = |values: &crate::metric::MetricValues| -> Map<String, Value> {
+    let run = |values: &MetricValues| -> Value {
         let members = Metric::ALL.into_iter().zip(values);
         members
             .map(|(metric, value)| (metric.name().to_owned(), json!(value)))
             .collect()
     };
-    let members = names.into_iter().zip(pair);
-    Value::Object(
-        members
-            .map(|(name, values)| (name.to_owned(), run(values).into()))
-            .collect(),
-    )
+    let runs = names.into_iter().zip(pair);
+    runs.map(|(name, values)| (name.to_owned(), run(values)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -127,8 +127,8 @@ impl Gated {
         )];
         match &*self.ground.sides[0].engine.backend {
             "dalek" => not.push(
-                "the lanes back ends: these runs used dalek, because the machine has no vector unit \
-                 for them or the workload says so"
+                "the lanes back ends: these runs used dalek, because the machine has no vector \
+                 unit for them or the workload says so"
                     .to_owned(),
             ),
             lanes if lanes.starts_with("lanes") => not.push(
@@ -267,7 +267,7 @@ pub fn json(gated: &Gated) -> Value {
     let stages: Vec<Value> = stages
         .map(|(stage, pairs)| stage_json(stage, pairs))
         .collect();
-    let mut json = json!({
+    let json = json!({
         "schema": SCHEMA,
         "verdict": gated.judgement.verdict.word(),
         "reason": gated.judgement.reason(),
@@ -287,9 +287,7 @@ pub fn json(gated: &Gated) -> Value {
         "confidence": CONFIDENCE,
         "metrics": gated.metrics.iter().map(metric_json).collect::<Vec<_>>(),
     });
-    let ground = gated.ground.json(["base", "head"]);
-    json.as_object_mut().expect("an object").extend(ground);
-    json
+    gated.ground.add_to(json, ["base", "head"])
 }
 
 fn stage_json(stage: &Stage, pairs: &[PairValues]) -> Value {

@@ -40,8 +40,8 @@ pub struct SearchArgs {
     /// The rate to begin near, in payments per second [default: half of what a closed loop makes]
     #[arg(long, value_name = "PER_S", value_parser = parse_rate)]
     pub start: Option<f64>,
-    /// Keep every trial here, one run a line; trials that it has already are not made again, so that
-    /// a search that was stopped goes on
+    /// Keep every trial here, one run a line; trials that it has already are not made again, so
+    /// that a search that was stopped goes on
     #[arg(long, value_name = "FILE")]
     pub book: Option<PathBuf>,
     /// Where the logs of durable runs lie while they are needed [default: here]
