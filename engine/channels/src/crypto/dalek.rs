@@ -245,7 +245,7 @@ mod tests {
     use zeroize::ZeroizeOnDrop;
 
     use super::super::ring::Points;
-    use super::super::{Backend, Digest, Domain, PublicKey, SecretKey, hash};
+    use super::super::{Backend, Domain, PublicKey, SecretKey, hash};
     use super::*;
 
     fn secrets(count: usize) -> Vec<SecretKey> {

@@ -15,7 +15,6 @@ use super::hash::{Digest, Domain, hash};
 use super::keys::PublicKey;
 use super::ring::{KeyId, KeyRing};
 use super::signature::Signature;
-use super::signature::Signed;
 use super::verify::Verifier;
 
 /// A signature with its key as bytes, sound or not.
