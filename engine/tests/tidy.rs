@@ -25,7 +25,7 @@ const CRATES: [(&str, usize); 14] = [
     ("engine/log/src", 3_000),
     ("loadgen/src", 7_850),
     ("loadgen/audit/src", 4_400),
-    ("reports/src", 9_310),
+    ("reports/src", 9_240),
     ("reports/run-file/src", 3_120),
     ("reports/terminal/src", 2_080),
     ("bench/src", 4_250),
@@ -39,7 +39,7 @@ const LINES: usize = 70;
 const LONG_FUNCTIONS: usize = 38;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 117;
+const LONG_LINES: usize = 115;
 
 /// A crate's files that are compiled without tests.
 struct Sources {
