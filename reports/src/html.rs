@@ -58,7 +58,7 @@ pub fn page(runs: &Runs, profiles: &[Profile]) -> String {
                 meta name="referrer" content="no-referrer";
                 title { (title) }
                 link rel="icon" href="data:,";
-                style { (PreEscaped(include_str!("html/page.css"))) }
+                style { (PreEscaped(chart::STYLE)) (PreEscaped(include_str!("html/page.css"))) }
             }
             body {
                 a.skip href="#main" { "Skip to the figures" }

@@ -131,7 +131,15 @@ impl Runs {
                 first_terms = terms;
             } else {
                 let found = first_terms.differences(&terms);
-                refuse(&files[0].0, path, &found, across)?;
+                let unwanted = found.iter().filter(|found| !across.allows(&found.key));
+                let unwanted: Vec<Difference> = unwanted.cloned().collect();
+                if !unwanted.is_empty() {
+                    return Err(RunsError::Different {
+                        first: files[0].0.clone(),
+                        other: path.clone(),
+                        differences: unwanted,
+                    });
+                }
                 differences.extend(found);
             }
             let histograms = &run.latency_histogram;
@@ -180,14 +188,10 @@ fn one(path: &Path, text: &str) -> Result<(RunFile, Terms), RunsError> {
             reasons: run.achieved.invalid_reasons,
         });
     }
-    // From the text, so that what a later version adds to the workload is compared as well.
-    let terms = serde_json::from_str(text)
-        .map_err(|error| error.to_string())
-        .and_then(|value| Terms::read(&value))
-        .map_err(|detail| RunsError::WithoutTerms {
-            path: path.to_owned(),
-            detail,
-        })?;
+    let terms = Terms::parse(text).map_err(|detail| RunsError::WithoutTerms {
+        path: path.to_owned(),
+        detail,
+    })?;
     Ok((run, terms))
 }
 
@@ -202,27 +206,6 @@ fn decoded(
         detail,
     };
     text.map(histogram::decode).transpose().map_err(refused)
-}
-
-fn refuse(
-    first: &Path,
-    other: &Path,
-    differences: &[Difference],
-    across: &Across,
-) -> Result<(), RunsError> {
-    let unwanted: Vec<Difference> = differences
-        .iter()
-        .filter(|difference| !across.allows(&difference.key))
-        .cloned()
-        .collect();
-    if unwanted.is_empty() {
-        return Ok(());
-    }
-    Err(RunsError::Different {
-        first: first.to_owned(),
-        other: other.to_owned(),
-        differences: unwanted,
-    })
 }
 
 /// A name for each file that no other one has.

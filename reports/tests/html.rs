@@ -324,11 +324,79 @@ fn a_resumed_run_says_so_where_its_rate_stands() {
     for said in [
         "<strong>no rate</strong>: no payment was made after the restart",
         "figures are of none of 1 M payments",
-        "nothing was measured to compare with",
+        "nothing was measured: no ratios",
     ] {
         assert!(nothing.contains(said), "{said}");
     }
     assert!(!nothing.contains("</strong> payments/s") && !nothing.contains("NaN"));
+}
+
+#[test]
+fn a_card_begins_with_the_offload_and_says_how_to_cite_the_run() {
+    let folder = TempDir::new().unwrap();
+    let mut run = sample::open_loop();
+    run.command.push("a b.json".into());
+    let page = make(folder.path(), "cited", std::slice::from_ref(&run), &[]);
+    let page = fs::read_to_string(page).unwrap();
+    let card = part(&page, "headline", "</section>");
+    let places = [
+        "<strong>5,000 x</strong> fewer Layer 1 transactions per payment",
+        "<strong>901 k</strong> payments/s",
+        "co-signed every 100",
+        "Cite as: Duet 0.1.0, commit 0123abc, run of 2026-01-01 00:00:00 UTC on AMD EPYC 9R14: \
+         loadgen --sessions 100 'a b.json'",
+        "transactions 5,000 x; bytes 2,143 x ± 0.163 %",
+        "1 M in 1.11 s: 901 k/s (steady 912 k/s)",
+        "p50 1.23 ms",
+    ];
+    let found = places.map(|words| {
+        card.find(words)
+            .unwrap_or_else(|| panic!("{words}: {card}"))
+    });
+    assert!(found.is_sorted(), "{found:?}");
+    run.l1.offload.as_mut().unwrap().transactions.ratio = 0.5;
+    run.l1.offload.as_mut().unwrap().transactions.low = 0.5;
+    let more = fs::read_to_string(make(folder.path(), "more", &[run], &[])).unwrap();
+    assert!(more.contains("<strong>0.5 x</strong> more, not fewer, Layer 1 transactions"));
+}
+
+#[test]
+fn a_chart_is_a_file_of_its_own_with_its_style() {
+    let folder = TempDir::new().unwrap();
+    let page = fs::read_to_string(make(folder.path(), "svg", &[long_run()], &[])).unwrap();
+    let charts = page.matches("<svg viewBox=\"0 0 460").count();
+    let links: Vec<&str> = page.split(" download=\"").skip(1).collect();
+    let svg = links
+        .iter()
+        .filter(|link| link.split('"').next().unwrap().ends_with(".svg"));
+    let svg: Vec<String> = svg
+        .map(|link| {
+            content(
+                link.split("href=\"")
+                    .nth(1)
+                    .unwrap()
+                    .split('"')
+                    .next()
+                    .unwrap(),
+                "image/svg+xml",
+            )
+        })
+        .collect();
+    assert!(
+        charts > 5 && svg.len() == charts,
+        "{} of {charts}",
+        svg.len()
+    );
+    for file in svg {
+        assert!(
+            file.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox="),
+            "{file}"
+        );
+        assert!(
+            file.contains("<style>:root {") && file.ends_with("</svg>"),
+            "{file}"
+        );
+    }
 }
 
 /// The part of a page from an element's id on to the end of that element.

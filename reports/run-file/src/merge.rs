@@ -157,11 +157,7 @@ fn read(path: &Path, text: &str) -> Result<(Read, Terms), MergeError> {
             "it went on after a restart: its times are of a part of it, and cannot be added up",
         ));
     }
-    // From the text, so that what a later version adds to the workload is compared as well.
-    let terms = serde_json::from_str(text)
-        .map_err(|error| error.to_string())
-        .and_then(|value| Terms::read(&value))
-        .map_err(|detail| named(&detail))?;
+    let terms = Terms::parse(text).map_err(|detail| named(&detail))?;
     let path = path.to_owned();
     Ok((Read { path, run, part }, terms))
 }

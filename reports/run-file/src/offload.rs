@@ -230,7 +230,7 @@ pub fn lines(run: &RunFile) -> Vec<String> {
 }
 
 /// What the ratios rest on, or why there are none.
-fn baseline(run: &RunFile) -> String {
+pub fn baseline(run: &RunFile) -> String {
     let Some(direct) = &run.l1.direct else {
         let nothing = run.resumed().is_some() && run.payments_measured() == 0;
         let why = if nothing {

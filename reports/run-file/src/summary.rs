@@ -23,27 +23,51 @@ const LARGE_STAGE: f64 = 0.05;
 /// The summary of a run, as lines that end with newlines.
 #[must_use]
 pub fn summary(run: &RunFile) -> String {
-    let mut lines = wrap("machine   ", &machine(run), 3);
-    lines.extend(wrap("workload  ", &workload(run), 2));
-    let parts = parts(run);
-    if !parts.is_empty() {
-        lines.extend(wrap("parts     ", &parts, 3));
-    }
-    lines.extend(wrap("payments  ", &payments(run), 9));
-    lines.extend(wrap("CPU       ", &cpu(run), 2));
+    let caution = run.durability.as_ref().and_then(Durability::caution);
+    let assured = [payments(run), assurance_phrases(&run.assurance)].concat();
+    let payments = assured.into_iter().chain(caution).collect();
+    let labelled = |(label, phrases, most): (&str, Vec<String>, usize)| match phrases.is_empty() {
+        true => Vec::new(),
+        false => layout::wrap(&format!("{label:<10}"), &phrases, ',', most),
+    };
+    let before = [
+        ("machine", machine(run), 3),
+        ("workload", workload(run), 2),
+        ("parts", parts(run), 3),
+        ("payments", payments, 9),
+        ("CPU", cpu(run), 2),
+    ];
+    let after = [
+        ("L1 alone", alone(run), 2),
+        ("disputes", disputes(run), 2),
+        ("refused", refused(run), 2),
+    ];
+    let mut lines: Vec<String> = before.into_iter().flat_map(labelled).collect();
     lines.extend(latency(run));
     lines.extend(offload::lines(run));
-    let alone = alone(run);
-    if !alone.is_empty() {
-        lines.extend(wrap("L1 alone  ", &alone, 2));
-    }
-    lines.extend(disputes(run).unwrap_or_else(|| refused(run)));
+    lines.extend(after.into_iter().flat_map(labelled));
     assert!(lines.len() < LINES_MAX, "{} lines", lines.len());
     layout::text(&verdict(run, LINES_MAX - lines.len())) + &layout::text(&lines)
 }
 
-fn wrap(start: &str, phrases: &[String], lines_max: usize) -> Vec<String> {
-    layout::wrap(start, phrases, ',', lines_max)
+/// What the summary says of a run beside its verdict, its assurance and its offload: phrases by
+/// what they are of.
+#[must_use]
+pub fn facts(run: &RunFile) -> Vec<(&'static str, Vec<String>)> {
+    let latencies = latencies(run).into_iter();
+    let latencies = latencies.map(|(kind, shown)| (kind, vec![shown]));
+    let facts = [
+        ("payments", payments(run)),
+        ("workload", workload(run)),
+        ("parts", parts(run)),
+        ("CPU", cpu(run)),
+        ("machine", machine(run)),
+        ("L1 alone", alone(run)),
+        ("disputes", disputes(run)),
+        ("refused", refused(run)),
+    ];
+    let facts = facts.into_iter().chain(latencies);
+    facts.filter(|(_, phrases)| !phrases.is_empty()).collect()
 }
 
 /// The verdict, on as many lines as its reasons need and the other figures leave.
@@ -64,11 +88,8 @@ fn verdict(run: &RunFile, lines_max: usize) -> Vec<String> {
     if *valid {
         let phrases: Vec<String> = limited.chain(checks_passed(&run.checks)).collect();
         let busy = busy(run).map(|busy| format!("       {busy}"));
-        lines.extend(wrap(
-            &start,
-            &phrases,
-            lines_max - usize::from(busy.is_some()),
-        ));
+        let most = lines_max - usize::from(busy.is_some());
+        lines.extend(layout::wrap(&start, &phrases, ',', most));
         lines.extend(busy);
         return lines;
     }
@@ -174,16 +195,14 @@ fn parts(run: &RunFile) -> Vec<String> {
     phrases
 }
 
-/// The headline figure, and beside it its assurance.
+/// The headline figure.
 fn payments(run: &RunFile) -> Vec<String> {
-    let (achieved, assurance) = (&run.achieved, &run.assurance);
-    let steady = achieved
-        .steady_payments_per_s
-        .map_or_else(String::new, |rate| {
-            format!(" (steady {}/s)", human::figure(rate))
-        });
+    let achieved = &run.achieved;
+    let steady = achieved.steady_payments_per_s;
+    let steady = steady.map(|rate| format!(" (steady {}/s)", human::figure(rate)));
     let all = human::count(achieved.payments);
-    let rate = format!("{}/s{steady}", human::figure(achieved.payments_per_s));
+    let rate = human::figure(achieved.payments_per_s);
+    let rate = format!("{rate}/s{}", steady.unwrap_or_default());
     let wall = human::seconds(achieved.wall_s);
     let phrases = match (run.resumed(), run.payments_measured()) {
         (None, _) => vec![format!("{all} in {wall}: {rate}")],
@@ -202,10 +221,7 @@ fn payments(run: &RunFile) -> Vec<String> {
             _ => format!("with a backlog of {backlog}"),
         }
     });
-    let phrases = phrases.into_iter().chain(backlog).collect();
-    let caution = run.durability.as_ref().and_then(Durability::caution);
-    let caution = caution.into_iter().collect();
-    [phrases, assurance_phrases(assurance), caution].concat()
+    phrases.into_iter().chain(backlog).collect()
 }
 
 /// What a rate was bought with; no batches where nothing was verified.
@@ -324,27 +340,29 @@ pub fn stage_cpu_s(stage: &Stage) -> f64 {
     }
 }
 
-fn latency(run: &RunFile) -> Vec<String> {
-    let line = |label: &str, kind: &str, percentiles: Option<&Percentiles>| {
-        let measured = percentiles.map_or_else(
-            || "not measured".to_owned(),
-            |found| {
-                let show = |value: u64| human::nanoseconds(value as f64);
-                let (p50, p99, max) = (show(found.p50), show(found.p99), show(found.max));
-                format!("p50 {p50:<8} p99 {p99:<8} max {max}")
-            },
-        );
-        format!("{label:<10}{kind:<9} {measured}")
+/// Each kind of latency that is measured of such a run, in figures.
+fn latencies(run: &RunFile) -> Vec<(&'static str, String)> {
+    let shown = |found: Option<&Percentiles>| match found {
+        None => "not measured".to_owned(),
+        Some(found) => {
+            let show = |value: u64| human::nanoseconds(value as f64);
+            let (p50, p99, max) = (show(found.p50), show(found.p99), show(found.max));
+            format!("p50 {p50:<8} p99 {p99:<8} max {max}")
+        }
     };
-    let service = run.latency_ns.service.as_ref();
-    match run.workload.arrivals == "closed-loop" {
-        // Without a schedule there is no time at which a payment was due.
-        true => vec![line("latency", "service", service)],
-        false => vec![
-            line("latency", "response", run.latency_ns.response.as_ref()),
-            line("", "service", service),
-        ],
-    }
+    let of = &run.latency_ns;
+    let response = ("response", shown(of.response.as_ref()));
+    // Without a schedule there is no time at which a payment was due.
+    let response = (run.workload.arrivals != "closed-loop").then_some(response);
+    let service = ("service", shown(of.service.as_ref()));
+    response.into_iter().chain([service]).collect()
+}
+
+fn latency(run: &RunFile) -> Vec<String> {
+    let lines = ["latency", ""].into_iter().zip(latencies(run));
+    lines
+        .map(|(label, (kind, shown))| format!("{label:<10}{kind:<9} {shown}"))
+        .collect()
 }
 
 /// What Layer 1 carries with nothing beside it.
@@ -362,57 +380,43 @@ fn alone(run: &RunFile) -> Vec<String> {
     rates.into_iter().flatten().collect()
 }
 
-/// What the channels came to that did not end politely, in place of the rejections that led to it.
-fn disputes(run: &RunFile) -> Option<Vec<String>> {
-    let disputes = run.disputes.as_ref()?;
+/// What the channels came to that did not end politely.
+fn disputes(run: &RunFile) -> Vec<String> {
+    let Some(disputes) = &run.disputes else {
+        return Vec::new();
+    };
     let (cases, transactions) = (
         disputes.total(|of| of.cases),
         disputes.total(|of| of.transactions),
     );
+    let each = human::figure(transactions as f64 / cases as f64);
+    let late = disputes.late_posts;
+    let late = (late > 0).then(|| format!("{} without room in time", human::counted(late, "post")));
     let phrases = [
         human::counted(cases, "channel"),
         format!("honest lost {}", human::count(disputes.lost_by_honest)),
         format!("honest punished {}", human::count(disputes.honest_punished)),
         format!("{} punished", human::count(disputes.punishments)),
-        format!(
-            "{} transactions each",
-            human::figure(transactions as f64 / cases as f64)
-        ),
+        format!("{each} transactions each"),
     ];
-    let late = disputes.late_posts;
-    let late = (late > 0).then(|| format!("{} without room in time", human::counted(late, "post")));
-    let phrases: Vec<String> = phrases.into_iter().chain(late).collect();
-    Some(wrap("disputes  ", &phrases, 2))
+    phrases.into_iter().chain(late).collect()
 }
 
-/// Refused payments, stopped channels and named rejections, the most frequent first; no line when
-/// there were none.
+/// Refused payments, stopped channels and named rejections, the most frequent first; nothing where
+/// disputes are told, to which they led.
 fn refused(run: &RunFile) -> Vec<String> {
-    let Achieved {
-        payments_refused,
-        channels_stopped,
-        ..
-    } = run.achieved;
-    let mut phrases = Vec::new();
-    if payments_refused > 0 {
-        phrases.push(format!("payments {}", human::count(payments_refused)));
+    if run.disputes.is_some() {
+        return Vec::new();
     }
-    if channels_stopped > 0 {
-        phrases.push(format!(
-            "channels stopped {}",
-            human::count(channels_stopped)
-        ));
-    }
-    phrases.extend(
-        rejections(run)
-            .iter()
-            .map(|(name, count)| format!("{name} {}", human::count(*count))),
-    );
-    if phrases.is_empty() {
-        Vec::new()
-    } else {
-        wrap("refused   ", &phrases, 2)
-    }
+    let achieved = &run.achieved;
+    let counted = [
+        ("payments", achieved.payments_refused),
+        ("channels stopped", achieved.channels_stopped),
+    ];
+    let counted = counted.into_iter().filter(|(_, count)| *count > 0);
+    let all = counted.chain(rejections(run));
+    all.map(|(name, count)| format!("{name} {}", human::count(count)))
+        .collect()
 }
 
 /// The rejections that occurred, the most frequent first.

@@ -65,6 +65,16 @@ impl std::fmt::Display for Difference {
 }
 
 impl Terms {
+    /// Takes the terms out of a run file's text, so that what a later version adds to the workload
+    /// is compared as well.
+    ///
+    /// # Errors
+    /// As [`Terms::read`].
+    pub fn parse(run_file: &str) -> Result<Self, String> {
+        let value = serde_json::from_str(run_file).map_err(|error| error.to_string())?;
+        Self::read(&value)
+    }
+
     /// Takes the terms out of a run file.
     ///
     /// # Errors

@@ -16,6 +16,16 @@ pub(super) use self::{
     scale::{Axis, Scale, Tick},
 };
 
+/// Colours, and what lines, bars and texts of charts look like.
+pub(super) const STYLE: &str = include_str!("chart.css");
+
+/// A chart as a file of its own, with its style in it.
+pub(super) fn file(drawn: &Markup) -> String {
+    let (start, content) = drawn.0.split_once('>').expect("an element");
+    let start = start.replacen("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"", 1);
+    format!("{start}><style>{STYLE}</style>{content}")
+}
+
 /// The width of every chart in its own units; it is shown as wide as there is room for.
 const WIDTH: f64 = 460.0;
 

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::{
-    chart::{Alt, Bar, Chart, Group, swatch},
+    chart::{self, Alt, Bar, Chart, Group, swatch},
     letter, lettered, words,
 };
 use crate::{
@@ -71,6 +71,7 @@ impl<'a> Figure<'a> {
             title: &self.heading,
             description: &description,
         };
+        let chart = chart.map(|chart| chart.draw(&alt));
         html! {
             figure id=(self.id) aria-labelledby=(heading) {
                 figcaption {
@@ -80,28 +81,39 @@ impl<'a> Figure<'a> {
                         p.assurance { (words::assurance_of_all(self.runs)) }
                     }
                 }
-                @if let Some(chart) = chart {
+                @if let Some(chart) = &chart {
                     (legend(&self.legend))
-                    (chart.draw(&alt))
+                    (chart)
                 }
-                (self.downloads())
+                (self.downloads(chart.as_ref()))
                 @if !self.data.rows.is_empty() { (self.details()) }
             }
         }
     }
 
-    /// The data as files. `data:` addresses need neither network nor script.
-    fn downloads(&self) -> Markup {
+    /// The data and the chart as files. `data:` addresses need neither network nor script.
+    fn downloads(&self, chart: Option<&Markup>) -> Markup {
         let file = |extension| format!("{}.{extension}", self.id);
         let address = |kind, text: &str| format!("data:{kind};base64,{}", STANDARD.encode(text));
-        let csv = address("text/csv;charset=utf-8", &self.data.to_csv());
-        let json = address("application/json", &self.to_json());
+        let chart =
+            chart.map(|drawn| ("SVG", "svg", address("image/svg+xml", &chart::file(drawn))));
+        let files = [
+            (
+                "CSV",
+                "csv",
+                address("text/csv;charset=utf-8", &self.data.to_csv()),
+            ),
+            ("JSON", "json", address("application/json", &self.to_json())),
+        ];
         html! {
             p.downloads {
                 "Data: "
-                a download=(file("csv")) href=(csv) { "CSV" span.unseen { " of " (self.heading) } }
-                " "
-                a download=(file("json")) href=(json) { "JSON" span.unseen { " of " (self.heading) } }
+                @for (name, extension, address) in files.into_iter().chain(chart) {
+                    a download=(file(extension)) href=(address) {
+                        (name) span.unseen { " of " (self.heading) }
+                    }
+                    " "
+                }
             }
         }
     }

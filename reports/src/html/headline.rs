@@ -1,19 +1,23 @@
 //! What a run comes to, in a few figures: its rate with what that was bought with, the load taken
 //! off Layer 1, and that it checked itself.
 
+use duet_run_file::offload;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
     chart::{class, swatch},
-    letter, words,
+    letter,
+    origin::utc,
+    words,
 };
 use crate::{
     human,
+    layout::quoted,
     measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed, slowed},
     run_file::RunFile,
     runs::{NamedRun, Runs},
-    summary::{checks_passed, stage_cpu_s},
+    summary::{checks_passed, facts},
     terms::Difference,
 };
 
@@ -78,6 +82,9 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
                 @if all.len() > 1 { (swatch(index)) (letter(all, index)) ": " }
                 (named.name)
             }
+            @if let Some((ratio, word)) = offload(run) {
+                p.rate { strong { (ratio) } " " (word) " Layer 1 transactions per payment" }
+            }
             p.rate {
                 @if achieved.payments_per_s.is_finite() {
                     strong { (human::figure(achieved.payments_per_s)) } " payments/s"
@@ -99,119 +106,56 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
                 @if achieved.interrupted { ", " strong { (INTERRUPTED) } ": stopped by hand before its end" }
                 ": " (checks_passed(&run.checks).join(", "))
             }
+            p.assurance { "Cite as: " (cite(run)) }
             dl {
-                @for (name, value) in facts(run) {
-                    div { dt { (name) } dd { (value) } }
+                div { dt { "offload" } dd { (measured_offload(run)) } }
+                @for (name, phrases) in facts(run) {
+                    div { dt { (name) } dd { (phrases.join(", ")) } }
                 }
             }
         }
     }
 }
 
-/// CPU time of making the workload, and of waiting for it to come due.
-fn loadgen_s(run: &RunFile) -> f64 {
-    let stages = run.stages.iter().filter(|stage| stage.role == "loadgen");
-    stages.map(stage_cpu_s).sum()
-}
-
-fn facts(run: &RunFile) -> Vec<(&'static str, String)> {
-    let (achieved, workload) = (&run.achieved, &run.workload);
-    let mut facts = vec![(
-        "Payments",
-        format!(
-            "{} in {}, over {}",
-            measured::part(run).unwrap_or_else(|| human::count(achieved.payments)),
-            human::seconds(achieved.wall_s),
-            human::counted(achieved.sessions_opened, "channel"),
-        ),
-    )];
-    let arrivals = match workload.offered_per_s {
-        Some(rate) => format!("{}, {} offered/s", workload.arrivals, human::figure(rate)),
-        None => workload.arrivals.clone(),
+/// The first of the ratios and what it means. Never a saving without a measured baseline.
+fn offload(run: &RunFile) -> Option<(String, &'static str)> {
+    let transactions = &offload::rows(run)[0];
+    let word = if transactions.ratio < 1.0 {
+        "more, not fewer,"
+    } else {
+        "fewer"
     };
-    facts.push((
-        "Load",
-        format!(
-            "{arrivals}, {}, {} channels at a time",
-            workload.pattern,
-            human::count(workload.concurrent)
-        ),
-    ));
-    facts.push(("Layer 1 transactions", transactions(run)));
-    if let Some(share) = tail(run) {
-        facts.push(share);
-    }
-    if measured::endpoints_known(run) {
-        facts.push((
-            "CPU",
-            format!(
-                "{} per payment, {} of it the load generator's own",
-                human::nanoseconds(measured::all_cpu_per_payment_ns(run)),
-                human::share(loadgen_s(run) / achieved.cpu_s)
-            ),
-        ));
-    }
-    let per_channel = (run.memory.bytes_per_channel).map_or_else(String::new, |bytes| {
-        format!(", {} per channel", human::bytes(bytes as f64))
-    });
-    facts.push((
-        "Memory",
-        format!(
-            "{} at most{per_channel}",
-            human::bytes(run.memory.peak_rss_bytes as f64)
-        ),
-    ));
-    if let Some(disputes) = &run.disputes {
-        facts.push((
-            "Disputes",
-            format!(
-                "{}; honest parties lost {} and were punished {} times",
-                human::counted(disputes.closes, "post-closed channel"),
-                human::grouped(disputes.lost_by_honest),
-                human::grouped(disputes.honest_punished)
-            ),
-        ));
-    }
-    facts
+    transactions
+        .ratio
+        .is_finite()
+        .then(|| (human::ratio(transactions.ratio), word))
 }
 
-/// Never a saving without a measured baseline.
-fn transactions(run: &RunFile) -> String {
-    let count = human::count(run.l1.channels.transactions);
-    match (&run.l1.offload, &run.l1.direct) {
-        (Some(offload), Some(direct)) => {
-            let ratio = offload.transactions.ratio;
-            let word = if ratio < 1.0 {
-                "more, not fewer"
-            } else {
-                "fewer"
-            };
-            format!(
-                "{count}: {} {word} per payment than without channels (measured, {} of {} sessions)",
-                human::ratio(ratio),
-                human::grouped(direct.sampled_sessions),
-                human::grouped(run.achieved.sessions_opened)
-            )
-        }
-        _ if run.resumed().is_some() && run.payments_measured() == 0 => {
-            format!("{count}; nothing was measured to compare with")
-        }
-        _ => format!("{count}; no baseline was run"),
+/// The ratios, and what they rest on, or why there are none.
+fn measured_offload(run: &RunFile) -> String {
+    let rows = offload::rows(run)
+        .into_iter()
+        .filter(|row| row.ratio.is_finite());
+    let ratios = rows.filter_map(|row| Some(format!("{} {}", row.heading, row.shown()?)));
+    let ratios: Vec<String> = ratios.collect();
+    match ratios.is_empty() {
+        true => offload::baseline(run),
+        false => format!("{} ({})", ratios.join("; "), offload::baseline(run)),
     }
 }
 
-fn tail(run: &RunFile) -> Option<(&'static str, String)> {
-    let show = |value: u64| human::nanoseconds(value as f64);
-    let (name, found) = match (&run.latency_ns.response, &run.latency_ns.service) {
-        (Some(response), _) => ("Response time", response),
-        (None, Some(service)) => ("Service time (closed loop)", service),
-        (None, None) => return None,
+/// What ran it, when, on what, and how it was called.
+fn cite(run: &RunFile) -> String {
+    let command: Vec<String> = run.command.iter().map(|word| quoted(word)).collect();
+    let commit = match run.engine.commit.as_str() {
+        "" => "unknown",
+        commit => commit,
     };
-    let value = format!(
-        "half within {}, 99 % within {}, longest {}",
-        show(found.p50),
-        show(found.p99),
-        show(found.max)
-    );
-    Some((name, value))
+    format!(
+        "Duet {}, commit {commit}, run of {} on {}: {}",
+        run.engine.version,
+        utc(run.started_unix_s),
+        run.machine.cpu_name(),
+        command.join(" ")
+    )
 }

@@ -89,7 +89,7 @@ fn folded(what: &str, named: &NamedRun, data: &Dataset) -> Markup {
 }
 
 /// Seconds since 1970 as a date and time: `2026-01-01 00:00:00 UTC`.
-fn utc(unix_s: u64) -> String {
+pub(super) fn utc(unix_s: u64) -> String {
     let (days, seconds) = (unix_s / 86_400, unix_s % 86_400);
     // Days to a date of the Gregorian calendar, its years taken to begin in March (H. Hinnant,
     // "chrono-compatible low-level date algorithms", civil_from_days).

@@ -29,28 +29,19 @@ pub fn table_text(answer: &Answer) -> String {
     for profile in &answer.profiles {
         lines.push(String::new());
         lines.extend(heading(&profile.profile, &profile.unit, &profile.about));
+        let is_of = |name: &String| *name == profile.profile;
         let rows: Vec<&Row> = answer
             .rows
             .iter()
-            .filter(|row| row.profile == profile.profile)
+            .filter(|row| is_of(&row.profile))
             .collect();
         for group in rows.chunk_by(|one, other| group_of(one) == group_of(other)) {
             lines.extend(group_lines(group));
         }
-        for lack in answer
-            .not_priced
-            .iter()
-            .filter(|lack| lack.profile == profile.profile)
-        {
-            lines.extend(sentence("", &format!("not in profile: {}", lack.reason)));
-        }
-        for exit in answer
-            .mass_exit
-            .iter()
-            .filter(|exit| exit.profile == profile.profile)
-        {
-            lines.extend(exit_lines(exit));
-        }
+        let lacks = answer.not_priced.iter().filter(|lack| is_of(&lack.profile));
+        lines.extend(lacks.flat_map(|lack| not_priced(&lack.reason)));
+        let exits = answer.mass_exit.iter().filter(|exit| is_of(&exit.profile));
+        lines.extend(exits.flat_map(exit_lines));
         lines.extend(assumed(profile));
     }
     layout::text(&lines)
@@ -66,21 +57,14 @@ pub fn constants_text(answer: &Answer) -> String {
         }
         lines.extend(heading(&profile.profile, &profile.unit, &profile.about));
         for constant in &profile.constants {
-            let origins = [
-                constant.source.clone(),
-                constant
-                    .assumption
-                    .as_ref()
-                    .map(|text| format!("assumed: {text}")),
-            ];
-            lines.push(format!(
-                "{} = {}",
-                clean(&constant.name),
-                human::grouped(constant.value)
-            ));
-            for origin in origins.into_iter().flatten() {
-                lines.extend(sentence("    ", &origin));
-            }
+            let (name, value) = (clean(&constant.name), human::grouped(constant.value));
+            lines.push(format!("{name} = {value}"));
+            let assumed = constant
+                .assumption
+                .iter()
+                .map(|text| format!("assumed: {text}"));
+            let origins = constant.source.iter().cloned().chain(assumed);
+            lines.extend(origins.flat_map(|origin| sentence("    ", &origin)));
         }
     }
     layout::text(&lines)
@@ -141,13 +125,13 @@ pub fn run_text(cost: &RunCost) -> String {
             ),
         ));
     }
-    lines.extend(
-        cost.not_priced
-            .iter()
-            .flat_map(|lack| sentence("", &format!("not in profile: {lack}"))),
-    );
+    lines.extend(cost.not_priced.iter().flat_map(|lack| not_priced(lack)));
     lines.push("Each open is priced alone. One-way payments: one deposit; others: two.".into());
     layout::text(&lines)
+}
+
+fn not_priced(lack: &str) -> Vec<String> {
+    sentence("", &format!("not in profile: {lack}"))
 }
 
 fn heading(profile: &str, unit: &str, about: &str) -> Vec<String> {
