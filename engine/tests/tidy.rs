@@ -26,10 +26,10 @@ const CRATES: [(&str, usize); 15] = [
     ("loadgen/src", 8_080),
     ("loadgen/audit/src", 4_365),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 8_945),
+    ("reports/src", 8_880),
     ("reports/run-file/src", 3_120),
     ("reports/terminal/src", 2_180),
-    ("bench/src", 2_850),
+    ("bench/src", 2_830),
     ("bench/instructions/src", 510),
 ];
 /// Fields of a struct of the engine at most; longer ones are listed.
@@ -40,7 +40,7 @@ const LINES: usize = 70;
 const LONG_FUNCTIONS: usize = 22;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 101;
+const LONG_LINES: usize = 94;
 
 /// A crate's files that are compiled without tests.
 struct Sources {
