@@ -27,7 +27,7 @@ const CRATES: [(&str, usize); 14] = [
     ("loadgen/audit/src", 4_400),
     ("reports/src", 9_240),
     ("reports/run-file/src", 3_120),
-    ("reports/terminal/src", 2_080),
+    ("reports/terminal/src", 2_075),
     ("bench/src", 4_250),
     ("bench/instructions/src", 600),
 ];
