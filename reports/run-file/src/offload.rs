@@ -7,7 +7,7 @@ use duet_terminal::dataset::{Cell, Kind, number_shown};
 
 use crate::{
     human,
-    layout::{Column, Table, clip, width},
+    layout::{self, Column, Table, WIDTH, width},
     measured::{self, SPANS},
     run_file::{Achieved, L1Load, Offchain, Offload, RunFile},
 };
@@ -224,9 +224,9 @@ pub fn lines(run: &RunFile) -> Vec<String> {
     for row in rows(run) {
         table.row(row.cells());
     }
-    let heading = format!("baseline  {}", baseline(run));
-    let heading = std::iter::once(clip(&heading, width()));
-    heading.chain(table.lines()).collect()
+    let mut lines = layout::wrap("baseline  ", &[baseline(run)], ',', WIDTH.div_ceil(width()));
+    lines.extend(table.lines());
+    lines
 }
 
 /// What the ratios rest on, or why there are none.

@@ -11,7 +11,7 @@ use crate::{
     run_file::{Achieved, Assurance, Checks, Durability, Percentiles, RunFile, Stage},
 };
 
-/// The most lines of a summary.
+/// The most lines of a summary in [`WIDTH`] columns; twice as many in fewer.
 pub const LINES_MAX: usize = 44;
 
 /// Columns of a verdict's words that reasons still stand beside.
@@ -23,12 +23,13 @@ const LARGE_STAGE: f64 = 0.05;
 /// The summary of a run, as lines that end with newlines.
 #[must_use]
 pub fn summary(run: &RunFile) -> String {
+    let more = WIDTH.div_ceil(layout::width());
     let caution = run.durability.as_ref().and_then(Durability::caution);
     let assured = [payments(run), assurance_phrases(&run.assurance)].concat();
     let payments = assured.into_iter().chain(caution).collect();
     let labelled = |(label, phrases, most): (&str, Vec<String>, usize)| match phrases.is_empty() {
         true => Vec::new(),
-        false => layout::wrap(&format!("{label:<10}"), &phrases, ',', most),
+        false => layout::wrap(&format!("{label:<10}"), &phrases, ',', more * most),
     };
     let before = [
         ("machine", machine(run), 3),
@@ -46,8 +47,9 @@ pub fn summary(run: &RunFile) -> String {
     lines.extend(latency(run));
     lines.extend(offload::lines(run));
     lines.extend(after.into_iter().flat_map(labelled));
-    assert!(lines.len() < LINES_MAX, "{} lines", lines.len());
-    layout::text(&verdict(run, LINES_MAX - lines.len())) + &layout::text(&lines)
+    let most = more * LINES_MAX;
+    assert!(lines.len() < most, "{} lines", lines.len());
+    layout::text(&verdict(run, most - lines.len())) + &layout::text(&lines)
 }
 
 /// What the summary says of a run beside its verdict, its assurance and its offload: phrases by

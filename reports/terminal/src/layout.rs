@@ -9,7 +9,7 @@ use anstyle::AnsiColor;
 pub const WIDTH: usize = 80;
 
 /// The least columns of a line: on a narrower terminal, lines are broken by the terminal.
-const LEAST_WIDTH: usize = 50;
+const LEAST_WIDTH: usize = 60;
 
 /// Columns of a line at most: [`WIDTH`], fewer where standard output is a narrower terminal.
 pub fn width() -> usize {
@@ -69,7 +69,8 @@ impl Table {
     }
 
     /// The heading and the rows, each a line without its newline. Where they are wider than a line,
-    /// headings are broken between words, and then columns go on below, after the first one.
+    /// headings are broken between words, and then columns go on below, after those of a row's
+    /// name.
     pub fn lines(&self) -> Vec<String> {
         self.lines_within(width())
     }
@@ -82,17 +83,27 @@ impl Table {
             return self.block(&all, &natural, most);
         }
         let narrow: Vec<usize> = all.iter().map(|at| self.narrow(*at)).collect();
-        let mut blocks: Vec<Vec<usize>> = vec![vec![0]];
-        for at in all.into_iter().skip(1) {
+        let mut blocks: Vec<Vec<usize>> = vec![self.keys(&narrow, most)];
+        let keys = blocks[0].clone();
+        for at in all.into_iter().skip(keys.len()) {
             let block = blocks.last_mut().expect("never empty");
             let used: Vec<usize> = block.iter().chain([&at]).map(|at| narrow[*at]).collect();
-            match total(&used) <= most || block.len() == 1 {
+            match total(&used) <= most || block.len() == keys.len() {
                 true => block.push(at),
-                false => blocks.push(vec![0, at]),
+                false => blocks.push([&keys[..], &[at]].concat()),
             }
         }
         let lines = blocks.iter().map(|block| self.block(block, &narrow, most));
         lines.collect::<Vec<_>>().concat()
+    }
+
+    /// The columns that name a row, and stand in each block of a table: those of words before any
+    /// of numbers, as far as they leave half of a line to others; the first one in any case.
+    fn keys(&self, widths: &[usize], most: usize) -> Vec<usize> {
+        let words = self.right.iter().take_while(|right| !**right).count();
+        let fits = |count: &usize| total(&widths[..*count]) <= most / 2;
+        let count = (1..=words).rev().find(fits).unwrap_or(1);
+        (0..count).collect()
     }
 
     /// The least room of a column: its cells and each word of its heading are whole.
@@ -405,6 +416,20 @@ mod tests {
             "hash    0.1",
         ];
         assert_eq!(table.lines_within(14), expected);
+        let mut keyed = Table::new(&[
+            Column::Left("role"),
+            Column::Left("stage"),
+            Column::Right("items"),
+            Column::Right("CPU"),
+        ]);
+        keyed.row(["payer", "sign", "2,003,048", "1.41 s"].map(str::to_owned));
+        let expected = [
+            "role   stage      items",
+            "payer  sign   2,003,048",
+            "role   stage     CPU",
+            "payer  sign   1.41 s",
+        ];
+        assert_eq!(keyed.lines_within(26), expected);
         for most in 50..=WIDTH {
             let wide = table.lines_within(most);
             assert!(wide.iter().all(|line| columns(line) <= most), "{wide:#?}");
