@@ -15,6 +15,7 @@ mod latency;
 mod modelled;
 mod offload;
 mod origin;
+mod sweep;
 mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -22,6 +23,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::{
     profile::Profile,
     runs::{NamedRun, Runs},
+    sweep::Sweep,
 };
 
 /// The most runs of a page: as many as there are kinds of lines that can be told apart.
@@ -46,6 +48,26 @@ pub fn page(runs: &Runs, profiles: &[Profile]) -> String {
         [one] => format!("Duet run: {}", one.name),
         several => format!("{} Duet runs side by side", several.len()),
     };
+    let made_from = html! {
+        "the run files named above. Figures whose heading begins with “Modelled” are the runs' counts at \
+         prices of other Layer 1s; all others were measured by the runs themselves"
+    };
+    frame(&title, &sections, &made_from)
+}
+
+/// The page of a sweep: what was handled of each offered rate, and how long it took. Measured, all
+/// of it.
+///
+/// # Errors
+/// It has no curve: what is lacking, in words.
+pub fn sweep_page(name: &str, sweep: &Sweep) -> Result<String, String> {
+    let sections = sweep::sections(sweep)?;
+    let made_from = html! { "a sweep's file, and measured by its runs" };
+    Ok(frame(&format!("Duet sweep: {name}"), &sections, &made_from))
+}
+
+/// A page of these sections.
+fn frame(title: &str, sections: &[Section], made_from: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -66,14 +88,14 @@ pub fn page(runs: &Runs, profiles: &[Profile]) -> String {
                     h1 { (title) }
                     nav aria-label="Sections" {
                         ul {
-                            @for section in &sections {
+                            @for section in sections {
                                 li { a href=(format!("#{}", section.id)) { (section.heading) } }
                             }
                         }
                     }
                 }
                 main id="main" tabindex="-1" {
-                    @for section in &sections {
+                    @for section in sections {
                         @let heading = format!("{}-heading", section.id);
                         section id=(section.id) aria-labelledby=(heading) {
                             h2 id=(heading) { (section.heading) }
@@ -83,9 +105,7 @@ pub fn page(runs: &Runs, profiles: &[Profile]) -> String {
                 }
                 footer {
                     p {
-                        "Made by " code { "reports html" } " from the run files named above. Figures whose heading \
-                         begins with “Modelled” are the runs' counts at prices of other Layer 1s; all others \
-                         were measured by the runs themselves. How to read each of them is in "
+                        "Made by " code { "reports html" } " from " (made_from) ". How to read each figure is in "
                         code { "docs/reading-a-report.md" } " of Duet's sources."
                     }
                 }

@@ -399,6 +399,82 @@ fn a_chart_is_a_file_of_its_own_with_its_style() {
     }
 }
 
+/// The sweep whose file is published: 11 rates of two curves, five runs each.
+const SWEEP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/results/plan-k1.sweep");
+
+fn sweep_page(folder: &Path) -> PathBuf {
+    let out = folder.join("sweep.html");
+    let made = reports(&["html", SWEEP, "-o", out.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    out
+}
+
+#[test]
+fn a_sweep_is_shown_over_the_offered_rate() {
+    let folder = TempDir::new().unwrap();
+    let page = fs::read_to_string(sweep_page(folder.path())).unwrap();
+    assert!(page.len() < PAGE_MOST, "{}", page.len());
+    for said in [
+        "A: shards 2: held up to 500 k/s, and not at 563 k/s.",
+        "B: shards 1: held up to 227 k/s, and not at 291 k/s.",
+        "<strong>500 k</strong> payments/s held",
+        "563 k payments/s, by 5 of 5 runs",
+        "Cite the first run as: Duet 0.1.0, commit 2c38c3da6c34",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    // Two curves on one chart, and each one's percentiles.
+    for id in ["handled-rate", "latency-0", "latency-1"] {
+        assert!(page.contains(&format!("<figure id=\"{id}\"")), "{id}");
+    }
+    // A row for each of 11 rates' five runs: all that are offered a rate.
+    let address = page.split("download=\"handled-rate.csv\" href=\"").nth(1);
+    let address = address.unwrap().split('"').next().unwrap();
+    let csv = content(address, "text/csv;charset=utf-8");
+    assert_eq!(csv.lines().count(), 1 + 11 * 5, "{csv}");
+    let held = csv.lines().filter(|line| line.contains(",true,")).count();
+    assert!(held > 11 * 5 / 2 && held < 11 * 5, "{held}");
+}
+
+#[test]
+fn what_has_no_curve_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let text = fs::read_to_string(SWEEP).unwrap();
+    let of = |keep: &dyn Fn(&str) -> bool| {
+        let lines: Vec<&str> = text.lines().filter(|line| keep(line)).collect();
+        lines.join("\n") + "\n"
+    };
+    for (name, text, further, expected) in [
+        (
+            "one",
+            of(&|line| line.contains("\"--rate\",\"30%\"")),
+            &[][..],
+            "no setting was run at two offered rates",
+        ),
+        (
+            "priced",
+            text.clone(),
+            &["--l1", "bitcoin"],
+            "--l1 beside a sweep",
+        ),
+        (
+            "torn",
+            text.replacen("\"wall_s\"", "\"wall\"", 1),
+            &[],
+            "line 1",
+        ),
+    ] {
+        let path = folder.path().join(format!("{name}.sweep"));
+        let out = folder.path().join("page.html");
+        fs::write(&path, text).unwrap();
+        let words = ["html", path.to_str().unwrap(), "-o", out.to_str().unwrap()];
+        let refused = reports(&[&words[..], further].concat());
+        assert_eq!(refused.status.code(), Some(2), "{name}");
+        assert!(stderr(&refused).contains(expected), "{}", stderr(&refused));
+        assert!(!out.exists(), "{name}");
+    }
+}
+
 /// The part of a page from an element's id on to the end of that element.
 fn part<'a>(page: &'a str, id: &str, end: &str) -> &'a str {
     let from = page.find(&format!("id=\"{id}\"")).unwrap();
@@ -631,8 +707,12 @@ fn a_browser_finds_nothing_to_complain_of_and_asks_for_nothing() {
     let folder = TempDir::new().unwrap();
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("html");
     fs::create_dir_all(&pictures).unwrap();
-    for (name, runs, further) in pages() {
-        let page = url(&make(folder.path(), name, &runs, further));
+    let of_runs = pages()
+        .into_iter()
+        .map(|(name, runs, further)| (name, make(folder.path(), name, &runs, further)));
+    let of_sweep = ("sweep", sweep_page(folder.path()));
+    for (name, page) in of_runs.chain([of_sweep]) {
+        let page = url(&page);
         browser.screen(1_280, 900, false);
         let Seen {
             requests,

@@ -91,6 +91,18 @@ impl Line {
 }
 
 impl Sweep {
+    /// Whether these are a sweep's first bytes, a line or some dozens of them: its lines begin with
+    /// schema and cell, where a run file has its `workload` within the object that it is.
+    #[must_use]
+    pub fn is_one(bytes: &[u8]) -> bool {
+        let first = bytes.split(|byte| *byte == b'\n').next();
+        let first = first.unwrap_or_default().iter();
+        let first = first.filter(|byte| !byte.is_ascii_whitespace()).take(64);
+        let first: Vec<u8> = first.copied().collect();
+        let first = String::from_utf8_lossy(&first);
+        first.starts_with("{\"schema\":") && first.contains("\"cell\":")
+    }
+
     /// Reads the sweep's file at `path`.
     ///
     /// # Errors

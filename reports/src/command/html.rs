@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use duet_reports::{
-    html::{RUNS_MAX, page},
+    html::{RUNS_MAX, page, sweep_page},
     profile::Profile,
 };
+use duet_run_file::sweep::Sweep;
 use duet_terminal::output::check_writable;
 use duet_terminal::paths::Paths;
 
@@ -15,11 +16,13 @@ const EXAMPLES: &str = "\
 Examples:
     reports html run.json -o run.html
     reports html run.json -o run.html --l1 ethereum-60m --l1 ./my-chain.toml
-    reports html none.json fsync.json --across durability -o durability.html";
+    reports html none.json fsync.json --across durability -o durability.html
+    reports html plan.sweep -o plan.html";
 
 /// Makes one HTML page of runs, with charts, tables and their data; it loads nothing.
 ///
-/// Up to eight runs stand side by side; how to read the figures is in docs/reading-a-report.md.
+/// Up to eight runs stand side by side. Of a sweep's file it shows what was handled, and how fast,
+/// over the offered rate; how to read the figures is in docs/reading-a-report.md.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -45,6 +48,28 @@ impl Args {
         if let Some(out) = out {
             check_writable(out)?;
         }
+        let page = match self.runs.sweep()? {
+            Some((name, sweep)) => self.of_sweep(&name, &sweep)?,
+            None => self.of_runs()?,
+        };
+        let Some(out) = out else {
+            return Ok(page);
+        };
+        super::write(out, &page)?;
+        Ok(String::new())
+    }
+
+    /// The page of a sweep, which has nothing to be priced.
+    fn of_sweep(&self, name: &str, sweep: &Sweep) -> Result<String, Refusal> {
+        if !self.l1.is_empty() {
+            return Err(Refusal::bad_input(
+                "--l1 beside a sweep: expected run files, whose transactions it prices",
+            ));
+        }
+        sweep_page(name, sweep).map_err(|lacks| Refusal::bad_input(format!("{name}: {lacks}")))
+    }
+
+    fn of_runs(&self) -> Result<String, Refusal> {
         if self.runs.count() > RUNS_MAX {
             return Err(Refusal::bad_input(format!(
                 "{} runs; expected at most {RUNS_MAX}, as many as a chart can tell apart",
@@ -56,11 +81,6 @@ impl Args {
         } else {
             find_profiles(&self.l1)?
         };
-        let page = page(&self.runs.read()?, &profiles);
-        let Some(out) = out else {
-            return Ok(page);
-        };
-        super::write(out, &page)?;
-        Ok(String::new())
+        Ok(page(&self.runs.read()?, &profiles))
     }
 }

@@ -12,6 +12,8 @@ pub(crate) mod show;
 
 use std::{
     fmt::Display,
+    fs::File,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -19,7 +21,10 @@ use duet_reports::{
     profile::{Profile, ProfileError},
     runs::{Runs, RunsError},
 };
-use duet_run_file::{RunFileError, merge::MergeError, run_file::read_text, terms::Across};
+use duet_run_file::{
+    RunFileError, merge::MergeError, run_file::read_text, sweep::Sweep, terms::Across,
+};
+use duet_terminal::layout::clean;
 use duet_terminal::output::{OutputError, write_atomically};
 use duet_terminal::{Exit, paths::Paths, say::complain};
 
@@ -122,6 +127,28 @@ impl Selection {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.files.len()
+    }
+
+    /// The sweep, by its name, if one file is given and is one. What can be read but once is taken
+    /// for a run.
+    pub(crate) fn sweep(&self) -> Result<Option<(String, Sweep)>, Refusal> {
+        let [file] = &self.files[..] else {
+            return Ok(None);
+        };
+        let mut first = [0; 256];
+        let read = File::open(file)
+            .and_then(|mut opened| match opened.metadata()?.is_file() {
+                true => opened.read(&mut first),
+                false => Ok(0),
+            })
+            // Who reads the run says what is wrong with the file.
+            .unwrap_or(0);
+        if !Sweep::is_one(&first[..read]) {
+            return Ok(None);
+        }
+        let sweep = Sweep::read(file).map_err(Refusal::bad_input)?;
+        let name = file.file_stem().unwrap_or(file.as_os_str());
+        Ok(Some((clean(&name.to_string_lossy()), sweep)))
     }
 
     /// The runs.

@@ -92,7 +92,7 @@ impl<'a> Course<'a> {
     fn figure(&self, quantity: &Quantity) -> Markup {
         let line = |(mark, named): (usize, &NamedRun)| {
             let points = steps(&self.points(named, quantity.of));
-            Line { mark, points }
+            Line::new(mark, points)
         };
         let lines: Vec<Line> = self.all.iter().enumerate().map(line).collect();
         let values = lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y);
@@ -102,7 +102,12 @@ impl<'a> Course<'a> {
         let since = format!("{unit} since {}", start(self.all));
         let y = Axis::new(quantity.axis, Scale::from_zero(values, 5), 5, human::figure);
         let x = Axis::new(since, time, 8, human::figure);
-        let chart = LineChart { x, y, lines };
+        let chart = LineChart {
+            x,
+            y,
+            lines,
+            rule: None,
+        };
         let shows = words::each(self.all, |named| {
             Some(shows(&self.points(named, quantity.of)))
         });

@@ -16,7 +16,7 @@ use crate::{
 /// A figure of some runs.
 pub(super) struct Figure<'a> {
     /// Unique in the page.
-    pub(super) id: &'static str,
+    pub(super) id: String,
     pub(super) heading: String,
     /// What it shows, in full sentences: below the heading, and for those who do not see it.
     pub(super) shows: Vec<String>,
@@ -31,7 +31,7 @@ pub(super) struct Figure<'a> {
 impl<'a> Figure<'a> {
     /// With a legend that has a line for each of several runs.
     pub(super) fn new(
-        id: &'static str,
+        id: impl Into<String>,
         heading: impl Into<String>,
         runs: &'a [NamedRun],
         data: Dataset,
@@ -43,7 +43,7 @@ impl<'a> Figure<'a> {
                 .map(|index| (index, lettered(runs, index)))
                 .collect(),
         };
-        let (heading, assured) = (heading.into(), false);
+        let (id, heading, assured) = (id.into(), heading.into(), false);
         Self {
             id,
             heading,

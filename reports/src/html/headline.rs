@@ -145,7 +145,7 @@ fn measured_offload(run: &RunFile) -> String {
 }
 
 /// What ran it, when, on what, and how it was called.
-fn cite(run: &RunFile) -> String {
+pub(super) fn cite(run: &RunFile) -> String {
     let command: Vec<String> = run.command.iter().map(|word| quoted(word)).collect();
     let commit = match run.engine.commit.as_str() {
         "" => "unknown",

@@ -98,7 +98,7 @@ fn chart(distributions: &[Option<&Histogram<u64>>]) -> LineChart {
         .enumerate()
         .filter_map(|(mark, histogram)| {
             let points = points((*histogram)?);
-            Some(Line { mark, points })
+            Some(Line::new(mark, points))
         })
         .collect();
     let all = || lines.iter().flat_map(|line| &line.points);
@@ -112,6 +112,7 @@ fn chart(distributions: &[Option<&Histogram<u64>>]) -> LineChart {
             human::nanoseconds,
         ),
         lines,
+        rule: None,
     }
 }
 

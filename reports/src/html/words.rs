@@ -51,7 +51,10 @@ fn chosen(named: &NamedRun) -> [String; 4] {
 
 /// One sentence for each run that there is something to say of, each begun with the run's name
 /// where there are several.
-pub(super) fn each(all: &[NamedRun], say: impl Fn(&NamedRun) -> Option<String>) -> Vec<String> {
+pub(super) fn each(
+    all: &[NamedRun],
+    mut say: impl FnMut(&NamedRun) -> Option<String>,
+) -> Vec<String> {
     let sentence = |(index, named)| {
         let said = say(named)?;
         Some(match lettered(all, index) {

@@ -42,7 +42,7 @@ impl Source {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(format!("{file}: empty; expected a sweep or a run file"));
         }
-        if is_sweep(&bytes) {
+        if Sweep::is_one(&bytes) {
             let sweep = Sweep::parse(path, &bytes).map_err(|error| error.to_string())?;
             let lines = sweep.lines.into_iter().enumerate();
             return Ok(Source {
@@ -64,21 +64,6 @@ impl Source {
             file,
         })
     }
-}
-
-/// A sweep's lines begin with schema and cell, and each is one object; a run file has its
-/// `workload` within the object that it is.
-fn is_sweep(bytes: &[u8]) -> bool {
-    let first = bytes
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    let first: String = String::from_utf8_lossy(first)
-        .chars()
-        .filter(|char| !char.is_whitespace())
-        .take(64)
-        .collect();
-    first.starts_with("{\"schema\":") && first.contains("\"cell\":")
 }
 
 /// What became of the runs.

@@ -20,6 +20,20 @@ pub(crate) struct Line {
     pub(crate) mark: usize,
     /// Its points from left to right; one that is not finite interrupts it.
     pub(crate) points: Vec<(f64, f64)>,
+    /// How far values spread: where, from and to.
+    pub(crate) spread: Vec<(f64, f64, f64)>,
+}
+
+impl Line {
+    /// One without a spread.
+    pub(crate) fn new(mark: usize, points: Vec<(f64, f64)>) -> Self {
+        let spread = Vec::new();
+        Self {
+            mark,
+            points,
+            spread,
+        }
+    }
 }
 
 /// Lines over two axes.
@@ -27,6 +41,8 @@ pub(crate) struct LineChart {
     pub(crate) x: Axis,
     pub(crate) y: Axis,
     pub(crate) lines: Vec<Line>,
+    /// A place on the horizontal axis that has a name.
+    pub(crate) rule: Option<(f64, &'static str)>,
 }
 
 impl LineChart {
@@ -42,6 +58,7 @@ impl LineChart {
         let content = html! {
             g.grid { (self.grid(&place)) }
             g.axis { (self.labels(&place)) }
+            @if let Some((value, name)) = self.rule { (self.ruled(&place, value, name)) }
             @for line in &self.lines { (self.line(&place, line)) }
         };
         svg(alt, HEIGHT, &content)
@@ -84,6 +101,20 @@ impl LineChart {
         }
     }
 
+    fn ruled(&self, place: &Place, value: f64, name: &str) -> Markup {
+        let x = self.x(place, value);
+        // On the side that has room for it.
+        let (side, at) = match x + text_width(name) < WIDTH {
+            true => (None, x + 4.0),
+            false => (Some("end"), x - 4.0),
+        };
+        html! {
+            path.whisker stroke-dasharray="3 3"
+                d=(format!("M{} {}V{}", px(x), px(TOP - 4.0), px(TOP + place.height))) {}
+            text class=[side] x=(px(at)) y=(px(TOP - 2.0)) { (name) }
+        }
+    }
+
     fn line(&self, place: &Place, line: &Line) -> Markup {
         let mut d = String::new();
         let mut seen = Vec::new();
@@ -105,6 +136,10 @@ impl LineChart {
         html! {
             g class=(class(line.mark)) {
                 path.line d=(d) stroke-dasharray=[dashes(line.mark)] {}
+                @for &(x, from, to) in &line.spread {
+                    @let (x, from, to) = (self.x(place, x), self.y(place, from), self.y(place, to));
+                    path.spread d=(format!("M{} {}V{}", px(x), px(from), px(to))) {}
+                }
                 g.markers {
                     @for (x, y) in seen.iter().skip(first).step_by(every) {
                         (marker(line.mark, *x, *y))
