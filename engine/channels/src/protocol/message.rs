@@ -109,27 +109,34 @@ impl<'a> Message<'a> {
                 return Ok((proposal, reader.rest()));
             }
         }
-        let is_signed = match kind {
-            ACKNOWLEDGEMENT | FINAL | FINAL_ACKNOWLEDGEMENT => true,
-            TURN_ASKED | TURN_PASSED | RESUME => false,
-            _ => return Err(malformed("kind")),
-        };
+        if !matches!(
+            kind,
+            ACKNOWLEDGEMENT | TURN_ASKED | TURN_PASSED | FINAL | FINAL_ACKNOWLEDGEMENT | RESUME
+        ) {
+            return Err(malformed("kind"));
+        }
         let version = reader.u64().ok_or(malformed("length"))?;
-        let mut signature = Signature([0; 64]);
-        if is_signed {
-            signature.0 = reader.array().ok_or(malformed("length"))?;
-        }
-        if number != check(version) {
-            return Err(malformed("check"));
-        }
+        let mut signature = || reader.array().map(Signature).ok_or(malformed("length"));
         let message = match kind {
-            ACKNOWLEDGEMENT => Message::Acknowledgement { version, signature },
-            FINAL => Message::Final { version, signature },
-            FINAL_ACKNOWLEDGEMENT => Message::FinalAcknowledgement { version, signature },
+            ACKNOWLEDGEMENT => Message::Acknowledgement {
+                version,
+                signature: signature()?,
+            },
+            FINAL => Message::Final {
+                version,
+                signature: signature()?,
+            },
+            FINAL_ACKNOWLEDGEMENT => Message::FinalAcknowledgement {
+                version,
+                signature: signature()?,
+            },
             TURN_ASKED => Message::TurnAsked { turn: version },
             TURN_PASSED => Message::TurnPassed { turn: version },
             _ => Message::Resume { signed: version },
         };
+        if number != check(version) {
+            return Err(malformed("check"));
+        }
         Ok((message, reader.rest()))
     }
 
@@ -150,17 +157,22 @@ impl<'a> Message<'a> {
                 version,
                 ref signature,
             } => {
-                signed(ACKNOWLEDGEMENT, version, signature, bytes);
+                numbered(ACKNOWLEDGEMENT, version, bytes);
+                bytes.extend_from_slice(&signature.0);
             }
             Message::Final {
                 version,
                 ref signature,
-            } => signed(FINAL, version, signature, bytes),
+            } => {
+                numbered(FINAL, version, bytes);
+                bytes.extend_from_slice(&signature.0);
+            }
             Message::FinalAcknowledgement {
                 version,
                 ref signature,
             } => {
-                signed(FINAL_ACKNOWLEDGEMENT, version, signature, bytes);
+                numbered(FINAL_ACKNOWLEDGEMENT, version, bytes);
+                bytes.extend_from_slice(&signature.0);
             }
             Message::TurnAsked { turn } => numbered(TURN_ASKED, turn, bytes),
             Message::TurnPassed { turn } => numbered(TURN_PASSED, turn, bytes),
@@ -182,11 +194,6 @@ fn header(kind: u8, number: u16, bytes: &mut Vec<u8>) {
 fn numbered(kind: u8, number: u64, bytes: &mut Vec<u8>) {
     header(kind, check(number), bytes);
     bytes.extend_from_slice(&number.to_le_bytes());
-}
-
-fn signed(kind: u8, version: u64, signature: &Signature, bytes: &mut Vec<u8>) {
-    numbered(kind, version, bytes);
-    bytes.extend_from_slice(&signature.0);
 }
 
 /// Changes with every single bit of `number`.
