@@ -18,7 +18,7 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 const CRATES: [(&str, usize); 14] = [
     ("engine/src", 9_365),
     ("engine/base/src", 375),
-    ("engine/channels/src", 5_712),
+    ("engine/channels/src", 5_715),
     ("engine/fabric/src", 2_315),
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_950),

@@ -82,6 +82,10 @@ const PROPOSALS: [(Tags, [u8; 2]); 3] = [
     (Tags::Each, [0x17, 0x18]),
 ];
 
+/// Bytes of a number, and of one with a signature, after the header.
+const NUMBER_LEN: usize = 8;
+const SIGNED_LEN: usize = NUMBER_LEN + 64;
+
 impl<'a> Message<'a> {
     /// Takes the first message off `bytes`; gives it and the rest.
     ///
@@ -109,14 +113,14 @@ impl<'a> Message<'a> {
                 return Ok((proposal, reader.rest()));
             }
         }
-        if !matches!(
-            kind,
-            ACKNOWLEDGEMENT | TURN_ASKED | TURN_PASSED | FINAL | FINAL_ACKNOWLEDGEMENT | RESUME
-        ) {
-            return Err(malformed("kind"));
-        }
-        let version = reader.u64().ok_or(malformed("length"))?;
-        let mut signature = || reader.array().map(Signature).ok_or(malformed("length"));
+        let len = match kind {
+            ACKNOWLEDGEMENT | FINAL | FINAL_ACKNOWLEDGEMENT => SIGNED_LEN,
+            TURN_ASKED | TURN_PASSED | RESUME => NUMBER_LEN,
+            _ => return Err(malformed("kind")),
+        };
+        let mut body = Reader::new(reader.take(len).ok_or(malformed("length"))?);
+        let version = body.u64().ok_or(malformed("length"))?;
+        let mut signature = || body.array().map(Signature).ok_or(malformed("length"));
         let message = match kind {
             ACKNOWLEDGEMENT => Message::Acknowledgement {
                 version,
@@ -271,7 +275,7 @@ mod tests {
                 message.encode(&mut bytes);
                 let signed_from = match message {
                     Message::Proposal { .. } => 4,
-                    _ => 4 + 8,
+                    _ => 4 + NUMBER_LEN,
                 };
                 for bit in 0..8 * signed_from {
                     let mut flipped = bytes.clone();
