@@ -18,7 +18,7 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 const CRATES: [(&str, usize); 15] = [
     ("engine/src", 9_450),
     ("engine/base/src", 375),
-    ("engine/channels/src", 5_705),
+    ("engine/channels/src", 5_715),
     ("engine/fabric/src", 2_315),
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_950),
@@ -32,9 +32,8 @@ const CRATES: [(&str, usize); 15] = [
     ("bench/src", 2_830),
     ("bench/instructions/src", 510),
 ];
-/// Fields of a struct of the engine at most; longer ones are listed.
+/// Fields of a struct of the engine at most.
 const FIELDS: usize = 20;
-const LONG_STRUCTS: usize = 0;
 /// Lines of a function at most; longer ones are listed.
 const LINES: usize = 70;
 const LONG_FUNCTIONS: usize = 22;
@@ -348,7 +347,7 @@ fn nothing_grows() {
     println!("functions of more than {LINES} lines: {long_functions:#?}");
     println!("lines of more than {COLUMNS} columns: {long_lines}");
     assert!(circles.is_empty(), "files use each other: {circles:#?}");
-    assert!(long_structs.len() <= LONG_STRUCTS, "{long_structs:#?}");
+    assert!(long_structs.is_empty(), "{long_structs:#?}");
     assert!(
         long_functions.len() <= LONG_FUNCTIONS,
         "{long_functions:#?}"

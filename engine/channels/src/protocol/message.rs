@@ -82,6 +82,10 @@ const PROPOSALS: [(Tags, [u8; 2]); 3] = [
     (Tags::Each, [0x17, 0x18]),
 ];
 
+/// Bytes of a number, and of one with a signature, after the header.
+const NUMBER_LEN: usize = 8;
+const SIGNED_LEN: usize = NUMBER_LEN + 64;
+
 impl<'a> Message<'a> {
     /// Takes the first message off `bytes`; gives it and the rest.
     ///
@@ -109,27 +113,34 @@ impl<'a> Message<'a> {
                 return Ok((proposal, reader.rest()));
             }
         }
-        let is_signed = match kind {
-            ACKNOWLEDGEMENT | FINAL | FINAL_ACKNOWLEDGEMENT => true,
-            TURN_ASKED | TURN_PASSED | RESUME => false,
+        let len = match kind {
+            ACKNOWLEDGEMENT | FINAL | FINAL_ACKNOWLEDGEMENT => SIGNED_LEN,
+            TURN_ASKED | TURN_PASSED | RESUME => NUMBER_LEN,
             _ => return Err(malformed("kind")),
         };
-        let version = reader.u64().ok_or(malformed("length"))?;
-        let mut signature = Signature([0; 64]);
-        if is_signed {
-            signature.0 = reader.array().ok_or(malformed("length"))?;
-        }
-        if number != check(version) {
-            return Err(malformed("check"));
-        }
+        let mut body = Reader::new(reader.take(len).ok_or(malformed("length"))?);
+        let version = body.u64().ok_or(malformed("length"))?;
+        let mut signature = || body.array().map(Signature).ok_or(malformed("length"));
         let message = match kind {
-            ACKNOWLEDGEMENT => Message::Acknowledgement { version, signature },
-            FINAL => Message::Final { version, signature },
-            FINAL_ACKNOWLEDGEMENT => Message::FinalAcknowledgement { version, signature },
+            ACKNOWLEDGEMENT => Message::Acknowledgement {
+                version,
+                signature: signature()?,
+            },
+            FINAL => Message::Final {
+                version,
+                signature: signature()?,
+            },
+            FINAL_ACKNOWLEDGEMENT => Message::FinalAcknowledgement {
+                version,
+                signature: signature()?,
+            },
             TURN_ASKED => Message::TurnAsked { turn: version },
             TURN_PASSED => Message::TurnPassed { turn: version },
             _ => Message::Resume { signed: version },
         };
+        if number != check(version) {
+            return Err(malformed("check"));
+        }
         Ok((message, reader.rest()))
     }
 
@@ -150,17 +161,22 @@ impl<'a> Message<'a> {
                 version,
                 ref signature,
             } => {
-                signed(ACKNOWLEDGEMENT, version, signature, bytes);
+                numbered(ACKNOWLEDGEMENT, version, bytes);
+                bytes.extend_from_slice(&signature.0);
             }
             Message::Final {
                 version,
                 ref signature,
-            } => signed(FINAL, version, signature, bytes),
+            } => {
+                numbered(FINAL, version, bytes);
+                bytes.extend_from_slice(&signature.0);
+            }
             Message::FinalAcknowledgement {
                 version,
                 ref signature,
             } => {
-                signed(FINAL_ACKNOWLEDGEMENT, version, signature, bytes);
+                numbered(FINAL_ACKNOWLEDGEMENT, version, bytes);
+                bytes.extend_from_slice(&signature.0);
             }
             Message::TurnAsked { turn } => numbered(TURN_ASKED, turn, bytes),
             Message::TurnPassed { turn } => numbered(TURN_PASSED, turn, bytes),
@@ -182,11 +198,6 @@ fn header(kind: u8, number: u16, bytes: &mut Vec<u8>) {
 fn numbered(kind: u8, number: u64, bytes: &mut Vec<u8>) {
     header(kind, check(number), bytes);
     bytes.extend_from_slice(&number.to_le_bytes());
-}
-
-fn signed(kind: u8, version: u64, signature: &Signature, bytes: &mut Vec<u8>) {
-    numbered(kind, version, bytes);
-    bytes.extend_from_slice(&signature.0);
 }
 
 /// Changes with every single bit of `number`.
@@ -264,7 +275,7 @@ mod tests {
                 message.encode(&mut bytes);
                 let signed_from = match message {
                     Message::Proposal { .. } => 4,
-                    _ => 4 + 8,
+                    _ => 4 + NUMBER_LEN,
                 };
                 for bit in 0..8 * signed_from {
                     let mut flipped = bytes.clone();
