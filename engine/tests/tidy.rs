@@ -28,7 +28,7 @@ const CRATES: [(&str, usize); 15] = [
     ("loadgen/experiment/src", 310),
     ("reports/src", 9_350),
     ("reports/run-file/src", 3_130),
-    ("reports/terminal/src", 2_180),
+    ("reports/terminal/src", 2_185),
     ("bench/src", 2_830),
     ("bench/instructions/src", 510),
 ];
