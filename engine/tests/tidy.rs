@@ -26,7 +26,7 @@ const CRATES: [(&str, usize); 15] = [
     ("loadgen/src", 8_080),
     ("loadgen/audit/src", 4_365),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 9_350),
+    ("reports/src", 9_365),
     ("reports/run-file/src", 3_130),
     ("reports/terminal/src", 2_185),
     ("bench/src", 2_830),

@@ -49,8 +49,8 @@ pub fn page(runs: &Runs, profiles: &[Profile]) -> String {
         several => format!("{} Duet runs side by side", several.len()),
     };
     let made_from = html! {
-        "the run files named above. Figures whose heading begins with “Modelled” are the runs' counts at \
-         prices of other Layer 1s; all others were measured by the runs themselves"
+        "the run files named above. Figures whose heading begins with “Modelled” are the runs' \
+         counts at prices of other Layer 1s; all others were measured by the runs themselves"
     };
     frame(&title, &sections, &made_from)
 }
@@ -105,7 +105,8 @@ fn frame(title: &str, sections: &[Section], made_from: &Markup) -> String {
                 }
                 footer {
                     p {
-                        "Made by " code { "reports html" } " from " (made_from) ". How to read each figure is in "
+                        "Made by " code { "reports html" } " from " (made_from)
+                        ". How to read each figure is in "
                         code { "docs/reading-a-report.md" } " of Duet's sources."
                     }
                 }

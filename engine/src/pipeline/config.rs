@@ -53,7 +53,8 @@ pub struct Config {
     /// The share, 0 to 1, of each wave's CPU time that is spent once more for nothing: to try a
     /// regression gate. Normally 0.
     pub planted_slowdown: f64,
-    /// Whether snapshots tell latencies, about once a second: each shard then copies its histograms.
+    /// Whether snapshots tell latencies, about once a second: each shard then copies its
+    /// histograms.
     pub live: bool,
     /// CPU time so far, in nanoseconds, of the caller's own threads that wait beside the run, such
     /// as one for signals: no stage has it, and no figure.

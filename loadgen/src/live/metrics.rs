@@ -194,7 +194,7 @@ impl Collector for Now {
         }
         let mut descriptor = encoder.encode_descriptor(
             "payment_latency",
-            "From a payment's send, actual (service) or intended (response), to its co-signed state",
+            "From a payment's send, actual (service) or due (response), to its co-signed state",
             Some(&Unit::Seconds),
             MetricType::Histogram,
         )?;

@@ -9,7 +9,7 @@ use super::{
     chart::{Axis, Chart, Line, LineChart, MARKS, Scale, class, swatch},
     figure::Figure,
     headline::cite,
-    letter, lettered, words,
+    lettered, words,
 };
 use crate::{
     dataset::Dataset,
@@ -172,6 +172,10 @@ fn spread(figures: impl Iterator<Item = f64>) -> Option<(f64, f64, f64)> {
     Some((median, figures[0], figures[figures.len() - 1]))
 }
 
+fn response(run: &RunFile) -> Option<&Percentiles> {
+    run.latency_ns.response.as_ref()
+}
+
 fn handled_per_s(run: &RunFile) -> Option<f64> {
     Some(run.achieved.open_loop.as_ref()?.achieved_per_s)
 }
@@ -211,8 +215,14 @@ fn headline(sweep: &Sweep, curves: &[Curve<'_>], named: &[NamedRun], more: usize
     });
     let common: Vec<String> = common.flatten().map(|word| quoted(word)).collect();
     html! {
-        @if more > 0 { p.notice { (human::counted(more as u64, "more setting")) " of several rates: not drawn." } }
-        @if broken > 0 { p.notice { (human::counted(broken as u64, "run")) " INVALID: in no figure." } }
+        @if more > 0 {
+            p.notice {
+                (human::counted(more as u64, "more setting")) " of several rates: not drawn."
+            }
+        }
+        @if broken > 0 {
+            p.notice { (human::counted(broken as u64, "run")) " INVALID: in no figure." }
+        }
         @if !common.is_empty() { p { "All curves: " code { (common.join(" ")) } } }
         div.cards {
             @for (index, curve) in curves.iter().enumerate() { (card(curve, named, index)) }
@@ -223,7 +233,7 @@ fn headline(sweep: &Sweep, curves: &[Curve<'_>], named: &[NamedRun], more: usize
 
 fn card(curve: &Curve<'_>, named: &[NamedRun], index: usize) -> Markup {
     let heading = format!("headline-{index}");
-    let p99 = |run: &RunFile| Some(run.latency_ns.response.as_ref()?.p99 as f64);
+    let p99 = |run: &RunFile| Some(response(run)?.p99 as f64);
     let cpu = |run: &RunFile| Some(all_cpu_per_payment_ns(run));
     let facts: Vec<(&str, String)> = match curve.knee() {
         None => Vec::new(),
@@ -243,12 +253,14 @@ fn card(curve: &Curve<'_>, named: &[NamedRun], index: usize) -> Markup {
     html! {
         article class={ "card " (class(index)) } aria-labelledby=(heading) {
             h3 id=(heading) {
-                @if named.len() > 1 { (swatch(index)) (letter(named, index)) ": " (named[index].name) }
+                @if named.len() > 1 { (swatch(index)) (lettered(named, index)) }
                 @else { "The curve" }
             }
             p.rate {
                 @match curve.knee() {
-                    Some(rate) => { strong { (human::figure(rate.offered_per_s)) } " payments/s held" },
+                    Some(rate) => {
+                        strong { (human::figure(rate.offered_per_s)) } " payments/s held"
+                    },
                     None => { strong { "no rate" } " was held" },
                 }
             }
@@ -258,11 +270,14 @@ fn card(curve: &Curve<'_>, named: &[NamedRun], index: usize) -> Markup {
                 @if let Some(rate) = curve.beyond() {
                     div { dt { "not held" } dd {
                         (human::figure(rate.offered_per_s)) " payments/s, by "
-                        (rate.runs.len() - rate.held()) " of " (human::counted(rate.runs.len() as u64, "run"))
+                        (rate.runs.len() - rate.held()) " of "
+                        (human::counted(rate.runs.len() as u64, "run"))
                     } }
                 }
                 @if let Some(closed) = closed {
-                    div { dt { "closed loop" } dd { (spread_shown(closed, human::figure)) " payments/s" } }
+                    div { dt { "closed loop" } dd {
+                        (spread_shown(closed, human::figure)) " payments/s"
+                    } }
                 }
             }
         }
@@ -314,8 +329,8 @@ fn handled(curves: &[Curve<'_>], named: &[NamedRun]) -> Markup {
         });
     let mut shows = words::each(named, |_| said.next());
     shows.push(
-        "Medians of the repeats, from the least to the most. A rate is held where half of its repeats \
-         hold it; a plan uses a curve up to the largest such rate."
+        "Medians of the repeats, from the least to the most. A rate is held where half of its \
+         repeats hold it; a plan uses a curve up to the largest such rate."
             .to_owned(),
     );
     let data = rows(curves, named);
@@ -338,9 +353,8 @@ fn latencies(curves: &[Curve<'_>], named: &[NamedRun]) -> Markup {
 }
 
 fn latency(curve: &Curve<'_>, named: &[NamedRun], index: usize) -> Markup {
-    let percentile = |of: fn(&Percentiles) -> u64| {
-        move |run: &RunFile| Some(of(run.latency_ns.response.as_ref()?) as f64)
-    };
+    let percentile =
+        |of: fn(&Percentiles) -> u64| move |run: &RunFile| Some(of(response(run)?) as f64);
     let lines = PERCENTILES.iter().enumerate();
     let lines: Vec<Line> = lines
         .map(|(mark, (_, of))| line(mark, curve, percentile(*of)))
@@ -437,15 +451,16 @@ fn rows(curves: &[Curve<'_>], named: &[NamedRun]) -> Dataset {
             "cosign_every", "Co-signed every", Figure: run.assurance.cosign_every;
             "in_flight", "In flight", Figure: run.assurance.in_flight;
             "durability", "Durability", Text: &run.assurance.durability;
-            "both_endpoints_checked", "Both ends checked", Text: run.assurance.both_endpoints_checked;
+            "both_endpoints_checked", "Both ends checked", Text:
+                run.assurance.both_endpoints_checked;
             "offered_per_s", "Offered/s", Figure: run.workload.offered_per_s;
             "repeat", "Repeat", Figure: *repeat as u64 + 1;
             "handled_per_s", "Handled/s", Figure: handled_per_s(run);
             "held", "Held", Text: run.achieved.held();
-            "response_p50_ns", "p50", Nanoseconds: run.latency_ns.response.as_ref().map(|of| of.p50);
-            "response_p90_ns", "p90", Nanoseconds: run.latency_ns.response.as_ref().map(|of| of.p90);
-            "response_p99_ns", "p99", Nanoseconds: run.latency_ns.response.as_ref().map(|of| of.p99);
-            "response_max_ns", "max", Nanoseconds: run.latency_ns.response.as_ref().map(|of| of.max);
+            "response_p50_ns", "p50", Nanoseconds: response(run).map(|of| of.p50);
+            "response_p90_ns", "p90", Nanoseconds: response(run).map(|of| of.p90);
+            "response_p99_ns", "p99", Nanoseconds: response(run).map(|of| of.p99);
+            "response_max_ns", "max", Nanoseconds: response(run).map(|of| of.max);
             "cpu_ns_per_payment", "CPU per payment", Nanoseconds: all_cpu_per_payment_ns(run);
         },
     )
