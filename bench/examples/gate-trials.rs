@@ -38,12 +38,13 @@ const LIMIT: Limit = Limit {
     kind: "a file of trials",
 };
 /// What all trials of a file have in common, so that no rate mixes two experiments.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
     "executable_sha256",
     "workload",
     "metric",
     "threshold",
     "budget_s",
+    "gate",
 ];
 
 const EXAMPLES: &str = "\
@@ -109,7 +110,7 @@ fn trials(options: &Options) -> Result<Vec<Value>, Failure> {
     let folder = temporary_folder()?;
     let executable = folder.path().join("loadgen");
     copy(&subject.executable(LOADGEN, &on)?, &executable)?;
-    let settings = settings(&executable, &checked)?;
+    let settings = settings(&executable, &checked, &options.gate)?;
     let read = |bytes: &[u8]| read(&options.out, bytes, &settings);
     let (mut book, mut lines) = Book::open(&options.out, LIMIT, BEGINNING, read)?;
     let loaded = options.load_other_core;
@@ -188,13 +189,14 @@ fn gate_of(options: &Options, executable: &str, planted: f64) -> Result<GateOpti
     }
 }
 
-fn settings(executable: &Path, gate: &GateOptions) -> Result<Value, Failure> {
+fn settings(executable: &Path, gate: &GateOptions, asked: &[String]) -> Result<Value, Failure> {
     let bytes = fs::read(executable)
         .map_err(|error| Failure::machine_fault(format!("cannot read the copy: {error}")))?;
     let digest = Sha256::digest(bytes);
     let digest = digest.iter().map(|byte| format!("{byte:02x}"));
     Ok(json!({
         "executable_sha256": digest.collect::<String>(),
+        "gate": asked.join(" "),
         "workload": gate.session.workload.join(" "),
         "metric": gate.session.metric.name(),
         "threshold": gate.gate.threshold(),

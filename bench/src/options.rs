@@ -213,7 +213,7 @@ impl CompareOptions {
     }
 }
 
-/// One pair has no interval, and a thousand take hours.
+/// Fewer than six pairs have no interval, and a thousand take hours.
 fn pair_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(pairs @ 2..=1000) => Ok(pairs),

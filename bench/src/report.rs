@@ -395,11 +395,17 @@ assurance  both_endpoints_checked true · cosign_every 1 · durability none · i
 differs    workload.shards: A 1, B 2
 session    6 pairs after warm-up, A, B and A' (a copy of A) in balanced order
 
-metric           unit  A median  B median    B/A  95 % interval  A/A floor  verdict
-cpu-per-payment  ns      40,000    44,000  1.100  1.100 … 1.100    ± 0.0 %  slower
-payments-per-s   1/s     25,000    27,500  1.100  1.100 … 1.100    ± 0.0 %  faster
-service-p99      ns           -         -      -              -          -  not measured
-peak-rss         MiB      2.000     2.200  1.100  1.100 … 1.100    ± 0.0 %  larger
+                            A       B                            A/A
+metric           unit  median  median    B/A  95 % interval    floor
+cpu-per-payment  ns    40,000  44,000  1.100  1.100 … 1.100  ± 0.0 %
+payments-per-s   1/s   25,000  27,500  1.100  1.100 … 1.100  ± 0.0 %
+service-p99      ns         -       -      -              -        -
+peak-rss         MiB    2.000   2.200  1.100  1.100 … 1.100  ± 0.0 %
+metric           verdict
+cpu-per-payment  slower
+payments-per-s   faster
+service-p99      not measured
+peak-rss         larger
 
 verdict: slower · B's cpu-per-payment is 1.100 × A's (less is better), 95 % interval 1.100 … 1.100, A/A floor ± 0.0 %
 ";

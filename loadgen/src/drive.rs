@@ -73,24 +73,14 @@ fn drive_plan(
     stop: &AtomicBool,
     ending: Ending,
 ) -> Exit {
-    let plan = plan.and_then(|mut plan| {
-        plan.hold(args, words)?;
-        Ok(plan)
-    });
+    let refused = |error: PlanError| {
+        complain(&error);
+        error.exit()
+    };
     let mut plan = match plan {
         Ok(plan) => plan,
-        Err(error) => {
-            complain(&error);
-            return error.exit();
-        }
+        Err(error) => return refused(error),
     };
-    if !args.quiet {
-        plan.notes.iter().for_each(say);
-    }
-    let goes_on = (plan.config.log.as_ref()).is_some_and(|log| log.must_exist);
-    if let Some(start_at) = args.start_at.filter(|_| !goes_on) {
-        wait_for(Duration::from_secs(start_at), args.quiet, stop);
-    }
     let live = match live(&plan, args) {
         Ok(live) => live,
         Err(error) => {
@@ -98,6 +88,16 @@ fn drive_plan(
             return Exit::BadInput;
         }
     };
+    if let Err(error) = plan.hold(args, words) {
+        return refused(error);
+    }
+    if !args.quiet {
+        plan.notes.iter().for_each(say);
+    }
+    let goes_on = (plan.config.log.as_ref()).is_some_and(|log| log.must_exist);
+    if let Some(start_at) = args.start_at.filter(|_| !goes_on) {
+        wait_for(Duration::from_secs(start_at), args.quiet, stop);
+    }
     let mut measured = measure(&plan, &live, stop, ending);
     if let (Err(error @ RunError::NotBegun), Ending::AsPlanned) = (&measured, ending) {
         if !args.quiet {
@@ -453,7 +453,8 @@ fn channels(
         (Some(duration), Some(rate)) => total.min((duration.as_secs_f64() * rate) as u64),
         _ => total,
     };
-    let mut shown = live.channels(expected, plan.config.duration);
+    let is_planned = plan.config.duration.is_none() || plan.description.offered_per_s.is_some();
+    let mut shown = live.channels(expected, plan.config.duration, is_planned);
     let mut began = None;
     let observe = |snapshot: &pipeline::Snapshot| {
         began.get_or_insert_with(|| since_1970().saturating_sub(snapshot.elapsed));

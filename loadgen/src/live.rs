@@ -13,10 +13,17 @@ use duet_engine::pipeline::{Latencies, Snapshot};
 use duet_run_file::run_file::Workload;
 use duet_terminal::human;
 use duet_terminal::progress::Bar;
+use duet_terminal::signals;
 use hdrhistogram::Histogram;
 
 use crate::machine;
 use metrics::Figures;
+
+/// CPU time of threads that wait beside a run, in nanoseconds: one for signals, one for metrics.
+#[must_use]
+pub fn bystanders_cpu_ns() -> u64 {
+    signals::cpu_ns() + server::cpu_ns()
+}
 
 /// What is shown of one run, in both of its phases.
 pub struct Live {
@@ -48,10 +55,16 @@ impl Live {
         Ok((Live { quiet, figures }, address))
     }
 
-    /// The channels' phase, of so many payments, and no longer than it may last.
+    /// The channels' phase, of so many payments, and no longer than it may last; `is_planned` where
+    /// their number ends it, and not the time alone.
     #[must_use]
-    pub fn channels(&self, payments: u64, lasts: Option<Duration>) -> Channels<'_> {
-        self.change(|figures| figures.planned = payments);
+    pub fn channels(
+        &self,
+        payments: u64,
+        lasts: Option<Duration>,
+        is_planned: bool,
+    ) -> Channels<'_> {
+        self.change(|figures| figures.planned = is_planned.then_some(payments));
         Channels {
             bar: Bar::with_figures("channels", payments, lasts, self.quiet),
             live: self,

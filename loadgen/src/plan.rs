@@ -20,13 +20,13 @@ use duet_run_file::run_file;
 
 use crate::cli::{Durability, Pattern, Preset, RunArgs};
 use crate::file_system::FileSystem;
+use crate::live::bystanders_cpu_ns;
 use crate::machine;
 use crate::part::{Part, PartAsked, PartOfRun};
 use crate::trace::Capacity;
 use duet_terminal::output::{check_writable, empty_folder, open_alone};
 use duet_terminal::paths::Paths;
 use duet_terminal::progress;
-use duet_terminal::signals;
 use duet_terminal::threads;
 use error::{PlanError, bad, bounded};
 use load::Load;
@@ -356,7 +356,7 @@ impl Plan {
                 l1_delay_blocks,
                 planted_slowdown: args.planted_slowdown,
                 live: args.metrics.is_some() || progress::has_figures(args.quiet),
-                bystanders: signals::cpu_ns,
+                bystanders: bystanders_cpu_ns,
                 audit,
             },
             workload: load.source.workload(),

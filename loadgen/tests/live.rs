@@ -48,6 +48,16 @@ fn ask(address: &str, request: &str) -> (String, String) {
     (head.to_owned(), body.to_owned())
 }
 
+/// None when the run has ended.
+fn try_metrics(address: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    body.ends_with("# EOF\n").then(|| body.to_owned())
+}
+
 fn metrics(address: &str) -> String {
     let (head, body) = ask(address, "GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
@@ -150,6 +160,35 @@ fn metrics_follow_a_run_and_the_dashboard_knows_their_names() {
     drop(silent);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// A run that does little is asked all the time: what that costs is in none of its figures.
+#[test]
+fn a_run_that_is_asked_stays_valid() {
+    let folder = Folder::new();
+    let words = "run --rate 20 --duration 3s --concurrent 4 --payments 1k --in-flight 4 \
+                 --metrics 0 --baseline-sessions 0 --quiet --out run.json";
+    let (mut child, address) = begun(&folder, words);
+    let mut last = String::new();
+    while child.try_wait().unwrap().is_none() {
+        if let Some(text) = try_metrics(&address) {
+            last = text;
+        }
+        sleep(Duration::from_millis(50));
+    }
+    let run = common::parse(&folder.read("run.json"));
+    assert!(run.achieved.valid, "{:?}", run.achieved.invalid_reasons);
+    // All payments are in the latencies before the end.
+    let count = value(
+        &last,
+        "duet_payment_latency_seconds_count{kind=\"service\"}",
+    );
+    assert!(
+        count > 0.0 && count <= run.achieved.payments as f64,
+        "{last}"
+    );
+    // Its schedule ends it, and so many are planned.
+    assert_eq!(value(&last, "duet_payments_planned"), 60.0);
 }
 
 #[test]

@@ -252,12 +252,13 @@ fn figures(run: &RunFile) -> Vec<Named> {
 fn kind(name: &str) -> Kind {
     let of = [
         ("_ns", Kind::Nanoseconds),
+        ("_ns_per_item", Kind::Nanoseconds),
         (".ratio", Kind::Ratio),
         ("bytes", Kind::Bytes),
         ("_per_s", Kind::Figure),
         ("_s", Kind::Seconds),
     ];
-    let found = of.iter().find(|(unit, _)| name.contains(unit));
+    let found = of.iter().find(|(unit, _)| name.ends_with(unit));
     found.map_or(Kind::Figure, |(_, kind)| *kind)
 }
 

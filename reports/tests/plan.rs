@@ -255,7 +255,7 @@ fn a_plan_answers_in_its_first_lines_and_within_80_columns() {
     let mut rest = &first[..];
     for words in [
         "plan for 1 M/s, 1 M channels of 1 k payments",
-        "of which 30.0 % stay free",
+        "30.0 % of the rate is headroom",
         "binds cpu",
         "(90 %)",
         "error rate ",
@@ -730,7 +730,7 @@ fn backend_here() -> &'static str {
 #[test]
 fn another_back_end_than_this_machines_is_a_caution() {
     let folder = TempDir::new().unwrap();
-    let caution = "is not this machine's";
+    let caution = "is not the one that this machine takes";
     for (backend, warns) in [(backend_here(), false), ("lanes/plain", true)] {
         let mut all = runs(false);
         for run in &mut all {
@@ -819,10 +819,11 @@ fn a_run_is_set_beside_the_plan_with_what_is_amortised_told_apart() {
             .as_f64()
             .unwrap();
     assert!((difference / 400e-9 - 1.0).abs() < 0.01, "{difference}");
-    near("  opening", "measured", 15e-6);
-    near("  closing", "measured", 25e-6);
+    near("opening", "measured", 15e-6);
+    near("closing", "measured", 25e-6);
     near("keys, set-up a channel", "measured", 3e-6);
-    assert_eq!(found["check"]["notes"], serde_json::json!([]));
+    let note = "NOT AT THE PLANNED POINT: 100 payments a session, planned 1 k";
+    assert_eq!(found["check"]["notes"], serde_json::json!([note]));
     let text = stdout(&checked(&[], &short_file));
     assert!(text.contains("\nCHECK\n"), "{text}");
 

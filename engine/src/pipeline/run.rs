@@ -207,6 +207,7 @@ fn run_on(
         links_are_down: restored.is_some(),
         told: links.iter().map(|_| None).collect(),
         next_latencies: Duration::ZERO,
+        has_asked: false,
     };
     let door = Door::shut(shards.len() + 1);
     let (ends, settled, audit, workers_now, cpu_end) = std::thread::scope(|scope| {
@@ -419,6 +420,7 @@ struct Watch<'r> {
     /// Each shard's latencies, as it last told them.
     told: Vec<Option<Box<Latencies>>>,
     next_latencies: Duration,
+    has_asked: bool,
 }
 
 impl Watch<'_> {
@@ -429,7 +431,7 @@ impl Watch<'_> {
                 if std::mem::take(&mut self.links_are_down) {
                     self.clock.begin_figures(Stage::Observe);
                 }
-                let snapshot = self.snapshot(begun);
+                let snapshot = self.snapshot(begun, done);
                 observe(&snapshot);
             }
             self.clock.lap(Stage::Observe, 1);
@@ -439,9 +441,9 @@ impl Watch<'_> {
         }
     }
 
-    fn snapshot(&mut self, begun: Moment) -> Snapshot {
+    fn snapshot(&mut self, begun: Moment, is_last: bool) -> Snapshot {
         let elapsed = self.shared.epoch.elapsed() - Duration::from_nanos(begun.ns);
-        let latencies = self.latencies(elapsed);
+        let latencies = self.latencies(elapsed, is_last);
         let sum = |count: fn(&ShardProgress) -> &AtomicU64| {
             let shards = self.progress.iter();
             let counts = shards.map(|shard| count(shard).load(Ordering::Relaxed));
@@ -457,15 +459,23 @@ impl Watch<'_> {
         }
     }
 
-    /// What all shards have told, if it is time for it and any has told anything.
-    fn latencies(&mut self, elapsed: Duration) -> Option<Arc<Latencies>> {
-        if !self.shared.config.live || elapsed < self.next_latencies {
+    /// What all shards have told of what they were asked at the snapshot before, or, when they have
+    /// ended, of all their payments.
+    fn latencies(&mut self, elapsed: Duration, is_last: bool) -> Option<Arc<Latencies>> {
+        if !self.shared.config.live {
             return None;
         }
-        self.next_latencies = elapsed + LATENCIES_EVERY;
+        if !std::mem::take(&mut self.has_asked) && !is_last {
+            if elapsed >= self.next_latencies {
+                self.next_latencies = elapsed + LATENCIES_EVERY;
+                self.has_asked = true;
+                self.progress.iter().for_each(|shard| shard.ask_latencies());
+            }
+            return None;
+        }
         for (told, shard) in self.told.iter_mut().zip(self.progress) {
             // A shard that has completed nothing since stands where it stood.
-            if let Some(new) = shard.ask_latencies() {
+            if let Some(new) = shard.take_latencies() {
                 *told = Some(new);
             }
         }

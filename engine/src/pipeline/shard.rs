@@ -144,6 +144,10 @@ impl<'w> Shard<'w> {
                 self.wait();
             }
         }
+        if self.shared.config.live {
+            self.progress.ask_latencies();
+            self.progress.completed(0, &self.gauges.latency);
+        }
         let pace = self.pace();
         let log = if self.shared.abort.load(Ordering::Relaxed) {
             None

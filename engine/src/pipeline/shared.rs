@@ -74,11 +74,14 @@ impl ShardProgress {
         }
     }
 
-    /// The latencies that the shard has told since they were last asked for, which they are again.
-    pub(super) fn ask_latencies(&self) -> Option<Box<Latencies>> {
-        let told = self.latencies.take();
+    /// The observer wants the latencies of the shard's next wave.
+    pub(super) fn ask_latencies(&self) {
         self.wants_latencies.store(true, Ordering::Relaxed);
-        told
+    }
+
+    /// What the shard has told since they were last taken.
+    pub(super) fn take_latencies(&self) -> Option<Box<Latencies>> {
+        self.latencies.take()
     }
 }
 

@@ -93,7 +93,8 @@ impl Loadgen {
         let read = RunFile::parse(Path::new("its standard output"), &text);
         let code = finished.status.code().and_then(Exit::of_code);
         match (code, read) {
-            (Some(Exit::Ok | Exit::Invalid), Ok(file)) => Ok(Run { file, text, told }),
+            (Some(Exit::Ok), Ok(file)) => Ok(Run { file, text, told }),
+            (Some(Exit::Invalid), Ok(file)) if !file.achieved.valid => Ok(Run { file, text, told }),
             (Some(Exit::Ok), Err(error)) => Err(Failure::new(
                 self.blame,
                 format!("{who} ended well, but what it printed is no run file: {error}\n{told}"),

@@ -48,7 +48,8 @@ const BOUNDS_US: [u64; 22] = [
 pub(super) struct Figures {
     /// What it was asked for, by name.
     run: Vec<(&'static str, String)>,
-    pub(super) planned: u64,
+    /// Those that the run will make, if that is known.
+    pub(super) planned: Option<u64>,
     pub(super) baseline_payments: u64,
     elapsed: Duration,
     payments: u64,
@@ -73,7 +74,7 @@ impl Figures {
         ];
         Figures {
             run,
-            planned: 0,
+            planned: None,
             baseline_payments: 0,
             elapsed: Duration::ZERO,
             payments: 0,
@@ -106,7 +107,7 @@ impl Figures {
         [
             (
                 "payments",
-                "Payments that a state signed by both parties covers",
+                "Payments that a state signed by both parties covers, since a restart if there was one",
                 None,
                 self.payments as f64,
             ),
@@ -130,24 +131,22 @@ impl Figures {
             ),
             (
                 "cpu",
-                "CPU time of the process since the run's figures began",
+                "CPU time of the channels' phase so far",
                 Some(&Unit::Seconds),
                 self.cpu_ns as f64 / 1e9,
             ),
         ]
     }
 
-    fn gauges(&self) -> [Plain; 3] {
-        [
-            (
-                "payments_planned",
-                "Payments that the run will make",
-                None,
-                self.planned as f64,
-            ),
+    fn gauges(&self) -> Vec<Plain> {
+        let planned = self.planned.map(|planned| {
+            let help = "Payments that the run will make, those before a restart among them";
+            ("payments_planned", help, None, planned as f64)
+        });
+        let gauges = [
             (
                 "elapsed",
-                "Time since the run's figures began",
+                "Time of the channels' phase so far",
                 Some(&Unit::Seconds),
                 self.elapsed.as_secs_f64(),
             ),
@@ -157,7 +156,8 @@ impl Figures {
                 Some(&Unit::Bytes),
                 machine::rss_bytes() as f64,
             ),
-        ]
+        ];
+        planned.into_iter().chain(gauges).collect()
     }
 }
 

@@ -131,8 +131,8 @@ fn same_machine(file: &Path, lines: &[Line]) -> Result<(), Failure> {
         let mut pairs = here.iter().zip(there);
         if let Some(((what, here), there)) = pairs.find(|((_, here), there)| here != *there) {
             return Err(Failure::bad_input(format!(
-                "{}: its run {number} is of another {what}: '{there}', and not '{here}'; expected \
-                 a new file",
+                "{}: its run {number} has '{there}' as its {what}, and not '{here}'; expected a new \
+                 file",
                 file.display()
             )));
         }

@@ -17,7 +17,7 @@ use crate::{
     measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed, slowed},
     run_file::RunFile,
     runs::{NamedRun, Runs},
-    summary::{checks_passed, facts},
+    summary::{checks_passed, facts, stage_cpu_s},
     terms::Difference,
 };
 
@@ -110,11 +110,20 @@ fn card(all: &[NamedRun], index: usize, named: &NamedRun) -> Markup {
             dl {
                 div { dt { "offload" } dd { (measured_offload(run)) } }
                 @for (name, phrases) in facts(run) {
-                    div { dt { (name) } dd { (phrases.join(", ")) } }
+                    div { dt { (name) } dd {
+                        (phrases.join(", "))
+                        @if name == "CPU" { ", " (loadgen_share(run)) " of it the load generator's own" }
+                    } }
                 }
             }
         }
     }
+}
+
+/// Of the run's CPU time: making the workload, and waiting for it to come due.
+fn loadgen_share(run: &RunFile) -> String {
+    let stages = run.stages.iter().filter(|stage| stage.role == "loadgen");
+    human::share(stages.map(stage_cpu_s).sum::<f64>() / run.achieved.cpu_s)
 }
 
 /// The first of the ratios and what it means. Never a saving without a measured baseline.

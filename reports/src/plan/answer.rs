@@ -337,6 +337,27 @@ fn extrapolation(sizer: &Sizer<'_>, chosen: &Chosen, size: &Size) -> Vec<String>
             "machines of {cores} cores: cores like those measured are assumed ({measured})"
         ));
     }
+    let (rates_of, there) = (sizer.response.place(), size.core.at.place);
+    let shards = sizer.response.shards;
+    let channels = (rates_of.channels_per_shard, rates_of.channels_per_shard);
+    if is_outside(there.channels_per_shard, channels) || sizer.machine.cores != shards {
+        let name = ask.slo.percentile.name();
+        let [of, planned] = [
+            (rates_of.channels_per_shard * shards, shards),
+            (size.channels / size.machines as f64, sizer.machine.cores),
+        ]
+        .map(|(channels, shards)| {
+            format!(
+                "{} channels on {}",
+                figure(channels.round()),
+                counted(shards as u64, "shard")
+            )
+        });
+        say(format!(
+            "{name} was measured over the rate with {of}, and is taken for {planned}: how far off \
+             that is was not tried"
+        ));
+    }
     let planned = size.core.at.place.channels_per_shard;
     let measured = span(runs.iter().map(|run| run.channels / run.shards));
     if !varied(&runs, Term::Channels) {

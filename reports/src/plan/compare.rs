@@ -55,6 +55,11 @@ impl Comparison {
             let count = source.runs.len();
             return refused(format!("{count} runs; expected one to set beside the plan"));
         };
+        if run.merged.is_some() || run.part.is_some() {
+            let text =
+                "of several machines, or a part of such a run: expected a run of one machine";
+            return refused(text.to_owned());
+        }
         let assurance = Assurance::of(run);
         if assurance != chosen.assurance {
             let (its, plans) = (assurance.text(), chosen.assurance.text());
@@ -114,7 +119,7 @@ fn figures(seen: &Observation, sizer: &Sizer<'_>, chosen: &Chosen, point: &Point
     );
     let measured = Some(sessions_s / seen.sessions_per_payment);
     add("CPU a session", "s", Some(session), measured);
-    for (part, name) in ["  opening", "  closing", "keys, set-up a channel"]
+    for (part, name) in ["opening", "closing", "keys, set-up a channel"]
         .into_iter()
         .enumerate()
     {
@@ -154,6 +159,11 @@ fn notes(
         ("payments/s", point.rate_per_s, rate),
         ("channels", point.channels, seen.channels),
         ("shards", sizer.machine.cores, seen.shards),
+        (
+            "payments a session",
+            sizer.ask.payments as f64,
+            1.0 / seen.sessions_per_payment,
+        ),
     ] {
         if is_outside(is, (planned, planned)) {
             let [is, planned] = [is, planned].map(figure);

@@ -85,6 +85,11 @@ impl Response {
         })
     }
 
+    /// Where the rates were measured.
+    pub(super) fn place(&self) -> Place {
+        self.held[0].place
+    }
+
     /// The least rate that was held.
     pub(super) fn least(&self) -> Point {
         self.held[0]

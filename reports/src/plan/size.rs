@@ -319,7 +319,9 @@ impl<'a> Sizer<'a> {
             channels: size.channels / machines,
             response_ns: self.response.at(per_shard),
             response_without_headroom_ns: self.response.at(self.at_slo.per_shard),
-            cpu_s_per_payment: model.cpu.cpu(&at).of(self.ask.role),
+            // The model's waves are whole batches: no machine spends more than its cores.
+            cpu_s_per_payment: (model.cpu.cpu(&at).of(self.ask.role))
+                .min(self.machine.cores * machines / size.rate_per_s),
             cpu_s_apart_from_sessions: all - of_sessions,
             cpu_s_per_session: of_sessions * self.ask.payments as f64,
             memory_bytes: size.memory_bytes / machines,

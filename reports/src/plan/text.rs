@@ -106,8 +106,16 @@ fn buy(answer: &Answer) -> Vec<String> {
         Role::Hub => "one end (hub)".to_owned(),
         Role::Both => format!("both ends, {session} of it for its session"),
     };
+    let l1 = answer.size.l1.as_ref().filter(|l1| l1.block_share > 1.0);
+    let impossible = l1.map_or_else(String::new, |l1| {
+        let taken = share(l1.block_share);
+        format!(
+            "IMPOSSIBLE on {}: {taken} of its blocks. Without it: ",
+            l1.profile
+        )
+    });
     sentences(&[
-        format!("{verb} {machines}{spare} like {cpu}, {cores}, back end {backend}"),
+        format!("{impossible}{verb} {machines}{spare} like {cpu}, {cores}, back end {backend}"),
         format!("Expect {response}"),
         format!("Expect {payment} of CPU time a payment, {ends}"),
     ])
@@ -123,10 +131,11 @@ fn summary(answer: &Answer) -> Vec<Row> {
     let (payments, disputes) = (count(answer.payments), share(answer.disputes));
     let load = format!("{rate}/s, {channels} channels of {payments} payments, {disputes} disputed");
     let verb = if answer.inverse { "carry" } else { "plan for" };
-    let (cores, free) = (
-        count(answer.size.cores.ceil() as u64),
-        share(answer.headroom),
-    );
+    let cores = count(answer.size.cores.ceil() as u64);
+    let busy = answer.point.rate_per_s * answer.point.cpu_s_per_payment;
+    let busy = share(busy / answer.cores_per_machine as f64);
+    // Shards spend what time they have on smaller waves, so that headroom is rate and no idle time.
+    let free = share(answer.headroom);
     let room = match answer.size.channels_max {
         most if most < u64::MAX as f64 => format!("; room for {} channels", count(most as u64)),
         _ => String::new(),
@@ -141,7 +150,10 @@ fn summary(answer: &Answer) -> Vec<Row> {
     let nothing = || "nothing is written: these runs were not durable".to_owned();
     let mut rows = vec![
         (verb, format!("{load}, {}", answer.slo)),
-        ("cores", format!("{cores}, of which {free} stay free")),
+        (
+            "cores",
+            format!("{cores}, {busy} busy there; {free} of the rate is headroom"),
+        ),
         ("memory", format!("{all} of {each} a machine{room}")),
         ("log disk", log.unwrap_or_else(nothing)),
     ];
@@ -209,8 +221,8 @@ fn cautions(answer: &Answer) -> Vec<Row> {
     let (measured, here) = (&answer.assurance.backend, answer.backend_here);
     if measured != here {
         found.push(format!(
-            "the back end {measured} is not this machine's, {here}: the plan is for machines that \
-             have it"
+            "the back end {measured} is not the one that this machine takes, {here}: the plan is for \
+             machines that run {measured}"
         ));
     }
     let errors = (answer.holdout_error.all.iter()).flat_map(spreads);

@@ -249,12 +249,22 @@ pub fn sentence(start: &str, sentence: &str) -> Vec<String> {
 
 /// A command after `start`, as it would be typed: a line that goes on below ends with `\\`.
 pub fn command(start: &str, words: &[String]) -> Vec<String> {
-    let words: Vec<String> = words.iter().map(|word| quoted(&clean(word))).collect();
-    let mut lines = flow_within(start, &words, "", width() - 2);
-    let last = lines.len() - 1;
-    lines[..last]
-        .iter_mut()
-        .for_each(|line| line.push_str(" \\"));
+    let room = width() - 2;
+    let indent = " ".repeat(columns(start));
+    let mut lines = vec![start.to_owned()];
+    let mut is_begun = false;
+    for word in words.iter().map(|word| quoted(&clean(word))) {
+        let line = lines.last_mut().expect("one at least");
+        // What is longer than a line has one for itself: broken, it would be two words.
+        if is_begun && columns(line) + 1 + columns(&word) > room {
+            line.push_str(" \\");
+            lines.push(format!("{indent}{word}"));
+        } else {
+            line.push_str(if is_begun { " " } else { "" });
+            line.push_str(&word);
+        }
+        is_begun = true;
+    }
     lines
 }
 

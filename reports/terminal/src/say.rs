@@ -16,7 +16,10 @@ use crate::layout::{clean, painted};
 /// [`Exit::MachineFault`] if it cannot be written, which is said on standard error.
 pub fn print(text: &str) -> Result<(), Exit> {
     let mut stdout = io::stdout().lock();
+    // anstream asks other variables first.
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let written = match AutoStream::choice(&stdout) {
+        _ if is_dumb => stdout.write_all(text.as_bytes()),
         ColorChoice::Never => stdout.write_all(text.as_bytes()),
         _ => stdout.write_all(painted(text).as_bytes()),
     };

@@ -151,7 +151,7 @@ impl Shard<'_> {
         }
         self.acknowledge(wave)?;
         for part in wave.parts.iter().filter(|part| part.completed > 0) {
-            // Now without the proposals that were in wave.
+            // Now without the proposals that were in flight.
             self.keep(part.slot, part.payer);
         }
         self.kept();

@@ -8,9 +8,13 @@ pub(super) fn l1(runs: &[&RunFile]) -> L1 {
     // A part without a baseline would be on one side only; where all share a Layer 1, part 1 has it.
     let share = |run: &&&RunFile| run.part.as_ref().is_some_and(|part| part.one_layer_1);
     let with_layer_1 = |run: &&&RunFile| !share(run) || run.l1.channels.blocks > 0;
-    let of_layer_1: Vec<&RunFile> = runs.iter().filter(with_layer_1).copied().collect();
+    let mut of_layer_1: Vec<&RunFile> = runs.iter().filter(with_layer_1).copied().collect();
+    if of_layer_1.is_empty() {
+        // All were stopped before the first block: none of them says which had Layer 1.
+        of_layer_1.extend(runs.first());
+    }
     let channels = sum(of_layer_1.iter().map(|run| &run.l1.channels));
-    let mut channels = channels.expect("one Layer 1 at least");
+    let mut channels = channels.expect("a run at least");
     let direct = of_layer_1.iter().map(|run| run.l1.direct.as_ref());
     let direct: Option<Vec<&DirectLoad>> = direct.collect();
     let mut direct = direct.and_then(sum);

@@ -254,3 +254,16 @@ fn what_is_no_part_of_the_same_run_is_refused() {
     let found = refusal(&[("m.json".into(), whole.to_json())]);
     assert!(found.starts_with("m.json: it is merged already"), "{found}");
 }
+
+/// Stopped before the first block, no machine's counts say that Layer 1 was there.
+#[test]
+fn machines_that_were_stopped_before_the_first_block_are_merged() {
+    let stopped = |index| {
+        part(index, 2, |run| {
+            run.part.as_mut().unwrap().one_layer_1 = true;
+            run.l1.channels.blocks = 0;
+        })
+    };
+    let file = merged(&[stopped(1), stopped(2)]);
+    assert_eq!(file.l1.channels.blocks, 0);
+}
