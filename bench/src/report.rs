@@ -401,11 +401,11 @@ cpu-per-payment  ns    40,000  44,000  1.100  1.100 … 1.100  ± 0.0 %
 payments-per-s   1/s   25,000  27,500  1.100  1.100 … 1.100  ± 0.0 %
 service-p99      ns         -       -      -              -        -
 peak-rss         MiB    2.000   2.200  1.100  1.100 … 1.100  ± 0.0 %
-metric           verdict
-cpu-per-payment  slower
-payments-per-s   faster
-service-p99      not measured
-peak-rss         larger
+metric           unit  verdict
+cpu-per-payment  ns    slower
+payments-per-s   1/s   faster
+service-p99      ns    not measured
+peak-rss         MiB   larger
 
 verdict: slower · B's cpu-per-payment is 1.100 × A's (less is better), 95 % interval 1.100 … 1.100, A/A floor ± 0.0 %
 ";

@@ -51,6 +51,7 @@ const RUN: &str = r#"
 --part 0/2 => '0' is too small: expected 1 or more; expected I/N such as 2/4
 --part 3/2 --sessions 9 => part 3 of 2: expected 1 to 2
 --part 1/2 => --part 1/2 needs --sessions
+--metrics 0.0.0.0:9464 => '0.0.0.0:9464' can be reached from other machines: expected an address
 --start-at soon => 'soon' for '--start-at
 --hosts nonsense --machine 0 --sessions 9 => --hosts nonsense: machine 0's address "nonsense" … expected host:port
 --hosts 127.0.0.1:1,127.0.0.1:1 --machine 0 --sessions 9 => have the same address 127.0.0.1:1
