@@ -23,13 +23,13 @@ const CRATES: [(&str, usize); 15] = [
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_950),
     ("engine/log/src", 2_930),
-    ("loadgen/src", 8_080),
+    ("loadgen/src", 8_095),
     ("loadgen/audit/src", 4_365),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 9_365),
-    ("reports/run-file/src", 3_130),
-    ("reports/terminal/src", 2_185),
-    ("bench/src", 2_830),
+    ("reports/src", 9_420),
+    ("reports/run-file/src", 3_140),
+    ("reports/terminal/src", 2_200),
+    ("bench/src", 2_835),
     ("bench/instructions/src", 510),
 ];
 /// Fields of a struct of the engine at most.

@@ -321,7 +321,7 @@ fn a_sweep_of_another_machine_or_build_is_not_mixed_in() {
         let ended = sweep(&folder, &words);
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(
-            ended.stderr.contains(&format!("another {name}: 'another'")),
+            ended.stderr.contains(&format!("'another' as its {name}")),
             "{ended:?}"
         );
         assert_eq!(

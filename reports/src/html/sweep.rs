@@ -37,8 +37,11 @@ struct Rate<'s> {
     runs: Vec<&'s RunFile>,
 }
 
+/// One of a run's percentiles, in nanoseconds.
+type Percentile = fn(&Percentiles) -> u64;
+
 /// The percentiles that are drawn, and what they are called.
-const PERCENTILES: [(&str, fn(&Percentiles) -> u64); 4] = [
+const PERCENTILES: [(&str, Percentile); 4] = [
     ("p50", |of| of.p50),
     ("p90", |of| of.p90),
     ("p99", |of| of.p99),
@@ -353,8 +356,7 @@ fn latencies(curves: &[Curve<'_>], named: &[NamedRun]) -> Markup {
 }
 
 fn latency(curve: &Curve<'_>, named: &[NamedRun], index: usize) -> Markup {
-    let percentile =
-        |of: fn(&Percentiles) -> u64| move |run: &RunFile| Some(of(response(run)?) as f64);
+    let percentile = |of: Percentile| move |run: &RunFile| Some(of(response(run)?) as f64);
     let lines = PERCENTILES.iter().enumerate();
     let lines: Vec<Line> = lines
         .map(|(mark, (_, of))| line(mark, curve, percentile(*of)))

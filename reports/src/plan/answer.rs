@@ -325,37 +325,40 @@ fn assumptions(ask: &Ask, chosen: &Chosen) -> Vec<String> {
     taken
 }
 
+/// Where the percentile was measured over the rate, if the plan's machines are others.
+fn percentile_elsewhere(sizer: &Sizer<'_>, size: &Size) -> Option<String> {
+    let (measured, shards) = (sizer.response.place(), sizer.response.shards);
+    let (of, planned) = (
+        measured.channels_per_shard,
+        size.core.at.place.channels_per_shard,
+    );
+    if !is_outside(planned, (of, of)) && sizer.machine.cores == shards {
+        return None;
+    }
+    let said = |channels: f64, shards: f64| {
+        let shards = counted(shards as u64, "shard");
+        format!("{} channels on {shards}", figure(channels.round()))
+    };
+    let name = sizer.ask.slo.percentile.name();
+    let there = said(of * shards, shards);
+    let here = said(size.channels / size.machines as f64, sizer.machine.cores);
+    Some(format!(
+        "{name} was measured over the rate with {there}, and is taken for {here}: how far off that \
+         is was not tried"
+    ))
+}
+
 /// What of the question lies beyond what was measured.
 fn extrapolation(sizer: &Sizer<'_>, chosen: &Chosen, size: &Size) -> Vec<String> {
     let (ask, model) = (sizer.ask, sizer.model);
     let runs: Vec<&Observation> = chosen.runs.iter().collect();
     let mut found = shards(model, sizer.machine);
+    found.extend(percentile_elsewhere(sizer, size));
     let mut say = |text: String| found.push(text);
     if (ask.cores_per_machine).is_some_and(|cores| cores != chosen.machine.cores) {
         let (cores, measured) = (figure(sizer.machine.cores), chosen.machine.text());
         say(format!(
             "machines of {cores} cores: cores like those measured are assumed ({measured})"
-        ));
-    }
-    let (rates_of, there) = (sizer.response.place(), size.core.at.place);
-    let shards = sizer.response.shards;
-    let channels = (rates_of.channels_per_shard, rates_of.channels_per_shard);
-    if is_outside(there.channels_per_shard, channels) || sizer.machine.cores != shards {
-        let name = ask.slo.percentile.name();
-        let [of, planned] = [
-            (rates_of.channels_per_shard * shards, shards),
-            (size.channels / size.machines as f64, sizer.machine.cores),
-        ]
-        .map(|(channels, shards)| {
-            format!(
-                "{} channels on {}",
-                figure(channels.round()),
-                counted(shards as u64, "shard")
-            )
-        });
-        say(format!(
-            "{name} was measured over the rate with {of}, and is taken for {planned}: how far off \
-             that is was not tried"
         ));
     }
     let planned = size.core.at.place.channels_per_shard;
