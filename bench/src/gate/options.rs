@@ -129,7 +129,7 @@ impl GateOptions {
     /// named.
     ///
     /// # Errors
-    /// [`Failure::BadInput`] with the options' names.
+    /// A failure with the options' names.
     pub fn checked(mut self) -> Result<Self, Failure> {
         if self.session.json && self.gate.markdown_on_stdout() {
             return Err(Failure::bad_input(
