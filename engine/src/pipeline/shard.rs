@@ -145,8 +145,7 @@ impl<'w> Shard<'w> {
             }
         }
         if self.shared.config.live {
-            self.progress.ask_latencies();
-            self.progress.completed(0, &self.gauges.latency);
+            self.progress.tell(&self.gauges.latency);
         }
         let pace = self.pace();
         let log = if self.shared.abort.load(Ordering::Relaxed) {

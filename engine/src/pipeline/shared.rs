@@ -70,8 +70,13 @@ impl ShardProgress {
         self.payments.fetch_add(payments, Ordering::Relaxed);
         if self.wants_latencies.load(Ordering::Relaxed) {
             self.wants_latencies.store(false, Ordering::Relaxed);
-            self.latencies.store(Some(Box::new(latencies.clone())));
+            self.tell(latencies);
         }
+    }
+
+    /// Hands the shard's latencies to the observer.
+    pub(super) fn tell(&self, latencies: &Latencies) {
+        self.latencies.store(Some(Box::new(latencies.clone())));
     }
 
     /// The observer wants the latencies of the shard's next wave.
