@@ -2,7 +2,7 @@
 //! text they do not.
 
 use duet_terminal::layout;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::error::ProfileError;
 use super::shape::{RawBatched, RawBlock, RawConstant, RawPoint, RawPrice, RawProfile, Whole};
@@ -31,7 +31,7 @@ pub(super) fn profile(origin: &str, text: &str) -> Result<Profile, ProfileError>
             origin,
             text,
             start_of(text, &field),
-            &format!("`{field}`{what}"),
+            &format!("`{}`{what}", called(&field)),
         )
     })?;
     Ok(Profile {
@@ -40,7 +40,7 @@ pub(super) fn profile(origin: &str, text: &str) -> Result<Profile, ProfileError>
     })
 }
 
-/// A field, and what is wrong with it.
+/// A field, with the place in an array as `points[2]`, and what is wrong with it.
 struct Wrong(String, String);
 
 /// Source and assumption.
@@ -234,11 +234,12 @@ impl Constants {
 /// Two points or more, the first of 1 or 2, each above the one before.
 fn rising(field: &str, raw: &[RawPoint]) -> Result<Vec<BatchPoint>, Wrong> {
     let mut points: Vec<BatchPoint> = Vec::new();
-    for (count, units) in raw.iter().map(|point| (point.count.0, point.units.0)) {
+    for (index, point) in raw.iter().enumerate() {
+        let (count, units) = (point.count.0, point.units.0);
         let before = points.last();
         if before.is_none() && count > 2 {
             let what = format!(" is {count}: expected 1 or 2 in the first point");
-            return Err(Wrong(format!("{field}.count"), what));
+            return Err(Wrong(format!("{field}[{index}].count"), what));
         }
         for (part, value, before) in [
             ("count", count, before.map(|before| before.count)),
@@ -246,7 +247,7 @@ fn rising(field: &str, raw: &[RawPoint]) -> Result<Vec<BatchPoint>, Wrong> {
         ] {
             if let Some(before) = before.filter(|before| value <= *before) {
                 let what = format!(" is {value}: expected more than {before}, the one before");
-                return Err(Wrong(format!("{field}.{part}"), what));
+                return Err(Wrong(format!("{field}[{index}].{part}"), what));
             }
         }
         points.push(BatchPoint { count, units });
@@ -277,14 +278,26 @@ fn bad(origin: &str, text: &str, at: usize, detail: &str) -> ProfileError {
     }
 }
 
-/// The byte at which a field's value stands, or the innermost table around it.
+/// The byte at which a field's value stands, or the innermost one around it that there is.
 fn start_of(text: &str, field: &str) -> usize {
     let Ok(whole) = DeTable::parse(text) else {
         return 0;
     };
     let (mut table, mut at) = (Some(whole.get_ref()), 0);
-    for key in field.split('.') {
-        if let Some(value) = table.and_then(|table| table.get(key)) {
+    for part in field.split('.') {
+        let (key, index) = match part.strip_suffix(']').and_then(|part| part.split_once('[')) {
+            Some((key, index)) => (key, index.parse().ok()),
+            None => (part, None),
+        };
+        let found = table.and_then(|table| table.get(key));
+        let found = match (found, index) {
+            (Some(array), Some(index)) => array
+                .get_ref()
+                .as_array()
+                .and_then(|of| of.get::<usize>(index)),
+            (found, _) => found,
+        };
+        if let Some(value) = found {
             at = value.span().start;
             table = value.get_ref().as_table();
         }
@@ -292,23 +305,47 @@ fn start_of(text: &str, field: &str) -> usize {
     at
 }
 
-/// The field that the line at a byte of the text is about: its key under the table's heading, or
-/// the heading itself.
+/// A field as it is called: which of several points it is of is told by its line.
+fn called(field: &str) -> String {
+    let parts = field
+        .split('.')
+        .map(|part| part.split('[').next().unwrap_or(part));
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// The field that stands at a byte of the text: its key, after those of the tables around it. None
+/// where the text is no TOML, or nothing stands there.
 fn field_at(text: &str, at: usize) -> Option<String> {
-    let at = at.min(text.len());
-    let heading_of = |line: &str| {
-        let line = line.trim().strip_prefix('[')?;
-        Some(line.split(']').next()?.trim().to_owned())
-    };
-    let newline = text.as_bytes()[..at]
-        .iter()
-        .rposition(|byte| *byte == b'\n');
-    let start = newline.map_or(0, |newline| newline + 1);
-    let line = text.get(start..)?.lines().next()?;
-    if let Some(heading) = heading_of(line) {
-        return Some(heading);
+    let whole = DeTable::parse(text).ok()?;
+    let mut keys = Vec::new();
+    keys_at(whole.get_ref(), at, &mut keys);
+    // A constant is called by its name, and its number is what it is.
+    keys.pop_if(|last| last == "value");
+    (!keys.is_empty()).then(|| keys.join("."))
+}
+
+/// The keys on the way to a byte, by the tables and arrays around it.
+fn keys_at(table: &DeTable<'_>, at: usize, keys: &mut Vec<String>) {
+    let is_around = |span: std::ops::Range<usize>| span.contains(&at);
+    for (key, value) in table {
+        // A table under a heading spans its heading alone: what is in it is asked first.
+        let before = keys.len();
+        keys.push(key.get_ref().to_string());
+        match value.get_ref() {
+            DeValue::Table(inner) => keys_at(inner, at, keys),
+            DeValue::Array(all) => {
+                let tables = all.iter().filter_map(|one| one.get_ref().as_table());
+                tables.for_each(|inner| {
+                    if keys.len() == before + 1 {
+                        keys_at(inner, at, keys);
+                    }
+                });
+            }
+            _ => {}
+        }
+        if keys.len() > before + 1 || is_around(key.span()) || is_around(value.span()) {
+            return;
+        }
+        keys.truncate(before);
     }
-    let key = line.split_once('=')?.0.trim();
-    let heading = text.get(..start)?.lines().rev().find_map(heading_of);
-    Some(heading.map_or_else(|| key.to_owned(), |heading| format!("{heading}.{key}")))
 }

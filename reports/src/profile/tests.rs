@@ -246,6 +246,19 @@ fn what_is_wrong_is_named_with_file_line_field_and_expectation() {
             14,
             &["points.count` is 3", "expected 1 or 2"],
         ),
+        // Each point in a line of its own: that line, and the number's name.
+        (
+            "[open.one_sided]",
+            "[open.one_sided.batched]\npoints = [\n  { count = 1, units = 20 },\n  { count = 2, units = 15 },\n]\nsource = \"s\"\n[open.one_sided]",
+            16,
+            &["batched.points.units` is 15", "expected more than 20"],
+        ),
+        (
+            "[open.one_sided]",
+            "[open.one_sided.batched]\npoints = [\n  { count = 1, units = 20 },\n  { count = 2, units = -5 },\n]\nsource = \"s\"\n[open.one_sided]",
+            16,
+            &["`open.one_sided.batched.points.units` "],
+        ),
         (
             "[close.cooperative]",
             "[close.cooperative.batched]\neach_further_units = 5\nsource = \"s\"\n[close.cooperative]",
