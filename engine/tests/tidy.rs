@@ -26,7 +26,7 @@ const CRATES: [(&str, usize); 15] = [
     ("loadgen/src", 8_095),
     ("loadgen/audit/src", 4_365),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 9_420),
+    ("reports/src", 9_450),
     ("reports/run-file/src", 3_140),
     ("reports/terminal/src", 2_200),
     ("bench/src", 2_835),
