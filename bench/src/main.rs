@@ -9,8 +9,8 @@ use duet_bench::operator::Operator;
 use duet_bench::options::{BenchCommand, CompareOptions, Options, check_output};
 use duet_bench::report;
 use duet_experiment::Failure;
-use duet_experiment::failure::write_text;
 use duet_terminal::Exit;
+use duet_terminal::output::write_text;
 use duet_terminal::say::print;
 use duet_terminal::signals;
 

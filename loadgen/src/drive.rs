@@ -22,7 +22,7 @@ use crate::plan::error::PlanError;
 use crate::plan::{Plan, Stored};
 use crate::record::{Measured, phase, record};
 use crate::series::Series;
-use duet_terminal::output::{OutputError, write_atomically};
+use duet_terminal::output::write_text;
 use duet_terminal::say::{complain, print, say};
 
 /// How far a run goes.
@@ -510,19 +510,9 @@ fn baseline(
 fn publish(plan: &Plan, args: &RunArgs, file: &RunFile) -> Result<(), Exit> {
     let json = file.to_json();
     let mut published = Ok(());
-    if let Some(out) = &plan.out {
-        let written: Result<(), OutputError> = write_atomically(out, |target| {
-            target
-                .write_all(json.as_bytes())
-                .map_err(|source| OutputError::Failed {
-                    path: out.clone(),
-                    source,
-                })
-        });
-        if let Err(error) = written {
-            complain(&error);
-            published = Err(Exit::MachineFault);
-        }
+    if let Some(Err(error)) = plan.out.as_ref().map(|out| write_text(out, &json)) {
+        complain(&error);
+        published = Err(Exit::MachineFault);
     }
     let text = match (args.json, args.quiet) {
         (true, _) => json,

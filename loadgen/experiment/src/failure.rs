@@ -1,10 +1,8 @@
 //! Why there is no answer, with what the user should read and how the process ends for it. An
 //! answer that nobody likes is no failure.
 
-use std::path::Path;
-
 use duet_terminal::Exit;
-use duet_terminal::output::{OutputError, write_atomically};
+use duet_terminal::output::OutputError;
 use duet_terminal::process::Unfinished;
 use duet_terminal::say::{complain, say};
 
@@ -77,19 +75,4 @@ impl From<OutputError> for Failure {
         };
         Failure::new(exit, error.to_string())
     }
-}
-
-/// Writes a text whole or not at all.
-///
-/// # Errors
-/// It cannot be written.
-pub fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
-    let written: Result<(), OutputError> = write_atomically(path, |target| {
-        let failed = |source| OutputError::Failed {
-            path: path.to_owned(),
-            source,
-        };
-        target.write_all(text.as_bytes()).map_err(failed)
-    });
-    Ok(written?)
 }

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use duet_experiment::Failure;
 use duet_experiment::disturbance::{disturbance, sets_aside};
-use duet_experiment::failure::write_text;
 use duet_run_file::measured;
 use duet_run_file::run_file::{Durability, RunFile};
 use duet_run_file::sweep::Line;
 use duet_terminal::exit::Exit;
 use duet_terminal::human;
-use duet_terminal::output::check_writable;
+use duet_terminal::output::{check_writable, write_text};
 use duet_terminal::paths::Paths;
 
 use super::args::SearchArgs;
@@ -20,7 +19,7 @@ use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
 use super::found::{Found, SCHEMA, Trial, bounds, notes, table};
 use super::{Runner, check_options, check_run, duration_option, option};
 use duet_terminal::progress::Steps;
-use duet_terminal::say::print;
+use duet_terminal::say::{complain, print};
 
 /// A short trial is this part of a full one, and no shorter than this.
 const SHORT: u32 = 4;
@@ -76,8 +75,8 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
     };
     let mut json = serde_json::to_string_pretty(&found).expect("it is made of names and numbers");
     json.push('\n');
-    if let Some(Err(failure)) = args.out.as_ref().map(|out| write_text(out, &json)) {
-        failure.tell();
+    if let Some(Err(error)) = args.out.as_ref().map(|out| write_text(out, &json)) {
+        complain(error);
         return Exit::MachineFault;
     }
     let text = match (args.json, args.quiet) {

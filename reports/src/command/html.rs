@@ -7,7 +7,7 @@ use duet_reports::{
     profile::Profile,
 };
 use duet_run_file::sweep::Sweep;
-use duet_terminal::output::check_writable;
+use duet_terminal::output::{check_writable, write_text};
 use duet_terminal::paths::Paths;
 
 use super::{Answer, Refusal, Selection, find_profiles};
@@ -55,7 +55,7 @@ impl Args {
         let Some(out) = out else {
             return Ok(page);
         };
-        super::write(out, &page)?;
+        write_text(out, &page)?;
         Ok(String::new())
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use duet_run_file::{RunFileError, merge::merge, run_file::read_text, summary::summary};
-use duet_terminal::output::check_writable;
+use duet_terminal::output::{check_writable, write_text};
 use duet_terminal::paths::Paths;
 use duet_terminal::{Exit, exit::EXIT_CODES_HELP};
 
@@ -53,7 +53,7 @@ impl Args {
         let run = merge(&texts?, self.command())?;
         let json = run.to_json();
         if let Some(out) = &self.out {
-            super::write(out, &json)?;
+            write_text(out, &json)?;
         }
         let exit = match run.achieved.valid {
             true => Exit::Ok,

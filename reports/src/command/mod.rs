@@ -10,12 +10,7 @@ pub(crate) mod offload;
 pub(crate) mod plan;
 pub(crate) mod show;
 
-use std::{
-    fmt::Display,
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Display, fs::File, io::Read, path::PathBuf};
 
 use duet_reports::{
     profile::{Profile, ProfileError},
@@ -25,7 +20,7 @@ use duet_run_file::{
     RunFileError, merge::MergeError, run_file::read_text, sweep::Sweep, terms::Across,
 };
 use duet_terminal::layout::clean;
-use duet_terminal::output::{OutputError, write_atomically};
+use duet_terminal::output::OutputError;
 use duet_terminal::{Exit, paths::Paths, say::complain};
 
 /// The text that a command prints, or why there is none.
@@ -85,15 +80,6 @@ fn find_profiles(asked: &[String]) -> Result<Vec<Profile>, Refusal> {
         profiles.push(profile);
     }
     Ok(profiles)
-}
-
-/// Writes a whole file, or leaves what was there.
-fn write(out: &Path, text: &str) -> Result<(), OutputError> {
-    write_atomically(out, |file| {
-        let written = file.write_all(text.as_bytes());
-        let path = out.to_owned();
-        written.map_err(|source| OutputError::Failed { path, source })
-    })
 }
 
 /// Indented JSON that ends with a newline.

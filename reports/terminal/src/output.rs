@@ -109,6 +109,20 @@ pub fn write_atomically<T, E: From<OutputError>>(
     }
 }
 
+/// Writes a text as [`write_atomically`] does.
+///
+/// # Errors
+/// It cannot be written; what was there is there still.
+pub fn write_text(path: &Path, text: &str) -> Result<(), OutputError> {
+    write_atomically(path, |file| {
+        let failed = |source| OutputError::Failed {
+            path: path.to_owned(),
+            source,
+        };
+        file.write_all(text.as_bytes()).map_err(failed)
+    })
+}
+
 /// As [`write_atomically`], of a name that the program relies on: it is durable when this returns,
 /// and a link is not followed.
 ///
