@@ -28,7 +28,7 @@ const CRATES: [(&str, usize); 15] = [
     ("loadgen/experiment/src", 310),
     ("reports/src", 9_450),
     ("reports/run-file/src", 3_140),
-    ("reports/terminal/src", 2_200),
+    ("reports/terminal/src", 2_205),
     ("bench/src", 2_835),
     ("bench/instructions/src", 510),
 ];
