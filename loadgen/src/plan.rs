@@ -349,6 +349,8 @@ impl Plan {
                 backend,
                 seed: part.map_or(args.seed, |part| part.seed(args.seed)),
                 l1,
+                session_time: Duration::ZERO,
+                bid: l1::Bid::default(),
                 challenge_window_blocks,
                 reserve: Amount::new(args.reserve.unwrap_or(0)),
                 faults: Vec::new(),

@@ -45,6 +45,8 @@ fn sessions(c: &mut Criterion) {
             backend: Backend::select(BackendChoice::Auto).expect("one for every machine"),
             seed: 1,
             l1: l1::Config::default(),
+            session_time: Duration::ZERO,
+            bid: l1::Bid::default(),
             challenge_window_blocks: 144,
             reserve: Amount::ZERO,
             faults: Vec::new(),

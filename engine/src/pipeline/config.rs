@@ -39,6 +39,11 @@ pub struct Config {
     pub seed: u64,
     /// Layer 1's limits and fee.
     pub l1: l1::Config,
+    /// Where Layer 1 has a clock: virtual time from when a step's channels are open, and final, to
+    /// when their closes are sent.
+    pub session_time: Duration,
+    /// Where Layer 1 takes bids: what each transaction offers at first.
+    pub bid: l1::Bid,
     /// The challenge window in the channels' terms.
     pub challenge_window_blocks: u32,
     /// The least balance that a payment may leave its payer.

@@ -4,6 +4,8 @@
 
 pub(crate) mod workload;
 
+use std::time::Duration;
+
 use duet_engine::crypto::{Backend, BackendChoice};
 use duet_engine::l1;
 use duet_engine::pipeline::{Arrivals, Config, Place};
@@ -28,6 +30,8 @@ pub(crate) fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight:
             keep_bodies: true,
             ..l1::Config::default()
         },
+        session_time: Duration::ZERO,
+        bid: l1::Bid::default(),
         challenge_window_blocks: 144,
         reserve: Amount::ZERO,
         faults: Vec::new(),

@@ -1,18 +1,27 @@
 //! What a Layer 1 starts from: its parameters, its first balances, and the identity of both.
 
+use super::market::{Answers, Order, Pace, Prices, Rate, Units};
 use super::transaction::Kind;
 use duet_channels::crypto::{Digest, Domain, Hasher, PublicKey};
 use duet_channels::protocol::Amount;
 
-/// The parameters of a Layer 1. The first two and the fee are part of its identity.
+/// The parameters of a Layer 1. All that its blocks follow from is part of its identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Transactions in a block at most; a batch counts as many as it has items.
     pub block_transactions: u32,
     /// Bytes of a block's transactions at most; its header is not among them.
     pub block_bytes: u64,
-    /// What every included transaction pays, executed or failed.
+    /// What every included transaction pays, executed or failed, where none has a bid.
     pub fee: Amount,
+    /// When blocks are made; `None`: whenever that is asked for, and time does not pass otherwise.
+    pub pace: Option<Pace>,
+    /// What transactions take of a block beside bytes, if that is bounded.
+    pub units: Option<Units>,
+    /// Which of those that wait goes first.
+    pub order: Order,
+    /// Whether answers have room of their own.
+    pub answers: Answers,
     /// Transactions that wait for a block at most, of [`Config::MEMPOOL_BYTES`] in all. Beside them
     /// there is room for one answer for each disputed channel (rule L8).
     pub mempool_transactions: u32,
@@ -45,6 +54,10 @@ impl Default for Config {
             block_transactions: 60_000_000 / 21_000,
             block_bytes: 8 << 20,
             fee: Amount::new(1),
+            pace: None,
+            units: None,
+            order: Order::Arrival,
+            answers: Answers::Reserved,
             mempool_transactions: 65_536,
             keep_bodies: false,
             keep_tape: false,
@@ -76,7 +89,97 @@ impl Config {
         if self.mempool_transactions == 0 {
             return Err(ConfigError::NoMempoolTransactions);
         }
+        if self.pace.is_some_and(|pace| pace.interval_ms == 0) {
+            return Err(ConfigError::NoInterval);
+        }
+        if let Some(units) = &self.units {
+            check_units(units)?;
+        }
+        if self.order.takes_bids() && self.units.is_none() {
+            return Err(ConfigError::BidsWithoutUnits);
+        }
         Ok(())
+    }
+
+    /// What of the parameters a plain Layer 1 has not, in bytes; none of a plain one. Numbers are
+    /// little-endian, and what is left out is 0:
+    ///
+    /// `interval 8 · finality 4 · block units 8 · channels' units 8 · eight prices of 8 each, in
+    /// the order of [`Prices`] · order 1 (0 arrival, 1 bid, 2 base fee) · least base fee 8 ·
+    /// answers 1 (0 reserved, 1 compete)`
+    #[must_use]
+    pub fn scarcity(&self) -> Vec<u8> {
+        let plain = Config::default();
+        let what = |config: &Config| (config.pace, config.units, config.order, config.answers);
+        if what(self) == what(&plain) {
+            return Vec::new();
+        }
+        let mut bytes = Vec::with_capacity(102);
+        let pace = self
+            .pace
+            .map(|pace| (pace.interval_ms, pace.finality_blocks));
+        let (interval_ms, finality_blocks) = pace.unwrap_or_default();
+        bytes.extend_from_slice(&interval_ms.to_le_bytes());
+        bytes.extend_from_slice(&finality_blocks.to_le_bytes());
+        let (block, of_channels, prices) = match &self.units {
+            None => (0, 0, [0; 8]),
+            Some(units) => {
+                let of_channels = units.of_channels.unwrap_or(0);
+                (units.block, of_channels, units.prices.listed())
+            }
+        };
+        for number in [block, of_channels].into_iter().chain(prices) {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        let (order, least) = match self.order {
+            Order::Arrival => (0, Rate(0)),
+            Order::Bid => (1, Rate(0)),
+            Order::BaseFee { least } => (2, least),
+        };
+        bytes.push(order);
+        bytes.extend_from_slice(&least.0.to_le_bytes());
+        bytes.push(u8::from(self.answers == Answers::Compete));
+        bytes
+    }
+}
+
+/// Every single transaction fits into a block, and costs something of it.
+fn check_units(units: &Units) -> Result<(), ConfigError> {
+    let limit = units.of_channels.unwrap_or(units.block);
+    if units.block == 0 || limit == 0 || limit > units.block {
+        return Err(ConfigError::BlockUnits {
+            block: units.block,
+            of_channels: limit,
+        });
+    }
+    let (kind, dearest) = units.dearest();
+    let limit = match kind {
+        "transfer" => units.block,
+        _ => limit,
+    };
+    if dearest > limit {
+        return Err(ConfigError::UnitsAboveBlock {
+            kind,
+            units: dearest,
+            limit,
+        });
+    }
+    Ok(())
+}
+
+impl Prices {
+    /// All of them, in their order.
+    fn listed(&self) -> [u64; 8] {
+        [
+            self.transfer,
+            self.open_one_sided,
+            self.open_two_sided,
+            self.close,
+            self.post,
+            self.answer,
+            self.payout,
+            self.payout_after_answer,
+        ]
     }
 }
 
@@ -127,8 +230,8 @@ const HASHED_TOGETHER: usize = 40 << 10;
 
 impl<A: Allocations> Genesis<A> {
     /// The Layer 1's identity: `H_genesis(label's length ‖ label ‖ block transactions ‖ block bytes
-    /// ‖ fee ‖ number of allocations ‖ every key and amount in the order given)`, the first as u64,
-    /// integers little-endian.
+    /// ‖ fee ‖ number of allocations ‖ every key and amount in the order given ‖ what it is scarce
+    /// by)`, the first as u64, integers little-endian, the last as [`Config::scarcity`] has it.
     #[must_use]
     pub fn id(&self, config: &Config) -> Digest {
         let mut hasher = Hasher::new(Domain::Genesis);
@@ -149,7 +252,7 @@ impl<A: Allocations> Genesis<A> {
                 rows.clear();
             }
         });
-        hasher.update(&rows);
+        hasher.update(&rows).update(&config.scarcity());
         hasher.finish()
     }
 
@@ -181,6 +284,30 @@ pub enum ConfigError {
     /// A mempool of no transactions.
     #[error("a mempool of 0 transactions, expected at least 1")]
     NoMempoolTransactions,
+    /// Blocks at no distance from each other.
+    #[error("0 ms from block to block, expected at least 1")]
+    NoInterval,
+    /// A block of no units, or whose part for channels is none of it.
+    #[error("{of_channels} of {block} units a block for channels, expected 1 to all of them")]
+    BlockUnits {
+        /// Units of a block.
+        block: u64,
+        /// Units of a block that channels may take.
+        of_channels: u64,
+    },
+    /// A transaction that no block holds.
+    #[error("a {kind} of {units} units, expected at most the {limit} that a block has for it")]
+    UnitsAboveBlock {
+        /// Which kind.
+        kind: &'static str,
+        /// What it takes.
+        units: u64,
+        /// What a block has for it.
+        limit: u64,
+    },
+    /// Bids for units that there are none of.
+    #[error("bids, and no units to bid for")]
+    BidsWithoutUnits,
 }
 
 /// Why a Layer 1 cannot start.

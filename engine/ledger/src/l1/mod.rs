@@ -40,6 +40,7 @@ mod dispute;
 mod games;
 mod ledger;
 mod load;
+mod market;
 mod mempool;
 mod receipt;
 mod records;
@@ -61,6 +62,7 @@ pub use config::{Allocations, Config, ConfigError, Genesis, SetupError, Verifica
 pub use dispute::Dispute;
 pub use ledger::{Account, Imbalance, Totals};
 pub use load::Load;
+pub use market::{Answers, Bid, Order, Pace, Prices, Rate, Units};
 pub use receipt::{Executed, Notice, PaidOut, Receipt};
 pub use refusal::{Failure, Malformed, NotExecuted, Refusal, SignatureRole, SubmitError};
 pub use restore::RestoreError;
