@@ -38,22 +38,48 @@ impl Header {
     }
 }
 
+/// What a transaction takes of a block's limits, or a block has of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Channels or transfers.
+    pub(super) operations: u64,
+    pub(super) bytes: u64,
+    /// In the chain's own unit.
+    pub(super) units: u64,
+    /// Those of them that are of transactions of channels.
+    pub(super) units_of_channels: u64,
+}
+
 /// What still fits in a block.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
-    operations: u32,
-    bytes: u64,
-}
+pub(super) struct Room(pub(super) Size);
 
 impl Room {
     /// Takes the room of one transaction, if there is as much.
-    pub(super) fn take(&mut self, bytes: usize, operations: u32) -> bool {
-        if self.operations < operations || self.bytes < bytes as u64 {
-            return false;
+    pub(super) fn take(&mut self, size: &Size) -> bool {
+        let Room(left) = self;
+        let fits = left.operations >= size.operations
+            && left.bytes >= size.bytes
+            && left.units >= size.units
+            && left.units_of_channels >= size.units_of_channels;
+        if fits {
+            left.operations -= size.operations;
+            left.bytes -= size.bytes;
+            left.units -= size.units;
+            left.units_of_channels -= size.units_of_channels;
         }
-        self.operations -= operations;
-        self.bytes -= bytes as u64;
-        true
+        fits
+    }
+
+    /// Whether there is room for a transaction of so many units, as far as those bound it.
+    pub(super) fn holds(&self, units: u64) -> bool {
+        !self.is_spent() && self.0.units >= units
+    }
+
+    /// Whether nothing more fits, however small.
+    pub(super) fn is_spent(&self) -> bool {
+        let Room(left) = self;
+        left.operations == 0 || left.bytes == 0 || left.units == 0
     }
 }
 
@@ -67,6 +93,7 @@ pub(super) struct Draft {
     unhashed: Vec<u8>,
     transactions: u32,
     bytes: u64,
+    units: u64,
     body: Option<Vec<u8>>,
 }
 
@@ -77,6 +104,7 @@ const PIECE: usize = 16 << 10;
 pub(super) struct Block {
     pub(super) header: Header,
     pub(super) body_bytes: u64,
+    pub(super) units: u64,
     pub(super) body: Option<Vec<u8>>,
 }
 
@@ -85,10 +113,8 @@ impl Draft {
         Draft {
             height,
             parent,
-            room: Room {
-                operations: config.block_transactions,
-                bytes: config.block_bytes,
-            },
+            room: config.room(),
+            units: 0,
             hasher: Hasher::new(Domain::Block),
             unhashed: Vec::new(),
             transactions: 0,
@@ -109,11 +135,9 @@ impl Draft {
     ///
     /// # Panics
     /// If there is no room for it.
-    pub(super) fn include(&mut self, bytes: &[u8], operations: u32) {
-        assert!(
-            self.room.take(bytes.len(), operations),
-            "a block keeps its limits"
-        );
+    pub(super) fn include(&mut self, bytes: &[u8], size: &Size) {
+        assert!(self.room.take(size), "a block keeps its limits");
+        assert_eq!(size.bytes, bytes.len() as u64, "the transaction's own size");
         self.unhashed.extend_from_slice(bytes);
         let whole = self.unhashed.len() / PIECE * PIECE;
         if whole > 0 {
@@ -121,7 +145,8 @@ impl Draft {
             self.unhashed.drain(..whole);
         }
         self.transactions += 1;
-        self.bytes += bytes.len() as u64;
+        self.bytes += size.bytes;
+        self.units += size.units;
         if let Some(body) = &mut self.body {
             body.extend_from_slice(bytes);
         }
@@ -144,6 +169,7 @@ impl Draft {
         Some(Block {
             header,
             body_bytes: self.bytes,
+            units: self.units,
             body: self.body,
         })
     }

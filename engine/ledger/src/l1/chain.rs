@@ -10,10 +10,13 @@ use super::block::{Draft, Header};
 use super::channel::ChannelRecord;
 use super::config::{Allocations, Config, Genesis, SetupError};
 use super::ledger::{Account, Imbalance, Ledger, Totals};
-use super::load::Load;
+use super::load::{Load, Space};
+use super::market::{Answers, Market, Rate};
 use super::mempool::{Answer, Mempool};
+use super::pool::Pool;
 use super::receipt::{Executed, Notice, Receipt};
 use super::refusal::{NotExecuted, Refusal, SignatureRole, SubmitError};
+use super::round::Taken;
 use super::rounds::Rounds;
 use super::tape::Tape;
 use super::transaction::{SignedTransaction, Transaction, encoded_digest};
@@ -33,13 +36,19 @@ pub struct Chain {
     height: u64,
     tip: Digest,
     ledger: Ledger,
+    /// What the next block takes from: all that wait, where they go by arrival.
     mempool: Mempool,
+    /// What waits, where they go by bids.
+    pool: Pool,
+    /// The next block's base fee.
+    base: Rate,
+    space: Space,
     vain: Vain,
     rounds: Rounds,
     bodies: Vec<Vec<u8>>,
     tape: Option<Tape>,
     notices: Vec<Notice>,
-    /// Receipts of answers that left the mempool without a block.
+    /// Receipts of those that left the mempool without a block.
     superseded: Vec<Receipt>,
     load: Load,
 }
@@ -60,7 +69,7 @@ impl Chain {
         config.check()?;
         let supply = genesis.supply().ok_or(SetupError::SupplyOverflow)?;
         let (ledger, id) = rayon::join(
-            || Ledger::new(config.fee, supply, &genesis.allocations),
+            || Ledger::new(supply, &genesis.allocations),
             || genesis.id(&config),
         );
         Ok(Chain {
@@ -74,6 +83,9 @@ impl Chain {
             },
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
+            pool: Pool::default(),
+            base: config.order.first_base(),
+            space: Space::default(),
             vain: Vain::default(),
             rounds: Rounds::new(backend, config.verification),
             bodies: Vec::new(),
@@ -137,6 +149,9 @@ impl Chain {
                 got: bytes.len() as u64,
             });
         }
+        if let (false, Some(_)) = (self.config.order.takes_bids(), signed.bid()) {
+            return Err(SubmitError::Refused(Refusal::BidNotTaken));
+        }
         let operations = signed.transaction().operations();
         if operations > self.config.block_transactions {
             return Err(SubmitError::TooManyItems {
@@ -144,10 +159,15 @@ impl Chain {
                 got: operations,
             });
         }
+        self.fits_a_block(&signed, bytes)?;
+        if self.config.order.takes_bids() {
+            return self.bid(ticket, &signed, bytes);
+        }
         let admitted = self.mempool.admit(bytes.len());
         let held_up =
             admitted.is_err() || (self.mempool).is_crowded(&self.config, bytes.len(), operations);
         if let Transaction::Post { submitter, post } = signed.transaction()
+            && self.config.answers == Answers::Reserved
             && self.could_reserve(submitter, post, held_up)
         {
             self.vain.admit(submitter, &post.channel)?;
@@ -169,6 +189,38 @@ impl Chain {
         Ok(())
     }
 
+    /// Whether the block has units for a transaction, if it were alone in it.
+    fn fits_a_block(&self, signed: &SignedTransaction, bytes: &[u8]) -> Result<(), SubmitError> {
+        let size = self.config.size(signed, bytes.len(), &self.ledger);
+        match self.config.room().take(&size) {
+            true => Ok(()),
+            false => Err(SubmitError::TooManyUnits { got: size.units }),
+        }
+    }
+
+    /// Queues a transaction by its bid.
+    fn bid(
+        &mut self,
+        ticket: u64,
+        signed: &SignedTransaction,
+        bytes: &[u8],
+    ) -> Result<(), SubmitError> {
+        // Nobody has what waits evicted, or a block verify hundreds of signatures, in another's
+        // name.
+        self.hear(signed, bytes)?;
+        let evicted = self.pool.submit(ticket, signed, bytes, &self.config)?;
+        self.space.evicted += evicted.len() as u64;
+        let height = self.height + 1;
+        let receipts = evicted.into_iter().map(|(ticket, refusal)| Receipt {
+            ticket,
+            height,
+            fee: Amount::ZERO,
+            outcome: Err(refusal),
+        });
+        self.superseded.extend(receipts);
+        Ok(())
+    }
+
     /// Whether a post, if it is sound, is an answer that the next block could include, and beats
     /// the one that waits for its channel, or, if it has to be `alone`, takes its place.
     fn could_reserve(&self, submitter: &PublicKey, post: &Post, alone: bool) -> bool {
@@ -187,7 +239,7 @@ impl Chain {
         }
         let replaced = alone && waiting.is_some_and(|waiting| waiting.payer == *submitter);
         let answers = 1 + self.mempool.reserved_by(submitter) - u64::from(replaced);
-        self.ledger.can_pay(submitter, answers)
+        self.ledger.can_pay(submitter, self.config.fee, answers)
     }
 
     /// Verifies the signer's signature, alone: who speaks is known then, and nothing else.
@@ -207,11 +259,16 @@ impl Chain {
     /// What waits with it changes nothing of that, its submitter's fees aside.
     fn judge(&mut self, signed: &SignedTransaction, bytes: &[u8]) -> Result<(), Refusal> {
         let start = thread_cpu_ns();
-        let judged = (self.rounds).judge_alone(signed, bytes, &self.genesis, &self.ledger);
+        let market = Market {
+            config: &self.config,
+            base: self.base,
+        };
+        let judged = (self.rounds).judge_alone(signed, bytes, &market, &self.genesis, &self.ledger);
         let (checked, signatures) = judged;
         self.load.signature_verifications += signatures;
         self.load.cpu_ns += thread_cpu_ns() - start;
-        self.ledger.decide(&checked?, self.height + 1).map(drop)
+        let decided = (self.ledger).decide(&checked?, self.config.fee, self.height + 1);
+        decided.map(drop)
     }
 
     /// Gives an answer its place. One that makes way for it was verified in vain, and pays nothing:
@@ -236,6 +293,7 @@ impl Chain {
             self.superseded.push(Receipt {
                 ticket: lower.ticket,
                 height: self.height + 1,
+                fee: Amount::ZERO,
                 outcome: Err(Refusal::Superseded { by: post.version() }),
             });
         }
@@ -245,7 +303,8 @@ impl Chain {
     /// does not fit any more. Those refused on the way take no room. Appends a receipt for every
     /// transaction that left the queue, in its order.
     ///
-    /// `None` if there was nothing to include: the height stays.
+    /// `None` if there was nothing to include. The height stays then, but where Layer 1 has a
+    /// clock: there the block's time has passed.
     ///
     /// # Panics
     /// If supply is not conserved.
@@ -271,12 +330,7 @@ impl Chain {
         self.load.refused += self.superseded.len() as u64;
         receipts.append(&mut self.superseded);
         let mut draft = Draft::new(self.height + 1, self.tip, &self.config);
-        while (self.rounds).gather(
-            self.mempool.iter(),
-            draft.room(),
-            &self.genesis,
-            &self.ledger,
-        ) {
+        while self.gather(&draft) {
             self.execute(&mut draft, receipts);
         }
         self.ledger.assert_conserved();
@@ -286,31 +340,49 @@ impl Chain {
         header
     }
 
+    /// Puts what fits into the block in line; whether there is anything.
+    fn gather(&mut self, draft: &Draft) -> bool {
+        let market = Market {
+            config: &self.config,
+            base: self.base,
+        };
+        if self.pool.len() > 0 && self.mempool.len() == 0 {
+            (self.pool).choose(draft.room(), &market, &self.ledger, &mut self.mempool);
+        }
+        let waiting = self.mempool.iter();
+        (self.rounds).gather(waiting, draft.room(), &market, &self.genesis, &self.ledger)
+    }
+
     /// Executes the transactions in line one after the other.
     fn execute(&mut self, draft: &mut Draft, receipts: &mut Vec<Receipt>) {
         let height = draft.height();
         while let Some(mut judged) = self.rounds.next() {
             self.load.signature_verifications += judged.signatures;
-            judged.round.each(|claim, ring, verdicts| {
+            judged.round.each(|taken, ring, verdicts| {
+                let Taken { claim, size, fee } = taken;
                 let outcome = claim.and_then(|unchecked| {
                     execute(
                         &mut self.ledger,
                         ring,
                         &mut self.load,
                         &mut self.notices,
-                        unchecked,
+                        (unchecked, fee),
                         verdicts,
                         height,
                     )
                 });
                 let next = self.mempool.first().expect("the round came from the queue");
                 match outcome {
-                    Ok(_) => draft.include(next.bytes, next.operations),
+                    Ok(_) => draft.include(next.bytes, &size),
                     Err(_) => self.load.refused += 1,
                 }
                 receipts.push(Receipt {
                     ticket: next.ticket,
                     height,
+                    fee: match outcome {
+                        Ok(_) => fee,
+                        Err(_) => Amount::ZERO,
+                    },
                     outcome,
                 });
                 self.mempool.pop();
@@ -320,8 +392,15 @@ impl Chain {
     }
 
     fn append(&mut self, draft: Draft, even_empty: bool) -> Option<Header> {
-        let block = draft.finish(even_empty)?;
+        let Some(block) = draft.finish(even_empty) else {
+            if self.config.pace.is_some() {
+                self.pass(1);
+            }
+            return None;
+        };
         self.vain.forget();
+        self.space.units += block.units;
+        self.set_base(block.units);
         self.height = block.header.height;
         self.tip = block.header.hash;
         self.bodies.extend(block.body);
@@ -332,10 +411,56 @@ impl Chain {
         Some(block.header)
     }
 
+    /// Lets so many blocks pass with nothing in them: they have a height and no header.
+    ///
+    /// # Panics
+    /// If something waits, or Layer 1 has no clock.
+    pub fn pass_over(&mut self, blocks: u64) {
+        assert!(self.config.pace.is_some(), "Layer 1 has a clock");
+        assert_eq!(self.pending(), 0, "nothing waits");
+        if let Some(tape) = &mut self.tape {
+            tape.pass_over(blocks);
+        }
+        self.pass(blocks);
+    }
+
+    fn pass(&mut self, blocks: u64) {
+        self.vain.forget();
+        self.notices.clear();
+        self.height += blocks;
+        self.space.empty_blocks += blocks;
+        let mut left = blocks;
+        while left > 0 {
+            let before = self.base;
+            self.set_base(0);
+            // It has come down as far as it goes.
+            left = if self.base == before { 0 } else { left - 1 };
+        }
+    }
+
+    /// The next block's base fee, after one in which so many units were taken.
+    fn set_base(&mut self, taken: u64) {
+        self.space.highest_base = self.space.highest_base.max(self.base);
+        let block = self.config.units.map_or(0, |units| units.block);
+        self.base = self.config.order.next_base(self.base, taken, block);
+    }
+
     /// How many transactions wait.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.mempool.len()
+        self.mempool.len() + self.pool.len()
+    }
+
+    /// The next block's base fee; nothing, where there is none.
+    #[must_use]
+    pub fn base_fee(&self) -> Rate {
+        self.base
+    }
+
+    /// How blocks' room was used.
+    #[must_use]
+    pub fn space(&self) -> &Space {
+        &self.space
     }
 
     /// This Layer 1's identity, which every signature and channel id is bound to.
@@ -451,7 +576,7 @@ fn execute(
     ring: &KeyRing,
     load: &mut Load,
     notices: &mut Vec<Notice>,
-    mut unchecked: Unchecked,
+    (mut unchecked, fee): (Unchecked, Amount),
     verdicts: &mut impl Iterator<Item = Verdict>,
     height: u64,
 ) -> Result<Executed, Refusal> {
@@ -464,7 +589,7 @@ fn execute(
     if let Some(refusal) = refused {
         return Err(refusal);
     }
-    let decision = ledger.decide(&checked?, height)?;
+    let decision = ledger.decide(&checked?, fee, height)?;
     load.access(decision.accesses());
     let executed = ledger.apply(decision, notices);
     load.transactions += 1;

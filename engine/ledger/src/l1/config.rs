@@ -1,6 +1,6 @@
 //! What a Layer 1 starts from: its parameters, its first balances, and the identity of both.
 
-use super::market::{Answers, Order, Pace, Prices, Rate, Units};
+use super::market::{Answers, Bid, Order, Pace, Prices, Rate, Units};
 use super::transaction::Kind;
 use duet_channels::crypto::{Digest, Domain, Hasher, PublicKey};
 use duet_channels::protocol::Amount;
@@ -80,9 +80,15 @@ impl Config {
         if self.block_transactions == 0 {
             return Err(ConfigError::NoBlockTransactions);
         }
-        if self.block_bytes < SMALLEST_BLOCK_BYTES {
+        let bid_bytes = if self.order.takes_bids() {
+            Bid::BYTES
+        } else {
+            0
+        };
+        let least = SMALLEST_BLOCK_BYTES + bid_bytes as u64;
+        if self.block_bytes < least {
             return Err(ConfigError::BlockBytesTooFew {
-                least: SMALLEST_BLOCK_BYTES,
+                least,
                 got: self.block_bytes,
             });
         }
@@ -98,13 +104,16 @@ impl Config {
         if self.order.takes_bids() && self.units.is_none() {
             return Err(ConfigError::BidsWithoutUnits);
         }
+        if self.order.takes_bids() && self.answers == Answers::Reserved {
+            return Err(ConfigError::ReservedAmongBids);
+        }
         Ok(())
     }
 
     /// What of the parameters a plain Layer 1 has not, in bytes; none of a plain one. Numbers are
     /// little-endian, and what is left out is 0:
     ///
-    /// `interval 8 · finality 4 · block units 8 · channels' units 8 · eight prices of 8 each, in
+    /// `interval 8 · finality 4 · block units 8 · channels' units 8 · seven prices of 8 each, in
     /// the order of [`Prices`] · order 1 (0 arrival, 1 bid, 2 base fee) · least base fee 8 ·
     /// answers 1 (0 reserved, 1 compete)`
     #[must_use]
@@ -114,7 +123,7 @@ impl Config {
         if what(self) == what(&plain) {
             return Vec::new();
         }
-        let mut bytes = Vec::with_capacity(102);
+        let mut bytes = Vec::with_capacity(94);
         let pace = self
             .pace
             .map(|pace| (pace.interval_ms, pace.finality_blocks));
@@ -122,7 +131,7 @@ impl Config {
         bytes.extend_from_slice(&interval_ms.to_le_bytes());
         bytes.extend_from_slice(&finality_blocks.to_le_bytes());
         let (block, of_channels, prices) = match &self.units {
-            None => (0, 0, [0; 8]),
+            None => (0, 0, [0; 7]),
             Some(units) => {
                 let of_channels = units.of_channels.unwrap_or(0);
                 (units.block, of_channels, units.prices.listed())
@@ -169,7 +178,7 @@ fn check_units(units: &Units) -> Result<(), ConfigError> {
 
 impl Prices {
     /// All of them, in their order.
-    fn listed(&self) -> [u64; 8] {
+    pub(super) fn listed(&self) -> [u64; 7] {
         [
             self.transfer,
             self.open_one_sided,
@@ -178,7 +187,6 @@ impl Prices {
             self.post,
             self.answer,
             self.payout,
-            self.payout_after_answer,
         ]
     }
 }
@@ -296,7 +304,7 @@ pub enum ConfigError {
         of_channels: u64,
     },
     /// A transaction that no block holds.
-    #[error("a {kind} of {units} units, expected at most the {limit} that a block has for it")]
+    #[error("{kind}: {units} units, expected at most the {limit} that a block has for it")]
     UnitsAboveBlock {
         /// Which kind.
         kind: &'static str,
@@ -308,6 +316,9 @@ pub enum ConfigError {
     /// Bids for units that there are none of.
     #[error("bids, and no units to bid for")]
     BidsWithoutUnits,
+    /// Room kept for answers where room is sold.
+    #[error("room kept for answers beside bids, expected answers that compete")]
+    ReservedAmongBids,
 }
 
 /// Why a Layer 1 cannot start.

@@ -1,5 +1,7 @@
 //! What Layer 1 had to do. Baseline and channels are counted by the same code.
 
+use super::market::Rate;
+
 /// The work that a Layer 1 did since its genesis.
 ///
 /// A *record* is one account or one channel, whatever its size.
@@ -33,6 +35,20 @@ pub struct Load {
     /// in it: one more decoding, a copy, and of an answer or a batch the signature that says who
     /// speaks.
     pub cpu_ns: u64,
+}
+
+/// How blocks' room was used, since the genesis. Only a Layer 1 with a clock has empty blocks
+/// here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Units of transactions in blocks.
+    pub units: u64,
+    /// Blocks that passed with nothing in them. They have a height and no header.
+    pub empty_blocks: u64,
+    /// Transactions that made way for a higher bid.
+    pub evicted: u64,
+    /// The highest base fee of any block.
+    pub highest_base: Rate,
 }
 
 /// Records that one transaction looked up and changed.

@@ -1,7 +1,12 @@
 //! What makes a Layer 1 scarce beside bytes: when blocks are made, what transactions take of them,
 //! and who comes first. All of it can be left out.
 
-use duet_channels::protocol::Amount;
+use super::block::{Room, Size};
+use super::config::Config;
+use super::ledger::Ledger;
+use super::refusal::Refusal;
+use super::transaction::{SignedTransaction, Transaction};
+use duet_channels::protocol::{Amount, ChannelId};
 
 /// When blocks are made. Layer 1 then has a clock of its own: block h is sealed `h × interval_ms`
 /// after its genesis, in virtual milliseconds.
@@ -42,10 +47,8 @@ pub struct Prices {
     pub post: u64,
     /// A post in a channel in which something is posted.
     pub answer: u64,
-    /// A payout of a channel in which nobody answered.
+    /// A payout.
     pub payout: u64,
-    /// A payout after an answer.
-    pub payout_after_answer: u64,
 }
 
 /// Which of the transactions that wait goes first, and what it pays.
@@ -88,6 +91,39 @@ pub struct Bid {
 }
 
 impl Units {
+    /// What a transaction takes; `is_disputed` says whether something is posted in a channel.
+    fn of(&self, transaction: &Transaction, is_disputed: impl Fn(&ChannelId) -> bool) -> u64 {
+        let prices = &self.prices;
+        let open = |deposit_b: Amount| match deposit_b.is_zero() {
+            true => prices.open_one_sided,
+            false => prices.open_two_sided,
+        };
+        match transaction {
+            Transaction::Transfer { .. } => prices.transfer,
+            Transaction::Open { deposits, .. } => open(deposits.b),
+            Transaction::OpenBatch { channels, .. } => channels
+                .iter()
+                .map(|opening| open(opening.deposits.b))
+                .fold(0, u64::saturating_add),
+            Transaction::CooperativeClose { .. } => prices.close,
+            Transaction::CloseBatch { proofs, .. } => {
+                prices.close.saturating_mul(proofs.len() as u64)
+            }
+            Transaction::Post { post, .. } if is_disputed(&post.channel) => prices.answer,
+            Transaction::Post { .. } => prices.post,
+            Transaction::Payout { .. } => prices.payout,
+            Transaction::RollOver { successor, .. } => {
+                prices.close.saturating_add(open(successor.deposits.b))
+            }
+        }
+    }
+
+    /// The least that any transaction takes.
+    pub(super) fn cheapest(&self) -> u64 {
+        let all = self.prices.listed();
+        all.into_iter().min().expect("there are kinds")
+    }
+
     /// The dearest single transaction: its kind's name, and what it takes.
     pub(super) fn dearest(&self) -> (&'static str, u64) {
         let Prices {
@@ -98,7 +134,6 @@ impl Units {
             post,
             answer,
             payout,
-            payout_after_answer,
         } = self.prices;
         let roll_over = close.saturating_add(open_two_sided);
         [
@@ -109,12 +144,75 @@ impl Units {
             ("post", post),
             ("answer", answer),
             ("payout", payout),
-            ("payout after an answer", payout_after_answer),
             ("roll-over", roll_over),
         ]
         .into_iter()
         .max_by_key(|(_, units)| *units)
         .expect("there are kinds")
+    }
+}
+
+/// What a block asks of transactions, as of one base fee.
+pub(super) struct Market<'c> {
+    pub(super) config: &'c Config,
+    pub(super) base: Rate,
+}
+
+impl Market<'_> {
+    /// What an encoded transaction takes of a block, and what it pays there.
+    pub(super) fn terms(
+        &self,
+        signed: &SignedTransaction,
+        bytes: usize,
+        ledger: &Ledger,
+    ) -> (Size, Result<Amount, Refusal>) {
+        let size = self.config.size(signed, bytes, ledger);
+        let fee = match (self.config.order.takes_bids(), signed.bid()) {
+            (false, None) => Ok(self.config.fee),
+            (false, Some(_)) => Err(Refusal::BidNotTaken),
+            (true, None) => Err(Refusal::NoBid),
+            (true, Some(bid)) => self.fee_of(bid, size.units),
+        };
+        (size, fee)
+    }
+
+    fn fee_of(&self, bid: &Bid, units: u64) -> Result<Amount, Refusal> {
+        let Rate(base) = self.base;
+        let tip = bid.tip_above(self.base).ok_or(Refusal::BidBelowBase {
+            base,
+            got: bid.most.0,
+        })?;
+        Ok(Rate(base + tip.0).of(units))
+    }
+}
+
+impl Config {
+    /// All the room of a block.
+    pub(super) fn room(&self) -> Room {
+        let units = self.units.as_ref();
+        let of_channels = |units: &Units| units.of_channels.unwrap_or(units.block);
+        Room(Size {
+            operations: u64::from(self.block_transactions),
+            bytes: self.block_bytes,
+            units: units.map_or(u64::MAX, |units| units.block),
+            units_of_channels: units.map_or(u64::MAX, of_channels),
+        })
+    }
+
+    /// What an encoded transaction takes of a block.
+    pub(super) fn size(&self, signed: &SignedTransaction, bytes: usize, ledger: &Ledger) -> Size {
+        let transaction = signed.transaction();
+        let is_disputed = |channel: &ChannelId| ledger.is_disputed(channel);
+        let units = (self.units.as_ref()).map_or(0, |units| units.of(transaction, is_disputed));
+        Size {
+            operations: u64::from(transaction.operations()),
+            bytes: bytes as u64,
+            units,
+            units_of_channels: match transaction {
+                Transaction::Transfer { .. } => 0,
+                _ => units,
+            },
+        }
     }
 }
 
@@ -132,6 +230,9 @@ impl Rate {
 }
 
 impl Bid {
+    /// Bytes that it takes of a transaction.
+    pub const BYTES: usize = 16;
+
     /// A bid of one rate, whatever the base fee is.
     #[must_use]
     pub const fn flat(rate: Rate) -> Bid {
@@ -154,6 +255,14 @@ impl Order {
     #[must_use]
     pub fn takes_bids(&self) -> bool {
         *self != Order::Arrival
+    }
+
+    /// What a bid is worth to a queue that is full.
+    pub(super) fn standing(&self, bid: &Bid) -> Rate {
+        match self {
+            Order::BaseFee { .. } => bid.most,
+            Order::Arrival | Order::Bid => bid.most.min(bid.tip),
+        }
     }
 
     /// The base fee of the first block.

@@ -11,6 +11,8 @@ pub struct Receipt {
     pub ticket: u64,
     /// The height of the block that it is in; refused, of the block that it was refused for.
     pub height: u64,
+    /// What it paid for being in that block; nothing, if it is in none.
+    pub fee: Amount,
     /// What it did, or why it is in no block.
     pub outcome: Result<Executed, Refusal>,
 }

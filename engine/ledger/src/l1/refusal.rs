@@ -79,6 +79,28 @@ pub enum Refusal {
         fee: Amount,
     },
 
+    // What it pays.
+    /// It has a bid, and this Layer 1 takes none.
+    #[error("a bid, expected none: every transaction pays the same")]
+    BidNotTaken,
+    /// It has no bid, and this Layer 1 goes by bids.
+    #[error("no bid, expected one")]
+    NoBid,
+    /// Its bid does not reach the block's base fee.
+    #[error("a bid of at most {got} for a million units, expected the base fee of {base}")]
+    BidBelowBase {
+        /// The base fee.
+        base: u64,
+        /// What it pays at most.
+        got: u64,
+    },
+    /// It waited, and made way for a higher bid.
+    #[error("a transaction that waited, evicted by a bid of {by} for a million units")]
+    Evicted {
+        /// The higher bid.
+        by: u64,
+    },
+
     // The channel's state.
     /// The state gives A more than the channel holds.
     #[error("balance of A {got}, expected at most {capacity}")]
@@ -270,6 +292,14 @@ pub enum SubmitError {
         /// The transaction's.
         got: usize,
     },
+    /// The queue is full of bids as high: a higher one is welcome.
+    #[error("a bid of {got} for a million units, expected more than {floor}: the queue is full")]
+    Outbid {
+        /// The lowest bid that waits.
+        floor: u64,
+        /// The transaction's.
+        got: u64,
+    },
     /// An answer of an account of which so many others were verified in vain since the last block:
     /// the same bytes are welcome after the next one.
     #[error("{limit} answers of this account were verified in vain since the last block")]
@@ -289,6 +319,12 @@ pub enum SubmitError {
     TooLarge {
         /// A block's bytes.
         limit: u64,
+        /// The transaction's.
+        got: u64,
+    },
+    /// The transaction takes more units than a block has for it.
+    #[error("a transaction of {got} units, expected no more than a block has for it")]
+    TooManyUnits {
         /// The transaction's.
         got: u64,
     },

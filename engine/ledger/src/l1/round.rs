@@ -8,20 +8,31 @@
 use std::collections::HashMap;
 use std::vec;
 
+use super::block::Size;
 use super::ledger::Ledger;
 use super::refusal::Refusal;
 use super::transaction::SignedTransaction;
 use super::witness::{Need, Unchecked, Verdict, Witness};
 use duet_channels::crypto::{Backend, Digest, KeyRing, PublicKey, Verifier};
-use duet_channels::protocol::{ChannelId, Pair};
+use duet_channels::protocol::{Amount, ChannelId, Pair};
 
 /// The keys of channels that open earlier in a block that is being gathered.
 pub(super) type Opened = HashMap<ChannelId, Pair<PublicKey>>;
 
+/// What one transaction asks for.
+pub(super) struct Taken {
+    /// What it claims, or why it is refused already.
+    pub(super) claim: Result<Unchecked, Refusal>,
+    /// What it takes of the block.
+    pub(super) size: Size,
+    /// What it pays if it is in the block.
+    pub(super) fee: Amount,
+}
+
 /// One round, and its memory, kept for others: whatever is on the ledger some 5 MB at most.
 pub(super) struct Round {
-    /// What each transaction claims, or why it is refused already.
-    claims: Vec<Result<Unchecked, Refusal>>,
+    /// What each transaction asks for.
+    taken: Vec<Taken>,
     /// What the verifier says of the claims' signatures, in the same order, once it is judged.
     verdicts: Vec<Verdict>,
     /// Decoded keys. Only a cache: nothing but this round must find its keys in it.
@@ -47,7 +58,7 @@ impl Round {
 
     pub(super) fn new(backend: Backend) -> Round {
         Round {
-            claims: Vec::new(),
+            taken: Vec::new(),
             verdicts: Vec::new(),
             ring: KeyRing::new(backend),
             operations: 0,
@@ -62,7 +73,7 @@ impl Round {
         if self.ring.len() > Round::KEYS {
             self.ring.clear();
         }
-        self.claims.clear();
+        self.taken.clear();
         self.verdicts.clear();
         self.operations = 0;
         self.keys.clear();
@@ -71,7 +82,7 @@ impl Round {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.claims.is_empty()
+        self.taken.is_empty()
     }
 
     /// The keys that its claims name, those of parties among them.
@@ -84,32 +95,34 @@ impl Round {
         self.operations >= operations || self.needs.len() >= Round::SIGNATURES
     }
 
-    /// Adds the next transaction, decoded and as it came.
+    /// Adds the next transaction, decoded and as it came, with what it takes and pays.
     pub(super) fn add(
         &mut self,
-        signed: &SignedTransaction,
-        bytes: &[u8],
+        (signed, bytes): (&SignedTransaction, &[u8]),
+        (size, fee): (Size, Result<Amount, Refusal>),
         genesis: &Digest,
         ledger: &Ledger,
         opened: &mut Opened,
     ) {
         self.operations += signed.transaction().operations();
         let Round {
-            claims,
-            keys,
-            needs,
-            ..
+            taken, keys, needs, ..
         } = self;
         let keys_of = |channel: &ChannelId| {
             let of_record = ledger.keys_of(channel);
             of_record.or_else(|| opened.get(channel).copied())
         };
-        let place = claims.len() as u32;
-        let claim = Unchecked::read(place, (signed, bytes), genesis, keys_of, keys, needs);
+        let place = taken.len() as u32;
+        let claim = fee
+            .and_then(|_| Unchecked::read(place, (signed, bytes), genesis, keys_of, keys, needs));
         for one in claim.iter().flat_map(|unchecked| unchecked.claim().opens()) {
             opened.insert(one.channel, one.terms.keys);
         }
-        claims.push(claim);
+        taken.push(Taken {
+            claim,
+            size,
+            fee: fee.unwrap_or_default(),
+        });
     }
 
     /// Checks the keys of all transactions, and the signatures of those whose keys are sound. Gives
@@ -122,14 +135,14 @@ impl Round {
         self.verifier.counts().signatures - before
     }
 
-    /// Takes the claims out in their order, each with the verdicts from its own on: it takes those.
+    /// Takes the transactions out in their order, each with the verdicts from its own on: it takes those.
     pub(super) fn each(
         &mut self,
-        mut each: impl FnMut(Result<Unchecked, Refusal>, &KeyRing, &mut vec::Drain<'_, Verdict>),
+        mut each: impl FnMut(Taken, &KeyRing, &mut vec::Drain<'_, Verdict>),
     ) {
         let mut verdicts = self.verdicts.drain(..);
-        for claim in self.claims.drain(..) {
-            each(claim, &self.ring, &mut verdicts);
+        for taken in self.taken.drain(..) {
+            each(taken, &self.ring, &mut verdicts);
         }
         assert!(verdicts.next().is_none(), "one verdict per witness");
     }
@@ -138,7 +151,7 @@ impl Round {
         let ids = self.ring.insert_many(&self.keys);
         let mut needs = self.needs.iter();
         self.witnesses.reserve(self.needs.len());
-        for claim in &mut self.claims {
+        for Taken { claim, .. } in &mut self.taken {
             if let Ok(unchecked) = claim
                 && let Err(refusal) = unchecked.look_up(&ids, &mut needs, &mut self.witnesses)
             {

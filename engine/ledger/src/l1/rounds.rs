@@ -11,6 +11,7 @@ use super::block::Room;
 use super::claim::Claim;
 use super::config::Verification;
 use super::ledger::Ledger;
+use super::market::Market;
 use super::mempool::Next;
 use super::refusal::Refusal;
 use super::round::{Opened, Round};
@@ -74,6 +75,7 @@ impl Rounds {
         &mut self,
         waiting: impl Iterator<Item = Next<'m>>,
         mut room: Room,
+        market: &Market<'_>,
         genesis: &Digest,
         ledger: &Ledger,
     ) -> bool {
@@ -81,7 +83,13 @@ impl Rounds {
         let mut round = self.idle();
         self.opened.clear();
         for next in waiting {
-            if operations >= Rounds::LARGEST || !room.take(next.bytes.len(), next.operations) {
+            if operations >= Rounds::LARGEST || room.is_spent() {
+                break;
+            }
+            let signed = SignedTransaction::decode(next.bytes);
+            let signed = signed.expect("only what decodes is queued");
+            let terms = market.terms(&signed, next.bytes.len(), ledger);
+            if !room.take(&terms.0) {
                 break;
             }
             if round.is_full(size) {
@@ -90,9 +98,13 @@ impl Rounds {
                 round = self.idle();
             }
             operations += next.operations;
-            let signed = SignedTransaction::decode(next.bytes);
-            let signed = signed.expect("only what decodes is queued");
-            round.add(&signed, next.bytes, genesis, ledger, &mut self.opened);
+            round.add(
+                (&signed, next.bytes),
+                terms,
+                genesis,
+                ledger,
+                &mut self.opened,
+            );
         }
         if round.is_empty() {
             self.done(round);
@@ -109,16 +121,22 @@ impl Rounds {
         &mut self,
         signed: &SignedTransaction,
         bytes: &[u8],
+        market: &Market<'_>,
         genesis: &Digest,
         ledger: &Ledger,
     ) -> (Result<Checked<Claim>, Refusal>, u64) {
         let mut round = self.idle();
         self.opened.clear();
-        round.add(signed, bytes, genesis, ledger, &mut self.opened);
+        let terms = market.terms(signed, bytes.len(), ledger);
+        round.add((signed, bytes), terms, genesis, ledger, &mut self.opened);
         let signatures = round.judge();
         let mut checked = None;
-        round.each(|claim, ring, verdicts| {
-            checked = Some(claim.and_then(|unchecked| unchecked.check(ring, verdicts)));
+        round.each(|taken, ring, verdicts| {
+            checked = Some(
+                taken
+                    .claim
+                    .and_then(|unchecked| unchecked.check(ring, verdicts)),
+            );
         });
         self.done(round);
         (checked.expect("one was added"), signatures)

@@ -12,6 +12,7 @@ enum Kept {
     /// The transaction's bytes end here, and start where those of the one before end.
     Submit(usize),
     Seal(bool),
+    PassOver(u64),
 }
 
 /// One thing that a chain was asked for.
@@ -21,6 +22,8 @@ pub enum Asked<'t> {
     Submit(&'t [u8]),
     /// To seal a block; whether even an empty one.
     Seal(bool),
+    /// To let so many blocks pass with nothing in them.
+    PassOver(u64),
 }
 
 impl Tape {
@@ -33,6 +36,10 @@ impl Tape {
         self.kept.push(Kept::Seal(even_empty));
     }
 
+    pub(super) fn pass_over(&mut self, blocks: u64) {
+        self.kept.push(Kept::PassOver(blocks));
+    }
+
     /// All of it, in order. What was refused is among it, and is refused again.
     pub fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
         let mut start = 0;
@@ -41,6 +48,7 @@ impl Tape {
                 Asked::Submit(&self.bytes[std::mem::replace(&mut start, end)..end])
             }
             Kept::Seal(even_empty) => Asked::Seal(even_empty),
+            Kept::PassOver(blocks) => Asked::PassOver(blocks),
         })
     }
 }

@@ -288,12 +288,14 @@ impl Watchtower {
                 Err(
                     SubmitError::MempoolFull { .. }
                     | SubmitError::MempoolBytesFull { .. }
+                    | SubmitError::Outbid { .. }
                     | SubmitError::AnswersInVain { .. },
                 ) => self.queue.push_back(answer),
                 Err(SubmitError::Refused(refusal)) => self.refused(&refusal),
                 Err(
                     SubmitError::Malformed(_)
                     | SubmitError::TooLarge { .. }
+                    | SubmitError::TooManyUnits { .. }
                     | SubmitError::TooManyItems { .. },
                 ) => unreachable!("every Layer 1 takes a post of channel {:?}", answer.channel),
             }

@@ -3,7 +3,9 @@
 
 use super::super::config::Config;
 use super::super::ledger::{AccountRow, ChannelRow, Ledger};
+use super::super::load::Space;
 use super::super::mempool::Mempool;
+use super::super::pool::Pool;
 use super::super::records::{FORMAT, Head, RecordKey, Unreadable};
 use super::super::restore::RestoreError;
 use super::super::rounds::Rounds;
@@ -175,6 +177,9 @@ impl Restoring {
             tip: head.tip,
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
+            pool: Pool::default(),
+            base: config.order.first_base(),
+            space: Space::default(),
             vain: Vain::default(),
             rounds: Rounds::new(backend, config.verification),
             bodies: Vec::new(),

@@ -45,7 +45,7 @@ impl World {
         let funds = keys.map(|key| (key, Amount::new(FUNDS)));
         let channel = terms.channel_id();
         let mut world = World {
-            ledger: Ledger::new(Amount::new(FEE), Amount::new(3 * FUNDS), &funds.to_vec()),
+            ledger: Ledger::new(Amount::new(3 * FUNDS), &funds.to_vec()),
             channel,
             keys,
         };
@@ -65,7 +65,7 @@ impl World {
 }
 
 fn execute(ledger: &mut Ledger, claim: Claim, height: u64) {
-    let decision = ledger.decide(&Checked::assume(claim), height);
+    let decision = ledger.decide(&Checked::assume(claim), Amount::new(FEE), height);
     ledger.apply(decision.expect("it was decided before"), &mut Vec::new());
     ledger.assert_conserved();
 }
@@ -196,7 +196,11 @@ fn pay_out(bounds: &Bounds, world: &World, ledger: &Ledger, dispute: &Dispute) {
         submitter: world.keys[2],
         channel: world.channel,
     };
-    let early = ledger.decide(&Checked::assume(payout()), dispute.until());
+    let early = ledger.decide(
+        &Checked::assume(payout()),
+        Amount::new(FEE),
+        dispute.until(),
+    );
     assert!(early.is_err(), "a payout within the window");
     let mut after = ledger.clone();
     execute(&mut after, payout(), dispute.until() + 1);
@@ -225,7 +229,11 @@ fn cooperative(bounds: &Bounds, world: &World, ledger: &Ledger, height: u64) {
             closed,
         };
         if a > bounds.capacity {
-            assert!(ledger.decide(&Checked::assume(claim), height).is_err());
+            assert!(
+                ledger
+                    .decide(&Checked::assume(claim), Amount::new(FEE), height)
+                    .is_err()
+            );
             continue;
         }
         let mut after = ledger.clone();

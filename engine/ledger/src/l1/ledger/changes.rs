@@ -97,7 +97,6 @@ impl Ledger {
             return Err(no_channels);
         }
         let mut ledger = Ledger {
-            fee: head.fee,
             supply: head.supply,
             accounts: Accounts::for_about(u64::from(counts.accounts)),
             channels: Channels::new(),

@@ -14,37 +14,39 @@ use duet_channels::crypto::PublicKey;
 use duet_channels::protocol::{Amount, Balance, ChannelId, Pair, Party};
 
 impl Ledger {
-    /// What a claim does in a block of this height: a decision if it is valid, whether or not it
-    /// reaches its end.
+    /// What a claim that pays this fee does in a block of this height: a decision if it is valid,
+    /// whether or not it reaches its end.
     pub(in super::super) fn decide(
         &self,
         claim: &Checked<Claim>,
+        fee: Amount,
         height: u64,
     ) -> Result<Decision, Refusal> {
-        match claim.get() {
+        let decision = match claim.get() {
             Claim::Transfer {
                 from,
                 nonce,
                 to,
                 amount,
-            } => self.transfer(from, *nonce, to, *amount),
-            Claim::Open(opened) => self.open(opened),
+            } => self.transfer(from, *nonce, to, *amount, fee),
+            Claim::Open(opened) => self.open(opened, fee),
             Claim::OpenBatch {
                 opener,
                 nonce,
                 channels,
-            } => self.open_batch(opener, *nonce, channels),
-            Claim::Close { submitter, closed } => self.close(submitter, closed),
-            Claim::CloseBatch { submitter, items } => self.close_batch(submitter, items),
+            } => self.open_batch(opener, *nonce, channels, fee),
+            Claim::Close { submitter, closed } => self.close(submitter, closed, fee),
+            Claim::CloseBatch { submitter, items } => self.close_batch(submitter, items, fee),
             Claim::Post {
                 submitter,
                 channel,
                 shown,
                 offer,
-            } => self.post(submitter, channel, *shown, *offer, height),
-            Claim::Payout { submitter, channel } => self.pay_out(submitter, channel, height),
-            Claim::RollOver { closed, successor } => self.roll_over(closed, successor),
-        }
+            } => self.post(submitter, channel, (*shown, *offer), fee, height),
+            Claim::Payout { submitter, channel } => self.pay_out(submitter, channel, fee, height),
+            Claim::RollOver { closed, successor } => self.roll_over(closed, successor, fee),
+        };
+        Ok(Decision { fee, ..decision? })
     }
 
     fn transfer(
@@ -53,8 +55,9 @@ impl Ledger {
         nonce: u64,
         to: &PublicKey,
         amount: Amount,
+        fee: Amount,
     ) -> Result<Decision, Refusal> {
-        let (payer, have) = self.payable(from, Some(nonce))?;
+        let (payer, have) = self.payable(from, Some(nonce), fee)?;
         if have < amount {
             let failure = Failure::TransferAboveBalance { have, got: amount };
             return Ok(Decision::failed(payer, failure, 1));
@@ -68,10 +71,10 @@ impl Ledger {
         Ok(Decision::numbered(payer, amount, credit, accesses))
     }
 
-    fn open(&self, opened: &Opened) -> Result<Decision, Refusal> {
+    fn open(&self, opened: &Opened, fee: Amount) -> Result<Decision, Refusal> {
         let Pair { a, b } = opened.terms.keys;
         let deposits = opened.terms.deposits;
-        let (opener, have) = self.payable(&a, Some(opened.terms.nonce))?;
+        let (opener, have) = self.payable(&a, Some(opened.terms.nonce), fee)?;
         if have < deposits.a {
             let failure = deposit_above(Party::A, have, deposits.a);
             return Ok(Decision::failed(opener, failure, 1));
@@ -99,8 +102,9 @@ impl Ledger {
         opener: &PublicKey,
         nonce: u64,
         channels: &[Opened],
+        fee: Amount,
     ) -> Result<Decision, Refusal> {
-        let (opener, have) = self.payable(opener, Some(nonce))?;
+        let (opener, have) = self.payable(opener, Some(nonce), fee)?;
         let mut needed = Amount::ZERO;
         let mut of_peers: HashMap<&PublicKey, Amount> = HashMap::new();
         for Opened { terms, .. } in channels {
@@ -140,9 +144,14 @@ impl Ledger {
         Ok(Decision::numbered(opener, needed, lock, accesses))
     }
 
-    fn close(&self, submitter: &PublicKey, closed: &Closed) -> Result<Decision, Refusal> {
+    fn close(
+        &self,
+        submitter: &PublicKey,
+        closed: &Closed,
+        fee: Amount,
+    ) -> Result<Decision, Refusal> {
         let releasing = self.closing(closed)?;
-        let (submitter, _) = self.payable(submitter, None)?;
+        let (submitter, _) = self.payable(submitter, None, fee)?;
         // The channel, the submitter, and each party that gets something and is not the submitter.
         let records = 2 + releasing.paid(submitter).count() as u32;
         let close = Effect::Close(releasing);
@@ -150,7 +159,12 @@ impl Ledger {
     }
 
     /// Each item by itself; refused if none of them closes anything.
-    fn close_batch(&self, submitter: &PublicKey, items: &[Item]) -> Result<Decision, Refusal> {
+    fn close_batch(
+        &self,
+        submitter: &PublicKey,
+        items: &[Item],
+        fee: Amount,
+    ) -> Result<Decision, Refusal> {
         let looked_up = items.iter().filter(|item| item.looked_up());
         let looked_up: HashSet<&ChannelId> = looked_up.map(|item| &item.channel).collect();
         let mut ended = HashSet::new();
@@ -172,7 +186,7 @@ impl Ledger {
             let refused = judged.into_iter().find_map(Result::err);
             return Err(refused.expect("a batch has at least one item"));
         }
-        let (submitter, _) = self.payable(submitter, None)?;
+        let (submitter, _) = self.payable(submitter, None, fee)?;
         let paid = judged.iter().flatten();
         let mut accounts: HashSet<AccountPlace> = paid
             .flat_map(|releasing| releasing.paid(submitter))
@@ -202,8 +216,8 @@ impl Ledger {
         &self,
         submitter: &PublicKey,
         channel: &ChannelId,
-        shown: Option<Balance>,
-        offer: Option<Balance>,
+        (shown, offer): (Option<Balance>, Option<Balance>),
+        fee: Amount,
         height: u64,
     ) -> Result<Decision, Refusal> {
         let place = self.open_channel(channel)?;
@@ -224,7 +238,7 @@ impl Ledger {
             by: posting.poster,
             dispute: row.channel.post(&posting, height)?,
         };
-        let (submitter, _) = self.payable(submitter, None)?;
+        let (submitter, _) = self.payable(submitter, None, fee)?;
         Ok(Decision::unnumbered(submitter, dispute, 2))
     }
 
@@ -232,6 +246,7 @@ impl Ledger {
         &self,
         submitter: &PublicKey,
         channel: &ChannelId,
+        fee: Amount,
         height: u64,
     ) -> Result<Decision, Refusal> {
         let place = self.open_channel(channel)?;
@@ -241,14 +256,19 @@ impl Ledger {
             parties: row.parties,
             settlement: row.channel.pay_out(*channel, height)?,
         };
-        let (submitter, _) = self.payable(submitter, None)?;
+        let (submitter, _) = self.payable(submitter, None, fee)?;
         let records = 2 + releasing.paid(submitter).count() as u32;
         let pay_out = Effect::PayOut(releasing);
         Ok(Decision::unnumbered(submitter, pay_out, records))
     }
 
     /// What the old channel pays out can go straight into the new one.
-    fn roll_over(&self, closed: &Closed, successor: &Opened) -> Result<Decision, Refusal> {
+    fn roll_over(
+        &self,
+        closed: &Closed,
+        successor: &Opened,
+        fee: Amount,
+    ) -> Result<Decision, Refusal> {
         let channel = closed.channel;
         // Without this check nothing says that the parties have signed.
         let place = self.open_channel(&channel)?;
@@ -259,7 +279,7 @@ impl Ledger {
         let Pair { a, b } = successor.terms.keys;
         let deposits = successor.terms.deposits;
         let payouts = releasing.settlement.payouts;
-        let (opener, have) = self.payable(&a, Some(successor.terms.nonce))?;
+        let (opener, have) = self.payable(&a, Some(successor.terms.nonce), fee)?;
         let have = have.plus(payouts.a).expect("within the supply");
         if have < deposits.a {
             let failure = deposit_above(Party::A, have, deposits.a);
@@ -285,9 +305,14 @@ impl Ledger {
         ))
     }
 
-    /// Whether an account has the fees of so many transactions.
-    pub(in super::super) fn can_pay(&self, payer: &PublicKey, transactions: u64) -> bool {
-        let fees = u128::from(self.fee.units()) * u128::from(transactions);
+    /// Whether an account has this fee for so many transactions.
+    pub(in super::super) fn can_pay(
+        &self,
+        payer: &PublicKey,
+        fee: Amount,
+        transactions: u64,
+    ) -> bool {
+        let fees = u128::from(fee.units()) * u128::from(transactions);
         u128::from(self.balance(payer).units()) >= fees
     }
 
@@ -302,6 +327,7 @@ impl Ledger {
         &self,
         payer: &PublicKey,
         nonce: Option<u64>,
+        fee: Amount,
     ) -> Result<(AccountPlace, Amount), Refusal> {
         let place = self.accounts.find(payer);
         let account = place.and_then(|place| self.accounts.account(place));
@@ -316,10 +342,10 @@ impl Ledger {
                 got,
             });
         }
-        let left = account.balance.minus(self.fee);
+        let left = account.balance.minus(fee);
         let left = left.ok_or(Refusal::FeeAboveBalance {
             have: account.balance,
-            fee: self.fee,
+            fee,
         })?;
         Ok((place, left))
     }

@@ -16,6 +16,8 @@ use duet_channels::protocol::{Amount, ChannelId, Pair, Party};
 pub(in super::super) struct Decision {
     /// Who pays the fee.
     pub(super) payer: AccountPlace,
+    /// What it pays for being in the block.
+    pub(super) fee: Amount,
     /// What else leaves the payer's account.
     pub(super) spends: Amount,
     /// Whether it uses the payer's nonce.
@@ -69,7 +71,7 @@ impl Decision {
         self.accesses
     }
 
-    /// One that uses the payer's nonce.
+    /// One that uses the payer's nonce. Its fee is the ledger's to say.
     pub(super) fn numbered(
         payer: AccountPlace,
         spends: Amount,
@@ -78,6 +80,7 @@ impl Decision {
     ) -> Decision {
         Decision {
             payer,
+            fee: Amount::ZERO,
             spends,
             uses_nonce: true,
             effect,
@@ -89,6 +92,7 @@ impl Decision {
     pub(super) fn unnumbered(payer: AccountPlace, effect: Effect, records: u32) -> Decision {
         Decision {
             payer,
+            fee: Amount::ZERO,
             spends: Amount::ZERO,
             uses_nonce: false,
             effect,

@@ -29,7 +29,6 @@ use decision::{Decision, Effect, Locking, Releasing};
 /// All state of this Layer 1.
 #[cfg_attr(test, derive(Clone, Debug))]
 pub(super) struct Ledger {
-    fee: Amount,
     supply: Amount,
     accounts: Accounts,
     channels: Channels,
@@ -40,9 +39,8 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// The ledger at genesis. `supply` is the allocations' sum.
-    pub(super) fn new(fee: Amount, supply: Amount, allocations: &impl Allocations) -> Ledger {
+    pub(super) fn new(supply: Amount, allocations: &impl Allocations) -> Ledger {
         let mut ledger = Ledger {
-            fee,
             supply,
             accounts: Accounts::for_about(allocations.count()),
             channels: Channels::new(),
@@ -72,6 +70,12 @@ impl Ledger {
     pub(super) fn channel(&self, id: &ChannelId) -> Option<ChannelRecord> {
         let row = self.channels.row(self.channels.find(id)?);
         Some(row.channel.record(self.keys(row)))
+    }
+
+    /// Whether something is posted in a channel.
+    pub(super) fn is_disputed(&self, id: &ChannelId) -> bool {
+        let place = self.channels.find(id);
+        place.is_some_and(|place| self.channels.row(place).channel.dispute.is_some())
     }
 
     /// The keys of an open channel's parties.
@@ -105,13 +109,13 @@ impl Ledger {
 
     /// Carries a decision out, and notes what watchers should know.
     pub(super) fn apply(&mut self, decision: Decision, notices: &mut Vec<Notice>) -> Executed {
-        let charge = self
-            .fee
+        let fee = decision.fee;
+        let charge = fee
             .plus(decision.spends)
             .expect("within the payer's balance");
         let payer = self.debit(decision.payer, charge);
         payer.nonce += u64::from(decision.uses_nonce);
-        self.totals.fees = self.totals.fees.plus(self.fee).expect("within the supply");
+        self.totals.fees = self.totals.fees.plus(fee).expect("within the supply");
 
         match decision.effect {
             Effect::Fail(failure) => Executed::Failed(failure),
@@ -315,7 +319,7 @@ impl PartialEq for Ledger {
             |row: &AccountRow| row.account().is_none() || other.account(&row.key) == row.account();
         let same_channel =
             |(_, row): (_, &ChannelRow)| other.channel(&row.id) == self.channel(&row.id);
-        (self.fee, self.supply, self.totals) == (other.fee, other.supply, other.totals)
+        (self.supply, self.totals) == (other.supply, other.totals)
             && self.accounts.alive() == other.accounts.alive()
             && self.channels.alive() == other.channels.alive()
             && self.accounts.rows().all(same_account)

@@ -142,10 +142,16 @@ fn arbitrary() -> impl Strategy<Value = SignedTransaction> {
         1 => payout,
         1 => roll_over,
     ];
-    (transaction, signature(), signature()).prop_map(|(transaction, signature, consent)| {
-        let consents = vec![consent; transaction.consenters().count()];
-        SignedTransaction::new(transaction, signature, consents)
-    })
+    let bid = (any::<u64>(), any::<u64>()).prop_map(|(most, tip)| Bid {
+        most: Rate(most),
+        tip: Rate(tip),
+    });
+    (transaction, prop::option::of(bid), signature(), signature()).prop_map(
+        |(transaction, bid, signature, consent)| {
+            let consents = vec![consent; transaction.consenters().count()];
+            SignedTransaction::new(transaction, signature, consents).with_bid(bid)
+        },
+    )
 }
 
 proptest! {
@@ -153,31 +159,35 @@ proptest! {
     fn what_is_encoded_decodes_to_itself(transaction in arbitrary()) {
         let mut bytes = Vec::new();
         transaction.encode(&mut bytes);
-        prop_assert_eq!(bytes.len(), transaction.transaction().encoded_bytes());
+        let bid_bytes = transaction.bid().map_or(0, |_| Bid::BYTES);
+        prop_assert_eq!(bytes.len(), transaction.transaction().encoded_bytes() + bid_bytes);
         prop_assert_eq!(SignedTransaction::decode(&bytes), Ok(transaction));
     }
 
     #[test]
     fn what_decodes_is_encoded_so_and_no_other_way(
         kind in 0u8..16,
+        bids: bool,
         exact: bool,
         mut bytes in prop::collection::vec(any::<u8>(), 0..500),
     ) {
+        let (bid, bid_bytes) = if bids { (0x80, Bid::BYTES) } else { (0, 0) };
         if let Some(first) = bytes.first_mut() {
-            *first = kind;
+            *first = kind | bid;
         }
         if let Some(&(_, len)) = BYTES.iter().find(|(known, _)| *known == kind)
             && exact
         {
-            bytes.resize(len, kind);
-            bytes[0] = kind;
+            bytes.resize(len + bid_bytes, kind);
+            bytes[0] = kind | bid;
         }
         if let Ok(transaction) = SignedTransaction::decode(&bytes) {
             let mut again = Vec::new();
             transaction.encode(&mut again);
             prop_assert_eq!(bytes, again);
         } else {
-            prop_assert!(!BYTES.contains(&(kind, bytes.len())));
+            let without = bytes.len().checked_sub(bid_bytes);
+            prop_assert!(!without.is_some_and(|len| BYTES.contains(&(kind, len))));
         }
     }
 }
@@ -185,7 +195,7 @@ proptest! {
 #[test]
 fn other_bytes_are_malformed_by_name() {
     assert_eq!(SignedTransaction::decode(&[]), Err(Malformed::Empty));
-    for got in (0..=255).filter(|kind| !(1..=14).contains(kind)) {
+    for got in (0..=255_u8).filter(|kind| !(1..=14).contains(&(kind & 0x7f))) {
         let bytes = [got; 321];
         assert_eq!(
             SignedTransaction::decode(&bytes),

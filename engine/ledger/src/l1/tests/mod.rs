@@ -6,6 +6,7 @@ mod bytes;
 mod disputes;
 mod durable;
 mod loads;
+mod market;
 mod model;
 mod noise;
 mod outcomes;

@@ -463,6 +463,8 @@ fn every_refusal_is_provoked() {
             | R::WindowStillOpen { .. }
             | R::NothingPosted { .. }
             | R::Superseded { .. } => refusal.name(),
+            // In the tests of the market.
+            R::BidNotTaken | R::NoBid | R::BidBelowBase { .. } | R::Evicted { .. } => continue,
         });
     }
     // As many as there are arms above, and names on the last one.
@@ -524,6 +526,9 @@ fn every_submit_error_is_provoked() {
             SubmitError::AnswersInVain { .. } => 4,
             SubmitError::MempoolBytesFull { .. } => 5,
             SubmitError::Refused(_) => 6,
+            // In the tests of the market.
+            SubmitError::Outbid { .. } => 7,
+            SubmitError::TooManyUnits { .. } => 8,
         })
         .collect();
     assert_eq!(kinds.len(), 4);

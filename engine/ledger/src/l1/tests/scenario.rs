@@ -232,6 +232,7 @@ impl<'s> Play<'s> {
             let receipt = Receipt {
                 ticket,
                 height,
+                fee: Amount::ZERO,
                 outcome,
             };
             receipts.insert(place, receipt);

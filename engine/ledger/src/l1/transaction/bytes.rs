@@ -25,14 +25,21 @@
 //! *state*: previous head 32 · entry 32. *final*: channel 32 · (not at version 0: *state*) · final
 //! signatures of A 64 and B 64.
 //!
+//! Where Layer 1 takes bids, the kind byte's highest bit is set, and the bid follows that byte:
+//! most 8 · tip 8, each in units of money for a million units of a block.
+//!
 //! Then the signer's signature (64), and those who consent (64 each): every B that deposits, and
 //! the B of a roll-over. All are over `H_transaction(genesis id ‖ all bytes before them)`: bound
 //! to this Layer 1 and to every byte.
 
+use super::super::market::Bid;
 use super::kind::{Kind, SIGNATURE};
 use super::{Opening, SignedTransaction, Transaction};
 use duet_channels::crypto::Digest;
 use duet_channels::protocol::{Amount, FinalProof, Pair, State};
+
+/// The bit of the kind byte that says that a bid follows.
+pub(super) const BIDS: u8 = 0x80;
 
 /// The digest that the signatures of an encoded transaction are over, straight from its bytes.
 ///
@@ -48,20 +55,27 @@ pub(in super::super) fn encoded_digest(
 }
 
 impl Transaction {
-    /// How many bytes it takes with its signatures.
+    /// How many bytes it takes with its signatures, without a bid.
     #[must_use]
     pub fn encoded_bytes(&self) -> usize {
         if let Some(bytes) = self.kind().bytes() {
             return bytes;
         }
         let mut unsigned = Vec::new();
-        self.encode_unsigned(&mut unsigned);
+        self.encode_unsigned(None, &mut unsigned);
         unsigned.len() + SIGNATURE * (1 + self.consenters().count())
     }
 
     #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
-    pub(super) fn encode_unsigned(&self, bytes: &mut Vec<u8>) {
-        bytes.push(self.kind() as u8);
+    pub(super) fn encode_unsigned(&self, bid: Option<&Bid>, bytes: &mut Vec<u8>) {
+        let kind = self.kind() as u8;
+        match bid {
+            None => bytes.push(kind),
+            Some(Bid { most, tip }) => {
+                bytes.push(kind | BIDS);
+                put(bytes, &[&most.0.to_le_bytes(), &tip.0.to_le_bytes()]);
+            }
+        }
         match self {
             Transaction::Transfer {
                 from,

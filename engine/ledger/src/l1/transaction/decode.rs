@@ -1,5 +1,7 @@
 //! Reads transactions that come from outside: exactly what `bytes` writes, and nothing else.
 
+use super::super::market::{Bid, Rate};
+use super::bytes::BIDS;
 use super::kind::Kind;
 use super::{Malformed, Opening, SignedTransaction, Transaction};
 use duet_base::bytes;
@@ -12,8 +14,10 @@ use duet_channels::protocol::{
 pub(super) fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
     let mut fields = bytes::Reader::new(bytes);
     let first = fields.byte().ok_or(Malformed::Empty)?;
-    let kind = Kind::of(first)?;
-    if let Some(expected) = kind.bytes()
+    let bids = first & BIDS != 0;
+    let kind = Kind::of(first & !BIDS).map_err(|_| Malformed::UnknownKind { got: first })?;
+    let bid_bytes = if bids { Bid::BYTES } else { 0 };
+    if let Some(expected) = kind.bytes().map(|bytes| bytes + bid_bytes)
         && bytes.len() != expected
     {
         return Err(Malformed::WrongLength {
@@ -27,6 +31,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
         all: bytes.len(),
         fields,
     };
+    let bid = if bids { Some(reader.bid()?) } else { None };
     let transaction = reader.transaction(kind)?;
     let signature = reader.signature()?;
     let mut consents = Vec::new();
@@ -36,6 +41,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
     reader.end()?;
     Ok(SignedTransaction {
         transaction,
+        bid,
         signature,
         consents,
     })
@@ -211,6 +217,13 @@ impl Reader<'_> {
             items.push(item(self, kind)?);
         }
         Ok(items)
+    }
+
+    fn bid(&mut self) -> Result<Bid, Malformed> {
+        Ok(Bid {
+            most: Rate(self.u64()?),
+            tip: Rate(self.u64()?),
+        })
     }
 
     fn key(&mut self) -> Result<PublicKey, Malformed> {

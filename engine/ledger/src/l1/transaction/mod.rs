@@ -12,6 +12,7 @@ pub(super) use kind::Kind;
 
 use std::slice;
 
+use super::market::Bid;
 use super::refusal::Malformed;
 use duet_channels::crypto::{
     Backend, Digest, Domain, Hasher, PublicKey, SecretKey, SignJob, Signature, Signer,
@@ -194,6 +195,20 @@ impl Transaction {
         self.described().operations
     }
 
+    /// Which of its account's transactions it is, if those come in order.
+    pub(super) fn nonce(&self) -> Option<u64> {
+        match self {
+            Transaction::Transfer { nonce, .. }
+            | Transaction::Open { nonce, .. }
+            | Transaction::OpenBatch { nonce, .. }
+            | Transaction::RollOver { nonce, .. } => Some(*nonce),
+            Transaction::CooperativeClose { .. }
+            | Transaction::CloseBatch { .. }
+            | Transaction::Post { .. }
+            | Transaction::Payout { .. } => None,
+        }
+    }
+
     fn kind(&self) -> Kind {
         self.described().kind
     }
@@ -270,11 +285,17 @@ impl Transaction {
     }
 
     /// `H_transaction(genesis id ‖ unsigned bytes)`: what [`Transaction::signer`] and
-    /// [`Transaction::consenters`] sign.
+    /// [`Transaction::consenters`] sign, where there are no bids.
     #[must_use]
     pub fn digest(&self, genesis: &Digest) -> Digest {
+        self.digest_with(None, genesis)
+    }
+
+    /// The same with this bid.
+    #[must_use]
+    pub fn digest_with(&self, bid: Option<&Bid>, genesis: &Digest) -> Digest {
         let mut unsigned = Vec::with_capacity(512);
-        self.encode_unsigned(&mut unsigned);
+        self.encode_unsigned(bid, &mut unsigned);
         digest(genesis, &unsigned)
     }
 }
@@ -290,6 +311,7 @@ fn digest(genesis: &Digest, unsigned: &[u8]) -> Digest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedTransaction {
     transaction: Transaction,
+    bid: Option<Bid>,
     signature: Signature,
     consents: Vec<Signature>,
 }
@@ -313,9 +335,22 @@ impl SignedTransaction {
         );
         SignedTransaction {
             transaction,
+            bid: None,
             signature,
             consents,
         }
+    }
+
+    /// The same with a bid, which its signatures are over too ([`Transaction::digest_with`]).
+    #[must_use]
+    pub fn with_bid(self, bid: Option<Bid>) -> SignedTransaction {
+        SignedTransaction { bid, ..self }
+    }
+
+    /// What it offers for a unit of a block, where Layer 1 takes bids.
+    #[must_use]
+    pub fn bid(&self) -> Option<&Bid> {
+        self.bid.as_ref()
     }
 
     /// What is asked.
@@ -338,7 +373,7 @@ impl SignedTransaction {
 
     /// Appends the bytes.
     pub fn encode(&self, bytes: &mut Vec<u8>) {
-        self.transaction.encode_unsigned(bytes);
+        self.transaction.encode_unsigned(self.bid.as_ref(), bytes);
         bytes.extend_from_slice(&self.signature.0);
         for consent in &self.consents {
             bytes.extend_from_slice(&consent.0);

@@ -1,0 +1,253 @@
+//! Transactions that wait by what they bid, where Layer 1 goes by bids. Bounded, in number and in
+//! bytes: who bids more evicts who bids least. Never reorders what one account has numbered.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+
+use super::block::Room;
+use super::config::Config;
+use super::ledger::Ledger;
+use super::market::{Bid, Market, Rate};
+use super::mempool::Mempool;
+use super::refusal::{Refusal, SubmitError};
+use super::transaction::SignedTransaction;
+use duet_channels::crypto::PublicKey;
+
+/// A transaction's place in the order in which all of them came.
+type Arrival = u64;
+
+/// What waits.
+#[derive(Default)]
+pub(super) struct Pool {
+    waiting: HashMap<Arrival, Waiting>,
+    arrivals: Arrival,
+    /// Those with a nonce, by account and nonce.
+    numbered: HashMap<PublicKey, BTreeMap<u64, Arrival>>,
+    /// Those without one.
+    free: BTreeSet<Arrival>,
+    /// What can be evicted and leaves no gap, the lowest bid and latest arrival first.
+    ends: BTreeSet<(Rate, Reverse<Arrival>)>,
+    bytes: usize,
+}
+
+struct Waiting {
+    ticket: u64,
+    bytes: Vec<u8>,
+    operations: u32,
+    bid: Bid,
+    /// What it is evicted by.
+    standing: Rate,
+    numbered: Option<(PublicKey, u64)>,
+}
+
+/// A transaction that left without a block: its ticket, and why.
+pub(super) type Evicted = (u64, Refusal);
+
+impl Pool {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Queues a transaction that has a bid. Gives those that had to make way for it.
+    ///
+    /// # Errors
+    /// [`SubmitError::Outbid`] if what waits bids as much, [`SubmitError::Refused`] without a bid.
+    pub(super) fn submit(
+        &mut self,
+        ticket: u64,
+        signed: &SignedTransaction,
+        bytes: &[u8],
+        config: &Config,
+    ) -> Result<Vec<Evicted>, SubmitError> {
+        let bid = *signed.bid().ok_or(SubmitError::Refused(Refusal::NoBid))?;
+        let standing = config.order.standing(&bid);
+        let transaction = signed.transaction();
+        let numbered = transaction
+            .nonce()
+            .map(|nonce| (*transaction.signer(), nonce));
+        let leaving = self.leaving(standing, numbered.as_ref(), bytes.len(), config);
+        let leaving = leaving.map_err(|floor| SubmitError::Outbid {
+            floor: floor.0,
+            got: standing.0,
+        })?;
+        let by = standing.0;
+        let evicted = leaving.into_iter().map(|arrival| {
+            let left = self.remove(arrival);
+            (left.ticket, Refusal::Evicted { by })
+        });
+        let evicted = evicted.collect();
+        self.insert(Waiting {
+            ticket,
+            bytes: bytes.to_vec(),
+            operations: transaction.operations(),
+            bid,
+            standing,
+            numbered,
+        });
+        Ok(evicted)
+    }
+
+    /// Which of those that wait make way for one of this bid; or the bid that it would have to be
+    /// above.
+    fn leaving(
+        &self,
+        standing: Rate,
+        numbered: Option<&(PublicKey, u64)>,
+        bytes: usize,
+        config: &Config,
+    ) -> Result<Vec<Arrival>, Rate> {
+        let of_nonce =
+            |(account, nonce): &(PublicKey, u64)| self.numbered.get(account)?.get(nonce).copied();
+        if let Some(replaced) = numbered.and_then(of_nonce) {
+            let floor = self.waiting[&replaced].standing;
+            return match standing > floor {
+                true => Ok(vec![replaced]),
+                false => Err(floor),
+            };
+        }
+        let (mut count, mut sum) = (self.waiting.len(), self.bytes);
+        let has_room = |count: usize, sum: usize| {
+            count < config.mempool_transactions as usize && sum + bytes <= Config::MEMPOOL_BYTES
+        };
+        let mut leaving = Vec::new();
+        let mut ends = self.ends.iter();
+        while !has_room(count, sum) {
+            let Some((floor, Reverse(arrival))) = ends.next() else {
+                return Err(standing);
+            };
+            let end = &self.waiting[arrival];
+            let is_own =
+                |(account, _): &(PublicKey, u64)| numbered.is_some_and(|(own, _)| own == account);
+            // Without the one before, its own could never be included.
+            if standing <= *floor || end.numbered.as_ref().is_some_and(is_own) {
+                return Err((*floor).max(standing));
+            }
+            (count, sum) = (count - 1, sum - end.bytes.len());
+            leaving.push(*arrival);
+        }
+        Ok(leaving)
+    }
+
+    fn insert(&mut self, waiting: Waiting) {
+        let arrival = self.arrivals;
+        self.arrivals += 1;
+        self.bytes += waiting.bytes.len();
+        match waiting.numbered {
+            None => {
+                self.free.insert(arrival);
+                self.ends.insert((waiting.standing, Reverse(arrival)));
+            }
+            Some((account, nonce)) => {
+                let before = self.last_of(&account);
+                let numbered = self.numbered.entry(account).or_default();
+                let replaced = numbered.insert(nonce, arrival);
+                assert!(replaced.is_none(), "one transaction a nonce");
+                self.waiting.insert(arrival, waiting);
+                self.move_end(before, &account);
+                return;
+            }
+        }
+        self.waiting.insert(arrival, waiting);
+    }
+
+    /// The last of an account's numbered ones, as it stands among the ends.
+    fn last_of(&self, account: &PublicKey) -> Option<(Rate, Reverse<Arrival>)> {
+        let (_, arrival) = self.numbered.get(account)?.last_key_value()?;
+        Some((self.waiting[arrival].standing, Reverse(*arrival)))
+    }
+
+    /// Puts an account's last in the place of what was its last.
+    fn move_end(&mut self, before: Option<(Rate, Reverse<Arrival>)>, account: &PublicKey) {
+        if let Some(before) = before {
+            self.ends.remove(&before);
+        }
+        self.ends.extend(self.last_of(account));
+    }
+
+    fn remove(&mut self, arrival: Arrival) -> Waiting {
+        let numbered = self.waiting[&arrival].numbered;
+        match numbered {
+            None => {
+                self.free.remove(&arrival);
+                let standing = self.waiting[&arrival].standing;
+                self.ends.remove(&(standing, Reverse(arrival)));
+            }
+            Some((account, nonce)) => {
+                let before = self.last_of(&account);
+                let of_account = self.numbered.get_mut(&account).expect("it waits");
+                of_account.remove(&nonce);
+                if of_account.is_empty() {
+                    self.numbered.remove(&account);
+                }
+                self.move_end(before, &account);
+            }
+        }
+        let left = self.waiting.remove(&arrival).expect("it waits");
+        self.bytes -= left.bytes.len();
+        left
+    }
+
+    /// Moves into the queue of the next block what it holds of those that wait: the highest tip
+    /// above the base fee first, of equal ones the first to come, and of an account its next nonce.
+    /// What does not fit is passed over.
+    pub(super) fn choose(
+        &mut self,
+        mut room: Room,
+        market: &Market<'_>,
+        ledger: &Ledger,
+        queue: &mut Mempool,
+    ) {
+        let least = market.config.units.map_or(0, |units| units.cheapest());
+        let mut heads = self.heads(market.base);
+        let mut nonces: HashMap<PublicKey, u64> = HashMap::new();
+        while let Some((_, Reverse(arrival))) = heads.pop() {
+            if !room.holds(least) {
+                break;
+            }
+            let waiting = &self.waiting[&arrival];
+            if let Some((account, nonce)) = &waiting.numbered {
+                let next = nonces.entry(*account).or_insert_with(|| {
+                    let found = ledger.account(account);
+                    found.map_or(0, |account| account.nonce)
+                });
+                // One before it is missing.
+                if nonce > next {
+                    continue;
+                }
+            }
+            let signed = SignedTransaction::decode(&waiting.bytes);
+            let signed = signed.expect("only what decodes is queued");
+            let (size, _) = market.terms(&signed, waiting.bytes.len(), ledger);
+            if !room.take(&size) {
+                continue;
+            }
+            let chosen = self.remove(arrival);
+            queue.push(chosen.ticket, &chosen.bytes, chosen.operations);
+            if let Some((account, nonce)) = chosen.numbered {
+                nonces.insert(account, nonce + 1);
+                heads.extend(self.head_of(&account, market.base));
+            }
+        }
+    }
+
+    /// Those that may come next, by what they pay above the base fee.
+    fn heads(&self, base: Rate) -> BinaryHeap<(Rate, Reverse<Arrival>)> {
+        let free = self.free.iter().copied();
+        let numbered = self.numbered.values().filter_map(|of_account| {
+            let (_, arrival) = of_account.first_key_value()?;
+            Some(*arrival)
+        });
+        let all = free.chain(numbered);
+        all.filter_map(|arrival| self.head(arrival, base)).collect()
+    }
+
+    fn head_of(&self, account: &PublicKey, base: Rate) -> Option<(Rate, Reverse<Arrival>)> {
+        let (_, arrival) = self.numbered.get(account)?.first_key_value()?;
+        self.head(*arrival, base)
+    }
+
+    fn head(&self, arrival: Arrival, base: Rate) -> Option<(Rate, Reverse<Arrival>)> {
+        let tip = self.waiting[&arrival].bid.tip_above(base)?;
+        Some((tip, Reverse(arrival)))
+    }
+}
