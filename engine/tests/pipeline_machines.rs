@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use common::{config, workload::Uniform};
+use duet_engine::l1::Pace;
 use duet_engine::pipeline::{
     Config, Hosts, Machines, Outcome, RunError, Terms, Workload, run, run_together,
 };
@@ -70,10 +71,21 @@ fn blocks_and_balances_do_not_depend_on_machines() {
         funded: 0.2,
         ..Uniform::new(30, 8, 40)
     };
-    for (workload, k) in [(uniform, 1), (two_way, 5), (refusing, 3)] {
+    let clock = Pace {
+        interval_ms: 1_000,
+        finality_blocks: 1,
+    };
+    let rows = [
+        (uniform, 1, None),
+        (two_way, 5, None),
+        (refusing, 3, None),
+        (uniform, 1, Some(clock)),
+    ];
+    for (workload, k, pace) in rows {
         let mut config = config(1, workload.concurrent, k, 4);
         config.l1.block_transactions = 3;
         config.l1.mempool_transactions = 5;
+        config.l1.pace = pace;
         let alone = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
         for (count, shards) in [(1, 2), (2, 1), (2, 3), (3, 1), (4, 2)] {
             let config = Config {

@@ -460,7 +460,7 @@ pub(super) fn units(
         .opens(account)
         .checked_mul(2)?
         .checked_add(disputes * FEES_OF_A_DISPUTE)?
-        .checked_mul(config.l1.fee.units())?;
+        .checked_mul(config.highest_fee())?;
     fees.checked_add(workload.allocation(account).units())
 }
 
@@ -470,7 +470,9 @@ const FEES_OF_A_DISPUTE: u64 = 8;
 /// In how many disputes each account is going to be, those among them that are none by accident.
 pub(super) fn disputes(config: &Config, workload: &dyn Workload) -> HashMap<AccountIndex, u64> {
     let mut disputes = HashMap::new();
-    if config.attacks.is_empty() && config.faults.is_empty() {
+    // A close that others outbid ends in one too.
+    let any = config.l1.order.takes_bids();
+    if config.attacks.is_empty() && config.faults.is_empty() && !any {
         return disputes;
     }
     let attacks = Attacks::new(config.seed, &config.attacks);
@@ -479,7 +481,7 @@ pub(super) fn disputes(config: &Config, workload: &dyn Workload) -> HashMap<Acco
         let Session {
             accounts, payments, ..
         } = workload.session(number);
-        if damaged.contains(&number) || attacks.on(number, payments).is_some() {
+        if any || damaged.contains(&number) || attacks.on(number, payments).is_some() {
             for account in [accounts.a, accounts.b] {
                 *disputes.entry(account).or_default() += 1;
             }

@@ -72,6 +72,14 @@ pub fn layer_1_alone(
                 let _ = chain.submit(ticket, bytes);
                 continue;
             }
+            Asked::PassOver(blocks) => {
+                chain.pass_over(blocks);
+                continue;
+            }
+            Asked::Withdraw(account, from) => {
+                chain.withdraw(&account, from);
+                continue;
+            }
             Asked::Seal(true) => drop(chain.seal_even_empty(&mut receipts)),
             Asked::Seal(false) => drop(chain.seal(&mut receipts)),
         }

@@ -76,6 +76,10 @@ counts! {
         transaction_signatures,
         /// Signatures made before a restart, and verified after it.
         resent,
+        /// Sessions whose open gave up bidding for a place in a block: they never began.
+        opens_given_up,
+        /// Sessions whose cooperative close did: they were closed unilaterally.
+        closes_given_up,
     }
 }
 

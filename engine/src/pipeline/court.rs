@@ -10,13 +10,16 @@ use std::collections::{BTreeMap, HashMap};
 use super::accounts::secret_keys;
 use super::attack::{Attack, draw};
 use super::case::{Case, When};
+use super::config::Config;
 use super::stage::{Stage, StageClock};
+use super::traffic::{Traffic, TrafficKind};
+use super::wallet::{MOST_RAISES, raised};
 use super::workload::AccountIndex;
 use docket::{Docket, Due};
 use duet_channels::crypto::{Backend, SecretKey, SignJob, Signature, Signer};
 use duet_channels::protocol::{Amount, ChannelId, Pair, Party, SignOrder};
 use duet_ledger::l1::{
-    Chain, Executed, Notice, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
+    Bid, Chain, Executed, Notice, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
 };
 
 pub use outcome::{AttackCost, Disputes};
@@ -39,6 +42,9 @@ pub(super) struct Court {
     sent: BTreeMap<u64, Sent>,
     numbers: u64,
     outcome: Disputes,
+    /// What each transaction bids at first, where Layer 1 takes bids.
+    first_bid: Option<Bid>,
+    traffic: Traffic,
     /// How the parties' balances on Layer 1 should have changed.
     changes: Vec<(AccountIndex, i128)>,
 }
@@ -68,13 +74,20 @@ struct Sent {
     post_due: Option<u64>,
     /// Submitted once more although it was in a block, or was refused.
     again: bool,
+    /// Blocks that there were when it was submitted for the first time.
+    sent_at: u64,
+    /// What it is made of again, with a higher bid.
+    due: Option<Due>,
 }
 
 impl Court {
-    pub(super) fn new(backend: Backend, seed: u64, delay_blocks: u32, window: u32) -> Court {
+    pub(super) fn new(config: &Config, delay_blocks: u32, window: u32) -> Court {
+        let (backend, seed) = (config.backend, config.seed);
         Court {
             backend,
             seed,
+            first_bid: config.first_bid(),
+            traffic: Traffic::default(),
             delay_blocks: u64::from(delay_blocks),
             in_time: delay_blocks < window,
             signer: Signer::new(backend),
@@ -90,6 +103,16 @@ impl Court {
     /// Whether a receipt is of the court's.
     pub(super) fn owns(receipt: &Receipt) -> bool {
         receipt.ticket & OURS != 0
+    }
+
+    /// What became of its transactions, where Layer 1 has a clock.
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// The first block in which it has something to submit.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.docket.next_due()
     }
 
     /// Whether nothing is left to do.
@@ -178,6 +201,8 @@ impl Court {
                 bytes,
                 post_due,
                 again: false,
+                sent_at: due.first_due.map_or(chain.height(), |first| first - 1),
+                due: None,
             };
             submitted.push((sent, Some(due)));
         }
@@ -199,13 +224,18 @@ impl Court {
     }
 
     /// Submits one transaction; what is pushed back comes again in the next block.
-    fn submit(&mut self, chain: &mut Chain, sent: Sent, due: Option<Due>) {
+    fn submit(&mut self, chain: &mut Chain, mut sent: Sent, due: Option<Due>) {
         let number = self.numbers;
         match chain.submit(OURS | number, &sent.bytes) {
             Ok(()) => {
                 self.numbers += 1;
+                sent.due = due.filter(|_| self.first_bid.is_some());
                 self.sent.insert(number, sent);
             }
+            Err(SubmitError::Outbid { .. }) => match due {
+                Some(due) => self.bid_again(due, chain.height() + 2),
+                None => self.refused(&Refusal::Evicted { by: 0 }),
+            },
             Err(
                 SubmitError::MempoolFull { .. }
                 | SubmitError::MempoolBytesFull { .. }
@@ -223,26 +253,45 @@ impl Court {
         }
     }
 
+    /// Others bid more: comes again in this block, and bids more too, up to a bound.
+    fn bid_again(&mut self, mut due: Due, height: u64) {
+        let kind = match due.is_post() {
+            true => TrafficKind::Answer,
+            false => TrafficKind::Payout,
+        };
+        let of = self.traffic.of_mut(kind);
+        of.evicted += 1;
+        if due.raises < MOST_RAISES {
+            due.raises += 1;
+            of.raised += 1;
+        }
+        self.docket.at(height, due);
+    }
+
     fn sign(&mut self, chain: &Chain, due: &[(Due, Transaction)]) -> Vec<Vec<u8>> {
         let accounts: Vec<AccountIndex> = due
             .iter()
             .map(|(due, _)| self.cases[&due.channel].case.accounts[due.by])
             .collect();
         let secrets: Vec<SecretKey> = secret_keys(self.backend, self.seed, &accounts);
+        let first = self.first_bid;
+        let bid = |due: &Due| first.map(|first| raised(first, due.raises));
         let jobs: Vec<SignJob> = (0..)
             .zip(due)
-            .map(|(secret, (_, transaction))| SignJob {
+            .map(|(secret, (due, transaction))| SignJob {
                 secret,
-                digest: transaction.digest(chain.genesis()),
+                digest: transaction.digest_with(bid(due).as_ref(), chain.genesis()),
             })
             .collect();
         let mut signatures: Vec<Signature> = Vec::with_capacity(jobs.len());
         self.signer.sign(&secrets, &jobs, &mut signatures);
         due.iter()
             .zip(signatures)
-            .map(|((_, transaction), signature)| {
+            .map(|((due, transaction), signature)| {
                 let mut bytes = Vec::new();
-                SignedTransaction::new(transaction.clone(), signature, None).encode(&mut bytes);
+                SignedTransaction::new(transaction.clone(), signature, None)
+                    .with_bid(bid(due))
+                    .encode(&mut bytes);
                 bytes
             })
             .collect()
@@ -255,16 +304,12 @@ impl Court {
         receipts: impl Iterator<Item = Receipt>,
         clock: &mut StageClock,
     ) {
-        let fee = i128::from(chain.config().fee.units());
+        let interval_ms = chain.config().pace.map(|pace| pace.interval_ms);
         let mut again = Vec::new();
         for receipt in receipts {
             let sent = self.sent.remove(&(receipt.ticket & !OURS));
-            self.received(
-                receipt,
-                sent.expect("a transaction of ours"),
-                fee,
-                &mut again,
-            );
+            let sent = sent.expect("a transaction of ours");
+            self.received(receipt, sent, interval_ms, &mut again);
         }
         for notice in chain.notices() {
             if let Notice::Posted {
@@ -296,14 +341,25 @@ impl Court {
     }
 
     /// What became of one transaction. `again` takes what a replaying party submits next.
-    fn received(&mut self, receipt: Receipt, sent: Sent, fee: i128, again: &mut Vec<Sent>) {
+    fn received(
+        &mut self,
+        receipt: Receipt,
+        sent: Sent,
+        interval_ms: Option<u64>,
+        again: &mut Vec<Sent>,
+    ) {
+        if let (Err(Refusal::Evicted { .. }), Some(due)) = (&receipt.outcome, &sent.due) {
+            self.bid_again(due.clone(), receipt.height + 1);
+            return;
+        }
         self.has_come(&sent, receipt.height);
         let Sent {
             channel,
             by,
             bytes,
-            post_due: _,
             again: is_again,
+            sent_at,
+            ..
         } = sent;
         let executed = match receipt.outcome {
             Ok(executed) => executed,
@@ -325,7 +381,13 @@ impl Court {
         cost.transactions += 1;
         cost.paid_by_honest += u64::from(open.case.honest[by]);
         cost.bytes += bytes.len() as u64;
-        self.changes.push((open.case.accounts[by], -fee));
+        let fee = receipt.fee.units();
+        (self.changes).push((open.case.accounts[by], -i128::from(fee)));
+        if let Some(interval_ms) = interval_ms {
+            let kind = kind_of(&executed, open.posted);
+            let wait_ms = (receipt.height - sent_at) * interval_ms;
+            self.traffic.included(kind, fee, wait_ms);
+        }
         if open.case.attack == Some(Attack::Replay) {
             open.transactions.push((by, bytes));
             again.extend(open.transactions.iter().map(|(by, bytes)| Sent {
@@ -334,6 +396,8 @@ impl Court {
                 bytes: bytes.clone(),
                 post_due: None,
                 again: true,
+                sent_at: receipt.height,
+                due: None,
             }));
         }
         match executed {
@@ -447,6 +511,15 @@ impl Court {
         open.draws += 1;
         let [random, ..] = draw(self.seed, b"benchmark delay", open.case.session, open.draws);
         random % (self.delay_blocks + 1)
+    }
+}
+
+/// What a transaction in a block was for, of a channel in which something was posted before or not.
+fn kind_of(executed: &Executed, posted: bool) -> TrafficKind {
+    match (executed, posted) {
+        (Executed::Posted { .. }, false) => TrafficKind::Post,
+        (Executed::Posted { .. }, true) => TrafficKind::Answer,
+        _ => TrafficKind::Payout,
     }
 }
 

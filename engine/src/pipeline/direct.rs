@@ -19,7 +19,7 @@ use duet_base::clock::thread_cpu_ns;
 use duet_channels::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer};
 use duet_channels::protocol::{Pair, Party, Payment};
 use duet_ledger::l1::{
-    self, Chain, Executed, Load, Receipt, SignedTransaction, Transaction, Verification,
+    self, Bid, Chain, Executed, Load, Receipt, SignedTransaction, Transaction, Verification,
 };
 
 /// Transfers that are signed, submitted and sealed in one go.
@@ -130,7 +130,7 @@ pub fn run_direct(
     let units: Box<Units> = Box::new(|account| {
         let (amount, payments) = spending.0.get(&account).copied().unwrap_or_default();
         payments
-            .checked_mul(config.l1.fee.units())?
+            .checked_mul(config.highest_fee())?
             .checked_add(amount)
     });
     let accounts = Accounts::new(config, workload.accounts(), units)?;
@@ -270,8 +270,11 @@ impl Direct<'_> {
         let mut transferred = 0;
         each_chunk(workload, session, &plan, &mut payments, |payments| {
             let transfers = self.transfers(payments, &indices);
-            for bytes in self.sign(&secrets, payments, &transfers) {
-                while self.chain.submit(transferred, &bytes).is_err() {
+            let signed = self.sign(&secrets, payments, &transfers);
+            for (bytes, payment) in signed.into_iter().zip(payments) {
+                // The receipt's fee is its payer's.
+                let payer = u64::from(indices[payment.payer]);
+                while self.chain.submit(payer, &bytes).is_err() {
                     // Pushed back: a block makes room.
                     self.seal_one();
                 }
@@ -288,7 +291,6 @@ impl Direct<'_> {
         payments: &[Payment],
         indices: &Pair<AccountIndex>,
     ) -> Vec<Transaction> {
-        let fee = self.config.l1.fee.units();
         payments
             .iter()
             .map(|payment| {
@@ -299,7 +301,7 @@ impl Direct<'_> {
                     let sum = &mut self.changes[account as usize];
                     *sum = sum.wrapping_add(units);
                 };
-                change(from, 0_u64.wrapping_sub(amount).wrapping_sub(fee));
+                change(from, 0_u64.wrapping_sub(amount));
                 change(to, amount);
                 *nonce += 1;
                 Transaction::Transfer {
@@ -320,13 +322,13 @@ impl Direct<'_> {
         transfers: &[Transaction],
     ) -> Vec<Vec<u8>> {
         let genesis = *self.chain.genesis();
-        let backend = self.config.backend;
+        let (backend, bid) = (self.config.backend, self.config.first_bid());
         let chunks: Vec<(Vec<Vec<u8>>, u64)> = transfers
             .par_chunks(512)
             .zip(payments.par_chunks(512))
             .map(|(transfers, payments)| {
                 let before = thread_cpu_ns();
-                let encoded = sign_chunk(&genesis, backend, secrets, transfers, payments);
+                let encoded = sign_chunk((&genesis, bid), backend, secrets, transfers, payments);
                 (encoded, thread_cpu_ns() - before)
             })
             .collect();
@@ -347,17 +349,16 @@ impl Direct<'_> {
 
     fn seal_one(&mut self) {
         self.chain.seal(&mut self.receipts);
-        let transferred = |receipt: &Receipt| receipt.outcome == Ok(Executed::Transferred);
-        let failed = self
-            .receipts
-            .drain(..)
-            .filter(|receipt| !transferred(receipt));
-        self.failed += failed.count() as u64;
+        for receipt in self.receipts.drain(..) {
+            let payer = &mut self.changes[receipt.ticket as usize];
+            *payer = payer.wrapping_sub(receipt.fee.units());
+            self.failed += u64::from(receipt.outcome != Ok(Executed::Transferred));
+        }
     }
 }
 
 fn sign_chunk(
-    genesis: &Digest,
+    (genesis, bid): (&Digest, Option<Bid>),
     backend: Backend,
     secrets: &[SecretKey],
     transfers: &[Transaction],
@@ -371,7 +372,7 @@ fn sign_chunk(
                 Party::A => 0,
                 Party::B => 1,
             },
-            digest: transfer.digest(genesis),
+            digest: transfer.digest_with(bid.as_ref(), genesis),
         })
         .collect();
     let mut signatures: Vec<Signature> = Vec::with_capacity(jobs.len());
@@ -381,7 +382,9 @@ fn sign_chunk(
         .zip(signatures)
         .map(|(transfer, signature)| {
             let mut bytes = Vec::with_capacity(transfer.encoded_bytes());
-            SignedTransaction::new(transfer.clone(), signature, None).encode(&mut bytes);
+            SignedTransaction::new(transfer.clone(), signature, None)
+                .with_bid(bid)
+                .encode(&mut bytes);
             bytes
         })
         .collect()

@@ -19,7 +19,7 @@ use super::shared::Beginning;
 use super::shared::{ShardProgress, Shared};
 use super::slot::{Channel, SlotState};
 use super::stage::StageClock;
-use super::steps::Link;
+use super::steps::{Link, batches};
 use super::threads;
 use super::workload::Workload;
 use duet_channels::crypto::Digest;
@@ -96,7 +96,10 @@ pub fn inspect(config: &Config, workload: &dyn Workload) -> Result<Inspection, R
         beginning: Beginning::default(),
         paces: Mutex::new(Vec::new()),
     };
-    let links: Vec<Link> = parties.iter().map(|_| Link::new(&schedule)).collect();
+    let links: Vec<Link> = parties
+        .iter()
+        .map(|_| Link::new(batches(config, &schedule)))
+        .collect();
     let progress = CachePadded::<ShardProgress>::default();
     let mut shards: Vec<Shard<'_>> = parties
         .into_par_iter()

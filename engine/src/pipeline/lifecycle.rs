@@ -13,7 +13,7 @@ use super::steps::{StepKind, StepOutcome, StepTransaction};
 use super::workload::Session;
 use duet_channels::crypto::{SignJob, Signature};
 use duet_channels::protocol::{Endpoint, Pair, Terms};
-use duet_ledger::l1::{SignedTransaction, Transaction};
+use duet_ledger::l1::{Bid, SignedTransaction, Transaction};
 
 /// What Layer 1 calls an open before which another one of its opener is missing.
 const LEFT_OUT_BEFORE: &str = "l1_wrong_nonce";
@@ -23,7 +23,7 @@ impl Shard<'_> {
     pub(super) fn send_steps(&mut self) -> bool {
         let mut sent = false;
         while let Some((step, slots, mut batch)) = self.steps.take() {
-            let mut jobs = Vec::new();
+            let bid = self.shared.config.first_bid();
             let mut unsigned = Vec::new();
             let mut own_finals = self.own_finals(slots.clone()).into_iter();
             for slot in slots.clone() {
@@ -41,24 +41,8 @@ impl Shard<'_> {
                     opens += 1;
                 }
             }
-            for (_, slot, transaction) in &unsigned {
-                let places = self.parties.places(*slot);
-                let digest = transaction.digest(&self.shared.genesis);
-                jobs.push(SignJob {
-                    secret: places.a,
-                    digest,
-                });
-                if transaction.consenters().next().is_some() {
-                    jobs.push(SignJob {
-                        secret: places.b,
-                        digest,
-                    });
-                }
-            }
-            let mut signatures: Vec<Signature> = Vec::with_capacity(jobs.len());
-            self.payer
-                .signer
-                .sign(&self.parties.pairs, &jobs, &mut signatures);
+            let signatures = self.sign_all(&unsigned, bid.as_ref());
+            let jobs = signatures.len();
             let mut signatures = signatures.into_iter();
             for (order, slot, transaction) in unsigned {
                 let start = batch.bytes.len();
@@ -67,22 +51,22 @@ impl Shard<'_> {
                     .consenters()
                     .map_while(|_| signatures.next())
                     .collect();
-                SignedTransaction::new(transaction, signature, consents).encode(&mut batch.bytes);
+                SignedTransaction::new(transaction, signature, consents)
+                    .with_bid(bid)
+                    .encode(&mut batch.bytes);
                 if order.0 == StepKind::Close && !self.mischief.faults.is_empty() {
                     let bytes = &mut batch.bytes[start..];
                     self.mischief
                         .faults
                         .strike(Hop::Settlement, order.1, u64::MAX, bytes);
                 }
-                batch.transactions.push(StepTransaction {
-                    order,
-                    slot,
-                    bytes_end: batch.bytes.len(),
-                    outcome: None,
-                });
+                let end = batch.bytes.len();
+                batch
+                    .transactions
+                    .push(StepTransaction::new(order, slot, end));
             }
             self.clock.lap(Stage::Transact, batch.transactions.len());
-            self.tally.counts.transaction_signatures += jobs.len() as u64;
+            self.tally.counts.transaction_signatures += jobs as u64;
             let now_ns = self.now_ns();
             self.tally.first_submit_ns.get_or_insert(now_ns);
             self.steps.sent(opens);
@@ -91,6 +75,26 @@ impl Shard<'_> {
             sent = true;
         }
         sent
+    }
+
+    /// The signatures of a step's transactions, in their order: of each its signer's, and the
+    /// consent of B where B deposits.
+    fn sign_all(
+        &mut self,
+        unsigned: &[((StepKind, u64), u32, Transaction)],
+        bid: Option<&Bid>,
+    ) -> Vec<Signature> {
+        let mut jobs = Vec::new();
+        for (_, slot, transaction) in unsigned {
+            let places = self.parties.places(*slot);
+            let digest = transaction.digest_with(bid, &self.shared.genesis);
+            let consents = transaction.consenters().map(|_| places.b);
+            let signers = std::iter::once(places.a).chain(consents);
+            jobs.extend(signers.map(|secret| SignJob { secret, digest }));
+        }
+        let mut signatures = Vec::with_capacity(jobs.len());
+        (self.payer.signer).sign(&self.parties.pairs, &jobs, &mut signatures);
+        signatures
     }
 
     /// A slot's session that did not end politely.
@@ -203,9 +207,14 @@ impl Shard<'_> {
                 let outcome = transaction
                     .outcome
                     .expect("Layer 1 answers every transaction");
+                let fee = i128::from(transaction.fee);
                 match transaction.order {
-                    (StepKind::Close, _) => self.closed(transaction.slot, outcome),
-                    (StepKind::Open, session) => self.opened(transaction.slot, session, outcome),
+                    (StepKind::Close, _) => {
+                        self.closed((batch.step, transaction.slot), outcome, fee);
+                    }
+                    (StepKind::Open, session) => {
+                        self.opened(transaction.slot, session, outcome, fee);
+                    }
                 }
             }
             self.clock.lap(Stage::Transact, 0);
@@ -214,12 +223,11 @@ impl Shard<'_> {
         any
     }
 
-    fn closed(&mut self, slot: u32, outcome: StepOutcome) {
+    fn closed(&mut self, (step, slot): (u64, u32), outcome: StepOutcome, fee: i128) {
         let state = &mut self.slots[slot as usize].state;
         let SlotState::Closing(channel) = std::mem::replace(state, SlotState::Vacant) else {
             unreachable!("slot {slot} was closing");
         };
-        let fee = i128::from(self.shared.config.l1.fee.units());
         let places = self.parties.places(slot);
         let plan = self.shared.workload.session(channel.session);
         self.tally.count_ended(&channel, plan.payments);
@@ -249,23 +257,32 @@ impl Shard<'_> {
                     .sessions_closed
                     .fetch_add(1, Ordering::Relaxed);
             }
-            StepOutcome::Refused { name, fee_paid } => {
-                self.parties
-                    .change(places.a, if fee_paid { -fee } else { 0 });
+            StepOutcome::Refused { name } => {
+                self.parties.change(places.a, -fee);
                 self.slots[slot as usize].state = SlotState::Stopped;
                 self.tally.count_stop(channel.session, name);
+            }
+            // No block took it: each party closes alone.
+            StepOutcome::GaveUp => {
+                self.tally.counts.disputed += channel.covered;
+                self.tally.counts.closes_given_up += 1;
+                self.steps.carry(step, Case::stopped(channel, &plan));
             }
             StepOutcome::Opened => unreachable!("a close opens nothing"),
         }
     }
 
-    fn opened(&mut self, slot: u32, session: u64, outcome: StepOutcome) {
-        let fee = i128::from(self.shared.config.l1.fee.units());
+    fn opened(&mut self, slot: u32, session: u64, outcome: StepOutcome, fee: i128) {
         let places = self.parties.places(slot);
         let plan = self.shared.workload.session(session);
-        if let StepOutcome::Refused { name, fee_paid } = outcome {
-            self.parties
-                .change(places.a, if fee_paid { -fee } else { 0 });
+        if outcome == StepOutcome::GaveUp {
+            self.tally.counts.opens_given_up += 1;
+            self.slots[slot as usize].state = SlotState::Vacant;
+            self.steps.session_ended(slot);
+            return;
+        }
+        if let StepOutcome::Refused { name } = outcome {
+            self.parties.change(places.a, -fee);
             // Shards see a stop one after the other. A channel that one of them left out is missing
             // before others of its opener: nobody broke a rule.
             let stop = self.shared.stop.load(Ordering::Relaxed);

@@ -14,6 +14,7 @@ use super::shared::Moment;
 use super::shared::Shared;
 use super::stage::{Stage, StageClock, StageCost, StageCosts};
 use super::tally::StoppedChannel;
+use super::traffic::Traffic;
 use super::workload::AccountIndex;
 use duet_channels::crypto::VerifierCounts;
 use duet_fabric::Waited;
@@ -46,6 +47,8 @@ pub struct Outcome {
     pub latency: Latencies,
     /// What the parties did with each other.
     pub offchain: Offchain,
+    /// What became of transactions, where Layer 1 has a clock and is here.
+    pub traffic: Traffic,
     /// What Layer 1 did, in the whole life of the run; but its CPU time since the figures began.
     pub l1: Load,
     /// Channels that stopped because a rule was broken in them.
@@ -242,6 +245,7 @@ pub(super) fn outcome(
     let Settled {
         chain,
         court,
+        traffic,
         l1_cpu_before_ns,
         waited,
         fallen,
@@ -285,6 +289,7 @@ pub(super) fn outcome(
         stages,
         latency,
         offchain,
+        traffic,
         l1: chain.as_ref().map_or_else(Load::default, |chain| Load {
             cpu_ns: chain.load().cpu_ns - l1_cpu_before_ns,
             ..*chain.load()

@@ -22,7 +22,7 @@ use super::settle::{Settled, settle, settle_elsewhere};
 use super::shard::{Shard, ShardOutcome};
 use super::shared::{Beginning, Moment, ShardProgress, Shared};
 use super::stage::{Stage, StageClock};
-use super::steps::Link;
+use super::steps::{Link, batches};
 use super::threads;
 use super::workers::Workers;
 use super::workload::{AccountIndex, Workload};
@@ -90,6 +90,8 @@ pub fn run_together(
     assert_eq!(alone, [false; 2], "no log over several machines");
     let honest = config.attacks.is_empty() && config.faults.is_empty();
     assert!(honest, "no disputes over several machines");
+    let by_arrival = !config.l1.order.takes_bids();
+    assert!(by_arrival, "a close that is outbid ends in a dispute");
     run_on(Some(machines), config, workload, stop, observe)
 }
 
@@ -108,6 +110,10 @@ fn run_on(
         config.log.is_none() || config.audit.is_none(),
         "a durable run has no audit log"
     );
+    assert!(
+        config.log.is_none() || config.l1.is_plain(),
+        "a log keeps nothing of what waits for blocks"
+    );
     let begin = Instant::now();
     threads::pool()?;
     let disputes = disputes(config, workload);
@@ -115,7 +121,7 @@ fn run_on(
         let disputes = disputes.get(&account).copied().unwrap_or(0);
         units(config, workload, disputes, account)
     };
-    let schedule = Schedule::new(workload.sessions(), config.concurrent);
+    let schedule = schedule(config, workload);
     if let Some(account) = (0..workload.accounts()).find(|account| units(*account).is_none()) {
         return Err(RunError::AllocationOverflow(account));
     }
@@ -143,7 +149,9 @@ fn run_on(
             }
         }
     };
-    let links: Vec<Link> = (0..config.shards).map(|_| Link::new(&schedule)).collect();
+    let links: Vec<Link> = (0..config.shards)
+        .map(|_| Link::new(batches(config, &schedule)))
+        .collect();
     let progress: Vec<CachePadded<ShardProgress>> =
         links.iter().map(|_| CachePadded::default()).collect();
     let l1_transactions = CachePadded::new(AtomicU64::new(0));
@@ -315,6 +323,15 @@ fn run_on(
     }
     audit.finish(&mut outcome).map_err(RunError::Audit)?;
     Ok(outcome)
+}
+
+/// Which sessions open and close in which step.
+fn schedule(config: &Config, workload: &dyn Workload) -> Schedule {
+    let schedule = Schedule::new(workload.sessions(), config.concurrent);
+    match config.l1.order.takes_bids() {
+        true => schedule.with_disputes_after(),
+        false => schedule,
+    }
 }
 
 /// Where Layer 1 is.

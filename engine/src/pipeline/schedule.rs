@@ -20,6 +20,8 @@ pub struct Schedule {
     sessions: u64,
     concurrent: u64,
     tracks: u64,
+    /// Steps after the last close.
+    after: u64,
 }
 
 impl Schedule {
@@ -36,6 +38,17 @@ impl Schedule {
             sessions,
             concurrent,
             tracks: concurrent.min(tracks),
+            after: 0,
+        }
+    }
+
+    /// The same with another step of each track at its end: what could not close there by both
+    /// parties' will is taken to a dispute.
+    #[must_use]
+    pub fn with_disputes_after(self) -> Schedule {
+        Schedule {
+            after: self.tracks,
+            ..self
         }
     }
 
@@ -60,7 +73,7 @@ impl Schedule {
     /// Steps in all: one per generation of each track, and one more to close the last.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        (self.sessions.div_ceil(self.concurrent) + 1) * self.tracks
+        (self.sessions.div_ceil(self.concurrent) + 1) * self.tracks + self.after
     }
 
     /// The track of a step.

@@ -1,13 +1,13 @@
 //! The Layer 1 thread: merges the shards' steps in their logical order and seals each step's blocks
-//! when every shard has passed it, whatever order the shards came in. In a durable run, a step goes
-//! back to the shards when its blocks are durable.
+//! when every shard has passed it, whatever order the shards came in. Where Layer 1 has a clock,
+//! steps wait for blocks, and others arrive meanwhile. In a durable run, a step goes back to the
+//! shards when its blocks are durable.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::beginning::Logged;
-use super::case::Case;
 use super::chain_log::ChainLog;
 use super::court::Court;
 use super::error::RunError;
@@ -16,17 +16,20 @@ use super::machines::Way;
 use super::relay::relay;
 use super::shared::Shared;
 use super::stage::{Stage, StageClock};
-use super::steps::{Link, StepBatch, StepOutcome};
+use super::steps::{Link, StepBatch};
+use super::traffic::Traffic;
+use super::unsettled::Unsettled;
 use crate::transcript::Recorder;
-use duet_channels::protocol::Amount;
 use duet_fabric::{Gate, Waited};
-use duet_ledger::l1::{Chain, Executed, Header, Receipt, SubmitError};
+use duet_ledger::l1::Chain;
 use duet_log::Sequence;
 
 /// What the Layer 1 thread hands over when it is done.
 pub(super) struct Settled {
     /// None where Layer 1 is on another machine.
     pub(super) chain: Option<Chain>,
+    /// What became of transactions, where Layer 1 has a clock.
+    pub(super) traffic: Traffic,
     pub(super) clock: StageClock,
     pub(super) court: Court,
     /// CPU time that Layer 1 had taken when the figures began, before the restart.
@@ -58,13 +61,10 @@ pub(super) fn settle(
     let config = shared.config;
     let (delay, window) = (config.l1_delay_blocks, config.challenge_window_blocks);
     let mut settler = Settler {
-        court: Court::new(config.backend, config.seed, delay, window),
+        court: Court::new(config, delay, window),
         chain,
         clock: StageClock::of_thread(),
-        step: Step {
-            recorder,
-            ..Step::default()
-        },
+        unsettled: Unsettled::new(config, &shared.schedule, recorder),
         log,
         returning: VecDeque::new(),
         inlet: match sockets {
@@ -89,6 +89,7 @@ pub(super) fn settle(
     let settled = settler.steps(first, shared, told);
     let mut fallen = fallen(settled, shared)?;
     let aborted = || shared.abort.load(Ordering::Relaxed);
+    settler.settle_all(shared, told)?;
     while !settler.returning.is_empty() && !aborted() {
         settler.await_durable()?;
         settler.give_back()?;
@@ -107,8 +108,11 @@ pub(super) fn settle(
         let (gate, fell) = still_open(leave_open(gate, shared, &mut settler.clock), shared)?;
         (open, fallen) = (gate, fallen.or(fell));
     }
+    let mut traffic = settler.unsettled.into_traffic();
+    traffic.add(settler.court.traffic());
     let settled = Settled {
         chain: Some(settler.chain),
+        traffic,
         clock: settler.clock,
         court: settler.court,
         l1_cpu_before_ns: before.cpu_ns,
@@ -137,8 +141,9 @@ pub(super) fn settle_elsewhere(
     let (open, fell) = still_open(leave_open(gate, shared, &mut clock), shared)?;
     let settled = Settled {
         chain: None,
+        traffic: Traffic::default(),
         clock,
-        court: Court::new(config.backend, config.seed, 0, 0),
+        court: Court::new(config, 0, 0),
         l1_cpu_before_ns: 0,
         last_payout_ns: None,
         log: None,
@@ -196,7 +201,7 @@ struct Settler<'l> {
     chain: Chain,
     court: Court,
     clock: StageClock,
-    step: Step,
+    unsettled: Unsettled,
     log: Option<ChainLog>,
     /// Steps that are settled and not durable yet: they go back when this commit is.
     returning: VecDeque<(Sequence, Vec<Origin>, Vec<StepBatch>)>,
@@ -212,6 +217,10 @@ impl Settler<'_> {
         told: impl Fn(&Chain),
     ) -> Result<(), RunError> {
         for number in first..shared.schedule.steps() {
+            // No shard passes a step before the one before it in its track has come back.
+            while self.unsettled.is_full() {
+                self.block(shared)?;
+            }
             while !self.inlet.collect(shared, &mut self.clock)? {
                 if shared.abort.load(Ordering::Relaxed) {
                     return Ok(());
@@ -222,11 +231,42 @@ impl Settler<'_> {
             if self.inlet.ended() {
                 break;
             }
-            let (origins, batches) = self.inlet.take(number)?;
-            self.settle(origins, batches)?;
+            let step = self.inlet.take(number)?;
+            let Settler {
+                unsettled,
+                chain,
+                court,
+                clock,
+                ..
+            } = self;
+            unsettled.arrive(number, step, shared.workload, (chain, court), clock);
+            self.settled()?;
             told(&self.chain);
             self.clock.lap(Stage::Settle, 0);
             self.give_back()?;
+        }
+        Ok(())
+    }
+
+    /// One block, and what it settled goes back.
+    fn block(&mut self, shared: &Shared<'_>) -> Result<(), RunError> {
+        let Settler {
+            unsettled,
+            chain,
+            court,
+            clock,
+            ..
+        } = self;
+        unsettled.block(false, shared.workload, (chain, court), clock);
+        self.settled()?;
+        self.give_back()
+    }
+
+    /// Blocks until no step waits any more.
+    fn settle_all(&mut self, shared: &Shared<'_>, told: impl Fn(&Chain)) -> Result<(), RunError> {
+        while !self.unsettled.is_empty() && !shared.abort.load(Ordering::Relaxed) {
+            self.block(shared)?;
+            told(&self.chain);
         }
         Ok(())
     }
@@ -236,42 +276,34 @@ impl Settler<'_> {
         let mut last_payout_ns = None;
         while !self.court.is_empty() && !shared.abort.load(Ordering::Relaxed) {
             let Settler {
-                step,
+                unsettled,
                 chain,
                 court,
                 clock,
                 ..
             } = self;
-            step.seal(chain, court, true, clock);
+            unsettled.pass_over(u64::MAX, chain, court);
+            unsettled.block(true, shared.workload, (chain, court), clock);
             told(chain);
             last_payout_ns = Some(shared.epoch.elapsed().as_nanos() as u64);
         }
         last_payout_ns
     }
 
-    fn settle(
-        &mut self,
-        origins: Vec<Origin>,
-        mut batches: Vec<StepBatch>,
-    ) -> Result<(), RunError> {
-        let Settler {
-            chain,
-            court,
-            clock,
-            step,
-            ..
-        } = self;
-        step.settle(chain, court, &mut batches, clock);
-        let sequence = match &mut self.log {
-            None => 0,
-            Some(log) => {
-                clock.lap(Stage::Settle, 0);
-                let sequence = log.commit(chain)?;
-                clock.lap(Stage::Log, 0);
-                sequence
-            }
-        };
-        self.returning.push_back((sequence, origins, batches));
+    /// Commits the steps of which nothing waits any more.
+    fn settled(&mut self) -> Result<(), RunError> {
+        while let Some((origins, batches)) = self.unsettled.settled() {
+            let sequence = match &mut self.log {
+                None => 0,
+                Some(log) => {
+                    self.clock.lap(Stage::Settle, 0);
+                    let sequence = log.commit(&mut self.chain)?;
+                    self.clock.lap(Stage::Log, 0);
+                    sequence
+                }
+            };
+            self.returning.push_back((sequence, origins, batches));
+        }
         Ok(())
     }
 
@@ -298,140 +330,5 @@ impl Settler<'_> {
         }
         self.clock.lap(Stage::Wait, 1);
         Ok(())
-    }
-}
-
-/// Scratch memory of one step, reused.
-#[derive(Default)]
-struct Step {
-    /// The step's transactions in their logical order, as (batch, place in it).
-    order: Vec<(usize, usize)>,
-    receipts: Vec<Receipt>,
-    recorder: Option<Recorder>,
-}
-
-impl Step {
-    fn settle(
-        &mut self,
-        chain: &mut Chain,
-        court: &mut Court,
-        batches: &mut [StepBatch],
-        clock: &mut StageClock,
-    ) {
-        let mut cases: Vec<Case> = batches
-            .iter_mut()
-            .flat_map(|batch| batch.cases.drain(..))
-            .collect();
-        if !cases.is_empty() {
-            clock.lap(Stage::Settle, 0);
-            cases.sort_unstable_by_key(|case| case.session);
-            for case in cases {
-                court.take(case, chain.height());
-            }
-            clock.lap(Stage::Dispute, 0);
-        }
-        self.order.clear();
-        for (at, batch) in batches.iter().enumerate() {
-            self.order
-                .extend((0..batch.transactions.len()).map(|place| (at, place)));
-        }
-        self.order
-            .sort_unstable_by_key(|&(at, place)| batches[at].transactions[place].order);
-
-        for ticket in 0..self.order.len() {
-            let (at, place) = self.order[ticket];
-            let bytes = &batches[at].bytes[batches[at].range(place)];
-            let refused = loop {
-                match chain.submit(ticket as u64, bytes) {
-                    Ok(()) => break None,
-                    // Pushed back: a block makes room.
-                    Err(SubmitError::MempoolFull { .. } | SubmitError::MempoolBytesFull { .. }) => {
-                        self.seal(chain, court, false, clock);
-                    }
-                    Err(SubmitError::AnswersInVain { .. }) => self.seal(chain, court, true, clock),
-                    Err(SubmitError::Refused(refusal)) => break Some(refusal.name()),
-                    Err(SubmitError::Malformed(_)) => break Some("l1_malformed"),
-                    Err(SubmitError::TooLarge { .. } | SubmitError::TooManyItems { .. }) => {
-                        break Some("l1_too_large");
-                    }
-                };
-            };
-            batches[at].transactions[place].outcome = refused.map(|name| StepOutcome::Refused {
-                name,
-                fee_paid: false,
-            });
-        }
-        while chain.pending() > 0 {
-            self.seal(chain, court, false, clock);
-        }
-        for receipt in self.receipts.drain(..) {
-            let (at, place) = self.order[receipt.ticket as usize];
-            batches[at].transactions[place].outcome = Some(outcome(&receipt));
-        }
-    }
-
-    /// One block, and the court's part in it.
-    fn seal(
-        &mut self,
-        chain: &mut Chain,
-        court: &mut Court,
-        even_empty: bool,
-        clock: &mut StageClock,
-    ) {
-        if !court.is_empty() {
-            clock.lap(Stage::Settle, 0);
-            court.before_block(chain, clock);
-            clock.lap(Stage::Dispute, 0);
-        }
-        let header = if even_empty {
-            Some(chain.seal_even_empty(&mut self.receipts))
-        } else {
-            chain.seal(&mut self.receipts)
-        };
-        if let Some(recorder) = &mut self.recorder {
-            clock.lap(Stage::Settle, 0);
-            record_block(recorder, header, chain);
-            clock.lap(Stage::Audit, 0);
-        }
-        if !court.is_empty() {
-            clock.lap(Stage::Settle, 0);
-            let ours = self.receipts.extract_if(.., |receipt| Court::owns(receipt));
-            court.after_block(chain, ours, clock);
-            clock.lap(Stage::Dispute, 0);
-        }
-    }
-}
-
-fn outcome(receipt: &Receipt) -> StepOutcome {
-    match &receipt.outcome {
-        Ok(Executed::Opened { .. }) => StepOutcome::Opened,
-        Ok(Executed::Closed { payouts, version }) => StepOutcome::Closed {
-            payouts: payouts.map(Amount::units),
-            version: *version,
-        },
-        Ok(
-            Executed::Transferred
-            | Executed::OpenedBatch { .. }
-            | Executed::ClosedBatch { .. }
-            | Executed::Posted { .. }
-            | Executed::PaidOut { .. }
-            | Executed::RolledOver { .. },
-        ) => unreachable!("sessions open and close channels"),
-        Ok(Executed::Failed(failure)) => StepOutcome::Refused {
-            name: failure.name(),
-            fee_paid: true,
-        },
-        Err(refusal) => StepOutcome::Refused {
-            name: refusal.name(),
-            fee_paid: false,
-        },
-    }
-}
-
-/// Records the block that was sealed, if any, and lets go of its body.
-fn record_block(recorder: &mut Recorder, header: Option<Header>, chain: &mut Chain) {
-    for body in chain.take_bodies() {
-        let header = header.expect("a body is a block's");
-        recorder.block(&header, &body);
     }
 }

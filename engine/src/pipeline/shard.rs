@@ -20,7 +20,7 @@ use super::schedule::ShardOf;
 use super::shared::{ShardProgress, Shared};
 use super::slot::{At, Slot, SlotState};
 use super::stage::{Stage, StageClock};
-use super::steps::{Link, Steps};
+use super::steps::{Link, Steps, batches};
 use super::tally::Tally;
 use super::waves::{MOST_ENTRIES, Waves};
 use crate::transcript::Recorder;
@@ -101,7 +101,7 @@ impl<'w> Shard<'w> {
             line: Line::new(slots),
             arrivals: arrivals.lasting(config.duration),
             ending: Ending::default(),
-            steps: Steps::new(schedule, of),
+            steps: Steps::new(schedule, of, batches(config, &schedule)),
             waves: Waves::new(),
             payer: Legs::with_room(config.backend, MOST_ENTRIES),
             payee: Legs::with_room(config.backend, MOST_ENTRIES),

@@ -55,12 +55,7 @@ pub(super) fn decode_step(step: u64, bytes: &[u8]) -> Option<StepBatch> {
         if bytes_end < before {
             return None;
         }
-        transactions.push(StepTransaction {
-            order,
-            slot,
-            bytes_end,
-            outcome: None,
-        });
+        transactions.push(StepTransaction::new(order, slot, bytes_end));
     }
     let end = transactions.last().map_or(0, |last| last.bytes_end);
     (end == reader.rest().len()).then(|| StepBatch {
@@ -72,9 +67,10 @@ pub(super) fn decode_step(step: u64, bytes: &[u8]) -> Option<StepBatch> {
     })
 }
 
-/// Appends what became of a step's transactions, in their order.
+/// Appends what became of a step's transactions, in their order: the fee 8, then the outcome.
 pub(super) fn encode_outcomes(batch: &StepBatch, out: &mut Vec<u8>) {
     for transaction in &batch.transactions {
+        out.extend(transaction.fee.to_le_bytes());
         let outcome = transaction.outcome;
         match outcome.expect("Layer 1 answers every transaction") {
             StepOutcome::Opened => out.push(0),
@@ -84,10 +80,11 @@ pub(super) fn encode_outcomes(batch: &StepBatch, out: &mut Vec<u8>) {
                     out.extend(number.to_le_bytes());
                 }
             }
-            StepOutcome::Refused { name, fee_paid } => {
-                out.extend([2 + u8::from(fee_paid), name.len() as u8]);
+            StepOutcome::Refused { name } => {
+                out.extend([2, name.len() as u8]);
                 out.extend(name.as_bytes());
             }
+            StepOutcome::GaveUp => out.push(3),
         }
     }
 }
@@ -96,6 +93,7 @@ pub(super) fn encode_outcomes(batch: &StepBatch, out: &mut Vec<u8>) {
 pub(super) fn decode_outcomes(bytes: &[u8], batch: &mut StepBatch) -> Option<()> {
     let mut reader = Reader::new(bytes);
     for transaction in &mut batch.transactions {
+        transaction.fee = reader.u64()?;
         transaction.outcome = Some(match reader.byte()? {
             0 => StepOutcome::Opened,
             1 => StepOutcome::Closed {
@@ -105,14 +103,13 @@ pub(super) fn decode_outcomes(bytes: &[u8], batch: &mut StepBatch) -> Option<()>
                 },
                 version: reader.u64()?,
             },
-            fee_paid @ 2..=3 => {
+            2 => {
                 let length = usize::from(reader.byte()?);
                 let name = std::str::from_utf8(reader.take(length)?).ok()?;
-                StepOutcome::Refused {
-                    name: interned(name)?,
-                    fee_paid: fee_paid == 3,
-                }
+                let name = interned(name)?;
+                StepOutcome::Refused { name }
             }
+            3 => StepOutcome::GaveUp,
             _ => return None,
         });
     }
@@ -140,19 +137,17 @@ mod tests {
 
     fn batch() -> StepBatch {
         let transaction = |kind, session, slot, bytes_end, outcome| StepTransaction {
-            order: (kind, session),
-            slot,
-            bytes_end,
             outcome: Some(outcome),
+            fee: session,
+            ..StepTransaction::new((kind, session), slot, bytes_end)
         };
         let payouts = Pair { a: 7, b: u64::MAX };
         let closed = StepOutcome::Closed {
             payouts,
             version: 9,
         };
-        let refused = |fee_paid| StepOutcome::Refused {
+        let refused = StepOutcome::Refused {
             name: "l1_wrong_nonce",
-            fee_paid,
         };
         StepBatch {
             step: 5,
@@ -160,8 +155,8 @@ mod tests {
             transactions: vec![
                 transaction(StepKind::Close, 1 << 40, 3, 2, closed),
                 transaction(StepKind::Open, 8, 4, 2, StepOutcome::Opened),
-                transaction(StepKind::Open, 9, u32::MAX, 5, refused(false)),
-                transaction(StepKind::Open, 10, 6, 6, refused(true)),
+                transaction(StepKind::Open, 9, u32::MAX, 5, refused),
+                transaction(StepKind::Open, 10, 6, 6, StepOutcome::GaveUp),
             ],
             bytes: vec![1, 2, 3, 4, 5, 6],
             cases: Vec::new(),
@@ -187,7 +182,7 @@ mod tests {
         decode_outcomes(&outcomes, &mut back).expect("outcomes");
         let of = |batch: &StepBatch| {
             let all = batch.transactions.iter();
-            all.map(|one| one.outcome).collect::<Vec<_>>()
+            all.map(|one| (one.outcome, one.fee)).collect::<Vec<_>>()
         };
         assert_eq!(of(&back), of(&batch));
     }

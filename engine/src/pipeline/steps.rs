@@ -7,10 +7,12 @@ use std::thread::Thread;
 use crossbeam::queue::ArrayQueue;
 
 use super::case::Case;
+use super::config::Config;
 use super::schedule::{Schedule, ShardOf};
 use duet_channels::protocol::Pair;
 
-/// Batches of a shard at most: steps that can be on their way to Layer 1 and back at once.
+/// Batches of a shard at most, where steps do not wait for blocks: steps that can be on their way
+/// to Layer 1 and back at once.
 const MOST_BATCHES: u64 = 4;
 
 /// The transactions of one step of one shard, and, on the way back, what became of them. A batch
@@ -34,6 +36,10 @@ pub(super) struct StepTransaction {
     /// Where its bytes end in the batch; they start where those of the one before end.
     pub(super) bytes_end: usize,
     pub(super) outcome: Option<StepOutcome>,
+    /// What it paid, once there is an outcome.
+    pub(super) fee: u64,
+    /// How often its bid was raised.
+    pub(super) raises: u32,
 }
 
 /// What a transaction of a step does.
@@ -51,11 +57,26 @@ pub(super) enum StepOutcome {
         payouts: Pair<u64>,
         version: u64,
     },
-    /// Included, but failed, or refused: by name, and whether it cost its fee.
+    /// Included, but failed, or refused: by name.
     Refused {
         name: &'static str,
-        fee_paid: bool,
     },
+    /// It bid again and again, and others bid more.
+    GaveUp,
+}
+
+impl StepTransaction {
+    /// One on its way to Layer 1.
+    pub(super) fn new(order: (StepKind, u64), slot: u32, bytes_end: usize) -> StepTransaction {
+        StepTransaction {
+            order,
+            slot,
+            bytes_end,
+            outcome: None,
+            fee: 0,
+            raises: 0,
+        }
+    }
 }
 
 impl StepBatch {
@@ -85,8 +106,8 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(schedule: &Schedule) -> Link {
-        let room = batches(schedule);
+    /// Queues for so many batches.
+    pub(super) fn new(room: usize) -> Link {
         Link {
             to_l1: ArrayQueue::new(room),
             to_shard: ArrayQueue::new(room),
@@ -120,9 +141,12 @@ impl Link {
     }
 }
 
-/// A batch per track, up to a limit.
-fn batches(schedule: &Schedule) -> usize {
-    schedule.tracks().min(MOST_BATCHES) as usize
+/// A batch per track; up to a limit, where steps do not wait for blocks.
+pub(super) fn batches(config: &Config, schedule: &Schedule) -> usize {
+    match config.l1.pace {
+        Some(_) => schedule.tracks() as usize,
+        None => schedule.tracks().min(MOST_BATCHES) as usize,
+    }
 }
 
 /// How far one shard is in the schedule.
@@ -135,6 +159,8 @@ pub(super) struct Steps {
     end: u64,
     returned: u64,
     free: Vec<StepBatch>,
+    /// Channels in dispute that go along with later steps.
+    carried: Vec<(u64, Case)>,
 }
 
 /// The shard's slots of one track.
@@ -147,7 +173,8 @@ struct Track {
 }
 
 impl Steps {
-    pub(super) fn new(schedule: Schedule, shard: ShardOf) -> Steps {
+    /// From the first step on, with so many batches.
+    pub(super) fn new(schedule: Schedule, shard: ShardOf, batches: usize) -> Steps {
         Steps {
             schedule,
             shard,
@@ -155,9 +182,8 @@ impl Steps {
             next: 0,
             end: schedule.steps(),
             returned: 0,
-            free: (0..batches(&schedule))
-                .map(|_| StepBatch::default())
-                .collect(),
+            free: (0..batches).map(|_| StepBatch::default()).collect(),
+            carried: Vec::new(),
         }
     }
 
@@ -195,6 +221,8 @@ impl Steps {
         }
         let mut batch = self.free.pop()?;
         batch.reset(self.next, self.next + 1 == self.end);
+        let carried = self.carried.extract_if(.., |(step, _)| *step == self.next);
+        batch.cases.extend(carried.map(|(_, case)| case));
         let slots = self.schedule.slots(number);
         let [first, end] = [slots.start, slots.end].map(|slot| self.shard.slots_below(slot));
         Some((self.next, first..end, batch))
@@ -218,6 +246,11 @@ impl Steps {
         track.running = opens;
         track.waiting = true;
         self.next += 1;
+    }
+
+    /// A channel whose close failed in a step goes to a dispute with the next step of its track.
+    pub(super) fn carry(&mut self, failed: u64, case: Case) {
+        self.carried.push((failed + self.schedule.tracks(), case));
     }
 
     /// A batch has come back and was read.

@@ -411,6 +411,16 @@ impl Chain {
         Some(block.header)
     }
 
+    /// Forgets what an account has numbered so and above, and what waits by its bid: where the one
+    /// before is missing for ever, it could never be included. Gives their tickets; there is no
+    /// receipt for them.
+    pub fn withdraw(&mut self, account: &PublicKey, from: u64) -> Vec<u64> {
+        if let Some(tape) = &mut self.tape {
+            tape.withdraw(*account, from);
+        }
+        self.pool.withdraw(account, from)
+    }
+
     /// Lets so many blocks pass with nothing in them: they have a height and no header.
     ///
     /// # Panics

@@ -104,10 +104,21 @@ impl Config {
         if self.order.takes_bids() && self.units.is_none() {
             return Err(ConfigError::BidsWithoutUnits);
         }
+        if matches!(self.order, Order::BaseFee { .. }) && self.pace.is_none() {
+            return Err(ConfigError::BaseFeeWithoutClock);
+        }
         if self.order.takes_bids() && self.answers == Answers::Reserved {
             return Err(ConfigError::ReservedAmongBids);
         }
         Ok(())
+    }
+
+    /// Whether nothing makes it scarce but bytes and transactions.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let plain = Config::default();
+        let what = |config: &Config| (config.pace, config.units, config.order, config.answers);
+        what(self) == what(&plain)
     }
 
     /// What of the parameters a plain Layer 1 has not, in bytes; none of a plain one. Numbers are
@@ -118,9 +129,7 @@ impl Config {
     /// answers 1 (0 reserved, 1 compete)`
     #[must_use]
     pub fn scarcity(&self) -> Vec<u8> {
-        let plain = Config::default();
-        let what = |config: &Config| (config.pace, config.units, config.order, config.answers);
-        if what(self) == what(&plain) {
+        if self.is_plain() {
             return Vec::new();
         }
         let mut bytes = Vec::with_capacity(94);
@@ -316,6 +325,9 @@ pub enum ConfigError {
     /// Bids for units that there are none of.
     #[error("bids, and no units to bid for")]
     BidsWithoutUnits,
+    /// A base fee that no time brings down again.
+    #[error("a base fee, and no time from block to block")]
+    BaseFeeWithoutClock,
     /// Room kept for answers where room is sold.
     #[error("room kept for answers beside bids, expected answers that compete")]
     ReservedAmongBids,

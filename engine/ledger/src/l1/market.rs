@@ -118,6 +118,13 @@ impl Units {
         }
     }
 
+    /// What the dearest transaction takes, batches and roll-overs aside.
+    #[must_use]
+    pub fn dearest_units(&self) -> u64 {
+        let all = self.prices.listed();
+        all.into_iter().max().expect("there are kinds")
+    }
+
     /// The least that any transaction takes.
     pub(super) fn cheapest(&self) -> u64 {
         let all = self.prices.listed();

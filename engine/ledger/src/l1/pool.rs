@@ -187,6 +187,19 @@ impl Pool {
         left
     }
 
+    /// Removes what an account has numbered so and above. Gives their tickets.
+    pub(super) fn withdraw(&mut self, account: &PublicKey, from: u64) -> Vec<u64> {
+        let of_account = self.numbered.get(account);
+        let arrivals = of_account
+            .into_iter()
+            .flat_map(|by_nonce| by_nonce.range(from..));
+        let arrivals: Vec<Arrival> = arrivals.map(|(_, arrival)| *arrival).collect();
+        let tickets = arrivals
+            .into_iter()
+            .map(|arrival| self.remove(arrival).ticket);
+        tickets.collect()
+    }
+
     /// Moves into the queue of the next block what it holds of those that wait: the highest tip
     /// above the base fee first, of equal ones the first to come, and of an account its next nonce.
     /// What does not fit is passed over.

@@ -1,5 +1,7 @@
 //! What was asked of a chain, to be asked of another one like it. Knows no rule.
 
+use duet_channels::crypto::PublicKey;
+
 /// All that a chain was asked for, in order: its blocks follow from that and from its genesis.
 #[derive(Debug, Default)]
 pub struct Tape {
@@ -13,6 +15,7 @@ enum Kept {
     Submit(usize),
     Seal(bool),
     PassOver(u64),
+    Withdraw(PublicKey, u64),
 }
 
 /// One thing that a chain was asked for.
@@ -24,6 +27,8 @@ pub enum Asked<'t> {
     Seal(bool),
     /// To let so many blocks pass with nothing in them.
     PassOver(u64),
+    /// To forget what an account has numbered so and above.
+    Withdraw(PublicKey, u64),
 }
 
 impl Tape {
@@ -40,6 +45,10 @@ impl Tape {
         self.kept.push(Kept::PassOver(blocks));
     }
 
+    pub(super) fn withdraw(&mut self, account: PublicKey, from: u64) {
+        self.kept.push(Kept::Withdraw(account, from));
+    }
+
     /// All of it, in order. What was refused is among it, and is refused again.
     pub fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
         let mut start = 0;
@@ -49,6 +58,7 @@ impl Tape {
             }
             Kept::Seal(even_empty) => Asked::Seal(even_empty),
             Kept::PassOver(blocks) => Asked::PassOver(blocks),
+            Kept::Withdraw(account, from) => Asked::Withdraw(account, from),
         })
     }
 }

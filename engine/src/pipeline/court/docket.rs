@@ -13,14 +13,18 @@ pub(super) struct Docket {
 }
 
 /// One transaction to come.
+#[derive(Clone)]
 pub(super) struct Due {
     pub(super) channel: ChannelId,
     pub(super) by: Party,
     /// The block that it was due in before it was pushed back, if it was.
     pub(super) first_due: Option<u64>,
+    /// How often its bid was raised.
+    pub(super) raises: u32,
     what: What,
 }
 
+#[derive(Clone)]
 enum What {
     Post(Box<Post>),
     Payout,
@@ -40,6 +44,7 @@ impl Due {
             channel,
             by,
             first_due: None,
+            raises: 0,
             what,
         }
     }
@@ -69,6 +74,11 @@ impl Docket {
 
     pub(super) fn at(&mut self, height: u64, due: Due) {
         self.due.entry(height).or_default().push(due);
+    }
+
+    /// The first block in which something is due.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.due.first_key_value().map(|(height, _)| *height)
     }
 
     /// Everything up to this height.

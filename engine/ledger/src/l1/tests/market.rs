@@ -94,7 +94,8 @@ fn halving_a_limit_makes_twice_as_many_blocks() {
         assert_eq!(outcomes.len(), 8);
         headers.len()
     };
-    let rows: [(&str, fn(u64) -> Config, u64); 4] = [
+    type Limited = fn(u64) -> Config;
+    let rows: [(&str, Limited, u64); 4] = [
         (
             "transactions",
             |most| Config {

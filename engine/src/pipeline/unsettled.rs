@@ -1,0 +1,438 @@
+//! Steps that have arrived at Layer 1 and whose transactions wait for blocks, and those blocks. A
+//! plain Layer 1 settles a step as it arrives; one with a clock, when its blocks have come.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::block_time::BlockTime;
+use super::case::Case;
+use super::config::Config;
+use super::court::Court;
+use super::inlet::Origin;
+use super::schedule::Schedule;
+use super::stage::{Stage, StageClock};
+use super::steps::{StepBatch, StepKind, StepOutcome, StepTransaction};
+use super::traffic::{Traffic, TrafficKind};
+use super::wallet::{MOST_RAISES, Wallet};
+use super::workload::Workload;
+use crate::transcript::Recorder;
+use duet_channels::crypto::PublicKey;
+use duet_channels::protocol::Amount;
+use duet_ledger::l1::{
+    Chain, Executed, Header, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
+};
+
+/// Steps whose transactions wait, in their order.
+pub(super) struct Unsettled {
+    steps: VecDeque<Step>,
+    receipts: Vec<Receipt>,
+    recorder: Option<Recorder>,
+    wallet: Wallet,
+    /// Accounts of which an open gave up: none that they have numbered after it can come.
+    given_up: HashSet<PublicKey>,
+    time: Option<BlockTime>,
+    traffic: Traffic,
+}
+
+/// A step on Layer 1.
+struct Step {
+    number: u64,
+    origins: Vec<Origin>,
+    batches: Vec<StepBatch>,
+    /// Its transactions in their logical order, as (batch, place in it).
+    order: Vec<(usize, usize)>,
+    /// Of these, how many have no outcome.
+    left: usize,
+    arrived_ms: u64,
+    /// The last block that took one of them.
+    height: Option<u64>,
+}
+
+/// A transaction of a step, by which step it is and its place in that one's order.
+type At = (u64, usize);
+
+/// Bits of a ticket that are the place in the step's order; the others are the step.
+const PLACE_BITS: u32 = 24;
+
+impl Step {
+    fn transaction(&mut self, place: usize) -> &mut StepTransaction {
+        let (batch, place) = self.order[place];
+        &mut self.batches[batch].transactions[place]
+    }
+
+    fn bytes(&self, place: usize) -> &[u8] {
+        let (batch, place) = self.order[place];
+        &self.batches[batch].bytes[self.batches[batch].range(place)]
+    }
+
+    /// What became of one of its transactions, in the block of this height.
+    fn ended(&mut self, place: usize, outcome: StepOutcome, fee: Amount, height: Option<u64>) {
+        let transaction = self.transaction(place);
+        assert!(transaction.outcome.is_none(), "a transaction ends once");
+        transaction.outcome = Some(outcome);
+        transaction.fee = fee.units();
+        self.left -= 1;
+        self.height = self.height.max(height);
+    }
+}
+
+fn ticket((number, place): At) -> u64 {
+    number << PLACE_BITS | place as u64
+}
+
+fn at(ticket: u64) -> At {
+    let place = ticket & ((1 << PLACE_BITS) - 1);
+    (ticket >> PLACE_BITS, place as usize)
+}
+
+impl Unsettled {
+    pub(super) fn new(
+        config: &Config,
+        schedule: &Schedule,
+        recorder: Option<Recorder>,
+    ) -> Unsettled {
+        Unsettled {
+            steps: VecDeque::new(),
+            receipts: Vec::new(),
+            recorder,
+            wallet: Wallet::new(config),
+            given_up: HashSet::new(),
+            time: BlockTime::of(config, schedule),
+            traffic: Traffic::default(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether the next step cannot come before another one is settled.
+    pub(super) fn is_full(&self) -> bool {
+        let time = self.time.as_ref();
+        time.is_some_and(|time| self.steps.len() as u64 >= time.most_waiting())
+    }
+
+    pub(super) fn into_traffic(self) -> Traffic {
+        self.traffic
+    }
+
+    /// A step arrives: after the blocks before it, where there is a clock. Without one, all of its
+    /// blocks are made.
+    pub(super) fn arrive(
+        &mut self,
+        number: u64,
+        (origins, mut batches): (Vec<Origin>, Vec<StepBatch>),
+        workload: &dyn Workload,
+        (chain, court): (&mut Chain, &mut Court),
+        clock: &mut StageClock,
+    ) {
+        let arrived_ms = self.time.as_mut().map_or(0, BlockTime::arrives);
+        self.blocks_until(arrived_ms, workload, (chain, court), clock);
+        take_cases(&mut batches, chain, court, clock);
+        let mut order: Vec<(usize, usize)> = Vec::new();
+        for (at, batch) in batches.iter().enumerate() {
+            order.extend((0..batch.transactions.len()).map(|place| (at, place)));
+        }
+        order.sort_unstable_by_key(|&(at, place)| batches[at].transactions[place].order);
+        let count = order.len();
+        self.steps.push_back(Step {
+            number,
+            origins,
+            batches,
+            left: count,
+            order,
+            arrived_ms,
+            height: None,
+        });
+        for place in 0..count {
+            self.submit((number, place), workload, (chain, court), clock);
+        }
+        while self.time.is_none() && chain.pending() > 0 {
+            self.block(false, workload, (chain, court), clock);
+        }
+    }
+
+    /// The next step of which nothing waits any more.
+    pub(super) fn settled(&mut self) -> Option<(Vec<Origin>, Vec<StepBatch>)> {
+        let step = self.steps.pop_front_if(|step| step.left == 0)?;
+        if let Some(time) = &mut self.time {
+            time.done(step.height, step.arrived_ms);
+        }
+        Some((step.origins, step.batches))
+    }
+
+    /// Makes the blocks that come before or at a time.
+    fn blocks_until(
+        &mut self,
+        until_ms: u64,
+        workload: &dyn Workload,
+        (chain, court): (&mut Chain, &mut Court),
+        clock: &mut StageClock,
+    ) {
+        let Some(last) = self.time.as_ref().map(|time| time.height_at(until_ms)) else {
+            return;
+        };
+        while chain.height() < last {
+            self.pass_over(last, chain, court);
+            if chain.height() < last {
+                self.block(false, workload, (chain, court), clock);
+            }
+        }
+    }
+
+    /// Passes over the blocks up to this one in which nothing can happen.
+    pub(super) fn pass_over(&self, last: u64, chain: &mut Chain, court: &Court) {
+        if self.time.is_none() || chain.pending() > 0 {
+            return;
+        }
+        let quiet = court.next_due().map_or(last, |due| last.min(due - 1));
+        if quiet > chain.height() && quiet < u64::MAX {
+            chain.pass_over(quiet - chain.height());
+        }
+    }
+
+    /// One block, the court's part in it, and what became of steps' transactions.
+    pub(super) fn block(
+        &mut self,
+        even_empty: bool,
+        workload: &dyn Workload,
+        (chain, court): (&mut Chain, &mut Court),
+        clock: &mut StageClock,
+    ) {
+        if !court.is_empty() {
+            clock.lap(Stage::Settle, 0);
+            court.before_block(chain, clock);
+            clock.lap(Stage::Dispute, 0);
+        }
+        // Where there is a clock, an empty block is a time that passes.
+        let header = if even_empty && self.time.is_none() {
+            Some(chain.seal_even_empty(&mut self.receipts))
+        } else {
+            chain.seal(&mut self.receipts)
+        };
+        if let Some(recorder) = &mut self.recorder {
+            clock.lap(Stage::Settle, 0);
+            record_block(recorder, header, chain);
+            clock.lap(Stage::Audit, 0);
+        }
+        if !court.is_empty() {
+            clock.lap(Stage::Settle, 0);
+            let ours = self.receipts.extract_if(.., |receipt| Court::owns(receipt));
+            court.after_block(chain, ours, clock);
+            clock.lap(Stage::Dispute, 0);
+        }
+        let mut receipts = std::mem::take(&mut self.receipts);
+        for receipt in receipts.drain(..) {
+            self.received(receipt, workload, chain, clock);
+        }
+        self.receipts = receipts;
+    }
+
+    fn step(&mut self, number: u64) -> &mut Step {
+        let first = self.steps.front().expect("a step waits").number;
+        &mut self.steps[(number - first) as usize]
+    }
+
+    /// Submits one transaction: what is pushed back comes again after a block.
+    fn submit(
+        &mut self,
+        (number, place): At,
+        workload: &dyn Workload,
+        (chain, court): (&mut Chain, &mut Court),
+        clock: &mut StageClock,
+    ) {
+        if !self.given_up.is_empty() && self.follows_one_given_up((number, place)) {
+            self.gives_up((number, place), chain);
+            return;
+        }
+        loop {
+            let bytes = self.step(number).bytes(place);
+            match chain.submit(ticket((number, place)), bytes) {
+                Ok(()) => return,
+                // Pushed back: a block makes room.
+                Err(SubmitError::MempoolFull { .. } | SubmitError::MempoolBytesFull { .. }) => {
+                    self.block(false, workload, (chain, court), clock);
+                }
+                Err(SubmitError::AnswersInVain { .. }) => {
+                    self.block(true, workload, (chain, court), clock);
+                }
+                Err(SubmitError::Outbid { .. }) => {
+                    self.bid_again((number, place), workload, chain, clock);
+                    return;
+                }
+                Err(SubmitError::Refused(refusal)) => {
+                    self.refused((number, place), refusal.name(), chain);
+                    return;
+                }
+                Err(SubmitError::Malformed(_)) => {
+                    self.refused((number, place), "l1_malformed", chain);
+                    return;
+                }
+                Err(
+                    SubmitError::TooLarge { .. }
+                    | SubmitError::TooManyItems { .. }
+                    | SubmitError::TooManyUnits { .. },
+                ) => {
+                    self.refused((number, place), "l1_too_large", chain);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn refused(&mut self, (number, place): At, name: &'static str, chain: &Chain) {
+        let kind = kind_of(self.step(number).transaction(place));
+        self.traffic.of_mut(kind).refused += 1;
+        let outcome = StepOutcome::Refused { name };
+        let height = Some(chain.height());
+        (self.step(number)).ended(place, outcome, Amount::ZERO, height);
+    }
+
+    /// Reads what became of one transaction.
+    fn received(
+        &mut self,
+        receipt: Receipt,
+        workload: &dyn Workload,
+        chain: &mut Chain,
+        clock: &mut StageClock,
+    ) {
+        let (number, place) = at(receipt.ticket);
+        if let Err(Refusal::Evicted { .. }) = receipt.outcome {
+            self.bid_again((number, place), workload, chain, clock);
+            return;
+        }
+        let step = self.step(number);
+        let (kind, arrived_ms) = (kind_of(step.transaction(place)), step.arrived_ms);
+        step.ended(place, outcome(&receipt), receipt.fee, Some(receipt.height));
+        match (&receipt.outcome, &self.time) {
+            (Ok(_), Some(time)) => {
+                let wait_ms = time.at(receipt.height).saturating_sub(arrived_ms);
+                (self.traffic).included(kind, receipt.fee.units(), wait_ms);
+            }
+            (Ok(_), None) => {}
+            (Err(_), _) => self.traffic.of_mut(kind).refused += 1,
+        }
+    }
+
+    /// Others bid more: its party does too, so often at most.
+    fn bid_again(
+        &mut self,
+        (number, place): At,
+        workload: &dyn Workload,
+        chain: &mut Chain,
+        clock: &mut StageClock,
+    ) {
+        clock.lap(Stage::Settle, 0);
+        loop {
+            let step = self.step(number);
+            let kind = kind_of(step.transaction(place));
+            let transaction = step.transaction(place);
+            let (_, session) = transaction.order;
+            let has_given_up = transaction.raises == MOST_RAISES;
+            transaction.raises += u32::from(!has_given_up);
+            let raises = transaction.raises;
+            self.traffic.of_mut(kind).evicted += 1;
+            if has_given_up {
+                self.gives_up((number, place), chain);
+                break;
+            }
+            self.traffic.of_mut(kind).raised += 1;
+            let accounts = workload.session(session).accounts;
+            let Unsettled { wallet, steps, .. } = self;
+            let first = steps.front().expect("a step waits").number;
+            let bytes = steps[(number - first) as usize].bytes(place);
+            let bytes = wallet.bid_again(bytes, accounts, raises, chain.genesis());
+            match chain.submit(ticket((number, place)), &bytes) {
+                Ok(()) => break,
+                Err(SubmitError::Outbid { .. }) => {}
+                Err(error) => unreachable!("it was taken before: {error}"),
+            }
+        }
+        clock.lap(Stage::Transact, 0);
+    }
+
+    /// It bids no more; nor does what its account has numbered after it.
+    fn gives_up(&mut self, (number, place): At, chain: &mut Chain) {
+        let mut ended = vec![(number, place)];
+        let bytes = self.step(number).bytes(place);
+        let signed = SignedTransaction::decode(bytes).expect("the shard's own transaction");
+        if let Transaction::Open { keys, nonce, .. } = signed.transaction() {
+            self.given_up.insert(keys.a);
+            ended.extend(chain.withdraw(&keys.a, *nonce).into_iter().map(at));
+        }
+        for (number, place) in ended {
+            let step = self.step(number);
+            let kind = kind_of(step.transaction(place));
+            let height = Some(chain.height());
+            step.ended(place, StepOutcome::GaveUp, Amount::ZERO, height);
+            self.traffic.of_mut(kind).given_up += 1;
+        }
+    }
+
+    /// Whether a transaction is an open, and an earlier one of its account gave up.
+    fn follows_one_given_up(&mut self, (number, place): At) -> bool {
+        let step = self.step(number);
+        if step.transaction(place).order.0 == StepKind::Close {
+            return false;
+        }
+        let signed = SignedTransaction::decode(step.bytes(place));
+        let signed = signed.expect("the shard's own transaction");
+        self.given_up.contains(signed.transaction().signer())
+    }
+}
+
+/// What a step's transaction is for.
+fn kind_of(transaction: &StepTransaction) -> TrafficKind {
+    match transaction.order.0 {
+        StepKind::Close => TrafficKind::Close,
+        StepKind::Open => TrafficKind::Open,
+    }
+}
+
+/// Hands the step's disputes over, in the order of their sessions.
+fn take_cases(batches: &mut [StepBatch], chain: &Chain, court: &mut Court, clock: &mut StageClock) {
+    let mut cases: Vec<Case> = batches
+        .iter_mut()
+        .flat_map(|batch| batch.cases.drain(..))
+        .collect();
+    if cases.is_empty() {
+        return;
+    }
+    clock.lap(Stage::Settle, 0);
+    cases.sort_unstable_by_key(|case| case.session);
+    for case in cases {
+        court.take(case, chain.height());
+    }
+    clock.lap(Stage::Dispute, 0);
+}
+
+fn outcome(receipt: &Receipt) -> StepOutcome {
+    match &receipt.outcome {
+        Ok(Executed::Opened { .. }) => StepOutcome::Opened,
+        Ok(Executed::Closed { payouts, version }) => StepOutcome::Closed {
+            payouts: payouts.map(Amount::units),
+            version: *version,
+        },
+        Ok(
+            Executed::Transferred
+            | Executed::OpenedBatch { .. }
+            | Executed::ClosedBatch { .. }
+            | Executed::Posted { .. }
+            | Executed::PaidOut { .. }
+            | Executed::RolledOver { .. },
+        ) => unreachable!("sessions open and close channels"),
+        Ok(Executed::Failed(failure)) => StepOutcome::Refused {
+            name: failure.name(),
+        },
+        Err(refusal) => StepOutcome::Refused {
+            name: refusal.name(),
+        },
+    }
+}
+
+/// Records the block that was sealed, if any, and lets go of its body.
+fn record_block(recorder: &mut Recorder, header: Option<Header>, chain: &mut Chain) {
+    for body in chain.take_bodies() {
+        let header = header.expect("a body is a block's");
+        recorder.block(&header, &body);
+    }
+}

@@ -1,0 +1,228 @@
+//! Whole runs on a Layer 1 that is scarce: with a clock, limits that bind, and bids. Everybody is
+//! accounted for, whatever waits, is evicted or gives up; and blocks depend on no shard.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+mod common;
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use common::{config, workload::Uniform};
+use duet_engine::l1::{Answers, Bid, Order, Pace, Prices, Rate, Units};
+use duet_engine::pipeline::{
+    Attack, Config, OfKind, Outcome, Sampling, TrafficKind, run, run_direct,
+};
+
+const PRICES: Prices = Prices {
+    transfer: 10,
+    open_one_sided: 10,
+    open_two_sided: 10,
+    close: 10,
+    post: 10,
+    answer: 10,
+    payout: 10,
+};
+
+/// Blocks of so many transactions, a second apart.
+fn paced(shards: u32, concurrent: u64, a_block: u64) -> Config {
+    let mut config = config(shards, concurrent, 1, 4);
+    config.l1.pace = Some(Pace {
+        interval_ms: 1_000,
+        finality_blocks: 2,
+    });
+    config.l1.units = Some(Units {
+        block: 10 * a_block,
+        of_channels: None,
+        prices: PRICES,
+    });
+    config
+}
+
+/// The same, by bids of so many units of money a transaction.
+fn by_bids(shards: u32, concurrent: u64, a_block: u64, waiting: u32) -> Config {
+    let mut config = paced(shards, concurrent, a_block);
+    config.l1.order = Order::Bid;
+    config.l1.answers = Answers::Compete;
+    config.l1.mempool_transactions = waiting;
+    config.bid = Bid::flat(Rate(3 * Rate::PER / 10));
+    config
+}
+
+fn outcome(config: &Config, workload: &Uniform) -> Outcome {
+    let outcome = run(config, workload, &AtomicBool::new(false), |_| {}).unwrap();
+    assert!(
+        outcome.checks.all(),
+        "{:?} {:?}",
+        outcome.checks,
+        outcome.stops
+    );
+    outcome
+}
+
+/// When the last block was sealed, in seconds, and how many blocks had anything in them.
+fn chain_time(outcome: &Outcome) -> (u64, u64) {
+    let chain = outcome.chain();
+    assert_eq!(
+        chain.load().blocks + chain.space().empty_blocks,
+        chain.height()
+    );
+    (chain.height(), chain.load().blocks)
+}
+
+/// The longest wait, as a histogram of three digits tells it.
+fn longest(of: &OfKind) -> u64 {
+    of.wait_ms.lowest_equivalent(of.wait_ms.max())
+}
+
+/// Eight sessions at once, each a track of its own.
+#[test]
+fn a_step_arrives_when_the_one_before_it_is_final_and_waits_for_room() {
+    let workload = Uniform::new(16, 8, 5);
+    // Eight opens in block 1, final with block 3. Then eight closes and eight opens: after 3 s, in
+    // block 4, final with 6; the last closes in block 7.
+    assert_eq!(chain_time(&outcome(&paced(1, 8, 100), &workload)), (7, 3));
+    // Four to a block: opens in 1 and 2, all final with 4. A close and an open of each of eight
+    // tracks, two tracks to a block: in 5 to 8, final with 7 to 10. The last closes of the first
+    // two tracks come with 7, find block 8 taken, and are in 9; those of the last two in 11.
+    let outcome = outcome(&paced(1, 8, 4), &workload);
+    assert_eq!(chain_time(&outcome), (11, 9));
+    let opens = outcome.traffic.of(TrafficKind::Open);
+    assert_eq!(
+        (opens.included, opens.refused, longest(opens)),
+        (16, 0, 4_000)
+    );
+}
+
+#[test]
+fn sessions_last_in_virtual_time_and_empty_blocks_are_passed_over() {
+    let mut config = paced(1, 8, 100);
+    config.session_time = Duration::from_secs(86_400);
+    let outcome = outcome(&config, &Uniform::new(16, 8, 5));
+    // 3 s, a day, and 3 s; a day, and the block after.
+    assert_eq!(chain_time(&outcome), (2 * 86_400 + 7, 3));
+    assert_eq!(longest(outcome.traffic.of(TrafficKind::Close)), 1_000);
+}
+
+#[test]
+fn blocks_do_not_depend_on_shards() {
+    let mut bids = by_bids(1, 14, 5, 9);
+    bids.attacks = vec![(Attack::StaleClose, 0.2)];
+    bids.challenge_window_blocks = 40;
+    let mut limited = paced(1, 14, 5);
+    limited.l1.mempool_transactions = 3;
+    limited.session_time = Duration::from_millis(2_500);
+    for config in [limited, bids] {
+        let runs = [1, 2, 7].map(|shards| {
+            let config = Config {
+                shards,
+                ..config.clone()
+            };
+            outcome(&config, &Uniform::new(60, 14, 30))
+        });
+        for other in &runs {
+            assert_eq!(other.chain().bodies(), runs[0].chain().bodies());
+            assert_eq!(other.chain().tip(), runs[0].chain().tip());
+            assert_eq!(chain_time(other), chain_time(&runs[0]));
+            assert_eq!(other.counts.opens_given_up, runs[0].counts.opens_given_up);
+        }
+    }
+}
+
+/// More want to open than may wait: who is evicted bids again, and who gives up is counted.
+#[test]
+fn who_is_outbid_bids_again_and_gives_up_in_the_end() {
+    let workload = Uniform::new(60, 30, 10);
+    let roomy = outcome(&by_bids(2, 30, 4, 1_000), &workload);
+    let none = |outcome: &Outcome| {
+        TrafficKind::ALL
+            .iter()
+            .map(|kind| outcome.traffic.of(*kind).evicted)
+            .sum::<u64>()
+    };
+    assert_eq!((none(&roomy), roomy.counts.sessions_closed), (0, 60));
+    let tight = outcome(&by_bids(2, 30, 4, 6), &workload);
+    let opens = tight.traffic.of(TrafficKind::Open);
+    assert!(opens.evicted > 0 && opens.raised > 0, "{opens:?}");
+    assert!(tight.counts.opens_given_up > 0, "{:?}", tight.counts);
+    assert_eq!(opens.given_up, tight.counts.opens_given_up);
+    let began = 60 - tight.counts.opens_given_up;
+    assert_eq!(tight.counts.sessions_opened, began);
+    // Each of them ends, by both parties' will or in a dispute that nobody had to answer.
+    assert_eq!(tight.counts.sessions_closed, began);
+    assert_eq!(tight.disputes.cases(), tight.counts.closes_given_up);
+    assert_eq!(tight.disputes.lost_by_honest, 0);
+    let fees: u64 = (TrafficKind::ALL.iter())
+        .map(|kind| tight.traffic.of(*kind).fees)
+        .sum();
+    assert_eq!(tight.chain().totals().fees.units(), fees);
+}
+
+#[test]
+fn a_base_fee_rises_while_blocks_are_full() {
+    let mut config = by_bids(2, 30, 4, 1_000);
+    let least = Rate(Rate::PER / 10);
+    config.l1.order = Order::BaseFee { least };
+    config.bid = Bid {
+        most: Rate(Rate::PER),
+        tip: least,
+    };
+    let outcome = outcome(&config, &Uniform::new(60, 30, 10));
+    assert_eq!(outcome.counts.sessions_closed, 60);
+    let space = outcome.chain().space();
+    assert!(space.highest_base > least, "{space:?}");
+}
+
+/// Under every order the honest lose nothing while the window is longer than the wait.
+#[test]
+fn honest_parties_lose_nothing_while_windows_outlast_the_wait() {
+    for mut config in [paced(2, 20, 6), by_bids(2, 20, 6, 500)] {
+        config.attacks = vec![(Attack::StaleClose, 0.3), (Attack::LastBlock, 0.2)];
+        config.challenge_window_blocks = 60;
+        config.l1_delay_blocks = 5;
+        let outcome = outcome(&config, &Uniform::new(60, 20, 20));
+        assert!(outcome.disputes.answers > 0);
+        assert_eq!(outcome.disputes.lost_by_honest, 0);
+    }
+}
+
+/// Where answers compete by arrival in blocks that others fill, and the window is short, they come
+/// too late: that is counted.
+#[test]
+fn honest_parties_lose_what_answers_come_too_late_for() {
+    let mut config = paced(2, 40, 2);
+    config.l1.answers = Answers::Compete;
+    config.attacks = vec![(Attack::StaleClose, 0.5)];
+    config.challenge_window_blocks = 2;
+    let outcome = run(
+        &config,
+        &Uniform::new(80, 40, 20),
+        &AtomicBool::new(false),
+        |_| {},
+    )
+    .unwrap();
+    assert!(outcome.checks.all(), "{:?}", outcome.checks);
+    assert!(outcome.disputes.late_posts > 0, "{:?}", outcome.disputes);
+    assert!(
+        outcome.disputes.lost_by_honest > 0,
+        "{:?}",
+        outcome.disputes
+    );
+}
+
+#[test]
+fn the_baseline_pays_and_waits_under_the_same_limits() {
+    let workload = Uniform::new(4, 4, 25);
+    for config in [paced(1, 4, 10), by_bids(1, 4, 10, 50)] {
+        let direct = run_direct(
+            &config,
+            &workload,
+            &Sampling::whole(vec![0, 1, 2, 3]),
+            &AtomicBool::new(false),
+            |_| {},
+        )
+        .unwrap();
+        assert!(direct.balances_match && direct.supply_conserved);
+        assert_eq!((direct.payments, direct.l1.blocks), (100, 10));
+    }
+}
