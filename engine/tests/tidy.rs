@@ -15,7 +15,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visibility};
 
 /// The crates, as folders, and their lines of code at most.
-const CRATES: [(&str, usize); 15] = [
+const CRATES: [(&str, usize); 16] = [
     ("engine/src", 9_450),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_715),
@@ -26,7 +26,8 @@ const CRATES: [(&str, usize); 15] = [
     ("loadgen/src", 8_095),
     ("loadgen/audit/src", 4_365),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 9_450),
+    ("reports/src", 8_890),
+    ("reports/profile/src", 550),
     ("reports/run-file/src", 3_140),
     ("reports/terminal/src", 2_205),
     ("bench/src", 2_835),

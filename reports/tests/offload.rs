@@ -43,7 +43,7 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(&good(arguments)).unwrap()
 }
 
-const MY_CHAIN: &str = include_str!("../profiles/ethereum-60m.toml");
+const MY_CHAIN: &str = include_str!("../profile/profiles/ethereum-60m.toml");
 
 #[test]
 fn bare_it_shows_all_four_profiles() {

@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use duet_reports::{
-    html::{RUNS_MAX, page, sweep_page},
-    profile::Profile,
-};
+use duet_profile::Profile;
+use duet_reports::html::{RUNS_MAX, page, sweep_page};
 use duet_run_file::sweep::Sweep;
 use duet_terminal::output::{check_writable, write_text};
 use duet_terminal::paths::Paths;

@@ -1,8 +1,8 @@
 //! `reports offload`: what payments would cost on a real Layer 1, direct and through channels.
 
-use duet_reports::{
-    modelled::{Deposits, DisputeKind, Grid, Share, constants_text, table, table_text},
-    profile::Profile,
+use duet_profile::Profile;
+use duet_reports::modelled::{
+    Deposits, DisputeKind, Grid, Share, constants_text, table, table_text,
 };
 use duet_terminal::units::parse_positive_count;
 

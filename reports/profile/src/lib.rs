@@ -5,17 +5,19 @@
 //! Four profiles are compiled in; a user's own file is read by the same code. The format is in
 //! `docs/l1-profiles.md`.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+#![forbid(unsafe_code)]
+
 mod error;
 mod read;
 mod shape;
 
 use std::path::Path;
 
+use duet_terminal::input::{self, Limit};
 use serde::Serialize;
 
 pub use error::ProfileError;
-
-use crate::input::{self, Limit};
 
 /// A hundred times the longest that is compiled in.
 pub const LIMIT: Limit = Limit {
