@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
     /// Price the runs' own Layer 1 transactions by a profile or its file (see `reports offload`),
-    /// as often as wanted; what comes of it is modelled [default: the four known profiles].
+    /// as often as wanted; what comes of it is modelled [default: the five known profiles].
     #[arg(long, value_name = "PROFILE|FILE")]
     l1: Vec<String>,
 }
