@@ -44,3 +44,14 @@ pub enum ProfileError {
         detail: String,
     },
 }
+
+impl ProfileError {
+    /// Whether somebody asked for a stop before it was read.
+    #[must_use]
+    pub fn is_interrupt(&self) -> bool {
+        match self {
+            Self::Unreadable { source, .. } => source.kind() == io::ErrorKind::Interrupted,
+            _ => false,
+        }
+    }
+}
