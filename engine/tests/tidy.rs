@@ -15,7 +15,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visibility};
 
 /// The crates, as folders, and their lines of code at most.
-const CRATES: [(&str, usize); 15] = [
+const CRATES: [(&str, usize); 16] = [
     ("engine/src", 9_450),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_715),
@@ -23,11 +23,12 @@ const CRATES: [(&str, usize); 15] = [
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 4_950),
     ("engine/log/src", 2_930),
-    ("loadgen/src", 8_095),
+    ("loadgen/src", 8_400),
     ("loadgen/audit/src", 4_365),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 9_450),
-    ("reports/run-file/src", 3_140),
+    ("reports/src", 8_920),
+    ("reports/profile/src", 975),
+    ("reports/run-file/src", 3_195),
     ("reports/terminal/src", 2_205),
     ("bench/src", 2_835),
     ("bench/instructions/src", 510),

@@ -285,12 +285,23 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = "Durability")]
     pub ack_file: Option<PathBuf>,
 
-    /// Transactions in a Layer 1 block at most
-    #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "2857", help_heading = "Layer 1")]
-    pub block_txs: u64,
-    /// The challenge window in the channels' terms, in blocks
-    #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "144", help_heading = "Layer 1")]
-    pub challenge_blocks: u64,
+    /// Give Layer 1 the limits, prices, block times and order of a chain, in virtual time: duet,
+    /// ethereum-60m, bitcoin, solana-like, cometbft-default, or a file of your own
+    /// (docs/l1-profiles.md). Emulated: transactions are Duet's own [default: no clock, and 2857
+    /// transactions a block]
+    #[arg(long, value_name = "PROFILE|FILE", help_heading = "Layer 1")]
+    pub l1: Option<String>,
+    /// With --l1: how long channels stay open in Layer 1's time [default: in a closed loop 0s;
+    /// otherwise as long as a session's payments arrive]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Layer 1")]
+    pub session_time: Option<Duration>,
+    /// Transactions in a Layer 1 block at most [default: 2857; with --l1 as the profile says]
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Layer 1")]
+    pub block_txs: Option<u64>,
+    /// The challenge window in the channels' terms, in blocks [default: 144; with --l1 as the
+    /// profile says]
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Layer 1")]
+    pub challenge_blocks: Option<u64>,
     /// Cheaters, and the share of the sessions that each kind strikes: stale-close=1%,silent=1%, …
     /// (stale-close, silent, half-signed, fake-offer, replay, equivocate, bad-signature,
     /// last-block, both-malicious; `all=N%` strikes with each of them) [default: none]
@@ -396,6 +407,8 @@ Examples:
   loadgen run --sessions 10k --payments 100 --adversary all=1% --l1-delay-blocks 20
                                                       disputes: what they cost, and that nobody
                                                       honest loses
+  loadgen run --l1 ethereum-60m --sessions 10k        Layer 1 at Ethereum's limits and prices, in
+                                                      virtual time (emulated)
   loadgen run --durability fsync --log-dir LOG        what is acknowledged survives; kill it, and the
                                                       same command goes on
   loadgen run --preset headline --metrics 9464        10^10 payments in a million channels, with

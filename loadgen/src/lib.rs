@@ -20,3 +20,7 @@ pub mod series;
 pub mod synthetic;
 pub mod trace;
 pub mod trials;
+
+#[cfg(test)]
+#[path = "../../reports/run-file/tests/sample/mod.rs"]
+mod sample;

@@ -3,6 +3,7 @@
 mod baseline;
 mod durable;
 pub mod error;
+pub(crate) mod layer_1;
 mod load;
 mod stored;
 mod together;
@@ -12,7 +13,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use duet_engine::crypto::{Backend, Unit};
-use duet_engine::l1;
 use duet_engine::pipeline::{Arrivals, Config, Machines, Outcome, Place, Sampling, Workload};
 use duet_engine::protocol::{Amount, Rules};
 use duet_engine::transcript;
@@ -29,6 +29,7 @@ use duet_terminal::paths::Paths;
 use duet_terminal::progress;
 use duet_terminal::threads;
 use error::{PlanError, bad, bounded};
+use layer_1::Layer1;
 use load::Load;
 use stored::Identity;
 
@@ -179,25 +180,17 @@ impl Plan {
             )? as u32,
             in_flight: bounded("--in-flight", args.in_flight, MOST_IN_FLIGHT)? as u32,
         };
-        let l1 = l1::Config {
-            block_transactions: bounded("--block-txs", args.block_txs, u64::from(u32::MAX))? as u32,
-            verification: l1::Verification::Ahead,
-            keep_tape: args.l1_alone,
-            ..l1::Config::default()
-        };
-        let challenge_window_blocks = bounded(
-            "--challenge-blocks",
-            args.challenge_blocks,
-            u64::from(u32::MAX),
-        )? as u32;
+        let layer_1 = Layer1::asked(args)?;
+        let challenge_window_blocks = layer_1.challenge_window_blocks;
         let l1_delay_blocks = match args.l1_delay_blocks {
             0 => 0,
             blocks => bounded("--l1-delay-blocks", blocks, MOST_DELAY_BLOCKS)? as u32,
         };
         let load = match &args.trace {
             Some(path) => Load::replay(args, path)?,
-            None => Load::synthetic(args, default_sessions(backend))?,
+            None => Load::synthetic(args, default_sessions(backend), layer_1.most_fee())?,
         };
+        let session_time = layer_1.session_time(args, &load)?;
         let part = match args.part {
             None => None,
             Some(asked) => Some(part_of_run(args, asked)?),
@@ -253,14 +246,15 @@ impl Plan {
             _ => Arrivals::Closed,
         };
         let mut notes = load.notes;
+        notes.extend(layer_1.note());
         let attacked = !args.adversary.0.is_empty();
         if attacked {
             // Time passes block by block until the last window is over.
-            bounded(
-                "--challenge-blocks",
-                args.challenge_blocks,
-                MOST_DELAY_BLOCKS,
-            )?;
+            let window = match args.l1 {
+                Some(_) => "--l1 with block.challenge_window_blocks",
+                None => "--challenge-blocks",
+            };
+            bounded(window, challenge_window_blocks.into(), MOST_DELAY_BLOCKS)?;
         }
         if attacked && challenge_window_blocks <= l1_delay_blocks {
             notes.push(format!(
@@ -288,12 +282,7 @@ impl Plan {
             shards: u64::from(shards),
             seed: args.seed,
             trace_sha256: load.trace_sha256,
-            l1: run_file::L1Limits {
-                block_transactions: u64::from(l1.block_transactions),
-                block_bytes: l1.block_bytes,
-                challenge_window_blocks: u64::from(challenge_window_blocks),
-                fee: l1.fee.units(),
-            },
+            l1: layer_1.described(session_time),
             reproducible: args.duration.is_none(),
             capacity: load.capacity,
             cosign_after_ms: args.cosign_after.map(|after| after.as_secs_f64() * 1e3),
@@ -348,9 +337,9 @@ impl Plan {
                 duration: args.duration,
                 backend,
                 seed: part.map_or(args.seed, |part| part.seed(args.seed)),
-                l1,
-                session_time: Duration::ZERO,
-                bid: l1::Bid::default(),
+                l1: layer_1.config,
+                session_time,
+                bid: layer_1.bid,
                 challenge_window_blocks,
                 reserve: Amount::new(args.reserve.unwrap_or(0)),
                 faults: Vec::new(),
@@ -482,6 +471,7 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
         ));
     }
     together::check_contradictions(args)?;
+    layer_1::check_contradictions(args)?;
     if args.audit_segment.is_some() && args.audit_log.is_none() {
         return Err(bad("--audit-segment needs --audit-log"));
     }
@@ -525,6 +515,7 @@ fn outputs_apart(args: &RunArgs) -> Result<(), String> {
         .owns("--log-dir", log.as_deref())
         .owns("--audit-log", args.audit_log.as_deref())
         .reads("--trace", args.trace.as_deref())
+        .reads("--l1", layer_1::file(args))
         .check()
 }
 

@@ -157,6 +157,24 @@ nothing => unexpected argument 'nothing'
 --audit-segment 0 => '0' for '--audit-segment … expected 1 or more
 --audit-segment 1M => --audit-segment needs --audit-log
 --preset huge => 'huge' for '--preset
+# Layer 1's profile.
+--l1 etherium => --l1: 'etherium' is no Layer 1 profile: expected duet, ethereum-60m, … or a file
+--l1 folder => --l1: folder: cannot be read
+--l1 t.csv => --l1: t.csv: line 1:
+--l1 slow.toml => --l1: slow.toml: line 1: … `block.interval_ms` is -1: expected a whole number from 1
+--l1 no-post.toml => --l1: no-post.toml: not for a run: missing field `close.post`
+--l1 as-known.toml => --l1 as-known.toml: its `name` is 'duet' … expected a name of its own
+--l1 no-post.toml --out no-post.toml => --out no-post.toml: --l1 names the same file
+--l1 duet --block-txs 2857 => --block-txs contradicts --l1 duet: the profile says
+--l1 duet --challenge-blocks 144 => --challenge-blocks contradicts --l1 duet: the profile says
+--l1 duet --durability log --log-dir log => --durability contradicts --l1 duet … the log does not keep
+--l1 duet --audit-log log => --audit-log contradicts --l1 duet
+--session-time 1s => --session-time needs --l1
+--l1 duet --session-time 5 => '5' for '--session-time … a number and its unit
+--l1 duet --session-time 1us => --session-time 1µs: expected whole milliseconds
+--l1 duet --session-time 1M => '1M' for '--session-time
+--l1 duet --session-time 10000h => --session-time 10000 h: expected at most 8784 h, 366 days
+--l1 duet --rate 0.001 => --session-time … the time in which a session's payments arrive
 # Outputs; the last one counts.
 --out missing/run.json => cannot write 'missing/run.json' … 'missing' does not exist
 --out folder => cannot write 'folder': it is a folder
@@ -245,6 +263,13 @@ fn folder() -> Folder {
         "rich.csv",
         "time_s,payer,payee,amount\n0,a,b,1\n0,c,d,1\n0,e,f,1\n",
     );
+    let duet = duet_profile::ProfileText::find("duet").unwrap().text;
+    let (before, post) = duet.split_once("[close.post]").unwrap();
+    let (_, after) = post.split_once("[close.answer]").unwrap();
+    folder.write("no-post.toml", format!("{before}[close.answer]{after}"));
+    folder.write("as-known.toml", format!("{duet}# Changed.\n"));
+    let slow = "block.interval_ms = { value = -1, source = \"s\" }\n";
+    folder.write("slow.toml", slow);
     fs::hard_link(folder.path("t.csv"), folder.path("second.csv")).unwrap();
     folder.write("h.csv", PROFILE);
     folder.write(

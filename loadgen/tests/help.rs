@@ -14,7 +14,8 @@ fn every_command_has_help_with_what_its_user_needs() {
         ),
         (
             "run --help",
-            "--sessions <N> … --out <FILE> … Examples: … loadgen run … Exit codes:",
+            "--sessions <N> … --l1 <PROFILE|FILE> … --session-time <TIME> … --out <FILE> … Examples: … \
+             loadgen run … Exit codes:",
         ),
         (
             "run -h",

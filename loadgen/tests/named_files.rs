@@ -39,6 +39,7 @@ fn one_signal_ends_the_wait_for_a_pipe() {
     let before = folder.names();
     for words in [
         "run --trace pipe --out out.json",
+        "run --l1 pipe --out out.json",
         "recover log --check-acks pipe",
         "trace --from-hourly pipe --pairs 1 --payments 10 --out trace.csv",
     ] {

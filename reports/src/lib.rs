@@ -17,12 +17,12 @@ pub mod histogram;
 pub mod html;
 pub mod modelled;
 pub mod plan;
-pub mod profile;
 pub mod runs;
 pub mod tables;
 
+use duet_profile as profile;
 use duet_run_file::{machines, measured, offload, run_file, summary, sweep, terms};
-use duet_terminal::{human, input, layout, units};
+use duet_terminal::{human, layout, units};
 
 #[cfg(test)]
 #[path = "../run-file/tests/sample/mod.rs"]

@@ -8,12 +8,15 @@ use crate::{
     human,
     layout::{self, sentence},
     measured::{self, guarantee},
-    run_file::{Machine, RunFile},
+    run_file::{L1Limits, Machine, RunFile},
     runs::NamedRun,
 };
 
 /// The most samples of the series that are shown, spread evenly, the last among them.
 const SAMPLES_MAX: usize = 12;
+
+/// Transactions of a block that is bounded by its units alone.
+const UNLIMITED_TRANSACTIONS: u64 = u32::MAX as u64;
 
 /// The tables of a run, each after an empty line and its heading. Tables without rows are left
 /// out.
@@ -93,13 +96,8 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, Cell)> {
         "sessions": format!("{opened} opened, {closed} closed");
         "audit log": if run.has_audit_log() { "kept" } else { "none" };
         "restart": restart(run);
-        "L1 block": format!(
-            "at most {} transactions, {}; challenge window {} blocks; fee {}",
-            human::grouped(limits.block_transactions),
-            human::bytes(limits.block_bytes as f64),
-            human::grouped(limits.challenge_window_blocks),
-            human::grouped(limits.fee),
-        );
+        "L1 block": block(limits);
+        "L1 profile": profile(limits);
         "L1 blocks": human::grouped(run.l1.channels.blocks);
         "L1 tip": run.l1.channels.tip.clone();
         "baseline": or_none(baseline);
@@ -112,6 +110,42 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, Cell)> {
     rows.into_iter()
         .filter(|(_, value)| value.is_there())
         .collect()
+}
+
+/// What a block of Layer 1 holds. A profile's block may be bounded by its units alone.
+fn block(limits: &L1Limits) -> String {
+    let transactions = match limits.block_transactions {
+        UNLIMITED_TRANSACTIONS => "any number of transactions".to_owned(),
+        most => format!("at most {} transactions", human::grouped(most)),
+    };
+    let bytes = match limits.block_bytes {
+        u64::MAX => "any number of bytes".to_owned(),
+        most => human::bytes(most as f64),
+    };
+    format!(
+        "{transactions}, {bytes}; challenge window {} blocks; fee {}",
+        human::grouped(limits.challenge_window_blocks),
+        human::grouped(limits.fee),
+    )
+}
+
+/// Which profile Layer 1 was run by; nothing where it was a plain one.
+fn profile(limits: &L1Limits) -> String {
+    let Some(name) = &limits.profile else {
+        return String::new();
+    };
+    let counts = [
+        ("units for channels", limits.channel_units),
+        ("may wait", limits.mempool_transactions),
+    ];
+    let counts = counts.into_iter().filter_map(|(what, count)| {
+        let count = human::grouped(count?);
+        Some(format!("{count} {what}"))
+    });
+    let sha256 = limits.profile_sha256.as_ref();
+    let sha256 = sha256.map(|hash| format!("SHA-256 {hash}"));
+    let parts = std::iter::once(name.clone()).chain(counts).chain(sha256);
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// What was done before a restart, and what the figures are of.

@@ -9,11 +9,11 @@ mod sample;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use duet_profile::Profile;
 use duet_reports::{
     diff::Diff,
     html::page,
     modelled::{of_run, run_text},
-    profile::Profile,
     runs::Runs,
     tables::tables,
 };

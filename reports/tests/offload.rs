@@ -43,12 +43,12 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(&good(arguments)).unwrap()
 }
 
-const MY_CHAIN: &str = include_str!("../profiles/ethereum-60m.toml");
+const MY_CHAIN: &str = include_str!("../profile/profiles/ethereum-60m.toml");
 
 #[test]
-fn bare_it_shows_all_four_profiles() {
+fn bare_it_shows_every_known_profile() {
     let shown = good(&["offload"]);
-    for name in ["ethereum-60m", "bitcoin", "solana-like", "cometbft-default"] {
+    for (name, _) in duet_profile::KNOWN {
         assert!(shown.contains(&format!("MODELLED on {name} (")), "{shown}");
     }
     assert!(

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use duet_profile::ProfileError;
 use duet_terminal::exit::Exit;
 use duet_terminal::output::OutputError;
 
@@ -19,6 +20,9 @@ pub enum PlanError {
     /// The trace is not usable.
     #[error("{0}")]
     Trace(TraceError),
+    /// Layer 1's profile is not usable.
+    #[error("--l1: {0}")]
+    Profile(ProfileError),
     /// The run file could not be written.
     #[error("{0}")]
     Output(OutputError),
@@ -48,6 +52,7 @@ impl PlanError {
     pub fn exit(&self) -> Exit {
         match self {
             PlanError::Trace(error) if error.is_interrupt() => Exit::Interrupted,
+            PlanError::Profile(error) if error.is_interrupt() => Exit::Interrupted,
             PlanError::Trace(error) if error.is_machine_fault() => Exit::MachineFault,
             PlanError::Output(error) if error.is_machine_fault() => Exit::MachineFault,
             PlanError::Unreadable(_) => Exit::MachineFault,
@@ -55,6 +60,7 @@ impl PlanError {
             PlanError::Trace(_)
             | PlanError::Output(_)
             | PlanError::Options(_)
+            | PlanError::Profile(_)
             | PlanError::Paths(_) => Exit::BadInput,
         }
     }

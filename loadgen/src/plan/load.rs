@@ -98,7 +98,12 @@ impl Load {
         Ok(self)
     }
 
-    pub(super) fn synthetic(args: &RunArgs, default_sessions: u64) -> Result<Load, PlanError> {
+    /// Each transaction pays at most so much.
+    pub(super) fn synthetic(
+        args: &RunArgs,
+        default_sessions: u64,
+        most_fee: u64,
+    ) -> Result<Load, PlanError> {
         let payments = bounded(
             "--payments",
             args.payments.unwrap_or(DEFAULT_PAYMENTS),
@@ -127,18 +132,10 @@ impl Load {
                 // Those that are open at once are opened, however little time there is to pay.
                 (default_sessions + reached)
                     .max(args.concurrent.unwrap_or(0))
-                    .min(held_sessions(payments, deposits))
+                    .min(held_sessions(payments, deposits, most_fee))
             }
         });
-        if sessions
-            .checked_mul(payments)
-            .is_none_or(|all| all > MOST_PAYMENTS)
-        {
-            return Err(bad(format!(
-                "--sessions {sessions} with --payments {payments}: expected at most \
-                 {MOST_PAYMENTS} payments in all"
-            )));
-        }
+        check_payments(sessions, payments)?;
         let default = match args.sessions {
             Some(_) => DEFAULT_CONCURRENT,
             None => default_sessions,
@@ -156,7 +153,7 @@ impl Load {
             deposits,
             part: None,
         };
-        check_supply(&workload)?;
+        check_supply(&workload, most_fee)?;
         Ok(Load {
             mode: "synthetic",
             concurrent,
@@ -246,9 +243,9 @@ fn unreachable_sessions(duration: Duration, rate: Option<f64>, payments: u64) ->
 }
 
 /// The sessions that counts and amounts can hold.
-fn held_sessions(payments: u64, deposits: Pair<u64>) -> u64 {
+fn held_sessions(payments: u64, deposits: Pair<u64>, most_fee: u64) -> u64 {
     // Deposits and fees.
-    let locked = u128::from(deposits.a) + u128::from(deposits.b) + 2;
+    let locked = u128::from(deposits.a) + u128::from(deposits.b) + 2 * u128::from(most_fee).max(1);
     let holds = u64::try_from(u128::from(u64::MAX / 4) / locked).unwrap_or(u64::MAX);
     (MOST_PAYMENTS / payments).min(holds).max(1)
 }
@@ -324,16 +321,32 @@ fn most_spent(amount: &AmountDistribution, count: u64) -> Option<u64> {
         .filter(|bound| *bound <= u64::MAX / 4)
 }
 
+/// All payments must be counted.
+fn check_payments(sessions: u64, payments: u64) -> Result<(), PlanError> {
+    let all = sessions.checked_mul(payments);
+    match all.is_some_and(|all| all <= MOST_PAYMENTS) {
+        true => Ok(()),
+        false => Err(bad(format!(
+            "--sessions {sessions} with --payments {payments}: expected at most {MOST_PAYMENTS} \
+             payments in all"
+        ))),
+    }
+}
+
 /// All accounts' balances must sum to what an amount can hold.
-fn check_supply(workload: &Synthetic) -> Result<(), PlanError> {
+fn check_supply(workload: &Synthetic, most_fee: u64) -> Result<(), PlanError> {
     let per_slot = u128::from(workload.deposits.a) + u128::from(workload.deposits.b);
     let opens = u128::from(workload.sessions.div_ceil(workload.concurrent));
-    let fees = 2 * opens;
+    let fees = 2 * opens * u128::from(most_fee);
     let supply = u128::from(workload.concurrent) * (per_slot * opens + fees);
     if supply > u128::from(u64::MAX / 2) {
         return Err(bad(format!(
-            "{} sessions that lock {per_slot} each: expected at most {} units in all",
+            "{} sessions that lock {per_slot}{} each: expected at most {} units in all",
             workload.sessions,
+            match most_fee {
+                0 | 1 => String::new(),
+                fee => format!(" and pay up to {}", 2 * u128::from(fee)),
+            },
             u64::MAX / 2
         )));
     }

@@ -20,6 +20,7 @@ use clap::Parser;
 use duet_experiment::Failure;
 use duet_experiment::book::Runs;
 use duet_experiment::loadgen::Loadgen;
+use duet_profile::{Profile, ProfileText};
 use duet_run_file::RunFile;
 use duet_run_file::sweep::Line;
 use tempfile::TempDir;
@@ -29,6 +30,7 @@ use crate::file_system::FileSystem;
 use crate::machine;
 use crate::plan::Plan;
 use crate::plan::error::PlanError;
+use crate::plan::layer_1::sha256;
 use duet_terminal::say::say;
 
 /// Runs this very program, and has the runs that were made; a log that a run needs lies in a folder
@@ -91,6 +93,27 @@ impl<'a> Runner<'a> {
                 }
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Whether the runs in the file were made by what the profiles of these runs say now: a user's
+    /// own can have changed.
+    fn check_profiles<'o>(
+        &self,
+        file: Option<&Path>,
+        runs: impl IntoIterator<Item = &'o [String]>,
+    ) -> Result<(), Failure> {
+        let Some(file) = file else { return Ok(()) };
+        for options in runs {
+            let Some(asked) = parse_run(options)?.l1 else {
+                continue;
+            };
+            let text = ProfileText::find(&asked);
+            let text = text.map_err(|error| Failure::bad_input(format!("--l1: {error}")))?;
+            let profile = Profile::parse(&text.origin, &text.text);
+            let profile = profile.map_err(|error| Failure::bad_input(format!("--l1: {error}")))?;
+            same_profile(file, self.runs.lines(), &profile.name, &sha256(&text))?;
         }
         Ok(())
     }
@@ -160,6 +183,22 @@ fn same_storage(
                 there.file_system,
                 log_dir.display(),
                 here.kind
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Runs under profiles of one name and other numbers do not stand side by side.
+fn same_profile(file: &Path, lines: &[Line], name: &str, sha256: &str) -> Result<(), Failure> {
+    for (line, number) in lines.iter().zip(1..) {
+        let there = &line.run.workload.l1;
+        if there.profile.as_deref() == Some(name) && there.profile_sha256.as_deref() != Some(sha256)
+        {
+            return Err(Failure::bad_input(format!(
+                "{}: its run {number} was made by another text of the profile '{name}'; expected a \
+                 new file, or another name",
+                file.display()
             )));
         }
     }
@@ -253,6 +292,7 @@ fn duration_option(duration: Duration) -> [String; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample;
     use duet_terminal::exit::Exit;
 
     fn words(text: &str) -> Vec<String> {
@@ -286,6 +326,31 @@ mod tests {
         assert!(error.to_string().contains("contradicts"), "{error}");
         let error = check_run(&words("--turn-length 3")).unwrap_err();
         assert!(error.to_string().contains("--turn-length needs"), "{error}");
+    }
+
+    #[test]
+    fn runs_by_another_text_of_a_profile_are_refused() {
+        let mut run = sample::open_loop();
+        run.workload.l1.profile = Some("mine".to_owned());
+        run.workload.l1.profile_sha256 = Some("11".to_owned());
+        let line = |run| Line {
+            cell: Vec::new(),
+            repeat: 0,
+            calibration: None,
+            run,
+        };
+        let lines = [line(sample::open_loop()), line(run)];
+        for (name, sha256, is_refused) in [
+            ("mine", "11", false),
+            ("mine", "22", true),
+            ("duet", "22", false),
+        ] {
+            let found = same_profile(Path::new("book"), &lines, name, sha256);
+            let said = found.err().map(|error| error.to_string());
+            assert_eq!(said.is_some(), is_refused, "{name} {sha256}");
+            let expected = "book: its run 2 was made by another text of the profile 'mine'";
+            assert!(said.is_none_or(|said| said.starts_with(expected)));
+        }
     }
 
     #[test]

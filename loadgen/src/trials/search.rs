@@ -168,6 +168,7 @@ fn find(
     let book = args.book.as_deref();
     let runner = Runner::new(args.log_dir.as_deref(), book, stop)?;
     runner.check_storage(book, [&*args.options], args.quiet)?;
+    runner.check_profiles(book, [&*args.options])?;
     let mut search = Searching {
         args,
         runner,

@@ -61,6 +61,7 @@ fn go(args: &SweepArgs, stop: &AtomicBool) -> Result<Exit, Failure> {
         options.iter().map(Vec::as_slice),
         args.quiet,
     )?;
+    runner.check_profiles(Some(&args.file), options.iter().map(Vec::as_slice))?;
     let calibration = asked.cut_to(&runner)?;
     let (runs, repeats) = asked.planned(calibration);
     let all = runs.len();

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The most lines of a summary in [`WIDTH`] columns; twice as many in fewer.
-pub const LINES_MAX: usize = 44;
+pub const LINES_MAX: usize = 47;
 
 /// Columns of a verdict's words that reasons still stand beside.
 const MOST_OF_VERDICT: usize = 40;
@@ -34,6 +34,7 @@ pub fn summary(run: &RunFile) -> String {
     let before = [
         ("machine", machine(run), 3),
         ("workload", workload(run), 2),
+        ("Layer 1", layer_1(run), 3),
         ("parts", parts(run), 3),
         ("payments", payments, 9),
         ("CPU", cpu(run), 2),
@@ -61,6 +62,7 @@ pub fn facts(run: &RunFile) -> Vec<(&'static str, Vec<String>)> {
     let facts = [
         ("payments", payments(run)),
         ("workload", workload(run)),
+        ("Layer 1", layer_1(run)),
         ("parts", parts(run)),
         ("CPU", cpu(run)),
         ("machine", machine(run)),
@@ -152,6 +154,44 @@ fn workload(run: &RunFile) -> Vec<String> {
     }
     let part = asked.part.iter();
     phrases.extend(part.map(|part| format!("part {} of a larger run", clip(part, 24))));
+    phrases
+}
+
+/// The chain that Layer 1 was run as; nothing where it was a plain one.
+#[must_use]
+pub fn layer_1(run: &RunFile) -> Vec<String> {
+    let limits = &run.workload.l1;
+    let Some(profile) = &limits.profile else {
+        return Vec::new();
+    };
+    let name = clip(profile, 40);
+    let mut phrases = vec![match profile.as_str() {
+        "duet" => "duet with a clock".to_owned(),
+        _ => format!("emulated: Duet's transactions at the limits and prices of {name}"),
+    }];
+    let seconds = |ms: u64| human::seconds(ms as f64 / 1e3);
+    if let (Some(units), Some(ms)) = (limits.block_units, limits.interval_ms) {
+        let unit = limits.unit.as_deref().unwrap_or("units");
+        let unit = clip(unit, 24);
+        phrases.push(format!(
+            "{} {unit} a block, every {}",
+            human::count(units),
+            seconds(ms)
+        ));
+    }
+    let depth = limits.finality_blocks.map(|blocks| match blocks {
+        0 => "final at once".to_owned(),
+        blocks => format!("final after {}", human::counted(blocks, "block")),
+    });
+    let order = limits.order.iter();
+    let order = order.map(|order| format!("order by {}", clip(order, 24)));
+    let answers = limits.answers.as_deref().map(|answers| match answers {
+        "reserved" => "room kept for answers".to_owned(),
+        _ => "answers compete".to_owned(),
+    });
+    let open = limits.session_time_ms.filter(|ms| *ms > 0);
+    let open = open.map(|ms| format!("channels open for {}", seconds(ms)));
+    phrases.extend(depth.into_iter().chain(order).chain(answers).chain(open));
     phrases
 }
 

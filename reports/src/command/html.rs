@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use duet_reports::{
-    html::{RUNS_MAX, page, sweep_page},
-    profile::Profile,
-};
+use duet_profile::Profile;
+use duet_reports::html::{RUNS_MAX, page, sweep_page};
 use duet_run_file::sweep::Sweep;
 use duet_terminal::output::{check_writable, write_text};
 use duet_terminal::paths::Paths;
@@ -32,7 +30,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE")]
     out: PathBuf,
     /// Price the runs' own Layer 1 transactions by a profile or its file (see `reports offload`),
-    /// as often as wanted; what comes of it is modelled [default: the four known profiles].
+    /// as often as wanted; what comes of it is modelled [default: the five known profiles].
     #[arg(long, value_name = "PROFILE|FILE")]
     l1: Vec<String>,
 }

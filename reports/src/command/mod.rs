@@ -12,10 +12,8 @@ pub(crate) mod show;
 
 use std::{fmt::Display, fs::File, io::Read, path::PathBuf};
 
-use duet_reports::{
-    profile::{Profile, ProfileError},
-    runs::{Runs, RunsError},
-};
+use duet_profile::{Profile, ProfileError};
+use duet_reports::runs::{Runs, RunsError};
 use duet_run_file::{
     RunFileError, merge::MergeError, run_file::read_text, sweep::Sweep, terms::Across,
 };

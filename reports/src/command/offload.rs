@@ -1,8 +1,8 @@
 //! `reports offload`: what payments would cost on a real Layer 1, direct and through channels.
 
-use duet_reports::{
-    modelled::{Deposits, DisputeKind, Grid, Share, constants_text, table, table_text},
-    profile::Profile,
+use duet_profile::Profile;
+use duet_reports::modelled::{
+    Deposits, DisputeKind, Grid, Share, constants_text, table, table_text,
 };
 use duet_terminal::units::parse_positive_count;
 
@@ -18,13 +18,13 @@ Examples:
 
 /// Models what payments cost on a Layer 1, direct and through channels. Measures nothing.
 ///
-/// Prices come from a profile: ethereum-60m, bitcoin, solana-like, cometbft-default, or a file of
-/// your own (docs/l1-profiles.md). Lists are crossed with each other; break-even is the least
+/// Prices come from a profile: duet, ethereum-60m, bitcoin, solana-like, cometbft-default, or a file
+/// of your own (docs/l1-profiles.md). Lists are crossed with each other; break-even is the least
 /// number of payments in a session at which its channel costs no more than direct transfers.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A profile or its file, as often as wanted [default: all four]
+    /// A profile or its file, as often as wanted [default: all five]
     #[arg(long, value_name = "PROFILE|FILE")]
     l1: Vec<String>,
     /// Payments in a session

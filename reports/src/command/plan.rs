@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use duet_profile::Profile;
 use duet_reports::{
     modelled::Deposits,
     plan::{self, Ask, L1Prices, PlanError, Source},
-    profile::Profile,
 };
 use duet_run_file::{RunFileError, sweep};
 use duet_terminal::{Exit, input, units::parse_positive_count as positive};

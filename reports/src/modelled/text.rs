@@ -4,6 +4,7 @@ use super::exact::Exact;
 use super::exit::MassExit;
 use super::run::RunCost;
 use super::{Deposits, Listed, Row, Share, Table as Answer};
+use duet_profile::Constant;
 use duet_terminal::columns;
 
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
     layout::{self, clean, sentence},
     offload::in_words,
 };
+
+/// What costs in units do not follow from, by the start of its name.
+const MARKET: [&str; 4] = ["mempool.", "fees.", "block.bytes", "block.transactions"];
 
 /// The table for people: for each profile its costs, then its mass exit.
 #[must_use]
@@ -229,10 +233,11 @@ fn exit_lines(exit: &MassExit) -> Vec<String> {
     lines
 }
 
-/// The profile's assumptions, each once.
+/// The profile's assumptions about what costs follow from, each once.
 fn assumed(profile: &Listed) -> Vec<String> {
     let mut seen: Vec<(&str, Vec<&str>)> = Vec::new();
-    for constant in &profile.constants {
+    let counts = |constant: &&Constant| !MARKET.iter().any(|of| constant.name.starts_with(of));
+    for constant in profile.constants.iter().filter(counts) {
         let Some(assumption) = constant.assumption.as_deref() else {
             continue;
         };

@@ -81,8 +81,42 @@ schema! {
         pub block_bytes: u64,
         /// Blocks in which a post can be answered.
         pub challenge_window_blocks: u64,
-        /// Fee of one transaction, in the smallest unit of value.
+        /// Fee of one transaction, in the smallest unit of value; 0 where transactions bid.
         pub fee: u64,
+        /// The profile whose limits, prices and order it had, by name: *emulated*, with Duet's own
+        /// transactions. None without one, as all that follows, and not written.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub profile: Option<String>,
+        /// SHA-256 of the profile's text, in hex.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub profile_sha256: Option<String>,
+        /// What the profile's prices and limits count, as `gas`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub unit: Option<String>,
+        /// Units that a block holds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub block_units: Option<u64>,
+        /// Those of them that transactions of channels may take; none if all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub channel_units: Option<u64>,
+        /// Transactions that may wait for a block.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub mempool_transactions: Option<u64>,
+        /// Virtual milliseconds from block to block.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub interval_ms: Option<u64>,
+        /// Blocks on top of a block until it is final.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub finality_blocks: Option<u64>,
+        /// Which transaction comes first: `arrival`, `fee` or `base-fee`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub order: Option<String>,
+        /// Whether answers to posts have room of their own: `reserved` or `compete`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub answers: Option<String>,
+        /// Virtual milliseconds for which channels stayed open.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub session_time_ms: Option<u64>,
     }
 
     /// What ran the workload.

@@ -188,6 +188,42 @@ fn unknown_fields_are_ignored_and_added_fields_may_be_missing() {
     assert_eq!(resumed.payments_measured(), 250_000);
 }
 
+/// Names that are frozen too, and a plain Layer 1 without them: a durable run's identity follows
+/// from the workload, and stays what it was.
+#[test]
+fn only_a_layer_1_by_a_profile_has_its_fields() {
+    let names = |run: &RunFile| {
+        let tree = tree(run);
+        let limits = tree["workload"]["l1"].as_object().unwrap();
+        let mut names: Vec<String> = limits.keys().cloned().collect();
+        names.sort();
+        names.join(" ")
+    };
+    let mut run = sample::open_loop();
+    let plain = "block_bytes block_transactions challenge_window_blocks fee";
+    assert_eq!(names(&run), plain);
+    run.workload.l1 = L1Limits {
+        block_bytes: u64::MAX,
+        profile: Some("bitcoin".into()),
+        profile_sha256: Some("00ff".into()),
+        unit: Some("weight units".into()),
+        block_units: Some(4_000_000),
+        channel_units: Some(1 << 60),
+        mempool_transactions: Some(200_000),
+        interval_ms: Some(600_000),
+        finality_blocks: Some(0),
+        order: Some("fee".into()),
+        answers: Some("compete".into()),
+        session_time_ms: Some(0),
+        ..run.workload.l1
+    };
+    let all = "answers block_bytes block_transactions block_units challenge_window_blocks \
+               channel_units fee finality_blocks interval_ms mempool_transactions order profile \
+               profile_sha256 session_time_ms unit";
+    assert_eq!(names(&run), all);
+    assert_eq!(parse(&run.to_json()).unwrap(), run);
+}
+
 #[test]
 fn lanes_of_before_there_were_several_kinds_were_those_of_ifma() {
     for (written, read) in [

@@ -37,6 +37,13 @@ fn never_more_than_so_many_lines_and_columns() {
         run.workload.seed = u64::MAX;
         run.machine.cpu.clone_from(&long);
         run.engine.backend.clone_from(&long);
+        run.workload.l1.profile = Some(long.clone());
+        run.workload.l1.unit = Some(long.clone());
+        run.workload.l1.order = Some(long.clone());
+        run.workload.l1.block_units = Some(u64::MAX);
+        run.workload.l1.interval_ms = Some(u64::MAX);
+        run.workload.l1.finality_blocks = Some(u64::MAX);
+        run.workload.l1.session_time_ms = Some(u64::MAX);
         run.engine.backend_reason.clone_from(&long);
         run.machine.others_share = Some(0.8);
         let wide = Ratio {
@@ -57,6 +64,56 @@ fn never_more_than_so_many_lines_and_columns() {
         for line in shown.lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }
+    }
+}
+
+#[test]
+fn a_chain_that_layer_1_was_run_as_is_called_emulated() {
+    let of = |profile: &str, finality_blocks, session_time_ms| {
+        changed(|run| {
+            let limits = &mut run.workload.l1;
+            limits.profile = Some(profile.to_owned());
+            limits.unit = Some("gas".to_owned());
+            limits.block_units = Some(60_000_000);
+            limits.interval_ms = Some(12_000);
+            limits.finality_blocks = Some(finality_blocks);
+            limits.order = Some("base-fee".to_owned());
+            let answers = if profile == "duet" {
+                "reserved"
+            } else {
+                "compete"
+            };
+            limits.answers = Some(answers.to_owned());
+            limits.session_time_ms = Some(session_time_ms);
+        })
+    };
+    for (run, expected) in [
+        (sample::open_loop(), None),
+        (
+            of("ethereum-60m", 64, 1_500),
+            Some(
+                "Layer 1   emulated: Duet's transactions at the limits and prices of ethereum-60m, \
+                 60 M gas a block, every 12 s, final after 64 blocks, order by base-fee, answers \
+                 compete, channels open for 1.5 s",
+            ),
+        ),
+        (
+            of("duet", 0, 0),
+            Some(
+                "Layer 1   duet with a clock, 60 M gas a block, every 12 s, final at once, order \
+                 by base-fee, room kept for answers",
+            ),
+        ),
+    ] {
+        let shown = summary(&run);
+        let lines = shown.lines();
+        let mut lines = lines.skip_while(|line| !line.starts_with("Layer 1"));
+        let said = lines.next().map(|first| {
+            let rest = lines.take_while(|line| line.starts_with(' '));
+            let rest = rest.map(|line| format!(" {}", line.trim_start()));
+            first.to_owned() + &rest.collect::<String>()
+        });
+        assert_eq!(said.as_deref(), expected, "{shown}");
     }
 }
 

@@ -2,20 +2,25 @@
 //! holds. Every constant keeps its source, or says that it is an assumption of ours. Computes
 //! nothing.
 //!
-//! Four profiles are compiled in; a user's own file is read by the same code. The format is in
+//! [`Limits`] are the plain numbers of a Layer 1 that runs by a profile. Five profiles are compiled
+//! in; a user's own file is read by the same code. The format is in
 //! `docs/l1-profiles.md`.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+#![forbid(unsafe_code)]
+
 mod error;
+mod limits;
 mod read;
 mod shape;
 
 use std::path::Path;
 
-use serde::Serialize;
+use duet_terminal::input::{self, Limit};
+use serde::{Deserialize, Serialize};
 
 pub use error::ProfileError;
-
-use crate::input::{self, Limit};
+pub use limits::{Limits, Prices};
 
 /// A hundred times the longest that is compiled in.
 pub const LIMIT: Limit = Limit {
@@ -24,7 +29,8 @@ pub const LIMIT: Limit = Limit {
 };
 
 /// The profiles that are compiled in, by name.
-pub const KNOWN: [(&str, &str); 4] = [
+pub const KNOWN: [(&str, &str); 5] = [
+    ("duet", include_str!("../profiles/duet.toml")),
     (
         "ethereum-60m",
         include_str!("../profiles/ethereum-60m.toml"),
@@ -37,9 +43,20 @@ pub const KNOWN: [(&str, &str); 4] = [
     ),
 ];
 
+/// A profile's text, and what it is called in errors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileText {
+    /// The file, or the name of a profile that is compiled in.
+    pub origin: String,
+    /// The text.
+    pub text: String,
+}
+
 /// A Layer 1's prices and limits. All prices are in `unit`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
+    /// The file it was read from, or the name of one that is compiled in.
+    pub origin: String,
     /// Its name, as in `bitcoin`.
     pub name: String,
     /// What prices and limits count, as in `gas`.
@@ -66,6 +83,10 @@ pub struct Profile {
     pub payout: Option<Price>,
     /// Paying out after an answer; as `payout` where the file has none.
     pub payout_after_answer: Option<Price>,
+    /// Transactions that may wait for a block.
+    pub mempool_transactions: Option<u64>,
+    /// Who comes first, and what it costs in money.
+    pub market: Option<Market>,
     /// Every number of the file with where it comes from, in the order of the format.
     pub constants: Vec<Constant>,
 }
@@ -75,6 +96,10 @@ pub struct Profile {
 pub struct Block {
     /// Units that a block holds.
     pub units: u64,
+    /// Bytes that a block holds; none if they are unlimited.
+    pub bytes: Option<u64>,
+    /// Transactions that a block holds; none if they are unlimited.
+    pub transactions: Option<u64>,
     /// Units that one transaction may take.
     pub transaction_units: Option<u64>,
     /// Units of one block that may write one account.
@@ -85,6 +110,60 @@ pub struct Block {
     pub finality_blocks: Option<u64>,
     /// Blocks in which a post can be answered.
     pub challenge_window_blocks: Option<u64>,
+}
+
+/// Which of the transactions that wait comes first, and what they pay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Market {
+    /// The order, and what a transaction pays by it.
+    pub order: Order,
+    /// Whether answers to posts have room of their own.
+    pub answers: Answers,
+    /// What one unit of money stands for, in words.
+    pub money: String,
+}
+
+/// Which of the transactions that wait comes first, and what it pays, in units of money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The first to come.
+    Arrival {
+        /// What each pays.
+        fee: u64,
+    },
+    /// The one that bids most.
+    Fee {
+        /// The usual bid for a million units.
+        per_million_units: u64,
+    },
+    /// The one that bids most above a base fee, which follows how full blocks are.
+    BaseFee {
+        /// The usual bid for a million units, base fee included.
+        per_million_units: u64,
+        /// What of it goes to who makes the block, at most; not above the bid.
+        tip_per_million_units: u64,
+        /// The first base fee and the least, not above the bid.
+        least_per_million_units: u64,
+    },
+}
+
+/// The order's word in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum By {
+    Arrival,
+    Fee,
+    BaseFee,
+}
+
+/// Whether answers to posts have room of their own, whatever else waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answers {
+    /// They have.
+    Reserved,
+    /// They compete with all else.
+    Compete,
 }
 
 /// What one kind of operation takes.
@@ -160,25 +239,8 @@ impl Profile {
     ///
     /// It is neither, or the file cannot be used: with file, line, field and what was expected.
     pub fn find(name_or_file: &str) -> Result<Self, ProfileError> {
-        if let Some((name, text)) = KNOWN.iter().find(|(name, _)| *name == name_or_file) {
-            return Self::parse(name, text);
-        }
-        let path = Path::new(name_or_file);
-        if !path.exists() {
-            return Err(ProfileError::Unknown {
-                asked: name_or_file.to_owned(),
-            });
-        }
-        let bytes = input::read(path, LIMIT).map_err(|source| ProfileError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let text = String::from_utf8(bytes).map_err(|error| ProfileError::Bad {
-            origin: name_or_file.to_owned(),
-            line: 1,
-            detail: format!("not UTF-8: {}", error.utf8_error()),
-        })?;
-        Self::parse(name_or_file, &text)
+        let ProfileText { origin, text } = ProfileText::find(name_or_file)?;
+        Self::parse(&origin, &text)
     }
 
     /// Reads a profile from its text; `origin` serves to name it in errors.
@@ -201,6 +263,65 @@ impl Profile {
             .iter()
             .map(|(name, text)| Self::parse(name, text).expect("compiled in and tested"))
             .collect()
+    }
+}
+
+impl ProfileText {
+    /// The text of the profile of that name, or of the one in that file, which is read once.
+    ///
+    /// # Errors
+    ///
+    /// It is neither, or the file cannot be read, or is no text.
+    pub fn find(name_or_file: &str) -> Result<Self, ProfileError> {
+        let found = KNOWN.iter().find(|(name, _)| *name == name_or_file);
+        if let Some((name, text)) = found {
+            return Ok(ProfileText {
+                origin: (*name).to_owned(),
+                text: (*text).to_owned(),
+            });
+        }
+        let path = Path::new(name_or_file);
+        if !path.exists() {
+            return Err(ProfileError::Unknown {
+                asked: name_or_file.to_owned(),
+            });
+        }
+        let bytes = input::read(path, LIMIT).map_err(|source| ProfileError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| ProfileError::Bad {
+            origin: name_or_file.to_owned(),
+            line: 1,
+            detail: format!("not UTF-8: {}", error.utf8_error()),
+        })?;
+        Ok(ProfileText {
+            origin: name_or_file.to_owned(),
+            text,
+        })
+    }
+}
+
+impl Order {
+    /// Its word in a file.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Order::Arrival { .. } => "arrival",
+            Order::Fee { .. } => "fee",
+            Order::BaseFee { .. } => "base-fee",
+        }
+    }
+}
+
+impl Answers {
+    /// Its word in a file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Answers::Reserved => "reserved",
+            Answers::Compete => "compete",
+        }
     }
 }
 

@@ -45,6 +45,7 @@ fn the_known_profiles_bear_their_names_and_say_where_each_number_comes_from() {
 fn the_known_limits_are_those_of_the_chains() {
     // Block, transaction, account, interval in ms, blocks to finality.
     let table = [
+        ("duet", 2_857, None, None, 12_000, 0),
         (
             "ethereum-60m",
             60_000_000,
@@ -271,6 +272,31 @@ fn what_is_wrong_is_named_with_file_line_field_and_expectation() {
             6,
             &["`block.account_units` is 2000", "at most the block's, 1000"],
         ),
+        (
+            "interval_ms = { value = 1_000, source = \"s\" }",
+            "",
+            5,
+            &["`block`", "missing field `interval_ms`"],
+        ),
+        (
+            "interval_ms = { value = 1_000,",
+            "interval_ms = { value = -1,",
+            7,
+            &["`block.interval_ms` is -1", "from 1 to"],
+        ),
+        (
+            "interval_ms = { value = 1_000,",
+            "interval_ms = { value = 0,",
+            7,
+            &["`block.interval_ms` is 0", "from 1 to"],
+        ),
+        (
+            "[transfer]",
+            "account_units = { value = 19, source = \"s\" }\n[escrow]\nshared = true\n\
+             source = \"s\"\n[transfer]",
+            22,
+            &["`close.cooperative.units` is 20", "expected at most 19"],
+        ),
     ];
     for (from, to, line, words) in table {
         assert!(SMALL.contains(from), "{from}");
@@ -283,6 +309,221 @@ fn what_is_wrong_is_named_with_file_line_field_and_expectation() {
             assert!(message.contains(word), "{word}: {message}");
         }
         assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+/// What a run needs beside prices.
+const MARKET: &str = r#"
+[mempool]
+transactions = { value = 10, source = "s" }
+
+[order]
+by = { value = "base-fee", source = "s" }
+answers = { value = "compete", source = "s" }
+
+[fees]
+money = { value = "a cent", source = "s" }
+per_million_units = { value = 100, source = "s" }
+tip_per_million_units = { value = 10, source = "s" }
+least_per_million_units = { value = 5, source = "s" }
+"#;
+
+#[test]
+fn an_order_has_its_fees() {
+    let rates = "per_million_units = { value = 100, source = \"s\" }\n\
+                 tip_per_million_units = { value = 10, source = \"s\" }\n\
+                 least_per_million_units = { value = 5, source = \"s\" }\n";
+    for (by, fees, order) in [
+        (
+            "arrival",
+            "fixed = { value = 0, source = \"s\" }\n",
+            Order::Arrival { fee: 0 },
+        ),
+        (
+            "fee",
+            rates.lines().next().unwrap(),
+            Order::Fee {
+                per_million_units: 100,
+            },
+        ),
+        (
+            "base-fee",
+            rates,
+            Order::BaseFee {
+                per_million_units: 100,
+                tip_per_million_units: 10,
+                least_per_million_units: 5,
+            },
+        ),
+    ] {
+        assert!(MARKET.contains(rates));
+        let text = MARKET.replace("base-fee", by).replace(rates, fees);
+        let profile = Profile::parse("my.toml", &format!("{SMALL}{text}")).unwrap();
+        let market = profile.market.unwrap();
+        assert_eq!(market.order, order);
+        assert_eq!(market.order.name(), by);
+        assert_eq!(market.answers, Answers::Compete);
+        assert_eq!(market.money, "a cent");
+        assert_eq!(profile.mempool_transactions, Some(10));
+    }
+}
+
+#[test]
+fn a_block_may_hold_any_number() {
+    for (given, bytes, transactions) in [
+        ("", None, None),
+        ("transactions = \"unlimited\"\n", None, None),
+        ("bytes = \"unlimited\"\n", None, None),
+        (
+            "bytes = { value = 469, source = \"s\" }\n\
+             transactions = { value = 1, source = \"s\" }\n",
+            Some(469),
+            Some(1),
+        ),
+    ] {
+        let text = SMALL.replacen("[block]\n", &format!("[block]\n{given}"), 1);
+        let block = Profile::parse("my.toml", &text).unwrap().block;
+        assert_eq!((block.bytes, block.transactions), (bytes, transactions));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_market_is_named_with_file_line_field_and_expectation() {
+    // What is replaced by what, in which line of the market that is complained of, in which words.
+    let table = [
+        (
+            "value = 10, source = \"s\" }\n\n",
+            "value = 0, source = \"s\" }\n\n",
+            3,
+            &["`mempool.transactions` is 0", "from 1 to"][..],
+        ),
+        (
+            "transactions = { value = 10, source = \"s\" }",
+            "transactions = \"unlimited\"",
+            3,
+            &["`mempool.transactions`", "expected struct"],
+        ),
+        (
+            "base-fee",
+            "lottery",
+            6,
+            &[
+                "`order.by`: unknown variant `lottery`",
+                "`arrival`, `fee`, `base-fee`",
+            ],
+        ),
+        (
+            "by = { value = \"base-fee\", source = \"s\" }",
+            "by = { value = \"base-fee\" }",
+            6,
+            &["`order.by`: expected a `source` or an `assumption`"],
+        ),
+        (
+            "compete",
+            "ignored",
+            7,
+            &["`order.answers`", "`reserved`", "`compete`"],
+        ),
+        (
+            "answers = { value = \"compete\", source = \"s\" }\n",
+            "",
+            5,
+            &["`order`", "missing field `answers`"],
+        ),
+        (
+            "base-fee",
+            "fee",
+            12,
+            &["`fees.tip_per_million_units`: expected no such fee where order is by fee"],
+        ),
+        (
+            "base-fee",
+            "arrival",
+            9,
+            &["`fees`: missing field `fixed`, which order by arrival needs"],
+        ),
+        (
+            "tip_per_million_units = { value = 10, source = \"s\" }\n",
+            "",
+            9,
+            &["`fees`: missing field `tip_per_million_units`, which order by base-fee needs"],
+        ),
+        (
+            "least_per_million_units = { value = 5,",
+            "least_per_million_units = { value = 101,",
+            13,
+            &["`fees.least_per_million_units` is 101: expected at most `per_million_units`, 100"],
+        ),
+        (
+            "tip_per_million_units = { value = 10,",
+            "tip_per_million_units = { value = 101,",
+            12,
+            &["`fees.tip_per_million_units` is 101: expected at most `per_million_units`, 100"],
+        ),
+        (
+            "\"a cent\"",
+            "\" \"",
+            10,
+            &["`fees.money` is empty: expected what one unit of money stands for"],
+        ),
+    ];
+    let before = SMALL.lines().count();
+    for (from, to, line, words) in table {
+        assert!(MARKET.contains(from), "{from}");
+        let message = error(&format!("{SMALL}{}", MARKET.replacen(from, to, 1)));
+        let line = before + line;
+        assert!(
+            message.starts_with(&format!("my.toml: line {line}: ")),
+            "{to}: {message}"
+        );
+        for word in words {
+            assert!(message.contains(word), "{word}: {message}");
+        }
+    }
+    for (part, words) in [
+        ("[order]", "`order`: expected `fees` beside it"),
+        ("[fees]", "`fees`: expected `order` beside it"),
+    ] {
+        let start = MARKET.find(part).unwrap();
+        let length = MARKET[start..].find("\n\n").unwrap_or(MARKET.len() - start);
+        let message = error(&format!("{SMALL}{}", &MARKET[start..start + length]));
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_block_is_named() {
+    for (given, words) in [
+        (
+            "bytes = { value = 468, source = \"s\" }",
+            "`block.bytes` is 468: expected at least 469",
+        ),
+        (
+            "bytes = { value = 0, source = \"s\" }",
+            "`block.bytes` is 0: expected a whole number from 1",
+        ),
+        (
+            "bytes = { value = 500 }",
+            "`block.bytes`: expected a `source` or an `assumption`",
+        ),
+        (
+            "transactions = { value = 0, source = \"s\" }",
+            "`block.transactions` is 0: expected a whole number from 1",
+        ),
+        (
+            "transactions = \"many\"",
+            "`block.transactions`: invalid value: string \"many\", expected a number with its \
+             source, or \"unlimited\"",
+        ),
+        (
+            "transactions = 5",
+            "`block.transactions`: invalid type: integer `5`, expected a number with its source",
+        ),
+    ] {
+        let text = SMALL.replacen("[block]\n", &format!("[block]\n{given}\n"), 1);
+        let message = error(&text);
+        let expected = format!("my.toml: line 6: {words}");
+        assert!(message.starts_with(&expected), "{message}");
     }
 }
 
@@ -313,6 +554,7 @@ fn an_unknown_name_lists_the_known_ones() {
     let message = Profile::find("etherium").unwrap_err().to_string();
     for word in [
         "'etherium'",
+        "duet",
         "ethereum-60m",
         "bitcoin",
         "solana-like",

@@ -25,6 +25,14 @@ pub enum ProfileError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// No Layer 1 can run by the profile, though its prices can be reckoned with.
+    #[error("{origin}: not for a run: {detail}")]
+    NotForARun {
+        /// The file, or the name of a compiled-in profile.
+        origin: String,
+        /// The field, what is wrong with it, and what was expected.
+        detail: String,
+    },
     /// The text is no profile.
     #[error("{origin}: line {line}: {detail}")]
     Bad {
@@ -35,4 +43,15 @@ pub enum ProfileError {
         /// The field, what is wrong with it, and what was expected.
         detail: String,
     },
+}
+
+impl ProfileError {
+    /// Whether somebody asked for a stop before it was read.
+    #[must_use]
+    pub fn is_interrupt(&self) -> bool {
+        match self {
+            Self::Unreadable { source, .. } => source.kind() == io::ErrorKind::Interrupted,
+            _ => false,
+        }
+    }
 }

@@ -1,6 +1,11 @@
 //! The shape of a profile's file: its fields, their types, and the range of each number.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, de};
+
+use super::{Answers, By};
 
 /// The largest number in a profile.
 const LARGEST: u64 = 1_000_000_000_000_000;
@@ -31,6 +36,9 @@ pub(super) struct RawProfile {
     pub(super) about: String,
     pub(super) block: RawBlock,
     pub(super) escrow: Option<RawEscrow>,
+    pub(super) mempool: Option<RawMempool>,
+    pub(super) order: Option<RawOrder>,
+    pub(super) fees: Option<RawFees>,
     pub(super) transfer: RawPrice<1>,
     pub(super) open: RawOpen,
     pub(super) close: RawClose,
@@ -39,20 +47,88 @@ pub(super) struct RawProfile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBlock {
-    pub(super) units: RawConstant,
-    pub(super) transaction_units: Option<RawConstant>,
-    pub(super) account_units: Option<RawConstant>,
-    pub(super) interval_ms: RawConstant,
-    pub(super) finality_blocks: Option<RawConstant>,
-    pub(super) challenge_window_blocks: Option<RawConstant>,
+    pub(super) units: RawConstant<1>,
+    pub(super) bytes: Option<RawLimit>,
+    pub(super) transactions: Option<RawLimit>,
+    pub(super) transaction_units: Option<RawConstant<1>>,
+    pub(super) account_units: Option<RawConstant<1>>,
+    pub(super) interval_ms: RawConstant<1>,
+    /// May be none: a block can be final when it is made.
+    pub(super) finality_blocks: Option<RawConstant<0>>,
+    pub(super) challenge_window_blocks: Option<RawConstant<1>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawConstant {
-    pub(super) value: Whole<1>,
+pub(super) struct RawMempool {
+    pub(super) transactions: RawConstant<1>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOrder {
+    pub(super) by: RawWord<By>,
+    pub(super) answers: RawWord<Answers>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFees {
+    pub(super) money: RawWord<String>,
+    /// May be nothing: blocks can have room for all.
+    pub(super) fixed: Option<RawConstant<0>>,
+    pub(super) per_million_units: Option<RawConstant<1>>,
+    pub(super) tip_per_million_units: Option<RawConstant<0>>,
+    pub(super) least_per_million_units: Option<RawConstant<1>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConstant<const LEAST: u64> {
+    pub(super) value: Whole<LEAST>,
     pub(super) source: Option<String>,
     pub(super) assumption: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWord<T> {
+    pub(super) value: T,
+    pub(super) source: Option<String>,
+    pub(super) assumption: Option<String>,
+}
+
+/// A number, or the word `unlimited`, which needs no source.
+pub(super) enum RawLimit {
+    Unlimited,
+    At(RawConstant<1>),
+}
+
+impl<'de> Deserialize<'de> for RawLimit {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(LimitVisitor)
+    }
+}
+
+struct LimitVisitor;
+
+impl<'de> de::Visitor<'de> for LimitVisitor {
+    type Value = RawLimit;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("a number with its source, or \"unlimited\"")
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<RawLimit, E> {
+        match word {
+            "unlimited" => Ok(RawLimit::Unlimited),
+            _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+        }
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<RawLimit, A::Error> {
+        RawConstant::deserialize(MapAccessDeserializer::new(map)).map(RawLimit::At)
+    }
 }
 
 #[derive(Deserialize)]

@@ -1,12 +1,20 @@
 //! From a profile's text to a [`Profile`]: what its numbers must satisfy together, and where in the
 //! text they do not.
 
+mod market;
+
 use duet_terminal::layout;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ProfileError;
-use super::shape::{RawBatched, RawBlock, RawConstant, RawPoint, RawPrice, RawProfile, Whole};
+use super::shape::{
+    RawBatched, RawBlock, RawConstant, RawLimit, RawPoint, RawPrice, RawProfile, Whole,
+};
 use super::{BatchLaw, BatchPoint, Batched, Block, Constant, Kind, Price, Profile};
+
+/// Bytes of the longest single transaction, 453, with a bid, 16: a block that holds less could keep
+/// a channel from being closed.
+const LEAST_BLOCK_BYTES: u64 = 453 + 16;
 
 /// The most columns of a field's name in an error.
 const MOST_OF_FIELD: usize = 80;
@@ -35,6 +43,7 @@ pub(super) fn profile(origin: &str, text: &str) -> Result<Profile, ProfileError>
         )
     })?;
     Ok(Profile {
+        origin: origin.to_owned(),
         constants: constants.0,
         ..profile
     })
@@ -60,29 +69,41 @@ impl Constants {
         if let Some(escrow) = &raw.escrow {
             given("escrow.shared", (&escrow.source, &escrow.assumption))?;
         }
+        let mempool = raw.mempool.as_ref();
+        let mempool = mempool.map(|raw| self.number("mempool.transactions", &raw.transactions));
+        let mempool_transactions = mempool.transpose()?;
+        let market = self.market(&raw)?;
+        let shared_escrow = raw.escrow.as_ref().is_some_and(|escrow| escrow.shared);
         let (open, close) = (&raw.open, &raw.close);
-        let transfer = self.kind("transfer", &raw.transfer, &block)?;
+        // What one transaction may take, direct and of channels.
+        let direct = block.transaction_units.unwrap_or(block.units);
+        let of_account = block.account_units.filter(|_| shared_escrow);
+        let limit = of_account.map_or(direct, |units| units.min(direct));
+        let transfer = self.kind("transfer", &raw.transfer, direct)?;
         let mut opening = |name: &str, raw: &Option<RawPrice<1>>| {
-            let kind = raw.as_ref().map(|raw| self.kind(name, raw, &block));
+            let kind = raw.as_ref().map(|raw| self.kind(name, raw, limit));
             kind.transpose()
         };
         let open_one_sided = opening("open.one_sided", &open.one_sided)?;
         let open_two_sided = opening("open.two_sided", &open.two_sided)?;
         let after_answer = &close.payout_after_answer;
         Ok(Profile {
+            origin: String::new(),
             name: raw.name,
             unit: raw.unit,
             about: raw.about,
-            shared_escrow: raw.escrow.is_some_and(|escrow| escrow.shared),
+            shared_escrow,
             transfer,
             open_one_sided,
             open_two_sided,
-            cooperative_close: self.price("close.cooperative", &close.cooperative, &block)?,
-            post: self.closing("close.post", &close.post, &block)?,
-            answer: self.closing("close.answer", &close.answer, &block)?,
-            payout: self.closing("close.payout", &close.payout, &block)?,
-            payout_after_answer: self.closing("close.payout_after_answer", after_answer, &block)?,
+            cooperative_close: self.price("close.cooperative", &close.cooperative, limit)?,
+            post: self.closing("close.post", &close.post, limit)?,
+            answer: self.closing("close.answer", &close.answer, limit)?,
+            payout: self.closing("close.payout", &close.payout, limit)?,
+            payout_after_answer: self.closing("close.payout_after_answer", after_answer, limit)?,
             block,
+            mempool_transactions,
+            market,
             constants: Vec::new(),
         })
     }
@@ -90,14 +111,26 @@ impl Constants {
     fn block(&mut self, raw: &RawBlock) -> Result<Block, Wrong> {
         let whole = raw.units.value.0;
         let block = Block {
-            units: self.number("units", &raw.units)?,
-            transaction_units: self.number_if_any("transaction_units", &raw.transaction_units)?,
-            account_units: self.number_if_any("account_units", &raw.account_units)?,
-            interval_ms: self.number("interval_ms", &raw.interval_ms)?,
-            finality_blocks: self.number_if_any("finality_blocks", &raw.finality_blocks)?,
-            challenge_window_blocks: self
-                .number_if_any("challenge_window_blocks", &raw.challenge_window_blocks)?,
+            units: self.number("block.units", &raw.units)?,
+            bytes: self.limit("block.bytes", &raw.bytes)?,
+            transactions: self.limit("block.transactions", &raw.transactions)?,
+            transaction_units: self
+                .number_if_any("block.transaction_units", &raw.transaction_units)?,
+            account_units: self.number_if_any("block.account_units", &raw.account_units)?,
+            interval_ms: self.number("block.interval_ms", &raw.interval_ms)?,
+            finality_blocks: self.number_if_any("block.finality_blocks", &raw.finality_blocks)?,
+            challenge_window_blocks: self.number_if_any(
+                "block.challenge_window_blocks",
+                &raw.challenge_window_blocks,
+            )?,
         };
+        if let Some(bytes) = block.bytes.filter(|bytes| *bytes < LEAST_BLOCK_BYTES) {
+            let what = format!(
+                " is {bytes}: expected at least {LEAST_BLOCK_BYTES}, the longest single \
+                 transaction with a bid"
+            );
+            return Err(Wrong("block.bytes".into(), what));
+        }
         for (field, part) in [
             ("transaction_units", block.transaction_units),
             ("account_units", block.account_units),
@@ -110,15 +143,27 @@ impl Constants {
         Ok(block)
     }
 
-    fn number(&mut self, field: &str, raw: &RawConstant) -> Result<u64, Wrong> {
-        let origin = (&raw.source, &raw.assumption);
-        self.keep(format!("block.{field}"), raw.value.0, origin)
-    }
-
-    fn number_if_any(
+    fn number<const LEAST: u64>(
         &mut self,
         field: &str,
-        raw: &Option<RawConstant>,
+        raw: &RawConstant<LEAST>,
+    ) -> Result<u64, Wrong> {
+        let origin = (&raw.source, &raw.assumption);
+        self.keep(field.into(), raw.value.0, origin)
+    }
+
+    /// None if it is unlimited.
+    fn limit(&mut self, field: &str, raw: &Option<RawLimit>) -> Result<Option<u64>, Wrong> {
+        match raw {
+            None | Some(RawLimit::Unlimited) => Ok(None),
+            Some(RawLimit::At(raw)) => self.number(field, raw).map(Some),
+        }
+    }
+
+    fn number_if_any<const LEAST: u64>(
+        &mut self,
+        field: &str,
+        raw: &Option<RawConstant<LEAST>>,
     ) -> Result<Option<u64>, Wrong> {
         let number = raw.as_ref().map(|raw| self.number(field, raw));
         number.transpose()
@@ -128,9 +173,9 @@ impl Constants {
         &mut self,
         name: &str,
         raw: &Option<RawPrice<LEAST>>,
-        block: &Block,
+        limit: u64,
     ) -> Result<Option<Price>, Wrong> {
-        let price = raw.as_ref().map(|raw| self.price(name, raw, block));
+        let price = raw.as_ref().map(|raw| self.price(name, raw, limit));
         price.transpose()
     }
 
@@ -138,7 +183,7 @@ impl Constants {
         &mut self,
         name: &str,
         raw: &RawPrice<LEAST>,
-        block: &Block,
+        limit: u64,
     ) -> Result<Price, Wrong> {
         if raw.batched.is_some() && name.starts_with("close.") {
             let what = ": unknown field `batched`, expected only in `open` and `transfer`";
@@ -146,7 +191,6 @@ impl Constants {
         }
         let (field, units) = (format!("{name}.units"), raw.units.0);
         let transactions = raw.transactions.map_or(1, |count| count.0);
-        let limit = block.transaction_units.unwrap_or(block.units);
         if u128::from(units) > u128::from(limit) * u128::from(transactions) {
             let what = format!(
                 " is {units}: expected at most {limit} for each of {transactions} transactions"
@@ -160,8 +204,8 @@ impl Constants {
         })
     }
 
-    fn kind(&mut self, name: &str, raw: &RawPrice<1>, block: &Block) -> Result<Kind, Wrong> {
-        let single = self.price(name, raw, block)?;
+    fn kind(&mut self, name: &str, raw: &RawPrice<1>, limit: u64) -> Result<Kind, Wrong> {
+        let single = self.price(name, raw, limit)?;
         let batched = raw.batched.as_ref();
         let batched = batched.map(|raw| self.batched(&format!("{name}.batched"), raw, single));
         Ok(Kind {
