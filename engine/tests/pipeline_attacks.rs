@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use common::{config, workload::Uniform};
 use duet_engine::l1;
-use duet_engine::pipeline::{Attack, Config, Outcome, Stage, run};
+use duet_engine::pipeline::{Attack, Config, Outcome, Sending, Stage, run};
 
 const SESSIONS: u64 = 90;
 const PAYMENTS: u64 = 24;
@@ -29,7 +29,10 @@ fn play(row: &Row, shards: u32, share: f64) -> Outcome {
     let config = Config {
         attacks: vec![(row.attack, share)],
         challenge_window_blocks: row.window,
-        l1_delay_blocks: row.delay,
+        sending: Sending {
+            delay_blocks: row.delay,
+            ..Sending::default()
+        },
         ..config(shards, SESSIONS / 2, row.cosign_every, 4)
     };
     run(&config, &workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up")
@@ -179,7 +182,10 @@ fn disputes_do_not_depend_on_waves() {
         let config = Config {
             attacks: Attack::ALL.map(|attack| (attack, 0.05)).to_vec(),
             challenge_window_blocks: 9,
-            l1_delay_blocks: 5,
+            sending: Sending {
+                delay_blocks: 5,
+                ..Sending::default()
+            },
             ..config(shards, 1500, 1, 64)
         };
         run(&config, &workload, &AtomicBool::new(false), |_| {}).expect("a sound set-up")

@@ -45,7 +45,7 @@ fn by_bids(shards: u32, concurrent: u64, a_block: u64, waiting: u32) -> Config {
     config.l1.order = Order::Bid;
     config.l1.answers = Answers::Compete;
     config.l1.mempool_transactions = waiting;
-    config.bid = Bid::flat(Rate(3 * Rate::PER / 10));
+    config.sending.bid = Bid::flat(Rate(3 * Rate::PER / 10));
     config
 }
 
@@ -97,7 +97,7 @@ fn a_step_arrives_when_the_one_before_it_is_final_and_waits_for_room() {
 #[test]
 fn sessions_last_in_virtual_time_and_empty_blocks_are_passed_over() {
     let mut config = paced(1, 8, 100);
-    config.session_time = Duration::from_secs(86_400);
+    config.sending.session_time = Duration::from_secs(86_400);
     let outcome = outcome(&config, &Uniform::new(16, 8, 5));
     // 3 s, a day, and 3 s; a day, and the block after.
     assert_eq!(chain_time(&outcome), (2 * 86_400 + 7, 3));
@@ -111,7 +111,7 @@ fn blocks_do_not_depend_on_shards() {
     bids.challenge_window_blocks = 40;
     let mut limited = paced(1, 14, 5);
     limited.l1.mempool_transactions = 3;
-    limited.session_time = Duration::from_millis(2_500);
+    limited.sending.session_time = Duration::from_millis(2_500);
     for config in [limited, bids] {
         let runs = [1, 2, 7].map(|shards| {
             let config = Config {
@@ -163,7 +163,7 @@ fn a_base_fee_rises_while_blocks_are_full() {
     let mut config = by_bids(2, 30, 4, 1_000);
     let least = Rate(Rate::PER / 10);
     config.l1.order = Order::BaseFee { least };
-    config.bid = Bid {
+    config.sending.bid = Bid {
         most: Rate(Rate::PER),
         tip: least,
     };
@@ -179,7 +179,7 @@ fn honest_parties_lose_nothing_while_windows_outlast_the_wait() {
     for mut config in [paced(2, 20, 6), by_bids(2, 20, 6, 500)] {
         config.attacks = vec![(Attack::StaleClose, 0.3), (Attack::LastBlock, 0.2)];
         config.challenge_window_blocks = 60;
-        config.l1_delay_blocks = 5;
+        config.sending.delay_blocks = 5;
         let outcome = outcome(&config, &Uniform::new(60, 20, 20));
         assert!(outcome.disputes.answers > 0);
         assert_eq!(outcome.disputes.lost_by_honest, 0);

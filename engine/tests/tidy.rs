@@ -16,12 +16,12 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 16] = [
-    ("engine/src", 9_450),
+    ("engine/src", 10_100),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_715),
     ("engine/fabric/src", 2_315),
     ("engine/lanes/src", 5_100),
-    ("engine/ledger/src", 4_950),
+    ("engine/ledger/src", 5_400),
     ("engine/log/src", 2_930),
     ("loadgen/src", 8_400),
     ("loadgen/audit/src", 4_365),

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use duet_engine::crypto::{Backend, Unit};
-use duet_engine::pipeline::{Arrivals, Config, Machines, Outcome, Place, Sampling, Workload};
+use duet_engine::pipeline::{
+    Arrivals, Config, Machines, Outcome, Place, Sampling, Sending, Workload,
+};
 use duet_engine::protocol::{Amount, Rules};
 use duet_engine::transcript;
 use duet_run_file::run_file;
@@ -338,13 +340,15 @@ impl Plan {
                 backend,
                 seed: part.map_or(args.seed, |part| part.seed(args.seed)),
                 l1: layer_1.config,
-                session_time,
-                bid: layer_1.bid,
+                sending: Sending {
+                    session_time,
+                    bid: layer_1.bid,
+                    delay_blocks: l1_delay_blocks,
+                },
                 challenge_window_blocks,
                 reserve: Amount::new(args.reserve.unwrap_or(0)),
                 faults: Vec::new(),
                 attacks: args.adversary.0.clone(),
-                l1_delay_blocks,
                 planted_slowdown: args.planted_slowdown,
                 live: args.metrics.is_some() || progress::has_figures(args.quiet),
                 bystanders: bystanders_cpu_ns,

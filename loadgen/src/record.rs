@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use duet_engine::l1::{COOPERATIVE_CLOSE_BYTES, Load};
-use duet_engine::pipeline::{self, Alone, Arrivals, DirectOutcome, Fed, Latency, Outcome, Stage};
+use duet_engine::l1::{self, COOPERATIVE_CLOSE_BYTES, Load};
+use duet_engine::pipeline::{
+    self, Alone, Arrivals, DirectOutcome, Fed, Latency, OfKind, Outcome, Stage, TrafficKind,
+};
 use duet_run_file::histogram;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-    ENDED_EARLY, Engine, L1, L1Alone, L1Fed, L1Load, LatencyHistogram, LatencyNs, Machine, Memory,
-    NOT_HELD, Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA,
-    Sample, Stage as StageRow,
+    ENDED_EARLY, Engine, L1, L1Alone, L1Chain, L1Fed, L1Load, L1Traffic, L1Wait, LatencyHistogram,
+    LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio,
+    Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
 };
 use duet_terminal::human;
 use hdrhistogram::Histogram;
@@ -173,6 +175,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: &Measured) -> RunFile
                 payments: direct.payments,
             }),
             alone: measured.alone.as_ref().map(alone),
+            chain: chain(plan, outcome, direct.as_ref()),
         },
         checks,
         disputes: (outcome.disputes.cases() > 0).then(|| disputes(&outcome.disputes)),
@@ -251,6 +254,9 @@ fn disputes(disputes: &pipeline::Disputes) -> Disputes {
         punishments: cost.punishments,
         transactions: cost.transactions,
         paid_by_honest: cost.paid_by_honest,
+        fees_by_honest: cost.fees_of_honest,
+        fees_by_cheaters: cost.fees_of_cheaters,
+        locked_unit_blocks: cost.locked_unit_blocks,
         bytes: cost.bytes,
         extra_transactions_per_case: cost.transactions as f64 / cost.cases as f64 - 1.0,
         extra_bytes_per_case: cost.bytes as f64 / cost.cases as f64
@@ -354,7 +360,7 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
         "no payment was made".to_owned(),
     );
     let window = u64::from(plan.config.challenge_window_blocks);
-    let delay = u64::from(plan.config.l1_delay_blocks);
+    let delay = u64::from(plan.config.sending.delay_blocks);
     if let Some(reason) = disputes(&outcome.disputes).unjust(window, delay) {
         require(false, reason);
     }
@@ -416,6 +422,63 @@ fn alone(alone: &Alone) -> L1Alone {
         opens: fed(&alone.opens),
         closes: fed(&alone.closes),
         disputes: fed(&alone.disputes),
+    }
+}
+
+/// Layer 1's own time, and how its room was used, where it has a clock and is here.
+fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Option<L1Chain> {
+    let chain = outcome.ended.chain.as_ref()?;
+    let pace = plan.config.l1.pace?;
+    let (space, height) = (chain.space(), chain.height());
+    let block_units = plan
+        .config
+        .l1
+        .units
+        .map_or(f64::NAN, |units| units.block as f64);
+    let time_s = |blocks: u64| blocks as f64 * pace.interval_ms as f64 / 1e3;
+    let occupancy = |blocks: u64| space.units as f64 / (blocks as f64 * block_units);
+    let has_base = matches!(plan.config.l1.order, l1::Order::BaseFee { .. });
+    let traffic = TrafficKind::ALL.iter().map(|kind| {
+        let of = outcome.traffic.of(*kind);
+        (kind.name().to_owned(), traffic(of))
+    });
+    Some(L1Chain {
+        time_s: time_s(height),
+        height,
+        empty_blocks: space.empty_blocks,
+        idle_bytes: space.empty_blocks * l1::Header::BYTES as u64,
+        units: space.units,
+        occupancy: occupancy(height),
+        occupancy_when_used: occupancy(chain.load().blocks),
+        highest_base_fee: has_base.then_some(space.highest_base.0),
+        fees: chain.totals().fees.units(),
+        state_entries: chain.state_entries(),
+        sessions_not_opened: outcome.counts.opens_given_up,
+        closes_given_up: outcome.counts.closes_given_up,
+        direct_time_s: direct.map(|direct| time_s(direct.l1.blocks)),
+        traffic: traffic
+            .filter(|(_, of)| of.included + of.refused + of.evicted > 0)
+            .collect(),
+    })
+}
+
+fn traffic(of: &OfKind) -> L1Traffic {
+    let wait = |quantile| {
+        of.wait_ms
+            .lowest_equivalent(of.wait_ms.value_at_quantile(quantile))
+    };
+    L1Traffic {
+        included: of.included,
+        refused: of.refused,
+        evicted: of.evicted,
+        raised: of.raised,
+        given_up: of.given_up,
+        fees: of.fees,
+        wait_ms: (!of.wait_ms.is_empty()).then(|| L1Wait {
+            p50: wait(0.5),
+            p99: wait(0.99),
+            max: wait(1.0),
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use duet_engine::crypto::{Backend, BackendChoice};
 use duet_engine::l1;
-use duet_engine::pipeline::{Arrivals, Config, Place, run};
+use duet_engine::pipeline::{Arrivals, Config, Place, Sending, run};
 use duet_engine::protocol::{Amount, Rules};
 use duet_loadgen::amount::AmountDistribution;
 use duet_loadgen::synthetic::Synthetic;
@@ -45,13 +45,11 @@ fn sessions(c: &mut Criterion) {
             backend: Backend::select(BackendChoice::Auto).expect("one for every machine"),
             seed: 1,
             l1: l1::Config::default(),
-            session_time: Duration::ZERO,
-            bid: l1::Bid::default(),
+            sending: Sending::default(),
             challenge_window_blocks: 144,
             reserve: Amount::ZERO,
             faults: Vec::new(),
             attacks: Vec::new(),
-            l1_delay_blocks: 0,
             planted_slowdown: 0.0,
             live: false,
             bystanders: || 0,

@@ -460,7 +460,7 @@ pub(super) fn units(
         .opens(account)
         .checked_mul(2)?
         .checked_add(disputes * FEES_OF_A_DISPUTE)?
-        .checked_mul(config.highest_fee())?;
+        .checked_mul(config.most_fee())?;
     fees.checked_add(workload.allocation(account).units())
 }
 

@@ -32,7 +32,7 @@ impl BlockTime {
         let pace = config.l1.pace?;
         Some(BlockTime {
             pace,
-            session_ms: u64::try_from(config.session_time.as_millis()).unwrap_or(u64::MAX),
+            session_ms: u64::try_from(config.sending.session_time.as_millis()).unwrap_or(u64::MAX),
             tracks: schedule.tracks(),
             arrived: 0,
             arrived_ms: 0,

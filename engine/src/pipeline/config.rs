@@ -39,11 +39,8 @@ pub struct Config {
     pub seed: u64,
     /// Layer 1's limits and fee.
     pub l1: l1::Config,
-    /// Where Layer 1 has a clock: virtual time from when a step's channels are open, and final, to
-    /// when their closes are sent.
-    pub session_time: Duration,
-    /// Where Layer 1 takes bids: what each transaction offers at first.
-    pub bid: l1::Bid,
+    /// How parties send transactions to Layer 1.
+    pub sending: Sending,
     /// The challenge window in the channels' terms.
     pub challenge_window_blocks: u32,
     /// The least balance that a payment may leave its payer.
@@ -52,9 +49,6 @@ pub struct Config {
     pub faults: Vec<Fault>,
     /// Attacks, and the share of sessions that each strikes; in sum at most 1.
     pub attacks: Vec<(Attack, f64)>,
-    /// Blocks for which an honest party's transaction in a dispute can be held back, at most. By
-    /// the design's rule of synchrony, less than the challenge window.
-    pub l1_delay_blocks: u32,
     /// The share, 0 to 1, of each wave's CPU time that is spent once more for nothing: to try a
     /// regression gate. Normally 0.
     pub planted_slowdown: f64,
@@ -70,6 +64,19 @@ pub struct Config {
     /// of a durable run, whose second part would leave the first one's log incomplete. Blocks'
     /// bodies are then there, and not kept in memory.
     pub audit: Option<transcript::Settings>,
+}
+
+/// How parties send transactions to Layer 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sending {
+    /// Where Layer 1 has a clock: virtual time from when a step's channels are open, and final, to
+    /// when their closes are sent.
+    pub session_time: Duration,
+    /// Where it takes bids: what each transaction offers at first.
+    pub bid: l1::Bid,
+    /// Blocks for which an honest party's transaction in a dispute can be held back, at most. By
+    /// the design's rule of synchrony, less than the challenge window.
+    pub delay_blocks: u32,
 }
 
 impl Config {

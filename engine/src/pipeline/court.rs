@@ -54,7 +54,8 @@ struct Open {
     case: Case,
     /// Where in a run of random numbers it is: one for each transaction held back.
     draws: u64,
-    posted: bool,
+    /// The block of the first post, if it is posted.
+    posted: Option<u64>,
     /// Posts that have been submitted and are in no block yet.
     waiting: u64,
     /// Posts that were not in the block in which they were due: others had filled it.
@@ -141,7 +142,7 @@ impl Court {
         let mut open = Open {
             case,
             draws: 0,
-            posted: false,
+            posted: None,
             waiting: 0,
             late: 0,
             collects: false,
@@ -364,27 +365,19 @@ impl Court {
         let executed = match receipt.outcome {
             Ok(executed) => executed,
             Err(refusal) => {
-                self.refused(&refusal);
-                match refusal {
-                    Refusal::WindowNotOpen { .. } if !is_again => {
-                        self.too_early(channel, by, receipt.height);
-                    }
-                    Refusal::Superseded { .. } => self.made_way(channel, by),
-                    _ => {}
-                }
+                let height = (!is_again).then_some(receipt.height);
+                self.not_included(&refusal, channel, by, height);
                 return;
             }
         };
         assert!(!is_again, "nothing is included twice: {executed:?}");
         let open = self.cases.get_mut(&channel).expect("a case under way");
         let cost = self.outcome.of(open.case.attack);
-        cost.transactions += 1;
-        cost.paid_by_honest += u64::from(open.case.honest[by]);
-        cost.bytes += bytes.len() as u64;
         let fee = receipt.fee.units();
+        cost.include(open.case.honest[by], fee, bytes.len());
         (self.changes).push((open.case.accounts[by], -i128::from(fee)));
         if let Some(interval_ms) = interval_ms {
-            let kind = kind_of(&executed, open.posted);
+            let kind = kind_of(&executed, open.posted.is_some());
             let wait_ms = (receipt.height - sent_at) * interval_ms;
             self.traffic.included(kind, fee, wait_ms);
         }
@@ -402,7 +395,8 @@ impl Court {
         }
         match executed {
             Executed::Posted { .. } => {
-                let closes = !std::mem::replace(&mut open.posted, true);
+                let closes = open.posted.is_none();
+                open.posted.get_or_insert(receipt.height);
                 let counted = if closes {
                     &mut self.outcome.closes
                 } else {
@@ -413,9 +407,28 @@ impl Court {
             Executed::PaidOut {
                 payouts, forfeited, ..
             } => {
+                let posted = open.posted.expect("a payout follows a post");
+                let held = payouts.a.units() + payouts.b.units();
+                cost.locked(held, receipt.height - posted);
                 self.decided(&channel, payouts.map(Amount::units), forfeited);
             }
             executed => unreachable!("the court posts and pays out: {executed:?}"),
+        }
+    }
+
+    /// One is in no block, nor will be; if it was not sent in vain, as of the block of this height.
+    fn not_included(
+        &mut self,
+        refusal: &Refusal,
+        channel: ChannelId,
+        by: Party,
+        height: Option<u64>,
+    ) {
+        self.refused(refusal);
+        match (refusal, height) {
+            (Refusal::WindowNotOpen { .. }, Some(height)) => self.too_early(channel, by, height),
+            (Refusal::Superseded { .. }, _) => self.made_way(channel, by),
+            _ => {}
         }
     }
 

@@ -129,9 +129,7 @@ pub fn run_direct(
     let spending = Spending::of(workload, sampling);
     let units: Box<Units> = Box::new(|account| {
         let (amount, payments) = spending.0.get(&account).copied().unwrap_or_default();
-        payments
-            .checked_mul(config.highest_fee())?
-            .checked_add(amount)
+        payments.checked_mul(config.most_fee())?.checked_add(amount)
     });
     let accounts = Accounts::new(config, workload.accounts(), units)?;
     let l1_config = l1::Config {

@@ -59,7 +59,7 @@ pub(super) fn settle(
     recorder: Option<Recorder>,
 ) -> Result<(Settled, Option<Gate>), RunError> {
     let config = shared.config;
-    let (delay, window) = (config.l1_delay_blocks, config.challenge_window_blocks);
+    let (delay, window) = (config.sending.delay_blocks, config.challenge_window_blocks);
     let mut settler = Settler {
         court: Court::new(config, delay, window),
         chain,

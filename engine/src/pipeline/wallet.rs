@@ -2,11 +2,11 @@
 //! so often at most. Signs on Layer 1's thread for parties of any shard.
 
 use super::accounts::secret_keys;
-use super::config::Config;
+use super::config::{Config, Sending};
 use super::workload::AccountIndex;
 use duet_channels::crypto::{Backend, Digest, SignJob, Signature, Signer};
 use duet_channels::protocol::Pair;
-use duet_ledger::l1::{Bid, Rate, SignedTransaction};
+use duet_ledger::l1::{self, Bid, Rate, SignedTransaction};
 
 /// How often a bid is raised at most: to 2.57 times the first.
 pub(super) const MOST_RAISES: u32 = 8;
@@ -19,21 +19,29 @@ pub(super) struct Wallet {
     first: Option<Bid>,
 }
 
+impl Sending {
+    /// What a transaction that is none of a batch can come to pay at most on this Layer 1.
+    #[must_use]
+    pub fn most_fee(&self, l1: &l1::Config) -> u64 {
+        match (l1.order.takes_bids(), &l1.units) {
+            (true, Some(units)) => {
+                let Bid { most, .. } = raised(self.bid, MOST_RAISES);
+                most.of(units.dearest_units()).units()
+            }
+            _ => l1.fee.units(),
+        }
+    }
+}
+
 impl Config {
     /// What a transaction bids when it is sent for the first time; nothing where no bids are taken.
     pub(super) fn first_bid(&self) -> Option<Bid> {
-        self.l1.order.takes_bids().then_some(self.bid)
+        self.l1.order.takes_bids().then_some(self.sending.bid)
     }
 
     /// What a transaction that is none of a batch can come to pay at most.
-    pub(super) fn highest_fee(&self) -> u64 {
-        match (self.first_bid(), &self.l1.units) {
-            (Some(bid), Some(units)) => {
-                let Bid { most, .. } = raised(bid, MOST_RAISES);
-                most.of(units.dearest_units()).units()
-            }
-            _ => self.l1.fee.units(),
-        }
+    pub(super) fn most_fee(&self) -> u64 {
+        self.sending.most_fee(&self.l1)
     }
 }
 

@@ -4,11 +4,9 @@
 
 pub(crate) mod workload;
 
-use std::time::Duration;
-
 use duet_engine::crypto::{Backend, BackendChoice};
 use duet_engine::l1;
-use duet_engine::pipeline::{Arrivals, Config, Place};
+use duet_engine::pipeline::{Arrivals, Config, Place, Sending};
 use duet_engine::protocol::{Amount, Rules};
 
 /// A closed loop that keeps its blocks.
@@ -30,13 +28,11 @@ pub(crate) fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight:
             keep_bodies: true,
             ..l1::Config::default()
         },
-        session_time: Duration::ZERO,
-        bid: l1::Bid::default(),
+        sending: Sending::default(),
         challenge_window_blocks: 144,
         reserve: Amount::ZERO,
         faults: Vec::new(),
         attacks: Vec::new(),
-        l1_delay_blocks: 0,
         planted_slowdown: 0.0,
         live: false,
         bystanders: || 0,

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use duet_engine::l1;
+use duet_engine::pipeline::Sending;
 use duet_engine::protocol::Amount;
 use duet_profile::{Answers, KNOWN, Limits, Order, Profile, ProfileText};
 use duet_run_file::run_file::L1Limits;
@@ -45,7 +46,7 @@ impl Layer1 {
             ..l1::Config::default()
         };
         if let Some(name_or_file) = &args.l1 {
-            return Layer1::enforced(name_or_file, plain);
+            return Layer1::enforced(args, name_or_file, plain);
         }
         let block = args.block_txs.unwrap_or(plain.block_transactions.into());
         let window = args.challenge_blocks.unwrap_or(DEFAULT_WINDOW_BLOCKS);
@@ -61,7 +62,11 @@ impl Layer1 {
         })
     }
 
-    fn enforced(name_or_file: &str, plain: l1::Config) -> Result<Layer1, PlanError> {
+    fn enforced(
+        args: &RunArgs,
+        name_or_file: &str,
+        plain: l1::Config,
+    ) -> Result<Layer1, PlanError> {
         let text = ProfileText::find(name_or_file).map_err(PlanError::Profile)?;
         let profile = Profile::parse(&text.origin, &text.text).map_err(PlanError::Profile)?;
         let limits = profile.limits().map_err(PlanError::Profile)?;
@@ -87,6 +92,12 @@ impl Layer1 {
         };
         let checked = config.check();
         checked.map_err(|error| bad(format!("--l1 {name_or_file}: {error}")))?;
+        if let (true, Some(hosts)) = (order.takes_bids(), &args.hosts) {
+            return Err(bad(format!(
+                "--hosts {hosts} contradicts --l1 {name_or_file}: a close that others outbid ends \
+                 in a dispute, which is of one machine"
+            )));
+        }
         Ok(Layer1 {
             config,
             challenge_window_blocks: limits.challenge_window_blocks,
@@ -98,17 +109,14 @@ impl Layer1 {
         })
     }
 
-    /// What a transaction may pay: of those that bid, the dearest kind at the usual bid.
+    /// What a transaction may pay: the fee; of those that bid, the dearest kind at the bid that was
+    /// raised most.
     pub(super) fn most_fee(&self) -> u64 {
-        let dearest = self.config.units.map_or(0, |units| {
-            let of = units.prices;
-            let opens = of.open_one_sided.max(of.open_two_sided);
-            let closes = of.close.max(of.post).max(of.answer).max(of.payout);
-            let after_answer = of.payout_after_answer;
-            opens.max(closes).max(after_answer).max(of.transfer)
-        });
-        let bid = self.bid.most.of(dearest);
-        self.config.fee.units().max(bid.units())
+        let sending = Sending {
+            bid: self.bid,
+            ..Sending::default()
+        };
+        sending.most_fee(&self.config)
     }
 
     /// How long channels stay open in Layer 1's time: as long as was said, or as long as payments
@@ -261,7 +269,6 @@ fn units(limits: &Limits) -> l1::Units {
             post: of.post,
             answer: of.answer,
             payout: of.payout,
-            payout_after_answer: of.payout_after_answer,
         },
     }
 }

@@ -52,10 +52,8 @@ pub struct Prices {
     pub post: u64,
     /// An answer to a post.
     pub answer: u64,
-    /// A payout, if nobody answered.
+    /// A payout: after an answer or not, whatever takes more. A block does not know which.
     pub payout: u64,
-    /// A payout after an answer.
-    pub payout_after_answer: u64,
 }
 
 impl Profile {
@@ -122,7 +120,8 @@ impl Profile {
             Ok(price.units.max(1))
         };
         let one = |kind: &Option<Kind>| kind.as_ref().map(|kind| kind.single);
-        let after_answer = self.payout_after_answer.or(self.payout);
+        let payout = of("close.payout", self.payout)?;
+        let after_answer = self.payout_after_answer.map_or(0, |price| price.units);
         Ok(Prices {
             transfer: of("transfer", Some(self.transfer.single))?,
             open_one_sided: of("open.one_sided", one(&self.open_one_sided))?,
@@ -130,8 +129,7 @@ impl Profile {
             close: of("close.cooperative", Some(self.cooperative_close))?,
             post: of("close.post", self.post)?,
             answer: of("close.answer", self.answer)?,
-            payout: of("close.payout", self.payout)?,
-            payout_after_answer: of("close.payout_after_answer", after_answer)?,
+            payout: payout.max(after_answer),
         })
     }
 }
@@ -148,7 +146,6 @@ impl Limits {
             post,
             answer,
             payout,
-            payout_after_answer,
         } = self.prices;
         // A roll-over is a close and an open in one.
         let roll_over = close.saturating_add(open_two_sided);
@@ -160,11 +157,6 @@ impl Limits {
             ("close.post.units", post, of_channels),
             ("close.answer.units", answer, of_channels),
             ("close.payout.units", payout, of_channels),
-            (
-                "close.payout_after_answer.units",
-                payout_after_answer,
-                of_channels,
-            ),
             (
                 "close.cooperative.units` with `open.two_sided.units",
                 roll_over,
@@ -222,7 +214,7 @@ mod tests {
                 (12_000, 0, 144),
                 65_536,
                 ("arrival", "reserved"),
-                [1; 8],
+                [1; 7],
             ),
             (
                 "ethereum-60m",
@@ -230,9 +222,7 @@ mod tests {
                 (12_000, 64, 7_200),
                 6_144,
                 ("base-fee", "compete"),
-                [
-                    21_000, 46_496, 75_904, 111_514, 113_146, 96_482, 82_026, 82_026,
-                ],
+                [21_000, 46_496, 75_904, 111_514, 113_146, 96_482, 82_026],
             ),
             (
                 "bitcoin",
@@ -240,7 +230,7 @@ mod tests {
                 (600_000, 6, 144),
                 200_000,
                 ("fee", "compete"),
-                [562, 610, 610, 676, 1_124, 490, 490, 1],
+                [562, 610, 610, 676, 1_124, 490, 490],
             ),
             (
                 "solana-like",
@@ -248,9 +238,7 @@ mod tests {
                 (400, 32, 216_000),
                 100_000,
                 ("fee", "compete"),
-                [
-                    1_470, 11_620, 12_640, 16_780, 15_880, 15_880, 12_220, 12_220,
-                ],
+                [1_470, 11_620, 12_640, 16_780, 15_880, 15_880, 12_220],
             ),
             (
                 "cometbft-default",
@@ -258,7 +246,7 @@ mod tests {
                 (1_000, 1, 86_400),
                 5_000,
                 ("arrival", "compete"),
-                [145, 161, 233, 321, 321, 321, 129, 129],
+                [145, 161, 233, 321, 321, 321, 129],
             ),
         ] {
             let found = limits(name, &[]).unwrap();
@@ -278,7 +266,6 @@ mod tests {
                 of.post,
                 of.answer,
                 of.payout,
-                of.payout_after_answer,
             ];
             assert_eq!(found_prices, prices, "{name}");
             assert!(found.block_transactions.is_none(), "{name}");

@@ -8,7 +8,7 @@ use crate::{
     layout::{self, WIDTH, clip},
     measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed, slowed},
     offload,
-    run_file::{Achieved, Assurance, Checks, Durability, Percentiles, RunFile, Stage},
+    run_file::{Achieved, Assurance, Checks, Durability, L1Traffic, Percentiles, RunFile, Stage},
 };
 
 /// The most lines of a summary in [`WIDTH`] columns; twice as many in fewer.
@@ -41,6 +41,7 @@ pub fn summary(run: &RunFile) -> String {
     ];
     let after = [
         ("L1 alone", alone(run), 2),
+        ("L1 time", chain_time(run), 4),
         ("disputes", disputes(run), 2),
         ("refused", refused(run), 2),
     ];
@@ -67,6 +68,7 @@ pub fn facts(run: &RunFile) -> Vec<(&'static str, Vec<String>)> {
         ("CPU", cpu(run)),
         ("machine", machine(run)),
         ("L1 alone", alone(run)),
+        ("L1 time", chain_time(run)),
         ("disputes", disputes(run)),
         ("refused", refused(run)),
     ];
@@ -423,6 +425,34 @@ fn alone(run: &RunFile) -> Vec<String> {
 }
 
 /// What the channels came to that did not end politely.
+/// How long the run took in Layer 1's own time, and what its room came to.
+fn chain_time(run: &RunFile) -> Vec<String> {
+    let Some(chain) = &run.l1.chain else {
+        return Vec::new();
+    };
+    let count = |of: fn(&L1Traffic) -> u64| chain.traffic.values().map(of).sum::<u64>();
+    let waits = chain.traffic.values().filter_map(|of| of.wait_ms.as_ref());
+    let longest = waits.map(|wait| wait.max).max();
+    let some =
+        |number: u64, what: &str| (number > 0).then(|| format!("{} {what}", human::count(number)));
+    let phrases = [
+        Some(format!("{} virtual", human::seconds(chain.time_s))),
+        Some(human::counted(chain.height, "block")),
+        some(chain.empty_blocks, "of them empty"),
+        Some(format!(
+            "{} full where used",
+            human::share(chain.occupancy_when_used)
+        )),
+        longest.map(|ms| format!("longest wait {}", human::seconds(ms as f64 / 1e3))),
+        Some(format!("fees {}", human::count(chain.fees))),
+        some(count(|of| of.evicted), "evictions"),
+        some(chain.sessions_not_opened, "sessions not opened"),
+        some(chain.closes_given_up, "closes outbid for good"),
+        (chain.direct_time_s).map(|direct| format!("baseline {}", human::seconds(direct))),
+    ];
+    phrases.into_iter().flatten().collect()
+}
+
 fn disputes(run: &RunFile) -> Vec<String> {
     let Some(disputes) = &run.disputes else {
         return Vec::new();

@@ -467,6 +467,12 @@ impl Chain {
         self.base
     }
 
+    /// Accounts and channels that there are.
+    #[must_use]
+    pub fn state_entries(&self) -> u64 {
+        self.ledger.records()
+    }
+
     /// How blocks' room was used.
     #[must_use]
     pub fn space(&self) -> &Space {

@@ -46,10 +46,37 @@ pub struct AttackCost {
     pub transactions: u64,
     /// Of these, transactions whose fee an honest party paid.
     pub paid_by_honest: u64,
+    /// Fees that honest parties paid, in units of money.
+    pub fees_of_honest: u64,
+    /// Fees that cheaters paid.
+    pub fees_of_cheaters: u64,
+    /// What their channels held, times the blocks from the first post to the payout.
+    pub locked_unit_blocks: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Channels in which a party forfeited its balance.
     pub punishments: u64,
+}
+
+impl AttackCost {
+    /// A transaction of so many bytes is in a block, of an honest party or a cheater.
+    pub(in super::super) fn include(&mut self, honest: bool, fee: u64, bytes: usize) {
+        self.transactions += 1;
+        self.bytes += bytes as u64;
+        match honest {
+            true => {
+                self.paid_by_honest += 1;
+                self.fees_of_honest += fee;
+            }
+            false => self.fees_of_cheaters += fee,
+        }
+    }
+
+    /// A channel held so much for so many blocks.
+    pub(in super::super) fn locked(&mut self, held: u64, blocks: u64) {
+        let sum = &mut self.locked_unit_blocks;
+        *sum = sum.saturating_add(held.saturating_mul(blocks));
+    }
 }
 
 impl Disputes {

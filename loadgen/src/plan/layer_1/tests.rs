@@ -22,8 +22,8 @@ fn without_a_profile_layer_1_is_as_it_was() {
         ..default
     };
     assert_eq!(plan.config.l1, expected);
-    assert_eq!(plan.config.session_time, Duration::ZERO);
-    assert_eq!(plan.config.bid, l1::Bid::default());
+    assert_eq!(plan.config.sending.session_time, Duration::ZERO);
+    assert_eq!(plan.config.sending.bid, l1::Bid::default());
     assert_eq!(plan.config.challenge_window_blocks, 144);
     let text = serde_json::to_string(&plan.description.l1).unwrap();
     assert_eq!(
@@ -82,7 +82,7 @@ fn every_known_profile_is_a_layer_1_of_the_engine() {
             most: l1::Rate(most),
             tip: l1::Rate(tip),
         };
-        assert_eq!(plan.config.bid, bid, "{name}");
+        assert_eq!(plan.config.sending.bid, bid, "{name}");
         let limits = Profile::find(name).unwrap().limits().unwrap();
         let pace = config.pace.unwrap();
         assert_eq!(pace.interval_ms, limits.interval_ms, "{name}");
@@ -135,7 +135,7 @@ fn channels_stay_open_while_their_payments_arrive() {
     ] {
         let plan = plan(&format!("--l1 duet {words}")).unwrap();
         let expected = Duration::from_millis(ms);
-        assert_eq!(plan.config.session_time, expected, "{words}");
+        assert_eq!(plan.config.sending.session_time, expected, "{words}");
         assert_eq!(plan.description.l1.session_time_ms, Some(ms), "{words}");
     }
 }

@@ -37,6 +37,11 @@ pub(super) fn l1(runs: &[&RunFile]) -> L1 {
             // Each was alone on its own machine.
             _ => None,
         },
+        chain: match of_layer_1[..] {
+            [one] => one.l1.chain.clone(),
+            // Each had a time of its own.
+            _ => None,
+        },
     }
 }
 

@@ -96,6 +96,13 @@ schema! {
         pub transactions: u64,
         /// Of these, transactions whose fee an honest party paid: the guarantee is before fees.
         pub paid_by_honest?: u64,
+        /// Fees that honest parties paid, in the smallest unit of value; 0 in files of earlier
+        /// versions, as the two that follow.
+        pub fees_by_honest?: u64,
+        /// Fees that cheaters paid.
+        pub fees_by_cheaters?: u64,
+        /// What their channels held, times the blocks from the first post to the payout.
+        pub locked_unit_blocks?: u64,
         /// Their bytes.
         pub bytes: u64,
         /// Transactions a case beyond the cooperative close that it takes the place of.
@@ -123,6 +130,9 @@ mod tests {
                 punishments: 0,
                 transactions,
                 paid_by_honest: 0,
+                fees_by_honest: 0,
+                fees_by_cheaters: 0,
+                locked_unit_blocks: 0,
                 bytes: 0,
                 extra_transactions_per_case: 0.0,
                 extra_bytes_per_case: 0.0,

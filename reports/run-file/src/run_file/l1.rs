@@ -1,6 +1,8 @@
 //! What Layer 1 did with channels, what it did with the same payments as plain transfers, and the
 //! ratios between the two.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::number;
@@ -18,6 +20,71 @@ schema! {
         /// What it did with nothing beside it; none, and not written, where that was not asked for.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub alone: Option<L1Alone>,
+        /// Its own time, and how its room was used; none, and not written, where it had no clock.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub chain: Option<L1Chain>,
+    }
+
+    /// A Layer 1 with a clock. All times are its own, virtual ones; payments have wall time.
+    pub struct L1Chain {
+        /// From its genesis to its last block, in seconds.
+        pub time_s: f64,
+        /// Blocks that this takes, empty ones among them.
+        pub height: u64,
+        /// Those with nothing in them: they were passed over, and `blocks` counts none of them.
+        pub empty_blocks: u64,
+        /// Bytes of the headers that empty blocks would have. What came with any block beside them
+        /// is the same for blocks with transactions, and in `bytes`.
+        pub idle_bytes: u64,
+        /// Units of all transactions in blocks.
+        pub units: u64,
+        /// Of the units that all blocks had, empty ones among them.
+        pub occupancy: f64,
+        /// Of the units that those with transactions had.
+        pub occupancy_when_used: f64,
+        /// The highest base fee, in units of value for a million units; none without one.
+        pub highest_base_fee: Option<u64>,
+        /// Fees that all transactions paid, in the smallest unit of value.
+        pub fees: u64,
+        /// Accounts and channels at the end.
+        pub state_entries: u64,
+        /// Sessions whose open was outbid until it gave up: they never began.
+        pub sessions_not_opened: u64,
+        /// Sessions whose cooperative close was: they were closed unilaterally.
+        pub closes_given_up: u64,
+        /// Its time for the baseline's payments, in seconds; none where that was not run.
+        pub direct_time_s: Option<f64>,
+        /// What became of transactions, by what they were for: `open`, `close`, `post`, `answer`,
+        /// `payout`.
+        pub traffic: BTreeMap<String, L1Traffic>,
+    }
+
+    /// What became of transactions of one kind.
+    pub struct L1Traffic {
+        /// In blocks.
+        pub included: u64,
+        /// Refused by the rules.
+        pub refused: u64,
+        /// How often one made way for a higher bid, or found none lower in a full queue.
+        pub evicted: u64,
+        /// How often one was sent again with a higher bid.
+        pub raised: u64,
+        /// Those that gave up.
+        pub given_up: u64,
+        /// What they paid, in the smallest unit of value.
+        pub fees: u64,
+        /// How long they waited, from arrival to their block; none where none was in a block.
+        pub wait_ms: Option<L1Wait>,
+    }
+
+    /// How long transactions waited, in virtual milliseconds.
+    pub struct L1Wait {
+        /// Half of them no longer than this.
+        pub p50: u64,
+        /// 99 % of them no longer than this.
+        pub p99: u64,
+        /// The longest.
+        pub max: u64,
     }
 
     /// A new Layer 1 that was asked for what the run asked of its own, at full speed and with

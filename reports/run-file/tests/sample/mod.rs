@@ -232,6 +232,7 @@ fn l1() -> L1 {
             payments: 100_000,
         }),
         alone: None,
+        chain: None,
         offload: Some(Offload {
             transactions: point(5_000.0),
             bytes: Ratio {
@@ -302,6 +303,9 @@ pub(crate) fn disputes() -> Disputes {
         cases,
         punishments,
         transactions,
+        fees_by_honest: 0,
+        fees_by_cheaters: 0,
+        locked_unit_blocks: 0,
         paid_by_honest: cases,
         bytes,
         extra_transactions_per_case: transactions as f64 / cases as f64 - 1.0,
