@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::block::{Draft, Header};
 use super::channel::ChannelRecord;
+use super::claim::Claim;
 use super::config::{Allocations, Config, Genesis, SetupError};
 use super::ledger::{Account, Imbalance, Ledger, Totals};
 use super::load::{Load, Space};
@@ -16,12 +17,12 @@ use super::mempool::{Answer, Mempool};
 use super::pool::Pool;
 use super::receipt::{Executed, Notice, Receipt};
 use super::refusal::{NotExecuted, Refusal, SignatureRole, SubmitError};
-use super::round::Taken;
+use super::round::{Claimed, Taken};
 use super::rounds::Rounds;
 use super::tape::Tape;
 use super::transaction::{SignedTransaction, Transaction, encoded_digest};
 use super::vain::Vain;
-use super::witness::{Unchecked, Verdict};
+use super::witness::{Checked, Verdict};
 use duet_base::clock::thread_cpu_ns;
 use duet_channels::crypto::{Backend, Digest, KeyRing, PublicKey, accept};
 use duet_channels::protocol::{Amount, ChannelId, Post};
@@ -173,11 +174,13 @@ impl Chain {
             self.vain.admit(submitter, &post.channel)?;
             // From here on, what is in vain is its submitter's own doing.
             self.hear(&signed, bytes)?;
-            if let Err(refusal) = self.judge(&signed, bytes) {
-                self.vain.unsound(submitter);
-                return Err(SubmitError::Refused(refusal));
+            match self.judge(&signed, bytes) {
+                Ok(claim) => self.reserve(ticket, (submitter, post), bytes, claim, held_up),
+                Err(refusal) => {
+                    self.vain.unsound(submitter);
+                    return Err(SubmitError::Refused(refusal));
+                }
             }
-            self.reserve(ticket, submitter, post, bytes, held_up);
             return Ok(());
         }
         admitted?;
@@ -257,7 +260,11 @@ impl Chain {
 
     /// Verifies an answer that the next block could include otherwise, or says why that is none.
     /// What waits with it changes nothing of that, its submitter's fees aside.
-    fn judge(&mut self, signed: &SignedTransaction, bytes: &[u8]) -> Result<(), Refusal> {
+    fn judge(
+        &mut self,
+        signed: &SignedTransaction,
+        bytes: &[u8],
+    ) -> Result<Checked<Claim>, Refusal> {
         let start = thread_cpu_ns();
         let market = Market {
             config: &self.config,
@@ -267,8 +274,9 @@ impl Chain {
         let (checked, signatures) = judged;
         self.load.signature_verifications += signatures;
         self.load.cpu_ns += thread_cpu_ns() - start;
-        let decided = (self.ledger).decide(&checked?, self.config.fee, self.height + 1);
-        decided.map(drop)
+        let claim = checked?;
+        (self.ledger).decide(&claim, self.config.fee, self.height + 1)?;
+        Ok(claim)
     }
 
     /// Gives an answer its place. One that makes way for it was verified in vain, and pays nothing:
@@ -276,9 +284,9 @@ impl Chain {
     fn reserve(
         &mut self,
         ticket: u64,
-        submitter: &PublicKey,
-        post: &Post,
+        (submitter, post): (&PublicKey, &Post),
         bytes: &[u8],
+        claim: Checked<Claim>,
         alone: bool,
     ) {
         let answer = Answer {
@@ -287,6 +295,7 @@ impl Chain {
             payer: *submitter,
             version: post.version(),
             bytes: bytes.to_vec(),
+            claim,
         };
         if let Some(lower) = self.mempool.reserve(answer, alone) {
             self.vain.raised(submitter, &post.channel);
@@ -360,13 +369,13 @@ impl Chain {
             self.load.signature_verifications += judged.signatures;
             judged.round.each(|taken, ring, verdicts| {
                 let Taken { claim, size, fee } = taken;
-                let outcome = claim.and_then(|unchecked| {
+                let outcome = claim.and_then(|claimed| {
                     execute(
                         &mut self.ledger,
                         ring,
                         &mut self.load,
                         &mut self.notices,
-                        (unchecked, fee),
+                        (claimed, fee),
                         verdicts,
                         height,
                     )
@@ -592,20 +601,24 @@ fn execute(
     ring: &KeyRing,
     load: &mut Load,
     notices: &mut Vec<Notice>,
-    (mut unchecked, fee): (Unchecked, Amount),
+    (claimed, fee): (Claimed, Amount),
     verdicts: &mut impl Iterator<Item = Verdict>,
     height: u64,
 ) -> Result<Executed, Refusal> {
     // A channel may have closed since its keys were looked up. That comes first, as it would
     // have if they had been looked up now.
     let gone = |channel: &ChannelId| ledger.open_channel(channel).err();
-    let refused = unchecked.claim().concerns().and_then(gone);
-    unchecked.refuse_items(gone);
-    let checked = unchecked.check(ring, verdicts);
-    if let Some(refusal) = refused {
-        return Err(refusal);
-    }
-    let decision = ledger.decide(&checked?, fee, height)?;
+    let checked = match claimed {
+        Claimed::With(mut unchecked) => {
+            let refused = unchecked.claim().concerns().and_then(gone);
+            unchecked.refuse_items(gone);
+            let checked = unchecked.check(ring, verdicts);
+            refused.map_or(checked, Err)?
+        }
+        // Whether its channel is there, the ledger says.
+        Claimed::Before(checked) => checked,
+    };
+    let decision = ledger.decide(&checked, fee, height)?;
     load.access(decision.accesses());
     let executed = ledger.apply(decision, notices);
     load.transactions += 1;

@@ -11,8 +11,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::claim::Claim;
 use super::config::Config;
 use super::refusal::SubmitError;
+use super::witness::Checked;
 use duet_channels::crypto::PublicKey;
 use duet_channels::protocol::ChannelId;
 
@@ -47,12 +49,14 @@ struct Segment {
 const SEGMENT: usize = 1 << 18;
 
 /// One transaction on its turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Next<'m> {
     pub(super) ticket: u64,
     pub(super) bytes: &'m [u8],
     /// What it takes of a block's limit.
     pub(super) operations: u32,
+    /// Its claim, if it was verified when it came.
+    pub(super) checked: Option<&'m Checked<Claim>>,
 }
 
 /// The reserved room.
@@ -76,6 +80,8 @@ pub(super) struct Answer {
     pub(super) payer: PublicKey,
     pub(super) version: u64,
     pub(super) bytes: Vec<u8>,
+    /// What it claims, verified when it came: a block need not verify it again.
+    pub(super) claim: Checked<Claim>,
 }
 
 impl Mempool {
@@ -194,12 +200,14 @@ impl Mempool {
                 ticket: waiting.ticket,
                 bytes,
                 operations: waiting.operations,
+                checked: None,
             }
         });
         let answers = self.reserved.answers.iter().map(|answer| Next {
             ticket: answer.ticket,
             bytes: &answer.bytes,
             operations: 1,
+            checked: Some(&answer.claim),
         });
         answers.chain(queue)
     }
@@ -248,6 +256,13 @@ impl Reserved {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever it claims.
+    fn claim() -> Checked<Claim> {
+        let channel = ChannelId(duet_channels::crypto::Digest([1; 32]));
+        let submitter = PublicKey([1; 32]);
+        Checked::assume(Claim::Payout { submitter, channel })
+    }
 
     #[test]
     fn first_come_first_served_in_the_memory_of_what_waits() {
@@ -305,6 +320,7 @@ mod tests {
             payer: PublicKey([1; 32]),
             version: 2,
             bytes: vec![6; 321],
+            claim: claim(),
         };
         assert!(mempool.reserve(answer, true).is_none());
         assert_eq!(mempool.first().unwrap().ticket, 9999);
@@ -324,6 +340,7 @@ mod tests {
             payer: PublicKey([ticket as u8 % 2; 32]),
             version,
             bytes: vec![ticket as u8],
+            claim: claim(),
         };
         let version = |mempool: &Mempool, number| {
             let answer = mempool.reserved(&channel(number));

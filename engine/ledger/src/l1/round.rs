@@ -9,10 +9,11 @@ use std::collections::HashMap;
 use std::vec;
 
 use super::block::Size;
+use super::claim::Claim;
 use super::ledger::Ledger;
 use super::refusal::Refusal;
 use super::transaction::SignedTransaction;
-use super::witness::{Need, Unchecked, Verdict, Witness};
+use super::witness::{Checked, Need, Unchecked, Verdict, Witness};
 use duet_channels::crypto::{Backend, Digest, KeyRing, PublicKey, Verifier};
 use duet_channels::protocol::{Amount, ChannelId, Pair};
 
@@ -22,11 +23,27 @@ pub(super) type Opened = HashMap<ChannelId, Pair<PublicKey>>;
 /// What one transaction asks for.
 pub(super) struct Taken {
     /// What it claims, or why it is refused already.
-    pub(super) claim: Result<Unchecked, Refusal>,
+    pub(super) claim: Result<Claimed, Refusal>,
     /// What it takes of the block.
     pub(super) size: Size,
     /// What it pays if it is in the block.
     pub(super) fee: Amount,
+}
+
+/// A claim, and whether its signatures are verified with the round's.
+pub(super) enum Claimed {
+    With(Unchecked),
+    /// They were, when it came.
+    Before(Checked<Claim>),
+}
+
+impl Claimed {
+    fn claim(&self) -> &Claim {
+        match self {
+            Claimed::With(unchecked) => unchecked.claim(),
+            Claimed::Before(checked) => checked.get(),
+        }
+    }
 }
 
 /// One round, and its memory, kept for others: whatever is on the ledger some 5 MB at most.
@@ -99,6 +116,7 @@ impl Round {
     pub(super) fn add(
         &mut self,
         (signed, bytes): (&SignedTransaction, &[u8]),
+        checked: Option<&Checked<Claim>>,
         (size, fee): (Size, Result<Amount, Refusal>),
         genesis: &Digest,
         ledger: &Ledger,
@@ -113,9 +131,15 @@ impl Round {
             of_record.or_else(|| opened.get(channel).copied())
         };
         let place = taken.len() as u32;
-        let claim = fee
-            .and_then(|_| Unchecked::read(place, (signed, bytes), genesis, keys_of, keys, needs));
-        for one in claim.iter().flat_map(|unchecked| unchecked.claim().opens()) {
+        let claim = fee.and_then(|_| match checked {
+            Some(checked) => Ok(Claimed::Before(checked.clone())),
+            None => {
+                let read = (signed, bytes);
+                let read = Unchecked::read(place, read, genesis, keys_of, keys, needs);
+                read.map(Claimed::With)
+            }
+        });
+        for one in claim.iter().flat_map(|claimed| claimed.claim().opens()) {
             opened.insert(one.channel, one.terms.keys);
         }
         taken.push(Taken {
@@ -152,7 +176,7 @@ impl Round {
         let mut needs = self.needs.iter();
         self.witnesses.reserve(self.needs.len());
         for Taken { claim, .. } in &mut self.taken {
-            if let Ok(unchecked) = claim
+            if let Ok(Claimed::With(unchecked)) = claim
                 && let Err(refusal) = unchecked.look_up(&ids, &mut needs, &mut self.witnesses)
             {
                 *claim = Err(refusal);

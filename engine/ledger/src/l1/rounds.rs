@@ -14,7 +14,7 @@ use super::ledger::Ledger;
 use super::market::Market;
 use super::mempool::Next;
 use super::refusal::Refusal;
-use super::round::{Opened, Round};
+use super::round::{Claimed, Opened, Round};
 use super::transaction::SignedTransaction;
 use super::witness::Checked;
 use duet_base::clock::thread_cpu_ns;
@@ -98,13 +98,8 @@ impl Rounds {
                 round = self.idle();
             }
             operations += next.operations;
-            round.add(
-                (&signed, next.bytes),
-                terms,
-                genesis,
-                ledger,
-                &mut self.opened,
-            );
+            let read = (&signed, next.bytes);
+            round.add(read, next.checked, terms, genesis, ledger, &mut self.opened);
         }
         if round.is_empty() {
             self.done(round);
@@ -128,15 +123,15 @@ impl Rounds {
         let mut round = self.idle();
         self.opened.clear();
         let terms = market.terms(signed, bytes.len(), ledger);
-        round.add((signed, bytes), terms, genesis, ledger, &mut self.opened);
+        let read = (signed, bytes);
+        round.add(read, None, terms, genesis, ledger, &mut self.opened);
         let signatures = round.judge();
         let mut checked = None;
         round.each(|taken, ring, verdicts| {
-            checked = Some(
-                taken
-                    .claim
-                    .and_then(|unchecked| unchecked.check(ring, verdicts)),
-            );
+            checked = Some(taken.claim.and_then(|claimed| match claimed {
+                Claimed::With(unchecked) => unchecked.check(ring, verdicts),
+                Claimed::Before(checked) => Ok(checked),
+            }));
         });
         self.done(round);
         (checked.expect("one was added"), signatures)

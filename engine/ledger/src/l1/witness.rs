@@ -13,7 +13,7 @@ use duet_channels::crypto::{
 use duet_channels::protocol::{ChannelId, FinalProof, Pair, Party, final_digest, state_digest};
 
 /// A claim whose every signature was verified. The ledger decides on nothing else.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Checked<T>(T);
 
 impl<T> Checked<T> {

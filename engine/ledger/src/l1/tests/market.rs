@@ -333,6 +333,10 @@ fn what_a_layer_1_is_scarce_by_is_part_of_its_identity() {
         bids(40, 65_536),
         Config {
             order: base_fee,
+            pace: Some(Pace {
+                interval_ms: 1,
+                finality_blocks: 0,
+            }),
             ..bids(40, 65_536)
         },
     ];

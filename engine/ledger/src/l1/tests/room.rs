@@ -359,3 +359,16 @@ fn a_replay_is_not_verified() {
     }
     assert_eq!(world.chain.load().signature_verifications, before);
 }
+
+/// Its signer's signature and both parties': when it came, and not once more in its block.
+#[test]
+fn an_answer_is_verified_once() {
+    let (mut world, terms) = disputed(config(), 1, 9);
+    let before = world.chain.load().signature_verifications;
+    let answer = world.post(BOB, &terms[0], after(2, 50), None);
+    world.submit(&answer).unwrap();
+    let verified = |world: &World| world.chain.load().signature_verifications - before;
+    assert_eq!(verified(&world), 3);
+    assert_eq!(sealed(&mut world).len(), 1);
+    assert_eq!(verified(&world), 3);
+}
