@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -225,4 +226,85 @@ fn the_baseline_pays_and_waits_under_the_same_limits() {
         assert!(direct.balances_match && direct.supply_conserved);
         assert_eq!((direct.payments, direct.l1.blocks), (100, 10));
     }
+}
+
+/// How many answers come too late where `channels` are all closed at once in an old state, blocks
+/// take so many transactions, and the window is so long: a queue, block by block, and nothing else.
+fn too_late(channels: usize, a_block: usize, window: u64) -> u64 {
+    #[derive(Clone, Copy)]
+    enum What {
+        Post,
+        Answer,
+        Payout,
+    }
+    let mut due: BTreeMap<u64, Vec<(usize, What)>> = BTreeMap::new();
+    due.insert(
+        1,
+        (0..channels).map(|channel| (channel, What::Post)).collect(),
+    );
+    let (mut queue, mut until, mut late) = (VecDeque::new(), vec![0; channels], 0);
+    let mut height = 0;
+    while !queue.is_empty() || !due.is_empty() {
+        height += 1;
+        queue.extend(due.remove(&height).into_iter().flatten());
+        let mut room = a_block;
+        while room > 0 {
+            let Some((channel, what)) = queue.pop_front() else {
+                break;
+            };
+            match what {
+                What::Post => {
+                    until[channel] = height + window;
+                    let payout = (channel, What::Payout);
+                    due.entry(height + 1)
+                        .or_default()
+                        .push((channel, What::Answer));
+                    due.entry(height + window + 1).or_default().push(payout);
+                }
+                // Refused, and takes no room.
+                What::Answer if height > until[channel] => {
+                    late += 1;
+                    continue;
+                }
+                What::Answer | What::Payout => {}
+            }
+            room -= 1;
+        }
+    }
+    late
+}
+
+/// The guarantee holds until blocks have no room for answers within the window, and then breaks by
+/// as much as that says: under both orders.
+#[test]
+fn honest_parties_lose_where_a_queue_says_so_and_nowhere_else() {
+    let mut lost = BTreeSet::new();
+    for (channels, a_block, window) in [
+        (8, 8, 1),
+        (12, 4, 1),
+        (12, 4, 2),
+        (12, 4, 3),
+        (12, 4, 4),
+        (30, 5, 3),
+        (30, 5, 6),
+        (30, 5, 7),
+        (25, 2, 9),
+    ] {
+        let case = format!("{channels} channels, {a_block} a block, window {window}");
+        let mut by_arrival = paced(2, channels, a_block);
+        by_arrival.l1.answers = Answers::Compete;
+        for mut config in [by_arrival, by_bids(2, channels, a_block, 10_000)] {
+            config.attacks = vec![(Attack::StaleClose, 1.0)];
+            config.challenge_window_blocks = window;
+            let workload = Uniform::new(channels, channels, 20);
+            let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
+            assert!(outcome.checks.all(), "{case}: {:?}", outcome.checks);
+            let expected = too_late(channels as usize, a_block as usize, window.into());
+            assert_eq!(outcome.disputes.honest_losers, expected, "{case}");
+            assert_eq!(outcome.disputes.punishments, channels - expected, "{case}");
+            assert_eq!(outcome.disputes.lost_by_honest > 0, expected > 0, "{case}");
+            lost.insert(expected > 0);
+        }
+    }
+    assert_eq!(lost.len(), 2, "some lose, and some do not");
 }
