@@ -15,7 +15,7 @@ pub use duet_terminal::dataset::{Cell, Dataset, Kind};
 use crate::{
     histogram::spectrum,
     measured::cpu_per_payment_ns,
-    run_file::{RunFile, Sample},
+    run_file::{AttackCost, RunFile, Sample},
     runs::NamedRun,
     summary::{rejections, stage_cpu_s},
 };
@@ -176,6 +176,54 @@ pub fn disputes(runs: &[NamedRun]) -> Dataset {
             "bytes", "Bytes", Bytes: cost.bytes;
             "extra_transactions_per_case", "Extra a case", Figure: cost.extra_transactions_per_case;
             "extra_bytes_per_case", "Extra bytes a case", Bytes: cost.extra_bytes_per_case;
+        },
+    )
+}
+
+/// A row for each kind of attack of each run: what it cost either side, before what was won or lost
+/// in the channel.
+#[must_use]
+pub fn griefing(runs: &[NamedRun]) -> Dataset {
+    let attacks = rows(runs, |run| {
+        run.disputes.iter().flat_map(|found| &found.attacks)
+    });
+    let paid = |cost: &AttackCost| cost.fees_by_cheaters + cost.fees_by_honest > 0;
+    let attacks = attacks.into_iter().filter(|(_, (_, cost))| paid(cost));
+    Dataset::of(
+        attacks.collect::<Vec<_>>(),
+        columns! { |(named, (attack, cost))|
+            "run", "Run", Text: &named.name;
+            "attack", "Attack", Text: *attack;
+            "cases", "Channels", Figure: cost.cases;
+            "fees_by_cheaters", "Fees of cheaters", Figure: cost.fees_by_cheaters;
+            "fees_by_honest", "Fees of honest", Figure: cost.fees_by_honest;
+            "locked_unit_blocks_per_case", "Locked x blocks a case", Figure:
+                cost.locked_unit_blocks as f64 / cost.cases as f64;
+        },
+    )
+}
+
+/// A row for each kind of transaction of each run whose Layer 1 had a clock: what became of them.
+/// Waits are in virtual time.
+#[must_use]
+pub fn traffic(runs: &[NamedRun]) -> Dataset {
+    let traffic = rows(runs, |run| {
+        run.l1.chain.iter().flat_map(|chain| &chain.traffic)
+    });
+    let seconds = |ms: u64| ms as f64 / 1e3;
+    Dataset::of(
+        traffic,
+        columns! { |(named, (kind, of))|
+            "run", "Run", Text: &named.name;
+            "kind", "To", Text: *kind;
+            "included", "In blocks", Figure: of.included;
+            "refused", "Refused", Figure: of.refused;
+            "evicted", "Evicted", Figure: of.evicted;
+            "given_up", "Gave up", Figure: of.given_up;
+            "fees", "Fees", Figure: of.fees;
+            "wait_p50_s", "Wait p50", Seconds: of.wait_ms.as_ref().map(|wait| seconds(wait.p50));
+            "wait_p99_s", "p99", Seconds: of.wait_ms.as_ref().map(|wait| seconds(wait.p99));
+            "wait_max_s", "longest", Seconds: of.wait_ms.as_ref().map(|wait| seconds(wait.max));
         },
     )
 }

@@ -4,6 +4,7 @@
 //!
 //! One file for each section of the page; `figure` is what they have in common, `chart` draws.
 
+mod chain;
 mod chart;
 mod course;
 mod cpu;
@@ -142,6 +143,10 @@ fn sections(runs: &Runs, profiles: &[Profile]) -> Vec<Section> {
         section("course", "Over time", course::section(all)),
         section("cpu", "CPU time", cpu::section(all)),
     ];
+    if all.iter().any(|named| named.run.l1.chain.is_some()) {
+        let content = chain::section(all);
+        sections.push(section("chain", "Layer 1's time and room", content));
+    }
     if disputes::any(all) {
         let content = disputes::section(all);
         sections.push(section("disputes", "Disputes and refusals", content));

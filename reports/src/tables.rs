@@ -33,7 +33,9 @@ pub fn tables(run: &RunFile) -> String {
         ("PHASES", lines(dataset::phases(named))),
         ("LATENCY", lines(dataset::percentiles(named))),
         ("SERIES", series(named)),
+        ("L1 TRAFFIC", lines(dataset::traffic(named))),
         ("DISPUTES", disputes(named)),
+        ("GRIEFING", lines(dataset::griefing(named))),
         ("REJECTIONS", lines(dataset::refusals(named))),
     ];
     let there = sections.into_iter().filter(|(_, lines)| !lines.is_empty());
@@ -99,6 +101,7 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, Cell)> {
         "L1 block": block(limits);
         "L1 profile": profile(limits);
         "L1 blocks": human::grouped(run.l1.channels.blocks);
+        "L1 time": chain_time(run);
         "L1 tip": run.l1.channels.tip.clone();
         "baseline": or_none(baseline);
         "engine": format!("{}, commit {commit}", engine.version);
@@ -126,6 +129,29 @@ fn block(limits: &L1Limits) -> String {
         "{transactions}, {bytes}; challenge window {} blocks; fee {}",
         human::grouped(limits.challenge_window_blocks),
         human::grouped(limits.fee),
+    )
+}
+
+/// How long a run took in Layer 1's own time, and what was left of its blocks; nothing where it had
+/// no clock.
+fn chain_time(run: &RunFile) -> String {
+    let Some(chain) = &run.l1.chain else {
+        return String::new();
+    };
+    let base = chain.highest_base_fee.map(|base| {
+        let base = human::grouped(base);
+        format!("; base fee up to {base} for a million units")
+    });
+    format!(
+        "{} virtual, {} blocks, {} of them empty; {} of all units taken, {} of those of blocks \
+         with anything in them; {} state entries at the end{}",
+        human::seconds(chain.time_s),
+        human::grouped(chain.height),
+        human::grouped(chain.empty_blocks),
+        human::share(chain.occupancy),
+        human::share(chain.occupancy_when_used),
+        human::grouped(chain.state_entries),
+        base.unwrap_or_default(),
     )
 }
 

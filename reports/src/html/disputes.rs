@@ -23,7 +23,7 @@ pub(super) fn any(all: &[NamedRun]) -> bool {
 pub(super) fn section(all: &[NamedRun]) -> Markup {
     html! {
         @for sentence in words::each(all, promised) { p { (sentence) } }
-        @if all.iter().any(|named| named.run.disputes.is_some()) { (costs(all)) }
+        @if all.iter().any(|named| named.run.disputes.is_some()) { (costs(all)) (griefing(all)) }
         (refusals(all))
     }
 }
@@ -73,6 +73,21 @@ fn costs(all: &[NamedRun]) -> Markup {
     let heading = "Layer 1 transactions beyond a polite close, by attack";
     let figure = Figure::new("disputes-cost", heading, all, dataset::disputes(all), shows);
     figure.markup(chart.map(Chart::Bars))
+}
+
+/// What each kind of attack cost either side.
+fn griefing(all: &[NamedRun]) -> Markup {
+    let data = dataset::griefing(all);
+    let shows = vec![
+        "Fees in units of value; what channels held times the blocks from the first post to the \
+         payout. What was won or lost in the channels is not in it."
+            .to_owned(),
+    ];
+    html! {
+        @if !data.rows.is_empty() {
+            (Figure::new("griefing", "What attacks cost either side", all, data, shows).markup(None))
+        }
+    }
 }
 
 /// What endpoints rejected and Layer 1 refused, by name.
