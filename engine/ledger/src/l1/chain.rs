@@ -1,5 +1,6 @@
 //! The Layer 1 itself: takes transactions in, seals blocks, gives receipts out.
 
+mod committed;
 mod durable;
 
 pub use durable::Restoring;
@@ -14,6 +15,7 @@ use super::load::Load;
 use super::mempool::{Answer, Mempool};
 use super::receipt::{Executed, Notice, Receipt};
 use super::refusal::{NotExecuted, Refusal, SignatureRole, SubmitError};
+use super::root::StateTrees;
 use super::rounds::Rounds;
 use super::tape::Tape;
 use super::transaction::{SignedTransaction, Transaction, encoded_digest};
@@ -33,6 +35,8 @@ pub struct Chain {
     height: u64,
     tip: Digest,
     ledger: Ledger,
+    /// Only if blocks commit to them.
+    trees: Option<Box<StateTrees>>,
     mempool: Mempool,
     vain: Vain,
     rounds: Rounds,
@@ -59,7 +63,7 @@ impl Chain {
     ) -> Result<Chain, SetupError> {
         config.check()?;
         let supply = genesis.supply().ok_or(SetupError::SupplyOverflow)?;
-        let (ledger, id) = rayon::join(
+        let (mut ledger, id) = rayon::join(
             || Ledger::new(config.fee, supply, &genesis.allocations),
             || genesis.id(&config),
         );
@@ -72,6 +76,7 @@ impl Chain {
                 peak_state_entries: ledger.records(),
                 ..Load::default()
             },
+            trees: config.trees(&mut ledger),
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
             vain: Vain::default(),
@@ -320,14 +325,15 @@ impl Chain {
     }
 
     fn append(&mut self, draft: Draft, even_empty: bool) -> Option<Header> {
-        let block = draft.finish(even_empty)?;
+        let state_root = self.commit();
+        let block = draft.finish(even_empty, state_root)?;
         self.vain.forget();
         self.height = block.header.height;
         self.tip = block.header.hash;
         self.bodies.extend(block.body);
         if block.header.transactions > 0 {
             self.load.blocks += 1;
-            self.load.bytes += Header::BYTES as u64 + block.body_bytes;
+            self.load.bytes += block.header.bytes() as u64 + block.body_bytes;
         }
         Some(block.header)
     }
