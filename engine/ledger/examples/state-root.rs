@@ -4,8 +4,8 @@
 //!
 //! `cargo run --release -p duet-ledger --example state-root -- 1000000 on spread`
 //!
-//! The second word is `on` or `off`; the third `in-order` (blocks open channels of accounts that are
-//! neighbours at genesis, as `loadgen` does) or `spread` (of accounts that lie anywhere).
+//! The second word is `on` or `off`; the third `in-order` (blocks open channels of accounts that
+//! are neighbours at genesis) or `spread` (of accounts that lie anywhere).
 
 use std::error::Error;
 use std::fs;

@@ -242,7 +242,7 @@ pub(super) fn outcome(
     let Settled {
         chain,
         court,
-        l1_cpu_before_ns,
+        l1_before,
         waited,
         fallen,
         ..
@@ -286,7 +286,8 @@ pub(super) fn outcome(
         latency,
         offchain,
         l1: chain.as_ref().map_or_else(Load::default, |chain| Load {
-            cpu_ns: chain.load().cpu_ns - l1_cpu_before_ns,
+            cpu_ns: chain.load().cpu_ns - l1_before.cpu_ns,
+            root_cpu_ns: chain.load().root_cpu_ns - l1_before.root_cpu_ns,
             ..*chain.load()
         }),
         stops,

@@ -20,7 +20,7 @@ use super::steps::{Link, StepBatch, StepOutcome};
 use crate::transcript::Recorder;
 use duet_channels::protocol::Amount;
 use duet_fabric::{Gate, Waited};
-use duet_ledger::l1::{Chain, Executed, Header, Receipt, SubmitError};
+use duet_ledger::l1::{Chain, Executed, Header, Load, Receipt, SubmitError};
 use duet_log::Sequence;
 
 /// What the Layer 1 thread hands over when it is done.
@@ -29,8 +29,8 @@ pub(super) struct Settled {
     pub(super) chain: Option<Chain>,
     pub(super) clock: StageClock,
     pub(super) court: Court,
-    /// CPU time that Layer 1 had taken when the figures began, before the restart.
-    pub(super) l1_cpu_before_ns: u64,
+    /// What Layer 1 had done when the figures began, before the restart.
+    pub(super) l1_before: Load,
     /// When the last dispute was decided.
     pub(super) last_payout_ns: Option<u64>,
     /// What Layer 1's part of the durable log did.
@@ -111,7 +111,7 @@ pub(super) fn settle(
         chain: Some(settler.chain),
         clock: settler.clock,
         court: settler.court,
-        l1_cpu_before_ns: before.cpu_ns,
+        l1_before: before,
         last_payout_ns,
         log,
         waited,
@@ -139,7 +139,7 @@ pub(super) fn settle_elsewhere(
         chain: None,
         clock,
         court: Court::new(config.backend, config.seed, 0, 0),
-        l1_cpu_before_ns: 0,
+        l1_before: Load::default(),
         last_payout_ns: None,
         log: None,
         waited: Vec::new(),

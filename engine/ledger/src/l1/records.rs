@@ -2,7 +2,7 @@
 //!
 //! | key | record |
 //! | --- | --- |
-//! | 0 | the head: format 4, 2 · genesis id 32 · tip 32 · height 8 · block transactions 4 · block bytes 8 · fee 8 · supply 8 · totals in accounts, locked and as fees 8 each · account places 4 · channel places 4 · open channels 4 · the load's eleven counters 8 each · whether blocks commit to the state 1 |
+//! | 0 | the head: format 4 · genesis id 32 · tip 32 · height 8 · block transactions 4 · block bytes 8 · fee 8 · supply 8 · totals in accounts, locked and as fees 8 each · account places 4 · channel places 4 · open channels 4 · the load's eleven counters 8 each · whether blocks commit to the state 1 |
 //! | 1 + 2i | the account at place i: key 32 · balance 8 · nonce 8, all ones if the key is only party to a channel |
 //! | 2 + 2j | the open channel at place j: id 32 · places of A's and B's accounts 4 each · capacity 8 · reserve 8 · A's deposit 8 · window 4 · disputed 1 · if so, the dispute 74 |
 //!

@@ -229,8 +229,8 @@ mod tests {
             }
         }
         let shorter = path.siblings.iter().skip(1).copied().collect();
-        let longer = [&path.siblings[..], &[Digest::default()]].concat();
-        others.extend([shorter, longer].map(|siblings| Path {
+        let longer = |by| [&path.siblings[..], &vec![Digest::default(); by]].concat();
+        others.extend([shorter, longer(1), longer(64)].map(|siblings| Path {
             siblings,
             ..path.clone()
         }));

@@ -1,8 +1,8 @@
-//! A binary hash tree over places 0, 1, 2, …: each has a leaf, a digest, or is empty. Changed leaves
-//! are set one by one; the nodes above them are hashed level by level, many side by side.
+//! A binary hash tree over places 0, 1, 2, …: each has a leaf, a digest, or is empty. Changed
+//! leaves are set one by one; the nodes above them are hashed level by level, many side by side.
 //!
-//! An inner node is `H_node(left ‖ right)`. An empty place is 32 zero bytes; so an empty subtree has
-//! one digest for each height. The tree is as high as it takes to have a leaf for every place.
+//! An inner node is `H_node(left ‖ right)`. An empty place is 32 zero bytes; so an empty subtree
+//! has one digest for each height. The tree is as high as it takes to have a leaf for every place.
 
 use std::sync::LazyLock;
 
@@ -62,23 +62,32 @@ impl Tree {
         assert!(places >= self.places, "a place is for ever");
         self.places = places;
         let mut nodes = places as usize;
-        let height = height(places);
-        self.levels.resize_with(height + 1, Chunks::default);
+        let top = self.levels.len().max(1);
+        self.levels.resize_with(height(places) + 1, Chunks::default);
         for (level, empty) in self.levels.iter_mut().zip(EMPTY.iter()) {
             while level.len() < nodes.div_ceil(2) {
                 level.push(Siblings(block(empty, &empty.0)));
             }
             nodes = nodes.div_ceil(2);
         }
+        // The old root, one level up after the other: no leaf may change if all that is new is
+        // empty.
+        for height in top..self.levels.len() {
+            let node = hash(Domain::TreeNode, &self.levels[height - 1][0].0);
+            *self.levels[height].node_mut(0) = node.0;
+        }
     }
 
     /// Sets a place's leaf. Between two calls of [`Tree::rehash`], places ascend.
     pub(super) fn set(&mut self, place: u32, leaf: &Digest) {
         let node = self.levels[0].node_mut(place);
-        if *node != leaf.0 {
-            *node = leaf.0;
-            self.changed.push(place);
-        }
+        // No branch: it would be guessed wrong as often as not where parties' accounts lie
+        // anywhere, and wait for the memory of each leaf in turn.
+        let same = *node == leaf.0;
+        *node = leaf.0;
+        self.changed.push(place);
+        self.changed
+            .truncate(self.changed.len() - usize::from(same));
     }
 
     /// Hashes all nodes above the leaves that have changed.
@@ -203,6 +212,23 @@ mod tests {
                 let siblings = tree.siblings(place);
                 assert_eq!(siblings.len(), height(places));
                 assert_eq!(climb(leaf(place), place, &siblings), tree.root());
+            }
+        }
+    }
+
+    #[test]
+    fn grown_by_empty_places() {
+        let leaf = Digest([1; 32]);
+        for places in 1..20 {
+            for more in 0..40 {
+                let mut tree = Tree::default();
+                tree.grow(places);
+                tree.set(places - 1, &leaf);
+                tree.rehash();
+                tree.grow(places + more);
+                let mut leaves = vec![Digest::default(); (places + more) as usize];
+                leaves[places as usize - 1] = leaf;
+                assert_eq!(tree.root(), naive(&leaves), "{places} places, {more} more");
             }
         }
     }

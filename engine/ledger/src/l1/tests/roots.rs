@@ -172,6 +172,22 @@ fn with_a_state_root_it_is_another_layer_1_whose_headers_are_longer() {
     assert_eq!(header.hash, hash(Domain::Block, &encoded));
 }
 
+/// Its place is there from then on, and empty: the tree grows, and no leaf changes.
+#[test]
+fn a_channel_that_opens_and_closes_in_one_block_leaves_a_place() {
+    let mut world = World::new(rooted());
+    for nonce in 0..9 {
+        let terms = world.terms(ALICE, 2 * nonce, BOB, 1, 0);
+        world.submit(&world.open(&terms)).unwrap();
+        let passing = world.terms(ALICE, 2 * nonce + 1, BOB, 1, 0);
+        world.submit(&world.open(&passing)).unwrap();
+        let close = world.close(BOB, &passing, State::Opening);
+        world.submit(&close).unwrap();
+        world.seal();
+    }
+    assert_eq!(world.chain.ledger().places()[1], 10);
+}
+
 #[test]
 fn another_root_is_refused() {
     let (mut world, terms) = some(rooted());
