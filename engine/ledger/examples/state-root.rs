@@ -5,7 +5,8 @@
 //! `cargo run --release -p duet-ledger --example state-root -- 1000000 on spread`
 //!
 //! The second word is `on` or `off`; the third `in-order` (blocks open channels of accounts that
-//! are neighbours at genesis) or `spread` (of accounts that lie anywhere).
+//! are neighbours at genesis), `spread` (of accounts that lie anywhere) or `batches` (neighbours,
+//! 32 channels of one opener under one signature: least to execute beside the root).
 
 use std::error::Error;
 use std::fs;
@@ -13,9 +14,11 @@ use std::time::Instant;
 
 use duet_channels::crypto::{Backend, BackendChoice, PublicKey, SecretKey, SignJob, Signer};
 use duet_channels::protocol::{Amount, Pair, Terms};
-use duet_ledger::l1::{Chain, Config, Genesis, SignedTransaction, Transaction};
+use duet_ledger::l1::{Chain, Config, Genesis, Opening, SignedTransaction, Transaction};
 
-const USAGE: &str = "usage: state-root CHANNELS on|off in-order|spread";
+const USAGE: &str = "usage: state-root CHANNELS on|off in-order|spread|batches";
+/// Channels of a batch.
+const BATCH: usize = 32;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -29,11 +32,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         _ => return Err(USAGE.into()),
     };
     let pairs = match order.as_str() {
-        "in-order" => (0..channels).map(|at| [2 * at, 2 * at + 1]).collect(),
+        "in-order" | "batches" => (0..channels).map(|at| [2 * at, 2 * at + 1]).collect(),
         "spread" => spread(channels),
         _ => return Err(USAGE.into()),
     };
-    measure(&pairs, state_root)
+    let batch = if order == "batches" { BATCH } else { 1 };
+    measure(&pairs, batch, state_root)
 }
 
 /// The same accounts, shuffled (Fisher and Yates, by a linear congruential generator).
@@ -49,7 +53,7 @@ fn spread(channels: usize) -> Vec<[usize; 2]> {
     accounts.as_chunks().0.to_vec()
 }
 
-fn measure(pairs: &[[usize; 2]], state_root: bool) -> Result<(), Box<dyn Error>> {
+fn measure(pairs: &[[usize; 2]], batch: usize, state_root: bool) -> Result<(), Box<dyn Error>> {
     let backend = Backend::select(BackendChoice::Auto)?;
     let mut signer = Signer::new(backend);
     let seed = |account: usize| {
@@ -63,7 +67,10 @@ fn measure(pairs: &[[usize; 2]], state_root: bool) -> Result<(), Box<dyn Error>>
     let keys: Vec<PublicKey> = secrets.iter().map(SecretKey::public).collect();
     let genesis = Genesis {
         label: "state-root".to_owned(),
-        allocations: keys.iter().map(|key| (*key, Amount::new(1000))).collect(),
+        allocations: keys
+            .iter()
+            .map(|key| (*key, Amount::new(1 << 20)))
+            .collect(),
     };
     let config = Config {
         state_root,
@@ -78,8 +85,9 @@ fn measure(pairs: &[[usize; 2]], state_root: bool) -> Result<(), Box<dyn Error>>
         start.elapsed()
     );
     let mut receipts = Vec::new();
-    for block in pairs.chunks(config.block_transactions as usize) {
-        for bytes in opens(&chain, &secrets, &mut signer, block) {
+    let block_channels = config.block_transactions as usize / batch * batch;
+    for block in pairs.chunks(block_channels) {
+        for bytes in opens(&chain, &secrets, &mut signer, block, batch) {
             chain.submit(0, &bytes)?;
         }
         receipts.clear();
@@ -87,12 +95,12 @@ fn measure(pairs: &[[usize; 2]], state_root: bool) -> Result<(), Box<dyn Error>>
     }
     let after = resident_bytes()?;
     let load = chain.load();
-    assert_eq!(load.transactions - load.failed, pairs.len() as u64);
+    assert_eq!(chain.totals().locked, Amount::new(500 * pairs.len() as u64));
     let rest = load.cpu_ns - load.root_cpu_ns;
-    let per = |ns: u64| ns as f64 / load.transactions as f64;
+    let per = |ns: u64| ns as f64 / pairs.len() as f64;
     println!(
         "{} opens in {} blocks: {:.0} ns each of executing, {:.0} ns of the root (+ {:.1} %)",
-        load.transactions,
+        pairs.len(),
         load.blocks,
         per(rest),
         per(load.root_cpu_ns),
@@ -105,34 +113,44 @@ fn measure(pairs: &[[usize; 2]], state_root: bool) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
-/// A block's transactions.
+/// A block's transactions, of so many channels each.
 fn opens(
     chain: &Chain,
     secrets: &[SecretKey],
     signer: &mut Signer,
     pairs: &[[usize; 2]],
+    batch: usize,
 ) -> Vec<Vec<u8>> {
-    let open = |&[a, b]: &[usize; 2]| {
-        Transaction::open(&Terms {
-            genesis: *chain.genesis(),
-            nonce: 0,
-            index: 0,
-            keys: Pair {
-                a: secrets[a].public(),
-                b: secrets[b].public(),
-            },
-            deposits: Pair {
-                a: Amount::new(500),
-                b: Amount::ZERO,
-            },
-            challenge_window_blocks: 144,
-            reserve: Amount::ZERO,
-        })
+    let terms = |[a, b]: [usize; 2]| Terms {
+        genesis: *chain.genesis(),
+        nonce: 0,
+        index: 0,
+        keys: Pair {
+            a: secrets[a].public(),
+            b: secrets[b].public(),
+        },
+        deposits: Pair {
+            a: Amount::new(500),
+            b: Amount::ZERO,
+        },
+        challenge_window_blocks: 144,
+        reserve: Amount::ZERO,
     };
-    let opens: Vec<Transaction> = pairs.iter().map(open).collect();
-    let jobs: Vec<SignJob> = (pairs.iter().zip(&opens))
-        .map(|([a, _], open)| SignJob {
-            secret: *a as u32,
+    let open = |pairs: &[[usize; 2]]| match *pairs {
+        [pair] => Transaction::open(&terms(pair)),
+        _ => Transaction::OpenBatch {
+            opener: secrets[pairs[0][0]].public(),
+            nonce: 0,
+            channels: pairs
+                .iter()
+                .map(|pair| Opening::of(&terms(*pair)))
+                .collect(),
+        },
+    };
+    let opens: Vec<Transaction> = pairs.chunks(batch).map(open).collect();
+    let jobs: Vec<SignJob> = (pairs.chunks(batch).zip(&opens))
+        .map(|(pairs, open)| SignJob {
+            secret: pairs[0][0] as u32,
             digest: open.digest(chain.genesis()),
         })
         .collect();
