@@ -18,10 +18,10 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 const CRATES: [(&str, usize); 16] = [
     ("engine/src", 10_100),
     ("engine/base/src", 375),
-    ("engine/channels/src", 5_715),
+    ("engine/channels/src", 5_725),
     ("engine/fabric/src", 2_315),
     ("engine/lanes/src", 5_100),
-    ("engine/ledger/src", 5_400),
+    ("engine/ledger/src", 6_700),
     ("engine/log/src", 2_930),
     ("loadgen/src", 8_400),
     ("loadgen/audit/src", 4_365),
@@ -34,13 +34,13 @@ const CRATES: [(&str, usize); 16] = [
     ("bench/instructions/src", 510),
 ];
 /// Fields of a struct of the engine at most.
-const FIELDS: usize = 20;
+const FIELDS: usize = 22;
 /// Lines of a function at most; longer ones are listed.
 const LINES: usize = 70;
 const LONG_FUNCTIONS: usize = 22;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 94;
+const LONG_LINES: usize = 95;
 
 /// A crate's files that are compiled without tests.
 struct Sources {

@@ -15,7 +15,7 @@ pub use duet_terminal::dataset::{Cell, Dataset, Kind};
 use crate::{
     histogram::spectrum,
     measured::cpu_per_payment_ns,
-    run_file::{AttackCost, RunFile, Sample},
+    run_file::{AttackCost, L1Traffic, L1Wait, RunFile, Sample},
     runs::NamedRun,
     summary::{rejections, stage_cpu_s},
 };
@@ -210,7 +210,6 @@ pub fn traffic(runs: &[NamedRun]) -> Dataset {
     let traffic = rows(runs, |run| {
         run.l1.chain.iter().flat_map(|chain| &chain.traffic)
     });
-    let seconds = |ms: u64| ms as f64 / 1e3;
     Dataset::of(
         traffic,
         columns! { |(named, (kind, of))|
@@ -221,11 +220,15 @@ pub fn traffic(runs: &[NamedRun]) -> Dataset {
             "evicted", "Evicted", Figure: of.evicted;
             "given_up", "Gave up", Figure: of.given_up;
             "fees", "Fees", Figure: of.fees;
-            "wait_p50_s", "Wait p50", Seconds: of.wait_ms.as_ref().map(|wait| seconds(wait.p50));
-            "wait_p99_s", "p99", Seconds: of.wait_ms.as_ref().map(|wait| seconds(wait.p99));
-            "wait_max_s", "longest", Seconds: of.wait_ms.as_ref().map(|wait| seconds(wait.max));
+            "wait_p50_s", "Wait p50", Seconds: waited_s(of, |wait| wait.p50);
+            "wait_p99_s", "p99", Seconds: waited_s(of, |wait| wait.p99);
+            "wait_max_s", "longest", Seconds: waited_s(of, |wait| wait.max);
         },
     )
+}
+
+fn waited_s(of: &L1Traffic, which: fn(&L1Wait) -> u64) -> Option<f64> {
+    of.wait_ms.as_ref().map(|wait| which(wait) as f64 / 1e3)
 }
 
 /// A row for each name under which an endpoint or Layer 1 refused something.

@@ -3,6 +3,10 @@
 //! `transfers/64` and `transfers/1`: 2,857 transfers, each account signing 64 of them, or one.
 //! `channels`: 1,428 one-sided opens and the cooperative closes of those channels; an opener signs
 //! three times (open, final state, close), the other party once.
+//! `opens`: 2,857 one-sided opens. `posts`: the first posts of 2,857 channels, each signed by both.
+//!
+//! `/root` after a name: with a state root, over a few thousand accounts and channels
+//! (`state-root`, an example of `duet-ledger`, has it over a million).
 //!
 //! Blocks and their signatures are made outside of the time taken. Elements are transactions.
 
@@ -11,7 +15,10 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use duet_engine::crypto::{Backend, Digest, PublicKey, SecretKey, SignJob, Signature, Signer};
 use duet_engine::l1::{Chain, Config, Genesis, Receipt, SignedTransaction, Transaction};
-use duet_engine::protocol::{Amount, Entry, FinalProof, Pair, Party, State, Terms, final_digest};
+use duet_engine::protocol::{
+    Amount, ChannelId, CoSigned, Entry, FinalProof, Pair, Party, Post, State, Terms, final_digest,
+    state_digest,
+};
 
 const BLOCK: usize = 60_000_000 / 21_000;
 const CHANNELS: usize = BLOCK / 2;
@@ -29,7 +36,7 @@ struct Load {
 type Unsigned = (Transaction, u32);
 
 impl Load {
-    fn new(accounts: usize) -> Load {
+    fn new(accounts: usize, state_root: bool) -> Load {
         let secrets: Vec<SecretKey> = (0..accounts as u64)
             .map(|account| {
                 let mut seed = [7; 32];
@@ -44,7 +51,10 @@ impl Load {
                 .map(|secret| (secret.public(), Amount::new(1 << 40)))
                 .collect(),
         };
-        let config = Config::default();
+        let config = Config {
+            state_root,
+            ..Config::default()
+        };
         Load {
             chain: Chain::new(config, &genesis, Backend::Dalek).expect("a sound configuration"),
             signer: Signer::new(Backend::Dalek),
@@ -104,49 +114,91 @@ impl Load {
         self.encode(&unsigned)
     }
 
+    /// Channels between accounts 2i and 2i + 1.
+    fn terms(&mut self, channels: usize) -> Vec<Terms> {
+        let terms = (0..channels).map(|i| Terms {
+            genesis: *self.chain.genesis(),
+            nonce: self.nonce(2 * i),
+            index: 0,
+            keys: Pair {
+                a: self.key(2 * i),
+                b: self.key(2 * i + 1),
+            },
+            deposits: Pair {
+                a: Amount::new(20_000),
+                b: Amount::ZERO,
+            },
+            challenge_window_blocks: 144,
+            reserve: Amount::ZERO,
+        });
+        terms.collect()
+    }
+
+    /// Both parties' signatures of each channel, A's first.
+    fn sign_both(
+        &mut self,
+        terms: &[Terms],
+        digest: impl Fn(&ChannelId) -> Digest,
+    ) -> Vec<Signature> {
+        let jobs = terms.iter().enumerate().flat_map(|(i, terms)| {
+            let digest = digest(&terms.channel_id());
+            [2 * i, 2 * i + 1].map(|secret| SignJob {
+                secret: secret as u32,
+                digest,
+            })
+        });
+        let jobs: Vec<SignJob> = jobs.collect();
+        self.sign(&jobs)
+    }
+
+    fn opens(&mut self) -> Vec<Vec<u8>> {
+        let terms = self.terms(BLOCK);
+        self.encode_opens(&terms)
+    }
+
+    fn encode_opens(&mut self, terms: &[Terms]) -> Vec<Vec<u8>> {
+        let openers = (0..).map(|i| 2 * i);
+        let opens = terms.iter().map(Transaction::open).zip(openers);
+        self.encode(&opens.collect::<Vec<Unsigned>>())
+    }
+
+    /// Opens channels in a block of their own; gives the posts.
+    fn posts(&mut self) -> Vec<Vec<u8>> {
+        let terms = self.terms(BLOCK);
+        let opens = self.encode_opens(&terms);
+        self.block(&opens);
+        let state = after_payments();
+        let State::After { previous, entry } = state else {
+            unreachable!("there were payments")
+        };
+        let signed = self.sign_both(&terms, |channel| {
+            state_digest(channel, &state.head(channel))
+        });
+        let posts = terms.iter().zip(signed.as_chunks().0).zip(0..);
+        let posts = posts.map(|((terms, &[a, b]), i)| {
+            let post = Post {
+                channel: terms.channel_id(),
+                shown: Some(CoSigned {
+                    previous,
+                    entry,
+                    signatures: Pair { a, b },
+                }),
+                offer: None,
+            };
+            let submitter = terms.keys.a;
+            (Transaction::Post { submitter, post }, 2 * i)
+        });
+        let posts: Vec<Unsigned> = posts.collect();
+        self.encode(&posts)
+    }
+
     /// Opens between accounts 2i and 2i + 1, then their closes.
     fn channels(&mut self) -> Vec<Vec<u8>> {
-        let terms: Vec<Terms> = (0..CHANNELS)
-            .map(|i| Terms {
-                genesis: *self.chain.genesis(),
-                nonce: self.nonce(2 * i),
-                index: 0,
-                keys: Pair {
-                    a: self.key(2 * i),
-                    b: self.key(2 * i + 1),
-                },
-                deposits: Pair {
-                    a: Amount::new(20_000),
-                    b: Amount::ZERO,
-                },
-                challenge_window_blocks: 144,
-                reserve: Amount::ZERO,
-            })
-            .collect();
-        let entry = Entry {
-            version: 10_000,
-            amount: Amount::new(1),
-            balance_a: Amount::new(10_000),
-            payer: Party::A,
-            tag: 0,
-        };
-        let state = State::After {
-            previous: Digest([1; 32]),
-            entry: entry.encode(),
-        };
-        let finals: Vec<SignJob> = terms
-            .iter()
-            .enumerate()
-            .flat_map(|(i, terms)| {
-                let channel = terms.channel_id();
-                let digest = final_digest(&channel, &state.head(&channel));
-                [2 * i, 2 * i + 1].map(|secret| SignJob {
-                    secret: secret as u32,
-                    digest,
-                })
-            })
-            .collect();
-        let finals = self.sign(&finals);
+        let terms = self.terms(CHANNELS);
+        let state = after_payments();
+        let finals = self.sign_both(&terms, |channel| {
+            final_digest(channel, &state.head(channel))
+        });
         let opens = terms.iter().map(Transaction::open);
         let closes = terms.iter().zip(finals.chunks(2)).map(|(terms, finals)| {
             Transaction::CooperativeClose {
@@ -183,9 +235,24 @@ impl Load {
     }
 }
 
+/// The state of a channel after 10,000 payments.
+fn after_payments() -> State {
+    let entry = Entry {
+        version: 10_000,
+        amount: Amount::new(1),
+        balance_a: Amount::new(10_000),
+        payer: Party::A,
+        tag: 0,
+    };
+    State::After {
+        previous: Digest([1; 32]),
+        entry: entry.encode(),
+    }
+}
+
 fn bench(
     criterion: &mut Criterion,
-    name: &str,
+    (name, state_root): (&str, bool),
     accounts: usize,
     transactions: usize,
     make: fn(&mut Load) -> Vec<Vec<u8>>,
@@ -199,9 +266,10 @@ fn bench(
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(2500));
     let mut load: Option<Load> = None;
-    group.bench_function(name, |bencher| {
+    let name = format!("{name}{}", if state_root { "/root" } else { "" });
+    group.bench_function(&name, |bencher| {
         let load = load.get_or_insert_with(|| {
-            let mut load = Load::new(accounts);
+            let mut load = Load::new(accounts, state_root);
             // The first block's keys are new, every later one's are known.
             let first = make(&mut load);
             load.block(&first);
@@ -220,11 +288,17 @@ fn bench(
 }
 
 fn l1(criterion: &mut Criterion) {
-    let mut transfers = |name, senders| bench(criterion, name, senders, BLOCK, Load::transfers);
-    transfers("transfers/64", BLOCK.div_ceil(64));
-    transfers("transfers/1", BLOCK);
     let both = 2 * CHANNELS;
-    bench(criterion, "channels", both, both, Load::channels);
+    for root in [false, true] {
+        let mut row = |name, accounts, transactions, make| {
+            bench(criterion, (name, root), accounts, transactions, make);
+        };
+        row("transfers/64", BLOCK.div_ceil(64), BLOCK, Load::transfers);
+        row("transfers/1", BLOCK, BLOCK, Load::transfers);
+        row("channels", both, both, Load::channels);
+        row("opens", 2 * BLOCK, BLOCK, Load::opens);
+        row("posts", 2 * BLOCK, BLOCK, Load::posts);
+    }
 }
 
 criterion_group!(benches, l1);

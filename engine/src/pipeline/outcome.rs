@@ -246,7 +246,7 @@ pub(super) fn outcome(
         chain,
         court,
         traffic,
-        l1_cpu_before_ns,
+        l1_before,
         waited,
         fallen,
         ..
@@ -291,7 +291,8 @@ pub(super) fn outcome(
         offchain,
         traffic,
         l1: chain.as_ref().map_or_else(Load::default, |chain| Load {
-            cpu_ns: chain.load().cpu_ns - l1_cpu_before_ns,
+            cpu_ns: chain.load().cpu_ns - l1_before.cpu_ns,
+            root_cpu_ns: chain.load().root_cpu_ns - l1_before.root_cpu_ns,
             ..*chain.load()
         }),
         stops,

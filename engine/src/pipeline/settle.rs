@@ -21,7 +21,7 @@ use super::traffic::Traffic;
 use super::unsettled::Unsettled;
 use crate::transcript::Recorder;
 use duet_fabric::{Gate, Waited};
-use duet_ledger::l1::Chain;
+use duet_ledger::l1::{Chain, Load};
 use duet_log::Sequence;
 
 /// What the Layer 1 thread hands over when it is done.
@@ -32,8 +32,8 @@ pub(super) struct Settled {
     pub(super) traffic: Traffic,
     pub(super) clock: StageClock,
     pub(super) court: Court,
-    /// CPU time that Layer 1 had taken when the figures began, before the restart.
-    pub(super) l1_cpu_before_ns: u64,
+    /// What Layer 1 had done when the figures began, before the restart.
+    pub(super) l1_before: Load,
     /// When the last dispute was decided.
     pub(super) last_payout_ns: Option<u64>,
     /// What Layer 1's part of the durable log did.
@@ -115,7 +115,7 @@ pub(super) fn settle(
         traffic,
         clock: settler.clock,
         court: settler.court,
-        l1_cpu_before_ns: before.cpu_ns,
+        l1_before: before,
         last_payout_ns,
         log,
         waited,
@@ -144,7 +144,7 @@ pub(super) fn settle_elsewhere(
         traffic: Traffic::default(),
         clock,
         court: Court::new(config, 0, 0),
-        l1_cpu_before_ns: 0,
+        l1_before: Load::default(),
         last_payout_ns: None,
         log: None,
         waited: Vec::new(),

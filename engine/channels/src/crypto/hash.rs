@@ -32,6 +32,14 @@ pub enum Domain {
     LogHeader,
     /// The records of one batch in the durable log.
     LogBody,
+    /// An account in Layer 1's state tree.
+    AccountLeaf,
+    /// A channel in Layer 1's state tree.
+    ChannelLeaf,
+    /// An inner node of Layer 1's state tree: its two children.
+    TreeNode,
+    /// All of Layer 1's state.
+    StateRoot,
 }
 
 const DOMAINS: usize = Domain::VARIANTS.len();
@@ -53,6 +61,10 @@ impl Domain {
             Domain::Genesis => "duet 2026-11 layer 1 genesis",
             Domain::LogHeader => "duet 2026-11 durable log header",
             Domain::LogBody => "duet 2026-11 durable log body",
+            Domain::AccountLeaf => "duet 2026-12 layer 1 account",
+            Domain::ChannelLeaf => "duet 2026-12 layer 1 channel",
+            Domain::TreeNode => "duet 2026-12 layer 1 state tree",
+            Domain::StateRoot => "duet 2026-12 layer 1 state root",
         }
     }
 

@@ -17,24 +17,35 @@ pub struct Header {
     pub body: Digest,
     /// Transactions in the body.
     pub transactions: u32,
+    /// What the state after the block hashes to, if [`Config::state_root`].
+    pub state_root: Option<Digest>,
     /// [`Header::digest`] of the rest.
     pub hash: Digest,
 }
 
 impl Header {
-    /// An encoded header: `parent 32 · height 8 · count 4 · body hash 32`. No transaction is as
-    /// short, so that a header's hash is no body's.
+    /// An encoded header without a state root: `parent 32 · height 8 · count 4 · body hash 32`. No
+    /// transaction is as short, nor with a state root's 32 more, so that a header's hash is no
+    /// body's.
     pub const BYTES: usize = 76;
 
-    /// `H_block(parent ‖ height ‖ count ‖ body hash)`, integers little-endian.
+    /// Its length, encoded.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        Header::BYTES + self.state_root.map_or(0, |root| root.0.len())
+    }
+
+    /// `H_block(parent ‖ height ‖ count ‖ body hash ‖ state root, if there is one)`, integers
+    /// little-endian.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut bytes = [0; Header::BYTES];
+        let mut bytes = [0; Header::BYTES + 32];
         bytes[..32].copy_from_slice(&self.parent.0);
         bytes[32..40].copy_from_slice(&self.height.to_le_bytes());
         bytes[40..44].copy_from_slice(&self.transactions.to_le_bytes());
-        bytes[44..].copy_from_slice(&self.body.0);
-        hash(Domain::Block, &bytes)
+        bytes[44..76].copy_from_slice(&self.body.0);
+        bytes[76..].copy_from_slice(&self.state_root.unwrap_or_default().0);
+        hash(Domain::Block, &bytes[..self.bytes()])
     }
 }
 
@@ -153,7 +164,7 @@ impl Draft {
     }
 
     /// The block; if it is empty, only if that is asked for.
-    pub(super) fn finish(mut self, even_empty: bool) -> Option<Block> {
+    pub(super) fn finish(mut self, even_empty: bool, state_root: Option<Digest>) -> Option<Block> {
         if self.transactions == 0 && !even_empty {
             return None;
         }
@@ -163,6 +174,7 @@ impl Draft {
             parent: self.parent,
             body: self.hasher.finish(),
             transactions: self.transactions,
+            state_root,
             hash: Digest::default(),
         };
         header.hash = header.digest();

@@ -1,5 +1,6 @@
 //! The Layer 1 itself: takes transactions in, seals blocks, gives receipts out.
 
+mod committed;
 mod durable;
 
 pub use durable::Restoring;
@@ -17,6 +18,7 @@ use super::mempool::{Answer, Mempool};
 use super::pool::Pool;
 use super::receipt::{Executed, Notice, Receipt};
 use super::refusal::{NotExecuted, Refusal, SignatureRole, SubmitError};
+use super::root::StateTrees;
 use super::round::{Claimed, Taken};
 use super::rounds::Rounds;
 use super::tape::Tape;
@@ -37,6 +39,8 @@ pub struct Chain {
     height: u64,
     tip: Digest,
     ledger: Ledger,
+    /// Only if blocks commit to them.
+    trees: Option<Box<StateTrees>>,
     /// What the next block takes from: all that wait, where they go by arrival.
     mempool: Mempool,
     /// What waits, where they go by bids.
@@ -69,7 +73,7 @@ impl Chain {
     ) -> Result<Chain, SetupError> {
         config.check()?;
         let supply = genesis.supply().ok_or(SetupError::SupplyOverflow)?;
-        let (ledger, id) = rayon::join(
+        let (mut ledger, id) = rayon::join(
             || Ledger::new(supply, &genesis.allocations),
             || genesis.id(&config),
         );
@@ -82,6 +86,7 @@ impl Chain {
                 peak_state_entries: ledger.records(),
                 ..Load::default()
             },
+            trees: config.trees(&mut ledger),
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
             pool: Pool::default(),
@@ -401,7 +406,8 @@ impl Chain {
     }
 
     fn append(&mut self, draft: Draft, even_empty: bool) -> Option<Header> {
-        let Some(block) = draft.finish(even_empty) else {
+        let state_root = self.commit();
+        let Some(block) = draft.finish(even_empty, state_root) else {
             if self.config.pace.is_some() {
                 self.pass(1);
             }
@@ -415,7 +421,7 @@ impl Chain {
         self.bodies.extend(block.body);
         if block.header.transactions > 0 {
             self.load.blocks += 1;
-            self.load.bytes += Header::BYTES as u64 + block.body_bytes;
+            self.load.bytes += block.header.bytes() as u64 + block.body_bytes;
         }
         Some(block.header)
     }

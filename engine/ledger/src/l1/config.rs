@@ -22,6 +22,8 @@ pub struct Config {
     pub order: Order,
     /// Whether answers have room of their own.
     pub answers: Answers,
+    /// Whether the header of a block commits to the whole state after it.
+    pub state_root: bool,
     /// Transactions that wait for a block at most, of [`Config::MEMPOOL_BYTES`] in all. Beside them
     /// there is room for one answer for each disputed channel (rule L8).
     pub mempool_transactions: u32,
@@ -58,6 +60,7 @@ impl Default for Config {
             units: None,
             order: Order::Arrival,
             answers: Answers::Reserved,
+            state_root: false,
             mempool_transactions: 65_536,
             keep_bodies: false,
             keep_tape: false,
@@ -126,13 +129,13 @@ impl Config {
     ///
     /// `interval 8 · finality 4 · block units 8 · channels' units 8 · seven prices of 8 each, in
     /// the order of [`Prices`] · order 1 (0 arrival, 1 bid, 2 base fee) · least base fee 8 ·
-    /// answers 1 (0 reserved, 1 compete)`
+    /// answers 1 (0 reserved, 1 compete) · 1 (1), which is there only with a state root`
     #[must_use]
     pub fn scarcity(&self) -> Vec<u8> {
-        if self.is_plain() {
+        if self.is_plain() && !self.state_root {
             return Vec::new();
         }
-        let mut bytes = Vec::with_capacity(94);
+        let mut bytes = Vec::with_capacity(95);
         let pace = self
             .pace
             .map(|pace| (pace.interval_ms, pace.finality_blocks));
@@ -157,6 +160,7 @@ impl Config {
         bytes.push(order);
         bytes.extend_from_slice(&least.0.to_le_bytes());
         bytes.push(u8::from(self.answers == Answers::Compete));
+        bytes.extend(self.state_root.then_some(1));
         bytes
     }
 }

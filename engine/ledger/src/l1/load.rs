@@ -14,7 +14,7 @@ pub struct Load {
     /// Transactions refused when their turn came. They are in no block; of the other counts only
     /// `signature_verifications` and `cpu_ns` know them.
     pub refused: u64,
-    /// Bytes of blocks: headers ([`Header::BYTES`](super::Header::BYTES) each) and transactions.
+    /// Bytes of blocks: headers ([`Header::bytes`](super::Header::bytes) each) and transactions.
     pub bytes: u64,
     /// Signatures judged, those of refused transactions included: the work is done by then. Those
     /// at admission that say who speaks are not among them.
@@ -35,6 +35,9 @@ pub struct Load {
     /// in it: one more decoding, a copy, and of an answer or a batch the signature that says who
     /// speaks.
     pub cpu_ns: u64,
+    /// Of that, the CPU time of state roots. Those of the genesis and of a chain that is restored
+    /// are in neither.
+    pub root_cpu_ns: u64,
 }
 
 /// How blocks' room was used, since the genesis. Only a Layer 1 with a clock has empty blocks

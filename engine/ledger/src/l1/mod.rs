@@ -13,6 +13,7 @@
 //!    threads if that is wanted.
 //! 3. The `ledger` decides (`channel` and `dispute` for what concerns one channel), then applies.
 //! 4. The bytes of those included stream into the `block`; every one gets a [`Receipt`].
+//! 5. If it is asked for, the block's header commits to the whole state (`root`).
 //!
 //! A durable log can keep it: `chain/durable.rs` says what changed, as `records`, and makes a Layer
 //! 1 of them again ([`Chain::restore`]).
@@ -47,6 +48,7 @@ mod receipt;
 mod records;
 mod refusal;
 mod restore;
+mod root;
 mod round;
 mod rounds;
 mod tape;
@@ -67,5 +69,6 @@ pub use market::{Answers, Bid, Order, Pace, Prices, Rate, Units};
 pub use receipt::{Executed, Notice, PaidOut, Receipt};
 pub use refusal::{Failure, Malformed, NotExecuted, Refusal, SignatureRole, SubmitError};
 pub use restore::RestoreError;
+pub use root::{AccountProof, ChannelProof};
 pub use tape::{Asked, Tape};
 pub use transaction::{COOPERATIVE_CLOSE_BYTES, Opening, SignedTransaction, Transaction};

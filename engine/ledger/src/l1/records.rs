@@ -2,7 +2,7 @@
 //!
 //! | key | record |
 //! | --- | --- |
-//! | 0 | the head: format 4 · genesis id 32 · tip 32 · height 8 · block transactions 4 · block bytes 8 · fee 8 · supply 8 · totals in accounts, locked and as fees 8 each · account places 4 · channel places 4 · open channels 4 · the load's ten counters 8 each |
+//! | 0 | the head: format 4 · genesis id 32 · tip 32 · height 8 · block transactions 4 · block bytes 8 · fee 8 · supply 8 · totals in accounts, locked and as fees 8 each · account places 4 · channel places 4 · open channels 4 · the load's eleven counters 8 each · whether blocks commit to the state 1 |
 //! | 1 + 2i | the account at place i: key 32 · balance 8 · nonce 8, all ones if the key is only party to a channel |
 //! | 2 + 2j | the open channel at place j: id 32 · places of A's and B's accounts 4 each · capacity 8 · reserve 8 · A's deposit 8 · window 4 · disputed 1 · if so, the dispute 74 |
 //!
@@ -66,6 +66,7 @@ pub(super) struct Head {
     pub(super) totals: Totals,
     pub(super) counts: Counts,
     pub(super) load: Load,
+    pub(super) state_root: bool,
 }
 
 /// How many records there are beside the head.
@@ -77,7 +78,7 @@ pub(super) struct Counts {
 }
 
 /// Raised by every change of what is written here.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// Why bytes are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +89,7 @@ pub(super) enum Unreadable {
 }
 
 impl Head {
-    pub(super) const BYTES: usize = 4 + 2 * 32 + 8 + 4 + 6 * 8 + 3 * 4 + 10 * 8;
+    pub(super) const BYTES: usize = 4 + 2 * 32 + 8 + 4 + 6 * 8 + 3 * 4 + 11 * 8 + 1;
 
     pub(super) fn check(&self, config: &Config) -> Result<(), (&'static str, u64, u64)> {
         let parameters = [
@@ -99,6 +100,11 @@ impl Head {
             ),
             ("bytes a block", config.block_bytes, self.block_bytes),
             ("fee", config.fee.units(), self.fee.units()),
+            (
+                "state root",
+                u64::from(config.state_root),
+                u64::from(self.state_root),
+            ),
         ];
         let other = parameters
             .into_iter()
@@ -142,6 +148,7 @@ impl Head {
             peak_state_entries,
             blocks,
             cpu_ns,
+            root_cpu_ns,
         } = self.load;
         put(
             bytes,
@@ -156,13 +163,15 @@ impl Head {
                 peak_state_entries,
                 blocks,
                 cpu_ns,
+                root_cpu_ns,
             ],
         );
+        bytes.push(u8::from(self.state_root));
         assert_eq!(bytes.len(), Head::BYTES);
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Head, Unreadable> {
-        let (format, head) = read(bytes, Head::BYTES, |reader| {
+        let (format, mut head, state_root) = read(bytes, Head::BYTES, |reader| {
             let format = reader.u32()?;
             let head = Head {
                 genesis: Digest(reader.array()?),
@@ -193,13 +202,20 @@ impl Head {
                     peak_state_entries: reader.u64()?,
                     blocks: reader.u64()?,
                     cpu_ns: reader.u64()?,
+                    root_cpu_ns: reader.u64()?,
                 },
+                state_root: false,
             };
-            Some((format, head))
+            Some((format, head, reader.byte()?))
         })?;
         if format != FORMAT {
             return Err(Unreadable::OtherFormat { got: format });
         }
+        head.state_root = match state_root {
+            0 => false,
+            1 => true,
+            _ => return Err(Unreadable::Unsound("neither with a state root nor without")),
+        };
         // A transaction ends channels before it opens others.
         if u64::from(head.counts.channel_places) > head.load.peak_state_entries {
             return Err(Unreadable::Unsound(

@@ -59,6 +59,7 @@ impl Chain {
             totals: *self.ledger.totals(),
             counts: self.ledger.counts(),
             load: self.load,
+            state_root: self.config.state_root,
         }
     }
 
@@ -169,12 +170,13 @@ impl Restoring {
             got,
         };
         head.check(&config).map_err(differs)?;
-        let ledger = Ledger::restore(&head, accounts, channels)?;
+        let mut ledger = Ledger::restore(&head, accounts, channels)?;
         Ok(Chain {
             config,
             genesis: head.genesis,
             height: head.height,
             tip: head.tip,
+            trees: config.trees(&mut ledger),
             ledger,
             mempool: Mempool::new(config.mempool_transactions),
             pool: Pool::default(),

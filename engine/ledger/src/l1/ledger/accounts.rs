@@ -102,9 +102,14 @@ impl Accounts {
         self.rows.iter()
     }
 
+    /// How many rows there are.
+    pub(super) fn len(&self) -> u32 {
+        self.rows.len() as u32
+    }
+
     /// The places of all rows.
     pub(super) fn places(&self) -> impl Iterator<Item = AccountPlace> + use<> {
-        (0..self.rows.len() as u32).map(AccountPlace)
+        (0..self.len()).map(AccountPlace)
     }
 
     /// The place of a key; a new one if need be, without an account.

@@ -12,14 +12,41 @@ use duet_base::chunks::Gathered;
 impl Ledger {
     /// Begins to note what changes, with all that there is as changed; or ceases to.
     pub(in super::super) fn track_changes(&mut self, on: bool) {
-        self.changes = on.then(|| Changed {
-            accounts: self.accounts.places().collect(),
-            channels: self.channels.rows().map(|(place, _)| place).collect(),
-        });
+        let rooted = self.changes.as_ref().is_some_and(|of| of.rooted.is_some());
+        let mut changed = Changed {
+            logged: on,
+            ..Changed::default()
+        };
+        if on {
+            changed.accounts = self.accounts.places().collect();
+            changed.channels = self.channels.rows().map(|(place, _)| place).collect();
+        }
+        changed.rooted = rooted.then_some([changed.accounts.len(), changed.channels.len()]);
+        self.changes = (on || rooted).then_some(changed);
     }
 
     pub(in super::super) fn tracks_changes(&self) -> bool {
-        self.changes.is_some()
+        self.changes.as_ref().is_some_and(|of| of.logged)
+    }
+
+    /// Begins to note what changes for [`Ledger::changes_for_root`].
+    pub(in super::super) fn track_for_root(&mut self) {
+        let changed = self.changes.get_or_insert_default();
+        changed.rooted = Some([changed.accounts.len(), changed.channels.len()]);
+    }
+
+    /// Puts the places that have changed since the last state root into these lists, once each, in
+    /// ascending order. A channel's place may be empty now.
+    ///
+    /// # Panics
+    /// If they are not tracked.
+    pub(in super::super) fn changes_for_root(
+        &mut self,
+        accounts: &mut Vec<u32>,
+        channels: &mut Vec<u32>,
+    ) {
+        let changed = self.changes.as_mut().expect("changes are tracked");
+        changed.for_root(accounts, channels);
     }
 
     /// Gives the record of each account and channel that has changed, once each, and nothing for a
@@ -29,6 +56,7 @@ impl Ledger {
             return;
         };
         let mut record = Vec::new();
+        changes.restart();
         changes.accounts.sort_unstable();
         changes.accounts.dedup();
         for place in changes.accounts.drain(..) {
@@ -69,7 +97,7 @@ impl Ledger {
     /// How many records there are.
     pub(in super::super) fn counts(&self) -> Counts {
         Counts {
-            accounts: self.accounts.places().count() as u32,
+            accounts: self.accounts.len(),
             channel_places: self.channels.places(),
             channels: self.channels.alive() as u32,
         }

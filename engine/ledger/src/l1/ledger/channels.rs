@@ -2,6 +2,7 @@
 
 use super::super::channel::Channel;
 use super::accounts::AccountPlace;
+use super::spare::Spare;
 use duet_base::chunks::Chunks;
 use duet_base::index::PlaceIndex;
 use duet_channels::protocol::{ChannelId, Pair, Party};
@@ -34,9 +35,13 @@ impl ChannelRow {
 #[cfg_attr(test, derive(Clone, Debug))]
 pub(in super::super) struct Channels {
     slots: Chunks<Option<ChannelRow>>,
-    /// The empty slots.
+    /// The empty slots, of which the last is filled first.
     free: Vec<u32>,
+    /// More empty slots, where they are kept in order.
+    spare: Spare,
     index: PlaceIndex,
+    /// How many are open.
+    alive: u64,
 }
 
 impl Channels {
@@ -44,13 +49,15 @@ impl Channels {
         Channels {
             slots: Chunks::default(),
             free: Vec::new(),
+            spare: Spare::default(),
             index: PlaceIndex::default(),
+            alive: 0,
         }
     }
 
     /// How many are open.
     pub(super) fn alive(&self) -> u64 {
-        (self.slots.len() - self.free.len()) as u64
+        self.alive
     }
 
     /// How many places there are, empty ones among them.
@@ -100,12 +107,14 @@ impl Channels {
         };
         let slots = &self.slots;
         self.index.insert(place, |place| id_at(slots, place));
+        self.alive += 1;
         ChannelPlace(place)
     }
 
     /// Appends a place as it was, empty or with a channel whose id is new.
     pub(super) fn push(&mut self, slot: Option<ChannelRow>) {
         let open = slot.is_some();
+        self.alive += u64::from(open);
         let place = self.slots.push(slot);
         if open {
             let slots = &self.slots;
@@ -115,6 +124,15 @@ impl Channels {
         }
     }
 
+    /// Has the next channels, at most so many, come to the lowest empty places. Which these are
+    /// follows from the channels that are open, and not from when the others ended.
+    pub(super) fn put_lowest_first(&mut self, most: usize) {
+        for place in self.free.drain(..) {
+            self.spare.put(place);
+        }
+        self.spare.take_lowest(most, &mut self.free);
+    }
+
     /// Removes an open channel.
     pub(super) fn remove(&mut self, place: ChannelPlace) -> ChannelRow {
         let slots = &self.slots;
@@ -122,6 +140,7 @@ impl Channels {
         let found = self.index.remove(&id.0.0, |place| id_at(slots, place));
         assert_eq!(found, Some(place.0), "a channel's id leads to it");
         self.free.push(place.0);
+        self.alive -= 1;
         let row = self.slots[place.0 as usize].take();
         row.expect("the channel is open")
     }

@@ -9,6 +9,7 @@ mod changes;
 mod channels;
 mod decide;
 mod decision;
+mod spare;
 mod value;
 
 use super::channel::{ChannelRecord, Settlement};
@@ -86,6 +87,37 @@ impl Ledger {
 
     fn keys(&self, row: &ChannelRow) -> Pair<PublicKey> {
         row.parties.map(|place| self.accounts.key(place))
+    }
+
+    /// How many places accounts have, and channels, empty ones among them.
+    pub(super) fn places(&self) -> [u32; 2] {
+        [self.accounts.len(), self.channels.places()]
+    }
+
+    /// A key and its account, by place.
+    pub(super) fn account_at(&self, place: u32) -> &AccountRow {
+        self.accounts.row(AccountPlace(place))
+    }
+
+    /// The place of a key that is known.
+    pub(super) fn account_place(&self, key: &PublicKey) -> Option<u32> {
+        self.accounts.find(key).map(|place| place.0)
+    }
+
+    /// The channel at a place, if that is not empty.
+    pub(super) fn channel_at(&self, place: u32) -> Option<(ChannelId, ChannelRecord)> {
+        let row = self.channels.slot(ChannelPlace(place))?;
+        Some((row.id, row.channel.record(self.keys(row))))
+    }
+
+    /// The place of an open channel.
+    pub(super) fn channel_place(&self, id: &ChannelId) -> Option<u32> {
+        self.channels.find(id).map(|place| place.0)
+    }
+
+    /// Has the next block's channels, at most so many, come to the lowest empty places.
+    pub(super) fn put_lowest_first(&mut self, most: u32) {
+        self.channels.put_lowest_first(most as usize);
     }
 
     pub(super) fn totals(&self) -> &Totals {

@@ -34,6 +34,7 @@ fn history(mut world: World) -> (Vec<Header>, Vec<Outcome>, Vec<Vec<u8>>, Load) 
     let (headers, outcomes) = world.seal_all();
     let load = Load {
         cpu_ns: 0,
+        root_cpu_ns: 0,
         ..*world.chain.load()
     };
     (headers, outcomes, world.chain.bodies().to_vec(), load)
@@ -75,6 +76,16 @@ fn the_same_transactions_make_the_same_blocks() {
         other => format!("{other:?}"),
     };
     assert!(outcomes.iter().map(kind).eq(first.1.iter().map(kind)));
+}
+
+/// A Layer 1 without anything that can be left out is what it always was.
+#[test]
+fn plain_blocks_are_the_same_for_ever() {
+    let (world, _) = crowd(config());
+    let (headers, ..) = history(world);
+    let tip = headers.last().unwrap().hash.to_string();
+    let expected = "83956fd677501671e56c00ce72927403f5069ebcd47a377ee62ee4c86a48cacf";
+    assert_eq!(tip, expected);
 }
 
 #[test]

@@ -40,6 +40,7 @@ impl World {
         assert_eq!(restored.height(), self.chain.height());
         assert_eq!(restored.genesis(), self.chain.genesis());
         assert_eq!(restored.load(), self.chain.load());
+        assert_eq!(restored.state_root(), self.chain.state_root());
         assert!(restored.ledger() == self.chain.ledger());
         assert_eq!(restored.recount(), self.chain.recount());
         assert_eq!((restored.pending(), restored.notices().len()), (0, 0));
@@ -163,7 +164,7 @@ fn what_does_not_fit_is_refused_by_name() {
             &|error| {
                 *error
                     == RestoreError::OtherFormat {
-                        expected: 1,
+                        expected: 2,
                         got: 9,
                     }
             },
@@ -181,6 +182,25 @@ fn what_does_not_fit_is_refused_by_name() {
                     }
                 )
             },
+        ),
+        (
+            "a state root",
+            |config, _| config.state_root = true,
+            &|error| {
+                matches!(
+                    error,
+                    RestoreError::OtherParameter {
+                        parameter: "state root",
+                        expected: 1,
+                        got: 0,
+                    }
+                )
+            },
+        ),
+        (
+            "neither with a state root nor without",
+            |_, log| *log.get_mut(&0).unwrap().last_mut().unwrap() = 2,
+            &|error| matches!(error, RestoreError::Unsound { key: 0, .. }),
         ),
         (
             "refused parameters",

@@ -13,6 +13,7 @@ mod outcomes;
 mod refusals;
 mod roll_overs;
 mod room;
+mod roots;
 mod scenario;
 mod vain;
 
@@ -348,6 +349,7 @@ impl World {
             assert_eq!(included, 0);
             assert_eq!((self.chain.height(), *self.chain.tip()), (height, parent));
         }
+        self.check_root(header.as_ref());
         self.restore();
         (header, receipts)
     }

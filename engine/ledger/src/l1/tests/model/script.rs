@@ -603,10 +603,12 @@ proptest! {
             Verification::Ahead,
         ]),
         restarts: bool,
+        state_root: bool,
     ) {
         let mut run = Run::new(Config {
             block_transactions,
             verification,
+            state_root,
             ..config()
         });
         run.world.restarts = restarts;
