@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use duet_reports::dataset::{
-    Dataset, course, disputes, durability, latency, offload, stages, summary,
+    Dataset, course, disputes, durability, griefing, latency, offload, stages, summary, traffic,
 };
 
 use super::{Answer, Selection};
@@ -46,6 +46,10 @@ enum What {
     Offload,
     /// One row a kind of attack.
     Disputes,
+    /// One row a kind of transaction, of runs whose Layer 1 had a clock.
+    Traffic,
+    /// One row a kind of attack: what it cost either side.
+    Griefing,
     /// One row a durable run: its log and syncs.
     Durability,
 }
@@ -61,6 +65,8 @@ impl Args {
             What::Latency => latency,
             What::Offload => offload,
             What::Disputes => disputes,
+            What::Traffic => traffic,
+            What::Griefing => griefing,
             What::Durability => durability,
         };
         let rows = make(runs.all());
