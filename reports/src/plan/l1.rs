@@ -25,6 +25,8 @@ pub struct L1Prices {
     pub dispute: Option<f64>,
     /// Units of one block that channels can have.
     pub block_units: f64,
+    /// Transactions of one block; none if only its units bound them.
+    pub block_transactions: Option<f64>,
     /// Seconds from block to block.
     pub block_s: f64,
 }
@@ -49,6 +51,7 @@ impl L1Prices {
             close: profile.cooperative_close.units as f64,
             dispute: dispute.map(units),
             block_units: shared.map_or(block.units, |units| units.min(block.units)) as f64,
+            block_transactions: block.transactions.map(|most| most as f64),
             block_s: block.interval_ms as f64 / 1e3,
         })
     }
@@ -108,6 +111,15 @@ impl L1Load {
         let sessions_per_s = rate / payments;
         let units_per_s = sessions_per_s * units_per_session;
         let capacity_units_per_s = prices.block_units / prices.block_s;
+        // An open and a close; of a dispute a post, an answer and a payout in place of the close.
+        let transactions = 2.0 + 2.0 * disputes;
+        // The seconds of blocks that so many transactions of so many units in all take.
+        let seconds = |units: f64, transactions: f64| {
+            let blocks = units / prices.block_units;
+            let most = prices.block_transactions;
+            blocks.max(most.map_or(0.0, |most| transactions / most)) * prices.block_s
+        };
+        let block_share = sessions_per_s * seconds(units_per_session, transactions);
         Ok(L1Load {
             profile: prices.profile.clone(),
             unit: prices.unit.clone(),
@@ -116,10 +128,10 @@ impl L1Load {
             units_per_session,
             units_per_s,
             capacity_units_per_s,
-            block_share: units_per_s / capacity_units_per_s,
-            payments_least: rate * units_per_session / capacity_units_per_s,
-            open_all_s: channels * prices.open / capacity_units_per_s,
-            close_all_s: channels * prices.close / capacity_units_per_s,
+            block_share,
+            payments_least: payments * block_share,
+            open_all_s: channels * seconds(prices.open, 1.0),
+            close_all_s: channels * seconds(prices.close, 1.0),
         })
     }
 }
@@ -166,6 +178,22 @@ mod tests {
         // 10.4 hours of whole blocks open and close a million channels.
         let hours = (load.open_all_s + load.close_all_s) / 3600.0;
         assert!((hours - 10.4).abs() < 0.05, "{hours}");
+    }
+
+    #[test]
+    fn a_blocks_transactions_bind_where_they_are_fewer() {
+        let load = |block_transactions| {
+            let prices = L1Prices {
+                block_transactions,
+                ..ethereum()
+            };
+            L1Load::of(&prices, &ask(0.0), 1e6, 1e6).unwrap()
+        };
+        // 100 sessions a second are 2,400 transactions a block of 12 s.
+        let (bound, free) = (load(Some(240.0)), load(None));
+        assert!((bound.block_share - 10.0).abs() < 1e-9);
+        assert!((bound.open_all_s - 1e6 / 240.0 * 12.0).abs() < 1e-6);
+        assert_eq!(load(Some(1e6)), free);
     }
 
     #[test]
