@@ -187,7 +187,7 @@ pub fn griefing(runs: &[NamedRun]) -> Dataset {
     let attacks = rows(runs, |run| {
         run.disputes.iter().flat_map(|found| &found.attacks)
     });
-    let paid = |cost: &AttackCost| cost.fees_by_cheaters + cost.fees_by_honest > 0;
+    let paid = |cost: &AttackCost| cost.fees_by_cheaters > 0 || cost.fees_by_honest > 0;
     let attacks = attacks.into_iter().filter(|(_, (_, cost))| paid(cost));
     Dataset::of(
         attacks.collect::<Vec<_>>(),

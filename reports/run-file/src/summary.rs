@@ -430,7 +430,10 @@ fn chain_time(run: &RunFile) -> Vec<String> {
     let Some(chain) = &run.l1.chain else {
         return Vec::new();
     };
-    let count = |of: fn(&L1Traffic) -> u64| chain.traffic.values().map(of).sum::<u64>();
+    let count = |of: fn(&L1Traffic) -> u64| {
+        let counts = chain.traffic.values().map(of);
+        counts.fold(0, u64::saturating_add)
+    };
     let waits = chain.traffic.values().filter_map(|of| of.wait_ms.as_ref());
     let longest = waits.map(|wait| wait.max).max();
     let some =

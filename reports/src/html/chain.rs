@@ -51,7 +51,8 @@ fn waits(all: &[NamedRun]) -> Markup {
     let chart = BarChart::of("longest wait", From::Zero, human::seconds, groups);
     let shows = words::each(all, |named| {
         let chain = named.run.l1.chain.as_ref()?;
-        let evicted = chain.traffic.values().map(|of| of.evicted).sum::<u64>();
+        let evicted = chain.traffic.values().map(|of| of.evicted);
+        let evicted = evicted.fold(0, u64::saturating_add);
         Some(format!(
             "fees of {} in all, {} evictions, {} not opened",
             human::count(chain.fees),

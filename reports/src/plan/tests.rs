@@ -383,6 +383,7 @@ fn layer_1_binds_where_its_blocks_are_full() {
         close: 100.0,
         dispute: None,
         block_units: 1_000.0,
+        block_transactions: None,
         block_s: 1.0,
     };
     let base = Ask {
