@@ -190,7 +190,7 @@ impl Plan {
         };
         let load = match &args.trace {
             Some(path) => Load::replay(args, path)?,
-            None => Load::synthetic(args, default_sessions(backend), layer_1.most_fee())?,
+            None => Load::synthetic(args, default_sessions(backend), layer_1.most_fees())?,
         };
         let session_time = layer_1.session_time(args, &load)?;
         let part = match args.part {

@@ -465,7 +465,7 @@ pub(super) fn units(
 }
 
 /// Posts and payouts of one party in one dispute at most.
-const FEES_OF_A_DISPUTE: u64 = 8;
+pub(super) const FEES_OF_A_DISPUTE: u64 = 8;
 
 /// In how many disputes each account is going to be, those among them that are none by accident.
 pub(super) fn disputes(config: &Config, workload: &dyn Workload) -> HashMap<AccountIndex, u64> {

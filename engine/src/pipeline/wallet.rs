@@ -1,7 +1,7 @@
 //! What parties bid for a place in a block, and how they bid again: an eighth more each time, and
 //! so often at most. Signs on Layer 1's thread for parties of any shard.
 
-use super::accounts::secret_keys;
+use super::accounts::{FEES_OF_A_DISPUTE, secret_keys};
 use super::config::{Config, Sending};
 use super::workload::AccountIndex;
 use duet_channels::crypto::{Backend, Digest, SignJob, Signature, Signer};
@@ -30,6 +30,17 @@ impl Sending {
             }
             _ => l1.fee.units(),
         }
+    }
+
+    /// What both parties of a session can come to pay at most, all of its transactions together: an
+    /// open and a close, and, where a close can be outbid, a dispute.
+    #[must_use]
+    pub fn most_fees_of_a_session(&self, l1: &l1::Config) -> u64 {
+        let transactions = match l1.order.takes_bids() {
+            true => 2 + 2 * FEES_OF_A_DISPUTE,
+            false => 2,
+        };
+        self.most_fee(l1).saturating_mul(transactions)
     }
 }
 

@@ -109,14 +109,13 @@ impl Layer1 {
         })
     }
 
-    /// What a transaction may pay: the fee; of those that bid, the dearest kind at the bid that was
-    /// raised most.
-    pub(super) fn most_fee(&self) -> u64 {
+    /// What a session's transactions may pay, all of them together.
+    pub(super) fn most_fees(&self) -> u64 {
         let sending = Sending {
             bid: self.bid,
             ..Sending::default()
         };
-        sending.most_fee(&self.config)
+        sending.most_fees_of_a_session(&self.config)
     }
 
     /// How long channels stay open in Layer 1's time: as long as was said, or as long as payments

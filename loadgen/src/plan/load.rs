@@ -98,11 +98,11 @@ impl Load {
         Ok(self)
     }
 
-    /// Each transaction pays at most so much.
+    /// A session's transactions pay at most so much, all of them together.
     pub(super) fn synthetic(
         args: &RunArgs,
         default_sessions: u64,
-        most_fee: u64,
+        most_fees: u64,
     ) -> Result<Load, PlanError> {
         let payments = bounded(
             "--payments",
@@ -132,7 +132,7 @@ impl Load {
                 // Those that are open at once are opened, however little time there is to pay.
                 (default_sessions + reached)
                     .max(args.concurrent.unwrap_or(0))
-                    .min(held_sessions(payments, deposits, most_fee))
+                    .min(held_sessions(payments, deposits, most_fees))
             }
         });
         check_payments(sessions, payments)?;
@@ -153,7 +153,7 @@ impl Load {
             deposits,
             part: None,
         };
-        check_supply(&workload, most_fee)?;
+        check_supply(&workload, most_fees)?;
         Ok(Load {
             mode: "synthetic",
             concurrent,
@@ -243,9 +243,9 @@ fn unreachable_sessions(duration: Duration, rate: Option<f64>, payments: u64) ->
 }
 
 /// The sessions that counts and amounts can hold.
-fn held_sessions(payments: u64, deposits: Pair<u64>, most_fee: u64) -> u64 {
+fn held_sessions(payments: u64, deposits: Pair<u64>, most_fees: u64) -> u64 {
     // Deposits and fees.
-    let locked = u128::from(deposits.a) + u128::from(deposits.b) + 2 * u128::from(most_fee).max(1);
+    let locked = u128::from(deposits.a) + u128::from(deposits.b) + u128::from(most_fees).max(2);
     let holds = u64::try_from(u128::from(u64::MAX / 4) / locked).unwrap_or(u64::MAX);
     (MOST_PAYMENTS / payments).min(holds).max(1)
 }
@@ -334,18 +334,18 @@ fn check_payments(sessions: u64, payments: u64) -> Result<(), PlanError> {
 }
 
 /// All accounts' balances must sum to what an amount can hold.
-fn check_supply(workload: &Synthetic, most_fee: u64) -> Result<(), PlanError> {
+fn check_supply(workload: &Synthetic, most_fees: u64) -> Result<(), PlanError> {
     let per_slot = u128::from(workload.deposits.a) + u128::from(workload.deposits.b);
     let opens = u128::from(workload.sessions.div_ceil(workload.concurrent));
-    let fees = 2 * opens * u128::from(most_fee);
+    let fees = opens * u128::from(most_fees);
     let supply = u128::from(workload.concurrent) * (per_slot * opens + fees);
     if supply > u128::from(u64::MAX / 2) {
         return Err(bad(format!(
             "{} sessions that lock {per_slot}{} each: expected at most {} units in all",
             workload.sessions,
-            match most_fee {
-                0 | 1 => String::new(),
-                fee => format!(" and pay up to {}", 2 * u128::from(fee)),
+            match most_fees {
+                0..=2 => String::new(),
+                fees => format!(" and pay up to {fees}"),
             },
             u64::MAX / 2
         )));

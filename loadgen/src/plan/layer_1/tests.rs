@@ -161,7 +161,7 @@ fn what_makes_no_layer_1_is_refused() {
         ),
         (
             "--l1 bitcoin --amount fixed:1 --payments 1 --sessions 5e14 --concurrent 4",
-            "sessions that lock 1 and pay up to 28100 each: expected at most",
+            "sessions that lock 1 and pay up to 648900 each: expected at most",
         ),
     ] {
         let error = plan(&format!("--sessions 400 {words}")).err().unwrap();
