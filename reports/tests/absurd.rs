@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 fn whole() -> Value {
     let mut run = sample::open_loop();
     run.disputes = Some(sample::disputes());
+    run.l1.chain = Some(sample::chain());
     serde_json::from_str(&run.to_json()).unwrap()
 }
 

@@ -89,6 +89,7 @@ fn durable() -> RunFile {
 fn disputed() -> RunFile {
     let mut run = sample::open_loop();
     run.disputes = Some(sample::disputes());
+    run.l1.chain = Some(sample::chain());
     run.workload.l1_delay_blocks = Some(9);
     run
 }

@@ -8,8 +8,9 @@ use duet_run_file::{
     RunFile, SCHEMA,
     run_file::{
         Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-        Engine, L1, L1Limits, L1Load, LatencyHistogram, LatencyNs, Machine, Memory, Offchain,
-        Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, Sample, Stage, Workload,
+        Engine, L1, L1Chain, L1Limits, L1Load, L1Traffic, L1Wait, LatencyHistogram, LatencyNs,
+        Machine, Memory, Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, Sample,
+        Stage, Workload,
     },
 };
 use hdrhistogram::{
@@ -298,6 +299,44 @@ fn stage(name: &str, role: &str, items: u64, cpu_ns_per_item: f64, unit: &str) -
 
 /// 1,000 stale closes and 100 silent parties.
 #[allow(dead_code)] // Not every user of the sample has disputes.
+/// A Layer 1 with a clock: a block each 12 s.
+pub(crate) fn chain() -> L1Chain {
+    let traffic = |included, evicted, fees, max| L1Traffic {
+        included,
+        refused: 0,
+        evicted,
+        raised: evicted,
+        given_up: 0,
+        fees,
+        wait_ms: Some(L1Wait {
+            p50: 12_000,
+            p99: max,
+            max,
+        }),
+    };
+    L1Chain {
+        time_s: 4_176.0,
+        height: 348,
+        empty_blocks: 288,
+        idle_bytes: 288 * 76,
+        units: 3_160_200_000,
+        occupancy: 0.151,
+        occupancy_when_used: 0.878,
+        highest_base_fee: Some(1_250),
+        fees: 27_200_000,
+        state_entries: 10_000,
+        sessions_not_opened: 3,
+        closes_given_up: 0,
+        direct_time_s: Some(2_496.0),
+        traffic: [
+            ("open", traffic(20_000, 20_100, 9_200_000, 168_000)),
+            ("close", traffic(20_000, 0, 18_000_000, 96_000)),
+        ]
+        .map(|(kind, of)| (kind.to_owned(), of))
+        .into(),
+    }
+}
+
 pub(crate) fn disputes() -> Disputes {
     let cost = |cases, punishments, transactions, bytes| AttackCost {
         cases,
