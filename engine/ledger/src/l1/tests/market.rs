@@ -235,6 +235,100 @@ fn a_bid_is_wanted_where_bids_are_taken_and_nowhere_else() {
     assert_eq!(by_bids.submit_any(&bytes), Some(forged));
 }
 
+/// What could be in no block evicts nothing: a flood costs at least that its account could pay.
+#[test]
+fn what_waits_by_its_bid_could_be_paid_for() {
+    let least = Rate(800_000);
+    let mut world = World::new(Config {
+        order: Order::BaseFee { least },
+        pace: Some(Pace {
+            interval_ms: 500,
+            finality_blocks: 0,
+        }),
+        ..bids(40, 100)
+    });
+    let first = world.bidding(world.to_dan(ALICE, 0), 9);
+    world.submit(&first).unwrap();
+    assert_eq!(world.block(), [(0, 9)]);
+    let most = Bid::flat(Rate(u64::MAX));
+    let rows = [
+        (
+            "one of the past, once more",
+            first,
+            Refusal::WrongNonce {
+                expected: 1,
+                got: 0,
+            },
+        ),
+        (
+            "a bid of all there can be",
+            world.with_bid(world.to_dan(BOB, 0), most),
+            Refusal::FeeAboveBalance {
+                have: Amount::new(FUNDS[BOB]),
+                fee: most.most.of(10),
+            },
+        ),
+        (
+            "a bid that no base fee is as low as",
+            world.bidding(world.to_dan(CAROL, 0), 7),
+            Refusal::BidBelowBase {
+                base: least.0,
+                got: rate(7).0,
+            },
+        ),
+        (
+            "an account that never was",
+            world.bidding(world.to_dan(ERIN, 0), 9),
+            Refusal::UnknownAccount {
+                account: world.key(ERIN),
+            },
+        ),
+    ];
+    for (name, bytes, refusal) in rows {
+        let refused = Err(SubmitError::Refused(refusal));
+        assert_eq!(world.submit(&bytes), refused, "{name}");
+    }
+    assert_eq!(world.chain.pending(), 0);
+}
+
+/// A stranger can have a payout that waits come again, byte for byte: it waits once.
+#[test]
+fn the_same_does_not_wait_twice() {
+    let mut world = World::new(bids(30, 100));
+    let channel = world.terms(ALICE, 0, BOB, 5, 0).channel_id();
+    let submitter = world.key(CAROL);
+    let payout = world.bidding(Transaction::Payout { submitter, channel }, 5);
+    world.submit(&payout).unwrap();
+    let same = SubmitError::Outbid {
+        floor: rate(5).0,
+        got: rate(5).0,
+    };
+    assert_eq!(world.submit(&payout), Err(same));
+    assert_eq!((world.block(), world.chain.pending()), (vec![], 0));
+    assert!(world.submit(&payout).is_ok(), "it waits no more");
+}
+
+#[test]
+fn who_waits_for_a_nonce_that_nothing_has_is_known_and_can_be_withdrawn() {
+    let mut world = World::new(bids(100, 100));
+    for (who, nonce) in [(ALICE, 1), (ALICE, 2), (BOB, 0), (BOB, 2), (CAROL, u64::MAX)] {
+        let bytes = world.bidding(world.to_dan(who, nonce), 5);
+        world.submit(&bytes).unwrap();
+    }
+    assert_eq!(world.block(), [(2, 5)]);
+    assert_eq!(world.block(), []);
+    let mut gaps = vec![
+        (world.key(ALICE), 1),
+        (world.key(BOB), 2),
+        (world.key(CAROL), u64::MAX),
+    ];
+    gaps.sort_unstable();
+    assert_eq!(world.chain.gaps(), gaps);
+    let withdrawn = gaps.iter().map(|(who, from)| world.chain.withdraw(who, *from));
+    assert_eq!(withdrawn.map(|tickets| tickets.len()).sum::<usize>(), 4);
+    assert_eq!((world.chain.gaps(), world.chain.pending()), (vec![], 0));
+}
+
 #[test]
 fn the_base_fee_rises_with_full_blocks_and_lets_low_bids_wait() {
     let least = Rate(800_000);
