@@ -12,8 +12,10 @@ use std::time::Duration;
 use common::{config, workload::Uniform};
 use duet_engine::l1::{Answers, Bid, Order, Pace, Prices, Rate, Units};
 use duet_engine::pipeline::{
-    Attack, Config, OfKind, Outcome, Sampling, TrafficKind, run, run_direct,
+    AccountIndex, Attack, Config, Next, OfKind, Outcome, Sampling, Session, TrafficKind, Workload,
+    run, run_direct,
 };
+use duet_engine::protocol::{Amount, Party, Payment};
 
 const PRICES: Prices = Prices {
     transfer: 10,
@@ -157,6 +159,83 @@ fn who_is_outbid_bids_again_and_gives_up_in_the_end() {
         .map(|kind| tight.traffic.of(*kind).fees)
         .sum();
     assert_eq!(tight.chain().totals().fees.units(), fees);
+}
+
+/// Even slots open from one account, one nonce after the other; each odd one from its own.
+struct Hub(Uniform);
+
+impl Hub {
+    /// Slots that open from the account that all share.
+    fn sharing(&self) -> u64 {
+        self.0.concurrent.div_ceil(2)
+    }
+}
+
+impl Workload for Hub {
+    fn sessions(&self) -> u64 {
+        self.0.sessions
+    }
+
+    fn accounts(&self) -> AccountIndex {
+        self.0.accounts()
+    }
+
+    fn allocation(&self, account: AccountIndex) -> Amount {
+        let of_one = self.0.allocation(account).units();
+        Amount::new(of_one * self.sharing())
+    }
+
+    fn opens(&self, account: AccountIndex) -> u64 {
+        match account {
+            0 => self.0.sessions,
+            _ => self.0.opens(account),
+        }
+    }
+
+    fn session(&self, session: u64) -> Session {
+        let mut of = self.0.session(session);
+        let slot = session % self.0.concurrent;
+        if slot.is_multiple_of(2) {
+            of.accounts.a = 0;
+            of.nonce = session / self.0.concurrent * self.sharing() + slot / 2;
+        }
+        of
+    }
+
+    fn payer(&self, session: u64, payment: u64) -> Party {
+        self.0.payer(session, payment)
+    }
+
+    fn draw(&self, session: u64, first: u64, most: usize, payments: &mut Vec<Payment>) -> Next {
+        self.0.draw(session, first, most, payments)
+    }
+}
+
+/// One of an account's opens gives up, and those after it wait for its nonce, are evicted, come
+/// again: every run ends all the same, and every session is accounted for.
+#[test]
+fn nothing_waits_for_ever_for_an_open_that_gave_up() {
+    let mut given_up = 0;
+    for concurrent in [5, 8, 14] {
+        for waiting in [1, 2, 3, 5, 9] {
+            let config = by_bids(2, concurrent, 2, waiting);
+            let workload = Hub(Uniform::new(3 * concurrent, concurrent, 5));
+            let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
+            assert!(outcome.checks.all(), "{concurrent} {waiting}");
+            let counts = outcome.counts;
+            assert_eq!(
+                counts.sessions_opened + counts.opens_given_up,
+                3 * concurrent
+            );
+            assert!(
+                outcome.stops.rejections.is_empty(),
+                "{concurrent} {waiting}"
+            );
+            assert_eq!(outcome.chain().pending(), 0);
+            given_up += counts.opens_given_up;
+        }
+    }
+    assert!(given_up > 0);
 }
 
 #[test]
