@@ -161,53 +161,57 @@ fn who_is_outbid_bids_again_and_gives_up_in_the_end() {
     assert_eq!(tight.chain().totals().fees.units(), fees);
 }
 
-/// Even slots open from one account, one nonce after the other; each odd one from its own.
-struct Hub(Uniform);
+/// Every so-many-th slot opens from one account, one nonce after the other; the others each from
+/// its own.
+struct Hub {
+    of: Uniform,
+    every: u64,
+}
 
 impl Hub {
     /// Slots that open from the account that all share.
     fn sharing(&self) -> u64 {
-        self.0.concurrent.div_ceil(2)
+        self.of.concurrent.div_ceil(self.every)
     }
 }
 
 impl Workload for Hub {
     fn sessions(&self) -> u64 {
-        self.0.sessions
+        self.of.sessions
     }
 
     fn accounts(&self) -> AccountIndex {
-        self.0.accounts()
+        self.of.accounts()
     }
 
     fn allocation(&self, account: AccountIndex) -> Amount {
-        let of_one = self.0.allocation(account).units();
+        let of_one = self.of.allocation(account).units();
         Amount::new(of_one * self.sharing())
     }
 
     fn opens(&self, account: AccountIndex) -> u64 {
         match account {
-            0 => self.0.sessions,
-            _ => self.0.opens(account),
+            0 => self.of.sessions,
+            _ => self.of.opens(account),
         }
     }
 
     fn session(&self, session: u64) -> Session {
-        let mut of = self.0.session(session);
-        let slot = session % self.0.concurrent;
-        if slot.is_multiple_of(2) {
+        let mut of = self.of.session(session);
+        let slot = session % self.of.concurrent;
+        if slot.is_multiple_of(self.every) {
             of.accounts.a = 0;
-            of.nonce = session / self.0.concurrent * self.sharing() + slot / 2;
+            of.nonce = session / self.of.concurrent * self.sharing() + slot / self.every;
         }
         of
     }
 
     fn payer(&self, session: u64, payment: u64) -> Party {
-        self.0.payer(session, payment)
+        self.of.payer(session, payment)
     }
 
     fn draw(&self, session: u64, first: u64, most: usize, payments: &mut Vec<Payment>) -> Next {
-        self.0.draw(session, first, most, payments)
+        self.of.draw(session, first, most, payments)
     }
 }
 
@@ -219,7 +223,8 @@ fn nothing_waits_for_ever_for_an_open_that_gave_up() {
     for concurrent in [5, 8, 14] {
         for waiting in [1, 2, 3, 5, 9] {
             let config = by_bids(2, concurrent, 2, waiting);
-            let workload = Hub(Uniform::new(3 * concurrent, concurrent, 5));
+            let of = Uniform::new(3 * concurrent, concurrent, 5);
+            let workload = Hub { of, every: 2 };
             let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
             assert!(outcome.checks.all(), "{concurrent} {waiting}");
             let counts = outcome.counts;
@@ -236,6 +241,24 @@ fn nothing_waits_for_ever_for_an_open_that_gave_up() {
         }
     }
     assert!(given_up > 0);
+}
+
+/// The queue has one place, and one account's open has it: the next one bids eight times more, and
+/// gives up; so do those after it, at once.
+#[test]
+fn a_bid_is_raised_eight_times() {
+    let of = Uniform::new(5, 5, 5);
+    let workload = Hub { of, every: 1 };
+    let run = run(
+        &by_bids(2, 5, 4, 1),
+        &workload,
+        &AtomicBool::new(false),
+        |_| {},
+    );
+    let outcome = run.unwrap();
+    let opens = outcome.traffic.of(TrafficKind::Open);
+    assert_eq!((opens.included, opens.given_up), (1, 4));
+    assert_eq!((opens.evicted, opens.raised), (9, 8));
 }
 
 #[test]

@@ -159,6 +159,25 @@ fn channels_share_a_part_of_the_block_and_transfers_do_not() {
     assert_eq!((sizes(&mut world), sizes(&mut world)), (2, 3));
 }
 
+/// What a post takes is said by whether something is posted before it.
+#[test]
+fn an_answer_takes_its_own_units() {
+    let by_units = |block| Config {
+        units: units(block),
+        answers: Answers::Compete,
+        ..config()
+    };
+    for (block, transactions) in [(30, 2), (29, 1)] {
+        let (mut world, terms) = disputed(by_units(block), 1, 9);
+        let answer = world.post(BOB, &terms[0], after(2, 50), None);
+        let transfer = world.transfer(CAROL, 0, DAN, 1);
+        for bytes in [answer, transfer] {
+            world.submit(&bytes).unwrap();
+        }
+        assert_eq!(world.block().len(), transactions, "{block} units");
+    }
+}
+
 #[test]
 fn the_highest_bid_goes_first_and_an_account_in_its_own_order() {
     let mut world = World::new(bids(30, 100));
