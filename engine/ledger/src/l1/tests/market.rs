@@ -330,7 +330,13 @@ fn the_same_does_not_wait_twice() {
 #[test]
 fn who_waits_for_a_nonce_that_nothing_has_is_known_and_can_be_withdrawn() {
     let mut world = World::new(bids(100, 100));
-    for (who, nonce) in [(ALICE, 1), (ALICE, 2), (BOB, 0), (BOB, 2), (CAROL, u64::MAX)] {
+    for (who, nonce) in [
+        (ALICE, 1),
+        (ALICE, 2),
+        (BOB, 0),
+        (BOB, 2),
+        (CAROL, u64::MAX),
+    ] {
         let bytes = world.bidding(world.to_dan(who, nonce), 5);
         world.submit(&bytes).unwrap();
     }
@@ -343,7 +349,9 @@ fn who_waits_for_a_nonce_that_nothing_has_is_known_and_can_be_withdrawn() {
     ];
     gaps.sort_unstable();
     assert_eq!(world.chain.gaps(), gaps);
-    let withdrawn = gaps.iter().map(|(who, from)| world.chain.withdraw(who, *from));
+    let withdrawn = gaps
+        .iter()
+        .map(|(who, from)| world.chain.withdraw(who, *from));
     assert_eq!(withdrawn.map(|tickets| tickets.len()).sum::<usize>(), 4);
     assert_eq!((world.chain.gaps(), world.chain.pending()), (vec![], 0));
 }
