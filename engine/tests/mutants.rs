@@ -550,6 +550,13 @@ const ROWS: &[Row] = &[
         Ask::Pipeline,
     ),
     row(
+        "scarcity: room is kept by transactions and bytes alone",
+        "l1/mempool.rs",
+        "            || !config.units.as_ref().is_none_or(has_units)\n",
+        "            || !config.units.as_ref().is_none_or(has_units) && false\n",
+        Ask::L1,
+    ),
+    row(
         "root: a header's hash does not cover it",
         "l1/block.rs",
         "hash(Domain::Block, &bytes[..self.bytes()])",

@@ -178,6 +178,25 @@ fn an_answer_takes_its_own_units() {
     }
 }
 
+/// Where units bound a block, one channel's answers do not fill the room against another's either.
+#[test]
+fn room_is_kept_by_units_too() {
+    let reserved = Config {
+        units: units(40),
+        ..config()
+    };
+    let (mut world, terms) = disputed(reserved, 2, 9);
+    // Two answers of 20 units fill a block; those that come then take places of their channel's own.
+    for version in 2..6 {
+        let answer = world.post(ALICE, &terms[0], after(version, 60), None);
+        world.submit(&answer).unwrap();
+    }
+    let answer = world.post(BOB, &terms[1], after(2, 50), None);
+    let ticket = world.submit(&answer).unwrap();
+    assert_eq!(world.block().len(), 2);
+    assert_eq!(world.block()[0].0, ticket);
+}
+
 #[test]
 fn the_highest_bid_goes_first_and_an_account_in_its_own_order() {
     let mut world = World::new(bids(30, 100));
