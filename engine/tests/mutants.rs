@@ -18,6 +18,8 @@ enum Ask {
     Protocol,
     /// The durable log's oracle and tables.
     Log,
+    /// Whole runs on a Layer 1 that is scarce, and the clocks and wallets of one.
+    Pipeline,
 }
 
 struct Row {
@@ -50,6 +52,10 @@ const DISPUTE: &str = "l1/dispute.rs";
 const RECORD: &str = "protocol/endpoint/record/mod.rs";
 const DECIDE: &str = "l1/ledger/decide.rs";
 
+const CHAIN: &str = "l1/chain.rs";
+const POOL: &str = "l1/pool.rs";
+const MARKET: &str = "l1/market.rs";
+const UNSETTLED: &str = "pipeline/unsettled.rs";
 const LEDGER: &str = "l1/ledger/mod.rs";
 
 const ROWS: &[Row] = &[
@@ -371,8 +377,8 @@ const ROWS: &[Row] = &[
     row(
         "L8: an account that cannot pay the fee posts",
         DECIDE,
-        "        let (submitter, _) = self.payable(submitter, None)?;\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
-        "        let submitter = self.accounts.find(submitter).expect(\"known\");\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
+        "        let (submitter, _) = self.payable(submitter, None, fee)?;\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
+        "        let _ = fee;\n        let submitter = self.accounts.find(submitter).expect(\"known\");\n        Ok(Decision::unnumbered(submitter, dispute, 2))",
         Ask::L1,
     ),
     row(
@@ -384,9 +390,170 @@ const ROWS: &[Row] = &[
     ),
     row(
         "L8: no room for answers",
-        "l1/chain.rs",
-        "        self.ledger.decide(&checked?, self.height + 1).map(drop)",
-        "        self.ledger.decide(&checked?, 0).map(drop)",
+        CHAIN,
+        "(self.ledger).decide(&claim, self.config.fee, self.height + 1)?;",
+        "(self.ledger).decide(&claim, self.config.fee, 0)?;",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: eviction takes the highest bid",
+        POOL,
+        "let mut ends = (self.ends.iter()).filter(",
+        "let mut ends = (self.ends.iter().rev()).filter(",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: an eviction leaves a gap",
+        POOL,
+        "        if let Some(before) = before {\n            self.ends.remove(&before);\n        }\n        self.ends.extend(self.last_of(account));",
+        "        let _ = before;\n        self.ends.extend(self.last_of(account));",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: an account evicts what its own waits for",
+        POOL,
+        "if standing <= *floor || end.numbered.as_ref().is_some_and(is_own) {",
+        "if standing <= *floor || end.numbered.as_ref().is_some_and(is_own) && false {",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: a higher bid for a nonce takes any bytes",
+        POOL,
+        "(count, sum) = (count - 1, sum - bytes.len());",
+        "(count, sum) = (0, bytes.len() - bytes.len());",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: another's transaction waits many times",
+        POOL,
+        "if self.said.contains(&says) {",
+        "if false {",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: the lowest bid goes first",
+        POOL,
+        "        Some((tip, Reverse(arrival)))",
+        "        Some((Rate(u64::MAX - tip.0), Reverse(arrival)))",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: an account's order is not kept",
+        POOL,
+        "if nonce > next {",
+        "if false {",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: what is withdrawn goes on waiting",
+        POOL,
+        "by_nonce.range(from..)",
+        "by_nonce.range(from..from)",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: a flood that nobody could pay",
+        CHAIN,
+        "if *balance < fee {",
+        "if false {",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: a flood of what is past",
+        CHAIN,
+        "transaction.nonce().filter(|got| got < nonce)",
+        "transaction.nonce().filter(|_| false)",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: a bid that waits for ever",
+        CHAIN,
+        "if bid.most.0 < base {",
+        "if false {",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: answers that compete have room kept",
+        CHAIN,
+        "            && self.config.answers == Answers::Reserved\n",
+        "",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: empty blocks leave the base fee",
+        CHAIN,
+        "            self.set_base(0);\n",
+        "",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: the base fee never rises",
+        MARKET,
+        "Some(above) => base.0.saturating_add(change(above).max(1)),",
+        "Some(_) => base.0,",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: a tip above the bid",
+        MARKET,
+        "Some(Rate(left.min(self.tip.0)))",
+        "Some(Rate(left.max(self.tip.0)))",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: the base fee is not paid",
+        MARKET,
+        "Ok(Rate(base + tip.0).of(units))",
+        "Ok(tip.of(units))",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: an answer takes what a first post does",
+        MARKET,
+        "if is_disputed(&post.channel) => prices.answer,",
+        "if is_disputed(&post.channel) => prices.post,",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: channels take none of their part",
+        MARKET,
+        "                _ => units,\n",
+        "                _ => 0,\n",
+        Ask::L1,
+    ),
+    row(
+        "scarcity: a step settles before its transactions do",
+        UNSETTLED,
+        "pop_front_if(|step| step.left == 0)?",
+        "pop_front_if(|step| step.left <= 1)?",
+        Ask::Pipeline,
+    ),
+    row(
+        "scarcity: finality is ignored",
+        "pipeline/block_time.rs",
+        "self.at(height + u64::from(self.pace.finality_blocks))",
+        "self.at(height)",
+        Ask::Pipeline,
+    ),
+    row(
+        "scarcity: a bid is raised nine times",
+        UNSETTLED,
+        "transaction.raises == MOST_RAISES;",
+        "transaction.raises > MOST_RAISES;",
+        Ask::Pipeline,
+    ),
+    row(
+        "scarcity: later opens of one that gave up go on waiting",
+        UNSETTLED,
+        "            ended.extend(chain.withdraw(&keys.a, *nonce).into_iter().map(at));\n",
+        "            let _ = nonce;\n",
+        Ask::Pipeline,
+    ),
+    row(
+        "scarcity: room is kept by transactions and bytes alone",
+        "l1/mempool.rs",
+        "            || !config.units.as_ref().is_none_or(has_units)\n",
+        "            || !config.units.as_ref().is_none_or(has_units) && false\n",
         Ask::L1,
     ),
     row(
@@ -620,6 +787,7 @@ fn source(file: &str) -> PathBuf {
     Path::new("engine").join(match room {
         "protocol" => format!("channels/src/{file}"),
         "l1" => format!("ledger/src/{file}"),
+        "pipeline" => format!("src/{file}"),
         _ => file.replacen("log/", "log/src/", 1),
     })
 }
@@ -665,6 +833,7 @@ fn verdict(copy: &Path, ask: Ask) -> String {
         Ask::L1 => &["duet-ledger", "--lib"],
         Ask::Protocol => &["duet-engine", "--test", "protocol"],
         Ask::Log => &["duet-engine", "--test", "log"],
+        Ask::Pipeline => &["duet-engine", "--lib", "--test", "pipeline_scarcity"],
     };
     let output = Command::new(env!("CARGO"))
         .args(["test", "--offline", "-q", "-p"])

@@ -12,8 +12,10 @@ use std::time::Duration;
 use common::{config, workload::Uniform};
 use duet_engine::l1::{Answers, Bid, Order, Pace, Prices, Rate, Units};
 use duet_engine::pipeline::{
-    Attack, Config, OfKind, Outcome, Sampling, TrafficKind, run, run_direct,
+    AccountIndex, Attack, Config, Next, OfKind, Outcome, Sampling, Session, TrafficKind, Workload,
+    run, run_direct,
 };
+use duet_engine::protocol::{Amount, Party, Payment};
 
 const PRICES: Prices = Prices {
     transfer: 10,
@@ -157,6 +159,106 @@ fn who_is_outbid_bids_again_and_gives_up_in_the_end() {
         .map(|kind| tight.traffic.of(*kind).fees)
         .sum();
     assert_eq!(tight.chain().totals().fees.units(), fees);
+}
+
+/// Every so-many-th slot opens from one account, one nonce after the other; the others each from
+/// its own.
+struct Hub {
+    of: Uniform,
+    every: u64,
+}
+
+impl Hub {
+    /// Slots that open from the account that all share.
+    fn sharing(&self) -> u64 {
+        self.of.concurrent.div_ceil(self.every)
+    }
+}
+
+impl Workload for Hub {
+    fn sessions(&self) -> u64 {
+        self.of.sessions
+    }
+
+    fn accounts(&self) -> AccountIndex {
+        self.of.accounts()
+    }
+
+    fn allocation(&self, account: AccountIndex) -> Amount {
+        let of_one = self.of.allocation(account).units();
+        Amount::new(of_one * self.sharing())
+    }
+
+    fn opens(&self, account: AccountIndex) -> u64 {
+        match account {
+            0 => self.of.sessions,
+            _ => self.of.opens(account),
+        }
+    }
+
+    fn session(&self, session: u64) -> Session {
+        let mut of = self.of.session(session);
+        let slot = session % self.of.concurrent;
+        if slot.is_multiple_of(self.every) {
+            of.accounts.a = 0;
+            of.nonce = session / self.of.concurrent * self.sharing() + slot / self.every;
+        }
+        of
+    }
+
+    fn payer(&self, session: u64, payment: u64) -> Party {
+        self.of.payer(session, payment)
+    }
+
+    fn draw(&self, session: u64, first: u64, most: usize, payments: &mut Vec<Payment>) -> Next {
+        self.of.draw(session, first, most, payments)
+    }
+}
+
+/// One of an account's opens gives up, and those after it wait for its nonce, are evicted, come
+/// again: every run ends all the same, and every session is accounted for.
+#[test]
+fn nothing_waits_for_ever_for_an_open_that_gave_up() {
+    let mut given_up = 0;
+    for concurrent in [5, 8, 14] {
+        for waiting in [1, 2, 3, 5, 9] {
+            let config = by_bids(2, concurrent, 2, waiting);
+            let of = Uniform::new(3 * concurrent, concurrent, 5);
+            let workload = Hub { of, every: 2 };
+            let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
+            assert!(outcome.checks.all(), "{concurrent} {waiting}");
+            let counts = outcome.counts;
+            assert_eq!(
+                counts.sessions_opened + counts.opens_given_up,
+                3 * concurrent
+            );
+            assert!(
+                outcome.stops.rejections.is_empty(),
+                "{concurrent} {waiting}"
+            );
+            assert_eq!(outcome.chain().pending(), 0);
+            given_up += counts.opens_given_up;
+        }
+    }
+    assert!(given_up > 0);
+}
+
+/// The queue has one place, and one account's open has it: the next one bids eight times more, and
+/// gives up; so do those after it, at once.
+#[test]
+fn a_bid_is_raised_eight_times() {
+    let of = Uniform::new(5, 5, 5);
+    let workload = Hub { of, every: 1 };
+    let run = run(
+        &by_bids(2, 5, 4, 1),
+        &workload,
+        &AtomicBool::new(false),
+        |_| {},
+    );
+    let outcome = run.unwrap();
+    let opens = outcome.traffic.of(TrafficKind::Open);
+    assert_eq!((opens.included, opens.given_up), (1, 4));
+    assert_eq!((opens.evicted, opens.raised), (9, 8));
 }
 
 #[test]

@@ -50,6 +50,9 @@ struct Step {
 /// A transaction of a step, by which step it is and its place in that one's order.
 type At = (u64, usize);
 
+/// The name of the refusal of an open one before which never comes.
+const OUT_OF_TURN: &str = "l1_wrong_nonce";
+
 /// Bits of a ticket that are the place in the step's order; the others are the step.
 const PLACE_BITS: u32 = 24;
 
@@ -134,6 +137,7 @@ impl Unsettled {
         }
         order.sort_unstable_by_key(|&(at, place)| batches[at].transactions[place].order);
         let count = order.len();
+        assert!(count <= 1 << PLACE_BITS, "a step's places fit its tickets");
         self.steps.push_back(Step {
             number,
             origins,
@@ -214,6 +218,7 @@ impl Unsettled {
             record_block(recorder, header, chain);
             clock.lap(Stage::Audit, 0);
         }
+        let is_quiet = self.receipts.is_empty();
         if !court.is_empty() {
             clock.lap(Stage::Settle, 0);
             let ours = self.receipts.extract_if(.., |receipt| Court::owns(receipt));
@@ -225,6 +230,19 @@ impl Unsettled {
             self.received(receipt, workload, chain, clock);
         }
         self.receipts = receipts;
+        if is_quiet && chain.pending() > 0 {
+            self.refuse_gaps(chain);
+        }
+    }
+
+    /// Opens come in the order of their nonces, and none is under way in a block that left nothing
+    /// and took nothing: what waits for a nonce then waits for ever.
+    fn refuse_gaps(&mut self, chain: &mut Chain) {
+        for (account, first) in chain.gaps() {
+            for ticket in chain.withdraw(&account, first) {
+                self.refused(at(ticket), OUT_OF_TURN, chain);
+            }
+        }
     }
 
     fn step(&mut self, number: u64) -> &mut Step {
@@ -323,11 +341,12 @@ impl Unsettled {
     ) {
         clock.lap(Stage::Settle, 0);
         loop {
+            let follows = self.follows_one_given_up((number, place));
             let step = self.step(number);
             let kind = kind_of(step.transaction(place));
             let transaction = step.transaction(place);
             let (_, session) = transaction.order;
-            let has_given_up = transaction.raises == MOST_RAISES;
+            let has_given_up = follows || transaction.raises == MOST_RAISES;
             transaction.raises += u32::from(!has_given_up);
             let raises = transaction.raises;
             self.traffic.of_mut(kind).evicted += 1;
@@ -344,6 +363,11 @@ impl Unsettled {
             match chain.submit(ticket((number, place)), &bytes) {
                 Ok(()) => break,
                 Err(SubmitError::Outbid { .. }) => {}
+                // Its account has less than it bids by now.
+                Err(SubmitError::Refused(refusal)) => {
+                    self.refused((number, place), refusal.name(), chain);
+                    break;
+                }
                 Err(error) => unreachable!("it was taken before: {error}"),
             }
         }

@@ -215,8 +215,9 @@ impl Chain {
     ) -> Result<(), SubmitError> {
         // Nobody has what waits evicted, or a block verify hundreds of signatures, in another's
         // name.
-        self.hear(signed, bytes)?;
-        let evicted = self.pool.submit(ticket, signed, bytes, &self.config)?;
+        let says = self.hear(signed, bytes)?;
+        (self.could_pay(signed, bytes)).map_err(SubmitError::Refused)?;
+        let evicted = (self.pool).submit(ticket, (signed, bytes, says), &self.config)?;
         self.space.evicted += evicted.len() as u64;
         let height = self.height + 1;
         let receipts = evicted.into_iter().map(|(ticket, refusal)| Receipt {
@@ -226,6 +227,34 @@ impl Chain {
             outcome: Err(refusal),
         });
         self.superseded.extend(receipts);
+        Ok(())
+    }
+
+    /// Why a transaction that has a bid could be in no block, as far as its payer says: what others
+    /// make way for must be able to pay, and not have been in a block before.
+    fn could_pay(&self, signed: &SignedTransaction, bytes: &[u8]) -> Result<(), Refusal> {
+        let (transaction, Some(bid)) = (signed.transaction(), signed.bid()) else {
+            return Err(Refusal::NoBid);
+        };
+        let Rate(base) = self.config.order.first_base();
+        if bid.most.0 < base {
+            let got = bid.most.0;
+            return Err(Refusal::BidBelowBase { base, got });
+        }
+        let account = *transaction.signer();
+        let Some(Account { balance, nonce, .. }) = self.ledger.account(&account) else {
+            return Err(Refusal::UnknownAccount { account });
+        };
+        if let Some(got) = transaction.nonce().filter(|got| got < nonce) {
+            let expected = *nonce;
+            return Err(Refusal::WrongNonce { expected, got });
+        }
+        let size = self.config.size(signed, bytes.len(), &self.ledger);
+        let fee = bid.most.of(size.units);
+        if *balance < fee {
+            let have = *balance;
+            return Err(Refusal::FeeAboveBalance { have, fee });
+        }
         Ok(())
     }
 
@@ -250,13 +279,14 @@ impl Chain {
         self.ledger.can_pay(submitter, self.config.fee, answers)
     }
 
-    /// Verifies the signer's signature, alone: who speaks is known then, and nothing else.
-    fn hear(&self, signed: &SignedTransaction, bytes: &[u8]) -> Result<(), SubmitError> {
+    /// Verifies the signer's signature, alone: who speaks is known then, and nothing else. Gives
+    /// what was signed.
+    fn hear(&self, signed: &SignedTransaction, bytes: &[u8]) -> Result<Digest, SubmitError> {
         let key = *signed.transaction().signer();
         let digest = encoded_digest(&self.genesis, signed, bytes);
         let holds = accept(&key.0, &digest.0, &signed.signature().0);
         if holds {
-            Ok(())
+            Ok(digest)
         } else {
             let role = SignatureRole::Signer;
             Err(SubmitError::Refused(Refusal::BadSignature { role, key }))
@@ -434,6 +464,13 @@ impl Chain {
             tape.withdraw(*account, from);
         }
         self.pool.withdraw(account, from)
+    }
+
+    /// Accounts that wait by their bids for a nonce that nothing has, each with the first of theirs
+    /// that waits: see [`Chain::withdraw`]. Nothing in them is included before somebody sends it.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<(PublicKey, u64)> {
+        self.pool.gaps(&self.ledger)
     }
 
     /// Lets so many blocks pass with nothing in them: they have a height and no header.

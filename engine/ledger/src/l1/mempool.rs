@@ -13,6 +13,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::claim::Claim;
 use super::config::Config;
+use super::market::Units;
 use super::refusal::SubmitError;
 use super::witness::Checked;
 use duet_channels::crypto::PublicKey;
@@ -121,8 +122,15 @@ impl Mempool {
         let reserved = &self.reserved;
         let ahead = self.operations + reserved.answers.len() as u64;
         let bytes_ahead = self.bytes + reserved.bytes;
-        ahead + u64::from(operations) > u64::from(config.block_transactions)
+        let all = ahead + u64::from(operations);
+        // As if each were the dearest there is: what they take is known when they have their turn.
+        let has_units = |units: &Units| {
+            let most = units.of_channels.unwrap_or(units.block);
+            all.saturating_mul(units.dearest().1) <= most
+        };
+        all > u64::from(config.block_transactions)
             || (bytes_ahead + bytes) as u64 > config.block_bytes
+            || !config.units.as_ref().is_none_or(has_units)
     }
 
     /// Queues a transaction for which there is room.

@@ -2,7 +2,7 @@
 //! bytes: who bids more evicts who bids least. Never reorders what one account has numbered.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::block::Room;
 use super::config::Config;
@@ -11,7 +11,7 @@ use super::market::{Bid, Market, Rate};
 use super::mempool::Mempool;
 use super::refusal::{Refusal, SubmitError};
 use super::transaction::SignedTransaction;
-use duet_channels::crypto::PublicKey;
+use duet_channels::crypto::{Digest, PublicKey};
 
 /// A transaction's place in the order in which all of them came.
 type Arrival = u64;
@@ -27,6 +27,8 @@ pub(super) struct Pool {
     free: BTreeSet<Arrival>,
     /// What can be evicted and leaves no gap, the lowest bid and latest arrival first.
     ends: BTreeSet<(Rate, Reverse<Arrival>)>,
+    /// What each says, its bid included: nobody has another one's wait twice.
+    said: HashSet<Digest>,
     bytes: usize,
 }
 
@@ -38,6 +40,7 @@ struct Waiting {
     /// What it is evicted by.
     standing: Rate,
     numbered: Option<(PublicKey, u64)>,
+    says: Digest,
 }
 
 /// A transaction that left without a block: its ticket, and why.
@@ -48,19 +51,25 @@ impl Pool {
         self.waiting.len()
     }
 
-    /// Queues a transaction that has a bid. Gives those that had to make way for it.
+    /// Queues a transaction that has a bid, as it came and with the digest that it signs. Gives
+    /// those that had to make way for it.
     ///
     /// # Errors
-    /// [`SubmitError::Outbid`] if what waits bids as much, [`SubmitError::Refused`] without a bid.
+    /// [`SubmitError::Outbid`] if what waits bids as much, or is the same; [`SubmitError::Refused`] without a bid.
     pub(super) fn submit(
         &mut self,
         ticket: u64,
-        signed: &SignedTransaction,
-        bytes: &[u8],
+        (signed, bytes, says): (&SignedTransaction, &[u8], Digest),
         config: &Config,
     ) -> Result<Vec<Evicted>, SubmitError> {
         let bid = *signed.bid().ok_or(SubmitError::Refused(Refusal::NoBid))?;
         let standing = config.order.standing(&bid);
+        if self.said.contains(&says) {
+            return Err(SubmitError::Outbid {
+                floor: standing.0,
+                got: standing.0,
+            });
+        }
         let transaction = signed.transaction();
         let numbered = transaction
             .nonce()
@@ -83,6 +92,7 @@ impl Pool {
             bid,
             standing,
             numbered,
+            says,
         });
         Ok(evicted)
     }
@@ -98,19 +108,25 @@ impl Pool {
     ) -> Result<Vec<Arrival>, Rate> {
         let of_nonce =
             |(account, nonce): &(PublicKey, u64)| self.numbered.get(account)?.get(nonce).copied();
-        if let Some(replaced) = numbered.and_then(of_nonce) {
-            let floor = self.waiting[&replaced].standing;
-            return match standing > floor {
-                true => Ok(vec![replaced]),
-                false => Err(floor),
-            };
-        }
         let (mut count, mut sum) = (self.waiting.len(), self.bytes);
+        let mut leaving = Vec::new();
+        if let Some(replaced) = numbered.and_then(of_nonce) {
+            let Waiting {
+                standing: floor,
+                bytes,
+                ..
+            } = &self.waiting[&replaced];
+            if standing <= *floor {
+                return Err(*floor);
+            }
+            (count, sum) = (count - 1, sum - bytes.len());
+            leaving.push(replaced);
+        }
+        let replaced = leaving.first().copied();
         let has_room = |count: usize, sum: usize| {
             count < config.mempool_transactions as usize && sum + bytes <= Config::MEMPOOL_BYTES
         };
-        let mut leaving = Vec::new();
-        let mut ends = self.ends.iter();
+        let mut ends = (self.ends.iter()).filter(|(_, Reverse(end))| Some(*end) != replaced);
         while !has_room(count, sum) {
             let Some((floor, Reverse(arrival))) = ends.next() else {
                 return Err(standing);
@@ -132,6 +148,7 @@ impl Pool {
         let arrival = self.arrivals;
         self.arrivals += 1;
         self.bytes += waiting.bytes.len();
+        self.said.insert(waiting.says);
         match waiting.numbered {
             None => {
                 self.free.insert(arrival);
@@ -184,6 +201,7 @@ impl Pool {
         }
         let left = self.waiting.remove(&arrival).expect("it waits");
         self.bytes -= left.bytes.len();
+        self.said.remove(&left.says);
         left
     }
 
@@ -198,6 +216,19 @@ impl Pool {
             .into_iter()
             .map(|arrival| self.remove(arrival).ticket);
         tickets.collect()
+    }
+
+    /// Accounts whose first that waits comes after a nonce that nothing has, each with that one's
+    /// own. In the order of their keys.
+    pub(super) fn gaps(&self, ledger: &Ledger) -> Vec<(PublicKey, u64)> {
+        let first = |(account, of_account): (&PublicKey, &BTreeMap<u64, Arrival>)| {
+            let (&nonce, _) = of_account.first_key_value()?;
+            let next = ledger.account(account).map_or(0, |account| account.nonce);
+            (nonce > next).then_some((*account, nonce))
+        };
+        let mut gaps: Vec<(PublicKey, u64)> = self.numbered.iter().filter_map(first).collect();
+        gaps.sort_unstable();
+        gaps
     }
 
     /// Moves into the queue of the next block what it holds of those that wait: the highest tip
@@ -227,6 +258,7 @@ impl Pool {
                 if nonce > next {
                     continue;
                 }
+                // What is of the past is refused, and changes nothing of what comes next.
             }
             let signed = SignedTransaction::decode(&waiting.bytes);
             let signed = signed.expect("only what decodes is queued");
@@ -237,7 +269,8 @@ impl Pool {
             let chosen = self.remove(arrival);
             queue.push(chosen.ticket, &chosen.bytes, chosen.operations);
             if let Some((account, nonce)) = chosen.numbered {
-                nonces.insert(account, nonce + 1);
+                let next = nonces.entry(account).or_default();
+                *next = nonce.saturating_add(1).max(*next);
                 heads.extend(self.head_of(&account, market.base));
             }
         }
@@ -262,5 +295,48 @@ impl Pool {
     fn head(&self, arrival: Arrival, base: Rate) -> Option<(Rate, Reverse<Arrival>)> {
         let tip = self.waiting[&arrival].bid.tip_above(base)?;
         Some((tip, Reverse(arrival)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::market::Order;
+    use super::super::transaction::Transaction;
+    use super::*;
+    use duet_channels::crypto::Signature;
+    use duet_channels::protocol::Amount;
+
+    fn signed(nonce: u64, rate: u64) -> SignedTransaction {
+        let transaction = Transaction::Transfer {
+            from: PublicKey([1; 32]),
+            nonce,
+            to: PublicKey([2; 32]),
+            amount: Amount::new(1),
+        };
+        let signed = SignedTransaction::new(transaction, Signature([0; 64]), []);
+        signed.with_bid(Some(Bid::flat(Rate(rate))))
+    }
+
+    /// Whoever bids more for a nonce of its own does not get more memory for it than there is.
+    #[test]
+    fn a_higher_bid_for_a_nonce_keeps_to_the_bytes() {
+        let config = Config {
+            order: Order::Bid,
+            ..Config::default()
+        };
+        let mut pool = Pool::default();
+        let mut submit = |nonce: u64, rate: u64, bytes: usize| {
+            let says = Digest([pool.arrivals as u8; 32]);
+            let sent = (signed(nonce, rate), vec![0; bytes]);
+            let evicted = pool.submit(nonce, (&sent.0, &sent.1, says), &config);
+            (evicted.map(|evicted| evicted.len()), pool.bytes)
+        };
+        let (half, most) = (Config::MEMPOOL_BYTES / 2, Config::MEMPOOL_BYTES);
+        assert_eq!(submit(0, 5, half), (Ok(0), half));
+        assert_eq!(submit(1, 5, half - 1), (Ok(0), most - 1));
+        assert_eq!(submit(0, 6, half + 1), (Ok(1), most));
+        let own_last = SubmitError::Outbid { floor: 7, got: 7 };
+        assert_eq!(submit(0, 7, half + 2), (Err(own_last), most));
+        assert_eq!(submit(1, 6, half - 1), (Ok(1), most));
     }
 }

@@ -29,8 +29,14 @@
 //! states from that one on. Every game ends: no position is without a move, and every move leads
 //! forward. With the honest party asleep, who is paid above its due must have lied.
 //!
-//! **Not searched**: the mempool (order within a block is free, room is not), fees, batches and
-//! roll-overs, reserves, and what other channels do.
+//! **Where blocks are scarce** ([`Bounds::scarce`]), the honest party's transactions wait for any
+//! number of blocks, or are evicted, in any of them, whatever it bids. What the peer and strangers
+//! send always may come at any height or never. A game whose answer got in, or was needless, must
+//! end as above. In all others the honest party gets exactly what the dispute settles at, or all if
+//! the peer forfeits; that is no less than its balance in the worst state that it has signed; and it
+//! does not forfeit.
+//!
+//! **Not searched**: what fees cost, batches and roll-overs, reserves, and what other channels do.
 
 mod both;
 mod court;
@@ -65,6 +71,8 @@ pub(super) struct Bounds {
     window: u32,
     /// Blocks by which the honest party's transactions may be late, all told.
     delay: u32,
+    /// Its transactions wait for any number of blocks beside, and are evicted: it bids again.
+    scarce: bool,
 }
 
 impl Bounds {
@@ -78,6 +86,7 @@ impl Bounds {
         in_flight: 2,
         window: 2,
         delay: 1,
+        scarce: false,
     };
 
     /// The same with the shortest window, for searches that are made many times.
@@ -89,7 +98,7 @@ impl Bounds {
 
     fn told(&self) -> String {
         format!(
-            "{} of {} A's, {} payments of {:?}, k {}, {} in flight, window {}, delay {}",
+            "{} of {} A's, {} payments of {:?}, k {}, {} in flight, window {}, delay {}{}",
             self.deposit_a,
             self.capacity,
             self.payments,
@@ -98,6 +107,7 @@ impl Bounds {
             self.in_flight,
             self.window,
             self.delay,
+            if self.scarce { ", scarce blocks" } else { "" },
         )
     }
 

@@ -42,6 +42,8 @@ pub(super) enum Move {
     Sees,
     /// The honest party's post is included, or refused.
     Honest,
+    /// It makes way for a higher bid.
+    Evicted,
     /// A post of the peer, or evidence of a stranger, is included: which of [`Play::posts`].
     Other(u16),
     /// The next block.
@@ -86,6 +88,8 @@ pub(super) struct Play<'r> {
     /// Games from every position seen; none yet of those that are being played.
     seen: HashMap<u64, f64, BuildHasherDefault<Mixer>>,
     pub(super) watch: Watch,
+    /// Ends in which the honest party has less than its due: only where blocks are scarce.
+    pub(super) losses: u64,
 }
 
 impl<'r> Play<'r> {
@@ -145,6 +149,7 @@ impl<'r> Play<'r> {
             places: HashMap::from_iter([(Vec::new(), 0)]),
             seen: HashMap::default(),
             watch,
+            losses: 0,
         }
     }
 
@@ -170,7 +175,14 @@ impl<'r> Play<'r> {
         for (one, next) in moves {
             games += match next {
                 Next::Play(next) => self.games(next)?,
-                Next::End(end) => self.wrong(&now, one, &end).map_or(Ok(1.0), Err)?,
+                Next::End(end) => {
+                    if let Some(what) = self.wrong(&now, one, &end) {
+                        return Err(what);
+                    }
+                    let view = &self.views[usize::from(now.view)];
+                    self.losses += u64::from(end.payouts[view.me] < view.due);
+                    1.0
+                }
             };
         }
         self.seen.insert(now.packed(), games);
@@ -261,7 +273,6 @@ impl<'r> Play<'r> {
 
     fn honest_moves(&mut self, now: Position, moves: &mut Vec<(Move, Next)>) {
         let post = self.honest_post(&now);
-        let delay = Some(self.bounds.delay as u8);
         let off_chain = !now.acting && !self.asleep();
         if off_chain {
             for &to in self.reach.steps[usize::from(now.view)].keys() {
@@ -282,7 +293,7 @@ impl<'r> Play<'r> {
             (None, false) => {
                 let next = Position {
                     acting: true,
-                    timer: delay,
+                    timer: Some(self.waits(self.bounds.delay as u8)),
                     ..now
                 };
                 moves.push((Move::Closes, Next::Play(next)));
@@ -291,7 +302,7 @@ impl<'r> Play<'r> {
                 let answers = self.beats(case, &post);
                 let next = Position {
                     acting: true,
-                    timer: now.timer.filter(|_| answers),
+                    timer: now.timer.filter(|_| answers).map(|left| self.waits(left)),
                     unseen: 0,
                     lied: self.has_lied(&now),
                     ..now
@@ -309,21 +320,37 @@ impl<'r> Play<'r> {
                     ..now
                 };
                 moves.push((Move::Honest, Next::Play(next)));
+                if self.bounds.scarce {
+                    let next = Position { timer: None, ..now };
+                    moves.push((Move::Evicted, Next::Play(next)));
+                }
             }
             _ => {}
         }
+    }
+
+    /// Blocks for which a transaction can still be kept out, by what is left to the party itself:
+    /// where they are scarce, that bounds nothing.
+    fn waits(&self, left: u8) -> u8 {
+        if self.bounds.scarce { 0 } else { left }
     }
 
     fn next_block(&self, now: Position, moves: &mut Vec<(Move, Next)>) {
         let view = &self.views[usize::from(now.view)];
         let delay = Some(self.bounds.delay as u8);
         let (timer, blocks) = match (now.timer, now.case) {
+            // It waits. Without a post, a block more or less makes no difference.
+            (Some(_), None) if self.bounds.scarce => return,
+            (Some(_), Some(_)) if self.bounds.scarce && now.acting => (now.timer, now.blocks + 1),
             // What cannot be kept out any longer comes first.
             (Some(0), _) | (None, None) => return,
             (Some(left), case) => (Some(left - 1), now.blocks + u8::from(case.is_some())),
             (None, Some(_)) if !now.acting => (delay, now.blocks + 1),
-            // It was refused in the block of the first post, or has only now got something to say.
-            (None, Some(case)) if self.beats(case, &view.post) => (delay, now.blocks + 1),
+            // It was refused in the block of the first post, or has only now got something to say,
+            // or was evicted.
+            (None, Some(case)) if self.beats(case, &view.post) => {
+                (delay.map(|left| self.waits(left)), now.blocks + 1)
+            }
             (None, Some(_)) => (None, now.blocks + 1),
         };
         let next = Position {
@@ -383,6 +410,13 @@ impl<'r> Play<'r> {
         if end.forfeited == Some(view.me) {
             return Some(What::Forfeited);
         }
+        if self.bounds.scarce
+            && last == Move::PayOut
+            && let Some(case) = now.case
+            && self.court.case(case).dispute.highest() < self.honest_post(now).shown.version
+        {
+            return self.wrong_without_answer(view, case, end);
+        }
         if got < view.due {
             let due = view.due;
             return match self.watch {
@@ -398,6 +432,22 @@ impl<'r> Play<'r> {
             return Some(What::LiarPaid { got: peers });
         }
         None
+    }
+
+    /// The honest party had a higher state to show, and no block took it in time.
+    fn wrong_without_answer(&self, view: &View, case: u32, end: &Settlement) -> Option<What> {
+        let (me, limits) = (view.me, &self.court.limits);
+        let got = end.payouts[me];
+        let settled = match end.forfeited {
+            None => self.court.case(case).dispute.settles().of(me, limits),
+            Some(_) => limits.capacity,
+        };
+        if got != settled {
+            return Some(What::NotAsSettled { settled, got });
+        }
+        let signed = view.states.iter().map(|state| state.of(me, limits));
+        let least = signed.min().expect("the opening");
+        (got < least).then_some(What::BelowSigned { least, got })
     }
 }
 

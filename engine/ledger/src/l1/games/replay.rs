@@ -132,7 +132,7 @@ impl<'r> Replay<'r> {
 
     fn take(&mut self, point: &Point, one: Move, posting: Option<Posting>, included: bool) {
         match one {
-            Move::OffChain(_) | Move::Closes | Move::Sees => {}
+            Move::OffChain(_) | Move::Closes | Move::Sees | Move::Evicted => {}
             Move::Honest => {
                 let bench = &self.reach.bench;
                 let post = point.end.clone().close(|order| bench.again(order));

@@ -27,6 +27,10 @@ pub(super) enum What {
     Forfeited,
     /// The peer lied and was paid.
     LiarPaid { got: Amount },
+    /// Its answer came too late, and it was paid other than the dispute settles at.
+    NotAsSettled { settled: Amount, got: Amount },
+    /// Its answer came too late, and it was paid less than in any state that it has signed.
+    BelowSigned { least: Amount, got: Amount },
 }
 
 impl Loss {
@@ -91,6 +95,7 @@ impl Play<'_> {
                 let posting = self.honest_post(now);
                 post(format!("honest {}", who(posting.poster)), &posting)
             }
+            Move::Evicted => "honest party's transaction is evicted".to_owned(),
             Move::Other(at) => {
                 let posting = &self.posts(now)[usize::from(*at)];
                 post(who(posting.poster), posting)

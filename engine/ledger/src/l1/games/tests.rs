@@ -95,6 +95,90 @@ fn name(what: What) -> &'static str {
         What::NotConserved => "not conserved",
         What::Forfeited => "forfeited",
         What::LiarPaid { .. } => "liar paid",
+        What::NotAsSettled { .. } => "not as settled",
+        What::BelowSigned { .. } => "below signed",
+    }
+}
+
+/// Whatever waits or is evicted, for however long: an answer that gets in costs nothing, and one
+/// that does not costs what the dispute settles at, and no punishment.
+fn search_scarce(bounds: Bounds, watch: Watch, me: Party) {
+    let start = Instant::now();
+    let bounds = Bounds {
+        scarce: true,
+        ..bounds
+    };
+    let reach = reach(bounds, me);
+    let towers: Vec<View> = match watch {
+        Watch::Itself => reach.views.clone(),
+        // One that has the newest state that both hold.
+        _ => (reach.views.iter())
+            .map(|view| shown_by_others(view, view.held))
+            .collect(),
+    };
+    let mut play = Play::watched(&reach, &towers, bounds, Law::AsItIs, watch);
+    let starts: Vec<Position> = match watch {
+        Watch::Itself => vec![Position::START],
+        _ => (0..towers.len() as u16).map(Position::at).collect(),
+    };
+    let games: Result<f64, What> = starts.iter().map(|start| play.games(*start)).sum();
+    let games = games.unwrap_or_else(|what| {
+        let loss = play.shortest_loss(&starts).map(|loss| loss.script(&play));
+        panic!("{what:?}\n{}", loss.unwrap_or_default())
+    });
+    println!(
+        "{watch:?}, {me:?} honest, {} · {} positions, {games:.3e} games, {} ends with a loss, {:.2?}",
+        bounds.told(),
+        play.positions(),
+        play.losses,
+        start.elapsed(),
+    );
+    assert!(play.losses > 0, "scarce blocks cost something");
+}
+
+#[test]
+fn scarce_blocks_cost_what_the_rules_say_and_no_more() {
+    for me in Party::BOTH {
+        search_scarce(Bounds::TIGHT, Watch::Itself, me);
+        search_scarce(Bounds::SMALL, Watch::Itself, me);
+        search_scarce(Bounds::SMALL, Watch::Tower, me);
+    }
+}
+
+#[test]
+#[ignore = "minutes"]
+fn longer_waits_cost_no_more_either() {
+    for me in Party::BOTH {
+        for deposit_a in [4, 2] {
+            let bounds = Bounds {
+                capacity: 4,
+                deposit_a,
+                payments: 4,
+                window: 3,
+                ..Bounds::SMALL
+            };
+            search_scarce(bounds, Watch::Itself, me);
+        }
+    }
+}
+
+/// Where blocks are scarce, the search still sees broken rules.
+#[test]
+fn scarce_blocks_hide_no_broken_rule() {
+    let bounds = Bounds {
+        scarce: true,
+        ..Bounds::SMALL
+    };
+    for (law, expected) in [
+        (Law::EvidenceIsAPost, "forfeited"),
+        (Law::OffersRaise, "paid too little"),
+        (Law::HonestSignsOn, "forfeited"),
+    ] {
+        let found = Party::BOTH.map(|me| lost(bounds, law, me));
+        let names: Vec<_> = (found.iter().flatten())
+            .map(|(what, _)| name(*what))
+            .collect();
+        assert!(names.contains(&expected), "{law:?}: {names:?}");
     }
 }
 

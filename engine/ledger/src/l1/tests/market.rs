@@ -159,6 +159,44 @@ fn channels_share_a_part_of_the_block_and_transfers_do_not() {
     assert_eq!((sizes(&mut world), sizes(&mut world)), (2, 3));
 }
 
+/// What a post takes is said by whether something is posted before it.
+#[test]
+fn an_answer_takes_its_own_units() {
+    let by_units = |block| Config {
+        units: units(block),
+        answers: Answers::Compete,
+        ..config()
+    };
+    for (block, transactions) in [(30, 2), (29, 1)] {
+        let (mut world, terms) = disputed(by_units(block), 1, 9);
+        let answer = world.post(BOB, &terms[0], after(2, 50), None);
+        let transfer = world.transfer(CAROL, 0, DAN, 1);
+        for bytes in [answer, transfer] {
+            world.submit(&bytes).unwrap();
+        }
+        assert_eq!(world.block().len(), transactions, "{block} units");
+    }
+}
+
+/// Where units bound a block, one channel's answers do not fill the room against another's either.
+#[test]
+fn room_is_kept_by_units_too() {
+    let reserved = Config {
+        units: units(40),
+        ..config()
+    };
+    let (mut world, terms) = disputed(reserved, 2, 9);
+    // Two answers of 20 units fill a block; those that come then take places of their channel's own.
+    for version in 2..6 {
+        let answer = world.post(ALICE, &terms[0], after(version, 60), None);
+        world.submit(&answer).unwrap();
+    }
+    let answer = world.post(BOB, &terms[1], after(2, 50), None);
+    let ticket = world.submit(&answer).unwrap();
+    assert_eq!(world.block().len(), 2);
+    assert_eq!(world.block()[0].0, ticket);
+}
+
 #[test]
 fn the_highest_bid_goes_first_and_an_account_in_its_own_order() {
     let mut world = World::new(bids(30, 100));
@@ -233,6 +271,108 @@ fn a_bid_is_wanted_where_bids_are_taken_and_nowhere_else() {
         key: by_bids.key(ALICE),
     };
     assert_eq!(by_bids.submit_any(&bytes), Some(forged));
+}
+
+/// What could be in no block evicts nothing: a flood costs at least that its account could pay.
+#[test]
+fn what_waits_by_its_bid_could_be_paid_for() {
+    let least = Rate(800_000);
+    let mut world = World::new(Config {
+        order: Order::BaseFee { least },
+        pace: Some(Pace {
+            interval_ms: 500,
+            finality_blocks: 0,
+        }),
+        ..bids(40, 100)
+    });
+    let first = world.bidding(world.to_dan(ALICE, 0), 9);
+    world.submit(&first).unwrap();
+    assert_eq!(world.block(), [(0, 9)]);
+    let most = Bid::flat(Rate(u64::MAX));
+    let rows = [
+        (
+            "one of the past, once more",
+            first,
+            Refusal::WrongNonce {
+                expected: 1,
+                got: 0,
+            },
+        ),
+        (
+            "a bid of all there can be",
+            world.with_bid(world.to_dan(BOB, 0), most),
+            Refusal::FeeAboveBalance {
+                have: Amount::new(FUNDS[BOB]),
+                fee: most.most.of(10),
+            },
+        ),
+        (
+            "a bid that no base fee is as low as",
+            world.bidding(world.to_dan(CAROL, 0), 7),
+            Refusal::BidBelowBase {
+                base: least.0,
+                got: rate(7).0,
+            },
+        ),
+        (
+            "an account that never was",
+            world.bidding(world.to_dan(ERIN, 0), 9),
+            Refusal::UnknownAccount {
+                account: world.key(ERIN),
+            },
+        ),
+    ];
+    for (name, bytes, refusal) in rows {
+        let refused = Err(SubmitError::Refused(refusal));
+        assert_eq!(world.submit(&bytes), refused, "{name}");
+    }
+    assert_eq!(world.chain.pending(), 0);
+}
+
+/// A stranger can have a payout that waits come again, byte for byte: it waits once.
+#[test]
+fn the_same_does_not_wait_twice() {
+    let mut world = World::new(bids(30, 100));
+    let channel = world.terms(ALICE, 0, BOB, 5, 0).channel_id();
+    let submitter = world.key(CAROL);
+    let payout = world.bidding(Transaction::Payout { submitter, channel }, 5);
+    world.submit(&payout).unwrap();
+    let same = SubmitError::Outbid {
+        floor: rate(5).0,
+        got: rate(5).0,
+    };
+    assert_eq!(world.submit(&payout), Err(same));
+    assert_eq!((world.block(), world.chain.pending()), (vec![], 0));
+    assert!(world.submit(&payout).is_ok(), "it waits no more");
+}
+
+#[test]
+fn who_waits_for_a_nonce_that_nothing_has_is_known_and_can_be_withdrawn() {
+    let mut world = World::new(bids(100, 100));
+    for (who, nonce) in [
+        (ALICE, 1),
+        (ALICE, 2),
+        (BOB, 0),
+        (BOB, 2),
+        (CAROL, u64::MAX),
+    ] {
+        let bytes = world.bidding(world.to_dan(who, nonce), 5);
+        world.submit(&bytes).unwrap();
+    }
+    assert_eq!(world.block(), [(2, 5)]);
+    assert_eq!(world.block(), []);
+    let mut gaps = vec![
+        (world.key(ALICE), 1),
+        (world.key(BOB), 2),
+        (world.key(CAROL), u64::MAX),
+    ];
+    gaps.sort_unstable();
+    assert_eq!(world.chain.gaps(), gaps);
+    let withdrawn = gaps
+        .iter()
+        .map(|(who, from)| world.chain.withdraw(who, *from));
+    assert_eq!(withdrawn.map(|tickets| tickets.len()).sum::<usize>(), 4);
+    assert_eq!((world.chain.gaps(), world.chain.pending()), (vec![], 0));
 }
 
 #[test]
