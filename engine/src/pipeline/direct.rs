@@ -269,6 +269,7 @@ impl Direct<'_> {
         each_chunk(workload, session, &plan, &mut payments, |payments| {
             let transfers = self.transfers(payments, &indices);
             let signed = self.sign(&secrets, payments, &transfers);
+            self.chain.hear_together(signed.iter().map(Vec::as_slice));
             for (bytes, payment) in signed.into_iter().zip(payments) {
                 // The receipt's fee is its payer's.
                 let payer = u64::from(indices[payment.payer]);

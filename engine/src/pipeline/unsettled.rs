@@ -147,6 +147,8 @@ impl Unsettled {
             arrived_ms,
             height: None,
         });
+        let step = self.steps.back().expect("it has arrived");
+        chain.hear_together((0..count).map(|place| step.bytes(place)));
         for place in 0..count {
             self.submit((number, place), workload, (chain, court), clock);
         }

@@ -5,6 +5,7 @@ mod durable;
 
 pub use durable::Restoring;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::block::{Draft, Header};
@@ -26,7 +27,7 @@ use super::transaction::{SignedTransaction, Transaction, encoded_digest};
 use super::vain::Vain;
 use super::witness::{Checked, Verdict};
 use duet_base::clock::thread_cpu_ns;
-use duet_channels::crypto::{Backend, Digest, KeyRing, PublicKey, accept};
+use duet_channels::crypto::{Backend, Digest, KeyRing, PublicKey, Signature, accept};
 use duet_channels::protocol::{Amount, ChannelId, Post};
 
 /// A Layer 1 with one writer.
@@ -49,6 +50,8 @@ pub struct Chain {
     base: Rate,
     space: Space,
     vain: Vain,
+    /// What was heard together, by what was signed and how.
+    heard: HashSet<(Digest, Signature)>,
     rounds: Rounds,
     bodies: Vec<Vec<u8>>,
     tape: Option<Tape>,
@@ -93,6 +96,7 @@ impl Chain {
             base: config.order.first_base(),
             space: Space::default(),
             vain: Vain::default(),
+            heard: HashSet::new(),
             rounds: Rounds::new(backend, config.verification),
             bodies: Vec::new(),
             tape: config.keep_tape.then(Tape::default),
@@ -279,12 +283,32 @@ impl Chain {
         self.ledger.can_pay(submitter, self.config.fee, answers)
     }
 
+    /// Verifies the signatures of the signers of transactions that are about to be submitted, in
+    /// one batch, where who submits must be known first. Changes no verdict.
+    pub fn hear_together<'t>(&mut self, transactions: impl Iterator<Item = &'t [u8]>) {
+        self.heard.clear();
+        if !self.config.order.takes_bids() {
+            return;
+        }
+        let mut said = Vec::new();
+        for bytes in transactions {
+            if let Ok(signed) = SignedTransaction::decode(bytes) {
+                let digest = encoded_digest(&self.genesis, &signed, bytes);
+                let signer = *signed.transaction().signer();
+                said.push((signer, digest, *signed.signature()));
+            }
+        }
+        self.heard.extend(self.rounds.hear(&said));
+    }
+
     /// Verifies the signer's signature, alone: who speaks is known then, and nothing else. Gives
     /// what was signed.
-    fn hear(&self, signed: &SignedTransaction, bytes: &[u8]) -> Result<Digest, SubmitError> {
+    fn hear(&mut self, signed: &SignedTransaction, bytes: &[u8]) -> Result<Digest, SubmitError> {
         let key = *signed.transaction().signer();
         let digest = encoded_digest(&self.genesis, signed, bytes);
-        let holds = accept(&key.0, &digest.0, &signed.signature().0);
+        let signature = signed.signature();
+        let holds =
+            self.heard.remove(&(digest, *signature)) || accept(&key.0, &digest.0, &signature.0);
         if holds {
             Ok(digest)
         } else {

@@ -14,7 +14,9 @@ use super::ledger::Ledger;
 use super::refusal::Refusal;
 use super::transaction::SignedTransaction;
 use super::witness::{Checked, Need, Unchecked, Verdict, Witness};
-use duet_channels::crypto::{Backend, Digest, KeyRing, PublicKey, Verifier};
+use duet_channels::crypto::{
+    Backend, Digest, KeyId, KeyRing, PublicKey, Signature, Signed, Verifier,
+};
 use duet_channels::protocol::{Amount, ChannelId, Pair};
 
 /// The keys of channels that open earlier in a block that is being gathered.
@@ -43,6 +45,19 @@ impl Claimed {
             Claimed::With(unchecked) => unchecked.claim(),
             Claimed::Before(checked) => checked.get(),
         }
+    }
+}
+
+/// What a signer says, and nothing of what it claims.
+struct Said {
+    signer: KeyId,
+    digest: Digest,
+    signature: Signature,
+}
+
+impl Signed for Said {
+    fn signed(&self) -> (KeyId, &Digest, &Signature) {
+        (self.signer, &self.digest, &self.signature)
     }
 }
 
@@ -169,6 +184,30 @@ impl Round {
             each(taken, &self.ring, &mut verdicts);
         }
         assert!(verdicts.next().is_none(), "one verdict per witness");
+    }
+
+    /// Which of these signatures hold, each over a digest: all in one batch.
+    pub(super) fn hear(
+        &mut self,
+        said: &[(PublicKey, Digest, Signature)],
+    ) -> Vec<(Digest, Signature)> {
+        let keys: Vec<PublicKey> = said.iter().map(|(signer, ..)| *signer).collect();
+        let ids = self.ring.insert_many(&keys).into_iter();
+        let known = ids.zip(said).filter_map(|(id, (_, digest, signature))| {
+            let signer = id.ok()?;
+            let (digest, signature) = (*digest, *signature);
+            Some(Said {
+                signer,
+                digest,
+                signature,
+            })
+        });
+        let (mut known, mut verdicts) = (known.collect(), Vec::new());
+        self.verifier.verify(&self.ring, &mut known, &mut verdicts);
+        let heard = verdicts.iter().flatten();
+        heard
+            .map(|said| (said.get().digest, said.get().signature))
+            .collect()
     }
 
     fn look_up(&mut self) {

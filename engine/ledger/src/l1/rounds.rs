@@ -18,7 +18,7 @@ use super::round::{Claimed, Opened, Round};
 use super::transaction::SignedTransaction;
 use super::witness::Checked;
 use duet_base::clock::thread_cpu_ns;
-use duet_channels::crypto::{Backend, Digest};
+use duet_channels::crypto::{Backend, Digest, PublicKey, Signature};
 
 /// The line, and the rounds that wait to be filled.
 pub(super) struct Rounds {
@@ -135,6 +135,17 @@ impl Rounds {
         });
         self.done(round);
         (checked.expect("one was added"), signatures)
+    }
+
+    /// Which of these signatures hold, with what each one is over.
+    pub(super) fn hear(
+        &mut self,
+        said: &[(PublicKey, Digest, Signature)],
+    ) -> Vec<(Digest, Signature)> {
+        let mut round = self.idle();
+        let heard = round.hear(said);
+        self.done(round);
+        heard
     }
 
     /// Channels and transfers from which on a round takes no more.

@@ -1,6 +1,8 @@
 //! A Layer 1 that survives: the records that a durable log keeps of it, and the way back from them.
 //! What was in no block is on no record: who submitted it submits it again.
 
+use std::collections::HashSet;
+
 use super::super::config::Config;
 use super::super::ledger::{AccountRow, ChannelRow, Ledger};
 use super::super::load::Space;
@@ -183,6 +185,7 @@ impl Restoring {
             base: config.order.first_base(),
             space: Space::default(),
             vain: Vain::default(),
+            heard: HashSet::new(),
             rounds: Rounds::new(backend, config.verification),
             bodies: Vec::new(),
             tape: None,

@@ -375,6 +375,28 @@ fn who_waits_for_a_nonce_that_nothing_has_is_known_and_can_be_withdrawn() {
     assert_eq!((world.chain.gaps(), world.chain.pending()), (vec![], 0));
 }
 
+/// Signatures that were heard together are the ones of these very transactions.
+#[test]
+fn what_is_heard_together_is_judged_as_what_is_heard_alone() {
+    let mut world = World::new(bids(30, 10));
+    let sound = world.bidding(world.to_dan(ALICE, 0), 5);
+    let mut forged = world.bidding(world.to_dan(BOB, 0), 5);
+    *forged.last_mut().unwrap() ^= 1;
+    let mut other = sound.clone();
+    *other.last_mut().unwrap() ^= 1;
+    let all = [&sound[..], &forged[..], b"no transaction"];
+    world.chain.hear_together(all.into_iter());
+    let bad = |who| Refusal::BadSignature {
+        role: SignatureRole::Signer,
+        key: world.key(who),
+    };
+    let (of_bob, of_alice) = (bad(BOB), bad(ALICE));
+    assert_eq!(world.submit_any(&forged), Some(of_bob));
+    assert_eq!(world.submit_any(&other), Some(of_alice));
+    assert_eq!(world.submit_any(&sound), None);
+    assert_eq!(world.block(), [(0, 5)]);
+}
+
 #[test]
 fn the_base_fee_rises_with_full_blocks_and_lets_low_bids_wait() {
     let least = Rate(800_000);
