@@ -8,7 +8,9 @@ use crate::{
     layout::{self, WIDTH, clip},
     measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed, slowed},
     offload,
-    run_file::{Achieved, Assurance, Checks, Durability, L1Traffic, Percentiles, RunFile, Stage},
+    run_file::{
+        Achieved, Assurance, Checks, Durability, L1Chain, L1Traffic, Percentiles, RunFile, Stage,
+    },
 };
 
 /// The most lines of a summary in [`WIDTH`] columns; twice as many in fewer.
@@ -425,6 +427,14 @@ fn alone(run: &RunFile) -> Vec<String> {
 }
 
 /// What the channels came to that did not end politely.
+/// How long all payments would fill Layer 1's blocks as plain transfers, by the baseline's.
+fn as_transfers(run: &RunFile, chain: &L1Chain) -> Option<String> {
+    let sampled = run.l1.direct.as_ref()?.payments as f64;
+    let time_s = chain.direct_time_s? * run.achieved.payments as f64 / sampled;
+    let time = time_s.is_finite().then(|| human::seconds(time_s))?;
+    Some(format!("all payments as transfers {time} of full blocks"))
+}
+
 /// How long the run took in Layer 1's own time, and what its room came to.
 fn chain_time(run: &RunFile) -> Vec<String> {
     let Some(chain) = &run.l1.chain else {
@@ -451,7 +461,7 @@ fn chain_time(run: &RunFile) -> Vec<String> {
         some(count(|of| of.evicted), "evictions"),
         some(chain.sessions_not_opened, "sessions not opened"),
         some(chain.closes_given_up, "closes outbid for good"),
-        (chain.direct_time_s).map(|direct| format!("baseline {}", human::seconds(direct))),
+        as_transfers(run, chain),
     ];
     phrases.into_iter().flatten().collect()
 }

@@ -576,13 +576,14 @@ fn a_layer_1_with_a_clock_tells_its_time() {
     assert!(!summary(&changed(|_| {})).contains("L1 time"));
     let shown = summary(&changed(|run| run.l1.chain = Some(sample::chain())));
     let at = shown.find("L1 time").expect("its row");
-    let row: Vec<&str> = shown[at..].lines().take(3).map(str::trim).collect();
+    let row: Vec<&str> = shown[at..].lines().take(4).map(str::trim).collect();
     assert_eq!(
         row,
         [
             "L1 time   1 h 9 min virtual, 348 blocks, 288 of them empty,",
             "87.8 % full where used, longest wait 2 min 48 s, fees 27.2 M,",
-            "20.1 k evictions, 3 sessions not opened, baseline 41 min 36 s",
+            "20.1 k evictions, 3 sessions not opened,",
+            "all payments as transfers 6 h 56 min of full blocks",
         ]
     );
 }
