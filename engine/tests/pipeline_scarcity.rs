@@ -313,6 +313,25 @@ fn honest_parties_lose_what_answers_come_too_late_for() {
     );
 }
 
+/// No block is as cheap as what is bid: that is refused, and does not wait for ever.
+#[test]
+fn bids_below_every_base_fee_are_refused() {
+    let mut config = by_bids(2, 4, 4, 50);
+    config.l1.order = Order::BaseFee {
+        least: Rate(Rate::PER),
+    };
+    let workload = Uniform::new(8, 4, 5);
+    let stop = AtomicBool::new(false);
+    let outcome = run(&config, &workload, &stop, |_| {}).unwrap();
+    let opens = outcome.traffic.of(TrafficKind::Open);
+    assert_eq!((opens.included, outcome.counts.sessions_opened), (0, 0));
+    let refused = outcome.stops.rejections.get("l1_bid_below_base");
+    assert_eq!(refused, Some(&opens.refused));
+    let sampled = Sampling::whole(vec![0, 1]);
+    let direct = run_direct(&config, &workload, &sampled, &stop, |_| {}).unwrap();
+    assert_eq!(direct.l1.transactions, 0);
+}
+
 #[test]
 fn the_baseline_pays_and_waits_under_the_same_limits() {
     let workload = Uniform::new(4, 4, 25);
