@@ -220,9 +220,10 @@ impl Workload for Hub {
 #[test]
 fn nothing_waits_for_ever_for_an_open_that_gave_up() {
     let mut given_up = 0;
-    for concurrent in [5, 8, 14] {
+    for (concurrent, pace) in [(5, true), (8, true), (14, true), (8, false), (14, false)] {
         for waiting in [1, 2, 3, 5, 9] {
-            let config = by_bids(2, concurrent, 2, waiting);
+            let mut config = by_bids(2, concurrent, 2, waiting);
+            config.l1.pace = config.l1.pace.filter(|_| pace);
             let of = Uniform::new(3 * concurrent, concurrent, 5);
             let workload = Hub { of, every: 2 };
             let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();

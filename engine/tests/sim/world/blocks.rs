@@ -145,6 +145,14 @@ impl World<'_> {
                 self.free(ticket);
             }
             Err(_) if self.tickets[ticket as usize].by == Source::Rogue => {}
+            // Where bids evict, what is late for its channel does not even wait.
+            Err(SubmitError::Refused(Refusal::UnknownChannel { .. })) => {
+                self.tickets[ticket as usize].fate = Fate::Refused {
+                    since: height,
+                    at: height,
+                };
+                self.free(ticket);
+            }
             Err(error) => return Err(format!("Layer 1 refuses to queue: {error}")),
         }
         self.history.push(bytes);
