@@ -557,6 +557,13 @@ const ROWS: &[Row] = &[
         Ask::L1,
     ),
     row(
+        "scarcity: a flood about channels that are gone",
+        CHAIN,
+        "            self.ledger.open_channel(channel)?;\n",
+        "            let _ = channel;\n",
+        Ask::L1,
+    ),
+    row(
         "root: a header's hash does not cover it",
         "l1/block.rs",
         "hash(Domain::Block, &bytes[..self.bytes()])",

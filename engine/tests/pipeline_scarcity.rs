@@ -220,9 +220,10 @@ impl Workload for Hub {
 #[test]
 fn nothing_waits_for_ever_for_an_open_that_gave_up() {
     let mut given_up = 0;
-    for concurrent in [5, 8, 14] {
+    for (concurrent, pace) in [(5, true), (8, true), (14, true), (8, false), (14, false)] {
         for waiting in [1, 2, 3, 5, 9] {
-            let config = by_bids(2, concurrent, 2, waiting);
+            let mut config = by_bids(2, concurrent, 2, waiting);
+            config.l1.pace = config.l1.pace.filter(|_| pace);
             let of = Uniform::new(3 * concurrent, concurrent, 5);
             let workload = Hub { of, every: 2 };
             let outcome = run(&config, &workload, &AtomicBool::new(false), |_| {}).unwrap();
@@ -311,6 +312,25 @@ fn honest_parties_lose_what_answers_come_too_late_for() {
         "{:?}",
         outcome.disputes
     );
+}
+
+/// No block is as cheap as what is bid: that is refused, and does not wait for ever.
+#[test]
+fn bids_below_every_base_fee_are_refused() {
+    let mut config = by_bids(2, 4, 4, 50);
+    config.l1.order = Order::BaseFee {
+        least: Rate(Rate::PER),
+    };
+    let workload = Uniform::new(8, 4, 5);
+    let stop = AtomicBool::new(false);
+    let outcome = run(&config, &workload, &stop, |_| {}).unwrap();
+    let opens = outcome.traffic.of(TrafficKind::Open);
+    assert_eq!((opens.included, outcome.counts.sessions_opened), (0, 0));
+    let refused = outcome.stops.rejections.get("l1_bid_below_base");
+    assert_eq!(refused, Some(&opens.refused));
+    let sampled = Sampling::whole(vec![0, 1]);
+    let direct = run_direct(&config, &workload, &sampled, &stop, |_| {}).unwrap();
+    assert_eq!(direct.l1.transactions, 0);
 }
 
 #[test]

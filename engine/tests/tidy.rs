@@ -16,7 +16,7 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 16] = [
-    ("engine/src", 10_100),
+    ("engine/src", 10_150),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_725),
     ("engine/fabric/src", 2_315),

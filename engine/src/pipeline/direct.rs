@@ -19,7 +19,8 @@ use duet_base::clock::thread_cpu_ns;
 use duet_channels::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer};
 use duet_channels::protocol::{Pair, Party, Payment};
 use duet_ledger::l1::{
-    self, Bid, Chain, Executed, Load, Receipt, SignedTransaction, Transaction, Verification,
+    self, Bid, Chain, Executed, Load, Receipt, SignedTransaction, SubmitError, Transaction,
+    Verification,
 };
 
 /// Transfers that are signed, submitted and sealed in one go.
@@ -273,16 +274,30 @@ impl Direct<'_> {
             for (bytes, payment) in signed.into_iter().zip(payments) {
                 // The receipt's fee is its payer's.
                 let payer = u64::from(indices[payment.payer]);
-                while self.chain.submit(payer, &bytes).is_err() {
-                    // Pushed back: a block makes room.
-                    self.seal_one();
-                }
+                self.submit(payer, &bytes);
                 transferred += 1;
             }
             self.seal(self.config.l1.block_transactions as usize);
             observe(transferred);
         });
         transferred
+    }
+
+    /// Submits a transfer; what is pushed back comes again after a block.
+    fn submit(&mut self, payer: u64, bytes: &[u8]) {
+        while let Err(error) = self.chain.submit(payer, bytes) {
+            match error {
+                SubmitError::MempoolFull { .. }
+                | SubmitError::MempoolBytesFull { .. }
+                | SubmitError::Outbid { .. }
+                | SubmitError::AnswersInVain { .. } => self.seal_one(),
+                // For ever.
+                _ => {
+                    self.failed += 1;
+                    return;
+                }
+            }
+        }
     }
 
     fn transfers(
@@ -348,6 +363,12 @@ impl Direct<'_> {
 
     fn seal_one(&mut self) {
         self.chain.seal(&mut self.receipts);
+        if self.receipts.is_empty() {
+            // After one that was refused, its payer's next ones wait for ever.
+            for (account, first) in self.chain.gaps() {
+                self.failed += self.chain.withdraw(&account, first).len() as u64;
+            }
+        }
         for receipt in self.receipts.drain(..) {
             let payer = &mut self.changes[receipt.ticket as usize];
             *payer = payer.wrapping_sub(receipt.fee.units());

@@ -152,7 +152,7 @@ impl Unsettled {
         for place in 0..count {
             self.submit((number, place), workload, (chain, court), clock);
         }
-        while self.time.is_none() && chain.pending() > 0 {
+        while self.time.is_none() && has_news(chain) {
             self.block(false, workload, (chain, court), clock);
         }
     }
@@ -187,7 +187,7 @@ impl Unsettled {
 
     /// Passes over the blocks up to this one in which nothing can happen.
     pub(super) fn pass_over(&self, last: u64, chain: &mut Chain, court: &Court) {
-        if self.time.is_none() || chain.pending() > 0 {
+        if self.time.is_none() || has_news(chain) {
             return;
         }
         let quiet = court.next_due().map_or(last, |due| last.min(due - 1));
@@ -404,6 +404,11 @@ impl Unsettled {
         let signed = signed.expect("the shard's own transaction");
         self.given_up.contains(signed.transaction().signer())
     }
+}
+
+/// Whether the next block takes something, or tells of something that was evicted.
+fn has_news(chain: &Chain) -> bool {
+    chain.pending() > 0 || chain.owes_receipts()
 }
 
 /// What a step's transaction is for.

@@ -3,7 +3,8 @@
 //!
 //! A model that sees only messages, transactions and receipts objects when an honest party is
 //! harmed, signs what it must not, or waits for ever. `SIM_SEED=7` lives through one world and
-//! tells its story; `SIM_SEEDS=1000000` lives through so many.
+//! tells its story; `SIM_SEEDS=1000000` lives through so many. Plain worlds and those whose blocks are
+//! scarce are two tests: name the one that is meant.
 
 mod disk;
 mod keys;
@@ -33,6 +34,9 @@ use world::Summary;
 
 const SEEDS: u64 = 10_000;
 
+/// Worlds whose blocks are scarce.
+const SCARCE_SEEDS: u64 = 2_500;
+
 /// Worlds that showed a bug of the engine, and which one. A seed keeps its meaning only as long as
 /// plans and rogues draw the same chances in the same order.
 const REGRESSIONS: [(u64, &str); 5] = [
@@ -59,7 +63,14 @@ fn live(
     keys: &mut Keys,
     story: Option<&mut Vec<String>>,
 ) -> Result<Summary, String> {
-    let plan = Plan::new(seed, sabotage);
+    live_in(Plan::new(seed, sabotage), keys, story)
+}
+
+fn live_in(
+    plan: Plan,
+    keys: &mut Keys,
+    story: Option<&mut Vec<String>>,
+) -> Result<Summary, String> {
     catch_unwind(AssertUnwindSafe(|| world::run(plan, keys, story))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
@@ -68,22 +79,38 @@ fn live(
 }
 
 /// What a failing seed prints.
-fn story(seed: u64, sabotage: Sabotage) -> String {
+fn story(plan: &Plan) -> String {
     let mut lines = Vec::new();
-    let ended = live(seed, sabotage, &mut Keys::new(), Some(&mut lines));
-    let title = world::title(&Plan::new(seed, sabotage));
+    let ended = live_in(plan.clone(), &mut Keys::new(), Some(&mut lines));
+    let title = world::title(plan);
     format!("{title}\n{}\n{ended:?}", lines.join("\n"))
 }
 
 #[test]
 fn honest_parties_are_safe_in_every_world() {
-    if let Some(seed) = number("SIM_SEED") {
-        println!("{}", story(seed, Sabotage::None));
-        let ended = live(seed, Sabotage::None, &mut Keys::new(), None);
-        ended.expect("a world without objections");
-        return;
+    live_all(SEEDS, |seed| Plan::new(seed, Sabotage::None));
+}
+
+/// Where blocks are scarce, honest parties lose what no block took their answers in time for, and
+/// nothing else.
+#[test]
+fn scarce_blocks_cost_honest_parties_what_the_rules_say() {
+    let total = live_all(SCARCE_SEEDS, |seed| Plan::scarce(seed, Sabotage::None));
+    if let Some(total) = total.filter(|total| total.sessions > 2_000) {
+        assert!(total.losers > 0 && total.lost >= total.losers, "{total:?}");
+        assert!(total.outbid > 0 && total.pushed_back > 0, "{total:?}");
     }
-    let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
+}
+
+/// Lives through all worlds that are asked for, unless only one is to be told.
+fn live_all(seeds: u64, plan: impl Fn(u64) -> Plan + Sync) -> Option<Summary> {
+    if let Some(seed) = number("SIM_SEED") {
+        println!("{}", story(&plan(seed)));
+        let ended = live_in(plan(seed), &mut Keys::new(), None);
+        ended.expect("a world without objections");
+        return None;
+    }
+    let seeds = number("SIM_SEEDS").unwrap_or(seeds);
     let first = number("SIM_FIRST").unwrap_or(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicU64::new(first);
@@ -101,7 +128,7 @@ fn honest_parties_are_safe_in_every_world() {
                     if seed >= first + seeds {
                         break;
                     }
-                    match live(seed, Sabotage::None, &mut keys, None) {
+                    match live_in(plan(seed), &mut keys, None) {
                         Ok(summary) => sum.add(&summary),
                         Err(objection) => {
                             let mut failed = failed.lock().expect("no panic");
@@ -128,9 +155,10 @@ fn honest_parties_are_safe_in_every_world() {
     let mut failed = failed.into_inner().expect("no panic");
     failed.sort();
     if let Some((seed, objection)) = failed.first() {
-        println!("{}", story(*seed, Sabotage::None));
+        println!("{}", story(&plan(*seed)));
         panic!("seed {seed}: {objection}; all: {failed:#?}");
     }
+    Some(total)
 }
 
 fn thread_cpu_ns() -> u64 {
@@ -148,6 +176,9 @@ impl Summary {
         self.crashes += other.crashes;
         self.breaks += other.breaks;
         self.pushed_back += other.pushed_back;
+        self.outbid += other.outbid;
+        self.losers += other.losers;
+        self.lost += other.lost;
         self.ticks += other.ticks;
         self.signatures += other.signatures;
         self.cpu_ns += other.cpu_ns;

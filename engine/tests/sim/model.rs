@@ -271,33 +271,63 @@ impl Model {
     pub(crate) fn pays_out(
         &mut self,
         channel: usize,
-        payouts: &Pair<u64>,
-        forfeited: Option<Party>,
+        (payouts, forfeited): (&Pair<u64>, Option<Party>),
         height: u64,
-    ) -> Result<(), Objection> {
+        late: [bool; 2],
+    ) -> Result<u64, Objection> {
         self.oracles[channel].settles(payouts, forfeited, height)?;
-        self.ends(channel, payouts)
+        let honest = |party: Party| self.books[channel][party as usize].is_some();
+        if let Some(party) = forfeited.filter(|party| honest(*party)) {
+            return Err(format!("L6: honest {party:?} forfeits"));
+        }
+        self.ends(channel, payouts, late)
     }
 
-    /// A channel ended, however it did: the honest party's guarantee.
-    pub(crate) fn ends(&mut self, channel: usize, payouts: &Pair<u64>) -> Result<(), Objection> {
+    /// The highest version posted in a channel, and the last block of its window.
+    pub(crate) fn posted(&self, channel: usize) -> Option<(u64, u64)> {
+        self.oracles[channel].posted()
+    }
+
+    /// A channel ended, however it did: the honest party's guarantee. Of a party whose answer came
+    /// too late because no block took it: no less than in the worst state that it has signed. Gives
+    /// what such parties lost.
+    pub(crate) fn ends(
+        &mut self,
+        channel: usize,
+        payouts: &Pair<u64>,
+        late: [bool; 2],
+    ) -> Result<u64, Objection> {
         self.settled += 1;
+        let mut lost = 0;
         for book in self.books[channel].iter_mut().flatten() {
             book.ended = true;
             let least = book.least();
             let got = i128::from(payouts[book.me]);
-            if got < least {
+            if got < least && late[book.me as usize] && got >= book.worst() {
+                lost += (least - got) as u64;
+            } else if got < least {
                 let (me, version) = (book.me, book.log.version());
                 return Err(format!(
                     "guarantee: honest {me:?} gets {got}, has {least} at version {version}"
                 ));
             }
         }
-        Ok(())
+        Ok(lost)
     }
 }
 
 impl Book {
+    /// Its smallest balance in all states that it has itself signed, or counted.
+    fn worst(&self) -> i128 {
+        let of = |a: i128| match self.me {
+            Party::A => a,
+            Party::B => i128::from(self.capacity) - a,
+        };
+        let versions = 0..=self.log.version();
+        let signed = versions.map(|version| of(self.log.balance_a(version, self.deposit_a)));
+        signed.fold(self.least(), i128::min)
+    }
+
     /// Its balance in the newest state that it has itself signed, or counted.
     fn least(&self) -> i128 {
         let of = |a: i128| match self.me {

@@ -31,6 +31,12 @@ impl Oracle {
         }
     }
 
+    /// The highest version posted, and the last block of the window.
+    pub(crate) fn posted(&self) -> Option<(u64, u64)> {
+        let (first, last) = (self.posts.first()?, self.posts.last()?);
+        Some((last.shown.version, first.height + self.window_blocks))
+    }
+
     fn of(&self, party: Party, balance: &Balance) -> u64 {
         match party {
             Party::A => balance.a.units(),

@@ -1,5 +1,6 @@
 //! What a seed decides beforehand: who there is, what they are worth, how bad the world is.
 
+use duet_engine::l1::{Answers, Bid, Order, Pace, Prices, Rate, Units};
 use duet_engine::protocol::Rules;
 
 use super::keys::{MOST_PARTIES, Who};
@@ -50,6 +51,17 @@ pub(crate) struct Planned {
     pub(crate) finish_at: [u64; 2],
 }
 
+/// What makes a world's Layer 1 scarce beside its mempool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scarcity {
+    pub(crate) order: Order,
+    pub(crate) answers: Answers,
+    pub(crate) units: Units,
+    pub(crate) pace: Pace,
+    /// What an honest transaction bids at first.
+    pub(crate) bid: Bid,
+}
+
 /// A world before its first tick.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -80,9 +92,29 @@ pub(crate) struct Plan {
     /// Ticks without an answer after which a party closes.
     pub(crate) patience: u64,
     pub(crate) faults_until: u64,
+    /// Not in plain worlds.
+    pub(crate) scarce: Option<Scarcity>,
 }
 
 impl Plan {
+    /// The same world with a clock, few units a block and a small mempool, by arrival, by bids or
+    /// by a base fee.
+    pub(crate) fn scarce(seed: u64, sabotage: Sabotage) -> Plan {
+        let mut rng = Rng::new(seed ^ 0x5CA2_CE00);
+        let scarcity = Scarcity::drawn(&mut rng);
+        let plan = Plan::new(seed, sabotage);
+        let rogues = plan.rogue.contains(&true);
+        let mempool = rng.within(6, 24) as u32;
+        Plan {
+            // Where room is kept for answers, it is small enough if each channel's fits.
+            mempool,
+            block_transactions: 100,
+            spam: rogues && rng.once_in(2),
+            scarce: Some(scarcity),
+            ..plan
+        }
+    }
+
     pub(crate) fn new(seed: u64, sabotage: Sabotage) -> Plan {
         let mut rng = Rng::new(seed);
         let rng = &mut rng;
@@ -128,6 +160,7 @@ impl Plan {
             crashes: [0, 12, 60][rng.below(3) as usize],
             patience: rng.within(30, 90),
             faults_until: rng.within(120, 260),
+            scarce: None,
         }
     }
 
@@ -139,6 +172,59 @@ impl Plan {
     pub(crate) fn guarded(&self, channel: usize) -> bool {
         let parties = self.channels[channel].parties;
         parties.into_iter().any(|who| self.honest(who))
+    }
+}
+
+impl Scarcity {
+    fn drawn(rng: &mut Rng) -> Scarcity {
+        let least = Rate(Rate::PER / 10);
+        let (order, answers) = match rng.below(6) {
+            0 => (Order::Arrival, Answers::Reserved),
+            1 => (Order::Arrival, Answers::Compete),
+            2 | 3 => (Order::BaseFee { least }, Answers::Compete),
+            _ => (Order::Bid, Answers::Compete),
+        };
+        let least_block = if answers == Answers::Reserved { 6 } else { 2 };
+        let bid = Rate(Rate::PER / 5);
+        Scarcity {
+            order,
+            answers,
+            units: Units {
+                block: 10 * rng.within(least_block, 8),
+                of_channels: None,
+                prices: Prices {
+                    transfer: 10,
+                    // All open in the first block, five at most.
+                    open_one_sided: 2,
+                    open_two_sided: 2,
+                    close: 10,
+                    post: 10,
+                    answer: 10,
+                    payout: 10,
+                },
+            },
+            pace: Pace {
+                interval_ms: 1_000,
+                finality_blocks: 0,
+            },
+            bid: match order {
+                Order::BaseFee { .. } => Bid {
+                    most: Rate(2 * bid.0),
+                    tip: least,
+                },
+                Order::Arrival | Order::Bid => Bid::flat(bid),
+            },
+        }
+    }
+
+    /// The bid after so many that were not enough: an eighth more each time, up to eight times.
+    pub(crate) fn raised(&self, times: u32) -> Option<Bid> {
+        let raise = |Rate(rate): Rate| Rate(rate + rate / 8);
+        let bid = (0..times.min(8)).fold(self.bid, |bid, _| Bid {
+            most: raise(bid.most),
+            tip: raise(bid.tip),
+        });
+        self.order.takes_bids().then_some(bid)
     }
 }
 

@@ -234,8 +234,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Why a transaction that has a bid could be in no block, as far as its payer says: what others
-    /// make way for must be able to pay, and not have been in a block before.
+    /// Why a transaction that has a bid could be in no block, as far as its payer and its channel
+    /// say: what others make way for must be able to pay, and not be of the past.
     fn could_pay(&self, signed: &SignedTransaction, bytes: &[u8]) -> Result<(), Refusal> {
         let (transaction, Some(bid)) = (signed.transaction(), signed.bid()) else {
             return Err(Refusal::NoBid);
@@ -249,6 +249,15 @@ impl Chain {
         let Some(Account { balance, nonce, .. }) = self.ledger.account(&account) else {
             return Err(Refusal::UnknownAccount { account });
         };
+        let channel = match transaction {
+            Transaction::Post { post, .. } => Some(&post.channel),
+            Transaction::Payout { channel, .. } => Some(channel),
+            Transaction::CooperativeClose { proof, .. } => Some(&proof.channel),
+            _ => None,
+        };
+        if let Some(channel) = channel {
+            self.ledger.open_channel(channel)?;
+        }
         if let Some(got) = transaction.nonce().filter(|got| got < nonce) {
             let expected = *nonce;
             return Err(Refusal::WrongNonce { expected, got });
@@ -535,6 +544,12 @@ impl Chain {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.mempool.len() + self.pool.len()
+    }
+
+    /// Whether what left without a block is still to be told, by the receipts of the next one.
+    #[must_use]
+    pub fn owes_receipts(&self) -> bool {
+        !self.superseded.is_empty()
     }
 
     /// The next block's base fee; nothing, where there is none.

@@ -1,16 +1,17 @@
 //! Layer 1 in a world: what travels to it, what a block brings, and who looks at that.
 
 use duet_engine::l1::{
-    Executed, Notice, Opening, Receipt, SignedTransaction, SubmitError, Transaction,
+    Answers, Bid, Executed, Notice, Opening, Receipt, Refusal, SignedTransaction, SubmitError,
+    Transaction,
 };
-use duet_engine::protocol::{Amount, Pair, Post, Terms};
+use duet_engine::protocol::{Amount, Pair, Party, Post, Terms};
 
 use super::super::keys::{EVERYONE, TOWER, Who};
 use super::super::model::Objection;
 use super::super::node::Step;
 use super::super::plan::BLOCK_TICKS;
 use super::words::brief;
-use super::{Event, Source, Ticket, Travelling, World};
+use super::{Event, Fate, Source, Ticket, Travelling, World};
 
 impl World<'_> {
     /// Everybody opens their channels in the first block.
@@ -38,7 +39,8 @@ impl World<'_> {
     }
 
     pub(super) fn submit(&mut self, by: Source, signer: Who, transaction: Transaction, late: u64) {
-        let digest = transaction.digest(self.chain.genesis());
+        let bid = self.bid(by, &transaction);
+        let digest = transaction.digest_with(bid.as_ref(), self.chain.genesis());
         let signature = self.keys.sign(signer, digest);
         let consenters: Vec<Who> = transaction
             .consenters()
@@ -49,7 +51,9 @@ impl World<'_> {
             .map(|who| self.keys.sign(who, digest))
             .collect();
         let mut bytes = Vec::new();
-        SignedTransaction::new(transaction.clone(), signature, consents).encode(&mut bytes);
+        SignedTransaction::new(transaction.clone(), signature, consents)
+            .with_bid(bid)
+            .encode(&mut bytes);
         let ticket = self.tickets.len() as u64;
         self.tell(9, ticket, &bytes, || {
             format!(
@@ -57,7 +61,11 @@ impl World<'_> {
                 brief(&transaction)
             )
         });
-        self.tickets.push(Ticket { by, transaction });
+        self.tickets.push(Ticket {
+            by,
+            transaction,
+            fate: Fate::Travelling,
+        });
         self.travelling.push(Travelling {
             due: self.chain.height() + 1 + late,
             ticket,
@@ -120,17 +128,31 @@ impl World<'_> {
         &mut self,
         Travelling { ticket, bytes, .. }: Travelling,
     ) -> Result<(), Objection> {
+        let height = self.chain.height() + 1;
         match self.chain.submit(ticket, &bytes) {
-            Ok(()) => {}
+            Ok(()) => self.tickets[ticket as usize].fate = Fate::Waiting { since: height },
+            Err(SubmitError::Outbid { .. }) => {
+                self.outbid(ticket, height);
+                self.free(ticket);
+            }
             Err(
                 SubmitError::MempoolFull { .. }
                 | SubmitError::MempoolBytesFull { .. }
                 | SubmitError::AnswersInVain { .. },
             ) => {
                 self.summary.pushed_back += 1;
+                self.tickets[ticket as usize].fate = Fate::KeptOut { since: height };
                 self.free(ticket);
             }
             Err(_) if self.tickets[ticket as usize].by == Source::Rogue => {}
+            // Where bids evict, what is late for its channel does not even wait.
+            Err(SubmitError::Refused(Refusal::UnknownChannel { .. })) => {
+                self.tickets[ticket as usize].fate = Fate::Refused {
+                    since: height,
+                    at: height,
+                };
+                self.free(ticket);
+            }
             Err(error) => return Err(format!("Layer 1 refuses to queue: {error}")),
         }
         self.history.push(bytes);
@@ -187,7 +209,15 @@ impl World<'_> {
                     && matches!(&ticket.transaction, Transaction::Post { post: sent, .. } if sent == post)
             })
         };
-        let owed = self.tower_owes.iter().filter(|post| !flying(post));
+        let waiting = |post: &Post| {
+            self.ground.plan.scarce.is_some()
+                && self.tickets.iter().any(|ticket| {
+                    matches!(ticket.fate, Fate::Waiting { .. })
+                        && ticket.by == Source::Tower
+                        && matches!(&ticket.transaction, Transaction::Post { post: sent, .. } if sent == post)
+                })
+        };
+        let owed = (self.tower_owes.iter()).filter(|post| !flying(post) && !waiting(post));
         for post in owed.copied().collect::<Vec<_>>() {
             let submitter = self.keys.public(TOWER);
             let late = self.ground.plan.delay_blocks;
@@ -201,6 +231,94 @@ impl World<'_> {
         }
     }
 
+    /// What a transaction bids, if this Layer 1 takes bids. Rogues bid what they like.
+    fn bid(&mut self, by: Source, transaction: &Transaction) -> Option<Bid> {
+        let scarce = self.ground.plan.scarce?;
+        let mut bid = scarce.raised(self.raises_of(by, transaction))?;
+        if by == Source::Rogue {
+            let times = self.rng.within(1, 6);
+            bid.most.0 *= times;
+            bid.tip.0 *= times;
+        }
+        Some(bid)
+    }
+
+    fn raises_of(&self, by: Source, transaction: &Transaction) -> u32 {
+        let party = self.bidder(by, transaction);
+        let raises = party.and_then(|party| self.raises.get(&party));
+        raises.copied().unwrap_or(0)
+    }
+
+    /// Who honest raises a bid, and in which channel.
+    fn bidder(&self, by: Source, transaction: &Transaction) -> Option<(Who, usize)> {
+        match (by, transaction) {
+            (Source::Node(who, channel), _) => Some((who, channel)),
+            (Source::Tower, Transaction::Post { post, .. }) => {
+                Some((TOWER, self.ground.find(&post.channel)?))
+            }
+            _ => None,
+        }
+    }
+
+    /// Others bid more, after it had waited since before this block: the next bid is higher.
+    fn outbid(&mut self, ticket: u64, height: u64) {
+        self.summary.outbid += 1;
+        self.tickets[ticket as usize].fate = Fate::KeptOut { since: height };
+        let Ticket {
+            by, transaction, ..
+        } = &self.tickets[ticket as usize];
+        if let Some(party) = self.bidder(*by, transaction) {
+            *self.raises.entry(party).or_default() += 1;
+        }
+    }
+
+    /// Notes where a transaction has come to.
+    fn note(&mut self, receipt: &Receipt) {
+        let ticket = &self.tickets[receipt.ticket as usize];
+        let since = match ticket.fate {
+            Fate::Waiting { since } => since,
+            _ => receipt.height,
+        };
+        let fate = match &receipt.outcome {
+            Err(Refusal::Evicted { .. }) => return self.outbid(receipt.ticket, since),
+            Err(_) => Fate::Refused {
+                since,
+                at: receipt.height,
+            },
+            Ok(_) => Fate::Included,
+        };
+        if fate == Fate::Included
+            && let Some(party) = self.bidder(ticket.by, &ticket.transaction)
+        {
+            self.raises.remove(&party);
+        }
+        self.tickets[receipt.ticket as usize].fate = fate;
+    }
+
+    /// Whether a party, or its tower, has shown Layer 1 in time what would have beaten all that was
+    /// posted, and no block took it until its window was over. Never where room is kept for answers.
+    fn was_kept_out(&self, channel: usize, me: Party) -> bool {
+        let (Some(scarce), Some((highest, until))) =
+            (self.ground.plan.scarce, self.model.posted(channel))
+        else {
+            return false;
+        };
+        let who = self.ground.who(channel, me);
+        let is_its = |ticket: &&Ticket| match (ticket.by, &ticket.transaction) {
+            (Source::Node(by, _), _) if by != who => false,
+            (Source::Node(..) | Source::Tower, Transaction::Post { post, .. }) => {
+                post.channel == self.ground.ids[channel] && post.version() > highest
+            }
+            _ => false,
+        };
+        let too_late = |ticket: &Ticket| match ticket.fate {
+            Fate::Waiting { since } | Fate::KeptOut { since } => since <= until,
+            Fate::Refused { since, at } => since <= until && at > until,
+            Fate::Travelling | Fate::Included => false,
+        };
+        scarce.answers == Answers::Compete && self.tickets.iter().filter(is_its).any(too_late)
+    }
+
     /// The submitter may try again.
     pub(super) fn free(&mut self, ticket: u64) {
         if let Source::Node(who, channel) = self.tickets[ticket as usize].by {
@@ -210,6 +328,7 @@ impl World<'_> {
 
     pub(super) fn receive(&mut self, receipt: &Receipt) -> Result<(), Objection> {
         self.free(receipt.ticket);
+        self.note(receipt);
         let transaction = self.tickets[receipt.ticket as usize].transaction.clone();
         self.tell(
             12,
@@ -242,15 +361,21 @@ impl World<'_> {
                 let Some(channel) = self.ground.find(channel) else {
                     return Err("a payout of no channel".into());
                 };
-                self.model
-                    .pays_out(channel, &units(payouts), *forfeited, receipt.height)
+                let late = Party::BOTH.map(|me| self.was_kept_out(channel, me));
+                let paid = (&units(payouts), *forfeited);
+                let lost = self.model.pays_out(channel, paid, receipt.height, late)?;
+                self.summary.losers += u64::from(lost > 0);
+                self.summary.lost += lost;
+                Ok(())
             }
             (Transaction::CooperativeClose { proof, .. }, Ok(Executed::Closed { payouts, .. })) => {
                 self.summary.cooperative += 1;
                 let Some(channel) = self.ground.find(&proof.channel) else {
                     return Err("a close of no channel".into());
                 };
-                self.model.ends(channel, &units(payouts))
+                self.model
+                    .ends(channel, &units(payouts), [false; 2])
+                    .map(drop)
             }
             _ => Ok(()),
         }

@@ -7,7 +7,7 @@ mod rogues;
 mod words;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use duet_engine::crypto::{Digest, Domain, Hasher};
 use duet_engine::l1::{Chain, Config, Genesis, Transaction};
@@ -34,6 +34,11 @@ pub(crate) struct Summary {
     pub(crate) crashes: u64,
     pub(crate) breaks: u64,
     pub(crate) pushed_back: u64,
+    /// Transactions that made way for higher bids, or found none lower.
+    pub(crate) outbid: u64,
+    /// Honest parties whose answer no block took in time, and what that cost them.
+    pub(crate) losers: u64,
+    pub(crate) lost: u64,
     pub(crate) ticks: u64,
     /// Signatures made.
     pub(crate) signatures: u64,
@@ -77,6 +82,22 @@ struct Travelling {
 struct Ticket {
     by: Source,
     transaction: Transaction,
+    fate: Fate,
+}
+
+/// Where a transaction is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// On its way to the mempool.
+    Travelling,
+    /// In the mempool, since before the block of this height.
+    Waiting { since: u64 },
+    /// It came before the block of this height, and found no room or was evicted later.
+    KeptOut { since: u64 },
+    /// Refused in the block of this height, where it had waited from that of the other one on.
+    Refused { since: u64, at: u64 },
+    /// In a block.
+    Included,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,6 +123,8 @@ pub(crate) struct World<'k> {
     tickets: Vec<Ticket>,
     history: Vec<Vec<u8>>,
     spam_nonce: u64,
+    /// How often each party's bid in a channel was raised since it was last in a block.
+    raises: BTreeMap<(Who, usize), u32>,
     may_crash_from: Vec<u64>,
     model: Model,
     summary: Summary,
@@ -140,6 +163,13 @@ impl<'k> World<'k> {
             block_transactions: plan.block_transactions,
             ..Config::default()
         };
+        let config = plan.scarce.map_or(config, |scarce| Config {
+            order: scarce.order,
+            answers: scarce.answers,
+            units: Some(scarce.units),
+            pace: Some(scarce.pace),
+            ..config
+        });
         let chain = Chain::new(config, &genesis, keys.backend()).expect("a sound configuration");
         let terms = terms(&plan, &chain, keys);
         let ground = Ground {
@@ -165,6 +195,7 @@ impl<'k> World<'k> {
             tickets: Vec::new(),
             history: Vec::new(),
             spam_nonce: 0,
+            raises: BTreeMap::new(),
             may_crash_from: vec![0; parties],
             model: Model::new(&ground),
             summary: Summary::default(),
@@ -187,7 +218,12 @@ impl<'k> World<'k> {
         let plan = &self.ground.plan;
         let calm = plan.patience + BLOCK_TICKS * (plan.window_blocks + plan.delay_blocks + 4);
         let backlog = u64::from(plan.mempool.div_ceil(plan.block_transactions));
-        let bound = plan.faults_until + 2 * calm + backlog * BLOCK_TICKS;
+        // Where fees rose, they fall again, an eighth each block.
+        let queue = plan.scarce.map_or(0, |scarce| {
+            let of_block = scarce.units.block / 10;
+            40 + 2 * u64::from(plan.mempool).div_ceil(of_block)
+        });
+        let bound = plan.faults_until + 2 * calm + (backlog + queue) * BLOCK_TICKS;
         while let Some(Reverse((at, number))) = self.queue.pop() {
             self.now = at;
             let event = self.events[number as usize].take();

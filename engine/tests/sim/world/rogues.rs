@@ -6,7 +6,7 @@ use duet_engine::protocol::Amount;
 use super::super::keys::{POOR, THIRD};
 use super::super::model::Objection;
 use super::words::brief;
-use super::{Source, Ticket, Travelling, World};
+use super::{Fate, Source, Ticket, Travelling, World};
 
 impl World<'_> {
     pub(super) fn rogues_move(&mut self) -> Result<(), Objection> {
@@ -53,6 +53,7 @@ impl World<'_> {
         self.tickets.push(Ticket {
             by: Source::Rogue,
             transaction: signed.transaction().clone(),
+            fate: Fate::Travelling,
         });
         self.travelling.push(Travelling {
             due: self.chain.height() + 1,
@@ -71,6 +72,14 @@ impl World<'_> {
         let count = match self.rng.below(3) {
             0 => self.rng.within(0, room),
             _ => room.saturating_sub(self.rng.below(3)),
+        };
+        let bids = (self.ground.plan.scarce).is_some_and(|scarce| scarce.order.takes_bids());
+        // Where a higher bid evicts, it need not wait for room, and begins again each time.
+        let count = if bids {
+            self.spam_nonce = account.nonce;
+            self.rng.within(0, u64::from(self.ground.plan.mempool))
+        } else {
+            count
         };
         // What it pays more than it has fails or is refused, and takes a place all the same.
         self.spam_nonce = self.spam_nonce.max(account.nonce);

@@ -3,7 +3,7 @@
 use duet_engine::l1::Transaction;
 use duet_engine::protocol::{Entry, Message};
 
-use super::super::plan::{Plan, Sabotage};
+use super::super::plan::{Plan, Sabotage, Scarcity};
 
 pub(super) fn words(bytes: &[u8]) -> String {
     match Message::decode_first(bytes) {
@@ -58,6 +58,7 @@ pub(crate) fn title(plan: &Plan) -> String {
         down_blocks,
         spam,
         relies_on_tower,
+        scarce,
         ..
     } = plan;
     let sabotage = match plan.sabotage {
@@ -68,8 +69,15 @@ pub(crate) fn title(plan: &Plan) -> String {
         .iter()
         .map(|channel| format!("{:?} {:?}", channel.parties, channel.deposits))
         .collect();
+    let scarce = scarce.map_or(String::new(), |scarce| {
+        let Scarcity { order, answers, .. } = scarce;
+        format!(
+            " by {order:?}, answers {answers:?}, {} units,",
+            scarce.units.block
+        )
+    });
     format!(
-        "seed {seed}{sabotage}: rogue {rogue:?}, W {window_blocks}, D {delay_blocks}, down {down_blocks}, spam {spam}, \
+        "seed {seed}{sabotage}: rogue {rogue:?}, W {window_blocks}, D {delay_blocks}, down {down_blocks}, spam {spam},{scarce} \
          towers {relies_on_tower:?}, channels {}",
         parties.join(", ")
     )

@@ -1,5 +1,5 @@
 //! The searches that the test run makes, and the larger ones behind
-//! `cargo test -p duet-engine --lib games -- --ignored --nocapture`.
+//! `cargo test -p duet-ledger --lib games -- --ignored --nocapture`.
 
 use std::time::Instant;
 

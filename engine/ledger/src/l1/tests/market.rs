@@ -243,8 +243,10 @@ fn a_full_queue_evicts_the_lowest_bid_and_leaves_no_gap() {
         let bytes = world.bidding(world.to_dan(who, nonce), fee);
         assert_eq!(world.submit(&bytes), expected, "{who} {nonce} {fee}");
     }
+    assert!(world.chain.owes_receipts(), "of those that were evicted");
     let mut receipts = Vec::new();
     world.chain.seal(&mut receipts);
+    assert!(!world.chain.owes_receipts());
     let evicted: Vec<(u64, Refusal)> = receipts
         .iter()
         .filter_map(|receipt| Some((receipt.ticket, receipt.outcome.clone().err()?)))
@@ -289,6 +291,7 @@ fn what_waits_by_its_bid_could_be_paid_for() {
     world.submit(&first).unwrap();
     assert_eq!(world.block(), [(0, 9)]);
     let most = Bid::flat(Rate(u64::MAX));
+    let gone = world.terms(ALICE, 0, BOB, 5, 0).channel_id();
     let rows = [
         (
             "one of the past, once more",
@@ -315,6 +318,17 @@ fn what_waits_by_its_bid_could_be_paid_for() {
             },
         ),
         (
+            "a payout of a channel that is gone",
+            world.bidding(
+                Transaction::Payout {
+                    submitter: world.key(CAROL),
+                    channel: gone,
+                },
+                9,
+            ),
+            Refusal::UnknownChannel { channel: gone },
+        ),
+        (
             "an account that never was",
             world.bidding(world.to_dan(ERIN, 0), 9),
             Refusal::UnknownAccount {
@@ -333,7 +347,11 @@ fn what_waits_by_its_bid_could_be_paid_for() {
 #[test]
 fn the_same_does_not_wait_twice() {
     let mut world = World::new(bids(30, 100));
-    let channel = world.terms(ALICE, 0, BOB, 5, 0).channel_id();
+    let terms = world.terms(ALICE, 0, BOB, 5, 0);
+    let channel = terms.channel_id();
+    let open = world.bidding(Transaction::open(&terms), 5);
+    world.submit(&open).unwrap();
+    assert_eq!(world.block(), [(0, 5)]);
     let submitter = world.key(CAROL);
     let payout = world.bidding(Transaction::Payout { submitter, channel }, 5);
     world.submit(&payout).unwrap();
