@@ -5,7 +5,7 @@ use super::block::{Room, Size};
 use super::config::Config;
 use super::ledger::Ledger;
 use super::refusal::Refusal;
-use super::transaction::{SignedTransaction, Transaction};
+use super::transaction::{Kind, SignedTransaction, Transaction};
 use duet_channels::protocol::{Amount, ChannelId};
 
 /// When blocks are made. Layer 1 then has a clock of its own: block h is sealed `h × interval_ms`
@@ -131,6 +131,29 @@ impl Units {
         all.into_iter().min().expect("there are kinds")
     }
 
+    /// Bytes of a block's transactions at most, so many beside each for its bid; none if some take
+    /// no units.
+    fn most_bytes(&self, bid: u64) -> Option<u64> {
+        let of = |kind: Kind| kind.bytes().expect("no batch") as u64;
+        let prices = &self.prices;
+        let roll_over = prices.close.saturating_add(prices.open_two_sided);
+        // A close in a batch of its own takes three more. All other items take less than alone.
+        let dearest_bytes = [
+            (of(Kind::Transfer), prices.transfer),
+            (of(Kind::OpenOneSided), prices.open_one_sided),
+            (of(Kind::OpenTwoSided), prices.open_two_sided),
+            (of(Kind::CooperativeClose) + 3, prices.close),
+            (of(Kind::PostWithOffer), prices.post.min(prices.answer)),
+            (of(Kind::Payout), prices.payout),
+            (of(Kind::RollOver), roll_over),
+        ];
+        let most = dearest_bytes.map(|(bytes, units)| {
+            let most = u128::from(self.block) * u128::from(bytes + bid);
+            Some(u64::try_from(most.checked_div(u128::from(units))?).unwrap_or(u64::MAX))
+        });
+        most.into_iter().try_fold(0, |most, of| Some(most.max(of?)))
+    }
+
     /// The dearest single transaction: its kind's name, and what it takes.
     pub(super) fn dearest(&self) -> (&'static str, u64) {
         let Prices {
@@ -204,6 +227,21 @@ impl Config {
             units: units.map_or(u64::MAX, |units| units.block),
             units_of_channels: units.map_or(u64::MAX, of_channels),
         })
+    }
+
+    /// Bytes of a block's transactions at most, as far as its limits on bytes, transactions and
+    /// units bound them.
+    #[must_use]
+    pub fn most_block_bytes(&self) -> u64 {
+        let bid = match self.order.takes_bids() {
+            true => Bid::BYTES as u64,
+            false => 0,
+        };
+        let by_count = u64::from(self.block_transactions) * (Kind::LONGEST_BYTES + bid);
+        let by_units = self.units.as_ref().and_then(|units| units.most_bytes(bid));
+        (self.block_bytes)
+            .min(by_count)
+            .min(by_units.unwrap_or(u64::MAX))
     }
 
     /// What an encoded transaction takes of a block.
