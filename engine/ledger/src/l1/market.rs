@@ -154,8 +154,8 @@ impl Units {
         most.into_iter().try_fold(0, |most, of| Some(most.max(of?)))
     }
 
-    /// The dearest single transaction: its kind's name, and what it takes.
-    pub(super) fn dearest(&self) -> (&'static str, u64) {
+    /// Every kind of single transaction: its name, and what it takes.
+    pub(super) fn singles(&self) -> [(&'static str, u64); 8] {
         let Prices {
             transfer,
             open_one_sided,
@@ -176,9 +176,6 @@ impl Units {
             ("payout", payout),
             ("roll-over", roll_over),
         ]
-        .into_iter()
-        .max_by_key(|(_, units)| *units)
-        .expect("there are kinds")
     }
 }
 
