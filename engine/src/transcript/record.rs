@@ -11,7 +11,8 @@
 //! | an answer | `proposals answered`, `signature 64` |
 //! | 2 genesis | `block transactions u32 · block bytes u64 · fee u64 · accounts u64 · label` |
 //! | 3 account | `key 32 · amount u64` |
-//! | 4 block | `parent 32 · height u64 · transactions u32 · body hash 32`, with a state root `state root 32`, `body` |
+//! | 4 block | *header*, `body` |
+//! | a header | `parent 32 · height u64 · transactions u32 · body hash 32`, and a state root's 32 |
 //! | 5 scarcity | what else Layer 1 is set up with: [`Config::scarcity`] |
 //!
 //! A scarcity follows the genesis at once, and is there only where it says something.
