@@ -161,7 +161,7 @@ fn what_makes_no_layer_1_is_refused() {
         ),
         (
             "--l1 bitcoin --amount fixed:1 --payments 1 --sessions 5e14 --concurrent 4",
-            "sessions that lock 1 and pay up to 28100 each: expected at most",
+            "sessions that lock 1 and pay up to 72100 each: expected at most",
         ),
     ] {
         let error = plan(&format!("--sessions 400 {words}")).err().unwrap();
@@ -207,10 +207,6 @@ fn a_state_root_is_asked_for_beside_a_profile_a_log_or_an_audit() {
     ];
     for words in ["", "--l1 bitcoin", &logs[0], &logs[1]] {
         for (option, asked) in [("", false), ("--state-root", true)] {
-            if asked && words.contains("--durability") {
-                // Its directory is of the run without.
-                std::fs::remove_dir_all(&log).unwrap();
-            }
             let plan = plan(&format!("--sessions 4 {words} {option}")).unwrap();
             assert_eq!(plan.config.l1.state_root, asked, "{words}");
             let text = serde_json::to_string(&plan.description.l1).unwrap();
