@@ -210,12 +210,13 @@ fn a_run_with_disputes_is_refused_as_not_audited_yet() {
         profile = profile.replace(known, tight);
     }
     // Such a block holds no batch.
-    let tables = profile.split("\n\n");
-    let single: Vec<&str> = tables
-        .map(|of| of.split("batched]").next().unwrap())
-        .collect();
+    let single = |table: &str| -> String {
+        let lines = table.lines().take_while(|line| !line.contains("batched"));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    let single: Vec<String> = profile.split("\n\n").map(single).collect();
     let folder = Folder::new();
-    folder.write("tight.toml", single.join("\n\n"));
+    folder.write("tight.toml", single.join("\n"));
     logged(
         &folder,
         "--sessions 60 --concurrent 30 --payments 10 --shards 2 --l1 tight.toml --out run.json",
