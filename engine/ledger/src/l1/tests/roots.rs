@@ -149,7 +149,7 @@ fn with_a_state_root_it_is_another_layer_1_whose_headers_are_longer() {
     let [(plain, _), (with, _)] = [config(), rooted()].map(some);
     assert_ne!(plain.chain.genesis(), with.chain.genesis());
     assert_eq!(config().scarcity(), []);
-    let mut scarcity = vec![0; 102];
+    let mut scarcity = vec![0; 94];
     scarcity.push(1);
     assert_eq!(rooted().scarcity(), scarcity);
     let [plain, with] = [plain, with].map(|world| world.chain.load().bytes);
