@@ -302,6 +302,9 @@ pub struct RunArgs {
     /// profile says]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Layer 1")]
     pub challenge_blocks: Option<u64>,
+    /// Have each block's header commit to all accounts and channels after it (docs/protocol.md)
+    #[arg(long, help_heading = "Layer 1")]
+    pub state_root: bool,
     /// Cheaters, and the share of the sessions that each kind strikes: stale-close=1%,silent=1%, …
     /// (stale-close, silent, half-signed, fake-offer, replay, equivocate, bad-signature,
     /// last-block, both-malicious; `all=N%` strikes with each of them) [default: none]

@@ -81,6 +81,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: &Measured) -> RunFile
     // Not finite, and so `null`, where nothing was measured.
     let ratio = |a: u64, b: u64| a as f64 / b as f64;
     let payments = outcome.payments_measured;
+    let state_root = plan.config.l1.state_root;
     let proposals = outcome.stages[Stage::Accept as usize].items;
     RunFile {
         schema: SCHEMA,
@@ -160,6 +161,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: &Measured) -> RunFile
         l1: L1 {
             channels: load(
                 &outcome.l1,
+                state_root && outcome.ended.chain.is_some(),
                 // None where Layer 1 is on another machine.
                 (outcome.ended.chain.as_ref())
                     .map_or_else(String::new, |chain| chain.tip().to_string()),
@@ -170,7 +172,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: &Measured) -> RunFile
                 .filter(|_| payments > 0)
                 .map(|direct| offload(outcome, direct)),
             direct: direct.as_ref().map(|direct| DirectLoad {
-                load: load(&direct.l1, direct.tip.to_string()),
+                load: load(&direct.l1, state_root, direct.tip.to_string()),
                 sampled_sessions: direct.sessions,
                 payments: direct.payments,
             }),
@@ -446,7 +448,7 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
         time_s: time_s(height),
         height,
         empty_blocks: space.empty_blocks,
-        idle_bytes: space.empty_blocks * l1::Header::BYTES as u64,
+        idle_bytes: space.empty_blocks * plan.config.l1.header_bytes() as u64,
         units: space.units,
         occupancy: occupancy(height),
         occupancy_when_used: occupancy(chain.load().blocks),
@@ -482,7 +484,7 @@ fn traffic(of: &OfKind) -> L1Traffic {
     }
 }
 
-fn load(load: &Load, tip: String) -> L1Load {
+fn load(load: &Load, state_root: bool, tip: String) -> L1Load {
     L1Load {
         transactions: load.transactions,
         bytes: load.bytes,
@@ -491,6 +493,7 @@ fn load(load: &Load, tip: String) -> L1Load {
         state_writes: load.state_writes,
         peak_state_entries: load.peak_state_entries,
         cpu_s: seconds(load.cpu_ns),
+        root_cpu_s: state_root.then(|| seconds(load.root_cpu_ns)),
         blocks: load.blocks,
         tip,
     }

@@ -168,7 +168,6 @@ nothing => unexpected argument 'nothing'
 --l1 duet --block-txs 2857 => --block-txs contradicts --l1 duet: the profile says
 --l1 duet --challenge-blocks 144 => --challenge-blocks contradicts --l1 duet: the profile says
 --l1 duet --durability log --log-dir log => --durability contradicts --l1 duet … the log does not keep
---l1 duet --audit-log log => --audit-log contradicts --l1 duet
 --session-time 1s => --session-time needs --l1
 --l1 duet --session-time 5 => '5' for '--session-time … a number and its unit
 --l1 duet --session-time 1us => --session-time 1µs: expected whole milliseconds

@@ -128,6 +128,11 @@ fn what_contradicts_a_log_is_refused_with_both_values() {
             );
         }
     }
+    let words = "run --state-root --durability log --log-dir log --baseline-sessions 0 --quiet";
+    let ended = folder.loadgen(&arguments(words));
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let said = "--state-root true: the log in 'log' is of a run with --state-root false;";
+    assert!(ended.stderr.contains(said), "{ended:?}");
     ok(&folder.loadgen(&arguments("recover log")), "untouched");
 }
 

@@ -14,7 +14,7 @@ fn every_command_has_help_with_what_its_user_needs() {
         ),
         (
             "run --help",
-            "--sessions <N> … --l1 <PROFILE|FILE> … --session-time <TIME> … --out <FILE> … Examples: … \
+            "--sessions <N> … --l1 <PROFILE|FILE> … --session-time <TIME> … --state-root … --out <FILE> … Examples: … \
              loadgen run … Exit codes:",
         ),
         (

@@ -106,6 +106,27 @@ fn row<'a>(shown: &'a str, start: &str) -> &'a str {
     found.unwrap_or_else(|| panic!("{start}:\n{shown}"))
 }
 
+/// Blocks go on with the roots of the state that its log has; whoever goes on need not ask for them.
+#[test]
+fn a_run_with_state_roots_goes_on_with_them() {
+    let run = Run::new("--concurrent 4 --baseline-sessions 0 --state-root");
+    run.kill_after(40);
+    let words = "run --durability log --log-dir log --ack-file acks --baseline-sessions 0";
+    let ended = run
+        .folder
+        .loadgen(&arguments(&format!("{words} --out run.json")));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let file = parse(&run.folder.read("run.json"));
+    assert!(file.workload.l1.state_root);
+    assert!(
+        file.l1
+            .channels
+            .root_cpu_s
+            .is_some_and(|root_s| root_s > 0.0)
+    );
+    assert_eq!(file.achieved.sessions_closed, SESSIONS);
+}
+
 #[test]
 fn a_shard_without_sessions_keeps_no_log_from_being_read() {
     let run = Run::of(

@@ -101,6 +101,7 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, Cell)> {
         "L1 block": block(limits);
         "L1 profile": profile(limits);
         "L1 blocks": human::grouped(run.l1.channels.blocks);
+        "L1 state root": state_root(run);
         "L1 time": chain_time(run);
         "L1 tip": run.l1.channels.tip.clone();
         "baseline": or_none(baseline);
@@ -113,6 +114,24 @@ pub(crate) fn setting_rows(run: &RunFile) -> Vec<(&'static str, Cell)> {
     rows.into_iter()
         .filter(|(_, value)| value.is_there())
         .collect()
+}
+
+/// What the roots of the state took; nothing where blocks have none.
+fn state_root(run: &RunFile) -> String {
+    let load = &run.l1.channels;
+    let Some(root_s) = load.root_cpu_s else {
+        return String::new();
+    };
+    let share = human::share(root_s / load.cpu_s);
+    let in_each = "in each header".to_owned();
+    // After a restart, CPU time is of fewer transactions than are counted.
+    match load.transactions {
+        transactions if transactions > 0 && measured::l1_cpu_known(run) => format!(
+            "{in_each}, CPU {} a transaction, {share} of Layer 1's",
+            human::seconds(root_s / transactions as f64)
+        ),
+        _ => in_each,
+    }
 }
 
 /// What a block of Layer 1 holds. A profile's block may be bounded by its units alone.

@@ -11,7 +11,11 @@
 //! | an answer | `proposals answered`, `signature 64` |
 //! | 2 genesis | `block transactions u32 · block bytes u64 · fee u64 · accounts u64 · label` |
 //! | 3 account | `key 32 · amount u64` |
-//! | 4 block | `parent 32 · height u64 · transactions u32 · body hash 32 · body` |
+//! | 4 block | *header*, `body` |
+//! | a header | `parent 32 · height u64 · transactions u32 · body hash 32`, and a state root's 32 |
+//! | 5 scarcity | what else Layer 1 is set up with: [`Config::scarcity`] |
+//!
+//! A scarcity follows the genesis at once, and is there only where it says something.
 //!
 //! Numbers without a size are LEB128 in its shortest form: *entries and pass* is twice the number
 //! of entries, plus one if the turn passes with them; *tag* is the difference to the tag before
@@ -25,6 +29,7 @@ const BURST: u8 = 1;
 const GENESIS: u8 = 2;
 const ACCOUNT: u8 = 3;
 const BLOCK: u8 = 4;
+const SCARCITY: u8 = 5;
 /// A burst has no more bytes: at most 10,000 entries of 20, and 4,096 proposals
 /// and as many answers with their signatures. An auditor takes no longer one.
 const MOST_BURST_BYTES: usize = 1 << 20;
@@ -173,7 +178,8 @@ fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-/// Appends what a Layer 1 starts from, all but its first balances.
+/// Appends what a Layer 1 starts from, all but its first balances. One with no more than a fee and
+/// bounds on transactions and bytes has no record of its scarcity.
 pub(super) fn put_genesis(bytes: &mut Vec<u8>, label: &str, accounts: u64, config: &Config) {
     record(bytes, GENESIS, |bytes| {
         bytes.extend_from_slice(&config.block_transactions.to_le_bytes());
@@ -182,6 +188,10 @@ pub(super) fn put_genesis(bytes: &mut Vec<u8>, label: &str, accounts: u64, confi
         bytes.extend_from_slice(&accounts.to_le_bytes());
         bytes.extend_from_slice(label.as_bytes());
     });
+    let scarcity = config.scarcity();
+    if !scarcity.is_empty() {
+        record(bytes, SCARCITY, |bytes| bytes.extend_from_slice(&scarcity));
+    }
 }
 
 /// Appends a first balance.
@@ -199,6 +209,9 @@ pub(super) fn put_block(bytes: &mut Vec<u8>, header: &Header, body: &[u8]) {
         bytes.extend_from_slice(&header.height.to_le_bytes());
         bytes.extend_from_slice(&header.transactions.to_le_bytes());
         bytes.extend_from_slice(&header.body.0);
+        if let Some(root) = &header.state_root {
+            bytes.extend_from_slice(&root.0);
+        }
         bytes.extend_from_slice(body);
     });
 }

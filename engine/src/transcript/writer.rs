@@ -18,8 +18,8 @@ use duet_ledger::l1::{Allocations, Config, Genesis, Header};
 const CHUNK_BYTES: usize = 1 << 20;
 /// Room beyond, so that few buffers ever grow.
 const SLACK_BYTES: usize = 1 << 18;
-/// A block's record beside its body.
-const BLOCK_HEAD_BYTES: usize = 5 + 32 + 8 + 4 + 32;
+/// A block's record beside its body, with a state root.
+const BLOCK_HEAD_BYTES: usize = 5 + 32 + 8 + 4 + 32 + 32;
 /// Buffers of each stream: one is filled while the others wait for the disk.
 const BUFFERS: usize = 4;
 
@@ -59,12 +59,12 @@ impl Transcript {
     ) -> Result<(Transcript, Vec<Recorder>), TranscriptError> {
         let path = &settings.folder;
         let most = (segment::MOST_CHUNK_BYTES - BLOCK_HEAD_BYTES) as u64;
-        if l1.block_bytes > most {
+        if l1.most_block_bytes() > most {
             return Err(TranscriptError {
                 path: path.clone(),
                 reason: format!(
                     "expected blocks of at most {most} bytes, not of {}",
-                    l1.block_bytes
+                    l1.most_block_bytes()
                 ),
             });
         }
@@ -241,6 +241,7 @@ mod tests {
         };
         let l1 = Config {
             block_bytes,
+            block_transactions: u32::MAX,
             ..Config::default()
         };
         let (transcript, recorders) =

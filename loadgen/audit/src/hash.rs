@@ -22,6 +22,10 @@ pub(super) struct Keys {
     pub(super) manifest: Key,
     pub(super) checkpoint: Key,
     pub(super) sample: Key,
+    pub(super) account: Key,
+    pub(super) channel: Key,
+    pub(super) node: Key,
+    pub(super) root: Key,
 }
 
 /// All keys, derived once.
@@ -37,6 +41,10 @@ pub(super) static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     manifest: Key::derive("duet 2026-11 audit manifest"),
     checkpoint: Key::derive("duet 2026-11 audit checkpoint"),
     sample: Key::derive("duet 2026-11 audit sample"),
+    account: Key::derive("duet 2026-12 layer 1 account"),
+    channel: Key::derive("duet 2026-12 layer 1 channel"),
+    node: Key::derive("duet 2026-12 layer 1 state tree"),
+    root: Key::derive("duet 2026-12 layer 1 state root"),
 });
 
 /// One purpose's key.

@@ -1,20 +1,25 @@
-//! Replays Layer 1 from its genesis: headers, accounts, channels, payouts. Checks no signature:
-//! that is for the sample that the last block chooses.
+//! Replays Layer 1 from its genesis: headers, accounts, channels, payouts, and what a block holds
+//! and asks. Checks no signature: that is for the sample that the last block chooses.
 
 use std::collections::HashMap;
 
 use super::bytes::Reader;
 use super::finding::{AuditError, Place};
+use super::genesis::{Parameters, Start};
 use super::hash::{Digest, KEYS, hex, link};
+use super::scarcity::Scarcity;
+use super::state::{State, account_leaf, channel_leaf};
 use super::transaction::{Act, Close, Open, PublicKey, Transaction};
 
 /// Kinds of records in Layer 1's stream.
 const GENESIS: u8 = 2;
 const ACCOUNT: u8 = 3;
 const BLOCK: u8 = 4;
+const SCARCITY: u8 = 5;
 
-/// Every kind of transaction fits into a block.
-const LEAST_BLOCK_BYTES: u64 = 453;
+/// A block's header, and what it is longer by with a state root.
+const HEADER_BYTES: usize = 76;
+const ROOT_BYTES: usize = 32;
 
 /// Layer 1, as far as it has been replayed.
 pub(super) struct Ledger {
@@ -24,8 +29,12 @@ pub(super) struct Ledger {
     account_of: ByDigest,
     pub(super) channels: Vec<Channel>,
     channel_of: ByDigest,
-    /// Every block's hash, from the first one, of height 1.
-    blocks: Vec<Digest>,
+    /// Every block's height and hash, from the first one.
+    blocks: Vec<(u64, Digest)>,
+    /// The next block's base fee, were it of the next height.
+    base: u64,
+    /// Only if headers have its root.
+    state: Option<Box<State>>,
     pub(super) transactions: u64,
     pub(super) failed: u64,
     pub(super) closed: u64,
@@ -36,22 +45,12 @@ pub(super) struct Ledger {
     locked: u128,
 }
 
-/// How much of the genesis has been read.
-enum Start {
-    Nothing,
-    Accounts {
-        parameters: Parameters,
-        left: u64,
-        hasher: Box<blake3::Hasher>,
-    },
-    Done(Parameters),
-}
-
-#[derive(Clone, Copy)]
-struct Parameters {
-    block_transactions: u32,
-    block_bytes: u64,
-    fee: u64,
+/// What a block's header says of it.
+struct Header {
+    height: u64,
+    transactions: u32,
+    state_root: Option<Digest>,
+    hash: Digest,
 }
 
 /// A key that has an account, or that a channel names.
@@ -71,6 +70,7 @@ pub(super) struct Channel {
     pub(super) capacity: u64,
     pub(super) reserve: u64,
     pub(super) deposit_a: u64,
+    window: u32,
     pub(super) closed: Option<Closed>,
 }
 
@@ -97,6 +97,8 @@ impl Ledger {
             channels: Vec::new(),
             channel_of: ByDigest::default(),
             blocks: Vec::new(),
+            base: 0,
+            state: None,
             transactions: 0,
             failed: 0,
             closed: 0,
@@ -112,22 +114,48 @@ impl Ledger {
         matches!(self.start, Start::Done(_))
     }
 
-    /// How many blocks there are.
+    /// The last block's height; 0 before the first.
     pub(super) fn height(&self) -> u64 {
+        self.blocks.last().map_or(0, |(height, _)| *height)
+    }
+
+    /// How many blocks there are.
+    pub(super) fn blocks(&self) -> u64 {
         self.blocks.len() as u64
+    }
+
+    /// Whether heights pass without a block.
+    pub(super) fn has_clock(&self) -> bool {
+        matches!(&self.start, Start::Done(of) if of.scarcity.has_clock())
+    }
+
+    /// Whether headers have the state's root.
+    pub(super) fn has_state_root(&self) -> bool {
+        self.state.is_some()
+    }
+
+    /// Bytes of a block's header.
+    pub(super) fn header_bytes(&self) -> usize {
+        match self.state {
+            Some(_) => HEADER_BYTES + ROOT_BYTES,
+            None => HEADER_BYTES,
+        }
     }
 
     /// The last block's hash; the genesis id before the first.
     pub(super) fn tip(&self) -> Digest {
-        *self.blocks.last().unwrap_or(&self.genesis)
+        self.blocks.last().map_or(self.genesis, |(_, hash)| *hash)
     }
 
     /// The hash of the block at a height, or the genesis id at 0.
     pub(super) fn block_at(&self, height: u64) -> Option<&Digest> {
-        let Some(before) = height.checked_sub(1) else {
+        if height == 0 {
             return Some(&self.genesis);
-        };
-        self.blocks.get(usize::try_from(before).ok()?)
+        }
+        let found = self
+            .blocks
+            .binary_search_by_key(&height, |(height, _)| *height);
+        found.ok().map(|at| &self.blocks[at].1)
     }
 
     /// The channel of this identity.
@@ -150,10 +178,11 @@ impl Ledger {
             let start = records.place().offset.unwrap_or(0);
             let mut content = Reader::new(place.file, start, records.bytes(length as usize)?);
             match kind {
-                GENESIS => self.parameters(&mut content)?,
+                GENESIS => self.start.parameters(&mut content, &self.genesis)?,
                 ACCOUNT => self.account(&mut content)?,
                 BLOCK => self.block(&mut content)?,
-                _ => return Err(place.finding("the record's kind", "2, 3 or 4", kind)),
+                SCARCITY => self.scarcity(&mut content)?,
+                _ => return Err(place.finding("the record's kind", "2 to 5", kind)),
             }
             if !content.is_empty() {
                 let left = content.rest().len();
@@ -163,76 +192,24 @@ impl Ledger {
         Ok(())
     }
 
-    /// `H_genesis(label's length ‖ label ‖ block transactions ‖ block bytes ‖ fee ‖ number of
-    /// accounts ‖ every key and amount)`, once all of them have come.
-    fn parameters(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
-        if !matches!(self.start, Start::Nothing) {
-            return Err(record.place().finding("genesis records", 1, 2));
-        }
-        let place = record.place();
-        let parameters = Parameters {
-            block_transactions: record.u32()?,
-            block_bytes: record.u64()?,
-            fee: record.u64()?,
-        };
-        if parameters.block_transactions == 0 {
-            return Err(place.finding("transactions a block", "at least 1", 0));
-        }
-        if parameters.block_bytes < LEAST_BLOCK_BYTES {
-            let least = format!("at least {LEAST_BLOCK_BYTES}, of the longest transaction");
-            return Err(place.finding("bytes a block", least, parameters.block_bytes));
-        }
-        let left = record.u64()?;
-        let label = record.bytes(record.rest().len())?;
-        let mut hasher = KEYS.genesis.hasher();
-        hasher
-            .update(&(label.len() as u64).to_le_bytes())
-            .update(label)
-            .update(&parameters.block_transactions.to_le_bytes())
-            .update(&parameters.block_bytes.to_le_bytes())
-            .update(&parameters.fee.to_le_bytes())
-            .update(&left.to_le_bytes());
-        self.start = Start::Accounts {
-            parameters,
-            left,
-            hasher: Box::new(hasher),
-        };
-        self.begin(record.place())
+    /// What else Layer 1 is set up with.
+    fn scarcity(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
+        let scarcity = self.start.scarcity(record, &self.genesis)?;
+        self.base = scarcity.first_base();
+        self.state = scarcity.has_state_root().then(Box::default);
+        Ok(())
     }
 
     fn account(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
         let place = record.place();
         let (key, amount): (PublicKey, u64) = (record.take()?, record.u64()?);
-        let Start::Accounts { left, hasher, .. } = &mut self.start else {
-            return Err(place.finding("accounts left", 0, 1));
-        };
-        hasher.update(&key).update(&amount.to_le_bytes());
-        *left -= 1;
         self.supply += u128::from(amount);
         if self.supply > u128::from(u64::MAX) {
             return Err(place.finding("the supply", format!("at most {}", u64::MAX), self.supply));
         }
         let account = self.account_index(&key);
         self.credit(account, amount);
-        self.begin(place)
-    }
-
-    fn begin(&mut self, place: Place<'_>) -> Result<(), AuditError> {
-        let Start::Accounts {
-            parameters,
-            left: 0,
-            hasher,
-        } = &self.start
-        else {
-            return Ok(());
-        };
-        let found = *hasher.finalize().as_bytes();
-        if found != self.genesis {
-            let expected = hex(&self.genesis);
-            return Err(place.finding("the genesis id", expected, hex(&found)));
-        }
-        self.start = Start::Done(*parameters);
-        Ok(())
+        self.start.account((&key, amount), &self.genesis, place)
     }
 
     /// Where a key's account is or would be: with a new one, none has begun.
@@ -246,24 +223,71 @@ impl Ledger {
                 nonce: 0,
                 has_begun: false,
             });
+            self.account_changed(account);
         }
         account
     }
 
+    fn account_changed(&mut self, account: u32) {
+        if let Some(state) = &mut self.state {
+            state.account_changed(account);
+        }
+    }
+
     /// Pays into an account, which begins with that if it has not.
     fn credit(&mut self, account: u32, amount: u64) {
+        self.account_changed(account);
         let account = &mut self.accounts[account as usize];
         account.has_begun = true;
         account.balance += amount;
     }
 
-    /// One block: its header follows the last one and has its body's hash.
+    /// One block: its header follows the last one and has its body's hash; what it holds is within
+    /// its limits, pays what it asks, and leads to the state that the header says.
     fn block(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
         let Start::Done(parameters) = self.start else {
             return Err(record
                 .place()
                 .finding("accounts before the first block", "all", "some"));
         };
+        let place = record.place();
+        let last = self.height();
+        let header = self.header(record, &parameters)?;
+        let scarcity = parameters.scarcity;
+        self.base = scarcity.base_after(self.base, header.height - last - 1);
+        self.blocks.push((header.height, header.hash));
+        let (mut count, mut units) = (0, 0_u64);
+        while !record.is_empty() {
+            let place = record.place();
+            let transaction = Transaction::read(record)?;
+            self.signatures += transaction.signatures();
+            let taken = scarcity.units_of(&transaction.act);
+            let most = scarcity.most_units();
+            units = units.saturating_add(taken);
+            if units > most {
+                return Err(place.finding("the block's units", format!("at most {most}"), units));
+            }
+            let fee = self.fee(&transaction, &parameters, taken, place)?;
+            match &transaction.act {
+                Act::Open(open) => self.open(open, fee, place)?,
+                Act::Close(close) => self.close(close, fee, place)?,
+            }
+            count += 1;
+        }
+        if count != header.transactions {
+            return Err(place.finding("the block's transactions", count, header.transactions));
+        }
+        self.base = scarcity.next_base(self.base, units);
+        self.transactions += u64::from(count);
+        self.check_root(header.state_root, place)
+    }
+
+    /// Takes a header off, and holds the rest, its body, against it.
+    fn header(
+        &self,
+        record: &mut Reader<'_>,
+        parameters: &Parameters,
+    ) -> Result<Header, AuditError> {
         let header = record.rest();
         let place = record.place();
         let parent: Digest = record.take()?;
@@ -271,9 +295,13 @@ impl Ledger {
             return Err(place.finding("the block's parent", hex(&self.tip()), hex(&parent)));
         }
         let place = record.place();
-        let height = record.u64()?;
-        if height != self.height() + 1 {
-            return Err(place.finding("the block's height", self.height() + 1, height));
+        let (last, height) = (self.height(), record.u64()?);
+        let (holds, expected) = match parameters.scarcity.has_clock() {
+            true => (height > last, format!("above {last}")),
+            false => (height == last + 1, (last + 1).to_string()),
+        };
+        if !holds {
+            return Err(place.finding("the block's height", expected, height));
         }
         let place = record.place();
         let transactions = record.u32()?;
@@ -283,6 +311,10 @@ impl Ledger {
         }
         let place_of_body = record.place();
         let body_hash: Digest = record.take()?;
+        let state_root = match &self.state {
+            Some(_) => Some(record.take()?),
+            None => None,
+        };
         let body = record.rest();
         if body.len() as u64 > parameters.block_bytes {
             let most = format!("at most {}", parameters.block_bytes);
@@ -292,24 +324,56 @@ impl Ledger {
         if found != body_hash {
             return Err(place_of_body.finding("the body's hash", hex(&found), hex(&body_hash)));
         }
-        let header: &[u8] = &header[..76];
-        self.blocks.push(KEYS.block.hash(&[header]));
-        let mut count = 0;
-        while !record.is_empty() {
-            let place = record.place();
-            let transaction = Transaction::read(record)?;
-            self.signatures += transaction.signatures();
-            match &transaction.act {
-                Act::Open(open) => self.open(open, parameters.fee, place)?,
-                Act::Close(close) => self.close(close, parameters.fee, place)?,
+        Ok(Header {
+            height,
+            transactions,
+            state_root,
+            hash: KEYS.block.hash(&[&header[..self.header_bytes()]]),
+        })
+    }
+
+    /// What a transaction pays: the fee, or what it bids for so many units.
+    fn fee(
+        &self,
+        transaction: &Transaction<'_>,
+        parameters: &Parameters,
+        units: u64,
+        place: Place<'_>,
+    ) -> Result<u64, AuditError> {
+        match (parameters.scarcity.takes_bids(), transaction.bid) {
+            (false, None) => Ok(parameters.fee),
+            (false, Some(_)) => Err(place.finding("the bid", "none: here all pay one fee", "one")),
+            (true, None) => Err(place.finding("the bid", "one", "none")),
+            (true, Some(bid)) => {
+                let fee = Scarcity::fee(bid, self.base, units);
+                let expected = || format!("at least the base fee, {}", self.base);
+                fee.ok_or_else(|| place.finding("the bid", expected(), bid.most))
             }
-            count += 1;
         }
-        if count != transactions {
-            return Err(place.finding("the block's transactions", count, transactions));
+    }
+
+    /// Whether the accounts and channels are those that a header commits to.
+    fn check_root(&mut self, told: Option<Digest>, place: Place<'_>) -> Result<(), AuditError> {
+        let (Some(state), Some(told)) = (&mut self.state, told) else {
+            return Ok(());
+        };
+        let (accounts, channels) = (&self.accounts, &self.channels);
+        let key = |account: u32| accounts[account as usize].key;
+        let of_account = |account: u32| {
+            let account = &accounts[account as usize];
+            let nonce = account.has_begun.then_some(account.nonce);
+            account_leaf(&account.key, account.balance, nonce)
+        };
+        let of_channel = |channel: u32| {
+            let of = &channels[channel as usize];
+            let amounts = [of.capacity, of.reserve, of.deposit_a];
+            channel_leaf(&of.id, of.parties.map(key), amounts, of.window)
+        };
+        let found = state.root(of_account, of_channel);
+        match found == told {
+            true => Ok(()),
+            false => Err(place.finding("the state root", hex(&found), hex(&told))),
         }
-        self.transactions += u64::from(count);
-        Ok(())
     }
 
     /// Takes the fee of a transaction.
@@ -328,48 +392,13 @@ impl Ledger {
             ));
         };
         *balance = left;
+        self.account_changed(account);
         self.fees += u128::from(fee);
         Ok(account)
     }
 
     fn open(&mut self, open: &Open, fee: u64, place: Place<'_>) -> Result<(), AuditError> {
-        let sound = |what, expected: &str, found: u64, holds: bool| {
-            if holds {
-                Ok(())
-            } else {
-                Err(place.finding(what, expected, found))
-            }
-        };
-        sound(
-            "the channel's index",
-            "0",
-            u64::from(open.index),
-            open.index == 0,
-        )?;
-        if open.two_sided && open.deposit_b == 0 {
-            return Err(place.finding("B's deposit", "at least 1", 0));
-        }
-        sound(
-            "the window",
-            "at least 1",
-            u64::from(open.window),
-            open.window > 0,
-        )?;
-        if open.key_a == open.key_b {
-            return Err(place.finding("the two keys", "different ones", hex(&open.key_a)));
-        }
-        let capacity = open.deposit_a.checked_add(open.deposit_b);
-        let Some(capacity) = capacity.filter(|capacity| *capacity > 0) else {
-            let found = u128::from(open.deposit_a) + u128::from(open.deposit_b);
-            let expected = format!("1 to {}", u64::MAX);
-            return Err(place.finding("both deposits", expected, found));
-        };
-        sound(
-            "the reserve",
-            "at most the capacity",
-            open.reserve,
-            open.reserve <= capacity,
-        )?;
+        let capacity = check_terms(open, place)?;
         let a = self.charge(&open.key_a, fee, place)?;
         let account = &mut self.accounts[a as usize];
         if open.nonce != account.nonce {
@@ -388,6 +417,7 @@ impl Ledger {
         let b = self.account_index(&open.key_b);
         self.accounts[a as usize].balance -= open.deposit_a;
         self.accounts[b as usize].balance -= open.deposit_b;
+        self.account_changed(b);
         self.locked += u128::from(capacity);
         let id = open.channel(&self.genesis);
         let index = self.channels.len() as u32;
@@ -400,8 +430,12 @@ impl Ledger {
             capacity,
             reserve: open.reserve,
             deposit_a: open.deposit_a,
+            window: open.window,
             closed: None,
         });
+        if let Some(state) = &mut self.state {
+            state.open();
+        }
         Ok(())
     }
 
@@ -456,6 +490,9 @@ impl Ledger {
         }
         self.locked -= u128::from(capacity);
         self.channels[index as usize].closed = Some(closed);
+        if let Some(state) = &mut self.state {
+            state.close(index);
+        }
         self.closed += 1;
         Ok(())
     }
@@ -483,4 +520,30 @@ impl Ledger {
     pub(super) fn supply(&self) -> u128 {
         self.supply
     }
+}
+
+/// Whether a channel may have these terms; gives its capacity.
+fn check_terms(open: &Open, place: Place<'_>) -> Result<u64, AuditError> {
+    if open.index > 0 {
+        return Err(place.finding("the channel's index", 0, open.index));
+    }
+    if open.two_sided && open.deposit_b == 0 {
+        return Err(place.finding("B's deposit", "at least 1", 0));
+    }
+    if open.window == 0 {
+        return Err(place.finding("the window", "at least 1", 0));
+    }
+    if open.key_a == open.key_b {
+        return Err(place.finding("the two keys", "different ones", hex(&open.key_a)));
+    }
+    let capacity = open.deposit_a.checked_add(open.deposit_b);
+    let Some(capacity) = capacity.filter(|capacity| *capacity > 0) else {
+        let found = u128::from(open.deposit_a) + u128::from(open.deposit_b);
+        let expected = format!("1 to {}", u64::MAX);
+        return Err(place.finding("both deposits", expected, found));
+    };
+    if open.reserve > capacity {
+        return Err(place.finding("the reserve", "at most the capacity", open.reserve));
+    }
+    Ok(capacity)
 }

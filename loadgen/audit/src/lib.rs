@@ -4,8 +4,9 @@
 //!
 //! 1. Only plain files are opened (`folder`), and no more of them is read at once than a chunk may
 //!    have (`segment`): the folder's writer may be hostile.
-//! 2. Layer 1 is replayed from its genesis (`l1`, `ledger`, `transaction`); its last block's hash
-//!    is the tip.
+//! 2. Layer 1 is replayed from its genesis (`l1`, `genesis`, `ledger`), at its own limits and
+//!    prices (`scarcity`), and with the roots of its state (`state`); its last block's hash is the
+//!    tip.
 //! 3. A salt, and the tip and the streams' last checksums where those are known, choose sessions
 //!    (`sample`).
 //! 4. Every shard's stream is replayed: chains, balances, settlements (`stream`, `burst`), and the
@@ -22,16 +23,19 @@ mod conclude;
 mod finding;
 mod folder;
 mod follow;
+mod genesis;
 mod hash;
 mod l1;
 mod ledger;
 mod manifest;
 mod report;
 mod sample;
+mod scarcity;
 mod segment;
 mod segments;
 mod signature;
 mod source;
+mod state;
 mod stream;
 mod transaction;
 mod whole;

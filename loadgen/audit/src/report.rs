@@ -24,7 +24,9 @@ pub struct Report {
     tip: Digest,
     /// Whether the reader brought the tip from elsewhere.
     tip_given: bool,
-    height: u64,
+    blocks: u64,
+    /// Whether each block's header has the root of the state after it, which was made again.
+    state_root: bool,
     transactions: u64,
     failed: u64,
     opened: u64,
@@ -115,7 +117,8 @@ impl Report {
             genesis: ledger.genesis,
             tip: ledger.tip(),
             tip_given: args.tip.is_some(),
-            height: ledger.height(),
+            blocks: ledger.blocks(),
+            state_root: ledger.has_state_root(),
             transactions: ledger.transactions,
             failed: ledger.failed,
             opened: ledger.channels.len() as u64,
@@ -213,11 +216,16 @@ impl Report {
             text += &layout::text(&layout::flow(&format!("{name:<11} "), &[value], ""));
         };
         let compared = if self.tip_given { ", as given" } else { "" };
+        let roots = if self.state_root {
+            " with state roots"
+        } else {
+            ""
+        };
         row(
             "L1",
             format!(
-                "{} blocks, {} transactions ({} failed), supply {} conserved",
-                human::count(self.height),
+                "{} blocks{roots}, {} transactions ({} failed), supply {} conserved",
+                human::count(self.blocks),
                 human::count(self.transactions),
                 self.failed,
                 self.supply,
@@ -305,7 +313,7 @@ impl Report {
                     exact(rests.entries),
                     exact(self.entries),
                     exact(rests.verified),
-                    human::count(self.height),
+                    human::count(self.blocks),
                 ),
             );
         }
@@ -335,7 +343,8 @@ impl Report {
                 "genesis": hex(&self.genesis),
                 "tip": hex(&self.tip),
                 "tip_given": self.tip_given,
-                "blocks": self.height,
+                "blocks": self.blocks,
+                "state_root": self.state_root,
                 "transactions": self.transactions,
                 "failed": self.failed,
                 "supply": number(self.supply),

@@ -188,7 +188,7 @@ pub(super) fn verify_blocks(
             continue;
         }
         let mut body = Reader::new(place.file, place.offset.unwrap_or(0), content);
-        body.bytes(76)?;
+        body.bytes(ledger.header_bytes())?;
         while !body.is_empty() {
             let place = body.place();
             let transaction = Transaction::read(&mut body)?;

@@ -13,12 +13,26 @@ pub(super) type Signature = [u8; 64];
 pub(super) struct Transaction<'a> {
     /// The bytes before its signatures.
     pub(super) unsigned: &'a [u8],
+    /// What it offers for a block's units, if it does.
+    pub(super) bid: Option<Bid>,
     pub(super) act: Act,
     /// Of the account that pays the fee.
     pub(super) signature: Signature,
     /// Of party B, if it deposits.
     pub(super) consent: Option<Signature>,
 }
+
+/// What a transaction offers for a million units of a block.
+#[derive(Clone, Copy)]
+pub(super) struct Bid {
+    /// At most, the base fee included.
+    pub(super) most: u64,
+    /// Above the base fee, if that leaves as much.
+    pub(super) tip: u64,
+}
+
+/// The bit of the kind's byte that says that a bid follows.
+const BIDS: u8 = 0x80;
 
 /// What it does.
 pub(super) enum Act {
@@ -91,7 +105,15 @@ impl<'a> Transaction<'a> {
     /// Takes the first transaction off a block's body.
     pub(super) fn read(body: &mut Reader<'a>) -> Result<Transaction<'a>, AuditError> {
         let (start, place) = (body.rest(), body.place());
-        let kind = body.u8()?;
+        let byte = body.u8()?;
+        let bid = match byte & BIDS {
+            0 => None,
+            _ => Some(Bid {
+                most: body.u64()?,
+                tip: body.u64()?,
+            }),
+        };
+        let kind = byte & !BIDS;
         let act = match kind {
             2 | 3 => Act::Open(Open {
                 key_a: body.take()?,
@@ -124,6 +146,7 @@ impl<'a> Transaction<'a> {
         let unsigned = &start[..start.len() - body.rest().len()];
         Ok(Transaction {
             unsigned,
+            bid,
             act,
             signature: body.take()?,
             consent: if kind == 3 { Some(body.take()?) } else { None },

@@ -43,6 +43,7 @@ impl Layer1 {
         let plain = l1::Config {
             verification: l1::Verification::Ahead,
             keep_tape: args.l1_alone,
+            state_root: args.state_root,
             ..l1::Config::default()
         };
         if let Some(name_or_file) = &args.l1 {
@@ -168,6 +169,7 @@ impl Layer1 {
             order: None,
             answers: None,
             session_time_ms: None,
+            state_root: self.config.state_root,
         };
         let Some(Enforced { limits, sha256 }) = &self.profile else {
             return plain;
@@ -310,11 +312,6 @@ pub(super) fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
             "--durability",
             args.durability != Durability::None,
             "transactions wait from step to step, which the log does not keep",
-        ),
-        (
-            "--audit-log",
-            args.audit_log.is_some(),
-            "the auditor knows no units, bids or clock",
         ),
     ];
     match refused.iter().find(|(_, given, _)| *given) {

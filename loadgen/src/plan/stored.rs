@@ -105,7 +105,7 @@ impl Identity {
         fn some<T: ToString>(value: &Option<T>) -> String {
             value.as_ref().map_or("none".to_owned(), T::to_string)
         }
-        const FIELDS: [Field; 21] = [
+        const FIELDS: [Field; 22] = [
             ("mode", |run| run.mode.clone()),
             ("--trace with SHA-256", |run| some(&run.trace_sha256)),
             ("arrivals", |run| run.arrivals.clone()),
@@ -125,6 +125,7 @@ impl Identity {
             ("--challenge-blocks", |run| {
                 run.l1.challenge_window_blocks.to_string()
             }),
+            ("--state-root", |run| run.l1.state_root.to_string()),
             ("--planted-slowdown", |run| some(&run.planted_slowdown)),
             ("block_bytes", |run| run.l1.block_bytes.to_string()),
             ("fee", |run| run.l1.fee.to_string()),
@@ -192,6 +193,7 @@ impl Stored {
         let (mut args, run) = (args.clone(), &self.identity.run);
         args.shards.get_or_insert(run.shards);
         args.cosign_every.get_or_insert(run.cosign_every);
+        args.state_root |= run.l1.state_root;
         if run.mode == "trace" {
             args.trace = args.trace.or_else(|| self.trace.clone());
         } else if args.trace.is_none() {

@@ -10,7 +10,7 @@ use super::common::Folder;
 use super::forge::{AMOUNT, BALANCE, Cut, Digest, Run, VERSION, WEAK};
 
 /// What an audit of every signature says.
-enum Says {
+pub(crate) enum Says {
     /// It refuses this.
     Refused(&'static str),
     /// It sees nothing, nor with the honest run's tip: docs/audit.md has these words.
@@ -25,7 +25,7 @@ use Says::{Refused, Unseen, UnseenWithoutTip};
 const ANOTHER_RUN: &str = "without `--tip`, another run that is sound";
 
 /// A class of records, what of it is changed, how, and what the audit says.
-type Row = (&'static str, &'static str, fn(&mut Run), Says);
+pub(crate) type Row = (&'static str, &'static str, fn(&mut Run), Says);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
@@ -158,15 +158,14 @@ fn says(run: &Run, tip: Option<Digest>) -> Result<(), AuditError> {
     check(&args, &AtomicBool::new(false)).map(|_| ())
 }
 
-#[test]
-fn what_a_forger_with_all_keys_changes_is_refused_or_said_to_be_unseen() {
+/// Holds what an audit says of each row's change to an honest run.
+pub(crate) fn hold(honest: &Run, rows: &[Row]) {
     let docs = include_str!("../../../docs/audit.md").to_lowercase();
     let docs = docs.split_whitespace().collect::<Vec<_>>().join(" ");
-    let honest = Run::honest();
     let tip = honest.tip();
-    says(&honest, Some(tip)).unwrap();
+    says(honest, Some(tip)).unwrap();
     let mut wrong = Vec::new();
-    for (class, what, forge, expected) in ROWS {
+    for (class, what, forge, expected) in rows {
         let mut run = honest.clone();
         forge(&mut run);
         let found = match says(&run, None) {
@@ -197,6 +196,11 @@ fn what_a_forger_with_all_keys_changes_is_refused_or_said_to_be_unseen() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_a_forger_with_all_keys_changes_is_refused_or_said_to_be_unseen() {
+    hold(&Run::honest(), ROWS);
 }
 
 /// Every class of records has a row that is refused. (Those of checkpoints, which no run writes,

@@ -32,8 +32,13 @@ fn ends(args: &AuditArgs, what: &str) -> bool {
 
 #[test]
 fn every_changed_bit_of_a_record_is_refused_but_for_labels() {
+    for run in [Run::honest(), Run::scarce()] {
+        flip_all(&run);
+    }
+}
+
+fn flip_all(run: &Run) {
     let folder = Folder::new();
-    let run = Run::honest();
     run.write(&folder.path(""));
     let (folder, genesis) = (folder.path(""), run.genesis());
     let mut unseen = Vec::new();
@@ -93,8 +98,13 @@ impl Noise {
 
 #[test]
 fn no_nonsense_ends_in_a_panic() {
+    for run in [Run::honest(), Run::scarce()] {
+        scramble_all(&run);
+    }
+}
+
+fn scramble_all(run: &Run) {
     let folder = Folder::new();
-    let run = Run::honest();
     run.write(&folder.path(""));
     let (folder, genesis) = (folder.path(""), run.genesis());
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);

@@ -11,6 +11,7 @@ mod common;
 mod forge;
 mod hostile;
 mod sample;
+mod scarce;
 
 use std::fs;
 use std::path::Path;

@@ -49,6 +49,15 @@ impl Header {
     }
 }
 
+impl Config {
+    /// Bytes of an encoded header.
+    #[must_use]
+    pub fn header_bytes(&self) -> usize {
+        let root = if self.state_root { 32 } else { 0 };
+        Header::BYTES + root
+    }
+}
+
 /// What a transaction takes of a block's limits, or a block has of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {

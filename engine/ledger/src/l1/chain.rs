@@ -8,13 +8,14 @@ pub use durable::Restoring;
 use std::collections::HashSet;
 use std::fmt;
 
+use super::asks::Market;
 use super::block::{Draft, Header};
 use super::channel::ChannelRecord;
 use super::claim::Claim;
 use super::config::{Allocations, Config, Genesis, SetupError};
 use super::ledger::{Account, Imbalance, Ledger, Totals};
 use super::load::{Load, Space};
-use super::market::{Answers, Market, Rate};
+use super::market::{Answers, Rate};
 use super::mempool::{Answer, Mempool};
 use super::pool::Pool;
 use super::receipt::{Executed, Notice, Receipt};

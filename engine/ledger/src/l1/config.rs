@@ -174,16 +174,21 @@ fn check_units(units: &Units) -> Result<(), ConfigError> {
             of_channels: limit,
         });
     }
-    let (kind, dearest) = units.dearest();
-    let limit = match kind {
-        "transfer" => units.block,
-        _ => limit,
+    let is_transfer = |kind: &str| kind == "transfer";
+    let limit_of = |kind| {
+        if is_transfer(kind) {
+            units.block
+        } else {
+            limit
+        }
     };
-    if dearest > limit {
+    let above = units.singles().into_iter();
+    let above = above.filter(|(kind, units)| *units > limit_of(kind));
+    if let Some((kind, units)) = above.max_by_key(|(_, units)| *units) {
         return Err(ConfigError::UnitsAboveBlock {
             kind,
-            units: dearest,
-            limit,
+            units,
+            limit: limit_of(kind),
         });
     }
     Ok(())

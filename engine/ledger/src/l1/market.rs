@@ -1,12 +1,7 @@
 //! What makes a Layer 1 scarce beside bytes: when blocks are made, what transactions take of them,
 //! and who comes first. All of it can be left out.
 
-use super::block::{Room, Size};
-use super::config::Config;
-use super::ledger::Ledger;
-use super::refusal::Refusal;
-use super::transaction::{SignedTransaction, Transaction};
-use duet_channels::protocol::{Amount, ChannelId};
+use duet_channels::protocol::Amount;
 
 /// When blocks are made. Layer 1 then has a clock of its own: block h is sealed `h × interval_ms`
 /// after its genesis, in virtual milliseconds.
@@ -91,33 +86,6 @@ pub struct Bid {
 }
 
 impl Units {
-    /// What a transaction takes; `is_disputed` says whether something is posted in a channel.
-    fn of(&self, transaction: &Transaction, is_disputed: impl Fn(&ChannelId) -> bool) -> u64 {
-        let prices = &self.prices;
-        let open = |deposit_b: Amount| match deposit_b.is_zero() {
-            true => prices.open_one_sided,
-            false => prices.open_two_sided,
-        };
-        match transaction {
-            Transaction::Transfer { .. } => prices.transfer,
-            Transaction::Open { deposits, .. } => open(deposits.b),
-            Transaction::OpenBatch { channels, .. } => channels
-                .iter()
-                .map(|opening| open(opening.deposits.b))
-                .fold(0, u64::saturating_add),
-            Transaction::CooperativeClose { .. } => prices.close,
-            Transaction::CloseBatch { proofs, .. } => {
-                prices.close.saturating_mul(proofs.len() as u64)
-            }
-            Transaction::Post { post, .. } if is_disputed(&post.channel) => prices.answer,
-            Transaction::Post { .. } => prices.post,
-            Transaction::Payout { .. } => prices.payout,
-            Transaction::RollOver { successor, .. } => {
-                prices.close.saturating_add(open(successor.deposits.b))
-            }
-        }
-    }
-
     /// What the dearest transaction takes, batches and roll-overs aside.
     #[must_use]
     pub fn dearest_units(&self) -> u64 {
@@ -131,8 +99,8 @@ impl Units {
         all.into_iter().min().expect("there are kinds")
     }
 
-    /// The dearest single transaction: its kind's name, and what it takes.
-    pub(super) fn dearest(&self) -> (&'static str, u64) {
+    /// Every kind of single transaction: its name, and what it takes.
+    pub(super) fn singles(&self) -> [(&'static str, u64); 8] {
         let Prices {
             transfer,
             open_one_sided,
@@ -153,73 +121,6 @@ impl Units {
             ("payout", payout),
             ("roll-over", roll_over),
         ]
-        .into_iter()
-        .max_by_key(|(_, units)| *units)
-        .expect("there are kinds")
-    }
-}
-
-/// What a block asks of transactions, as of one base fee.
-pub(super) struct Market<'c> {
-    pub(super) config: &'c Config,
-    pub(super) base: Rate,
-}
-
-impl Market<'_> {
-    /// What an encoded transaction takes of a block, and what it pays there.
-    pub(super) fn terms(
-        &self,
-        signed: &SignedTransaction,
-        bytes: usize,
-        ledger: &Ledger,
-    ) -> (Size, Result<Amount, Refusal>) {
-        let size = self.config.size(signed, bytes, ledger);
-        let fee = match (self.config.order.takes_bids(), signed.bid()) {
-            (false, None) => Ok(self.config.fee),
-            (false, Some(_)) => Err(Refusal::BidNotTaken),
-            (true, None) => Err(Refusal::NoBid),
-            (true, Some(bid)) => self.fee_of(bid, size.units),
-        };
-        (size, fee)
-    }
-
-    fn fee_of(&self, bid: &Bid, units: u64) -> Result<Amount, Refusal> {
-        let Rate(base) = self.base;
-        let tip = bid.tip_above(self.base).ok_or(Refusal::BidBelowBase {
-            base,
-            got: bid.most.0,
-        })?;
-        Ok(Rate(base + tip.0).of(units))
-    }
-}
-
-impl Config {
-    /// All the room of a block.
-    pub(super) fn room(&self) -> Room {
-        let units = self.units.as_ref();
-        let of_channels = |units: &Units| units.of_channels.unwrap_or(units.block);
-        Room(Size {
-            operations: u64::from(self.block_transactions),
-            bytes: self.block_bytes,
-            units: units.map_or(u64::MAX, |units| units.block),
-            units_of_channels: units.map_or(u64::MAX, of_channels),
-        })
-    }
-
-    /// What an encoded transaction takes of a block.
-    pub(super) fn size(&self, signed: &SignedTransaction, bytes: usize, ledger: &Ledger) -> Size {
-        let transaction = signed.transaction();
-        let is_disputed = |channel: &ChannelId| ledger.is_disputed(channel);
-        let units = (self.units.as_ref()).map_or(0, |units| units.of(transaction, is_disputed));
-        Size {
-            operations: u64::from(transaction.operations()),
-            bytes: bytes as u64,
-            units,
-            units_of_channels: match transaction {
-                Transaction::Transfer { .. } => 0,
-                _ => units,
-            },
-        }
     }
 }
 

@@ -31,6 +31,7 @@
 //! | L7: supply | `ledger/mod.rs` |
 //! | L8: replays, fees, room for answers | `ledger/decide.rs`, `mempool.rs`, `vain.rs` |
 
+mod asks;
 mod block;
 mod chain;
 mod channel;

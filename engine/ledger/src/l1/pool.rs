@@ -4,10 +4,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
+use super::asks::Market;
 use super::block::Room;
 use super::config::Config;
 use super::ledger::Ledger;
-use super::market::{Bid, Market, Rate};
+use super::market::{Bid, Rate};
 use super::mempool::Mempool;
 use super::refusal::{Refusal, SubmitError};
 use super::transaction::SignedTransaction;

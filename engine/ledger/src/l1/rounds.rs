@@ -7,11 +7,11 @@ use std::panic::{self, AssertUnwindSafe};
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 
+use super::asks::Market;
 use super::block::Room;
 use super::claim::Claim;
 use super::config::Verification;
 use super::ledger::Ledger;
-use super::market::Market;
 use super::mempool::Next;
 use super::refusal::Refusal;
 use super::round::{Claimed, Opened, Round};

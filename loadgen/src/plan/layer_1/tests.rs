@@ -195,3 +195,24 @@ fn a_changed_profile_is_another_workload() {
         "{error}"
     );
 }
+
+/// The run file tells runs with a state root from others, and says nothing of it elsewhere.
+#[test]
+fn a_state_root_is_asked_for_beside_a_profile_a_log_or_an_audit() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let logs = [
+        format!("--durability log --log-dir {}", log.display()),
+        format!("--audit-log {}", folder.path().join("audit").display()),
+    ];
+    for words in ["", "--l1 bitcoin", &logs[0], &logs[1]] {
+        for (option, asked) in [("", false), ("--state-root", true)] {
+            let plan = plan(&format!("--sessions 4 {words} {option}")).unwrap();
+            assert_eq!(plan.config.l1.state_root, asked, "{words}");
+            let text = serde_json::to_string(&plan.description.l1).unwrap();
+            let says = text.contains(r#""state_root":true"#);
+            assert_eq!(says, asked, "{words}: {text}");
+            assert_eq!(text.contains("state_root"), asked, "{words}: {text}");
+        }
+    }
+}

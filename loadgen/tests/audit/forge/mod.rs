@@ -5,7 +5,9 @@
 
 mod write;
 
-pub(crate) use write::{edit_manifest, records, replace, seal_manifest, segment, segment_after};
+pub(crate) use write::{
+    block_hash, edit_manifest, gathered, records, replace, seal_manifest, segment, segment_after,
+};
 
 pub(crate) type Digest = [u8; 32];
 
@@ -20,6 +22,9 @@ pub(crate) struct Run {
     pub(crate) block_transactions: u32,
     pub(crate) block_bytes: u64,
     pub(crate) fee: u64,
+    pub(crate) scarcity: Option<Scarcity>,
+    /// The accounts whose records stand before that of the scarcity, one for each record of it.
+    pub(crate) scarcity_after: Vec<usize>,
     pub(crate) accounts: Vec<(Key, u64)>,
     pub(crate) accounts_told: Option<u64>,
     pub(crate) genesis_told: Option<Digest>,
@@ -32,6 +37,29 @@ pub(crate) struct Run {
     /// Lines of the manifest that say something else, before its checksum is made.
     pub(crate) manifest: Vec<(&'static str, String)>,
 }
+
+/// What Layer 1 is scarce by, field by field; the order is 0, 1 (bids) or 2 (a base fee).
+#[derive(Clone)]
+pub(crate) struct Scarcity {
+    pub(crate) interval_ms: u64,
+    pub(crate) finality_blocks: u32,
+    pub(crate) block_units: u64,
+    pub(crate) channel_units: u64,
+    pub(crate) prices: [u64; 7],
+    pub(crate) order: u8,
+    pub(crate) least: u64,
+    pub(crate) compete: u8,
+    /// What follows: 1 with a state root.
+    pub(crate) tail: Vec<u8>,
+}
+
+/// Prices by their place: of an open into which both deposit, and of a close.
+pub(crate) const TRANSFER: usize = 0;
+pub(crate) const OPEN_TWO_SIDED: usize = 2;
+pub(crate) const CLOSE: usize = 3;
+
+/// What a transaction offers: at most, and above the base fee.
+pub(crate) type Bid = Option<(u64, u64)>;
 
 /// How the shards' records are spread over segments and chunks.
 #[derive(Clone, Copy)]
@@ -73,6 +101,7 @@ pub(crate) struct Open {
     pub(crate) reserve: u64,
     /// The deposits are not covered.
     pub(crate) fails: bool,
+    pub(crate) bid: Bid,
     /// Whose keys sign for A and B.
     pub(crate) signers: [Key; 2],
 }
@@ -85,6 +114,7 @@ pub(crate) struct Close {
     pub(crate) shown: Option<Shown>,
     pub(crate) change: fn(&mut Shown),
     pub(crate) submitter: Key,
+    pub(crate) bid: Bid,
     /// Whose keys sign the finals, and the transaction; `None`: the right ones.
     pub(crate) final_signers: [Option<Key>; 2],
     pub(crate) signer: Option<Key>,
@@ -158,6 +188,7 @@ impl Run {
             window: 6,
             reserve,
             fails: false,
+            bid: None,
             signers: [a, b],
         };
         let mut fails = open(3, 0, 0, 500, None, 0);
@@ -169,6 +200,7 @@ impl Run {
                 shown: None,
                 change: |_| {},
                 submitter,
+                bid: None,
                 final_signers: [None; 2],
                 signer: None,
             })
@@ -181,6 +213,8 @@ impl Run {
             block_transactions: 100,
             block_bytes: 1 << 20,
             fee: 1,
+            scarcity: None,
+            scarcity_after: vec![0],
             accounts: vec![(0, 1000), (1, 1000), (2, 1000), (3, 50), (4, 10)],
             accounts_told: None,
             genesis_told: None,
@@ -211,6 +245,42 @@ impl Run {
             cut: Cut::AsARunDoes,
             manifest: Vec::new(),
         }
+    }
+
+    /// The same where time passes, blocks have units, and transactions bid above a base fee. It is
+    /// 80,000 in the first block, which is full; 90,000 in the second; and after two that pass with
+    /// nothing in them 80,000 again, the least, in the third.
+    pub(crate) fn scarce() -> Run {
+        let mut run = Run::honest();
+        run.scarcity = Some(Scarcity {
+            interval_ms: 1000,
+            finality_blocks: 2,
+            block_units: 60,
+            channel_units: 0,
+            prices: [5, 10, 20, 10, 10, 10, 10],
+            order: 2,
+            least: 80_000,
+            compete: 1,
+            tail: Vec::new(),
+        });
+        run.bid_all(Some((1_000_000, 10_000)));
+        run.blocks[2].height_told = Some(5);
+        run
+    }
+
+    /// Every transaction has this bid, or none.
+    pub(crate) fn bid_all(&mut self, all: Bid) {
+        for transaction in self.blocks.iter_mut().flat_map(|of| &mut of.transactions) {
+            match transaction {
+                Transaction::Open(open) => open.bid = all,
+                Transaction::Close(close) => close.bid = all,
+            }
+        }
+    }
+
+    /// What Layer 1 is scarce by.
+    pub(crate) fn scarcity(&mut self) -> &mut Scarcity {
+        self.scarcity.as_mut().unwrap()
     }
 
     /// The n-th opening.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 
-use super::{Burst, Close, Cut, Digest, Key, Open, Run, Shown, Transaction, WEAK};
+use super::{Bid, Burst, Close, Cut, Digest, Key, Open, Run, Scarcity, Shown, Transaction, WEAK};
 
 /// What a channel's log has come to.
 #[derive(Clone, Copy)]
@@ -129,6 +129,7 @@ impl Run {
             bytes.extend(public(*key));
             bytes.extend(amount.to_le_bytes());
         }
+        bytes.extend(self.scarcity.iter().flat_map(Scarcity::bytes));
         let id = hash("duet 2026-11 layer 1 genesis", &[&bytes]);
         self.genesis_told.unwrap_or(id)
     }
@@ -191,7 +192,12 @@ impl Run {
         content.extend(self.accounts().to_le_bytes());
         content.extend(b"bench");
         record(&mut records, 2, &content);
-        for (key, amount) in &self.accounts {
+        for (at, (key, amount)) in self.accounts.iter().enumerate() {
+            for _ in self.scarcity_after.iter().filter(|after| **after == at) {
+                if let Some(scarcity) = &self.scarcity {
+                    record(&mut records, 5, &scarcity.bytes());
+                }
+            }
             let content = [&public(*key)[..], &amount.to_le_bytes()].concat();
             record(&mut records, 3, &content);
         }
@@ -230,6 +236,8 @@ impl Run {
             .flat_map(|burst| &burst.proposals)
             .map(|proposal| proposal.amounts.len())
             .sum();
+        let last = self.blocks.last().and_then(|block| block.height_told);
+        let height = last.unwrap_or(self.blocks.len() as u64);
         let quoted = |text: &str| format!("\"{text}\"");
         let mut lines = vec![
             ("format".to_owned(), "1".to_owned()),
@@ -240,7 +248,7 @@ impl Run {
             ("cosign_every".to_owned(), self.cosign_every.to_string()),
             ("in_flight".to_owned(), self.in_flight.to_string()),
             ("tip".to_owned(), quoted(&hex(tip))),
-            ("height".to_owned(), self.blocks.len().to_string()),
+            ("height".to_owned(), height.to_string()),
             (
                 "l1_transactions".to_owned(),
                 transactions().count().to_string(),
@@ -283,6 +291,23 @@ impl Run {
 pub(crate) fn seal_manifest(lines: &str) -> String {
     let checksum = hash("duet 2026-11 audit manifest", &[lines.as_bytes()]);
     format!("{lines}checksum = \"{}\"\n", hex(&checksum))
+}
+
+/// The records of a stream that was written in one segment of one chunk or several.
+pub(crate) fn gathered(folder: &Path, stream: &str) -> Vec<u8> {
+    let bytes = fs::read(folder.join(format!("{stream}-000000.audit"))).unwrap();
+    let (mut rest, mut records) = (&bytes[120..], Vec::new());
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
+        records.extend(&rest[40..40 + length]);
+        rest = &rest[40 + length..];
+    }
+    records
+}
+
+/// The hash of a block with this header.
+pub(crate) fn block_hash(header: &[u8]) -> String {
+    hex(&hash("duet 2026-11 layer 1 block", &[header]))
 }
 
 /// The records of a stream that was written.
@@ -363,6 +388,35 @@ pub(crate) fn segment_after(
     (bytes, checksum)
 }
 
+impl Scarcity {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.interval_ms.to_le_bytes().to_vec();
+        bytes.extend(self.finality_blocks.to_le_bytes());
+        for number in [self.block_units, self.channel_units]
+            .iter()
+            .chain(&self.prices)
+        {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.push(self.order);
+        bytes.extend(self.least.to_le_bytes());
+        bytes.push(self.compete);
+        bytes.extend(&self.tail);
+        bytes
+    }
+}
+
+/// A transaction's kind, and its bid if it has one.
+fn begin(body: &mut Vec<u8>, kind: u8, bid: Bid) {
+    match bid {
+        None => body.push(kind),
+        Some((most, tip)) => {
+            body.push(kind | 0x80);
+            body.extend([most, tip].iter().flat_map(|rate| rate.to_le_bytes()));
+        }
+    }
+}
+
 impl Open {
     fn channel(&self, genesis: &Digest) -> Channel {
         let deposit_b = self.deposit_b.unwrap_or(0);
@@ -396,7 +450,8 @@ impl Open {
 
     fn write(&self, genesis: &Digest, body: &mut Vec<u8>) {
         let start = body.len();
-        body.push(if self.deposit_b.is_some() { 3 } else { 2 });
+        let kind = if self.deposit_b.is_some() { 3 } else { 2 };
+        begin(body, kind, self.bid);
         body.extend(public(self.a));
         body.extend(self.nonce.to_le_bytes());
         body.extend([0; 4]);
@@ -419,7 +474,8 @@ impl Open {
 impl Close {
     fn write(&self, genesis: &Digest, channel: &Channel, body: &mut Vec<u8>) {
         let start = body.len();
-        body.push(if self.version == 0 { 5 } else { 4 });
+        let kind = if self.version == 0 { 5 } else { 4 };
+        begin(body, kind, self.bid);
         body.extend(public(self.submitter));
         body.extend(channel.id);
         let mut head = channel.id;

@@ -143,6 +143,10 @@ schema! {
         pub peak_state_entries: u64,
         /// CPU time, in seconds; of a run that went on after a restart, since then.
         pub cpu_s: f64,
+        /// Of that, the CPU time of the roots of the state in blocks' headers; none, and not
+        /// written, where they have none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub root_cpu_s: Option<f64>,
         /// Blocks.
         pub blocks: u64,
         /// Hash of the last block, in hex.

@@ -117,6 +117,10 @@ schema! {
         /// Virtual milliseconds for which channels stayed open.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub session_time_ms: Option<u64>,
+        /// Whether the header of each block commits to all accounts and channels after it. Not
+        /// written where it does not.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub state_root?: bool,
     }
 
     /// What ran the workload.

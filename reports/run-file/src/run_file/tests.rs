@@ -215,11 +215,12 @@ fn only_a_layer_1_by_a_profile_has_its_fields() {
         order: Some("fee".into()),
         answers: Some("compete".into()),
         session_time_ms: Some(0),
+        state_root: true,
         ..run.workload.l1
     };
     let all = "answers block_bytes block_transactions block_units challenge_window_blocks \
                channel_units fee finality_blocks interval_ms mempool_transactions order profile \
-               profile_sha256 session_time_ms unit";
+               profile_sha256 session_time_ms state_root unit";
     assert_eq!(names(&run), all);
     assert_eq!(parse(&run.to_json()).unwrap(), run);
 }

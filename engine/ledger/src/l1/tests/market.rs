@@ -538,7 +538,17 @@ fn a_market_that_makes_no_sense_is_refused() {
         of_channels: Some(15),
         ..units(40).unwrap()
     };
-    let rows: [(Config, &str); 6] = [
+    // Transfers are dearest, and fit: that a close fits beside them does not follow.
+    let dear_transfers = Units {
+        of_channels: Some(30),
+        prices: Prices {
+            transfer: 40,
+            close: 25,
+            ..PRICES
+        },
+        ..units(40).unwrap()
+    };
+    let rows: [(Config, &str); 7] = [
         (
             Config {
                 pace: Some(Pace {
@@ -562,6 +572,13 @@ fn a_market_that_makes_no_sense_is_refused() {
                 ..config()
             },
             "roll-over: 20 units, expected at most the 15 that a block has for it",
+        ),
+        (
+            Config {
+                units: Some(dear_transfers),
+                ..config()
+            },
+            "roll-over: 35 units, expected at most the 30 that a block has for it",
         ),
         (
             Config {
@@ -637,5 +654,68 @@ proptest! {
             }
         }
         prop_assert_eq!(world.chain.pending(), 0);
+    }
+}
+
+/// Whoever keeps blocks has room for the longest that there can be.
+#[test]
+fn a_blocks_bytes_are_bounded_by_its_transactions_and_units_too() {
+    let wide = Config {
+        block_bytes: u64::MAX,
+        block_transactions: u32::MAX,
+        ..config()
+    };
+    let free = Units {
+        prices: Prices {
+            payout: 0,
+            ..PRICES
+        },
+        ..units(1_000).unwrap()
+    };
+    for (config, most) in [
+        (
+            config(),
+            config()
+                .block_bytes
+                .min(453 * u64::from(config().block_transactions)),
+        ),
+        (
+            Config {
+                block_transactions: 7,
+                ..wide
+            },
+            7 * 453,
+        ),
+        (
+            Config {
+                block_bytes: 999,
+                ..wide
+            },
+            999,
+        ),
+        (
+            Config {
+                units: units(1_000),
+                ..wide
+            },
+            100 * 449,
+        ),
+        (
+            Config {
+                block_bytes: u64::MAX,
+                block_transactions: u32::MAX,
+                ..bids(1_000, 1)
+            },
+            100 * (449 + 16),
+        ),
+        (
+            Config {
+                units: Some(free),
+                ..wide
+            },
+            453 * u64::from(u32::MAX),
+        ),
+    ] {
+        assert_eq!(config.most_block_bytes(), most, "{config:?}");
     }
 }

@@ -64,7 +64,7 @@ impl Kind {
     }
 
     /// The length of a transaction of this kind; none of a batch.
-    pub(super) const fn bytes(self) -> Option<usize> {
+    pub(in super::super) const fn bytes(self) -> Option<usize> {
         let (unsigned, signatures) = match self {
             Kind::Transfer => (KEY + 8 + KEY + 8, 1),
             Kind::OpenOneSided => (KEY + 8 + 4 + OPENING, 1),
