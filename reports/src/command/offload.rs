@@ -18,8 +18,8 @@ Examples:
 
 /// Models what payments cost on a Layer 1, direct and through channels. Measures nothing.
 ///
-/// Prices come from a profile: duet, ethereum-60m, bitcoin, solana-like, cometbft-default, or a file
-/// of your own (docs/l1-profiles.md). Lists are crossed with each other; break-even is the least
+/// Prices come from a profile: duet, ethereum-60m, bitcoin, solana-like, cometbft-default, or a
+/// file of your own (docs/l1-profiles.md). Lists are crossed with each other; break-even is the least
 /// number of payments in a session at which its channel costs no more than direct transfers.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]

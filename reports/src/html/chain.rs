@@ -23,8 +23,8 @@ pub(super) fn section(all: &[NamedRun]) -> Markup {
 fn room(named: &NamedRun) -> Option<String> {
     let chain = named.run.l1.chain.as_ref()?;
     Some(format!(
-        "{} in virtual time: {} blocks, of which {} had anything in them and were {} full. Payments \
-         have wall time",
+        "{} in virtual time: {} blocks, of which {} had anything in them and were {} full. \
+         Payments have wall time",
         human::seconds(chain.time_s),
         human::count(chain.height),
         human::count(chain.height.saturating_sub(chain.empty_blocks)),

@@ -77,7 +77,7 @@ fn costs(all: &[NamedRun]) -> Markup {
 
 /// What each kind of attack cost either side.
 fn griefing(all: &[NamedRun]) -> Markup {
-    let data = dataset::griefing(all);
+    let (data, heading) = (dataset::griefing(all), "What attacks cost either side");
     let shows = vec![
         "Fees in units of value; what channels held times the blocks from the first post to the \
          payout. What was won or lost in the channels is not in it."
@@ -85,7 +85,7 @@ fn griefing(all: &[NamedRun]) -> Markup {
     ];
     html! {
         @if !data.rows.is_empty() {
-            (Figure::new("griefing", "What attacks cost either side", all, data, shows).markup(None))
+            (Figure::new("griefing", heading, all, data, shows).markup(None))
         }
     }
 }

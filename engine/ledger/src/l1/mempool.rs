@@ -123,10 +123,13 @@ impl Mempool {
         let ahead = self.operations + reserved.answers.len() as u64;
         let bytes_ahead = self.bytes + reserved.bytes;
         let all = ahead + u64::from(operations);
-        // As if each were the dearest there is: what they take is known when they have their turn.
+        // As if each were the dearest there is, a roll-over among them: what they take is known
+        // when they have their turn.
         let has_units = |units: &Units| {
             let most = units.of_channels.unwrap_or(units.block);
-            all.saturating_mul(units.dearest().1) <= most
+            let (close, open) = (units.prices.close, units.prices.open_two_sided);
+            let dearest = units.dearest_units().max(close.saturating_add(open));
+            all.saturating_mul(dearest) <= most
         };
         all > u64::from(config.block_transactions)
             || (bytes_ahead + bytes) as u64 > config.block_bytes

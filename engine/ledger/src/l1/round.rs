@@ -174,7 +174,8 @@ impl Round {
         self.verifier.counts().signatures - before
     }
 
-    /// Takes the transactions out in their order, each with the verdicts from its own on: it takes those.
+    /// Takes the transactions out in their order, each with the verdicts from its own on: it takes
+    /// those.
     pub(super) fn each(
         &mut self,
         mut each: impl FnMut(Taken, &KeyRing, &mut vec::Drain<'_, Verdict>),

@@ -300,9 +300,8 @@ fn stage(name: &str, role: &str, items: u64, cpu_ns_per_item: f64, unit: &str) -
     }
 }
 
-/// 1,000 stale closes and 100 silent parties.
-#[allow(dead_code)] // Not every user of the sample has disputes.
 /// A Layer 1 with a clock: a block each 12 s.
+#[allow(dead_code)] // Not every user of the sample has one.
 pub(crate) fn chain() -> L1Chain {
     let traffic = |included, evicted, fees, max| L1Traffic {
         included,
@@ -340,6 +339,8 @@ pub(crate) fn chain() -> L1Chain {
     }
 }
 
+/// 1,000 stale closes and 100 silent parties.
+#[allow(dead_code)] // Not every user of the sample has disputes.
 pub(crate) fn disputes() -> Disputes {
     let cost = |cases, punishments, transactions, bytes| AttackCost {
         cases,

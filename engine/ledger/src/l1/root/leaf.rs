@@ -31,8 +31,8 @@ pub(super) fn account_leaf(key: &PublicKey, account: &Account) -> Digest {
 
 /// A channel's row: its leaf is the head of a chain that starts at its id, each link
 /// `H_channel(head ‖ entry)`. The entries, 32 bytes each, are A's key, B's key, three of the
-/// dispute if there is one, its bytes padded with zeros, and last `capacity 8 · reserve 8 · A's deposit 8 ·
-/// window 4 · disputed 1 · zeros 3`. The last one says how many there are, so that no leaf has two
+/// dispute if there is one, its bytes padded with zeros, and last `capacity 8 · reserve 8 · A's
+/// deposit 8 · window 4 · disputed 1 · zeros 3`. The last one says how many there are, so that no leaf has two
 /// readings.
 pub(super) struct ChannelChain {
     id: Digest,
