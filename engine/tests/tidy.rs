@@ -16,19 +16,19 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 16] = [
-    ("engine/src", 10_150),
+    ("engine/src", 10_180),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_725),
     ("engine/fabric/src", 2_315),
     ("engine/lanes/src", 5_100),
     ("engine/ledger/src", 6_700),
     ("engine/log/src", 2_930),
-    ("loadgen/src", 8_400),
-    ("loadgen/audit/src", 4_365),
+    ("loadgen/src", 8_490),
+    ("loadgen/audit/src", 4_960),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 8_920),
+    ("reports/src", 9_100),
     ("reports/profile/src", 975),
-    ("reports/run-file/src", 3_195),
+    ("reports/run-file/src", 3_280),
     ("reports/terminal/src", 2_205),
     ("bench/src", 2_835),
     ("bench/instructions/src", 510),
@@ -40,7 +40,7 @@ const LINES: usize = 70;
 const LONG_FUNCTIONS: usize = 22;
 /// Columns of a line at most, in characters.
 const COLUMNS: usize = 100;
-const LONG_LINES: usize = 95;
+const LONG_LINES: usize = 97;
 
 /// A crate's files that are compiled without tests.
 struct Sources {

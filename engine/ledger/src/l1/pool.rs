@@ -55,7 +55,8 @@ impl Pool {
     /// those that had to make way for it.
     ///
     /// # Errors
-    /// [`SubmitError::Outbid`] if what waits bids as much, or is the same; [`SubmitError::Refused`] without a bid.
+    /// [`SubmitError::Outbid`] if what waits bids as much, or is the same;
+    /// [`SubmitError::Refused`] without a bid.
     pub(super) fn submit(
         &mut self,
         ticket: u64,

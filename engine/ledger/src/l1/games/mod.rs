@@ -33,8 +33,8 @@
 //! number of blocks, or are evicted, in any of them, whatever it bids. What the peer and strangers
 //! send always may come at any height or never. A game whose answer got in, or was needless, must
 //! end as above. In all others the honest party gets exactly what the dispute settles at, or all if
-//! the peer forfeits; that is no less than its balance in the worst state that it has signed; and it
-//! does not forfeit.
+//! the peer forfeits; that is no less than its balance in the worst state that it has signed; and
+//! it does not forfeit.
 //!
 //! **Not searched**: what fees cost, batches and roll-overs, reserves, and what other channels do.
 
