@@ -3,8 +3,8 @@
 //!
 //! A model that sees only messages, transactions and receipts objects when an honest party is
 //! harmed, signs what it must not, or waits for ever. `SIM_SEED=7` lives through one world and
-//! tells its story; `SIM_SEEDS=1000000` lives through so many. Plain worlds and those whose blocks are
-//! scarce are two tests: name the one that is meant.
+//! tells its story; `SIM_SEEDS=1000000` lives through so many. Plain worlds and those whose blocks
+//! are scarce are two tests: name the one that is meant.
 
 mod disk;
 mod keys;

@@ -214,7 +214,7 @@ impl World<'_> {
                 && self.tickets.iter().any(|ticket| {
                     matches!(ticket.fate, Fate::Waiting { .. })
                         && ticket.by == Source::Tower
-                        && matches!(&ticket.transaction, Transaction::Post { post: sent, .. } if sent == post)
+                        && matches!(&ticket.transaction, Transaction::Post { post: of, .. } if of == post)
                 })
         };
         let owed = (self.tower_owes.iter()).filter(|post| !flying(post) && !waiting(post));
@@ -296,7 +296,8 @@ impl World<'_> {
     }
 
     /// Whether a party, or its tower, has shown Layer 1 in time what would have beaten all that was
-    /// posted, and no block took it until its window was over. Never where room is kept for answers.
+    /// posted, and no block took it until its window was over. Never where room is kept for
+    /// answers.
     fn was_kept_out(&self, channel: usize, me: Party) -> bool {
         let (Some(scarce), Some((highest, until))) =
             (self.ground.plan.scarce, self.model.posted(channel))

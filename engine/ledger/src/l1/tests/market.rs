@@ -186,7 +186,7 @@ fn room_is_kept_by_units_too() {
         ..config()
     };
     let (mut world, terms) = disputed(reserved, 2, 9);
-    // Two answers of 20 units fill a block; those that come then take places of their channel's own.
+    // Two answers of 20 units fill a block; later ones take their channel's own place.
     for version in 2..6 {
         let answer = world.post(ALICE, &terms[0], after(version, 60), None);
         world.submit(&answer).unwrap();
