@@ -54,6 +54,7 @@ const DECIDE: &str = "l1/ledger/decide.rs";
 
 const CHAIN: &str = "l1/chain.rs";
 const POOL: &str = "l1/pool.rs";
+const ASKS: &str = "l1/asks.rs";
 const MARKET: &str = "l1/market.rs";
 const UNSETTLED: &str = "pipeline/unsettled.rs";
 const LEDGER: &str = "l1/ledger/mod.rs";
@@ -502,21 +503,21 @@ const ROWS: &[Row] = &[
     ),
     row(
         "scarcity: the base fee is not paid",
-        MARKET,
+        ASKS,
         "Ok(Rate(base + tip.0).of(units))",
         "Ok(tip.of(units))",
         Ask::L1,
     ),
     row(
         "scarcity: an answer takes what a first post does",
-        MARKET,
+        ASKS,
         "if is_disputed(&post.channel) => prices.answer,",
         "if is_disputed(&post.channel) => prices.post,",
         Ask::L1,
     ),
     row(
         "scarcity: channels take none of their part",
-        MARKET,
+        ASKS,
         "                _ => units,\n",
         "                _ => 0,\n",
         Ask::L1,

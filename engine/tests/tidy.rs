@@ -16,7 +16,7 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 16] = [
-    ("engine/src", 10_180),
+    ("engine/src", 10_210),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_725),
     ("engine/fabric/src", 2_315),
@@ -28,7 +28,7 @@ const CRATES: [(&str, usize); 16] = [
     ("loadgen/experiment/src", 310),
     ("reports/src", 9_100),
     ("reports/profile/src", 975),
-    ("reports/run-file/src", 3_280),
+    ("reports/run-file/src", 3_290),
     ("reports/terminal/src", 2_205),
     ("bench/src", 2_835),
     ("bench/instructions/src", 510),

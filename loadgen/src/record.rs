@@ -457,7 +457,7 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
         state_entries: chain.state_entries(),
         sessions_not_opened: outcome.counts.opens_given_up,
         closes_given_up: outcome.counts.closes_given_up,
-        direct_time_s: direct.map(|direct| time_s(direct.l1.blocks)),
+        direct_units: direct.map(|direct| direct.units),
         traffic: traffic
             .filter(|(_, of)| of.included + of.refused + of.evicted > 0)
             .collect(),
@@ -465,10 +465,8 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
 }
 
 fn traffic(of: &OfKind) -> L1Traffic {
-    let wait = |quantile| {
-        of.wait_ms
-            .lowest_equivalent(of.wait_ms.value_at_quantile(quantile))
-    };
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| of.wait_ms.quantile(share));
+    let wait = p50.zip(p99).zip(max);
     L1Traffic {
         included: of.included,
         refused: of.refused,
@@ -476,11 +474,7 @@ fn traffic(of: &OfKind) -> L1Traffic {
         raised: of.raised,
         given_up: of.given_up,
         fees: of.fees,
-        wait_ms: (!of.wait_ms.is_empty()).then(|| L1Wait {
-            p50: wait(0.5),
-            p99: wait(0.99),
-            max: wait(1.0),
-        }),
+        wait_ms: wait.map(|((p50, p99), max)| L1Wait { p50, p99, max }),
     }
 }
 

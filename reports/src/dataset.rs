@@ -218,11 +218,12 @@ pub fn traffic(runs: &[NamedRun]) -> Dataset {
             "included", "In blocks", Figure: of.included;
             "refused", "Refused", Figure: of.refused;
             "evicted", "Evicted", Figure: of.evicted;
+            "raised", "Raised", Figure: of.raised;
             "given_up", "Gave up", Figure: of.given_up;
             "fees", "Fees", Figure: of.fees;
             "wait_p50_s", "Wait p50", Seconds: waited_s(of, |wait| wait.p50);
-            "wait_p99_s", "p99", Seconds: waited_s(of, |wait| wait.p99);
-            "wait_max_s", "longest", Seconds: waited_s(of, |wait| wait.max);
+            "wait_p99_s", "Wait p99", Seconds: waited_s(of, |wait| wait.p99);
+            "wait_max_s", "Longest wait", Seconds: waited_s(of, |wait| wait.max);
         },
     )
 }

@@ -63,7 +63,7 @@ struct Open {
     /// Its payout is down on the docket.
     collects: bool,
     /// Everything of it that is in a block, where a party submits it all again.
-    transactions: Vec<(Party, Vec<u8>)>,
+    transactions: Vec<(Party, Vec<u8>, TrafficKind)>,
 }
 
 /// A transaction on its way to Layer 1.
@@ -79,6 +79,8 @@ struct Sent {
     sent_at: u64,
     /// What it is made of again, with a higher bid.
     due: Option<Due>,
+    /// What it is counted as unless it is in a block: of posts, as an answer.
+    kind: TrafficKind,
 }
 
 impl Court {
@@ -178,7 +180,12 @@ impl Court {
         let numbered: Vec<(Due, Transaction)> = due
             .into_iter()
             .filter_map(|due| {
-                let record = chain.channel(&due.channel)?;
+                let Some(record) = chain.channel(&due.channel) else {
+                    // Its channel is gone: what was outbid until then has lost.
+                    let given_up = u64::from(due.raises > 0);
+                    self.traffic.of_mut(due.kind()).given_up += given_up;
+                    return None;
+                };
                 let transaction = due.transaction(record.keys[due.by]);
                 Some((due, transaction))
             })
@@ -204,6 +211,7 @@ impl Court {
                 again: false,
                 sent_at: due.first_due.map_or(chain.height(), |first| first - 1),
                 due: None,
+                kind: due.kind(),
             };
             submitted.push((sent, Some(due)));
         }
@@ -233,9 +241,11 @@ impl Court {
                 sent.due = due.filter(|_| self.first_bid.is_some());
                 self.sent.insert(number, sent);
             }
+            // It was due twice: an answer that came too early, and what it answers.
+            Err(SubmitError::AlreadyWaits) => self.has_come(&sent, chain.height() + 1),
             Err(SubmitError::Outbid { .. }) => match due {
                 Some(due) => self.bid_again(due, chain.height() + 2),
-                None => self.refused(&Refusal::Evicted { by: 0 }),
+                None => self.refused(&Refusal::Evicted { by: 0 }, sent.kind),
             },
             Err(
                 SubmitError::MempoolFull { .. }
@@ -248,7 +258,7 @@ impl Court {
             }
             Err(SubmitError::Refused(refusal)) => {
                 self.has_come(&sent, chain.height() + 1);
-                self.refused(&refusal);
+                self.refused(&refusal, sent.kind);
             }
             Err(error) => unreachable!("a sound transaction: {error}"),
         }
@@ -256,11 +266,7 @@ impl Court {
 
     /// Others bid more: comes again in this block, and bids more too, up to a bound.
     fn bid_again(&mut self, mut due: Due, height: u64) {
-        let kind = match due.is_post() {
-            true => TrafficKind::Answer,
-            false => TrafficKind::Payout,
-        };
-        let of = self.traffic.of_mut(kind);
+        let of = self.traffic.of_mut(due.kind());
         of.evicted += 1;
         if due.raises < MOST_RAISES {
             due.raises += 1;
@@ -337,7 +343,8 @@ impl Court {
         }
     }
 
-    fn refused(&mut self, refusal: &Refusal) {
+    fn refused(&mut self, refusal: &Refusal, kind: TrafficKind) {
+        self.traffic.of_mut(kind).refused += 1;
         *self.outcome.refused.entry(refusal.name()).or_default() += 1;
     }
 
@@ -360,13 +367,14 @@ impl Court {
             bytes,
             again: is_again,
             sent_at,
+            kind,
             ..
         } = sent;
         let executed = match receipt.outcome {
             Ok(executed) => executed,
             Err(refusal) => {
                 let height = (!is_again).then_some(receipt.height);
-                self.not_included(&refusal, channel, by, height);
+                self.not_included(&refusal, (channel, by, kind), height);
                 return;
             }
         };
@@ -377,13 +385,13 @@ impl Court {
         cost.include(open.case.honest[by], fee, bytes.len());
         (self.changes).push((open.case.accounts[by], -i128::from(fee)));
         if let Some(interval_ms) = interval_ms {
-            let kind = kind_of(&executed, open.posted.is_some());
+            let of = kind_of(&executed, open.posted.is_some());
             let wait_ms = (receipt.height - sent_at) * interval_ms;
-            self.traffic.included(kind, fee, wait_ms);
+            self.traffic.included(of, fee, wait_ms);
         }
         if open.case.attack == Some(Attack::Replay) {
-            open.transactions.push((by, bytes));
-            again.extend(open.transactions.iter().map(|(by, bytes)| Sent {
+            open.transactions.push((by, bytes, kind));
+            again.extend(open.transactions.iter().map(|(by, bytes, kind)| Sent {
                 channel,
                 by: *by,
                 bytes: bytes.clone(),
@@ -391,6 +399,7 @@ impl Court {
                 again: true,
                 sent_at: receipt.height,
                 due: None,
+                kind: *kind,
             }));
         }
         match executed {
@@ -420,11 +429,10 @@ impl Court {
     fn not_included(
         &mut self,
         refusal: &Refusal,
-        channel: ChannelId,
-        by: Party,
+        (channel, by, kind): (ChannelId, Party, TrafficKind),
         height: Option<u64>,
     ) {
-        self.refused(refusal);
+        self.refused(refusal, kind);
         match (refusal, height) {
             (Refusal::WindowNotOpen { .. }, Some(height)) => self.too_early(channel, by, height),
             (Refusal::Superseded { .. }, _) => self.made_way(channel, by),

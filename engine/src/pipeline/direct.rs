@@ -64,6 +64,8 @@ pub struct DirectOutcome {
     pub payments: u64,
     /// What Layer 1 did.
     pub l1: Load,
+    /// Units of the transfers, where a block's are bounded.
+    pub units: u64,
     /// The last block's hash.
     pub tip: Digest,
     /// Signatures that the payers made, one per transfer.
@@ -175,6 +177,7 @@ pub fn run_direct(
         sessions: done as u64,
         payments,
         l1: *direct.chain.load(),
+        units: direct.chain.space().units,
         tip: *direct.chain.tip(),
         client_signatures: direct.client_signatures,
         client_cpu_ns: direct.client_cpu_ns,
@@ -290,6 +293,7 @@ impl Direct<'_> {
                 SubmitError::MempoolFull { .. }
                 | SubmitError::MempoolBytesFull { .. }
                 | SubmitError::Outbid { .. }
+                | SubmitError::AlreadyWaits
                 | SubmitError::AnswersInVain { .. } => self.seal_one(),
                 // For ever.
                 _ => {

@@ -1,7 +1,8 @@
 //! How a run's transactions fared on a Layer 1 that is scarce: what became of them, what they paid
 //! and how long they waited, by kind. Waits are in Layer 1's virtual milliseconds.
 
-use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+
 use strum::VariantArray;
 
 /// What a transaction was for.
@@ -21,7 +22,7 @@ pub enum TrafficKind {
 }
 
 /// What became of transactions of one kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OfKind {
     /// In a block.
     pub included: u64,
@@ -36,24 +37,30 @@ pub struct OfKind {
     /// Fees paid, in units of money.
     pub fees: u64,
     /// From arrival to inclusion; of those pushed back by a full queue, from when they were due.
-    pub wait_ms: Histogram<u64>,
+    pub wait_ms: Waits,
 }
+
+/// How long transactions waited, exactly: blocks come at intervals, so that few waits differ.
+#[derive(Clone, Debug, Default)]
+pub struct Waits(BTreeMap<u64, u64>);
 
 /// What became of all transactions of a run, by kind.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic([OfKind; TrafficKind::VARIANTS.len()]);
 
-impl Default for OfKind {
-    fn default() -> OfKind {
-        OfKind {
-            included: 0,
-            refused: 0,
-            evicted: 0,
-            raised: 0,
-            given_up: 0,
-            fees: 0,
-            wait_ms: Histogram::new(3).expect("three digits"),
-        }
+impl Waits {
+    /// What this share of all waited at most, in virtual milliseconds; none where nothing waited.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Option<u64> {
+        let all: u64 = self.0.values().sum();
+        let wanted = (share * all as f64).ceil().max(1.0) as u64;
+        let mut so_far = 0;
+        let mut waits = self.0.iter();
+        let reached = waits.find(|(_, count)| {
+            so_far += **count;
+            so_far >= wanted
+        });
+        reached.map(|(wait_ms, _)| *wait_ms)
     }
 }
 
@@ -84,8 +91,7 @@ impl Traffic {
         let of = self.of_mut(kind);
         of.included += 1;
         of.fees += fee;
-        let recorded = of.wait_ms.record(wait_ms);
-        recorded.expect("a histogram that grows");
+        *of.wait_ms.0.entry(wait_ms).or_default() += 1;
     }
 
     /// The sum of both.
@@ -97,7 +103,30 @@ impl Traffic {
             sum.raised += of.raised;
             sum.given_up += of.given_up;
             sum.fees += of.fees;
-            sum.wait_ms += &of.wait_ms;
+            for (wait_ms, count) in &of.wait_ms.0 {
+                *sum.wait_ms.0.entry(*wait_ms).or_default() += count;
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_told_exactly() {
+        let mut traffic = Traffic::default();
+        assert_eq!(traffic.of(TrafficKind::Open).wait_ms.quantile(1.0), None);
+        for wait_ms in [600_000, 600_000, 600_000, 1_199_999] {
+            traffic.included(TrafficKind::Open, 1, wait_ms);
+        }
+        let mut twice = traffic.clone();
+        twice.add(&traffic);
+        let of = twice.of(TrafficKind::Open);
+        let told = [0.0, 0.5, 0.75, 0.76, 1.0].map(|share| of.wait_ms.quantile(share));
+        let (short, long) = (Some(600_000), Some(1_199_999));
+        assert_eq!(told, [short, short, short, long, long]);
+        assert_eq!((of.included, of.fees), (8, 8));
     }
 }

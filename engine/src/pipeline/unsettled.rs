@@ -275,7 +275,7 @@ impl Unsettled {
                 Err(SubmitError::AnswersInVain { .. }) => {
                     self.block(true, workload, (chain, court), clock);
                 }
-                Err(SubmitError::Outbid { .. }) => {
+                Err(SubmitError::Outbid { .. } | SubmitError::AlreadyWaits) => {
                     self.bid_again((number, place), workload, chain, clock);
                     return;
                 }
@@ -364,7 +364,7 @@ impl Unsettled {
             let bytes = wallet.bid_again(bytes, accounts, raises, chain.genesis());
             match chain.submit(ticket((number, place)), &bytes) {
                 Ok(()) => break,
-                Err(SubmitError::Outbid { .. }) => {}
+                Err(SubmitError::Outbid { .. } | SubmitError::AlreadyWaits) => {}
                 // Its account has less than it bids by now.
                 Err(SubmitError::Refused(refusal)) => {
                     self.refused((number, place), refusal.name(), chain);

@@ -224,7 +224,8 @@ impl Scarcity {
         let change = u64::try_from(change).unwrap_or(u64::MAX);
         let next = match taken {
             _ if taken > target => base.saturating_add(change.max(1)),
-            _ => base.saturating_sub(change),
+            _ if taken < target => base.saturating_sub(change.max(1)),
+            _ => base,
         };
         next.max(self.least)
     }

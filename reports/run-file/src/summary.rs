@@ -426,11 +426,20 @@ fn alone(run: &RunFile) -> Vec<String> {
     rates.into_iter().flatten().collect()
 }
 
-/// What the channels came to that did not end politely.
-/// How long all payments would fill Layer 1's blocks as plain transfers, by the baseline's.
+/// For how long all payments would fill Layer 1's blocks as plain transfers, each of them as many
+/// units and bytes as those of the baseline took.
 fn as_transfers(run: &RunFile, chain: &L1Chain) -> Option<String> {
-    let sampled = run.l1.direct.as_ref()?.payments as f64;
-    let time_s = chain.direct_time_s? * run.achieved.payments as f64 / sampled;
+    let (direct, limits) = (run.l1.direct.as_ref()?, &run.workload.l1);
+    let a_payment = |of_all: u64| of_all as f64 / direct.payments as f64;
+    let payments = run.achieved.payments as f64;
+    let blocks = [
+        (a_payment(chain.direct_units?), limits.block_units?),
+        (a_payment(direct.load.bytes), limits.block_bytes),
+        (1.0, limits.block_transactions),
+    ];
+    let blocks = blocks.map(|(each, block)| payments * each / block as f64);
+    let blocks = blocks.into_iter().fold(0.0, f64::max).ceil();
+    let time_s = blocks * limits.interval_ms? as f64 / 1e3;
     let time = time_s.is_finite().then(|| human::seconds(time_s))?;
     Some(format!("all payments as transfers {time} of full blocks"))
 }
@@ -466,6 +475,7 @@ fn chain_time(run: &RunFile) -> Vec<String> {
     phrases.into_iter().flatten().collect()
 }
 
+/// What the channels came to that did not end politely.
 fn disputes(run: &RunFile) -> Vec<String> {
     let Some(disputes) = &run.disputes else {
         return Vec::new();

@@ -195,7 +195,8 @@ impl Order {
         let next = match taken.checked_sub(target) {
             Some(0) => base.0,
             Some(above) => base.0.saturating_add(change(above).max(1)),
-            None => base.0.saturating_sub(change(target - taken)),
+            // By one at least too: else a bid of a few units would never be reached again.
+            None => base.0.saturating_sub(change(target - taken).max(1)),
         };
         Rate(next.max(least.0))
     }
@@ -245,7 +246,7 @@ mod tests {
             (1_000, 0, 875),
             (1_000, 45, 1_062),
             (1_000, 15, 938),
-            // It rises by 1 at least, and never falls below the least.
+            // It rises and falls by 1 at least, and never below the least.
             (8, 31, 9),
             (8, 0, 8),
             (u64::MAX, 60, u64::MAX),
@@ -256,6 +257,12 @@ mod tests {
                 "{base} {taken}"
             );
         }
+        let low = Order::BaseFee { least: Rate(1) };
+        let mut base = Rate(7);
+        for _ in 0..6 {
+            base = low.next_base(base, 0, 60);
+        }
+        assert_eq!(base, Rate(1), "an eighth of it is nothing");
         assert_eq!(Order::Bid.next_base(Rate(0), 60, 60), Rate(0));
     }
 }

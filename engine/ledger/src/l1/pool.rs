@@ -56,8 +56,8 @@ impl Pool {
     /// those that had to make way for it.
     ///
     /// # Errors
-    /// [`SubmitError::Outbid`] if what waits bids as much, or is the same;
-    /// [`SubmitError::Refused`] without a bid.
+    /// [`SubmitError::Outbid`] if what waits bids as much, [`SubmitError::AlreadyWaits`] if it is the
+    /// same, [`SubmitError::Refused`] without a bid.
     pub(super) fn submit(
         &mut self,
         ticket: u64,
@@ -67,10 +67,7 @@ impl Pool {
         let bid = *signed.bid().ok_or(SubmitError::Refused(Refusal::NoBid))?;
         let standing = config.order.standing(&bid);
         if self.said.contains(&says) {
-            return Err(SubmitError::Outbid {
-                floor: standing.0,
-                got: standing.0,
-            });
+            return Err(SubmitError::AlreadyWaits);
         }
         let transaction = signed.transaction();
         let numbered = transaction

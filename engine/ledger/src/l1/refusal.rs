@@ -300,6 +300,10 @@ pub enum SubmitError {
         /// The transaction's.
         got: u64,
     },
+    /// The same transaction waits already, with the same bid: whoever sent it, it is in a block if
+    /// that is.
+    #[error("a transaction that waits already, with the same bid")]
+    AlreadyWaits,
     /// An answer of an account of which so many others were verified in vain since the last block:
     /// the same bytes are welcome after the next one.
     #[error("{limit} answers of this account were verified in vain since the last block")]

@@ -289,6 +289,7 @@ impl Watchtower {
                     SubmitError::MempoolFull { .. }
                     | SubmitError::MempoolBytesFull { .. }
                     | SubmitError::Outbid { .. }
+                    | SubmitError::AlreadyWaits
                     | SubmitError::AnswersInVain { .. },
                 ) => self.queue.push_back(answer),
                 Err(SubmitError::Refused(refusal)) => self.refused(&refusal),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::traffic::TrafficKind;
 use duet_channels::crypto::PublicKey;
 use duet_channels::protocol::{ChannelId, Party, Post};
 use duet_ledger::l1::Transaction;
@@ -51,6 +52,14 @@ impl Due {
 
     pub(super) fn is_post(&self) -> bool {
         matches!(self.what, What::Post(_))
+    }
+
+    /// What it is counted as while it is in no block.
+    pub(super) fn kind(&self) -> TrafficKind {
+        match self.is_post() {
+            true => TrafficKind::Answer,
+            false => TrafficKind::Payout,
+        }
     }
 
     pub(super) fn transaction(&self, submitter: PublicKey) -> Transaction {

@@ -131,7 +131,7 @@ impl World<'_> {
         let height = self.chain.height() + 1;
         match self.chain.submit(ticket, &bytes) {
             Ok(()) => self.tickets[ticket as usize].fate = Fate::Waiting { since: height },
-            Err(SubmitError::Outbid { .. }) => {
+            Err(SubmitError::Outbid { .. } | SubmitError::AlreadyWaits) => {
                 self.outbid(ticket, height);
                 self.free(ticket);
             }

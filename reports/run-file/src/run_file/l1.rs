@@ -52,8 +52,8 @@ schema! {
         pub sessions_not_opened: u64,
         /// Sessions whose cooperative close was: they were closed unilaterally.
         pub closes_given_up: u64,
-        /// Its time for the baseline's payments, in seconds; none where that was not run.
-        pub direct_time_s: Option<f64>,
+        /// Units of the baseline's transfers; none where that was not run.
+        pub direct_units: Option<u64>,
         /// What became of transactions, by what they were for: `open`, `close`, `post`, `answer`,
         /// `payout`.
         pub traffic: BTreeMap<String, L1Traffic>,

@@ -329,7 +329,7 @@ pub(crate) fn chain() -> L1Chain {
         state_entries: 10_000,
         sessions_not_opened: 3,
         closes_given_up: 0,
-        direct_time_s: Some(2_496.0),
+        direct_units: Some(21_000_000_000),
         traffic: [
             ("open", traffic(20_000, 20_100, 9_200_000, 168_000)),
             ("close", traffic(20_000, 0, 18_000_000, 96_000)),

@@ -236,7 +236,8 @@ fn a_full_queue_evicts_the_lowest_bid_and_leaves_no_gap() {
         // Her own last would leave a gap before it.
         (CAROL, 1, 8, Err(outbid(8, 8))),
         // One of the same nonce makes way for a higher bid alone.
-        (ALICE, 0, 2, Err(outbid(2, 2))),
+        (ALICE, 0, 1, Err(outbid(2, 1))),
+        (ALICE, 0, 2, Err(SubmitError::AlreadyWaits)),
         (ALICE, 0, 5, Ok(4)),
     ];
     for (who, nonce, fee, expected) in rows {
@@ -355,11 +356,7 @@ fn the_same_does_not_wait_twice() {
     let submitter = world.key(CAROL);
     let payout = world.bidding(Transaction::Payout { submitter, channel }, 5);
     world.submit(&payout).unwrap();
-    let same = SubmitError::Outbid {
-        floor: rate(5).0,
-        got: rate(5).0,
-    };
-    assert_eq!(world.submit(&payout), Err(same));
+    assert_eq!(world.submit(&payout), Err(SubmitError::AlreadyWaits));
     assert_eq!((world.block(), world.chain.pending()), (vec![], 0));
     assert!(world.submit(&payout).is_ok(), "it waits no more");
 }

@@ -529,6 +529,7 @@ fn every_submit_error_is_provoked() {
             // In the tests of the market.
             SubmitError::Outbid { .. } => 7,
             SubmitError::TooManyUnits { .. } => 8,
+            SubmitError::AlreadyWaits => 9,
         })
         .collect();
     assert_eq!(kinds.len(), 4);
