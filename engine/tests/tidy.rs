@@ -16,7 +16,7 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 16] = [
-    ("engine/src", 10_210),
+    ("engine/src", 10_230),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_725),
     ("engine/fabric/src", 2_315),
@@ -26,9 +26,9 @@ const CRATES: [(&str, usize); 16] = [
     ("loadgen/src", 8_490),
     ("loadgen/audit/src", 4_960),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 9_100),
+    ("reports/src", 9_125),
     ("reports/profile/src", 975),
-    ("reports/run-file/src", 3_290),
+    ("reports/run-file/src", 3_310),
     ("reports/terminal/src", 2_205),
     ("bench/src", 2_835),
     ("bench/instructions/src", 510),

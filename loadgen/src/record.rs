@@ -10,9 +10,9 @@ use duet_engine::pipeline::{
 use duet_run_file::histogram;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-    ENDED_EARLY, Engine, L1, L1Alone, L1Chain, L1Fed, L1Load, L1Traffic, L1Wait, LatencyHistogram,
-    LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio,
-    Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
+    ENDED_EARLY, Engine, L1, L1Alone, L1Chain, L1Fed, L1Load, L1Moment, L1Traffic, L1Wait,
+    LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload, OpenLoop,
+    Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
 };
 use duet_terminal::human;
 use hdrhistogram::Histogram;
@@ -458,10 +458,30 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
         sessions_not_opened: outcome.counts.opens_given_up,
         closes_given_up: outcome.counts.closes_given_up,
         direct_units: direct.map(|direct| direct.units),
+        course: course(outcome, pace, block_units, has_base),
         traffic: traffic
             .filter(|(_, of)| of.included + of.refused + of.evicted > 0)
             .collect(),
     })
+}
+
+/// Layer 1 over its own time.
+fn course(outcome: &Outcome, pace: l1::Pace, block_units: f64, has_base: bool) -> Vec<L1Moment> {
+    let (mut height, mut units) = (0, 0);
+    let samples = outcome.traffic.course.samples().iter();
+    let moments = samples.map(|now| {
+        let blocks = (now.height - height) as f64;
+        let occupancy = (now.units - units) as f64 / (blocks * block_units);
+        (height, units) = (now.height, now.units);
+        L1Moment {
+            time_s: now.height as f64 * pace.interval_ms as f64 / 1e3,
+            occupancy,
+            waiting: now.waiting,
+            evicted: now.evicted,
+            base_fee: has_base.then_some(now.base_fee),
+        }
+    });
+    moments.collect()
 }
 
 fn traffic(of: &OfKind) -> L1Traffic {

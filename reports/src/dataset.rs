@@ -228,6 +228,25 @@ pub fn traffic(runs: &[NamedRun]) -> Dataset {
     )
 }
 
+/// A row for each sample of Layer 1's own time, of runs whose Layer 1 had a clock.
+#[must_use]
+pub fn l1_course(runs: &[NamedRun]) -> Dataset {
+    let moments = rows(runs, |run| {
+        run.l1.chain.iter().flat_map(|chain| &chain.course)
+    });
+    Dataset::of(
+        moments,
+        columns! { |(named, at)|
+            "run", "Run", Text: &named.name;
+            "time_s", "Virtual time", Seconds: at.time_s;
+            "occupancy", "Units taken", Share: at.occupancy;
+            "waiting", "Waiting", Figure: at.waiting;
+            "evicted", "Evicted so far", Figure: at.evicted;
+            "base_fee", "Base fee", Figure: at.base_fee;
+        },
+    )
+}
+
 fn waited_s(of: &L1Traffic, which: fn(&L1Wait) -> u64) -> Option<f64> {
     of.wait_ms.as_ref().map(|wait| which(wait) as f64 / 1e3)
 }

@@ -32,8 +32,9 @@ pub fn tables(run: &RunFile) -> String {
         ("STAGES", lines(stages)),
         ("PHASES", lines(dataset::phases(named))),
         ("LATENCY", lines(dataset::percentiles(named))),
-        ("SERIES", series(named)),
+        ("SERIES", some_of(dataset::course(named))),
         ("L1 TRAFFIC", lines(dataset::traffic(named))),
+        ("L1 COURSE", some_of(dataset::l1_course(named))),
         ("DISPUTES", disputes(named)),
         ("GRIEFING", lines(dataset::griefing(named))),
         ("REJECTIONS", lines(dataset::refusals(named))),
@@ -235,8 +236,8 @@ fn checks(run: &RunFile) -> Vec<String> {
         .collect()
 }
 
-fn series(named: &[NamedRun]) -> Vec<String> {
-    let mut data = dataset::course(named);
+/// Some of many samples, spread evenly, the last among them.
+fn some_of(mut data: Dataset) -> Vec<String> {
     let total = data.rows.len();
     let shown = total.min(SAMPLES_MAX);
     data.rows = (1..=shown)
@@ -347,7 +348,7 @@ mod tests {
                 cpu_s: f64::from(second),
             })
             .collect();
-        let lines = series(&[NamedRun::unnamed(&run)]);
+        let lines = some_of(dataset::course(&[NamedRun::unnamed(&run)]));
         let rows: Vec<&String> = lines.iter().filter(|line| line.contains(",000")).collect();
         assert_eq!(rows.len(), SAMPLES_MAX);
         assert!(rows[SAMPLES_MAX - 1].contains("100,000"), "{lines:?}");

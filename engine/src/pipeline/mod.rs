@@ -79,5 +79,5 @@ pub use run::{Snapshot, run, run_together};
 pub use schedule::Schedule;
 pub use stage::{Stage, StageCost, StageCosts, StageLabel};
 pub use tally::StoppedChannel;
-pub use traffic::{OfKind, Traffic, TrafficKind};
+pub use traffic::{Course, Moment, OfKind, Traffic, TrafficKind, Waits};
 pub use workload::{AccountIndex, Next, Session, Workload};

@@ -46,7 +46,66 @@ pub struct Waits(BTreeMap<u64, u64>);
 
 /// What became of all transactions of a run, by kind.
 #[derive(Clone, Debug, Default)]
-pub struct Traffic([OfKind; TrafficKind::VARIANTS.len()]);
+pub struct Traffic {
+    kinds: [OfKind; TrafficKind::VARIANTS.len()],
+    /// How blocks' room was used over time.
+    pub course: Course,
+}
+
+/// Layer 1 as it was at some of its blocks: at most [`Course::MOST`], evenly spread.
+#[derive(Clone, Debug, Default)]
+pub struct Course {
+    samples: Vec<Moment>,
+    /// Blocks from one sample to the next.
+    every: u64,
+}
+
+/// Layer 1 after a block. Counts are since the genesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The block's.
+    pub height: u64,
+    /// Units taken.
+    pub units: u64,
+    /// Transactions that made way for higher bids.
+    pub evicted: u64,
+    /// Transactions that wait.
+    pub waiting: u64,
+    /// The next block's base fee, in units of money for a million units.
+    pub base_fee: u64,
+}
+
+impl Course {
+    /// Samples at most.
+    pub const MOST: usize = 256;
+
+    /// The samples, in order of height.
+    #[must_use]
+    pub fn samples(&self) -> &[Moment] {
+        &self.samples
+    }
+
+    /// Takes a sample where the last one is far enough away; where there are too many, every other
+    /// one goes.
+    pub(super) fn take(&mut self, moment: Moment) {
+        let last = self.samples.last().map_or(0, |last| last.height);
+        if moment.height < last + self.every.max(1) {
+            return;
+        }
+        self.samples.push(moment);
+        if self.samples.len() == Course::MOST {
+            let mut keep = false;
+            self.samples.retain(|_| {
+                keep = !keep;
+                !keep
+            });
+            let [.., before, last] = &self.samples[..] else {
+                unreachable!("many samples")
+            };
+            self.every = (2 * self.every.max(1)).max(last.height - before.height);
+        }
+    }
+}
 
 impl Waits {
     /// What this share of all waited at most, in virtual milliseconds; none where nothing waited.
@@ -79,11 +138,11 @@ impl Traffic {
     /// Those of one kind.
     #[must_use]
     pub fn of(&self, kind: TrafficKind) -> &OfKind {
-        &self.0[kind as usize]
+        &self.kinds[kind as usize]
     }
 
     pub(super) fn of_mut(&mut self, kind: TrafficKind) -> &mut OfKind {
-        &mut self.0[kind as usize]
+        &mut self.kinds[kind as usize]
     }
 
     /// One is in a block.
@@ -94,9 +153,9 @@ impl Traffic {
         *of.wait_ms.0.entry(wait_ms).or_default() += 1;
     }
 
-    /// The sum of both.
+    /// Adds what another one counted; the course stays this one's.
     pub(super) fn add(&mut self, other: &Traffic) {
-        for (sum, of) in self.0.iter_mut().zip(&other.0) {
+        for (sum, of) in self.kinds.iter_mut().zip(&other.kinds) {
             sum.included += of.included;
             sum.refused += of.refused;
             sum.evicted += of.evicted;
@@ -128,5 +187,34 @@ mod tests {
         let (short, long) = (Some(600_000), Some(1_199_999));
         assert_eq!(told, [short, short, short, long, long]);
         assert_eq!((of.included, of.fees), (8, 8));
+    }
+
+    #[test]
+    fn a_course_keeps_few_samples_of_any_number_of_blocks() {
+        let moment = |height| Moment {
+            height,
+            units: height,
+            evicted: 0,
+            waiting: 0,
+            base_fee: 0,
+        };
+        for (blocks, step) in [(100, 1), (1_000, 1), (100_000, 1), (1_000, 7_200)] {
+            let mut course = Course::default();
+            (1..=blocks).for_each(|block| course.take(moment(block * step)));
+            let heights: Vec<u64> = course.samples.iter().map(|of| of.height).collect();
+            assert!(
+                heights.is_sorted() && heights.len() < Course::MOST,
+                "{blocks}"
+            );
+            assert!(
+                heights.len() >= Course::MOST / 4 || blocks < 256,
+                "{blocks}"
+            );
+            let last = heights.last().unwrap();
+            assert!(
+                blocks * step - last <= blocks * step / 32,
+                "{blocks}: {last}"
+            );
+        }
     }
 }

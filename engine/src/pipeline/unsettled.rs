@@ -11,7 +11,7 @@ use super::inlet::Origin;
 use super::schedule::Schedule;
 use super::stage::{Stage, StageClock};
 use super::steps::{StepBatch, StepKind, StepOutcome, StepTransaction};
-use super::traffic::{Traffic, TrafficKind};
+use super::traffic::{Moment, Traffic, TrafficKind};
 use super::wallet::{MOST_RAISES, Wallet};
 use super::workload::Workload;
 use crate::transcript::Recorder;
@@ -219,6 +219,16 @@ impl Unsettled {
             clock.lap(Stage::Settle, 0);
             record_block(recorder, header, chain);
             clock.lap(Stage::Audit, 0);
+        }
+        if self.time.is_some() {
+            let space = chain.space();
+            self.traffic.course.take(Moment {
+                height: chain.height(),
+                units: space.units,
+                evicted: space.evicted,
+                waiting: chain.pending() as u64,
+                base_fee: chain.base_fee().0,
+            });
         }
         let is_quiet = self.receipts.is_empty();
         if !court.is_empty() {

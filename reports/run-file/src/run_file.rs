@@ -27,7 +27,9 @@ pub use figures::{
     Achieved, Assurance, Checks, DirectClient, ENDED_EARLY, LatencyHistogram, LatencyNs, Memory,
     NOT_HELD, Offchain, OpenLoop, Percentiles, Phase, Sample, Stage,
 };
-pub use l1::{DirectLoad, L1, L1Alone, L1Chain, L1Fed, L1Load, L1Traffic, L1Wait, Offload, Ratio};
+pub use l1::{
+    DirectLoad, L1, L1Alone, L1Chain, L1Fed, L1Load, L1Moment, L1Traffic, L1Wait, Offload, Ratio,
+};
 pub use part::{Merged, MergedPart, Part};
 pub use setting::{Engine, L1Limits, Machine, Workload};
 

@@ -2,7 +2,8 @@
 
 use clap::ValueEnum;
 use duet_reports::dataset::{
-    Dataset, course, disputes, durability, griefing, latency, offload, stages, summary, traffic,
+    Dataset, course, disputes, durability, griefing, l1_course, latency, offload, stages, summary,
+    traffic,
 };
 
 use super::{Answer, Selection};
@@ -48,6 +49,8 @@ enum What {
     Disputes,
     /// One row a kind of transaction, of runs whose Layer 1 had a clock.
     Traffic,
+    /// One row a sample of Layer 1's own time, of the same runs.
+    L1Course,
     /// One row a kind of attack: what it cost either side.
     Griefing,
     /// One row a durable run: its log and syncs.
@@ -66,6 +69,7 @@ impl Args {
             What::Offload => offload,
             What::Disputes => disputes,
             What::Traffic => traffic,
+            What::L1Course => l1_course,
             What::Griefing => griefing,
             What::Durability => durability,
         };

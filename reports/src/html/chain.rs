@@ -16,6 +16,7 @@ pub(super) fn section(all: &[NamedRun]) -> Markup {
     html! {
         @for sentence in words::each(all, room) { p { (sentence) } }
         (waits(all))
+        (course(all))
     }
 }
 
@@ -63,4 +64,15 @@ fn waits(all: &[NamedRun]) -> Markup {
     let heading = "From arrival to a block, in virtual time";
     let figure = Figure::new("traffic", heading, all, dataset::traffic(all), shows);
     figure.markup(chart.map(Chart::Bars))
+}
+
+/// Its blocks over virtual time, as a table.
+fn course(all: &[NamedRun]) -> Markup {
+    let shows = vec![
+        "Units taken of all since the sample before, transactions that waited, evictions so far and \
+         the base fee, over virtual time."
+            .to_owned(),
+    ];
+    let heading = "Blocks over virtual time";
+    Figure::new("l1-course", heading, all, dataset::l1_course(all), shows).markup(None)
 }

@@ -57,6 +57,22 @@ schema! {
         /// What became of transactions, by what they were for: `open`, `close`, `post`, `answer`,
         /// `payout`.
         pub traffic: BTreeMap<String, L1Traffic>,
+        /// Layer 1 over its own time, a few hundred samples at most.
+        pub course: Vec<L1Moment>,
+    }
+
+    /// Layer 1 after one of its blocks.
+    pub struct L1Moment {
+        /// The block's virtual time, in seconds.
+        pub time_s: f64,
+        /// Of the units of all blocks since the sample before, empty ones among them.
+        pub occupancy: f64,
+        /// Transactions that waited.
+        pub waiting: u64,
+        /// Evictions so far.
+        pub evicted: u64,
+        /// The next block's base fee, in units of value for a million units; none without one.
+        pub base_fee: Option<u64>,
     }
 
     /// What became of transactions of one kind.

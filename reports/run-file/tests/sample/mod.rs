@@ -8,9 +8,9 @@ use duet_run_file::{
     RunFile, SCHEMA,
     run_file::{
         Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-        Engine, L1, L1Chain, L1Limits, L1Load, L1Traffic, L1Wait, LatencyHistogram, LatencyNs,
-        Machine, Memory, Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, Sample,
-        Stage, Workload,
+        Engine, L1, L1Chain, L1Limits, L1Load, L1Moment, L1Traffic, L1Wait, LatencyHistogram,
+        LatencyNs, Machine, Memory, Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio,
+        Resumed, Sample, Stage, Workload,
     },
 };
 use hdrhistogram::{
@@ -336,6 +336,22 @@ pub(crate) fn chain() -> L1Chain {
         ]
         .map(|(kind, of)| (kind.to_owned(), of))
         .into(),
+        course: vec![
+            L1Moment {
+                time_s: 12.0,
+                occupancy: 0.999,
+                waiting: 3_710,
+                evicted: 0,
+                base_fee: Some(1_125),
+            },
+            L1Moment {
+                time_s: 4_176.0,
+                occupancy: 0.148,
+                waiting: 0,
+                evicted: 20_100,
+                base_fee: Some(1_000),
+            },
+        ],
     }
 }
 
