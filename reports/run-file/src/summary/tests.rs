@@ -574,7 +574,11 @@ fn refusals_are_shown_when_there_are_any() {
 #[test]
 fn a_layer_1_with_a_clock_tells_its_time() {
     assert!(!summary(&changed(|_| {})).contains("L1 time"));
-    let shown = summary(&changed(|run| run.l1.chain = Some(sample::chain())));
+    let shown = summary(&changed(|run| {
+        run.l1.chain = Some(sample::chain());
+        run.workload.l1.block_units = Some(60_000_000);
+        run.workload.l1.interval_ms = Some(12_000);
+    }));
     let at = shown.find("L1 time").expect("its row");
     let row: Vec<&str> = shown[at..].lines().take(4).map(str::trim).collect();
     assert_eq!(
@@ -583,7 +587,7 @@ fn a_layer_1_with_a_clock_tells_its_time() {
             "L1 time   1 h 9 min virtual, 348 blocks, 288 of them empty,",
             "87.8 % full where used, longest wait 2 min 48 s, fees 27.2 M,",
             "20.1 k evictions, 3 sessions not opened,",
-            "all payments as transfers 6 h 56 min of full blocks",
+            "all payments as transfers 11 h 40 min of full blocks",
         ]
     );
 }
