@@ -27,7 +27,7 @@ const CRATES: [(&str, usize); 16] = [
     ("loadgen/audit/src", 4_960),
     ("loadgen/experiment/src", 310),
     ("reports/src", 9_125),
-    ("reports/profile/src", 975),
+    ("reports/profile/src", 985),
     ("reports/run-file/src", 3_310),
     ("reports/terminal/src", 2_205),
     ("bench/src", 2_835),

@@ -57,6 +57,8 @@ pub struct ProfileText {
 pub struct Profile {
     /// The file it was read from, or the name of one that is compiled in.
     pub origin: String,
+    /// What it was read from: where in it a number stands.
+    pub text: String,
     /// Its name, as in `bitcoin`.
     pub name: String,
     /// What prices and limits count, as in `gas`.

@@ -1,7 +1,7 @@
 //! The plain numbers of a Layer 1 that runs by a profile, and which profiles lack some. Knows no
 //! engine.
 
-use super::{Answers, Block, Kind, Market, Order, Price, Profile, ProfileError};
+use super::{Answers, Block, Kind, Market, Order, Price, Profile, ProfileError, read};
 
 /// What a run needs of a profile: a Layer 1's limits, prices and order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +64,20 @@ impl Profile {
     /// The profile lacks a number, or has one that no run takes: with file, field and what was
     /// expected.
     pub fn limits(&self) -> Result<Limits, ProfileError> {
-        self.wanted()
-            .map_err(|Wanting(detail)| ProfileError::NotForARun {
-                origin: self.origin.clone(),
+        self.wanted().map_err(|Wanting(detail)| {
+            // A field that is there and has another value than a run takes.
+            let field = detail
+                .strip_prefix('`')
+                .and_then(|rest| rest.split('`').next());
+            let line = field.and_then(|field| read::line_of(&self.text, field));
+            ProfileError::NotForARun {
+                origin: match line {
+                    Some(line) => format!("{}: line {line}", self.origin),
+                    None => self.origin.clone(),
+                },
                 detail,
-            })
+            }
+        })
     }
 
     fn wanted(&self) -> Result<Limits, Wanting> {
@@ -294,8 +303,12 @@ mod tests {
             ),
         ] {
             let message = limits("duet", changes).unwrap_err();
+            // What is there has its line.
+            let missing = words.starts_with("missing");
+            assert_eq!(message.starts_with("my.toml: line "), !missing, "{message}");
+            assert!(message.starts_with("my.toml: "), "{message}");
             assert!(
-                message.starts_with(&format!("my.toml: not for a run: {words}")),
+                message.contains(&format!(": not for a run: {words}")),
                 "{message}"
             );
         }

@@ -44,6 +44,7 @@ pub(super) fn profile(origin: &str, text: &str) -> Result<Profile, ProfileError>
     })?;
     Ok(Profile {
         origin: origin.to_owned(),
+        text: text.to_owned(),
         constants: constants.0,
         ..profile
     })
@@ -89,6 +90,7 @@ impl Constants {
         let after_answer = &close.payout_after_answer;
         Ok(Profile {
             origin: String::new(),
+            text: String::new(),
             name: raw.name,
             unit: raw.unit,
             about: raw.about,
@@ -320,6 +322,12 @@ fn bad(origin: &str, text: &str, at: usize, detail: &str) -> ProfileError {
         line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
         detail: layout::detail(detail),
     }
+}
+
+/// The line of a field, from 1, if the text has it.
+pub(super) fn line_of(text: &str, field: &str) -> Option<usize> {
+    let at = start_of(text, field);
+    (at > 0).then(|| 1 + text[..at].matches('\n').count())
 }
 
 /// The byte at which a field's value stands, or the innermost one around it that there is.
