@@ -157,13 +157,18 @@ pub fn offload(runs: &[NamedRun]) -> Dataset {
     )
 }
 
+/// The kinds of attack of each run, and what they cost.
+fn attacks(runs: &[NamedRun]) -> Vec<Of<'_, (&String, &AttackCost)>> {
+    rows(runs, |run| {
+        run.disputes.iter().flat_map(|found| &found.attacks)
+    })
+}
+
 /// A row for each kind of attack of each run: what disputes cost Layer 1; `none` is channels that
 /// stopped without one.
 #[must_use]
 pub fn disputes(runs: &[NamedRun]) -> Dataset {
-    let attacks = rows(runs, |run| {
-        run.disputes.iter().flat_map(|found| &found.attacks)
-    });
+    let attacks = attacks(runs);
     Dataset::of(
         attacks,
         columns! { |(named, (attack, cost))|
@@ -184,9 +189,7 @@ pub fn disputes(runs: &[NamedRun]) -> Dataset {
 /// in the channel.
 #[must_use]
 pub fn griefing(runs: &[NamedRun]) -> Dataset {
-    let attacks = rows(runs, |run| {
-        run.disputes.iter().flat_map(|found| &found.attacks)
-    });
+    let attacks = attacks(runs);
     let paid = |cost: &AttackCost| cost.fees_by_cheaters > 0 || cost.fees_by_honest > 0;
     let attacks = attacks.into_iter().filter(|(_, (_, cost))| paid(cost));
     Dataset::of(

@@ -368,10 +368,8 @@ impl Unsettled {
             }
             self.traffic.of_mut(kind).raised += 1;
             let accounts = workload.session(session).accounts;
-            let Unsettled { wallet, steps, .. } = self;
-            let first = steps.front().expect("a step waits").number;
-            let bytes = steps[(number - first) as usize].bytes(place);
-            let bytes = wallet.bid_again(bytes, accounts, raises, chain.genesis());
+            let before = self.step(number).bytes(place).to_vec();
+            let bytes = (self.wallet).bid_again(&before, accounts, raises, chain.genesis());
             match chain.submit(ticket((number, place)), &bytes) {
                 Ok(()) => break,
                 Err(SubmitError::Outbid { .. } | SubmitError::AlreadyWaits) => {}

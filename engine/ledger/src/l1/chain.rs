@@ -58,7 +58,7 @@ pub struct Chain {
     tape: Option<Tape>,
     notices: Vec<Notice>,
     /// Receipts of those that left the mempool without a block.
-    superseded: Vec<Receipt>,
+    owed: Vec<Receipt>,
     load: Load,
 }
 
@@ -102,7 +102,7 @@ impl Chain {
             bodies: Vec::new(),
             tape: config.keep_tape.then(Tape::default),
             notices: Vec::new(),
-            superseded: Vec::new(),
+            owed: Vec::new(),
         })
     }
 
@@ -231,7 +231,7 @@ impl Chain {
             fee: Amount::ZERO,
             outcome: Err(refusal),
         });
-        self.superseded.extend(receipts);
+        self.owed.extend(receipts);
         Ok(())
     }
 
@@ -368,7 +368,7 @@ impl Chain {
         };
         if let Some(lower) = self.mempool.reserve(answer, alone) {
             self.vain.raised(submitter, &post.channel);
-            self.superseded.push(Receipt {
+            self.owed.push(Receipt {
                 ticket: lower.ticket,
                 height: self.height + 1,
                 fee: Amount::ZERO,
@@ -405,8 +405,8 @@ impl Chain {
         }
         let (start, others) = (thread_cpu_ns(), self.others_cpu_ns());
         self.notices.clear();
-        self.load.refused += self.superseded.len() as u64;
-        receipts.append(&mut self.superseded);
+        self.load.refused += self.owed.len() as u64;
+        receipts.append(&mut self.owed);
         let mut draft = Draft::new(self.height + 1, self.tip, &self.config);
         while self.gather(&draft) {
             self.execute(&mut draft, receipts);
@@ -550,7 +550,7 @@ impl Chain {
     /// Whether what left without a block is still to be told, by the receipts of the next one.
     #[must_use]
     pub fn owes_receipts(&self) -> bool {
-        !self.superseded.is_empty()
+        !self.owed.is_empty()
     }
 
     /// The next block's base fee; nothing, where there is none.

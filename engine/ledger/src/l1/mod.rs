@@ -1,13 +1,15 @@
 //! An in-process Layer 1: accounts, channels, blocks, and the count of its own load.
 //!
 //! One writer, no network, no clock but the block's height: the same bytes submitted in the same
-//! order make the same blocks, byte for byte. Whatever arrives, supply is conserved (rule L7).
+//! order make the same blocks, byte for byte. What makes it scarce beside bytes (`market`: block
+//! time, units, bids) can be left out. Whatever arrives, supply is conserved (rule L7).
 //! Baseline and channels run on this same code, so that their loads compare.
 //!
 //! A transaction's way through the files:
 //!
-//! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`. Of an
-//!    answer to a post it verifies all; what was in vain is its submitter's (`vain`).
+//! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`, or in the
+//!    `pool` if they bid. Of an answer with room of its own it verifies all, once; what was in vain
+//!    is its submitter's (`vain`). What each takes of a block, and pays, is in `asks`.
 //! 2. [`Chain::seal`] takes them in order, in `rounds`: what each one of a `round` asks for
 //!    (`claim`), all its keys together, and all their signatures in one batch (`witness`), on other
 //!    threads if that is wanted.

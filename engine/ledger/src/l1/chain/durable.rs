@@ -190,7 +190,7 @@ impl Restoring {
             bodies: Vec::new(),
             tape: None,
             notices: Vec::new(),
-            superseded: Vec::new(),
+            owed: Vec::new(),
             load: head.load,
         })
     }
