@@ -11,8 +11,8 @@ pub struct Load {
     pub transactions: u64,
     /// Transactions in blocks that failed.
     pub failed: u64,
-    /// Transactions refused when their turn came, and those that left before it. They are in no block; of the other counts only
-    /// `signature_verifications` and `cpu_ns` know them.
+    /// Transactions refused when their turn came, and those that left before it. They are in no
+    /// block; of the other counts only `signature_verifications` and `cpu_ns` know them.
     pub refused: u64,
     /// Bytes of blocks: headers ([`Header::bytes`](super::Header::bytes) each) and transactions.
     pub bytes: u64,

@@ -7,8 +7,8 @@
 //!
 //! A transaction's way through the files:
 //!
-//! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`, or in the
-//!    `pool` if they bid. Of an answer with room of its own it verifies all, once; what was in vain
+//! 1. [`Chain::submit`] decodes the bytes (`transaction`) and keeps them in the `mempool`, or in
+//!    the `pool` if they bid. Of an answer with room of its own it verifies all, once; what was in vain
 //!    is its submitter's (`vain`). What each takes of a block, and pays, is in `asks`.
 //! 2. [`Chain::seal`] takes them in order, in `rounds`: what each one of a `round` asks for
 //!    (`claim`), all its keys together, and all their signatures in one batch (`witness`), on other

@@ -56,8 +56,8 @@ impl Pool {
     /// those that had to make way for it.
     ///
     /// # Errors
-    /// [`SubmitError::Outbid`] if what waits bids as much, [`SubmitError::AlreadyWaits`] if it is the
-    /// same, [`SubmitError::Refused`] without a bid.
+    /// [`SubmitError::Outbid`] if what waits bids as much, [`SubmitError::AlreadyWaits`] if it is
+    /// the same, [`SubmitError::Refused`] without a bid.
     pub(super) fn submit(
         &mut self,
         ticket: u64,
