@@ -119,19 +119,63 @@ pub(crate) const TWICE: Constant = Constant([
     4503599627370495,
     17592186044415,
 ]);
-/// (2^258 − 1)/2.
-pub(crate) const ODD: Constant = Constant([
-    3604480700476502,
-    474063511880347,
-    4503599584284737,
-    4503599627370495,
-    8796093022207,
-]);
-/// −(2^258 − 1).
-pub(crate) const MINUS_ODD: Constant =
-    Constant([2470152687123265, 2968537301344329, 87539319, 0, 0]);
+/// 2^n − 1.
+pub(crate) const fn ones(n: u32) -> Constant {
+    let mut ones = Constant([0; 5]);
+    let mut at = 0;
+    while at < n {
+        let Constant([a, b, c, d, e]) = ones;
+        ones = Constant([2 * a + 1, 2 * b, 2 * c, 2 * d, 2 * e]).less(ORDER, true);
+        at += 1;
+    }
+    ones
+}
 
 impl Constant {
+    /// `−x`, for x from 1 to l − 1.
+    pub(crate) const fn negative(self) -> Constant {
+        Constant(ORDER).less(self.0, false)
+    }
+
+    /// `x/2`, for x below l.
+    pub(crate) const fn half(self) -> Constant {
+        let (x, mut half) = (self.0, [0; 5]);
+        let odd = x[0] % 2;
+        let (mut at, mut carry) = (0, 0);
+        while at < 5 {
+            let sum = x[at] + odd * ORDER[at] + carry;
+            half[at] = sum & MASK;
+            carry = sum >> 52;
+            at += 1;
+        }
+        at = 0;
+        while at < 5 {
+            let above = if at < 4 { half[at + 1] } else { carry };
+            half[at] = (half[at] >> 1) | ((above & 1) << 51);
+            at += 1;
+        }
+        Constant(half)
+    }
+
+    /// `x − y`, of limbs below 2^63; `unless_negative`, x itself where that would be.
+    const fn less(self, y: [u64; 5], unless_negative: bool) -> Constant {
+        let (mut less, mut same) = ([0; 5], [0; 5]);
+        let (mut at, mut borrow, mut carry) = (0, 0, 0);
+        while at < 5 {
+            let sum = self.0[at] + carry;
+            (same[at], carry) = (sum & MASK, sum >> 52);
+            let difference = same[at].wrapping_add(borrow).wrapping_sub(y[at]) as i64;
+            less[at] = difference as u64 & MASK;
+            borrow = (difference >> 52) as u64;
+            at += 1;
+        }
+        if borrow != 0 && unless_negative {
+            return Constant(same);
+        }
+        assert!(borrow == 0);
+        Constant(less)
+    }
+
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn splat<M: Machine>(self, machine: M) -> Scalar<M> {
         Scalar(five!(I => machine.splat(self.0[I])))
@@ -251,18 +295,27 @@ impl<M: Machine> Scalar<M> {
         ]
     }
 
-    /// As five limbs of radix 2^54, nine digits of six bits each. Takes values below 2^258.
+    /// As words of so many bits each, 54 to 64. Takes values below 2^260.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    pub(crate) fn to_digits(self) -> [M::V; 5] {
-        let [l0, l1, l2, l3, l4] = self.0;
-        let mask = l0.splat((1 << 54) - 1);
-        [
-            (l0 | l1.shl(52)) & mask,
-            (l1.shr(2) | l2.shl(50)) & mask,
-            (l2.shr(4) | l3.shl(48)) & mask,
-            (l3.shr(6) | l4.shl(46)) & mask,
-            l4.shr(8),
-        ]
+    pub(crate) fn to_words_of(self, bits: u32) -> [M::V; 5] {
+        five!(I => self.bits(I as u32 * bits, bits))
+    }
+
+    /// The bits from a place on.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn bits(&self, from: u32, bits: u32) -> M::V {
+        let (limb, skip) = ((from / 52) as usize, from % 52);
+        let mut word = self.0[limb].shr(skip);
+        if limb == 4 {
+            return word;
+        }
+        // Two limbs are enough.
+        assert!(bits + skip <= 104);
+        word = word | self.0[limb + 1].shl(52 - skip);
+        if bits == 64 {
+            return word;
+        }
+        word & word.splat((1 << bits) - 1)
     }
 }
 

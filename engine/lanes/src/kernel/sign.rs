@@ -8,7 +8,7 @@ use super::comb::{self, Digits};
 use super::field::Field;
 use super::key::VerifyingKey;
 use super::point::{HalvesOverZ, PointTiles};
-use super::scalar::{INTO_MONTGOMERY, MINUS_ODD, Scalar, TWICE};
+use super::scalar::{INTO_MONTGOMERY, Scalar, TWICE};
 use super::sha512::{all_of_32, challenge, hash_any, hash_short};
 use crate::machine::{Machine, Tile, Vector, Work};
 use crate::{Expanded, Lanes, OnAny};
@@ -270,11 +270,12 @@ impl<M: Machine> Work<M> for Sign<'_, '_> {
             let publics = jobs.map(|(key, _)| key.public());
             let h = challenge(machine, &r, publics, jobs.map(|(_, message)| message));
             let scalar = Scalar::from_words(&machine.load_32(jobs.map(|(key, _)| key.scalar())));
-            // s = r + ha, with r = 2W − (2^258 − 1).
+            // s = r + ha, with r = 2W − (2^n − 1).
             let ha = Scalar::reduce(machine, &h, &INTO_MONTGOMERY).montgomery(&scalar);
             let nonce = Scalar::load(machine, &scratch.nonces[group]);
             let r2 = nonce.montgomery(&TWICE.splat(machine));
-            let s = ha.plus(&r2).plus(&MINUS_ODD.splat(machine));
+            let less = const { comb::odd::<M>().negative() };
+            let s = ha.plus(&r2).plus(&less.splat(machine));
             let halves = [M::V::store_32(r), M::V::store_32(s.canonical().to_words())];
             for (lane, signature) in signatures.iter_mut().enumerate() {
                 for (to, half) in signature.as_chunks_mut::<32>().0.iter_mut().zip(&halves) {

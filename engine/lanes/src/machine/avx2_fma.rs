@@ -7,10 +7,10 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
 
 use super::pair::{Pair, apply};
-use super::table::Table;
+use super::table::{Limbs, MOST_TOGETHER, Multiples};
 use super::tile::Tile;
 use super::{Alone, ByTurns, Doubles, Leaf, Machine, Mask, Register, Vector, Work, align_stack};
-use crate::kernel::field::Fma;
+use crate::kernel::field::{Fma, LOW};
 
 /// Proof that AVX2, FMA and BMI2 are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,21 +225,9 @@ impl Mask for Pair<Ymm> {
     }
 }
 
-/// Eight places in tables of 32 words.
-#[derive(Clone, Copy)]
-pub(crate) struct Index {
-    /// The places of lanes 0, 1, 4, 5, 2, 3, 6, 7. Their low three bits count.
-    places: __m256i,
-    /// The places' bit of 8, as the top one.
-    eights: __m256,
-    /// The places' bit of 16, as the top one.
-    sixteens: __m256,
-}
-
 impl Vector for Pair<Ymm> {
     type Part = Ymm;
     type Mask = Pair<Ymm>;
-    type Index = Index;
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn apply<L: Leaf<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
@@ -379,72 +367,181 @@ impl Vector for Pair<Ymm> {
         store_8x8_of_32(words.map(|word| word.0), low);
         store_8x8_of_32(words.map(|word| word.1), high);
     }
+}
 
-    /// The low halves of eight words, then their high halves, and so on.
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn arrange(words: &[u64; 32]) -> [u64; 32] {
-        let mut arranged = [0; 32];
-        let (eights, _) = words.as_chunks::<8>();
-        let (to, _) = arranged.as_chunks_mut::<8>();
-        for (to, words) in to.iter_mut().zip(eights) {
-            for (at, word) in words.iter().enumerate() {
-                let up = 32 * (at % 2);
-                to[at / 2] |= (word & 0xffff_ffff) << up;
-                to[4 + at / 2] |= (word >> 32) << up;
+/// Bits of a digit of the comb.
+const DIGIT: u32 = 7;
+/// A digit's multiples, in sixteens.
+const SIXTEENS: usize = (1 << (DIGIT - 1)) / 16;
+/// Bytes of a limb that differ: the eighth is [`EXPONENT`] in all.
+const BYTES: usize = 7;
+/// The top byte of doubles from 2^52 to 2^53.
+const EXPONENT: u8 = 0x43;
+
+/// A digit's multiples byte by byte: each limb's lowest bytes, then its second ones, and so on, as
+/// doubles with 1.5 · 2^52 added. `vpshufb` selects 32 bytes at a time, one for each lane of four
+/// groups; sixteen bytes are a table.
+#[repr(C, align(64))]
+pub(crate) struct Bytes([[[[u8; 16]; SIXTEENS]; BYTES]; 15]);
+
+impl Multiples<Pair<Ymm>> for Bytes {
+    const BITS: u32 = DIGIT;
+    const TOGETHER: usize = MOST_TOGETHER;
+    type Selected = [Limbs<Tile>; MOST_TOGETHER];
+
+    fn new(multiples: &[Limbs<u64>]) -> Bytes {
+        let mut all = Bytes([[[[0; 16]; SIXTEENS]; BYTES]; 15]);
+        for (at, limbs) in multiples.iter().enumerate() {
+            for (to, limb) in all.0.iter_mut().zip(limbs) {
+                let biased = f64::from_bits(*limb) + f64::from_bits(LOW);
+                let bytes = biased.to_bits().to_le_bytes();
+                assert_eq!(bytes[BYTES], EXPONENT, "a limb is below 2^51");
+                for (to, byte) in to.iter_mut().zip(bytes) {
+                    to[at / 16][at % 16] = byte;
+                }
             }
         }
-        arranged
+        all
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn index(self) -> Index {
-        sure!({
-            let (low, high) = (_mm256_castsi256_ps(self.0.0), _mm256_castsi256_ps(self.1.0));
-            let places = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(low, high));
-            Index {
-                places,
-                eights: _mm256_castsi256_ps(_mm256_slli_epi32::<28>(places)),
-                sixteens: _mm256_castsi256_ps(_mm256_slli_epi32::<27>(places)),
+    fn none(_: Pair<Ymm>) -> [Limbs<Tile>; MOST_TOGETHER] {
+        [[Tile::ZERO; 15]; MOST_TOGETHER]
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn select(
+        &self,
+        places: &[Pair<Ymm>; MOST_TOGETHER],
+        selected: &mut [Limbs<Tile>; MOST_TOGETHER],
+    ) {
+        let low = places[0].0.splat(LOW);
+        let exponent = places[0].0.splat(u64::from_le_bytes([EXPONENT; 8]));
+        let places = in_sixteens(places);
+        for (limb, tables) in self.0.iter().enumerate() {
+            let [b0, b1, b2, b3, b4, b5, b6] = tables;
+            let words = words_of([
+                select_bytes(&places, b0),
+                select_bytes(&places, b1),
+                select_bytes(&places, b2),
+                select_bytes(&places, b3),
+                select_bytes(&places, b4),
+                select_bytes(&places, b5),
+                select_bytes(&places, b6),
+                exponent,
+            ]);
+            let (pairs, _) = words.as_chunks::<2>();
+            for (group, [lower, upper]) in selected.iter_mut().zip(pairs) {
+                Pair(lower.fsub(low), upper.fsub(low)).store(&mut group[limb].0);
             }
-        })
+        }
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn select(index: Index, table: &[u64; 32]) -> Pair<Ymm> {
-        let (low, high) = (index.select(table, 0), index.select(table, 1));
-        sure!(Pair(
-            Ymm(_mm256_unpacklo_epi32(low, high)),
-            Ymm(_mm256_unpackhi_epi32(low, high))
-        ))
+    fn group(selected: &[Limbs<Tile>; MOST_TOGETHER], group: usize) -> Limbs<Pair<Ymm>> {
+        let tiles = &selected[group];
+        let load = |limb: usize| {
+            let words: *const __m256i = tiles[limb].0.as_ptr().cast();
+            // SAFETY: these are 64 readable bytes, and the loads need no alignment.
+            unsafe {
+                Pair(
+                    Ymm(_mm256_loadu_si256(words)),
+                    Ymm(_mm256_loadu_si256(words.add(1))),
+                )
+            }
+        };
+        [
+            load(0),
+            load(1),
+            load(2),
+            load(3),
+            load(4),
+            load(5),
+            load(6),
+            load(7),
+            load(8),
+            load(9),
+            load(10),
+            load(11),
+            load(12),
+            load(13),
+            load(14),
+        ]
     }
 }
 
-impl Index {
-    /// The low or the high halves of the words at these places.
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn select(self, table: &[u64; 32], half: usize) -> __m256i {
-        let table: *const __m256i = table.as_ptr().cast();
-        // SAFETY: the table is eight registers long; the loads need no alignment. An index is made
-        // from a vector, so that there is AVX2.
-        unsafe {
-            let (t0, t1) = (table.add(half), table.add(half + 2));
-            let (t2, t3) = (table.add(half + 4), table.add(half + 6));
-            let e0 = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(t0), self.places);
-            let e1 = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(t1), self.places);
-            let e2 = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(t2), self.places);
-            let e3 = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(t3), self.places);
-            let (e0, e1) = (_mm256_castsi256_ps(e0), _mm256_castsi256_ps(e1));
-            let (e2, e3) = (_mm256_castsi256_ps(e2), _mm256_castsi256_ps(e3));
-            let low = _mm256_blendv_ps(e0, e1, self.eights);
-            let high = _mm256_blendv_ps(e2, e3, self.eights);
-            _mm256_castps_si256(_mm256_blendv_ps(low, high, self.sixteens))
-        }
+/// The places of 32 lanes as bytes, for each sixteen multiples: the top bit is set where the place
+/// is not among them, which makes `vpshufb` give zero. A register's lanes are at bytes 2r, 2r + 1,
+/// 2r + 16 and 2r + 17, where [`words_of`] takes them from.
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+fn in_sixteens(places: &[Pair<Ymm>; MOST_TOGETHER]) -> [Ymm; SIXTEENS] {
+    let one = places[0].0;
+    let mask = one.splat((1 << (DIGIT - 1)) - 1);
+    let mut bytes = one.splat(0);
+    for (group, place) in (0..).zip(places) {
+        bytes = bytes | (place.0 & mask).shl(16 * group) | (place.1 & mask).shl(16 * group + 8);
     }
+    let bytes = bytes.bytes(0x0b03_0a02_0901_0800, 0x0f07_0e06_0d05_0c04);
+    let mut sixteens = [one; SIXTEENS];
+    for (sixteen, to) in (0..).zip(&mut sixteens) {
+        let others = bytes ^ one.splat(u64::from_le_bytes([sixteen << 4; 8]));
+        let over = one.splat(u64::from_le_bytes([0x70; 8]));
+        *to = sure!(Ymm(_mm256_add_epi8(others.0, over.0)));
+    }
+    sixteens
 }
+
+/// One byte for each lane.
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+fn select_bytes(places: &[Ymm; SIXTEENS], tables: &[[u8; 16]; SIXTEENS]) -> Ymm {
+    let mut selected = places[0].splat(0);
+    for (places, table) in places.iter().zip(tables) {
+        // SAFETY: these are sixteen readable bytes, and the load needs no alignment.
+        let table = unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())) };
+        selected = selected | sure!(Ymm(_mm256_shuffle_epi8(table, places.0)));
+    }
+    selected
+}
+
+/// Words from their bytes, the lowest first.
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+fn words_of(bytes: [Ymm; 8]) -> [Ymm; 8] {
+    let [b0, b1, b2, b3, b4, b5, b6, b7] = bytes.map(|bytes| bytes.0);
+    sure!({
+        let (l01, h01) = (_mm256_unpacklo_epi8(b0, b1), _mm256_unpackhi_epi8(b0, b1));
+        let (l23, h23) = (_mm256_unpacklo_epi8(b2, b3), _mm256_unpackhi_epi8(b2, b3));
+        let (l45, h45) = (_mm256_unpacklo_epi8(b4, b5), _mm256_unpackhi_epi8(b4, b5));
+        let (l67, h67) = (_mm256_unpacklo_epi8(b6, b7), _mm256_unpackhi_epi8(b6, b7));
+        let low = [
+            _mm256_unpacklo_epi16(l01, l23),
+            _mm256_unpackhi_epi16(l01, l23),
+            _mm256_unpacklo_epi16(h01, h23),
+            _mm256_unpackhi_epi16(h01, h23),
+        ];
+        let high = [
+            _mm256_unpacklo_epi16(l45, l67),
+            _mm256_unpackhi_epi16(l45, l67),
+            _mm256_unpacklo_epi16(h45, h67),
+            _mm256_unpackhi_epi16(h45, h67),
+        ];
+        [
+            Ymm(_mm256_unpacklo_epi32(low[0], high[0])),
+            Ymm(_mm256_unpackhi_epi32(low[0], high[0])),
+            Ymm(_mm256_unpacklo_epi32(low[1], high[1])),
+            Ymm(_mm256_unpackhi_epi32(low[1], high[1])),
+            Ymm(_mm256_unpacklo_epi32(low[2], high[2])),
+            Ymm(_mm256_unpackhi_epi32(low[2], high[2])),
+            Ymm(_mm256_unpacklo_epi32(low[3], high[3])),
+            Ymm(_mm256_unpackhi_epi32(low[3], high[3])),
+        ]
+    })
+}
+
 
 impl Machine for Avx2Fma {
     type V = Pair<Ymm>;
     type Arithmetic = Fma;
+    type Multiples = Bytes;
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run<W: Work<Avx2Fma>>(self, work: W) -> W::Out {
@@ -505,8 +602,8 @@ impl Machine for Avx2Fma {
         std::array::from_fn(|word| Pair(low[word], high[word]))
     }
 
-    fn comb(self) -> &'static OnceLock<Box<Table>> {
-        static TABLE: OnceLock<Box<Table>> = OnceLock::new();
+    fn comb(self) -> &'static OnceLock<Vec<Bytes>> {
+        static TABLE: OnceLock<Vec<Bytes>> = OnceLock::new();
         &TABLE
     }
 }

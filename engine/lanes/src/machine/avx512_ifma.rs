@@ -4,7 +4,7 @@ use core::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
 
-use super::table::Table;
+use super::table::{Select, Words};
 use super::tile::Tile;
 use super::{Alone, ByTurns, Leaf, Machine, Multiply52, Register, Vector, Work, align_stack};
 use crate::kernel::field::Ifma;
@@ -167,7 +167,6 @@ impl Multiply52 for Zmm {
 impl Vector for Zmm {
     type Part = Zmm;
     type Mask = u8;
-    type Index = (Zmm, u8);
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn apply<L: Leaf<Zmm, A, B, O>, const A: usize, const B: usize, const O: usize>(
@@ -278,11 +277,10 @@ impl Vector for Zmm {
             }
         }
     }
+}
 
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn arrange(words: &[u64; 32]) -> [u64; 32] {
-        *words
-    }
+impl Select for Zmm {
+    type Index = (Zmm, u8);
 
     /// `vpermi2q` takes the low four bits of an index for itself.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
@@ -314,6 +312,7 @@ impl Vector for Zmm {
 impl Machine for Avx512Ifma {
     type V = Zmm;
     type Arithmetic = Ifma;
+    type Multiples = Words;
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run<W: Work<Avx512Ifma>>(self, work: W) -> W::Out {
@@ -387,8 +386,8 @@ impl Machine for Avx512Ifma {
         [w0, w1, w2, w3, w4, w5, w6, w7].map(Zmm)
     }
 
-    fn comb(self) -> &'static OnceLock<Box<Table>> {
-        static TABLE: OnceLock<Box<Table>> = OnceLock::new();
+    fn comb(self) -> &'static OnceLock<Vec<Words>> {
+        static TABLE: OnceLock<Vec<Words>> = OnceLock::new();
         &TABLE
     }
 }

@@ -41,7 +41,7 @@ pub(crate) use plain::Plain;
 pub(crate) use plain::{EmulatedFma, EmulatedIfma};
 
 pub(crate) use arithmetic::Arithmetic;
-pub(crate) use table::{DIGITS, Digit, Table};
+pub(crate) use table::{MOST_TOGETHER, Multiples};
 pub(crate) use tile::Tile;
 
 /// Proof that a processor has the instructions of one of our sets.
@@ -50,6 +50,8 @@ pub(crate) trait Machine: Copy + Debug {
     type V: Vector;
     /// How it multiplies.
     type Arithmetic: Arithmetic<Self::V>;
+    /// How it selects multiples of the base point.
+    type Multiples: Multiples<Self::V> + Send + Sync + 'static;
 
     /// Does the work in a function that is compiled for the machine.
     fn run<W: Work<Self>>(self, work: W) -> W::Out;
@@ -72,8 +74,8 @@ pub(crate) trait Machine: Copy + Debug {
     /// Vector w holds word w of every row, little-endian, in sixteen lanes of 32 bits.
     fn load_16x8(self, rows: [&[u8; 32]; 16]) -> [Self::V; 8];
 
-    /// Where this machine keeps the multiples of the base point.
-    fn comb(self) -> &'static OnceLock<Box<Table>>;
+    /// Where this machine keeps the multiples of the base point, digit by digit.
+    fn comb(self) -> &'static OnceLock<Vec<Self::Multiples>>;
 }
 
 /// What a machine is asked to do.
@@ -160,8 +162,6 @@ pub(crate) trait Vector: Register {
     type Part: Register;
     /// Which lanes are meant.
     type Mask: Mask;
-    /// Lanes' places in a table of 32 words, made ready.
-    type Index: Copy;
 
     /// Runs a leaf on each part.
     fn apply<L: Leaf<Self::Part, A, B, O>, const A: usize, const B: usize, const O: usize>(
@@ -203,13 +203,6 @@ pub(crate) trait Vector: Register {
     fn store_32(words: [Self; 4]) -> [[u8; 32]; 8];
     /// The inverse of [`Machine::load_16x8`].
     fn store_16x8(words: [Self; 8], rows: &mut [[u8; 32]; 16]);
-
-    /// A table of 32 words, in the order in which [`Vector::select`] takes it.
-    fn arrange(words: &[u64; 32]) -> [u64; 32];
-    /// Makes the lanes' low five bits ready to select by.
-    fn index(self) -> Self::Index;
-    /// The lanes' words of a table. Reads all of it, in the same order whatever the index.
-    fn select(index: Self::Index, table: &[u64; 32]) -> Self;
 }
 
 /// Which of eight lanes are meant.

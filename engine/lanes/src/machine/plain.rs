@@ -5,7 +5,7 @@
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
 
-use super::table::Table;
+use super::table::{Select, Words};
 use super::tile::Tile;
 use super::{Alone, ByTurns, Doubles, Leaf, Machine, Multiply52, Register, Vector, Work};
 use crate::kernel::field::Long;
@@ -289,7 +289,6 @@ impl Doubles for Tile {
 impl Vector for Tile {
     type Part = Lane;
     type Mask = u8;
-    type Index = Tile;
 
     #[inline(never)]
     fn apply<L: Leaf<Lane, A, B, O>, const A: usize, const B: usize, const O: usize>(
@@ -395,11 +394,10 @@ impl Vector for Tile {
             }
         }
     }
+}
 
-    #[inline]
-    fn arrange(words: &[u64; 32]) -> [u64; 32] {
-        *words
-    }
+impl Select for Tile {
+    type Index = Tile;
 
     #[inline]
     fn index(self) -> Tile {
@@ -431,6 +429,7 @@ macro_rules! machine {
         impl Machine for $name {
             type V = Tile;
             type Arithmetic = $arithmetic;
+            type Multiples = Words;
 
             #[inline(never)]
             fn run<W: Work<$name>>(self, work: W) -> W::Out {
@@ -474,8 +473,8 @@ macro_rules! machine {
                 })
             }
 
-            fn comb(self) -> &'static OnceLock<Box<Table>> {
-                static TABLE: OnceLock<Box<Table>> = OnceLock::new();
+            fn comb(self) -> &'static OnceLock<Vec<Words>> {
+                static TABLE: OnceLock<Vec<Words>> = OnceLock::new();
                 &TABLE
             }
         }

@@ -33,7 +33,7 @@ pub(crate) struct Fma;
 /// 1.5 · 2^103: doubles around it count multiples of 2^51.
 const HIGH: u64 = 0x4668_0000_0000_0000;
 /// 1.5 · 2^52: doubles around it count units.
-const LOW: u64 = 0x4338_0000_0000_0000;
+pub(crate) const LOW: u64 = 0x4338_0000_0000_0000;
 /// 1.5 · 2^103 + 1.5 · 2^52.
 const BOTH: u64 = HIGH + 3;
 

@@ -1,8 +1,8 @@
 use super::*;
-use crate::kernel::comb::digits;
+use crate::kernel::comb::{digits, digits_of_a_word};
 use crate::kernel::scalar::*;
 use crate::kernel::sums::{Coefficient, Sum};
-use crate::machine::DIGITS;
+use crate::machine::Multiples;
 
 const TOP: u64 = (1 << 52) - 1;
 
@@ -50,7 +50,6 @@ fn constants_are_what_they_say() {
     let half = (l() + 1u8) / 2u8;
     let offset: BigUint = (0..16).map(|at| BigUint::from(128u8) << (8 * at)).sum();
     let minus = |value: BigUint| l() - value % l();
-    let odd: BigUint = (BigUint::from(1u8) << 258u32) - 1u8;
     let is = |constant: Constant, value: BigUint| assert_eq!(integer(&constant.0, 52), value % l());
     for (n, constant) in UNCHANGED.into_iter().enumerate() {
         is(constant, r().pow(n as u32 + 1));
@@ -65,8 +64,12 @@ fn constants_are_what_they_say() {
         is(constant, minus(r().pow(n as u32 + 1) * &offset));
     }
     is(TWICE, r() * 2u8);
-    is(ODD, &odd * half);
-    is(MINUS_ODD, minus(odd));
+    for n in [1, 252, 253, 256, 258, 259] {
+        let all: BigUint = (BigUint::from(1u8) << n) - 1u8;
+        is(ones(n), all.clone());
+        is(ones(n).half(), &all * &half);
+        is(ones(n).negative(), minus(all));
+    }
 }
 
 on_all! {
@@ -112,19 +115,22 @@ on_all! {
             let long = values(&Scalar::reduce(machine, &vectors, &UNCHANGED));
             let half = (l() + 1u8) / 2u8;
             let (digits, w) = digits(machine, &vectors[..8]);
-            let (sextets, w) = (digits.map(|tile| tile.0), values(&w));
+            let (packed, w) = (digits.map(|tile| tile.0), values(&w));
+            let (bits, count) = (M::Multiples::BITS as usize, M::Multiples::DIGITS);
+            let many = digits_of_a_word(bits as u32) as usize;
             for lane in 0..8 {
                 let value = integer(&words[lane][..8], 64);
                 assert_eq!(&short[lane] % l(), &value % l());
                 assert!(short[lane] < l() * 4u8);
                 // 12 words are 768 bits, of which three pieces hold 780.
                 assert_eq!(&long[lane] % l(), integer(&words[lane], 64) % l());
-                let odd: BigUint = (BigUint::from(1u8) << 258u32) - 1u8;
+                let odd: BigUint = (BigUint::from(1u8) << (bits * count)) - 1u8;
                 assert_eq!(&w[lane] % l(), (value + odd) * &half % l());
                 assert!(w[lane] < l() * 5u8);
                 let mut rebuilt = BigUint::ZERO;
-                for at in (0..DIGITS).rev() {
-                    rebuilt = rebuilt * 64u8 + ((sextets[at / 9][lane] >> (at % 9 * 6)) & 63);
+                for at in (0..count).rev() {
+                    let digit = packed[at / many][lane] >> (at % many * bits);
+                    rebuilt = (rebuilt << bits) + (digit & ((1 << bits) - 1));
                 }
                 assert_eq!(rebuilt, w[lane]);
             }
