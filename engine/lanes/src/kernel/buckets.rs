@@ -6,7 +6,7 @@
 //! spare beside the multiplications, which gather and scatter instructions would not leave.
 
 use super::field::Field;
-use super::point::{Niels, Point};
+use super::point::{Half, Niels, Point};
 use crate::machine::{Machine, Register, Tile, Vector, Work, five};
 
 /// An affine point in memory: y + x, y − x, 2dxy, in five limbs each, tight; and a word that fills
@@ -140,12 +140,14 @@ impl<'p, M: Machine, T: Iterator<Item = (&'p PointRow, Row8)>> Work<M> for Sum<'
             terms,
         } = self;
         buckets.clear(machine, most);
+        let mut half = Half::new(Field::zero(machine));
         for (point, digits) in terms {
             let (at, negative) = places(digits);
-            let bucket = load_rows(machine, at.map(|at| &buckets.0[at]));
+            let mut bucket = load_rows(machine, at.map(|at| &buckets.0[at]));
             let negative = machine.splat(0).mask(negative);
-            let sum = bucket.add_niels(&broadcast(machine, point, negative));
-            store_rows(&sum, &mut buckets.0, at);
+            half.start_add_niels(&bucket, &broadcast(machine, point, negative));
+            half.finish(&mut bucket);
+            store_rows(&bucket, &mut buckets.0, at);
         }
         // Σ d·bucket_d, as a sum of sums from the top.
         let mut running = Point::identity(machine);

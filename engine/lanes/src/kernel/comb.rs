@@ -8,7 +8,7 @@ use super::decode::Decode;
 use super::field::Field;
 use super::point::{Half, HalvesOverZ, Niels, Point, PointTiles};
 use super::scalar::{Constant, HALVED, Scalar, ones};
-use crate::machine::{MOST_TOGETHER, Machine, Multiples, Register, Tile, Vector, Work, five};
+use crate::machine::{Limbs, MOST_TOGETHER, Machine, Multiples, Register, Tile, Vector, Work};
 
 /// Eight secret scalars as digits, so many to a word.
 pub(crate) type Digits = [Tile; 5];
@@ -51,85 +51,86 @@ impl<M: Machine> Work<M> for Multiply<'_> {
         for point in &mut *points {
             point.store(&Point::identity(machine));
         }
-        let mut selected = M::Multiples::none(machine.splat(0));
-        // Digit by digit over all groups: its table is fetched once. Each group's second half of an
-        // addition comes after the next one's first.
+        let mut selected = [[machine.splat(0); 15]; MOST_TOGETHER];
+        let mut half = Half::new(Field::zero(machine));
+        // Digit by digit over all groups: its table is fetched once.
         for (at, table) in table.iter().enumerate() {
-            table.select(&places(machine, scalars, 0, at), &mut selected);
-            let mut half = start(machine, &selected, scalars, 0, at, points);
-            for group in 1..scalars.len() {
-                if group % M::Multiples::TOGETHER == 0 {
-                    table.select(&places(machine, scalars, group, at), &mut selected);
+            let digit = (table, at);
+            if !M::OVERLAPS {
+                for (group, point) in points.iter_mut().enumerate() {
+                    let point = point.place(machine);
+                    half.start_add_niels(
+                        point,
+                        select(machine, digit, scalars, group, &mut selected),
+                    );
+                    half.finish(point);
                 }
-                let next = start(machine, &selected, scalars, group, at, points);
-                points[group - 1].store(&half.finish());
+                continue;
+            }
+            // Each group's second half of an addition comes after the next one's first.
+            half.start_add_niels(
+                points[0].place(machine),
+                select(machine, digit, scalars, 0, &mut selected),
+            );
+            for group in 1..scalars.len() {
+                let mut next = half;
+                next.start_add_niels(
+                    points[group].place(machine),
+                    select(machine, digit, scalars, group, &mut selected),
+                );
+                half.finish(points[group - 1].place(machine));
                 half = next;
             }
-            points[scalars.len() - 1].store(&half.finish());
+            half.finish(points[scalars.len() - 1].place(machine));
         }
     }
 }
 
-/// Digit number `at` of one group's scalars, in the low bits.
+/// What a group adds at digit number `at`. The first of those that are selected for together comes
+/// first.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn digit<M: Machine>(machine: M, digits: &Digits, at: usize) -> M::V {
-    let bits = M::Multiples::BITS;
-    let many = digits_of_a_word(bits) as usize;
-    let word = machine.load(&digits[at / many].0);
-    word.shr_each(machine.splat((at % many * bits as usize) as u64))
+fn select<'a, M: Machine>(
+    machine: M,
+    (table, at): (&M::Multiples, usize),
+    scalars: &[Digits],
+    group: usize,
+    selected: &'a mut [Limbs<M::V>; MOST_TOGETHER],
+) -> &'a Niels<M> {
+    let together = M::Multiples::TOGETHER;
+    if group.is_multiple_of(together) {
+        let (places, negative) = places(machine, scalars, group, at);
+        table.select(&places, &negative, selected);
+    }
+    Niels::of(&selected[group % together])
 }
 
-/// Lanes whose digit 2w − (2^b − 1) is negative: those of which w's top bit is not set.
-#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn negative<M: Machine>(w: M::V) -> <M::V as Vector>::Mask {
-    let sign = w.shl(64 - M::Multiples::BITS);
-    (sign ^ sign.splat(1 << 63)).tops()
-}
-
-/// The places of the digits' magnitudes, of the groups that are selected for together. Where there
-/// are no more, the last one's count.
+/// The places of the magnitudes of digits number `at`, and which digits are negative, in the groups
+/// that are selected for together. Where there are no more, the last one's count.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn places<M: Machine>(
     machine: M,
     scalars: &[Digits],
     first: usize,
     at: usize,
-) -> [M::V; MOST_TOGETHER] {
-    let mut places = [machine.splat(0); MOST_TOGETHER];
-    for (group, place) in places.iter_mut().enumerate().take(M::Multiples::TOGETHER) {
-        let group = (first + group).min(scalars.len() - 1);
-        // 2w − 127 = 2(w − 64) + 1 from 64 on, −(2(63 − w) + 1) below.
-        let w = digit(machine, &scalars[group], at);
-        let others = machine.splat(M::Multiples::ENTRIES as u64 - 1);
-        *place = w.blend(negative::<M>(w), w ^ others);
+) -> (
+    [M::V; MOST_TOGETHER],
+    [<M::V as Vector>::Mask; MOST_TOGETHER],
+) {
+    let zero = machine.splat(0);
+    let (mut places, mut negative) = ([zero; MOST_TOGETHER], [zero.tops(); MOST_TOGETHER]);
+    let bits = M::Multiples::BITS;
+    let many = digits_of_a_word(bits) as usize;
+    for group in 0..M::Multiples::TOGETHER {
+        let digits = &scalars[(first + group).min(scalars.len() - 1)];
+        let word = machine.load(&digits[at / many].0);
+        let w = word.shr_each(machine.splat((at % many * bits as usize) as u64));
+        // With 7 bits, 2w − 127 = 2(w − 64) + 1 from 64 on, −(2(63 − w) + 1) below.
+        let sign = w.shl(64 - bits);
+        negative[group] = (sign ^ sign.splat(1 << 63)).tops();
+        let others = w ^ w.splat(M::Multiples::ENTRIES as u64 - 1);
+        places[group] = w.blend(negative[group], others);
     }
-    places
-}
-
-/// The first half of adding digit number `at` of a group.
-#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn start<M: Machine>(
-    machine: M,
-    selected: &<M::Multiples as Multiples<M::V>>::Selected,
-    scalars: &[Digits],
-    group: usize,
-    at: usize,
-    points: &[PointTiles],
-) -> Half<M> {
-    let negative = negative::<M>(digit(machine, &scalars[group], at));
-    let words = M::Multiples::group(selected, group % M::Multiples::TOGETHER);
-    // −(x, y) = (−x, y). Limb by limb, so that few registers are taken.
-    let [p0, p1, p2, p3, p4] = five!(I => {
-        let (plus, minus) = (words[I], words[5 + I]);
-        (plus.blend(negative, minus), minus.blend(negative, plus))
-    });
-    let t2d = Field::<M>(five!(I => words[10 + I]));
-    let multiple = Niels {
-        plus: Field([p0.0, p1.0, p2.0, p3.0, p4.0]),
-        minus: Field([p0.1, p1.1, p2.1, p3.1, p4.1]),
-        t2d: t2d.negate_where(negative),
-    };
-    points[group].load(machine).start_add_niels(&multiple)
+    (places, negative)
 }
 
 /// RFC 8032's base point: y = 4/5, x even.
@@ -181,7 +182,12 @@ impl<M: Machine> Work<M> for Build {
                 }
             }
             let more = count - table.len();
-            table.extend(digits.iter().take(more).map(|digit| M::Multiples::new(digit)));
+            table.extend(
+                digits
+                    .iter()
+                    .take(more)
+                    .map(|digit| M::Multiples::new(digit)),
+            );
         }
         table
     }

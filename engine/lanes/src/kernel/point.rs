@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 
 use super::field::{Field, Frozen, Wide};
 use super::power::invert;
-use crate::machine::{Machine, Tile, Vector, Work};
+use crate::machine::{Limbs, Machine, Tile, Vector, Work};
 
 /// −121665/121666.
 pub(crate) const D: [u64; 5] = [
@@ -37,6 +37,7 @@ pub(crate) const HALF: [u64; 5] = [
 
 /// Extended coordinates (Y + X, Y − X, Z, T = XY/Z), all tight.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Point<M: Machine> {
     pub(crate) plus: Field<M>,
     pub(crate) minus: Field<M>,
@@ -46,20 +47,22 @@ pub(crate) struct Point<M: Machine> {
 
 /// An affine point as the second operand of an addition: (y + x, y − x, 2dxy). `t2d` may be loose.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Niels<M: Machine> {
     pub(crate) plus: Field<M>,
     pub(crate) minus: Field<M>,
     pub(crate) t2d: Field<M>,
 }
 
-/// A point half way through an addition: x = E/G, y = H/F. What comes next waits for all of it, so
-/// that another addition's first half is best put in between.
+/// Where a point is half way through an addition: x = E/G, y = H/F. What comes next waits for all
+/// of it, so that another addition's first half may be put in between.
 #[derive(Clone, Copy)]
 pub(crate) struct Half<M: Machine> {
     e: Field<M>,
     f: Field<M>,
     g: Field<M>,
     h: Field<M>,
+    products: [Wide<M>; 2],
 }
 
 impl<M: Machine> Point<M> {
@@ -76,35 +79,29 @@ impl<M: Machine> Point<M> {
     /// `P + Q`, Q affine: 7 multiplications.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn add_niels(&self, q: &Niels<M>) -> Point<M> {
-        self.start_add_niels(q).finish()
-    }
-
-    /// The first 3 multiplications of `P + Q`.
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    pub(crate) fn start_add_niels(&self, q: &Niels<M>) -> Half<M> {
-        let c = self.t.mul_wide(&q.t2d);
-        let (g, f) = self.z.both_of_twice(&c);
-        let a = self.minus.mul_wide(&q.minus);
-        let b = self.plus.mul_wide(&q.plus);
-        let (h, e) = b.both(&a);
-        Half { e, f, g, h }
+        let mut half = Half::new(self.z);
+        half.start_add_niels(self, q);
+        let mut sum = *self;
+        half.finish(&mut sum);
+        sum
     }
 
     /// `P + Q`: 9 multiplications.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn add(&self, q: &Point<M>) -> Point<M> {
-        let a = self.minus.mul_wide(&q.minus);
-        let b = self.plus.mul_wide(&q.plus);
-        let (h, e) = b.both(&a);
-        let c = self.t.mul_wide(&q.t.times(TWO_D));
-        let (g, f) = self.z.mul(&q.z).both_of_twice(&c);
-        Half { e, f, g, h }.finish()
+        let mut half = Half::new(self.z);
+        half.start_add(self, q);
+        let mut sum = *self;
+        half.finish(&mut sum);
+        sum
     }
 
     /// `2P`: 5 multiplications and 3 squarings.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn double(&self) -> Point<M> {
-        self.start_double().finish()
+        let mut twice = *self;
+        self.start_double().finish(&mut twice);
+        twice
     }
 
     /// The first half of `2P`. With P± = (Y ± X)² the textbook's E, F, G, H are, all doubled:
@@ -120,7 +117,13 @@ impl<M: Machine> Point<M> {
         let zz = self.z.square().widen();
         let zz = zz.plus(zz);
         let f = g.widen().biased().minus(zz.plus(zz)).carry();
-        Half { e, f, g, h }
+        Half {
+            e,
+            f,
+            g,
+            h,
+            products: [zz; 2],
+        }
     }
 
     /// `2^n · P`.
@@ -177,19 +180,73 @@ pub(crate) fn encode<M: Machine>(x: &Frozen<M>, y: &Field<M>) -> [M::V; 4] {
 }
 
 impl<M: Machine> Half<M> {
+    /// Anything.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    pub(crate) fn new(any: Field<M>) -> Half<M> {
+        Half {
+            e: any,
+            f: any,
+            g: any,
+            h: any,
+            products: [any.widen(); 2],
+        }
+    }
+
+    /// The first 3 multiplications of `P + Q`.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    pub(crate) fn start_add_niels(&mut self, p: &Point<M>, q: &Niels<M>) {
+        let [c, _] = &mut self.products;
+        c.set_product(&p.t, &q.t2d);
+        p.z.both_of_twice_to(c, &mut self.g, &mut self.f);
+        self.start(p, &q.plus, &q.minus);
+    }
+
+    /// The first 5 multiplications of `P + Q`.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn start_add(&mut self, p: &Point<M>, q: &Point<M>) {
+        let [c, _] = &mut self.products;
+        c.set_product(&p.t, &q.t.times(TWO_D));
+        p.z.mul(&q.z).both_of_twice_to(c, &mut self.g, &mut self.f);
+        self.start(p, &q.plus, &q.minus);
+    }
+
+    /// H and E.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn start(&mut self, p: &Point<M>, plus: &Field<M>, minus: &Field<M>) {
+        let [a, b] = &mut self.products;
+        a.set_product(&p.minus, minus);
+        b.set_product(&p.plus, plus);
+        b.both_to(a, &mut self.h, &mut self.e);
+    }
+
     /// `X = EF, Y = GH, Z = FG, T = EH`.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    pub(crate) fn finish(&self) -> Point<M> {
-        let Half { e, f, g, h } = self;
-        let z = f.mul(g);
-        let t = e.mul(h);
-        let x = e.mul_wide(f);
-        let (plus, minus) = g.mul_wide(h).both(&x);
-        Point { plus, minus, z, t }
+    pub(crate) fn finish(&mut self, sum: &mut Point<M>) {
+        let Half {
+            e,
+            f,
+            g,
+            h,
+            products,
+        } = self;
+        sum.z.set_product(f, g);
+        sum.t.set_product(e, h);
+        let [x, y] = products;
+        x.set_product(e, f);
+        y.set_product(g, h);
+        y.both_to(x, &mut sum.plus, &mut sum.minus);
     }
 }
 
 impl<M: Machine> Niels<M> {
+    /// From its limbs where they are.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    pub(crate) fn of(limbs: &Limbs<M::V>) -> &Niels<M> {
+        const { assert!(size_of::<Niels<M>>() == size_of::<Limbs<M::V>>()) };
+        // SAFETY: both are fifteen vectors in the same order.
+        unsafe { &*std::ptr::from_ref(limbs).cast() }
+    }
+
     /// From affine coordinates, loose.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn new(x: &Field<M>, y: &Field<M>) -> Niels<M> {
@@ -223,9 +280,11 @@ impl<M: Machine> Work<M> for Doublings<'_, M> {
     fn run(self, _: M) {
         let Doublings(point, n) = self;
         for _ in 1..n {
+            let mut twice = *point;
+            point.start_double().finish(&mut twice);
             *point = Point {
                 t: point.t,
-                ..point.start_double().finish()
+                ..twice
             };
         }
         if n > 0 {
@@ -236,6 +295,7 @@ impl<M: Machine> Work<M> for Doublings<'_, M> {
 
 /// Eight points in memory.
 #[derive(Clone, Copy, Zeroize)]
+#[repr(C)]
 pub(crate) struct PointTiles {
     plus: [Tile; 5],
     minus: [Tile; 5],
@@ -255,6 +315,18 @@ impl PointTiles {
     pub(crate) fn is_zero(&self) -> bool {
         let fields = [self.plus, self.minus, self.z, self.t];
         fields.as_flattened().iter().all(|tile| tile.0 == [0; 8])
+    }
+
+    /// The points where they are.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    pub(crate) fn place<M: Machine>(&mut self, _: M) -> &mut Point<M> {
+        const {
+            assert!(size_of::<Point<M>>() == size_of::<PointTiles>());
+            assert!(align_of::<Point<M>>() <= align_of::<PointTiles>());
+        }
+        // SAFETY: both are twenty vectors in the same order, which lie in memory as their words do
+        // and may hold any, as every `Vector` says; the machine is proof of its instructions.
+        unsafe { &mut *std::ptr::from_mut(self).cast() }
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]

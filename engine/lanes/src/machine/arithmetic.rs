@@ -43,6 +43,26 @@ pub(crate) trait Arithmetic<V: Vector>: Copy + Debug {
         let a = Self::widen(*a);
         Self::both(&five!(I => a[I] + a[I]), b)
     }
+    /// [`Arithmetic::both`] in places, which saves a copy where they are in memory.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both_to(a: &[V; 5], b: &[V; 5], sum: &mut [V; 5], difference: &mut [V; 5]) {
+        (*sum, *difference) = Self::both(a, b);
+    }
+    /// [`Arithmetic::both_of_twice`] in places.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both_of_twice_to(a: &[V; 5], b: &[V; 5], sum: &mut [V; 5], difference: &mut [V; 5]) {
+        (*sum, *difference) = Self::both_of_twice(a, b);
+    }
+    /// [`Arithmetic::multiply`] in its place.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn multiply_to(a: &[V; 5], b: &[V; 5], product: &mut [V; 5]) {
+        *product = Self::multiply(a, b);
+    }
+    /// [`Arithmetic::multiply_carried`] in its place.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn multiply_carried_to(a: &[V; 5], b: &[V; 5], product: &mut [V; 5]) {
+        *product = Self::multiply_carried(a, b);
+    }
     /// `a · b`: takes loose, gives wide.
     fn multiply(a: &[V; 5], b: &[V; 5]) -> [V; 5];
     /// `a · a`: takes loose, gives wide.

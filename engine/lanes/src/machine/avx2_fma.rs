@@ -7,10 +7,13 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
 
 use super::pair::{Pair, apply};
+use super::product;
 use super::table::{Limbs, MOST_TOGETHER, Multiples};
 use super::tile::Tile;
-use super::{Alone, ByTurns, Doubles, Leaf, Machine, Mask, Register, Vector, Work, align_stack};
-use crate::kernel::field::{Fma, LOW};
+use super::{
+    Alone, ByTurns, Doubles, Leaf, Machine, Mask, Products, Register, Vector, Work, align_stack,
+};
+use crate::kernel::field::{Constants, Fma, LOW};
 
 /// Proof that AVX2, FMA and BMI2 are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,7 +228,8 @@ impl Mask for Pair<Ymm> {
     }
 }
 
-impl Vector for Pair<Ymm> {
+// SAFETY: that is how registers lie in memory.
+unsafe impl Vector for Pair<Ymm> {
     type Part = Ymm;
     type Mask = Pair<Ymm>;
 
@@ -369,6 +373,46 @@ impl Vector for Pair<Ymm> {
     }
 }
 
+impl Products for Pair<Ymm> {
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn multiply<P: Leaf<Ymm, 5, 5, 5>>(
+        [a, b]: [&[Pair<Ymm>; 5]; 2],
+        constants: &Constants,
+        product: &mut [Pair<Ymm>; 5],
+    ) {
+        sure!(product::multiply(a, b, constants, product));
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn multiply_carried<P: Leaf<Ymm, 5, 5, 5>>(
+        [a, b]: [&[Pair<Ymm>; 5]; 2],
+        constants: &Constants,
+        product: &mut [Pair<Ymm>; 5],
+    ) {
+        sure!(product::multiply_carried(a, b, constants, product));
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both<S: Leaf<Ymm, 5, 5, 5>, D: Leaf<Ymm, 5, 5, 5>>(
+        [a, b]: [&[Pair<Ymm>; 5]; 2],
+        constants: &Constants,
+        sum: &mut [Pair<Ymm>; 5],
+        difference: &mut [Pair<Ymm>; 5],
+    ) {
+        sure!(product::both(a, b, constants, sum, difference));
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both_of_twice<S: Leaf<Ymm, 5, 5, 5>, D: Leaf<Ymm, 5, 5, 5>>(
+        [a, b]: [&[Pair<Ymm>; 5]; 2],
+        constants: &Constants,
+        sum: &mut [Pair<Ymm>; 5],
+        difference: &mut [Pair<Ymm>; 5],
+    ) {
+        sure!(product::both_of_twice(a, b, constants, sum, difference));
+    }
+}
+
 /// Bits of a digit of the comb.
 const DIGIT: u32 = 7;
 /// A digit's multiples, in sixteens.
@@ -384,10 +428,9 @@ const EXPONENT: u8 = 0x43;
 #[repr(C, align(64))]
 pub(crate) struct Bytes([[[[u8; 16]; SIXTEENS]; BYTES]; 15]);
 
-impl Multiples<Pair<Ymm>> for Bytes {
+impl Multiples<Pair<Ymm>, Fma> for Bytes {
     const BITS: u32 = DIGIT;
     const TOGETHER: usize = MOST_TOGETHER;
-    type Selected = [Limbs<Tile>; MOST_TOGETHER];
 
     fn new(multiples: &[Limbs<u64>]) -> Bytes {
         let mut all = Bytes([[[[0; 16]; SIXTEENS]; BYTES]; 15]);
@@ -405,69 +448,54 @@ impl Multiples<Pair<Ymm>> for Bytes {
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn none(_: Pair<Ymm>) -> [Limbs<Tile>; MOST_TOGETHER] {
-        [[Tile::ZERO; 15]; MOST_TOGETHER]
-    }
-
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn select(
         &self,
         places: &[Pair<Ymm>; MOST_TOGETHER],
-        selected: &mut [Limbs<Tile>; MOST_TOGETHER],
+        negative: &[Pair<Ymm>; MOST_TOGETHER],
+        selected: &mut [Limbs<Pair<Ymm>>; MOST_TOGETHER],
     ) {
-        let low = places[0].0.splat(LOW);
-        let exponent = places[0].0.splat(u64::from_le_bytes([EXPONENT; 8]));
         let places = in_sixteens(places);
-        for (limb, tables) in self.0.iter().enumerate() {
-            let [b0, b1, b2, b3, b4, b5, b6] = tables;
-            let words = words_of([
-                select_bytes(&places, b0),
-                select_bytes(&places, b1),
-                select_bytes(&places, b2),
-                select_bytes(&places, b3),
-                select_bytes(&places, b4),
-                select_bytes(&places, b5),
-                select_bytes(&places, b6),
-                exponent,
-            ]);
-            let (pairs, _) = words.as_chunks::<2>();
-            for (group, [lower, upper]) in selected.iter_mut().zip(pairs) {
-                Pair(lower.fsub(low), upper.fsub(low)).store(&mut group[limb].0);
+        let [plus, minus, t2d] = [&self.0[..5], &self.0[5..10], &self.0[10..]];
+        for limb in 0..5 {
+            let (plus, minus) = (limbs(&places, &plus[limb]), limbs(&places, &minus[limb]));
+            for (group, selected) in selected.iter_mut().enumerate() {
+                selected[limb] = plus[group].blend(negative[group], minus[group]);
+                selected[5 + limb] = minus[group].blend(negative[group], plus[group]);
+            }
+            let t2d = limbs(&places, &t2d[limb]);
+            for (group, selected) in selected.iter_mut().enumerate() {
+                let sign = negative[group] & negative[group].splat(1 << 63);
+                selected[10 + limb] = t2d[group] ^ sign;
             }
         }
     }
+}
 
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn group(selected: &[Limbs<Tile>; MOST_TOGETHER], group: usize) -> Limbs<Pair<Ymm>> {
-        let tiles = &selected[group];
-        let load = |limb: usize| {
-            let words: *const __m256i = tiles[limb].0.as_ptr().cast();
-            // SAFETY: these are 64 readable bytes, and the loads need no alignment.
-            unsafe {
-                Pair(
-                    Ymm(_mm256_loadu_si256(words)),
-                    Ymm(_mm256_loadu_si256(words.add(1))),
-                )
-            }
-        };
-        [
-            load(0),
-            load(1),
-            load(2),
-            load(3),
-            load(4),
-            load(5),
-            load(6),
-            load(7),
-            load(8),
-            load(9),
-            load(10),
-            load(11),
-            load(12),
-            load(13),
-            load(14),
-        ]
-    }
+/// One limb of four groups' lanes.
+#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+fn limbs(
+    places: &[Ymm; SIXTEENS],
+    tables: &[[[u8; 16]; SIXTEENS]; BYTES],
+) -> [Pair<Ymm>; MOST_TOGETHER] {
+    let low = places[0].splat(LOW);
+    let exponent = places[0].splat(u64::from_le_bytes([EXPONENT; 8]));
+    let [b0, b1, b2, b3, b4, b5, b6] = tables;
+    let [w0, w1, w2, w3, w4, w5, w6, w7] = words_of([
+        select_bytes(places, b0),
+        select_bytes(places, b1),
+        select_bytes(places, b2),
+        select_bytes(places, b3),
+        select_bytes(places, b4),
+        select_bytes(places, b5),
+        select_bytes(places, b6),
+        exponent,
+    ]);
+    [
+        Pair(w0.fsub(low), w1.fsub(low)),
+        Pair(w2.fsub(low), w3.fsub(low)),
+        Pair(w4.fsub(low), w5.fsub(low)),
+        Pair(w6.fsub(low), w7.fsub(low)),
+    ]
 }
 
 /// The places of 32 lanes as bytes, for each sixteen multiples: the top bit is set where the place
@@ -537,11 +565,11 @@ fn words_of(bytes: [Ymm; 8]) -> [Ymm; 8] {
     })
 }
 
-
 impl Machine for Avx2Fma {
     type V = Pair<Ymm>;
     type Arithmetic = Fma;
     type Multiples = Bytes;
+    const OVERLAPS: bool = false;
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run<W: Work<Avx2Fma>>(self, work: W) -> W::Out {

@@ -164,7 +164,8 @@ impl Multiply52 for Zmm {
     }
 }
 
-impl Vector for Zmm {
+// SAFETY: that is how registers lie in memory.
+unsafe impl Vector for Zmm {
     type Part = Zmm;
     type Mask = u8;
 
@@ -313,6 +314,7 @@ impl Machine for Avx512Ifma {
     type V = Zmm;
     type Arithmetic = Ifma;
     type Multiples = Words;
+    const OVERLAPS: bool = true;
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn run<W: Work<Avx512Ifma>>(self, work: W) -> W::Out {

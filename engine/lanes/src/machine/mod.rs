@@ -22,6 +22,8 @@ mod avx2_fma;
 mod avx512_ifma;
 mod pair;
 mod plain;
+#[cfg(target_arch = "x86_64")]
+mod product;
 mod table;
 mod tile;
 
@@ -41,8 +43,10 @@ pub(crate) use plain::Plain;
 pub(crate) use plain::{EmulatedFma, EmulatedIfma};
 
 pub(crate) use arithmetic::Arithmetic;
-pub(crate) use table::{MOST_TOGETHER, Multiples};
+pub(crate) use table::{Limbs, MOST_TOGETHER, Multiples};
 pub(crate) use tile::Tile;
+
+use crate::kernel::field::Constants;
 
 /// Proof that a processor has the instructions of one of our sets.
 pub(crate) trait Machine: Copy + Debug {
@@ -51,7 +55,10 @@ pub(crate) trait Machine: Copy + Debug {
     /// How it multiplies.
     type Arithmetic: Arithmetic<Self::V>;
     /// How it selects multiples of the base point.
-    type Multiples: Multiples<Self::V> + Send + Sync + 'static;
+    type Multiples: Multiples<Self::V, Self::Arithmetic> + Send + Sync + 'static;
+    /// Whether an addition's second half is best done after the next one's first: where registers
+    /// hold what is between them.
+    const OVERLAPS: bool;
 
     /// Does the work in a function that is compiled for the machine.
     fn run<W: Work<Self>>(self, work: W) -> W::Out;
@@ -156,8 +163,56 @@ pub(crate) trait Doubles: Register {
     fn fsub(self, other: Self) -> Self;
 }
 
+/// Eight lanes that multiply doubles. What is asked for is what leaves do; a machine may have it in
+/// instructions of its own, which take constants.
+pub(crate) trait Products: Vector<Part: Doubles> + Doubles {
+    /// `a · b`, as P gives it.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn multiply<P: Leaf<Self::Part, 5, 5, 5>>(
+        [a, b]: [&[Self; 5]; 2],
+        _: &Constants,
+        product: &mut [Self; 5],
+    ) {
+        *product = Self::call::<P, 5, 5, 5>(a, b);
+    }
+    /// `a · b`, carried, as P gives it.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn multiply_carried<P: Leaf<Self::Part, 5, 5, 5>>(
+        [a, b]: [&[Self; 5]; 2],
+        _: &Constants,
+        product: &mut [Self; 5],
+    ) {
+        *product = Self::call::<P, 5, 5, 5>(a, b);
+    }
+    /// `a + b` and `a − b`, carried, as S and D give them.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both<S: Leaf<Self::Part, 5, 5, 5>, D: Leaf<Self::Part, 5, 5, 5>>(
+        [a, b]: [&[Self; 5]; 2],
+        _: &Constants,
+        sum: &mut [Self; 5],
+        difference: &mut [Self; 5],
+    ) {
+        *sum = Self::apply::<S, 5, 5, 5>(a, b);
+        *difference = Self::apply::<D, 5, 5, 5>(a, b);
+    }
+    /// `2a + b` and `2a − b`, carried, as S and D give them.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both_of_twice<S: Leaf<Self::Part, 5, 5, 5>, D: Leaf<Self::Part, 5, 5, 5>>(
+        [a, b]: [&[Self; 5]; 2],
+        _: &Constants,
+        sum: &mut [Self; 5],
+        difference: &mut [Self; 5],
+    ) {
+        *sum = Self::apply::<S, 5, 5, 5>(a, b);
+        *difference = Self::apply::<D, 5, 5, 5>(a, b);
+    }
+}
+
 /// Eight lanes of 64 bits, or sixteen of 32.
-pub(crate) trait Vector: Register {
+///
+/// # Safety
+/// In memory it is its eight words, in order, and any words are one.
+pub(crate) unsafe trait Vector: Register {
     /// What it is made of, and what a leaf is run on.
     type Part: Register;
     /// Which lanes are meant.

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::table::{Select, Words};
 use super::tile::Tile;
-use super::{Alone, ByTurns, Doubles, Leaf, Machine, Multiply52, Register, Vector, Work};
+use super::{Alone, ByTurns, Doubles, Leaf, Machine, Multiply52, Products, Register, Vector, Work};
 use crate::kernel::field::Long;
 #[cfg(test)]
 use crate::kernel::field::{Fma, Ifma};
@@ -286,7 +286,8 @@ impl Doubles for Tile {
     }
 }
 
-impl Vector for Tile {
+// SAFETY: it is an array of them.
+unsafe impl Vector for Tile {
     type Part = Lane;
     type Mask = u8;
 
@@ -396,6 +397,8 @@ impl Vector for Tile {
     }
 }
 
+impl Products for Tile {}
+
 impl Select for Tile {
     type Index = Tile;
 
@@ -430,6 +433,7 @@ macro_rules! machine {
             type V = Tile;
             type Arithmetic = $arithmetic;
             type Multiples = Words;
+            const OVERLAPS: bool = true;
 
             #[inline(never)]
             fn run<W: Work<$name>>(self, work: W) -> W::Out {

@@ -1,6 +1,6 @@
 //! The multiples of the base point, as machines keep them and select from them.
 
-use super::Vector;
+use super::{Arithmetic, Vector, five};
 
 /// Bits that scalars' digits cover: the scalars are below 5l.
 const SCALAR: u32 = 255;
@@ -12,7 +12,7 @@ pub(crate) const MOST_TOGETHER: usize = 4;
 pub(crate) type Limbs<W> = [W; 15];
 
 /// (2i + 1) · 2^(BITS · digit) · B for one digit and all i below 2^BITS / 2.
-pub(crate) trait Multiples<V>: Sized {
+pub(crate) trait Multiples<V: Vector, A: Arithmetic<V>>: Sized {
     /// Bits of a digit, six to eight.
     const BITS: u32;
     /// Groups of eight that are selected for together.
@@ -21,18 +21,18 @@ pub(crate) trait Multiples<V>: Sized {
     const DIGITS: usize = SCALAR.div_ceil(Self::BITS) as usize;
     /// All digits are odd, and have signs.
     const ENTRIES: usize = 1 << (Self::BITS - 1);
-    /// What was selected.
-    type Selected;
 
     /// From all i in order.
     fn new(multiples: &[Limbs<u64>]) -> Self;
-    /// Nothing yet.
-    fn none(any: V) -> Self::Selected;
-    /// Selects by the low BITS − 1 bits of each lane of the first [`Multiples::TOGETHER`] groups.
-    /// Reads everything, in the same order wherever that is.
-    fn select(&self, places: &[V; MOST_TOGETHER], selected: &mut Self::Selected);
-    /// One group's lanes.
-    fn group(selected: &Self::Selected, group: usize) -> Limbs<V>;
+    /// Selects by the low BITS − 1 bits of each lane of the first [`Multiples::TOGETHER`] groups,
+    /// and negates where it is asked to: 2dxy is loose then. Reads everything, in the same order
+    /// wherever the places are.
+    fn select(
+        &self,
+        places: &[V; MOST_TOGETHER],
+        negative: &[V::Mask; MOST_TOGETHER],
+        selected: &mut [Limbs<V>; MOST_TOGETHER],
+    );
 }
 
 /// Vectors that select from 32 words, eight places at a time.
@@ -50,10 +50,9 @@ pub(crate) trait Select: Vector {
 #[repr(C, align(64))]
 pub(crate) struct Words(Limbs<[u64; 32]>);
 
-impl<V: Select> Multiples<V> for Words {
+impl<V: Select, A: Arithmetic<V>> Multiples<V, A> for Words {
     const BITS: u32 = 6;
     const TOGETHER: usize = 1;
-    type Selected = Limbs<V>;
 
     fn new(multiples: &[Limbs<u64>]) -> Words {
         let mut words = Words([[0; 32]; 15]);
@@ -66,20 +65,24 @@ impl<V: Select> Multiples<V> for Words {
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn none(any: V) -> Limbs<V> {
-        [any; 15]
-    }
-
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn select(&self, places: &[V; MOST_TOGETHER], selected: &mut Limbs<V>) {
-        let index = places[0].index();
-        for (to, table) in selected.iter_mut().zip(&self.0) {
-            *to = V::select(index, table);
-        }
-    }
-
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn group(selected: &Limbs<V>, _: usize) -> Limbs<V> {
-        *selected
+    fn select(
+        &self,
+        places: &[V; MOST_TOGETHER],
+        negative: &[V::Mask; MOST_TOGETHER],
+        selected: &mut [Limbs<V>; MOST_TOGETHER],
+    ) {
+        let (index, negative) = (places[0].index(), negative[0]);
+        // −(x, y) = (−x, y). Limb by limb, so that few registers are taken.
+        let [p0, p1, p2, p3, p4] = five!(I => {
+            let plus = V::select(index, &self.0[I]);
+            let minus = V::select(index, &self.0[5 + I]);
+            (plus.blend(negative, minus), minus.blend(negative, plus))
+        });
+        let t2d = five!(I => V::select(index, &self.0[10 + I]));
+        let minus = A::negate(t2d);
+        let [t0, t1, t2, t3, t4] = five!(I => t2d[I].blend(negative, minus[I]));
+        selected[0] = [
+            p0.0, p1.0, p2.0, p3.0, p4.0, p0.1, p1.1, p2.1, p3.1, p4.1, t0, t1, t2, t3, t4,
+        ];
     }
 }

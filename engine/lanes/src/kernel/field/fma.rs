@@ -24,7 +24,7 @@
 //!   + 1), and a limb is a column and 19 times another.
 
 use super::{MASK, TWO_P, carry_integers};
-use crate::machine::{Arithmetic, Doubles, Leaf, Vector, five};
+use crate::machine::{Arithmetic, Doubles, Leaf, Products, five};
 
 /// Doubles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,12 @@ const _: () = {
 const BIAS: u64 = (1 << 62) + (1 << 50);
 /// What a carry of a limb with the bias is too large by.
 const CARRY_BIAS: u64 = 1 << 11;
+/// Makes twice a double with LOW, taken as integers, twice the integer with the bias.
+const TWICE_BIAS: u64 = BIAS.wrapping_sub(LOW.wrapping_mul(2));
+/// Makes a double around 1.5 · 2^52 of what a carry leaves and what it brings.
+const CARRIED: u64 = LOW - (1 << 50) - CARRY_BIAS;
+/// The same for the first limb.
+const CARRIED_FIRST: u64 = LOW - (1 << 50) - 19 * CARRY_BIAS;
 
 /// What each limb gets, so that no constant is left in the end: from the number of low and of high
 /// parts in each column, and an extra.
@@ -119,6 +125,41 @@ const SQUARE: ([u64; 10], [u64; 10]) = (
     [0, 1, 1, 1, 2, 2, 2, 1, 1, 1],
 );
 
+/// What a machine with instructions of its own takes, four times each: what a product takes
+/// (HIGH, BOTH and its limbs' rests) or sums and differences do (BIAS, and what makes two doubles
+/// with LOW integers with the bias), and what a carry does (MASK, 19, its two constants, LOW).
+#[repr(C, align(64))]
+pub(crate) struct Constants([[u64; 4]; 12]);
+
+/// Of a product.
+static WIDE: Constants = constants(product_constants(0));
+/// Of a product that is carried.
+static BIASED: Constants = constants(product_constants(BIAS));
+/// Of sums and differences.
+static SUMS: Constants = constants([BIAS, TWICE_BIAS, 0, 0, 0, 0, 0]);
+
+const fn product_constants(extra: u64) -> [u64; 7] {
+    let [r0, r1, r2, r3, r4] = rests(PRODUCT, extra);
+    [HIGH, BOTH, r0, r1, r2, r3, r4]
+}
+
+const fn constants([c0, c1, c2, c3, c4, c5, c6]: [u64; 7]) -> Constants {
+    Constants([
+        [c0; 4],
+        [c1; 4],
+        [c2; 4],
+        [c3; 4],
+        [c4; 4],
+        [c5; 4],
+        [c6; 4],
+        [MASK; 4],
+        [19; 4],
+        [CARRIED_FIRST; 4],
+        [CARRIED; 4],
+        [LOW; 4],
+    ])
+}
+
 /// The columns in an order in which few are unfinished at a time: sixteen registers hold them.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn product<R: Doubles, const EXTRA: u64>(a: [R; 5], b: [R; 5]) -> [R; 5] {
@@ -174,8 +215,8 @@ fn carry_biased<R: Doubles>(wide: [R; 5]) -> [R; 5] {
     let mask = wide[0].splat(MASK);
     let one = wide[0].splat(LOW);
     // Integers become doubles around 1.5 · 2^52.
-    let rest = wide[0].splat(LOW - (1 << 50) - CARRY_BIAS);
-    let first = wide[0].splat(LOW - (1 << 50) - 19 * CARRY_BIAS);
+    let rest = wide[0].splat(CARRIED);
+    let first = wide[0].splat(CARRIED_FIRST);
     let [c0, c1, c2, c3, c4] = five!(I => wide[I].shr(51));
     let [r0, r1, r2, r3, r4] = five!(I => wide[I] & mask);
     [
@@ -191,7 +232,7 @@ fn carry_biased<R: Doubles>(wide: [R; 5]) -> [R; 5] {
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
 fn twice_biased<R: Doubles>(a: &[R; 5]) -> [R; 5] {
     let a = five!(I => a[I].fadd(a[I].splat(LOW)));
-    let rest = a[0].splat(BIAS.wrapping_sub(LOW.wrapping_mul(2)));
+    let rest = a[0].splat(TWICE_BIAS);
     five!(I => (a[I] + a[I]) + rest)
 }
 
@@ -270,10 +311,7 @@ impl<R: Doubles> Leaf<R, 5, 5, 5> for Montgomery {
     }
 }
 
-impl<V: Vector + Doubles> Arithmetic<V> for Fma
-where
-    V::Part: Doubles,
-{
+impl<V: Products> Arithmetic<V> for Fma {
     #[cfg(test)]
     const BOUNDS: [(i64, i64); 3] = {
         let tight = (1 << 50) + (1 << 15);
@@ -337,19 +375,38 @@ where
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn both(a: &[V; 5], b: &[V; 5]) -> ([V; 5], [V; 5]) {
-        let sum = V::apply::<Plus, 5, 5, 5>(a, b);
-        (sum, V::apply::<Minus, 5, 5, 5>(a, b))
+        let (mut sum, mut difference) = ([a[0].splat(0); 5], [a[0].splat(0); 5]);
+        <Self as Arithmetic<V>>::both_to(a, b, &mut sum, &mut difference);
+        (sum, difference)
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both_to(a: &[V; 5], b: &[V; 5], sum: &mut [V; 5], difference: &mut [V; 5]) {
+        V::both::<Plus, Minus>([a, b], &SUMS, sum, difference);
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn both_of_twice(a: &[V; 5], b: &[V; 5]) -> ([V; 5], [V; 5]) {
-        let sum = V::apply::<TwicePlus, 5, 5, 5>(a, b);
-        (sum, V::apply::<TwiceMinus, 5, 5, 5>(a, b))
+        let (mut sum, mut difference) = ([a[0].splat(0); 5], [a[0].splat(0); 5]);
+        <Self as Arithmetic<V>>::both_of_twice_to(a, b, &mut sum, &mut difference);
+        (sum, difference)
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn both_of_twice_to(a: &[V; 5], b: &[V; 5], sum: &mut [V; 5], difference: &mut [V; 5]) {
+        V::both_of_twice::<TwicePlus, TwiceMinus>([a, b], &SUMS, sum, difference);
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn multiply(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
-        V::call::<Product, 5, 5, 5>(a, b)
+        let mut product = [a[0].splat(0); 5];
+        <Self as Arithmetic<V>>::multiply_to(a, b, &mut product);
+        product
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn multiply_to(a: &[V; 5], b: &[V; 5], product: &mut [V; 5]) {
+        V::multiply::<Product>([a, b], &WIDE, product);
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
@@ -359,7 +416,14 @@ where
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn multiply_carried(a: &[V; 5], b: &[V; 5]) -> [V; 5] {
-        V::call::<ProductCarried, 5, 5, 5>(a, b)
+        let mut product = [a[0].splat(0); 5];
+        <Self as Arithmetic<V>>::multiply_carried_to(a, b, &mut product);
+        product
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn multiply_carried_to(a: &[V; 5], b: &[V; 5], product: &mut [V; 5]) {
+        V::multiply_carried::<ProductCarried>([a, b], &BIASED, product);
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]

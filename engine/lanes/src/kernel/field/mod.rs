@@ -18,7 +18,7 @@ mod fma;
 mod ifma;
 mod long;
 
-pub(crate) use fma::{Fma, LOW};
+pub(crate) use fma::{Constants, Fma, LOW};
 pub(crate) use ifma::Ifma;
 pub(crate) use long::Long;
 
@@ -39,6 +39,7 @@ const INTEGERS: [(i64, i64); 3] = [
 
 /// Eight field elements: tight unless a function says otherwise.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 pub(crate) struct Field<M: Machine>(pub(crate) [M::V; 5]);
 
 /// Eight field elements before the carry.
@@ -172,6 +173,12 @@ impl<M: Machine> Field<M> {
         Field(M::Arithmetic::multiply_carried(&self.0, &other.0))
     }
 
+    /// Becomes `a · b`. Takes loose, gives tight.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    pub(crate) fn set_product(&mut self, a: &Field<M>, b: &Field<M>) {
+        M::Arithmetic::multiply_carried_to(&a.0, &b.0, &mut self.0);
+    }
+
     /// `a` times a constant, of limbs below 2^51. Takes loose, gives tight.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn times(&self, limbs: [u64; 5]) -> Field<M> {
@@ -192,9 +199,13 @@ impl<M: Machine> Field<M> {
 
     /// `2a + b` and `2a − b`. Takes tight a, and b as [`Wide::both`]; gives tight.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    pub(crate) fn both_of_twice(&self, other: &Wide<M>) -> (Field<M>, Field<M>) {
-        let (sum, difference) = M::Arithmetic::both_of_twice(&self.0, &other.0);
-        (Field(sum), Field(difference))
+    pub(crate) fn both_of_twice_to(
+        &self,
+        other: &Wide<M>,
+        sum: &mut Field<M>,
+        difference: &mut Field<M>,
+    ) {
+        M::Arithmetic::both_of_twice_to(&self.0, &other.0, &mut sum.0, &mut difference.0);
     }
 
     /// `a + b`. Takes loose, gives tight.
@@ -234,6 +245,18 @@ impl<M: Machine> Wide<M> {
     pub(crate) fn both(&self, other: &Wide<M>) -> (Field<M>, Field<M>) {
         let (sum, difference) = M::Arithmetic::both(&self.0, &other.0);
         (Field(sum), Field(difference))
+    }
+
+    /// [`Wide::both`] in places.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    pub(crate) fn both_to(&self, other: &Wide<M>, sum: &mut Field<M>, difference: &mut Field<M>) {
+        M::Arithmetic::both_to(&self.0, &other.0, &mut sum.0, &mut difference.0);
+    }
+
+    /// Becomes `a · b`. Takes loose.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    pub(crate) fn set_product(&mut self, a: &Field<M>, b: &Field<M>) {
+        M::Arithmetic::multiply_to(&a.0, &b.0, &mut self.0);
     }
 
     /// `a − b`: b must be at most what [`Wide::biased`] gave a room for.
