@@ -4,22 +4,20 @@
 //! Heads stay in vectors from link to link, one word of all chains in each: a link's result is the
 //! next one's first half block as it stands. They go to memory only where somebody wants them.
 
-use std::hint::black_box;
-
-use crate::machine::{ByTurns, Machine, Register, Vector, Work};
+use crate::machine::{Leaf, Machine, Register, Vector, Work};
 use crate::{ChainJob, Lanes, OnAny};
 
 /// Chains side by side.
 const CHAINS: usize = 16;
 
 /// The first words of SHA-256's initial value (BLAKE3 paper, table 1).
-const IV: [u32; 4] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a];
+pub(crate) const IV: [u32; 4] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a];
 
 /// A keyed chunk of one block that is the whole of the tree (BLAKE3 paper, table 3): start and end
 /// of a chunk, root, keyed.
-const FLAGS: u32 = 1 | 1 << 1 | 1 << 3 | 1 << 4;
+pub(crate) const FLAGS: u32 = 1 | 1 << 1 | 1 << 3 | 1 << 4;
 
-const BLOCK_BYTES: u32 = 64;
+pub(crate) const BLOCK_BYTES: u32 = 64;
 
 /// Extends chains, and calls `found` with i and the head after `entries[wanted[i]]`, for each i
 /// whose entry is in a job's run.
@@ -145,16 +143,18 @@ impl<M: Machine> Work<M> for Extend<'_, '_> {
             if places.active == 0 {
                 return;
             }
-            let mut heads = machine.load_16x8(rows.each_ref());
+            let mut block = [key[0]; 16];
+            block[..8].copy_from_slice(&machine.load_16x8(rows.each_ref()));
             // Until a chain ends, heads stay where they are.
             loop {
                 let steps = places.steps();
                 let firsts = places.firsts();
                 for step in 0..steps {
                     let entry = machine.load_16x8(firsts.map(|first| &entries[first + step]));
-                    heads = link(&key, &heads, &entry, places.active);
+                    block[8..].copy_from_slice(&entry);
+                    M::V::link::<Link>(&key, &mut block, places.active <= CHAINS / 2);
                 }
-                M::V::store_16x8(heads, &mut rows);
+                M::V::store_16x8(head_of(&block), &mut rows);
                 if places.advance(steps, wanted, &rows, found) {
                     break;
                 }
@@ -178,9 +178,12 @@ impl<M: Machine> Work<M> for Blocks<'_> {
                     .as_chunks::<32>()
                     .0
             };
-            let head = machine.load_16x8(std::array::from_fn(|at| &row(at)[0]));
-            let entry = machine.load_16x8(std::array::from_fn(|at| &row(at)[1]));
-            M::V::store_16x8(link(&key, &head, &entry, blocks.len()), &mut rows);
+            let mut block = [key[0]; 16];
+            for (half, words) in block.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+                *words = machine.load_16x8(std::array::from_fn(|at| &row(at)[half]));
+            }
+            M::V::link::<Link>(&key, &mut block, blocks.len() <= CHAINS / 2);
+            M::V::store_16x8(head_of(&block), &mut rows);
             rows[..blocks.len()].iter().for_each(&mut *self.found);
         }
     }
@@ -264,110 +267,66 @@ impl Places {
     }
 }
 
-/// The key in every lane, and what rotations take.
+/// The key in every lane.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn keyed<M: Machine>(machine: M, key: &[u32; 8]) -> [M::V; 10] {
-    let mut words = [machine.splat(0); 10];
+fn keyed<M: Machine>(machine: M, key: &[u32; 8]) -> [M::V; 8] {
+    let mut words = [machine.splat(0); 8];
     for (word, key) in words.iter_mut().zip(key) {
         *word = word.splat32(*key);
     }
-    [words[8], words[9]] = words[0].turns();
     words
 }
 
-/// One link of every chain, or of as many registers of them as hold the first `active`.
+/// A block's first half.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn link<V: Vector>(key: &[V; 10], head: &[V; 8], entry: &[V; 8], active: usize) -> [V; 8] {
-    let [h0, h1, h2, h3, h4, h5, h6, h7] = *head;
-    let [e0, e1, e2, e3, e4, e5, e6, e7] = *entry;
-    let block = [
-        h0, h1, h2, h3, h4, h5, h6, h7, e0, e1, e2, e3, e4, e5, e6, e7,
-    ];
-    V::by_turns::<Link, 10, 16, 8>(key, &block, active <= CHAINS / 2)
+fn head_of<V: Vector>(block: &[V; 16]) -> [V; 8] {
+    let [h0, h1, h2, h3, h4, h5, h6, h7, ..] = *block;
+    [h0, h1, h2, h3, h4, h5, h6, h7]
 }
-
-/// The state of one register's chains.
-type State<R> = [R; 16];
 
 /// BLAKE3's G on four words of a state, with two of the message.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn quarter<R: Register>(
-    state: &mut State<R>,
-    [at_a, at_b, at_c, at_d]: [usize; 4],
-    [x, y]: [R; 2],
-    [by_16, by_8]: [R; 2],
-) {
+fn quarter<R: Register>(state: &mut [R; 16], [at_a, at_b, at_c, at_d]: [usize; 4], [x, y]: [R; 2]) {
     let [mut a, mut b, mut c, mut d] = [state[at_a], state[at_b], state[at_c], state[at_d]];
     // The message first: that sum does not wait for b.
     a = a.add32(x).add32(b);
-    d = (d ^ a).ror32_by(16, by_16);
+    d = (d ^ a).ror32(16);
     c = c.add32(d);
     b = (b ^ c).ror32(12);
     a = a.add32(y).add32(b);
-    d = (d ^ a).ror32_by(8, by_8);
+    d = (d ^ a).ror32(8);
     c = c.add32(d);
     b = (b ^ c).ror32(7);
     [state[at_a], state[at_b], state[at_c], state[at_d]] = [a, b, c, d];
 }
 
-/// Has the states in memory, where there are several. With sixteen registers they are there in any
-/// case; so each quarter loads and stores its own four words, and none that it does not need.
-#[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn rest<R: Register, const N: usize>(states: &mut [State<R>; N]) {
-    if N > 1 {
-        black_box(states);
-    }
-}
-
-/// Half a round of every state: its columns, or its diagonals. A state's next half has to wait for
-/// its last one; meanwhile the other states' are done.
-macro_rules! half {
-    ($states:ident, $turns:ident, $m:ident,
-     $([$a:literal $b:literal $c:literal $d:literal] $x:expr, $y:expr;)+) => {
-        for at in 0..N {
-            $(
-                let words = [$m[$x][at], $m[$y][at]];
-                quarter(&mut $states[at], [$a, $b, $c, $d], words, $turns);
-                rest(&mut $states);
-            )+
-        }
-    };
-}
-
 /// A round, which takes the message's words in this order.
 macro_rules! round {
-    ($states:ident, $turns:ident, $m:ident, $m0:literal $m1:literal $m2:literal $m3:literal
-     $m4:literal $m5:literal $m6:literal $m7:literal $m8:literal $m9:literal $m10:literal
-     $m11:literal $m12:literal $m13:literal $m14:literal $m15:literal) => {
-        half!(
-            $states, $turns, $m,
-            [0 4 8 12] $m0, $m1;
-            [1 5 9 13] $m2, $m3;
-            [2 6 10 14] $m4, $m5;
-            [3 7 11 15] $m6, $m7;
-        );
-        half!(
-            $states, $turns, $m,
-            [0 5 10 15] $m8, $m9;
-            [1 6 11 12] $m10, $m11;
-            [2 7 8 13] $m12, $m13;
-            [3 4 9 14] $m14, $m15;
-        );
+    ($v:ident, $m:ident, $m0:literal $m1:literal $m2:literal $m3:literal $m4:literal $m5:literal
+     $m6:literal $m7:literal $m8:literal $m9:literal $m10:literal $m11:literal $m12:literal
+     $m13:literal $m14:literal $m15:literal) => {
+        // Columns, then diagonals.
+        quarter(&mut $v, [0, 4, 8, 12], [$m[$m0], $m[$m1]]);
+        quarter(&mut $v, [1, 5, 9, 13], [$m[$m2], $m[$m3]]);
+        quarter(&mut $v, [2, 6, 10, 14], [$m[$m4], $m[$m5]]);
+        quarter(&mut $v, [3, 7, 11, 15], [$m[$m6], $m[$m7]]);
+        quarter(&mut $v, [0, 5, 10, 15], [$m[$m8], $m[$m9]]);
+        quarter(&mut $v, [1, 6, 11, 12], [$m[$m10], $m[$m11]]);
+        quarter(&mut $v, [2, 7, 8, 13], [$m[$m12], $m[$m13]]);
+        quarter(&mut $v, [3, 4, 9, 14], [$m[$m14], $m[$m15]]);
     };
 }
 
-/// A key with turns, and a head and an entry, to the next head.
+/// A key, and a head with an entry, to the next head.
 struct Link;
 
-impl<R: Register> ByTurns<R, 10, 16, 8> for Link {
+impl<R: Register> Leaf<R, 8, 16, 8> for Link {
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn run<const N: usize>(key: &[[R; N]; 10], m: &[[R; N]; 16]) -> [[R; N]; 8] {
-        // The same in every lane, and so in every register.
-        let [k0, k1, k2, k3, k4, k5, k6, k7, by_16, by_8] = key.map(|word| word[0]);
-        let turns = [by_16, by_8];
+    fn run(key: &[R; 8], m: &[R; 16]) -> [R; 8] {
+        let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
         let [i0, i1, i2, i3] = IV;
         let constant = |word| k0.splat32(word);
-        let mut v = [[
+        let mut v = [
             k0,
             k1,
             k2,
@@ -385,16 +344,16 @@ impl<R: Register> ByTurns<R, 10, 16, 8> for Link {
             constant(0),
             constant(BLOCK_BYTES),
             constant(FLAGS),
-        ]; N];
+        ];
         // The message's order is permuted from round to round (BLAKE3 paper, table 2).
-        round!(v, turns, m, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-        round!(v, turns, m, 2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8);
-        round!(v, turns, m, 3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1);
-        round!(v, turns, m, 10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6);
-        round!(v, turns, m, 12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4);
-        round!(v, turns, m, 9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7);
-        round!(v, turns, m, 11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13);
-        let head = |word: usize| std::array::from_fn(|at| v[at][word] ^ v[at][word + 8]);
+        round!(v, m, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+        round!(v, m, 2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8);
+        round!(v, m, 3 4 10 12 13 2 7 14 6 5 9 0 11 15 8 1);
+        round!(v, m, 10 7 12 9 14 3 13 15 4 0 11 2 5 8 1 6);
+        round!(v, m, 12 13 9 11 15 10 14 8 7 2 5 3 0 1 6 4);
+        round!(v, m, 9 14 11 5 8 12 15 1 13 3 0 10 2 6 4 7);
+        round!(v, m, 11 15 5 0 1 9 8 6 14 10 2 12 3 4 7 13);
+        let head = |word: usize| v[word] ^ v[word + 8];
         [
             head(0),
             head(1),

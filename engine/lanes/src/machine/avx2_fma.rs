@@ -1,18 +1,15 @@
 //! AVX2 and FMA (x86-64-v3 without the rest): vectors of two registers, products of doubles.
 
 use core::arch::x86_64::*;
-use std::hint::black_box;
 use std::mem::MaybeUninit;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
 
 use super::pair::{Pair, apply};
-use super::product;
 use super::table::{Limbs, MOST_TOGETHER, Multiples};
 use super::tile::Tile;
-use super::{
-    Alone, ByTurns, Doubles, Leaf, Machine, Mask, Products, Register, Vector, Work, align_stack,
-};
+use super::{Doubles, Leaf, Machine, Mask, Products, Register, Vector, Work, align_stack};
+use super::{link, product};
 use crate::kernel::field::{Constants, Fma, LOW};
 
 /// Proof that AVX2, FMA and BMI2 are there.
@@ -180,20 +177,6 @@ impl Register for Ymm {
             _mm256_sll_epi32(self.0, _mm_cvtsi32_si128(32 - bits as i32)),
         )))
     }
-
-    /// Hidden from the compiler, which makes two shuffles of one by a constant.
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn turns(self) -> [Ymm; 2] {
-        let by_16 = [0x0504_0706_0100_0302, 0x0d0c_0f0e_0908_0b0a];
-        let by_8 = [0x0407_0605_0003_0201, 0x0c0f_0e0d_080b_0a09];
-        black_box([by_16, by_8])
-            .map(|[low, high]| sure!(Ymm(_mm256_setr_epi64x(low, high, low, high))))
-    }
-
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn ror32_by(self, _bits: u32, turn: Ymm) -> Ymm {
-        sure!(Ymm(_mm256_shuffle_epi8(self.0, turn.0)))
-    }
 }
 
 impl Doubles for Ymm {
@@ -282,17 +265,8 @@ unsafe impl Vector for Pair<Ymm> {
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn by_turns<L: ByTurns<Ymm, A, B, O>, const A: usize, const B: usize, const O: usize>(
-        a: &[Pair<Ymm>; A],
-        b: &[Pair<Ymm>; B],
-        low: bool,
-    ) -> [Pair<Ymm>; O] {
-        if low {
-            let low = Alone::<L>::run(&a.map(|pair| pair.0), &b.map(|pair| pair.0));
-            return low.map(|low| Pair(low, low));
-        }
-        let both = L::run::<2>(Pair::parts(a), Pair::parts(b));
-        both.map(|[low, high]| Pair(low, high))
+    fn link<L: Leaf<Ymm, 8, 16, 8>>(key: &[Pair<Ymm>; 8], block: &mut [Pair<Ymm>; 16], low: bool) {
+        sure!(link::link(key, block, if low { 1 } else { 2 }));
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]

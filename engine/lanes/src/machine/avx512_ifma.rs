@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::table::{Select, Words};
 use super::tile::Tile;
-use super::{Alone, ByTurns, Leaf, Machine, Multiply52, Register, Vector, Work, align_stack};
+use super::{Leaf, Machine, Multiply52, Register, Vector, Work, align_stack};
 use crate::kernel::field::Ifma;
 
 /// Proof that AVX-512 F, BW, DQ, VL and IFMA are there.
@@ -183,15 +183,6 @@ unsafe impl Vector for Zmm {
         b: &[Zmm; B],
     ) -> [Zmm; O] {
         L::run(a, b)
-    }
-
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn by_turns<L: ByTurns<Zmm, A, B, O>, const A: usize, const B: usize, const O: usize>(
-        a: &[Zmm; A],
-        b: &[Zmm; B],
-        _low: bool,
-    ) -> [Zmm; O] {
-        Alone::<L>::run(a, b)
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]

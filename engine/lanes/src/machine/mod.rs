@@ -13,13 +13,15 @@
 //!   intrinsic in it becomes a call.
 //! - **Hot leaves work register by register.** Where a vector is two registers, [`Vector::apply`]
 //!   runs a [`Leaf`] on one and then on the other, so that its operands fit the 16 registers there
-//!   are; [`Vector::by_turns`] goes from one to the other and back.
+//!   are.
 
 mod arithmetic;
 #[cfg(target_arch = "x86_64")]
 mod avx2_fma;
 #[cfg(target_arch = "x86_64")]
 mod avx512_ifma;
+#[cfg(target_arch = "x86_64")]
+mod link;
 mod pair;
 mod plain;
 #[cfg(target_arch = "x86_64")]
@@ -29,7 +31,6 @@ mod tile;
 
 use std::fmt::Debug;
 use std::hint::black_box;
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};
 use std::sync::OnceLock;
@@ -133,16 +134,6 @@ pub(crate) trait Register:
     fn add32(self, other: Self) -> Self;
     /// Lanes of 32 bits, rotated down by a constant.
     fn ror32(self, bits: u32) -> Self;
-    /// What [`Register::ror32_by`] takes for 16 bits and for 8, to be made once.
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn turns(self) -> [Self; 2] {
-        [self; 2]
-    }
-    /// Lanes of 32 bits, rotated down by 16 or 8 bits, as `turn` says too.
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn ror32_by(self, bits: u32, _turn: Self) -> Self {
-        self.ror32(bits)
-    }
 }
 
 /// Registers that multiply integers of 52 bits.
@@ -231,13 +222,13 @@ pub(crate) unsafe trait Vector: Register {
         b: &[Self; B],
     ) -> [Self; O];
 
-    /// Runs a long kernel on all parts by turns, or, where `low`, on that of the lowest lanes
-    /// alone; the others get anything.
-    fn by_turns<L: ByTurns<Self::Part, A, B, O>, const A: usize, const B: usize, const O: usize>(
-        a: &[Self; A],
-        b: &[Self; B],
-        low: bool,
-    ) -> [Self; O];
+    /// The next head of each chain, as L gives it from a key and a block: it takes the block's first
+    /// eight words' place. Where `low`, those of the lower lanes; the others are anything.
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn link<L: Leaf<Self::Part, 8, 16, 8>>(key: &[Self; 8], block: &mut [Self; 16], _low: bool) {
+        let head = Self::apply::<L, 8, 16, 8>(key, block);
+        block[..8].copy_from_slice(&head);
+    }
 
     /// Lanes that are 0.
     fn zeros(self) -> Self::Mask;
@@ -287,27 +278,6 @@ fn align_stack<R>() {
 pub(crate) trait Leaf<R, const A: usize, const B: usize, const O: usize> {
     /// Must be `#[cfg_attr(not(all(test, debug_assertions)), inline(always))]`.
     fn run(a: &[R; A], b: &[R; B]) -> [R; O];
-}
-
-/// A long kernel from A and B words of each lane to O, that goes on with N registers' words by
-/// turns: one's steps fill the time in which the other's are not done yet.
-pub(crate) trait ByTurns<R, const A: usize, const B: usize, const O: usize> {
-    /// Must be `#[cfg_attr(not(all(test, debug_assertions)), inline(always))]`.
-    fn run<const N: usize>(a: &[[R; N]; A], b: &[[R; N]; B]) -> [[R; N]; O];
-}
-
-/// Such a kernel on one register's words.
-struct Alone<L>(PhantomData<L>);
-
-impl<R, L, const A: usize, const B: usize, const O: usize> Leaf<R, A, B, O> for Alone<L>
-where
-    R: Register,
-    L: ByTurns<R, A, B, O>,
-{
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn run(a: &[R; A], b: &[R; B]) -> [R; O] {
-        L::run::<1>(&a.map(|word| [word]), &b.map(|word| [word])).map(|[word]| word)
-    }
 }
 
 /// Five expressions in an array, written out: a closure may not be inlined, and limbs in a loop

@@ -76,17 +76,6 @@ impl<R: Register> Register for Pair<R> {
         add32(other;);
         ror32(; bits: u32);
     }
-
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn turns(self) -> [Pair<R>; 2] {
-        let ([low, high], [also_low, also_high]) = (self.0.turns(), self.1.turns());
-        [Pair(low, also_low), Pair(high, also_high)]
-    }
-
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn ror32_by(self, bits: u32, turn: Pair<R>) -> Pair<R> {
-        Pair(self.0.ror32_by(bits, turn.0), self.1.ror32_by(bits, turn.1))
-    }
 }
 
 impl<R: Doubles> Doubles for Pair<R> {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::table::{Select, Words};
 use super::tile::Tile;
-use super::{Alone, ByTurns, Doubles, Leaf, Machine, Multiply52, Products, Register, Vector, Work};
+use super::{Doubles, Leaf, Machine, Multiply52, Products, Register, Vector, Work};
 use crate::kernel::field::Long;
 #[cfg(test)]
 use crate::kernel::field::{Fma, Ifma};
@@ -315,15 +315,6 @@ unsafe impl Vector for Tile {
         b: &[Tile; B],
     ) -> [Tile; O] {
         Self::apply::<L, A, B, O>(a, b)
-    }
-
-    #[inline]
-    fn by_turns<L: ByTurns<Lane, A, B, O>, const A: usize, const B: usize, const O: usize>(
-        a: &[Tile; A],
-        b: &[Tile; B],
-        _low: bool,
-    ) -> [Tile; O] {
-        Self::apply::<Alone<L>, A, B, O>(a, b)
     }
 
     #[inline(never)]
