@@ -153,8 +153,10 @@ impl<'p, M: Machine, T: Iterator<Item = (&'p PointRow, Row8)>> Work<M> for Sum<'
         let mut running = Point::identity(machine);
         let mut total = Point::identity(machine);
         for rows in buckets.0[8..8 * (most + 1)].as_chunks::<8>().0.iter().rev() {
-            running = running.add(&load_rows(machine, rows.each_ref()));
-            total = total.add(&running);
+            half.start_add(&running, &load_rows(machine, rows.each_ref()));
+            half.finish(&mut running);
+            half.start_add(&total, &running);
+            half.finish(&mut total);
         }
         total
     }

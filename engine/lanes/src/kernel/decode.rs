@@ -35,9 +35,12 @@ impl<M: Machine, const N: usize> Work<M> for Decode<'_, M, N> {
             let yy = y[group].square();
             u[group] = yy.sub(&one);
             v[group] = yy.mul_wide(&d).plus(one.widen()).carry();
-            let v3 = v[group].square().mul(&v[group]);
-            uv3[group] = u[group].mul(&v3);
-            uv7[group] = uv3[group].mul(&v3.mul(&v[group]));
+            let vv = v[group].square();
+            let (mut v3, mut v4) = (vv, vv);
+            v3.set_product(&vv, &v[group]);
+            v4.set_product(&v3, &v[group]);
+            uv3[group].set_product(&u[group], &v3);
+            uv7[group].set_product(&uv3[group], &v4);
         }
         let power = root_power(machine, &uv7);
         let neutral = Niels {

@@ -203,10 +203,13 @@ impl<M: Machine> Half<M> {
 
     /// The first 5 multiplications of `P + Q`.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn start_add(&mut self, p: &Point<M>, q: &Point<M>) {
+    pub(crate) fn start_add(&mut self, p: &Point<M>, q: &Point<M>) {
         let [c, _] = &mut self.products;
-        c.set_product(&p.t, &q.t.times(TWO_D));
-        p.z.mul(&q.z).both_of_twice_to(c, &mut self.g, &mut self.f);
+        // E and H wait until these were taken.
+        self.e.set_product(&q.t, &q.t.constant(TWO_D));
+        c.set_product(&p.t, &self.e);
+        self.h.set_product(&p.z, &q.z);
+        self.h.both_of_twice_to(c, &mut self.g, &mut self.f);
         self.start(p, &q.plus, &q.minus);
     }
 

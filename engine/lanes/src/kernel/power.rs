@@ -33,11 +33,12 @@ fn squarings<M: Machine, const N: usize>(
 }
 
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn products<M: Machine, const N: usize>(mut x: [Field<M>; N], y: &[Field<M>; N]) -> [Field<M>; N] {
-    for (x, y) in x.iter_mut().zip(y) {
-        *x = x.mul(y);
+fn products<M: Machine, const N: usize>(x: [Field<M>; N], y: &[Field<M>; N]) -> [Field<M>; N] {
+    let mut products = x;
+    for ((product, x), y) in products.iter_mut().zip(&x).zip(y) {
+        product.set_product(x, y);
     }
-    x
+    products
 }
 
 /// `x^(2^250 − 1)` and `x^11`.

@@ -84,7 +84,8 @@ impl<M: Machine> Step<M> for Multiply2<M> {
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn step(&mut self, _: M) {
         let (x, y) = (self.0, self.1);
-        (self.0, self.1) = (x.mul(&y), y.mul(&x));
+        self.0.set_product(&x, &y);
+        self.1.set_product(&y, &x);
     }
 }
 

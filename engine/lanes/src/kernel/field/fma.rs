@@ -462,6 +462,33 @@ mod scalar {
 
     const _: () = assert!(f64::from_bits(HIGH) == (1u128 << 104) as f64);
 
+    /// Makes a double of the low 52 bits of an integer with LOW.
+    const FROM_LOW: u64 = UNITS | 1 << 51;
+
+    /// Low and high parts that each limb of a sum gets in one step, both with their constants, once
+    /// for the lowest one's own low part.
+    const STEP: [[u64; 2]; 6] = [[1, 0], [2, 2], [2, 2], [1, 2], [2, 1], [0, 2]];
+
+    /// What limbs begin with, so that nothing is left of the constants in the end: those that move
+    /// from each place to the lowest one, and those that come in at the top with four steps to go,
+    /// three, two, one.
+    const START: [u64; 10] = {
+        let (mut start, mut limb) = ([0_u64; 10], 0);
+        while limb < 10 {
+            let first = if limb < 5 { limb } else { 5 };
+            let last = if limb < 5 { 0 } else { limb - 4 };
+            let mut at = last;
+            while at <= first {
+                let [low, high] = STEP[at];
+                let constants = LOW.wrapping_mul(low).wrapping_add(HIGH.wrapping_mul(high));
+                start[limb] = start[limb].wrapping_sub(constants);
+                at += 1;
+            }
+            limb += 1;
+        }
+        start
+    };
+
     /// From an integer below 2^52.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn double<R: Doubles>(x: R) -> R {
@@ -478,16 +505,16 @@ mod scalar {
         [low.fadd(a.splat(LOW)), high]
     }
 
-    /// What is above the low 52 bits of an integer with a sign, of magnitude below 2^62.
+    /// What is above the low 52 bits of an integer with a sign, of magnitude below 2^62, and with
+    /// a constant.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn above<R: Doubles>(x: R) -> R {
-        (x + x.splat(1 << 62)).shr(52) - x.splat(1 << 10)
+    fn above<R: Doubles>(x: R, constant: u64) -> R {
+        (x + x.splat((1_u64 << 62).wrapping_sub(constant))).shr(52) - x.splat(1 << 10)
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(super) fn montgomery<R: Doubles>(a: [R; 5], b: [R; 5]) -> [R; 5] {
         let zero = a[0].splat(0);
-        let (low, high) = (zero.splat(LOW), zero.splat(HIGH));
         let mask = zero.splat(MASK);
         let b = [
             double(b[0]),
@@ -497,32 +524,34 @@ mod scalar {
             double(b[4]),
         ];
         let inverse = zero.splat((MINUS_INVERSE as f64).to_bits());
-        let mut sum = [zero; 6];
-        for a in a {
+        let [s0, s1, s2, s3, s4, s5, later @ ..] = START;
+        let mut sum = [s0, s1, s2, s3, s4, s5].map(|start| zero.splat(start));
+        for (step, a) in a.into_iter().enumerate() {
             let a = double(a);
             for j in 0..5 {
                 let [l, h] = product(a, b[j]);
-                sum[j] = sum[j] + (l - low);
-                sum[j + 1] = sum[j + 1] + (h - high);
+                sum[j] = sum[j] + l;
+                sum[j + 1] = sum[j + 1] + h;
             }
             let [q, _] = product(double(sum[0] & mask), inverse);
-            let q = double((q - low) & mask);
+            let q = ((q & mask) ^ zero.splat(FROM_LOW)).fsub(zero.splat(UNITS));
             // Limb 3 of l is 0.
             for j in [0, 1, 2, 4] {
                 let [l, h] = product(q, zero.splat((ORDER[j] as f64).to_bits()));
-                sum[j] = sum[j] + (l - low);
-                sum[j + 1] = sum[j + 1] + (h - high);
+                sum[j] = sum[j] + l;
+                sum[j + 1] = sum[j + 1] + h;
             }
             // The lowest 52 bits are zero now: what is above them moves down.
-            let carry = above(sum[0]);
-            sum = [sum[1] + carry, sum[2], sum[3], sum[4], sum[5], zero];
+            let carry = above(sum[0], LOW);
+            let next = zero.splat(if step < 4 { later[step] } else { 0 });
+            sum = [sum[1] + carry, sum[2], sum[3], sum[4], sum[5], next];
         }
         let mut limbs = [sum[0], sum[1], sum[2], sum[3], sum[4]];
         let mut carry = zero;
         for limb in &mut limbs {
             let x = *limb + carry;
             *limb = x & mask;
-            carry = above(x);
+            carry = above(x, 0);
         }
         limbs
     }

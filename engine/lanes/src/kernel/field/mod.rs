@@ -66,7 +66,7 @@ impl<M: Machine> Field<M> {
 
     /// A constant where an element is at hand.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn constant(&self, limbs: [u64; 5]) -> Field<M> {
+    pub(crate) fn constant(&self, limbs: [u64; 5]) -> Field<M> {
         let words = M::Arithmetic::constant(limbs);
         Field(five!(I => self.0[0].splat(words[I])))
     }
