@@ -1,9 +1,9 @@
 //! A link's instructions on AVX2, in their order: eight chains in sixteen registers, one word of
 //! their states in each.
 //!
-//! The formulas are those of `kernel::chain`, and the tests compare them with the library's. All
-//! four quarters of half a round go step by step, so that each step finds what it needs. A rotation
-//! takes a register more than there are: word 8 gives way to it, and is in memory meanwhile.
+//! The formulas are those of `kernel::chain`; the tests compare heads with the library's. All four
+//! quarters of half a round go step by step, so that each step finds what it needs. A rotation takes
+//! a register more than there are: word 8 gives way to it, and is in memory meanwhile.
 
 use std::arch::asm;
 use std::mem::MaybeUninit;

@@ -1,9 +1,11 @@
-//! A product of doubles' instructions on AVX2 and FMA, in their order.
+//! Products and sums of doubles on AVX2 and FMA: their instructions, in their order, from memory to
+//! memory.
 //!
-//! The formulas are those of `kernel::field::fma`, and the tests compare them word by word. The
-//! compiler moves instructions until 36 registers would be needed, and a product takes a quarter
-//! longer by what it spills. In this order nine are enough beside a factor's limbs and two
-//! constants; the other factor's limbs come from memory with each use.
+//! The formulas are those of `kernel::field::fma`; its tests compare the two word by word, and those
+//! of the field compare both with big integers at the bounds. From those formulas the compiler
+//! makes an order in which 36 words at a time wait in memory for a register. In this one nine
+//! registers are enough beside one factor's limbs and two constants; the other factor's limbs come
+//! from memory with each use.
 
 use std::arch::asm;
 

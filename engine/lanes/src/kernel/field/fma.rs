@@ -556,3 +556,80 @@ mod scalar {
         limbs
     }
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::machine::{Avx2Fma, Machine, Vector, Work};
+
+    type V = <Avx2Fma as Machine>::V;
+
+    fn words<const N: usize>(vectors: &[V; N]) -> [[u64; 8]; N] {
+        vectors.map(|vector| {
+            let mut words = [0; 8];
+            vector.store(&mut words);
+            words
+        })
+    }
+
+    struct Compare;
+
+    impl Work<Avx2Fma> for Compare {
+        type Out = ();
+
+        #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+        fn run(self, machine: Avx2Fma) {
+            const TIGHT: i64 = (1 << 50) + (1 << 15);
+            let mut state = 1_u64;
+            let mut random = || {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                // The largest of either sign, small ones, and any.
+                match state >> 61 {
+                    0 => TIGHT,
+                    1 => -TIGHT,
+                    2 => (state << 3 >> 50) as i64,
+                    _ => ((state << 3) as i64 >> 12) % TIGHT,
+                }
+            };
+            let mut element = || -> [i64; 40] { std::array::from_fn(|_| random()) };
+            let vectors = |limbs: &[i64; 40], word: fn(i64) -> u64| -> [V; 5] {
+                let (limbs, _) = limbs.as_chunks::<8>();
+                std::array::from_fn(|at| machine.load(&limbs[at].map(word)))
+            };
+            for _ in 0..3000 {
+                let (x, y) = (element(), element());
+                let doubles = |limb: i64| (limb as f64).to_bits();
+                let (a, b) = (vectors(&x, doubles), vectors(&y, doubles));
+                let zero = [machine.splat(0); 5];
+                let (mut out, mut difference) = (zero, zero);
+                V::multiply::<Product>([&a, &b], &WIDE, &mut out);
+                assert_eq!(words(&out), words(&V::call::<Product, 5, 5, 5>(&a, &b)));
+                V::multiply_carried::<ProductCarried>([&a, &b], &BIASED, &mut out);
+                let carried = V::call::<ProductCarried, 5, 5, 5>(&a, &b);
+                assert_eq!(words(&out), words(&carried));
+                // Wide: a product's limbs are up to 2^7 times as large.
+                let wide = |limb: i64| (limb << 6) as u64;
+                let (c, d) = (vectors(&x, wide), vectors(&y, wide));
+                V::both::<Plus, Minus>([&c, &d], &SUMS, &mut out, &mut difference);
+                assert_eq!(words(&out), words(&V::apply::<Plus, 5, 5, 5>(&c, &d)));
+                let minus = V::apply::<Minus, 5, 5, 5>(&c, &d);
+                assert_eq!(words(&difference), words(&minus));
+                let sums = (&mut out, &mut difference);
+                V::both_of_twice::<TwicePlus, TwiceMinus>([&a, &d], &SUMS, sums.0, sums.1);
+                assert_eq!(words(&out), words(&V::apply::<TwicePlus, 5, 5, 5>(&a, &d)));
+                let minus = V::apply::<TwiceMinus, 5, 5, 5>(&a, &d);
+                assert_eq!(words(&difference), words(&minus));
+            }
+        }
+    }
+
+    /// Word by word, on a machine that has them.
+    #[test]
+    fn the_instructions_are_the_formulas() {
+        if let Some(machine) = Avx2Fma::detect() {
+            machine.run(Compare);
+        }
+    }
+}
