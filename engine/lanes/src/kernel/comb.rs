@@ -15,7 +15,7 @@ pub(crate) type Digits = [Tile; 5];
 
 /// How many there are in a word.
 pub(crate) const fn digits_of_a_word(bits: u32) -> u32 {
-    if bits < 7 { 9 } else { 64 / bits }
+    64 / bits
 }
 
 /// 2^n − 1, where scalars have n bits of digits.

@@ -225,6 +225,12 @@ impl<M: Machine> Half<M> {
     /// `X = EF, Y = GH, Z = FG, T = EH`.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn finish(&mut self, sum: &mut Point<M>) {
+        sum.t.set_product(&self.e, &self.h);
+        self.finish_without_t(sum);
+    }
+
+    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
+    fn finish_without_t(&mut self, sum: &mut Point<M>) {
         let Half {
             e,
             f,
@@ -233,7 +239,6 @@ impl<M: Machine> Half<M> {
             products,
         } = self;
         sum.z.set_product(f, g);
-        sum.t.set_product(e, h);
         let [x, y] = products;
         x.set_product(e, f);
         y.set_product(g, h);
@@ -245,7 +250,10 @@ impl<M: Machine> Niels<M> {
     /// From its limbs where they are.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn of(limbs: &Limbs<M::V>) -> &Niels<M> {
-        const { assert!(size_of::<Niels<M>>() == size_of::<Limbs<M::V>>()) };
+        const {
+            assert!(size_of::<Niels<M>>() == size_of::<Limbs<M::V>>());
+            assert!(align_of::<Niels<M>>() == align_of::<Limbs<M::V>>());
+        }
         // SAFETY: both are fifteen vectors in the same order.
         unsafe { &*std::ptr::from_ref(limbs).cast() }
     }
@@ -283,12 +291,7 @@ impl<M: Machine> Work<M> for Doublings<'_, M> {
     fn run(self, _: M) {
         let Doublings(point, n) = self;
         for _ in 1..n {
-            let mut twice = *point;
-            point.start_double().finish(&mut twice);
-            *point = Point {
-                t: point.t,
-                ..twice
-            };
+            point.start_double().finish_without_t(point);
         }
         if n > 0 {
             *point = point.double();

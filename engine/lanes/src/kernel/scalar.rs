@@ -157,7 +157,8 @@ impl Constant {
         Constant(half)
     }
 
-    /// `x − y`, of limbs below 2^63; `unless_negative`, x itself where that would be.
+    /// `x − y`, x of limbs below 2^63 and y of limbs below 2^52; `unless_negative`, x itself where
+    /// that would be, its limbs carried.
     const fn less(self, y: [u64; 5], unless_negative: bool) -> Constant {
         let (mut less, mut same) = ([0; 5], [0; 5]);
         let (mut at, mut borrow, mut carry) = (0, 0, 0);
@@ -295,7 +296,7 @@ impl<M: Machine> Scalar<M> {
         ]
     }
 
-    /// As words of so many bits each, 54 to 64. Takes values below 2^260.
+    /// As words of so many bits each, 60 to 64. Takes values below 2^260.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     pub(crate) fn to_words_of(self, bits: u32) -> [M::V; 5] {
         five!(I => self.bits(I as u32 * bits, bits))

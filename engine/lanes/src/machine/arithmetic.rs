@@ -37,21 +37,16 @@ pub(crate) trait Arithmetic<V: Vector>: Copy + Debug {
         let sum = Self::carry(five!(I => a[I] + b[I]));
         (sum, Self::carry(five!(I => a[I] - b[I])))
     }
-    /// `2a + b` and `2a − b`, carried: takes tight a, and b as [`Arithmetic::both`].
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn both_of_twice(a: &[V; 5], b: &[V; 5]) -> ([V; 5], [V; 5]) {
-        let a = Self::widen(*a);
-        Self::both(&five!(I => a[I] + a[I]), b)
-    }
     /// [`Arithmetic::both`] in places, which saves a copy where they are in memory.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn both_to(a: &[V; 5], b: &[V; 5], sum: &mut [V; 5], difference: &mut [V; 5]) {
         (*sum, *difference) = Self::both(a, b);
     }
-    /// [`Arithmetic::both_of_twice`] in places.
+    /// `2a + b` and `2a − b`, carried: takes tight a, and b as [`Arithmetic::both`].
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn both_of_twice_to(a: &[V; 5], b: &[V; 5], sum: &mut [V; 5], difference: &mut [V; 5]) {
-        (*sum, *difference) = Self::both_of_twice(a, b);
+        let a = Self::widen(*a);
+        (*sum, *difference) = Self::both(&five!(I => a[I] + a[I]), b);
     }
     /// [`Arithmetic::multiply`] in its place.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]

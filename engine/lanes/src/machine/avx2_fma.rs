@@ -21,7 +21,7 @@ pub(crate) struct Avx2Fma(());
 #[repr(transparent)]
 pub(crate) struct Ymm(__m256i);
 
-/// Calls intrinsics of AVX2 and FMA.
+/// Calls what needs AVX2 and FMA, and nothing else.
 macro_rules! sure {
     ($call:expr) => {
         // SAFETY: an `Avx2Fma` is only made where these instructions were found, and a `Ymm` only
@@ -266,7 +266,7 @@ unsafe impl Vector for Pair<Ymm> {
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn link<L: Leaf<Ymm, 8, 16, 8>>(key: &[Pair<Ymm>; 8], block: &mut [Pair<Ymm>; 16], low: bool) {
-        sure!(link::link(key, block, if low { 1 } else { 2 }));
+        sure!(link::link(key, block, low));
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]

@@ -2,8 +2,8 @@
 //! their states in each.
 //!
 //! The formulas are those of `kernel::chain`; the tests compare heads with the library's. All four
-//! quarters of half a round go step by step, so that each step finds what it needs. A rotation takes
-//! a register more than there are: word 8 gives way to it, and is in memory meanwhile.
+//! quarters of half a round go step by step, so that each step finds what it needs. A rotation
+//! takes a register more than there are: word 8 gives way to it, and is in memory meanwhile.
 
 use std::arch::asm;
 use std::mem::MaybeUninit;
@@ -14,9 +14,9 @@ use super::pair::Pair;
 /// What is the same in every link: the second half of a state as it begins, and the places of the
 /// bytes that a rotation by 16 bits takes, and one by 8.
 #[repr(C, align(64))]
-struct Constants([[u32; 8]; 8], [[u8; 32]; 2]);
+struct Beginning([[u32; 8]; 8], [[u8; 32]; 2]);
 
-static CONSTANTS: Constants = {
+static BEGINNING: Beginning = {
     use crate::kernel::chain::{BLOCK_BYTES, FLAGS, IV};
     let [i0, i1, i2, i3] = IV;
     let words = [
@@ -36,7 +36,7 @@ static CONSTANTS: Constants = {
         places[1][at] = (word + (byte + 1) % 4) as u8;
         at += 1;
     }
-    Constants(words, places)
+    Beginning(words, places)
 };
 
 /// One instruction for each of four quarters.
@@ -56,7 +56,9 @@ macro_rules! message {
 /// Rotates by bytes.
 macro_rules! bytes {
     ($constant:literal: $($word:literal),+) => {
-        concat!($("vpshufb ymm", $word, ", ymm", $word, ", [{constants} + 32 * ", $constant, "]\n"),+)
+        concat!($(
+            "vpshufb ymm", $word, ", ymm", $word, ", [{constants} + 32 * ", $constant, "]\n",
+        )+)
     };
 }
 
@@ -103,8 +105,14 @@ macro_rules! round {
      $m7:literal $m8:literal $m9:literal $m10:literal $m11:literal $m12:literal $m13:literal
      $m14:literal $m15:literal) => {
         concat!(
-            half!([0 4 8 12] $m0 $m1, [1 5 9 13] $m2 $m3, [2 6 10 14] $m4 $m5, [3 7 11 15] $m6 $m7),
-            half!([0 5 10 15] $m8 $m9, [1 6 11 12] $m10 $m11, [2 7 8 13] $m12 $m13, [3 4 9 14] $m14 $m15),
+            half!(
+                [0 4 8 12] $m0 $m1, [1 5 9 13] $m2 $m3,
+                [2 6 10 14] $m4 $m5, [3 7 11 15] $m6 $m7
+            ),
+            half!(
+                [0 5 10 15] $m8 $m9, [1 6 11 12] $m10 $m11,
+                [2 7 8 13] $m12 $m13, [3 4 9 14] $m14 $m15
+            ),
         )
     };
 }
@@ -125,14 +133,15 @@ macro_rules! head {
     };
 }
 
-/// The next heads of eight chains, or of sixteen, `registers` 2, from a key's words and blocks of
-/// heads and entries: they take the place of those.
+/// The next heads of sixteen chains, or of the lower eight, from a key's words and blocks of heads
+/// and entries: they take those heads' place.
 ///
 /// # Safety
-/// There is AVX2, and `registers` is 1 or 2.
+/// There is AVX2.
 // No features of its own, so that the compiler copies it nowhere.
 #[inline(never)]
-pub(super) unsafe fn link(key: &[Pair<Ymm>; 8], block: &mut [Pair<Ymm>; 16], registers: usize) {
+pub(super) unsafe fn link(key: &[Pair<Ymm>; 8], block: &mut [Pair<Ymm>; 16], low: bool) {
+    let registers: usize = if low { 1 } else { 2 };
     let mut spare = MaybeUninit::<Ymm>::uninit();
     // SAFETY: all is read and written within its borrow, aligned to 32 bytes. All registers that
     // change are named.
@@ -159,7 +168,7 @@ pub(super) unsafe fn link(key: &[Pair<Ymm>; 8], block: &mut [Pair<Ymm>; 16], reg
             key = in(reg) key,
             block = inout(reg) block => _,
             spare = in(reg) spare.as_mut_ptr(),
-            constants = in(reg) &CONSTANTS,
+            constants = in(reg) &BEGINNING,
             registers = inout(reg) registers => _,
             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
             out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,

@@ -2,7 +2,8 @@
 //! sixteen of 32, whatever registers they are made of.
 //!
 //! Kernels are written once, generic over a [`Machine`]. What differs from one to the next is a
-//! file each: all of the crate's intrinsics and all of its `unsafe`.
+//! file or two each: all of the crate's intrinsics, and its `unsafe` but for points that are taken
+//! as vectors where they lie.
 //!
 //! - **A value is the proof.** A [`Machine`] is only made where its instructions were found, and a
 //!   vector only by a machine or from other vectors. So their methods are safe.
@@ -222,8 +223,8 @@ pub(crate) unsafe trait Vector: Register {
         b: &[Self; B],
     ) -> [Self; O];
 
-    /// The next head of each chain, as L gives it from a key and a block: it takes the block's first
-    /// eight words' place. Where `low`, those of the lower lanes; the others are anything.
+    /// The next head of each chain, as L gives it from a key and a block: it takes the block's
+    /// first eight words' place. Where `low`, those of the lower lanes; the others are anything.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn link<L: Leaf<Self::Part, 8, 16, 8>>(key: &[Self; 8], block: &mut [Self; 16], _low: bool) {
         let head = Self::apply::<L, 8, 16, 8>(key, block);

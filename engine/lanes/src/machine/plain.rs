@@ -1,5 +1,5 @@
 //! Any processor: eight words in memory, and what the compiler makes of loops over them. No
-//! intrinsics and no `unsafe`, so that Miri can run it. Its operations are functions, not copied
+//! intrinsics and nothing unsafe, so that Miri can run it. Its operations are functions, not copied
 //! where they are used: this is the machine of last resort, and would be most of the crate's code.
 
 use std::ops::{Add, BitAnd, BitOr, BitXor, Sub};

@@ -1,11 +1,11 @@
 //! Products and sums of doubles on AVX2 and FMA: their instructions, in their order, from memory to
 //! memory.
 //!
-//! The formulas are those of `kernel::field::fma`; its tests compare the two word by word, and those
-//! of the field compare both with big integers at the bounds. From those formulas the compiler
-//! makes an order in which 36 words at a time wait in memory for a register. In this one nine
-//! registers are enough beside one factor's limbs and two constants; the other factor's limbs come
-//! from memory with each use.
+//! The formulas are those of `kernel::field::fma`; its tests compare the two word by word, and
+//! those of the field compare both with big integers at the bounds. From those formulas the
+//! compiler makes an order in which 36 words at a time wait in memory for a register. In this one
+//! nine registers are enough beside one factor's limbs and two constants; the other factor's limbs
+//! come from memory with each use.
 
 use std::arch::asm;
 
@@ -45,7 +45,8 @@ macro_rules! one {
 
 /// `ymm$low` and `ymm$high` become those of `a[$i] · b[$j] + a[$k] · b[$m]`. Two more are used.
 macro_rules! two {
-    ($low:literal $high:literal ($l:literal $h:literal) = $i:literal $j:literal, $k:literal $m:literal) => {
+    ($low:literal $high:literal ($l:literal $h:literal)
+     = $i:literal $j:literal, $k:literal $m:literal) => {
         concat!(
             one!($low $h = $i $j),
             "vmovapd ymm", $high, ", ymm", $k, "\n",
@@ -234,11 +235,10 @@ macro_rules! of_halves {
             a: &[Pair<Ymm>; 5],
             b: &[Pair<Ymm>; 5],
             constants: &Constants,
-            $($out: *mut [Pair<Ymm>; 5],)+
+            $($out: &mut [Pair<Ymm>; 5],)+
         ) {
-            // SAFETY: `a`, `b` and `constants` are read within their borrows, and what the others
-            // point to is written, all of it aligned to 32 bytes. All registers that change are
-            // named.
+            // SAFETY: all is read and written within its borrow, aligned to 32 bytes. All registers
+            // that change are named.
             unsafe {
                 asm!(
                     $begin,

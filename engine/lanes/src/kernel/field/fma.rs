@@ -386,13 +386,6 @@ impl<V: Products> Arithmetic<V> for Fma {
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn both_of_twice(a: &[V; 5], b: &[V; 5]) -> ([V; 5], [V; 5]) {
-        let (mut sum, mut difference) = ([a[0].splat(0); 5], [a[0].splat(0); 5]);
-        <Self as Arithmetic<V>>::both_of_twice_to(a, b, &mut sum, &mut difference);
-        (sum, difference)
-    }
-
-    #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
     fn both_of_twice_to(a: &[V; 5], b: &[V; 5], sum: &mut [V; 5], difference: &mut [V; 5]) {
         V::both_of_twice::<TwicePlus, TwiceMinus>([a, b], &SUMS, sum, difference);
     }
@@ -609,8 +602,8 @@ mod tests {
                 V::multiply_carried::<ProductCarried>([&a, &b], &BIASED, &mut out);
                 let carried = V::call::<ProductCarried, 5, 5, 5>(&a, &b);
                 assert_eq!(words(&out), words(&carried));
-                // Wide: a product's limbs are up to 2^7 times as large.
-                let wide = |limb: i64| (limb << 6) as u64;
+                // A product's limbs are up to 2^7 times as large.
+                let wide = |limb: i64| (limb << 7) as u64;
                 let (c, d) = (vectors(&x, wide), vectors(&y, wide));
                 V::both::<Plus, Minus>([&c, &d], &SUMS, &mut out, &mut difference);
                 assert_eq!(words(&out), words(&V::apply::<Plus, 5, 5, 5>(&c, &d)));
