@@ -20,7 +20,7 @@ const CRATES: [(&str, usize); 16] = [
     ("engine/base/src", 375),
     ("engine/channels/src", 5_725),
     ("engine/fabric/src", 2_315),
-    ("engine/lanes/src", 5_100),
+    ("engine/lanes/src", 5_930),
     ("engine/ledger/src", 6_700),
     ("engine/log/src", 2_930),
     ("loadgen/src", 8_490),

@@ -11,13 +11,13 @@ use crate::{ChainJob, Lanes, OnAny};
 const CHAINS: usize = 16;
 
 /// The first words of SHA-256's initial value (BLAKE3 paper, table 1).
-pub(crate) const IV: [u32; 4] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a];
+const IV: [u32; 4] = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a];
 
 /// A keyed chunk of one block that is the whole of the tree (BLAKE3 paper, table 3): start and end
 /// of a chunk, root, keyed.
-pub(crate) const FLAGS: u32 = 1 | 1 << 1 | 1 << 3 | 1 << 4;
+const FLAGS: u32 = 1 | 1 << 1 | 1 << 3 | 1 << 4;
 
-pub(crate) const BLOCK_BYTES: u32 = 64;
+const BLOCK_BYTES: u32 = 64;
 
 /// Extends chains, and calls `found` with i and the head after `entries[wanted[i]]`, for each i
 /// whose entry is in a job's run.
@@ -267,12 +267,15 @@ impl Places {
     }
 }
 
-/// The key in every lane.
+/// A state as it begins: the key and what is the same for all, in every lane.
 #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-fn keyed<M: Machine>(machine: M, key: &[u32; 8]) -> [M::V; 8] {
-    let mut words = [machine.splat(0); 8];
-    for (word, key) in words.iter_mut().zip(key) {
-        *word = word.splat32(*key);
+fn keyed<M: Machine>(machine: M, key: &[u32; 8]) -> [M::V; 16] {
+    let [i0, i1, i2, i3] = IV;
+    // The counter of the only chunk is 0.
+    let rest = [i0, i1, i2, i3, 0, 0, BLOCK_BYTES, FLAGS];
+    let mut words = [machine.splat(0); 16];
+    for (word, of) in words.iter_mut().zip(key.iter().chain(&rest)) {
+        *word = word.splat32(*of);
     }
     words
 }
@@ -317,34 +320,13 @@ macro_rules! round {
     };
 }
 
-/// A key, and a head with an entry, to the next head.
+/// A state as it begins, and a head with an entry, to the next head.
 struct Link;
 
-impl<R: Register> Leaf<R, 8, 16, 8> for Link {
+impl<R: Register> Leaf<R, 16, 16, 8> for Link {
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn run(key: &[R; 8], m: &[R; 16]) -> [R; 8] {
-        let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
-        let [i0, i1, i2, i3] = IV;
-        let constant = |word| k0.splat32(word);
-        let mut v = [
-            k0,
-            k1,
-            k2,
-            k3,
-            k4,
-            k5,
-            k6,
-            k7,
-            constant(i0),
-            constant(i1),
-            constant(i2),
-            constant(i3),
-            // The counter of the only chunk.
-            constant(0),
-            constant(0),
-            constant(BLOCK_BYTES),
-            constant(FLAGS),
-        ];
+    fn run(state: &[R; 16], m: &[R; 16]) -> [R; 8] {
+        let mut v = *state;
         // The message's order is permuted from round to round (BLAKE3 paper, table 2).
         round!(v, m, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
         round!(v, m, 2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8);

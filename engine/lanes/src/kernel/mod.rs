@@ -1,7 +1,7 @@
 //! The kernels, the same for every machine.
 
 mod buckets;
-pub(crate) mod chain;
+mod chain;
 pub(crate) mod comb;
 mod decode;
 pub(crate) mod field;

@@ -8,18 +8,14 @@ use std::sync::OnceLock;
 use super::pair::{Pair, apply};
 use super::table::{Limbs, MOST_TOGETHER, Multiples};
 use super::tile::Tile;
+use super::ymm::Ymm;
+use super::{Constants, link, product};
 use super::{Doubles, Leaf, Machine, Mask, Products, Register, Vector, Work, align_stack};
-use super::{link, product};
-use crate::kernel::field::{Constants, Fma, LOW};
+use crate::kernel::field::{Fma, LOW};
 
 /// Proof that AVX2, FMA and BMI2 are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Avx2Fma(());
-
-/// Four lanes of 64 bits.
-#[derive(Clone, Copy, Debug)]
-#[repr(transparent)]
-pub(crate) struct Ymm(__m256i);
 
 /// Calls what needs AVX2 and FMA, and nothing else.
 macro_rules! sure {
@@ -265,8 +261,12 @@ unsafe impl Vector for Pair<Ymm> {
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn link<L: Leaf<Ymm, 8, 16, 8>>(key: &[Pair<Ymm>; 8], block: &mut [Pair<Ymm>; 16], low: bool) {
-        sure!(link::link(key, block, low));
+    fn link<L: Leaf<Ymm, 16, 16, 8>>(
+        state: &[Pair<Ymm>; 16],
+        block: &mut [Pair<Ymm>; 16],
+        low: bool,
+    ) {
+        sure!(link::link(state, block, low));
     }
 
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]

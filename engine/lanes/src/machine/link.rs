@@ -8,27 +8,14 @@
 use std::arch::asm;
 use std::mem::MaybeUninit;
 
-use super::avx2_fma::Ymm;
 use super::pair::Pair;
+use super::ymm::Ymm;
 
-/// What is the same in every link: the second half of a state as it begins, and the places of the
-/// bytes that a rotation by 16 bits takes, and one by 8.
+/// The places of the bytes that a rotation by 16 bits takes, and one by 8.
 #[repr(C, align(64))]
-struct Beginning([[u32; 8]; 8], [[u8; 32]; 2]);
+struct Turns([[u8; 32]; 2]);
 
-static BEGINNING: Beginning = {
-    use crate::kernel::chain::{BLOCK_BYTES, FLAGS, IV};
-    let [i0, i1, i2, i3] = IV;
-    let words = [
-        [i0; 8],
-        [i1; 8],
-        [i2; 8],
-        [i3; 8],
-        [0; 8],
-        [0; 8],
-        [BLOCK_BYTES; 8],
-        [FLAGS; 8],
-    ];
+static TURNS: Turns = {
     let (mut places, mut at) = ([[0; 32]; 2], 0);
     while at < 32 {
         let (word, byte) = (at % 16 / 4 * 4, at % 4);
@@ -36,7 +23,7 @@ static BEGINNING: Beginning = {
         places[1][at] = (word + (byte + 1) % 4) as u8;
         at += 1;
     }
-    Beginning(words, places)
+    Turns(places)
 };
 
 /// One instruction for each of four quarters.
@@ -55,9 +42,9 @@ macro_rules! message {
 
 /// Rotates by bytes.
 macro_rules! bytes {
-    ($constant:literal: $($word:literal),+) => {
+    ($turn:literal: $($word:literal),+) => {
         concat!($(
-            "vpshufb ymm", $word, ", ymm", $word, ", [{constants} + 32 * ", $constant, "]\n",
+            "vpshufb ymm", $word, ", ymm", $word, ", [{turns} + 32 * ", $turn, "]\n",
         )+)
     };
 }
@@ -84,14 +71,14 @@ macro_rules! half {
             message!($($a $x),+),
             each!("vpaddd": $($a $b),+),
             each!("vpxor": $($d $a),+),
-            bytes!(8: $($d),+),
+            bytes!(0: $($d),+),
             each!("vpaddd": $($c $d),+),
             each!("vpxor": $($b $c),+),
             message!($($a $y),+),
             bits!(12 20: $($b),+),
             each!("vpaddd": $($a $b),+),
             each!("vpxor": $($d $a),+),
-            bytes!(9: $($d),+),
+            bytes!(1: $($d),+),
             each!("vpaddd": $($c $d),+),
             each!("vpxor": $($b $c),+),
             bits!(7 25: $($b),+),
@@ -118,8 +105,8 @@ macro_rules! round {
 }
 
 macro_rules! load {
-    ($from:literal $stride:literal: $($to:literal $word:literal),+) => {
-        concat!($("vmovdqa ymm", $to, ", [{", $from, "} + ", $stride, " * ", $word, "]\n"),+)
+    ($from:literal: $($word:literal)+) => {
+        concat!($("vmovdqa ymm", $word, ", [{", $from, "} + 64 * ", $word, "]\n",)+)
     };
 }
 
@@ -133,14 +120,14 @@ macro_rules! head {
     };
 }
 
-/// The next heads of sixteen chains, or of the lower eight, from a key's words and blocks of heads
-/// and entries: they take those heads' place.
+/// The next heads of sixteen chains, or of the lower eight, from a state as it begins and blocks of
+/// heads and entries: they take those heads' place.
 ///
 /// # Safety
 /// There is AVX2.
 // No features of its own, so that the compiler copies it nowhere.
 #[inline(never)]
-pub(super) unsafe fn link(key: &[Pair<Ymm>; 8], block: &mut [Pair<Ymm>; 16], low: bool) {
+pub(super) unsafe fn link(state: &[Pair<Ymm>; 16], block: &mut [Pair<Ymm>; 16], low: bool) {
     let registers: usize = if low { 1 } else { 2 };
     let mut spare = MaybeUninit::<Ymm>::uninit();
     // SAFETY: all is read and written within its borrow, aligned to 32 bytes. All registers that
@@ -149,8 +136,7 @@ pub(super) unsafe fn link(key: &[Pair<Ymm>; 8], block: &mut [Pair<Ymm>; 16], low
         asm!(
             "2:",
             concat!(
-                load!("key" 64: 0 0, 1 1, 2 2, 3 3, 4 4, 5 5, 6 6, 7 7),
-                load!("constants" 32: 8 0, 9 1, 10 2, 11 3, 12 4, 13 5, 14 6, 15 7),
+                load!("state": 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15),
                 // The message's order is permuted from round to round (BLAKE3 paper, table 2).
                 round!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15),
                 round!(2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8),
@@ -165,10 +151,10 @@ pub(super) unsafe fn link(key: &[Pair<Ymm>; 8], block: &mut [Pair<Ymm>; 16], low
             "dec {registers}",
             "jnz 2b",
             "vzeroupper",
-            key = in(reg) key,
+            state = in(reg) state,
             block = inout(reg) block => _,
             spare = in(reg) spare.as_mut_ptr(),
-            constants = in(reg) &BEGINNING,
+            turns = in(reg) &TURNS,
             registers = inout(reg) registers => _,
             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
             out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,

@@ -29,6 +29,8 @@ mod plain;
 mod product;
 mod table;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod ymm;
 
 use std::fmt::Debug;
 use std::hint::black_box;
@@ -47,8 +49,6 @@ pub(crate) use plain::{EmulatedFma, EmulatedIfma};
 pub(crate) use arithmetic::Arithmetic;
 pub(crate) use table::{Limbs, MOST_TOGETHER, Multiples};
 pub(crate) use tile::Tile;
-
-use crate::kernel::field::Constants;
 
 /// Proof that a processor has the instructions of one of our sets.
 pub(crate) trait Machine: Copy + Debug {
@@ -155,6 +155,13 @@ pub(crate) trait Doubles: Register {
     fn fsub(self, other: Self) -> Self;
 }
 
+/// What a machine with instructions of its own takes, four times each: what a product takes (its
+/// first two constants and its limbs' rests) or sums and differences do (the bias, and that of
+/// twice a double), and what a carry does (a mask, 19, its two constants, and the one around which
+/// doubles count units).
+#[repr(C, align(64))]
+pub(crate) struct Constants(pub(crate) [[u64; 4]; 12]);
+
 /// Eight lanes that multiply doubles. What is asked for is what leaves do; a machine may have it in
 /// instructions of its own, which take constants.
 pub(crate) trait Products: Vector<Part: Doubles> + Doubles {
@@ -223,11 +230,16 @@ pub(crate) unsafe trait Vector: Register {
         b: &[Self; B],
     ) -> [Self; O];
 
-    /// The next head of each chain, as L gives it from a key and a block: it takes the block's
-    /// first eight words' place. Where `low`, those of the lower lanes; the others are anything.
+    /// The next head of each chain, as L gives it from a state as it begins and a block: it takes
+    /// the block's first eight words' place. Where `low`, those of the lower lanes; the others are
+    /// anything.
     #[cfg_attr(not(all(test, debug_assertions)), inline(always))]
-    fn link<L: Leaf<Self::Part, 8, 16, 8>>(key: &[Self; 8], block: &mut [Self; 16], _low: bool) {
-        let head = Self::apply::<L, 8, 16, 8>(key, block);
+    fn link<L: Leaf<Self::Part, 16, 16, 8>>(
+        state: &[Self; 16],
+        block: &mut [Self; 16],
+        _low: bool,
+    ) {
+        let head = Self::apply::<L, 16, 16, 8>(state, block);
         block[..8].copy_from_slice(&head);
     }
 

@@ -9,9 +9,9 @@
 
 use std::arch::asm;
 
-use super::avx2_fma::Ymm;
+use super::Constants;
 use super::pair::Pair;
-use crate::kernel::field::Constants;
+use super::ymm::Ymm;
 
 /// `ymm$low` and `ymm$high` become the parts of `a[$i] · b[$j]`.
 macro_rules! one {

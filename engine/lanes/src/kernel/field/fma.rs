@@ -24,7 +24,7 @@
 //!   + 1), and a limb is a column and 19 times another.
 
 use super::{MASK, TWO_P, carry_integers};
-use crate::machine::{Arithmetic, Doubles, Leaf, Products, five};
+use crate::machine::{Arithmetic, Constants, Doubles, Leaf, Products, five};
 
 /// Doubles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,12 +124,6 @@ const SQUARE: ([u64; 10], [u64; 10]) = (
     [1, 1, 1, 2, 2, 2, 1, 1, 1, 0],
     [0, 1, 1, 1, 2, 2, 2, 1, 1, 1],
 );
-
-/// What a machine with instructions of its own takes, four times each: what a product takes
-/// (HIGH, BOTH and its limbs' rests) or sums and differences do (BIAS, and what makes two doubles
-/// with LOW integers with the bias), and what a carry does (MASK, 19, its two constants, LOW).
-#[repr(C, align(64))]
-pub(crate) struct Constants([[u64; 4]; 12]);
 
 /// Of a product.
 static WIDE: Constants = constants(product_constants(0));

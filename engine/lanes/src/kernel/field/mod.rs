@@ -18,7 +18,7 @@ mod fma;
 mod ifma;
 mod long;
 
-pub(crate) use fma::{Constants, Fma, LOW};
+pub(crate) use fma::{Fma, LOW};
 pub(crate) use ifma::Ifma;
 pub(crate) use long::Long;
 
