@@ -40,6 +40,10 @@ pub enum Domain {
     TreeNode,
     /// All of Layer 1's state.
     StateRoot,
+    /// A validator's proposal of a block.
+    Proposal,
+    /// A validator's vote.
+    Vote,
 }
 
 const DOMAINS: usize = Domain::VARIANTS.len();
@@ -65,6 +69,8 @@ impl Domain {
             Domain::ChannelLeaf => "duet 2026-12 layer 1 channel",
             Domain::TreeNode => "duet 2026-12 layer 1 state tree",
             Domain::StateRoot => "duet 2026-12 layer 1 state root",
+            Domain::Proposal => "duet 2026-12 layer 1 proposal",
+            Domain::Vote => "duet 2026-12 layer 1 vote",
         }
     }
 

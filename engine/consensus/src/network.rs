@@ -1,0 +1,229 @@
+//! The network between validators: how long a message takes, drawn from a seed. Nothing is lost for
+//! ever: what a link loses is sent again, and what a partition holds up comes when it is over.
+
+/// A distribution of times one way, as points of its inverse, linear in between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latency(Vec<(u32, u64)>);
+
+/// Why a latency table makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LatencyError {
+    /// Shares do not begin at 0 and end at 1, or do not rise.
+    #[error("its shares have to rise from 0 to 1: {got} after {before} millionths")]
+    Shares {
+        /// The share before, in millionths.
+        before: u32,
+        /// The one that is out of order.
+        got: u32,
+    },
+    /// Times fall, or one is longer than a minute.
+    #[error("its times must not fall, nor be above a minute: {got} µs after {before}")]
+    Times {
+        /// The time before, in µs.
+        before: u64,
+        /// The one that is out of order.
+        got: u64,
+    },
+}
+
+const ALL: u32 = 1_000_000;
+
+impl Latency {
+    /// A table of shares, in millionths, and times, in µs: so large a share takes at most so long.
+    ///
+    /// # Errors
+    /// A [`LatencyError`] with what is out of order.
+    pub fn new(points: Vec<(u32, u64)>) -> Result<Latency, LatencyError> {
+        let shares = |before, got| Err(LatencyError::Shares { before, got });
+        match (points.first(), points.last()) {
+            (Some((0, _)), Some((ALL, _))) => {}
+            (Some((got, _)), _) if *got != 0 => return shares(0, *got),
+            (_, last) => return shares(0, last.map_or(0, |last| last.0)),
+        }
+        for pair in points.windows(2) {
+            let [(share, time), (next_share, next_time)] = [pair[0], pair[1]];
+            if next_share <= share {
+                return shares(share, next_share);
+            }
+            if next_time < time || next_time > 60_000_000 {
+                return Err(LatencyError::Times {
+                    before: time,
+                    got: next_time,
+                });
+            }
+        }
+        Ok(Latency(points))
+    }
+
+    /// A wide-area network: 40 ms in the median, 90 in nine of ten cases, 600 at most. An
+    /// assumption, in the range that public blockchains see between continents.
+    #[must_use]
+    pub fn wide_area() -> Latency {
+        Latency(vec![
+            (0, 5_000),
+            (500_000, 40_000),
+            (900_000, 90_000),
+            (990_000, 150_000),
+            (999_000, 300_000),
+            (ALL, 600_000),
+        ])
+    }
+
+    /// One data centre: 0.2 ms in the median, 5 at most. An assumption.
+    #[must_use]
+    pub fn data_centre() -> Latency {
+        Latency(vec![
+            (0, 100),
+            (500_000, 200),
+            (990_000, 1_000),
+            (ALL, 5_000),
+        ])
+    }
+
+    /// The longest time, in µs.
+    #[must_use]
+    pub fn longest_us(&self) -> u64 {
+        self.0.last().map_or(0, |(_, time)| *time)
+    }
+
+    fn draw(&self, chance: &mut Chance) -> u64 {
+        let share = chance.below(u64::from(ALL)) as u32;
+        let next = self.0.partition_point(|(at, _)| *at <= share);
+        let [(from, low), (to, high)] = [self.0[next - 1], self.0[next]];
+        low + (high - low) * u64::from(share - from) / u64::from(to - from)
+    }
+}
+
+/// Some validators that do not reach the others for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// From when, in virtual µs.
+    pub from_us: u64,
+    /// Until when.
+    pub until_us: u64,
+    /// How many: the first ones.
+    pub validators: u16,
+}
+
+/// What is between validators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// How long a message takes.
+    pub latency: Latency,
+    /// Messages of a million that a link loses. Each is sent again after 200 ms, then 400, and so
+    /// on.
+    pub loss_ppm: u32,
+    /// Partitions, in any order.
+    pub partitions: Vec<Partition>,
+}
+
+impl Default for Network {
+    fn default() -> Network {
+        Network {
+            latency: Latency::wide_area(),
+            loss_ppm: 0,
+            partitions: Vec::new(),
+        }
+    }
+}
+
+const RETRANSMISSION_US: u64 = 200_000;
+
+impl Network {
+    /// When a message arrives that leaves at `leaves_us`.
+    pub(super) fn arrival(&self, leaves_us: u64, ends: [u16; 2], chance: &mut Chance) -> u64 {
+        let mut at = leaves_us;
+        let mut wait = RETRANSMISSION_US;
+        while self.loss_ppm > 0 && chance.below(u64::from(ALL)) < u64::from(self.loss_ppm) {
+            at += wait;
+            wait *= 2;
+        }
+        at += self.latency.draw(chance);
+        // Until it is through: another partition may have begun when one is over.
+        while let Some(over) = self.held_up(at, ends) {
+            at = over + self.latency.draw(chance);
+        }
+        at
+    }
+
+    /// When the partition is over that is between these two now.
+    fn held_up(&self, now_us: u64, ends: [u16; 2]) -> Option<u64> {
+        let between = |partition: &&Partition| {
+            let inside = ends.map(|end| end < partition.validators);
+            (partition.from_us..partition.until_us).contains(&now_us) && inside[0] != inside[1]
+        };
+        self.partitions
+            .iter()
+            .find(between)
+            .map(|partition| partition.until_us)
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood, 2014): the simulation's only source of chance.
+#[derive(Clone, Debug)]
+pub(super) struct Chance(pub(super) u64);
+
+impl Chance {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((u128::from(z ^ (z >> 31)) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_that_make_no_sense_are_refused() {
+        let refused = |points: &[(u32, u64)]| Latency::new(points.to_vec()).unwrap_err();
+        let shares = |before, got| LatencyError::Shares { before, got };
+        assert_eq!(refused(&[]), shares(0, 0));
+        assert_eq!(refused(&[(1, 5), (ALL, 6)]), shares(0, 1));
+        assert_eq!(refused(&[(0, 5), (999, 6)]), shares(0, 999));
+        assert_eq!(refused(&[(0, 5), (7, 6), (7, 7), (ALL, 8)]), shares(7, 7));
+        let times = |before, got| LatencyError::Times { before, got };
+        assert_eq!(refused(&[(0, 5), (ALL, 4)]), times(5, 4));
+        assert_eq!(refused(&[(0, 5), (ALL, 60_000_001)]), times(5, 60_000_001));
+    }
+
+    #[test]
+    fn quantiles_of_many_draws_are_the_tables() {
+        let (latency, mut chance) = (Latency::wide_area(), Chance(7));
+        let mut drawn: Vec<u64> = (0..100_000).map(|_| latency.draw(&mut chance)).collect();
+        drawn.sort_unstable();
+        for (at, expected) in [(50_000, 40_000), (90_000, 90_000), (99_000, 150_000)] {
+            let off = drawn[at].abs_diff(expected) * 100 / expected;
+            assert!(off < 5, "{} for {expected}", drawn[at]);
+        }
+        assert!(drawn[99_999] <= latency.longest_us());
+    }
+
+    #[test]
+    fn what_a_partition_holds_up_comes_when_it_is_over() {
+        let network = Network {
+            partitions: vec![
+                Partition {
+                    from_us: 1_000_000,
+                    until_us: 2_000_000,
+                    validators: 1,
+                },
+                Partition {
+                    from_us: 2_000_000,
+                    until_us: 5_000_000,
+                    validators: 1,
+                },
+            ],
+            ..Network::default()
+        };
+        let mut chance = Chance(1);
+        let mut arrival = |leaves, ends| network.arrival(leaves, ends, &mut chance);
+        assert!(arrival(1_500_000, [0, 1]) > 5_000_000);
+        assert!(arrival(1_500_000, [3, 0]) > 5_000_000);
+        assert!(arrival(1_500_000, [2, 1]) < 2_200_000);
+        assert!(arrival(5_000_000, [0, 1]) < 5_700_000);
+    }
+}

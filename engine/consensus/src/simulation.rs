@@ -1,0 +1,777 @@
+//! All validators and the network between them, in virtual microseconds. Every random choice comes
+//! from the seed, and what happens at one instant happens in the order in which it was set off.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use arc_malachitebft_core_driver::{Input, Output};
+use arc_malachitebft_core_types as mc;
+use mc::{LinearTimeouts, NilOrVal, Round, SignedProposal, SignedVote, Timeout, TimeoutKind};
+use mc::{Validity, VoteType};
+use zeroize::Zeroizing;
+
+use super::blocks::{Block, Blocks, Offer};
+use super::certificate::{Certificate, Validators};
+use super::context::{Address, BlockId, Candidate, Layer1, Members, Proposal, Vote};
+use super::counts::{Counts, Finality};
+use super::faults::{Fault, Faults};
+use super::message::{Message, proposal_digest, vote_digest};
+use super::network::{Chance, Network};
+use super::queue::Queue;
+use super::registry::{Registry, SignatureId};
+use super::validator::{Heard, Validator};
+use duet_base::clock::thread_cpu_ns;
+use duet_channels::crypto::{Backend, Digest};
+
+/// What validators there are, and what is between them.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The identity of the Layer 1 that they decide for.
+    pub genesis: Digest,
+    /// Their keys' seeds, one each.
+    pub seeds: Vec<Zeroizing<[u8; 32]>>,
+    /// Which are faulty.
+    pub faults: Faults,
+    /// What is between them.
+    pub network: Network,
+    /// Where its chance comes from.
+    pub seed: u64,
+}
+
+/// What was decided at a height.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The block's hash.
+    pub block: Digest,
+    /// Why it is final.
+    pub certificate: Certificate,
+    /// When the first honest validator decided, in virtual µs.
+    pub decided_us: u64,
+}
+
+/// Why validators do not go on. Neither happens while less than a third of them are faulty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stopped {
+    /// Nothing was decided for an hour.
+    #[error("validators decided nothing at height {height} for an hour of virtual time")]
+    Halted {
+        /// The height.
+        height: u64,
+    },
+    /// Two honest validators decided for different blocks.
+    #[error("validators decided for two blocks at height {height}: {one} and {other}")]
+    Forked {
+        /// The height.
+        height: u64,
+        /// The block that was decided first.
+        one: Digest,
+        /// The other one.
+        other: Digest,
+    },
+}
+
+/// The validators, the network, and what they have done.
+pub struct Simulation {
+    genesis: Digest,
+    registry: Registry,
+    network: Network,
+    chance: Chance,
+    nodes: Vec<Validator>,
+    honest: usize,
+    queue: Queue<(u16, Event)>,
+    now_us: u64,
+    /// Heights that somebody may still work on or ask about.
+    turns: VecDeque<Turn>,
+    /// Heights before those.
+    past: u64,
+    forked: Option<Stopped>,
+    counts: Counts,
+    finality: Finality,
+}
+
+enum Event {
+    Deliver(u16, Rc<Message>),
+    /// A timeout of a height; of a rebroadcast, which one it is.
+    Timeout(u64, u64, Timeout),
+    /// Begins a height, by its number.
+    Start(u64),
+}
+
+/// A height.
+struct Turn {
+    height: u64,
+    begins_us: u64,
+    offers: Vec<(Offer, Block)>,
+    verdicts: Vec<(u16, Digest, bool)>,
+    decided: Option<(
+        SignedProposal<Layer1>,
+        mc::ExtendedCommitCertificate<Layer1>,
+    )>,
+    first_us: u64,
+    honest_decisions: usize,
+    /// The number of the first signature that was made when it began.
+    signatures: u32,
+}
+
+const HOUR_US: u64 = 3_600_000_000;
+/// How late a slow validator is.
+const SLOW_US: u64 = 1_000_000;
+
+/// CometBFT's timeouts (v0.38, `config/config.go`) have three seconds for a proposal and one for
+/// votes; these are a third and a half of those, with the same steps of half a second.
+fn timeouts() -> LinearTimeouts {
+    LinearTimeouts {
+        propose: Duration::from_secs(1),
+        prevote: Duration::from_millis(500),
+        precommit: Duration::from_millis(500),
+        rebroadcast: Duration::from_secs(2),
+        ..LinearTimeouts::default()
+    }
+}
+
+impl Simulation {
+    /// Validators that have decided nothing.
+    ///
+    /// # Panics
+    /// If there are none, or 2^16 or more.
+    #[must_use]
+    pub fn new(setup: Setup, backend: Backend) -> Simulation {
+        let count = u16::try_from(setup.seeds.len()).expect("places are 16 bits");
+        assert!(count > 0, "somebody decides");
+        let registry = Registry::new(backend, &setup.seeds);
+        let members = Members::of(&registry.keys());
+        let faults = setup.faults.by_place(count);
+        let nodes = (0..count)
+            .zip(faults)
+            .map(|(place, fault)| Validator::new(place, fault, &members));
+        let nodes: Vec<Validator> = nodes.collect();
+        Simulation {
+            genesis: setup.genesis,
+            registry,
+            network: setup.network,
+            chance: Chance(setup.seed),
+            honest: nodes.iter().filter(|node| node.is_honest()).count(),
+            nodes,
+            queue: Queue::new(),
+            now_us: 0,
+            turns: VecDeque::new(),
+            past: 0,
+            forked: None,
+            counts: Counts::default(),
+            finality: Finality::default(),
+        }
+    }
+
+    /// Who decides, for those who check certificates.
+    #[must_use]
+    pub fn validators(&self) -> Validators {
+        Validators {
+            genesis: self.genesis,
+            keys: self.registry.keys(),
+        }
+    }
+
+    /// What all of them did so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let [signatures, judged, forged] = self.registry.counts();
+        Counts {
+            signatures,
+            judged,
+            forged,
+            ..self.counts
+        }
+    }
+
+    /// How long decisions took.
+    #[must_use]
+    pub fn finality(&self) -> &Finality {
+        &self.finality
+    }
+
+    /// Has a height decided, which begins at a time. Whoever has not decided the one before goes on
+    /// with that first.
+    ///
+    /// # Errors
+    /// [`Stopped`], for ever.
+    ///
+    /// # Panics
+    /// If two blocks are decided although less than a third of them are faulty: our own bug.
+    pub fn decide(
+        &mut self,
+        height: u64,
+        begins_us: u64,
+        blocks: &mut impl Blocks,
+    ) -> Result<Decision, Stopped> {
+        let start = thread_cpu_ns();
+        let turn = self.past + self.turns.len() as u64;
+        self.turns.push_back(Turn {
+            height,
+            begins_us: begins_us.max(self.now_us),
+            offers: Vec::new(),
+            verdicts: Vec::new(),
+            decided: None,
+            first_us: 0,
+            honest_decisions: 0,
+            signatures: self.registry.next(),
+        });
+        for place in 0..self.nodes.len() {
+            let node = &self.nodes[place];
+            if node.decided && (turn == 0 || node.turn + 1 == turn) {
+                self.begin_next(place as u16);
+            }
+        }
+        let over_us = begins_us.max(self.now_us).saturating_add(HOUR_US);
+        while self.turn(turn).decided.is_none() {
+            if self.queue.next_us().is_none_or(|next| next > over_us) {
+                return Err(Stopped::Halted { height });
+            }
+            self.step(blocks);
+        }
+        if let Some(forked) = self.forked {
+            return Err(forked);
+        }
+        // Its own votes nobody has to judge who decides alone.
+        self.registry.judge();
+        self.forget();
+        self.counts.heights += 1;
+        self.counts.cpu_ns += thread_cpu_ns() - start;
+        Ok(self.decision(turn))
+    }
+
+    fn decision(&self, turn: u64) -> Decision {
+        let of = self.turn(turn);
+        let (proposal, commit) = of.decided.as_ref().expect("it is decided");
+        let signatures = commit.commit_signatures.iter();
+        let certificate = Certificate {
+            height: proposal.height.0,
+            round: commit.round.as_u32().expect("a round"),
+            block: proposal.block.hash,
+            signatures: signatures
+                .map(|by| (by.address.0, self.registry.signature(by.signature)))
+                .collect(),
+        };
+        Decision {
+            block: proposal.block.hash,
+            certificate,
+            decided_us: of.first_us,
+        }
+    }
+
+    /// Lets all honest validators come to the last decision; for an hour at most.
+    pub fn finish(&mut self, blocks: &mut impl Blocks) {
+        let start = thread_cpu_ns();
+        let over_us = self.now_us.saturating_add(HOUR_US);
+        let honest = self.honest;
+        let all = |turn: &Turn| turn.honest_decisions == honest;
+        while !self.turns.back().is_none_or(all)
+            && self.queue.next_us().is_some_and(|next| next <= over_us)
+        {
+            self.step(blocks);
+        }
+        for node in &mut self.nodes {
+            self.counts.evidence += node.take_evidence();
+        }
+        self.counts.cpu_ns += thread_cpu_ns() - start;
+    }
+
+    fn turn(&self, turn: u64) -> &Turn {
+        &self.turns[(turn - self.past) as usize]
+    }
+
+    fn turn_mut(&mut self, turn: u64) -> &mut Turn {
+        &mut self.turns[(turn - self.past) as usize]
+    }
+
+    /// Forgets heights that everybody has left, but for the last one, which may be asked for.
+    fn forget(&mut self) {
+        let speaking = self.nodes.iter().filter(|node| !node.is_silent());
+        let least = speaking.map(|node| node.turn).min().unwrap_or(0);
+        while self.past + 1 < least {
+            self.turns.pop_front();
+            self.past += 1;
+        }
+        let number = self.turns.front().map_or(0, |turn| turn.signatures);
+        self.registry.forget_before(number);
+    }
+
+    /// Has a validator begin the next height, if there is one.
+    fn begin_next(&mut self, place: u16) {
+        let node = &self.nodes[usize::from(place)];
+        if node.is_silent() {
+            return;
+        }
+        let next = if node.height == 0 { 0 } else { node.turn + 1 };
+        if next < self.past + self.turns.len() as u64 {
+            let at_us = self.turn(next).begins_us.max(self.now_us);
+            self.queue.push(at_us, (place, Event::Start(next)));
+        }
+    }
+
+    /// What happens next.
+    fn step(&mut self, blocks: &mut impl Blocks) {
+        let (at_us, (to, event)) = self.queue.pop().expect("something is to happen");
+        self.now_us = at_us;
+        match event {
+            Event::Start(turn) => self.start(to, turn, blocks),
+            Event::Deliver(from, message) => self.deliver(to, from, message, blocks),
+            Event::Timeout(height, number, timeout) => {
+                self.timeout(to, (height, number), timeout, blocks);
+            }
+        }
+    }
+
+    fn start(&mut self, to: u16, turn: u64, blocks: &mut impl Blocks) {
+        let height = self.turn(turn).height;
+        let node = &mut self.nodes[usize::from(to)];
+        self.counts.evidence += node.take_evidence();
+        let input = node.start(turn, height);
+        self.feed(to, input, blocks);
+        let node = &mut self.nodes[usize::from(to)];
+        let later = std::mem::take(&mut node.later);
+        let (now, later): (Vec<_>, Vec<_>) = later
+            .into_iter()
+            .partition(|(_, message)| message.height() <= height);
+        // Others have gone on: to catch up, it asks one of them.
+        let ahead = later.last().map(|(from, _)| *from);
+        node.later = later;
+        if let Some(ahead) = ahead {
+            self.send(to, ahead, &Rc::new(Message::Ask(height)));
+        }
+        for (_, message) in now {
+            self.hear(to, &message, blocks);
+        }
+    }
+
+    fn timeout(
+        &mut self,
+        to: u16,
+        (height, number): (u64, u64),
+        timeout: Timeout,
+        blocks: &mut impl Blocks,
+    ) {
+        let node = &mut self.nodes[usize::from(to)];
+        if node.height != height || node.decided || node.round() != timeout.round {
+            return;
+        }
+        if timeout.kind == TimeoutKind::Rebroadcast {
+            // The driver knows nothing of it.
+            if node.rebroadcast == number {
+                for message in node.said.clone() {
+                    self.broadcast(to, &message);
+                }
+                self.ask_somebody(to, height);
+                self.schedule(to, timeout);
+            }
+            return;
+        }
+        if let Some(outputs) = node.timeout(timeout) {
+            self.counts.timeouts += 1;
+            self.carry_out(to, outputs, blocks);
+        }
+    }
+
+    fn ask_somebody(&mut self, to: u16, height: u64) {
+        let others = self.nodes.len() as u64 - 1;
+        if others > 0 {
+            let other = self.chance.below(others) as u16;
+            let other = other + u16::from(other >= to);
+            self.send(to, other, &Rc::new(Message::Ask(height)));
+        }
+    }
+
+    fn schedule(&mut self, to: u16, timeout: Timeout) {
+        let after = timeouts().duration_for(timeout).as_micros() as u64;
+        let node = &mut self.nodes[usize::from(to)];
+        if timeout.kind == TimeoutKind::Rebroadcast {
+            node.rebroadcast += 1;
+        }
+        let event = Event::Timeout(node.height, node.rebroadcast, timeout);
+        self.queue.push(self.now_us + after, (to, event));
+    }
+
+    fn deliver(&mut self, to: u16, from: u16, message: Rc<Message>, blocks: &mut impl Blocks) {
+        let node = &mut self.nodes[usize::from(to)];
+        let height = message.height();
+        if let Message::Ask(_) = *message {
+            self.answer(to, from, height);
+        } else if height > node.height {
+            node.later.push((from, message));
+        } else if height == node.height {
+            self.hear(to, &message, blocks);
+        }
+    }
+
+    /// Tells who asks what was decided at a height, if this validator knows.
+    fn answer(&mut self, by: u16, asker: u16, height: u64) {
+        let node = &self.nodes[usize::from(by)];
+        if node.height < height || node.height == height && !node.decided {
+            return;
+        }
+        let turn = self.turns.iter().find(|turn| turn.height == height);
+        if let Some((proposal, certificate)) = turn.and_then(|turn| turn.decided.as_ref()) {
+            let answer = Message::Decided(proposal.clone(), certificate.clone());
+            self.counts.asked += 1;
+            self.send(by, asker, &Rc::new(answer));
+        }
+    }
+
+    /// Takes a message of its height in, once its signatures hold.
+    fn hear(&mut self, to: u16, message: &Message, blocks: &mut impl Blocks) {
+        let node = &mut self.nodes[usize::from(to)];
+        if message.height() != node.height {
+            return;
+        }
+        match node.hear(message) {
+            Heard::Nothing => {}
+            Heard::Proposal(proposal) => {
+                if self.proposal_holds(&proposal) {
+                    let validity = self.judge(to, &proposal.block.hash, blocks);
+                    self.feed(to, Input::Proposal(proposal, validity), blocks);
+                }
+            }
+            Heard::Votes(votes) => {
+                for vote in votes {
+                    if self.vote_holds(&vote.message, vote.signature) {
+                        self.nodes[usize::from(to)].has_vote_of(&vote);
+                        self.feed(to, Input::Vote(vote), blocks);
+                    }
+                }
+            }
+            Heard::Polka(polka) => {
+                let (height, round) = (polka.height, polka.round);
+                let value = NilOrVal::Val(polka.value_id);
+                let vote = |from| Vote {
+                    kind: VoteType::Prevote,
+                    height,
+                    round,
+                    value,
+                    from,
+                };
+                let mut by = polka.polka_signatures.iter();
+                if by.all(|by| self.vote_holds(&vote(by.address), by.signature)) {
+                    self.feed(to, Input::PolkaCertificate(polka), blocks);
+                }
+            }
+            Heard::Decided(proposal, commit) => {
+                if self.commit_holds(&proposal, &commit) {
+                    self.feed(to, Input::CommitCertificate(commit), blocks);
+                    if !self.nodes[usize::from(to)].decided {
+                        self.feed(to, Input::SyncDecision(proposal.message), blocks);
+                    }
+                }
+            }
+        }
+    }
+
+    fn proposal_holds(&mut self, proposal: &SignedProposal<Layer1>) -> bool {
+        self.counts.verifications += 1;
+        let digest = proposal_digest(&self.genesis, proposal);
+        (self.registry).holds(proposal.signature, proposal.from.0, &digest)
+    }
+
+    fn vote_holds(&mut self, vote: &Vote, signature: SignatureId) -> bool {
+        self.counts.verifications += 1;
+        let digest = vote_digest(&self.genesis, vote);
+        self.registry.holds(signature, vote.from.0, &digest)
+    }
+
+    fn commit_holds(
+        &mut self,
+        proposal: &SignedProposal<Layer1>,
+        commit: &mc::ExtendedCommitCertificate<Layer1>,
+    ) -> bool {
+        let vote = |from| Vote {
+            kind: VoteType::Precommit,
+            height: commit.height,
+            round: commit.round,
+            value: NilOrVal::Val(commit.value_id),
+            from,
+        };
+        let signatures = &commit.commit_signatures;
+        commit.value_id == BlockId(proposal.block.hash)
+            && signatures.len() * 3 > self.nodes.len() * 2
+            && self.proposal_holds(proposal)
+            && (signatures.iter()).all(|by| self.vote_holds(&vote(by.address), by.signature))
+    }
+
+    /// Whether a validator finds a block to keep the rules.
+    fn judge(&mut self, by: u16, block: &Digest, blocks: &mut impl Blocks) -> Validity {
+        let number = self.nodes[usize::from(by)].turn;
+        let is_last = number + 1 == self.past + self.turns.len() as u64;
+        let turn = self.turn_mut(number);
+        let verdicts = turn.verdicts.iter();
+        let before = verdicts.filter(|(_, of, _)| of == block);
+        // A block of a height that is decided is nobody's any more; what one found, all do.
+        let valid = match (is_last, before.clone().next()) {
+            (false, Some((.., verdict))) => *verdict,
+            (false, None) => false,
+            (true, _) => {
+                let verdict = blocks.check(by, block);
+                turn.verdicts.push((by, *block, verdict));
+                verdict
+            }
+        };
+        Validity::from_bool(valid)
+    }
+
+    /// Gives a validator's driver an input, and does what it says: depth first.
+    fn feed(&mut self, to: u16, input: Input<Layer1>, blocks: &mut impl Blocks) {
+        let outputs = self.nodes[usize::from(to)].process(input);
+        self.carry_out(to, outputs, blocks);
+    }
+
+    fn carry_out(&mut self, to: u16, outputs: Vec<Output<Layer1>>, blocks: &mut impl Blocks) {
+        for output in outputs {
+            match output {
+                Output::NewRound(_, round) => {
+                    let node = &mut self.nodes[usize::from(to)];
+                    node.said.clear();
+                    let input = node.new_round(round);
+                    if let Some(certificate) = node.round_certificate(round) {
+                        self.say(to, Rc::new(certificate));
+                    }
+                    self.schedule(to, Timeout::rebroadcast(round));
+                    self.feed(to, input, blocks);
+                }
+                Output::GetValue(_, round, _) => {
+                    let block = self.offer(to, Simulation::first_offer(&self.nodes, to), blocks);
+                    self.feed(to, Input::ProposeValue(round, Candidate(block)), blocks);
+                }
+                Output::Propose(proposal) => self.propose(to, proposal, blocks),
+                Output::Vote(vote) => self.vote(to, vote, blocks),
+                Output::ScheduleTimeout(timeout) => self.schedule(to, timeout),
+                Output::Decide(_, proposal) => self.decided(to, &proposal),
+            }
+        }
+    }
+
+    fn first_offer(nodes: &[Validator], place: u16) -> Offer {
+        match nodes[usize::from(place)].fault {
+            Some(Fault::Censor) => Offer::Censored,
+            Some(Fault::InvalidBlock) => Offer::Invalid,
+            _ => Offer::Fair,
+        }
+    }
+
+    /// The block that a validator offers: of a height that is decided, that one.
+    fn offer(&mut self, by: u16, offer: Offer, blocks: &mut impl Blocks) -> Block {
+        let number = self.nodes[usize::from(by)].turn;
+        let is_last = number + 1 == self.past + self.turns.len() as u64;
+        let turn = self.turn_mut(number);
+        let known = turn.offers.iter().find(|(kind, _)| *kind == offer);
+        match (known, &turn.decided) {
+            (Some((_, block)), _) => *block,
+            (None, Some((proposal, _))) if !is_last => proposal.block.0,
+            _ => {
+                let block = blocks.offer(offer);
+                turn.offers.push((offer, block));
+                block
+            }
+        }
+    }
+
+    fn propose(&mut self, by: u16, proposal: Proposal, blocks: &mut impl Blocks) {
+        let signed = self.signed_proposal(by, proposal);
+        if proposal.pol_round.is_defined() {
+            self.show_polka(by, proposal.pol_round, &BlockId(proposal.block.hash));
+        } else {
+            self.expect_votes(&proposal);
+        }
+        let whole = Rc::new(Message::Proposal(signed.clone(), true));
+        let other = match self.nodes[usize::from(by)].fault {
+            Some(Fault::Equivocate) => {
+                let block = Candidate(self.offer(by, Offer::Empty, blocks));
+                let other = self.signed_proposal(by, Proposal { block, ..proposal });
+                Some(Message::Proposal(other, true))
+            }
+            Some(Fault::Withhold) => Some(Message::Proposal(signed.clone(), false)),
+            _ => None,
+        };
+        self.nodes[usize::from(by)].said.push(Rc::clone(&whole));
+        // One's own counts only when it is fed. A proposer finds its own block valid, whatever it is.
+        self.feed(by, Input::Proposal(signed, Validity::Valid), blocks);
+        match other {
+            Some(other) => self.say_two_things(by, [&whole, &Rc::new(other)]),
+            None => self.broadcast(by, &whole),
+        }
+    }
+
+    fn signed_proposal(&mut self, by: u16, proposal: Proposal) -> SignedProposal<Layer1> {
+        let digest = proposal_digest(&self.genesis, &proposal);
+        SignedProposal::new(proposal, self.registry.sign(by, digest))
+    }
+
+    /// Has the votes of an undisturbed round signed and judged beside the proposal, in one batch:
+    /// a signature follows from what it signs, so that it may be made before it is said.
+    fn expect_votes(&mut self, proposal: &Proposal) {
+        let (height, round) = (proposal.height, proposal.round);
+        for node in self.nodes.iter().filter(|node| !node.is_silent()) {
+            for kind in [VoteType::Prevote, VoteType::Precommit] {
+                let vote = Vote {
+                    kind,
+                    height,
+                    round,
+                    value: NilOrVal::Val(BlockId(proposal.block.hash)),
+                    from: Address(node.place),
+                };
+                let digest = vote_digest(&self.genesis, &vote);
+                self.registry.sign(node.place, digest);
+            }
+        }
+    }
+
+    fn vote(&mut self, by: u16, vote: Vote, blocks: &mut impl Blocks) {
+        let signed = self.signed_vote(by, vote);
+        if let (VoteType::Precommit, NilOrVal::Val(block)) = (vote.kind, vote.value)
+            && vote.round > Round::ZERO
+        {
+            self.show_polka(by, vote.round, &block);
+        }
+        let message = Rc::new(Message::Vote(signed.clone()));
+        self.nodes[usize::from(by)].said.push(Rc::clone(&message));
+        self.nodes[usize::from(by)].has_vote_of(&vote);
+        self.feed(by, Input::Vote(signed), blocks);
+        match (
+            self.nodes[usize::from(by)].fault,
+            self.other_value(by, &vote),
+        ) {
+            (Some(Fault::Equivocate), Some(other)) => {
+                let value = NilOrVal::Val(other);
+                let other = self.signed_vote(by, Vote { value, ..vote });
+                self.say_two_things(by, [&message, &Rc::new(Message::Vote(other))]);
+            }
+            (Some(Fault::ForgedVotes), _) => {
+                self.broadcast(by, &message);
+                self.forge_votes(by, &vote);
+            }
+            _ => self.broadcast(by, &message),
+        }
+        self.schedule(
+            by,
+            Timeout::rebroadcast(self.nodes[usize::from(by)].round()),
+        );
+    }
+
+    /// The other block that was offered at the height of a vote for one of two.
+    fn other_value(&self, by: u16, vote: &Vote) -> Option<BlockId> {
+        let turn = self.turn(self.nodes[usize::from(by)].turn);
+        let hashes = turn.offers.iter().map(|(_, block)| BlockId(block.hash));
+        let mut others = hashes.filter(|hash| vote.value != NilOrVal::Val(*hash));
+        others.next().filter(|_| vote.value.is_val())
+    }
+
+    fn signed_vote(&mut self, by: u16, vote: Vote) -> SignedVote<Layer1> {
+        let digest = vote_digest(&self.genesis, &vote);
+        SignedVote::new(vote, self.registry.sign(by, digest))
+    }
+
+    /// Votes for nothing in the names of all others, with a signature of its own.
+    fn forge_votes(&mut self, by: u16, vote: &Vote) {
+        let value = NilOrVal::Nil;
+        let digest = vote_digest(&self.genesis, &Vote { value, ..*vote });
+        let own = self.registry.sign(by, digest);
+        self.registry.judge();
+        let own = self.registry.signature(own);
+        for place in (0..self.nodes.len() as u16).filter(|place| *place != by) {
+            let from = Address(place);
+            let forged = Vote {
+                value,
+                from,
+                ..*vote
+            };
+            let digest = vote_digest(&self.genesis, &forged);
+            let signature = self.registry.forge(place, digest, own);
+            let message = Message::Vote(SignedVote::new(forged, signature));
+            self.broadcast(by, &Rc::new(message));
+        }
+    }
+
+    fn show_polka(&mut self, by: u16, round: Round, block: &BlockId) {
+        if let Some(polka) = self.nodes[usize::from(by)].polka(round, block) {
+            self.say(by, Rc::new(polka));
+        }
+    }
+
+    fn decided(&mut self, by: u16, proposal: &Proposal) {
+        let (now_us, honest) = (self.now_us, self.honest);
+        let node = &mut self.nodes[usize::from(by)];
+        assert!(!node.decided, "a validator decides a height once");
+        assert_eq!(node.height, proposal.height.0, "the one that it works on");
+        node.decided = true;
+        let (number, is_honest) = (node.turn, node.is_honest());
+        if is_honest {
+            let turn = &mut self.turns[(number - self.past) as usize];
+            let (begins_us, block) = (turn.begins_us, proposal.block.hash);
+            match &turn.decided {
+                None => {
+                    turn.decided = Some(self.nodes[usize::from(by)].decision(proposal));
+                    turn.first_us = now_us;
+                    self.counts.more_rounds += proposal.round.as_u32().map_or(0, u64::from);
+                    self.finality.first_us.push(now_us - begins_us);
+                }
+                Some((first, _)) if first.block.hash != block => {
+                    let faulty = self.nodes.len() - honest;
+                    assert!(
+                        faulty * 3 >= self.nodes.len(),
+                        "less than a third is faulty"
+                    );
+                    self.forked = Some(Stopped::Forked {
+                        height: proposal.height.0,
+                        one: first.block.hash,
+                        other: block,
+                    });
+                }
+                Some(_) => {}
+            }
+            let turn = &mut self.turns[(number - self.past) as usize];
+            turn.honest_decisions += 1;
+            if turn.honest_decisions == honest {
+                self.finality.last_us.push(now_us - begins_us);
+            }
+        }
+        self.begin_next(by);
+    }
+
+    /// Says something to all, and keeps it to say it again.
+    fn say(&mut self, by: u16, message: Rc<Message>) {
+        self.nodes[usize::from(by)].said.push(Rc::clone(&message));
+        self.broadcast(by, &message);
+    }
+
+    fn broadcast(&mut self, by: u16, message: &Rc<Message>) {
+        for to in (0..self.nodes.len() as u16).filter(|to| *to != by) {
+            self.send(by, to, message);
+        }
+    }
+
+    /// One thing to one half of the others, in pairs, and another one to the other half. Those of
+    /// the same fault hear the first.
+    fn say_two_things(&mut self, by: u16, things: [&Rc<Message>; 2]) {
+        let fault = self.nodes[usize::from(by)].fault;
+        for to in (0..self.nodes.len() as u16).filter(|to| *to != by) {
+            let is_accomplice = self.nodes[usize::from(to)].fault == fault;
+            let which = if is_accomplice { 0 } else { to / 2 % 2 };
+            self.send(by, to, things[usize::from(which)]);
+        }
+    }
+
+    fn send(&mut self, from: u16, to: u16, message: &Rc<Message>) {
+        self.counts.messages += 1;
+        self.counts.bytes += message.bytes();
+        if let Message::Proposal(proposal, true) | Message::Decided(proposal, _) = &**message {
+            self.counts.block_bytes += u64::from(proposal.block.bytes);
+        }
+        let slow = match self.nodes[usize::from(from)].fault {
+            Some(Fault::Slow) => SLOW_US,
+            _ => 0,
+        };
+        let leaves_us = self.now_us + slow;
+        let at_us = (self.network).arrival(leaves_us, [from, to], &mut self.chance);
+        if !self.nodes[usize::from(to)].is_silent() {
+            let event = Event::Deliver(from, Rc::clone(message));
+            self.queue.push(at_us, (to, event));
+        }
+    }
+}
