@@ -10,6 +10,7 @@
 //!   on.
 //! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
 //!   its own load.
+//! - [`consensus`] has validators decide its blocks, in virtual time.
 //! - [`watchtower`] answers posts for parties that are offline.
 //! - [`log`] keeps the newest record of each key durably. It carries bytes and knows only hashing.
 //! - [`transcript`] writes down what was said, for auditors who trust none of this.
@@ -22,5 +23,6 @@ pub mod pipeline;
 pub mod transcript;
 
 pub use duet_channels::{crypto, driver, legs, protocol};
+pub use duet_consensus as consensus;
 pub use duet_ledger::{l1, watchtower};
 pub use duet_log as log;

@@ -18,6 +18,7 @@ use crate::part::PartAsked;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::trials::args::{SearchArgs, SweepArgs};
+use crate::validators::{ValidatorFaults, ValidatorLatency, ValidatorPartition};
 use duet_audit::AuditArgs;
 use duet_terminal::units::{
     parse_count, parse_duration, parse_positive_count, parse_rate, parse_share,
@@ -302,6 +303,31 @@ pub struct RunArgs {
     /// profile says]
     #[arg(long, value_name = "N", value_parser = parse_positive_count, help_heading = "Layer 1")]
     pub challenge_blocks: Option<u64>,
+    /// Validators that decide Layer 1's blocks by votes, up to 100; 0 is a sequencer. Without --l1
+    /// they decide about Duet's own chain
+    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "0", help_heading = "Layer 1")]
+    pub validators: u64,
+    /// How many of them are faulty, and how: silent=1,censor=1,… (silent, slow, censor, equivocate,
+    /// invalid-block, forged-votes, withhold) [default: none]
+    #[arg(
+        long,
+        value_name = "FAULT=N,…",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Layer 1"
+    )]
+    pub validator_faults: ValidatorFaults,
+    /// How long messages between them take: wide-area, data-centre, or shares and times as in
+    /// 0:5ms,50%:40ms,100%:600ms [default: wide-area]
+    #[arg(long, value_name = "LATENCY", help_heading = "Layer 1")]
+    pub validator_latency: Option<ValidatorLatency>,
+    /// The share of their messages that links lose, and send again after 200ms, 400ms, …
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, default_value = "0%", hide_default_value = true, help_heading = "Layer 1")]
+    pub validator_loss: f64,
+    /// The first so many of them do not reach the others for a while, in Layer 1's time:
+    /// 10s..40s=1. May be given several times
+    #[arg(long, value_name = "FROM..UNTIL=N", help_heading = "Layer 1")]
+    pub validator_partition: Vec<ValidatorPartition>,
     /// Have each block's header commit to all accounts and channels after it (docs/protocol.md)
     #[arg(long, help_heading = "Layer 1")]
     pub state_root: bool,

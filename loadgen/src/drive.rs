@@ -111,7 +111,14 @@ fn drive_plan(
             let mut measured = measured;
             add_baseline(&mut measured, &plan, &live, stop)?;
             let file = record(&plan, command, &measured);
-            Ok(end(&plan, args, &file))
+            let ended = end(&plan, args, &file);
+            // Nobody has asked Layer 1 to stop.
+            let has_stopped = measured.outcome.ended.fallen.is_some();
+            Ok(if has_stopped && ended == Exit::Interrupted {
+                Exit::Invalid
+            } else {
+                ended
+            })
         }
         Some(machines) => {
             let add_baseline = |measured: &mut Measured| add_baseline(measured, &plan, &live, stop);
@@ -313,7 +320,7 @@ pub fn exit_of(error: &RunError) -> Exit {
         | RunError::File { .. }
         | RunError::Thread(_)
         | RunError::Machines { .. } => Exit::MachineFault,
-        RunError::Stopped { .. } => Exit::Invalid,
+        RunError::Stopped { .. } | RunError::Layer1Stopped(_) => Exit::Invalid,
     }
 }
 

@@ -20,6 +20,7 @@ pub mod series;
 pub mod synthetic;
 pub mod trace;
 pub mod trials;
+pub mod validators;
 
 #[cfg(test)]
 #[path = "../../reports/run-file/tests/sample/mod.rs"]

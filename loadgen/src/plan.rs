@@ -7,6 +7,7 @@ pub(crate) mod layer_1;
 mod load;
 mod stored;
 mod together;
+mod validators;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -167,6 +168,7 @@ impl Plan {
     pub fn of(args: &RunArgs, stored: Option<&Stored>) -> Result<Plan, PlanError> {
         let args = &with_preset(args);
         let args = &stored.map_or_else(|| args.clone(), |stored| stored.complete(args));
+        let args = &validators::with_chain(args);
         check_contradictions(args)?;
         outputs_apart(args).map_err(PlanError::Paths)?;
         check_clock(args)?;
@@ -183,6 +185,7 @@ impl Plan {
             in_flight: bounded("--in-flight", args.in_flight, MOST_IN_FLIGHT)? as u32,
         };
         let layer_1 = Layer1::asked(args)?;
+        let validators = validators::asked(args)?;
         let challenge_window_blocks = layer_1.challenge_window_blocks;
         let l1_delay_blocks = match args.l1_delay_blocks {
             0 => 0,
@@ -249,6 +252,7 @@ impl Plan {
         };
         let mut notes = load.notes;
         notes.extend(layer_1.note());
+        notes.extend(validators::note(args, validators.as_ref()));
         let attacked = !args.adversary.0.is_empty();
         if attacked {
             // Time passes block by block until the last window is over.
@@ -284,7 +288,10 @@ impl Plan {
             shards: u64::from(shards),
             seed: args.seed,
             trace_sha256: load.trace_sha256,
-            l1: layer_1.described(session_time),
+            l1: run_file::L1Limits {
+                validators: validators::described(args, validators.as_ref()),
+                ..layer_1.described(session_time)
+            },
             reproducible: args.duration.is_none(),
             capacity: load.capacity,
             cosign_after_ms: args.cosign_after.map(|after| after.as_secs_f64() * 1e3),
@@ -345,6 +352,7 @@ impl Plan {
                     bid: layer_1.bid,
                     delay_blocks: l1_delay_blocks,
                 },
+                validators,
                 challenge_window_blocks,
                 reserve: Amount::new(args.reserve.unwrap_or(0)),
                 faults: Vec::new(),

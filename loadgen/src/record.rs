@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use duet_engine::consensus::Finality;
 use duet_engine::l1::{self, COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{
-    self, Alone, Arrivals, DirectOutcome, Fed, Latency, OfKind, Outcome, Stage, TrafficKind,
+    self, Alone, Arrivals, Decided, DirectOutcome, Fed, Latency, OfKind, Outcome, Stage,
+    TrafficKind,
 };
 use duet_run_file::histogram;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-    ENDED_EARLY, Engine, L1, L1Alone, L1Chain, L1Fed, L1Load, L1Moment, L1Traffic, L1Wait,
-    LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload, OpenLoop,
-    Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
+    ENDED_EARLY, Engine, L1, L1Alone, L1Chain, L1Consensus, L1Fed, L1Load, L1Moment, L1Quantiles,
+    L1Traffic, L1Wait, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload,
+    OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
 };
 use duet_terminal::human;
 use hdrhistogram::Histogram;
@@ -437,7 +439,11 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
         .l1
         .units
         .map_or(f64::NAN, |units| units.block as f64);
-    let time_s = |blocks: u64| blocks as f64 * pace.interval_ms as f64 / 1e3;
+    let late_ms = outcome
+        .decided
+        .as_ref()
+        .map_or(0, |decided| decided.late_ms);
+    let time_ms = |blocks: u64| blocks * pace.interval_ms + late_ms;
     let occupancy = |blocks: u64| space.units as f64 / (blocks as f64 * block_units);
     let has_base = matches!(plan.config.l1.order, l1::Order::BaseFee { .. });
     let traffic = TrafficKind::ALL.iter().map(|kind| {
@@ -445,7 +451,7 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
         (kind.name().to_owned(), traffic(of))
     });
     Some(L1Chain {
-        time_s: time_s(height),
+        time_s: time_ms(height) as f64 / 1e3,
         height,
         empty_blocks: space.empty_blocks,
         idle_bytes: space.empty_blocks * plan.config.l1.header_bytes() as u64,
@@ -458,15 +464,61 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
         sessions_not_opened: outcome.counts.opens_given_up,
         closes_given_up: outcome.counts.closes_given_up,
         direct_units: direct.map(|direct| direct.units),
-        course: course(outcome, pace, block_units, has_base),
+        course: course(outcome, block_units, has_base),
+        consensus: (outcome.decided.as_ref())
+            .map(|decided| consensus(plan, outcome, decided, pace)),
         traffic: traffic
             .filter(|(_, of)| of.included + of.refused + of.evicted > 0)
             .collect(),
     })
 }
 
+/// What its validators did.
+fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided, pace: l1::Pace) -> L1Consensus {
+    let Decided {
+        counts,
+        finality,
+        others,
+        late_ms,
+    } = decided;
+    let asked = plan.config.validators.as_ref();
+    let decision = |times: &[u64]| {
+        quantiles(|share| Finality::quantile(times, share).map(|us| us as f64 / 1e3))
+    };
+    let answers = &outcome.traffic.of(TrafficKind::Answer).wait_ms;
+    let blocks = |ms: u64| (ms / pace.interval_ms) as f64;
+    L1Consensus {
+        validators: asked.map_or(0, |asked| u64::from(asked.count)),
+        faulty: asked.map_or(0, |asked| u64::from(asked.faults.count())),
+        heights: counts.heights,
+        more_rounds: counts.more_rounds,
+        late_s: *late_ms as f64 / 1e3,
+        censored_blocks: others.censored,
+        vain_blocks: others.empty,
+        messages: counts.messages,
+        bytes: counts.bytes,
+        block_bytes: counts.block_bytes,
+        signatures: counts.signatures,
+        forged: counts.forged,
+        charged_verifications: counts.verifications,
+        timeouts: counts.timeouts,
+        evidence: counts.evidence,
+        cpu_s: seconds(counts.cpu_ns),
+        first_decision_ms: decision(&finality.first_us),
+        last_decision_ms: decision(&finality.last_us),
+        answer_delay_blocks: quantiles(|share| answers.quantile(share).map(blocks)),
+    }
+}
+
+/// The median, the 99th percentile and the longest; none of nothing.
+fn quantiles(of: impl Fn(f64) -> Option<f64>) -> Option<L1Quantiles> {
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(of);
+    let all = p50.zip(p99).zip(max);
+    all.map(|((p50, p99), max)| L1Quantiles { p50, p99, max })
+}
+
 /// Layer 1 over its own time.
-fn course(outcome: &Outcome, pace: l1::Pace, block_units: f64, has_base: bool) -> Vec<L1Moment> {
+fn course(outcome: &Outcome, block_units: f64, has_base: bool) -> Vec<L1Moment> {
     let (mut height, mut units) = (0, 0);
     let samples = outcome.traffic.course.samples().iter();
     let moments = samples.map(|now| {
@@ -474,7 +526,7 @@ fn course(outcome: &Outcome, pace: l1::Pace, block_units: f64, has_base: bool) -
         let occupancy = (now.units - units) as f64 / (blocks * block_units);
         (height, units) = (now.height, now.units);
         L1Moment {
-            time_s: now.height as f64 * pace.interval_ms as f64 / 1e3,
+            time_s: now.at_ms as f64 / 1e3,
             occupancy,
             waiting: now.waiting,
             evicted: now.evicted,

@@ -422,6 +422,19 @@ fn seeds(seed: u64, accounts: &[AccountIndex]) -> Vec<Zeroizing<[u8; 32]>> {
     accounts.iter().map(of).collect()
 }
 
+/// What the keys of Layer 1's validators are made of.
+pub(super) fn validator_seeds(seed: u64, validators: u16) -> Vec<Zeroizing<[u8; 32]>> {
+    let of = |place: u16| {
+        let mut hasher = Hasher::new(Domain::Genesis);
+        hasher
+            .update(b"benchmark validator")
+            .update(&seed.to_le_bytes())
+            .update(&place.to_le_bytes());
+        Zeroizing::new(hasher.finish().0)
+    };
+    (0..validators).map(of).collect()
+}
+
 /// Every shard's parties.
 pub(super) type ShardsParties = Vec<(ShardOf, Parties)>;
 

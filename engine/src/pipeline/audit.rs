@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::accounts::validator_seeds;
 use super::config::Config;
 use super::outcome::Outcome;
 use super::shard::Shard;
@@ -10,6 +11,7 @@ use super::stage::Stage;
 use super::waves::Wave;
 use super::workload::Workload;
 use crate::transcript::{Burst, Closed, Finish, Recorder, Start, Transcript, TranscriptError};
+use duet_channels::crypto::{PublicKey, SecretKey};
 use duet_ledger::l1::{Allocations, Chain, Genesis};
 
 /// A run's audit log, or none.
@@ -40,6 +42,12 @@ impl AuditLog {
         let (transcript, mut recorders) = Transcript::begin(settings, start, chain.config())?;
         let l1 = recorders.last_mut().expect("Layer 1 has a stream");
         l1.genesis(genesis, chain.config());
+        if let Some(validators) = &config.validators {
+            let seeds = validator_seeds(config.seed, validators.count);
+            let secrets = SecretKey::from_seeds(config.backend, &seeds);
+            let keys: Vec<PublicKey> = secrets.iter().map(SecretKey::public).collect();
+            l1.validators(&keys);
+        }
         Ok(AuditLog {
             transcript: Some(transcript),
             recorders: recorders.into_iter(),

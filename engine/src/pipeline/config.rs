@@ -12,6 +12,7 @@ use crate::transcript;
 use duet_base::clock::process_cpu_ns;
 use duet_channels::crypto::Backend;
 use duet_channels::protocol::{Amount, Rules};
+use duet_consensus::{Faults, Network};
 use duet_ledger::l1;
 use duet_log::{Durability, RunId};
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub l1: l1::Config,
     /// How parties send transactions to Layer 1.
     pub sending: Sending,
+    /// Who decides Layer 1's blocks; `None`: whoever makes them. Only where Layer 1 has a clock.
+    pub validators: Option<Validators>,
     /// The challenge window in the channels' terms.
     pub challenge_window_blocks: u32,
     /// The least balance that a payment may leave its payer.
@@ -64,6 +67,17 @@ pub struct Config {
     /// of a durable run, whose second part would leave the first one's log incomplete. Blocks'
     /// bodies are then there, and not kept in memory.
     pub audit: Option<transcript::Settings>,
+}
+
+/// Layer 1's validators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validators {
+    /// How many there are, at least one.
+    pub count: u16,
+    /// Which of them are faulty.
+    pub faults: Faults,
+    /// What is between them.
+    pub network: Network,
 }
 
 /// How parties send transactions to Layer 1.

@@ -37,6 +37,9 @@ pub enum RunError {
         /// What was asked for has to be changed: hosts, or what one of them was told.
         is_bad_input: bool,
     },
+    /// Layer 1's validators go on no more.
+    #[error("Layer 1 has stopped: {0}")]
+    Layer1Stopped(#[from] duet_consensus::Stopped),
     /// A stop was asked for before the machines that should run it together had come.
     #[error("interrupted before all machines had come")]
     Interrupted,

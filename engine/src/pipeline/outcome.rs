@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::accounts::Parties;
 use super::counts::Counts;
 use super::court::Disputes;
+use super::deciding::Decided;
 use super::latency::Latencies;
 use super::pace::{Offered, Pace, offered};
 use super::settle::Settled;
@@ -49,6 +50,8 @@ pub struct Outcome {
     pub offchain: Offchain,
     /// What became of transactions, where Layer 1 has a clock and is here.
     pub traffic: Traffic,
+    /// What Layer 1's validators did, if it has some and is here.
+    pub decided: Option<Decided>,
     /// What Layer 1 did, in the whole life of the run; but its CPU time since the figures began.
     pub l1: Load,
     /// Channels that stopped because a rule was broken in them.
@@ -246,12 +249,13 @@ pub(super) fn outcome(
         chain,
         court,
         traffic,
+        decided,
         l1_before,
         waited,
         fallen,
         ..
     } = settled;
-    let (disputes, changes) = court.into_outcome();
+    let (disputes, changes) = court.into_outcome(fallen.is_none());
     let mut counts: Counts = ends.iter().map(|end| end.tally.counts).sum();
     counts.sessions_closed += disputes.cases();
     let offchain = Offchain::of(ends);
@@ -290,6 +294,7 @@ pub(super) fn outcome(
         latency,
         offchain,
         traffic,
+        decided,
         l1: chain.as_ref().map_or_else(Load::default, |chain| Load {
             cpu_ns: chain.load().cpu_ns - l1_before.cpu_ns,
             root_cpu_ns: chain.load().root_cpu_ns - l1_before.root_cpu_ns,

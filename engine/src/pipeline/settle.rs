@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::beginning::Logged;
 use super::chain_log::ChainLog;
 use super::court::Court;
+use super::deciding::Decided;
 use super::error::RunError;
 use super::inlet::{Inlet, Origin};
 use super::machines::Way;
@@ -30,6 +31,8 @@ pub(super) struct Settled {
     pub(super) chain: Option<Chain>,
     /// What became of transactions, where Layer 1 has a clock.
     pub(super) traffic: Traffic,
+    /// What the validators did, if there are some.
+    pub(super) decided: Option<Decided>,
     pub(super) clock: StageClock,
     pub(super) court: Court,
     /// What Layer 1 had done when the figures began, before the restart.
@@ -64,7 +67,7 @@ pub(super) fn settle(
         court: Court::new(config, delay, window),
         chain,
         clock: StageClock::of_thread(),
-        unsettled: Unsettled::new(config, &shared.schedule, recorder),
+        unsettled: Unsettled::new(config, &shared.schedule, &shared.genesis, recorder),
         log,
         returning: VecDeque::new(),
         inlet: match sockets {
@@ -87,14 +90,19 @@ pub(super) fn settle(
         transactions.store(settled, Ordering::Relaxed);
     };
     let settled = settler.steps(first, shared, told);
+    let settled = settled.and_then(|()| settler.settle_all(shared, told));
     let mut fallen = fallen(settled, shared)?;
     let aborted = || shared.abort.load(Ordering::Relaxed);
-    settler.settle_all(shared, told)?;
     while !settler.returning.is_empty() && !aborted() {
         settler.await_durable()?;
         settler.give_back()?;
     }
-    let last_payout_ns = settler.decide_disputes(shared, told);
+    let decided = settler.decide_disputes(shared, told);
+    let (last_payout_ns, stopped) = match decided {
+        Ok(last_payout_ns) => (last_payout_ns, None),
+        Err(error) => (None, self::fallen(Err(error), shared)?),
+    };
+    fallen = fallen.or(stopped);
     let settled = settler.chain.load().transactions - before.transactions;
     settler.clock.lap(Stage::Settle, settled as usize);
     (settler.clock).add(Stage::Settle, settler.chain.others_cpu_ns());
@@ -108,11 +116,18 @@ pub(super) fn settle(
         let (gate, fell) = still_open(leave_open(gate, shared, &mut settler.clock), shared)?;
         (open, fallen) = (gate, fallen.or(fell));
     }
-    let mut traffic = settler.unsettled.into_traffic();
+    let (mut traffic, deciding, late_ms) = settler.unsettled.into_parts();
     traffic.add(settler.court.traffic());
+    let decided = deciding.map(|deciding| {
+        let (decided, discarded_ns) = deciding.finish(late_ms);
+        settler.clock.lap(Stage::Decide, 0);
+        settler.clock.add(Stage::Settle, discarded_ns);
+        decided
+    });
     let settled = Settled {
         chain: Some(settler.chain),
         traffic,
+        decided,
         clock: settler.clock,
         court: settler.court,
         l1_before: before,
@@ -142,6 +157,7 @@ pub(super) fn settle_elsewhere(
     let settled = Settled {
         chain: None,
         traffic: Traffic::default(),
+        decided: None,
         clock,
         court: Court::new(config, 0, 0),
         l1_before: Load::default(),
@@ -192,6 +208,10 @@ fn fallen(done: Result<(), RunError>, shared: &Shared<'_>) -> Result<Option<Stri
             shared.abort.store(true, Ordering::Relaxed);
             Ok(Some(problem))
         }
+        Err(RunError::Layer1Stopped(stopped)) => {
+            shared.abort.store(true, Ordering::Relaxed);
+            Ok(Some(RunError::Layer1Stopped(stopped).to_string()))
+        }
         Err(error) => Err(error),
     }
 }
@@ -239,7 +259,7 @@ impl Settler<'_> {
                 clock,
                 ..
             } = self;
-            unsettled.arrive(number, step, shared.workload, (chain, court), clock);
+            unsettled.arrive(number, step, shared.workload, (chain, court), clock)?;
             self.settled()?;
             told(&self.chain);
             self.clock.lap(Stage::Settle, 0);
@@ -257,7 +277,7 @@ impl Settler<'_> {
             clock,
             ..
         } = self;
-        unsettled.block(false, shared.workload, (chain, court), clock);
+        unsettled.block(false, shared.workload, (chain, court), clock)?;
         self.settled()?;
         self.give_back()
     }
@@ -272,7 +292,11 @@ impl Settler<'_> {
     }
 
     /// Time passes until the last window is over. Gives when the last dispute was decided.
-    fn decide_disputes(&mut self, shared: &Shared<'_>, told: impl Fn(&Chain)) -> Option<u64> {
+    fn decide_disputes(
+        &mut self,
+        shared: &Shared<'_>,
+        told: impl Fn(&Chain),
+    ) -> Result<Option<u64>, RunError> {
         let mut last_payout_ns = None;
         while !self.court.is_empty() && !shared.abort.load(Ordering::Relaxed) {
             let Settler {
@@ -283,11 +307,11 @@ impl Settler<'_> {
                 ..
             } = self;
             unsettled.pass_over(u64::MAX, chain, court);
-            unsettled.block(true, shared.workload, (chain, court), clock);
+            unsettled.block(true, shared.workload, (chain, court), clock)?;
             told(chain);
             last_payout_ns = Some(shared.epoch.elapsed().as_nanos() as u64);
         }
-        last_payout_ns
+        Ok(last_payout_ns)
     }
 
     /// Commits the steps of which nothing waits any more.

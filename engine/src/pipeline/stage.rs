@@ -44,6 +44,8 @@ pub enum Stage {
     Transact,
     /// Layer 1: verifying, executing and hashing blocks.
     Settle,
+    /// Layer 1's validators, all of them: the network between them, and their votes.
+    Decide,
     /// Writing the audit log.
     Audit,
     /// Durable runs: making records, writing and syncing them.
@@ -103,6 +105,7 @@ impl Stage {
             Stage::Dispute => ("dispute", "both", "channel"),
             Stage::Transact => ("transact", "both", "transaction"),
             Stage::Settle => ("settle", "l1", "transaction"),
+            Stage::Decide => ("decide", "l1", "block"),
             Stage::Audit => ("audit", "loadgen", "payment"),
             Stage::Log => ("log", "both", "record"),
             Stage::Wait => ("wait", "loadgen", "wait"),

@@ -65,6 +65,8 @@ pub struct Course {
 pub struct Moment {
     /// The block's.
     pub height: u64,
+    /// When it was sealed, in virtual milliseconds.
+    pub at_ms: u64,
     /// Units taken.
     pub units: u64,
     /// Transactions that made way for higher bids.
@@ -193,6 +195,7 @@ mod tests {
     fn a_course_keeps_few_samples_of_any_number_of_blocks() {
         let moment = |height| Moment {
             height,
+            at_ms: 1_000 * height,
             units: height,
             evicted: 0,
             waiting: 0,

@@ -7,6 +7,7 @@ use super::block_time::BlockTime;
 use super::case::Case;
 use super::config::Config;
 use super::court::Court;
+use super::deciding::Deciding;
 use super::inlet::Origin;
 use super::schedule::Schedule;
 use super::stage::{Stage, StageClock};
@@ -15,8 +16,9 @@ use super::traffic::{Moment, Traffic, TrafficKind};
 use super::wallet::{MOST_RAISES, Wallet};
 use super::workload::Workload;
 use crate::transcript::Recorder;
-use duet_channels::crypto::PublicKey;
+use duet_channels::crypto::{Digest, PublicKey};
 use duet_channels::protocol::Amount;
+use duet_consensus::{Certificate, Stopped};
 use duet_ledger::l1::{
     Chain, Executed, Header, Receipt, Refusal, SignedTransaction, SubmitError, Transaction,
 };
@@ -26,6 +28,8 @@ pub(super) struct Unsettled {
     steps: VecDeque<Step>,
     receipts: Vec<Receipt>,
     recorder: Option<Recorder>,
+    /// Layer 1's validators, if it has some.
+    deciding: Option<Deciding>,
     wallet: Wallet,
     /// Accounts of which an open gave up: none that they have numbered after it can come.
     given_up: HashSet<PublicKey>,
@@ -43,8 +47,8 @@ struct Step {
     /// Of these, how many have no outcome.
     left: usize,
     arrived_ms: u64,
-    /// The last block that took one of them.
-    height: Option<u64>,
+    /// When what became of them is final.
+    final_ms: u64,
 }
 
 /// A transaction of a step, by which step it is and its place in that one's order.
@@ -67,14 +71,14 @@ impl Step {
         &self.batches[batch].bytes[self.batches[batch].range(place)]
     }
 
-    /// What became of one of its transactions, in the block of this height.
-    fn ended(&mut self, place: usize, outcome: StepOutcome, fee: Amount, height: Option<u64>) {
+    /// What became of one of its transactions, final at a time.
+    fn ended(&mut self, place: usize, outcome: StepOutcome, fee: Amount, final_ms: u64) {
         let transaction = self.transaction(place);
         assert!(transaction.outcome.is_none(), "a transaction ends once");
         transaction.outcome = Some(outcome);
         transaction.fee = fee.units();
         self.left -= 1;
-        self.height = self.height.max(height);
+        self.final_ms = self.final_ms.max(final_ms);
     }
 }
 
@@ -91,12 +95,14 @@ impl Unsettled {
     pub(super) fn new(
         config: &Config,
         schedule: &Schedule,
+        genesis: &Digest,
         recorder: Option<Recorder>,
     ) -> Unsettled {
         Unsettled {
             steps: VecDeque::new(),
             receipts: Vec::new(),
             recorder,
+            deciding: Deciding::of(config, genesis),
             wallet: Wallet::new(config),
             given_up: HashSet::new(),
             time: BlockTime::of(config, schedule),
@@ -114,8 +120,11 @@ impl Unsettled {
         time.is_some_and(|time| self.steps.len() as u64 >= time.most_waiting())
     }
 
-    pub(super) fn into_traffic(self) -> Traffic {
-        self.traffic
+    /// What became of transactions; the validators, if there are some; and by how much Layer 1 is
+    /// late.
+    pub(super) fn into_parts(self) -> (Traffic, Option<Deciding>, u64) {
+        let late_ms = self.time.as_ref().map_or(0, BlockTime::late_ms);
+        (self.traffic, self.deciding, late_ms)
     }
 
     /// A step arrives: after the blocks before it, where there is a clock. Without one, all of its
@@ -127,9 +136,9 @@ impl Unsettled {
         workload: &dyn Workload,
         (chain, court): (&mut Chain, &mut Court),
         clock: &mut StageClock,
-    ) {
+    ) -> Result<(), Stopped> {
         let arrived_ms = self.time.as_mut().map_or(0, BlockTime::arrives);
-        self.blocks_until(arrived_ms, workload, (chain, court), clock);
+        self.blocks_until(arrived_ms, workload, (chain, court), clock)?;
         take_cases(&mut batches, chain, court, clock);
         let mut order: Vec<(usize, usize)> = Vec::new();
         for (at, batch) in batches.iter().enumerate() {
@@ -145,23 +154,24 @@ impl Unsettled {
             left: count,
             order,
             arrived_ms,
-            height: None,
+            final_ms: arrived_ms,
         });
         let step = self.steps.back().expect("it has arrived");
         chain.hear_together((0..count).map(|place| step.bytes(place)));
         for place in 0..count {
-            self.submit((number, place), workload, (chain, court), clock);
+            self.submit((number, place), workload, (chain, court), clock)?;
         }
         while self.time.is_none() && has_news(chain) {
-            self.block(false, workload, (chain, court), clock);
+            self.block(false, workload, (chain, court), clock)?;
         }
+        Ok(())
     }
 
     /// The next step of which nothing waits any more.
     pub(super) fn settled(&mut self) -> Option<(Vec<Origin>, Vec<StepBatch>)> {
         let step = self.steps.pop_front_if(|step| step.left == 0)?;
         if let Some(time) = &mut self.time {
-            time.done(step.height, step.arrived_ms);
+            time.done(step.final_ms);
         }
         Some((step.origins, step.batches))
     }
@@ -173,16 +183,16 @@ impl Unsettled {
         workload: &dyn Workload,
         (chain, court): (&mut Chain, &mut Court),
         clock: &mut StageClock,
-    ) {
-        let Some(last) = self.time.as_ref().map(|time| time.height_at(until_ms)) else {
-            return;
-        };
-        while chain.height() < last {
+    ) -> Result<(), Stopped> {
+        // What is decided late makes later ones come later.
+        let last = |time: &Option<BlockTime>| time.as_ref().map(|time| time.height_at(until_ms));
+        while let Some(last) = last(&self.time).filter(|last| chain.height() < *last) {
             self.pass_over(last, chain, court);
             if chain.height() < last {
-                self.block(false, workload, (chain, court), clock);
+                self.block(false, workload, (chain, court), clock)?;
             }
         }
+        Ok(())
     }
 
     /// Passes over the blocks up to this one in which nothing can happen.
@@ -203,27 +213,23 @@ impl Unsettled {
         workload: &dyn Workload,
         (chain, court): (&mut Chain, &mut Court),
         clock: &mut StageClock,
-    ) {
+    ) -> Result<(), Stopped> {
         if !court.is_empty() {
             clock.lap(Stage::Settle, 0);
             court.before_block(chain, clock);
             clock.lap(Stage::Dispute, 0);
         }
-        // Where there is a clock, an empty block is a time that passes.
-        let header = if even_empty && self.time.is_none() {
-            Some(chain.seal_even_empty(&mut self.receipts))
-        } else {
-            chain.seal(&mut self.receipts)
-        };
+        let (header, certificate) = self.seal(even_empty, chain, clock)?;
         if let Some(recorder) = &mut self.recorder {
             clock.lap(Stage::Settle, 0);
-            record_block(recorder, header, chain);
+            record_block(recorder, header, certificate.as_ref(), chain);
             clock.lap(Stage::Audit, 0);
         }
-        if self.time.is_some() {
+        if let Some(time) = &self.time {
             let space = chain.space();
             self.traffic.course.take(Moment {
                 height: chain.height(),
+                at_ms: time.at(chain.height()),
                 units: space.units,
                 evicted: space.evicted,
                 waiting: chain.pending() as u64,
@@ -245,6 +251,36 @@ impl Unsettled {
         if is_quiet && chain.pending() > 0 {
             self.refuse_gaps(chain);
         }
+        Ok(())
+    }
+
+    /// Makes the next block, and has it decided where there are validators.
+    fn seal(
+        &mut self,
+        even_empty: bool,
+        chain: &mut Chain,
+        clock: &mut StageClock,
+    ) -> Result<(Option<Header>, Option<Certificate>), Stopped> {
+        // Where there is a clock, an empty block is a time that passes.
+        let Some(time) = &mut self.time else {
+            let header = match even_empty {
+                true => Some(chain.seal_even_empty(&mut self.receipts)),
+                false => chain.seal(&mut self.receipts),
+            };
+            return Ok((header, None));
+        };
+        let Some(deciding) = &mut self.deciding else {
+            return Ok((chain.seal(&mut self.receipts), None));
+        };
+        clock.lap(Stage::Settle, 0);
+        let begins_ms = time.at(chain.height() + 1);
+        let sealed = deciding.seal(chain, &mut self.receipts, begins_ms)?;
+        clock.lap(Stage::Decide, 1);
+        let Some(sealed) = sealed else {
+            return Ok((None, None));
+        };
+        time.decided(chain.height(), sealed.decided_ms);
+        Ok((sealed.header, Some(sealed.certificate)))
     }
 
     /// Opens come in the order of their nonces, and none is under way in a block that left nothing
@@ -255,6 +291,11 @@ impl Unsettled {
                 self.refused(at(ticket), OUT_OF_TURN, chain);
             }
         }
+    }
+
+    /// When a block is final, which is the last one.
+    fn final_ms(&self, height: u64) -> u64 {
+        self.time.as_ref().map_or(0, |time| time.final_at(height))
     }
 
     fn step(&mut self, number: u64) -> &mut Step {
@@ -269,33 +310,33 @@ impl Unsettled {
         workload: &dyn Workload,
         (chain, court): (&mut Chain, &mut Court),
         clock: &mut StageClock,
-    ) {
+    ) -> Result<(), Stopped> {
         if !self.given_up.is_empty() && self.follows_one_given_up((number, place)) {
             self.gives_up((number, place), chain);
-            return;
+            return Ok(());
         }
         loop {
             let bytes = self.step(number).bytes(place);
             match chain.submit(ticket((number, place)), bytes) {
-                Ok(()) => return,
+                Ok(()) => return Ok(()),
                 // Pushed back: a block makes room.
                 Err(SubmitError::MempoolFull { .. } | SubmitError::MempoolBytesFull { .. }) => {
-                    self.block(false, workload, (chain, court), clock);
+                    self.block(false, workload, (chain, court), clock)?;
                 }
                 Err(SubmitError::AnswersInVain { .. }) => {
-                    self.block(true, workload, (chain, court), clock);
+                    self.block(true, workload, (chain, court), clock)?;
                 }
                 Err(SubmitError::Outbid { .. } | SubmitError::AlreadyWaits) => {
                     self.bid_again((number, place), workload, chain, clock);
-                    return;
+                    return Ok(());
                 }
                 Err(SubmitError::Refused(refusal)) => {
                     self.refused((number, place), refusal.name(), chain);
-                    return;
+                    return Ok(());
                 }
                 Err(SubmitError::Malformed(_)) => {
                     self.refused((number, place), "l1_malformed", chain);
-                    return;
+                    return Ok(());
                 }
                 Err(
                     SubmitError::TooLarge { .. }
@@ -303,7 +344,7 @@ impl Unsettled {
                     | SubmitError::TooManyUnits { .. },
                 ) => {
                     self.refused((number, place), "l1_too_large", chain);
-                    return;
+                    return Ok(());
                 }
             }
         }
@@ -313,8 +354,8 @@ impl Unsettled {
         let kind = kind_of(self.step(number).transaction(place));
         self.traffic.of_mut(kind).refused += 1;
         let outcome = StepOutcome::Refused { name };
-        let height = Some(chain.height());
-        (self.step(number)).ended(place, outcome, Amount::ZERO, height);
+        let final_ms = self.final_ms(chain.height());
+        (self.step(number)).ended(place, outcome, Amount::ZERO, final_ms);
     }
 
     /// Reads what became of one transaction.
@@ -330,9 +371,10 @@ impl Unsettled {
             self.bid_again((number, place), workload, chain, clock);
             return;
         }
+        let final_ms = self.final_ms(receipt.height);
         let step = self.step(number);
         let (kind, arrived_ms) = (kind_of(step.transaction(place)), step.arrived_ms);
-        step.ended(place, outcome(&receipt), receipt.fee, Some(receipt.height));
+        step.ended(place, outcome(&receipt), receipt.fee, final_ms);
         match (&receipt.outcome, &self.time) {
             (Ok(_), Some(time)) => {
                 let wait_ms = time.at(receipt.height).saturating_sub(arrived_ms);
@@ -393,11 +435,11 @@ impl Unsettled {
             self.given_up.insert(keys.a);
             ended.extend(chain.withdraw(&keys.a, *nonce).into_iter().map(at));
         }
+        let final_ms = self.final_ms(chain.height());
         for (number, place) in ended {
             let step = self.step(number);
             let kind = kind_of(step.transaction(place));
-            let height = Some(chain.height());
-            step.ended(place, StepOutcome::GaveUp, Amount::ZERO, height);
+            step.ended(place, StepOutcome::GaveUp, Amount::ZERO, final_ms);
             self.traffic.of_mut(kind).given_up += 1;
         }
     }
@@ -469,9 +511,17 @@ fn outcome(receipt: &Receipt) -> StepOutcome {
 }
 
 /// Records the block that was sealed, if any, and lets go of its body.
-fn record_block(recorder: &mut Recorder, header: Option<Header>, chain: &mut Chain) {
+fn record_block(
+    recorder: &mut Recorder,
+    header: Option<Header>,
+    certificate: Option<&Certificate>,
+    chain: &mut Chain,
+) {
     for body in chain.take_bodies() {
         let header = header.expect("a body is a block's");
         recorder.block(&header, &body);
+        if let Some(certificate) = certificate {
+            recorder.certificate(certificate);
+        }
     }
 }

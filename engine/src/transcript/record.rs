@@ -14,8 +14,12 @@
 //! | 4 block | *header*, `body` |
 //! | a header | `parent 32 · height u64 · transactions u32 · body hash 32`, and a state root's 32 |
 //! | 5 scarcity | what else Layer 1 is set up with: [`Config::scarcity`] |
+//! | 6 validators | their keys, 32 each |
+//! | 7 certificate | of the block before, as [`Certificate::encode`] has it |
 //!
-//! A scarcity follows the genesis at once, and is there only where it says something.
+//! A scarcity follows the genesis at once, and is there only where it says something. Validators
+//! follow the last account, and are there only where Layer 1 has some: then each block is followed
+//! by its certificate.
 //!
 //! Numbers without a size are LEB128 in its shortest form: *entries and pass* is twice the number
 //! of entries, plus one if the turn passes with them; *tag* is the difference to the tag before
@@ -23,6 +27,7 @@
 
 use duet_channels::crypto::PublicKey;
 use duet_channels::protocol::{Amount, ChannelId, Message, Party, Payments};
+use duet_consensus::Certificate;
 use duet_ledger::l1::{Config, Header};
 
 const BURST: u8 = 1;
@@ -30,6 +35,8 @@ const GENESIS: u8 = 2;
 const ACCOUNT: u8 = 3;
 const BLOCK: u8 = 4;
 const SCARCITY: u8 = 5;
+const VALIDATORS: u8 = 6;
+const CERTIFICATE: u8 = 7;
 /// A burst has no more bytes: at most 10,000 entries of 20, and 4,096 proposals
 /// and as many answers with their signatures. An auditor takes no longer one.
 const MOST_BURST_BYTES: usize = 1 << 20;
@@ -214,6 +221,18 @@ pub(super) fn put_block(bytes: &mut Vec<u8>, header: &Header, body: &[u8]) {
         }
         bytes.extend_from_slice(body);
     });
+}
+
+/// Appends the keys of those who decide blocks.
+pub(super) fn put_validators(bytes: &mut Vec<u8>, keys: &[PublicKey]) {
+    record(bytes, VALIDATORS, |bytes| {
+        keys.iter().for_each(|key| bytes.extend_from_slice(&key.0));
+    });
+}
+
+/// Appends why the last block is final.
+pub(super) fn put_certificate(bytes: &mut Vec<u8>, certificate: &Certificate) {
+    record(bytes, CERTIFICATE, |bytes| certificate.encode(bytes));
 }
 
 #[cfg(test)]

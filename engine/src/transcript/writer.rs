@@ -7,11 +7,15 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::manifest::{self, Finish, Start};
-use super::record::{Burst, put_account, put_block, put_burst, put_genesis};
+use super::record::{
+    Burst, put_account, put_block, put_burst, put_certificate, put_genesis, put_validators,
+};
 use super::segment::{self, Ended, Source, Stream};
 use super::{Settings, TranscriptError};
 use duet_base::folder::Folder;
 use duet_base::metered::{Held, Metered};
+use duet_channels::crypto::PublicKey;
+use duet_consensus::Certificate;
 use duet_ledger::l1::{Allocations, Config, Genesis, Header};
 
 /// A buffer is handed over once it holds this much; records are never cut.
@@ -188,6 +192,18 @@ impl Recorder {
     pub(crate) fn block(&mut self, header: &Header, body: &[u8]) {
         put_block(&mut self.buffer, header, body);
         self.hand_over();
+    }
+
+    /// Records who decides about blocks, after the last account.
+    pub(crate) fn validators(&mut self, keys: &[PublicKey]) {
+        put_validators(&mut self.buffer, keys);
+        self.hand_over_if_full();
+    }
+
+    /// Records why the last block is final.
+    pub(crate) fn certificate(&mut self, certificate: &Certificate) {
+        put_certificate(&mut self.buffer, certificate);
+        self.hand_over_if_full();
     }
 
     fn hand_over_if_full(&mut self) {

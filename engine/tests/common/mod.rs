@@ -28,6 +28,7 @@ pub(crate) fn config(shards: u32, concurrent: u64, cosign_every: u32, in_flight:
             keep_bodies: true,
             ..l1::Config::default()
         },
+        validators: None,
         sending: Sending::default(),
         challenge_window_blocks: 144,
         reserve: Amount::ZERO,

@@ -53,6 +53,7 @@ pub(super) fn check_l1(l1: &L1<'_>, end: &End, tip: Option<&Digest>) -> Result<(
         ("sessions closed", ledger.closed, end.sessions_closed),
     ];
     check_height(ledger, end.height, place)?;
+    ledger.check_certified(place)?;
     for (what, expected, found) in table {
         if expected != found {
             return Err(place.finding(what, expected, found));

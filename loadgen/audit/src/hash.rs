@@ -26,6 +26,7 @@ pub(super) struct Keys {
     pub(super) channel: Key,
     pub(super) node: Key,
     pub(super) root: Key,
+    pub(super) vote: Key,
 }
 
 /// All keys, derived once.
@@ -45,6 +46,7 @@ pub(super) static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     channel: Key::derive("duet 2026-12 layer 1 channel"),
     node: Key::derive("duet 2026-12 layer 1 state tree"),
     root: Key::derive("duet 2026-12 layer 1 state root"),
+    vote: Key::derive("duet 2026-12 layer 1 vote"),
 });
 
 /// One purpose's key.

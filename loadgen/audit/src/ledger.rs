@@ -10,12 +10,15 @@ use super::hash::{Digest, KEYS, hex, link};
 use super::scarcity::Scarcity;
 use super::state::{State, account_leaf, channel_leaf};
 use super::transaction::{Act, Close, Open, PublicKey, Transaction};
+use super::validators::Validators;
 
 /// Kinds of records in Layer 1's stream.
 const GENESIS: u8 = 2;
 const ACCOUNT: u8 = 3;
 const BLOCK: u8 = 4;
 const SCARCITY: u8 = 5;
+const VALIDATORS: u8 = 6;
+const CERTIFICATE: u8 = 7;
 
 /// A block's header, and what it is longer by with a state root.
 const HEADER_BYTES: usize = 76;
@@ -35,6 +38,8 @@ pub(super) struct Ledger {
     base: u64,
     /// Only if headers have its root.
     state: Option<Box<State>>,
+    /// Only where blocks are decided by votes.
+    validators: Option<Validators>,
     pub(super) transactions: u64,
     pub(super) failed: u64,
     pub(super) closed: u64,
@@ -99,6 +104,7 @@ impl Ledger {
             blocks: Vec::new(),
             base: 0,
             state: None,
+            validators: None,
             transactions: 0,
             failed: 0,
             closed: 0,
@@ -182,7 +188,9 @@ impl Ledger {
                 ACCOUNT => self.account(&mut content)?,
                 BLOCK => self.block(&mut content)?,
                 SCARCITY => self.scarcity(&mut content)?,
-                _ => return Err(place.finding("the record's kind", "2 to 5", kind)),
+                VALIDATORS => self.validators(&mut content)?,
+                CERTIFICATE => self.certificate(&mut content)?,
+                _ => return Err(place.finding("the record's kind", "2 to 7", kind)),
             }
             if !content.is_empty() {
                 let left = content.rest().len();
@@ -198,6 +206,36 @@ impl Ledger {
         self.base = scarcity.first_base();
         self.state = scarcity.has_state_root().then(Box::default);
         Ok(())
+    }
+
+    /// Who decides about blocks: between the last account and the first block.
+    fn validators(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
+        if !self.has_begun() || self.height() > 0 || self.validators.is_some() {
+            let expected = "at most one, after the last account and before the first block";
+            return Err(record
+                .place()
+                .finding("a record of validators", expected, "another"));
+        }
+        self.validators = Some(Validators::read(record)?);
+        Ok(())
+    }
+
+    fn certificate(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
+        let (height, block) = (self.height(), self.tip());
+        match &mut self.validators {
+            Some(validators) => validators.certificate(record, &self.genesis, (height, &block)),
+            None => {
+                let expected = "none: nobody decides";
+                Err(record.place().finding("a certificate", expected, "one"))
+            }
+        }
+    }
+
+    /// That the last block is certified, where blocks are.
+    pub(super) fn check_certified(&self, place: Place<'_>) -> Result<(), AuditError> {
+        let validators = self.validators.iter();
+        let mut checks = validators.map(|of| of.check_certified(self.height(), place));
+        checks.try_for_each(|check| check)
     }
 
     fn account(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
@@ -252,6 +290,7 @@ impl Ledger {
         };
         let place = record.place();
         let last = self.height();
+        self.check_certified(place)?;
         let header = self.header(record, &parameters)?;
         let scarcity = parameters.scarcity;
         self.base = scarcity.base_after(self.base, header.height - last - 1);

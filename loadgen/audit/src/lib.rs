@@ -38,6 +38,7 @@ mod source;
 mod state;
 mod stream;
 mod transaction;
+mod validators;
 mod whole;
 
 use std::path::PathBuf;

@@ -77,7 +77,7 @@ impl Sampled {
 }
 
 /// Refuses a key that Layer 1 takes from nobody: anybody could sign for one of small order.
-fn check_key(key: &PublicKey, place: Place<'_>) -> Result<(), AuditError> {
+pub(super) fn check_key(key: &PublicKey, place: Place<'_>) -> Result<(), AuditError> {
     let encoded = CompressedEdwardsY(*key);
     let point = encoded.decompress();
     if point.is_some_and(|point| !point.is_small_order() && point.compress() == encoded) {

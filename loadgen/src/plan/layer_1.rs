@@ -168,6 +168,7 @@ impl Layer1 {
             finality_blocks: None,
             order: None,
             answers: None,
+            validators: None,
             session_time_ms: None,
             state_root: self.config.state_root,
         };

@@ -9,7 +9,8 @@ use crate::{
     measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed, slowed},
     offload,
     run_file::{
-        Achieved, Assurance, Checks, Durability, L1Chain, L1Traffic, Percentiles, RunFile, Stage,
+        Achieved, Assurance, Checks, Durability, L1Chain, L1Quantiles, L1Traffic, Percentiles,
+        RunFile, Stage,
     },
 };
 
@@ -44,6 +45,7 @@ pub fn summary(run: &RunFile) -> String {
     let after = [
         ("L1 alone", alone(run), 2),
         ("L1 time", chain_time(run), 4),
+        ("L1 votes", votes(run), 4),
         ("disputes", disputes(run), 2),
         ("refused", refused(run), 2),
     ];
@@ -71,6 +73,7 @@ pub fn facts(run: &RunFile) -> Vec<(&'static str, Vec<String>)> {
         ("machine", machine(run)),
         ("L1 alone", alone(run)),
         ("L1 time", chain_time(run)),
+        ("L1 votes", votes(run)),
         ("disputes", disputes(run)),
         ("refused", refused(run)),
     ];
@@ -184,6 +187,7 @@ pub fn layer_1(run: &RunFile) -> Vec<String> {
         ));
     }
     let depth = limits.finality_blocks.map(|blocks| match blocks {
+        _ if limits.validators.is_some() => "final when validators decide".to_owned(),
         0 => "final at once".to_owned(),
         blocks => format!("final after {}", human::counted(blocks, "block")),
     });
@@ -471,6 +475,60 @@ fn chain_time(run: &RunFile) -> Vec<String> {
         some(chain.sessions_not_opened, "sessions not opened"),
         some(chain.closes_given_up, "closes outbid for good"),
         as_transfers(run, chain),
+    ];
+    phrases.into_iter().flatten().collect()
+}
+
+/// What Layer 1's validators did, all of them together; nothing where it has none. None of it is in
+/// any other figure.
+fn votes(run: &RunFile) -> Vec<String> {
+    let consensus = run
+        .l1
+        .chain
+        .as_ref()
+        .and_then(|chain| chain.consensus.as_ref());
+    let Some(of) = consensus else {
+        return Vec::new();
+    };
+    let some =
+        |number: u64, what: &str| (number > 0).then(|| format!("{} {what}", human::count(number)));
+    let times = |of: &L1Quantiles| {
+        let [p50, p99] = [of.p50, of.p99].map(|ms| human::seconds(ms / 1e3));
+        format!("{p50} (p99 {p99})")
+    };
+    let a_block = |number: u64| human::figure(number as f64 / of.heights as f64);
+    let answers = of.answer_delay_blocks.as_ref();
+    let faults = run
+        .workload
+        .l1
+        .validators
+        .as_ref()
+        .map_or("", |asked| &asked.faults);
+    let phrases = [
+        Some(human::counted(of.validators, "validator")),
+        (of.faulty > 0).then(|| format!("faulty: {}", clip(faults, 60))),
+        Some(format!("{} decided", human::counted(of.heights, "block"))),
+        some(of.more_rounds, "rounds more than one each"),
+        of.first_decision_ms
+            .as_ref()
+            .map(|of| format!("decided after {}", times(of))),
+        of.last_decision_ms
+            .as_ref()
+            .map(|of| format!("by the last after {}", times(of))),
+        some(of.censored_blocks, "blocks without answers that waited"),
+        some(of.vain_blocks, "blocks of nothing"),
+        some(of.forged, "forged votes refused"),
+        answers.map(|of| format!("answers waited {} blocks at most", human::figure(of.max))),
+        (of.heights > 0).then(|| {
+            format!(
+                "whole system a block: {} signatures, {} verified one by one, {} messages, {}",
+                a_block(of.signatures),
+                a_block(of.charged_verifications),
+                a_block(of.messages),
+                human::bytes(of.bytes as f64 / of.heights as f64)
+            )
+        }),
+        Some(format!("simulated in {} of CPU", human::seconds(of.cpu_s))),
     ];
     phrases.into_iter().flatten().collect()
 }

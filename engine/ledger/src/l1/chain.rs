@@ -2,8 +2,10 @@
 
 mod committed;
 mod durable;
+mod fork;
 
 pub use durable::Restoring;
+pub use fork::Aside;
 
 use std::collections::HashSet;
 use std::fmt;

@@ -20,6 +20,7 @@ use duet_channels::crypto::PublicKey;
 use duet_channels::protocol::ChannelId;
 
 /// The queue. Its memory is what waits, and two segments of slack.
+#[derive(Clone)]
 pub(super) struct Mempool {
     capacity: u32,
     waiting: VecDeque<Waiting>,
@@ -33,6 +34,7 @@ pub(super) struct Mempool {
     reserved: Reserved,
 }
 
+#[derive(Clone)]
 struct Waiting {
     ticket: u64,
     bytes: u32,
@@ -40,6 +42,7 @@ struct Waiting {
 }
 
 /// Whole transactions, one after the other.
+#[derive(Clone)]
 struct Segment {
     bytes: Vec<u8>,
     /// Where the first one that waits starts.
@@ -61,7 +64,7 @@ pub(super) struct Next<'m> {
 }
 
 /// The reserved room.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Reserved {
     answers: VecDeque<Answer>,
     /// Answers served so far: where in the count the first of `answers` is.
@@ -75,6 +78,7 @@ struct Reserved {
 }
 
 /// An answer in the reserved room.
+#[derive(Clone)]
 pub(super) struct Answer {
     pub(super) ticket: u64,
     pub(super) channel: ChannelId,
@@ -221,6 +225,29 @@ impl Mempool {
             checked: Some(&answer.claim),
         });
         answers.chain(queue)
+    }
+
+    /// What waits in the queue and is not left out; then what is, with all answers that have room of
+    /// their own.
+    pub(super) fn split(&self, leave_out: impl Fn(&[u8]) -> bool) -> [Mempool; 2] {
+        let [mut kept, mut left] = [(); 2].map(|()| Mempool::new(self.capacity));
+        for next in self.iter().filter(|next| next.checked.is_none()) {
+            let to = if leave_out(next.bytes) {
+                &mut left
+            } else {
+                &mut kept
+            };
+            to.push(next.ticket, next.bytes, next.operations);
+        }
+        left.reserved = self.reserved.clone();
+        [kept, left]
+    }
+
+    /// Queues what waits in another one's queue behind what waits here.
+    pub(super) fn append(&mut self, other: &Mempool) {
+        for next in other.iter() {
+            self.push(next.ticket, next.bytes, next.operations);
+        }
     }
 
     /// The first that waits.

@@ -62,7 +62,7 @@ mod vain;
 mod witness;
 
 pub use block::Header;
-pub use chain::{Chain, Restoring};
+pub use chain::{Aside, Chain, Restoring};
 pub use channel::{ChannelRecord, ChannelStatus};
 pub use config::{Allocations, Config, ConfigError, Genesis, SetupError, Verification};
 pub use dispute::Dispute;

@@ -18,7 +18,7 @@ use duet_channels::crypto::{Digest, PublicKey};
 type Arrival = u64;
 
 /// What waits.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Pool {
     waiting: HashMap<Arrival, Waiting>,
     arrivals: Arrival,
@@ -33,7 +33,8 @@ pub(super) struct Pool {
     bytes: usize,
 }
 
-struct Waiting {
+#[derive(Clone)]
+pub(super) struct Waiting {
     ticket: u64,
     bytes: Vec<u8>,
     operations: u32,
@@ -202,6 +203,19 @@ impl Pool {
         self.bytes -= left.bytes.len();
         self.said.remove(&left.says);
         left
+    }
+
+    /// Takes those without a nonce out that are left out.
+    pub(super) fn set_aside(&mut self, leave_out: impl Fn(&[u8]) -> bool) -> Vec<Waiting> {
+        let is_left_out = |arrival: &Arrival| leave_out(&self.waiting[arrival].bytes);
+        let arrivals: Vec<Arrival> = self.free.iter().copied().filter(is_left_out).collect();
+        let left = arrivals.into_iter().map(|arrival| self.remove(arrival));
+        left.collect()
+    }
+
+    /// Has them wait again.
+    pub(super) fn put_back(&mut self, aside: Vec<Waiting>) {
+        aside.into_iter().for_each(|waiting| self.insert(waiting));
     }
 
     /// Removes what an account has numbered so and above. Gives their tickets.

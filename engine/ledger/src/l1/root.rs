@@ -20,6 +20,7 @@ use proof::{Path, Top, state_root};
 use tree::{PIECE, Tree};
 
 /// The trees of a ledger, as of its last block.
+#[derive(Clone)]
 pub(super) struct StateTrees {
     /// Channels that a block opens at most.
     block_channels: u32,

@@ -66,6 +66,15 @@ impl Rounds {
         }
     }
 
+    /// As these are while no block is made, with the CPU time so far.
+    pub(super) fn fork(&self) -> Rounds {
+        assert!(self.line.is_empty(), "no block is being made");
+        Rounds {
+            others_cpu_ns: self.others_cpu_ns,
+            ..Rounds::new(self.backend, self.verification)
+        }
+    }
+
     /// Puts as many of those that wait in line as fit in a block's room if none is refused. Whether
     /// there is one.
     ///

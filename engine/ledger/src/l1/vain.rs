@@ -9,7 +9,7 @@ use duet_channels::protocol::ChannelId;
 
 /// The counts. Their memory is those accounts that have submitted in vain since the last block,
 /// once for each channel in which they raised an answer.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Vain {
     /// Answers that were found not to be sound, by who signed them.
     unsound: HashMap<PublicKey, u32>,

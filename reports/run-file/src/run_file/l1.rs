@@ -59,6 +59,64 @@ schema! {
         pub traffic: BTreeMap<String, L1Traffic>,
         /// Layer 1 over its own time, a few hundred samples at most.
         pub course: Vec<L1Moment>,
+        /// What its validators did, all of them together; none, and not written, where it has
+        /// none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub consensus: Option<L1Consensus>,
+    }
+
+    /// Layer 1's validators, all of them together: no other figure has any of this. Votes belong to
+    /// time, not to payments: an idle chain whose blocks are made has as many.
+    pub struct L1Consensus {
+        /// How many there are.
+        pub validators: u64,
+        /// Of these, faulty.
+        pub faulty: u64,
+        /// Blocks that were decided about. Where nothing waits, none is.
+        pub heights: u64,
+        /// Rounds beyond the first of a block.
+        pub more_rounds: u64,
+        /// By how much the last block came later than its height says, in virtual seconds.
+        pub late_s: f64,
+        /// Blocks without the answers that waited, which censors proposed.
+        pub censored_blocks: u64,
+        /// Blocks of nothing, although something waited, which equivocators proposed.
+        pub vain_blocks: u64,
+        /// Messages that were sent.
+        pub messages: u64,
+        /// Their bytes, blocks included.
+        pub bytes: u64,
+        /// Of these, bytes of blocks.
+        pub block_bytes: u64,
+        /// Distinct signatures that were made.
+        pub signatures: u64,
+        /// Distinct signatures that were refused.
+        pub forged: u64,
+        /// Signatures that validators have to verify, each for itself and one by one; here each
+        /// distinct one is verified once, in batches.
+        pub charged_verifications: u64,
+        /// Timeouts that moved a validator on.
+        pub timeouts: u64,
+        /// Pairs of votes or proposals that convict a validator, each one's own find.
+        pub evidence: u64,
+        /// CPU time of the simulation with its signatures, in seconds.
+        pub cpu_s: f64,
+        /// From a block's beginning to the first honest validator's decision.
+        pub first_decision_ms: Option<L1Quantiles>,
+        /// To the last one's.
+        pub last_decision_ms: Option<L1Quantiles>,
+        /// Blocks that answers to posts waited: the delay D of the guarantee.
+        pub answer_delay_blocks: Option<L1Quantiles>,
+    }
+
+    /// Of times, or numbers of blocks.
+    pub struct L1Quantiles {
+        /// Half of them no longer than this.
+        pub p50: f64,
+        /// 99 % of them no longer than this.
+        pub p99: f64,
+        /// The longest.
+        pub max: f64,
     }
 
     /// Layer 1 after one of its blocks.

@@ -114,6 +114,9 @@ schema! {
         /// Whether answers to posts have room of their own: `reserved` or `compete`.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub answers: Option<String>,
+        /// Who decided its blocks; none, and not written, where whoever makes them does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub validators: Option<Validators>,
         /// Virtual milliseconds for which channels stayed open.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub session_time_ms: Option<u64>,
@@ -121,6 +124,20 @@ schema! {
         /// written where it does not.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         pub state_root?: bool,
+    }
+
+    /// Layer 1's validators.
+    pub struct Validators {
+        /// How many there were.
+        pub count: u64,
+        /// How many were faulty, and how: `silent=1,censor=1`; empty if none were.
+        pub faults: String,
+        /// How long messages between them took: a name, or shares and times.
+        pub latency: String,
+        /// The share of their messages that links lost, and sent again.
+        pub loss: f64,
+        /// When some of them did not reach the others, and how many: `10s..40s=1`.
+        pub partitions: Vec<String>,
     }
 
     /// What ran the workload.

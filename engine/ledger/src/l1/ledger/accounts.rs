@@ -25,7 +25,8 @@ const NO_ACCOUNT: u64 = u64::MAX;
 const _: () = assert!(size_of::<AccountRow>() == 48);
 
 /// All accounts, and the keys of channels that have none.
-#[cfg_attr(test, derive(Clone, Debug))]
+#[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
 pub(in super::super) struct Accounts {
     rows: Chunks<AccountRow>,
     index: PlaceIndex,

@@ -5,8 +5,8 @@ use super::channels::ChannelPlace;
 
 /// The places that have changed: since a log last asked for them, and of these the last ones since
 /// a state root last asked. One list for both, so that a change is noted once.
-#[derive(Default)]
-#[cfg_attr(test, derive(Clone, Debug))]
+#[derive(Clone, Default)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Changed {
     pub(super) accounts: Vec<AccountPlace>,
     pub(super) channels: Vec<ChannelPlace>,

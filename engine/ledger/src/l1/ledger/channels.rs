@@ -32,7 +32,8 @@ impl ChannelRow {
 }
 
 /// All open channels. Its memory does not shrink: places wait for the next ones.
-#[cfg_attr(test, derive(Clone, Debug))]
+#[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
 pub(in super::super) struct Channels {
     slots: Chunks<Option<ChannelRow>>,
     /// The empty slots, of which the last is filled first.

@@ -28,7 +28,8 @@ use channels::{ChannelPlace, Channels};
 use decision::{Decision, Effect, Locking, Releasing};
 
 /// All state of this Layer 1.
-#[cfg_attr(test, derive(Clone, Debug))]
+#[derive(Clone)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Ledger {
     supply: Amount,
     accounts: Accounts,

@@ -1,8 +1,8 @@
 //! Places that are empty, a bit each, from which the lowest can be taken.
 
 /// Empty places.
-#[derive(Default)]
-#[cfg_attr(test, derive(Clone, Debug))]
+#[derive(Clone, Default)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Spare {
     /// Bit i of word w is place 64 w + i.
     words: Vec<u64>,

@@ -34,6 +34,7 @@ pub(super) fn account_leaf(key: &PublicKey, account: &Account) -> Digest {
 /// dispute if there is one, its bytes padded with zeros, and last `capacity 8 · reserve 8 · A's
 /// deposit 8 · window 4 · disputed 1 · zeros 3`. The last one says how many there are, so that no leaf has two
 /// readings.
+#[derive(Clone)]
 pub(super) struct ChannelChain {
     id: Digest,
     entries: [[u8; 32]; ENTRIES],
@@ -90,7 +91,7 @@ impl ChannelChain {
 }
 
 /// Hashes the leaves of many channels side by side.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct ChannelLeaves {
     /// Those that have one more entry.
     rest: Vec<u32>,

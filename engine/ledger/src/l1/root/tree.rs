@@ -28,8 +28,7 @@ pub(super) const PIECE: usize = 256;
 struct Siblings([u8; 64]);
 
 /// The tree. 64 bytes a place: its leaf, and as much in nodes above all of them.
-#[derive(Default)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Clone, Default)]
 pub(super) struct Tree {
     places: u32,
     /// By height. The last one has the root, alone on its left.

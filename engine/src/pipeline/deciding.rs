@@ -1,0 +1,285 @@
+//! Layer 1 with validators: each block is decided by votes before parties hear of it. A block is
+//! executed once for all validators, since their verdicts are equal; where faulty ones may offer
+//! others, each of those is executed on a copy of the state before it.
+
+use zeroize::Zeroizing;
+
+use super::accounts::validator_seeds;
+use super::config::Config;
+use duet_channels::crypto::Digest;
+use duet_consensus::{
+    Block, Blocks, Certificate, Counts, Decision, Finality, Offer, Setup, Simulation, Stopped,
+};
+use duet_ledger::l1::{Chain, Header, Receipt};
+
+/// The validators of a run.
+pub(super) struct Deciding {
+    simulation: Simulation,
+    /// Whether a block may be offered that is valid and not what all others would offer.
+    offers_others: bool,
+    /// What was decided for beside blocks of what waits.
+    others: Others,
+    /// CPU time of workers for blocks that were not decided for.
+    discarded_ns: u64,
+}
+
+/// Heights at which a faulty validator's block was decided for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Without the answers that waited.
+    pub censored: u64,
+    /// Of nothing, although something waited.
+    pub empty: u64,
+}
+
+/// What the validators of a run did.
+#[derive(Clone, Debug, Default)]
+pub struct Decided {
+    /// All of them together.
+    pub counts: Counts,
+    /// How long decisions took.
+    pub finality: Finality,
+    /// Heights at which a faulty one's block was decided for.
+    pub others: Others,
+    /// By how much the last block came later than its height says, in virtual milliseconds.
+    pub late_ms: u64,
+}
+
+/// A block that is final.
+pub(super) struct Sealed {
+    /// None where nothing was in it.
+    pub(super) header: Option<Header>,
+    pub(super) certificate: Certificate,
+    /// When it was decided, in virtual milliseconds, rounded up.
+    pub(super) decided_ms: u64,
+}
+
+impl Deciding {
+    /// The validators that a run is asked for, if it is.
+    pub(super) fn of(config: &Config, genesis: &Digest) -> Option<Deciding> {
+        let asked = config.validators.as_ref()?;
+        let seeds: Vec<Zeroizing<[u8; 32]>> = validator_seeds(config.seed, asked.count);
+        let setup = Setup {
+            genesis: *genesis,
+            seeds,
+            faults: asked.faults.clone(),
+            network: asked.network.clone(),
+            seed: config.seed,
+        };
+        Some(Deciding {
+            simulation: Simulation::new(setup, config.backend),
+            offers_others: asked.faults.offer_others(),
+            others: Others::default(),
+            discarded_ns: 0,
+        })
+    }
+
+    /// Has the next block decided, which begins then, and makes it the chain's. `None` if nothing
+    /// was there to decide about: the block's time has passed.
+    ///
+    /// # Errors
+    /// [`Stopped`]: the chain goes on no more.
+    pub(super) fn seal(
+        &mut self,
+        chain: &mut Chain,
+        receipts: &mut Vec<Receipt>,
+        begins_ms: u64,
+    ) -> Result<Option<Sealed>, Stopped> {
+        if self.offers_others {
+            return self.seal_one_of_several(chain, receipts, begins_ms);
+        }
+        let empty = chain.empty_block();
+        let height = chain.height() + 1;
+        let bytes = chain.load().bytes;
+        let Some(header) = chain.seal(receipts) else {
+            return Ok(None);
+        };
+        let block = Block {
+            hash: header.hash,
+            bytes: (chain.load().bytes - bytes) as u32,
+        };
+        let mut one = OneBlock {
+            block,
+            invalid: broken(&empty),
+        };
+        let decision = (self.simulation).decide(height, begins_ms * 1_000, &mut one)?;
+        assert_eq!(decision.block, header.hash, "the only block that was valid");
+        Ok(Some(Sealed::of(Some(header), decision)))
+    }
+
+    fn seal_one_of_several(
+        &mut self,
+        chain: &mut Chain,
+        receipts: &mut Vec<Receipt>,
+        begins_ms: u64,
+    ) -> Result<Option<Sealed>, Stopped> {
+        let height = chain.height() + 1;
+        let mut several = Several {
+            before: chain,
+            built: Vec::new(),
+        };
+        several.offer(Offer::Fair);
+        if several.built[0].header.is_none() {
+            let Built {
+                chain: next,
+                receipts: told,
+                ..
+            } = several.built.swap_remove(0);
+            receipts.extend(told);
+            *chain = next;
+            return Ok(None);
+        }
+        let decision = (self.simulation).decide(height, begins_ms * 1_000, &mut several);
+        let before_ns = several.before.others_cpu_ns();
+        let mut built = several.built;
+        let decision = decision?;
+        let is_decided = |one: &Built| one.block.hash == decision.block;
+        let place = built.iter().position(is_decided);
+        let decided = built.swap_remove(place.expect("a block that was offered"));
+        let lost = built
+            .iter()
+            .map(|one| one.chain.others_cpu_ns() - before_ns);
+        self.discarded_ns += lost.sum::<u64>();
+        match decided.offer {
+            Offer::Censored => self.others.censored += 1,
+            Offer::Empty => self.others.empty += 1,
+            Offer::Fair | Offer::Invalid => {}
+        }
+        receipts.extend(decided.receipts);
+        *chain = decided.chain;
+        Ok(Some(Sealed::of(decided.header, decision)))
+    }
+
+    /// Lets the last validators come to the last decision. Gives what they did, and CPU time of
+    /// workers for blocks that were not decided for, in nanoseconds.
+    pub(super) fn finish(mut self, late_ms: u64) -> (Decided, u64) {
+        let nobodys = Block {
+            hash: Digest::default(),
+            bytes: 0,
+        };
+        let mut none = OneBlock {
+            block: nobodys,
+            invalid: nobodys,
+        };
+        self.simulation.finish(&mut none);
+        let decided = Decided {
+            counts: self.simulation.counts(),
+            finality: self.simulation.finality().clone(),
+            others: self.others,
+            late_ms,
+        };
+        (decided, self.discarded_ns)
+    }
+}
+
+impl Sealed {
+    fn of(header: Option<Header>, decision: Decision) -> Sealed {
+        Sealed {
+            header,
+            certificate: decision.certificate,
+            decided_ms: decision.decided_us.div_ceil(1_000),
+        }
+    }
+}
+
+/// A block that names another one before it than there is.
+fn broken(empty: &Header) -> Block {
+    let mut header = *empty;
+    header.parent.0[0] ^= 1;
+    Block {
+        hash: header.digest(),
+        bytes: header.bytes() as u32,
+    }
+}
+
+/// The only block of a height that is valid.
+struct OneBlock {
+    block: Block,
+    invalid: Block,
+}
+
+impl Blocks for OneBlock {
+    fn offer(&mut self, offer: Offer) -> Block {
+        match offer {
+            Offer::Invalid => self.invalid,
+            Offer::Fair | Offer::Censored | Offer::Empty => self.block,
+        }
+    }
+
+    fn check(&mut self, _: u16, block: &Digest) -> bool {
+        *block == self.block.hash
+    }
+}
+
+/// Blocks of a height, each executed when it is offered.
+struct Several<'c> {
+    before: &'c Chain,
+    built: Vec<Built>,
+}
+
+struct Built {
+    offer: Offer,
+    block: Block,
+    header: Option<Header>,
+    /// The chain after it.
+    chain: Chain,
+    receipts: Vec<Receipt>,
+}
+
+impl Several<'_> {
+    fn build(&self, offer: Offer) -> Built {
+        let mut chain = self.before.fork();
+        let mut receipts = Vec::new();
+        let empty = chain.empty_block();
+        let bytes = chain.load().bytes;
+        let header = match offer {
+            Offer::Fair => chain.seal(&mut receipts),
+            Offer::Censored => {
+                let aside = chain.set_answers_aside();
+                let header = chain.seal(&mut receipts);
+                chain.put_back(aside);
+                header
+            }
+            Offer::Empty | Offer::Invalid => {
+                chain.let_pass(&mut receipts);
+                None
+            }
+        };
+        let block = match header {
+            Some(header) => Block {
+                hash: header.hash,
+                bytes: (chain.load().bytes - bytes) as u32,
+            },
+            None => Block {
+                hash: empty.hash,
+                bytes: empty.bytes() as u32,
+            },
+        };
+        Built {
+            offer,
+            block,
+            header,
+            chain,
+            receipts,
+        }
+    }
+}
+
+impl Blocks for Several<'_> {
+    fn offer(&mut self, offer: Offer) -> Block {
+        if offer == Offer::Invalid {
+            return broken(&self.before.empty_block());
+        }
+        if let Some(built) = self.built.iter().find(|built| built.offer == offer) {
+            return built.block;
+        }
+        let built = self.build(offer);
+        let block = built.block;
+        self.built.push(built);
+        block
+    }
+
+    fn check(&mut self, _: u16, block: &Digest) -> bool {
+        self.built.iter().any(|built| built.block.hash == *block)
+    }
+}

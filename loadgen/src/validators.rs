@@ -1,0 +1,182 @@
+//! Layer 1's validators on the command line: how many are faulty and how, what is between them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use duet_engine::consensus::{Fault, Latency, Partition};
+use strum::VariantNames;
+
+use duet_terminal::units::{parse_duration, parse_share};
+
+/// Faults, and how many validators have each: `silent=1,censor=2`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ValidatorFaults(pub Vec<(Fault, u16)>);
+
+impl FromStr for ValidatorFaults {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ValidatorFaults, String> {
+        let mut faults: Vec<(Fault, u16)> = Vec::new();
+        for part in parts(text) {
+            let (name, count) = part.split_once('=').ok_or_else(|| {
+                format!("'{part}': expected a fault and a number of validators, as in silent=1")
+            })?;
+            let kind: Fault = name.parse().map_err(|_| {
+                format!(
+                    "'{part}': unknown fault '{name}', expected one of {}",
+                    Fault::VARIANTS.join(", ")
+                )
+            })?;
+            let count = count.parse().map_err(|_| {
+                format!("'{part}': '{count}' is no number of validators, 0 to 65,535")
+            })?;
+            if faults.iter().any(|(other, _)| *other == kind) {
+                return Err(format!("'{part}': {name} has its number already"));
+            }
+            faults.push((kind, count));
+        }
+        Ok(ValidatorFaults(faults))
+    }
+}
+
+/// A network's latencies: a name, or a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidatorLatency {
+    /// As it was given.
+    pub text: String,
+    /// What that stands for.
+    pub latency: Latency,
+}
+
+impl FromStr for ValidatorLatency {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ValidatorLatency, String> {
+        let latency = match text {
+            "wide-area" => Latency::wide_area(),
+            "data-centre" => Latency::data_centre(),
+            table => {
+                let points = parts(table).map(point);
+                let points: Result<Vec<(u32, u64)>, String> = points.collect();
+                Latency::new(points?).map_err(|error| format!("'{text}': {error}"))?
+            }
+        };
+        Ok(ValidatorLatency {
+            text: text.to_owned(),
+            latency,
+        })
+    }
+}
+
+impl Default for ValidatorLatency {
+    fn default() -> ValidatorLatency {
+        ValidatorLatency {
+            text: "wide-area".to_owned(),
+            latency: Latency::wide_area(),
+        }
+    }
+}
+
+/// A share and a time, as in `50%:40ms`.
+fn point(part: &str) -> Result<(u32, u64), String> {
+    let (share, time) = part.split_once(':').ok_or_else(|| {
+        format!(
+            "'{part}': expected wide-area, data-centre, or shares and times, as in \
+             0:5ms,50%:40ms,100%:600ms"
+        )
+    })?;
+    let share = parse_share(share)?;
+    Ok(((share * 1e6).round() as u32, micros(part, time)?))
+}
+
+fn micros(part: &str, time: &str) -> Result<u64, String> {
+    let time: Duration = parse_duration(time).map_err(|error| format!("'{part}': {error}"))?;
+    u64::try_from(time.as_micros()).map_err(|_| format!("'{part}': longer than any run"))
+}
+
+/// Some validators that do not reach the others for a while: `10s..40s=1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidatorPartition(pub Partition);
+
+impl FromStr for ValidatorPartition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ValidatorPartition, String> {
+        let unlike = || {
+            format!(
+                "'{text}': expected from when, until when and how many validators are cut off, as \
+                 in 10s..40s=1"
+            )
+        };
+        let (times, validators) = text.split_once('=').ok_or_else(unlike)?;
+        let (from, until) = times.split_once("..").ok_or_else(unlike)?;
+        let partition = Partition {
+            from_us: micros(text, from)?,
+            until_us: micros(text, until)?,
+            validators: validators.parse().map_err(|_| unlike())?,
+        };
+        match partition.from_us < partition.until_us && partition.validators > 0 {
+            true => Ok(ValidatorPartition(partition)),
+            false => Err(unlike()),
+        }
+    }
+}
+
+impl fmt::Display for ValidatorPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Partition {
+            from_us,
+            until_us,
+            validators,
+        } = self.0;
+        let time = Duration::from_micros;
+        write!(f, "{:?}..{:?}={validators}", time(from_us), time(until_us))
+    }
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let parts = text.split(',').map(str::trim);
+    parts.filter(|part| !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let faults = |text: &str| text.parse::<ValidatorFaults>();
+        let two = vec![(Fault::Silent, 1), (Fault::ForgedVotes, 2)];
+        assert_eq!(faults("silent=1, forged-votes=2"), Ok(ValidatorFaults(two)));
+        for (text, names) in [
+            ("silent", "'silent': expected a fault"),
+            (
+                "asleep=1",
+                "unknown fault 'asleep', expected one of silent, slow",
+            ),
+            ("silent=-1", "'-1' is no number"),
+            ("silent=1,silent=2", "silent has its number already"),
+        ] {
+            let error = faults(text).unwrap_err();
+            assert!(error.contains(names), "{error}");
+        }
+        let latency = |text: &str| text.parse::<ValidatorLatency>();
+        assert!(latency("data-centre").is_ok());
+        assert!(latency("0:5ms,50%:40ms,100%:600ms").is_ok());
+        for (text, names) in [
+            ("moon", "'moon': expected wide-area, data-centre, or shares"),
+            ("0:5ms,50%:40ms", "rise from 0 to 1"),
+            ("0:5ms,100%:1ms", "must not fall"),
+            ("0:5ms,100%:fast", "'100%:fast'"),
+        ] {
+            let error = latency(text).unwrap_err();
+            assert!(error.contains(names), "{error}");
+        }
+        let partition = |text: &str| text.parse::<ValidatorPartition>();
+        assert_eq!(partition("10s..40s=1").unwrap().to_string(), "10s..40s=1");
+        for text in ["10s", "10s=1", "40s..10s=1", "10s..40s=0", "a..b=1"] {
+            assert!(partition(text).is_err(), "{text}");
+        }
+    }
+}
