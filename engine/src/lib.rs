@@ -11,6 +11,7 @@
 //! - [`l1`] is the in-process Layer 1 on which channels are opened and closed, and which counts
 //!   its own load.
 //! - [`consensus`] has validators decide its blocks, in virtual time.
+//! - [`light_client`] believes what a node says of Layer 1 by certificate and proof alone.
 //! - [`watchtower`] answers posts for parties that are offline.
 //! - [`log`] keeps the newest record of each key durably. It carries bytes and knows only hashing.
 //! - [`transcript`] writes down what was said, for auditors who trust none of this.
@@ -19,6 +20,7 @@
 #![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![forbid(unsafe_code)]
 
+pub mod light_client;
 pub mod pipeline;
 pub mod transcript;
 

@@ -15,10 +15,11 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visibility};
 
 /// The crates, as folders, and their lines of code at most.
-const CRATES: [(&str, usize); 16] = [
+const CRATES: [(&str, usize); 17] = [
     ("engine/src", 10_230),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_725),
+    ("engine/consensus/src", 1_500),
     ("engine/fabric/src", 2_315),
     ("engine/lanes/src", 5_930),
     ("engine/ledger/src", 6_700),

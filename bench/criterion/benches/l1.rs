@@ -9,16 +9,24 @@
 //! (`state-root`, an example of `duet-ledger`, has it over a million).
 //!
 //! Blocks and their signatures are made outside of the time taken. Elements are transactions.
+//!
+//! `l1_decide`: what all of 1, 4, 16 or 100 validators do until one of them has decided a block,
+//! signatures included, on this machine's fastest back end; `opens, as fast as validators` executes
+//! a block of opens on the same.
 
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use duet_engine::crypto::{Backend, Digest, PublicKey, SecretKey, SignJob, Signature, Signer};
+use duet_engine::consensus::{Block, Blocks, Faults, Network, Offer, Setup, Simulation};
+use duet_engine::crypto::{
+    Backend, BackendChoice, Digest, PublicKey, SecretKey, SignJob, Signature, Signer,
+};
 use duet_engine::l1::{Chain, Config, Genesis, Receipt, SignedTransaction, Transaction};
 use duet_engine::protocol::{
     Amount, ChannelId, CoSigned, Entry, FinalProof, Pair, Party, Post, State, Terms, final_digest,
     state_digest,
 };
+use zeroize::Zeroizing;
 
 const BLOCK: usize = 60_000_000 / 21_000;
 const CHANNELS: usize = BLOCK / 2;
@@ -36,7 +44,7 @@ struct Load {
 type Unsigned = (Transaction, u32);
 
 impl Load {
-    fn new(accounts: usize, state_root: bool) -> Load {
+    fn new(accounts: usize, state_root: bool, backend: Backend) -> Load {
         let secrets: Vec<SecretKey> = (0..accounts as u64)
             .map(|account| {
                 let mut seed = [7; 32];
@@ -56,8 +64,8 @@ impl Load {
             ..Config::default()
         };
         Load {
-            chain: Chain::new(config, &genesis, Backend::Dalek).expect("a sound configuration"),
-            signer: Signer::new(Backend::Dalek),
+            chain: Chain::new(config, &genesis, backend).expect("a sound configuration"),
+            signer: Signer::new(backend),
             nonces: vec![0; accounts],
             secrets,
             receipts: Vec::new(),
@@ -253,6 +261,7 @@ fn after_payments() -> State {
 fn bench(
     criterion: &mut Criterion,
     (name, state_root): (&str, bool),
+    backend: Backend,
     accounts: usize,
     transactions: usize,
     make: fn(&mut Load) -> Vec<Vec<u8>>,
@@ -269,7 +278,7 @@ fn bench(
     let name = format!("{name}{}", if state_root { "/root" } else { "" });
     group.bench_function(&name, |bencher| {
         let load = load.get_or_insert_with(|| {
-            let mut load = Load::new(accounts, state_root);
+            let mut load = Load::new(accounts, state_root, backend);
             // The first block's keys are new, every later one's are known.
             let first = make(&mut load);
             load.block(&first);
@@ -291,7 +300,14 @@ fn l1(criterion: &mut Criterion) {
     let both = 2 * CHANNELS;
     for root in [false, true] {
         let mut row = |name, accounts, transactions, make| {
-            bench(criterion, (name, root), accounts, transactions, make);
+            bench(
+                criterion,
+                (name, root),
+                Backend::Dalek,
+                accounts,
+                transactions,
+                make,
+            );
         };
         row("transfers/64", BLOCK.div_ceil(64), BLOCK, Load::transfers);
         row("transfers/1", BLOCK, BLOCK, Load::transfers);
@@ -301,5 +317,55 @@ fn l1(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, l1);
+/// A block that is never executed.
+struct Hash(u64);
+
+impl Blocks for Hash {
+    fn offer(&mut self, _: Offer) -> Block {
+        let mut hash = Digest::default();
+        hash.0[..8].copy_from_slice(&self.0.to_le_bytes());
+        Block {
+            hash,
+            bytes: 500_000,
+        }
+    }
+
+    fn check(&mut self, _: u16, block: &Digest) -> bool {
+        *block == self.offer(Offer::Fair).hash
+    }
+}
+
+fn decide(criterion: &mut Criterion) {
+    let backend = Backend::select(BackendChoice::Auto).expect("there is always one");
+    let opens = ("opens, as fast as validators", false);
+    bench(criterion, opens, backend, 2 * BLOCK, BLOCK, Load::opens);
+    let mut group = criterion.benchmark_group("l1_decide");
+    group
+        .sampling_mode(SamplingMode::Flat)
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(2500));
+    for validators in [1, 4, 16, 100] {
+        let seeds = (0..validators).map(|place: u8| Zeroizing::new([place + 1; 32]));
+        let setup = Setup {
+            genesis: Digest::default(),
+            seeds: seeds.collect(),
+            faults: Faults::default(),
+            network: Network::default(),
+            seed: 1,
+        };
+        let mut simulation = Simulation::new(setup, backend);
+        let mut height = 0;
+        group.bench_function(format!("{validators} validators, a block"), |bencher| {
+            bencher.iter(|| {
+                height += 1;
+                let decided = simulation.decide(height, height * 2_000_000, &mut Hash(height));
+                decided.expect("nobody is faulty")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, l1, decide);
 criterion_main!(benches);

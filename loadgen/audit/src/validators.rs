@@ -97,3 +97,87 @@ fn precommit(genesis: &Digest, height: u64, round: u32, block: &Digest) -> Diges
     let (height, round) = (height.to_le_bytes(), round.to_le_bytes());
     (KEYS.vote).hash(&[genesis, &height, &round, &[1, 1], block])
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_zebra::{SigningKey, VerificationKeyBytes};
+
+    use super::*;
+
+    const GENESIS: Digest = [3; 32];
+    const BLOCK: Digest = [5; 32];
+
+    fn secret(place: u16) -> SigningKey {
+        SigningKey::from([place as u8 + 1; 32])
+    }
+
+    fn keys(count: u16) -> Vec<u8> {
+        let key = |place| <[u8; 32]>::from(VerificationKeyBytes::from(&secret(place)));
+        (0..count).flat_map(key).collect()
+    }
+
+    /// A certificate of block 7 by these validators.
+    fn certificate(by: &[u16]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(7_u64.to_le_bytes());
+        bytes.extend(2_u32.to_le_bytes());
+        bytes.extend(BLOCK);
+        bytes.extend((by.len() as u16).to_le_bytes());
+        let digest = precommit(&GENESIS, 7, 2, &BLOCK);
+        for place in by {
+            bytes.extend(place.to_le_bytes());
+            bytes.extend(<[u8; 64]>::from(secret(*place).sign(&digest)));
+        }
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<(), AuditError> {
+        let keys = keys(4);
+        let mut validators = Validators::read(&mut Reader::new("l1", 0, &keys))?;
+        let mut record = Reader::new("l1", 0, bytes);
+        validators.certificate(&mut record, &GENESIS, (7, &BLOCK))?;
+        let place = record.place();
+        validators.check_certified(7, place)?;
+        assert!(record.is_empty());
+        // One is enough.
+        let again = validators.certificate(&mut Reader::new("l1", 0, bytes), &GENESIS, (7, &BLOCK));
+        assert!(again.is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn more_than_two_thirds_and_nothing_else_make_a_block_final() {
+        assert_eq!(read(&certificate(&[0, 1, 2, 3])), Ok(()));
+        assert_eq!(read(&certificate(&[0, 2, 3])), Ok(()));
+        let what = |bytes: &[u8]| match read(bytes) {
+            Err(AuditError::Refused(finding)) => finding.what,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(what(&certificate(&[0, 1])), "a certificate's signatures");
+        assert_eq!(what(&certificate(&[0, 1, 1])), "a validator's place");
+        assert_eq!(what(&certificate(&[1, 0, 2])), "a validator's place");
+        assert_eq!(what(&certificate(&[0, 1, 4])), "a validator's place");
+        let good = certificate(&[0, 1, 2]);
+        for (byte, name) in [
+            (0, "a certificate's height"),
+            (8, "a signature"),
+            (12, "a certificate's block"),
+            (46 + 66 + 2, "a signature"),
+        ] {
+            let mut bad = good.clone();
+            bad[byte] ^= 1;
+            assert_eq!(what(&bad), name, "byte {byte}");
+        }
+    }
+
+    #[test]
+    fn a_block_without_a_certificate_is_found() {
+        let keys = keys(4);
+        let mut record = Reader::new("l1", 0, &keys);
+        let validators = Validators::read(&mut record).expect("sound keys");
+        assert!(validators.check_certified(0, record.place()).is_ok());
+        assert!(validators.check_certified(1, record.place()).is_err());
+        assert!(Validators::read(&mut Reader::new("l1", 0, &[])).is_err());
+        assert!(Validators::read(&mut Reader::new("l1", 0, &[0; 32])).is_err());
+    }
+}

@@ -76,13 +76,18 @@ fn a_bid_on_a_layer_1_of_one_fee_is_refused() {
 }
 
 #[test]
-fn runs_under_every_profile_and_with_state_roots_audit_clean() {
+fn runs_under_every_profile_with_state_roots_and_votes_audit_clean() {
     for (words, state_root) in [
         ("--l1 duet", false),
         ("--l1 ethereum-60m --session-time 1h", false),
         ("--l1 bitcoin --pattern two-way", false),
         ("--l1 solana-like", false),
         ("--l1 cometbft-default --concurrent 7", false),
+        ("--validators 4 --concurrent 7", false),
+        (
+            "--validators 4 --validator-faults equivocate=1 --state-root --concurrent 7",
+            true,
+        ),
         ("--state-root --concurrent 3", true),
         ("--l1 ethereum-60m --state-root --concurrent 11", true),
     ] {

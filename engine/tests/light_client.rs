@@ -1,0 +1,181 @@
+//! Bob trusts no single node of Layer 1: what a node that lies tells him is refused, or found out.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+use duet_engine::consensus::{
+    Block, Blocks, Certificate, CertificateError, Faults, Network, Offer, Setup, Simulation,
+};
+use duet_engine::crypto::{Backend, Digest, SecretKey};
+use duet_engine::driver::Driver;
+use duet_engine::l1::{Chain, ChannelStatus, Config, Genesis, Header, Transaction};
+use duet_engine::light_client::{Lie, LightClient};
+use duet_engine::protocol::{Amount, ChannelId, Pair, Post, Rules, Terms};
+use zeroize::Zeroizing;
+
+/// The block that everybody has.
+struct Only(Digest);
+
+impl Blocks for Only {
+    fn offer(&mut self, _: Offer) -> Block {
+        Block {
+            hash: self.0,
+            bytes: 100,
+        }
+    }
+
+    fn check(&mut self, _: u16, block: &Digest) -> bool {
+        *block == self.0
+    }
+}
+
+/// A Layer 1 with a channel of Alice's and Bob's, and one of others.
+struct Node {
+    chain: Chain,
+    validators: Simulation,
+    channels: [ChannelId; 2],
+    alice: Driver,
+    blocks: Vec<(Header, Certificate)>,
+}
+
+fn validators(chain: &Chain, first: u8) -> Simulation {
+    let seeds = (0..4).map(|place| Zeroizing::new([first + place; 32]));
+    let setup = Setup {
+        genesis: *chain.genesis(),
+        seeds: seeds.collect(),
+        faults: Faults::default(),
+        network: Network::default(),
+        seed: 1,
+    };
+    Simulation::new(setup, Backend::Dalek)
+}
+
+impl Node {
+    fn new() -> Node {
+        let mut alice = Driver::default();
+        let a = alice.add_key(&[1; 32]);
+        let bs = [2, 3].map(|seed| SecretKey::from_seed(&[seed; 32]).public());
+        let config = Config {
+            state_root: true,
+            ..Config::default()
+        };
+        let genesis = Genesis {
+            label: String::new(),
+            allocations: vec![(a, Amount::new(10_000))],
+        };
+        let chain = Chain::new(config, &genesis, Backend::Dalek).unwrap();
+        let mut node = Node {
+            validators: validators(&chain, 50),
+            chain,
+            channels: [ChannelId(Digest::default()); 2],
+            alice,
+            blocks: Vec::new(),
+        };
+        let genesis = *node.chain.genesis();
+        for (at, b) in bs.into_iter().enumerate() {
+            let terms = Terms::one_sided(genesis, at as u64, Pair { a, b }, Amount::new(500));
+            node.channels[at] = terms.channel_id();
+            let open = Transaction::open(&terms).signed_by(node.alice.key(&a), &genesis);
+            node.block(&open);
+            node.alice.join(&terms, Rules::default()).unwrap();
+        }
+        node
+    }
+
+    /// Makes a block of one transaction, and has it decided.
+    fn block(&mut self, transaction: &duet_engine::l1::SignedTransaction) {
+        let mut bytes = Vec::new();
+        transaction.encode(&mut bytes);
+        self.chain.submit(0, &bytes).unwrap();
+        let header = self.chain.seal(&mut Vec::new()).unwrap();
+        let (height, begins_us) = (header.height, header.height * 1_000_000);
+        let decided = (self.validators).decide(height, begins_us, &mut Only(header.hash));
+        self.blocks.push((header, decided.unwrap().certificate));
+    }
+
+    /// Alice posts that nothing was paid.
+    fn post(&mut self) {
+        let slot = self.alice.find(&self.channels[0]).unwrap();
+        let post = Post {
+            channel: self.channels[0],
+            shown: self.alice.held(slot),
+            offer: None,
+        };
+        let a = SecretKey::from_seed(&[1; 32]);
+        let post = Transaction::post(a.public(), post).signed_by(&a, self.chain.genesis());
+        self.block(&post);
+    }
+}
+
+#[test]
+fn what_a_lying_node_says_is_refused() {
+    let node = Node::new();
+    let mut bob = LightClient::new(node.validators.validators());
+    let [(first, of_first), (second, of_second)] = &node.blocks[..] else {
+        panic!("two blocks")
+    };
+    assert_eq!(bob.follow(second, of_second), Ok(()));
+    let old = Lie::Old { newest: 2, got: 1 };
+    assert_eq!(bob.follow(first, of_first), Err(old));
+    assert_eq!(bob.newest(), Some(second));
+
+    let refused = |header: &Header, certificate: &Certificate| {
+        let mut bob = LightClient::new(node.validators.validators());
+        let lie = bob.follow(header, certificate).unwrap_err();
+        assert_eq!(bob.newest(), None);
+        lie
+    };
+    // Another root, with the hash as it was, or with its own.
+    let mut other = *second;
+    other.state_root = first.state_root;
+    assert_eq!(refused(&other, of_second), Lie::OtherHash);
+    other.hash = other.digest();
+    assert_eq!(refused(&other, of_second), Lie::OtherBlock);
+    let mut relabelled = of_second.clone();
+    relabelled.block = other.hash;
+    let place = relabelled.signatures[0].0;
+    let forged = Lie::Certificate(CertificateError::BadSignature { place });
+    assert_eq!(refused(&other, &relabelled), forged);
+    // Validators of somebody's own.
+    let mut strangers = validators(&node.chain, 90);
+    let decided = strangers.decide(2, 0, &mut Only(second.hash)).unwrap();
+    let lie = refused(second, &decided.certificate);
+    assert!(matches!(
+        lie,
+        Lie::Certificate(CertificateError::BadSignature { .. })
+    ));
+}
+
+/// A node that hides a post can prove nothing of the channel any more.
+#[test]
+fn a_post_that_a_node_hides_is_found_out() {
+    let mut node = Node::new();
+    let [ours, others] = node.channels;
+    let mut bob = LightClient::new(node.validators.validators());
+    let (header, certificate) = node.blocks[1].clone();
+    let before = node.chain.prove_channel(&ours).unwrap();
+    assert_eq!(
+        bob.channel(&ours, &before),
+        Err(Lie::OtherState),
+        "no header yet"
+    );
+    bob.follow(&header, &certificate).unwrap();
+    let record = bob.channel(&ours, &before).unwrap();
+    assert_eq!(record.status, ChannelStatus::Open);
+    let of_others = node.chain.prove_channel(&others).unwrap();
+    assert_eq!(bob.channel(&ours, &of_others), Err(Lie::OtherChannel));
+
+    node.post();
+    let (header, certificate) = node.blocks[2].clone();
+    bob.follow(&header, &certificate).unwrap();
+    assert_eq!(
+        bob.channel(&ours, &before),
+        Err(Lie::OtherState),
+        "as if nothing were posted"
+    );
+    let now = node.chain.prove_channel(&ours).unwrap();
+    let record = bob.channel(&ours, &now).unwrap();
+    assert!(
+        matches!(record.status, ChannelStatus::Disputed { .. }),
+        "{record:?}"
+    );
+}
