@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn more_than_two_thirds_and_nothing_else_make_a_block_final() {
-        assert_eq!(read(&certificate(&[0, 1, 2, 3])), Ok(()));
-        assert_eq!(read(&certificate(&[0, 2, 3])), Ok(()));
+        assert!(read(&certificate(&[0, 1, 2, 3])).is_ok());
+        assert!(read(&certificate(&[0, 2, 3])).is_ok());
         let what = |bytes: &[u8]| match read(bytes) {
             Err(AuditError::Refused(finding)) => finding.what,
             other => panic!("{other:?}"),

@@ -45,7 +45,7 @@ pub fn summary(run: &RunFile) -> String {
     let after = [
         ("L1 alone", alone(run), 2),
         ("L1 time", chain_time(run), 4),
-        ("L1 votes", votes(run), 4),
+        ("L1 votes", votes(run), 6),
         ("disputes", disputes(run), 2),
         ("refused", refused(run), 2),
     ];
@@ -506,9 +506,9 @@ fn votes(run: &RunFile) -> Vec<String> {
         .map_or("", |asked| &asked.faults);
     let phrases = [
         Some(human::counted(of.validators, "validator")),
-        (of.faulty > 0).then(|| format!("faulty: {}", clip(faults, 60))),
+        (of.faulty > 0).then(|| format!("faulty: {}", clip(faults, 40))),
         Some(format!("{} decided", human::counted(of.heights, "block"))),
-        some(of.more_rounds, "rounds more than one each"),
+        some(of.more_rounds, "rounds beyond the first"),
         of.first_decision_ms
             .as_ref()
             .map(|of| format!("decided after {}", times(of))),
@@ -518,15 +518,17 @@ fn votes(run: &RunFile) -> Vec<String> {
         some(of.censored_blocks, "blocks without answers that waited"),
         some(of.vain_blocks, "blocks of nothing"),
         some(of.forged, "forged votes refused"),
-        answers.map(|of| format!("answers waited {} blocks at most", human::figure(of.max))),
+        answers.map(|of| {
+            let most = human::counted(of.max as u64, "block");
+            format!("answers waited {most} at most")
+        }),
         (of.heights > 0).then(|| {
-            format!(
-                "whole system a block: {} signatures, {} verified one by one, {} messages, {}",
-                a_block(of.signatures),
-                a_block(of.charged_verifications),
-                a_block(of.messages),
-                human::bytes(of.bytes as f64 / of.heights as f64)
-            )
+            let verified = a_block(of.charged_verifications);
+            format!("all of them, a block: {verified} signatures verified")
+        }),
+        (of.heights > 0).then(|| {
+            let bytes = human::bytes(of.bytes as f64 / of.heights as f64);
+            format!("{} messages of {bytes} in all", a_block(of.messages))
         }),
         Some(format!("simulated in {} of CPU", human::seconds(of.cpu_s))),
     ];

@@ -214,13 +214,20 @@ fn only_a_layer_1_by_a_profile_has_its_fields() {
         finality_blocks: Some(0),
         order: Some("fee".into()),
         answers: Some("compete".into()),
+        validators: Some(Validators {
+            count: 7,
+            faults: "silent=1".into(),
+            latency: "wide-area".into(),
+            loss: 0.01,
+            partitions: vec!["10s..40s=1".into()],
+        }),
         session_time_ms: Some(0),
         state_root: true,
         ..run.workload.l1
     };
     let all = "answers block_bytes block_transactions block_units challenge_window_blocks \
                channel_units fee finality_blocks interval_ms mempool_transactions order profile \
-               profile_sha256 session_time_ms state_root unit";
+               profile_sha256 session_time_ms state_root unit validators";
     assert_eq!(names(&run), all);
     assert_eq!(parse(&run.to_json()).unwrap(), run);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    run_file::{Ratio, RunFile},
+    run_file::{Ratio, RunFile, Validators},
     sample,
 };
 
@@ -588,6 +588,37 @@ fn a_layer_1_with_a_clock_tells_its_time() {
             "87.8 % full where used, longest wait 2 min 48 s, fees 27.2 M,",
             "20.1 k evictions, 3 sessions not opened,",
             "all payments as transfers 11 h 40 min of full blocks",
+        ]
+    );
+}
+
+#[test]
+fn a_layer_1_with_validators_tells_their_votes() {
+    assert!(!summary(&changed(|_| {})).contains("L1 votes"));
+    let shown = summary(&changed(|run| {
+        run.l1.chain = Some(L1Chain {
+            consensus: Some(sample::consensus()),
+            ..sample::chain()
+        });
+        run.workload.l1.validators = Some(Validators {
+            count: 7,
+            faults: "silent=1".into(),
+            latency: "wide-area".into(),
+            loss: 0.0,
+            partitions: Vec::new(),
+        });
+    }));
+    let at = shown.find("L1 votes").expect("its row");
+    let row: Vec<&str> = shown[at..].lines().take(6).map(str::trim).collect();
+    assert_eq!(
+        row,
+        [
+            "L1 votes  7 validators, faulty: silent=1, 60 blocks decided,",
+            "8 rounds beyond the first, decided after 151 ms (p99 1.75 s),",
+            "by the last after 210 ms (p99 1.84 s),",
+            "answers waited 2 blocks at most,",
+            "all of them, a block: 83.3 signatures verified,",
+            "110 messages of 1.05 MiB in all, simulated in 31 ms of CPU",
         ]
     );
 }

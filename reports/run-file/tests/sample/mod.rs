@@ -8,9 +8,9 @@ use duet_run_file::{
     RunFile, SCHEMA,
     run_file::{
         Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-        Engine, L1, L1Chain, L1Limits, L1Load, L1Moment, L1Traffic, L1Wait, LatencyHistogram,
-        LatencyNs, Machine, Memory, Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio,
-        Resumed, Sample, Stage, Workload,
+        Engine, L1, L1Chain, L1Consensus, L1Limits, L1Load, L1Moment, L1Quantiles, L1Traffic,
+        L1Wait, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload, OpenLoop,
+        Percentiles, Phase, Ratio, Resumed, Sample, Stage, Workload,
     },
 };
 use hdrhistogram::{
@@ -132,6 +132,7 @@ fn workload() -> Workload {
             finality_blocks: None,
             order: None,
             answers: None,
+            validators: None,
             session_time_ms: None,
             state_root: false,
         },
@@ -352,6 +353,34 @@ pub(crate) fn chain() -> L1Chain {
                 base_fee: Some(1_000),
             },
         ],
+        consensus: None,
+    }
+}
+
+/// Seven validators, one of them silent.
+#[allow(dead_code)] // Not every user of the sample has validators.
+pub(crate) fn consensus() -> L1Consensus {
+    let quantiles = |p50, p99, max| Some(L1Quantiles { p50, p99, max });
+    L1Consensus {
+        validators: 7,
+        faulty: 1,
+        heights: 60,
+        more_rounds: 8,
+        late_s: 0.0,
+        censored_blocks: 0,
+        vain_blocks: 0,
+        messages: 6_600,
+        bytes: 66_000_000,
+        block_bytes: 60_000_000,
+        signatures: 930,
+        forged: 0,
+        charged_verifications: 5_000,
+        timeouts: 44,
+        evidence: 0,
+        cpu_s: 0.031,
+        first_decision_ms: quantiles(151.0, 1_750.0, 1_800.0),
+        last_decision_ms: quantiles(210.0, 1_840.0, 1_900.0),
+        answer_delay_blocks: quantiles(1.0, 2.0, 2.0),
     }
 }
 
