@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::Write;
 
+use duet_base::bytes::Reader;
 use timely::Accountable;
 use timely::bytes::arc::Bytes;
 use timely::communication::Push;
@@ -131,17 +132,13 @@ impl Head {
 
     /// Reads a head. None: too few bytes, or a body longer than any batch's.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Head> {
-        let (step, rest) = bytes.split_first_chunk::<8>()?;
-        let (from, rest) = rest.split_first_chunk::<4>()?;
-        let (to, rest) = rest.split_first_chunk::<4>()?;
-        let (tag, rest) = rest.split_first_chunk::<4>()?;
-        let (body_bytes, _) = rest.split_first_chunk::<4>()?;
+        let mut bytes = Reader::new(bytes);
         let head = Head {
-            step: u64::from_le_bytes(*step),
-            from: u32::from_le_bytes(*from),
-            to: u32::from_le_bytes(*to),
-            tag: u32::from_le_bytes(*tag),
-            body_bytes: u32::from_le_bytes(*body_bytes),
+            step: bytes.u64()?,
+            from: bytes.u32()?,
+            to: bytes.u32()?,
+            tag: bytes.u32()?,
+            body_bytes: bytes.u32()?,
         };
         (head.body_bytes as usize <= MOST_BYTES).then_some(head)
     }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use duet_base::bytes::Reader;
 use timely::communication::networking::MessageHeader;
 
 use crate::batch::{Head, MOST_BYTES};
@@ -188,9 +189,9 @@ impl Control {
 
     /// Reads what stands after the header.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Control> {
-        let (kind, rest) = bytes.split_first_chunk()?;
-        let machine = u32::from_le_bytes(*rest.first_chunk()?);
-        match u32::from_le_bytes(*kind) {
+        let mut bytes = Reader::new(bytes);
+        let (kind, machine) = (bytes.u32()?, bytes.u32()?);
+        match kind {
             0 => Some(Control::Pulse),
             1 => Some(Control::Gone(machine)),
             2 => Some(Control::Silent(machine)),

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use duet_base::bytes::Reader;
 use sha2::{Digest, Sha256};
 
 use crate::error::Difference;
@@ -98,22 +99,15 @@ impl Hello {
 
     /// Reads what [`Hello::start`] has found to be of this version.
     pub(crate) fn decode(bytes: &[u8; Self::BYTES]) -> Option<Hello> {
-        let (_, rest) = bytes.split_first_chunk::<{ Self::START }>()?;
-        let (me, rest) = rest.split_first_chunk()?;
-        let (of, rest) = rest.split_first_chunk()?;
-        let (line, rest) = rest.split_first_chunk()?;
-        let (build, rest) = rest.split_first_chunk()?;
-        let (run, rest) = rest.split_first_chunk()?;
-        let (shown, rest) = rest.split_first_chunk()?;
-        let (nonce, _) = rest.split_first_chunk()?;
+        let mut bytes = Reader::new(&bytes[Self::START..]);
         Some(Hello {
-            me: u32::from_le_bytes(*me),
-            of: u32::from_le_bytes(*of),
-            line: u32::from_le_bytes(*line),
-            build: *build,
-            run: *run,
-            shown: *shown,
-            nonce: *nonce,
+            me: bytes.u32()?,
+            of: bytes.u32()?,
+            line: bytes.u32()?,
+            build: bytes.array()?,
+            run: bytes.array()?,
+            shown: bytes.array()?,
+            nonce: bytes.array()?,
         })
     }
 

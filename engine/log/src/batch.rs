@@ -2,6 +2,7 @@
 
 use super::Sequence;
 use super::format::{BLOCK_BYTES, BatchHeader};
+use duet_base::bytes::Reader;
 
 /// Records gathered for one commit. Reused: it allocates only to grow.
 #[derive(Debug)]
@@ -147,19 +148,17 @@ impl<'b> Records<'b> {
 
     fn read(&self) -> Option<Record<'b>> {
         let bytes = &self.bytes[self.at..];
-        let (header, rest) = bytes.split_first_chunk::<RECORD_HEADER_BYTES>()?;
-        let ([_, key, length], []) = header.as_chunks::<4>() else {
-            unreachable!("12 is a multiple of 4")
-        };
-        let content = match u32::from_le_bytes(*length) {
+        let mut fields = Reader::new(bytes);
+        let (_checksum, key, length) = (fields.u32()?, fields.u32()?, fields.u32()?);
+        let content = match length {
             REMOVED => None,
-            length => Some(rest.get(..length as usize)?),
+            length => Some(fields.take(length as usize)?),
         };
         let end = RECORD_HEADER_BYTES + content.map_or(0, <[u8]>::len);
         Some(Record {
             at: self.at,
             bytes: &bytes[..end],
-            key: u32::from_le_bytes(*key),
+            key,
             content,
         })
     }

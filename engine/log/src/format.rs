@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::Sequence;
 use super::error::Damage;
+use duet_base::bytes::Reader;
 use duet_channels::crypto::{Digest, Domain, hash};
 
 /// The file that says whose log it is: from when it has its name, the log exists.
@@ -234,15 +235,12 @@ impl Meta {
         let count = fields.u32();
         let salt = fields.take();
         let run = RunId(fields.take());
-        let mut names = &bytes[IDENTITY_BYTES..length - HASH_BYTES];
+        let mut names = Reader::new(&bytes[IDENTITY_BYTES..length - HASH_BYTES]);
         let mut streams = Vec::new();
-        while let Some((&name_bytes, rest)) = names.split_first() {
-            let (name, rest) = rest
-                .split_at_checked(usize::from(name_bytes))
-                .ok_or(Damage::Streams)?;
+        while let Some(name_bytes) = names.byte() {
+            let name = names.take(name_bytes.into()).ok_or(Damage::Streams)?;
             let name = str::from_utf8(name).map_err(|_| Damage::Streams)?;
             streams.push(name.to_owned());
-            names = rest;
         }
         if streams.len() != count as usize {
             return Err(Damage::Streams);
@@ -299,7 +297,7 @@ fn unseal(magic: [u8; 8], bytes: &[u8], length: usize) -> Result<Fields<'_>, Dam
             needed: length as u64,
         });
     };
-    let mut fields = Fields(bytes);
+    let mut fields = Fields(Reader::new(bytes));
     if fields.take() != magic {
         return Err(Damage::Absent);
     }
@@ -316,13 +314,11 @@ fn unseal(magic: [u8; 8], bytes: &[u8], length: usize) -> Result<Fields<'_>, Dam
 }
 
 /// The rest of a header whose length was checked.
-struct Fields<'b>(&'b [u8]);
+struct Fields<'b>(Reader<'b>);
 
 impl Fields<'_> {
     fn take<const N: usize>(&mut self) -> [u8; N] {
-        let (field, rest) = self.0.split_first_chunk().expect("as long as its fields");
-        self.0 = rest;
-        *field
+        self.0.array().expect("as long as its fields")
     }
 
     fn u32(&mut self) -> u32 {

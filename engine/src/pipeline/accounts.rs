@@ -12,6 +12,7 @@ use super::config::Config;
 use super::error::RunError;
 use super::schedule::{Schedule, ShardOf};
 use super::workload::{AccountIndex, Session, Workload};
+use duet_base::bytes::Reader;
 use duet_channels::crypto::{Backend, Domain, Hasher, KeyId, KeyPairs, PublicKey, SecretKey};
 use duet_channels::protocol::{Amount, Pair};
 use duet_ledger::l1::{Allocations, Chain, Genesis};
@@ -383,8 +384,8 @@ pub(super) fn told(
 /// An account's number and N bytes each; what is left over at the end is none.
 fn rows<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = (AccountIndex, [u8; N])> {
     bytes.chunks_exact(4 + N).filter_map(|row| {
-        let (account, rest) = row.split_first_chunk()?;
-        Some((AccountIndex::from_le_bytes(*account), *rest.first_chunk()?))
+        let mut row = Reader::new(row);
+        Some((row.u32()?, row.array()?))
     })
 }
 

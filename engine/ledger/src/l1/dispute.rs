@@ -6,6 +6,7 @@
 
 use super::channel::Settlement;
 use super::refusal::Refusal;
+use duet_base::bytes::Reader;
 use duet_channels::protocol::{Amount, Balance, ChannelId, Limits, Pair, Party};
 
 /// What a post claims, once its signatures have been verified and its poster is known.
@@ -326,13 +327,10 @@ impl Dispute {
 
     /// Reads a dispute about a channel of this capacity, if it can be one.
     pub(super) fn decode(bytes: &[u8; DISPUTE_BYTES], capacity: Amount) -> Option<Dispute> {
-        let (words, rest) = bytes.split_at(5 * 8);
-        let (words, _) = words.as_chunks::<8>();
-        let word = |at: usize| u64::from_le_bytes(words[at]);
-        let standing = |bytes: &[u8]| {
-            let (words, _) = bytes[1..].as_chunks::<8>();
-            let [version, balance] = [0, 1].map(|at: usize| u64::from_le_bytes(words[at]));
-            match (bytes[0], version, balance) {
+        let mut fields = Reader::new(bytes);
+        let standing = |fields: &mut Reader<'_>| {
+            let (kind, version, balance) = (fields.byte()?, fields.u64()?, fields.u64()?);
+            match (kind, version, balance) {
                 (0, 0, 0) => Some(Standing::Silent),
                 (1, _, _) => Some(Standing::Covers {
                     version,
@@ -342,18 +340,17 @@ impl Dispute {
                 _ => None,
             }
         };
-        let (a, b) = rest.split_at(STANDING_BYTES);
         let dispute = Dispute {
-            opened: word(0),
-            until: word(1),
-            highest: word(2),
+            opened: fields.u64()?,
+            until: fields.u64()?,
+            highest: fields.u64()?,
             settles: Balance {
-                version: word(3),
-                a: Amount::new(word(4)),
+                version: fields.u64()?,
+                a: Amount::new(fields.u64()?),
             },
             standing: Pair {
-                a: standing(a)?,
-                b: standing(b)?,
+                a: standing(&mut fields)?,
+                b: standing(&mut fields)?,
             },
         };
         let silent =
