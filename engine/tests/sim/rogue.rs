@@ -125,20 +125,10 @@ impl Rogue {
         for half in &hoard.halves {
             let digest = state_digest(&ground.ids[channel], &link(&half.previous, &half.entry));
             if keys.made(peer, &digest) == Some(&signature) {
-                let signatures = match me {
-                    Party::A => Pair {
-                        a: half.signature,
-                        b: signature,
-                    },
-                    Party::B => Pair {
-                        a: signature,
-                        b: half.signature,
-                    },
-                };
                 hoard.states.push(CoSigned {
                     previous: half.previous,
                     entry: half.entry,
-                    signatures,
+                    signatures: Pair::of(me, half.signature, signature),
                 });
             }
         }

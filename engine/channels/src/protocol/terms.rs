@@ -44,6 +44,14 @@ impl<T> Pair<T> {
         Pair { a, b }
     }
 
+    /// One side's own, and the other's.
+    pub fn of(party: Party, own: T, others: T) -> Pair<T> {
+        match party {
+            Party::A => Pair { a: own, b: others },
+            Party::B => Pair { a: others, b: own },
+        }
+    }
+
     /// The same of each side.
     pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> Pair<U> {
         let (a, b) = (of(self.a), of(self.b));

@@ -3,6 +3,7 @@
 use super::super::message::Message;
 use super::super::proof::{FinalProof, final_digest};
 use super::super::rejection::Rejection;
+use super::super::terms::Pair;
 use super::{Endpoint, Flag, Phase, SignOrder};
 use crate::crypto::{Digest, KeyId, Signature, Signed, Verified};
 
@@ -158,7 +159,7 @@ impl Endpoint {
         Some(FinalProof {
             channel: self.channel,
             state: self.held.state(),
-            signatures: self.pair(sign(&self.final_signed_before()), theirs),
+            signatures: Pair::of(self.me(), sign(&self.final_signed_before()), theirs),
         })
     }
 

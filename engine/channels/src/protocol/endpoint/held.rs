@@ -5,6 +5,7 @@
 
 use super::super::entry::{Entry, EntryBytes};
 use super::super::proof::{CoSigned, State, state_digest};
+use super::super::terms::Pair;
 use super::{Endpoint, SignOrder};
 use crate::crypto::{Digest, Signature};
 
@@ -70,7 +71,7 @@ impl Endpoint {
         Some(CoSigned {
             previous: self.held.previous,
             entry: self.held.entry,
-            signatures: self.pair(sign(&order), self.held.theirs),
+            signatures: Pair::of(self.me(), sign(&order), self.held.theirs),
         })
     }
 }

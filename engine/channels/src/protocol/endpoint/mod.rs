@@ -37,7 +37,7 @@ pub use window::WindowPool;
 use super::entry::{Balance, Limits};
 use super::new_state::Tip;
 use super::rejection::Rejection;
-use super::terms::{ChannelId, Pair, Party};
+use super::terms::{ChannelId, Party};
 use crate::crypto::{Digest, KeyId, Signature};
 use held::Held;
 use window::{Aside, Window};
@@ -356,13 +356,5 @@ impl Endpoint {
     /// Proposals of either side without an answer, as far as this party knows.
     fn unanswered(&self) -> u32 {
         self.in_flight() + self.answering()
-    }
-
-    /// Puts this party's and the peer's signature in their places.
-    fn pair(&self, mine: Signature, theirs: Signature) -> Pair<Signature> {
-        match self.me() {
-            Party::A => Pair { a: mine, b: theirs },
-            Party::B => Pair { a: theirs, b: mine },
-        }
     }
 }

@@ -8,7 +8,7 @@ use super::super::message::Message;
 use super::super::new_state::Tip;
 use super::super::payments::PackedPayments;
 use super::super::rejection::Rejection;
-use super::super::terms::{Party, Terms, TermsError};
+use super::super::terms::{Pair, Party, Terms, TermsError};
 use super::receive::{CoSignOrder, Incoming, ProposalClaim};
 use super::window::WindowPool;
 use super::{Endpoint, Rules, SignOrder};
@@ -87,7 +87,7 @@ fn terms_and_rules_are_checked() {
         secrets,
         ..
     } = channel(0, RULES);
-    let keys = super::Pair {
+    let keys = Pair {
         a: secrets[0].public(),
         b: secrets[1].public(),
     };
@@ -96,7 +96,7 @@ fn terms_and_rules_are_checked() {
         nonce: 0,
         index: 0,
         keys,
-        deposits: super::Pair::default(),
+        deposits: Pair::default(),
         challenge_window_blocks: 1,
         reserve: Amount::ZERO,
     };

@@ -177,7 +177,7 @@ impl Bench {
         point.shown.push(CoSigned {
             previous: offer.previous,
             entry: offer.entry,
-            signatures: pair(self.me, offer.signature, peers),
+            signatures: Pair::of(self.me, offer.signature, peers),
         });
         Some(point)
     }
@@ -398,14 +398,6 @@ fn judge<T: Signed + Copy + PartialEq>(
     verifier.verify(ring, &mut vec![claim], &mut verdicts);
     of_digest.extend(verdicts.iter().copied());
     verdicts[0]
-}
-
-/// Puts this party's and the peer's signature in their places.
-fn pair(me: Party, mine: Signature, theirs: Signature) -> Pair<Signature> {
-    match me {
-        Party::A => Pair { a: mine, b: theirs },
-        Party::B => Pair { a: theirs, b: mine },
-    }
 }
 
 impl Point {

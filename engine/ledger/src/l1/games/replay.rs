@@ -221,10 +221,7 @@ impl<'r> Replay<'r> {
         FinalProof {
             channel: *end.channel(),
             state: newest.map_or(State::Opening, CoSigned::state),
-            signatures: match me {
-                Party::A => Pair { a: mine, b: theirs },
-                Party::B => Pair { a: theirs, b: mine },
-            },
+            signatures: Pair::of(me, mine, theirs),
         }
     }
 }
