@@ -410,7 +410,7 @@ fn add_baseline(
 }
 
 /// A part of the channels' phase, in which nothing was paid.
-fn part_of_channels(name: &str, part: pipeline::Phase) -> Phase {
+fn part_of_channels(name: &str, part: pipeline::Timing) -> Phase {
     Phase {
         name: name.to_owned(),
         wall_s: part.wall.as_secs_f64(),

@@ -75,7 +75,7 @@ pub use fault::{Fault, Hop};
 pub use inspect::{ChannelFound, Inspection, OpenChannel, inspect};
 pub use latency::{Latencies, Latency};
 pub use machines::{FabricError, Hosts, Machines, Place, Terms, Verdict};
-pub use outcome::{Checks, Ended, Offchain, Outcome, Phase, Resumed, SpentBefore, Stops};
+pub use outcome::{Checks, Ended, Offchain, Outcome, Resumed, SpentBefore, Stops, Timing};
 pub use pace::Offered;
 pub use run::{Snapshot, run, run_together};
 pub use schedule::Schedule;

@@ -65,9 +65,9 @@ pub struct Outcome {
     /// What was done before the run was interrupted, if it was.
     pub resumed: Option<Resumed>,
     /// Opening: sessions that were opened before the first payment, and how long that took.
-    pub opening: Phase,
+    pub opening: Timing,
     /// Closing: sessions that were closed after the last payment, and how long that took.
-    pub closing: Phase,
+    pub closing: Timing,
     /// Whether it adds up.
     pub checks: Checks,
     /// What is there at the end.
@@ -179,7 +179,7 @@ impl Restored {
 
 /// Sessions, and a time for all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Phase {
+pub struct Timing {
     /// How many.
     pub sessions: u64,
     /// How long.
@@ -451,28 +451,28 @@ impl Span {
         Duration::from_nanos(span.unwrap_or(0))
     }
 
-    fn opening(&self, ends: &[ShardOutcome], spent: &Spent) -> Phase {
+    fn opening(&self, ends: &[ShardOutcome], spent: &Spent) -> Timing {
         let gauges = || ends.iter().map(|end| &end.gauges);
         let opened = gauges().map(|of| {
             of.opened_before_paying
                 .saturating_sub(of.before.sessions_opened)
         });
         let cpu_ns = gauges().filter_map(|of| of.cpu_before_paying_ns).min();
-        Phase {
+        Timing {
             sessions: opened.sum(),
             wall: Span::between(self.first_ns, self.first_paid_ns),
             cpu_ns: cpu_ns.map_or(0, |cpu| cpu.saturating_sub(spent.begun.cpu_ns)),
         }
     }
 
-    fn closing(&self, ends: &[ShardOutcome], spent: &Spent) -> Phase {
+    fn closing(&self, ends: &[ShardOutcome], spent: &Spent) -> Timing {
         let gauges = || ends.iter().map(|end| &end.gauges);
         let is_after = |at_ns: u64| self.last_paid_ns.is_none_or(|paid_ns| at_ns >= paid_ns);
         let closed = gauges().flat_map(|of| &of.closed_since);
         let closed = closed.filter(|(at_ns, _)| is_after(*at_ns));
         let (from, to) = (spent.begun.cpu_ns, spent.begun.cpu_ns + spent.cpu_ns);
         let paid = gauges().map(|of| of.cpu_after_paying_ns).max();
-        Phase {
+        Timing {
             sessions: closed.map(|(_, count)| count).sum(),
             wall: Span::between(self.last_paid_ns, self.last_ns),
             cpu_ns: to - paid.unwrap_or(0).clamp(from, to),
