@@ -243,10 +243,19 @@ fn nothing_waits_for_ever_for_an_open_that_gave_up() {
     assert!(given_up > 0);
 }
 
-/// The queue has one place, and one account's open has it: the next one bids eight times more, and
-/// gives up; so do those after it, at once.
+/// The queue has one place, for which each open bids an eighth more than the one before: the ninth
+/// has raised its bid eight times, and the tenth gives up.
 #[test]
 fn a_bid_is_raised_eight_times() {
+    let outcome = outcome(&by_bids(2, 10, 4, 1), &Uniform::new(10, 10, 5));
+    let opens = outcome.traffic.of(TrafficKind::Open);
+    assert_eq!((opens.included, opens.given_up), (9, 1));
+}
+
+/// The queue has one place, and one account's open has it: the next ones could not come before it,
+/// however high they bid, and wait for it.
+#[test]
+fn nobody_bids_against_itself() {
     let of = Uniform::new(5, 5, 5);
     let workload = Hub { of, every: 1 };
     let run = run(
@@ -257,8 +266,8 @@ fn a_bid_is_raised_eight_times() {
     );
     let outcome = run.unwrap();
     let opens = outcome.traffic.of(TrafficKind::Open);
-    assert_eq!((opens.included, opens.given_up), (1, 4));
-    assert_eq!((opens.evicted, opens.raised), (9, 8));
+    assert_eq!((opens.included, opens.given_up), (5, 0));
+    assert_eq!((opens.evicted, opens.raised), (0, 0));
 }
 
 #[test]

@@ -294,6 +294,7 @@ impl Direct<'_> {
                 | SubmitError::MempoolBytesFull { .. }
                 | SubmitError::Outbid { .. }
                 | SubmitError::AlreadyWaits
+                | SubmitError::NotInTurn
                 | SubmitError::AnswersInVain { .. } => self.seal_one(),
                 // For ever.
                 _ => {

@@ -1,7 +1,7 @@
 //! Steps that have arrived at Layer 1 and whose transactions wait for blocks, and those blocks. A
 //! plain Layer 1 settles a step as it arrives; one with a clock, when its blocks have come.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use super::block_time::BlockTime;
 use super::case::Case;
@@ -33,6 +33,8 @@ pub(super) struct Unsettled {
     wallet: Wallet,
     /// Accounts of which an open gave up: none that they have numbered after it can come.
     given_up: HashSet<PublicKey>,
+    /// What comes again after the next block: what goes before it is not sure of its place.
+    held: BTreeSet<At>,
     time: Option<BlockTime>,
     traffic: Traffic,
 }
@@ -105,6 +107,7 @@ impl Unsettled {
             deciding: Deciding::of(config, genesis),
             wallet: Wallet::new(config),
             given_up: HashSet::new(),
+            held: BTreeSet::new(),
             time: BlockTime::of(config, schedule),
             traffic: Traffic::default(),
         }
@@ -251,7 +254,7 @@ impl Unsettled {
         if is_quiet && chain.pending() > 0 {
             self.refuse_gaps(chain);
         }
-        Ok(())
+        self.submit_held(workload, (chain, court), clock)
     }
 
     /// Makes the next block, and has it decided where there are validators.
@@ -281,6 +284,28 @@ impl Unsettled {
         };
         time.decided(chain.height(), sealed.decided_ms);
         Ok((sealed.header, Some(sealed.certificate)))
+    }
+
+    /// Submits once more what was held, of each account up to the first that is held again.
+    fn submit_held(
+        &mut self,
+        workload: &dyn Workload,
+        (chain, court): (&mut Chain, &mut Court),
+        clock: &mut StageClock,
+    ) -> Result<(), Stopped> {
+        let mut behind = HashSet::new();
+        for at in std::mem::take(&mut self.held) {
+            let signer = self.signer(at);
+            if behind.contains(&signer) {
+                self.held.insert(at);
+                continue;
+            }
+            self.submit(at, workload, (chain, court), clock)?;
+            if self.held.contains(&at) {
+                behind.insert(signer);
+            }
+        }
+        Ok(())
     }
 
     /// Opens come in the order of their nonces, and none is under way in a block that left nothing
@@ -328,6 +353,10 @@ impl Unsettled {
                 }
                 Err(SubmitError::Outbid { .. } | SubmitError::AlreadyWaits) => {
                     self.bid_again((number, place), workload, chain, clock);
+                    return Ok(());
+                }
+                Err(SubmitError::NotInTurn) => {
+                    self.held.insert((number, place));
                     return Ok(());
                 }
                 Err(SubmitError::Refused(refusal)) => {
@@ -415,6 +444,10 @@ impl Unsettled {
             match chain.submit(ticket((number, place)), &bytes) {
                 Ok(()) => break,
                 Err(SubmitError::Outbid { .. } | SubmitError::AlreadyWaits) => {}
+                Err(SubmitError::NotInTurn) => {
+                    self.held.insert((number, place));
+                    break;
+                }
                 // Its account has less than it bids by now.
                 Err(SubmitError::Refused(refusal)) => {
                     self.refused((number, place), refusal.name(), chain);
@@ -450,9 +483,14 @@ impl Unsettled {
         if step.transaction(place).order.0 == StepKind::Close {
             return false;
         }
-        let signed = SignedTransaction::decode(step.bytes(place));
+        let signer = self.signer((number, place));
+        self.given_up.contains(&signer)
+    }
+
+    fn signer(&mut self, (number, place): At) -> PublicKey {
+        let signed = SignedTransaction::decode(self.step(number).bytes(place));
         let signed = signed.expect("the shard's own transaction");
-        self.given_up.contains(signed.transaction().signer())
+        *signed.transaction().signer()
     }
 }
 

@@ -42,6 +42,7 @@ mod config;
 mod dispute;
 #[cfg(test)]
 mod games;
+mod heads;
 mod ledger;
 mod load;
 mod market;

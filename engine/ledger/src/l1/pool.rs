@@ -5,17 +5,16 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::asks::Market;
-use super::block::Room;
+use super::block::{Room, Size};
 use super::config::Config;
+use super::heads::{Arrival, Head, Heads};
 use super::ledger::Ledger;
 use super::market::{Bid, Rate};
 use super::mempool::Mempool;
 use super::refusal::{Refusal, SubmitError};
-use super::transaction::SignedTransaction;
+use super::transaction::{SignedTransaction, Transaction};
 use duet_channels::crypto::{Digest, PublicKey};
-
-/// A transaction's place in the order in which all of them came.
-type Arrival = u64;
+use duet_channels::protocol::Amount;
 
 /// What waits.
 #[derive(Clone, Default)]
@@ -24,124 +23,176 @@ pub(super) struct Pool {
     arrivals: Arrival,
     /// Those with a nonce, by account and nonce.
     numbered: HashMap<PublicKey, BTreeMap<u64, Arrival>>,
-    /// Those without one.
-    free: BTreeSet<Arrival>,
-    /// What can be evicted and leaves no gap, the lowest bid and latest arrival first.
-    ends: BTreeSet<(Rate, Reverse<Arrival>)>,
+    /// Those that may come next: all without a nonce, and the first of each account.
+    heads: Heads,
+    /// What can be evicted and leaves no gap, the lowest bid and latest arrival first: all without
+    /// a nonce, and the last of each account.
+    ends: BTreeSet<Head>,
+    /// What each account has to pay for all that it has waiting, at most.
+    costs: HashMap<PublicKey, u128>,
     /// What each says, its bid included: nobody has another one's wait twice.
     said: HashSet<Digest>,
     bytes: usize,
+}
+
+/// A transaction that is submitted with a bid.
+pub(super) struct Sent<'s> {
+    pub(super) ticket: u64,
+    pub(super) signed: &'s SignedTransaction,
+    pub(super) bytes: &'s [u8],
+    /// The digest that its signer signs.
+    pub(super) says: Digest,
+    pub(super) bid: Bid,
+    pub(super) size: Size,
+    /// What it takes out of its signer's account at most, fee included.
+    pub(super) cost: Amount,
 }
 
 #[derive(Clone)]
 pub(super) struct Waiting {
     ticket: u64,
     bytes: Vec<u8>,
-    operations: u32,
     bid: Bid,
     /// What it is evicted by.
     standing: Rate,
-    numbered: Option<(PublicKey, u64)>,
+    payer: PublicKey,
+    nonce: Option<u64>,
+    cost: Amount,
+    /// What it takes of a block, so that it need not be decoded once more for that. What a post
+    /// takes is said by what is posted when it has its turn.
+    size: Size,
+    is_post: bool,
     says: Digest,
 }
 
 /// A transaction that left without a block: its ticket, and why.
 pub(super) type Evicted = (u64, Refusal);
 
+/// Which of those that wait make way for another one.
+pub(super) struct Way {
+    leaving: Vec<Arrival>,
+    /// The first of them has the account and nonce of the new one.
+    replaces: bool,
+}
+
+impl Way {
+    /// Whether any of them could have waited on beside the new one.
+    pub(super) fn evicts(&self) -> bool {
+        self.leaving.len() > usize::from(self.replaces)
+    }
+}
+
 impl Pool {
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Queues a transaction that has a bid, as it came and with the digest that it signs. Gives
-    /// those that had to make way for it.
-    ///
-    /// # Errors
-    /// [`SubmitError::Outbid`] if what waits bids as much, [`SubmitError::AlreadyWaits`] if it is
-    /// the same, [`SubmitError::Refused`] without a bid.
-    pub(super) fn submit(
-        &mut self,
-        ticket: u64,
-        (signed, bytes, says): (&SignedTransaction, &[u8], Digest),
-        config: &Config,
-    ) -> Result<Vec<Evicted>, SubmitError> {
-        let bid = *signed.bid().ok_or(SubmitError::Refused(Refusal::NoBid))?;
-        let standing = config.order.standing(&bid);
-        if self.said.contains(&says) {
-            return Err(SubmitError::AlreadyWaits);
-        }
-        let transaction = signed.transaction();
-        let numbered = transaction
-            .nonce()
-            .map(|nonce| (*transaction.signer(), nonce));
-        let leaving = self.leaving(standing, numbered.as_ref(), bytes.len(), config);
-        let leaving = leaving.map_err(|floor| SubmitError::Outbid {
-            floor: floor.0,
-            got: standing.0,
-        })?;
+    /// Queues a transaction, whose [`Pool::way`] this is. Gives those that made way for it.
+    pub(super) fn submit(&mut self, sent: &Sent<'_>, way: Way, config: &Config) -> Vec<Evicted> {
+        let standing = config.order.standing(&sent.bid);
         let by = standing.0;
-        let evicted = leaving.into_iter().map(|arrival| {
+        let evicted = way.leaving.into_iter().map(|arrival| {
             let left = self.remove(arrival);
             (left.ticket, Refusal::Evicted { by })
         });
         let evicted = evicted.collect();
+        let transaction = sent.signed.transaction();
         self.insert(Waiting {
-            ticket,
-            bytes: bytes.to_vec(),
-            operations: transaction.operations(),
-            bid,
+            ticket: sent.ticket,
+            bytes: sent.bytes.to_vec(),
+            bid: sent.bid,
             standing,
-            numbered,
-            says,
+            payer: *transaction.signer(),
+            nonce: transaction.nonce(),
+            cost: sent.cost,
+            size: sent.size,
+            is_post: matches!(transaction, Transaction::Post { .. }),
+            says: sent.says,
         });
-        Ok(evicted)
+        evicted
     }
 
-    /// Which of those that wait make way for one of this bid; or the bid that it would have to be
-    /// above.
-    fn leaving(
-        &self,
-        standing: Rate,
-        numbered: Option<&(PublicKey, u64)>,
-        bytes: usize,
-        config: &Config,
-    ) -> Result<Vec<Arrival>, Rate> {
-        let of_nonce =
-            |(account, nonce): &(PublicKey, u64)| self.numbered.get(account)?.get(nonce).copied();
+    /// Which of those that wait make way for a transaction.
+    ///
+    /// # Errors
+    /// [`SubmitError::Outbid`] if what waits bids as much, [`SubmitError::AlreadyWaits`] if it is
+    /// the same, [`SubmitError::NotInTurn`] if what bids least is what it has to come after.
+    pub(super) fn way(&self, sent: &Sent<'_>, config: &Config) -> Result<Way, SubmitError> {
+        if self.said.contains(&sent.says) {
+            return Err(SubmitError::AlreadyWaits);
+        }
+        let standing = config.order.standing(&sent.bid);
+        let outbid = |floor: Rate| SubmitError::Outbid {
+            floor: floor.0,
+            got: standing.0,
+        };
+        let (payer, nonce) = turn_of(sent);
+        let replaced = nonce.and_then(|nonce| self.numbered.get(payer)?.get(&nonce).copied());
         let (mut count, mut sum) = (self.waiting.len(), self.bytes);
-        let mut leaving = Vec::new();
-        if let Some(replaced) = numbered.and_then(of_nonce) {
+        if let Some(replaced) = replaced {
             let Waiting {
                 standing: floor,
                 bytes,
                 ..
             } = &self.waiting[&replaced];
             if standing <= *floor {
-                return Err(*floor);
+                return Err(outbid(*floor));
             }
             (count, sum) = (count - 1, sum - bytes.len());
-            leaving.push(replaced);
         }
-        let replaced = leaving.first().copied();
+        let mut leaving = Vec::from_iter(replaced);
         let has_room = |count: usize, sum: usize| {
-            count < config.mempool_transactions as usize && sum + bytes <= Config::MEMPOOL_BYTES
+            count < config.mempool_transactions as usize
+                && sum + sent.bytes.len() <= Config::MEMPOOL_BYTES
         };
         let mut ends = (self.ends.iter()).filter(|(_, Reverse(end))| Some(*end) != replaced);
         while !has_room(count, sum) {
             let Some((floor, Reverse(arrival))) = ends.next() else {
-                return Err(standing);
+                return Err(outbid(standing));
             };
             let end = &self.waiting[arrival];
-            let is_own =
-                |(account, _): &(PublicKey, u64)| numbered.is_some_and(|(own, _)| own == account);
+            if standing <= *floor {
+                return Err(outbid(*floor));
+            }
             // Without the one before, its own could never be included.
-            if standing <= *floor || end.numbered.as_ref().is_some_and(is_own) {
-                return Err((*floor).max(standing));
+            if end.payer == *payer && end.nonce.is_some() && end.nonce < nonce {
+                return Err(SubmitError::NotInTurn);
             }
             (count, sum) = (count - 1, sum - end.bytes.len());
             leaving.push(*arrival);
         }
-        Ok(leaving)
+        Ok(Way {
+            leaving,
+            replaces: replaced.is_some(),
+        })
+    }
+
+    /// Whether all that a transaction has to come after waits, where its account's next nonce is
+    /// this one. An account that has a gap anywhere has none in turn but its next.
+    pub(super) fn is_in_turn(&self, sent: &Sent<'_>, next: u64) -> bool {
+        let (payer, nonce) = turn_of(sent);
+        nonce.is_none_or(|nonce| nonce <= next || self.reaches(payer, next, nonce))
+    }
+
+    fn reaches(&self, account: &PublicKey, next: u64, nonce: u64) -> bool {
+        let range = self.numbered.get(account).and_then(|of_account| {
+            let (first, _) = of_account.first_key_value()?;
+            let (last, _) = of_account.last_key_value()?;
+            Some((*first, *last, of_account.len() as u64))
+        });
+        range.is_some_and(|(first, last, count)| {
+            first <= next && last - first == count - 1 && nonce <= last.saturating_add(1)
+        })
+    }
+
+    /// What an account would have to pay at most for all that it has waiting, with this.
+    pub(super) fn cost_with(&self, sent: &Sent<'_>, way: &Way) -> u128 {
+        let (payer, _) = turn_of(sent);
+        let before = self.costs.get(payer).copied().unwrap_or(0);
+        let leaving = way.leaving.iter().map(|arrival| &self.waiting[arrival]);
+        let own = leaving.filter(|left| left.payer == *payer);
+        let leaves: u128 = own.map(|left| u128::from(left.cost.units())).sum();
+        before - leaves + u128::from(sent.cost.units())
     }
 
     fn insert(&mut self, waiting: Waiting) {
@@ -149,57 +200,45 @@ impl Pool {
         self.arrivals += 1;
         self.bytes += waiting.bytes.len();
         self.said.insert(waiting.says);
-        match waiting.numbered {
+        *self.costs.entry(waiting.payer).or_default() += u128::from(waiting.cost.units());
+        let (payer, nonce) = (waiting.payer, waiting.nonce);
+        match nonce {
             None => {
-                self.free.insert(arrival);
+                self.heads.insert(&waiting.bid, arrival);
                 self.ends.insert((waiting.standing, Reverse(arrival)));
-            }
-            Some((account, nonce)) => {
-                let before = self.last_of(&account);
-                let numbered = self.numbered.entry(account).or_default();
-                let replaced = numbered.insert(nonce, arrival);
-                assert!(replaced.is_none(), "one transaction a nonce");
                 self.waiting.insert(arrival, waiting);
-                self.move_end(before, &account);
-                return;
+            }
+            Some(nonce) => {
+                self.waiting.insert(arrival, waiting);
+                self.unlist(&payer);
+                let of_account = self.numbered.entry(payer).or_default();
+                let replaced = of_account.insert(nonce, arrival);
+                assert!(replaced.is_none(), "one transaction a nonce");
+                self.list(&payer);
             }
         }
-        self.waiting.insert(arrival, waiting);
-    }
-
-    /// The last of an account's numbered ones, as it stands among the ends.
-    fn last_of(&self, account: &PublicKey) -> Option<(Rate, Reverse<Arrival>)> {
-        let (_, arrival) = self.numbered.get(account)?.last_key_value()?;
-        Some((self.waiting[arrival].standing, Reverse(*arrival)))
-    }
-
-    /// Puts an account's last in the place of what was its last.
-    fn move_end(&mut self, before: Option<(Rate, Reverse<Arrival>)>, account: &PublicKey) {
-        if let Some(before) = before {
-            self.ends.remove(&before);
-        }
-        self.ends.extend(self.last_of(account));
     }
 
     fn remove(&mut self, arrival: Arrival) -> Waiting {
-        let numbered = self.waiting[&arrival].numbered;
-        match numbered {
-            None => {
-                self.free.remove(&arrival);
-                let standing = self.waiting[&arrival].standing;
-                self.ends.remove(&(standing, Reverse(arrival)));
+        let Waiting { payer, nonce, .. } = self.waiting[&arrival];
+        if let Some(nonce) = nonce {
+            self.unlist(&payer);
+            let of_account = self.numbered.get_mut(&payer).expect("it waits");
+            of_account.remove(&nonce);
+            if of_account.is_empty() {
+                self.numbered.remove(&payer);
             }
-            Some((account, nonce)) => {
-                let before = self.last_of(&account);
-                let of_account = self.numbered.get_mut(&account).expect("it waits");
-                of_account.remove(&nonce);
-                if of_account.is_empty() {
-                    self.numbered.remove(&account);
-                }
-                self.move_end(before, &account);
-            }
+            self.list(&payer);
         }
         let left = self.waiting.remove(&arrival).expect("it waits");
+        if nonce.is_none() {
+            self.heads.remove(&left.bid, arrival);
+            self.ends.remove(&(left.standing, Reverse(arrival)));
+        }
+        let cost = self.costs.remove(&payer).unwrap_or(0) - u128::from(left.cost.units());
+        if cost > 0 {
+            self.costs.insert(payer, cost);
+        }
         self.bytes -= left.bytes.len();
         self.said.remove(&left.says);
         left
@@ -216,6 +255,32 @@ impl Pool {
     /// Has them wait again.
     pub(super) fn put_back(&mut self, aside: Vec<Waiting>) {
         aside.into_iter().for_each(|waiting| self.insert(waiting));
+    }
+
+    /// The first and the last that an account has numbered.
+    fn edges(&self, account: &PublicKey) -> Option<(Arrival, Arrival)> {
+        let of_account = self.numbered.get(account)?;
+        let (_, first) = of_account.first_key_value()?;
+        let (_, last) = of_account.last_key_value()?;
+        Some((*first, *last))
+    }
+
+    /// Puts an account's first among the heads, and its last among the ends.
+    fn list(&mut self, account: &PublicKey) {
+        if let Some((first, last)) = self.edges(account) {
+            self.heads.insert(&self.waiting[&first].bid, first);
+            let standing = self.waiting[&last].standing;
+            self.ends.insert((standing, Reverse(last)));
+        }
+    }
+
+    /// Takes them out, before they change.
+    fn unlist(&mut self, account: &PublicKey) {
+        if let Some((first, last)) = self.edges(account) {
+            self.heads.remove(&self.waiting[&first].bid, first);
+            let standing = self.waiting[&last].standing;
+            self.ends.remove(&(standing, Reverse(last)));
+        }
     }
 
     /// Removes what an account has numbered so and above. Gives their tickets.
@@ -254,61 +319,75 @@ impl Pool {
         ledger: &Ledger,
         queue: &mut Mempool,
     ) {
+        self.heads.move_to(market.base);
         let least = market.config.units.map_or(0, |units| units.cheapest());
-        let mut heads = self.heads(market.base);
+        let mut heads = self.heads.iter().peekable();
+        // The next of accounts whose first is chosen.
+        let mut followers: BinaryHeap<Head> = BinaryHeap::new();
         let mut nonces: HashMap<PublicKey, u64> = HashMap::new();
-        while let Some((_, Reverse(arrival))) = heads.pop() {
-            if !room.holds(least) {
+        let mut chosen = Vec::new();
+        while room.holds(least) {
+            let next = match followers.peek() > heads.peek() {
+                true => followers.pop(),
+                false => heads.next(),
+            };
+            let Some((_, Reverse(arrival))) = next else {
                 break;
-            }
+            };
             let waiting = &self.waiting[&arrival];
-            if let Some((account, nonce)) = &waiting.numbered {
-                let next = nonces.entry(*account).or_insert_with(|| {
-                    let found = ledger.account(account);
+            if let Some(nonce) = waiting.nonce {
+                let next = nonces.entry(waiting.payer).or_insert_with(|| {
+                    let found = ledger.account(&waiting.payer);
                     found.map_or(0, |account| account.nonce)
                 });
                 // One before it is missing.
-                if nonce > next {
+                if nonce > *next {
                     continue;
                 }
                 // What is of the past is refused, and changes nothing of what comes next.
             }
-            let signed = SignedTransaction::decode(&waiting.bytes);
-            let signed = signed.expect("only what decodes is queued");
-            let (size, _) = market.terms(&signed, waiting.bytes.len(), ledger);
-            if !room.take(&size) {
+            if !room.take(&waiting.size_at(market.config, ledger)) {
                 continue;
             }
-            let chosen = self.remove(arrival);
-            queue.push(chosen.ticket, &chosen.bytes, chosen.operations);
-            if let Some((account, nonce)) = chosen.numbered {
-                let next = nonces.entry(account).or_default();
+            chosen.push(arrival);
+            if let Some(nonce) = waiting.nonce {
+                let next = nonces.entry(waiting.payer).or_default();
                 *next = nonce.saturating_add(1).max(*next);
-                heads.extend(self.head_of(&account, market.base));
+                followers.extend(self.follower(&waiting.payer, nonce, market.base));
             }
+        }
+        drop(heads);
+        for arrival in chosen {
+            let chosen = self.remove(arrival);
+            let operations = u32::try_from(chosen.size.operations).expect("a block holds them");
+            queue.push(chosen.ticket, &chosen.bytes, operations);
         }
     }
 
-    /// Those that may come next, by what they pay above the base fee.
-    fn heads(&self, base: Rate) -> BinaryHeap<(Rate, Reverse<Arrival>)> {
-        let free = self.free.iter().copied();
-        let numbered = self.numbered.values().filter_map(|of_account| {
-            let (_, arrival) = of_account.first_key_value()?;
-            Some(*arrival)
-        });
-        let all = free.chain(numbered);
-        all.filter_map(|arrival| self.head(arrival, base)).collect()
+    /// What an account has numbered next after this, if its bid reaches the base fee.
+    fn follower(&self, account: &PublicKey, nonce: u64, base: Rate) -> Option<Head> {
+        let of_account = self.numbered.get(account)?;
+        let (_, arrival) = of_account.range(nonce.checked_add(1)?..).next()?;
+        let tip = self.waiting[arrival].bid.tip_above(base)?;
+        Some((tip, Reverse(*arrival)))
     }
+}
 
-    fn head_of(&self, account: &PublicKey, base: Rate) -> Option<(Rate, Reverse<Arrival>)> {
-        let (_, arrival) = self.numbered.get(account)?.first_key_value()?;
-        self.head(*arrival, base)
+impl Waiting {
+    fn size_at(&self, config: &Config, ledger: &Ledger) -> Size {
+        if !self.is_post {
+            return self.size;
+        }
+        let signed = SignedTransaction::decode(&self.bytes);
+        let signed = signed.expect("only what decodes is queued");
+        config.size(&signed, self.bytes.len(), ledger)
     }
+}
 
-    fn head(&self, arrival: Arrival, base: Rate) -> Option<(Rate, Reverse<Arrival>)> {
-        let tip = self.waiting[&arrival].bid.tip_above(base)?;
-        Some((tip, Reverse(arrival)))
-    }
+/// Who signs a transaction, and its place among those that its signer has numbered.
+fn turn_of<'s>(sent: &Sent<'s>) -> (&'s PublicKey, Option<u64>) {
+    let transaction = sent.signed.transaction();
+    (transaction.signer(), transaction.nonce())
 }
 
 #[cfg(test)]
@@ -339,17 +418,30 @@ mod tests {
         };
         let mut pool = Pool::default();
         let mut submit = |nonce: u64, rate: u64, bytes: usize| {
-            let says = Digest([pool.arrivals as u8; 32]);
-            let sent = (signed(nonce, rate), vec![0; bytes]);
-            let evicted = pool.submit(nonce, (&sent.0, &sent.1, says), &config);
+            let signed = signed(nonce, rate);
+            let sent = Sent {
+                ticket: nonce,
+                signed: &signed,
+                bytes: &vec![0; bytes],
+                says: Digest([pool.arrivals as u8; 32]),
+                bid: Bid::flat(Rate(rate)),
+                size: Size::default(),
+                cost: Amount::ZERO,
+            };
+            let way = pool.way(&sent, &config);
+            let evicted = way.map(|way| pool.submit(&sent, way, &config));
             (evicted.map(|evicted| evicted.len()), pool.bytes)
         };
         let (half, most) = (Config::MEMPOOL_BYTES / 2, Config::MEMPOOL_BYTES);
         assert_eq!(submit(0, 5, half), (Ok(0), half));
         assert_eq!(submit(1, 5, half - 1), (Ok(0), most - 1));
         assert_eq!(submit(0, 6, half + 1), (Ok(1), most));
-        let own_last = SubmitError::Outbid { floor: 7, got: 7 };
-        assert_eq!(submit(0, 7, half + 2), (Err(own_last), most));
-        assert_eq!(submit(1, 6, half - 1), (Ok(1), most));
+        // Its own last makes way for what comes before it, and not the other way round.
+        assert_eq!(submit(0, 7, half + 2), (Ok(2), half + 2));
+        assert_eq!(
+            submit(1, 8, half - 1),
+            (Err(SubmitError::NotInTurn), half + 2)
+        );
+        assert_eq!(submit(1, 8, half - 2), (Ok(0), most));
     }
 }

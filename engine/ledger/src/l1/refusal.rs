@@ -304,6 +304,11 @@ pub enum SubmitError {
     /// that is.
     #[error("a transaction that waits already, with the same bid")]
     AlreadyWaits,
+    /// The queue is full, and what its account has numbered before it is missing there, or bids
+    /// least of all: nothing makes way for what could not follow. The same bytes are welcome after
+    /// the next block.
+    #[error("the queue is full, and what comes before it is not there to stay")]
+    NotInTurn,
     /// An answer of an account of which so many others were verified in vain since the last block:
     /// the same bytes are welcome after the next one.
     #[error("{limit} answers of this account were verified in vain since the last block")]

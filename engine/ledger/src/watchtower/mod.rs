@@ -290,6 +290,7 @@ impl Watchtower {
                     | SubmitError::MempoolBytesFull { .. }
                     | SubmitError::Outbid { .. }
                     | SubmitError::AlreadyWaits
+                    | SubmitError::NotInTurn
                     | SubmitError::AnswersInVain { .. },
                 ) => self.queue.push_back(answer),
                 Err(SubmitError::Refused(refusal)) => self.refused(&refusal),

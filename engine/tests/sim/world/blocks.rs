@@ -145,8 +145,16 @@ impl World<'_> {
                 self.free(ticket);
             }
             Err(_) if self.tickets[ticket as usize].by == Source::Rogue => {}
-            // Where bids evict, what is late for its channel does not even wait.
-            Err(SubmitError::Refused(Refusal::UnknownChannel { .. })) => {
+            // Where bids evict, what is late for its channel does not even wait, nor does, in a full
+            // queue, what is late for a post or window.
+            Err(SubmitError::Refused(
+                Refusal::UnknownChannel { .. }
+                | Refusal::PostNotHigher { .. }
+                | Refusal::NothingToAnswer { .. }
+                | Refusal::WindowClosed { .. }
+                | Refusal::WindowStillOpen { .. }
+                | Refusal::NothingPosted { .. },
+            )) => {
                 self.tickets[ticket as usize].fate = Fate::Refused {
                     since: height,
                     at: height,

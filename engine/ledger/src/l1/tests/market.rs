@@ -234,7 +234,7 @@ fn a_full_queue_evicts_the_lowest_bid_and_leaves_no_gap() {
         (CAROL, 0, 3, Err(outbid(3, 3))),
         (CAROL, 0, 4, Ok(3)),
         // Her own last would leave a gap before it.
-        (CAROL, 1, 8, Err(outbid(8, 8))),
+        (CAROL, 1, 8, Err(SubmitError::NotInTurn)),
         // One of the same nonce makes way for a higher bid alone.
         (ALICE, 0, 1, Err(outbid(2, 1))),
         (ALICE, 0, 2, Err(SubmitError::AlreadyWaits)),
@@ -342,6 +342,106 @@ fn what_waits_by_its_bid_could_be_paid_for() {
         assert_eq!(world.submit(&bytes), refused, "{name}");
     }
     assert_eq!(world.chain.pending(), 0);
+}
+
+/// What is refused at its turn pays nothing, and has cost nobody a place before that.
+#[test]
+fn what_would_be_refused_at_its_turn_evicts_nothing() {
+    let mut world = World::new(bids(100, 4));
+    let [open, disputed] = [0, 1].map(|nonce| world.terms(ALICE, nonce, BOB, 50, 0));
+    for terms in [&open, &disputed] {
+        let bytes = world.bidding(Transaction::open(terms), 5);
+        world.submit(&bytes).unwrap();
+    }
+    assert_eq!(world.block().len(), 2);
+    let post = |terms: &Terms, version| Transaction::Post {
+        submitter: world.key(BOB),
+        post: Post {
+            channel: terms.channel_id(),
+            shown: world.cosigned(terms, after(version, 20)),
+            offer: None,
+        },
+    };
+    let [first, beaten] = [2, 1].map(|version| post(&disputed, version));
+    let mut forged = post(&open, 1);
+    if let Transaction::Post { post, .. } = &mut forged {
+        post.shown.as_mut().unwrap().signatures.a.0[0] ^= 1;
+    }
+    let bytes = world.bidding(first, 5);
+    world.submit(&bytes).unwrap();
+    assert_eq!(world.block().len(), 1);
+    // Carol's lowest bid is the first to make way, and Alice has all of her money waiting.
+    let spent = Transaction::Transfer {
+        from: world.key(ALICE),
+        nonce: 2,
+        to: world.key(DAN),
+        amount: Amount::new(world.balance(ALICE) - 30),
+    };
+    let rows = [
+        (spent, 20),
+        (world.to_dan(BOB, 0), 9),
+        (world.to_dan(CAROL, 0), 9),
+        (world.to_dan(CAROL, 1), 2),
+    ];
+    for (transaction, fee) in rows {
+        let bytes = world.bidding(transaction, fee);
+        world.submit(&bytes).unwrap();
+    }
+    let two_sided = world.terms(BOB, 1, ALICE, 5, 5);
+    let mut without_consent = world.bidding(Transaction::open(&two_sided), 40);
+    *without_consent.last_mut().unwrap() ^= 1;
+    let payout = |terms: &Terms| Transaction::Payout {
+        submitter: world.key(BOB),
+        channel: terms.channel_id(),
+    };
+    let rows = [
+        (
+            "more than Alice has left",
+            world.bidding(world.to_dan(ALICE, 3), 10),
+        ),
+        (
+            "a nonce before which one is missing",
+            world.bidding(world.to_dan(BOB, 2), 40),
+        ),
+        ("an open without B's consent", without_consent),
+        ("a post that A never signed", world.bidding(forged, 40)),
+        (
+            "a post of a version that was beaten",
+            world.bidding(beaten, 40),
+        ),
+        (
+            "a payout while the window is open",
+            world.bidding(payout(&disputed), 40),
+        ),
+        ("a payout without a post", world.bidding(payout(&open), 40)),
+        (
+            "a next one of an account with the lowest bid",
+            world.bidding(world.to_dan(CAROL, 2), 40),
+        ),
+    ];
+    for (name, bytes) in rows {
+        let found = world.submit(&bytes).unwrap_err();
+        let refused = matches!(found, SubmitError::Refused(_) | SubmitError::NotInTurn);
+        assert!(refused, "{name}: {found}");
+        assert!(!world.chain.owes_receipts(), "{name}");
+    }
+    assert_eq!(world.chain.space().evicted, 0);
+    let sound = world.bidding(world.to_dan(BOB, 1), 40);
+    world.submit(&sound).unwrap();
+    assert_eq!(world.chain.space().evicted, 1);
+}
+
+/// However often somebody outbids itself, what is to be told is no more than what was sent.
+#[test]
+fn receipts_that_are_owed_are_no_more_than_what_was_taken() {
+    let mut world = World::new(bids(100, 3));
+    for fee in 1..=50 {
+        let bytes = world.bidding(world.to_dan(ALICE, 0), fee);
+        world.submit(&bytes).unwrap();
+    }
+    let mut receipts = Vec::new();
+    world.chain.seal(&mut receipts);
+    assert_eq!((receipts.len(), world.chain.pending()), (50, 0));
 }
 
 /// A stranger can have a payout that waits come again, byte for byte: it waits once.

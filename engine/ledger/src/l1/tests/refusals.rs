@@ -530,6 +530,7 @@ fn every_submit_error_is_provoked() {
             SubmitError::Outbid { .. } => 7,
             SubmitError::TooManyUnits { .. } => 8,
             SubmitError::AlreadyWaits => 9,
+            SubmitError::NotInTurn => 10,
         })
         .collect();
     assert_eq!(kinds.len(), 4);

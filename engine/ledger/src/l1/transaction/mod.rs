@@ -209,6 +209,20 @@ impl Transaction {
         }
     }
 
+    /// What it moves out of its signer's account beside its fee, at most; of a roll-over, nothing
+    /// more than it closes is counted.
+    pub(super) fn spends(&self) -> Amount {
+        match self {
+            Transaction::Transfer { amount, .. } => *amount,
+            Transaction::Open { deposits, .. } => deposits.a,
+            Transaction::OpenBatch { channels, .. } => {
+                let deposits = channels.iter().map(|opening| opening.deposits.a.units());
+                Amount::new(deposits.fold(0, u64::saturating_add))
+            }
+            _ => Amount::ZERO,
+        }
+    }
+
     fn kind(&self) -> Kind {
         self.described().kind
     }
