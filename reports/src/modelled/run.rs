@@ -70,8 +70,8 @@ pub struct Item {
 
 /// Prices a run's payments and its channels' transactions by a profile.
 ///
-/// Every open is priced alone, even if the run opened channels in batches; a run with `one-way`
-/// payments is taken to have one-sided deposits, every other one two-sided. Of the channels closed
+/// Every open is priced alone, even if the run opened channels in batches; a run in which A alone
+/// pays is taken to have one-sided deposits, every other one two-sided. Of the channels closed
 /// by a post, as many are paid out as answered as may have been ([`Disputes::answered_at_most`]).
 ///
 /// [`Disputes::answered_at_most`]: crate::run_file::Disputes::answered_at_most
@@ -86,8 +86,12 @@ pub fn of_run(run: &RunFile, profile: &Profile) -> RunCost {
     let transfer = Some(profile.transfer.single);
     let direct = bill.item("achieved.payments", achieved.payments, "transfer", transfer);
 
-    let deposits = match run.workload.pattern.as_str() {
+    let workload = &run.workload;
+    let b_pays = |turn| workload.payments_per_session > turn;
+    let deposits = match workload.pattern.as_str() {
         "one-way" => Deposits::One,
+        // The turn never passes, so that the run opened with A's deposit alone.
+        _ if !workload.turn_length.is_none_or(b_pays) => Deposits::One,
         _ => Deposits::Two,
     };
     let (open, opened_as) = match deposits {

@@ -308,6 +308,16 @@ fn a_run_is_priced_by_what_it_counted() {
     assert!((cost.ratio.unwrap() - 210_000_000.0 / 187_418.0).abs() < 1e-9);
     assert!(cost.modelled && cost.run_valid && cost.not_priced.is_empty());
 
+    // Where B never comes to pay, it locks nothing, as in the run itself.
+    for (payments, opened_as) in [(32, "open.one_sided"), (33, "open.two_sided")] {
+        run.workload.payments_per_session = payments;
+        let cost = of_run(&run, &profile("ethereum-60m"));
+        assert_eq!(
+            cost.channels[0].priced_as, opened_as,
+            "{payments} in turns of 32"
+        );
+    }
+
     // 1,100 of 2,000 channels in disputes with 1,010 answers; nobody answered in 100 of them.
     run.disputes = Some(sample::disputes());
     run.achieved.sessions_opened = 2_000;
