@@ -186,12 +186,13 @@ pub fn disputes(runs: &[NamedRun]) -> Dataset {
 }
 
 /// A row for each kind of attack of each run: what it cost either side, before what was won or lost
-/// in the channel.
+/// in the channel. Channels that stopped without one have no cheater: they are in [`disputes`].
 #[must_use]
 pub fn griefing(runs: &[NamedRun]) -> Dataset {
     let attacks = attacks(runs);
     let paid = |cost: &AttackCost| cost.fees_by_cheaters > 0 || cost.fees_by_honest > 0;
-    let attacks = attacks.into_iter().filter(|(_, (_, cost))| paid(cost));
+    let attacks = attacks.into_iter();
+    let attacks = attacks.filter(|(_, (attack, cost))| *attack != "none" && paid(cost));
     Dataset::of(
         attacks.collect::<Vec<_>>(),
         columns! { |(named, (attack, cost))|
