@@ -138,17 +138,20 @@ fn state_root(run: &RunFile) -> String {
 /// What a block of Layer 1 holds. A profile's block may be bounded by its units alone.
 fn block(limits: &L1Limits) -> String {
     let transactions = match limits.block_transactions {
-        UNLIMITED_TRANSACTIONS => "any number of transactions".to_owned(),
+        UNLIMITED_TRANSACTIONS => "unlimited transactions".to_owned(),
         most => format!("at most {} transactions", human::grouped(most)),
     };
     let bytes = match limits.block_bytes {
-        u64::MAX => "any number of bytes".to_owned(),
+        u64::MAX => "unlimited bytes".to_owned(),
         most => human::bytes(most as f64),
     };
+    let fee = match limits.order.as_deref() {
+        Some("fee" | "base-fee") => "fees by bids".to_owned(),
+        _ => format!("fee {}", human::grouped(limits.fee)),
+    };
     format!(
-        "{transactions}, {bytes}; challenge window {} blocks; fee {}",
+        "{transactions}, {bytes}; challenge window {} blocks; {fee}",
         human::grouped(limits.challenge_window_blocks),
-        human::grouped(limits.fee),
     )
 }
 

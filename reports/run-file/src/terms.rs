@@ -34,6 +34,12 @@ const LAYER_1S: &str = "layer_1s";
 /// The most keys: a workload has some thirty, and every difference is told.
 const MOST_KEYS: usize = 1000;
 
+/// What stands for no bound on a block of Layer 1.
+const UNLIMITED: [(&str, u64); 2] = [
+    ("workload.l1.block_transactions", u32::MAX as u64),
+    ("workload.l1.block_bytes", u64::MAX),
+];
+
 /// A part of the workload that is not chosen: it follows from its duration and from the two above.
 const DERIVED: &str = "workload.reproducible";
 
@@ -115,6 +121,12 @@ impl Terms {
             Value::Bool(stopped || stopped_before),
         );
         terms.remove(DERIVED);
+        // A block that is bounded by its units alone, as a person is told of it.
+        for (key, most) in UNLIMITED {
+            if let Some(limit) = terms.get_mut(key).filter(|limit| **limit == most) {
+                *limit = Value::from("unlimited");
+            }
+        }
         // What several Layer 1s carried is not what one did.
         for (key, pointer) in [(PARTS, "/merged/of"), (LAYER_1S, "/merged/layer_1s")] {
             if let Some(count) = run_file.pointer(pointer) {
