@@ -16,14 +16,14 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 17] = [
-    ("engine/src", 10_230),
+    ("engine/src", 10_760),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_725),
     ("engine/consensus/src", 1_500),
-    ("engine/fabric/src", 2_315),
+    ("engine/fabric/src", 2_305),
     ("engine/lanes/src", 5_930),
-    ("engine/ledger/src", 6_700),
-    ("engine/log/src", 2_930),
+    ("engine/ledger/src", 6_800),
+    ("engine/log/src", 2_925),
     ("loadgen/src", 8_490),
     ("loadgen/audit/src", 4_960),
     ("loadgen/experiment/src", 310),

@@ -151,12 +151,12 @@ impl Pool {
                 return Err(outbid(standing));
             };
             let end = &self.waiting[arrival];
-            if standing <= *floor {
-                return Err(outbid(*floor));
-            }
-            // Without the one before, its own could never be included.
+            // Without the one before, its own could never be included, whatever it bids.
             if end.payer == *payer && end.nonce.is_some() && end.nonce < nonce {
                 return Err(SubmitError::NotInTurn);
+            }
+            if standing <= *floor {
+                return Err(outbid(*floor));
             }
             (count, sum) = (count - 1, sum - end.bytes.len());
             leaving.push(*arrival);
