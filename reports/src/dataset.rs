@@ -189,9 +189,8 @@ pub fn disputes(runs: &[NamedRun]) -> Dataset {
 /// in the channel. Channels that stopped without one have no cheater: they are in [`disputes`].
 #[must_use]
 pub fn griefing(runs: &[NamedRun]) -> Dataset {
-    let attacks = attacks(runs);
     let paid = |cost: &AttackCost| cost.fees_by_cheaters > 0 || cost.fees_by_honest > 0;
-    let attacks = attacks.into_iter();
+    let attacks = attacks(runs).into_iter();
     let attacks = attacks.filter(|(_, (attack, cost))| *attack != "none" && paid(cost));
     Dataset::of(
         attacks.collect::<Vec<_>>(),

@@ -314,6 +314,45 @@ mod tests {
     }
 
     #[test]
+    fn a_block_says_what_it_has_no_bound_on_and_what_it_costs() {
+        let mut limits = sample::open_loop().workload.l1;
+        limits.challenge_window_blocks = 10;
+        limits.fee = 7;
+        limits.block_bytes = 1_000;
+        let rows = [
+            (
+                5,
+                None,
+                "at most 5 transactions, 1000 B; challenge window 10 blocks; fee 7",
+            ),
+            (
+                u64::from(u32::MAX),
+                Some("fee"),
+                "unlimited transactions, 1000 B; challenge window 10 blocks; fees by bids",
+            ),
+        ];
+        for (most, order, expected) in rows {
+            limits.block_transactions = most;
+            limits.order = order.map(str::to_owned);
+            assert_eq!(block(&limits), expected);
+        }
+    }
+
+    #[test]
+    fn griefing_is_of_attacks() {
+        let mut run = sample::open_loop();
+        let mut disputes = sample::disputes();
+        let mut cost = disputes.attacks["silent"].clone();
+        cost.fees_by_honest = 1;
+        disputes.attacks.insert("none".to_owned(), cost.clone());
+        run.disputes = Some(disputes);
+        assert!(!tables(&run).contains("GRIEFING"));
+        let disputes = run.disputes.as_mut().unwrap();
+        disputes.attacks.insert("silent".to_owned(), cost);
+        assert!(tables(&run).contains("GRIEFING"));
+    }
+
+    #[test]
     fn tables_without_rows_are_left_out() {
         let mut run = sample::open_loop();
         run.stages.clear();

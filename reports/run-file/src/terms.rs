@@ -288,6 +288,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_that_a_block_does_not_have_is_told_in_words() {
+        let of = |most: u64| terms(1, json!({"l1": {"block_transactions": most}}));
+        let found = of(u32::MAX.into()).differences(&of(1_000));
+        let told = "workload.l1.block_transactions: \"unlimited\" and 1000";
+        assert_eq!(found[0].to_string(), told);
+    }
+
+    #[test]
     fn a_key_that_only_one_side_has_is_a_difference() {
         let a = terms(1, json!({}));
         let b = terms(1, json!({"reserve": 0}));

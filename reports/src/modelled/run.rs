@@ -86,12 +86,11 @@ pub fn of_run(run: &RunFile, profile: &Profile) -> RunCost {
     let transfer = Some(profile.transfer.single);
     let direct = bill.item("achieved.payments", achieved.payments, "transfer", transfer);
 
-    let workload = &run.workload;
-    let b_pays = |turn| workload.payments_per_session > turn;
-    let deposits = match workload.pattern.as_str() {
+    let b_pays = |turn| run.workload.payments_per_session > turn;
+    let deposits = match run.workload.pattern.as_str() {
         "one-way" => Deposits::One,
         // The turn never passes, so that the run opened with A's deposit alone.
-        _ if !workload.turn_length.is_none_or(b_pays) => Deposits::One,
+        _ if !run.workload.turn_length.is_none_or(b_pays) => Deposits::One,
         _ => Deposits::Two,
     };
     let (open, opened_as) = match deposits {
