@@ -169,6 +169,18 @@ nothing => unexpected argument 'nothing'
 --l1 duet --challenge-blocks 144 => --challenge-blocks contradicts --l1 duet: the profile says
 --l1 duet --durability log --log-dir log => --durability contradicts --l1 duet … the log does not keep
 --session-time 1s => --session-time needs --l1
+--validators 101 => --validators 101: expected at most 100
+--validators 4 --l1 bitcoin => --l1 bitcoin: its finality is modelled
+--validators 4 --block-txs 7 => --block-txs contradicts --l1 duet
+--validators 4 --durability fsync --log-dir log => --durability contradicts --l1 duet
+--validators 4 --validator-faults silent=5 => --validator-faults: 5 of 4 validators cannot be faulty
+--validators 4 --validator-faults asleep=1 => unknown fault 'asleep', expected one of silent, slow
+--validators 4 --validator-faults censor=1 --l1-alone => --l1-alone contradicts
+--validator-faults silent=1 => --validator-faults needs --validators
+--validators 4 --validator-latency 0:5ms => rise from 0 to 1
+--validators 4 --validator-loss 200% => '200%'
+--validators 4 --validator-partition 9s..3s=1 => '9s..3s=1'
+--validators 4 --validator-partition 3s..9s=4 => fewer than all 4 validators
 --l1 duet --session-time 5 => '5' for '--session-time … a number and its unit
 --l1 duet --session-time 1us => --session-time 1µs: expected whole milliseconds
 --l1 duet --session-time 1M => '1M' for '--session-time

@@ -1,5 +1,4 @@
-//! `loadgen run --validators`: what it says of votes, how it refuses what makes no sense, and how a
-//! Layer 1 ends that theory promises nothing of.
+//! `loadgen run --validators`: what it says of votes, and how a Layer 1 ends that theory promises nothing of.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
@@ -57,53 +56,4 @@ fn a_layer_1_that_halts_says_so_and_exits_3() {
     );
     let reasons = file["achieved"]["invalid_reasons"].to_string();
     assert!(reasons.contains("decided nothing at height 1"), "{reasons}");
-}
-
-#[test]
-fn what_makes_no_sense_is_refused_with_the_value() {
-    for (words, names) in [
-        ("--validators 101", "--validators 101: expected at most 100"),
-        (
-            "--validators 4 --l1 bitcoin",
-            "--l1 bitcoin: its finality is modelled",
-        ),
-        (
-            "--validators 4 --validator-faults silent=5",
-            "5 of 4 validators",
-        ),
-        (
-            "--validators 4 --validator-faults asleep=1",
-            "unknown fault 'asleep'",
-        ),
-        (
-            "--validators 4 --validator-latency 0:5ms",
-            "rise from 0 to 1",
-        ),
-        (
-            "--validators 4 --validator-partition 9s..3s=1",
-            "'9s..3s=1'",
-        ),
-        (
-            "--validators 4 --validator-partition 3s..9s=4",
-            "fewer than all 4",
-        ),
-        ("--validators 4 --validator-loss 200%", "200%"),
-        (
-            "--validator-faults silent=1",
-            "--validator-faults needs --validators",
-        ),
-        (
-            "--validators 4 --validator-faults censor=1 --l1-alone",
-            "--l1-alone contradicts",
-        ),
-        (
-            "--validators 4 --block-txs 7",
-            "--block-txs contradicts --l1 duet",
-        ),
-    ] {
-        let folder = Folder::new();
-        let ended = folder.loadgen(&arguments(&format!("{SMALL} {words}")));
-        assert_eq!(ended.code, Some(2), "{words}: {ended:?}");
-        assert!(ended.stderr.contains(names), "{words}: {}", ended.stderr);
-    }
 }

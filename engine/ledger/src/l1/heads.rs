@@ -16,7 +16,7 @@ pub(super) type Head = (Rate, Reverse<Arrival>);
 
 /// A bid pays its tip while the base fee leaves that much of it, and above that what is left. So
 /// there are two lists, neither of which changes its order with the base fee.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Heads {
     base: Rate,
     /// Those that pay their tip, by it.

@@ -246,8 +246,12 @@ impl Pool {
 
     /// Takes those without a nonce out that are left out.
     pub(super) fn set_aside(&mut self, leave_out: impl Fn(&[u8]) -> bool) -> Vec<Waiting> {
-        let is_left_out = |arrival: &Arrival| leave_out(&self.waiting[arrival].bytes);
-        let arrivals: Vec<Arrival> = self.free.iter().copied().filter(is_left_out).collect();
+        let is_left_out =
+            |(_, of): &(&Arrival, &Waiting)| of.nonce.is_none() && leave_out(&of.bytes);
+        let left_out = self.waiting.iter().filter(is_left_out);
+        let mut arrivals: Vec<Arrival> = left_out.map(|(arrival, _)| *arrival).collect();
+        // In which order they come again must not depend on a map's.
+        arrivals.sort_unstable();
         let left = arrivals.into_iter().map(|arrival| self.remove(arrival));
         left.collect()
     }
