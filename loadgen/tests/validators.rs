@@ -1,4 +1,5 @@
-//! `loadgen run --validators`: what it says of votes, and how a Layer 1 ends that theory promises nothing of.
+//! `loadgen run --validators`: what it says of votes, and how a Layer 1 ends that theory promises
+//! nothing of.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
