@@ -862,7 +862,7 @@ fn verdict(copy: &Path, ask: Ask) -> String {
         Ask::L1 => &["duet-ledger", "--lib"],
         Ask::Protocol => &["duet-engine", "--test", "protocol"],
         Ask::Log => &["duet-engine", "--test", "log"],
-        Ask::Pipeline => &["duet-engine", "--lib", "--test", "pipeline_scarcity"],
+        Ask::Pipeline => &["duet-engine", "--lib", "--test", "pipeline"],
     };
     let output = Command::new(env!("CARGO"))
         .args(["test", "--offline", "-q", "-p"])

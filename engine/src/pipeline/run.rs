@@ -64,9 +64,9 @@ pub fn run(
     config: &Config,
     workload: &dyn Workload,
     stop: &AtomicBool,
-    observe: impl FnMut(&Snapshot),
+    mut observe: impl FnMut(&Snapshot),
 ) -> Result<Outcome, RunError> {
-    run_on(None, config, workload, stop, observe)
+    run_on(None, config, workload, stop, &mut observe)
 }
 
 /// The same, together with other machines, over one Layer 1 on machine 0: this machine's shards
@@ -83,7 +83,7 @@ pub fn run_together(
     config: &Config,
     workload: &dyn Workload,
     stop: &AtomicBool,
-    observe: impl FnMut(&Snapshot),
+    mut observe: impl FnMut(&Snapshot),
 ) -> Result<Outcome, RunError> {
     assert_eq!(machines.place(), config.place, "the machine's own place");
     let alone = [config.log.is_some(), config.audit.is_some()];
@@ -92,9 +92,10 @@ pub fn run_together(
     assert!(honest, "no disputes over several machines");
     let by_arrival = !config.l1.order.takes_bids();
     assert!(by_arrival, "a close that is outbid ends in a dispute");
-    run_on(Some(machines), config, workload, stop, observe)
+    run_on(Some(machines), config, workload, stop, &mut observe)
 }
 
+/// Generic over nothing, so that the whole pipeline is compiled here and not in every caller.
 #[expect(
     clippy::too_many_lines,
     reason = "what is set up, started and asked, in the order that figures depend on"
@@ -104,7 +105,7 @@ fn run_on(
     config: &Config,
     workload: &dyn Workload,
     stop: &AtomicBool,
-    mut observe: impl FnMut(&Snapshot),
+    observe: &mut dyn FnMut(&Snapshot),
 ) -> Result<Outcome, RunError> {
     assert!(
         config.log.is_none() || config.audit.is_none(),
@@ -257,7 +258,7 @@ fn run_on(
                 })
             })
             .collect();
-        watch.until_all_leave(door, &mut observe);
+        watch.until_all_leave(door, observe);
         let audit = audit.close();
         let (workers_now, cpu_end) = Workers::read(|| {
             watch.clock.lap(Stage::Observe, 0);
@@ -441,7 +442,7 @@ struct Watch<'r> {
 }
 
 impl Watch<'_> {
-    fn until_all_leave(&mut self, door: &Door, observe: &mut impl FnMut(&Snapshot)) {
+    fn until_all_leave(&mut self, door: &Door, observe: &mut dyn FnMut(&Snapshot)) {
         loop {
             let done = door.wait(Duration::from_millis(100));
             if let Some(begun) = self.shared.begun() {

@@ -1,0 +1,7 @@
+//! Keys, signatures and the acceptance rule, from outside.
+
+#![forbid(unsafe_code)]
+
+mod keys;
+mod signing;
+mod wycheproof;

@@ -1,0 +1,25 @@
+//! `loadgen`, as whoever runs it sees it: what it prints, writes, goes on with and refuses.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod adversaries;
+mod bad_input;
+mod durability;
+mod elsewhere;
+mod help;
+mod live;
+mod named_files;
+mod one_writer;
+mod outputs;
+mod parts;
+mod resumed;
+mod runs;
+mod senseless;
+mod signals;
+mod starts;
+mod threads;
+mod traces;
+mod trials;
