@@ -9,4 +9,5 @@ mod faults;
 mod machines;
 mod scarcity;
 mod shapes;
+mod validators;
 mod workload;

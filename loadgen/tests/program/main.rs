@@ -23,3 +23,4 @@ mod starts;
 mod threads;
 mod traces;
 mod trials;
+mod validators;

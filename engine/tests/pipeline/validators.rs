@@ -2,17 +2,15 @@
 //! for any number of them; what faulty ones do is seen in blocks, rounds and answers; and honest
 //! money is lost exactly where answers come too late.
 
-#![allow(clippy::unwrap_used)] // A test fails by panicking.
-
-mod common;
-
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use common::{config, workload::Uniform};
 use duet_engine::consensus::{Fault, Faults, Network};
 use duet_engine::l1::Pace;
 use duet_engine::pipeline::{Attack, Config, Decided, Outcome, TrafficKind, Validators, run};
+
+use crate::config::config;
+use crate::workload::Uniform;
 
 /// Blocks a second apart, and so many validators.
 fn decided_by(count: u16, faults: &[(Fault, u16)]) -> Config {

@@ -1,11 +1,7 @@
 //! `loadgen run --validators`: what it says of votes, and how a Layer 1 ends that theory promises
 //! nothing of.
 
-#![allow(clippy::unwrap_used)] // A test fails by panicking.
-
-mod common;
-
-use common::{Folder, arguments};
+use crate::common::{Folder, arguments};
 
 const SMALL: &str = "run --sessions 60 --payments 10 --concurrent 20 --baseline-sessions 0";
 
