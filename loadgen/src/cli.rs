@@ -305,7 +305,13 @@ pub struct RunArgs {
     pub challenge_blocks: Option<u64>,
     /// Validators that decide Layer 1's blocks by votes, up to 100; 0 is a sequencer. Without --l1
     /// they decide about Duet's own chain
-    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "0", help_heading = "Layer 1")]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = parse_count,
+        default_value = "0",
+        help_heading = "Layer 1",
+    )]
     pub validators: u64,
     /// How many of them are faulty, and how: silent=1,censor=1,… (silent, slow, censor, equivocate,
     /// invalid-block, forged-votes, withhold) [default: none]
@@ -322,7 +328,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "LATENCY", help_heading = "Layer 1")]
     pub validator_latency: Option<ValidatorLatency>,
     /// The share of their messages that links lose, and send again after 200ms, 400ms, …
-    #[arg(long, value_name = "SHARE", value_parser = parse_share, default_value = "0%", hide_default_value = true, help_heading = "Layer 1")]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        value_parser = parse_share,
+        default_value = "0%",
+        hide_default_value = true,
+        help_heading = "Layer 1",
+    )]
     pub validator_loss: f64,
     /// The first so many of them do not reach the others for a while, in Layer 1's time:
     /// 10s..40s=1. May be given several times

@@ -67,8 +67,8 @@ fn round_bytes(round: Round) -> [u8; 4] {
     round.as_u32().unwrap_or(u32::MAX).to_le_bytes()
 }
 
-/// What a vote signs: `H_vote(genesis id ‖ height u64 ‖ round u32 ‖ 0 prevote, 1 precommit ‖ 1 for a
-/// block, 0 for none ‖ its hash, or zeros)`, integers little-endian.
+/// What a vote signs: `H_vote(genesis id ‖ height u64 ‖ round u32 ‖ 0 prevote, 1 precommit ‖ 1 for
+/// a block, 0 for none ‖ its hash, or zeros)`, integers little-endian.
 pub(super) fn vote_digest(genesis: &Digest, vote: &Vote) -> Digest {
     let mut bytes = [0; VOTE_BYTES];
     bytes[..32].copy_from_slice(&genesis.0);

@@ -590,7 +590,7 @@ impl Simulation {
             _ => None,
         };
         self.nodes[usize::from(by)].said.push(Rc::clone(&whole));
-        // One's own counts only when it is fed. A proposer finds its own block valid, whatever it is.
+        // One's own counts only when it is fed. To its proposer a block is valid, whatever it is.
         self.feed(by, Input::Proposal(signed, Validity::Valid), blocks);
         match other {
             Some(other) => self.say_two_things(by, [&whole, &Rc::new(other)]),

@@ -19,6 +19,7 @@
 mod burst;
 mod bytes;
 mod checkpoint;
+mod claim;
 mod conclude;
 mod finding;
 mod folder;

@@ -6,11 +6,12 @@ use std::ops::Range;
 
 use super::burst::{self, Ends, Largest, Signed, Standing};
 use super::bytes::Reader;
+use super::claim::{Claim, first_forged};
 use super::finding::{AuditError, Place};
 use super::hash::{Chain, Digest, extend, hex, link};
 use super::ledger::Ledger;
 use super::manifest::Claims;
-use super::signature::{Claim, Sampled, first_forged, state_digest};
+use super::signature::{Sampled, state_digest};
 
 /// Entries hashed in one go at most: their bytes and the chunk's stay in a second-level cache.
 const MOST_ENTRIES: usize = 32_768;

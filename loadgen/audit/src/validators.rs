@@ -2,9 +2,9 @@
 //! more than two thirds of them have signed that it is final.
 
 use super::bytes::Reader;
+use super::claim::{Claim, check_key, first_forged};
 use super::finding::{AuditError, Place};
 use super::hash::{Digest, KEYS, hex};
-use super::signature::{Claim, check_key, first_forged};
 use super::transaction::{PublicKey, Signature};
 
 /// The validators.
@@ -92,7 +92,7 @@ impl Validators {
     }
 }
 
-/// What a precommit of a block signs: `H_vote(genesis id ‖ height u64 ‖ round u32 ‖ 1 ‖ 1 ‖ block)`.
+/// What a precommit of a block signs: `H_vote(genesis id ‖ height 8 ‖ round 4 ‖ 1 ‖ 1 ‖ block)`.
 fn precommit(genesis: &Digest, height: u64, round: u32, block: &Digest) -> Digest {
     let (height, round) = (height.to_le_bytes(), round.to_le_bytes());
     (KEYS.vote).hash(&[genesis, &height, &round, &[1, 1], block])

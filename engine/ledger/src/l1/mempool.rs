@@ -227,8 +227,8 @@ impl Mempool {
         answers.chain(queue)
     }
 
-    /// What waits in the queue and is not left out; then what is, with all answers that have room of
-    /// their own.
+    /// What waits in the queue and is not left out; then what is, with all answers that have room
+    /// of their own.
     pub(super) fn split(&self, leave_out: impl Fn(&[u8]) -> bool) -> [Mempool; 2] {
         let [mut kept, mut left] = [(); 2].map(|()| Mempool::new(self.capacity));
         for next in self.iter().filter(|next| next.checked.is_none()) {
