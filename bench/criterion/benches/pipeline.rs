@@ -45,6 +45,7 @@ fn sessions(c: &mut Criterion) {
             backend: Backend::select(BackendChoice::Auto).expect("one for every machine"),
             seed: 1,
             l1: l1::Config::default(),
+            validators: None,
             sending: Sending::default(),
             challenge_window_blocks: 144,
             reserve: Amount::ZERO,

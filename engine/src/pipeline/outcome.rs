@@ -258,7 +258,6 @@ pub(super) fn outcome(
     let (disputes, changes) = court.into_outcome(fallen.is_none());
     let mut counts: Counts = ends.iter().map(|end| end.tally.counts).sum();
     counts.sessions_closed += disputes.cases();
-    let offchain = Offchain::of(ends);
     let stops = Stops::of(ends);
     let mut latency = ends[0].gauges.latency.clone();
     let others = ends[1..].iter();
@@ -292,7 +291,7 @@ pub(super) fn outcome(
         cpu_ns: spent.cpu_ns,
         stages,
         latency,
-        offchain,
+        offchain: Offchain::of(ends),
         traffic,
         decided,
         l1: chain.as_ref().map_or_else(Load::default, |chain| Load {

@@ -97,8 +97,8 @@ pub(super) fn settle(
         settler.await_durable()?;
         settler.give_back()?;
     }
-    let decided = settler.decide_disputes(shared, told);
-    let (last_payout_ns, stopped) = match decided {
+    let disputes = settler.decide_disputes(shared, told);
+    let (last_payout_ns, stopped) = match disputes {
         Ok(last_payout_ns) => (last_payout_ns, None),
         Err(error) => (None, self::fallen(Err(error), shared)?),
     };
@@ -116,14 +116,7 @@ pub(super) fn settle(
         let (gate, fell) = still_open(leave_open(gate, shared, &mut settler.clock), shared)?;
         (open, fallen) = (gate, fallen.or(fell));
     }
-    let (mut traffic, deciding, late_ms) = settler.unsettled.into_parts();
-    traffic.add(settler.court.traffic());
-    let decided = deciding.map(|deciding| {
-        let (decided, discarded_ns) = deciding.finish(late_ms);
-        settler.clock.lap(Stage::Decide, 0);
-        settler.clock.add(Stage::Settle, discarded_ns);
-        decided
-    });
+    let (traffic, decided) = told_by(settler.unsettled, &settler.court, &mut settler.clock);
     let settled = Settled {
         chain: Some(settler.chain),
         traffic,
@@ -137,6 +130,23 @@ pub(super) fn settle(
         fallen,
     };
     Ok((settled, open))
+}
+
+/// What became of transactions, and what the validators did, if there are some.
+fn told_by(
+    unsettled: Unsettled,
+    court: &Court,
+    clock: &mut StageClock,
+) -> (Traffic, Option<Decided>) {
+    let (mut traffic, deciding, late_ms) = unsettled.into_parts();
+    traffic.add(court.traffic());
+    let decided = deciding.map(|deciding| {
+        let (decided, discarded_ns) = deciding.finish(late_ms);
+        clock.lap(Stage::Decide, 0);
+        clock.add(Stage::Settle, discarded_ns);
+        decided
+    });
+    (traffic, decided)
 }
 
 /// The same on a machine whose Layer 1 is elsewhere: relays steps and outcomes.

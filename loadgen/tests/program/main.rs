@@ -1,4 +1,5 @@
-//! `loadgen`, as whoever runs it sees it: what it prints, writes, goes on with and refuses.
+//! `loadgen`, as whoever runs it sees it: what it prints, writes, goes on with and refuses. Tests of
+//! rates and of accounted CPU time are apart: they bear no neighbours.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
@@ -10,13 +11,11 @@ mod bad_input;
 mod durability;
 mod elsewhere;
 mod help;
-mod live;
 mod named_files;
 mod one_writer;
 mod outputs;
 mod parts;
 mod resumed;
-mod runs;
 mod senseless;
 mod signals;
 mod starts;

@@ -1,6 +1,10 @@
 //! What a run tells while it goes on: metrics over HTTP, as Prometheus reads them, and the
 //! dashboard that shows them.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+mod common;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,8 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::common;
-use crate::common::Folder;
+use common::Folder;
 
 /// A run that goes on until its baseline is over, with the address of its metrics.
 fn begun(folder: &Folder, words: &str) -> (Child, String) {
@@ -127,7 +130,7 @@ fn metrics_follow_a_run_and_the_dashboard_knows_their_names() {
         assert!(of("sum", "") > 0.0);
     }
 
-    let dashboard = include_str!("../../../docs/grafana-dashboard.json");
+    let dashboard = include_str!("../../docs/grafana-dashboard.json");
     let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
     let told = names(&later);
     let mut shown = 0;

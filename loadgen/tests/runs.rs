@@ -1,16 +1,17 @@
 //! Small real runs: what they count is exact, what they claim is checked, and their results reach
 //! the reader whole.
 
+mod common;
+
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use common::{Folder, arguments, parse};
 use duet_run_file::run_file::{Ratio, RunFile};
 use duet_run_file::summary::LINES_MAX;
 use duet_terminal::layout::WIDTH;
 use hdrhistogram::serialization::Deserializer;
-
-use crate::common::{Folder, arguments, parse};
 
 const SESSIONS: u64 = 6;
 const PAYMENTS: u64 = 200;
