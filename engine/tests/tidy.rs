@@ -16,7 +16,7 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 17] = [
-    ("engine/src", 10_700),
+    ("engine/src", 10_710),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_730),
     ("engine/consensus/src", 1_735),
