@@ -90,6 +90,19 @@ pub struct Simulation {
     finality: Finality,
 }
 
+/// Has no block: at a height that is decided, nobody is asked.
+struct Nobody;
+
+impl Blocks for Nobody {
+    fn offer(&mut self, _: Offer) -> Block {
+        unreachable!("the height is decided")
+    }
+
+    fn check(&mut self, _: u16, _: &Digest) -> bool {
+        unreachable!("the height is decided")
+    }
+}
+
 enum Event {
     Deliver(u16, Rc<Message>),
     /// A timeout of a height; of a rebroadcast, which one it is.
@@ -103,7 +116,7 @@ struct Turn {
     height: u64,
     begins_us: u64,
     offers: Vec<(Offer, Block)>,
-    verdicts: Vec<(u16, Digest, bool)>,
+    verdicts: Vec<(Digest, bool)>,
     decided: Option<(
         SignedProposal<Layer1>,
         mc::ExtendedCommitCertificate<Layer1>,
@@ -260,20 +273,25 @@ impl Simulation {
     }
 
     /// Lets all honest validators come to the last decision; for an hour at most.
-    pub fn finish(&mut self, blocks: &mut impl Blocks) {
+    ///
+    /// # Errors
+    /// [`Stopped::Forked`], if they came to two.
+    pub fn finish(&mut self) -> Result<(), Stopped> {
         let start = thread_cpu_ns();
         let over_us = self.now_us.saturating_add(HOUR_US);
         let honest = self.honest;
-        let all = |turn: &Turn| turn.honest_decisions == honest;
-        while !self.turns.back().is_none_or(all)
+        // Where nothing was decided, nothing will be.
+        let wait = |turn: &Turn| turn.decided.is_some() && turn.honest_decisions < honest;
+        while self.turns.back().is_some_and(wait)
             && self.queue.next_us().is_some_and(|next| next <= over_us)
         {
-            self.step(blocks);
+            self.step(&mut Nobody);
         }
         for node in &mut self.nodes {
             self.counts.evidence += node.take_evidence();
         }
         self.counts.cpu_ns += thread_cpu_ns() - start;
+        self.forked.map_or(Ok(()), Err)
     }
 
     fn turn(&self, turn: u64) -> &Turn {
@@ -496,21 +514,20 @@ impl Simulation {
             && (signatures.iter()).all(|by| self.vote_holds(&vote(by.address), by.signature))
     }
 
-    /// Whether a validator finds a block to keep the rules.
+    /// Whether a validator finds a block to keep the rules. Of a height that is decided nobody asks
+    /// any more: what one found, all do.
     fn judge(&mut self, by: u16, block: &Digest, blocks: &mut impl Blocks) -> Validity {
         let number = self.nodes[usize::from(by)].turn;
-        let is_last = number + 1 == self.past + self.turns.len() as u64;
         let turn = self.turn_mut(number);
-        let verdicts = turn.verdicts.iter();
-        let before = verdicts.filter(|(_, of, _)| of == block);
-        // A block of a height that is decided is nobody's any more; what one found, all do.
-        let valid = match (is_last, before.clone().next()) {
-            (false, Some((.., verdict))) => *verdict,
-            (false, None) => false,
-            (true, _) => {
+        let valid = match &turn.decided {
+            None => {
                 let verdict = blocks.check(by, block);
-                turn.verdicts.push((by, *block, verdict));
+                turn.verdicts.push((*block, verdict));
                 verdict
+            }
+            Some((proposal, _)) => {
+                let found = turn.verdicts.iter().find(|(of, _)| of == block);
+                found.map_or(proposal.block.hash == *block, |(_, verdict)| *verdict)
             }
         };
         Validity::from_bool(valid)
@@ -558,13 +575,12 @@ impl Simulation {
     /// The block that a validator offers: of a height that is decided, that one.
     fn offer(&mut self, by: u16, offer: Offer, blocks: &mut impl Blocks) -> Block {
         let number = self.nodes[usize::from(by)].turn;
-        let is_last = number + 1 == self.past + self.turns.len() as u64;
         let turn = self.turn_mut(number);
         let known = turn.offers.iter().find(|(kind, _)| *kind == offer);
         match (known, &turn.decided) {
             (Some((_, block)), _) => *block,
-            (None, Some((proposal, _))) if !is_last => proposal.block.0,
-            _ => {
+            (None, Some((proposal, _))) => proposal.block.0,
+            (None, None) => {
                 let block = blocks.offer(offer);
                 turn.offers.push((offer, block));
                 block

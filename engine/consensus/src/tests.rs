@@ -80,7 +80,7 @@ fn run(setup: Setup, heights: u64) -> Result<Run, Stopped> {
         certificates.push(decision.certificate);
         toy.parent = decision.block;
     }
-    simulation.finish(&mut toy);
+    simulation.finish()?;
     Ok(Run {
         offers,
         certificates,
@@ -177,6 +177,19 @@ fn what_breaks_with_one_more() {
         let forked = of(validators, &[(Fault::Equivocate, beyond)]);
         assert!(matches!(forked, Some(Stopped::Forked { .. })), "{forked:?}");
     }
+}
+
+/// At the last height, too: the other half is heard when all have come to it.
+#[test]
+fn a_fork_at_the_last_height_is_told() {
+    let faults = [(Fault::Equivocate, 2)];
+    // Height 2 is the second equivocator's.
+    let at_end = (0..20).filter_map(|seed| {
+        let ended = run(setup(4, &faults, Network::default(), seed), 2);
+        ended.err()
+    });
+    let forked = |stopped| matches!(stopped, Stopped::Forked { height: 2, .. });
+    assert!(at_end.map(forked).eq(vec![true; 20]));
 }
 
 /// Those who were cut off come to the same blocks as the others, and the others went on.
@@ -297,9 +310,9 @@ fn in_all_worlds_one_block_a_height_is_decided() {
     }
 }
 
-/// The driver panics at a second proposal in a round, and keeps whatever far round it is told of.
+/// Height plus round, modulo n.
 #[test]
-fn what_the_driver_leaves_to_us() {
+fn turns_go_round() {
     let proposer_of = |height: u64, round: u32| {
         use arc_malachitebft_core_types::Context;
         let keys = [duet_channels::crypto::PublicKey([1; 32]); 4];

@@ -150,25 +150,17 @@ impl Deciding {
         Ok(Some(Sealed::of(decided.header, decision)))
     }
 
-    /// Lets the last validators come to the last decision. Gives what they did, and CPU time of
-    /// workers for blocks that were not decided for, in nanoseconds.
-    pub(super) fn finish(mut self, late_ms: u64) -> (Decided, u64) {
-        let nobodys = Block {
-            hash: Digest::default(),
-            bytes: 0,
-        };
-        let mut none = OneBlock {
-            block: nobodys,
-            invalid: nobodys,
-        };
-        self.simulation.finish(&mut none);
+    /// Lets the last validators come to the last decision. Gives what they did, CPU time of workers
+    /// for blocks that were not decided for, in nanoseconds, and whether they came to two.
+    pub(super) fn finish(mut self, late_ms: u64) -> (Decided, u64, Result<(), Stopped>) {
+        let ended = self.simulation.finish();
         let decided = Decided {
             counts: self.simulation.counts(),
             finality: self.simulation.finality().clone(),
             others: self.others,
             late_ms,
         };
-        (decided, self.discarded_ns)
+        (decided, self.discarded_ns, ended)
     }
 }
 

@@ -21,6 +21,7 @@ use super::steps::{Link, StepBatch};
 use super::traffic::Traffic;
 use super::unsettled::Unsettled;
 use crate::transcript::Recorder;
+use duet_consensus::Stopped;
 use duet_fabric::{Gate, Waited};
 use duet_ledger::l1::{Chain, Load};
 use duet_log::Sequence;
@@ -98,7 +99,9 @@ pub(super) fn settle(
         settler.give_back()?;
     }
     let disputes = settler.decide_disputes(shared, told);
-    let (last_payout_ns, stopped) = match disputes {
+    let (traffic, decided, ended) = told_by(settler.unsettled, &settler.court, &mut settler.clock);
+    let ended = disputes.and_then(|at_ns| ended.map(|()| at_ns).map_err(RunError::from));
+    let (last_payout_ns, stopped) = match ended {
         Ok(last_payout_ns) => (last_payout_ns, None),
         Err(error) => (None, self::fallen(Err(error), shared)?),
     };
@@ -116,7 +119,6 @@ pub(super) fn settle(
         let (gate, fell) = still_open(leave_open(gate, shared, &mut settler.clock), shared)?;
         (open, fallen) = (gate, fallen.or(fell));
     }
-    let (traffic, decided) = told_by(settler.unsettled, &settler.court, &mut settler.clock);
     let settled = Settled {
         chain: Some(settler.chain),
         traffic,
@@ -132,21 +134,23 @@ pub(super) fn settle(
     Ok((settled, open))
 }
 
-/// What became of transactions, and what the validators did, if there are some.
+/// What became of transactions; what the validators did, if there are some; and whether they came to
+/// two last blocks.
 fn told_by(
     unsettled: Unsettled,
     court: &Court,
     clock: &mut StageClock,
-) -> (Traffic, Option<Decided>) {
+) -> (Traffic, Option<Decided>, Result<(), Stopped>) {
+    clock.lap(Stage::Settle, 0);
     let (mut traffic, deciding, late_ms) = unsettled.into_parts();
     traffic.add(court.traffic());
-    let decided = deciding.map(|deciding| {
-        let (decided, discarded_ns) = deciding.finish(late_ms);
-        clock.lap(Stage::Decide, 0);
-        clock.add(Stage::Settle, discarded_ns);
-        decided
-    });
-    (traffic, decided)
+    let Some(deciding) = deciding else {
+        return (traffic, None, Ok(()));
+    };
+    let (decided, discarded_ns, ended) = deciding.finish(late_ms);
+    clock.lap(Stage::Decide, 0);
+    clock.add(Stage::Settle, discarded_ns);
+    (traffic, Some(decided), ended)
 }
 
 /// The same on a machine whose Layer 1 is elsewhere: relays steps and outcomes.

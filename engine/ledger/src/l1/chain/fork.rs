@@ -15,8 +15,8 @@ pub struct Aside {
 }
 
 impl Chain {
-    /// The same chain once more: accounts and channels are copied, 150 to 250 bytes each. Nothing
-    /// of the first one follows from what is asked of the second.
+    /// The same chain once more: accounts and channels are copied. Nothing of the first one follows
+    /// from what is asked of the second.
     ///
     /// # Panics
     /// If it keeps a tape.
