@@ -16,7 +16,7 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 17] = [
-    ("engine/src", 10_710),
+    ("engine/src", 10_750),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_730),
     ("engine/consensus/src", 1_740),
@@ -35,7 +35,7 @@ const CRATES: [(&str, usize); 17] = [
     ("bench/instructions/src", 510),
 ];
 /// Fields of a struct of the engine at most.
-const FIELDS: usize = 22;
+const FIELDS: usize = 20;
 /// Lines of a function at most; longer ones are listed.
 const LINES: usize = 70;
 const LONG_FUNCTIONS: usize = 22;

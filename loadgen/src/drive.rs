@@ -348,15 +348,16 @@ fn measure(
     let taken = ticks_before
         .zip(CpuTicks::now())
         .and_then(|(before, now)| now.taken_since(before, wall_s, all_ns as f64 / 1e9));
+    let times = outcome.times;
     let mut phases = vec![
         phase(
             "set-up",
-            begin.elapsed().saturating_sub(outcome.wall),
-            all_ns - outcome.cpu_ns,
+            begin.elapsed().saturating_sub(times.wall),
+            all_ns - times.cpu_ns,
         ),
-        phase("channels", outcome.wall, outcome.cpu_ns),
+        phase("channels", times.wall, times.cpu_ns),
     ];
-    for (name, part) in [("opening", outcome.opening), ("closing", outcome.closing)] {
+    for (name, part) in [("opening", times.opening), ("closing", times.closing)] {
         if part.sessions > 0 {
             phases.push(part_of_channels(name, part));
         }

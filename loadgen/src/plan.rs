@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use duet_engine::crypto::{Backend, Unit};
 use duet_engine::pipeline::{
-    Arrivals, Config, Machines, Outcome, Place, Sampling, Sending, Workload,
+    Arrivals, Config, Machines, Outcome, Place, Sampling, Sending, Watching, Workload,
 };
 use duet_engine::protocol::{Amount, Rules};
 use duet_engine::transcript;
@@ -358,8 +358,10 @@ impl Plan {
                 faults: Vec::new(),
                 attacks: args.adversary.0.clone(),
                 planted_slowdown: args.planted_slowdown,
-                live: args.metrics.is_some() || progress::has_figures(args.quiet),
-                bystanders: bystanders_cpu_ns,
+                watching: Watching {
+                    latencies: args.metrics.is_some() || progress::has_figures(args.quiet),
+                    bystanders_ns: bystanders_cpu_ns,
+                },
                 audit,
             },
             workload: load.source.workload(),

@@ -79,7 +79,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: &Measured) -> RunFile
         .filter(|(stage, _)| stage.is_offchain())
         .map(|(_, cost)| cost.cpu_ns)
         .sum();
-    let wall_s = outcome.wall.as_secs_f64();
+    let wall_s = outcome.times.wall.as_secs_f64();
     // Not finite, and so `null`, where nothing was measured.
     let ratio = |a: u64, b: u64| a as f64 / b as f64;
     let payments = outcome.payments_measured;
@@ -128,7 +128,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: &Measured) -> RunFile
                 _ => payments as f64 / wall_s,
             },
             steady_payments_per_s: measured.steady_payments_per_s,
-            cpu_s: seconds(outcome.cpu_ns),
+            cpu_s: seconds(outcome.times.cpu_ns),
             valid: invalid_reasons.is_empty(),
             invalid_reasons,
             phases: measured.phases.clone(),
@@ -305,7 +305,7 @@ pub fn phase(name: &str, wall: Duration, cpu_ns: u64) -> Phase {
 /// The run's checks of itself; its CPU time is that from the threads' start to their end.
 fn checks(outcome: &Outcome) -> Checks {
     let stages = outcome.stages.iter().map(|stage| stage.cpu_ns);
-    let stages_ns = outcome.before.stages_ns + stages.sum::<u64>();
+    let stages_ns = outcome.times.before.stages_ns + stages.sum::<u64>();
     let checked = outcome.ended.fallen.is_none();
     Checks {
         payments_accounted: checked && outcome.checks.payments_accounted,
@@ -318,7 +318,7 @@ fn checks(outcome: &Outcome) -> Checks {
 
 /// CPU time of the process from the threads' start to their end.
 fn process_cpu_ns(outcome: &Outcome) -> u64 {
-    outcome.before.cpu_ns + outcome.cpu_ns
+    outcome.times.before.cpu_ns + outcome.times.cpu_ns
 }
 
 #[expect(clippy::too_many_lines, reason = "a list of what makes a run INVALID")]

@@ -59,7 +59,7 @@ fn cpu_time_in_no_stage_makes_a_run_invalid() {
         let mut share = 0.0;
         let found = run(|outcome| {
             let cost = &mut outcome.stages[stage as usize];
-            share = cost.cpu_ns as f64 / outcome.cpu_ns as f64;
+            share = cost.cpu_ns as f64 / outcome.times.cpu_ns as f64;
             cost.cpu_ns = 0;
         });
         // Of what the others leave, a little may be lost.

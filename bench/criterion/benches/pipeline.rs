@@ -7,10 +7,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use duet_engine::crypto::{Backend, BackendChoice};
-use duet_engine::l1;
-use duet_engine::pipeline::{Arrivals, Config, Place, Sending, run};
-use duet_engine::protocol::{Amount, Rules};
+use duet_engine::pipeline::{Config, run};
+use duet_engine::protocol::Rules;
 use duet_loadgen::amount::AmountDistribution;
 use duet_loadgen::synthetic::Synthetic;
 
@@ -32,30 +30,12 @@ fn sessions(c: &mut Criterion) {
             part: None,
         };
         let config = Config {
-            place: Place::ALONE,
-            shards: 1,
             concurrent: sessions,
             rules: Rules {
                 cosign_every,
                 in_flight: 64,
             },
-            cosign_after: None,
-            arrivals: Arrivals::Closed,
-            duration: None,
-            backend: Backend::select(BackendChoice::Auto).expect("one for every machine"),
-            seed: 1,
-            l1: l1::Config::default(),
-            validators: None,
-            sending: Sending::default(),
-            challenge_window_blocks: 144,
-            reserve: Amount::ZERO,
-            faults: Vec::new(),
-            attacks: Vec::new(),
-            planted_slowdown: 0.0,
-            live: false,
-            bystanders: || 0,
-            audit: None,
-            log: None,
+            ..Config::default()
         };
         group.throughput(Throughput::Elements(sessions * payments));
         group.bench_function(format!("sessions/k{cosign_every}"), |b| {

@@ -2,6 +2,7 @@
 //! knows their keys. A party or a watchtower that asks a single node needs no more to believe it.
 
 use super::message::{precommit, vote_digest};
+use duet_base::bytes::Reader;
 use duet_channels::crypto::{Digest, PublicKey, Signature, accept};
 
 /// Why the block of a height is final.
@@ -58,9 +59,6 @@ pub enum CertificateError {
 }
 
 impl Certificate {
-    const HEAD: usize = 8 + 4 + 32 + 2;
-    const ROW: usize = 2 + 64;
-
     /// Appends its bytes: `height u64 ‖ round u32 ‖ block 32 ‖ count u16 ‖ (place u16 ‖ signature
     /// 64)…`, integers little-endian.
     ///
@@ -83,21 +81,21 @@ impl Certificate {
     /// # Errors
     /// [`CertificateError::Length`].
     pub fn decode(bytes: &[u8]) -> Result<Certificate, CertificateError> {
-        let wrong = CertificateError::Length { got: bytes.len() };
-        let (head, rows) = bytes.split_at_checked(Certificate::HEAD).ok_or(wrong)?;
-        let count = u16::from_le_bytes([head[44], head[45]]);
-        if rows.len() != usize::from(count) * Certificate::ROW {
-            return Err(wrong);
-        }
-        let row = |row: &[u8]| {
-            let signature = row[2..].try_into().expect("64 bytes");
-            (u16::from_le_bytes([row[0], row[1]]), Signature(signature))
-        };
-        Ok(Certificate {
-            height: u64::from_le_bytes(head[..8].try_into().expect("8 bytes")),
-            round: u32::from_le_bytes(head[8..12].try_into().expect("4 bytes")),
-            block: Digest(head[12..44].try_into().expect("32 bytes")),
-            signatures: rows.chunks(Certificate::ROW).map(row).collect(),
+        let got = bytes.len();
+        Certificate::read(Reader::new(bytes)).ok_or(CertificateError::Length { got })
+    }
+
+    fn read(mut bytes: Reader<'_>) -> Option<Certificate> {
+        let (height, round) = (bytes.u64()?, bytes.u32()?);
+        let block = Digest(bytes.array()?);
+        let count = bytes.u16()?;
+        let rows = (0..count).map(|_| Some((bytes.u16()?, Signature(bytes.array()?))));
+        let signatures = rows.collect::<Option<Vec<_>>>()?;
+        bytes.rest().is_empty().then_some(Certificate {
+            height,
+            round,
+            block,
+            signatures,
         })
     }
 }

@@ -10,7 +10,7 @@ use super::machines::Place;
 use super::pace::Offered;
 use crate::transcript;
 use duet_base::clock::process_cpu_ns;
-use duet_channels::crypto::Backend;
+use duet_channels::crypto::{Backend, BackendChoice};
 use duet_channels::protocol::{Amount, Rules};
 use duet_consensus::{Faults, Network};
 use duet_ledger::l1;
@@ -55,12 +55,8 @@ pub struct Config {
     /// The share, 0 to 1, of each wave's CPU time that is spent once more for nothing: to try a
     /// regression gate. Normally 0.
     pub planted_slowdown: f64,
-    /// Whether snapshots tell latencies, about once a second: each shard then copies its
-    /// histograms.
-    pub live: bool,
-    /// CPU time so far, in nanoseconds, of the caller's own threads that wait beside the run, such
-    /// as one for signals: no stage has it, and no figure.
-    pub bystanders: fn() -> u64,
+    /// How the caller watches the run.
+    pub watching: Watching,
     /// What makes the run durable, if anything. Then there are neither faults nor attacks.
     pub log: Option<LogConfig>,
     /// Where every payment, co-signature and block is written down for an auditor, if anywhere; not
@@ -93,12 +89,65 @@ pub struct Sending {
     pub delay_blocks: u32,
 }
 
+/// How a caller watches its run.
+#[derive(Clone, Copy, Debug)]
+pub struct Watching {
+    /// Whether snapshots tell latencies, about once a second: each shard then copies its
+    /// histograms.
+    pub latencies: bool,
+    /// CPU time so far, in nanoseconds, of the caller's own threads that wait beside the run, such
+    /// as one for signals: no stage has it, and no figure.
+    pub bystanders_ns: fn() -> u64,
+}
+
+impl Default for Watching {
+    /// Not at all.
+    fn default() -> Watching {
+        Watching {
+            latencies: false,
+            bystanders_ns: || 0,
+        }
+    }
+}
+
+impl Default for Config {
+    /// One channel at a time, each payment signed, one in flight, on the fastest back end that this
+    /// processor has: a closed loop in memory, between honest parties.
+    fn default() -> Config {
+        Config {
+            shards: 1,
+            place: Place::ALONE,
+            concurrent: 1,
+            rules: Rules {
+                cosign_every: 1,
+                in_flight: 1,
+            },
+            cosign_after: None,
+            arrivals: Arrivals::Closed,
+            duration: None,
+            backend: Backend::select(BackendChoice::Auto).expect("there is always one"),
+            seed: 1,
+            l1: l1::Config::default(),
+            sending: Sending::default(),
+            validators: None,
+            challenge_window_blocks: 144,
+            reserve: Amount::ZERO,
+            faults: Vec::new(),
+            attacks: Vec::new(),
+            planted_slowdown: 0.0,
+            watching: Watching::default(),
+            log: None,
+            audit: None,
+        }
+    }
+}
+
 impl Config {
     /// The process's CPU time, less that of bystanders. These are two clocks, read one after the
     /// other: it may stand a little lower than it did a moment before.
     pub(super) fn cpu_ns(&self) -> u64 {
         let all_ns = process_cpu_ns();
-        all_ns.saturating_sub((self.bystanders)())
+        all_ns.saturating_sub((self.watching.bystanders_ns)())
     }
 }
 

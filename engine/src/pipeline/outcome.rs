@@ -34,14 +34,8 @@ pub struct Outcome {
     pub payments_measured: u64,
     /// The run was cut short, by its duration or from outside.
     pub cut_short: bool,
-    /// From the first open submitted, or, after a restart, from when the links were up, to the last
-    /// payout.
-    pub wall: Duration,
-    /// CPU time of the process from the threads' start, or, after a restart, from when the links
-    /// were up, to the threads' end, in nanoseconds.
-    pub cpu_ns: u64,
-    /// What was spent between the threads' start and when the figures began.
-    pub before: SpentBefore,
+    /// What the run took.
+    pub times: Times,
     /// CPU time of the stages, in the order of [`Stage::ALL`].
     pub stages: StageCosts,
     /// Both latencies.
@@ -64,10 +58,6 @@ pub struct Outcome {
     pub log: Option<Statistics>,
     /// What was done before the run was interrupted, if it was.
     pub resumed: Option<Resumed>,
-    /// Opening: sessions that were opened before the first payment, and how long that took.
-    pub opening: Timing,
-    /// Closing: sessions that were closed after the last payment, and how long that took.
-    pub closing: Timing,
     /// Whether it adds up.
     pub checks: Checks,
     /// What is there at the end.
@@ -83,6 +73,23 @@ impl Outcome {
     pub fn chain(&self) -> &Chain {
         self.ended.chain.as_ref().expect("Layer 1 is here")
     }
+}
+
+/// What a run took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// From the first open submitted, or, after a restart, from when the links were up, to the last
+    /// payout.
+    pub wall: Duration,
+    /// CPU time of the process from the threads' start, or, after a restart, from when the links
+    /// were up, to the threads' end, in nanoseconds.
+    pub cpu_ns: u64,
+    /// What was spent between the threads' start and when the figures began.
+    pub before: SpentBefore,
+    /// Opening: sessions that were opened before the first payment, and how long that took.
+    pub opening: Timing,
+    /// Closing: sessions that were closed after the last payment, and how long that took.
+    pub closing: Timing,
 }
 
 /// What a run leaves.
@@ -244,7 +251,7 @@ pub(super) fn outcome(
         .map(|log| log.statistics.clone())
         .reduce(Statistics::with);
     let (stages, before) = stages(ends, &settled, clock, &spent, log.as_ref());
-    let span = Span::of(ends, &settled, &spent, restored.is_some());
+    let times = Span::of(ends, &settled, &spent, restored.is_some()).times(ends, &spent, before);
     let Settled {
         chain,
         court,
@@ -280,15 +287,11 @@ pub(super) fn outcome(
     Outcome {
         log,
         resumed: restored.map(|restored| restored.resumed(payments_before, spent.recovery)),
-        before,
         payments_measured: counts.covered - payments_before,
-        opening: span.opening(ends, &spent),
-        closing: span.closing(ends, &spent),
+        times,
         concurrent: parties.iter().map(|of| of.slots() as u64).sum(),
         cut_short: counts.sessions_opened < own_sessions || counts.undrawn > 0,
         counts,
-        wall: span.wall.unwrap_or(spent.elapsed),
-        cpu_ns: spent.cpu_ns,
         stages,
         latency,
         offchain: Offchain::of(ends),
@@ -442,6 +445,16 @@ impl Span {
             last_paid_ns: last_paid_ns.max(first_ns).max(begun_ns),
             last_ns,
             wall: wall.map(|(first, last)| Duration::from_nanos(last - first)),
+        }
+    }
+
+    fn times(&self, ends: &[ShardOutcome], spent: &Spent, before: SpentBefore) -> Times {
+        Times {
+            wall: self.wall.unwrap_or(spent.elapsed),
+            cpu_ns: spent.cpu_ns,
+            before,
+            opening: self.opening(ends, spent),
+            closing: self.closing(ends, spent),
         }
     }
 

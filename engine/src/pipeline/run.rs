@@ -480,7 +480,7 @@ impl Watch<'_> {
     /// What all shards have told of what they were asked at the snapshot before, or, when they have
     /// ended, of all their payments.
     fn latencies(&mut self, elapsed: Duration, is_last: bool) -> Option<Arc<Latencies>> {
-        if !self.shared.config.live {
+        if !self.shared.config.watching.latencies {
             return None;
         }
         if !std::mem::take(&mut self.has_asked) && !is_last {

@@ -144,7 +144,7 @@ impl<'w> Shard<'w> {
                 self.wait();
             }
         }
-        if self.shared.config.live {
+        if self.shared.config.watching.latencies {
             self.progress.tell(&self.gauges.latency);
         }
         let pace = self.pace();

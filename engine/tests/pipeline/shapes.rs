@@ -179,7 +179,11 @@ fn the_phases_of_a_run_that_paid_nothing_lie_within_its_time() {
         stop.fetch_or(is_opening, Ordering::Relaxed);
     });
     let outcome = outcome.expect("a sound set-up");
-    let (opening, closing, wall) = (outcome.opening, outcome.closing, outcome.wall);
+    let (opening, closing, wall) = (
+        outcome.times.opening,
+        outcome.times.closing,
+        outcome.times.wall,
+    );
     assert!(closing.sessions > 0);
     assert!(
         opening.wall + closing.wall <= wall,

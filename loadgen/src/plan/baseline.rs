@@ -35,7 +35,7 @@ pub(super) fn sampling(outcome: &Outcome, reached: u64, mean: u64) -> Sampling {
     let signature_ns = signed([Stage::PayerSign, Stage::PayeeSign])
         .zip(signed([Stage::PayerVerify, Stage::PayeeVerify]))
         .map_or(UNKNOWN_NS, |(sign_ns, verify_ns)| sign_ns + verify_ns);
-    let budget_ns = (SHARE * outcome.cpu_ns as f64).max(LEAST_NS);
+    let budget_ns = (SHARE * outcome.times.cpu_ns as f64).max(LEAST_NS);
     let affordable = (budget_ns / (BESIDE_SIGNATURES * signature_ns)) as u64;
     spread(reached, mean, affordable.min(MOST_PAYMENTS).min(made))
 }

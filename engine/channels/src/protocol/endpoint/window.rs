@@ -64,6 +64,11 @@ impl Window {
 
     /// The proposal that led to this version.
     pub(super) fn find(&self, version: u64) -> Option<&Sent> {
+        // Answers are completed in the order of their proposals: each is then the oldest one's.
+        let oldest = self.proposals.front()?;
+        if oldest.state.version() == version {
+            return Some(oldest);
+        }
         let at = self
             .proposals
             .partition_point(|sent| sent.state.version() < version);
