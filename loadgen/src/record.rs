@@ -439,6 +439,8 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
         .l1
         .units
         .map_or(f64::NAN, |units| units.block as f64);
+    // A run's transactions are all of channels.
+    let of_channels = plan.config.l1.units.and_then(|units| units.of_channels);
     let late_ms = outcome
         .decided
         .as_ref()
@@ -458,6 +460,10 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
         units: space.units,
         occupancy: occupancy(height),
         occupancy_when_used: occupancy(chain.load().blocks),
+        channels_occupancy_when_used: of_channels.map(|units| {
+            let all = chain.load().blocks as f64 * units as f64;
+            space.units as f64 / all
+        }),
         highest_base_fee: has_base.then_some(space.highest_base.0),
         fees: chain.totals().fees.units(),
         state_entries: chain.state_entries(),
@@ -465,16 +471,15 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
         closes_given_up: outcome.counts.closes_given_up,
         direct_units: direct.map(|direct| direct.units),
         course: course(outcome, block_units, has_base),
-        consensus: (outcome.decided.as_ref())
-            .map(|decided| consensus(plan, outcome, decided, pace)),
+        consensus: (outcome.decided.as_ref()).map(|decided| consensus(plan, outcome, decided)),
         traffic: traffic
-            .filter(|(_, of)| of.included + of.refused + of.evicted > 0)
+            .filter(|(_, of)| of.included + of.refused + of.evicted + of.outbid + of.given_up > 0)
             .collect(),
     })
 }
 
 /// What its validators did.
-fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided, pace: l1::Pace) -> L1Consensus {
+fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided) -> L1Consensus {
     let Decided {
         counts,
         finality,
@@ -485,8 +490,7 @@ fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided, pace: l1::Pace) 
     let decision = |times: &[u64]| {
         quantiles(|share| Finality::quantile(times, share).map(|us| us as f64 / 1e3))
     };
-    let answers = &outcome.traffic.of(TrafficKind::Answer).wait_ms;
-    let blocks = |ms: u64| (ms / pace.interval_ms) as f64;
+    let answers = &outcome.traffic.of(TrafficKind::Answer).wait_blocks;
     L1Consensus {
         validators: asked.map_or(0, |asked| u64::from(asked.count)),
         faulty: asked.map_or(0, |asked| u64::from(asked.faults.count())),
@@ -506,7 +510,7 @@ fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided, pace: l1::Pace) 
         cpu_s: seconds(counts.cpu_ns),
         first_decision_ms: decision(&finality.first_us),
         last_decision_ms: decision(&finality.last_us),
-        answer_delay_blocks: quantiles(|share| answers.quantile(share).map(blocks)),
+        answer_delay_blocks: quantiles(|share| answers.quantile(share).map(|blocks| blocks as f64)),
     }
 }
 
@@ -520,8 +524,7 @@ fn quantiles(of: impl Fn(f64) -> Option<f64>) -> Option<L1Quantiles> {
 /// Layer 1 over its own time.
 fn course(outcome: &Outcome, block_units: f64, has_base: bool) -> Vec<L1Moment> {
     let (mut height, mut units) = (0, 0);
-    let samples = outcome.traffic.course.samples().iter();
-    let moments = samples.map(|now| {
+    let moments = outcome.traffic.course.samples().map(|now| {
         let blocks = (now.height - height) as f64;
         let occupancy = (now.units - units) as f64 / (blocks * block_units);
         (height, units) = (now.height, now.units);
@@ -543,6 +546,7 @@ fn traffic(of: &OfKind) -> L1Traffic {
         included: of.included,
         refused: of.refused,
         evicted: of.evicted,
+        outbid: of.outbid,
         raised: of.raised,
         given_up: of.given_up,
         fees: of.fees,

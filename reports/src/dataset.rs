@@ -221,6 +221,7 @@ pub fn traffic(runs: &[NamedRun]) -> Dataset {
             "included", "In blocks", Figure: of.included;
             "refused", "Refused", Figure: of.refused;
             "evicted", "Evicted", Figure: of.evicted;
+            "outbid", "Outbid", Figure: of.outbid;
             "raised", "Raised", Figure: of.raised;
             "given_up", "Gave up", Figure: of.given_up;
             "fees", "Fees", Figure: of.fees;

@@ -8,7 +8,7 @@ use crate::{
     human,
     layout::{self, sentence},
     measured::{self, guarantee},
-    run_file::{L1Limits, Machine, RunFile},
+    run_file::{L1Limits, L1Moment, Machine, RunFile},
     runs::NamedRun,
 };
 
@@ -34,7 +34,7 @@ pub fn tables(run: &RunFile) -> String {
         ("LATENCY", lines(dataset::percentiles(named))),
         ("SERIES", some_of(dataset::course(named))),
         ("L1 TRAFFIC", lines(dataset::traffic(named))),
-        ("L1 COURSE", some_of(dataset::l1_course(named))),
+        ("L1 COURSE", l1_course(run)),
         ("DISPUTES", disputes(named)),
         ("GRIEFING", lines(dataset::griefing(named))),
         ("REJECTIONS", lines(dataset::refusals(named))),
@@ -239,6 +239,41 @@ fn checks(run: &RunFile) -> Vec<String> {
         .collect()
 }
 
+/// Layer 1's own time in a few rows: the units taken are of all since the row above.
+fn l1_course(run: &RunFile) -> Vec<String> {
+    let mut run = run.clone();
+    let Some(chain) = &mut run.l1.chain else {
+        return Vec::new();
+    };
+    let total = chain.course.len();
+    chain.course = merged(&chain.course);
+    let mut lines = lines(dataset::l1_course(&[NamedRun::unnamed(&run)]));
+    if total > SAMPLES_MAX {
+        lines.push(format!("{SAMPLES_MAX} of {total} samples"));
+    }
+    lines
+}
+
+/// Samples put together to few. Blocks come at equal times, so that times weigh them.
+fn merged(course: &[L1Moment]) -> Vec<L1Moment> {
+    let (mut before_s, mut first) = (0.0, 0);
+    let shown = course.len().min(SAMPLES_MAX);
+    let rows = (1..=shown).map(|nth| {
+        let end = course.len() * nth / shown;
+        let (mut units, begins_s) = (0.0, before_s);
+        for moment in &course[first..end] {
+            units += moment.occupancy * (moment.time_s - before_s);
+            before_s = moment.time_s;
+        }
+        first = end;
+        L1Moment {
+            occupancy: units / (before_s - begins_s),
+            ..course[end - 1].clone()
+        }
+    });
+    rows.collect()
+}
+
 /// Some of many samples, spread evenly, the last among them.
 fn some_of(mut data: Dataset) -> Vec<String> {
     let total = data.rows.len();
@@ -376,6 +411,25 @@ mod tests {
         assert_eq!(shown.matches("many").count(), 12, "{shown}");
         let widest = shown.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(layout::WIDTH), "{shown}");
+    }
+
+    #[test]
+    fn units_taken_are_of_all_since_the_row_above() {
+        let mut run = sample::open_loop();
+        let mut chain = sample::chain();
+        let moment = chain.course[0].clone();
+        chain.course = (1..=24)
+            .map(|second| L1Moment {
+                time_s: f64::from(second),
+                occupancy: if second % 2 == 0 { 0.5 } else { 0.0 },
+                ..moment.clone()
+            })
+            .collect();
+        run.l1.chain = Some(chain);
+        let lines = l1_course(&run);
+        let rows = lines.iter().filter(|line| line.contains("25.0 %"));
+        assert_eq!(rows.count(), SAMPLES_MAX, "{lines:?}");
+        assert_eq!(lines[lines.len() - 1], "12 of 24 samples");
     }
 
     #[test]

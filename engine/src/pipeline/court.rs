@@ -12,10 +12,10 @@ use super::attack::{Attack, draw};
 use super::case::{Case, When};
 use super::config::Config;
 use super::stage::{Stage, StageClock};
-use super::traffic::{Traffic, TrafficKind};
+use super::traffic::{Traffic, TrafficKind, Wait};
 use super::wallet::{MOST_RAISES, raised};
 use super::workload::AccountIndex;
-use docket::{Docket, Due};
+use docket::{Docket, Due, DueAt};
 use duet_channels::crypto::{Backend, SecretKey, SignJob, Signature, Signer};
 use duet_channels::protocol::{Amount, ChannelId, Pair, Party, SignOrder};
 use duet_ledger::l1::{
@@ -54,8 +54,10 @@ struct Open {
     case: Case,
     /// Where in a run of random numbers it is: one for each transaction held back.
     draws: u64,
-    /// The block of the first post, if it is posted.
-    posted: Option<u64>,
+    /// The last block when its parties ceased to cooperate.
+    since: u64,
+    /// Whether something is posted in it.
+    posted: bool,
     /// Posts that have been submitted and are in no block yet.
     waiting: u64,
     /// Posts that were not in the block in which they were due: others had filled it.
@@ -71,12 +73,12 @@ struct Sent {
     channel: ChannelId,
     by: Party,
     bytes: Vec<u8>,
-    /// The block that it was due in, if it is a post that was not there yet.
-    post_due: Option<u64>,
+    /// Whether it is a post that was not there yet.
+    is_new_post: bool,
     /// Submitted once more although it was in a block, or was refused.
     again: bool,
-    /// Blocks that there were when it was submitted for the first time.
-    sent_at: u64,
+    /// When it was due.
+    due_at: DueAt,
     /// What it is made of again, with a higher bid.
     due: Option<Due>,
     /// What it is counted as unless it is in a block: of posts, as an answer.
@@ -145,7 +147,8 @@ impl Court {
         let mut open = Open {
             case,
             draws: 0,
-            posted: None,
+            since: height,
+            posted: false,
             waiting: 0,
             late: 0,
             collects: false,
@@ -172,9 +175,29 @@ impl Court {
         assert!(old.is_none(), "a channel comes to court once");
     }
 
-    /// Submits what is due in the next block.
-    pub(super) fn before_block(&mut self, chain: &mut Chain, clock: &mut StageClock) {
+    /// Submits what is due in the next block; the last one was sealed at a virtual time.
+    pub(super) fn before_block(&mut self, chain: &mut Chain, now_ms: u64, clock: &mut StageClock) {
         let due = self.docket.take(chain.height() + 1);
+        self.send(chain, due, (now_ms, chain.height() + 2), clock);
+    }
+
+    /// Submits what was pushed back before something arrived that the next block has room for: at
+    /// most as much as the queue has room for. `since` was the last block then.
+    pub(super) fn goes_first(&mut self, chain: &mut Chain, since: u64, clock: &mut StageClock) {
+        let (next, room) = (chain.height() + 1, chain.room());
+        let due = self.docket.take_pushed_back(next, since, room);
+        self.send(chain, due, (0, next), clock);
+    }
+
+    /// Submits what is due, now for the first time or not. What is pushed back comes again for the
+    /// block of height `again`.
+    fn send(
+        &mut self,
+        chain: &mut Chain,
+        due: Vec<Due>,
+        (now_ms, again): (u64, u64),
+        clock: &mut StageClock,
+    ) {
         if due.is_empty() {
             return;
         }
@@ -182,9 +205,9 @@ impl Court {
             .into_iter()
             .filter_map(|due| {
                 let Some(record) = chain.channel(&due.channel) else {
-                    // Its channel is gone: what was outbid until then has lost.
-                    let given_up = u64::from(due.raises > 0);
-                    self.traffic.of_mut(due.kind()).given_up += given_up;
+                    // Its channel is gone: what was outbid or pushed back until then has lost.
+                    let given_up = u64::from(due.first_due.is_some());
+                    self.traffic.of_mut(due.kind(true)).given_up += given_up;
                     return None;
                 };
                 let transaction = due.transaction(record.keys[due.by]);
@@ -194,29 +217,26 @@ impl Court {
         let signed = self.sign(chain, &numbered);
         let mut submitted = Vec::with_capacity(signed.len());
         for ((mut due, _), bytes) in numbered.into_iter().zip(signed) {
-            let post_due = match (due.is_post(), due.first_due) {
-                (false, _) => None,
-                (true, Some(first)) => Some(first),
-                (true, None) => {
-                    due.first_due = Some(chain.height() + 1);
-                    let open = self.cases.get_mut(&due.channel);
-                    open.expect("its channel is open").waiting += 1;
-                    due.first_due
-                }
-            };
+            let open = self.cases.get_mut(&due.channel);
+            let open = open.expect("its channel is open");
+            open.waiting += u64::from(due.is_post() && due.first_due.is_none());
+            let due_at = *due.first_due.get_or_insert(DueAt {
+                height: chain.height() + 1,
+                from_ms: now_ms,
+            });
             let sent = Sent {
                 channel: due.channel,
                 by: due.by,
                 bytes,
-                post_due,
+                is_new_post: due.is_post(),
                 again: false,
-                sent_at: due.first_due.map_or(chain.height(), |first| first - 1),
+                due_at,
                 due: None,
-                kind: due.kind(),
+                kind: due.kind(open.posted),
             };
             submitted.push((sent, Some(due)));
         }
-        self.submit_all(chain, submitted, clock);
+        self.submit_all(chain, submitted, again, clock);
     }
 
     /// Submits transactions: all that Layer 1 does with them is its own.
@@ -224,17 +244,18 @@ impl Court {
         &mut self,
         chain: &mut Chain,
         all: impl IntoIterator<Item = (Sent, Option<Due>)>,
+        again: u64,
         clock: &mut StageClock,
     ) {
         clock.lap(Stage::Dispute, 0);
         for (sent, due) in all {
-            self.submit(chain, sent, due);
+            self.submit(chain, sent, due, again);
         }
         clock.lap(Stage::Settle, 0);
     }
 
-    /// Submits one transaction; what is pushed back comes again in the next block.
-    fn submit(&mut self, chain: &mut Chain, mut sent: Sent, due: Option<Due>) {
+    /// Submits one transaction; what is pushed back comes again for the block of height `again`.
+    fn submit(&mut self, chain: &mut Chain, mut sent: Sent, due: Option<Due>, again: u64) {
         let number = self.numbers;
         match chain.submit(OURS | number, &sent.bytes) {
             Ok(()) => {
@@ -242,10 +263,13 @@ impl Court {
                 sent.due = due.filter(|_| self.first_bid.is_some());
                 self.sent.insert(number, sent);
             }
-            // It was due twice: an answer that came too early, and what it answers.
+            // It was due twice: a close that was pushed back, and an answer that says the same.
             Err(SubmitError::AlreadyWaits) => self.has_come(&sent, chain.height() + 1),
             Err(SubmitError::Outbid { .. }) => match due {
-                Some(due) => self.bid_again(due, chain.height() + 2),
+                Some(due) => {
+                    self.traffic.of_mut(sent.kind).outbid += 1;
+                    self.bid_again(due, sent.kind, again);
+                }
                 None => self.refused(&Refusal::Evicted { by: 0 }, sent.kind),
             },
             Err(
@@ -254,7 +278,7 @@ impl Court {
                 | SubmitError::AnswersInVain { .. },
             ) => {
                 if let Some(due) = due {
-                    self.docket.at(chain.height() + 2, due);
+                    self.docket.at(again, due);
                 }
             }
             Err(SubmitError::Refused(refusal)) => {
@@ -266,9 +290,8 @@ impl Court {
     }
 
     /// Others bid more: comes again in this block, and bids more too, up to a bound.
-    fn bid_again(&mut self, mut due: Due, height: u64) {
-        let of = self.traffic.of_mut(due.kind());
-        of.evicted += 1;
+    fn bid_again(&mut self, mut due: Due, kind: TrafficKind, height: u64) {
+        let of = self.traffic.of_mut(kind);
         if due.raises < MOST_RAISES {
             due.raises += 1;
             of.raised += 1;
@@ -305,19 +328,20 @@ impl Court {
             .collect()
     }
 
-    /// Reads what the last block did, and the receipts of the court's transactions.
+    /// Reads what the last block did, and the receipts of the court's transactions. Where Layer 1
+    /// has a clock, it was sealed at this virtual time.
     pub(super) fn after_block(
         &mut self,
         chain: &mut Chain,
+        now_ms: Option<u64>,
         receipts: impl Iterator<Item = Receipt>,
         clock: &mut StageClock,
     ) {
-        let interval_ms = chain.config().pace.map(|pace| pace.interval_ms);
         let mut again = Vec::new();
         for receipt in receipts {
             let sent = self.sent.remove(&(receipt.ticket & !OURS));
             let sent = sent.expect("a transaction of ours");
-            self.received(receipt, sent, interval_ms, &mut again);
+            self.received(receipt, sent, now_ms, &mut again);
         }
         for notice in chain.notices() {
             if let Notice::Posted {
@@ -330,17 +354,16 @@ impl Court {
                 self.saw_post(channel, version, until, chain.height());
             }
         }
-        self.submit_all(chain, again.into_iter().map(|sent| (sent, None)), clock);
+        let again = again.into_iter().map(|sent| (sent, None));
+        self.submit_all(chain, again, chain.height() + 2, clock);
     }
 
     /// A post waits no more, as of this block.
     fn has_come(&mut self, sent: &Sent, height: u64) {
-        let Some(due) = sent.post_due else {
-            return;
-        };
-        if let Some(open) = self.cases.get_mut(&sent.channel) {
+        let open = self.cases.get_mut(&sent.channel);
+        if let Some(open) = open.filter(|_| sent.is_new_post) {
             open.waiting -= 1;
-            open.late += u64::from(height > due);
+            open.late += u64::from(height > sent.due_at.height);
         }
     }
 
@@ -354,11 +377,12 @@ impl Court {
         &mut self,
         receipt: Receipt,
         sent: Sent,
-        interval_ms: Option<u64>,
+        now_ms: Option<u64>,
         again: &mut Vec<Sent>,
     ) {
         if let (Err(Refusal::Evicted { .. }), Some(due)) = (&receipt.outcome, &sent.due) {
-            self.bid_again(due.clone(), receipt.height + 1);
+            self.traffic.of_mut(sent.kind).evicted += 1;
+            self.bid_again(due.clone(), sent.kind, receipt.height + 1);
             return;
         }
         self.has_come(&sent, receipt.height);
@@ -367,15 +391,17 @@ impl Court {
             by,
             bytes,
             again: is_again,
-            sent_at,
+            due_at,
             kind,
             ..
         } = sent;
         let executed = match receipt.outcome {
             Ok(executed) => executed,
             Err(refusal) => {
-                let height = (!is_again).then_some(receipt.height);
-                self.not_included(&refusal, (channel, by, kind), height);
+                self.refused(&refusal, kind);
+                if let Refusal::Superseded { .. } = refusal {
+                    self.made_way(channel, by);
+                }
                 return;
             }
         };
@@ -385,10 +411,13 @@ impl Court {
         let fee = receipt.fee.units();
         cost.include(open.case.honest[by], fee, bytes.len());
         (self.changes).push((open.case.accounts[by], -i128::from(fee)));
-        if let Some(interval_ms) = interval_ms {
-            let of = kind_of(&executed, open.posted.is_some());
-            let wait_ms = (receipt.height - sent_at) * interval_ms;
-            self.traffic.included(of, fee, wait_ms);
+        if let Some(now_ms) = now_ms {
+            let wait = Wait {
+                ms: now_ms.saturating_sub(due_at.from_ms),
+                blocks: receipt.height + 1 - due_at.height,
+            };
+            let kind = kind_of(&executed, open.posted);
+            self.traffic.included(kind, fee, wait);
         }
         if open.case.attack == Some(Attack::Replay) {
             open.transactions.push((by, bytes, kind));
@@ -396,17 +425,25 @@ impl Court {
                 channel,
                 by: *by,
                 bytes: bytes.clone(),
-                post_due: None,
+                is_new_post: false,
                 again: true,
-                sent_at: receipt.height,
+                due_at: DueAt {
+                    height: receipt.height + 1,
+                    from_ms: now_ms.unwrap_or(0),
+                },
                 due: None,
                 kind: *kind,
             }));
         }
-        match executed {
+        self.has_done(&channel, &executed, receipt.height);
+    }
+
+    /// What a post or a payout in a block has changed.
+    fn has_done(&mut self, channel: &ChannelId, executed: &Executed, height: u64) {
+        let open = self.cases.get_mut(channel).expect("a case under way");
+        match *executed {
             Executed::Posted { .. } => {
-                let closes = open.posted.is_none();
-                open.posted.get_or_insert(receipt.height);
+                let closes = !std::mem::replace(&mut open.posted, true);
                 let counted = if closes {
                     &mut self.outcome.closes
                 } else {
@@ -417,40 +454,12 @@ impl Court {
             Executed::PaidOut {
                 payouts, forfeited, ..
             } => {
-                let posted = open.posted.expect("a payout follows a post");
                 let held = payouts.a.units() + payouts.b.units();
-                cost.locked(held, receipt.height - posted);
-                self.decided(&channel, payouts.map(Amount::units), forfeited);
+                let cost = self.outcome.of(open.case.attack);
+                cost.locked(held, height - open.since);
+                self.decided(channel, payouts.map(Amount::units), forfeited);
             }
-            executed => unreachable!("the court posts and pays out: {executed:?}"),
-        }
-    }
-
-    /// One is in no block, nor will be; if it was not sent in vain, as of the block of this height.
-    fn not_included(
-        &mut self,
-        refusal: &Refusal,
-        (channel, by, kind): (ChannelId, Party, TrafficKind),
-        height: Option<u64>,
-    ) {
-        self.refused(refusal, kind);
-        match (refusal, height) {
-            (Refusal::WindowNotOpen { .. }, Some(height)) => self.too_early(channel, by, height),
-            (Refusal::Superseded { .. }, _) => self.made_way(channel, by),
-            _ => {}
-        }
-    }
-
-    /// A post came in the block of the first one: an honest party's comes again.
-    fn too_early(&mut self, channel: ChannelId, by: Party, height: u64) {
-        let Some(open) = self.cases.get_mut(&channel) else {
-            return;
-        };
-        if open.case.honest[by] {
-            let account = open.case.accounts[by];
-            let again = again(&mut self.signer, self.backend, self.seed, account);
-            let post = open.case.ends[by].close(again);
-            self.docket.at(height + 1, Due::post(channel, by, post));
+            _ => unreachable!("the court posts and pays out: {executed:?}"),
         }
     }
 

@@ -158,7 +158,7 @@ pub fn run_direct(
     let mut done = 0;
     let mut payments = 0;
     let mut samples = Samples::default();
-    let block = u64::from(config.l1.block_transactions);
+    let block = l1_config.transfers_in_a_block();
     for &session in sessions {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -280,7 +280,7 @@ impl Direct<'_> {
                 self.submit(payer, &bytes);
                 transferred += 1;
             }
-            self.seal(self.config.l1.block_transactions as usize);
+            self.seal(self.config.l1.transfers_in_a_block() as usize);
             observe(transferred);
         });
         transferred

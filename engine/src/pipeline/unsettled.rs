@@ -12,7 +12,7 @@ use super::inlet::Origin;
 use super::schedule::Schedule;
 use super::stage::{Stage, StageClock};
 use super::steps::{StepBatch, StepKind, StepOutcome, StepTransaction};
-use super::traffic::{Moment, Traffic, TrafficKind};
+use super::traffic::{Moment, Traffic, TrafficKind, Wait};
 use super::wallet::{MOST_RAISES, Wallet};
 use super::workload::Workload;
 use crate::transcript::Recorder;
@@ -35,6 +35,8 @@ pub(super) struct Unsettled {
     given_up: HashSet<PublicKey>,
     /// What comes again after the next block: what goes before it is not sure of its place.
     held: BTreeSet<At>,
+    /// Nothing has come or gone since gaps were looked for.
+    is_still: bool,
     time: Option<BlockTime>,
     traffic: Traffic,
 }
@@ -49,6 +51,8 @@ struct Step {
     /// Of these, how many have no outcome.
     left: usize,
     arrived_ms: u64,
+    /// The last block when it arrived.
+    arrived_after: u64,
     /// When what became of them is final.
     final_ms: u64,
 }
@@ -108,6 +112,7 @@ impl Unsettled {
             wallet: Wallet::new(config),
             given_up: HashSet::new(),
             held: BTreeSet::new(),
+            is_still: false,
             time: BlockTime::of(config, schedule),
             traffic: Traffic::default(),
         }
@@ -157,10 +162,12 @@ impl Unsettled {
             left: count,
             order,
             arrived_ms,
+            arrived_after: chain.height(),
             final_ms: arrived_ms,
         });
         let step = self.steps.back().expect("it has arrived");
         chain.hear_together((0..count).map(|place| step.bytes(place)));
+        self.older_go_first(number, (chain, court), clock);
         for place in 0..count {
             self.submit((number, place), workload, (chain, court), clock)?;
         }
@@ -168,6 +175,22 @@ impl Unsettled {
             self.block(false, workload, (chain, court), clock)?;
         }
         Ok(())
+    }
+
+    /// What disputes had due when a step arrived, and was pushed back, goes before that: with a
+    /// queue without bounds it would. Only where time passes while a step waits.
+    fn older_go_first(
+        &mut self,
+        number: u64,
+        (chain, court): (&mut Chain, &mut Court),
+        clock: &mut StageClock,
+    ) {
+        if self.time.is_some() && !court.is_empty() {
+            let since = self.step(number).arrived_after;
+            clock.lap(Stage::Settle, 0);
+            court.goes_first(chain, since, clock);
+            clock.lap(Stage::Dispute, 0);
+        }
     }
 
     /// The next step of which nothing waits any more.
@@ -219,7 +242,7 @@ impl Unsettled {
     ) -> Result<(), Stopped> {
         if !court.is_empty() {
             clock.lap(Stage::Settle, 0);
-            court.before_block(chain, clock);
+            court.before_block(chain, self.now_ms(chain).unwrap_or(0), clock);
             clock.lap(Stage::Dispute, 0);
         }
         let (header, certificate) = self.seal(even_empty, chain, clock)?;
@@ -235,7 +258,7 @@ impl Unsettled {
                 at_ms: time.at(chain.height()),
                 units: space.units,
                 evicted: space.evicted,
-                waiting: chain.pending() as u64,
+                waiting: (chain.pending() + self.held.len()) as u64,
                 base_fee: chain.base_fee().0,
             });
         }
@@ -243,7 +266,8 @@ impl Unsettled {
         if !court.is_empty() {
             clock.lap(Stage::Settle, 0);
             let ours = self.receipts.extract_if(.., |receipt| Court::owns(receipt));
-            court.after_block(chain, ours, clock);
+            let now_ms = self.time.as_ref().map(|time| time.at(chain.height()));
+            court.after_block(chain, now_ms, ours, clock);
             clock.lap(Stage::Dispute, 0);
         }
         let mut receipts = std::mem::take(&mut self.receipts);
@@ -251,9 +275,10 @@ impl Unsettled {
             self.received(receipt, workload, chain, clock);
         }
         self.receipts = receipts;
-        if is_quiet && chain.pending() > 0 {
+        if is_quiet && chain.pending() > 0 && !std::mem::replace(&mut self.is_still, is_quiet) {
             self.refuse_gaps(chain);
         }
+        self.is_still &= is_quiet;
         self.submit_held(workload, (chain, court), clock)
     }
 
@@ -318,6 +343,11 @@ impl Unsettled {
         }
     }
 
+    /// When the last block was sealed, where there is a clock.
+    fn now_ms(&self, chain: &Chain) -> Option<u64> {
+        self.time.as_ref().map(|time| time.at(chain.height()))
+    }
+
     /// When a block is final, which is the last one.
     fn final_ms(&self, height: u64) -> u64 {
         self.time.as_ref().map_or(0, |time| time.final_at(height))
@@ -340,6 +370,7 @@ impl Unsettled {
             self.gives_up((number, place), chain);
             return Ok(());
         }
+        self.is_still = false;
         loop {
             let bytes = self.step(number).bytes(place);
             match chain.submit(ticket((number, place)), bytes) {
@@ -347,11 +378,15 @@ impl Unsettled {
                 // Pushed back: a block makes room.
                 Err(SubmitError::MempoolFull { .. } | SubmitError::MempoolBytesFull { .. }) => {
                     self.block(false, workload, (chain, court), clock)?;
+                    self.older_go_first(number, (chain, court), clock);
                 }
                 Err(SubmitError::AnswersInVain { .. }) => {
                     self.block(true, workload, (chain, court), clock)?;
+                    self.older_go_first(number, (chain, court), clock);
                 }
                 Err(SubmitError::Outbid { .. } | SubmitError::AlreadyWaits) => {
+                    let kind = kind_of(self.step(number).transaction(place));
+                    self.traffic.of_mut(kind).outbid += 1;
                     self.bid_again((number, place), workload, chain, clock);
                     return Ok(());
                 }
@@ -397,17 +432,23 @@ impl Unsettled {
     ) {
         let (number, place) = at(receipt.ticket);
         if let Err(Refusal::Evicted { .. }) = receipt.outcome {
+            let kind = kind_of(self.step(number).transaction(place));
+            self.traffic.of_mut(kind).evicted += 1;
             self.bid_again((number, place), workload, chain, clock);
             return;
         }
         let final_ms = self.final_ms(receipt.height);
         let step = self.step(number);
         let (kind, arrived_ms) = (kind_of(step.transaction(place)), step.arrived_ms);
+        let arrived_after = step.arrived_after;
         step.ended(place, outcome(&receipt), receipt.fee, final_ms);
         match (&receipt.outcome, &self.time) {
             (Ok(_), Some(time)) => {
-                let wait_ms = time.at(receipt.height).saturating_sub(arrived_ms);
-                (self.traffic).included(kind, receipt.fee.units(), wait_ms);
+                let wait = Wait {
+                    ms: time.at(receipt.height).saturating_sub(arrived_ms),
+                    blocks: receipt.height - arrived_after,
+                };
+                (self.traffic).included(kind, receipt.fee.units(), wait);
             }
             (Ok(_), None) => {}
             (Err(_), _) => self.traffic.of_mut(kind).refused += 1,
@@ -432,7 +473,6 @@ impl Unsettled {
             let has_given_up = follows || transaction.raises == MOST_RAISES;
             transaction.raises += u32::from(!has_given_up);
             let raises = transaction.raises;
-            self.traffic.of_mut(kind).evicted += 1;
             if has_given_up {
                 self.gives_up((number, place), chain);
                 break;
@@ -443,7 +483,9 @@ impl Unsettled {
             let bytes = (self.wallet).bid_again(&before, accounts, raises, chain.genesis());
             match chain.submit(ticket((number, place)), &bytes) {
                 Ok(()) => break,
-                Err(SubmitError::Outbid { .. } | SubmitError::AlreadyWaits) => {}
+                Err(SubmitError::Outbid { .. } | SubmitError::AlreadyWaits) => {
+                    self.traffic.of_mut(kind).outbid += 1;
+                }
                 Err(SubmitError::NotInTurn) => {
                     self.held.insert((number, place));
                     break;

@@ -469,9 +469,12 @@ fn chain_time(run: &RunFile) -> Vec<String> {
             "{} full where used",
             human::share(chain.occupancy_when_used)
         )),
+        (chain.channels_occupancy_when_used)
+            .map(|share| format!("{} of what channels may take", human::share(share))),
         longest.map(|ms| format!("longest wait {}", human::seconds(ms as f64 / 1e3))),
         Some(format!("fees {}", human::count(chain.fees))),
         some(count(|of| of.evicted), "evictions"),
+        some(count(|of| of.outbid), "outbid on arrival"),
         some(chain.sessions_not_opened, "sessions not opened"),
         some(chain.closes_given_up, "closes outbid for good"),
         as_transfers(run, chain),

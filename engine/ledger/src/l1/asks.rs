@@ -71,6 +71,22 @@ impl Config {
             .min(by_units.unwrap_or(u64::MAX))
     }
 
+    /// How many transfers fill a block, at least one.
+    #[must_use]
+    pub fn transfers_in_a_block(&self) -> u64 {
+        let bid = match self.order.takes_bids() {
+            true => Bid::BYTES,
+            false => 0,
+        };
+        let bytes = Kind::Transfer.bytes().expect("all are as long") + bid;
+        let by_units =
+            (self.units.as_ref()).and_then(|units| units.block.checked_div(units.prices.transfer));
+        u64::from(self.block_transactions)
+            .min(self.block_bytes / bytes as u64)
+            .min(by_units.unwrap_or(u64::MAX))
+            .max(1)
+    }
+
     /// What an encoded transaction takes of a block.
     pub(super) fn size(&self, signed: &SignedTransaction, bytes: usize, ledger: &Ledger) -> Size {
         let transaction = signed.transaction();

@@ -91,11 +91,6 @@ impl Room {
         fits
     }
 
-    /// Whether there is room for a transaction of so many units, as far as those bound it.
-    pub(super) fn holds(&self, units: u64) -> bool {
-        !self.is_spent() && self.0.units >= units
-    }
-
     /// Whether nothing more fits, however small.
     pub(super) fn is_spent(&self) -> bool {
         let Room(left) = self;

@@ -596,6 +596,12 @@ impl Chain {
         self.mempool.len() + self.pool.len()
     }
 
+    /// How many more transactions can wait, answers in their reserved room aside.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        (self.config.mempool_transactions as usize).saturating_sub(self.pending())
+    }
+
     /// Whether what left without a block is still to be told, by the receipts of the next one.
     #[must_use]
     pub fn owes_receipts(&self) -> bool {

@@ -93,12 +93,6 @@ impl Units {
         all.into_iter().max().expect("there are kinds")
     }
 
-    /// The least that any transaction takes.
-    pub(super) fn cheapest(&self) -> u64 {
-        let all = self.prices.listed();
-        all.into_iter().min().expect("there are kinds")
-    }
-
     /// Every kind of single transaction: its name, and what it takes.
     pub(super) fn singles(&self) -> [(&'static str, u64); 8] {
         let Prices {

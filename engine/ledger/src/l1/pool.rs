@@ -30,6 +30,7 @@ pub(super) struct Pool {
     ends: BTreeSet<Head>,
     /// What each account has to pay for all that it has waiting, at most.
     costs: HashMap<PublicKey, u128>,
+    smallest: Smallest,
     /// What each says, its bid included: nobody has another one's wait twice.
     said: HashSet<Digest>,
     bytes: usize,
@@ -61,8 +62,69 @@ pub(super) struct Waiting {
     /// What it takes of a block, so that it need not be decoded once more for that. What a post
     /// takes is said by what is posted when it has its turn.
     size: Size,
+    /// What it takes at least, whatever is posted then.
+    least: Size,
     is_post: bool,
     says: Digest,
+}
+
+/// The least that any of those that wait takes: a block with less room takes none of them.
+#[derive(Clone, Default)]
+struct Smallest {
+    bytes: Counted,
+    /// In units: transactions of channels, and all others.
+    of_channels: Counted,
+    of_others: Counted,
+}
+
+/// Sizes, and how many have each.
+#[derive(Clone, Default)]
+struct Counted(BTreeMap<u64, u64>);
+
+impl Counted {
+    fn add(&mut self, size: u64) {
+        *self.0.entry(size).or_default() += 1;
+    }
+
+    fn remove(&mut self, size: u64) {
+        let count = self.0.get_mut(&size).expect("it was added");
+        *count -= 1;
+        if *count == 0 {
+            self.0.remove(&size);
+        }
+    }
+
+    /// Whether one of them is no more than this.
+    fn any_within(&self, most: u64) -> bool {
+        (self.0.first_key_value()).is_some_and(|(least, _)| *least <= most)
+    }
+}
+
+impl Smallest {
+    fn of_kind(&mut self, size: &Size) -> &mut Counted {
+        match size.units_of_channels {
+            0 => &mut self.of_others,
+            _ => &mut self.of_channels,
+        }
+    }
+
+    fn add(&mut self, size: &Size) {
+        self.bytes.add(size.bytes);
+        self.of_kind(size).add(size.units);
+    }
+
+    fn remove(&mut self, size: &Size) {
+        self.bytes.remove(size.bytes);
+        self.of_kind(size).remove(size.units);
+    }
+
+    /// Whether any may fit.
+    fn fits(&self, Room(left): &Room) -> bool {
+        let of_channels = left.units.min(left.units_of_channels);
+        left.operations > 0
+            && self.bytes.any_within(left.bytes)
+            && (self.of_others.any_within(left.units) || self.of_channels.any_within(of_channels))
+    }
 }
 
 /// A transaction that left without a block: its ticket, and why.
@@ -97,6 +159,11 @@ impl Pool {
         });
         let evicted = evicted.collect();
         let transaction = sent.signed.transaction();
+        let is_post = matches!(transaction, Transaction::Post { .. });
+        let mut least = sent.size;
+        if let Some(units) = config.units.filter(|_| is_post) {
+            least.units = units.prices.post.min(units.prices.answer);
+        }
         self.insert(Waiting {
             ticket: sent.ticket,
             bytes: sent.bytes.to_vec(),
@@ -106,7 +173,8 @@ impl Pool {
             nonce: transaction.nonce(),
             cost: sent.cost,
             size: sent.size,
-            is_post: matches!(transaction, Transaction::Post { .. }),
+            least,
+            is_post,
             says: sent.says,
         });
         evicted
@@ -199,6 +267,7 @@ impl Pool {
         let arrival = self.arrivals;
         self.arrivals += 1;
         self.bytes += waiting.bytes.len();
+        self.smallest.add(&waiting.least);
         self.said.insert(waiting.says);
         *self.costs.entry(waiting.payer).or_default() += u128::from(waiting.cost.units());
         let (payer, nonce) = (waiting.payer, waiting.nonce);
@@ -240,6 +309,7 @@ impl Pool {
             self.costs.insert(payer, cost);
         }
         self.bytes -= left.bytes.len();
+        self.smallest.remove(&left.least);
         self.said.remove(&left.says);
         left
     }
@@ -324,13 +394,12 @@ impl Pool {
         queue: &mut Mempool,
     ) {
         self.heads.move_to(market.base);
-        let least = market.config.units.map_or(0, |units| units.cheapest());
         let mut heads = self.heads.iter().peekable();
         // The next of accounts whose first is chosen.
         let mut followers: BinaryHeap<Head> = BinaryHeap::new();
         let mut nonces: HashMap<PublicKey, u64> = HashMap::new();
         let mut chosen = Vec::new();
-        while room.holds(least) {
+        while self.smallest.fits(&room) {
             let next = match followers.peek() > heads.peek() {
                 true => followers.pop(),
                 false => heads.next(),

@@ -18,11 +18,20 @@ pub(super) struct Docket {
 pub(super) struct Due {
     pub(super) channel: ChannelId,
     pub(super) by: Party,
-    /// The block that it was due in before it was pushed back, if it was.
-    pub(super) first_due: Option<u64>,
+    /// When it was due first, once it has been submitted or pushed back.
+    pub(super) first_due: Option<DueAt>,
     /// How often its bid was raised.
     pub(super) raises: u32,
     what: What,
+}
+
+/// When a transaction is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DueAt {
+    /// The block.
+    pub(super) height: u64,
+    /// When the block before it was sealed, in virtual milliseconds.
+    pub(super) from_ms: u64,
 }
 
 #[derive(Clone)]
@@ -54,11 +63,13 @@ impl Due {
         matches!(self.what, What::Post(_))
     }
 
-    /// What it is counted as while it is in no block.
-    pub(super) fn kind(&self) -> TrafficKind {
-        match self.is_post() {
-            true => TrafficKind::Answer,
-            false => TrafficKind::Payout,
+    /// What it is counted as while it is in no block: of a channel in which something is posted,
+    /// or nothing yet.
+    pub(super) fn kind(&self, is_posted: bool) -> TrafficKind {
+        match (self.is_post(), is_posted) {
+            (true, false) => TrafficKind::Post,
+            (true, true) => TrafficKind::Answer,
+            (false, _) => TrafficKind::Payout,
         }
     }
 
@@ -95,5 +106,18 @@ impl Docket {
         let later = self.due.split_off(&(height + 1));
         let due = std::mem::replace(&mut self.due, later);
         due.into_values().flatten().collect()
+    }
+
+    /// Of what is due up to `height`, so many at most that were pushed back and due first by
+    /// `since`; in their order.
+    pub(super) fn take_pushed_back(&mut self, height: u64, since: u64, most: usize) -> Vec<Due> {
+        let mut taken = Vec::new();
+        for due in self.due.range_mut(..=height).map(|(_, due)| due) {
+            let is_older = |due: &mut Due| due.first_due.is_some_and(|at| at.height <= since);
+            let room = most - taken.len();
+            taken.extend(due.extract_if(.., is_older).take(room));
+        }
+        self.due.retain(|_, due| !due.is_empty());
+        taken
     }
 }

@@ -36,7 +36,7 @@ pub struct Disputes {
     pub stopped: AttackCost,
 }
 
-/// What the disputes of one kind cost Layer 1, from the first post to the payout. The cooperative
+/// What the disputes of one kind cost Layer 1, from when the parties ceased to cooperate. The cooperative
 /// close of each that would have been is not set off against it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttackCost {
@@ -50,7 +50,8 @@ pub struct AttackCost {
     pub fees_of_honest: u64,
     /// Fees that cheaters paid.
     pub fees_of_cheaters: u64,
-    /// What their channels held, times the blocks from the first post to the payout.
+    /// What their channels held, times the blocks from when the parties ceased to cooperate to the
+    /// payout.
     pub locked_unit_blocks: u64,
     /// Their bytes.
     pub bytes: u64,

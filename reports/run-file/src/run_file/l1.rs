@@ -42,6 +42,10 @@ schema! {
         pub occupancy: f64,
         /// Of the units that those with transactions had.
         pub occupancy_when_used: f64,
+        /// Of the units of those that transactions of channels may take at most; none, and not
+        /// written, where these may take all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub channels_occupancy_when_used: Option<f64>,
         /// The highest base fee, in units of value for a million units; none without one.
         pub highest_base_fee: Option<u64>,
         /// Fees that all transactions paid, in the smallest unit of value.
@@ -139,11 +143,14 @@ schema! {
         pub included: u64,
         /// Refused by the rules.
         pub refused: u64,
-        /// How often one made way for a higher bid, or found none lower in a full queue.
+        /// How often one that waited made way for a higher bid; of earlier versions, also how often
+        /// one found none lower in a full queue.
         pub evicted: u64,
+        /// How often one came and found none lower in a full queue.
+        pub outbid?: u64,
         /// How often one was sent again with a higher bid.
         pub raised: u64,
-        /// Those that gave up.
+        /// Those that gave up: outbid for good, or pushed back until there was nothing left to do.
         pub given_up: u64,
         /// What they paid, in the smallest unit of value.
         pub fees: u64,
