@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use duet_engine::crypto::{Backend, Unit};
+use duet_engine::l1;
 use duet_engine::pipeline::{
     Arrivals, Config, Machines, Outcome, Place, Sampling, Sending, Watching, Workload,
 };
@@ -333,7 +334,7 @@ impl Plan {
         let log = durable::log_config(args, identity.id())?;
         let caution = args.log_dir.as_deref().filter(|_| log.is_some());
         notes.extend(caution.and_then(|path| FileSystem::of(path).caution(path)));
-        let audit = audit_log(args)?;
+        let audit = audit_log(args, &layer_1.config)?;
         Ok(Plan {
             config: Config {
                 log,
@@ -557,10 +558,22 @@ fn check_clock(args: &RunArgs) -> Result<(), PlanError> {
 }
 
 /// Where the audit log goes: the last check, since it makes the folder.
-fn audit_log(args: &RunArgs) -> Result<Option<transcript::Settings>, PlanError> {
+fn audit_log(args: &RunArgs, l1: &l1::Config) -> Result<Option<transcript::Settings>, PlanError> {
     let Some(folder) = &args.audit_log else {
         return Ok(None);
     };
+    let (longest, most) = (
+        l1.most_block_bytes(),
+        transcript::Settings::MOST_BLOCK_BYTES,
+    );
+    if longest > most {
+        return Err(bad(format!(
+            "--audit-log {} contradicts --l1 {}: its blocks may have {longest} bytes; expected \
+             `block.bytes` of at most {most}",
+            folder.display(),
+            args.l1.as_deref().unwrap_or_default()
+        )));
+    }
     empty_folder(folder).map_err(PlanError::Output)?;
     let mut settings = transcript::Settings::new(folder.clone());
     settings.segment_bytes = args.audit_segment.unwrap_or(settings.segment_bytes);

@@ -32,6 +32,9 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The longest block, in bytes, that a log takes: an auditor reads no longer chunk.
+    pub const MOST_BLOCK_BYTES: u64 = (segment::MOST_CHUNK_BYTES - writer::BLOCK_HEAD_BYTES) as u64;
+
     /// An audit log in this folder, in segments of 256 MiB.
     #[must_use]
     pub fn new(folder: PathBuf) -> Settings {

@@ -23,7 +23,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// Room beyond, so that few buffers ever grow.
 const SLACK_BYTES: usize = 1 << 18;
 /// A block's record beside its body, with a state root.
-const BLOCK_HEAD_BYTES: usize = 5 + 32 + 8 + 4 + 32 + 32;
+pub(super) const BLOCK_HEAD_BYTES: usize = 5 + 32 + 8 + 4 + 32 + 32;
 /// Buffers of each stream: one is filled while the others wait for the disk.
 const BUFFERS: usize = 4;
 
@@ -62,7 +62,7 @@ impl Transcript {
         l1: &Config,
     ) -> Result<(Transcript, Vec<Recorder>), TranscriptError> {
         let path = &settings.folder;
-        let most = (segment::MOST_CHUNK_BYTES - BLOCK_HEAD_BYTES) as u64;
+        let most = Settings::MOST_BLOCK_BYTES;
         if l1.most_block_bytes() > most {
             return Err(TranscriptError {
                 path: path.clone(),
@@ -269,7 +269,7 @@ mod tests {
     /// An auditor reads no longer chunk: such a log could not be audited.
     #[test]
     fn blocks_longer_than_a_chunk_are_refused_before_anything_is_written() {
-        let most = (segment::MOST_CHUNK_BYTES - BLOCK_HEAD_BYTES) as u64;
+        let most = Settings::MOST_BLOCK_BYTES;
         let folder = tempfile::tempdir().unwrap();
         let error = begin(folder.path(), most + 1).unwrap_err();
         let said = format!(

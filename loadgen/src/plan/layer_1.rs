@@ -15,7 +15,7 @@ use super::error::{PlanError, bad, bounded};
 use super::load::{Load, Source};
 use crate::cli::{Durability, RunArgs};
 
-/// Blocks are made one by one, empty ones too.
+/// In virtual time, so that the time of a run is a number.
 const LONGEST_SESSION: Duration = Duration::from_secs(366 * 86_400);
 
 /// The Layer 1 of a run, and what follows from it.

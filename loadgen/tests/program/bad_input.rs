@@ -157,6 +157,7 @@ nothing => unexpected argument 'nothing'
 --l1 t.csv => --l1: t.csv: line 1:
 --l1 slow.toml => --l1: slow.toml: line 1: … `block.interval_ms` is -1: expected a whole number from 1
 --l1 no-post.toml => --l1: no-post.toml: not for a run: missing field `close.post`
+--l1 huge.toml --audit-log log => --audit-log log contradicts --l1 huge.toml: its blocks may have … bytes; expected `block.bytes` of at most 16777103
 --l1 as-known.toml => --l1 as-known.toml: its `name` is 'duet' … expected a name of its own
 --l1 no-post.toml --out no-post.toml => --out no-post.toml: --l1 names the same file
 --l1 duet --block-txs 2857 => --block-txs contradicts --l1 duet: the profile says
@@ -273,6 +274,9 @@ fn folder() -> Folder {
     let (_, after) = post.split_once("[close.answer]").unwrap();
     folder.write("no-post.toml", format!("{before}[close.answer]{after}"));
     folder.write("as-known.toml", format!("{duet}# Changed.\n"));
+    let huge = duet.replacen("name = \"duet\"", "name = \"huge\"", 1);
+    let huge = huge.replacen("value = 8_388_608", "value = 8_388_608_000", 1);
+    folder.write("huge.toml", huge.replacen("value = 2_857", "value = 2_857_000", 1));
     let slow = "block.interval_ms = { value = -1, source = \"s\" }\n";
     folder.write("slow.toml", slow);
     fs::hard_link(folder.path("t.csv"), folder.path("second.csv")).unwrap();

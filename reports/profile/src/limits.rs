@@ -119,6 +119,7 @@ impl Profile {
             answers,
         };
         limits.check()?;
+        limits.check_time()?;
         Ok(limits)
     }
 
@@ -144,6 +145,24 @@ impl Profile {
 }
 
 impl Limits {
+    /// A block's challenge window and finality end at a time that a run can tell.
+    fn check_time(&self) -> Result<(), Wanting> {
+        const MOST_MS: u64 = 1 << 50;
+        let blocks = u64::from(self.finality_blocks) + u64::from(self.challenge_window_blocks);
+        if self
+            .interval_ms
+            .checked_mul(blocks + 1)
+            .is_none_or(|ms| ms > MOST_MS)
+        {
+            return Err(Wanting(format!(
+                "`block.interval_ms` is {}: expected the window and the finality, {blocks} blocks, \
+                 to end within {MOST_MS} ms",
+                self.interval_ms
+            )));
+        }
+        Ok(())
+    }
+
     /// Every transaction fits into a block, whatever it would be split into on the chain.
     fn check(&self) -> Result<(), Wanting> {
         let of_channels = self.channel_units.unwrap_or(self.block_units);

@@ -16,6 +16,9 @@ use super::{BatchLaw, BatchPoint, Batched, Block, Constant, Kind, Price, Profile
 /// a channel from being closed.
 const LEAST_BLOCK_BYTES: u64 = 453 + 16;
 
+/// The most characters of what is printed within a sentence.
+const MOST_OF_TEXT: usize = 100;
+
 /// The most columns of a field's name in an error.
 const MOST_OF_FIELD: usize = 80;
 
@@ -50,6 +53,19 @@ pub(super) fn profile(origin: &str, text: &str) -> Result<Profile, ProfileError>
     })
 }
 
+/// What is printed within a sentence.
+fn is_short_text(field: &str, text: &str) -> Result<(), Wrong> {
+    let wrong = if text.trim().is_empty() {
+        " is empty: expected text".to_owned()
+    } else if text.chars().count() > MOST_OF_TEXT || text.chars().any(char::is_control) {
+        let shown = layout::clip(&text.escape_debug().to_string(), MOST_OF_FIELD);
+        format!(" is \"{shown}\": expected one line of at most {MOST_OF_TEXT} characters")
+    } else {
+        return Ok(());
+    };
+    Err(Wrong(field.into(), wrong))
+}
+
 /// A field, with the place in an array as `points[2]`, and what is wrong with it.
 struct Wrong(String, String);
 
@@ -61,12 +77,17 @@ struct Constants(Vec<Constant>);
 
 impl Constants {
     fn profile(&mut self, raw: RawProfile) -> Result<Profile, Wrong> {
-        for (field, value) in [("name", &raw.name), ("unit", &raw.unit)] {
-            if value.trim().is_empty() {
-                return Err(Wrong(field.into(), " is empty: expected text".into()));
-            }
+        for (field, text) in [("name", &raw.name), ("unit", &raw.unit)] {
+            is_short_text(field, text)?;
+        }
+        if let Some(fees) = &raw.fees {
+            is_short_text("fees.money", &fees.money.value)?;
         }
         let block = self.block(&raw.block)?;
+        if raw.escrow.is_none() && block.account_units.is_some() {
+            let what = " bounds nothing: expected `escrow.shared` beside it";
+            return Err(Wrong("block.account_units".into(), what.into()));
+        }
         if let Some(escrow) = &raw.escrow {
             given("escrow.shared", (&escrow.source, &escrow.assumption))?;
         }

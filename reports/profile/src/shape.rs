@@ -83,7 +83,10 @@ pub(super) struct RawFees {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a number with its source, as { value = 1, source = \"…\" }"
+)]
 pub(super) struct RawConstant<const LEAST: u64> {
     pub(super) value: Whole<LEAST>,
     pub(super) source: Option<String>,
@@ -91,7 +94,10 @@ pub(super) struct RawConstant<const LEAST: u64> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a word with its source, as { value = \"…\", source = \"…\" }"
+)]
 pub(super) struct RawWord<T> {
     pub(super) value: T,
     pub(super) source: Option<String>,
@@ -127,7 +133,9 @@ impl<'de> de::Visitor<'de> for LimitVisitor {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<RawLimit, A::Error> {
-        RawConstant::deserialize(MapAccessDeserializer::new(map)).map(RawLimit::At)
+        let limit = RawConstant::deserialize(MapAccessDeserializer::new(map));
+        let hint = |error| de::Error::custom(format!("{error}; or \"unlimited\", by itself"));
+        limit.map(RawLimit::At).map_err(hint)
     }
 }
 

@@ -218,6 +218,27 @@ fn what_is_wrong_is_named_with_file_line_field_and_expectation() {
         ("name = \"small\"", "name = \"\"", 2, &["`name` is empty"]),
         ("name = \"small\"", "name = ", 2, &["string"]),
         (
+            "name = \"small\"",
+            "name = \"two\\nlines\"",
+            2,
+            &["`name` is \"two\\nlines\": expected one line of at most 100 characters"],
+        ),
+        (
+            "[block]\n",
+            "[block]\naccount_units = { value = 500, source = \"s\" }\n",
+            6,
+            &["`block.account_units` bounds nothing: expected `escrow.shared` beside it"],
+        ),
+        (
+            "interval_ms = { value = 1_000, source = \"s\" }",
+            "interval_ms = \"unlimited\"",
+            7,
+            &[
+                "`block.interval_ms`",
+                "expected a number with its source, as { value = 1,",
+            ],
+        ),
+        (
             "[open.one_sided]",
             "[open.one_sided.batched]\neach_further_units = 1\npoints = []\nsource = \"s\"\n[open.one_sided]",
             13,
