@@ -15,8 +15,8 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visibility};
 
 /// The crates, as folders, and their lines of code at most.
-const CRATES: [(&str, usize); 17] = [
-    ("engine/src", 10_750),
+const CRATES: [(&str, usize); 18] = [
+    ("engine/src", 10_830),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_730),
     ("engine/consensus/src", 1_740),
@@ -27,7 +27,8 @@ const CRATES: [(&str, usize); 17] = [
     ("loadgen/src", 8_810),
     ("loadgen/audit/src", 5_070),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 9_125),
+    ("reports/src", 8_190),
+    ("reports/modelled/src", 1_025),
     ("reports/profile/src", 985),
     ("reports/run-file/src", 3_400),
     ("reports/terminal/src", 2_205),

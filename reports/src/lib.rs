@@ -15,13 +15,13 @@ pub mod dataset;
 pub mod diff;
 pub mod histogram;
 pub mod html;
-pub mod modelled;
 pub mod plan;
 pub mod runs;
 pub mod tables;
 
+pub use duet_modelled as modelled;
 use duet_profile as profile;
-use duet_run_file::{machines, measured, offload, run_file, summary, sweep, terms};
+use duet_run_file::{machines, measured, run_file, summary, sweep, terms};
 use duet_terminal::{human, layout, units};
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! What payments cost as transfers, and through one channel; and from how many payments on the
 //! channel is no dearer. Exact, and pure.
 
-use super::exact::Exact;
-use super::share::Share;
-use super::{Deposits, DisputeKind};
-use crate::profile::{BatchLaw, Kind, Price, Profile};
+use duet_profile::{BatchLaw, Kind, Price, Profile};
+
+use crate::exact::Exact;
+use crate::share::Share;
+use crate::{Deposits, DisputeKind};
 
 /// Why a cost is not known: the profile has no price for it, which is never guessed.
 pub type Unpriced = String;

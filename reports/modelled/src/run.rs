@@ -3,13 +3,12 @@
 
 use serde::Serialize;
 
-use super::cost::{self, Unpriced};
-use super::exact::Exact;
-use super::{Deposits, blocks, seconds};
-use crate::{
-    profile::{Price, Profile},
-    run_file::{Disputes, RunFile},
-};
+use duet_profile::{Price, Profile};
+use duet_run_file::run_file::{Disputes, RunFile};
+
+use crate::cost::{self, Unpriced};
+use crate::exact::Exact;
+use crate::{Deposits, blocks, seconds};
 
 /// What a run would have taken of a Layer 1's blocks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,7 +57,7 @@ pub struct Item {
     /// The run file's fields that were counted.
     pub counted: &'static str,
     /// How many there were.
-    #[serde(serialize_with = "super::count")]
+    #[serde(serialize_with = "crate::count")]
     pub count: u64,
     /// The profile's field that they were priced as.
     pub priced_as: &'static str,
@@ -74,7 +73,7 @@ pub struct Item {
 /// pays is taken to have one-sided deposits, every other one two-sided. Of the channels closed
 /// by a post, as many are paid out as answered as may have been ([`Disputes::answered_at_most`]).
 ///
-/// [`Disputes::answered_at_most`]: crate::run_file::Disputes::answered_at_most
+/// [`Disputes::answered_at_most`]: duet_run_file::run_file::Disputes::answered_at_most
 #[must_use]
 #[expect(
     clippy::too_many_lines,

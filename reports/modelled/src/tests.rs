@@ -278,7 +278,7 @@ fn text_is_narrow_and_says_modelled_and_what_is_more() {
         for line in shown.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        for (name, _) in crate::profile::KNOWN {
+        for (name, _) in duet_profile::KNOWN {
             assert!(shown.contains(&format!("MODELLED on {name} (")), "{shown}");
         }
     }

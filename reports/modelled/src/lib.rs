@@ -6,6 +6,9 @@
 //! made. Arithmetic is exact ([`Exact`]). The formulae and their assumptions are in
 //! `docs/l1-profiles.md`.
 
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+#![forbid(unsafe_code)]
+
 pub mod cost;
 mod exact;
 mod exit;
@@ -13,9 +16,8 @@ mod run;
 mod share;
 mod text;
 
+use duet_profile::{Constant, Profile};
 use serde::{Serialize, Serializer};
-
-use crate::profile::{Constant, Profile};
 
 pub use exact::Exact;
 pub use exit::{FORMULA, MassExit, mass_exit};
@@ -311,3 +313,8 @@ fn count<S: Serializer>(value: &u64, to: S) -> Result<S::Ok, S::Error> {
 
 #[cfg(test)]
 mod tests;
+
+// Lets the sample run file name its crate as the tests of other crates do.
+#[cfg(test)]
+#[path = "../../run-file/tests/sample/mod.rs"]
+mod sample;

@@ -3,10 +3,12 @@
 
 use serde::Serialize;
 
-use super::cost::Unpriced;
-use super::exact::Exact;
-use super::share::Share;
-use crate::{human, profile::Profile};
+use duet_profile::Profile;
+use duet_terminal::human;
+
+use crate::cost::Unpriced;
+use crate::exact::Exact;
+use crate::share::Share;
 
 /// The formula, in the names of [`MassExit`]'s fields.
 pub const FORMULA: &str = "largest_safe_channels = floor(window_blocks x block_units_for_exits / \
@@ -98,7 +100,7 @@ pub fn mass_exit(
         window_blocks,
         units_in_window,
         within_window: blocks_needed <= Exact::from(window_blocks),
-        blocks_needed_s: super::seconds(profile, &blocks_needed),
+        blocks_needed_s: crate::seconds(profile, &blocks_needed),
         blocks_to_the_end: blocks(units_in_window + payout.units),
         blocks_needed,
         block_units_for_exits,

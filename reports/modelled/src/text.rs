@@ -1,18 +1,15 @@
 //! Modelled costs as text, with the word MODELLED on every section.
 
-use super::exact::Exact;
-use super::exit::MassExit;
-use super::run::RunCost;
-use super::{Deposits, Listed, Row, Share, Table as Answer};
 use duet_profile::Constant;
-use duet_terminal::columns;
+use duet_run_file::offload::in_words;
+use duet_terminal::dataset::{Cell, Dataset, Kind};
+use duet_terminal::layout::{self, clean, sentence};
+use duet_terminal::{columns, human};
 
-use crate::{
-    dataset::{Cell, Dataset, Kind},
-    human,
-    layout::{self, clean, sentence},
-    offload::in_words,
-};
+use crate::exact::Exact;
+use crate::exit::MassExit;
+use crate::run::RunCost;
+use crate::{Deposits, Listed, Row, Share, Table as Answer};
 
 /// What costs in units do not follow from, by the start of its name.
 const MARKET: [&str; 4] = ["mempool.", "fees.", "block.bytes", "block.transactions"];

@@ -2,8 +2,9 @@
 
 use serde::{Serialize, Serializer};
 
-use super::exact::Exact;
-use crate::{human, units::parse_share};
+use duet_terminal::{human, units::parse_share};
+
+use crate::exact::Exact;
 
 const BILLION: u64 = 1_000_000_000;
 

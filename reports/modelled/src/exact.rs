@@ -52,7 +52,8 @@ impl Exact {
     }
 
     /// Its digits, if it is whole.
-    pub(crate) fn digits(&self) -> Option<String> {
+    #[must_use]
+    pub fn digits(&self) -> Option<String> {
         let whole = self.0.is_integer();
         whole.then(|| self.0.numer().to_string())
     }
