@@ -17,7 +17,7 @@ use crate::live::parse_loopback;
 use crate::part::PartAsked;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
-use crate::trials::args::{SearchArgs, SweepArgs};
+use crate::trials::args::{ExitArgs, SearchArgs, SweepArgs};
 use crate::validators::{ValidatorFaults, ValidatorLatency, ValidatorPartition};
 use duet_audit::AuditArgs;
 use duet_terminal::units::{
@@ -52,6 +52,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Measure a grid of rates, channels, cores and settings, for plots and capacity plans.
     Sweep(SweepArgs),
+    /// Close all channels at once, and find the least challenge window that is safe.
+    Exit(ExitArgs),
     /// Make a payment trace out of an operator's hourly activity.
     Trace(TraceArgs),
     /// Print a completion script for a shell.

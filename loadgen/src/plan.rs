@@ -53,7 +53,7 @@ const fn default_sessions(backend: Backend) -> u64 {
 
 const MOST_IN_FLIGHT: u64 = 1 << 16;
 const MOST_SHARDS: u64 = 1 << 10;
-const MOST_DELAY_BLOCKS: u64 = 1 << 20;
+pub(crate) const MOST_DELAY_BLOCKS: u64 = 1 << 20;
 /// Payments per second.
 const RATES: (f64, f64) = (1e-3, 1e9);
 const SPEEDUPS: (f64, f64) = (1e-6, 1e12);
@@ -258,8 +258,10 @@ impl Plan {
         if attacked {
             // Time passes block by block until the last window is over.
             let window = match args.l1 {
-                Some(_) => "--l1 with block.challenge_window_blocks",
-                None => "--challenge-blocks",
+                Some(_) if args.challenge_blocks.is_none() => {
+                    "--l1 with block.challenge_window_blocks"
+                }
+                _ => "--challenge-blocks",
             };
             bounded(window, challenge_window_blocks.into(), MOST_DELAY_BLOCKS)?;
         }

@@ -101,7 +101,10 @@ impl Layer1 {
         }
         Ok(Layer1 {
             config,
-            challenge_window_blocks: limits.challenge_window_blocks,
+            challenge_window_blocks: match args.challenge_blocks {
+                Some(window) => bounded("--challenge-blocks", window, u32::MAX.into())? as u32,
+                None => limits.challenge_window_blocks,
+            },
             bid,
             profile: Some(Enforced {
                 limits,
@@ -303,11 +306,6 @@ pub(super) fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
             "--block-txs",
             args.block_txs.is_some(),
             "the profile says what a block holds",
-        ),
-        (
-            "--challenge-blocks",
-            args.challenge_blocks.is_some(),
-            "the profile says how long the window is",
         ),
         (
             "--durability",

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use duet_modelled::Share;
 use duet_terminal::exit::EXIT_CODES_HELP;
-use duet_terminal::units::{parse_count, parse_duration, parse_rate, parse_share};
+use duet_terminal::units::{
+    parse_count, parse_duration, parse_positive_count, parse_rate, parse_share,
+};
 
 use super::grid::{Load, count_as_written};
 use super::objective::Objective;
@@ -147,6 +150,58 @@ pub struct SweepArgs {
     #[arg(last = true, value_name = "RUN OPTIONS")]
     pub options: Vec<String>,
 }
+
+/// The options of `exit`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = help_end(EXIT_EXAMPLES))]
+pub struct ExitArgs {
+    /// Channels that close at once
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "10k")]
+    pub channels: u64,
+    /// The share of them that a cheater closes with an old state; in the others an honest party
+    /// closes, whose peer is silent
+    #[arg(long, value_name = "SHARE", value_parser = Share::parse, default_value = "50%")]
+    pub stale: Share,
+    /// Layer 1: profiles by name, or files. Each has its own order of answers
+    #[arg(
+        long,
+        value_name = "PROFILE|FILE,…",
+        value_delimiter = ',',
+        default_values = ["duet", "cometbft-default"],
+    )]
+    pub l1: Vec<String>,
+    /// Try this challenge window alone, in blocks [default: look for the least]
+    #[arg(long, value_name = "N", value_parser = parse_positive_count)]
+    pub window_blocks: Option<u64>,
+    /// Payments in each channel before the exit
+    #[arg(long, value_name = "N", value_parser = parse_positive_count, default_value = "2")]
+    pub payments: u64,
+    /// Where every random choice comes from
+    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "1")]
+    pub seed: u64,
+    /// Keep every run here, one a line; runs that it has already are not made again
+    #[arg(long, value_name = "FILE")]
+    pub book: Option<PathBuf>,
+    /// Write the result here (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no table
+    #[arg(long)]
+    pub quiet: bool,
+    /// Options of `run` for every run, such as validators and their faults
+    #[arg(last = true, value_name = "RUN OPTIONS")]
+    pub options: Vec<String>,
+}
+
+const EXIT_EXAMPLES: &str = "\
+Examples:
+  loadgen exit                                        the least window of two Layer 1s
+  loadgen exit --channels 100k --stale 10% --l1 duet
+  loadgen exit --l1 solana-like --window-blocks 8     does this window do?
+  loadgen exit --l1 duet -- --validators 4 --validator-faults censor=1";
 
 fn trimmed(text: &str) -> Result<String, String> {
     Ok(text.trim().to_owned())

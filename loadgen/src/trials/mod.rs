@@ -3,12 +3,14 @@
 
 pub mod args;
 pub mod bracket;
+pub mod exit;
 mod found;
 pub mod grid;
 pub mod objective;
 pub mod preset;
 pub mod search;
 pub mod sweep;
+mod window;
 
 use std::ffi::OsString;
 use std::io;

@@ -161,7 +161,6 @@ nothing => unexpected argument 'nothing'
 --l1 as-known.toml => --l1 as-known.toml: its `name` is 'duet' … expected a name of its own
 --l1 no-post.toml --out no-post.toml => --out no-post.toml: --l1 names the same file
 --l1 duet --block-txs 2857 => --block-txs contradicts --l1 duet: the profile says
---l1 duet --challenge-blocks 144 => --challenge-blocks contradicts --l1 duet: the profile says
 --l1 duet --durability log --log-dir log => --durability contradicts --l1 duet … the log does not keep
 --session-time 1s => --session-time needs --l1
 --validators 101 => --validators 101: expected at most 100
@@ -276,7 +275,10 @@ fn folder() -> Folder {
     folder.write("as-known.toml", format!("{duet}# Changed.\n"));
     let huge = duet.replacen("name = \"duet\"", "name = \"huge\"", 1);
     let huge = huge.replacen("value = 8_388_608", "value = 8_388_608_000", 1);
-    folder.write("huge.toml", huge.replacen("value = 2_857", "value = 2_857_000", 1));
+    folder.write(
+        "huge.toml",
+        huge.replacen("value = 2_857", "value = 2_857_000", 1),
+    );
     let slow = "block.interval_ms = { value = -1, source = \"s\" }\n";
     folder.write("slow.toml", slow);
     fs::hard_link(folder.path("t.csv"), folder.path("second.csv")).unwrap();

@@ -43,6 +43,12 @@ impl Share {
         Ok(Self(parts.round() as u64))
     }
 
+    /// In parts per billion.
+    #[must_use]
+    pub const fn parts(self) -> u64 {
+        self.0
+    }
+
     /// Whether it is 0.
     #[must_use]
     pub fn is_none(self) -> bool {

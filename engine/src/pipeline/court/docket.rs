@@ -101,11 +101,13 @@ impl Docket {
         self.due.first_key_value().map(|(height, _)| *height)
     }
 
-    /// Everything up to this height.
+    /// Everything up to this height, in the order in which it was due first.
     pub(super) fn take(&mut self, height: u64) -> Vec<Due> {
         let later = self.due.split_off(&(height + 1));
         let due = std::mem::replace(&mut self.due, later);
-        due.into_values().flatten().collect()
+        let mut all: Vec<Due> = due.into_values().flatten().collect();
+        all.sort_by_key(|due| due.first_due.map_or(height, |at| at.height));
+        all
     }
 
     /// Of what is due up to `height`, so many at most that were pushed back and due first by
