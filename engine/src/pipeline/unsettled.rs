@@ -548,7 +548,8 @@ fn outcome(receipt: &Receipt) -> StepOutcome {
     }
 }
 
-/// Records the block that was sealed, if any, and lets go of its body.
+/// Records the block that was sealed, if any, and lets go of its body. One of nothing, although
+/// something waited, has its certificate alone.
 fn record_block(
     recorder: &mut Recorder,
     header: Option<Header>,
@@ -561,5 +562,8 @@ fn record_block(
         if let Some(certificate) = certificate {
             recorder.certificate(certificate);
         }
+    }
+    if let (None, Some(certificate)) = (header, certificate) {
+        recorder.certificate(certificate);
     }
 }
