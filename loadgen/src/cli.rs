@@ -341,6 +341,10 @@ pub struct RunArgs {
     /// 10s..40s=1. May be given several times
     #[arg(long, value_name = "FROM..UNTIL=N", help_heading = "Layer 1")]
     pub validator_partition: Vec<ValidatorPartition>,
+    /// Have each validator execute each block itself, on a chain of its own, where otherwise one
+    /// does for all
+    #[arg(long, help_heading = "Layer 1")]
+    pub each_validator_executes: bool,
     /// Have each block's header commit to all accounts and channels after it (docs/protocol.md)
     #[arg(long, help_heading = "Layer 1")]
     pub state_root: bool,

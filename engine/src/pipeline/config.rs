@@ -78,6 +78,9 @@ pub struct Validators {
     pub faults: Faults,
     /// What is between them.
     pub network: Network,
+    /// Whether each of them executes each block itself; otherwise one does for all, since their
+    /// verdicts are equal. Not where Layer 1 keeps a tape.
+    pub each_executes: bool,
 }
 
 /// How parties send transactions to Layer 1.

@@ -39,6 +39,7 @@ mod pace;
 mod planted;
 mod reconnect;
 mod relay;
+mod replicas;
 mod restore;
 mod restoring;
 mod run;

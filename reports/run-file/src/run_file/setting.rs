@@ -138,6 +138,9 @@ schema! {
         pub loss: f64,
         /// When some of them did not reach the others, and how many: `10s..40s=1`.
         pub partitions: Vec<String>,
+        /// Whether each of them executed each block itself. Not written where one did for all.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub each_executes?: bool,
     }
 
     /// What ran the workload.

@@ -606,6 +606,7 @@ fn a_layer_1_with_validators_tells_their_votes() {
             latency: "wide-area".into(),
             loss: 0.0,
             partitions: Vec::new(),
+            each_executes: false,
         });
     }));
     let at = shown.find("L1 votes").expect("its row");
