@@ -29,7 +29,7 @@ pub use figures::{
 };
 pub use l1::{
     DirectLoad, L1, L1Alone, L1Chain, L1Consensus, L1Fed, L1Load, L1Moment, L1Quantiles, L1Traffic,
-    L1Wait, Offload, Ratio,
+    L1Wait, L1WholeSystem, Offload, Ratio,
 };
 pub use part::{Merged, MergedPart, Part};
 pub use setting::{Engine, L1Limits, Machine, Validators, Workload};
@@ -157,12 +157,15 @@ impl RunFile {
         let of_disputes = |length: fn(&Disputes) -> usize| self.disputes.as_ref().map_or(0, length);
         let (achieved, names) = (&self.achieved, MOST_NAMES);
         let reasons = achieved.invalid_reasons.len();
+        let consensus = (self.l1.chain.as_ref()).and_then(|chain| chain.consensus.as_ref());
+        let systems = consensus.map_or(0, |of| of.whole_system.len());
         let lists = [
             ("series", self.series.len(), MOST_SAMPLES),
             ("stages", self.stages.len(), names),
             ("achieved.phases", achieved.phases.len(), names),
             ("achieved.invalid_reasons", reasons, names),
             ("rejections", self.rejections.len(), names),
+            ("l1.chain.consensus.whole_system", systems, names),
             (
                 "disputes.attacks",
                 of_disputes(|of| of.attacks.len()),
