@@ -367,7 +367,7 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
         "no payment was made".to_owned(),
     );
     let window = u64::from(plan.config.challenge_window_blocks);
-    let delay = u64::from(plan.config.sending.delay_blocks);
+    let delay = plan.description.delay_blocks();
     if let Some(reason) = disputes(&outcome.disputes).unjust(window, delay) {
         require(false, reason);
     }
@@ -480,7 +480,7 @@ fn chain(plan: &Plan, measured: &Measured) -> Option<L1Chain> {
 }
 
 /// What its validators did.
-fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided, pace: l1::Pace) -> L1Consensus {
+fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided) -> L1Consensus {
     let Decided {
         counts,
         finality,
@@ -488,11 +488,7 @@ fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided, pace: l1::Pace) 
         late_ms,
     } = decided;
     let asked = plan.config.validators.as_ref();
-    let decision = |times: &[u64]| {
-        quantiles(|share| Finality::quantile(times, share).map(|us| us as f64 / 1e3))
-    };
-    let answers = &outcome.traffic.of(TrafficKind::Answer).wait_ms;
-    let blocks = |ms: u64| (ms / pace.interval_ms) as f64;
+    let late = &outcome.traffic.answers_late;
     L1Consensus {
         validators: asked.map_or(0, |asked| u64::from(asked.count)),
         faulty: asked.map_or(0, |asked| u64::from(asked.faults.count())),
@@ -510,9 +506,9 @@ fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided, pace: l1::Pace) 
         timeouts: counts.timeouts,
         evidence: counts.evidence,
         cpu_s: seconds(counts.cpu_ns),
-        first_decision_ms: decision(&finality.first_us),
-        last_decision_ms: decision(&finality.last_us),
-        answer_delay_blocks: quantiles(|share| answers.quantile(share).map(blocks)),
+        first_decision_ms: decision_ms(&finality.first_us),
+        last_decision_ms: decision_ms(&finality.last_us),
+        answer_delay_blocks: quantiles(|share| late.quantile(share).map(|blocks| blocks as f64)),
         whole_system: Vec::new(),
     }
 }

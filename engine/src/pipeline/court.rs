@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::accounts::secret_keys;
 use super::attack::{Attack, draw};
 use super::case::{Case, When};
-use super::config::Config;
+use super::config::{Config, CutOff};
 use super::stage::{Stage, StageClock};
 use super::traffic::{Traffic, TrafficKind};
 use super::wallet::{MOST_RAISES, raised};
@@ -35,6 +35,8 @@ pub(super) struct Court {
     delay_blocks: u64,
     /// Whether the challenge window is longer than that: posts come in time, if blocks have room.
     in_time: bool,
+    /// When honest parties are cut off.
+    cut_off: Option<CutOff>,
     signer: Signer,
     cases: HashMap<ChannelId, Open>,
     docket: Docket,
@@ -77,6 +79,8 @@ struct Sent {
     again: bool,
     /// Blocks that there were when it was submitted for the first time.
     sent_at: u64,
+    /// Of an honest party's answer: the block of the post that it answers.
+    answers: Option<u64>,
     /// What it is made of again, with a higher bid.
     due: Option<Due>,
     /// What it is counted as unless it is in a block: of posts, as an answer.
@@ -93,6 +97,7 @@ impl Court {
             traffic: Traffic::default(),
             delay_blocks: u64::from(delay_blocks),
             in_time: delay_blocks < window,
+            cut_off: config.sending.cut_off,
             signer: Signer::new(backend),
             cases: HashMap::new(),
             docket: Docket::default(),
@@ -174,7 +179,9 @@ impl Court {
 
     /// Submits what is due in the next block.
     pub(super) fn before_block(&mut self, chain: &mut Chain, clock: &mut StageClock) {
-        let due = self.docket.take(chain.height() + 1);
+        let height = chain.height() + 1;
+        let due = self.docket.take(height);
+        let due = self.put_off(due, height);
         if due.is_empty() {
             return;
         }
@@ -183,6 +190,7 @@ impl Court {
             .filter_map(|due| {
                 let Some(record) = chain.channel(&due.channel) else {
                     // Its channel is gone: what was outbid until then has lost.
+                    self.ended(due.answers, height);
                     let given_up = u64::from(due.raises > 0);
                     self.traffic.of_mut(due.kind()).given_up += given_up;
                     return None;
@@ -198,7 +206,7 @@ impl Court {
                 (false, _) => None,
                 (true, Some(first)) => Some(first),
                 (true, None) => {
-                    due.first_due = Some(chain.height() + 1);
+                    due.first_due = Some(height);
                     let open = self.cases.get_mut(&due.channel);
                     open.expect("its channel is open").waiting += 1;
                     due.first_due
@@ -211,12 +219,60 @@ impl Court {
                 post_due,
                 again: false,
                 sent_at: due.first_due.map_or(chain.height(), |first| first - 1),
+                answers: due.answers,
                 due: None,
                 kind: due.kind(),
             };
             submitted.push((sent, Some(due)));
         }
         self.submit_all(chain, submitted, clock);
+    }
+
+    /// What is due in this block and is not an honest party's that is cut off: that comes when it
+    /// no longer is. Where a cheater is there to collect, it does.
+    fn put_off(&mut self, all: Vec<Due>, height: u64) -> Vec<Due> {
+        let Some(until) = self.cut_off.and_then(|of| of.in_place_of(height)) else {
+            return all;
+        };
+        let mut now = Vec::new();
+        for mut due in all {
+            let Some(open) = self.cases.get_mut(&due.channel) else {
+                now.push(due);
+                continue;
+            };
+            let honest = &open.case.honest;
+            let cheater = Party::BOTH.into_iter().find(|party| !honest[*party]);
+            match (due.is_post(), cheater) {
+                _ if !honest[due.by] => now.push(due),
+                (false, Some(cheater)) => {
+                    due.by = cheater;
+                    now.push(due);
+                }
+                (is_post, _) => {
+                    if is_post && due.first_due.is_none() {
+                        due.first_due = Some(height);
+                        open.waiting += 1;
+                    }
+                    self.docket.at(until, due);
+                }
+            }
+        }
+        now
+    }
+
+    /// An answer is in this block, or cannot be in any more: how late that is, for D.
+    fn ended(&mut self, answers: Option<u64>, height: u64) {
+        if let Some(posted) = answers {
+            self.traffic.answers_late.take(height - posted - 1);
+        }
+    }
+
+    /// A transaction waits no more.
+    fn has_left(&mut self, sent: &Sent, receipt: &Receipt) {
+        self.has_come(sent, receipt.height);
+        if receipt.outcome.as_ref().map_or_else(is_too_late, |_| true) {
+            self.ended(sent.answers, receipt.height);
+        }
     }
 
     /// Submits transactions: all that Layer 1 does with them is its own.
@@ -259,6 +315,9 @@ impl Court {
             }
             Err(SubmitError::Refused(refusal)) => {
                 self.has_come(&sent, chain.height() + 1);
+                if is_too_late(&refusal) {
+                    self.ended(sent.answers, chain.height() + 1);
+                }
                 self.refused(&refusal, sent.kind);
             }
             Err(error) => unreachable!("a sound transaction: {error}"),
@@ -361,7 +420,7 @@ impl Court {
             self.bid_again(due.clone(), receipt.height + 1);
             return;
         }
-        self.has_come(&sent, receipt.height);
+        self.has_left(&sent, &receipt);
         let Sent {
             channel,
             by,
@@ -399,6 +458,7 @@ impl Court {
                 post_due: None,
                 again: true,
                 sent_at: receipt.height,
+                answers: None,
                 due: None,
                 kind: *kind,
             }));
@@ -480,7 +540,8 @@ impl Court {
             );
             if let Some(post) = open.case.ends[party].posted(version, again) {
                 let at = height + 1 + self.held_back(&mut open);
-                self.docket.at(at, Due::post(channel, party, post));
+                self.docket
+                    .at(at, Due::answer(channel, party, post, height));
             }
         }
         for planned in std::mem::take(&mut open.case.moves) {
@@ -534,6 +595,14 @@ impl Court {
         let [random, ..] = draw(self.seed, b"benchmark delay", open.case.session, open.draws);
         random % (self.delay_blocks + 1)
     }
+}
+
+/// Whether an answer is refused since its window is over.
+fn is_too_late(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::WindowClosed { .. } | Refusal::UnknownChannel { .. }
+    )
 }
 
 /// What a transaction in a block was for, of a channel in which something was posted before or not.

@@ -66,7 +66,7 @@ mod workload;
 pub use alone::{Alone, Fed, layer_1_alone};
 pub use arrivals::Arrivals;
 pub use attack::{Attack, UnknownAttack};
-pub use config::{Beside, Config, LogConfig, Sending, Validators};
+pub use config::{Beside, Config, CutOff, LogConfig, Sending, Validators};
 pub use counts::Counts;
 pub use court::{AttackCost, Disputes};
 pub use deciding::{Decided, Others};

@@ -41,13 +41,17 @@ pub struct OfKind {
 }
 
 /// How long transactions waited, exactly: blocks come at intervals, so that few waits differ.
-#[derive(Clone, Debug, Default)]
+/// Virtual milliseconds, or blocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waits(BTreeMap<u64, u64>);
 
 /// What became of all transactions of a run, by kind.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
     kinds: [OfKind; TrafficKind::VARIANTS.len()],
+    /// Blocks by which honest parties' answers came after the first that could have them: the delay
+    /// D of the guarantee. Of those that came too late, as far as that was seen.
+    pub answers_late: Waits,
     /// How blocks' room was used over time.
     pub course: Course,
 }
@@ -110,7 +114,18 @@ impl Course {
 }
 
 impl Waits {
-    /// What this share of all waited at most, in virtual milliseconds; none where nothing waited.
+    /// One more.
+    pub(super) fn take(&mut self, wait: u64) {
+        *self.0.entry(wait).or_default() += 1;
+    }
+
+    fn add(&mut self, other: &Waits) {
+        for (wait, count) in &other.0 {
+            *self.0.entry(*wait).or_default() += count;
+        }
+    }
+
+    /// What this share of all waited at most, in the unit of each; none where nothing waited.
     #[must_use]
     pub fn quantile(&self, share: f64) -> Option<u64> {
         let all: u64 = self.0.values().sum();
@@ -152,7 +167,7 @@ impl Traffic {
         let of = self.of_mut(kind);
         of.included += 1;
         of.fees += fee;
-        *of.wait_ms.0.entry(wait_ms).or_default() += 1;
+        of.wait_ms.take(wait_ms);
     }
 
     /// Adds what another one counted; the course stays this one's.
@@ -164,10 +179,9 @@ impl Traffic {
             sum.raised += of.raised;
             sum.given_up += of.given_up;
             sum.fees += of.fees;
-            for (wait_ms, count) in &of.wait_ms.0 {
-                *sum.wait_ms.0.entry(*wait_ms).or_default() += count;
-            }
+            sum.wait_ms.add(&of.wait_ms);
         }
+        self.answers_late.add(&other.answers_late);
     }
 }
 

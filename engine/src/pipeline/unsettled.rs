@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use super::block_time::BlockTime;
 use super::case::Case;
-use super::config::Config;
+use super::config::{Config, CutOff};
 use super::court::Court;
 use super::deciding::Deciding;
 use super::inlet::Origin;
@@ -36,6 +36,8 @@ pub(super) struct Unsettled {
     /// What comes again after the next block: what goes before it is not sure of its place.
     held: BTreeSet<At>,
     time: Option<BlockTime>,
+    /// When parties do not reach Layer 1.
+    cut_off: Option<CutOff>,
     traffic: Traffic,
 }
 
@@ -109,6 +111,7 @@ impl Unsettled {
             given_up: HashSet::new(),
             held: BTreeSet::new(),
             time: BlockTime::of(config, schedule),
+            cut_off: config.sending.cut_off,
             traffic: Traffic::default(),
         }
     }
@@ -142,7 +145,9 @@ impl Unsettled {
     ) -> Result<(), Stopped> {
         let arrived_ms = self.time.as_mut().map_or(0, BlockTime::arrives);
         self.blocks_until(arrived_ms, workload, (chain, court), clock)?;
+        // Cheaters begin at once, whoever is cut off.
         take_cases(&mut batches, chain, court, clock);
+        self.blocks_of_cut_off(workload, (chain, court), clock)?;
         let mut order: Vec<(usize, usize)> = Vec::new();
         for (at, batch) in batches.iter().enumerate() {
             order.extend((0..batch.transactions.len()).map(|place| (at, place)));
@@ -192,6 +197,24 @@ impl Unsettled {
         while let Some(last) = last(&self.time).filter(|last| chain.height() < *last) {
             self.pass_over(last, chain, court);
             if chain.height() < last {
+                self.block(false, workload, (chain, court), clock)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the blocks in which parties are cut off, if the next one is of these.
+    fn blocks_of_cut_off(
+        &mut self,
+        workload: &dyn Workload,
+        (chain, court): (&mut Chain, &mut Court),
+        clock: &mut StageClock,
+    ) -> Result<(), Stopped> {
+        let cut_off = self.cut_off;
+        let until = |chain: &Chain| cut_off.and_then(|of| of.in_place_of(chain.height() + 1));
+        while let Some(until) = until(chain) {
+            self.pass_over(until - 1, chain, court);
+            if chain.height() + 1 < until {
                 self.block(false, workload, (chain, court), clock)?;
             }
         }

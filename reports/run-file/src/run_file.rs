@@ -32,7 +32,7 @@ pub use l1::{
     L1Wait, L1WholeSystem, Offload, Ratio,
 };
 pub use part::{Merged, MergedPart, Part};
-pub use setting::{Engine, L1Limits, Machine, Validators, Workload};
+pub use setting::{Engine, L1CutOff, L1Limits, Machine, Validators, Workload};
 
 use crate::input::{self, Limit};
 use crate::layout;
@@ -247,7 +247,7 @@ impl RunFile {
         }
         if let Some(disputes) = &self.disputes {
             let window = self.workload.l1.challenge_window_blocks;
-            let delay = self.workload.l1_delay_blocks.unwrap_or(0);
+            let delay = self.workload.delay_blocks();
             if let Some(reason) = disputes.unjust(window, delay) {
                 return Some(reason);
             }

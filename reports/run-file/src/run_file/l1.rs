@@ -105,7 +105,8 @@ schema! {
         pub first_decision_ms: Option<L1Quantiles>,
         /// To the last one's.
         pub last_decision_ms: Option<L1Quantiles>,
-        /// Blocks that answers to posts waited: the delay D of the guarantee.
+        /// Blocks by which honest parties' answers came after the first block that could have
+        /// them, too late or not: the delay D of the guarantee.
         pub answer_delay_blocks: Option<L1Quantiles>,
         /// What systems of other sizes would do for a block, sampled after the run; none, and not
         /// written, in files of earlier versions.

@@ -144,6 +144,7 @@ fn workload() -> Workload {
         reserve: None,
         adversary: None,
         l1_delay_blocks: None,
+        l1_cut_off: None,
         planted_slowdown: None,
         audit_log: false,
         part: None,
