@@ -18,7 +18,7 @@ use crate::part::PartAsked;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::trials::args::{ExitArgs, SearchArgs, SweepArgs};
-use crate::validators::{ValidatorFaults, ValidatorLatency, ValidatorPartition};
+use crate::validators::{CutOffAsked, ValidatorFaults, ValidatorLatency, ValidatorPartition};
 use duet_audit::AuditArgs;
 use duet_terminal::units::{
     parse_count, parse_duration, parse_positive_count, parse_rate, parse_share,
@@ -343,6 +343,10 @@ pub struct RunArgs {
     /// 10s..40s=1. May be given several times
     #[arg(long, value_name = "FROM..UNTIL=N", help_heading = "Layer 1")]
     pub validator_partition: Vec<ValidatorPartition>,
+    /// Have each validator execute each block itself, on a chain of its own, where otherwise one
+    /// does for all
+    #[arg(long, help_heading = "Layer 1")]
+    pub each_validator_executes: bool,
     /// Have each block's header commit to all accounts and channels after it (docs/protocol.md)
     #[arg(long, help_heading = "Layer 1")]
     pub state_root: bool,
@@ -361,6 +365,10 @@ pub struct RunArgs {
     /// last-block always. Its money is safe while the window is longer, and blocks have room
     #[arg(long, value_name = "N", value_parser = parse_count, default_value = "0", help_heading = "Adversaries")]
     pub l1_delay_blocks: u64,
+    /// With --l1 or --validators: honest parties neither reach Layer 1 nor see it from one block
+    /// until another one, while it goes on: 20..60
+    #[arg(long, value_name = "FROM..UNTIL", help_heading = "Adversaries")]
+    pub cut_off: Option<CutOffAsked>,
 
     /// Afterwards ask a new Layer 1 for what the run asked of its own, at full speed and with
     /// nothing beside it: how many sessions it carries

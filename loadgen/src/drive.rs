@@ -371,6 +371,7 @@ fn measure(
         outcome,
         direct: None,
         alone: None,
+        whole_systems: Vec::new(),
         phases,
         interrupted: channels_interrupted,
         channels_interrupted,
@@ -403,6 +404,13 @@ fn add_baseline(
         if measured.alone.is_some() {
             let cpu_ns = process_cpu_ns() - cpu_before;
             let phase = phase("layer 1 alone", begin.elapsed(), cpu_ns);
+            measured.phases.push(phase);
+        }
+        let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
+        measured.whole_systems = pipeline::whole_systems(&plan.config, stop);
+        if !measured.whole_systems.is_empty() {
+            let cpu_ns = process_cpu_ns() - cpu_before;
+            let phase = phase("whole systems", begin.elapsed(), cpu_ns);
             measured.phases.push(phase);
         }
     }

@@ -28,6 +28,7 @@ use crate::live::bystanders_cpu_ns;
 use crate::machine;
 use crate::part::{Part, PartAsked, PartOfRun};
 use crate::trace::Capacity;
+use crate::validators::CutOffAsked;
 use duet_terminal::output::{check_writable, empty_folder, open_alone};
 use duet_terminal::paths::Paths;
 use duet_terminal::progress;
@@ -265,12 +266,6 @@ impl Plan {
             };
             bounded(window, challenge_window_blocks.into(), MOST_DELAY_BLOCKS)?;
         }
-        if attacked && challenge_window_blocks <= l1_delay_blocks {
-            notes.push(format!(
-                "The challenge window of {challenge_window_blocks} blocks is not longer than the \
-                 delay of {l1_delay_blocks}: answers can come too late, and honest parties lose."
-            ));
-        }
         let mut description = run_file::Workload {
             mode: load.mode.to_owned(),
             sessions,
@@ -304,10 +299,21 @@ impl Plan {
             reserve: args.reserve,
             adversary: attacked.then(|| args.adversary.to_string()),
             l1_delay_blocks: attacked.then_some(args.l1_delay_blocks),
+            l1_cut_off: args.cut_off.map(|CutOffAsked(of)| run_file::L1CutOff {
+                from_block: of.from,
+                until_block: of.until,
+            }),
             planted_slowdown: (args.planted_slowdown > 0.0).then_some(args.planted_slowdown),
             audit_log: args.audit_log.is_some(),
             part: part.map(|part| part.to_string()),
         };
+        let delay_blocks = description.delay_blocks();
+        if attacked && u64::from(challenge_window_blocks) <= delay_blocks {
+            notes.push(format!(
+                "The challenge window of {challenge_window_blocks} blocks is not longer than the \
+                 delay of {delay_blocks}: answers can come too late, and honest parties lose."
+            ));
+        }
         let mut part_of_run = part.map(|part| {
             let (concurrent, payments_per_session, sessions) = whole;
             let whole = run_file::Workload {
@@ -354,6 +360,7 @@ impl Plan {
                     session_time,
                     bid: layer_1.bid,
                     delay_blocks: l1_delay_blocks,
+                    cut_off: args.cut_off.map(|CutOffAsked(of)| of),
                 },
                 validators,
                 challenge_window_blocks,
@@ -505,6 +512,12 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
     if args.l1_delay_blocks > 0 && args.adversary.0.is_empty() {
         return Err(bad(
             "--l1-delay-blocks needs --adversary: only transactions of disputes are held back",
+        ));
+    }
+    if args.cut_off.is_some() && args.l1.is_none() {
+        return Err(bad(
+            "--cut-off needs --l1 or --validators: without a clock no block comes that nobody sent \
+             anything for",
         ));
     }
     if args.turn_length.is_some() && args.pattern != Some(Pattern::TwoWay) {

@@ -7,14 +7,15 @@ use duet_engine::consensus::Finality;
 use duet_engine::l1::{self, COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{
     self, Alone, Arrivals, Decided, DirectOutcome, Fed, Latency, OfKind, Outcome, Stage,
-    TrafficKind,
+    TrafficKind, WholeSystem,
 };
 use duet_run_file::histogram;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
     ENDED_EARLY, Engine, L1, L1Alone, L1Chain, L1Consensus, L1Fed, L1Load, L1Moment, L1Quantiles,
-    L1Traffic, L1Wait, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD, Offchain, Offload,
-    OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample, Stage as StageRow,
+    L1Traffic, L1Wait, L1WholeSystem, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD,
+    Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample,
+    Stage as StageRow,
 };
 use duet_terminal::human;
 use hdrhistogram::Histogram;
@@ -32,6 +33,8 @@ pub struct Measured {
     pub direct: Option<DirectOutcome>,
     /// What Layer 1 did with nothing beside it, if that was asked for.
     pub alone: Option<Alone>,
+    /// What systems of other numbers of validators would do, if the run has some.
+    pub whole_systems: Vec<WholeSystem>,
     /// Over time.
     pub series: Vec<Sample>,
     /// The rate over the middle of the run.
@@ -179,7 +182,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: &Measured) -> RunFile
                 payments: direct.payments,
             }),
             alone: measured.alone.as_ref().map(alone),
-            chain: chain(plan, outcome, direct.as_ref()),
+            chain: chain(plan, measured),
         },
         checks,
         disputes: (outcome.disputes.cases() > 0).then(|| disputes(&outcome.disputes)),
@@ -364,7 +367,7 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
         "no payment was made".to_owned(),
     );
     let window = u64::from(plan.config.challenge_window_blocks);
-    let delay = u64::from(plan.config.sending.delay_blocks);
+    let delay = plan.description.delay_blocks();
     if let Some(reason) = disputes(&outcome.disputes).unjust(window, delay) {
         require(false, reason);
     }
@@ -430,7 +433,8 @@ fn alone(alone: &Alone) -> L1Alone {
 }
 
 /// Layer 1's own time, and how its room was used, where it has a clock and is here.
-fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Option<L1Chain> {
+fn chain(plan: &Plan, measured: &Measured) -> Option<L1Chain> {
+    let (outcome, direct) = (&measured.outcome, measured.direct.as_ref());
     let chain = outcome.ended.chain.as_ref()?;
     let pace = plan.config.l1.pace?;
     let (space, height) = (chain.space(), chain.height());
@@ -471,7 +475,10 @@ fn chain(plan: &Plan, outcome: &Outcome, direct: Option<&DirectOutcome>) -> Opti
         closes_given_up: outcome.counts.closes_given_up,
         direct_units: direct.map(|direct| direct.units),
         course: course(outcome, block_units, has_base),
-        consensus: (outcome.decided.as_ref()).map(|decided| consensus(plan, outcome, decided)),
+        consensus: (outcome.decided.as_ref()).map(|decided| L1Consensus {
+            whole_system: measured.whole_systems.iter().map(whole_system).collect(),
+            ..consensus(plan, outcome, decided)
+        }),
         traffic: traffic
             .filter(|(_, of)| of.included + of.refused + of.evicted + of.outbid + of.given_up > 0)
             .collect(),
@@ -487,10 +494,7 @@ fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided) -> L1Consensus {
         late_ms,
     } = decided;
     let asked = plan.config.validators.as_ref();
-    let decision = |times: &[u64]| {
-        quantiles(|share| Finality::quantile(times, share).map(|us| us as f64 / 1e3))
-    };
-    let answers = &outcome.traffic.of(TrafficKind::Answer).wait_blocks;
+    let late = &outcome.traffic.answers_late;
     L1Consensus {
         validators: asked.map_or(0, |asked| u64::from(asked.count)),
         faulty: asked.map_or(0, |asked| u64::from(asked.faults.count())),
@@ -508,10 +512,32 @@ fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided) -> L1Consensus {
         timeouts: counts.timeouts,
         evidence: counts.evidence,
         cpu_s: seconds(counts.cpu_ns),
-        first_decision_ms: decision(&finality.first_us),
-        last_decision_ms: decision(&finality.last_us),
-        answer_delay_blocks: quantiles(|share| answers.quantile(share).map(|blocks| blocks as f64)),
+        first_decision_ms: decision_ms(&finality.first_us),
+        last_decision_ms: decision_ms(&finality.last_us),
+        answer_delay_blocks: quantiles(|share| late.quantile(share).map(|blocks| blocks as f64)),
+        whole_system: Vec::new(),
     }
+}
+
+/// What so many validators would do for a block.
+fn whole_system(of: &WholeSystem) -> L1WholeSystem {
+    let counts = &of.counts;
+    let a_block = |count: u64| count as f64 / counts.heights as f64;
+    L1WholeSystem {
+        validators: u64::from(of.validators),
+        sampled_heights: counts.heights,
+        verifications_per_block: a_block(counts.verifications),
+        messages_per_block: a_block(counts.messages),
+        bytes_per_block: a_block(counts.bytes),
+        cpu_ms_per_block: of.cpu_ns_per_height() / 1e6,
+        first_decision_ms: decision_ms(&of.finality.first_us),
+        last_decision_ms: decision_ms(&of.finality.last_us),
+    }
+}
+
+/// From a height's beginning to decisions, which are in µs.
+fn decision_ms(times: &[u64]) -> Option<L1Quantiles> {
+    quantiles(|share| Finality::quantile(times, share).map(|us| us as f64 / 1e3))
 }
 
 /// The median, the 99th percentile and the longest; none of nothing.

@@ -5,9 +5,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use duet_engine::consensus::{Fault, Latency, Partition};
+use duet_engine::pipeline::CutOff;
 use strum::VariantNames;
 
-use duet_terminal::units::{parse_duration, parse_share};
+use duet_terminal::units::{parse_duration, parse_positive_count, parse_share};
+
+/// As many as a transaction may be held back for.
+const MOST_CUT_OFF_BLOCKS: u64 = 1 << 20;
 
 /// Faults, and how many validators have each: `silent=1,censor=2`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,6 +136,28 @@ impl fmt::Display for ValidatorPartition {
         } = self.0;
         let time = Duration::from_micros;
         write!(f, "{:?}..{:?}={validators}", time(from_us), time(until_us))
+    }
+}
+
+/// Blocks in which honest parties are cut off: `20..60`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutOffAsked(pub CutOff);
+
+impl FromStr for CutOffAsked {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<CutOffAsked, String> {
+        let unlike =
+            || format!("'{text}': expected from which block until which other one, as in 20..60");
+        let (from, until) = text.split_once("..").ok_or_else(unlike)?;
+        let block = |text: &str| parse_positive_count(text).map_err(|_| unlike());
+        let (from, until) = (block(from)?, block(until)?);
+        match from < until && until - from <= MOST_CUT_OFF_BLOCKS {
+            true => Ok(CutOffAsked(CutOff { from, until })),
+            false => Err(format!(
+                "'{text}': expected 1 to {MOST_CUT_OFF_BLOCKS} blocks, from {from} on"
+            )),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {
     let mut outcome = pipeline::run(&plan.config, &*plan.workload, &stop, |_| {}).unwrap();
     change(&mut outcome);
     let measured = Measured {
+        whole_systems: Vec::new(),
         outcome,
         direct: None,
         alone: None,

@@ -1,6 +1,7 @@
 //! The figures of runs as rows, one function for each kind of them: what `reports csv`, `show` and
 //! the page have in common. Rates stand beside the assurance that they were bought with.
 
+mod consensus;
 mod flat;
 mod modelled;
 
@@ -8,6 +9,7 @@ use duet_run_file::offload;
 use duet_terminal::columns;
 use duet_terminal::dataset::Filled;
 
+pub use self::consensus::{charged, consensus, whole_system};
 pub use self::flat::summary;
 pub use self::modelled::{modelled, modelled_prices};
 pub use duet_terminal::dataset::{Cell, Dataset, Kind};

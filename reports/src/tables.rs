@@ -35,6 +35,8 @@ pub fn tables(run: &RunFile) -> String {
         ("SERIES", some_of(dataset::course(named))),
         ("L1 TRAFFIC", lines(dataset::traffic(named))),
         ("L1 COURSE", l1_course(run)),
+        ("L1 CONSENSUS", lines(dataset::consensus(named))),
+        ("WHOLE SYSTEM", whole_system(named)),
         ("DISPUTES", disputes(named)),
         ("GRIEFING", lines(dataset::griefing(named))),
         ("REJECTIONS", lines(dataset::refusals(named))),
@@ -285,6 +287,14 @@ fn some_of(mut data: Dataset) -> Vec<String> {
     if shown < total {
         lines.push(format!("{shown} of {total} samples"));
     }
+    lines
+}
+
+/// What whole systems of validators would do, and how that is charged.
+fn whole_system(named: &[NamedRun]) -> Vec<String> {
+    let mut lines = lines(dataset::whole_system(named));
+    let said = dataset::charged(&named[0]).map(|said| said + ".");
+    lines.extend(said.iter().flat_map(|said| sentence("", said)));
     lines
 }
 

@@ -74,6 +74,9 @@ pub struct Validators {
     pub faults: Faults,
     /// What is between them.
     pub network: Network,
+    /// Whether each of them executes each block itself; otherwise one does for all, since their
+    /// verdicts are equal. Not where Layer 1 keeps a tape.
+    pub each_executes: bool,
 }
 
 /// How parties send transactions to Layer 1.
@@ -87,6 +90,28 @@ pub struct Sending {
     /// Blocks for which an honest party's transaction in a dispute can be held back, at most. By
     /// the design's rule of synchrony, less than the challenge window.
     pub delay_blocks: u32,
+    /// When honest parties neither reach Layer 1 nor see it, while it goes on. Only where it has a
+    /// clock.
+    pub cut_off: Option<CutOff>,
+}
+
+/// Blocks while which honest parties are cut off: what they would send in one of them they send
+/// after the last one, when they see what was in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// The first block.
+    pub from: u64,
+    /// The first one that is none of them.
+    pub until: u64,
+}
+
+impl CutOff {
+    /// The block that is reached in place of this one, if that is cut off.
+    pub(super) fn in_place_of(self, height: u64) -> Option<u64> {
+        (self.from..self.until)
+            .contains(&height)
+            .then_some(self.until)
+    }
 }
 
 /// How a caller watches its run.

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::accounts::secret_keys;
 use super::attack::{Attack, draw};
 use super::case::{Case, When};
-use super::config::Config;
+use super::config::{Config, CutOff};
 use super::stage::{Stage, StageClock};
-use super::traffic::{Traffic, TrafficKind, Wait};
+use super::traffic::{Traffic, TrafficKind};
 use super::wallet::{MOST_RAISES, raised};
 use super::workload::AccountIndex;
 use docket::{Docket, Due, DueAt};
@@ -35,6 +35,8 @@ pub(super) struct Court {
     delay_blocks: u64,
     /// Whether the challenge window is longer than that: posts come in time, if blocks have room.
     in_time: bool,
+    /// When honest parties are cut off.
+    cut_off: Option<CutOff>,
     signer: Signer,
     cases: HashMap<ChannelId, Open>,
     docket: Docket,
@@ -79,6 +81,8 @@ struct Sent {
     again: bool,
     /// When it was due.
     due_at: DueAt,
+    /// Of an honest party's answer: the block of the post that it answers.
+    answers: Option<u64>,
     /// What it is made of again, with a higher bid.
     due: Option<Due>,
     /// What it is counted as unless it is in a block: of posts, as an answer.
@@ -95,6 +99,7 @@ impl Court {
             traffic: Traffic::default(),
             delay_blocks: u64::from(delay_blocks),
             in_time: delay_blocks < window,
+            cut_off: config.sending.cut_off,
             signer: Signer::new(backend),
             cases: HashMap::new(),
             docket: Docket::default(),
@@ -177,8 +182,10 @@ impl Court {
 
     /// Submits what is due in the next block; the last one was sealed at a virtual time.
     pub(super) fn before_block(&mut self, chain: &mut Chain, now_ms: u64, clock: &mut StageClock) {
-        let due = self.docket.take(chain.height() + 1);
-        self.send(chain, due, (now_ms, chain.height() + 2), clock);
+        let next = chain.height() + 1;
+        let due = self.docket.take(next);
+        let due = self.put_off(due, next, now_ms);
+        self.send(chain, due, (now_ms, next + 1), clock);
     }
 
     /// Submits what was pushed back before something arrived that the next block has room for: at
@@ -186,6 +193,7 @@ impl Court {
     pub(super) fn goes_first(&mut self, chain: &mut Chain, since: u64, clock: &mut StageClock) {
         let (next, room) = (chain.height() + 1, chain.room());
         let due = self.docket.take_pushed_back(next, since, room);
+        let due = self.put_off(due, next, 0);
         self.send(chain, due, (0, next), clock);
     }
 
@@ -198,6 +206,7 @@ impl Court {
         (now_ms, again): (u64, u64),
         clock: &mut StageClock,
     ) {
+        let height = chain.height() + 1;
         if due.is_empty() {
             return;
         }
@@ -206,6 +215,7 @@ impl Court {
             .filter_map(|due| {
                 let Some(record) = chain.channel(&due.channel) else {
                     // Its channel is gone: what was outbid or pushed back until then has lost.
+                    self.ended(due.answers, height);
                     let given_up = u64::from(due.first_due.is_some());
                     self.traffic.of_mut(due.kind(true)).given_up += given_up;
                     return None;
@@ -220,10 +230,8 @@ impl Court {
             let open = self.cases.get_mut(&due.channel);
             let open = open.expect("its channel is open");
             open.waiting += u64::from(due.is_post() && due.first_due.is_none());
-            let due_at = *due.first_due.get_or_insert(DueAt {
-                height: chain.height() + 1,
-                from_ms: now_ms,
-            });
+            let from_ms = now_ms;
+            let due_at = *due.first_due.get_or_insert(DueAt { height, from_ms });
             let sent = Sent {
                 channel: due.channel,
                 by: due.by,
@@ -231,12 +239,59 @@ impl Court {
                 is_new_post: due.is_post(),
                 again: false,
                 due_at,
+                answers: due.answers,
                 due: None,
                 kind: due.kind(open.posted),
             };
             submitted.push((sent, Some(due)));
         }
         self.submit_all(chain, submitted, again, clock);
+    }
+
+    /// What is due in this block and is not an honest party's that is cut off: that comes when it
+    /// no longer is. Where a cheater is there to collect, it does.
+    fn put_off(&mut self, all: Vec<Due>, height: u64, now_ms: u64) -> Vec<Due> {
+        let Some(until) = self.cut_off.and_then(|of| of.in_place_of(height)) else {
+            return all;
+        };
+        let mut now = Vec::new();
+        for mut due in all {
+            let Some(open) = self.cases.get_mut(&due.channel) else {
+                now.push(due);
+                continue;
+            };
+            let honest = &open.case.honest;
+            let cheater = Party::BOTH.into_iter().find(|party| !honest[*party]);
+            match (due.is_post(), cheater) {
+                _ if !honest[due.by] => now.push(due),
+                (false, Some(cheater)) => {
+                    due.by = cheater;
+                    now.push(due);
+                }
+                (is_post, _) => {
+                    open.waiting += u64::from(is_post && due.first_due.is_none());
+                    let from_ms = now_ms;
+                    due.first_due.get_or_insert(DueAt { height, from_ms });
+                    self.docket.at(until, due);
+                }
+            }
+        }
+        now
+    }
+
+    /// An answer is in this block, or cannot be in any more: how late that is, for D.
+    fn ended(&mut self, answers: Option<u64>, height: u64) {
+        if let Some(posted) = answers {
+            self.traffic.answers_late.take(height - posted - 1);
+        }
+    }
+
+    /// A transaction waits no more.
+    fn has_left(&mut self, sent: &Sent, receipt: &Receipt) {
+        self.has_come(sent, receipt.height);
+        if receipt.outcome.as_ref().map_or_else(is_too_late, |_| true) {
+            self.ended(sent.answers, receipt.height);
+        }
     }
 
     /// Submits transactions: all that Layer 1 does with them is its own.
@@ -283,6 +338,9 @@ impl Court {
             }
             Err(SubmitError::Refused(refusal)) => {
                 self.has_come(&sent, chain.height() + 1);
+                if is_too_late(&refusal) {
+                    self.ended(sent.answers, chain.height() + 1);
+                }
                 self.refused(&refusal, sent.kind);
             }
             Err(error) => unreachable!("a sound transaction: {error}"),
@@ -385,7 +443,7 @@ impl Court {
             self.bid_again(due.clone(), sent.kind, receipt.height + 1);
             return;
         }
-        self.has_come(&sent, receipt.height);
+        self.has_left(&sent, &receipt);
         let Sent {
             channel,
             by,
@@ -412,12 +470,9 @@ impl Court {
         cost.include(open.case.honest[by], fee, bytes.len());
         (self.changes).push((open.case.accounts[by], -i128::from(fee)));
         if let Some(now_ms) = now_ms {
-            let wait = Wait {
-                ms: now_ms.saturating_sub(due_at.from_ms),
-                blocks: receipt.height + 1 - due_at.height,
-            };
             let kind = kind_of(&executed, open.posted);
-            self.traffic.included(kind, fee, wait);
+            let wait_ms = now_ms.saturating_sub(due_at.from_ms);
+            self.traffic.included(kind, fee, wait_ms);
         }
         if open.case.attack == Some(Attack::Replay) {
             open.transactions.push((by, bytes, kind));
@@ -431,6 +486,7 @@ impl Court {
                     height: receipt.height + 1,
                     from_ms: now_ms.unwrap_or(0),
                 },
+                answers: None,
                 due: None,
                 kind: *kind,
             }));
@@ -489,7 +545,8 @@ impl Court {
             );
             if let Some(post) = open.case.ends[party].posted(version, again) {
                 let at = height + 1 + self.held_back(&mut open);
-                self.docket.at(at, Due::post(channel, party, post));
+                self.docket
+                    .at(at, Due::answer(channel, party, post, height));
             }
         }
         for planned in std::mem::take(&mut open.case.moves) {
@@ -543,6 +600,14 @@ impl Court {
         let [random, ..] = draw(self.seed, b"benchmark delay", open.case.session, open.draws);
         random % (self.delay_blocks + 1)
     }
+}
+
+/// Whether an answer is refused since its window is over.
+fn is_too_late(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::WindowClosed { .. } | Refusal::UnknownChannel { .. }
+    )
 }
 
 /// What a transaction in a block was for, of a channel in which something was posted before or not.

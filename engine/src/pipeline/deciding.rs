@@ -1,11 +1,12 @@
 //! Layer 1 with validators: each block is decided by votes before parties hear of it. A block is
-//! executed once for all validators, since their verdicts are equal; where faulty ones may offer
-//! others, each of those is executed on a copy of the state before it.
+//! executed once for all validators, since their verdicts are equal, or by each of them; where
+//! faulty ones may offer others, each of those is executed on a copy of the state before it.
 
 use zeroize::Zeroizing;
 
 use super::accounts::validator_seeds;
 use super::config::Config;
+use super::replicas::Replicas;
 use duet_channels::crypto::Digest;
 use duet_consensus::{
     Block, Blocks, Certificate, Counts, Decision, Finality, Offer, Setup, Simulation, Stopped,
@@ -21,6 +22,47 @@ pub(super) struct Deciding {
     others: Others,
     /// CPU time of workers for blocks that were not decided for.
     discarded_ns: u64,
+    own: Own,
+}
+
+/// Whether validators execute blocks themselves.
+enum Own {
+    /// One does for all.
+    No,
+    /// So many will, from their first block on; whether bodies are kept for nobody else.
+    Asked(u16, bool),
+    /// They do.
+    Yes(Replicas, bool),
+}
+
+impl Own {
+    /// The validators' chains, before the next block of this one.
+    fn replicas(&mut self, chain: &Chain) -> Option<&mut Replicas> {
+        if let Own::Asked(validators, alone) = *self {
+            *self = Own::Yes(Replicas::of(chain, validators), alone);
+        }
+        match self {
+            Own::Yes(replicas, _) => Some(replicas),
+            Own::No | Own::Asked(..) => None,
+        }
+    }
+
+    /// The block is decided, and the chain has it.
+    fn decided(&mut self, chain: &mut Chain, block: (u64, &Digest), has_body: bool) {
+        let Own::Yes(replicas, alone) = self else {
+            return;
+        };
+        replicas.decided(block, body(chain, has_body));
+        if *alone {
+            chain.take_bodies();
+        }
+    }
+}
+
+/// The body of the last block, if it has one.
+fn body(chain: &Chain, has_body: bool) -> &[u8] {
+    let body = chain.bodies().last().filter(|_| has_body);
+    body.map_or(&[][..], |body| &body[..])
 }
 
 /// Heights at which a faulty validator's block was decided for.
@@ -71,6 +113,13 @@ impl Deciding {
             offers_others: asked.faults.offer_others(),
             others: Others::default(),
             discarded_ns: 0,
+            own: match asked.each_executes {
+                true => Own::Asked(
+                    asked.count,
+                    !config.l1.keep_bodies && config.audit.is_none(),
+                ),
+                false => Own::No,
+            },
         })
     }
 
@@ -91,6 +140,7 @@ impl Deciding {
         let empty = chain.empty_block();
         let height = chain.height() + 1;
         let bytes = chain.load().bytes;
+        self.own.replicas(chain);
         let Some(header) = chain.seal(receipts) else {
             return Ok(None);
         };
@@ -100,10 +150,14 @@ impl Deciding {
         };
         let mut one = OneBlock {
             block,
+            height,
             invalid: broken(&empty),
+            body: body(chain, true),
+            replicas: self.own.replicas(chain),
         };
         let decision = (self.simulation).decide(height, begins_ms * 1_000, &mut one)?;
         assert_eq!(decision.block, header.hash, "the only block that was valid");
+        self.own.decided(chain, (height, &header.hash), true);
         Ok(Some(Sealed::of(Some(header), decision)))
     }
 
@@ -115,6 +169,7 @@ impl Deciding {
     ) -> Result<Option<Sealed>, Stopped> {
         let height = chain.height() + 1;
         let mut several = Several {
+            replicas: self.own.replicas(chain),
             before: chain,
             built: Vec::new(),
         };
@@ -147,6 +202,8 @@ impl Deciding {
         }
         receipts.extend(decided.receipts);
         *chain = decided.chain;
+        let block = (height, &decision.block);
+        self.own.decided(chain, block, decided.header.is_some());
         Ok(Some(Sealed::of(decided.header, decision)))
     }
 
@@ -185,12 +242,15 @@ fn broken(empty: &Header) -> Block {
 }
 
 /// The only block of a height that is valid.
-struct OneBlock {
+struct OneBlock<'c> {
     block: Block,
+    height: u64,
     invalid: Block,
+    body: &'c [u8],
+    replicas: Option<&'c mut Replicas>,
 }
 
-impl Blocks for OneBlock {
+impl Blocks for OneBlock<'_> {
     fn offer(&mut self, offer: Offer) -> Block {
         match offer {
             Offer::Invalid => self.invalid,
@@ -198,8 +258,15 @@ impl Blocks for OneBlock {
         }
     }
 
-    fn check(&mut self, _: u16, block: &Digest) -> bool {
-        *block == self.block.hash
+    fn check(&mut self, validator: u16, block: &Digest) -> bool {
+        let is_ours = *block == self.block.hash;
+        match &mut self.replicas {
+            None => is_ours,
+            Some(replicas) => {
+                let body = if is_ours { self.body } else { &[] };
+                replicas.check(validator, (self.height, block), body)
+            }
+        }
     }
 }
 
@@ -207,6 +274,7 @@ impl Blocks for OneBlock {
 struct Several<'c> {
     before: &'c Chain,
     built: Vec<Built>,
+    replicas: Option<&'c mut Replicas>,
 }
 
 struct Built {
@@ -271,7 +339,16 @@ impl Blocks for Several<'_> {
         block
     }
 
-    fn check(&mut self, _: u16, block: &Digest) -> bool {
-        self.built.iter().any(|built| built.block.hash == *block)
+    fn check(&mut self, validator: u16, block: &Digest) -> bool {
+        let mut built = self.built.iter();
+        let built = built.find(|built| built.block.hash == *block);
+        match &mut self.replicas {
+            None => built.is_some(),
+            Some(replicas) => {
+                let body = built.map_or(&[][..], |of| body(&of.chain, of.header.is_some()));
+                let height = self.before.height() + 1;
+                replicas.check(validator, (height, block), body)
+            }
+        }
     }
 }

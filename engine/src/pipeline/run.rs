@@ -416,8 +416,9 @@ fn layer_1(
         None => None,
     };
     let goes_on = restored.is_some();
+    let each_executes = (config.validators.as_ref()).is_some_and(|asked| asked.each_executes);
     let limits = l1::Config {
-        keep_bodies: config.l1.keep_bodies || config.audit.is_some(),
+        keep_bodies: config.l1.keep_bodies || config.audit.is_some() || each_executes,
         ..config.l1
     };
     let chain = match restored {

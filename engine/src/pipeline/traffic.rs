@@ -40,25 +40,20 @@ pub struct OfKind {
     pub fees: u64,
     /// From arrival to inclusion; of those pushed back by a full queue, from when they were due.
     pub wait_ms: Waits,
-    /// The same, in blocks.
-    pub wait_blocks: Waits,
 }
 
-/// How long one transaction waited.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wait {
-    pub(super) ms: u64,
-    pub(super) blocks: u64,
-}
-
-/// How long transactions waited, in milliseconds or blocks, exactly: blocks come at intervals, so that few waits differ.
-#[derive(Clone, Debug, Default)]
+/// How long transactions waited, exactly: blocks come at intervals, so that few waits differ.
+/// Virtual milliseconds, or blocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waits(BTreeMap<u64, u64>);
 
 /// What became of all transactions of a run, by kind.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
     kinds: [OfKind; TrafficKind::VARIANTS.len()],
+    /// Blocks by which honest parties' answers came after the first that could have them: the delay
+    /// D of the guarantee. Of those that came too late, as far as that was seen.
+    pub answers_late: Waits,
     /// How blocks' room was used over time.
     pub course: Course,
 }
@@ -123,7 +118,12 @@ impl Course {
 }
 
 impl Waits {
-    /// What this share of all waited at most; none where nothing waited.
+    /// One more.
+    pub(super) fn take(&mut self, wait: u64) {
+        *self.0.entry(wait).or_default() += 1;
+    }
+
+    /// What this share of all waited at most, in the unit of each; none where nothing waited.
     #[must_use]
     pub fn quantile(&self, share: f64) -> Option<u64> {
         let all: u64 = self.0.values().sum();
@@ -167,12 +167,11 @@ impl Traffic {
     }
 
     /// One is in a block.
-    pub(super) fn included(&mut self, kind: TrafficKind, fee: u64, wait: Wait) {
+    pub(super) fn included(&mut self, kind: TrafficKind, fee: u64, wait_ms: u64) {
         let of = self.of_mut(kind);
         of.included += 1;
         of.fees += fee;
-        *of.wait_ms.0.entry(wait.ms).or_default() += 1;
-        *of.wait_blocks.0.entry(wait.blocks).or_default() += 1;
+        of.wait_ms.take(wait_ms);
     }
 
     /// Adds what another one counted; the course stays this one's.
@@ -186,8 +185,8 @@ impl Traffic {
             sum.given_up += of.given_up;
             sum.fees += of.fees;
             sum.wait_ms.add(&of.wait_ms);
-            sum.wait_blocks.add(&of.wait_blocks);
         }
+        self.answers_late.add(&other.answers_late);
     }
 }
 
@@ -199,8 +198,8 @@ mod tests {
     fn waits_are_told_exactly() {
         let mut traffic = Traffic::default();
         assert_eq!(traffic.of(TrafficKind::Open).wait_ms.quantile(1.0), None);
-        for ms in [600_000, 600_000, 600_000, 1_199_999] {
-            traffic.included(TrafficKind::Open, 1, Wait { ms, blocks: 1 });
+        for wait_ms in [600_000, 600_000, 600_000, 1_199_999] {
+            traffic.included(TrafficKind::Open, 1, wait_ms);
         }
         let mut twice = traffic.clone();
         twice.add(&traffic);

@@ -5,14 +5,14 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use super::block_time::BlockTime;
 use super::case::Case;
-use super::config::Config;
+use super::config::{Config, CutOff};
 use super::court::Court;
 use super::deciding::Deciding;
 use super::inlet::Origin;
 use super::schedule::Schedule;
 use super::stage::{Stage, StageClock};
 use super::steps::{StepBatch, StepKind, StepOutcome, StepTransaction};
-use super::traffic::{Moment, Traffic, TrafficKind, Wait};
+use super::traffic::{Moment, Traffic, TrafficKind};
 use super::wallet::{MOST_RAISES, Wallet};
 use super::workload::Workload;
 use crate::transcript::Recorder;
@@ -38,6 +38,8 @@ pub(super) struct Unsettled {
     /// Nothing has come or gone since gaps were looked for.
     is_still: bool,
     time: Option<BlockTime>,
+    /// When parties do not reach Layer 1.
+    cut_off: Option<CutOff>,
     traffic: Traffic,
 }
 
@@ -114,6 +116,7 @@ impl Unsettled {
             held: BTreeSet::new(),
             is_still: false,
             time: BlockTime::of(config, schedule),
+            cut_off: config.sending.cut_off,
             traffic: Traffic::default(),
         }
     }
@@ -147,7 +150,9 @@ impl Unsettled {
     ) -> Result<(), Stopped> {
         let arrived_ms = self.time.as_mut().map_or(0, BlockTime::arrives);
         self.blocks_until(arrived_ms, workload, (chain, court), clock)?;
+        // Cheaters begin at once, whoever is cut off.
         take_cases(&mut batches, chain, court, clock);
+        self.blocks_of_cut_off(workload, (chain, court), clock)?;
         let mut order: Vec<(usize, usize)> = Vec::new();
         for (at, batch) in batches.iter().enumerate() {
             order.extend((0..batch.transactions.len()).map(|place| (at, place)));
@@ -215,6 +220,24 @@ impl Unsettled {
         while let Some(last) = last(&self.time).filter(|last| chain.height() < *last) {
             self.pass_over(last, chain, court);
             if chain.height() < last {
+                self.block(false, workload, (chain, court), clock)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the blocks in which parties are cut off, if the next one is of these.
+    fn blocks_of_cut_off(
+        &mut self,
+        workload: &dyn Workload,
+        (chain, court): (&mut Chain, &mut Court),
+        clock: &mut StageClock,
+    ) -> Result<(), Stopped> {
+        let cut_off = self.cut_off;
+        let until = |chain: &Chain| cut_off.and_then(|of| of.in_place_of(chain.height() + 1));
+        while let Some(until) = until(chain) {
+            self.pass_over(until - 1, chain, court);
+            if chain.height() + 1 < until {
                 self.block(false, workload, (chain, court), clock)?;
             }
         }
@@ -440,15 +463,11 @@ impl Unsettled {
         let final_ms = self.final_ms(receipt.height);
         let step = self.step(number);
         let (kind, arrived_ms) = (kind_of(step.transaction(place)), step.arrived_ms);
-        let arrived_after = step.arrived_after;
         step.ended(place, outcome(&receipt), receipt.fee, final_ms);
         match (&receipt.outcome, &self.time) {
             (Ok(_), Some(time)) => {
-                let wait = Wait {
-                    ms: time.at(receipt.height).saturating_sub(arrived_ms),
-                    blocks: receipt.height - arrived_after,
-                };
-                (self.traffic).included(kind, receipt.fee.units(), wait);
+                let wait_ms = time.at(receipt.height).saturating_sub(arrived_ms);
+                (self.traffic).included(kind, receipt.fee.units(), wait_ms);
             }
             (Ok(_), None) => {}
             (Err(_), _) => self.traffic.of_mut(kind).refused += 1,
@@ -590,7 +609,8 @@ fn outcome(receipt: &Receipt) -> StepOutcome {
     }
 }
 
-/// Records the block that was sealed, if any, and lets go of its body.
+/// Records the block that was sealed, if any, and lets go of its body. One of nothing, although
+/// something waited, has its certificate alone.
 fn record_block(
     recorder: &mut Recorder,
     header: Option<Header>,
@@ -603,5 +623,8 @@ fn record_block(
         if let Some(certificate) = certificate {
             recorder.certificate(certificate);
         }
+    }
+    if let (None, Some(certificate)) = (header, certificate) {
+        recorder.certificate(certificate);
     }
 }

@@ -15,11 +15,11 @@
 //! | a header | `parent 32 · height u64 · transactions u32 · body hash 32`, and a state root's 32 |
 //! | 5 scarcity | what else Layer 1 is set up with: [`Config::scarcity`] |
 //! | 6 validators | their keys, 32 each |
-//! | 7 certificate | of the block before, as [`Certificate::encode`] has it |
+//! | 7 certificate | of the block before, or of one of nothing: [`Certificate::encode`] |
 //!
 //! A scarcity follows the genesis at once, and is there only where it says something. Validators
 //! follow the last account, and are there only where Layer 1 has some: then each block is followed
-//! by its certificate.
+//! by its certificate, and where they decided for one of nothing, there is its certificate alone.
 //!
 //! Numbers without a size are LEB128 in its shortest form: *entries and pass* is twice the number
 //! of entries, plus one if the turn passes with them; *tag* is the difference to the tag before

@@ -4,7 +4,7 @@
 //! A model that sees only messages, transactions and receipts objects when an honest party is
 //! harmed, signs what it must not, or waits for ever. `SIM_SEED=7` lives through one world and
 //! tells its story; `SIM_SEEDS=1000000` lives through so many. Plain worlds and those whose blocks
-//! are scarce are two tests: name the one that is meant.
+//! are scarce or decided by validators are three tests: name the one that is meant.
 
 mod disk;
 mod keys;
@@ -36,6 +36,9 @@ const SEEDS: u64 = 10_000;
 
 /// Worlds whose blocks are scarce.
 const SCARCE_SEEDS: u64 = 2_500;
+
+/// Worlds whose blocks are decided by validators.
+const VOTED_SEEDS: u64 = 1_000;
 
 /// Worlds that showed a bug of the engine, and which one. A seed keeps its meaning only as long as
 /// plans and rogues draw the same chances in the same order.
@@ -100,6 +103,12 @@ fn scarce_blocks_cost_honest_parties_what_the_rules_say() {
         assert!(total.losers > 0 && total.lost >= total.losers, "{total:?}");
         assert!(total.outbid > 0 && total.pushed_back > 0, "{total:?}");
     }
+}
+
+/// Validators of whom less than a third are faulty leave out what waits, for a block at most.
+#[test]
+fn honest_parties_are_safe_under_faulty_validators() {
+    live_all(VOTED_SEEDS, |seed| Plan::voted(seed, Sabotage::None));
 }
 
 /// Lives through all worlds that are asked for, unless only one is to be told.

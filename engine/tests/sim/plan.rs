@@ -1,7 +1,9 @@
 //! What a seed decides beforehand: who there is, what they are worth, how bad the world is.
 
+use duet_engine::consensus::Fault;
 use duet_engine::l1::{Answers, Bid, Order, Pace, Prices, Rate, Units};
 use duet_engine::protocol::Rules;
+use strum::VariantArray;
 
 use super::keys::{MOST_PARTIES, Who};
 use super::rng::Rng;
@@ -94,6 +96,8 @@ pub(crate) struct Plan {
     pub(crate) faults_until: u64,
     /// Not in plain worlds.
     pub(crate) scarce: Option<Scarcity>,
+    /// Four validators decide blocks, of whom one is faulty like this. Not in plain worlds.
+    pub(crate) votes: Option<Fault>,
 }
 
 impl Plan {
@@ -112,6 +116,26 @@ impl Plan {
             spam: rogues && rng.once_in(2),
             scarce: Some(scarcity),
             ..plan
+        }
+    }
+
+    /// The same world on a Layer 1 that validators decide, one of whom is faulty. A censor or an
+    /// equivocator has one turn in four, and makes an answer wait for a block more.
+    pub(crate) fn voted(seed: u64, sabotage: Sabotage) -> Plan {
+        let mut rng = Rng::new(seed ^ 0x0B7E_D000);
+        let plan = Plan::new(seed, sabotage);
+        Plan {
+            window_blocks: plan.window_blocks + 1,
+            votes: rng.pick(Fault::VARIANTS).copied(),
+            ..plan
+        }
+    }
+
+    /// The same world, and the faulty one is a censor.
+    pub(crate) fn censored(seed: u64, sabotage: Sabotage) -> Plan {
+        Plan {
+            votes: Some(Fault::Censor),
+            ..Plan::voted(seed, sabotage)
         }
     }
 
@@ -161,6 +185,7 @@ impl Plan {
             patience: rng.within(30, 90),
             faults_until: rng.within(120, 260),
             scarce: None,
+            votes: None,
         }
     }
 

@@ -36,10 +36,12 @@ fn every_broken_node_is_seen() {
     type Make = fn(u64, Sabotage) -> Plan;
     let plain = table.map(|(sabotage, expected)| (Plan::new as Make, sabotage, expected));
     // Scarce blocks excuse only what they caused.
-    let scarce: [(Make, _, _); 3] = [
+    let scarce: [(Make, _, _); 4] = [
         (Plan::scarce, Sabotage::AnswersNothing, "guarantee"),
         (Plan::scarce, Sabotage::HidesItsOffer, "proven stale"),
         (Plan::scarce, Sabotage::AnswersWithOldState, "proven stale"),
+        // Long enough if nobody censored.
+        (Plan::censored, Sabotage::ShortWindow, "guarantee"),
     ];
     for (make, sabotage, expected) in plain.into_iter().chain(scarce) {
         let found = first_objection(|seed| make(seed, sabotage));

@@ -64,7 +64,7 @@ pub(super) fn check_l1(l1: &L1<'_>, end: &End, tip: Option<&Digest>) -> Result<(
 
 /// Where there is a clock, blocks may have passed with nothing in them after the last one.
 fn check_height(ledger: &Ledger, height: u64, place: Place<'_>) -> Result<(), AuditError> {
-    let last = ledger.height();
+    let last = ledger.decided_height();
     let (holds, expected) = match ledger.has_clock() {
         true => (height >= last, format!("at least {last}")),
         false => (height == last, last.to_string()),

@@ -10,7 +10,7 @@ use super::hash::{Digest, KEYS, hex, link};
 use super::scarcity::Scarcity;
 use super::state::{State, account_leaf, channel_leaf};
 use super::transaction::{Act, Close, Open, PublicKey, Transaction};
-use super::validators::Validators;
+use super::validators::{Candidates, Validators};
 
 /// Kinds of records in Layer 1's stream.
 const GENESIS: u8 = 2;
@@ -125,6 +125,12 @@ impl Ledger {
         self.blocks.last().map_or(0, |(height, _)| *height)
     }
 
+    /// The last height that was decided about, with a block or without.
+    pub(super) fn decided_height(&self) -> u64 {
+        let certified = self.validators.as_ref().map_or(0, Validators::certified);
+        self.height().max(certified)
+    }
+
     /// How many blocks there are.
     pub(super) fn blocks(&self) -> u64 {
         self.blocks.len() as u64
@@ -221,14 +227,25 @@ impl Ledger {
     }
 
     fn certificate(&mut self, record: &mut Reader<'_>) -> Result<(), AuditError> {
-        let (height, block) = (self.height(), self.tip());
-        match &mut self.validators {
-            Some(validators) => validators.certificate(record, &self.genesis, (height, &block)),
-            None => {
-                let expected = "none: nobody decides";
-                Err(record.place().finding("a certificate", expected, "one"))
-            }
-        }
+        let (last, genesis) = ((self.height(), self.tip()), self.genesis);
+        let Some(mut validators) = self.validators.take() else {
+            let expected = "none: nobody decides";
+            return Err(record.place().finding("a certificate", expected, "one"));
+        };
+        let empty = |height| self.has_clock().then(|| self.empty_block(height));
+        let candidates = Candidates { last, empty };
+        let held = validators.certificate(record, &genesis, candidates);
+        self.validators = Some(validators);
+        held
+    }
+
+    /// The hash of a block of nothing after the last one, were it of this height.
+    fn empty_block(&mut self, height: u64) -> Digest {
+        let (tip, root) = (self.tip(), self.state_root());
+        let body = KEYS.block.hash(&[]);
+        let root = root.as_ref().map_or(&[][..], |root| root);
+        KEYS.block
+            .hash(&[&tip, &height.to_le_bytes(), &[0; 4], &body, root])
     }
 
     /// That the last block is certified, where blocks are.
@@ -334,7 +351,7 @@ impl Ledger {
             return Err(place.finding("the block's parent", hex(&self.tip()), hex(&parent)));
         }
         let place = record.place();
-        let (last, height) = (self.height(), record.u64()?);
+        let (last, height) = (self.decided_height(), record.u64()?);
         let (holds, expected) = match parameters.scarcity.has_clock() {
             true => (height > last, format!("above {last}")),
             false => (height == last + 1, (last + 1).to_string()),
@@ -393,9 +410,18 @@ impl Ledger {
 
     /// Whether the accounts and channels are those that a header commits to.
     fn check_root(&mut self, told: Option<Digest>, place: Place<'_>) -> Result<(), AuditError> {
-        let (Some(state), Some(told)) = (&mut self.state, told) else {
+        let (Some(found), Some(told)) = (self.state_root(), told) else {
             return Ok(());
         };
+        match found == told {
+            true => Ok(()),
+            false => Err(place.finding("the state root", hex(&found), hex(&told))),
+        }
+    }
+
+    /// The root of all accounts and channels, if headers commit to it.
+    fn state_root(&mut self) -> Option<Digest> {
+        let state = self.state.as_mut()?;
         let (accounts, channels) = (&self.accounts, &self.channels);
         let key = |account: u32| accounts[account as usize].key;
         let of_account = |account: u32| {
@@ -408,11 +434,7 @@ impl Ledger {
             let amounts = [of.capacity, of.reserve, of.deposit_a];
             channel_leaf(&of.id, of.parties.map(key), amounts, of.window)
         };
-        let found = state.root(of_account, of_channel);
-        match found == told {
-            true => Ok(()),
-            false => Err(place.finding("the state root", hex(&found), hex(&told))),
-        }
+        Some(state.root(of_account, of_channel))
     }
 
     /// Takes the fee of a transaction.

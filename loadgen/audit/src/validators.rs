@@ -1,5 +1,6 @@
 //! Those who decide about blocks, where Layer 1 has some: every block has a certificate, in which
-//! more than two thirds of them have signed that it is final.
+//! more than two thirds of them have signed that it is final. So has a height at which they decided
+//! for a block of nothing, which is no block of the chain.
 
 use super::bytes::Reader;
 use super::claim::{Claim, check_key, first_forged};
@@ -10,8 +11,16 @@ use super::transaction::{PublicKey, Signature};
 /// The validators.
 pub(super) struct Validators {
     keys: Vec<PublicKey>,
-    /// The height of the last block that has its certificate.
+    /// The last height that has its certificate.
     certified: u64,
+}
+
+/// What a certificate may be of.
+pub(super) struct Candidates<B: FnOnce(u64) -> Option<Digest>> {
+    /// The last block's height and hash.
+    pub(super) last: (u64, Digest),
+    /// The block of nothing of a later height; none where each height has a block.
+    pub(super) empty: B,
 }
 
 impl Validators {
@@ -32,30 +41,45 @@ impl Validators {
 
     /// That the block of this height, the last one, has its certificate.
     pub(super) fn check_certified(&self, height: u64, place: Place<'_>) -> Result<(), AuditError> {
-        match self.certified == height {
+        match self.certified >= height {
             true => Ok(()),
             false => Err(place.finding("a certificate", format!("of block {height}"), "none")),
         }
     }
 
-    /// Of a certificate: it is of this block, the last one.
+    /// The last height that was decided about, with a block or without.
+    pub(super) fn certified(&self) -> u64 {
+        self.certified
+    }
+
+    /// Of a certificate: it is of the last block, or once that has one, of a block of nothing after
+    /// it.
     pub(super) fn certificate(
         &mut self,
         record: &mut Reader<'_>,
         genesis: &Digest,
-        (height, block): (u64, &Digest),
+        candidates: Candidates<impl FnOnce(u64) -> Option<Digest>>,
     ) -> Result<(), AuditError> {
         let place = record.place();
-        let of_height = record.u64()?;
-        if of_height != height || self.certified == height {
-            let expected = format!("one of block {height}");
-            return Err(place.finding("a certificate's height", expected, of_height));
-        }
+        let height = record.u64()?;
+        let (last, hash) = candidates.last;
+        let block = match self.certified >= last {
+            false => (height == last).then_some(hash),
+            true if height > self.certified => (candidates.empty)(height),
+            true => None,
+        };
+        let Some(block) = block else {
+            let expected = match self.certified >= last {
+                false => format!("one of block {last}"),
+                true => format!("none, or above {} with a clock", self.certified),
+            };
+            return Err(place.finding("a certificate's height", expected, height));
+        };
         let round = record.u32()?;
         let place = record.place();
         let of_block: Digest = record.take()?;
-        if of_block != *block {
-            return Err(place.finding("a certificate's block", hex(block), hex(&of_block)));
+        if of_block != block {
+            return Err(place.finding("a certificate's block", hex(&block), hex(&of_block)));
         }
         let place = record.place();
         let [low, high] = record.take()?;
@@ -64,7 +88,7 @@ impl Validators {
             let expected = format!("more than two thirds of {}", self.keys.len());
             return Err(place.finding("a certificate's signatures", expected, count));
         }
-        let digest = precommit(genesis, height, round, block);
+        let digest = precommit(genesis, height, round, &block);
         let mut claims = Vec::with_capacity(usize::from(count));
         let mut places = Vec::with_capacity(usize::from(count));
         let mut least = 0;
@@ -118,12 +142,16 @@ mod tests {
 
     /// A certificate of block 7 by these validators.
     fn certificate(by: &[u16]) -> Vec<u8> {
+        certificate_of((7, BLOCK), by)
+    }
+
+    fn certificate_of((height, block): (u64, Digest), by: &[u16]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        bytes.extend(7_u64.to_le_bytes());
+        bytes.extend(height.to_le_bytes());
         bytes.extend(2_u32.to_le_bytes());
-        bytes.extend(BLOCK);
+        bytes.extend(block);
         bytes.extend((by.len() as u16).to_le_bytes());
-        let digest = precommit(&GENESIS, 7, 2, &BLOCK);
+        let digest = precommit(&GENESIS, height, 2, &block);
         for place in by {
             bytes.extend(place.to_le_bytes());
             bytes.extend(<[u8; 64]>::from(secret(*place).sign(&digest)));
@@ -135,14 +163,46 @@ mod tests {
         let keys = keys(4);
         let mut validators = Validators::read(&mut Reader::new("l1", 0, &keys))?;
         let mut record = Reader::new("l1", 0, bytes);
-        validators.certificate(&mut record, &GENESIS, (7, &BLOCK))?;
+        validators.certificate(&mut record, &GENESIS, candidates(None))?;
         let place = record.place();
         validators.check_certified(7, place)?;
         assert!(record.is_empty());
         // One is enough.
-        let again = validators.certificate(&mut Reader::new("l1", 0, bytes), &GENESIS, (7, &BLOCK));
-        assert!(again.is_err());
+        let record = &mut Reader::new("l1", 0, bytes);
+        assert!((validators.certificate(record, &GENESIS, candidates(None))).is_err());
         Ok(())
+    }
+
+    /// Block 7, and after it a block of nothing at any height, if there is one.
+    fn candidates(empty: Option<Digest>) -> Candidates<impl FnOnce(u64) -> Option<Digest>> {
+        Candidates {
+            last: (7, BLOCK),
+            empty: move |_| empty,
+        }
+    }
+
+    #[test]
+    fn a_block_of_nothing_has_its_certificate_too() {
+        let keys = keys(4);
+        let mut validators =
+            Validators::read(&mut Reader::new("l1", 0, &keys)).expect("sound keys");
+        let mut read = |bytes: &[u8], empty| {
+            let record = &mut Reader::new("l1", 0, bytes);
+            validators.certificate(record, &GENESIS, candidates(empty))
+        };
+        let nothing = [9; 32];
+        let of = |height, block| certificate_of((height, block), &[0, 1, 2]);
+        // Not before the last block has its own.
+        assert!(read(&of(8, nothing), Some(nothing)).is_err());
+        assert!(read(&of(7, BLOCK), Some(nothing)).is_ok());
+        // Not where each height has a block, nor of another one, nor of an earlier height.
+        assert!(read(&of(8, nothing), None).is_err());
+        assert!(read(&of(8, BLOCK), Some(nothing)).is_err());
+        assert!(read(&of(7, nothing), Some(nothing)).is_err());
+        assert!(read(&of(8, nothing), Some(nothing)).is_ok());
+        assert!(read(&of(8, nothing), Some(nothing)).is_err());
+        assert!(read(&of(12, nothing), Some(nothing)).is_ok());
+        assert_eq!(validators.certified(), 12);
     }
 
     #[test]

@@ -55,6 +55,11 @@ pub(super) fn asked(args: &RunArgs) -> Result<Option<Validators>, PlanError> {
             )));
         }
     }
+    if args.l1_alone && args.each_validator_executes {
+        return Err(bad(
+            "--l1-alone contradicts --each-validator-executes: a tape is of one chain",
+        ));
+    }
     if args.l1_alone && faults.offer_others() {
         return Err(bad(format!(
             "--l1-alone contradicts --validator-faults {faults}: which of several blocks was \
@@ -64,6 +69,7 @@ pub(super) fn asked(args: &RunArgs) -> Result<Option<Validators>, PlanError> {
     let latency = args.validator_latency.as_ref();
     Ok(Some(Validators {
         count,
+        each_executes: args.each_validator_executes,
         faults,
         network: Network {
             latency: latency.map_or_else(Latency::wide_area, |given| given.latency.clone()),
@@ -83,6 +89,7 @@ fn none(args: &RunArgs) -> Result<(), PlanError> {
         ("--validator-faults", !args.validator_faults.0.is_empty()),
         ("--validator-latency", args.validator_latency.is_some()),
         ("--validator-loss", args.validator_loss > 0.0),
+        ("--each-validator-executes", args.each_validator_executes),
         (
             "--validator-partition",
             !args.validator_partition.is_empty(),
@@ -110,6 +117,7 @@ pub(super) fn described(
         latency: latency.text,
         loss: args.validator_loss,
         partitions: partitions.collect(),
+        each_executes: asked.each_executes,
     })
 }
 

@@ -119,15 +119,66 @@ fn run_file(folder: &Folder) -> serde_json::Value {
 
 /// A block's record in Layer 1's stream: where its header stands, and one past its end.
 fn blocks(records: &[u8]) -> Vec<(usize, usize)> {
+    let all = of_kinds(records).into_iter();
+    let blocks = all.filter(|(kind, ..)| *kind == 4);
+    blocks.map(|(_, start, end)| (start, end)).collect()
+}
+
+/// Each record's kind, where its content stands, and one past its end.
+fn of_kinds(records: &[u8]) -> Vec<(u8, usize, usize)> {
     let (mut at, mut found) = (0, Vec::new());
     while at < records.len() {
         let length = u32::from_le_bytes(records[at..at + 4].try_into().unwrap()) as usize;
-        if records[at + 4] == 4 {
-            found.push((at + 5, at + 5 + length));
-        }
+        found.push((records[at + 4], at + 5, at + 5 + length));
         at += 5 + length;
     }
     found
+}
+
+fn genesis(folder: &Folder) -> [u8; 32] {
+    let manifest = folder.read("log/audit.toml");
+    let mut lines = manifest.lines();
+    let line = lines.find(|line| line.starts_with("genesis")).unwrap();
+    unhex(line.split('"').nth(1).unwrap()).try_into().unwrap()
+}
+
+/// An equivocator's blocks of nothing are no blocks of the chain, and are certified as those are.
+#[test]
+fn blocks_of_nothing_have_their_certificates() {
+    let folder = Folder::new();
+    logged(
+        &folder,
+        "--sessions 40 --payments 3 --concurrent 7 --shards 1 --state-root --validators 4 \
+         --validator-faults equivocate=1 --out run.json",
+    );
+    let log = folder.path("log");
+    audited(&log, SampleSize::All).unwrap();
+    let run = run_file(&folder);
+    let votes = &run["l1"]["chain"]["consensus"];
+    let honest = gathered(&log, "l1");
+    let records = of_kinds(&honest);
+    let count = |wanted: u8| records.iter().filter(|(kind, ..)| *kind == wanted).count();
+    let vain = count(7) - count(4);
+    assert!(vain > 0, "{votes}");
+    assert_eq!(
+        (votes["vain_blocks"].as_u64(), votes["heights"].as_u64()),
+        (Some(vain as u64), Some(count(7) as u64))
+    );
+    // One that follows no block of its own height.
+    let pairs = records.windows(2);
+    let mut of_nothing = pairs.filter(|pair| pair[1].0 == 7 && pair[0].0 != 4);
+    let [_, (_, start, end)] = of_nothing.next().unwrap() else {
+        unreachable!("pairs")
+    };
+    let genesis = genesis(&folder);
+    for at in start - 5..*end {
+        let mut flipped = honest.clone();
+        flipped[at] ^= 1 << (at % 8);
+        replace(&log, "l1", &genesis, &flipped);
+        let result = audited(&log, SampleSize::All);
+        let refused = matches!(result, Err(AuditError::Refused(_)));
+        assert!(refused, "byte {at}: {result:?}");
+    }
 }
 
 /// Has each block follow the one before it, and the manifest name the last one.
@@ -164,12 +215,7 @@ fn every_state_root_is_made_again() {
     );
     let log = folder.path("log");
     audited(&log, SampleSize::All).unwrap();
-    let manifest = folder.read("log/audit.toml");
-    let line = manifest
-        .lines()
-        .find(|line| line.starts_with("genesis"))
-        .unwrap();
-    let genesis: [u8; 32] = unhex(line.split('"').nth(1).unwrap()).try_into().unwrap();
+    let genesis = genesis(&folder);
     let honest = gathered(&log, "l1");
     chain_again(&log, &genesis, &mut honest.clone());
     audited(&log, SampleSize::All).unwrap();

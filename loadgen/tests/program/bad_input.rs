@@ -77,6 +77,13 @@ const RUN: &str = r#"
 --adversary silent=1% --l1-delay-blocks 2M => --l1-delay-blocks 2000000: expected 1 to 1048576
 --adversary silent=1% --l1-delay-blocks x => 'x' for '--l1-delay-blocks
 --adversary silent=1% --trace t.csv => --adversary contradicts --trace
+--cut-off 5 --validators 4 => '5' … expected from which block until which other one, as in 20..60
+--cut-off 0..5 --validators 4 => '0..5' … as in 20..60
+--cut-off 60..20 --validators 4 => '60..20' … expected 1 to 1048576 blocks, from 60 on
+--cut-off 1..2M --validators 4 => '1..2M' … expected 1 to 1048576 blocks
+--cut-off 20..60 => --cut-off needs --l1 or --validators
+--each-validator-executes => --each-validator-executes needs --validators
+--each-validator-executes --validators 4 --l1-alone => --l1-alone contradicts --each-validator-executes
 # Rates and times.
 --rate 0 => '0' for '--rate … above 0 per second
 --rate -5 => '-5'

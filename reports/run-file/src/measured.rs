@@ -126,7 +126,7 @@ pub fn guarantee(run: &RunFile) -> Vec<String> {
         return Vec::new();
     };
     let window = run.workload.l1.challenge_window_blocks;
-    let delay = run.workload.l1_delay_blocks.unwrap_or(0);
+    let delay = run.workload.delay_blocks();
     let late = match window > delay {
         true => "",
         false => ": NOT longer, so that honest parties can come too late",
@@ -146,7 +146,13 @@ pub fn guarantee(run: &RunFile) -> Vec<String> {
             human::counted(delay, "block"),
         ),
     ];
-    if disputes.late_posts > 0 {
+    if disputes.late_posts > 0 && run.workload.l1_cut_off.is_some() {
+        said.push(format!(
+            "{} were not in the block in which they were due: their parties were cut off, or it \
+             had no room",
+            human::counted(disputes.late_posts, "post")
+        ));
+    } else if disputes.late_posts > 0 {
         said.push(format!(
             "{} found no room in the block in which they were due: the guarantee is for blocks \
              with room",

@@ -29,10 +29,10 @@ pub use figures::{
 };
 pub use l1::{
     DirectLoad, L1, L1Alone, L1Chain, L1Consensus, L1Fed, L1Load, L1Moment, L1Quantiles, L1Traffic,
-    L1Wait, Offload, Ratio,
+    L1Wait, L1WholeSystem, Offload, Ratio,
 };
 pub use part::{Merged, MergedPart, Part};
-pub use setting::{Engine, L1Limits, Machine, Validators, Workload};
+pub use setting::{Engine, L1CutOff, L1Limits, Machine, Validators, Workload};
 
 use crate::input::{self, Limit};
 use crate::layout;
@@ -157,12 +157,15 @@ impl RunFile {
         let of_disputes = |length: fn(&Disputes) -> usize| self.disputes.as_ref().map_or(0, length);
         let (achieved, names) = (&self.achieved, MOST_NAMES);
         let reasons = achieved.invalid_reasons.len();
+        let consensus = (self.l1.chain.as_ref()).and_then(|chain| chain.consensus.as_ref());
+        let systems = consensus.map_or(0, |of| of.whole_system.len());
         let lists = [
             ("series", self.series.len(), MOST_SAMPLES),
             ("stages", self.stages.len(), names),
             ("achieved.phases", achieved.phases.len(), names),
             ("achieved.invalid_reasons", reasons, names),
             ("rejections", self.rejections.len(), names),
+            ("l1.chain.consensus.whole_system", systems, names),
             (
                 "disputes.attacks",
                 of_disputes(|of| of.attacks.len()),
@@ -244,7 +247,7 @@ impl RunFile {
         }
         if let Some(disputes) = &self.disputes {
             let window = self.workload.l1.challenge_window_blocks;
-            let delay = self.workload.l1_delay_blocks.unwrap_or(0);
+            let delay = self.workload.delay_blocks();
             if let Some(reason) = disputes.unjust(window, delay) {
                 return Some(reason);
             }

@@ -9,8 +9,8 @@ use crate::{
     measured::{self, INTERRUPTED, RESUMED, busy, ended_short, only_closed, slowed},
     offload,
     run_file::{
-        Achieved, Assurance, Checks, Durability, L1Chain, L1Quantiles, L1Traffic, Percentiles,
-        RunFile, Stage,
+        Achieved, Assurance, Checks, Durability, L1Chain, L1Consensus, L1Quantiles, L1Traffic,
+        Percentiles, RunFile, Stage,
     },
 };
 
@@ -46,6 +46,7 @@ pub fn summary(run: &RunFile) -> String {
         ("L1 alone", alone(run), 2),
         ("L1 time", chain_time(run), 4),
         ("L1 votes", votes(run), 6),
+        ("L1 n-fold", whole_systems(run), 2),
         ("disputes", disputes(run), 2),
         ("refused", refused(run), 2),
     ];
@@ -74,6 +75,7 @@ pub fn facts(run: &RunFile) -> Vec<(&'static str, Vec<String>)> {
         ("L1 alone", alone(run)),
         ("L1 time", chain_time(run)),
         ("L1 votes", votes(run)),
+        ("L1 n-fold", whole_systems(run)),
         ("disputes", disputes(run)),
         ("refused", refused(run)),
     ];
@@ -485,12 +487,7 @@ fn chain_time(run: &RunFile) -> Vec<String> {
 /// What Layer 1's validators did, all of them together; nothing where it has none. None of it is in
 /// any other figure.
 fn votes(run: &RunFile) -> Vec<String> {
-    let consensus = run
-        .l1
-        .chain
-        .as_ref()
-        .and_then(|chain| chain.consensus.as_ref());
-    let Some(of) = consensus else {
+    let Some(of) = consensus(run) else {
         return Vec::new();
     };
     let some =
@@ -523,7 +520,7 @@ fn votes(run: &RunFile) -> Vec<String> {
         some(of.forged, "forged votes refused"),
         answers.map(|of| {
             let most = human::counted(of.max as u64, "block");
-            format!("answers waited {most} at most")
+            format!("answers {most} late at most")
         }),
         (of.heights > 0).then(|| {
             let verified = a_block(of.charged_verifications);
@@ -536,6 +533,28 @@ fn votes(run: &RunFile) -> Vec<String> {
         Some(format!("simulated in {} of CPU", human::seconds(of.cpu_s))),
     ];
     phrases.into_iter().flatten().collect()
+}
+
+/// Its validators' work, of all of them together; nothing where it has none.
+fn consensus(run: &RunFile) -> Option<&L1Consensus> {
+    run.l1.chain.as_ref()?.consensus.as_ref()
+}
+
+/// What whole systems of several sizes would spend for a block.
+fn whole_systems(run: &RunFile) -> Vec<String> {
+    let systems = consensus(run).map_or(&[][..], |of| &of.whole_system);
+    let cpu = systems.iter().zip(0..).map(|(of, nth)| {
+        let cpu = human::seconds(of.cpu_ms_per_block / 1e3);
+        match nth {
+            0 => format!("n validators' CPU a block: {cpu} at n = {}", of.validators),
+            _ => format!("{cpu} at {}", of.validators),
+        }
+    });
+    let sampled = systems.first().map(|of| {
+        let heights = human::counted(of.sampled_heights, "height");
+        format!("each vote verified by itself, of {heights}")
+    });
+    cpu.chain(sampled).collect()
 }
 
 /// What the channels came to that did not end politely.

@@ -2,8 +2,8 @@
 
 use clap::ValueEnum;
 use duet_reports::dataset::{
-    Dataset, course, disputes, durability, griefing, l1_course, latency, offload, stages, summary,
-    traffic,
+    Dataset, consensus, course, disputes, durability, griefing, l1_course, latency, offload,
+    stages, summary, traffic, whole_system,
 };
 
 use super::{Answer, Selection};
@@ -51,6 +51,10 @@ enum What {
     Traffic,
     /// One row a sample of Layer 1's own time, of the same runs.
     L1Course,
+    /// One row a run whose Layer 1 has validators: what all of them did.
+    Consensus,
+    /// One row a size of the whole system, of the same runs: what all validators would do.
+    WholeSystem,
     /// One row a kind of attack: what it cost either side.
     Griefing,
     /// One row a durable run: its log and syncs.
@@ -70,6 +74,8 @@ impl Args {
             What::Disputes => disputes,
             What::Traffic => traffic,
             What::L1Course => l1_course,
+            What::Consensus => consensus,
+            What::WholeSystem => whole_system,
             What::Griefing => griefing,
             What::Durability => durability,
         };

@@ -17,6 +17,7 @@ pub(super) fn section(all: &[NamedRun]) -> Markup {
         @for sentence in words::each(all, room) { p { (sentence) } }
         (waits(all))
         (course(all))
+        (votes(all))
     }
 }
 
@@ -75,4 +76,27 @@ fn course(all: &[NamedRun]) -> Markup {
     ];
     let heading = "Blocks over virtual time";
     Figure::new("l1-course", heading, all, dataset::l1_course(all), shows).markup(None)
+}
+
+/// What validators did, and what whole systems of several sizes would do, as tables.
+fn votes(all: &[NamedRun]) -> Markup {
+    let decided = dataset::consensus(all);
+    if decided.rows.is_empty() {
+        return html! {};
+    }
+    let did =
+        "What all validators of a run did together, in virtual time. No other figure has any \
+               of it."
+            .to_owned();
+    let heading = "Votes about blocks";
+    let decided = Figure::new("consensus", heading, all, decided, vec![did]).markup(None);
+    let systems = dataset::whole_system(all);
+    let charged = words::each(all, dataset::charged);
+    let heading = "One validator and whole systems";
+    html! {
+        (decided)
+        @if !systems.rows.is_empty() {
+            (Figure::new("whole-system", heading, all, systems, charged).markup(None))
+        }
+    }
 }

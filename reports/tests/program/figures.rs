@@ -323,6 +323,85 @@ fn a_diff_puts_b_over_a() {
     assert!(csv.iter().all(|row| row["ratio"] == "1"), "{csv:?}");
 }
 
+/// Rows of validators, as CSV, as text and on the page: the run's own, and whole systems beside one
+/// validator. Votes are of block time, whatever is in the blocks.
+#[test]
+fn a_layer_1_with_validators_has_rows_of_its_votes() {
+    let folder = Folder::new();
+    let plain = folder.run("plain.json", |run| run.l1.chain = Some(sample::chain()));
+    let one = folder.run("one.json", |run| {
+        let mut chain = sample::chain();
+        chain.consensus = Some(sample::consensus());
+        run.l1.chain = Some(chain);
+    });
+    for what in ["consensus", "whole-system"] {
+        assert!(rows(&printed(&["csv", &plain, "--what", what])).is_empty());
+    }
+    let of_run = rows(&printed(&["csv", &one, "--what", "consensus"]));
+    assert_eq!(of_run.len(), 1);
+    for (column, expected) in [
+        ("validators", "7"),
+        ("heights", "60"),
+        ("messages_per_block", "110"),
+        ("last_decision_p99_s", "1.84"),
+        ("answer_delay_max_blocks", "2"),
+    ] {
+        assert_eq!(of_run[0][column], expected, "{column}");
+    }
+    let systems = rows(&printed(&["csv", &one, "--what", "whole-system"]));
+    let named: Vec<&str> = systems.iter().map(|row| row["system"].as_str()).collect();
+    let expected = [
+        "one validator",
+        "whole system, n = 1",
+        "whole system, n = 100",
+    ];
+    assert_eq!(named, expected);
+    let number = |row: usize, column: &str| systems[row][column].parse::<f64>().unwrap();
+    for column in [
+        "transactions",
+        "transactions_verified",
+        "transactions_bytes",
+    ] {
+        assert_eq!(number(1, column), number(0, column), "{column}");
+        assert_eq!(number(2, column), 100.0 * number(0, column), "{column}");
+    }
+    // 348 intervals, of which 60 had anything in them; 99 validators hear each of 201 messages.
+    assert_eq!(number(2, "intervals"), 348.0);
+    assert_eq!(number(2, "votes_verified"), 348.0 * 99.0 * 201.0);
+    assert_eq!(
+        number(2, "idle_votes_verified"),
+        number(2, "votes_verified")
+    );
+    assert_eq!(number(2, "marginal_votes"), 0.0);
+    assert_eq!(
+        (
+            systems[0]["votes_verified"].as_str(),
+            systems[1]["votes_verified"].as_str()
+        ),
+        ("", "0")
+    );
+
+    let shown = printed(&["show", &one]);
+    for part in [
+        "L1 CONSENSUS",
+        "WHOLE SYSTEM",
+        "whole system, n = 100",
+        "charged by block time",
+    ] {
+        assert!(shown.contains(part), "{part}:\n{shown}");
+    }
+    let page = folder.text("page.html", "");
+    printed(&["html", &one, "-o", &page]);
+    let page = fs::read_to_string(page).unwrap();
+    for part in [
+        "<figure id=\"consensus\"",
+        "<figure id=\"whole-system\"",
+        "one more of these adds no vote",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
 #[test]
 fn what_cannot_be_used_is_refused_by_all_but_show() {
     let folder = Folder::new();

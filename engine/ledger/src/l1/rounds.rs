@@ -75,6 +75,11 @@ impl Rounds {
         }
     }
 
+    /// As these, on no thread but the caller's.
+    pub(super) fn sequential(&self) -> Rounds {
+        Rounds::new(self.backend, Verification::Sequential)
+    }
+
     /// Puts as many of those that wait in line as fit in a block's room if none is refused. Whether
     /// there is one.
     ///

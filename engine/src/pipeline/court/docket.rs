@@ -22,6 +22,8 @@ pub(super) struct Due {
     pub(super) first_due: Option<DueAt>,
     /// How often its bid was raised.
     pub(super) raises: u32,
+    /// Of an honest party's answer: the block of the post that it answers.
+    pub(super) answers: Option<u64>,
     what: What,
 }
 
@@ -45,6 +47,14 @@ impl Due {
         Due::new(channel, by, What::Post(Box::new(post)))
     }
 
+    /// An honest party's, to a post in this block.
+    pub(super) fn answer(channel: ChannelId, by: Party, post: Post, posted: u64) -> Due {
+        Due {
+            answers: Some(posted),
+            ..Due::post(channel, by, post)
+        }
+    }
+
     pub(super) fn payout(channel: ChannelId, by: Party) -> Due {
         Due::new(channel, by, What::Payout)
     }
@@ -55,6 +65,7 @@ impl Due {
             by,
             first_due: None,
             raises: 0,
+            answers: None,
             what,
         }
     }

@@ -4,13 +4,14 @@
 mod blocks;
 mod network;
 mod rogues;
+mod votes;
 mod words;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use duet_engine::crypto::{Digest, Domain, Hasher};
-use duet_engine::l1::{Chain, Config, Genesis, Transaction};
+use duet_engine::l1::{Chain, Config, Genesis, Pace, Transaction};
 use duet_engine::protocol::{Amount, Pair, Party, Post, Storage, Terms};
 pub(crate) use words::title;
 
@@ -20,6 +21,7 @@ use super::node::{Effect, Ground, Node, Step};
 use super::plan::{BLOCK_TICKS, Plan};
 use super::rng::Rng;
 use super::tower::{self, Watch};
+use votes::Votes;
 
 const FUNDS: u64 = 1000;
 
@@ -113,6 +115,8 @@ pub(crate) struct World<'k> {
     rng: Rng,
     now: u64,
     chain: Chain,
+    /// Who decides its blocks, where somebody does.
+    votes: Option<Votes>,
     nodes: Vec<Node>,
     links: Vec<Link>,
     tower: Box<dyn Watch>,
@@ -170,6 +174,14 @@ impl<'k> World<'k> {
             pace: Some(scarce.pace),
             ..config
         });
+        let pace = Pace {
+            interval_ms: 1_000,
+            finality_blocks: 0,
+        };
+        let config = Config {
+            pace: config.pace.or(plan.votes.map(|_| pace)),
+            ..config
+        };
         let chain = Chain::new(config, &genesis, keys.backend()).expect("a sound configuration");
         let terms = terms(&plan, &chain, keys);
         let ground = Ground {
@@ -182,6 +194,10 @@ impl<'k> World<'k> {
         World {
             rng: Rng::new(ground.plan.seed.rotate_left(17) ^ 0x05EE_D0FA),
             now: 0,
+            votes: ground
+                .plan
+                .votes
+                .map(|fault| Votes::new(ground.plan.seed, fault, chain.genesis(), keys.backend())),
             chain,
             nodes: (0..parties)
                 .map(|who| Node::new(who, &ground, keys))
@@ -223,6 +239,12 @@ impl<'k> World<'k> {
             let of_block = scarce.units.block / 10;
             40 + 2 * u64::from(plan.mempool).div_ceil(of_block)
         });
+        // One block of four may leave out what waits.
+        let calm = if plan.votes.is_some() {
+            calm * 4 / 3
+        } else {
+            calm
+        };
         let bound = plan.faults_until + 2 * calm + (backlog + queue) * BLOCK_TICKS;
         while let Some(Reverse((at, number))) = self.queue.pop() {
             self.now = at;

@@ -59,6 +59,7 @@ pub(crate) fn title(plan: &Plan) -> String {
         spam,
         relies_on_tower,
         scarce,
+        votes,
         ..
     } = plan;
     let sabotage = match plan.sabotage {
@@ -76,8 +77,11 @@ pub(crate) fn title(plan: &Plan) -> String {
             scarce.units.block
         )
     });
+    let votes = votes.map_or(String::new(), |fault| {
+        format!(" one of four validators {},", <&str>::from(fault))
+    });
     format!(
-        "seed {seed}{sabotage}: rogue {rogue:?}, W {window_blocks}, D {delay_blocks}, down {down_blocks}, spam {spam},{scarce} \
+        "seed {seed}{sabotage}: rogue {rogue:?}, W {window_blocks}, D {delay_blocks}, down {down_blocks}, spam {spam},{scarce}{votes} \
          towers {relies_on_tower:?}, channels {}",
         parties.join(", ")
     )

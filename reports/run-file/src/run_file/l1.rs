@@ -109,8 +109,35 @@ schema! {
         pub first_decision_ms: Option<L1Quantiles>,
         /// To the last one's.
         pub last_decision_ms: Option<L1Quantiles>,
-        /// Blocks that answers to posts waited: the delay D of the guarantee.
+        /// Blocks by which honest parties' answers came after the first block that could have
+        /// them, too late or not: the delay D of the guarantee.
         pub answer_delay_blocks: Option<L1Quantiles>,
+        /// What systems of other sizes would do for a block, sampled after the run; none, and not
+        /// written, in files of earlier versions.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        pub whole_system?: Vec<L1WholeSystem>,
+    }
+
+    /// A whole system of so many validators without faults, over the run's network: what it does
+    /// for a block beside executing it. Whatever the block holds, it is as much.
+    pub struct L1WholeSystem {
+        /// How many there are.
+        pub validators: u64,
+        /// Heights that all of this is the mean of, or the quantiles.
+        pub sampled_heights: u64,
+        /// Signatures that its validators verify, each for itself and one by one, as votes come.
+        pub verifications_per_block: f64,
+        /// Messages.
+        pub messages_per_block: f64,
+        /// Their bytes without the block's own.
+        pub bytes_per_block: f64,
+        /// CPU time of all of them: each one's rules and own signatures, and each verification
+        /// charged by itself, which is the batch that a validator would have had.
+        pub cpu_ms_per_block: f64,
+        /// From a block's beginning to the first decision.
+        pub first_decision_ms: Option<L1Quantiles>,
+        /// To the last one.
+        pub last_decision_ms: Option<L1Quantiles>,
     }
 
     /// Of times, or numbers of blocks.

@@ -57,6 +57,10 @@ schema! {
         /// Blocks for which an honest party's transaction in a dispute can be held back, at most;
         /// none without attacks.
         pub l1_delay_blocks: Option<u64>,
+        /// When honest parties neither reached Layer 1 nor saw it; none, and not written, if they
+        /// always did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub l1_cut_off: Option<L1CutOff>,
         /// The share of CPU time that every wave spent once more for nothing, so that a regression
         /// gate can be tried on this run: no figure of the run is one of the engine. None, and not
         /// written, if there was none: a durable run's identity follows from the workload, and
@@ -126,6 +130,14 @@ schema! {
         pub state_root?: bool,
     }
 
+    /// Blocks in which honest parties were cut off from Layer 1, while it went on.
+    pub struct L1CutOff {
+        /// The first one.
+        pub from_block: u64,
+        /// The first one after them.
+        pub until_block: u64,
+    }
+
     /// Layer 1's validators.
     pub struct Validators {
         /// How many there were.
@@ -138,6 +150,9 @@ schema! {
         pub loss: f64,
         /// When some of them did not reach the others, and how many: `10s..40s=1`.
         pub partitions: Vec<String>,
+        /// Whether each of them executed each block itself. Not written where one did for all.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pub each_executes?: bool,
     }
 
     /// What ran the workload.
@@ -152,6 +167,16 @@ schema! {
         pub version: String,
         /// The commit it was built from; empty when unknown.
         pub commit: String,
+    }
+}
+
+impl Workload {
+    /// Blocks by which honest parties' answers to posts may be late, by what the run was asked for.
+    #[must_use]
+    pub fn delay_blocks(&self) -> u64 {
+        let cut_off = self.l1_cut_off.as_ref();
+        let cut_off = cut_off.map_or(0, |of| of.until_block.saturating_sub(of.from_block));
+        self.l1_delay_blocks.unwrap_or(0).saturating_add(cut_off)
     }
 }
 

@@ -215,6 +215,7 @@ fn only_a_layer_1_by_a_profile_has_its_fields() {
         order: Some("fee".into()),
         answers: Some("compete".into()),
         validators: Some(Validators {
+            each_executes: false,
             count: 7,
             faults: "silent=1".into(),
             latency: "wide-area".into(),

@@ -606,19 +606,21 @@ fn a_layer_1_with_validators_tells_their_votes() {
             latency: "wide-area".into(),
             loss: 0.0,
             partitions: Vec::new(),
+            each_executes: false,
         });
     }));
     let at = shown.find("L1 votes").expect("its row");
-    let row: Vec<&str> = shown[at..].lines().take(6).map(str::trim).collect();
+    let row: Vec<&str> = shown[at..].lines().take(7).map(str::trim).collect();
     assert_eq!(
         row,
         [
             "L1 votes  7 validators, faulty: silent=1, 60 blocks decided,",
             "8 rounds beyond the first, decided after 151 ms (p99 1.75 s),",
-            "by the last after 210 ms (p99 1.84 s),",
-            "answers waited 2 blocks at most,",
+            "by the last after 210 ms (p99 1.84 s), answers 2 blocks late at most,",
             "all of them, a block: 83.3 signatures verified,",
             "110 messages of 1.05 MiB in all, simulated in 31 ms of CPU",
+            "L1 n-fold n validators' CPU a block: 50 µs at n = 1, 398 ms at 100,",
+            "each vote verified by itself, of 16 heights",
         ]
     );
 }

@@ -9,8 +9,8 @@ use duet_run_file::{
     run_file::{
         Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
         Engine, L1, L1Chain, L1Consensus, L1Limits, L1Load, L1Moment, L1Quantiles, L1Traffic,
-        L1Wait, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload, OpenLoop,
-        Percentiles, Phase, Ratio, Resumed, Sample, Stage, Workload,
+        L1Wait, L1WholeSystem, LatencyHistogram, LatencyNs, Machine, Memory, Offchain, Offload,
+        OpenLoop, Percentiles, Phase, Ratio, Resumed, Sample, Stage, Workload,
     },
 };
 use hdrhistogram::{
@@ -144,6 +144,7 @@ fn workload() -> Workload {
         reserve: None,
         adversary: None,
         l1_delay_blocks: None,
+        l1_cut_off: None,
         planted_slowdown: None,
         audit_log: false,
         part: None,
@@ -383,6 +384,24 @@ pub(crate) fn consensus() -> L1Consensus {
         first_decision_ms: quantiles(151.0, 1_750.0, 1_800.0),
         last_decision_ms: quantiles(210.0, 1_840.0, 1_900.0),
         answer_delay_blocks: quantiles(1.0, 2.0, 2.0),
+        whole_system: vec![whole_system(1), whole_system(100)],
+    }
+}
+
+/// So many validators, who said what they had to and nothing else.
+#[allow(dead_code)] // Not every user of the sample has validators.
+fn whole_system(validators: u64) -> L1WholeSystem {
+    let messages = ((validators - 1) * (2 * validators + 1)) as f64;
+    let quantiles = |p50, p99, max| Some(L1Quantiles { p50, p99, max });
+    L1WholeSystem {
+        validators,
+        sampled_heights: 16,
+        verifications_per_block: messages,
+        messages_per_block: messages,
+        bytes_per_block: 150.0 * messages,
+        cpu_ms_per_block: 0.05 + messages / 50.0,
+        first_decision_ms: quantiles(150.0, 170.0, 170.0),
+        last_decision_ms: quantiles(190.0, 220.0, 220.0),
     }
 }
 

@@ -2,8 +2,9 @@
 //! about them may be offered several.
 
 use super::super::block::{Draft, Header};
+use super::super::config::Verification;
 use super::super::mempool::Mempool;
-use super::super::pool::Waiting;
+use super::super::pool::{Pool, Waiting};
 use super::super::receipt::Receipt;
 use super::super::transaction::{SignedTransaction, Transaction};
 use super::Chain;
@@ -43,6 +44,52 @@ impl Chain {
             owed: self.owed.clone(),
             load: self.load,
         }
+    }
+
+    /// A copy of its state in which nothing waits: blocks that others make are executed on it, on
+    /// the caller's thread alone.
+    ///
+    /// # Panics
+    /// If it keeps a tape.
+    #[must_use]
+    pub fn replica(&self) -> Chain {
+        let mut replica = self.fork();
+        replica.config.verification = Verification::Sequential;
+        replica.config.keep_bodies = false;
+        replica.mempool = Mempool::new(u32::MAX);
+        replica.pool = Pool::default();
+        replica.rounds = self.rounds.sequential();
+        replica.heard.clear();
+        replica.bodies.clear();
+        replica.owed.clear();
+        replica
+    }
+
+    /// Executes a block that somebody else made, of a later height: the heights between had nothing
+    /// in them. One of nothing passes, too. Gives its header, if its bytes are transactions, all of
+    /// them can be included, and a block has room for them; otherwise the replica is spoilt.
+    ///
+    /// # Panics
+    /// If Layer 1 has no clock, or something waits.
+    pub fn execute_block(&mut self, height: u64, body: &[u8]) -> Option<Header> {
+        self.pass_over(height.checked_sub(self.height + 1)?);
+        if body.is_empty() {
+            let header = self.empty_block();
+            self.pass(1);
+            return Some(header);
+        }
+        let mut rest = body;
+        while !rest.is_empty() {
+            let (signed, taken) = SignedTransaction::decode_first(rest).ok()?;
+            self.mempool.admit(taken).ok()?;
+            let operations = signed.transaction().operations();
+            self.mempool.push(0, &rest[..taken], operations);
+            rest = &rest[taken..];
+        }
+        let mut receipts = Vec::new();
+        let header = self.seal(&mut receipts)?;
+        let is_whole = self.pending() == 0 && receipts.iter().all(|one| one.outcome.is_ok());
+        is_whole.then_some(header)
     }
 
     /// Takes the answers to posts out of what waits.

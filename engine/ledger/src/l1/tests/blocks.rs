@@ -389,3 +389,55 @@ fn a_line_of_rounds_longer_than_a_block_or_a_batch_is_seen_by_nobody() {
     assert_eq!(header.unwrap().transactions, 2);
     assert_eq!(receipts.len() as u64, count + 1);
 }
+
+/// Whoever has a block's body, and the state before it, gets the block itself; of any other body
+/// none, or another one.
+#[test]
+fn a_replica_executes_blocks_that_others_made() {
+    let clocked = Config {
+        block_transactions: 100,
+        state_root: true,
+        pace: Some(Pace {
+            interval_ms: 1_000,
+            finality_blocks: 0,
+        }),
+        ..config()
+    };
+    let mut world = crowd(clocked).0;
+    let mut replica = world.chain.replica();
+    let (headers, _) = world.seal_all();
+    assert!(headers.len() > 2);
+    for (header, body) in headers.iter().zip(world.chain.bodies()) {
+        let other = |body: &[u8]| {
+            let made = replica.replica().execute_block(header.height, body);
+            made.is_none_or(|made| made.hash != header.hash)
+        };
+        assert!(other(&[]) && other(&body[1..]) && other(&body[..body.len() - 1]));
+        assert!(
+            other(&[body.as_slice(), body].concat()),
+            "nothing comes twice"
+        );
+        for at in (0..body.len()).step_by(101) {
+            let mut damaged = body.clone();
+            damaged[at] ^= 1 << (at % 8);
+            assert!(other(&damaged), "byte {at}");
+        }
+        // Neither a height that has passed nor another one to come.
+        assert_eq!(
+            replica.replica().execute_block(header.height - 1, body),
+            None
+        );
+        let later = replica.replica().execute_block(header.height + 1, body);
+        assert_ne!(later.map(|later| later.hash), Some(header.hash));
+        assert_eq!(replica.execute_block(header.height, body), Some(*header));
+    }
+    assert_eq!(replica.tip(), world.chain.tip());
+    // What passes with nothing in it has a height, and no place in the chain.
+    let next = replica.height() + 1;
+    let empty = replica.execute_block(next, &[]).unwrap();
+    assert_eq!(
+        (empty.height, empty.parent, empty.transactions),
+        (next, *world.chain.tip(), 0)
+    );
+    assert_eq!((replica.height(), replica.tip()), (next, world.chain.tip()));
+}

@@ -31,20 +31,23 @@ pub(super) fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
         all: bytes.len(),
         fields,
     };
-    let bid = if bids { Some(reader.bid()?) } else { None };
-    let transaction = reader.transaction(kind)?;
-    let signature = reader.signature()?;
-    let mut consents = Vec::new();
-    for _ in transaction.consenters() {
-        consents.push(reader.signature()?);
-    }
+    let signed = reader.signed(kind, bids)?;
     reader.end()?;
-    Ok(SignedTransaction {
-        transaction,
-        bid,
-        signature,
-        consents,
-    })
+    Ok(signed)
+}
+
+/// Reads the first of several transactions; with how many bytes it takes.
+pub(super) fn decode_first(bytes: &[u8]) -> Result<(SignedTransaction, usize), Malformed> {
+    let mut fields = bytes::Reader::new(bytes);
+    let first = fields.byte().ok_or(Malformed::Empty)?;
+    let kind = Kind::of(first & !BIDS).map_err(|_| Malformed::UnknownKind { got: first })?;
+    let mut reader = Reader {
+        kind: first,
+        all: bytes.len(),
+        fields,
+    };
+    let signed = reader.signed(kind, first & BIDS != 0)?;
+    Ok((signed, reader.read()))
 }
 
 /// Bytes from outside, read from the front.
@@ -55,6 +58,23 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// What follows the kind.
+    fn signed(&mut self, kind: Kind, bids: bool) -> Result<SignedTransaction, Malformed> {
+        let bid = if bids { Some(self.bid()?) } else { None };
+        let transaction = self.transaction(kind)?;
+        let signature = self.signature()?;
+        let mut consents = Vec::new();
+        for _ in transaction.consenters() {
+            consents.push(self.signature()?);
+        }
+        Ok(SignedTransaction {
+            transaction,
+            bid,
+            signature,
+            consents,
+        })
+    }
+
     #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     fn transaction(&mut self, kind: Kind) -> Result<Transaction, Malformed> {
         Ok(match kind {

@@ -402,4 +402,9 @@ impl SignedTransaction {
     pub fn decode(bytes: &[u8]) -> Result<SignedTransaction, Malformed> {
         decode::decode(bytes)
     }
+
+    /// Reads the first of a block's transactions; with how many of the bytes it takes.
+    pub(super) fn decode_first(bytes: &[u8]) -> Result<(SignedTransaction, usize), Malformed> {
+        decode::decode_first(bytes)
+    }
 }
