@@ -308,7 +308,7 @@ pub fn phase(name: &str, wall: Duration, cpu_ns: u64) -> Phase {
 /// The run's checks of itself; its CPU time is that from the threads' start to their end.
 fn checks(outcome: &Outcome) -> Checks {
     let stages = outcome.stages.iter().map(|stage| stage.cpu_ns);
-    let stages_ns = outcome.times.before.stages_ns + stages.sum::<u64>();
+    let stages_ns = outcome.times.apart.stages_ns + stages.sum::<u64>();
     let checked = outcome.ended.fallen.is_none();
     Checks {
         payments_accounted: checked && outcome.checks.payments_accounted,
@@ -321,7 +321,7 @@ fn checks(outcome: &Outcome) -> Checks {
 
 /// CPU time of the process from the threads' start to their end.
 fn process_cpu_ns(outcome: &Outcome) -> u64 {
-    outcome.times.before.cpu_ns + outcome.times.cpu_ns
+    outcome.times.apart.cpu_ns + outcome.times.cpu_ns
 }
 
 #[expect(clippy::too_many_lines, reason = "a list of what makes a run INVALID")]

@@ -79,6 +79,14 @@ pub struct Validators {
     pub each_executes: bool,
 }
 
+impl Validators {
+    /// Whether the chain can stop: a third of them is faulty, or the network falls apart.
+    pub(super) fn may_stop(&self) -> bool {
+        let faulty = u32::from(self.faults.count());
+        3 * faulty >= u32::from(self.count) && faulty > 0 || !self.network.partitions.is_empty()
+    }
+}
+
 /// How parties send transactions to Layer 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sending {

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::accounts::validator_seeds;
 use super::config::Config;
 use super::replicas::Replicas;
+use super::stage::{Stage, StageClock};
 use duet_channels::crypto::Digest;
 use duet_consensus::{
     Block, Blocks, Certificate, Counts, Decision, Finality, Offer, Setup, Simulation, Stopped,
@@ -16,8 +17,9 @@ use duet_ledger::l1::{Chain, Header, Receipt};
 /// The validators of a run.
 pub(super) struct Deciding {
     simulation: Simulation,
-    /// Whether a block may be offered that is valid and not what all others would offer.
-    offers_others: bool,
+    /// Whether the state before a block is kept until it is decided: another one may be offered
+    /// that is valid, or none be decided at all.
+    keeps_state: bool,
     /// What was decided for beside blocks of what waits.
     others: Others,
     /// CPU time of workers for blocks that were not decided for.
@@ -110,7 +112,7 @@ impl Deciding {
         };
         Some(Deciding {
             simulation: Simulation::new(setup, config.backend),
-            offers_others: asked.faults.offer_others(),
+            keeps_state: asked.faults.offer_others() || asked.may_stop(),
             others: Others::default(),
             discarded_ns: 0,
             own: match asked.each_executes {
@@ -133,15 +135,19 @@ impl Deciding {
         chain: &mut Chain,
         receipts: &mut Vec<Receipt>,
         begins_ms: u64,
+        clock: &mut StageClock,
     ) -> Result<Option<Sealed>, Stopped> {
-        if self.offers_others {
-            return self.seal_one_of_several(chain, receipts, begins_ms);
+        if self.keeps_state {
+            return self.seal_one_of_several(chain, receipts, begins_ms, clock);
         }
         let empty = chain.empty_block();
         let height = chain.height() + 1;
         let bytes = chain.load().bytes;
         self.own.replicas(chain);
-        let Some(header) = chain.seal(receipts) else {
+        let header = chain.seal(receipts);
+        // What one validator does is Layer 1's own.
+        clock.lap(Stage::Settle, 0);
+        let Some(header) = header else {
             return Ok(None);
         };
         let block = Block {
@@ -166,6 +172,7 @@ impl Deciding {
         chain: &mut Chain,
         receipts: &mut Vec<Receipt>,
         begins_ms: u64,
+        clock: &mut StageClock,
     ) -> Result<Option<Sealed>, Stopped> {
         let height = chain.height() + 1;
         let mut several = Several {
@@ -174,6 +181,7 @@ impl Deciding {
             built: Vec::new(),
         };
         several.offer(Offer::Fair);
+        clock.lap(Stage::Settle, 0);
         if several.built[0].header.is_none() {
             let Built {
                 chain: next,

@@ -77,7 +77,7 @@ pub use fault::{Fault, Hop};
 pub use inspect::{ChannelFound, Inspection, OpenChannel, inspect};
 pub use latency::{Latencies, Latency};
 pub use machines::{FabricError, Hosts, Machines, Place, Terms, Verdict};
-pub use outcome::{Checks, Ended, Offchain, Outcome, Resumed, SpentBefore, Stops, Times, Timing};
+pub use outcome::{Checks, Ended, Offchain, Outcome, Resumed, SpentApart, Stops, Times, Timing};
 pub use pace::Offered;
 pub use run::{Snapshot, run, run_together};
 pub use schedule::Schedule;

@@ -84,8 +84,9 @@ pub struct Times {
     /// CPU time of the process from the threads' start, or, after a restart, from when the links
     /// were up, to the threads' end, in nanoseconds.
     pub cpu_ns: u64,
-    /// What was spent between the threads' start and when the figures began.
-    pub before: SpentBefore,
+    /// What was spent that is in no figure: between the threads' start and when the figures began,
+    /// and by validators for deciding.
+    pub apart: SpentApart,
     /// Opening: sessions that were opened before the first payment, and how long that took.
     pub opening: Timing,
     /// Closing: sessions that were closed after the last payment, and how long that took.
@@ -126,9 +127,9 @@ pub struct Stops {
 }
 
 /// CPU time that is in no figure, and accounted for all the same: bringing the links up after a
-/// restart. Nothing in any other run.
+/// restart, and what validators do together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SpentBefore {
+pub struct SpentApart {
     /// CPU time of the process, in nanoseconds.
     pub cpu_ns: u64,
     /// CPU time of all stages, in nanoseconds.
@@ -236,6 +237,19 @@ pub(super) struct Spent {
     pub(super) workers_ns: u64,
 }
 
+impl SpentApart {
+    /// Takes what validators do together out of all figures but their own ([`Decided`]).
+    fn take(&mut self, stage: &mut StageCost, spent: Spent) -> Spent {
+        let StageCost { cpu_ns, .. } = std::mem::take(stage);
+        self.cpu_ns += cpu_ns;
+        self.stages_ns += cpu_ns;
+        Spent {
+            cpu_ns: spent.cpu_ns.saturating_sub(cpu_ns),
+            ..spent
+        }
+    }
+}
+
 /// Sums up what the shards hand over, and checks it.
 pub(super) fn outcome(
     shared: &Shared<'_>,
@@ -250,8 +264,9 @@ pub(super) fn outcome(
         .chain(&settled.log)
         .map(|log| log.statistics.clone())
         .reduce(Statistics::with);
-    let (stages, before) = stages(ends, &settled, clock, &spent, log.as_ref());
-    let times = Span::of(ends, &settled, &spent, restored.is_some()).times(ends, &spent, before);
+    let (mut stages, mut apart) = stages(ends, &settled, clock, &spent, log.as_ref());
+    let spent = apart.take(&mut stages[Stage::Decide as usize], spent);
+    let times = Span::of(ends, &settled, &spent, restored.is_some()).times(ends, &spent, apart);
     let Settled {
         chain,
         court,
@@ -321,8 +336,8 @@ fn stages(
     clock: &StageClock,
     spent: &Spent,
     log: Option<&Statistics>,
-) -> (StageCosts, SpentBefore) {
-    let mut before = SpentBefore {
+) -> (StageCosts, SpentApart) {
+    let mut before = SpentApart {
         cpu_ns: spent.cpu_before_ns,
         stages_ns: 0,
     };
@@ -448,11 +463,11 @@ impl Span {
         }
     }
 
-    fn times(&self, ends: &[ShardOutcome], spent: &Spent, before: SpentBefore) -> Times {
+    fn times(&self, ends: &[ShardOutcome], spent: &Spent, apart: SpentApart) -> Times {
         Times {
             wall: self.wall.unwrap_or(spent.elapsed),
             cpu_ns: spent.cpu_ns,
-            before,
+            apart,
             opening: self.opening(ends, spent),
             closing: self.closing(ends, spent),
         }

@@ -105,7 +105,7 @@ impl Stage {
             Stage::Dispute => ("dispute", "both", "channel"),
             Stage::Transact => ("transact", "both", "transaction"),
             Stage::Settle => ("settle", "l1", "transaction"),
-            Stage::Decide => ("decide", "l1", "block"),
+            Stage::Decide => ("decide", "validators", "block"),
             Stage::Audit => ("audit", "loadgen", "payment"),
             Stage::Log => ("log", "both", "record"),
             Stage::Wait => ("wait", "loadgen", "wait"),

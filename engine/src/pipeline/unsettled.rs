@@ -323,10 +323,10 @@ impl Unsettled {
         let Some(deciding) = &mut self.deciding else {
             return Ok((chain.seal(&mut self.receipts), None));
         };
-        clock.lap(Stage::Settle, 0);
         let begins_ms = time.at(chain.height() + 1);
-        let sealed = deciding.seal(chain, &mut self.receipts, begins_ms)?;
+        let sealed = deciding.seal(chain, &mut self.receipts, begins_ms, clock);
         clock.lap(Stage::Decide, 1);
+        let sealed = sealed?;
         let Some(sealed) = sealed else {
             return Ok((None, None));
         };

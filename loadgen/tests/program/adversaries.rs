@@ -92,7 +92,7 @@ fn posts_that_full_blocks_hold_up_are_counted_and_are_no_fault_of_the_balances()
                         "{words}: {reasons:?}"
                     );
                     assert!(
-                        reasons[0].contains("found no room in their block"),
+                        reasons[0].contains("came later than their block"),
                         "{words}: {reasons:?}"
                     );
                 }

@@ -10,6 +10,7 @@ mod adversaries;
 mod bad_input;
 mod durability;
 mod elsewhere;
+mod exit;
 mod help;
 mod named_files;
 mod one_writer;

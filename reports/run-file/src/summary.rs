@@ -508,7 +508,12 @@ fn votes(run: &RunFile) -> Vec<String> {
         Some(human::counted(of.validators, "validator")),
         (of.faulty > 0).then(|| format!("faulty: {}", clip(faults, 40))),
         Some(format!("{} decided", human::counted(of.heights, "block"))),
-        some(of.more_rounds, "rounds beyond the first"),
+        (of.more_rounds > 0).then(|| {
+            format!(
+                "{} beyond the first",
+                human::counted(of.more_rounds, "round")
+            )
+        }),
         of.first_decision_ms
             .as_ref()
             .map(|of| format!("decided after {}", times(of))),
@@ -568,7 +573,8 @@ fn disputes(run: &RunFile) -> Vec<String> {
     );
     let each = human::figure(transactions as f64 / cases as f64);
     let late = disputes.late_posts;
-    let late = (late > 0).then(|| format!("{} without room in time", human::counted(late, "post")));
+    let late =
+        (late > 0).then(|| format!("{} later than their block", human::counted(late, "post")));
     let phrases = [
         human::counted(cases, "channel"),
         format!("honest lost {}", human::count(disputes.lost_by_honest)),

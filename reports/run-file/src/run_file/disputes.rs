@@ -71,14 +71,14 @@ impl Disputes {
         let late = match self.late_posts {
             0 => String::new(),
             late => format!(
-                ": {} found no room in their block",
+                ": {} came later than their block",
                 human::counted(late, "post")
             ),
         };
         (self.lost_by_honest > 0 && window > delay).then(|| {
             format!(
                 "honest parties lost {} units to cheaters although the window exceeds the \
-                 delay{late}",
+                 delay that was asked for{late}",
                 self.lost_by_honest
             )
         })

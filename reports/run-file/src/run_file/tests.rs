@@ -382,7 +382,8 @@ fn a_file_that_contradicts_itself_is_refused() {
                 run.disputes = Some(disputes);
                 run.workload.l1_delay_blocks = Some(9);
             },
-            "honest parties lost 7 units to cheaters although the window exceeds the delay",
+            "honest parties lost 7 units to cheaters although the window exceeds the delay \
+             that was asked for",
         ),
         (|run| run.achieved.payments = 0, "no payment was made"),
         (
