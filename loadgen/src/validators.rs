@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use duet_engine::consensus::{Fault, Latency, Partition};
+use duet_engine::consensus::{Fault, Latency, MOST_LOSS_PPM, Partition};
 use strum::VariantNames;
 
 use duet_terminal::units::{parse_duration, parse_share};
@@ -87,7 +87,32 @@ fn point(part: &str) -> Result<(u32, u64), String> {
         )
     })?;
     let share = parse_share(share)?;
-    Ok(((share * 1e6).round() as u32, micros(part, time)?))
+    Ok((millionths(share), micros(part, time)?))
+}
+
+/// Reads the share of messages that links lose: one that the network can draw.
+///
+/// # Errors
+/// Says what was given and what was expected: no share, above a half, or below a millionth.
+pub fn parse_loss(text: &str) -> Result<f64, String> {
+    let share = parse_share(text)?;
+    let ppm = millionths(share);
+    if ppm > MOST_LOSS_PPM {
+        let most = MOST_LOSS_PPM / 10_000;
+        return Err(format!(
+            "'{text}': expected at most {most}%: over a link that loses more nobody keeps a \
+             connection"
+        ));
+    }
+    match share > 0.0 && ppm == 0 {
+        true => Err(format!("'{text}': expected 0%, or 0.0001% and more")),
+        false => Ok(share),
+    }
+}
+
+/// A share in millionths, as networks have shares.
+pub fn millionths(share: f64) -> u32 {
+    (share * 1e6).round() as u32
 }
 
 fn micros(part: &str, time: &str) -> Result<u64, String> {
@@ -171,6 +196,19 @@ mod tests {
             ("0:5ms,100%:fast", "'100%:fast'"),
         ] {
             let error = latency(text).unwrap_err();
+            assert!(error.contains(names), "{error}");
+        }
+        assert_eq!(parse_loss("50%"), Ok(0.5));
+        assert_eq!(parse_loss("0.0001%"), Ok(1e-6));
+        assert_eq!(parse_loss("0"), Ok(0.0));
+        for (text, names) in [
+            ("99.9%", "'99.9%': expected at most 50%"),
+            ("1", "'1': expected at most 50%"),
+            ("99.99999%", "'99.99999%': expected at most 50%"),
+            ("0.00001%", "'0.00001%': expected 0%, or 0.0001%"),
+            ("200%", "'200%' is not a share"),
+        ] {
+            let error = parse_loss(text).unwrap_err();
             assert!(error.contains(names), "{error}");
         }
         let partition = |text: &str| text.parse::<ValidatorPartition>();

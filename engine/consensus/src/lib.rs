@@ -27,5 +27,5 @@ pub use blocks::{Block, Blocks, Offer};
 pub use certificate::{Certificate, CertificateError, Validators};
 pub use counts::{Counts, Finality};
 pub use faults::{Fault, Faults, TooManyFaults};
-pub use network::{Latency, LatencyError, Network, Partition};
+pub use network::{Latency, LatencyError, MOST_LOSS_PPM, Network, Partition};
 pub use simulation::{Decision, Setup, Simulation, Stopped};

@@ -110,8 +110,8 @@ pub struct Partition {
 pub struct Network {
     /// How long a message takes.
     pub latency: Latency,
-    /// Messages of a million that a link loses. Each is sent again after 200 ms, then 400, and so
-    /// on.
+    /// Messages of a million that a link loses, [`MOST_LOSS_PPM`] at most. Each is sent again after
+    /// 200 ms, then 400, and so on, and no later than two minutes after it was sent before.
     pub loss_ppm: u32,
     /// Partitions, in any order.
     pub partitions: Vec<Partition>,
@@ -127,7 +127,12 @@ impl Default for Network {
     }
 }
 
+/// Of a link that loses more than every second message TCP makes no connection.
+pub const MOST_LOSS_PPM: u32 = 500_000;
+
 const RETRANSMISSION_US: u64 = 200_000;
+/// Linux's `TCP_RTO_MAX`.
+const MOST_RETRANSMISSION_US: u64 = 120_000_000;
 
 impl Network {
     /// When a message arrives that leaves at `leaves_us`.
@@ -135,13 +140,13 @@ impl Network {
         let mut at = leaves_us;
         let mut wait = RETRANSMISSION_US;
         while self.loss_ppm > 0 && chance.below(u64::from(ALL)) < u64::from(self.loss_ppm) {
-            at += wait;
-            wait *= 2;
+            at = at.saturating_add(wait);
+            wait = (wait * 2).min(MOST_RETRANSMISSION_US);
         }
-        at += self.latency.draw(chance);
+        at = at.saturating_add(self.latency.draw(chance));
         // Until it is through: another partition may have begun when one is over.
         while let Some(over) = self.held_up(at, ends) {
-            at = over + self.latency.draw(chance);
+            at = over.saturating_add(self.latency.draw(chance));
         }
         at
     }
@@ -200,6 +205,31 @@ mod tests {
             assert!(off < 5, "{} for {expected}", drawn[at]);
         }
         assert!(drawn[99_999] <= latency.longest_us());
+    }
+
+    #[test]
+    fn what_is_lost_is_sent_again_within_two_minutes_each_time() {
+        let network = Network {
+            latency: Latency::data_centre(),
+            loss_ppm: ALL - 1,
+            ..Network::default()
+        };
+        // Beyond what is taken on the command line: so long that doubling would overflow.
+        let (mut chance, mut longest) = (Chance(9), 0);
+        for leaves in [0, 7, u64::MAX - 1] {
+            for _ in 0..3 {
+                let arrives = network.arrival(leaves, [0, 1], &mut chance);
+                assert!(arrives >= leaves, "{arrives} before {leaves}");
+                longest = longest.max(arrives - leaves);
+            }
+        }
+        assert!(longest > 64 * MOST_RETRANSMISSION_US, "{longest}");
+        let network = Network {
+            loss_ppm: MOST_LOSS_PPM,
+            ..network
+        };
+        let mut late = (0..10_000).map(|_| network.arrival(0, [0, 1], &mut chance));
+        assert!(late.all(|at| at < 20 * MOST_RETRANSMISSION_US));
     }
 
     #[test]

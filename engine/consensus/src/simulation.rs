@@ -17,7 +17,7 @@ use super::context::{Address, BlockId, Candidate, Layer1, Members, Proposal, Vot
 use super::counts::{Counts, Finality};
 use super::faults::{Fault, Faults};
 use super::message::{Message, proposal_digest, vote_digest};
-use super::network::{Chance, Network};
+use super::network::{Chance, MOST_LOSS_PPM, Network};
 use super::queue::Queue;
 use super::registry::{Registry, SignatureId};
 use super::validator::{Heard, Validator};
@@ -147,11 +147,12 @@ impl Simulation {
     /// Validators that have decided nothing.
     ///
     /// # Panics
-    /// If there are none, or 2^16 or more.
+    /// If there are none, or 2^16 or more, or links lose more than [`MOST_LOSS_PPM`].
     #[must_use]
     pub fn new(setup: Setup, backend: Backend) -> Simulation {
         let count = u16::try_from(setup.seeds.len()).expect("places are 16 bits");
         assert!(count > 0, "somebody decides");
+        assert!(setup.network.loss_ppm <= MOST_LOSS_PPM, "a link works");
         let registry = Registry::new(backend, &setup.seeds);
         let members = Members::of(&registry.keys());
         let faults = setup.faults.by_place(count);
@@ -330,6 +331,7 @@ impl Simulation {
     /// What happens next.
     fn step(&mut self, blocks: &mut impl Blocks) {
         let (at_us, (to, event)) = self.queue.pop().expect("something is to happen");
+        assert!(at_us >= self.now_us, "time goes on");
         self.now_us = at_us;
         match event {
             Event::Start(turn) => self.start(to, turn, blocks),
@@ -406,7 +408,8 @@ impl Simulation {
             node.rebroadcast += 1;
         }
         let event = Event::Timeout(node.height, node.rebroadcast, timeout);
-        self.queue.push(self.now_us + after, (to, event));
+        let at_us = self.now_us.saturating_add(after);
+        self.queue.push(at_us, (to, event));
     }
 
     fn deliver(&mut self, to: u16, from: u16, message: Rc<Message>, blocks: &mut impl Blocks) {
@@ -783,7 +786,7 @@ impl Simulation {
             Some(Fault::Slow) => SLOW_US,
             _ => 0,
         };
-        let leaves_us = self.now_us + slow;
+        let leaves_us = self.now_us.saturating_add(slow);
         let at_us = (self.network).arrival(leaves_us, [from, to], &mut self.chance);
         if !self.nodes[usize::from(to)].is_silent() {
             let event = Event::Deliver(from, Rc::clone(message));

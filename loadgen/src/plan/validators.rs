@@ -7,6 +7,7 @@ use duet_run_file::run_file;
 
 use super::error::{PlanError, bad};
 use crate::cli::RunArgs;
+use crate::validators::millionths;
 
 /// Validators at most.
 const MOST: u64 = 100;
@@ -67,7 +68,7 @@ pub(super) fn asked(args: &RunArgs) -> Result<Option<Validators>, PlanError> {
         faults,
         network: Network {
             latency: latency.map_or_else(Latency::wide_area, |given| given.latency.clone()),
-            loss_ppm: (args.validator_loss * 1e6).round() as u32,
+            loss_ppm: millionths(args.validator_loss),
             partitions: args
                 .validator_partition
                 .iter()

@@ -173,6 +173,9 @@ nothing => unexpected argument 'nothing'
 --validator-faults silent=1 => --validator-faults needs --validators
 --validators 4 --validator-latency 0:5ms => rise from 0 to 1
 --validators 4 --validator-loss 200% => '200%'
+--validators 4 --validator-loss 99.9% => '99.9%' for '--validator-loss … expected at most 50%
+--validators 4 --validator-loss 100% => '100%' for '--validator-loss … expected at most 50%
+--validators 4 --validator-loss 0.00001% => '0.00001%' for '--validator-loss … 0%, or 0.0001% and more
 --validators 4 --validator-partition 9s..3s=1 => '9s..3s=1'
 --validators 4 --validator-partition 3s..9s=4 => fewer than all 4 validators
 --l1 duet --session-time 5 => '5' for '--session-time … a number and its unit
