@@ -13,7 +13,7 @@ pub struct Counts {
     pub bytes: u64,
     /// Of these, bytes of blocks.
     pub block_bytes: u64,
-    /// Distinct signatures that were made.
+    /// Distinct signatures that were made and said to somebody.
     pub signatures: u64,
     /// Distinct signatures that were judged, each once.
     pub judged: u64,

@@ -21,6 +21,7 @@ mod registry;
 mod simulation;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod validator;
 
 pub use blocks::{Block, Blocks, Offer};

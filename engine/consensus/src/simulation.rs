@@ -20,6 +20,7 @@ use super::message::{Message, proposal_digest, vote_digest};
 use super::network::{Chance, MOST_LOSS_PPM, Network};
 use super::queue::Queue;
 use super::registry::{Registry, SignatureId};
+use super::turn::Turn;
 use super::validator::{Heard, Validator};
 use duet_base::clock::thread_cpu_ns;
 use duet_channels::crypto::{Backend, Digest};
@@ -59,12 +60,13 @@ pub enum Stopped {
         /// The height.
         height: u64,
     },
-    /// Two honest validators decided for different blocks.
+    /// More than two thirds precommitted one block, and more than two thirds another one: each can
+    /// be shown to be final.
     #[error("validators decided for two blocks at height {height}: {one} and {other}")]
     Forked {
         /// The height.
         height: u64,
-        /// The block that was decided first.
+        /// The block that was certain first.
         one: Digest,
         /// The other one.
         other: Digest,
@@ -109,22 +111,6 @@ enum Event {
     Timeout(u64, u64, Timeout),
     /// Begins a height, by its number.
     Start(u64),
-}
-
-/// A height.
-struct Turn {
-    height: u64,
-    begins_us: u64,
-    offers: Vec<(Offer, Block)>,
-    verdicts: Vec<(Digest, bool)>,
-    decided: Option<(
-        SignedProposal<Layer1>,
-        mc::ExtendedCommitCertificate<Layer1>,
-    )>,
-    first_us: u64,
-    honest_decisions: usize,
-    /// The number of the first signature that was made when it began.
-    signatures: u32,
 }
 
 const HOUR_US: u64 = 3_600_000_000;
@@ -189,9 +175,8 @@ impl Simulation {
     /// What all of them did so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let [signatures, judged, forged] = self.registry.counts();
+        let [judged, forged] = self.registry.counts();
         Counts {
-            signatures,
             judged,
             forged,
             ..self.counts
@@ -220,16 +205,8 @@ impl Simulation {
     ) -> Result<Decision, Stopped> {
         let start = thread_cpu_ns();
         let turn = self.past + self.turns.len() as u64;
-        self.turns.push_back(Turn {
-            height,
-            begins_us: begins_us.max(self.now_us),
-            offers: Vec::new(),
-            verdicts: Vec::new(),
-            decided: None,
-            first_us: 0,
-            honest_decisions: 0,
-            signatures: self.registry.next(),
-        });
+        let from_us = begins_us.max(self.now_us);
+        (self.turns).push_back(Turn::new(height, from_us, self.registry.next()));
         for place in 0..self.nodes.len() {
             let node = &self.nodes[place];
             if node.decided && (turn == 0 || node.turn + 1 == turn) {
@@ -237,7 +214,7 @@ impl Simulation {
             }
         }
         let over_us = begins_us.max(self.now_us).saturating_add(HOUR_US);
-        while self.turn(turn).decided.is_none() {
+        while self.forked.is_none() && self.turn(turn).decided.is_none() {
             if self.queue.next_us().is_none_or(|next| next > over_us) {
                 return Err(Stopped::Halted { height });
             }
@@ -517,21 +494,13 @@ impl Simulation {
             && (signatures.iter()).all(|by| self.vote_holds(&vote(by.address), by.signature))
     }
 
-    /// Whether a validator finds a block to keep the rules. Of a height that is decided nobody asks
-    /// any more: what one found, all do.
+    /// Whether a validator finds a block to keep the rules. Of a height that is decided nobody is
+    /// asked any more: what was offered there and keeps the rules is known.
     fn judge(&mut self, by: u16, block: &Digest, blocks: &mut impl Blocks) -> Validity {
-        let number = self.nodes[usize::from(by)].turn;
-        let turn = self.turn_mut(number);
+        let turn = self.turn(self.nodes[usize::from(by)].turn);
         let valid = match &turn.decided {
-            None => {
-                let verdict = blocks.check(by, block);
-                turn.verdicts.push((*block, verdict));
-                verdict
-            }
-            Some((proposal, _)) => {
-                let found = turn.verdicts.iter().find(|(of, _)| of == block);
-                found.map_or(proposal.block.hash == *block, |(_, verdict)| *verdict)
-            }
+            None => blocks.check(by, block),
+            Some(_) => turn.is_valid(block),
         };
         Validity::from_bool(valid)
     }
@@ -595,7 +564,7 @@ impl Simulation {
         let signed = self.signed_proposal(by, proposal);
         if proposal.pol_round.is_defined() {
             self.show_polka(by, proposal.pol_round, &BlockId(proposal.block.hash));
-        } else {
+        } else if self.nodes[usize::from(by)].is_honest() {
             self.expect_votes(&proposal);
         }
         let whole = Rc::new(Message::Proposal(signed.clone(), true));
@@ -619,14 +588,16 @@ impl Simulation {
 
     fn signed_proposal(&mut self, by: u16, proposal: Proposal) -> SignedProposal<Layer1> {
         let digest = proposal_digest(&self.genesis, &proposal);
-        SignedProposal::new(proposal, self.registry.sign(by, digest))
+        SignedProposal::new(proposal, self.say_signature(by, digest).0)
     }
 
     /// Has the votes of an undisturbed round signed and judged beside the proposal, in one batch:
-    /// a signature follows from what it signs, so that it may be made before it is said.
+    /// a signature follows from what it signs, so that it may be made before it is said, and counts
+    /// when it is.
     fn expect_votes(&mut self, proposal: &Proposal) {
         let (height, round) = (proposal.height, proposal.round);
-        for node in self.nodes.iter().filter(|node| !node.is_silent()) {
+        let speaking = self.nodes.iter().filter(|node| !node.is_silent());
+        for node in speaking {
             for kind in [VoteType::Prevote, VoteType::Precommit] {
                 let vote = Vote {
                     kind,
@@ -683,14 +654,39 @@ impl Simulation {
 
     fn signed_vote(&mut self, by: u16, vote: Vote) -> SignedVote<Layer1> {
         let digest = vote_digest(&self.genesis, &vote);
-        SignedVote::new(vote, self.registry.sign(by, digest))
+        let (signature, is_new) = self.say_signature(by, digest);
+        if is_new {
+            self.count_vote(by, &vote);
+        }
+        SignedVote::new(vote, signature)
+    }
+
+    /// A signature that others are told of, counted once.
+    fn say_signature(&mut self, by: u16, digest: Digest) -> (SignatureId, bool) {
+        let (signature, is_new) = self.registry.say(by, digest);
+        self.counts.signatures += u64::from(is_new);
+        (signature, is_new)
+    }
+
+    /// Counts what could be shown of a vote, whoever has heard of it.
+    fn count_vote(&mut self, by: u16, vote: &Vote) {
+        let (validators, number) = (self.nodes.len(), self.nodes[usize::from(by)].turn);
+        let turn = self.turn_mut(number);
+        let height = turn.height;
+        if let Some([one, other]) = turn.count(vote, validators)
+            && self.forked.is_none()
+        {
+            let faulty = validators - self.honest;
+            assert!(faulty * 3 >= validators, "less than a third is faulty");
+            self.forked = Some(Stopped::Forked { height, one, other });
+        }
     }
 
     /// Votes for nothing in the names of all others, with a signature of its own.
     fn forge_votes(&mut self, by: u16, vote: &Vote) {
         let value = NilOrVal::Nil;
         let digest = vote_digest(&self.genesis, &Vote { value, ..*vote });
-        let own = self.registry.sign(by, digest);
+        let (own, _) = self.say_signature(by, digest);
         self.registry.judge();
         let own = self.registry.signature(own);
         for place in (0..self.nodes.len() as u16).filter(|place| *place != by) {
@@ -721,30 +717,15 @@ impl Simulation {
         node.decided = true;
         let (number, is_honest) = (node.turn, node.is_honest());
         if is_honest {
-            let turn = &mut self.turns[(number - self.past) as usize];
-            let (begins_us, block) = (turn.begins_us, proposal.block.hash);
-            match &turn.decided {
-                None => {
-                    turn.decided = Some(self.nodes[usize::from(by)].decision(proposal));
-                    turn.first_us = now_us;
-                    self.counts.more_rounds += proposal.round.as_u32().map_or(0, u64::from);
-                    self.finality.first_us.push(now_us - begins_us);
-                }
-                Some((first, _)) if first.block.hash != block => {
-                    let faulty = self.nodes.len() - honest;
-                    assert!(
-                        faulty * 3 >= self.nodes.len(),
-                        "less than a third is faulty"
-                    );
-                    self.forked = Some(Stopped::Forked {
-                        height: proposal.height.0,
-                        one: first.block.hash,
-                        other: block,
-                    });
-                }
-                Some(_) => {}
+            let begins_us = self.turn(number).begins_us;
+            if self.turn(number).decided.is_none() {
+                let decision = self.nodes[usize::from(by)].decision(proposal);
+                let turn = self.turn_mut(number);
+                (turn.decided, turn.first_us) = (Some(decision), now_us);
+                self.counts.more_rounds += proposal.round.as_u32().map_or(0, u64::from);
+                self.finality.first_us.push(now_us - begins_us);
             }
-            let turn = &mut self.turns[(number - self.past) as usize];
+            let turn = self.turn_mut(number);
             turn.honest_decisions += 1;
             if turn.honest_decisions == honest {
                 self.finality.last_us.push(now_us - begins_us);
