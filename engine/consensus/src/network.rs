@@ -16,8 +16,8 @@ pub enum LatencyError {
         /// The one that is out of order.
         got: u32,
     },
-    /// Times fall, or one is longer than a minute.
-    #[error("its times must not fall, nor be above a minute: {got} µs after {before}")]
+    /// Times fall, or one is longer than ten seconds.
+    #[error("its times must not fall, nor be above ten seconds: {got} µs after {before}")]
     Times {
         /// The time before, in µs.
         before: u64,
@@ -27,6 +27,9 @@ pub enum LatencyError {
 }
 
 const ALL: u32 = 1_000_000;
+/// Rounds are longer by half a second each: one in which all messages of this latency arrive in
+/// time comes long before an hour has passed.
+const MOST_LATENCY_US: u64 = 10_000_000;
 
 impl Latency {
     /// A table of shares, in millionths, and times, in µs: so large a share takes at most so long.
@@ -45,7 +48,7 @@ impl Latency {
             if next_share <= share {
                 return shares(share, next_share);
             }
-            if next_time < time || next_time > 60_000_000 {
+            if next_time < time || next_time > MOST_LATENCY_US {
                 return Err(LatencyError::Times {
                     before: time,
                     got: next_time,
@@ -151,6 +154,25 @@ impl Network {
         at
     }
 
+    /// Whether a partition is between these two now.
+    pub(super) fn is_cut(&self, now_us: u64, ends: [u16; 2]) -> bool {
+        self.held_up(now_us, ends).is_some()
+    }
+
+    /// When so much time has passed from then on, and since the last partition that began
+    /// meanwhile.
+    pub(super) fn undisturbed_for(&self, time_us: u64, from_us: u64) -> u64 {
+        let mut over_us = from_us.saturating_add(time_us);
+        loop {
+            let begun = self.partitions.iter().filter(|of| of.from_us < over_us);
+            let over = begun.map(|of| of.until_us.saturating_add(time_us)).max();
+            match over {
+                Some(later) if later > over_us => over_us = later,
+                _ => return over_us,
+            }
+        }
+    }
+
     /// When the partition is over that is between these two now.
     fn held_up(&self, now_us: u64, ends: [u16; 2]) -> Option<u64> {
         let between = |partition: &&Partition| {
@@ -192,7 +214,7 @@ mod tests {
         assert_eq!(refused(&[(0, 5), (7, 6), (7, 7), (ALL, 8)]), shares(7, 7));
         let times = |before, got| LatencyError::Times { before, got };
         assert_eq!(refused(&[(0, 5), (ALL, 4)]), times(5, 4));
-        assert_eq!(refused(&[(0, 5), (ALL, 60_000_001)]), times(5, 60_000_001));
+        assert_eq!(refused(&[(0, 5), (ALL, 10_000_001)]), times(5, 10_000_001));
     }
 
     #[test]
@@ -205,6 +227,21 @@ mod tests {
             assert!(off < 5, "{} for {expected}", drawn[at]);
         }
         assert!(drawn[99_999] <= latency.longest_us());
+    }
+
+    #[test]
+    fn an_hour_counts_from_the_end_of_a_partition() {
+        let partition = |from_us, until_us| Partition {
+            from_us,
+            until_us,
+            validators: 1,
+        };
+        let network = Network {
+            partitions: vec![partition(90, 300), partition(20, 80), partition(900, 999)],
+            ..Network::default()
+        };
+        let ends = [0, 10, 250, 300, 850, 2_000].map(|from| network.undisturbed_for(50, from));
+        assert_eq!(ends, [350, 350, 350, 350, 900, 2_050]);
     }
 
     #[test]

@@ -47,16 +47,23 @@ pub struct Decision {
     pub block: Digest,
     /// Why it is final.
     pub certificate: Certificate,
-    /// When the first honest validator decided, in virtual µs.
+    /// When the first validator decided that says so, in virtual µs.
     pub decided_us: u64,
 }
 
 /// Why validators do not go on. Neither happens while less than a third of them are faulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
-    /// Nothing was decided for an hour.
+    /// Nothing was decided for an hour, or for an hour after a partition.
     #[error("validators decided nothing at height {height} for an hour of virtual time")]
     Halted {
+        /// The height.
+        height: u64,
+    },
+    /// Nothing is decided, and nobody waits for anything: all of them are silent, or the only one
+    /// offers what breaks a rule.
+    #[error("validators decided nothing at height {height}, and none of them will say any more")]
+    Mute {
         /// The height.
         height: u64,
     },
@@ -89,6 +96,8 @@ pub struct Simulation {
     past: u64,
     forked: Option<Stopped>,
     counts: Counts,
+    /// What those did who were behind when the run had ended.
+    after: Counts,
     finality: Finality,
 }
 
@@ -113,7 +122,23 @@ enum Event {
     Start(u64),
 }
 
+impl Event {
+    /// Whether only who is behind has it happen: it says something again, asks, or is answered.
+    fn is_of_who_is_behind(&self) -> bool {
+        match self {
+            Event::Deliver(_, message) => {
+                matches!(**message, Message::Ask(_) | Message::Decided(..))
+            }
+            Event::Timeout(.., timeout) => timeout.kind == TimeoutKind::Rebroadcast,
+            Event::Start(_) => false,
+        }
+    }
+}
+
 const HOUR_US: u64 = 3_600_000_000;
+/// How long validators may take for the last decision once one of them has it: the timeouts of
+/// eight rounds.
+const FINISH_US: u64 = 60_000_000;
 /// How late a slow validator is.
 const SLOW_US: u64 = 1_000_000;
 
@@ -159,6 +184,7 @@ impl Simulation {
             past: 0,
             forked: None,
             counts: Counts::default(),
+            after: Counts::default(),
             finality: Finality::default(),
         }
     }
@@ -177,6 +203,8 @@ impl Simulation {
     pub fn counts(&self) -> Counts {
         let [judged, forged] = self.registry.counts();
         Counts {
+            after_messages: self.after.messages,
+            after_bytes: self.after.bytes,
             judged,
             forged,
             ..self.counts
@@ -204,6 +232,21 @@ impl Simulation {
         blocks: &mut impl Blocks,
     ) -> Result<Decision, Stopped> {
         let start = thread_cpu_ns();
+        let ended = self.decide_next(height, begins_us, blocks);
+        // Its own votes nobody has to judge who decides alone.
+        self.registry.judge();
+        self.forget();
+        self.counts.cpu_ns += thread_cpu_ns() - start;
+        ended.map(|turn| self.decision(turn))
+    }
+
+    /// Gives which turn the height was.
+    fn decide_next(
+        &mut self,
+        height: u64,
+        begins_us: u64,
+        blocks: &mut impl Blocks,
+    ) -> Result<u64, Stopped> {
         let turn = self.past + self.turns.len() as u64;
         let from_us = begins_us.max(self.now_us);
         (self.turns).push_back(Turn::new(height, from_us, self.registry.next()));
@@ -213,22 +256,15 @@ impl Simulation {
                 self.begin_next(place as u16);
             }
         }
-        let over_us = begins_us.max(self.now_us).saturating_add(HOUR_US);
+        let over_us = self.network.undisturbed_for(HOUR_US, from_us);
         while self.forked.is_none() && self.turn(turn).decided.is_none() {
-            if self.queue.next_us().is_none_or(|next| next > over_us) {
-                return Err(Stopped::Halted { height });
+            match self.queue.next_us() {
+                None => return Err(Stopped::Mute { height }),
+                Some(next) if next > over_us => return Err(Stopped::Halted { height }),
+                Some(_) => self.step(blocks),
             }
-            self.step(blocks);
         }
-        if let Some(forked) = self.forked {
-            return Err(forked);
-        }
-        // Its own votes nobody has to judge who decides alone.
-        self.registry.judge();
-        self.forget();
-        self.counts.heights += 1;
-        self.counts.cpu_ns += thread_cpu_ns() - start;
-        Ok(self.decision(turn))
+        self.forked.map_or(Ok(turn), Err)
     }
 
     fn decision(&self, turn: u64) -> Decision {
@@ -250,26 +286,49 @@ impl Simulation {
         }
     }
 
-    /// Lets all honest validators come to the last decision; for an hour at most.
+    /// Delivers what is on its way, and lets all honest validators come to the last decision; for a
+    /// minute at most. What only those do who are behind is counted apart.
     ///
     /// # Errors
-    /// [`Stopped::Forked`], if they came to two.
+    /// [`Stopped::Forked`], if two blocks can be shown to be final.
     pub fn finish(&mut self) -> Result<(), Stopped> {
         let start = thread_cpu_ns();
-        let over_us = self.now_us.saturating_add(HOUR_US);
-        let honest = self.honest;
+        let over_us = self.now_us.saturating_add(FINISH_US);
         // Where nothing was decided, nothing will be.
-        let wait = |turn: &Turn| turn.decided.is_some() && turn.honest_decisions < honest;
-        while self.turns.back().is_some_and(wait)
-            && self.queue.next_us().is_some_and(|next| next <= over_us)
-        {
-            self.step(&mut Nobody);
+        let is_decided = (self.turns.back()).is_some_and(|turn| turn.decided.is_some());
+        let soon = |queue: &Queue<_>| queue.next_us().is_some_and(|next| next <= over_us);
+        while is_decided && self.forked.is_none() && soon(&self.queue) {
+            let (at_us, what) = self.queue.pop().expect("there is one");
+            let is_behind = what.1.is_of_who_is_behind();
+            if is_behind {
+                std::mem::swap(&mut self.counts, &mut self.after);
+            }
+            self.happen(at_us, what, &mut Nobody);
+            if is_behind {
+                std::mem::swap(&mut self.counts, &mut self.after);
+            }
         }
         for node in &mut self.nodes {
             self.counts.evidence += node.take_evidence();
         }
+        self.count_not_reached();
         self.counts.cpu_ns += thread_cpu_ns() - start;
         self.forked.map_or(Ok(()), Err)
+    }
+
+    /// Heights that some honest validator has not come to: they took no less than all others.
+    fn count_not_reached(&mut self) {
+        let is_left = |turn: &&Turn| {
+            let decided = turn.honest_decisions;
+            turn.decided.is_some() && decided < self.honest
+        };
+        let left = self.turns.iter().filter(is_left);
+        let waited: Vec<u64> = left.map(|turn| self.now_us - turn.begins_us).collect();
+        self.counts.not_reached += waited.len() as u64;
+        let longest = self.finality.last_us.iter().max().copied();
+        let waited = waited.into_iter();
+        let at_least = waited.map(|waited| waited.max(longest.unwrap_or(0)));
+        self.finality.last_us.extend(at_least);
     }
 
     fn turn(&self, turn: u64) -> &Turn {
@@ -307,7 +366,11 @@ impl Simulation {
 
     /// What happens next.
     fn step(&mut self, blocks: &mut impl Blocks) {
-        let (at_us, (to, event)) = self.queue.pop().expect("something is to happen");
+        let (at_us, what) = self.queue.pop().expect("something is to happen");
+        self.happen(at_us, what, blocks);
+    }
+
+    fn happen(&mut self, at_us: u64, (to, event): (u16, Event), blocks: &mut impl Blocks) {
         assert!(at_us >= self.now_us, "time goes on");
         self.now_us = at_us;
         match event {
@@ -355,8 +418,8 @@ impl Simulation {
         if timeout.kind == TimeoutKind::Rebroadcast {
             // The driver knows nothing of it.
             if node.rebroadcast == number {
-                for message in node.said.clone() {
-                    self.broadcast(to, &message);
+                for message in node.says_again() {
+                    self.say_again(to, &message);
                 }
                 self.ask_somebody(to, height);
                 self.schedule(to, timeout);
@@ -374,7 +437,18 @@ impl Simulation {
         if others > 0 {
             let other = self.chance.below(others) as u16;
             let other = other + u16::from(other >= to);
-            self.send(to, other, &Rc::new(Message::Ask(height)));
+            if !self.network.is_cut(self.now_us, [to, other]) {
+                self.send(to, other, &Rc::new(Message::Ask(height)));
+            }
+        }
+    }
+
+    /// To all whom it reaches now: what was said to others waits for the partition's end already.
+    fn say_again(&mut self, by: u16, message: &Rc<Message>) {
+        for to in (0..self.nodes.len() as u16).filter(|to| *to != by) {
+            if !self.network.is_cut(self.now_us, [by, to]) {
+                self.send(by, to, message);
+            }
         }
     }
 
@@ -516,7 +590,7 @@ impl Simulation {
             match output {
                 Output::NewRound(_, round) => {
                     let node = &mut self.nodes[usize::from(to)];
-                    node.said.clear();
+                    node.forget_said();
                     let input = node.new_round(round);
                     if let Some(certificate) = node.round_certificate(round) {
                         self.say(to, Rc::new(certificate));
@@ -716,20 +790,23 @@ impl Simulation {
         assert_eq!(node.height, proposal.height.0, "the one that it works on");
         node.decided = true;
         let (number, is_honest) = (node.turn, node.is_honest());
-        if is_honest {
-            let begins_us = self.turn(number).begins_us;
-            if self.turn(number).decided.is_none() {
-                let decision = self.nodes[usize::from(by)].decision(proposal);
-                let turn = self.turn_mut(number);
-                (turn.decided, turn.first_us) = (Some(decision), now_us);
-                self.counts.more_rounds += proposal.round.as_u32().map_or(0, u64::from);
-                self.finality.first_us.push(now_us - begins_us);
-            }
+        let turn = self.turn(number);
+        let waited_us = now_us - turn.begins_us;
+        // Who decides alone may decide for what breaks a rule.
+        if turn.decided.is_none() && turn.is_valid(&proposal.block.hash) {
+            let decision = self.nodes[usize::from(by)].decision(proposal);
             let turn = self.turn_mut(number);
-            turn.honest_decisions += 1;
-            if turn.honest_decisions == honest {
-                self.finality.last_us.push(now_us - begins_us);
-            }
+            (turn.decided, turn.first_us) = (Some(decision), now_us);
+            self.counts.heights += 1;
+            self.counts.more_rounds += proposal.round.as_u32().map_or(0, u64::from);
+        }
+        let turn = self.turn_mut(number);
+        turn.honest_decisions += usize::from(is_honest);
+        if is_honest && turn.honest_decisions == 1 {
+            self.finality.first_us.push(waited_us);
+        }
+        if is_honest && self.turn(number).honest_decisions == honest {
+            self.finality.last_us.push(waited_us);
         }
         self.begin_next(by);
     }

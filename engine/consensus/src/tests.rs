@@ -101,11 +101,14 @@ fn the_table_of_faults() {
         (12, 0, 0)
     );
     // A proposal, and two votes of each.
-    assert_eq!(counts.judged, 12 * 9);
-    assert!(counts.signatures <= 12 * 9, "{counts:?}");
+    // One hears of a decision before it has heard enough votes to cast its second.
+    assert_eq!((counts.signatures, counts.judged), (12 * 9 - 1, 12 * 9));
+    // Each by the three others.
+    assert_eq!(counts.verifications, 3 * counts.signatures);
+    assert_eq!((counts.after_messages, counts.not_reached), (0, 0));
     assert_eq!((counts.forged, counts.evidence), (0, 0));
     assert_eq!(fair.checks, 12 * 3, "a proposer knows its own block");
-    // The first place is the faulty one's: it has its turn at heights 4, 8 and 12.
+    // The first place is the faulty one's: it has its turn at heights 1, 5 and 9.
     let rows: [(Fault, Offer, u64); 7] = [
         (Fault::Silent, Offer::Fair, 3),
         (Fault::Slow, Offer::Fair, 3),
@@ -184,13 +187,127 @@ fn what_breaks_with_one_more() {
 #[test]
 fn a_fork_at_the_last_height_is_told() {
     let faults = [(Fault::Equivocate, 2)];
-    // Height 2 is the second equivocator's.
+    // The first turn is an equivocator's.
     let at_end = (0..20).filter_map(|seed| {
-        let ended = run(setup(4, &faults, Network::default(), seed), 2);
+        let ended = run(setup(4, &faults, Network::default(), seed), 1);
         ended.err()
     });
-    let forked = |stopped| matches!(stopped, Stopped::Forked { height: 2, .. });
+    let forked = |stopped| matches!(stopped, Stopped::Forked { height: 1, .. });
     assert!(at_end.map(forked).eq(vec![true; 20]));
+}
+
+/// Whoever says what it decided has decided, and can tell those who were left out.
+#[test]
+fn the_faulty_decide_too() {
+    let rows: [(u16, &[(Fault, u16)], Offer); 6] = [
+        (4, &[(Fault::Slow, 4)], Offer::Fair),
+        (4, &[(Fault::Censor, 4)], Offer::Censored),
+        (1, &[(Fault::Censor, 1)], Offer::Censored),
+        (4, &[(Fault::ForgedVotes, 4)], Offer::Fair),
+        (4, &[(Fault::Withhold, 4)], Offer::Fair),
+        (4, &[(Fault::Withhold, 3)], Offer::Fair),
+    ];
+    for (validators, faults, offer) in rows {
+        let run = run(setup(validators, faults, Network::default(), 3), 6);
+        let run = run.unwrap_or_else(|stopped| panic!("{faults:?}: {stopped}"));
+        assert!(run.offers.iter().all(|of| *of == offer), "{faults:?}");
+        let counts = run.simulation.counts();
+        assert_eq!((counts.heights, counts.not_reached), (6, 0), "{faults:?}");
+    }
+}
+
+#[test]
+fn those_who_will_say_nothing_any_more_are_told_from_those_who_come_to_nothing() {
+    for (validators, fault) in [
+        (4, Fault::Silent),
+        (1, Fault::Silent),
+        (1, Fault::InvalidBlock),
+    ] {
+        let faults = [(fault, validators)];
+        let stopped = run(setup(validators, &faults, Network::default(), 3), 2).err();
+        assert_eq!(stopped, Some(Stopped::Mute { height: 1 }), "{fault:?}");
+    }
+    let faults = [(Fault::InvalidBlock, 4)];
+    let stopped = run(setup(4, &faults, Network::default(), 3), 2).err();
+    assert_eq!(stopped, Some(Stopped::Halted { height: 1 }));
+}
+
+/// The slowest network that there may be, the one that loses most, and one that was cut for longer
+/// than an hour decide.
+#[test]
+fn without_faults_nobody_halts() {
+    let slowest = Latency::new(vec![(0, 10_000_000), (1_000_000, 10_000_000)]).unwrap();
+    let cut = Partition {
+        from_us: 0,
+        until_us: 3 * 3_600_000_000,
+        validators: 2,
+    };
+    let networks = [
+        Network {
+            latency: slowest.clone(),
+            ..Network::default()
+        },
+        Network {
+            latency: slowest,
+            loss_ppm: MOST_LOSS_PPM,
+            partitions: vec![cut],
+        },
+    ];
+    for network in networks {
+        for validators in [1, 4, 7] {
+            let run = run(setup(validators, &[], network.clone(), 8), 3);
+            let run = run.unwrap_or_else(|stopped| panic!("{validators}: {stopped}"));
+            assert_eq!(run.offers, [Offer::Fair; 3]);
+        }
+    }
+}
+
+/// What a height cost that nobody decided is counted as well.
+#[test]
+fn the_height_that_stops_is_counted() {
+    let setup = setup(4, &[(Fault::Silent, 2)], Network::default(), 1);
+    let mut simulation = Simulation::new(setup, *Backend::all().last().unwrap());
+    let mut toy = Toy {
+        parent: Digest([0; 32]),
+        height: 1,
+        checks: 0,
+    };
+    let halted = Stopped::Halted { height: 1 };
+    assert_eq!(simulation.decide(1, 0, &mut toy).unwrap_err(), halted);
+    let counts = simulation.counts();
+    assert!(counts.cpu_ns > 0 && counts.messages > 0, "{counts:?}");
+    assert_eq!(counts.heights, 0);
+    // Less and less often, and not 1,800 times.
+    assert!(counts.messages < 10_000, "{counts:?}");
+}
+
+/// The run has ended long before they meet again: nobody says the same for an hour, and their
+/// heights count as the longest.
+#[test]
+fn who_is_cut_off_for_ever_is_counted_and_costs_nothing() {
+    let cut_off = Partition {
+        from_us: 0,
+        until_us: 360_000_000_000,
+        validators: 3,
+    };
+    let network = Network {
+        partitions: vec![cut_off],
+        ..Network::default()
+    };
+    let run = run(setup(10, &[], network, 11), 5).unwrap();
+    let counts = run.simulation.counts();
+    assert_eq!((counts.heights, counts.not_reached), (5, 5));
+    let finality = run.simulation.finality();
+    assert_eq!(finality.last_us.len(), 5);
+    assert!(
+        finality.last_us.iter().all(|last| *last > 30_000_000),
+        "{finality:?}"
+    );
+    // In each round each says at most three things to nine others, and some of it again.
+    let rounds = counts.heights + counts.more_rounds;
+    assert!(counts.messages < rounds * 10 * 9 * 4, "{counts:?}");
+    assert!(counts.after_messages < 1_000, "{counts:?}");
+    assert_eq!(counts.after_bytes == 0, counts.after_messages == 0);
 }
 
 /// Two blocks can be shown to be final, although a single honest validator sees one of them only.
