@@ -471,19 +471,38 @@ fn in_all_worlds_one_block_a_height_is_decided() {
     }
 }
 
-/// Height plus round, modulo n.
+/// Heights that are decided take turns, and those that pass with nothing in them do not.
 #[test]
 fn turns_go_round() {
-    let proposer_of = |height: u64, round: u32| {
+    let proposer_of = |turn: u64, round: u32| {
         use arc_malachitebft_core_types::Context;
         let keys = [duet_channels::crypto::PublicKey([1; 32]); 4];
         let members = context::Members::of(&keys);
-        let height = context::Height(height);
-        let proposer = context::Layer1.select_proposer(&members, height, Round::new(round));
+        let turn = context::Height(turn);
+        let proposer = context::Layer1.select_proposer(&members, turn, Round::new(round));
         proposer.address.0
     };
     assert_eq!(
-        [(4, 0), (4, 1), (5, 0), (7, 1)].map(|(h, r)| proposer_of(h, r)),
+        [(4, 0), (4, 1), (5, 0), (7, 1)].map(|(t, r)| proposer_of(t, r)),
         [0, 1, 1, 0]
     );
+    // With heights in steps of four, the same validator would have all turns.
+    let faults = [(Fault::Censor, 1)];
+    let setup = setup(4, &faults, Network::default(), 1);
+    let mut simulation = Simulation::new(setup, *Backend::all().last().unwrap());
+    let mut toy = Toy {
+        parent: Digest([0; 32]),
+        height: 0,
+        checks: 0,
+    };
+    let mut censored = Vec::new();
+    for height in (3..).step_by(4).take(8) {
+        toy.height = height;
+        let decision = simulation.decide(height, height * 1_000_000, &mut toy);
+        let block = decision.unwrap().block;
+        censored.push(toy.block(Offer::Censored).hash == block);
+        toy.parent = block;
+    }
+    let turns = [true, false, false, false];
+    assert_eq!(censored, [turns, turns].concat());
 }

@@ -120,9 +120,11 @@ impl Validator {
         Input::NewRound(height, round, self.proposer(round))
     }
 
+    /// Turns go by heights that are decided: where heights pass with nothing in them, some would
+    /// never have theirs.
     fn proposer(&self, round: Round) -> Address {
-        let height = Height(self.height);
-        Layer1.select_proposer(&self.members, height, round).address
+        let turn = Height(self.turn);
+        Layer1.select_proposer(&self.members, turn, round).address
     }
 
     /// Gives the driver what was checked.
