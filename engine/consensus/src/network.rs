@@ -8,13 +8,21 @@ pub struct Latency(Vec<(u32, u64)>);
 /// Why a latency table makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LatencyError {
-    /// Shares do not begin at 0 and end at 1, or do not rise.
+    /// Shares do not rise.
     #[error("its shares have to rise from 0 to 1: {got} after {before} millionths")]
     Shares {
         /// The share before, in millionths.
         before: u32,
         /// The one that is out of order.
         got: u32,
+    },
+    /// They do not begin at 0 and end at 1.
+    #[error("its shares have to rise from 0 to 1: they go from {first} to {last} millionths")]
+    Ends {
+        /// The first one, in millionths.
+        first: u32,
+        /// The last one.
+        last: u32,
     },
     /// Times fall, or one is longer than ten seconds.
     #[error("its times must not fall, nor be above ten seconds: {got} µs after {before}")]
@@ -38,10 +46,9 @@ impl Latency {
     /// A [`LatencyError`] with what is out of order.
     pub fn new(points: Vec<(u32, u64)>) -> Result<Latency, LatencyError> {
         let shares = |before, got| Err(LatencyError::Shares { before, got });
-        match (points.first(), points.last()) {
-            (Some((0, _)), Some((ALL, _))) => {}
-            (Some((got, _)), _) if *got != 0 => return shares(0, *got),
-            (_, last) => return shares(0, last.map_or(0, |last| last.0)),
+        let [first, last] = [points.first(), points.last()].map(|of| of.map_or(0, |of| of.0));
+        if (first, last) != (0, ALL) {
+            return Err(LatencyError::Ends { first, last });
         }
         for pair in points.windows(2) {
             let [(share, time), (next_share, next_time)] = [pair[0], pair[1]];
@@ -208,9 +215,10 @@ mod tests {
     fn tables_that_make_no_sense_are_refused() {
         let refused = |points: &[(u32, u64)]| Latency::new(points.to_vec()).unwrap_err();
         let shares = |before, got| LatencyError::Shares { before, got };
-        assert_eq!(refused(&[]), shares(0, 0));
-        assert_eq!(refused(&[(1, 5), (ALL, 6)]), shares(0, 1));
-        assert_eq!(refused(&[(0, 5), (999, 6)]), shares(0, 999));
+        let ends = |first, last| LatencyError::Ends { first, last };
+        assert_eq!(refused(&[]), ends(0, 0));
+        assert_eq!(refused(&[(1, 5), (ALL, 6)]), ends(1, ALL));
+        assert_eq!(refused(&[(0, 5), (999, 6)]), ends(0, 999));
         assert_eq!(refused(&[(0, 5), (7, 6), (7, 7), (ALL, 8)]), shares(7, 7));
         let times = |before, got| LatencyError::Times { before, got };
         assert_eq!(refused(&[(0, 5), (ALL, 4)]), times(5, 4));

@@ -91,7 +91,7 @@ fn none(args: &RunArgs) -> Result<(), PlanError> {
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(bad(format!(
-            "{option} needs --validators: without them nobody votes"
+            "{option} needs --validators, 1 or more: without them nobody votes"
         ))),
         None => Ok(()),
     }
