@@ -1,7 +1,7 @@
 //! All validators and the network between them, in virtual microseconds. Every random choice comes
 //! from the seed, and what happens at one instant happens in the order in which it was set off.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -562,7 +562,10 @@ impl Simulation {
             from,
         };
         let signatures = &commit.commit_signatures;
+        let places: BTreeSet<Address> = signatures.iter().map(|by| by.address).collect();
         commit.value_id == BlockId(proposal.block.hash)
+            && commit.height == proposal.height
+            && places.len() == signatures.len()
             && signatures.len() * 3 > self.nodes.len() * 2
             && self.proposal_holds(proposal)
             && (signatures.iter()).all(|by| self.vote_holds(&vote(by.address), by.signature))

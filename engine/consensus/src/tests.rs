@@ -423,6 +423,14 @@ fn the_table_of_certificates() {
         out_of_order(first)
     );
     assert_eq!(of(&|one| one.signatures[2].0 = 9), out_of_order(9));
+    assert_eq!(of(&|one| one.round = u32::MAX), CertificateError::NoRound);
+    // One that stands at three places, and signs at each.
+    let mut one_key = validators.clone();
+    one_key.keys = vec![one_key.keys[usize::from(first)]; 4];
+    let same_key = CertificateError::SameKey { one: 0, other: 1 };
+    assert_eq!(one_key.check(&good), Err(same_key));
+    let digest = keys_digest(&validators.keys);
+    assert_ne!(digest, keys_digest(&one_key.keys));
     // Another Layer 1's.
     let elsewhere = Validators {
         genesis: Digest([8; 32]),

@@ -10,7 +10,7 @@ use super::hash::{Digest, KEYS, hex, link};
 use super::scarcity::Scarcity;
 use super::state::{State, account_leaf, channel_leaf};
 use super::transaction::{Act, Close, Open, PublicKey, Transaction};
-use super::validators::Validators;
+use super::validators::{Validators, Voters};
 
 /// Kinds of records in Layer 1's stream.
 const GENESIS: u8 = 2;
@@ -229,6 +229,12 @@ impl Ledger {
                 Err(record.place().finding("a certificate", expected, "one"))
             }
         }
+    }
+
+    /// Who decides about blocks, where somebody does, and how many of them have certificates.
+    pub(super) fn votes(&self) -> Option<(Voters, u64)> {
+        let validators = self.validators.as_ref()?;
+        Some((validators.voters(), validators.certificates()))
     }
 
     /// That the last block is certified, where blocks are.
