@@ -2,8 +2,16 @@
 //! by a certificate of more than two thirds of the validators, and by proofs against the state that
 //! the header so certified commits to. It holds one header, and no chain.
 //!
-//! A node can say nothing, which anybody notices who asks another one. It cannot show an old block
-//! as the newest, another state, or a channel without the post that is in it.
+//! While less than a third of the validators are faulty, a node cannot show another state, a channel
+//! without the post that is in it, or a block that does not follow from the one that was shown
+//! before. Nor can it show a block as the newest that is older than the client allows by its clock.
+//!
+//! What it can do: say nothing, and show a block that is the newest but for as many as the client
+//! allows. Since a block is made only where something waits, the newest one of a chain that nobody
+//! uses is old, and no header shows that there was none since: whoever has to know sends a
+//! transaction, and waits for a block that has it. With a third and more of the validators at fault,
+//! or keys of theirs that were lost, two blocks of a height can each have a certificate. The client
+//! notices it if it is shown both, one after the other, and not if a node shows it one of them.
 
 use duet_channels::crypto::Digest;
 use duet_channels::protocol::ChannelId;
@@ -14,6 +22,7 @@ use duet_ledger::l1::{ChannelProof, ChannelRecord, Header};
 #[derive(Clone, Debug)]
 pub struct LightClient {
     validators: Validators,
+    most_behind: u64,
     newest: Option<Header>,
 }
 
@@ -27,6 +36,21 @@ pub enum Lie {
         newest: u64,
         /// The one that was shown now.
         got: u64,
+    },
+    /// A header that is older than the client allows.
+    #[error("a header of height {got}, where the clock says {now}")]
+    Stale {
+        /// What height it is by the clock.
+        now: u64,
+        /// The header's.
+        got: u64,
+    },
+    /// A header that does not follow from the one before it: blocks were left out, or the validators
+    /// have told two.
+    #[error("the header of height {height} does not follow from the one before")]
+    OtherParent {
+        /// Its height.
+        height: u64,
     },
     /// A header whose hash is not that of what it says.
     #[error("a header whose hash is not its own")]
@@ -46,11 +70,13 @@ pub enum Lie {
 }
 
 impl LightClient {
-    /// Knows these validators, and no header.
+    /// Knows these validators, and no header. Takes one that is at most so many heights behind the
+    /// clock.
     #[must_use]
-    pub fn new(validators: Validators) -> LightClient {
+    pub fn new(validators: Validators, most_behind: u64) -> LightClient {
         LightClient {
             validators,
+            most_behind,
             newest: None,
         }
     }
@@ -61,18 +87,36 @@ impl LightClient {
         self.newest.as_ref()
     }
 
-    /// Takes a header with its certificate.
+    /// Takes a header with its certificate, and the headers of all blocks between the newest one so
+    /// far and it, in their order; `now` is the height by the clock: how often a block could have
+    /// been made since the genesis. The first header is taken by its certificate alone.
     ///
     /// # Errors
     /// A [`Lie`]: nothing changes.
-    pub fn follow(&mut self, header: &Header, certificate: &Certificate) -> Result<(), Lie> {
+    pub fn follow(
+        &mut self,
+        between: &[Header],
+        header: &Header,
+        certificate: &Certificate,
+        now: u64,
+    ) -> Result<(), Lie> {
         let newest = self.newest.map_or(0, |newest| newest.height);
         let got = header.height;
         if got <= newest {
             return Err(Lie::Old { newest, got });
         }
-        if header.digest() != header.hash {
-            return Err(Lie::OtherHash);
+        if got.saturating_add(self.most_behind) < now {
+            return Err(Lie::Stale { now, got });
+        }
+        let mut before = self.newest.map(|newest| newest.hash);
+        for of in between.iter().chain([header]) {
+            if of.digest() != of.hash {
+                return Err(Lie::OtherHash);
+            }
+            if before.is_some_and(|before| before != of.parent) {
+                return Err(Lie::OtherParent { height: of.height });
+            }
+            before = Some(of.hash);
         }
         if (certificate.height, certificate.block) != (got, header.hash) {
             return Err(Lie::OtherBlock);

@@ -109,18 +109,18 @@ impl Node {
 #[test]
 fn what_a_lying_node_says_is_refused() {
     let node = Node::new();
-    let mut bob = LightClient::new(node.validators.validators());
+    let mut bob = LightClient::new(node.validators.validators(), 3);
     let [(first, of_first), (second, of_second)] = &node.blocks[..] else {
         panic!("two blocks")
     };
-    assert_eq!(bob.follow(second, of_second), Ok(()));
+    assert_eq!(bob.follow(&[], second, of_second, 2), Ok(()));
     let old = Lie::Old { newest: 2, got: 1 };
-    assert_eq!(bob.follow(first, of_first), Err(old));
+    assert_eq!(bob.follow(&[], first, of_first, 2), Err(old));
     assert_eq!(bob.newest(), Some(second));
 
     let refused = |header: &Header, certificate: &Certificate| {
-        let mut bob = LightClient::new(node.validators.validators());
-        let lie = bob.follow(header, certificate).unwrap_err();
+        let mut bob = LightClient::new(node.validators.validators(), 3);
+        let lie = bob.follow(&[], header, certificate, 2).unwrap_err();
         assert_eq!(bob.newest(), None);
         lie
     };
@@ -145,12 +145,51 @@ fn what_a_lying_node_says_is_refused() {
     ));
 }
 
+/// A client that has just begun takes no old block for the newest, and later no block that does not
+/// follow from the one that it has.
+#[test]
+fn an_old_block_and_one_of_another_past_are_refused() {
+    let mut node = Node::new();
+    node.post();
+    let [(first, of_first), (second, of_second), (third, of_third)] = &node.blocks[..] else {
+        panic!("three blocks")
+    };
+    let new = || LightClient::new(node.validators.validators(), 3);
+    let stale = Lie::Stale { now: 5, got: 1 };
+    assert_eq!(new().follow(&[], first, of_first, 5), Err(stale));
+    assert_eq!(new().follow(&[], first, of_first, 4), Ok(()));
+    assert_eq!(new().follow(&[], second, of_second, 5), Ok(()));
+
+    let mut bob = new();
+    bob.follow(&[], first, of_first, 1).unwrap();
+    // A block was left out, or another one stands in its place.
+    let left_out = Lie::OtherParent { height: 3 };
+    assert_eq!(bob.follow(&[], third, of_third, 3), Err(left_out));
+    let not_after = Lie::OtherParent { height: 1 };
+    assert_eq!(bob.follow(&[*first], third, of_third, 3), Err(not_after));
+    let mut changed = *second;
+    changed.transactions += 1;
+    let lie = bob.follow(&[changed], third, of_third, 3);
+    assert_eq!(lie, Err(Lie::OtherHash));
+    // The validators have told another block, which has its certificate.
+    let mut other = *second;
+    other.parent = Digest([9; 32]);
+    other.hash = other.digest();
+    let mut liars = validators(&node.chain, 50);
+    let decided = liars.decide(2, 0, &mut Only(other.hash)).unwrap();
+    let told = bob.follow(&[], &other, &decided.certificate, 3);
+    assert_eq!(told, Err(Lie::OtherParent { height: 2 }));
+    assert_eq!(bob.newest(), Some(first));
+    assert_eq!(bob.follow(&[*second], third, of_third, 3), Ok(()));
+    assert_eq!(bob.newest(), Some(third));
+}
+
 /// A node that hides a post can prove nothing of the channel any more.
 #[test]
 fn a_post_that_a_node_hides_is_found_out() {
     let mut node = Node::new();
     let [ours, others] = node.channels;
-    let mut bob = LightClient::new(node.validators.validators());
+    let mut bob = LightClient::new(node.validators.validators(), 3);
     let (header, certificate) = node.blocks[1].clone();
     let before = node.chain.prove_channel(&ours).unwrap();
     assert_eq!(
@@ -158,7 +197,7 @@ fn a_post_that_a_node_hides_is_found_out() {
         Err(Lie::OtherState),
         "no header yet"
     );
-    bob.follow(&header, &certificate).unwrap();
+    bob.follow(&[], &header, &certificate, 3).unwrap();
     let record = bob.channel(&ours, &before).unwrap();
     assert_eq!(record.status, ChannelStatus::Open);
     let of_others = node.chain.prove_channel(&others).unwrap();
@@ -166,7 +205,7 @@ fn a_post_that_a_node_hides_is_found_out() {
 
     node.post();
     let (header, certificate) = node.blocks[2].clone();
-    bob.follow(&header, &certificate).unwrap();
+    bob.follow(&[], &header, &certificate, 3).unwrap();
     assert_eq!(
         bob.channel(&ours, &before),
         Err(Lie::OtherState),

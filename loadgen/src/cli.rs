@@ -18,7 +18,9 @@ use crate::part::PartAsked;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::trials::args::{ExitArgs, SearchArgs, SweepArgs};
-use crate::validators::{CutOffAsked, ValidatorFaults, ValidatorLatency, ValidatorPartition};
+use crate::validators::{
+    CutOffAsked, ValidatorFaults, ValidatorLatency, ValidatorPartition, parse_loss,
+};
 use duet_audit::AuditArgs;
 use duet_terminal::units::{
     parse_count, parse_duration, parse_positive_count, parse_rate, parse_share,
@@ -329,11 +331,12 @@ pub struct RunArgs {
     /// 0:5ms,50%:40ms,100%:600ms [default: wide-area]
     #[arg(long, value_name = "LATENCY", help_heading = "Layer 1")]
     pub validator_latency: Option<ValidatorLatency>,
-    /// The share of their messages that links lose, and send again after 200ms, 400ms, …
+    /// The share of their messages that links lose, 50% at most, and send again after 200ms, then
+    /// 400ms, …
     #[arg(
         long,
         value_name = "SHARE",
-        value_parser = parse_share,
+        value_parser = parse_loss,
         default_value = "0%",
         hide_default_value = true,
         help_heading = "Layer 1",

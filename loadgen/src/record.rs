@@ -7,7 +7,7 @@ use duet_engine::consensus::Finality;
 use duet_engine::l1::{self, COOPERATIVE_CLOSE_BYTES, Load};
 use duet_engine::pipeline::{
     self, Alone, Arrivals, Decided, DirectOutcome, Fed, Latency, OfKind, Outcome, Stage,
-    TrafficKind, WholeSystem,
+    TrafficKind, WholeSystem, validators_digest,
 };
 use duet_run_file::histogram;
 use duet_run_file::run_file::{
@@ -497,6 +497,7 @@ fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided) -> L1Consensus {
     let late = &outcome.traffic.answers_late;
     L1Consensus {
         validators: asked.map_or(0, |asked| u64::from(asked.count)),
+        keys: validators_digest(&plan.config).map_or_else(String::new, |keys| keys.to_string()),
         faulty: asked.map_or(0, |asked| u64::from(asked.faults.count())),
         heights: counts.heights,
         more_rounds: counts.more_rounds,

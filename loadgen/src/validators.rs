@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use duet_engine::consensus::{Fault, Latency, Partition};
+use duet_engine::consensus::{Fault, Latency, MOST_LOSS_PPM, Partition};
 use duet_engine::pipeline::CutOff;
 use strum::VariantNames;
 
@@ -22,7 +22,7 @@ impl FromStr for ValidatorFaults {
 
     fn from_str(text: &str) -> Result<ValidatorFaults, String> {
         let mut faults: Vec<(Fault, u16)> = Vec::new();
-        for part in parts(text) {
+        for part in parts(text)? {
             let (name, count) = part.split_once('=').ok_or_else(|| {
                 format!("'{part}': expected a fault and a number of validators, as in silent=1")
             })?;
@@ -61,7 +61,7 @@ impl FromStr for ValidatorLatency {
             "wide-area" => Latency::wide_area(),
             "data-centre" => Latency::data_centre(),
             table => {
-                let points = parts(table).map(point);
+                let points = parts(table)?.map(point);
                 let points: Result<Vec<(u32, u64)>, String> = points.collect();
                 Latency::new(points?).map_err(|error| format!("'{text}': {error}"))?
             }
@@ -91,11 +91,41 @@ fn point(part: &str) -> Result<(u32, u64), String> {
         )
     })?;
     let share = parse_share(share)?;
-    Ok(((share * 1e6).round() as u32, micros(part, time)?))
+    Ok((millionths(share), micros(part, time)?))
+}
+
+/// Reads the share of messages that links lose: one that the network can draw.
+///
+/// # Errors
+/// Says what was given and what was expected: no share, above a half, or below a millionth.
+pub fn parse_loss(text: &str) -> Result<f64, String> {
+    let share = parse_share(text)?;
+    let ppm = millionths(share);
+    if ppm > MOST_LOSS_PPM {
+        let most = MOST_LOSS_PPM / 10_000;
+        return Err(format!(
+            "'{text}': expected at most {most}%: over a link that loses more nobody keeps a \
+             connection"
+        ));
+    }
+    match share > 0.0 && ppm == 0 {
+        true => Err(format!("'{text}': expected 0%, or 0.0001% and more")),
+        false => Ok(share),
+    }
+}
+
+/// A share in millionths, as networks have shares.
+pub fn millionths(share: f64) -> u32 {
+    (share * 1e6).round() as u32
 }
 
 fn micros(part: &str, time: &str) -> Result<u64, String> {
     let time: Duration = parse_duration(time).map_err(|error| format!("'{part}': {error}"))?;
+    if !time.subsec_nanos().is_multiple_of(1_000) {
+        return Err(format!(
+            "'{part}': expected whole microseconds, not {time:?}"
+        ));
+    }
     u64::try_from(time.as_micros()).map_err(|_| format!("'{part}': longer than any run"))
 }
 
@@ -120,9 +150,14 @@ impl FromStr for ValidatorPartition {
             until_us: micros(text, until)?,
             validators: validators.parse().map_err(|_| unlike())?,
         };
-        match partition.from_us < partition.until_us && partition.validators > 0 {
+        if partition.from_us >= partition.until_us {
+            return Err(format!(
+                "'{text}': it ends before it begins; expected an end after {from}"
+            ));
+        }
+        match partition.validators > 0 {
             true => Ok(ValidatorPartition(partition)),
-            false => Err(unlike()),
+            false => Err(format!("'{text}': it cuts nobody off; expected at least 1")),
         }
     }
 }
@@ -134,8 +169,11 @@ impl fmt::Display for ValidatorPartition {
             until_us,
             validators,
         } = self.0;
-        let time = Duration::from_micros;
-        write!(f, "{:?}..{:?}={validators}", time(from_us), time(until_us))
+        let time = |us| match us {
+            0 => "0s".to_owned(),
+            us => format!("{:?}", Duration::from_micros(us)),
+        };
+        write!(f, "{}..{}={validators}", time(from_us), time(until_us))
     }
 }
 
@@ -161,9 +199,13 @@ impl FromStr for CutOffAsked {
     }
 }
 
-fn parts(text: &str) -> impl Iterator<Item = &str> {
-    let parts = text.split(',').map(str::trim);
-    parts.filter(|part| !part.is_empty())
+/// What stands between commas: nothing in no text, and something everywhere in any other.
+fn parts(text: &str) -> Result<impl Iterator<Item = &str>, String> {
+    let parts = || text.split(',').map(str::trim);
+    match !text.is_empty() && parts().any(str::is_empty) {
+        true => Err(format!("'{text}': expected something between its commas")),
+        false => Ok(parts().filter(|part| !part.is_empty())),
+    }
 }
 
 #[cfg(test)]
@@ -183,6 +225,8 @@ mod tests {
             ),
             ("silent=-1", "'-1' is no number"),
             ("silent=1,silent=2", "silent has its number already"),
+            (",", "',': expected something between its commas"),
+            ("silent=1,,slow=1", "'silent=1,,slow=1': expected something"),
         ] {
             let error = faults(text).unwrap_err();
             assert!(error.contains(names), "{error}");
@@ -195,14 +239,50 @@ mod tests {
             ("0:5ms,50%:40ms", "rise from 0 to 1"),
             ("0:5ms,100%:1ms", "must not fall"),
             ("0:5ms,100%:fast", "'100%:fast'"),
+            ("0:5ms,100%:11s", "'0:5ms,100%:11s': its times must not"),
+            (",,", "',,': expected something between its commas"),
+            ("", "'': its shares have to rise from 0 to 1"),
+            (
+                "0:1ns,100%:5ms",
+                "'0:1ns': expected whole microseconds, not 1ns",
+            ),
         ] {
             let error = latency(text).unwrap_err();
             assert!(error.contains(names), "{error}");
         }
+        assert_eq!(parse_loss("50%"), Ok(0.5));
+        assert_eq!(parse_loss("0.0001%"), Ok(1e-6));
+        assert_eq!(parse_loss("0"), Ok(0.0));
+        for (text, names) in [
+            ("99.9%", "'99.9%': expected at most 50%"),
+            ("1", "'1': expected at most 50%"),
+            ("99.99999%", "'99.99999%': expected at most 50%"),
+            ("0.00001%", "'0.00001%': expected 0%, or 0.0001%"),
+            ("200%", "'200%' is not a share"),
+        ] {
+            let error = parse_loss(text).unwrap_err();
+            assert!(error.contains(names), "{error}");
+        }
         let partition = |text: &str| text.parse::<ValidatorPartition>();
         assert_eq!(partition("10s..40s=1").unwrap().to_string(), "10s..40s=1");
-        for text in ["10s", "10s=1", "40s..10s=1", "10s..40s=0", "a..b=1"] {
-            assert!(partition(text).is_err(), "{text}");
+        assert_eq!(
+            partition("0ms..1500ms=1").unwrap().to_string(),
+            "0s..1.5s=1"
+        );
+        for (text, names) in [
+            ("10s", "'10s': expected from when, until when"),
+            ("10s=1", "expected from when, until when"),
+            ("10s..40s=x", "expected from when, until when"),
+            (
+                "40s..10s=1",
+                "'40s..10s=1': it ends before it begins; expected an end after 40s",
+            ),
+            ("5s..5s=1", "'5s..5s=1': it ends before it begins"),
+            ("10s..40s=0", "'10s..40s=0': it cuts nobody off"),
+            ("a..b=1", "'a' is not a duration"),
+        ] {
+            let error = partition(text).unwrap_err();
+            assert!(error.contains(names), "{error}");
         }
     }
 }

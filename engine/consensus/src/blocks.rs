@@ -27,7 +27,7 @@ pub enum Offer {
 /// Builds and checks blocks of the height that is being decided.
 pub trait Blocks {
     /// The block that a proposer of this height offers. Asked again for the same offer, it is the
-    /// same.
+    /// same; and it keeps the rules, unless it shall not.
     fn offer(&mut self, offer: Offer) -> Block;
 
     /// Whether this validator, which has the block of this hash, finds that it keeps the rules: its

@@ -3,7 +3,7 @@
 
 use super::message::{precommit, vote_digest};
 use duet_base::bytes::Reader;
-use duet_channels::crypto::{Digest, PublicKey, Signature, accept};
+use duet_channels::crypto::{Digest, Domain, PublicKey, Signature, accept, hash};
 
 /// Why the block of a height is final.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,13 @@ pub struct Validators {
     pub genesis: Digest,
     /// Their keys.
     pub keys: Vec<PublicKey>,
+}
+
+/// What tells validators from others: `H_validators(key 32 …)`, in the order of their places.
+#[must_use]
+pub fn keys_digest(keys: &[PublicKey]) -> Digest {
+    let bytes: Vec<u8> = keys.iter().flat_map(|key| key.0).collect();
+    hash(Domain::Validators, &bytes)
 }
 
 /// Why a certificate shows nothing.
@@ -50,6 +57,17 @@ pub enum CertificateError {
         /// Whose it is said to be.
         place: u16,
     },
+    /// A key that stands at two places: whoever has it would count twice.
+    #[error("validators {one} and {other} have the same key")]
+    SameKey {
+        /// The first place.
+        one: u16,
+        /// The other one.
+        other: u16,
+    },
+    /// The number that stands for no round.
+    #[error("a certificate of no round")]
+    NoRound,
     /// Its bytes are not of a certificate's length, or end early.
     #[error("{got} bytes are no certificate's")]
     Length {
@@ -110,6 +128,10 @@ impl Validators {
         if got * 3 <= validators * 2 {
             return Err(CertificateError::TooFew { got, validators });
         }
+        self.check_distinct()?;
+        if certificate.round == u32::MAX {
+            return Err(CertificateError::NoRound);
+        }
         let mut least = 0;
         for (place, signature) in &certificate.signatures {
             let place = *place;
@@ -131,5 +153,17 @@ impl Validators {
             }
         }
         Ok(())
+    }
+
+    fn check_distinct(&self) -> Result<(), CertificateError> {
+        let mut keys: Vec<(&PublicKey, u16)> = self.keys.iter().zip(0..=u16::MAX).collect();
+        keys.sort_unstable_by_key(|(key, place)| (key.0, *place));
+        match keys.array_windows().find(|[one, other]| one.0 == other.0) {
+            Some([(_, one), (_, other)]) => Err(CertificateError::SameKey {
+                one: *one,
+                other: *other,
+            }),
+            None => Ok(()),
+        }
     }
 }

@@ -274,15 +274,12 @@ impl mc::Context for Layer1 {
     type Extension = ();
     type SigningScheme = ByNumber;
 
-    fn select_proposer<'a>(
-        &self,
-        members: &'a Members,
-        height: Height,
-        round: Round,
-    ) -> &'a Member {
+    /// The driver never asks: what it is told by is a height's number among those that are decided,
+    /// from 0.
+    fn select_proposer<'a>(&self, members: &'a Members, turn: Height, round: Round) -> &'a Member {
         let round = round.as_u32().expect("proposals are of a round");
-        let turn = (height.0 + u64::from(round)) % members.0.len() as u64;
-        &members.0[turn as usize]
+        let place = (turn.0 + u64::from(round)) % members.0.len() as u64;
+        &members.0[place as usize]
     }
 
     fn new_proposal(

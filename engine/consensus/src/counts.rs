@@ -13,7 +13,7 @@ pub struct Counts {
     pub bytes: u64,
     /// Of these, bytes of blocks.
     pub block_bytes: u64,
-    /// Distinct signatures that were made.
+    /// Distinct signatures that were made and said to somebody.
     pub signatures: u64,
     /// Distinct signatures that were judged, each once.
     pub judged: u64,
@@ -27,6 +27,13 @@ pub struct Counts {
     pub evidence: u64,
     /// Decisions that a validator had to ask another one for.
     pub asked: u64,
+    /// Heights that an honest validator had not come to when the run had ended.
+    pub not_reached: u64,
+    /// Messages by which those who were behind came to the last decision after the run: they are in
+    /// no other count.
+    pub after_messages: u64,
+    /// Their bytes.
+    pub after_bytes: u64,
     /// CPU time of all that, in nanoseconds.
     pub cpu_ns: u64,
 }
@@ -36,7 +43,8 @@ pub struct Counts {
 pub struct Finality {
     /// To the first honest validator's.
     pub first_us: Vec<u64>,
-    /// To the last honest validator's.
+    /// To the last honest validator's. Of a height that one of them did not come to, what passed at
+    /// least: those count as the longest.
     pub last_us: Vec<u64>,
 }
 

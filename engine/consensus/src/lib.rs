@@ -21,11 +21,12 @@ mod registry;
 mod simulation;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod validator;
 
 pub use blocks::{Block, Blocks, Offer};
-pub use certificate::{Certificate, CertificateError, Validators};
+pub use certificate::{Certificate, CertificateError, Validators, keys_digest};
 pub use counts::{Counts, Finality};
 pub use faults::{Fault, Faults, TooManyFaults};
-pub use network::{Latency, LatencyError, Network, Partition};
+pub use network::{Latency, LatencyError, MOST_LOSS_PPM, Network, Partition};
 pub use simulation::{Decision, Setup, Simulation, Stopped};

@@ -8,7 +8,7 @@ pub struct Latency(Vec<(u32, u64)>);
 /// Why a latency table makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LatencyError {
-    /// Shares do not begin at 0 and end at 1, or do not rise.
+    /// Shares do not rise.
     #[error("its shares have to rise from 0 to 1: {got} after {before} millionths")]
     Shares {
         /// The share before, in millionths.
@@ -16,8 +16,16 @@ pub enum LatencyError {
         /// The one that is out of order.
         got: u32,
     },
-    /// Times fall, or one is longer than a minute.
-    #[error("its times must not fall, nor be above a minute: {got} µs after {before}")]
+    /// They do not begin at 0 and end at 1.
+    #[error("its shares have to rise from 0 to 1: they go from {first} to {last} millionths")]
+    Ends {
+        /// The first one, in millionths.
+        first: u32,
+        /// The last one.
+        last: u32,
+    },
+    /// Times fall, or one is longer than ten seconds.
+    #[error("its times must not fall, nor be above ten seconds: {got} µs after {before}")]
     Times {
         /// The time before, in µs.
         before: u64,
@@ -27,6 +35,9 @@ pub enum LatencyError {
 }
 
 const ALL: u32 = 1_000_000;
+/// Rounds are longer by half a second each: one in which all messages of this latency arrive in
+/// time comes long before an hour has passed.
+const MOST_LATENCY_US: u64 = 10_000_000;
 
 impl Latency {
     /// A table of shares, in millionths, and times, in µs: so large a share takes at most so long.
@@ -35,17 +46,16 @@ impl Latency {
     /// A [`LatencyError`] with what is out of order.
     pub fn new(points: Vec<(u32, u64)>) -> Result<Latency, LatencyError> {
         let shares = |before, got| Err(LatencyError::Shares { before, got });
-        match (points.first(), points.last()) {
-            (Some((0, _)), Some((ALL, _))) => {}
-            (Some((got, _)), _) if *got != 0 => return shares(0, *got),
-            (_, last) => return shares(0, last.map_or(0, |last| last.0)),
+        let [first, last] = [points.first(), points.last()].map(|of| of.map_or(0, |of| of.0));
+        if (first, last) != (0, ALL) {
+            return Err(LatencyError::Ends { first, last });
         }
         for pair in points.windows(2) {
             let [(share, time), (next_share, next_time)] = [pair[0], pair[1]];
             if next_share <= share {
                 return shares(share, next_share);
             }
-            if next_time < time || next_time > 60_000_000 {
+            if next_time < time || next_time > MOST_LATENCY_US {
                 return Err(LatencyError::Times {
                     before: time,
                     got: next_time,
@@ -110,8 +120,8 @@ pub struct Partition {
 pub struct Network {
     /// How long a message takes.
     pub latency: Latency,
-    /// Messages of a million that a link loses. Each is sent again after 200 ms, then 400, and so
-    /// on.
+    /// Messages of a million that a link loses, [`MOST_LOSS_PPM`] at most. Each is sent again after
+    /// 200 ms, then 400, and so on, and no later than two minutes after it was sent before.
     pub loss_ppm: u32,
     /// Partitions, in any order.
     pub partitions: Vec<Partition>,
@@ -127,7 +137,12 @@ impl Default for Network {
     }
 }
 
+/// Of a link that loses more than every second message TCP makes no connection.
+pub const MOST_LOSS_PPM: u32 = 500_000;
+
 const RETRANSMISSION_US: u64 = 200_000;
+/// Linux's `TCP_RTO_MAX`.
+const MOST_RETRANSMISSION_US: u64 = 120_000_000;
 
 impl Network {
     /// When a message arrives that leaves at `leaves_us`.
@@ -135,15 +150,34 @@ impl Network {
         let mut at = leaves_us;
         let mut wait = RETRANSMISSION_US;
         while self.loss_ppm > 0 && chance.below(u64::from(ALL)) < u64::from(self.loss_ppm) {
-            at += wait;
-            wait *= 2;
+            at = at.saturating_add(wait);
+            wait = (wait * 2).min(MOST_RETRANSMISSION_US);
         }
-        at += self.latency.draw(chance);
+        at = at.saturating_add(self.latency.draw(chance));
         // Until it is through: another partition may have begun when one is over.
         while let Some(over) = self.held_up(at, ends) {
-            at = over + self.latency.draw(chance);
+            at = over.saturating_add(self.latency.draw(chance));
         }
         at
+    }
+
+    /// Whether a partition is between these two now.
+    pub(super) fn is_cut(&self, now_us: u64, ends: [u16; 2]) -> bool {
+        self.held_up(now_us, ends).is_some()
+    }
+
+    /// When so much time has passed from then on, and since the last partition that began
+    /// meanwhile.
+    pub(super) fn undisturbed_for(&self, time_us: u64, from_us: u64) -> u64 {
+        let mut over_us = from_us.saturating_add(time_us);
+        loop {
+            let begun = self.partitions.iter().filter(|of| of.from_us < over_us);
+            let over = begun.map(|of| of.until_us.saturating_add(time_us)).max();
+            match over {
+                Some(later) if later > over_us => over_us = later,
+                _ => return over_us,
+            }
+        }
     }
 
     /// When the partition is over that is between these two now.
@@ -181,13 +215,14 @@ mod tests {
     fn tables_that_make_no_sense_are_refused() {
         let refused = |points: &[(u32, u64)]| Latency::new(points.to_vec()).unwrap_err();
         let shares = |before, got| LatencyError::Shares { before, got };
-        assert_eq!(refused(&[]), shares(0, 0));
-        assert_eq!(refused(&[(1, 5), (ALL, 6)]), shares(0, 1));
-        assert_eq!(refused(&[(0, 5), (999, 6)]), shares(0, 999));
+        let ends = |first, last| LatencyError::Ends { first, last };
+        assert_eq!(refused(&[]), ends(0, 0));
+        assert_eq!(refused(&[(1, 5), (ALL, 6)]), ends(1, ALL));
+        assert_eq!(refused(&[(0, 5), (999, 6)]), ends(0, 999));
         assert_eq!(refused(&[(0, 5), (7, 6), (7, 7), (ALL, 8)]), shares(7, 7));
         let times = |before, got| LatencyError::Times { before, got };
         assert_eq!(refused(&[(0, 5), (ALL, 4)]), times(5, 4));
-        assert_eq!(refused(&[(0, 5), (ALL, 60_000_001)]), times(5, 60_000_001));
+        assert_eq!(refused(&[(0, 5), (ALL, 10_000_001)]), times(5, 10_000_001));
     }
 
     #[test]
@@ -200,6 +235,46 @@ mod tests {
             assert!(off < 5, "{} for {expected}", drawn[at]);
         }
         assert!(drawn[99_999] <= latency.longest_us());
+    }
+
+    #[test]
+    fn an_hour_counts_from_the_end_of_a_partition() {
+        let partition = |from_us, until_us| Partition {
+            from_us,
+            until_us,
+            validators: 1,
+        };
+        let network = Network {
+            partitions: vec![partition(90, 300), partition(20, 80), partition(900, 999)],
+            ..Network::default()
+        };
+        let ends = [0, 10, 250, 300, 850, 2_000].map(|from| network.undisturbed_for(50, from));
+        assert_eq!(ends, [350, 350, 350, 350, 900, 2_050]);
+    }
+
+    #[test]
+    fn what_is_lost_is_sent_again_within_two_minutes_each_time() {
+        let network = Network {
+            latency: Latency::data_centre(),
+            loss_ppm: ALL - 1,
+            ..Network::default()
+        };
+        // Beyond what is taken on the command line: so long that doubling would overflow.
+        let (mut chance, mut longest) = (Chance(9), 0);
+        for leaves in [0, 7, u64::MAX - 1] {
+            for _ in 0..3 {
+                let arrives = network.arrival(leaves, [0, 1], &mut chance);
+                assert!(arrives >= leaves, "{arrives} before {leaves}");
+                longest = longest.max(arrives - leaves);
+            }
+        }
+        assert!(longest > 64 * MOST_RETRANSMISSION_US, "{longest}");
+        let network = Network {
+            loss_ppm: MOST_LOSS_PPM,
+            ..network
+        };
+        let mut late = (0..10_000).map(|_| network.arrival(0, [0, 1], &mut chance));
+        assert!(late.all(|at| at < 20 * MOST_RETRANSMISSION_US));
     }
 
     #[test]

@@ -35,6 +35,8 @@ struct Row {
     /// None until it is judged, if it is a validator's own.
     signature: Option<Signature>,
     holds: bool,
+    /// Somebody was told of it.
+    said: bool,
 }
 
 impl Registry {
@@ -62,7 +64,7 @@ impl Registry {
         ids.map(|id| ring.key(id)).collect()
     }
 
-    /// A validator's signature: the same for the same digest.
+    /// A validator's signature: the same for the same digest, and no secret until it is said.
     pub(super) fn sign(&mut self, signer: u16, digest: Digest) -> SignatureId {
         if let Some(id) = self.made.get(&(signer, digest)) {
             return *id;
@@ -70,6 +72,13 @@ impl Registry {
         let id = self.push(signer, digest, None);
         self.made.insert((signer, digest), id);
         id
+    }
+
+    /// A validator's signature that somebody is told of; whether for the first time.
+    pub(super) fn say(&mut self, signer: u16, digest: Digest) -> (SignatureId, bool) {
+        let id = self.sign(signer, digest);
+        let row = &mut self.rows[(id.0 - self.first) as usize];
+        (id, !std::mem::replace(&mut row.said, true))
     }
 
     /// Somebody's attempt at a signature in a validator's name.
@@ -84,6 +93,7 @@ impl Registry {
             digest,
             signature,
             holds: false,
+            said: false,
         });
         id
     }
@@ -161,9 +171,9 @@ impl Registry {
         }
     }
 
-    /// Signatures made, judged, and refused.
-    pub(super) fn counts(&self) -> [u64; 3] {
+    /// Signatures judged, and refused.
+    pub(super) fn counts(&self) -> [u64; 2] {
         let counts = self.verifier.counts();
-        [self.signer.made(), counts.signatures, counts.forged]
+        [counts.signatures, counts.forged]
     }
 }

@@ -1,7 +1,7 @@
 //! All validators and the network between them, in virtual microseconds. Every random choice comes
 //! from the seed, and what happens at one instant happens in the order in which it was set off.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,9 +17,10 @@ use super::context::{Address, BlockId, Candidate, Layer1, Members, Proposal, Vot
 use super::counts::{Counts, Finality};
 use super::faults::{Fault, Faults};
 use super::message::{Message, proposal_digest, vote_digest};
-use super::network::{Chance, Network};
+use super::network::{Chance, MOST_LOSS_PPM, Network};
 use super::queue::Queue;
 use super::registry::{Registry, SignatureId};
+use super::turn::Turn;
 use super::validator::{Heard, Validator};
 use duet_base::clock::thread_cpu_ns;
 use duet_channels::crypto::{Backend, Digest};
@@ -46,25 +47,33 @@ pub struct Decision {
     pub block: Digest,
     /// Why it is final.
     pub certificate: Certificate,
-    /// When the first honest validator decided, in virtual µs.
+    /// When the first validator decided that says so, in virtual µs.
     pub decided_us: u64,
 }
 
 /// Why validators do not go on. Neither happens while less than a third of them are faulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
-    /// Nothing was decided for an hour.
+    /// Nothing was decided for an hour, or for an hour after a partition.
     #[error("validators decided nothing at height {height} for an hour of virtual time")]
     Halted {
         /// The height.
         height: u64,
     },
-    /// Two honest validators decided for different blocks.
+    /// Nothing is decided, and nobody waits for anything: all of them are silent, or the only one
+    /// offers what breaks a rule.
+    #[error("validators decided nothing at height {height}, and none of them will say any more")]
+    Mute {
+        /// The height.
+        height: u64,
+    },
+    /// More than two thirds precommitted one block, and more than two thirds another one: each can
+    /// be shown to be final.
     #[error("validators decided for two blocks at height {height}: {one} and {other}")]
     Forked {
         /// The height.
         height: u64,
-        /// The block that was decided first.
+        /// The block that was certain first.
         one: Digest,
         /// The other one.
         other: Digest,
@@ -87,6 +96,8 @@ pub struct Simulation {
     past: u64,
     forked: Option<Stopped>,
     counts: Counts,
+    /// What those did who were behind when the run had ended.
+    after: Counts,
     finality: Finality,
 }
 
@@ -111,23 +122,23 @@ enum Event {
     Start(u64),
 }
 
-/// A height.
-struct Turn {
-    height: u64,
-    begins_us: u64,
-    offers: Vec<(Offer, Block)>,
-    verdicts: Vec<(Digest, bool)>,
-    decided: Option<(
-        SignedProposal<Layer1>,
-        mc::ExtendedCommitCertificate<Layer1>,
-    )>,
-    first_us: u64,
-    honest_decisions: usize,
-    /// The number of the first signature that was made when it began.
-    signatures: u32,
+impl Event {
+    /// Whether only who is behind has it happen: it says something again, asks, or is answered.
+    fn is_of_who_is_behind(&self) -> bool {
+        match self {
+            Event::Deliver(_, message) => {
+                matches!(**message, Message::Ask(_) | Message::Decided(..))
+            }
+            Event::Timeout(.., timeout) => timeout.kind == TimeoutKind::Rebroadcast,
+            Event::Start(_) => false,
+        }
+    }
 }
 
 const HOUR_US: u64 = 3_600_000_000;
+/// How long validators may take for the last decision once one of them has it: the timeouts of
+/// eight rounds.
+const FINISH_US: u64 = 60_000_000;
 /// How late a slow validator is.
 const SLOW_US: u64 = 1_000_000;
 
@@ -147,11 +158,12 @@ impl Simulation {
     /// Validators that have decided nothing.
     ///
     /// # Panics
-    /// If there are none, or 2^16 or more.
+    /// If there are none, or 2^16 or more, or links lose more than [`MOST_LOSS_PPM`].
     #[must_use]
     pub fn new(setup: Setup, backend: Backend) -> Simulation {
         let count = u16::try_from(setup.seeds.len()).expect("places are 16 bits");
         assert!(count > 0, "somebody decides");
+        assert!(setup.network.loss_ppm <= MOST_LOSS_PPM, "a link works");
         let registry = Registry::new(backend, &setup.seeds);
         let members = Members::of(&registry.keys());
         let faults = setup.faults.by_place(count);
@@ -172,6 +184,7 @@ impl Simulation {
             past: 0,
             forked: None,
             counts: Counts::default(),
+            after: Counts::default(),
             finality: Finality::default(),
         }
     }
@@ -188,9 +201,10 @@ impl Simulation {
     /// What all of them did so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let [signatures, judged, forged] = self.registry.counts();
+        let [judged, forged] = self.registry.counts();
         Counts {
-            signatures,
+            after_messages: self.after.messages,
+            after_bytes: self.after.bytes,
             judged,
             forged,
             ..self.counts
@@ -218,39 +232,39 @@ impl Simulation {
         blocks: &mut impl Blocks,
     ) -> Result<Decision, Stopped> {
         let start = thread_cpu_ns();
+        let ended = self.decide_next(height, begins_us, blocks);
+        // Its own votes nobody has to judge who decides alone.
+        self.registry.judge();
+        self.forget();
+        self.counts.cpu_ns += thread_cpu_ns() - start;
+        ended.map(|turn| self.decision(turn))
+    }
+
+    /// Gives which turn the height was.
+    fn decide_next(
+        &mut self,
+        height: u64,
+        begins_us: u64,
+        blocks: &mut impl Blocks,
+    ) -> Result<u64, Stopped> {
         let turn = self.past + self.turns.len() as u64;
-        self.turns.push_back(Turn {
-            height,
-            begins_us: begins_us.max(self.now_us),
-            offers: Vec::new(),
-            verdicts: Vec::new(),
-            decided: None,
-            first_us: 0,
-            honest_decisions: 0,
-            signatures: self.registry.next(),
-        });
+        let from_us = begins_us.max(self.now_us);
+        (self.turns).push_back(Turn::new(height, from_us, self.registry.next()));
         for place in 0..self.nodes.len() {
             let node = &self.nodes[place];
             if node.decided && (turn == 0 || node.turn + 1 == turn) {
                 self.begin_next(place as u16);
             }
         }
-        let over_us = begins_us.max(self.now_us).saturating_add(HOUR_US);
-        while self.turn(turn).decided.is_none() {
-            if self.queue.next_us().is_none_or(|next| next > over_us) {
-                return Err(Stopped::Halted { height });
+        let over_us = self.network.undisturbed_for(HOUR_US, from_us);
+        while self.forked.is_none() && self.turn(turn).decided.is_none() {
+            match self.queue.next_us() {
+                None => return Err(Stopped::Mute { height }),
+                Some(next) if next > over_us => return Err(Stopped::Halted { height }),
+                Some(_) => self.step(blocks),
             }
-            self.step(blocks);
         }
-        if let Some(forked) = self.forked {
-            return Err(forked);
-        }
-        // Its own votes nobody has to judge who decides alone.
-        self.registry.judge();
-        self.forget();
-        self.counts.heights += 1;
-        self.counts.cpu_ns += thread_cpu_ns() - start;
-        Ok(self.decision(turn))
+        self.forked.map_or(Ok(turn), Err)
     }
 
     fn decision(&self, turn: u64) -> Decision {
@@ -272,26 +286,49 @@ impl Simulation {
         }
     }
 
-    /// Lets all honest validators come to the last decision; for an hour at most.
+    /// Delivers what is on its way, and lets all honest validators come to the last decision; for a
+    /// minute at most. What only those do who are behind is counted apart.
     ///
     /// # Errors
-    /// [`Stopped::Forked`], if they came to two.
+    /// [`Stopped::Forked`], if two blocks can be shown to be final.
     pub fn finish(&mut self) -> Result<(), Stopped> {
         let start = thread_cpu_ns();
-        let over_us = self.now_us.saturating_add(HOUR_US);
-        let honest = self.honest;
+        let over_us = self.now_us.saturating_add(FINISH_US);
         // Where nothing was decided, nothing will be.
-        let wait = |turn: &Turn| turn.decided.is_some() && turn.honest_decisions < honest;
-        while self.turns.back().is_some_and(wait)
-            && self.queue.next_us().is_some_and(|next| next <= over_us)
-        {
-            self.step(&mut Nobody);
+        let is_decided = (self.turns.back()).is_some_and(|turn| turn.decided.is_some());
+        let soon = |queue: &Queue<_>| queue.next_us().is_some_and(|next| next <= over_us);
+        while is_decided && self.forked.is_none() && soon(&self.queue) {
+            let (at_us, what) = self.queue.pop().expect("there is one");
+            let is_behind = what.1.is_of_who_is_behind();
+            if is_behind {
+                std::mem::swap(&mut self.counts, &mut self.after);
+            }
+            self.happen(at_us, what, &mut Nobody);
+            if is_behind {
+                std::mem::swap(&mut self.counts, &mut self.after);
+            }
         }
         for node in &mut self.nodes {
             self.counts.evidence += node.take_evidence();
         }
+        self.count_not_reached();
         self.counts.cpu_ns += thread_cpu_ns() - start;
         self.forked.map_or(Ok(()), Err)
+    }
+
+    /// Heights that some honest validator has not come to: they took no less than all others.
+    fn count_not_reached(&mut self) {
+        let is_left = |turn: &&Turn| {
+            let decided = turn.honest_decisions;
+            turn.decided.is_some() && decided < self.honest
+        };
+        let left = self.turns.iter().filter(is_left);
+        let waited: Vec<u64> = left.map(|turn| self.now_us - turn.begins_us).collect();
+        self.counts.not_reached += waited.len() as u64;
+        let longest = self.finality.last_us.iter().max().copied();
+        let waited = waited.into_iter();
+        let at_least = waited.map(|waited| waited.max(longest.unwrap_or(0)));
+        self.finality.last_us.extend(at_least);
     }
 
     fn turn(&self, turn: u64) -> &Turn {
@@ -329,7 +366,12 @@ impl Simulation {
 
     /// What happens next.
     fn step(&mut self, blocks: &mut impl Blocks) {
-        let (at_us, (to, event)) = self.queue.pop().expect("something is to happen");
+        let (at_us, what) = self.queue.pop().expect("something is to happen");
+        self.happen(at_us, what, blocks);
+    }
+
+    fn happen(&mut self, at_us: u64, (to, event): (u16, Event), blocks: &mut impl Blocks) {
+        assert!(at_us >= self.now_us, "time goes on");
         self.now_us = at_us;
         match event {
             Event::Start(turn) => self.start(to, turn, blocks),
@@ -376,8 +418,8 @@ impl Simulation {
         if timeout.kind == TimeoutKind::Rebroadcast {
             // The driver knows nothing of it.
             if node.rebroadcast == number {
-                for message in node.said.clone() {
-                    self.broadcast(to, &message);
+                for message in node.says_again() {
+                    self.say_again(to, &message);
                 }
                 self.ask_somebody(to, height);
                 self.schedule(to, timeout);
@@ -395,7 +437,18 @@ impl Simulation {
         if others > 0 {
             let other = self.chance.below(others) as u16;
             let other = other + u16::from(other >= to);
-            self.send(to, other, &Rc::new(Message::Ask(height)));
+            if !self.network.is_cut(self.now_us, [to, other]) {
+                self.send(to, other, &Rc::new(Message::Ask(height)));
+            }
+        }
+    }
+
+    /// To all whom it reaches now: what was said to others waits for the partition's end already.
+    fn say_again(&mut self, by: u16, message: &Rc<Message>) {
+        for to in (0..self.nodes.len() as u16).filter(|to| *to != by) {
+            if !self.network.is_cut(self.now_us, [by, to]) {
+                self.send(by, to, message);
+            }
         }
     }
 
@@ -406,7 +459,8 @@ impl Simulation {
             node.rebroadcast += 1;
         }
         let event = Event::Timeout(node.height, node.rebroadcast, timeout);
-        self.queue.push(self.now_us + after, (to, event));
+        let at_us = self.now_us.saturating_add(after);
+        self.queue.push(at_us, (to, event));
     }
 
     fn deliver(&mut self, to: u16, from: u16, message: Rc<Message>, blocks: &mut impl Blocks) {
@@ -508,27 +562,22 @@ impl Simulation {
             from,
         };
         let signatures = &commit.commit_signatures;
+        let places: BTreeSet<Address> = signatures.iter().map(|by| by.address).collect();
         commit.value_id == BlockId(proposal.block.hash)
+            && commit.height == proposal.height
+            && places.len() == signatures.len()
             && signatures.len() * 3 > self.nodes.len() * 2
             && self.proposal_holds(proposal)
             && (signatures.iter()).all(|by| self.vote_holds(&vote(by.address), by.signature))
     }
 
-    /// Whether a validator finds a block to keep the rules. Of a height that is decided nobody asks
-    /// any more: what one found, all do.
+    /// Whether a validator finds a block to keep the rules. Of a height that is decided nobody is
+    /// asked any more: what was offered there and keeps the rules is known.
     fn judge(&mut self, by: u16, block: &Digest, blocks: &mut impl Blocks) -> Validity {
-        let number = self.nodes[usize::from(by)].turn;
-        let turn = self.turn_mut(number);
+        let turn = self.turn(self.nodes[usize::from(by)].turn);
         let valid = match &turn.decided {
-            None => {
-                let verdict = blocks.check(by, block);
-                turn.verdicts.push((*block, verdict));
-                verdict
-            }
-            Some((proposal, _)) => {
-                let found = turn.verdicts.iter().find(|(of, _)| of == block);
-                found.map_or(proposal.block.hash == *block, |(_, verdict)| *verdict)
-            }
+            None => blocks.check(by, block),
+            Some(_) => turn.is_valid(block),
         };
         Validity::from_bool(valid)
     }
@@ -544,7 +593,7 @@ impl Simulation {
             match output {
                 Output::NewRound(_, round) => {
                     let node = &mut self.nodes[usize::from(to)];
-                    node.said.clear();
+                    node.forget_said();
                     let input = node.new_round(round);
                     if let Some(certificate) = node.round_certificate(round) {
                         self.say(to, Rc::new(certificate));
@@ -592,7 +641,7 @@ impl Simulation {
         let signed = self.signed_proposal(by, proposal);
         if proposal.pol_round.is_defined() {
             self.show_polka(by, proposal.pol_round, &BlockId(proposal.block.hash));
-        } else {
+        } else if self.nodes[usize::from(by)].is_honest() {
             self.expect_votes(&proposal);
         }
         let whole = Rc::new(Message::Proposal(signed.clone(), true));
@@ -616,14 +665,16 @@ impl Simulation {
 
     fn signed_proposal(&mut self, by: u16, proposal: Proposal) -> SignedProposal<Layer1> {
         let digest = proposal_digest(&self.genesis, &proposal);
-        SignedProposal::new(proposal, self.registry.sign(by, digest))
+        SignedProposal::new(proposal, self.say_signature(by, digest).0)
     }
 
     /// Has the votes of an undisturbed round signed and judged beside the proposal, in one batch:
-    /// a signature follows from what it signs, so that it may be made before it is said.
+    /// a signature follows from what it signs, so that it may be made before it is said, and counts
+    /// when it is.
     fn expect_votes(&mut self, proposal: &Proposal) {
         let (height, round) = (proposal.height, proposal.round);
-        for node in self.nodes.iter().filter(|node| !node.is_silent()) {
+        let speaking = self.nodes.iter().filter(|node| !node.is_silent());
+        for node in speaking {
             for kind in [VoteType::Prevote, VoteType::Precommit] {
                 let vote = Vote {
                     kind,
@@ -680,14 +731,39 @@ impl Simulation {
 
     fn signed_vote(&mut self, by: u16, vote: Vote) -> SignedVote<Layer1> {
         let digest = vote_digest(&self.genesis, &vote);
-        SignedVote::new(vote, self.registry.sign(by, digest))
+        let (signature, is_new) = self.say_signature(by, digest);
+        if is_new {
+            self.count_vote(by, &vote);
+        }
+        SignedVote::new(vote, signature)
+    }
+
+    /// A signature that others are told of, counted once.
+    fn say_signature(&mut self, by: u16, digest: Digest) -> (SignatureId, bool) {
+        let (signature, is_new) = self.registry.say(by, digest);
+        self.counts.signatures += u64::from(is_new);
+        (signature, is_new)
+    }
+
+    /// Counts what could be shown of a vote, whoever has heard of it.
+    fn count_vote(&mut self, by: u16, vote: &Vote) {
+        let (validators, number) = (self.nodes.len(), self.nodes[usize::from(by)].turn);
+        let turn = self.turn_mut(number);
+        let height = turn.height;
+        if let Some([one, other]) = turn.count(vote, validators)
+            && self.forked.is_none()
+        {
+            let faulty = validators - self.honest;
+            assert!(faulty * 3 >= validators, "less than a third is faulty");
+            self.forked = Some(Stopped::Forked { height, one, other });
+        }
     }
 
     /// Votes for nothing in the names of all others, with a signature of its own.
     fn forge_votes(&mut self, by: u16, vote: &Vote) {
         let value = NilOrVal::Nil;
         let digest = vote_digest(&self.genesis, &Vote { value, ..*vote });
-        let own = self.registry.sign(by, digest);
+        let (own, _) = self.say_signature(by, digest);
         self.registry.judge();
         let own = self.registry.signature(own);
         for place in (0..self.nodes.len() as u16).filter(|place| *place != by) {
@@ -717,35 +793,23 @@ impl Simulation {
         assert_eq!(node.height, proposal.height.0, "the one that it works on");
         node.decided = true;
         let (number, is_honest) = (node.turn, node.is_honest());
-        if is_honest {
-            let turn = &mut self.turns[(number - self.past) as usize];
-            let (begins_us, block) = (turn.begins_us, proposal.block.hash);
-            match &turn.decided {
-                None => {
-                    turn.decided = Some(self.nodes[usize::from(by)].decision(proposal));
-                    turn.first_us = now_us;
-                    self.counts.more_rounds += proposal.round.as_u32().map_or(0, u64::from);
-                    self.finality.first_us.push(now_us - begins_us);
-                }
-                Some((first, _)) if first.block.hash != block => {
-                    let faulty = self.nodes.len() - honest;
-                    assert!(
-                        faulty * 3 >= self.nodes.len(),
-                        "less than a third is faulty"
-                    );
-                    self.forked = Some(Stopped::Forked {
-                        height: proposal.height.0,
-                        one: first.block.hash,
-                        other: block,
-                    });
-                }
-                Some(_) => {}
-            }
-            let turn = &mut self.turns[(number - self.past) as usize];
-            turn.honest_decisions += 1;
-            if turn.honest_decisions == honest {
-                self.finality.last_us.push(now_us - begins_us);
-            }
+        let turn = self.turn(number);
+        let waited_us = now_us - turn.begins_us;
+        // Who decides alone may decide for what breaks a rule.
+        if turn.decided.is_none() && turn.is_valid(&proposal.block.hash) {
+            let decision = self.nodes[usize::from(by)].decision(proposal);
+            let turn = self.turn_mut(number);
+            (turn.decided, turn.first_us) = (Some(decision), now_us);
+            self.counts.heights += 1;
+            self.counts.more_rounds += proposal.round.as_u32().map_or(0, u64::from);
+        }
+        let turn = self.turn_mut(number);
+        turn.honest_decisions += usize::from(is_honest);
+        if is_honest && turn.honest_decisions == 1 {
+            self.finality.first_us.push(waited_us);
+        }
+        if is_honest && self.turn(number).honest_decisions == honest {
+            self.finality.last_us.push(waited_us);
         }
         self.begin_next(by);
     }
@@ -783,7 +847,7 @@ impl Simulation {
             Some(Fault::Slow) => SLOW_US,
             _ => 0,
         };
-        let leaves_us = self.now_us + slow;
+        let leaves_us = self.now_us.saturating_add(slow);
         let at_us = (self.network).arrival(leaves_us, [from, to], &mut self.chance);
         if !self.nodes[usize::from(to)].is_silent() {
             let event = Event::Deliver(from, Rc::clone(message));

@@ -101,10 +101,14 @@ fn the_table_of_faults() {
         (12, 0, 0)
     );
     // A proposal, and two votes of each.
-    assert_eq!((counts.signatures, counts.judged), (12 * 9, 12 * 9));
+    // One hears of a decision before it has heard enough votes to cast its second.
+    assert_eq!((counts.signatures, counts.judged), (12 * 9 - 1, 12 * 9));
+    // Each by the three others.
+    assert_eq!(counts.verifications, 3 * counts.signatures);
+    assert_eq!((counts.after_messages, counts.not_reached), (0, 0));
     assert_eq!((counts.forged, counts.evidence), (0, 0));
     assert_eq!(fair.checks, 12 * 3, "a proposer knows its own block");
-    // The first place is the faulty one's: it has its turn at heights 4, 8 and 12.
+    // The first place is the faulty one's: it has its turn at heights 1, 5 and 9.
     let rows: [(Fault, Offer, u64); 7] = [
         (Fault::Silent, Offer::Fair, 3),
         (Fault::Slow, Offer::Fair, 3),
@@ -183,13 +187,171 @@ fn what_breaks_with_one_more() {
 #[test]
 fn a_fork_at_the_last_height_is_told() {
     let faults = [(Fault::Equivocate, 2)];
-    // Height 2 is the second equivocator's.
+    // The first turn is an equivocator's.
     let at_end = (0..20).filter_map(|seed| {
-        let ended = run(setup(4, &faults, Network::default(), seed), 2);
+        let ended = run(setup(4, &faults, Network::default(), seed), 1);
         ended.err()
     });
-    let forked = |stopped| matches!(stopped, Stopped::Forked { height: 2, .. });
+    let forked = |stopped| matches!(stopped, Stopped::Forked { height: 1, .. });
     assert!(at_end.map(forked).eq(vec![true; 20]));
+}
+
+/// Whoever says what it decided has decided, and can tell those who were left out.
+#[test]
+fn the_faulty_decide_too() {
+    type Row<'f> = (u16, &'f [(Fault, u16)], Offer);
+    let rows: [Row<'_>; 6] = [
+        (4, &[(Fault::Slow, 4)], Offer::Fair),
+        (4, &[(Fault::Censor, 4)], Offer::Censored),
+        (1, &[(Fault::Censor, 1)], Offer::Censored),
+        (4, &[(Fault::ForgedVotes, 4)], Offer::Fair),
+        (4, &[(Fault::Withhold, 4)], Offer::Fair),
+        (4, &[(Fault::Withhold, 3)], Offer::Fair),
+    ];
+    for (validators, faults, offer) in rows {
+        let run = run(setup(validators, faults, Network::default(), 3), 6);
+        let run = run.unwrap_or_else(|stopped| panic!("{faults:?}: {stopped}"));
+        assert!(run.offers.iter().all(|of| *of == offer), "{faults:?}");
+        let counts = run.simulation.counts();
+        assert_eq!((counts.heights, counts.not_reached), (6, 0), "{faults:?}");
+    }
+}
+
+#[test]
+fn those_who_will_say_nothing_any_more_are_told_from_those_who_come_to_nothing() {
+    for (validators, fault) in [
+        (4, Fault::Silent),
+        (1, Fault::Silent),
+        (1, Fault::InvalidBlock),
+    ] {
+        let faults = [(fault, validators)];
+        let stopped = run(setup(validators, &faults, Network::default(), 3), 2).err();
+        assert_eq!(stopped, Some(Stopped::Mute { height: 1 }), "{fault:?}");
+    }
+    let faults = [(Fault::InvalidBlock, 4)];
+    let stopped = run(setup(4, &faults, Network::default(), 3), 2).err();
+    assert_eq!(stopped, Some(Stopped::Halted { height: 1 }));
+}
+
+/// The slowest network that there may be, the one that loses most, and one that was cut for longer
+/// than an hour decide.
+#[test]
+fn without_faults_nobody_halts() {
+    let slowest = Latency::new(vec![(0, 10_000_000), (1_000_000, 10_000_000)]).unwrap();
+    let cut = Partition {
+        from_us: 0,
+        until_us: 3 * 3_600_000_000,
+        validators: 2,
+    };
+    let networks = [
+        Network {
+            latency: slowest.clone(),
+            ..Network::default()
+        },
+        Network {
+            latency: slowest,
+            loss_ppm: MOST_LOSS_PPM,
+            partitions: vec![cut],
+        },
+    ];
+    for network in networks {
+        for validators in [1, 4, 7] {
+            let run = run(setup(validators, &[], network.clone(), 8), 3);
+            let run = run.unwrap_or_else(|stopped| panic!("{validators}: {stopped}"));
+            assert_eq!(run.offers, [Offer::Fair; 3]);
+        }
+    }
+}
+
+/// What a height cost that nobody decided is counted as well.
+#[test]
+fn the_height_that_stops_is_counted() {
+    let setup = setup(4, &[(Fault::Silent, 2)], Network::default(), 1);
+    let mut simulation = Simulation::new(setup, *Backend::all().last().unwrap());
+    let mut toy = Toy {
+        parent: Digest([0; 32]),
+        height: 1,
+        checks: 0,
+    };
+    let halted = Stopped::Halted { height: 1 };
+    assert_eq!(simulation.decide(1, 0, &mut toy).unwrap_err(), halted);
+    let counts = simulation.counts();
+    assert!(counts.cpu_ns > 0 && counts.messages > 0, "{counts:?}");
+    assert_eq!(counts.heights, 0);
+    // Less and less often, and not 1,800 times.
+    assert!(counts.messages < 10_000, "{counts:?}");
+}
+
+/// The run has ended long before they meet again: nobody says the same for an hour, and their
+/// heights count as the longest.
+#[test]
+fn who_is_cut_off_for_ever_is_counted_and_costs_nothing() {
+    let cut_off = Partition {
+        from_us: 0,
+        until_us: 360_000_000_000,
+        validators: 3,
+    };
+    let network = Network {
+        partitions: vec![cut_off],
+        ..Network::default()
+    };
+    let run = run(setup(10, &[], network, 11), 5).unwrap();
+    let counts = run.simulation.counts();
+    assert_eq!((counts.heights, counts.not_reached), (5, 5));
+    let finality = run.simulation.finality();
+    assert_eq!(finality.last_us.len(), 5);
+    assert!(
+        finality.last_us.iter().all(|last| *last > 30_000_000),
+        "{finality:?}"
+    );
+    // In each round each says at most three things to nine others, and some of it again.
+    let rounds = counts.heights + counts.more_rounds;
+    assert!(counts.messages < rounds * 10 * 9 * 4, "{counts:?}");
+    assert!(counts.after_messages < 1_000, "{counts:?}");
+    assert_eq!(counts.after_bytes == 0, counts.after_messages == 0);
+}
+
+/// Two blocks can be shown to be final, although a single honest validator sees one of them only.
+#[test]
+fn a_fork_that_no_two_honest_validators_see_is_told() {
+    for equivocators in [2, 3, 4] {
+        let faults = [(Fault::Equivocate, equivocators)];
+        let told = |seed| run(setup(4, &faults, Network::default(), seed), 12).err();
+        for seed in 0..10 {
+            let stopped = told(seed);
+            let is_told = matches!(stopped, Some(Stopped::Forked { .. }));
+            assert!(is_told, "{equivocators} of 4, seed {seed}: {stopped:?}");
+        }
+    }
+}
+
+/// At a height that is decided, another block is as valid as when nobody had decided.
+#[test]
+fn a_second_valid_block_stays_valid_once_one_is_decided() {
+    let mut turn = turn::Turn::new(1, 0, 0);
+    let block = |byte| Block {
+        hash: Digest([byte; 32]),
+        bytes: 9,
+    };
+    turn.offers = vec![
+        (Offer::Fair, block(1)),
+        (Offer::Empty, block(2)),
+        (Offer::Invalid, block(3)),
+    ];
+    let verdicts = [1, 2, 3, 4].map(|byte| turn.is_valid(&Digest([byte; 32])));
+    assert_eq!(verdicts, [true, true, false, false]);
+}
+
+/// No more than a validator says: a proposal, and two votes of each that hears it in time.
+#[test]
+fn signatures_that_nobody_says_are_not_counted() {
+    // Everybody else votes for nothing, in all rounds that the faulty one proposes in.
+    let faults = [(Fault::InvalidBlock, 1)];
+    let run = run(setup(4, &faults, Network::default(), 1), 12).unwrap();
+    let counts = run.simulation.counts();
+    let rounds = counts.heights + counts.more_rounds;
+    assert!(counts.signatures <= 9 * rounds, "{counts:?}");
+    assert!(counts.judged <= 9 * rounds, "{counts:?}");
 }
 
 /// Those who were cut off come to the same blocks as the others, and the others went on.
@@ -262,6 +424,14 @@ fn the_table_of_certificates() {
         out_of_order(first)
     );
     assert_eq!(of(&|one| one.signatures[2].0 = 9), out_of_order(9));
+    assert_eq!(of(&|one| one.round = u32::MAX), CertificateError::NoRound);
+    // One that stands at three places, and signs at each.
+    let mut one_key = validators.clone();
+    one_key.keys = vec![one_key.keys[usize::from(first)]; 4];
+    let same_key = CertificateError::SameKey { one: 0, other: 1 };
+    assert_eq!(one_key.check(&good), Err(same_key));
+    let digest = keys_digest(&validators.keys);
+    assert_ne!(digest, keys_digest(&one_key.keys));
     // Another Layer 1's.
     let elsewhere = Validators {
         genesis: Digest([8; 32]),
@@ -310,19 +480,38 @@ fn in_all_worlds_one_block_a_height_is_decided() {
     }
 }
 
-/// Height plus round, modulo n.
+/// Heights that are decided take turns, and those that pass with nothing in them do not.
 #[test]
 fn turns_go_round() {
-    let proposer_of = |height: u64, round: u32| {
+    let proposer_of = |turn: u64, round: u32| {
         use arc_malachitebft_core_types::Context;
         let keys = [duet_channels::crypto::PublicKey([1; 32]); 4];
         let members = context::Members::of(&keys);
-        let height = context::Height(height);
-        let proposer = context::Layer1.select_proposer(&members, height, Round::new(round));
+        let turn = context::Height(turn);
+        let proposer = context::Layer1.select_proposer(&members, turn, Round::new(round));
         proposer.address.0
     };
     assert_eq!(
-        [(4, 0), (4, 1), (5, 0), (7, 1)].map(|(h, r)| proposer_of(h, r)),
+        [(4, 0), (4, 1), (5, 0), (7, 1)].map(|(t, r)| proposer_of(t, r)),
         [0, 1, 1, 0]
     );
+    // With heights in steps of four, the same validator would have all turns.
+    let faults = [(Fault::Censor, 1)];
+    let setup = setup(4, &faults, Network::default(), 1);
+    let mut simulation = Simulation::new(setup, *Backend::all().last().unwrap());
+    let mut toy = Toy {
+        parent: Digest([0; 32]),
+        height: 0,
+        checks: 0,
+    };
+    let mut censored = Vec::new();
+    for height in (3..).step_by(4).take(8) {
+        toy.height = height;
+        let decision = simulation.decide(height, height * 1_000_000, &mut toy);
+        let block = decision.unwrap().block;
+        censored.push(toy.block(Offer::Censored).hash == block);
+        toy.parent = block;
+    }
+    let turns = [true, false, false, false];
+    assert_eq!(censored, [turns, turns].concat());
 }

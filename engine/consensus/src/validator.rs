@@ -29,6 +29,8 @@ pub(super) struct Validator {
     pub(super) said: Vec<Rc<Message>>,
     /// Which rebroadcast is the newest: older ones are void.
     pub(super) rebroadcast: u64,
+    /// How often it could have said all of this again.
+    repeats: u32,
     /// Whose votes it had, by round and kind.
     voted: HashSet<(Round, bool, Address)>,
 }
@@ -70,6 +72,7 @@ impl Validator {
             later: Vec::new(),
             said: Vec::new(),
             rebroadcast: 0,
+            repeats: 0,
             voted: HashSet::new(),
         }
     }
@@ -88,8 +91,23 @@ impl Validator {
             .move_to_height(Height(height), self.members.clone());
         (self.turn, self.height, self.decided) = (turn, height, false);
         self.voted.clear();
-        self.said.clear();
+        self.forget_said();
         self.new_round(Round::ZERO)
+    }
+
+    pub(super) fn forget_said(&mut self) {
+        self.said.clear();
+        self.repeats = 0;
+    }
+
+    /// What it says again when nothing has happened: less and less often, since nothing is lost for
+    /// ever.
+    pub(super) fn says_again(&mut self) -> Vec<Rc<Message>> {
+        self.repeats = self.repeats.saturating_add(1);
+        match self.repeats.is_power_of_two() {
+            true => self.said.clone(),
+            false => Vec::new(),
+        }
     }
 
     pub(super) fn round(&self) -> Round {
@@ -102,9 +120,11 @@ impl Validator {
         Input::NewRound(height, round, self.proposer(round))
     }
 
+    /// Turns go by heights that are decided: where heights pass with nothing in them, some would
+    /// never have theirs.
     fn proposer(&self, round: Round) -> Address {
-        let height = Height(self.height);
-        Layer1.select_proposer(&self.members, height, round).address
+        let turn = Height(self.turn);
+        Layer1.select_proposer(&self.members, turn, round).address
     }
 
     /// Gives the driver what was checked.

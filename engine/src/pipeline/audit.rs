@@ -11,8 +11,23 @@ use super::stage::Stage;
 use super::waves::Wave;
 use super::workload::Workload;
 use crate::transcript::{Burst, Closed, Finish, Recorder, Start, Transcript, TranscriptError};
-use duet_channels::crypto::{PublicKey, SecretKey};
+use duet_channels::crypto::{Digest, PublicKey, SecretKey};
+use duet_consensus::keys_digest;
 use duet_ledger::l1::{Allocations, Chain, Genesis};
+
+/// The keys of those who decide about blocks, if somebody does.
+fn validator_keys(config: &Config) -> Option<Vec<PublicKey>> {
+    let validators = config.validators.as_ref()?;
+    let seeds = validator_seeds(config.seed, validators.count);
+    let secrets = SecretKey::from_seeds(config.backend, &seeds);
+    Some(secrets.iter().map(SecretKey::public).collect())
+}
+
+/// What tells a run's validators from others, if it has some: an auditor of its log takes it.
+#[must_use]
+pub fn validators_digest(config: &Config) -> Option<Digest> {
+    validator_keys(config).map(|keys| keys_digest(&keys))
+}
 
 /// A run's audit log, or none.
 pub(super) struct AuditLog {
@@ -32,21 +47,20 @@ impl AuditLog {
         let Some(settings) = &config.audit else {
             return Ok(AuditLog::none());
         };
+        let keys = validator_keys(config);
         let start = Start {
             genesis: *chain.genesis(),
             shards: config.shards,
             sessions: workload.sessions(),
             cosign_every: config.rules.cosign_every,
             in_flight: config.rules.in_flight,
+            validators: (keys.as_ref()).map(|keys| (keys.len() as u16, keys_digest(keys))),
         };
         let (transcript, mut recorders) = Transcript::begin(settings, start, chain.config())?;
         let l1 = recorders.last_mut().expect("Layer 1 has a stream");
         l1.genesis(genesis, chain.config());
-        if let Some(validators) = &config.validators {
-            let seeds = validator_seeds(config.seed, validators.count);
-            let secrets = SecretKey::from_seeds(config.backend, &seeds);
-            let keys: Vec<PublicKey> = secrets.iter().map(SecretKey::public).collect();
-            l1.validators(&keys);
+        if let Some(keys) = &keys {
+            l1.validators(keys);
         }
         Ok(AuditLog {
             transcript: Some(transcript),

@@ -66,6 +66,7 @@ mod workload;
 pub use alone::{Alone, Fed, layer_1_alone};
 pub use arrivals::Arrivals;
 pub use attack::{Attack, UnknownAttack};
+pub use audit::validators_digest;
 pub use config::{Beside, Config, CutOff, LogConfig, Sending, Validators, Watching};
 pub use counts::Counts;
 pub use court::{AttackCost, Disputes};

@@ -21,6 +21,8 @@ pub(crate) struct Start {
     pub(crate) sessions: u64,
     pub(crate) cosign_every: u32,
     pub(crate) in_flight: u32,
+    /// Who decides about blocks: how many, and what tells their keys from others.
+    pub(crate) validators: Option<(u16, Digest)>,
 }
 
 /// What is known when it has ended.
@@ -66,6 +68,10 @@ fn text(start: &Start, end: Option<(&Finish, &[Ended])>) -> String {
     line("sessions", &start.sessions);
     line("cosign_every", &start.cosign_every);
     line("in_flight", &start.in_flight);
+    if let Some((count, keys)) = &start.validators {
+        line("validators", count);
+        line("validator_keys", &format_args!("\"{keys}\""));
+    }
     if let Some((finish, streams)) = end {
         line("tip", &format_args!("\"{}\"", finish.tip));
         line("height", &finish.height);
@@ -107,6 +113,7 @@ mod tests {
             sessions: 1,
             cosign_every: 1,
             in_flight: 1,
+            validators: None,
         };
         let opened = Folder::open(folder.path()).unwrap();
         let error = write(&opened, &start, None).unwrap_err();

@@ -254,6 +254,7 @@ mod tests {
             sessions: 1,
             cosign_every: 1,
             in_flight: 1,
+            validators: None,
         };
         let l1 = Config {
             block_bytes,
@@ -307,6 +308,7 @@ mod tests {
             sessions: 1,
             cosign_every: 1,
             in_flight: 1,
+            validators: None,
         };
         let settings = Settings {
             segment_bytes: 100,

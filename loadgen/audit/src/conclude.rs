@@ -9,6 +9,7 @@ use super::ledger::Ledger;
 use super::manifest::{self, End};
 use super::source::Source;
 use super::stream::{Log, Stream};
+use super::validators::Voters;
 
 /// Holds the replayed Layer 1 against the manifest, and against the tip that is known from
 /// elsewhere.
@@ -60,6 +61,31 @@ pub(super) fn check_l1(l1: &L1<'_>, end: &End, tip: Option<&Digest>) -> Result<(
         }
     }
     ledger.check_supply(&Source::L1.whole(end.l1.segments - 1))
+}
+
+/// Holds who decided about blocks against the manifest, and against the keys that are known from
+/// elsewhere. Every block has its certificate where somebody did.
+pub(super) fn check_votes(
+    ledger: &Ledger,
+    claimed: Option<&Voters>,
+    given: Option<&Digest>,
+) -> Result<(), AuditError> {
+    let place = Place {
+        file: manifest::NAME,
+        offset: None,
+    };
+    let shown = |voters: Option<&Voters>| voters.map_or("none".to_owned(), ToString::to_string);
+    let found = ledger.votes().map(|(voters, _)| voters);
+    if found.as_ref() != claimed {
+        return Err(place.finding("the validators", shown(found.as_ref()), shown(claimed)));
+    }
+    match given {
+        Some(given) if found.is_none_or(|found| found.keys != *given) => {
+            let expected = format!("of keys {}, as given", hex(given));
+            Err(place.finding("the validators", expected, shown(found.as_ref())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Where there is a clock, blocks may have passed with nothing in them after the last one.

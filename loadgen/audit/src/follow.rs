@@ -90,6 +90,8 @@ pub(super) fn check(
     saved?;
     let end = ended?;
     let signatures_l1 = followed.conclude(&end, rule)?;
+    let (ledger, given) = (&followed.l1.ledger, args.validators.as_ref());
+    conclude::check_votes(ledger, manifest.voters.as_ref(), given)?;
     let Followed {
         keeper,
         l1,
@@ -368,6 +370,7 @@ mod tests {
             genesis: [0; 32],
             shards: 1,
             claims,
+            voters: None,
             end: None,
         };
         let stamp = stamp(folder.path());

@@ -27,6 +27,7 @@ pub(super) struct Keys {
     pub(super) node: Key,
     pub(super) root: Key,
     pub(super) vote: Key,
+    pub(super) validators: Key,
 }
 
 /// All keys, derived once.
@@ -47,6 +48,7 @@ pub(super) static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     node: Key::derive("duet 2026-12 layer 1 state tree"),
     root: Key::derive("duet 2026-12 layer 1 state root"),
     vote: Key::derive("duet 2026-12 layer 1 vote"),
+    validators: Key::derive("duet 2026-12 layer 1 validators"),
 });
 
 /// One purpose's key.

@@ -10,7 +10,7 @@ use super::hash::{Digest, KEYS, hex, link};
 use super::scarcity::Scarcity;
 use super::state::{State, account_leaf, channel_leaf};
 use super::transaction::{Act, Close, Open, PublicKey, Transaction};
-use super::validators::{Candidates, Validators};
+use super::validators::{Candidates, Validators, Voters};
 
 /// Kinds of records in Layer 1's stream.
 const GENESIS: u8 = 2;
@@ -246,6 +246,12 @@ impl Ledger {
         let root = root.as_ref().map_or(&[][..], |root| root);
         KEYS.block
             .hash(&[&tip, &height.to_le_bytes(), &[0; 4], &body, root])
+    }
+
+    /// Who decides about blocks, where somebody does, and how many of them have certificates.
+    pub(super) fn votes(&self) -> Option<(Voters, u64)> {
+        let validators = self.validators.as_ref()?;
+        Some((validators.voters(), validators.certificates()))
     }
 
     /// That the last block is certified, where blocks are.

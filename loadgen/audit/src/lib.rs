@@ -84,6 +84,10 @@ pub struct AuditArgs {
     /// l1.channels.tip
     #[arg(long, value_name = "HASH", value_parser = parse_tip)]
     pub tip: Option<[u8; 32]>,
+    /// What tells the validators' keys from others as it is known from elsewhere, such as the run
+    /// file's l1.chain.consensus.keys: these, and no others, have decided about all blocks
+    #[arg(long, value_name = "HASH", value_parser = parse_tip)]
+    pub validators: Option<[u8; 32]>,
     /// Threads that replay shards' streams [default: one per core]
     #[arg(long, value_name = "N", value_parser = duet_terminal::units::parse_positive_count)]
     pub threads: Option<u64>,
@@ -235,6 +239,11 @@ pub fn check(args: &AuditArgs, stop: &AtomicBool) -> Result<Report, AuditError> 
     let mut l1 = L1::new(&args.folder, &manifest.genesis, stop);
     l1.follow()?;
     conclude::check_l1(&l1, end, args.tip.as_ref())?;
+    conclude::check_votes(
+        &l1.ledger,
+        manifest.voters.as_ref(),
+        args.validators.as_ref(),
+    )?;
     let kept = match &checkpoint {
         None => None,
         Some(checkpoint) => {

@@ -9,6 +9,7 @@ use super::finding::{AuditError, Finding, Place};
 use super::folder;
 use super::hash::{Digest, KEYS, hex, unhex};
 use super::source::Source;
+use super::validators::Voters;
 
 /// Its name.
 pub(super) const NAME: &str = "audit.toml";
@@ -19,6 +20,8 @@ pub(super) struct Manifest {
     pub(super) genesis: Digest,
     pub(super) shards: u32,
     pub(super) claims: Claims,
+    /// Who decides about blocks, if somebody does.
+    pub(super) voters: Option<Voters>,
     /// `None` while the run runs.
     pub(super) end: Option<End>,
 }
@@ -91,7 +94,7 @@ impl Manifest {
 
     /// Whether both are of one run, at whichever times.
     pub(super) fn is_of_same_run(&self, other: &Manifest) -> bool {
-        let run = |of: &Manifest| (of.genesis, of.shards, of.claims);
+        let run = |of: &Manifest| (of.genesis, of.shards, of.claims, of.voters);
         run(self) == run(other)
     }
 }
@@ -159,6 +162,13 @@ impl<'a> Lines<'a> {
             cosign_every: self.within("cosign_every", 1..=MOST_COSIGN_EVERY)?,
             in_flight: self.within("in_flight", 1..=u64::from(u32::MAX))?,
         };
+        let voters = match self.rest.starts_with("validators = ") {
+            true => Some(Voters {
+                validators: self.within("validators", 1..=u64::from(u16::MAX))?,
+                keys: self.digest("validator_keys")?,
+            }),
+            false => None,
+        };
         let end = match state {
             "complete" => Some(End {
                 tip: self.digest("tip")?,
@@ -182,6 +192,7 @@ impl<'a> Lines<'a> {
             genesis,
             shards: shards as u32,
             claims,
+            voters,
             end,
         })
     }

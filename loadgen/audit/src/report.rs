@@ -15,6 +15,7 @@ use super::ledger::Ledger;
 use super::manifest::Claims;
 use super::sample::{Rule, Salt, SampleSize};
 use super::stream::{Counts, Stream};
+use super::validators::Voters;
 use super::{AuditArgs, early};
 
 /// What an audit that found nothing wrong has checked.
@@ -25,6 +26,10 @@ pub struct Report {
     /// Whether the reader brought the tip from elsewhere.
     tip_given: bool,
     blocks: u64,
+    /// Who has decided about blocks, and how many certificates say so.
+    votes: Option<(Voters, u64)>,
+    /// Whether the reader brought their keys from elsewhere.
+    keys_given: bool,
     /// Whether each block's header has the root of the state after it, which was made again.
     state_root: bool,
     transactions: u64,
@@ -118,6 +123,8 @@ impl Report {
             tip: ledger.tip(),
             tip_given: args.tip.is_some(),
             blocks: ledger.blocks(),
+            votes: ledger.votes(),
+            keys_given: args.validators.is_some(),
             state_root: ledger.has_state_root(),
             transactions: ledger.transactions,
             failed: ledger.failed,
@@ -199,6 +206,15 @@ impl Report {
                 exact(rests.verified),
             );
         }
+        if let Some((voters, certificates)) = self.votes {
+            let whose = match self.keys_given {
+                true => "whose keys are as given",
+                false => "whose keys are the log's own word",
+            };
+            let by = human::counted(voters.validators, "validator");
+            let certificates = human::counted(certificates, "certificate");
+            let _ = write!(text, "; {certificates} of {by}, {whose}");
+        }
         text
     }
 
@@ -232,6 +248,14 @@ impl Report {
             ),
         );
         row("tip", format!("{}{compared}", hex(&self.tip)));
+        let votes = self.votes.map(|(voters, certificates)| {
+            let by = human::counted(voters.validators, "validator");
+            let certificates = human::counted(certificates, "certificate");
+            let given = if self.keys_given { ", as given" } else { "" };
+            format!("{certificates} of {by}, keys {}{given}", hex(&voters.keys))
+        });
+        let none = || "none: the log names nobody who decided about blocks".to_owned();
+        row("votes", votes.unwrap_or_else(none));
         let open = self.opened - self.closed;
         let open = match open {
             0 => String::new(),
@@ -332,6 +356,17 @@ impl Report {
         text
     }
 
+    fn votes_json(&self) -> Option<Value> {
+        self.votes.map(|(voters, certificates)| {
+            json!({
+                "validators": voters.validators,
+                "certificates": certificates,
+                "keys": hex(&voters.keys),
+                "keys_given": self.keys_given,
+            })
+        })
+    }
+
     /// The same for machines.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -345,6 +380,7 @@ impl Report {
                 "tip_given": self.tip_given,
                 "blocks": self.blocks,
                 "state_root": self.state_root,
+                "votes": self.votes_json(),
                 "transactions": self.transactions,
                 "failed": self.failed,
                 "supply": number(self.supply),

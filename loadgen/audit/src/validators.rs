@@ -2,17 +2,39 @@
 //! more than two thirds of them have signed that it is final. So has a height at which they decided
 //! for a block of nothing, which is no block of the chain.
 
+use std::collections::HashSet;
+use std::fmt;
+
 use super::bytes::Reader;
 use super::claim::{Claim, check_key, first_forged};
 use super::finding::{AuditError, Place};
 use super::hash::{Digest, KEYS, hex};
 use super::transaction::{PublicKey, Signature};
 
+/// What stands for no round where one is signed.
+const NO_ROUND: u32 = u32::MAX;
+
 /// The validators.
 pub(super) struct Validators {
     keys: Vec<PublicKey>,
     /// The last height that has its certificate.
     certified: u64,
+    /// How many blocks have theirs.
+    certificates: u64,
+}
+
+/// How many validators there are, and what tells their keys from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Voters {
+    pub(super) validators: u64,
+    pub(super) keys: Digest,
+}
+
+/// For findings.
+impl fmt::Display for Voters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of keys {}", self.validators, hex(&self.keys))
+    }
 }
 
 /// What a certificate may be of.
@@ -27,16 +49,41 @@ impl Validators {
     /// Of a record with their keys.
     pub(super) fn read(record: &mut Reader<'_>) -> Result<Validators, AuditError> {
         let place = record.place();
-        let mut keys = Vec::new();
+        let (mut keys, mut distinct) = (Vec::new(), HashSet::new());
         while !record.is_empty() {
             let (place, key) = (record.place(), record.take()?);
             check_key(&key, place)?;
             keys.push(key);
+            let most = usize::from(u16::MAX);
+            if keys.len() > most {
+                return Err(place.finding("validators", format!("at most {most}"), "more"));
+            }
+            if !distinct.insert(key) {
+                let expected = "one of its own: whoever has it would count twice";
+                return Err(place.finding("a validator's key", expected, hex(&key)));
+            }
         }
         match keys.is_empty() {
             true => Err(place.finding("validators", "at least 1", 0)),
-            false => Ok(Validators { keys, certified: 0 }),
+            false => Ok(Validators {
+                keys,
+                certified: 0,
+                certificates: 0,
+            }),
         }
+    }
+
+    /// Who they are.
+    pub(super) fn voters(&self) -> Voters {
+        Voters {
+            validators: self.keys.len() as u64,
+            keys: KEYS.validators.hash(&[self.keys.as_flattened()]),
+        }
+    }
+
+    /// How many blocks have their certificates: all, once the last one is.
+    pub(super) fn certificates(&self) -> u64 {
+        self.certificates
     }
 
     /// That the block of this height, the last one, has its certificate.
@@ -75,7 +122,11 @@ impl Validators {
             };
             return Err(place.finding("a certificate's height", expected, height));
         };
+        let place = record.place();
         let round = record.u32()?;
+        if round == NO_ROUND {
+            return Err(place.finding("a certificate's round", "one", "the number of none"));
+        }
         let place = record.place();
         let of_block: Digest = record.take()?;
         if of_block != block {
@@ -112,6 +163,7 @@ impl Validators {
             return Err(place.finding("a signature", expected, "another"));
         }
         self.certified = height;
+        self.certificates += 1;
         Ok(())
     }
 }
@@ -217,6 +269,9 @@ mod tests {
         assert_eq!(what(&certificate(&[0, 1, 1])), "a validator's place");
         assert_eq!(what(&certificate(&[1, 0, 2])), "a validator's place");
         assert_eq!(what(&certificate(&[0, 1, 4])), "a validator's place");
+        let mut none = certificate(&[0, 1, 2]);
+        none[8..12].fill(0xff);
+        assert_eq!(what(&none), "a certificate's round");
         let good = certificate(&[0, 1, 2]);
         for (byte, name) in [
             (0, "a certificate's height"),
@@ -238,6 +293,15 @@ mod tests {
         assert!(validators.check_certified(0, record.place()).is_ok());
         assert!(validators.check_certified(1, record.place()).is_err());
         assert!(Validators::read(&mut Reader::new("l1", 0, &[])).is_err());
+        let thrice = keys[..32].repeat(3);
+        let refused = Validators::read(&mut Reader::new("l1", 0, &thrice)).err();
+        let Some(AuditError::Refused(finding)) = refused else {
+            panic!("one key at three places")
+        };
+        assert_eq!(
+            (finding.what, finding.offset),
+            ("a validator's key", Some(32))
+        );
         assert!(Validators::read(&mut Reader::new("l1", 0, &[0; 32])).is_err());
     }
 }

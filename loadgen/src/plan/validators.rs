@@ -7,6 +7,7 @@ use duet_run_file::run_file;
 
 use super::error::{PlanError, bad};
 use crate::cli::RunArgs;
+use crate::validators::millionths;
 
 /// Validators at most.
 const MOST: u64 = 100;
@@ -73,7 +74,7 @@ pub(super) fn asked(args: &RunArgs) -> Result<Option<Validators>, PlanError> {
         faults,
         network: Network {
             latency: latency.map_or_else(Latency::wide_area, |given| given.latency.clone()),
-            loss_ppm: (args.validator_loss * 1e6).round() as u32,
+            loss_ppm: millionths(args.validator_loss),
             partitions: args
                 .validator_partition
                 .iter()
@@ -97,7 +98,7 @@ fn none(args: &RunArgs) -> Result<(), PlanError> {
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((option, _)) => Err(bad(format!(
-            "{option} needs --validators: without them nobody votes"
+            "{option} needs --validators, 1 or more: without them nobody votes"
         ))),
         None => Ok(()),
     }

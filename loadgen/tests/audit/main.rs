@@ -12,6 +12,7 @@ mod forge;
 mod hostile;
 mod sample;
 mod scarce;
+mod votes;
 
 use std::fs;
 use std::path::Path;
@@ -38,6 +39,7 @@ fn asked(folder: &Path, sample: SampleSize) -> AuditArgs {
         sample,
         salt: None,
         tip: None,
+        validators: None,
         threads: Some(1),
         follow: false,
         delete_audited: false,

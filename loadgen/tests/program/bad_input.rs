@@ -177,11 +177,22 @@ nothing => unexpected argument 'nothing'
 --validators 4 --validator-faults silent=5 => --validator-faults: 5 of 4 validators cannot be faulty
 --validators 4 --validator-faults asleep=1 => unknown fault 'asleep', expected one of silent, slow
 --validators 4 --validator-faults censor=1 --l1-alone => --l1-alone contradicts
---validator-faults silent=1 => --validator-faults needs --validators
+--validator-faults silent=1 => --validator-faults needs --validators, 1 or more
+--validators 0 --validator-faults silent=0 => --validator-faults needs --validators, 1 or more
+--validators 4 --validator-faults , => ',' for '--validator-faults … expected something between its commas
+--validators 4 --validator-latency ,, => ',,' for '--validator-latency … expected something between its commas
+--validators 4 --validator-latency 0:1ns,100%:5ms => '0:1ns': expected whole microseconds
+--validators 4 --validator-latency 0:5ms,100%:60s => nor be above ten seconds
 --validators 4 --validator-latency 0:5ms => rise from 0 to 1
 --validators 4 --validator-loss 200% => '200%'
+--validators 4 --validator-loss 99.9% => '99.9%' for '--validator-loss … expected at most 50%
+--validators 4 --validator-loss 100% => '100%' for '--validator-loss … expected at most 50%
+--validators 4 --validator-loss 0.00001% => '0.00001%' for '--validator-loss … 0%, or 0.0001% and more
 --validators 4 --validator-partition 9s..3s=1 => '9s..3s=1'
+--validators 4 --validator-partition 5s..5s=1 => '5s..5s=1': it ends before it begins
+--validators 4 --validator-partition 3s..9s=0 => '3s..9s=0': it cuts nobody off
 --validators 4 --validator-partition 3s..9s=4 => fewer than all 4 validators
+--validators 4 --validator-partition 0s..10s=4 => --validator-partition 0s..10s=4: expected fewer
 --l1 duet --session-time 5 => '5' for '--session-time … a number and its unit
 --l1 duet --session-time 1us => --session-time 1µs: expected whole milliseconds
 --l1 duet --session-time 1M => '1M' for '--session-time

@@ -44,6 +44,8 @@ pub enum Domain {
     Proposal,
     /// A validator's vote.
     Vote,
+    /// The keys of all validators.
+    Validators,
 }
 
 const DOMAINS: usize = Domain::VARIANTS.len();
@@ -71,6 +73,7 @@ impl Domain {
             Domain::StateRoot => "duet 2026-12 layer 1 state root",
             Domain::Proposal => "duet 2026-12 layer 1 proposal",
             Domain::Vote => "duet 2026-12 layer 1 vote",
+            Domain::Validators => "duet 2026-12 layer 1 validators",
         }
     }
 

@@ -6,7 +6,8 @@
 mod write;
 
 pub(crate) use write::{
-    block_hash, edit_manifest, gathered, records, replace, seal_manifest, segment, segment_after,
+    block_hash, edit_manifest, gathered, keys_digest, records, replace, seal_manifest, segment,
+    segment_after,
 };
 
 pub(crate) type Digest = [u8; 32];
@@ -34,8 +35,24 @@ pub(crate) struct Run {
     pub(crate) cosign_every: u64,
     pub(crate) in_flight: u64,
     pub(crate) cut: Cut,
+    pub(crate) votes: Option<Votes>,
     /// Lines of the manifest that say something else, before its checksum is made.
     pub(crate) manifest: Vec<(&'static str, String)>,
+}
+
+/// Who decides about blocks.
+#[derive(Clone)]
+pub(crate) struct Votes {
+    pub(crate) keys: Vec<Key>,
+    /// Whether the log has them, and certificates.
+    pub(crate) recorded: bool,
+    /// Whom the manifest names, if it names somebody.
+    pub(crate) told: Option<Vec<Key>>,
+    /// The places that sign.
+    pub(crate) by: Vec<u16>,
+    pub(crate) round: u32,
+    /// A block without a certificate.
+    pub(crate) left_out: Option<usize>,
 }
 
 /// What Layer 1 is scarce by, field by field; the order is 0, 1 (bids) or 2 (a base fee).
@@ -243,8 +260,28 @@ impl Run {
             cosign_every: 2,
             in_flight: 2,
             cut: Cut::AsARunDoes,
+            votes: None,
             manifest: Vec::new(),
         }
+    }
+
+    /// The same where three of four validators have signed that each block is final.
+    pub(crate) fn voted() -> Run {
+        let mut run = Run::honest();
+        run.votes = Some(Votes {
+            keys: vec![20, 21, 22, 23],
+            recorded: true,
+            told: Some(vec![20, 21, 22, 23]),
+            by: vec![0, 1, 3],
+            round: 0,
+            left_out: None,
+        });
+        run
+    }
+
+    /// Who decides about blocks.
+    pub(crate) fn votes(&mut self) -> &mut Votes {
+        self.votes.as_mut().unwrap()
     }
 
     /// The same where time passes, blocks have units, and transactions bid above a base fee. It is

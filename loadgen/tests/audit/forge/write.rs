@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 
-use super::{Bid, Burst, Close, Cut, Digest, Key, Open, Run, Scarcity, Shown, Transaction, WEAK};
+use super::{
+    Bid, Burst, Close, Cut, Digest, Key, Open, Run, Scarcity, Shown, Transaction, Votes, WEAK,
+};
 
 /// What a channel's log has come to.
 #[derive(Clone, Copy)]
@@ -201,6 +203,11 @@ impl Run {
             let content = [&public(*key)[..], &amount.to_le_bytes()].concat();
             record(&mut records, 3, &content);
         }
+        let votes = self.votes.as_ref().filter(|votes| votes.recorded);
+        if let Some(votes) = votes {
+            let keys: Vec<Digest> = votes.keys.iter().map(|key| public(*key)).collect();
+            record(&mut records, 6, keys.as_flattened());
+        }
         let mut tip = *genesis;
         for (height, block) in (1..).zip(&self.blocks) {
             let mut body = Vec::new();
@@ -221,6 +228,10 @@ impl Run {
             tip = hash("duet 2026-11 layer 1 block", &[&content]);
             content.extend(body);
             record(&mut records, 4, &content);
+            if let Some(votes) = votes.filter(|of| of.left_out != Some(height as usize - 1)) {
+                let height = block.height_told.unwrap_or(height);
+                record(&mut records, 7, &votes.certificate(genesis, height, &tip));
+            }
         }
         (records, tip)
     }
@@ -247,6 +258,15 @@ impl Run {
             ("sessions".to_owned(), self.sessions.to_string()),
             ("cosign_every".to_owned(), self.cosign_every.to_string()),
             ("in_flight".to_owned(), self.in_flight.to_string()),
+        ];
+        let told = self.votes.as_ref().and_then(|votes| votes.told.as_ref());
+        if let Some(keys) = told {
+            lines.push(("validators".to_owned(), keys.len().to_string()));
+            let keys = quoted(&hex(&keys_digest(keys)));
+            lines.push(("validator_keys".to_owned(), keys));
+        }
+        let of_start = lines.len();
+        lines.extend([
             ("tip".to_owned(), quoted(&hex(tip))),
             ("height".to_owned(), height.to_string()),
             (
@@ -262,7 +282,7 @@ impl Run {
                 transactions().filter(closed).count().to_string(),
             ),
             ("payments".to_owned(), entries.to_string()),
-        ];
+        ]);
         for end in streams {
             lines.push((format!("{}.segments", end.name), end.segments.to_string()));
             lines.push((
@@ -276,7 +296,7 @@ impl Run {
         }
         // What a run that runs does not know yet.
         if lines[1].1 == quoted("running") {
-            lines.truncate(7);
+            lines.truncate(of_start);
         }
         seal_manifest(
             &lines
@@ -284,6 +304,28 @@ impl Run {
                 .map(|(key, value)| format!("{key} = {value}\n"))
                 .collect::<String>(),
         )
+    }
+}
+
+/// What tells validators of these keys from others.
+pub(crate) fn keys_digest(keys: &[Key]) -> Digest {
+    let keys: Vec<Digest> = keys.iter().map(|key| public(*key)).collect();
+    hash("duet 2026-12 layer 1 validators", &[keys.as_flattened()])
+}
+
+impl Votes {
+    /// That a block is final.
+    fn certificate(&self, genesis: &Digest, height: u64, block: &Digest) -> Vec<u8> {
+        let (height, round) = (height.to_le_bytes(), self.round.to_le_bytes());
+        let vote: [&[u8]; 5] = [genesis, &height, &round, &[1, 1], block];
+        let digest = hash("duet 2026-12 layer 1 vote", &vote);
+        let mut bytes = [&height[..], &round, block].concat();
+        bytes.extend((self.by.len() as u16).to_le_bytes());
+        for place in &self.by {
+            bytes.extend(place.to_le_bytes());
+            bytes.extend(sign(self.keys[usize::from(*place)], &digest));
+        }
+        bytes
     }
 }
 

@@ -74,6 +74,9 @@ schema! {
     pub struct L1Consensus {
         /// How many there are.
         pub validators: u64,
+        /// What tells their keys from others', for `loadgen audit --validators`; empty in files of
+        /// earlier versions.
+        pub keys?: String,
         /// Of these, faulty.
         pub faulty: u64,
         /// Blocks that were decided about. Where nothing waits, none is.

@@ -366,6 +366,7 @@ pub(crate) fn consensus() -> L1Consensus {
     let quantiles = |p50, p99, max| Some(L1Quantiles { p50, p99, max });
     L1Consensus {
         validators: 7,
+        keys: "00ff".into(),
         faulty: 1,
         heights: 60,
         more_rounds: 8,
