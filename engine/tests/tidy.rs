@@ -16,7 +16,7 @@ use syn::{Attribute, Item, ItemFn, ItemImpl, ItemMod, ItemStruct, UseTree, Visib
 
 /// The crates, as folders, and their lines of code at most.
 const CRATES: [(&str, usize); 18] = [
-    ("engine/src", 10_710),
+    ("engine/src", 10_735),
     ("engine/base/src", 375),
     ("engine/channels/src", 5_730),
     ("engine/consensus/src", 1_740),
@@ -24,13 +24,13 @@ const CRATES: [(&str, usize); 18] = [
     ("engine/lanes/src", 5_930),
     ("engine/ledger/src", 6_910),
     ("engine/log/src", 2_925),
-    ("loadgen/src", 8_810),
+    ("loadgen/src", 9_905),
     ("loadgen/audit/src", 5_070),
     ("loadgen/experiment/src", 310),
-    ("reports/src", 8_190),
-    ("reports/modelled/src", 1_025),
+    ("reports/src", 8_620),
+    ("reports/modelled/src", 1_235),
     ("reports/profile/src", 985),
-    ("reports/run-file/src", 3_400),
+    ("reports/run-file/src", 3_490),
     ("reports/terminal/src", 2_205),
     ("bench/src", 2_835),
     ("bench/instructions/src", 510),

@@ -18,6 +18,7 @@ use crate::part::PartAsked;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::trials::args::{SearchArgs, SweepArgs};
+use crate::trials::offload::args::OffloadArgs;
 use crate::validators::{ValidatorFaults, ValidatorLatency, ValidatorPartition};
 use duet_audit::AuditArgs;
 use duet_terminal::units::{
@@ -52,6 +53,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Measure a grid of rates, channels, cores and settings, for plots and capacity plans.
     Sweep(SweepArgs),
+    /// Measure how much load channels take off Layer 1, over the length of sessions.
+    Offload(OffloadArgs),
     /// Make a payment trace out of an operator's hourly activity.
     Trace(TraceArgs),
     /// Print a completion script for a shell.
@@ -77,13 +80,28 @@ const FIRST_OF_RUN: [&str; 10] = [
 ];
 
 /// What `-h` shows of commands with many options.
-const FIRST_OPTIONS: [FirstOptions<'_>; 4] = [
+const FIRST_OPTIONS: [FirstOptions<'_>; 5] = [
     ("", FIRST_OF_RUN),
     ("run", FIRST_OF_RUN),
     (
         "search",
         [
             "slo", "width", "trial", "trials", "passes", "start", "log-dir", "out", "json", "quiet",
+        ],
+    ),
+    (
+        "offload",
+        [
+            "payments",
+            "disputes",
+            "open-batch",
+            "l1",
+            "repeats",
+            "seed",
+            "cpu-within",
+            "out",
+            "json",
+            "quiet",
         ],
     ),
     (

@@ -63,7 +63,7 @@ mod workload;
 
 pub use alone::{Alone, Fed, layer_1_alone};
 pub use arrivals::Arrivals;
-pub use attack::{Attack, UnknownAttack};
+pub use attack::{Attack, Struck, UnknownAttack, struck};
 pub use config::{Beside, Config, LogConfig, Sending, Validators};
 pub use counts::Counts;
 pub use court::{AttackCost, Disputes};

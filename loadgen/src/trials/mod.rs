@@ -6,6 +6,7 @@ pub mod bracket;
 mod found;
 pub mod grid;
 pub mod objective;
+pub mod offload;
 pub mod preset;
 pub mod search;
 pub mod sweep;

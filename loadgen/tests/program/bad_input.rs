@@ -229,6 +229,21 @@ completions => <SHELL>
 run --sessions -5 => '-5' is not a count
 run --rate -5 => '-5' is not … expected
 sweep s.sweep -- --backend auto => --backend after `--` … expected before it
+offload --payments 0 => '0' for '--payments … expected 1 or more
+offload --payments 9,9 => --payments: 9 is there twice … expected each once
+offload --payments 1M => --payments 1000000: nothing of it is run … expected a length of 1 to 100
+offload --payments 101 --disputes 1% => --payments 101: nothing of it is run
+offload --open-batch 2 => nothing of it is run … --open-batch 1
+offload --open-batch 257 => --open-batch 257 … expected 1 to 256
+offload --disputes 101% => '101%' is not a share … expected 0% to 100%
+offload --disputes 0.01% => --disputes 0.01 % … expected 0, or 0.05 % and more
+offload --disputes 0,0% => --disputes: 0 % is there twice
+offload --repeats 0 => --repeats 0 … expected 1 to 100
+offload --l1 nowhere => --l1: … 'nowhere'
+offload --l1 duet --l1 duet => --l1: duet is there twice … expected each profile once
+offload --planted-price close=3 => 'close=3' is no price … expected 1 or more as in close.bytes=320
+offload --cpu-within 200% => '200%' is not a share
+offload --out missing/c.json => cannot write 'missing/c.json'
 completions tcsh => 'tcsh' … bash … zsh … fish
 trace => --from-hourly <FILE> … --pairs <N> … --payments <N> … --out <FILE>
 "#;

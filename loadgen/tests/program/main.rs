@@ -12,6 +12,7 @@ mod durability;
 mod elsewhere;
 mod help;
 mod named_files;
+mod offload;
 mod one_writer;
 mod outputs;
 mod parts;

@@ -49,6 +49,12 @@ impl Share {
         self.0 == 0
     }
 
+    /// So many parts of this whole.
+    #[must_use]
+    pub(crate) fn parts(self) -> (u64, u64) {
+        (self.0, BILLION)
+    }
+
     /// It as a fraction.
     #[must_use]
     pub fn exact(self) -> Exact {
