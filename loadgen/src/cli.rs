@@ -13,6 +13,7 @@ use duet_terminal::help::{
 
 use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
+use crate::arm::Arm;
 use crate::live::parse_loopback;
 use crate::part::PartAsked;
 use crate::trace::Capacity;
@@ -387,6 +388,17 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Layer 1")]
     pub baseline_sessions: Option<u64>,
 
+    /// Make the baseline's payments by other means too: multi-send=N (so many of one payer's in one
+    /// transaction; multi-send=most, as many as fit), tab=N (what so many of a session come to, by
+    /// one transfer)
+    #[arg(
+        long,
+        value_name = "MEANS=N,…",
+        value_delimiter = ',',
+        help_heading = "Layer 1"
+    )]
+    pub arms: Vec<Arm>,
+
     /// Write the run file here (JSON)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub out: Option<PathBuf>,
@@ -469,6 +481,8 @@ Examples:
                                                       honest loses
   loadgen run --l1 ethereum-60m --sessions 10k        Layer 1 at Ethereum's limits and prices, in
                                                       virtual time (emulated)
+  loadgen run --l1 ethereum-60m --arms multi-send=10,multi-send=most,tab=100
+                                                      the best that payers do without channels
   loadgen run --durability fsync --log-dir LOG        what is acknowledged survives; kill it, and the
                                                       same command goes on
   loadgen run --preset headline --metrics 9464        10^10 payments in a million channels, with

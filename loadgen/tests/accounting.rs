@@ -25,6 +25,7 @@ fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {
     let measured = Measured {
         outcome,
         direct: None,
+        arms: Vec::new(),
         alone: None,
         series: Vec::new(),
         steady_payments_per_s: None,

@@ -68,7 +68,7 @@ pub use config::{Beside, Config, LogConfig, Sending, Validators};
 pub use counts::Counts;
 pub use court::{AttackCost, Disputes};
 pub use deciding::{Decided, Others};
-pub use direct::{DirectOutcome, DirectSample, Sampling, run_direct};
+pub use direct::{DirectOutcome, DirectSample, Means, Sampling, run_direct};
 pub use duet_base::clock::{process_cpu_ns, thread_cpu_ns};
 pub use error::{RestoreError, RunError, SessionCounts};
 pub use fault::{Fault, Hop};

@@ -53,6 +53,16 @@ const RUN: &str = r#"
 --hosts 127.0.0.1:1 --machine x --sessions 9 => 'x' for '--machine
 --hosts 127.0.0.1:1 --hosts-wait long --sessions 9 => 'long' for '--hosts-wait
 --shards 4294967297 => --shards 4294967297 … expected 1 to 1024
+# Other means on Layer 1.
+--arms fast => 'fast' is no arm … expected multi-send=N
+--arms multi-send=1 => 'multi-send=1': expected 2 or more
+--arms tab=0 => '0' is too small
+--arms multi-send=257 => --arms multi-send=257: expected at most 256 payments in a transaction
+--arms multi-send=22 --l1 solana-like => --arms multi-send=22: expected at most 21 payments
+--arms tab=10,tab=10 => --arms tab=10: tab=10 is there already
+--arms multi-send=256,multi-send=most => --arms multi-send=most: multi-send=256 is there already
+--arms tab=10 --baseline-sessions 0 => --arms contradicts --baseline-sessions 0
+--arms tab=10 --durability log --log-dir l => --arms contradicts --durability
 --seed x => 'x' for '--seed … expected digits
 --seed 18446744073709551616 => too large a count
 --block-txs 0 => '0' for '--block-txs

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use duet_run_file::RunFile;
 use duet_run_file::curve::Curve;
 
 use crate::common::{Folder, arguments};
@@ -16,7 +17,9 @@ fn unwrapped(text: &str) -> String {
 fn problems(curve: &Curve) -> Vec<&String> {
     let cells = curve.lines.iter().flat_map(|line| &line.cells);
     let problems = cells.flat_map(|cell| &cell.problems);
-    problems.filter(|text| !text.starts_with("CPU ")).collect()
+    problems
+        .filter(|text| !text.starts_with("CPU time is off: "))
+        .collect()
 }
 
 #[test]
@@ -84,6 +87,59 @@ fn a_wrong_price_is_found() {
         "bytes of channels 1205000",
         "1202500",
         "0.301 x!",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+/// The same payments, one in a transaction, ten, as many as fit, and a balance of a hundred.
+#[test]
+fn arms_make_the_baselines_payments_by_other_means() {
+    let folder = Folder::new();
+    let words = "run --sessions 40 --payments 1k --cosign-every 100 --l1 ethereum-60m \
+                 --baseline-sessions 4 --arms multi-send=10,multi-send=most,tab=100 --out r.json";
+    let ended = folder.loadgen(&arguments(words));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let run = RunFile::parse(Path::new("r.json"), &folder.read("r.json")).unwrap();
+    let direct = run.l1.direct.as_ref().unwrap();
+    assert_eq!((direct.payments, direct.load.transactions), (4_000, 4_000));
+    let names: Vec<&str> = run.l1.arms.keys().map(String::as_str).collect();
+    assert_eq!(names, ["multi-send=10", "multi-send=256", "tab=100"]);
+    // 30,892 gas and 9,892 for each further one; 1,000 payments are three of 256, and 232.
+    for (name, transactions, units, waiting) in [
+        ("multi-send=10", 400, 400 * (30_892 + 9 * 9_892), 10),
+        (
+            "multi-send=256",
+            16,
+            16 * 30_892 + (4_000 - 16) * 9_892,
+            256,
+        ),
+        ("tab=100", 40, 40 * 21_000, 100),
+    ] {
+        let arm = &run.l1.arms[name];
+        assert_eq!((arm.payments, arm.sampled_sessions), (4_000, 4), "{name}");
+        let load = &arm.load;
+        let found = (load.transactions, load.signature_verifications, arm.units);
+        assert_eq!(found, (transactions, transactions, Some(units)), "{name}");
+        // Each session has two accounts.
+        assert_eq!(
+            (load.state_reads, load.state_writes),
+            (2 * transactions, 2 * transactions)
+        );
+        assert_eq!(
+            (arm.most_waiting, arm.balances_match),
+            (waiting, true),
+            "{name}"
+        );
+        assert!(
+            arm.most_owed > 50 * waiting / 2 && arm.fees > 0,
+            "{name}: {arm:?}"
+        );
+    }
+    let said = unwrapped(&ended.stdout);
+    for words in [
+        "arms multi-send=10 1 k transactions",
+        "tab=100 100 transactions",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }

@@ -143,6 +143,9 @@ impl Made {
     }
 }
 
+/// How it begins where CPU time alone is off.
+pub(super) const CPU_OFF: &str = "CPU time is off: ";
+
 /// How far CPU time is from the model's in the median of a cell's runs, if that is too far.
 pub(super) fn cpu_differs(all: &[Made], cpu: &Cpu, within: f64) -> Option<String> {
     let off = |of: &dyn Fn(&Made) -> Option<(f64, f64)>| {
@@ -155,11 +158,11 @@ pub(super) fn cpu_differs(all: &[Made], cpu: &Cpu, within: f64) -> Option<String
         .into_iter()
         .filter_map(|(what, off)| Some((what, off?)))
         .filter(|(_, off)| (off - 1.0).abs() > within)
-        .map(|(what, off)| format!("CPU of {what} {} times the model's", human::figure(off)))
+        .map(|(what, off)| format!("that of {what} is {} times the model's", human::figure(off)))
         .collect();
     (!far.is_empty()).then(|| {
         format!(
-            "{}; expected within {}",
+            "{CPU_OFF}{}; expected within {}",
             far.join(", "),
             human::share(within)
         )

@@ -5,6 +5,7 @@ use duet_run_file::curve::{Curve, CurveCell, CurveLine};
 use duet_terminal::human;
 use duet_terminal::layout::{self, Column, Table, sentence};
 
+use super::judge::CPU_OFF;
 use super::model::{CPU, PEAK, RESOURCES, UNITS};
 
 /// The whole text.
@@ -21,9 +22,12 @@ pub(super) fn table(curve: &Curve) -> String {
 
 /// What the figures are, for two parties only, and their range.
 fn headline(curve: &Curve) -> Vec<String> {
-    let verdict = match curve.valid {
-        true => "AGREES: runs are VALID, and count what the model says",
-        false => "DOES NOT AGREE: see below",
+    let cells = curve.lines.iter().flat_map(|line| &line.cells);
+    let mut problems = cells.flat_map(|cell| &cell.problems);
+    let verdict = match (curve.valid, problems.all(|text| text.starts_with(CPU_OFF))) {
+        (true, _) => "AGREES: runs are VALID, and count what the model says",
+        (false, true) => "AGREES IN ALL COUNTS, NOT IN CPU TIME: see below",
+        (false, false) => "DOES NOT AGREE: see below",
     };
     let mut lines = sentence("", verdict);
     lines.extend(sentence(
@@ -104,6 +108,8 @@ fn length(cell: &CurveCell) -> String {
 /// What a resource is called in tables.
 pub(super) fn named(resource: &str, unit: &str) -> String {
     match resource {
+        // It is a resource too.
+        UNITS if unit == "bytes" => "units (bytes)".to_owned(),
         UNITS => layout::clean(unit),
         CPU => "CPU".to_owned(),
         PEAK => "peak entries".to_owned(),

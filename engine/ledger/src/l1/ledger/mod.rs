@@ -16,6 +16,7 @@ use super::channel::{ChannelRecord, Settlement};
 use super::config::Allocations;
 use super::receipt::{Executed, Notice};
 use super::refusal::Refusal;
+use super::transaction::Output;
 pub(super) use accounts::{AccountPlace, AccountRow};
 pub(super) use channels::ChannelRow;
 use duet_channels::crypto::PublicKey;
@@ -155,6 +156,13 @@ impl Ledger {
             Effect::Credit { to, amount } => {
                 let to = self.accounts.place(to);
                 self.credit(to, amount);
+                Executed::Transferred
+            }
+            Effect::CreditAll(outputs) => {
+                for Output { to, amount } in outputs {
+                    let to = self.accounts.place(to);
+                    self.credit(to, amount);
+                }
                 Executed::Transferred
             }
             Effect::Lock(locking) => Executed::Opened {
