@@ -13,11 +13,13 @@ use duet_terminal::help::{
 
 use crate::adversary::Adversary;
 use crate::amount::AmountDistribution;
+use crate::arm::Arm;
 use crate::live::parse_loopback;
 use crate::part::PartAsked;
 use crate::trace::Capacity;
 use crate::trace::hourly::TraceArgs;
 use crate::trials::args::{ExitArgs, SearchArgs, SweepArgs};
+use crate::trials::offload::args::OffloadArgs;
 use crate::validators::{
     CutOffAsked, ValidatorFaults, ValidatorLatency, ValidatorPartition, parse_loss,
 };
@@ -56,6 +58,8 @@ pub enum Command {
     Sweep(SweepArgs),
     /// Close all channels at once, and find the least challenge window that is safe.
     Exit(ExitArgs),
+    /// Measure how much load channels take off Layer 1, over the length of sessions.
+    Offload(OffloadArgs),
     /// Make a payment trace out of an operator's hourly activity.
     Trace(TraceArgs),
     /// Print a completion script for a shell.
@@ -81,13 +85,28 @@ const FIRST_OF_RUN: [&str; 10] = [
 ];
 
 /// What `-h` shows of commands with many options.
-const FIRST_OPTIONS: [FirstOptions<'_>; 4] = [
+const FIRST_OPTIONS: [FirstOptions<'_>; 5] = [
     ("", FIRST_OF_RUN),
     ("run", FIRST_OF_RUN),
     (
         "search",
         [
             "slo", "width", "trial", "trials", "passes", "start", "log-dir", "out", "json", "quiet",
+        ],
+    ),
+    (
+        "offload",
+        [
+            "payments",
+            "disputes",
+            "open-batch",
+            "l1",
+            "repeats",
+            "seed",
+            "cpu-within",
+            "out",
+            "json",
+            "quiet",
         ],
     ),
     (
@@ -382,6 +401,17 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Layer 1")]
     pub baseline_sessions: Option<u64>,
 
+    /// Make the baseline's payments by other means too: multi-send=N (so many of one payer's in one
+    /// transaction; multi-send=most, as many as fit), tab=N (what so many of a session come to, by
+    /// one transfer)
+    #[arg(
+        long,
+        value_name = "MEANS=N,…",
+        value_delimiter = ',',
+        help_heading = "Layer 1"
+    )]
+    pub arms: Vec<Arm>,
+
     /// Write the run file here (JSON)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub out: Option<PathBuf>,
@@ -464,6 +494,8 @@ Examples:
                                                       honest loses
   loadgen run --l1 ethereum-60m --sessions 10k        Layer 1 at Ethereum's limits and prices, in
                                                       virtual time (emulated)
+  loadgen run --l1 ethereum-60m --arms multi-send=10,multi-send=most,tab=100
+                                                      the best that payers do without channels
   loadgen run --durability fsync --log-dir LOG        what is acknowledged survives; kill it, and the
                                                       same command goes on
   loadgen run --preset headline --metrics 9464        10^10 payments in a million channels, with

@@ -370,6 +370,7 @@ fn measure(
         series: series.into_samples(),
         outcome,
         direct: None,
+        arms: Vec::new(),
         alone: None,
         whole_systems: Vec::new(),
         phases,
@@ -392,11 +393,17 @@ fn add_baseline(
     stop: &AtomicBool,
 ) -> Result<(), RunError> {
     let (begin, cpu_before) = (Instant::now(), process_cpu_ns());
-    measured.direct = baseline(plan, &plan.baseline(&measured.outcome), live, stop)?;
+    let mut sampling = plan.baseline(&measured.outcome);
+    measured.direct = baseline(plan, &sampling, live, stop)?;
     if measured.direct.is_some() {
         let cpu_ns = process_cpu_ns() - cpu_before;
         let phase = phase("baseline", begin.elapsed(), cpu_ns);
         measured.phases.push(phase);
+    }
+    for (name, means) in &plan.arms {
+        sampling.means = *means;
+        let arm = baseline(plan, &sampling, live, stop)?;
+        measured.arms.extend(arm.map(|arm| (name.clone(), arm)));
     }
     if let Some(chain) = &measured.outcome.ended.chain {
         let (begin, cpu_before) = (Instant::now(), process_cpu_ns());

@@ -5,6 +5,7 @@
 
 pub mod adversary;
 pub mod amount;
+pub mod arm;
 pub mod cli;
 pub mod drive;
 pub mod file_system;

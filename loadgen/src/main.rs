@@ -12,6 +12,7 @@ use duet_loadgen::drive::drive;
 use duet_loadgen::recover::recover;
 use duet_loadgen::trace::hourly::{GenerateError, TraceArgs, generate_file};
 use duet_loadgen::trials::exit::exit as exit_at_once;
+use duet_loadgen::trials::offload::offload;
 use duet_loadgen::trials::search::search;
 use duet_loadgen::trials::sweep::sweep;
 use duet_terminal::exit::Exit;
@@ -36,6 +37,7 @@ fn main() -> Exit {
         Some(Command::Audit(args)) => stoppable(|| audit(&args, &STOP)),
         Some(Command::Search(args)) => stoppable(|| search(&args, words(), &STOP)),
         Some(Command::Exit(args)) => stoppable(|| exit_at_once(&args, words(), &STOP)),
+        Some(Command::Offload(args)) => stoppable(|| offload(&args, words(), &STOP)),
         Some(Command::Sweep(args)) => stoppable(|| sweep(&args, &STOP)),
         Some(Command::Completions(completions)) => print(&completions.script(Cli::command_line()))
             .err()

@@ -16,7 +16,7 @@ use std::time::Duration;
 use duet_engine::crypto::{Backend, Unit};
 use duet_engine::l1;
 use duet_engine::pipeline::{
-    Arrivals, Config, Machines, Outcome, Place, Sampling, Sending, Watching, Workload,
+    Arrivals, Config, Machines, Means, Outcome, Place, Sampling, Sending, Watching, Workload,
 };
 use duet_engine::protocol::{Amount, Rules};
 use duet_engine::transcript;
@@ -70,6 +70,8 @@ pub struct Plan {
     pub workload: Box<dyn Workload>,
     /// Sessions of the baseline that were asked for, if that was said.
     pub baseline_sessions: Option<u64>,
+    /// By which other means the baseline's payments are made, with what those are called.
+    pub arms: Vec<(String, Means)>,
     /// Why its back end is the one that it is.
     pub backend_reason: &'static str,
     /// How the run file describes it.
@@ -198,6 +200,7 @@ impl Plan {
             None => Load::synthetic(args, default_sessions(backend), layer_1.most_fees())?,
         };
         let session_time = layer_1.session_time(args, &load)?;
+        let arms = layer_1.arms(args)?;
         let part = match args.part {
             None => None,
             Some(asked) => Some(part_of_run(args, asked)?),
@@ -375,6 +378,7 @@ impl Plan {
                 audit,
             },
             workload: load.source.workload(),
+            arms,
             backend_reason: backend.reason(args.backend),
             // Layer 1 is on machine 0.
             baseline_sessions: match place.has_layer_1() {
@@ -508,6 +512,19 @@ fn check_contradictions(args: &RunArgs) -> Result<(), PlanError> {
         return Err(bad(
             "--audit-log contradicts --adversary: the auditor does not replay disputes",
         ));
+    }
+    let alone = [
+        ("--baseline-sessions 0", args.baseline_sessions == Some(0)),
+        ("--part", args.part.is_some()),
+        ("--hosts", args.hosts.is_some()),
+        ("--durability", args.durability != Durability::None),
+    ];
+    if let Some((option, _)) = alone.iter().find(|(_, given)| *given)
+        && !args.arms.is_empty()
+    {
+        return Err(bad(format!(
+            "--arms contradicts {option}: arms make a whole run's baseline again"
+        )));
     }
     if args.l1_delay_blocks > 0 && args.adversary.0.is_empty() {
         return Err(bad(

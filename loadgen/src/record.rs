@@ -12,10 +12,10 @@ use duet_engine::pipeline::{
 use duet_run_file::histogram;
 use duet_run_file::run_file::{
     Achieved, Assurance, AttackCost, Checks, DirectClient, DirectLoad, Disputes, Durability,
-    ENDED_EARLY, Engine, L1, L1Alone, L1Chain, L1Consensus, L1Fed, L1Load, L1Moment, L1Quantiles,
-    L1Traffic, L1Wait, L1WholeSystem, LatencyHistogram, LatencyNs, Machine, Memory, NOT_HELD,
-    Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA, Sample,
-    Stage as StageRow,
+    ENDED_EARLY, Engine, L1, L1Alone, L1Arm, L1Chain, L1Consensus, L1Fed, L1Load, L1Moment,
+    L1Quantiles, L1Traffic, L1Wait, L1WholeSystem, LatencyHistogram, LatencyNs, Machine, Memory,
+    NOT_HELD, Offchain, Offload, OpenLoop, Percentiles, Phase, Ratio, Resumed, RunFile, SCHEMA,
+    Sample, Stage as StageRow,
 };
 use duet_terminal::human;
 use hdrhistogram::Histogram;
@@ -31,6 +31,8 @@ pub struct Measured {
     pub outcome: Outcome,
     /// What the baseline did, if it ran.
     pub direct: Option<DirectOutcome>,
+    /// What it did by other means, by name, if that was asked for.
+    pub arms: Vec<(String, DirectOutcome)>,
     /// What Layer 1 did with nothing beside it, if that was asked for.
     pub alone: Option<Alone>,
     /// What systems of other numbers of validators would do, if the run has some.
@@ -182,6 +184,7 @@ pub fn record(plan: &Plan, command: Vec<String>, measured: &Measured) -> RunFile
                 payments: direct.payments,
             }),
             alone: measured.alone.as_ref().map(alone),
+            arms: arms(plan, &measured.arms),
             chain: chain(plan, measured),
         },
         checks,
@@ -407,6 +410,12 @@ fn invalid_reasons(plan: &Plan, measured: &Measured, checks: &Checks) -> Vec<Str
             "the baseline's final balances differ from the workload's own sums".to_owned(),
         );
     }
+    for (name, arm) in &measured.arms {
+        require(
+            arm.supply_conserved && arm.balances_match,
+            format!("the final balances of --arms {name} differ from the workload's own sums"),
+        );
+    }
     reasons
 }
 
@@ -430,6 +439,25 @@ fn alone(alone: &Alone) -> L1Alone {
         closes: fed(&alone.closes),
         disputes: fed(&alone.disputes),
     }
+}
+
+/// What Layer 1 did with the baseline's payments by other means.
+fn arms(plan: &Plan, arms: &[(String, DirectOutcome)]) -> BTreeMap<String, L1Arm> {
+    let state_root = plan.config.l1.state_root;
+    let arm = |(name, arm): &(String, DirectOutcome)| {
+        let of = L1Arm {
+            load: load(&arm.l1, state_root, arm.tip.to_string()),
+            sampled_sessions: arm.sessions,
+            payments: arm.payments,
+            units: plan.config.l1.units.map(|_| arm.units),
+            fees: arm.fees,
+            most_waiting: arm.most_waiting,
+            most_owed: arm.most_owed,
+            balances_match: arm.balances_match && arm.supply_conserved,
+        };
+        (name.clone(), of)
+    };
+    arms.iter().map(arm).collect()
 }
 
 /// Layer 1's own time, and how its room was used, where it has a clock and is here.

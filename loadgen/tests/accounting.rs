@@ -26,6 +26,7 @@ fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {
         whole_systems: Vec::new(),
         outcome,
         direct: None,
+        arms: Vec::new(),
         alone: None,
         series: Vec::new(),
         steady_payments_per_s: None,

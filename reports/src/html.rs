@@ -8,6 +8,7 @@ mod chain;
 mod chart;
 mod course;
 mod cpu;
+mod curve;
 mod disputes;
 mod durability;
 mod figure;
@@ -20,6 +21,8 @@ mod sweep;
 mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use duet_run_file::curve::Curve;
 
 use crate::{
     profile::Profile,
@@ -65,6 +68,21 @@ pub fn sweep_page(name: &str, sweep: &Sweep) -> Result<String, String> {
     let sections = sweep::sections(sweep)?;
     let made_from = html! { "a sweep's file, and measured by its runs" };
     Ok(frame(&format!("Duet sweep: {name}"), &sections, &made_from))
+}
+
+/// The page of an offload curve; `digest` is the SHA-256 of its file, in hex.
+///
+/// # Errors
+/// It has nothing to draw: what is lacking, in words.
+pub fn curve_page(name: &str, curve: &Curve, digest: &str) -> Result<String, String> {
+    let sections = curve::sections(curve, digest)?;
+    let made_from =
+        html! { "a curve's file: run cells measured, the others modelled, as each says" };
+    Ok(frame(
+        &format!("Duet offload: {name}"),
+        &sections,
+        &made_from,
+    ))
 }
 
 /// A page of these sections.

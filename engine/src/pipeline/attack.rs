@@ -131,6 +131,30 @@ impl Attacks {
     }
 }
 
+/// What will happen to an attacked session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Struck {
+    /// How it is attacked.
+    pub attack: Attack,
+    /// Payments that it makes before.
+    pub after_payments: u64,
+    /// Payments in the oldest state that the cheaters keep; 0 is the channel's opening.
+    pub old_version: u64,
+}
+
+/// What will happen to a session of so many payments in a run of this seed with these attacks, if
+/// it is attacked: known without the run.
+#[must_use]
+pub fn struck(seed: u64, shares: &[(Attack, f64)], session: u64, payments: u64) -> Option<Struck> {
+    let cheat = Attacks::new(seed, shares).on(session, payments)?;
+    let [old_version, _, after_payments] = cheat.pauses;
+    Some(Struck {
+        attack: cheat.attack,
+        after_payments,
+        old_version,
+    })
+}
+
 impl Cheat {
     /// Payments after which the attack begins.
     pub(super) fn after_payments(&self) -> u64 {

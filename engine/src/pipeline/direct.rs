@@ -17,14 +17,26 @@ use super::threads;
 use super::workload::{AccountIndex, Session, Workload};
 use duet_base::clock::thread_cpu_ns;
 use duet_channels::crypto::{Backend, Digest, SecretKey, SignJob, Signature, Signer};
-use duet_channels::protocol::{Pair, Party, Payment};
+use duet_channels::protocol::{Amount, Pair, Party, Payment};
 use duet_ledger::l1::{
-    self, Bid, Chain, Executed, Load, Receipt, SignedTransaction, SubmitError, Transaction,
+    self, Bid, Chain, Executed, Load, Output, Receipt, SignedTransaction, SubmitError, Transaction,
     Verification,
 };
 
 /// Transfers that are signed, submitted and sealed in one go.
 const CHUNK: usize = 8192;
+
+/// How payments are made on Layer 1 itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Means {
+    /// Each by a transfer of its own, at once.
+    #[default]
+    Transfers,
+    /// So many of one payer's in a session by one transaction, and what is left by its last one.
+    MultiSend(u64),
+    /// What so many payments of a session come to by one transfer, to whom it is owed.
+    Tab(u64),
+}
 
 /// Which payments the baseline makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +45,8 @@ pub struct Sampling {
     pub sessions: Vec<u64>,
     /// Of each of them so many payments at most, its first ones.
     pub first_payments: u64,
+    /// How it makes them.
+    pub means: Means,
 }
 
 impl Sampling {
@@ -42,6 +56,7 @@ impl Sampling {
         Sampling {
             sessions,
             first_payments: u64::MAX,
+            means: Means::Transfers,
         }
     }
 
@@ -66,6 +81,12 @@ pub struct DirectOutcome {
     pub l1: Load,
     /// Units of the transfers, where a block's are bounded.
     pub units: u64,
+    /// Fees that they paid.
+    pub fees: u64,
+    /// Payments that a payee waited for, at most, until one of them was on Layer 1.
+    pub most_waiting: u64,
+    /// What a payee was owed at most.
+    pub most_owed: u64,
     /// The last block's hash.
     pub tip: Digest,
     /// Signatures that the payers made, one per transfer.
@@ -114,7 +135,7 @@ impl Samples {
     }
 }
 
-/// Transfers these payments, until `stop` is set. All of the workload's accounts
+/// Makes these payments by these means, until `stop` is set. All of the workload's accounts
 /// exist; each has what its payments and their fees take. `observe` is told the payments so far.
 ///
 /// # Errors
@@ -146,6 +167,8 @@ pub fn run_direct(
         config,
         workload,
         sampling,
+        waiting: Waiting::default(),
+        fees: 0,
         accounts,
         chain,
         nonces: HashMap::new(),
@@ -178,6 +201,9 @@ pub fn run_direct(
         payments,
         l1: *direct.chain.load(),
         units: direct.chain.space().units,
+        fees: direct.fees,
+        most_waiting: direct.waiting.most,
+        most_owed: direct.waiting.most_owed,
         tip: *direct.chain.tip(),
         client_signatures: direct.client_signatures,
         client_cpu_ns: direct.client_cpu_ns,
@@ -242,10 +268,26 @@ fn each_chunk(
 /// What an account has before the first transfer.
 type Units<'w> = dyn Fn(AccountIndex) -> Option<u64> + Sync + 'w;
 
+/// Payments of a session that are on no transaction yet.
+#[derive(Default)]
+struct Waiting {
+    outputs: Pair<Vec<Output>>,
+    /// How many, and what they come to: above 0 if A owes it.
+    count: u64,
+    balance: i128,
+    most: u64,
+    most_owed: u64,
+}
+
+/// What A or B pays.
+type Paid = (Party, Transaction);
+
 struct Direct<'w> {
     config: &'w Config,
     workload: &'w dyn Workload,
     sampling: &'w Sampling,
+    waiting: Waiting,
+    fees: u64,
     accounts: Accounts<'w, Box<Units<'w>>>,
     chain: Chain,
     nonces: HashMap<AccountIndex, u64>,
@@ -271,14 +313,16 @@ impl Direct<'_> {
         let mut payments = Vec::new();
         let mut transferred = 0;
         each_chunk(workload, session, &plan, &mut payments, |payments| {
-            let transfers = self.transfers(payments, &indices);
-            let signed = self.sign(&secrets, payments, &transfers);
+            transferred += payments.len() as u64;
+            let mut paid = self.transactions(payments, &indices);
+            if transferred == plan.payments {
+                self.settle(&indices, &mut paid);
+            }
+            let signed = self.sign(&secrets, &paid);
             self.chain.hear_together(signed.iter().map(Vec::as_slice));
-            for (bytes, payment) in signed.into_iter().zip(payments) {
+            for (bytes, (payer, _)) in signed.into_iter().zip(&paid) {
                 // The receipt's fee is its payer's.
-                let payer = u64::from(indices[payment.payer]);
-                self.submit(payer, &bytes);
-                transferred += 1;
+                self.submit(u64::from(indices[*payer]), &bytes);
             }
             self.seal(self.config.l1.transfers_in_a_block() as usize);
             observe(transferred);
@@ -305,53 +349,114 @@ impl Direct<'_> {
         }
     }
 
-    fn transfers(
-        &mut self,
-        payments: &[Payment],
-        indices: &Pair<AccountIndex>,
-    ) -> Vec<Transaction> {
-        payments
-            .iter()
-            .map(|payment| {
-                let (from, to) = (indices[payment.payer], indices[payment.payer.other()]);
-                let nonce = self.nonces.entry(from).or_default();
-                let amount = payment.amount.units();
-                let mut change = |account: AccountIndex, units: u64| {
-                    let sum = &mut self.changes[account as usize];
-                    *sum = sum.wrapping_add(units);
-                };
-                change(from, 0_u64.wrapping_sub(amount));
-                change(to, amount);
-                *nonce += 1;
-                Transaction::Transfer {
-                    from: self.accounts.key(from),
-                    nonce: *nonce - 1,
-                    to: self.accounts.key(to),
-                    amount: payment.amount,
+    /// The transactions that these payments make. Some may wait for others.
+    fn transactions(&mut self, payments: &[Payment], indices: &Pair<AccountIndex>) -> Vec<Paid> {
+        let mut paid = Vec::with_capacity(payments.len());
+        for payment in payments {
+            let (payer, amount) = (payment.payer, payment.amount);
+            let (from, to) = (indices[payer], indices[payer.other()]);
+            for (account, units) in [
+                (from, 0_u64.wrapping_sub(amount.units())),
+                (to, amount.units()),
+            ] {
+                let sum = &mut self.changes[account as usize];
+                *sum = sum.wrapping_add(units);
+            }
+            let output = Output {
+                to: self.accounts.key(to),
+                amount,
+            };
+            let waiting = &mut self.waiting;
+            match self.sampling.means {
+                Means::Transfers => {
+                    paid.push(self.transfer(payer, indices, amount));
+                    continue;
                 }
-            })
-            .collect()
+                Means::MultiSend(most) => {
+                    waiting.outputs[payer].push(output);
+                    let outputs = &waiting.outputs[payer];
+                    waiting.count = outputs.len() as u64;
+                    let owed = outputs.iter().map(|output| output.amount.units()).sum();
+                    waiting.most_owed = waiting.most_owed.max(owed);
+                    waiting.most = waiting.most.max(waiting.count);
+                    if waiting.count == most {
+                        paid.extend(self.multi_send(payer, indices));
+                    }
+                }
+                Means::Tab(every) => {
+                    let units = i128::from(amount.units());
+                    waiting.balance += if payer == Party::A { units } else { -units };
+                    let owed = u64::try_from(waiting.balance.unsigned_abs()).unwrap_or(u64::MAX);
+                    waiting.most_owed = waiting.most_owed.max(owed);
+                    waiting.count += 1;
+                    waiting.most = waiting.most.max(waiting.count);
+                    if waiting.count == every {
+                        self.settle(indices, &mut paid);
+                    }
+                }
+            }
+        }
+        paid
+    }
+
+    /// What still waits of a session.
+    fn settle(&mut self, indices: &Pair<AccountIndex>, paid: &mut Vec<Paid>) {
+        for payer in Party::BOTH {
+            paid.extend(self.multi_send(payer, indices));
+        }
+        let balance = std::mem::take(&mut self.waiting.balance);
+        self.waiting.count = 0;
+        let owed = u64::try_from(balance.unsigned_abs()).expect("at most what there is");
+        if owed > 0 {
+            let payer = if balance > 0 { Party::A } else { Party::B };
+            paid.push(self.transfer(payer, indices, Amount::new(owed)));
+        }
+    }
+
+    fn transfer(&mut self, payer: Party, indices: &Pair<AccountIndex>, amount: Amount) -> Paid {
+        let transfer = Transaction::Transfer {
+            from: self.accounts.key(indices[payer]),
+            nonce: self.nonce(indices[payer]),
+            to: self.accounts.key(indices[payer.other()]),
+            amount,
+        };
+        (payer, transfer)
+    }
+
+    /// All outputs of a payer that wait, if there are any.
+    fn multi_send(&mut self, payer: Party, indices: &Pair<AccountIndex>) -> Option<Paid> {
+        let outputs = std::mem::take(&mut self.waiting.outputs[payer]);
+        if outputs.is_empty() {
+            return None;
+        }
+        let send = Transaction::MultiSend {
+            from: self.accounts.key(indices[payer]),
+            nonce: self.nonce(indices[payer]),
+            outputs,
+        };
+        Some((payer, send))
+    }
+
+    /// An account's next nonce.
+    fn nonce(&mut self, account: AccountIndex) -> u64 {
+        let nonce = self.nonces.entry(account).or_default();
+        *nonce += 1;
+        *nonce - 1
     }
 
     /// The payers sign, on all cores; their time is not Layer 1's.
-    fn sign(
-        &mut self,
-        secrets: &[SecretKey],
-        payments: &[Payment],
-        transfers: &[Transaction],
-    ) -> Vec<Vec<u8>> {
+    fn sign(&mut self, secrets: &[SecretKey], paid: &[Paid]) -> Vec<Vec<u8>> {
         let genesis = *self.chain.genesis();
         let (backend, bid) = (self.config.backend, self.config.first_bid());
-        let chunks: Vec<(Vec<Vec<u8>>, u64)> = transfers
+        let chunks: Vec<(Vec<Vec<u8>>, u64)> = paid
             .par_chunks(512)
-            .zip(payments.par_chunks(512))
-            .map(|(transfers, payments)| {
+            .map(|paid| {
                 let before = thread_cpu_ns();
-                let encoded = sign_chunk((&genesis, bid), backend, secrets, transfers, payments);
+                let encoded = sign_chunk((&genesis, bid), backend, secrets, paid);
                 (encoded, thread_cpu_ns() - before)
             })
             .collect();
-        self.client_signatures += transfers.len() as u64;
+        self.client_signatures += paid.len() as u64;
         self.client_cpu_ns += chunks.iter().map(|(_, cpu_ns)| cpu_ns).sum::<u64>();
         chunks
             .into_iter()
@@ -377,6 +482,7 @@ impl Direct<'_> {
         for receipt in self.receipts.drain(..) {
             let payer = &mut self.changes[receipt.ticket as usize];
             *payer = payer.wrapping_sub(receipt.fee.units());
+            self.fees += receipt.fee.units();
             self.failed += u64::from(receipt.outcome != Ok(Executed::Transferred));
         }
     }
@@ -386,28 +492,25 @@ fn sign_chunk(
     (genesis, bid): (&Digest, Option<Bid>),
     backend: Backend,
     secrets: &[SecretKey],
-    transfers: &[Transaction],
-    payments: &[Payment],
+    paid: &[Paid],
 ) -> Vec<Vec<u8>> {
-    let jobs: Vec<SignJob> = transfers
+    let jobs: Vec<SignJob> = paid
         .iter()
-        .zip(payments)
-        .map(|(transfer, payment)| SignJob {
-            secret: match payment.payer {
+        .map(|(payer, transaction)| SignJob {
+            secret: match payer {
                 Party::A => 0,
                 Party::B => 1,
             },
-            digest: transfer.digest_with(bid.as_ref(), genesis),
+            digest: transaction.digest_with(bid.as_ref(), genesis),
         })
         .collect();
     let mut signatures: Vec<Signature> = Vec::with_capacity(jobs.len());
     Signer::new(backend).sign(secrets, &jobs, &mut signatures);
-    transfers
-        .iter()
+    paid.iter()
         .zip(signatures)
-        .map(|(transfer, signature)| {
-            let mut bytes = Vec::with_capacity(transfer.encoded_bytes());
-            SignedTransaction::new(transfer.clone(), signature, None)
+        .map(|((_, transaction), signature)| {
+            let mut bytes = Vec::with_capacity(transaction.encoded_bytes());
+            SignedTransaction::new(transaction.clone(), signature, None)
                 .with_bid(bid)
                 .encode(&mut bytes);
             bytes

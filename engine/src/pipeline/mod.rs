@@ -65,13 +65,13 @@ mod workload;
 
 pub use alone::{Alone, Fed, layer_1_alone};
 pub use arrivals::Arrivals;
-pub use attack::{Attack, UnknownAttack};
+pub use attack::{Attack, Struck, UnknownAttack, struck};
 pub use audit::validators_digest;
 pub use config::{Beside, Config, CutOff, LogConfig, Sending, Validators, Watching};
 pub use counts::Counts;
 pub use court::{AttackCost, Disputes};
 pub use deciding::{Decided, Others};
-pub use direct::{DirectOutcome, DirectSample, Sampling, run_direct};
+pub use direct::{DirectOutcome, DirectSample, Means, Sampling, run_direct};
 pub use duet_base::clock::{process_cpu_ns, thread_cpu_ns};
 pub use error::{RestoreError, RunError, SessionCounts};
 pub use fault::{Fault, Hop};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use duet_engine::l1::{Answers, Bid, Order, Pace, Prices, Rate, Units};
 use duet_engine::pipeline::{
-    AccountIndex, Attack, Config, Next, OfKind, Outcome, Sampling, Session, TrafficKind, Workload,
-    run, run_direct,
+    AccountIndex, Attack, Config, Means, Next, OfKind, Outcome, Sampling, Session, TrafficKind,
+    Workload, run, run_direct,
 };
 use duet_engine::protocol::{Amount, Party, Payment};
 
@@ -17,6 +17,7 @@ use crate::workload::Uniform;
 
 const PRICES: Prices = Prices {
     transfer: 10,
+    multi_send: None,
     open_one_sided: 10,
     open_two_sided: 10,
     close: 10,
@@ -355,6 +356,46 @@ fn the_baseline_pays_and_waits_under_the_same_limits() {
         // A sample is a session here, which ends with a block of its own: 10, 10 and 5.
         assert_eq!((direct.payments, direct.l1.blocks), (100, 12));
         assert_eq!(direct.samples.len(), 4);
+    }
+}
+
+/// Two-way sessions too: what waits in both directions is told apart, or netted.
+#[test]
+fn other_means_than_transfers_pay_the_same() {
+    let one_way = Uniform::new(4, 4, 25);
+    let two_way = Uniform {
+        two_way: Some(5),
+        ..one_way
+    };
+    for config in [paced(1, 4, 10), by_bids(1, 4, 10, 50)] {
+        for (workload, means, transactions, signed, waiting) in [
+            (one_way, Means::Transfers, 100, 100, 0),
+            (one_way, Means::MultiSend(10), 12, 100, 10),
+            (one_way, Means::MultiSend(7), 16, 100, 7),
+            (one_way, Means::Tab(10), 12, 12, 10),
+            (one_way, Means::Tab(100), 4, 4, 25),
+            // Of A 15 payments, of B 10.
+            (two_way, Means::MultiSend(10), 12, 100, 10),
+            (two_way, Means::Tab(5), 20, 20, 5),
+        ] {
+            let sampling = Sampling {
+                means,
+                ..Sampling::whole(vec![0, 1, 2, 3])
+            };
+            let stop = AtomicBool::new(false);
+            let direct = run_direct(&config, &workload, &sampling, &stop, |_| {}).unwrap();
+            assert!(
+                direct.balances_match && direct.supply_conserved,
+                "{means:?}"
+            );
+            assert_eq!(direct.payments, 100, "{means:?}");
+            assert_eq!(direct.l1.transactions, transactions, "{means:?}");
+            // A unit price for each output, and for each transfer.
+            assert_eq!(direct.units, 10 * signed, "{means:?}");
+            assert_eq!(direct.most_waiting, waiting, "{means:?}");
+            assert_eq!(direct.most_owed > 0, waiting > 0, "{means:?}");
+            assert!(direct.fees > 0, "{means:?}");
+        }
     }
 }
 

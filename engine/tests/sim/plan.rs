@@ -219,6 +219,7 @@ impl Scarcity {
                 of_channels: None,
                 prices: Prices {
                     transfer: 10,
+                    multi_send: None,
                     // All open in the first block, five at most.
                     open_one_sided: 2,
                     open_two_sided: 2,

@@ -1,6 +1,6 @@
 //! Which payments the baseline makes: as many as a share of the run's own CPU time pays for. Pure.
 
-use duet_engine::pipeline::{Outcome, Sampling, Stage};
+use duet_engine::pipeline::{Means, Outcome, Sampling, Stage};
 
 /// The baseline may take this share of the channels' CPU time …
 const SHARE: f64 = 0.1;
@@ -52,6 +52,7 @@ fn spread(reached: u64, mean: u64, most: u64) -> Sampling {
     }
     let wanted = (most / mean).max(LEAST_SESSIONS).min(reached);
     Sampling {
+        means: Means::Transfers,
         sessions: every(wanted, reached),
         // Sessions of a trace may be far longer than their mean.
         first_payments: most.div_ceil(wanted),

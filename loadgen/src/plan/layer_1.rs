@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use duet_engine::l1;
-use duet_engine::pipeline::Sending;
+use duet_engine::pipeline::{Means, Sending};
 use duet_engine::protocol::Amount;
 use duet_profile::{Answers, KNOWN, Limits, Order, Profile, ProfileText};
 use duet_run_file::run_file::L1Limits;
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::{PlanError, bad, bounded};
 use super::load::{Load, Source};
+use crate::arm::Arm;
 use crate::cli::{Durability, RunArgs};
 
 /// In virtual time, so that the time of a run is a number.
@@ -111,6 +112,28 @@ impl Layer1 {
                 sha256: sha256(&text),
             }),
         })
+    }
+
+    /// The arms that are asked for, each once, by the names that they have in the run file.
+    ///
+    /// # Errors
+    /// One is there twice, or its transactions fit into no block.
+    pub(super) fn arms(&self, args: &RunArgs) -> Result<Vec<(String, Means)>, PlanError> {
+        let most = self.profile.as_ref();
+        let most = most.and_then(|enforced| enforced.limits.prices.multi_send_most);
+        let mut arms: Vec<(String, Means)> = Vec::new();
+        for arm in &args.arms {
+            let means = arm.means(&self.config, most).map_err(bad)?;
+            let name = match means {
+                Means::MultiSend(many) => Arm::MultiSend(Some(many)),
+                _ => *arm,
+            };
+            if arms.iter().any(|(_, other)| *other == means) {
+                return Err(bad(format!("--arms {arm}: {name} is there already")));
+            }
+            arms.push((name.to_string(), means));
+        }
+        Ok(arms)
     }
 
     /// What a session's transactions may pay, all of them together.
@@ -268,6 +291,7 @@ fn units(limits: &Limits) -> l1::Units {
         of_channels: limits.channel_units,
         prices: l1::Prices {
             transfer: of.transfer,
+            multi_send: of.multi_send,
             open_one_sided: of.open_one_sided,
             open_two_sided: of.open_two_sided,
             close: of.close,

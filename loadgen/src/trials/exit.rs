@@ -184,10 +184,10 @@ impl Chain {
     /// Of a run with this window.
     fn options(&self, args: &ExitArgs, window_blocks: u64) -> Vec<String> {
         let percent = |parts: u64| parts as f64 / 1e7;
-        let stale = args.stale.parts();
+        let stale = args.stale.per_billion();
         let attacks = [
             ("stale-close", stale),
-            ("silent", Share::ALL.parts() - stale),
+            ("silent", Share::ALL.per_billion() - stale),
         ];
         let attacks = attacks.iter().filter(|(_, parts)| *parts > 0);
         let attacks: Vec<String> = attacks

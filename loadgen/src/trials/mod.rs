@@ -7,6 +7,7 @@ pub mod exit;
 mod found;
 pub mod grid;
 pub mod objective;
+pub mod offload;
 pub mod preset;
 pub mod search;
 pub mod sweep;

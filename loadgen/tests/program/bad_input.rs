@@ -53,6 +53,16 @@ const RUN: &str = r#"
 --hosts 127.0.0.1:1 --machine x --sessions 9 => 'x' for '--machine
 --hosts 127.0.0.1:1 --hosts-wait long --sessions 9 => 'long' for '--hosts-wait
 --shards 4294967297 => --shards 4294967297 … expected 1 to 1024
+# Other means on Layer 1.
+--arms fast => 'fast' is no arm … expected multi-send=N
+--arms multi-send=1 => 'multi-send=1': expected 2 or more
+--arms tab=0 => '0' is too small
+--arms multi-send=257 => --arms multi-send=257: expected at most 256 payments in a transaction
+--arms multi-send=22 --l1 solana-like => --arms multi-send=22: expected at most 21 payments
+--arms tab=10,tab=10 => --arms tab=10: tab=10 is there already
+--arms multi-send=256,multi-send=most => --arms multi-send=most: multi-send=256 is there already
+--arms tab=10 --baseline-sessions 0 => --arms contradicts --baseline-sessions 0
+--arms tab=10 --durability log --log-dir l => --arms contradicts --durability
 --seed x => 'x' for '--seed … expected digits
 --seed 18446744073709551616 => too large a count
 --block-txs 0 => '0' for '--block-txs
@@ -247,6 +257,21 @@ completions => <SHELL>
 run --sessions -5 => '-5' is not a count
 run --rate -5 => '-5' is not … expected
 sweep s.sweep -- --backend auto => --backend after `--` … expected before it
+offload --payments 0 => '0' for '--payments … expected 1 or more
+offload --payments 9,9 => --payments: 9 is there twice … expected each once
+offload --payments 1M => --payments 1000000: nothing of it is run … expected a length of 1 to 100
+offload --payments 101 --disputes 1% => --payments 101: nothing of it is run
+offload --open-batch 2 => nothing of it is run … --open-batch 1
+offload --open-batch 257 => --open-batch 257 … expected 1 to 256
+offload --disputes 101% => '101%' is not a share … expected 0% to 100%
+offload --disputes 0.01% => --disputes 0.01 % … expected 0, or 0.05 % and more
+offload --disputes 0,0% => --disputes: 0 % is there twice
+offload --repeats 0 => --repeats 0 … expected 1 to 100
+offload --l1 nowhere => --l1: … 'nowhere'
+offload --l1 duet --l1 duet => --l1: duet is there twice … expected each profile once
+offload --planted-price close=3 => 'close=3' is no price … expected 1 or more as in close.bytes=320
+offload --cpu-within 200% => '200%' is not a share
+offload --out missing/c.json => cannot write 'missing/c.json'
 completions tcsh => 'tcsh' … bash … zsh … fish
 trace => --from-hourly <FILE> … --pairs <N> … --payments <N> … --out <FILE>
 "#;

@@ -59,7 +59,15 @@ fn the_examples_are_understood() {
     use duet_loadgen::cli::Cli;
     let mut examples = 0;
     let mut command = Cli::command();
-    for name in ["run", "audit", "search", "sweep", "trace", "completions"] {
+    for name in [
+        "run",
+        "audit",
+        "search",
+        "sweep",
+        "offload",
+        "trace",
+        "completions",
+    ] {
         let command = command.find_subcommand_mut(name).unwrap();
         let help = command.render_long_help().to_string();
         let parts: Vec<&str> = help.split("\\\n").map(str::trim_start).collect();

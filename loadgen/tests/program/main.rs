@@ -13,6 +13,7 @@ mod elsewhere;
 mod exit;
 mod help;
 mod named_files;
+mod offload;
 mod one_writer;
 mod outputs;
 mod parts;

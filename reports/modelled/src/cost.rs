@@ -219,3 +219,22 @@ fn many(profile: &Profile, noun: &str, kind: &Kind, count: u64) -> Result<Exact,
         }
     }
 }
+
+/// Payments that a session of `planned` ≥ 1 makes on average where a disputed one stops at its
+/// dispute, after 1 to all of its payments, each as likely: `(1 - p) × N + p × (N + 1) / 2`.
+#[must_use]
+pub fn payments_made(planned: u64, disputes: Share) -> Exact {
+    let stopped = (Exact::from(planned) + Exact::from(1)) / Exact::from(2);
+    Exact::from(planned) * disputes.rest() + stopped * disputes.exact()
+}
+
+/// The least session whose payments made, as [`payments_made`] has them, are at least so many; none
+/// above 2^64 - 1.
+#[must_use]
+pub fn planned_for(made: u64, disputes: Share) -> Option<u64> {
+    // N × (1 - p/2) + p/2 ≥ made, in parts per billion.
+    let (parts, whole) = disputes.parts();
+    let [parts, whole, made] = [parts, whole, made].map(u128::from);
+    let planned = (2 * whole * made).saturating_sub(parts);
+    u64::try_from(planned.div_ceil(2 * whole - parts)).ok()
+}

@@ -12,6 +12,7 @@
 pub mod cost;
 mod exact;
 mod exit;
+pub mod own;
 pub mod queue;
 mod run;
 mod share;

@@ -150,8 +150,8 @@ pub fn exit(limits: &Limits, exit: Exit, window_blocks: u64) -> Result<Exited, N
         queue.run(1, opens.collect())?;
     }
     let begins = queue.height + u64::from(limits.finality_blocks) + 1;
-    let billion = u128::from(exit.stale.parts());
-    let upto = |count: u64| u128::from(count) * billion / u128::from(Share::ALL.parts());
+    let billion = u128::from(exit.stale.per_billion());
+    let upto = |count: u64| u128::from(count) * billion / u128::from(Share::ALL.per_billion());
     let posts = (0..exit.channels).map(|channel| {
         let stale = upto(channel + 1) > upto(channel);
         (channel, What::Post { stale })

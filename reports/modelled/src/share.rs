@@ -45,7 +45,7 @@ impl Share {
 
     /// In parts per billion.
     #[must_use]
-    pub const fn parts(self) -> u64 {
+    pub const fn per_billion(self) -> u64 {
         self.0
     }
 
@@ -53,6 +53,12 @@ impl Share {
     #[must_use]
     pub fn is_none(self) -> bool {
         self.0 == 0
+    }
+
+    /// So many parts of this whole.
+    #[must_use]
+    pub(crate) fn parts(self) -> (u64, u64) {
+        (self.0, BILLION)
     }
 
     /// It as a fraction.

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
 use super::{
-    cost::{Life, break_even, channel, channel_transactions, direct, direct_transactions, open},
+    cost::{
+        Life, break_even, channel, channel_transactions, direct, direct_transactions, open,
+        payments_made, planned_for,
+    },
     *,
 };
 use crate::sample;
@@ -437,4 +440,30 @@ proptest! {
         prop_assert!(most == 0 || exit(most).within_window);
         prop_assert!(!exit(most + 1).within_window);
     }
+}
+
+#[test]
+fn a_disputed_session_stops_halfway_on_average() {
+    for (planned, percent, expected) in [
+        (9, 0, Exact::from(9)),
+        (1, 100, Exact::from(1)),
+        (9, 100, Exact::from(5)),
+        (9, 10, Exact::fraction(86, 10)),
+    ] {
+        let share = Share::of_percent(percent);
+        assert_eq!(payments_made(planned, share), expected);
+    }
+    for percent in [0, 1, 10, 50, 100] {
+        let share = Share::of_percent(percent);
+        for made in [1, 2, 3, 10, 1_000] {
+            let planned = planned_for(made, share).unwrap();
+            let enough = |planned| payments_made(planned, share) >= Exact::from(made);
+            assert!(enough(planned), "{made} at {percent} %: {planned}");
+            assert!(
+                planned == 1 || !enough(planned - 1),
+                "{made} at {percent} %"
+            );
+        }
+    }
+    assert_eq!(planned_for(u64::MAX, Share::ALL), None);
 }

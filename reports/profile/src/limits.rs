@@ -1,7 +1,7 @@
 //! The plain numbers of a Layer 1 that runs by a profile, and which profiles lack some. Knows no
 //! engine.
 
-use super::{Answers, Block, Kind, Market, Order, Price, Profile, ProfileError, read};
+use super::{Answers, BatchLaw, Block, Kind, Market, Order, Price, Profile, ProfileError, read};
 
 /// What a run needs of a profile: a Layer 1's limits, prices and order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,11 @@ pub struct Limits {
 pub struct Prices {
     /// A direct payment.
     pub transfer: u64,
+    /// The first of several direct payments in one transaction, and each further one; none where
+    /// the profile has no price for them, or measured batches alone.
+    pub multi_send: Option<(u64, u64)>,
+    /// How many one transaction makes at most, where something other than units bounds it.
+    pub multi_send_most: Option<u64>,
     /// An open with one deposit.
     pub open_one_sided: u64,
     /// An open with two.
@@ -132,7 +137,18 @@ impl Profile {
         let one = |kind: &Option<Kind>| kind.as_ref().map(|kind| kind.single);
         let payout = of("close.payout", self.payout)?;
         let after_answer = self.payout_after_answer.map_or(0, |price| price.units);
+        let batched = self.transfer.batched.as_ref().map(|batched| &batched.law);
+        let (multi_send, multi_send_most) = match batched {
+            Some(BatchLaw::Linear {
+                first_units,
+                each_further_units,
+                at_most,
+            }) => (Some((*first_units, *each_further_units)), *at_most),
+            Some(BatchLaw::Measured(_)) | None => (None, None),
+        };
         Ok(Prices {
+            multi_send,
+            multi_send_most,
             transfer: of("transfer", Some(self.transfer.single))?,
             open_one_sided: of("open.one_sided", one(&self.open_one_sided))?,
             open_two_sided: of("open.two_sided", one(&self.open_two_sided))?,
@@ -174,6 +190,7 @@ impl Limits {
             post,
             answer,
             payout,
+            ..
         } = self.prices;
         // A roll-over is a close and an open in one.
         let roll_over = close.saturating_add(open_two_sided);

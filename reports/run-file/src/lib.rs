@@ -2,7 +2,7 @@
 //! no table or page of several runs: `duet-reports` does.
 //!
 //! [`RunFile`] is the schema, [`summary`](summary::summary) the twenty lines printed after a run,
-//! [`sweep`] a file of many runs, [`terms`] what two runs must have in common before their figures
+//! [`sweep`] a file of many runs, [`curve`] one of runs and a model, [`terms`] what two runs must have in common before their figures
 //! may meet, and [`merge`](merge::merge) makes one run of the parts of a run.
 
 #![cfg_attr(not(test), warn(clippy::too_many_lines))]
@@ -12,6 +12,7 @@
 #[cfg(test)]
 extern crate self as duet_run_file;
 
+pub mod curve;
 pub mod histogram;
 pub mod machines;
 pub mod measured;

@@ -28,8 +28,8 @@ pub use figures::{
     NOT_HELD, Offchain, OpenLoop, Percentiles, Phase, Sample, Stage,
 };
 pub use l1::{
-    DirectLoad, L1, L1Alone, L1Chain, L1Consensus, L1Fed, L1Load, L1Moment, L1Quantiles, L1Traffic,
-    L1Wait, L1WholeSystem, Offload, Ratio,
+    DirectLoad, L1, L1Alone, L1Arm, L1Chain, L1Consensus, L1Fed, L1Load, L1Moment, L1Quantiles,
+    L1Traffic, L1Wait, L1WholeSystem, Offload, Ratio,
 };
 pub use part::{Merged, MergedPart, Part};
 pub use setting::{Engine, L1CutOff, L1Limits, Machine, Validators, Workload};

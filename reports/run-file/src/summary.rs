@@ -44,6 +44,7 @@ pub fn summary(run: &RunFile) -> String {
     ];
     let after = [
         ("L1 alone", alone(run), 2),
+        ("arms", arms(run), 6),
         ("L1 time", chain_time(run), 4),
         ("L1 votes", votes(run), 6),
         ("L1 n-fold", whole_systems(run), 2),
@@ -73,6 +74,7 @@ pub fn facts(run: &RunFile) -> Vec<(&'static str, Vec<String>)> {
         ("CPU", cpu(run)),
         ("machine", machine(run)),
         ("L1 alone", alone(run)),
+        ("arms", arms(run)),
         ("L1 time", chain_time(run)),
         ("L1 votes", votes(run)),
         ("L1 n-fold", whole_systems(run)),
@@ -448,6 +450,23 @@ fn as_transfers(run: &RunFile, chain: &L1Chain) -> Option<String> {
     let time_s = blocks * limits.interval_ms? as f64 / 1e3;
     let time = time_s.is_finite().then(|| human::seconds(time_s))?;
     Some(format!("all payments as transfers {time} of full blocks"))
+}
+
+/// What other means than a transfer each took of Layer 1 for 10,000 of the baseline's payments.
+fn arms(run: &RunFile) -> Vec<String> {
+    let arms = run.l1.arms.iter().map(|(name, arm)| {
+        let per = |count: u64| count as f64 * 1e4 / arm.payments.max(1) as f64;
+        format!(
+            "{} {} transactions {} {} signatures per 10 k payments (up to {} wait with up to {} owed)",
+            layout::clean(name),
+            human::figure(per(arm.load.transactions)),
+            human::bytes(per(arm.load.bytes)),
+            human::figure(per(arm.load.signature_verifications)),
+            human::count(arm.most_waiting),
+            human::count(arm.most_owed),
+        )
+    });
+    arms.collect()
 }
 
 /// How long the run took in Layer 1's own time, and what its room came to.

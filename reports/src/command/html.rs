@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use duet_profile::Profile;
-use duet_reports::html::{RUNS_MAX, page, sweep_page};
+use duet_reports::html::{RUNS_MAX, curve_page, page, sweep_page};
 use duet_run_file::sweep::Sweep;
 use duet_terminal::output::{check_writable, write_text};
 use duet_terminal::paths::Paths;
@@ -15,12 +15,14 @@ Examples:
     reports html run.json -o run.html
     reports html run.json -o run.html --l1 ethereum-60m --l1 ./my-chain.toml
     reports html none.json fsync.json --across durability -o durability.html
-    reports html plan.sweep -o plan.html";
+    reports html plan.sweep -o plan.html
+    reports html curve.json -o curve.html";
 
 /// Makes one HTML page of runs, with charts, tables and their data; it loads nothing.
 ///
 /// Up to eight runs stand side by side. Of a sweep's file it shows what was handled, and how fast,
-/// over the offered rate; how to read the figures is in docs/reading-a-report.md.
+/// over the offered rate, of an offload curve the ratios over the length of sessions; how to read
+/// the figures is in docs/reading-a-report.md.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -46,9 +48,14 @@ impl Args {
         if let Some(out) = out {
             check_writable(out)?;
         }
-        let page = match self.runs.sweep()? {
-            Some((name, sweep)) => self.of_sweep(&name, &sweep)?,
-            None => self.of_runs()?,
+        let page = match (self.runs.curve()?, self.runs.sweep()?) {
+            (Some((name, curve, digest)), _) => {
+                self.unpriced("a curve")?;
+                let page = curve_page(&name, &curve, &digest);
+                page.map_err(|lacks| Refusal::bad_input(format!("{name}: {lacks}")))?
+            }
+            (None, Some((name, sweep))) => self.of_sweep(&name, &sweep)?,
+            (None, None) => self.of_runs()?,
         };
         let Some(out) = out else {
             return Ok(page);
@@ -57,13 +64,19 @@ impl Args {
         Ok(String::new())
     }
 
+    /// What has no run's own transactions to price takes no profile.
+    fn unpriced(&self, what: &str) -> Result<(), Refusal> {
+        match self.l1.is_empty() {
+            true => Ok(()),
+            false => Err(Refusal::bad_input(format!(
+                "--l1 beside {what}: expected run files, whose transactions it prices"
+            ))),
+        }
+    }
+
     /// The page of a sweep, which has nothing to be priced.
     fn of_sweep(&self, name: &str, sweep: &Sweep) -> Result<String, Refusal> {
-        if !self.l1.is_empty() {
-            return Err(Refusal::bad_input(
-                "--l1 beside a sweep: expected run files, whose transactions it prices",
-            ));
-        }
+        self.unpriced("a sweep")?;
         sweep_page(name, sweep).map_err(|lacks| Refusal::bad_input(format!("{name}: {lacks}")))
     }
 

@@ -10,16 +10,22 @@ pub(crate) mod offload;
 pub(crate) mod plan;
 pub(crate) mod show;
 
-use std::{fmt::Display, fs::File, io::Read, path::PathBuf};
+use std::fmt::Display;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use duet_profile::{Profile, ProfileError};
 use duet_reports::runs::{Runs, RunsError};
+use duet_run_file::curve::{self, Curve};
 use duet_run_file::{
     RunFileError, merge::MergeError, run_file::read_text, sweep::Sweep, terms::Across,
 };
+use duet_terminal::input;
 use duet_terminal::layout::clean;
 use duet_terminal::output::OutputError;
 use duet_terminal::{Exit, paths::Paths, say::complain};
+use sha2::{Digest as _, Sha256};
 
 /// The text that a command prints, or why there is none.
 pub(crate) type Answer = Result<String, Refusal>;
@@ -80,6 +86,12 @@ fn find_profiles(asked: &[String]) -> Result<Vec<Profile>, Refusal> {
     Ok(profiles)
 }
 
+/// A file's name, without what follows its last point.
+fn named(file: &Path) -> String {
+    let name = file.file_stem().unwrap_or(file.as_os_str());
+    clean(&name.to_string_lossy())
+}
+
 /// Indented JSON that ends with a newline.
 fn json(value: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value)
@@ -119,6 +131,31 @@ impl Selection {
         let [file] = &self.files[..] else {
             return Ok(None);
         };
+        if !Sweep::is_one(&self.first(file)) {
+            return Ok(None);
+        }
+        let sweep = Sweep::read(file).map_err(Refusal::bad_input)?;
+        Ok(Some((named(file), sweep)))
+    }
+
+    /// The offload curve, by its name and with its file's digest, if one file is given and is one.
+    pub(crate) fn curve(&self) -> Result<Option<(String, Curve, String)>, Refusal> {
+        let [file] = &self.files[..] else {
+            return Ok(None);
+        };
+        if !Curve::is_one(&self.first(file)) {
+            return Ok(None);
+        }
+        let bytes = input::read(file, curve::LIMIT)
+            .map_err(|error| Refusal::bad_input(format!("{}: {error}", file.display())))?;
+        let found = Curve::parse(file, &bytes).map_err(Refusal::bad_input)?;
+        let digest = Sha256::digest(&bytes);
+        let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Some((named(file), found, digest)))
+    }
+
+    /// A file's first bytes; none of what can be read but once.
+    fn first(&self, file: &Path) -> Vec<u8> {
         let mut first = [0; 256];
         let read = File::open(file)
             .and_then(|mut opened| match opened.metadata()?.is_file() {
@@ -127,12 +164,7 @@ impl Selection {
             })
             // Who reads the run says what is wrong with the file.
             .unwrap_or(0);
-        if !Sweep::is_one(&first[..read]) {
-            return Ok(None);
-        }
-        let sweep = Sweep::read(file).map_err(Refusal::bad_input)?;
-        let name = file.file_stem().unwrap_or(file.as_os_str());
-        Ok(Some((clean(&name.to_string_lossy()), sweep)))
+        first[..read].to_vec()
     }
 
     /// The runs.

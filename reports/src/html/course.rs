@@ -107,6 +107,7 @@ impl<'a> Course<'a> {
             y,
             lines,
             rule: None,
+            losses_below: None,
         };
         let shows = words::each(self.all, |named| {
             Some(shows(&self.points(named, quantity.of)))

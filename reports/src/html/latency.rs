@@ -113,6 +113,7 @@ fn chart(distributions: &[Option<&Histogram<u64>>]) -> LineChart {
         ),
         lines,
         rule: None,
+        losses_below: None,
     }
 }
 

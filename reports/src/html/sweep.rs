@@ -315,6 +315,7 @@ fn handled(curves: &[Curve<'_>], named: &[NamedRun]) -> Markup {
         ),
         lines,
         rule,
+        losses_below: None,
     };
     let mut said = curves
         .iter()
@@ -371,6 +372,7 @@ fn latency(curve: &Curve<'_>, named: &[NamedRun], index: usize) -> Markup {
         ),
         lines,
         rule: (curve.knee()).map(|rate| (rate.offered_per_s, "held up to here")),
+        losses_below: None,
     };
     let heading = match lettered(named, index) {
         name if name.is_empty() => "Response time over offered rate".to_owned(),

@@ -62,7 +62,10 @@ impl Table {
     }
 
     /// As [`Table::row`], of as many cells as it has columns.
-    pub(crate) fn cells(&mut self, cells: Vec<String>) {
+    ///
+    /// # Panics
+    /// As [`Table::row`].
+    pub fn cells(&mut self, cells: Vec<String>) {
         assert_eq!(cells.len(), self.right.len(), "a cell for each column");
         let cell = |cell: &String| clip(&clean(cell), MOST_OF_CELL);
         self.rows.push(cells.iter().map(cell).collect());

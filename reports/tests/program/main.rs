@@ -7,6 +7,7 @@ mod chromium;
 #[path = "../../run-file/tests/sample/mod.rs"]
 mod sample;
 
+mod curve;
 mod figures;
 mod html;
 mod merge;

@@ -97,7 +97,7 @@ impl Config {
             bytes: bytes as u64,
             units,
             units_of_channels: match transaction {
-                Transaction::Transfer { .. } => 0,
+                Transaction::Transfer { .. } | Transaction::MultiSend { .. } => 0,
                 _ => units,
             },
         }
@@ -114,6 +114,7 @@ impl Units {
         };
         match transaction {
             Transaction::Transfer { .. } => prices.transfer,
+            Transaction::MultiSend { outputs, .. } => prices.multi_send(outputs.len() as u64),
             Transaction::Open { deposits, .. } => open(deposits.b),
             Transaction::OpenBatch { channels, .. } => channels
                 .iter()
@@ -138,8 +139,13 @@ impl Units {
         let of = |kind: Kind| kind.bytes().expect("no batch") as u64;
         let prices = &self.prices;
         let roll_over = prices.close.saturating_add(prices.open_two_sided);
-        // A close in a batch of its own takes three more. All other items take less than alone.
+        // A close in a batch of its own takes three more. All other items take less than alone. Of
+        // multi-sends one of the shortest or the longest has most for its units.
+        let sends = [1, Transaction::MOST_ITEMS as u64]
+            .map(|count| (Kind::multi_send_bytes(count), prices.multi_send(count)));
         let dearest_bytes = [
+            sends[0],
+            sends[1],
             (of(Kind::Transfer), prices.transfer),
             (of(Kind::OpenOneSided), prices.open_one_sided),
             (of(Kind::OpenTwoSided), prices.open_two_sided),

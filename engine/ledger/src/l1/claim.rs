@@ -1,7 +1,7 @@
 //! What a transaction asks for, once all that can be said without a ledger has been said.
 
 use super::refusal::Refusal;
-use super::transaction::{Opening, Transaction};
+use super::transaction::{Opening, Output, Transaction};
 use duet_channels::crypto::{Digest, PublicKey};
 use duet_channels::protocol::{
     Amount, Balance, ChannelId, CoSigned, Entry, EntryBytes, FinalProof, Pair, State, Terms,
@@ -16,6 +16,12 @@ pub(super) enum Claim {
         nonce: u64,
         to: PublicKey,
         amount: Amount,
+    },
+    /// Amounts above zero to move, all of them.
+    MultiSend {
+        from: PublicKey,
+        nonce: u64,
+        outputs: Vec<Output>,
     },
     /// A channel to open.
     Open(Opened),
@@ -132,6 +138,20 @@ impl Claim {
                     amount,
                 })
             }
+            Transaction::MultiSend {
+                from,
+                nonce,
+                outputs,
+            } => {
+                if outputs.iter().any(|output| output.amount.is_zero()) {
+                    return Err(Refusal::ZeroAmount);
+                }
+                Ok(Claim::MultiSend {
+                    from: *from,
+                    nonce: *nonce,
+                    outputs: outputs.clone(),
+                })
+            }
             &Transaction::Open {
                 nonce,
                 index,
@@ -210,6 +230,7 @@ impl Claim {
             Claim::Close { closed, .. } | Claim::RollOver { closed, .. } => Some(&closed.channel),
             Claim::Post { channel, .. } | Claim::Payout { channel, .. } => Some(channel),
             Claim::Transfer { .. }
+            | Claim::MultiSend { .. }
             | Claim::Open(_)
             | Claim::OpenBatch { .. }
             | Claim::CloseBatch { .. } => None,

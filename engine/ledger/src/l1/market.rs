@@ -32,6 +32,8 @@ pub struct Units {
 pub struct Prices {
     /// A transfer.
     pub transfer: u64,
+    /// The first output of a multi-send, and each further one; none: each as much as a transfer.
+    pub multi_send: Option<(u64, u64)>,
     /// An open into which only A deposits.
     pub open_one_sided: u64,
     /// An open into which both deposit.
@@ -44,6 +46,17 @@ pub struct Prices {
     pub answer: u64,
     /// A payout.
     pub payout: u64,
+}
+
+impl Prices {
+    /// A multi-send of so many outputs.
+    #[must_use]
+    pub fn multi_send(&self, outputs: u64) -> u64 {
+        let (first, further) = self.multi_send.unwrap_or((self.transfer, self.transfer));
+        let units = further.saturating_mul(outputs.saturating_sub(1));
+        // No less than one alone.
+        units.saturating_add(first).max(self.transfer)
+    }
 }
 
 /// Which of the transactions that wait goes first, and what it pays.
@@ -103,6 +116,7 @@ impl Units {
             post,
             answer,
             payout,
+            multi_send: _,
         } = self.prices;
         let roll_over = close.saturating_add(open_two_sided);
         [

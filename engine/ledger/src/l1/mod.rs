@@ -75,4 +75,4 @@ pub use refusal::{Failure, Malformed, NotExecuted, Refusal, SignatureRole, Submi
 pub use restore::RestoreError;
 pub use root::{AccountProof, ChannelProof};
 pub use tape::{Asked, Tape};
-pub use transaction::{COOPERATIVE_CLOSE_BYTES, Opening, SignedTransaction, Transaction};
+pub use transaction::{COOPERATIVE_CLOSE_BYTES, Opening, Output, SignedTransaction, Transaction};

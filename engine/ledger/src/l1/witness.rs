@@ -284,6 +284,7 @@ fn read(
     }
     match signed.transaction() {
         Transaction::Transfer { .. }
+        | Transaction::MultiSend { .. }
         | Transaction::Open { .. }
         | Transaction::OpenBatch { .. }
         | Transaction::Payout { .. } => {}

@@ -2,6 +2,8 @@
 //! sums. Each has its own tip, and its own peak at its own time: their sum is what all of them had
 //! to have room for.
 
+use std::collections::BTreeMap;
+
 use crate::run_file::{DirectLoad, L1, L1Load, Offload, Ratio, RunFile, number::sum};
 
 pub(super) fn l1(runs: &[&RunFile]) -> L1 {
@@ -37,6 +39,8 @@ pub(super) fn l1(runs: &[&RunFile]) -> L1 {
             // Each was alone on its own machine.
             _ => None,
         },
+        // Nor did a part make its payments by other means.
+        arms: BTreeMap::new(),
         chain: match of_layer_1[..] {
             [one] => one.l1.chain.clone(),
             // Each had a time of its own.

@@ -20,6 +20,10 @@ schema! {
         /// What it did with nothing beside it; none, and not written, where that was not asked for.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub alone: Option<L1Alone>,
+        /// What it did with the baseline's payments by other means, by name, as in `multi-send=10`;
+        /// not written where that was not asked for.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        pub arms?: BTreeMap<String, L1Arm>,
         /// Its own time, and how its room was used; none, and not written, where it had no clock.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub chain: Option<L1Chain>,
@@ -262,6 +266,28 @@ schema! {
         pub blocks: u64,
         /// Hash of the last block, in hex.
         pub tip: String,
+    }
+
+    /// What Layer 1 did with the baseline's payments by other means than a transfer each.
+    pub struct L1Arm {
+        /// The work; its JSON names stand directly under the arm's.
+        #[serde(flatten)]
+        pub load: L1Load,
+        /// The baseline's sessions.
+        pub sampled_sessions: u64,
+        /// Their payments.
+        pub payments: u64,
+        /// Units of the transactions, where a block's are bounded.
+        pub units: Option<u64>,
+        /// Fees that they paid, in the smallest unit of value.
+        pub fees: u64,
+        /// Payments that a payee waited for, at most, until they were on Layer 1.
+        pub most_waiting: u64,
+        /// What a payee was owed meanwhile, at most, in the smallest unit of value.
+        pub most_owed: u64,
+        /// Whether all accounts have what the workload's own sums say, fees aside, and supply is
+        /// conserved.
+        pub balances_match: bool,
     }
 
     /// What Layer 1 did with the payments of some sessions as plain transfers.

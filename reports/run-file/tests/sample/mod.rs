@@ -238,6 +238,7 @@ fn l1() -> L1 {
             payments: 100_000,
         }),
         alone: None,
+        arms: BTreeMap::new(),
         chain: None,
         offload: Some(Offload {
             transactions: point(5_000.0),

@@ -22,16 +22,21 @@ pub(crate) struct Line {
     pub(crate) points: Vec<(f64, f64)>,
     /// How far values spread: where, from and to.
     pub(crate) spread: Vec<(f64, f64, f64)>,
+    /// Which of its points are rings, as what is not measured is; if none is told apart, empty.
+    pub(crate) ringed: Vec<bool>,
+    /// Where it crosses what losses are below.
+    pub(crate) crossing: Option<f64>,
 }
 
 impl Line {
     /// One without a spread.
     pub(crate) fn new(mark: usize, points: Vec<(f64, f64)>) -> Self {
-        let spread = Vec::new();
         Self {
             mark,
             points,
-            spread,
+            spread: Vec::new(),
+            ringed: Vec::new(),
+            crossing: None,
         }
     }
 }
@@ -43,6 +48,8 @@ pub(crate) struct LineChart {
     pub(crate) lines: Vec<Line>,
     /// A place on the horizontal axis that has a name.
     pub(crate) rule: Option<(f64, &'static str)>,
+    /// What values below are losses, and what those are called.
+    pub(crate) losses_below: Option<(f64, &'static str)>,
 }
 
 impl LineChart {
@@ -56,6 +63,7 @@ impl LineChart {
             height: HEIGHT - TOP - BOTTOM,
         };
         let content = html! {
+            @if let Some((value, name)) = self.losses_below { (self.losses(&place, value, name)) }
             g.grid { (self.grid(&place)) }
             g.axis { (self.labels(&place)) }
             @if let Some((value, name)) = self.rule { (self.ruled(&place, value, name)) }
@@ -115,6 +123,47 @@ impl LineChart {
         }
     }
 
+    /// In a colour of their own, up to their bound.
+    fn losses(&self, place: &Place, value: f64, name: &str) -> Markup {
+        let (top, bottom) = (self.y(place, value), TOP + place.height);
+        html! {
+            rect.loss x=(px(place.left)) y=(px(top)) width=(px(place.width))
+                height=(px(bottom - top)) {}
+            g.grid { path.base d=(format!("M{} {}H{}", px(place.left), px(top), px(place.left + place.width))) {} }
+            @if !self.y.ticks.iter().any(|tick| tick.value == value) {
+                text.end x=(px(place.left - 6.0)) y=(px(top + 4.0)) { (value) }
+            }
+            @if bottom - top > 20.0 {
+                text.lost.end x=(px(place.left + place.width - 4.0)) y=(px(bottom - 6.0)) { (name) }
+            }
+        }
+    }
+
+    /// All of a line's points: dots, or rings for what is not measured; losses in their colour.
+    fn points(&self, place: &Place, line: &Line) -> Markup {
+        let base = self
+            .losses_below
+            .map_or(f64::NEG_INFINITY, |(value, _)| value);
+        let points = line.points.iter().zip(&line.ringed);
+        html! {
+            @for ((x, y), ringed) in points.filter(|((x, y), _)| x.is_finite() && y.is_finite()) {
+                @let lost = *y < base;
+                @let (x, y) = (self.x(place, *x), self.y(place, *y));
+                g.lost[lost] {
+                    @if *ringed {
+                        circle.hollow cx=(px(x)) cy=(px(y)) r="2.6" {}
+                    } @else {
+                        (marker(line.mark, x, y))
+                    }
+                }
+            }
+            @if let Some(at) = line.crossing {
+                @let (x, y) = (self.x(place, at), self.y(place, base));
+                path.crossing d=(format!("M{} {}V{}", px(x), px(y - 6.0), px(y + 6.0))) {}
+            }
+        }
+    }
+
     fn line(&self, place: &Place, line: &Line) -> Markup {
         let mut d = String::new();
         let mut seen = Vec::new();
@@ -141,8 +190,12 @@ impl LineChart {
                     path.spread d=(format!("M{} {}V{}", px(x), px(from), px(to))) {}
                 }
                 g.markers {
-                    @for (x, y) in seen.iter().skip(first).step_by(every) {
-                        (marker(line.mark, *x, *y))
+                    @if line.ringed.is_empty() {
+                        @for (x, y) in seen.iter().skip(first).step_by(every) {
+                            (marker(line.mark, *x, *y))
+                        }
+                    } @else {
+                        (self.points(place, line))
                     }
                 }
             }

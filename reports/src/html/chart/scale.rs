@@ -58,6 +58,25 @@ impl Scale {
         Self::Log { from, to }
     }
 
+    /// The values above 0 and `always`, out to powers of ten that both are among at most about
+    /// `ticks_most` ticks.
+    pub(crate) fn decades(
+        values: impl Iterator<Item = f64>,
+        always: Option<f64>,
+        ticks_most: usize,
+    ) -> Self {
+        let (Self::Log { from, to } | Self::Linear { from, to }) = Self::log_around(values, always);
+        let first = (from * (1.0 + 1e-9)).log10().floor() as i32;
+        let last = (to * (1.0 - 1e-9)).log10().ceil() as i32;
+        let decades = (last - first).max(1);
+        let stride = (f64::from(decades) / ticks_most.max(1) as f64).ceil() as i32;
+        let last = first + (decades + stride - 1) / stride * stride;
+        Self::Log {
+            from: 10_f64.powi(first),
+            to: 10_f64.powi(last),
+        }
+    }
+
     /// Where a value lies: 0 at the start, 1 at the end. Values beyond an end lie at it.
     pub(crate) fn share(&self, value: f64) -> f64 {
         let share = match *self {
@@ -204,6 +223,21 @@ mod tests {
                 let share = scale.share(*value);
                 assert!((0.0..=1.0).contains(&share), "{value} of {scale:?}");
             }
+        }
+    }
+
+    #[test]
+    fn decades_have_a_tick_at_both_ends() {
+        let table: [(&[f64], Option<f64>, &[f64]); 4] = [
+            (&[1.0, 1e6], None, &[1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6]),
+            (&[0.5, 5e5], Some(1.0), &[0.1, 1e1, 1e3, 1e5, 1e7]),
+            (&[3.0], Some(1.0), &[1.0, 2.0, 5.0, 10.0]),
+            (&[], None, &[1.0, 2.0, 5.0, 10.0]),
+        ];
+        for (values, always, ticks) in table {
+            let scale = Scale::decades(values.iter().copied(), always, 6);
+            let found = scale.ticks(6);
+            assert!(near(&found, ticks), "{values:?}: {found:?} of {scale:?}");
         }
     }
 }

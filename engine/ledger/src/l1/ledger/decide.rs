@@ -6,6 +6,7 @@ use super::super::claim::{Claim, Closed, Item, Opened};
 use super::super::dispute::Posting;
 use super::super::load::Accesses;
 use super::super::refusal::{Failure, Refusal};
+use super::super::transaction::Output;
 use super::super::witness::Checked;
 use super::Ledger;
 use super::accounts::AccountPlace;
@@ -29,6 +30,11 @@ impl Ledger {
                 to,
                 amount,
             } => self.transfer(from, *nonce, to, *amount, fee),
+            Claim::MultiSend {
+                from,
+                nonce,
+                outputs,
+            } => self.multi_send(from, *nonce, outputs, fee),
             Claim::Open(opened) => self.open(opened, fee),
             Claim::OpenBatch {
                 opener,
@@ -69,6 +75,33 @@ impl Ledger {
         };
         let credit = Effect::Credit { to: *to, amount };
         Ok(Decision::numbered(payer, amount, credit, accesses))
+    }
+
+    /// All of the amounts, or none.
+    fn multi_send(
+        &self,
+        from: &PublicKey,
+        nonce: u64,
+        outputs: &[Output],
+        fee: Amount,
+    ) -> Result<Decision, Refusal> {
+        let (payer, have) = self.payable(from, Some(nonce), fee)?;
+        let sum = outputs
+            .iter()
+            .try_fold(Amount::ZERO, |sum, output| sum.plus(output.amount));
+        let Some(sum) = sum.filter(|sum| *sum <= have) else {
+            let got = sum.unwrap_or(Amount::new(u64::MAX));
+            let failure = Failure::TransferAboveBalance { have, got };
+            return Ok(Decision::failed(payer, failure, 1));
+        };
+        let accounts: HashSet<&PublicKey> = outputs.iter().map(|output| &output.to).collect();
+        let records = accounts.len() as u32 + u32::from(!accounts.contains(from));
+        let accesses = Accesses {
+            reads: records,
+            writes: records,
+        };
+        let credit = Effect::CreditAll(outputs.to_vec());
+        Ok(Decision::numbered(payer, sum, credit, accesses))
     }
 
     fn open(&self, opened: &Opened, fee: Amount) -> Result<Decision, Refusal> {

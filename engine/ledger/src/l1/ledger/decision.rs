@@ -5,6 +5,7 @@ use super::super::claim::Opened;
 use super::super::dispute::Dispute;
 use super::super::load::Accesses;
 use super::super::refusal::{Failure, Refusal};
+use super::super::transaction::Output;
 use super::accounts::AccountPlace;
 use super::channels::ChannelPlace;
 use duet_channels::crypto::PublicKey;
@@ -32,6 +33,7 @@ pub(super) enum Effect {
         to: PublicKey,
         amount: Amount,
     },
+    CreditAll(Vec<Output>),
     Lock(Locking),
     LockAll(Vec<Locking>),
     Dispute {

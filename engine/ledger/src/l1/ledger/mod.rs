@@ -16,6 +16,7 @@ use super::channel::{ChannelRecord, Settlement};
 use super::config::Allocations;
 use super::receipt::{Executed, Notice};
 use super::refusal::Refusal;
+use super::transaction::Output;
 pub(super) use accounts::{AccountPlace, AccountRow};
 pub(super) use channels::ChannelRow;
 use duet_channels::crypto::PublicKey;
@@ -153,8 +154,11 @@ impl Ledger {
         match decision.effect {
             Effect::Fail(failure) => Executed::Failed(failure),
             Effect::Credit { to, amount } => {
-                let to = self.accounts.place(to);
-                self.credit(to, amount);
+                self.give(to, amount);
+                Executed::Transferred
+            }
+            Effect::CreditAll(outputs) => {
+                (outputs.into_iter()).for_each(|Output { to, amount }| self.give(to, amount));
                 Executed::Transferred
             }
             Effect::Lock(locking) => Executed::Opened {
@@ -193,15 +197,11 @@ impl Ledger {
                     .collect(),
             },
             Effect::PayOut(releasing) => {
-                let Settlement {
-                    payouts,
-                    version,
-                    forfeited,
-                } = self.release(releasing, notices);
+                let settled = self.release(releasing, notices);
                 Executed::PaidOut {
-                    payouts,
-                    version,
-                    forfeited,
+                    payouts: settled.payouts,
+                    version: settled.version,
+                    forfeited: settled.forfeited,
                 }
             }
             Effect::RollOver(releasing, locking) => {
@@ -213,6 +213,11 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    fn give(&mut self, to: PublicKey, amount: Amount) {
+        let to = self.accounts.place(to);
+        self.credit(to, amount);
     }
 
     /// Moves B's deposit, and A's that was debited, into a channel.

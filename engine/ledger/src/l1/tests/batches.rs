@@ -485,3 +485,72 @@ fn a_block_counts_a_batch_by_its_items() {
     assert_eq!(outcomes[0], unknown(terms[0].channel_id()));
     assert_eq!(headers.len(), 1);
 }
+
+#[test]
+fn multi_sends_pay_all_or_nobody() {
+    check(
+        "A pays B twice, C, and E, who is new: one fee, one nonce",
+        |w| {
+            let all = [(BOB, 10), (CAROL, 20), (BOB, 5), (ERIN, 1)];
+            vec![
+                (w.multi_send(ALICE, 0, &all), TRANSFERRED),
+                (w.transfer(ALICE, 1, BOB, 1), TRANSFERRED),
+            ]
+        },
+        [943, 1016, 1020, 5, 1, 0],
+    );
+    check(
+        "to herself",
+        |w| {
+            vec![(
+                w.multi_send(ALICE, 0, &[(ALICE, 50), (BOB, 1)]),
+                TRANSFERRED,
+            )]
+        },
+        [989, 1001, 1000, 5, 0, 0],
+    );
+    check(
+        "more than she has: nobody gets anything, and the nonce is used",
+        |w| {
+            vec![
+                (
+                    w.multi_send(ALICE, 0, &[(BOB, 500), (CAROL, 491)]),
+                    transfer_above(990, 991),
+                ),
+                (
+                    w.multi_send(ALICE, 1, &[(BOB, u64::MAX), (CAROL, 1)]),
+                    transfer_above(980, u64::MAX),
+                ),
+                (w.transfer(ALICE, 2, BOB, 1), TRANSFERRED),
+            ]
+        },
+        [969, 1001, 1000, 5, 0, 0],
+    );
+    check(
+        "nothing to one of them: refused",
+        |w| {
+            vec![(
+                w.multi_send(ALICE, 0, &[(BOB, 1), (CAROL, 0)]),
+                Err(Refusal::ZeroAmount),
+            )]
+        },
+        BEFORE,
+    );
+}
+
+#[test]
+fn a_multi_send_reads_and_writes_each_account_once() {
+    let mut world = World::new(config());
+    let bytes = world.multi_send(ALICE, 0, &[(BOB, 1), (CAROL, 1), (BOB, 1)]);
+    assert_eq!(bytes.len() as u64, Transaction::multi_send_bytes(3));
+    world.submit(&bytes).unwrap();
+    world.chain.seal(&mut Vec::new());
+    let load = world.chain.load();
+    let found = [
+        load.transactions,
+        load.signature_verifications,
+        load.state_reads,
+        load.state_writes,
+    ];
+    assert_eq!(found, [1, 1, 3, 3]);
+}

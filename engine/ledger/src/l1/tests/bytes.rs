@@ -99,6 +99,14 @@ fn arbitrary() -> impl Strategy<Value = SignedTransaction> {
             })
         },
     );
+    let sends = (key(), any::<u64>(), count()).prop_flat_map(move |(from, nonce, count)| {
+        let output = (key(), amount()).prop_map(|(to, amount)| Output { to, amount });
+        prop::collection::vec(output, count).prop_map(move |outputs| Transaction::MultiSend {
+            from,
+            nonce,
+            outputs,
+        })
+    });
     let close = (key(), proof())
         .prop_map(|(submitter, proof)| Transaction::CooperativeClose { submitter, proof });
     let closes = (key(), count()).prop_flat_map(move |(submitter, count)| {
@@ -136,6 +144,7 @@ fn arbitrary() -> impl Strategy<Value = SignedTransaction> {
         1 => transfer,
         1 => open,
         1 => opens,
+        1 => sends,
         1 => close,
         1 => closes,
         3 => post,
@@ -166,7 +175,7 @@ proptest! {
 
     #[test]
     fn what_decodes_is_encoded_so_and_no_other_way(
-        kind in 0u8..16,
+        kind in 0u8..17,
         bids: bool,
         exact: bool,
         mut bytes in prop::collection::vec(any::<u8>(), 0..500),
@@ -195,7 +204,7 @@ proptest! {
 #[test]
 fn other_bytes_are_malformed_by_name() {
     assert_eq!(SignedTransaction::decode(&[]), Err(Malformed::Empty));
-    for got in (0..=255_u8).filter(|kind| !(1..=14).contains(&(kind & 0x7f))) {
+    for got in (0..=255_u8).filter(|kind| !(1..=15).contains(&(kind & 0x7f))) {
         let bytes = [got; 321];
         assert_eq!(
             SignedTransaction::decode(&bytes),
@@ -224,9 +233,9 @@ fn other_bytes_are_malformed_by_name() {
     );
 
     let mut world = World::new(config());
-    let malformed = Malformed::UnknownKind { got: 15 };
+    let malformed = Malformed::UnknownKind { got: 16 };
     assert_eq!(
-        world.submit(&[15; 145]),
+        world.submit(&[16; 145]),
         Err(SubmitError::Malformed(malformed))
     );
     assert_eq!(world.chain.pending(), 0);

@@ -9,6 +9,7 @@ use super::*;
 /// Every transaction takes 10 units, but for a post's answer: 20.
 const PRICES: Prices = Prices {
     transfer: 10,
+    multi_send: None,
     open_one_sided: 10,
     open_two_sided: 10,
     close: 10,
@@ -640,6 +641,7 @@ fn a_market_that_makes_no_sense_is_refused() {
         of_channels: Some(30),
         prices: Prices {
             transfer: 40,
+            multi_send: None,
             close: 25,
             ..PRICES
         },

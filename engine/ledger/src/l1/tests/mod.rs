@@ -266,6 +266,18 @@ impl World {
         })
     }
 
+    fn multi_send(&self, from: Who, nonce: u64, outputs: &[(Who, u64)]) -> Bytes {
+        let output = |&(to, amount): &(Who, u64)| Output {
+            to: self.key(to),
+            amount: Amount::new(amount),
+        };
+        self.properly(Transaction::MultiSend {
+            from: self.key(from),
+            nonce,
+            outputs: outputs.iter().map(output).collect(),
+        })
+    }
+
     fn open_batch(&self, opener: Who, nonce: u64, channels: Vec<Opening>) -> Bytes {
         let opener = self.key(opener);
         self.properly(Transaction::OpenBatch {

@@ -20,6 +20,7 @@
 //! | 12 | roll-over at version 0 | the same |
 //! | 13 | batched open | key A 32 · nonce 8 · count 2 · count × (2 or 3 · *opening*) |
 //! | 14 | batched close | submitter 32 · count 2 · count × (4 or 5 · *final*) |
+//! | 15 | multi-send | from 32 · nonce 8 · count 2 · count × (1 · to 32 · amount 8) |
 //!
 //! *opening*: key B 32 · deposit A 8 · (kinds 3 and 11: deposit B 8) · window 4 · reserve 8.
 //! *state*: previous head 32 · entry 32. *final*: channel 32 · (not at version 0: *state*) · final
@@ -34,7 +35,7 @@
 
 use super::super::market::Bid;
 use super::kind::{Kind, SIGNATURE};
-use super::{Opening, SignedTransaction, Transaction};
+use super::{Opening, Output, SignedTransaction, Transaction};
 use duet_channels::crypto::Digest;
 use duet_channels::protocol::{Amount, FinalProof, Pair, State};
 
@@ -115,6 +116,18 @@ impl Transaction {
                     let kind = Kind::of_opening(&opening.deposits);
                     bytes.push(kind as u8);
                     put_opening(bytes, opening, kind);
+                }
+            }
+            Transaction::MultiSend {
+                from,
+                nonce,
+                outputs,
+            } => {
+                put(bytes, &[&from.0, &nonce.to_le_bytes()]);
+                put_count(bytes, outputs.len());
+                for Output { to, amount } in outputs {
+                    put(bytes, &[&[Kind::Transfer as u8], &to.0]);
+                    put_amount(bytes, *amount);
                 }
             }
             Transaction::CooperativeClose { submitter, proof } => {

@@ -3,7 +3,7 @@
 use super::super::market::{Bid, Rate};
 use super::bytes::BIDS;
 use super::kind::Kind;
-use super::{Malformed, Opening, SignedTransaction, Transaction};
+use super::{Malformed, Opening, Output, SignedTransaction, Transaction};
 use duet_base::bytes;
 use duet_channels::crypto::{Digest, PublicKey, Signature};
 use duet_channels::protocol::{
@@ -139,6 +139,17 @@ impl Reader<'_> {
                     })?,
                 }
             }
+            Kind::MultiSend => Transaction::MultiSend {
+                from: self.key()?,
+                nonce: self.u64()?,
+                outputs: self.items(|reader, got| match Kind::of(got) {
+                    Ok(Kind::Transfer) => Ok(Output {
+                        to: reader.key()?,
+                        amount: reader.amount()?,
+                    }),
+                    _ => Err(Malformed::WrongItem { got }),
+                })?,
+            },
             Kind::CloseBatch => Transaction::CloseBatch {
                 submitter: self.key()?,
                 proofs: self.items(|reader, got| match Kind::of(got) {

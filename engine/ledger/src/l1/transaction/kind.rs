@@ -24,6 +24,7 @@ pub(in super::super) enum Kind {
     RollOverAtOpening = 12,
     OpenBatch = 13,
     CloseBatch = 14,
+    MultiSend = 15,
 }
 
 const KEY: usize = size_of::<PublicKey>();
@@ -42,6 +43,11 @@ impl Kind {
 
     /// The longest transaction but for batches.
     pub(in super::super) const LONGEST_BYTES: u64 = 453;
+
+    /// The length of a multi-send of so many outputs.
+    pub(in super::super) const fn multi_send_bytes(outputs: u64) -> u64 {
+        (1 + KEY + 8 + 2 + SIGNATURE) as u64 + outputs * (1 + KEY + 8) as u64
+    }
 
     pub(super) fn of(got: u8) -> Result<Kind, Malformed> {
         Kind::from_repr(got).ok_or(Malformed::UnknownKind { got })
@@ -77,7 +83,7 @@ impl Kind {
             Kind::PostAtOpeningWithOffer => (KEY + DIGEST + OFFER, 1),
             Kind::RollOver => (KEY + 8 + OPENING + 8 + FINAL, 2),
             Kind::RollOverAtOpening => (KEY + 8 + OPENING + 8 + FINAL_AT_OPENING, 2),
-            Kind::OpenBatch | Kind::CloseBatch => return None,
+            Kind::OpenBatch | Kind::CloseBatch | Kind::MultiSend => return None,
         };
         Some(1 + unsigned + signatures * SIGNATURE)
     }

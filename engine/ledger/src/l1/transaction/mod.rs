@@ -33,6 +33,15 @@ pub enum Transaction {
         /// How much; more than zero.
         amount: Amount,
     },
+    /// Moves value from one account to several, or several times to one: all or nothing.
+    MultiSend {
+        /// Who pays all amounts and the fee, and signs.
+        from: PublicKey,
+        /// How many nonces this account has used.
+        nonce: u64,
+        /// Who receives; at least one, at most [`Transaction::MOST_ITEMS`].
+        outputs: Vec<Output>,
+    },
     /// Opens a channel: its [`Terms`] without the genesis id, which the ledger adds.
     Open {
         /// The opener's account nonce.
@@ -99,6 +108,15 @@ pub enum Transaction {
     },
 }
 
+/// What one account receives of a [`Transaction::MultiSend`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Who receives; the account comes into being if need be.
+    pub to: PublicKey,
+    /// How much; more than zero.
+    pub amount: Amount,
+}
+
 /// One channel to open, but for its opener: of a [`Transaction::OpenBatch`] or
 /// [`Transaction::RollOver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +159,12 @@ struct Described<'t> {
 impl Transaction {
     /// Channels that one transaction opens or closes at most: 57 kB of closes.
     pub const MOST_ITEMS: usize = 256;
+
+    /// The length of a multi-send of so many outputs, without a bid.
+    #[must_use]
+    pub const fn multi_send_bytes(outputs: u64) -> u64 {
+        Kind::multi_send_bytes(outputs)
+    }
 
     /// The transaction that opens a channel on these terms, on the Layer 1 that they name.
     #[must_use]
@@ -199,6 +223,7 @@ impl Transaction {
     pub(super) fn nonce(&self) -> Option<u64> {
         match self {
             Transaction::Transfer { nonce, .. }
+            | Transaction::MultiSend { nonce, .. }
             | Transaction::Open { nonce, .. }
             | Transaction::OpenBatch { nonce, .. }
             | Transaction::RollOver { nonce, .. } => Some(*nonce),
@@ -214,6 +239,10 @@ impl Transaction {
     pub(super) fn spends(&self) -> Amount {
         match self {
             Transaction::Transfer { amount, .. } => *amount,
+            Transaction::MultiSend { outputs, .. } => {
+                let amounts = outputs.iter().map(|output| output.amount.units());
+                Amount::new(amounts.fold(0, u64::saturating_add))
+            }
             Transaction::Open { deposits, .. } => deposits.a,
             Transaction::OpenBatch { channels, .. } => {
                 let deposits = channels.iter().map(|opening| opening.deposits.a.units());
@@ -238,6 +267,10 @@ impl Transaction {
         };
         match self {
             Transaction::Transfer { from, .. } => of(Kind::Transfer, from),
+            Transaction::MultiSend { from, outputs, .. } => Described {
+                operations: outputs.len() as u32,
+                ..of(Kind::MultiSend, from)
+            },
             Transaction::Open { keys, deposits, .. } => Described {
                 peer: Some(&keys.b).filter(|_| !deposits.b.is_zero()),
                 ..of(Kind::of_opening(deposits), &keys.a)
