@@ -26,6 +26,7 @@ fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {
         outcome,
         direct: None,
         alone: None,
+        whole_systems: Vec::new(),
         series: Vec::new(),
         steady_payments_per_s: None,
         phases: Vec::new(),
