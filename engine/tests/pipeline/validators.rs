@@ -11,6 +11,7 @@ use duet_engine::pipeline::{
     Attack, Config, CutOff, Decided, Outcome, TrafficKind, Validators, WholeSystem, run,
     whole_systems,
 };
+use strum::VariantArray;
 
 use crate::config::config;
 use crate::workload::Uniform;
@@ -218,6 +219,35 @@ fn nothing_of_parties_that_are_cut_off_is_in_a_block() {
     assert_eq!(one.chain().height(), plain.chain().height() + 49);
     let opens = one.traffic.of(TrafficKind::Open).wait_ms.quantile(1.0);
     assert!(opens >= Some(49_000), "{opens:?}");
+}
+
+/// Every attack at once, on a Layer 1 of whose four validators one is faulty, and whose honest
+/// parties are held back: a window that is longer than both keeps the guarantee.
+#[test]
+fn no_attack_under_faulty_validators_costs_an_honest_party() {
+    let (held_back, censored) = (2, 1);
+    for (seed, fault) in (0..).zip(Fault::VARIANTS) {
+        let mut config = decided_by(4, &[(*fault, 1)]);
+        config.seed = seed;
+        config.attacks = Attack::ALL.map(|attack| (attack, 0.1)).to_vec();
+        config.sending.delay_blocks = held_back;
+        config.challenge_window_blocks = held_back + censored + 1;
+        config.l1.block_transactions = 100;
+        let run = outcome(&config);
+        let case = format!("{fault:?}: {:?}", run.disputes);
+        let found = &run.disputes;
+        assert!(found.cases() > 20 && found.answers > 0, "{case}");
+        assert_eq!(
+            (found.lost_by_honest, found.honest_punished),
+            (0, 0),
+            "{case}"
+        );
+        assert_eq!(found.mismatches, 0, "{case}");
+        assert!(
+            delay(&run) <= Some(u64::from(held_back + censored)),
+            "{case}"
+        );
+    }
 }
 
 /// Windows count blocks, and there are none.

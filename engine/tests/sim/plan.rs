@@ -131,10 +131,14 @@ impl Plan {
         }
     }
 
-    /// The same world, and the faulty one is a censor.
+    /// The same world, where nothing but a censor makes an answer late.
     pub(crate) fn censored(seed: u64, sabotage: Sabotage) -> Plan {
+        let is_short = sabotage == Sabotage::ShortWindow;
         Plan {
             votes: Some(Fault::Censor),
+            delay_blocks: 0,
+            down_blocks: 0,
+            window_blocks: if is_short { 1 } else { 2 },
             ..Plan::voted(seed, sabotage)
         }
     }

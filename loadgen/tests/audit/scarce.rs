@@ -148,8 +148,8 @@ fn blocks_of_nothing_have_their_certificates() {
     let folder = Folder::new();
     logged(
         &folder,
-        "--sessions 40 --payments 3 --concurrent 7 --shards 1 --state-root --validators 4 \
-         --validator-faults equivocate=1 --out run.json",
+        "--sessions 40 --payments 3 --concurrent 5 --session-time 20s --shards 1 --state-root \
+         --validators 4 --validator-faults equivocate=1 --out run.json",
     );
     let log = folder.path("log");
     audited(&log, SampleSize::All).unwrap();

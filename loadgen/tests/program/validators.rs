@@ -43,6 +43,75 @@ fn four_validators_decide_and_nothing_of_it_is_in_another_figure() {
     assert_eq!(four["workload"]["l1"]["validators"]["latency"], "wide-area");
 }
 
+/// Whatever decided its own blocks, a run has 1, 4, 16 and 100 beside each other, and in no figure.
+#[test]
+fn whole_systems_stand_beside_a_run_with_validators() {
+    let (code, file, said) = run("--validators 4 --validator-faults silent=1");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("L1 n-fold n validators' CPU a block: "),
+        "{said}"
+    );
+    let systems = &file["l1"]["chain"]["consensus"]["whole_system"];
+    let of = |figure: &str| -> Vec<f64> {
+        let all = systems.as_array().unwrap().iter();
+        all.map(|of| of[figure].as_f64().unwrap()).collect()
+    };
+    assert_eq!(of("validators"), [1.0, 4.0, 16.0, 100.0]);
+    assert_eq!(of("sampled_heights"), [16.0; 4]);
+    for figure in [
+        "verifications_per_block",
+        "bytes_per_block",
+        "cpu_ms_per_block",
+    ] {
+        assert!(of(figure).is_sorted(), "{figure}: {systems}");
+    }
+    assert_eq!(of("verifications_per_block")[0], 0.0);
+    let phases = file["achieved"]["phases"].as_array().unwrap();
+    assert!(phases.iter().any(|phase| phase["name"] == "whole systems"));
+}
+
+#[test]
+fn each_validator_may_execute_each_block() {
+    let tip = |words: &str| {
+        let (code, file, said) = run(&format!("--validators 4 --state-root {words}"));
+        assert_eq!(code, Some(0), "{said}");
+        let asked = file["workload"]["l1"]["validators"]["each_executes"].clone();
+        (file["l1"]["channels"]["tip"].clone(), asked)
+    };
+    let ((once, unsaid), (each, said)) = (tip(""), tip("--each-validator-executes"));
+    assert_eq!(once, each);
+    assert!(unsaid.is_null() && said == true, "{unsaid} {said}");
+}
+
+/// The window of Duet's own chain has 144 blocks: a client that is cut off for fewer loses nothing,
+/// and one that is for more what it could not answer.
+#[test]
+fn a_client_that_is_cut_off_answers_late() {
+    let cut_off = |until: u64| {
+        let words = format!("--validators 1 --adversary stale-close=50% --cut-off 3..{until}");
+        let (code, file, said) = run(&words);
+        assert_eq!(code, Some(0), "{words}: {said}");
+        assert_eq!(file["workload"]["l1_cut_off"]["until_block"], until);
+        let window = file["workload"]["l1"]["challenge_window_blocks"]
+            .as_u64()
+            .unwrap();
+        let late = file["l1"]["chain"]["consensus"]["answer_delay_blocks"]["max"].clone();
+        let late = late.as_f64().unwrap() as u64;
+        let lost = file["disputes"]["lost_by_honest"].as_u64().unwrap();
+        assert_eq!(
+            lost > 0,
+            late >= window,
+            "{late} of {window}: {lost}, {said}"
+        );
+        (late, lost > 0, said)
+    };
+    let (late, lost, _) = cut_off(103);
+    assert!((1..=100).contains(&late) && !lost, "{late}");
+    let (_, lost, said) = cut_off(1_003);
+    assert!(lost && said.contains("answers can come too late"), "{said}");
+}
+
 #[test]
 fn a_layer_1_that_halts_says_so_and_exits_3() {
     let (code, file, said) = run("--validators 4 --validator-faults silent=2");
