@@ -199,17 +199,16 @@ fn a_fork_at_the_last_height_is_told() {
 /// Whoever says what it decided has decided, and can tell those who were left out.
 #[test]
 fn the_faulty_decide_too() {
-    type Row<'f> = (u16, &'f [(Fault, u16)], Offer);
-    let rows: [Row<'_>; 6] = [
-        (4, &[(Fault::Slow, 4)], Offer::Fair),
-        (4, &[(Fault::Censor, 4)], Offer::Censored),
-        (1, &[(Fault::Censor, 1)], Offer::Censored),
-        (4, &[(Fault::ForgedVotes, 4)], Offer::Fair),
-        (4, &[(Fault::Withhold, 4)], Offer::Fair),
-        (4, &[(Fault::Withhold, 3)], Offer::Fair),
+    let rows = [
+        (4, (Fault::Slow, 4), Offer::Fair),
+        (4, (Fault::Censor, 4), Offer::Censored),
+        (1, (Fault::Censor, 1), Offer::Censored),
+        (4, (Fault::ForgedVotes, 4), Offer::Fair),
+        (4, (Fault::Withhold, 4), Offer::Fair),
+        (4, (Fault::Withhold, 3), Offer::Fair),
     ];
     for (validators, faults, offer) in rows {
-        let run = run(setup(validators, faults, Network::default(), 3), 6);
+        let run = run(setup(validators, &[faults], Network::default(), 3), 6);
         let run = run.unwrap_or_else(|stopped| panic!("{faults:?}: {stopped}"));
         assert!(run.offers.iter().all(|of| *of == offer), "{faults:?}");
         let counts = run.simulation.counts();

@@ -206,14 +206,12 @@ impl Report {
                 exact(rests.verified),
             );
         }
-        if let Some((voters, certificates)) = self.votes {
+        if let Some(votes) = self.votes {
             let whose = match self.keys_given {
                 true => "whose keys are as given",
                 false => "whose keys are the log's own word",
             };
-            let by = human::counted(voters.validators, "validator");
-            let certificates = human::counted(certificates, "certificate");
-            let _ = write!(text, "; {certificates} of {by}, {whose}");
+            let _ = write!(text, "; {}, {whose}", certificates_of(votes));
         }
         text
     }
@@ -248,11 +246,13 @@ impl Report {
             ),
         );
         row("tip", format!("{}{compared}", hex(&self.tip)));
-        let votes = self.votes.map(|(voters, certificates)| {
-            let by = human::counted(voters.validators, "validator");
-            let certificates = human::counted(certificates, "certificate");
+        let votes = self.votes.map(|votes| {
             let given = if self.keys_given { ", as given" } else { "" };
-            format!("{certificates} of {by}, keys {}{given}", hex(&voters.keys))
+            format!(
+                "{}, keys {}{given}",
+                certificates_of(votes),
+                hex(&votes.0.keys)
+            )
         });
         let none = || "none: the log names nobody who decided about blocks".to_owned();
         row("votes", votes.unwrap_or_else(none));
@@ -356,17 +356,6 @@ impl Report {
         text
     }
 
-    fn votes_json(&self) -> Option<Value> {
-        self.votes.map(|(voters, certificates)| {
-            json!({
-                "validators": voters.validators,
-                "certificates": certificates,
-                "keys": hex(&voters.keys),
-                "keys_given": self.keys_given,
-            })
-        })
-    }
-
     /// The same for machines.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -380,7 +369,7 @@ impl Report {
                 "tip_given": self.tip_given,
                 "blocks": self.blocks,
                 "state_root": self.state_root,
-                "votes": self.votes_json(),
+                "votes": self.votes.map(|votes| votes_json(votes, self.keys_given)),
                 "transactions": self.transactions,
                 "failed": self.failed,
                 "supply": number(self.supply),
@@ -441,6 +430,23 @@ impl Report {
             },
         })
     }
+}
+
+/// Who decided, for machines.
+fn votes_json((voters, certificates): (Voters, u64), keys_given: bool) -> Value {
+    json!({
+        "validators": voters.validators,
+        "certificates": certificates,
+        "keys": hex(&voters.keys),
+        "keys_given": keys_given,
+    })
+}
+
+/// By whom, in words.
+fn certificates_of((voters, certificates): (Voters, u64)) -> String {
+    let certificates = human::counted(certificates, "certificate");
+    let by = human::counted(voters.validators, "validator");
+    format!("{certificates} of {by}")
 }
 
 /// As people read it.
