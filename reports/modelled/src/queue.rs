@@ -121,8 +121,8 @@ struct Queue<'l> {
     exited: Exited,
 }
 
-/// What becomes of an exit under these limits, with this challenge window. Nobody else uses Layer 1,
-/// no transaction is held back, and each bids as the profile says.
+/// What becomes of an exit under these limits, with this challenge window. Nobody else uses Layer
+/// 1, no transaction is held back, and each bids as the profile says.
 ///
 /// # Errors
 /// [`NotModelled`].

@@ -36,8 +36,8 @@ pub struct Disputes {
     pub stopped: AttackCost,
 }
 
-/// What the disputes of one kind cost Layer 1, from when the parties ceased to cooperate. The cooperative
-/// close of each that would have been is not set off against it.
+/// What the disputes of one kind cost Layer 1, from when the parties ceased to cooperate. The
+/// cooperative close of each that would have been is not set off against it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttackCost {
     /// Channels.
