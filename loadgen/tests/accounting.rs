@@ -28,7 +28,6 @@ fn run(change: impl FnOnce(&mut pipeline::Outcome)) -> RunFile {
         direct: None,
         arms: Vec::new(),
         alone: None,
-        whole_systems: Vec::new(),
         series: Vec::new(),
         steady_payments_per_s: None,
         phases: Vec::new(),

@@ -161,8 +161,8 @@ pub fn run_direct(
         verification: Verification::Sequential,
         ..config.l1
     };
-    let genesis = accounts.genesis("direct");
-    let chain = Chain::new(l1_config, &genesis, config.backend).map_err(RunError::L1)?;
+    let chain = Chain::new(l1_config, &accounts.genesis("direct"), config.backend);
+    let chain = chain.map_err(RunError::L1)?;
     let mut direct = Direct {
         config,
         workload,
@@ -181,14 +181,13 @@ pub fn run_direct(
     let mut done = 0;
     let mut payments = 0;
     let mut samples = Samples::default();
-    let block = l1_config.transfers_in_a_block();
     for &session in sessions {
         if stop.load(Ordering::Relaxed) {
             break;
         }
         payments += direct.session(session, |so_far| observe(payments + so_far));
         done += 1;
-        if payments - samples.sum.payments >= block {
+        if payments - samples.sum.payments >= config.l1.transfers_in_a_block() {
             direct.seal(0);
             samples.end_at(payments, direct.chain.load().cpu_ns);
         }

@@ -160,7 +160,7 @@ fn cited(line: &CurveLine) -> Option<String> {
     };
     let figures = [
         of("transactions", "in transactions"),
-        of(UNITS, &clean(&line.unit)),
+        of(UNITS, &format!("in {}", clean(&line.unit))),
     ];
     let figures: Vec<String> = figures.into_iter().flatten().collect();
     Some(format!(

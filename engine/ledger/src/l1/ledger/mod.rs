@@ -153,14 +153,8 @@ impl Ledger {
 
         match decision.effect {
             Effect::Fail(failure) => Executed::Failed(failure),
-            Effect::Credit { to, amount } => {
-                self.give(to, amount);
-                Executed::Transferred
-            }
-            Effect::CreditAll(outputs) => {
-                (outputs.into_iter()).for_each(|Output { to, amount }| self.give(to, amount));
-                Executed::Transferred
-            }
+            Effect::Credit { to, amount } => self.pay([Output { to, amount }]),
+            Effect::CreditAll(outputs) => self.pay(outputs),
             Effect::Lock(locking) => Executed::Opened {
                 channel: self.lock(locking),
             },
@@ -215,9 +209,13 @@ impl Ledger {
         }
     }
 
-    fn give(&mut self, to: PublicKey, amount: Amount) {
-        let to = self.accounts.place(to);
-        self.credit(to, amount);
+    /// Moves to these accounts what was debited.
+    fn pay(&mut self, outputs: impl IntoIterator<Item = Output>) -> Executed {
+        for Output { to, amount } in outputs {
+            let to = self.accounts.place(to);
+            self.credit(to, amount);
+        }
+        Executed::Transferred
     }
 
     /// Moves B's deposit, and A's that was debited, into a channel.
