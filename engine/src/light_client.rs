@@ -4,7 +4,8 @@
 //!
 //! While less than a third of the validators are faulty, a node cannot show another state, a
 //! channel without the post that is in it, or a block that does not follow from the one that was
-//! shown before. Nor can it show a block as the newest that is older than the client allows by its clock.
+//! shown before. Nor can it show a block as the newest that is older than the client allows by its
+//! clock.
 //!
 //! What it can do: say nothing, and show a block that is the newest but for as many as the client
 //! allows. Since a block is made only where something waits, the newest one of a chain that nobody
