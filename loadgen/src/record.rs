@@ -529,6 +529,7 @@ fn consensus(plan: &Plan, outcome: &Outcome, decided: &Decided) -> L1Consensus {
         faulty: asked.map_or(0, |asked| u64::from(asked.faults.count())),
         heights: counts.heights,
         more_rounds: counts.more_rounds,
+        not_reached: counts.not_reached,
         late_s: *late_ms as f64 / 1e3,
         censored_blocks: others.censored,
         vain_blocks: others.empty,

@@ -539,6 +539,7 @@ fn votes(run: &RunFile) -> Vec<String> {
         of.last_decision_ms
             .as_ref()
             .map(|of| format!("by the last after {}", times(of))),
+        some(of.not_reached, "that one never came to"),
         some(of.censored_blocks, "blocks without answers that waited"),
         some(of.vain_blocks, "blocks of nothing"),
         some(of.forged, "forged votes refused"),

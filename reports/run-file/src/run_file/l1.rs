@@ -87,6 +87,8 @@ schema! {
         pub heights: u64,
         /// Rounds beyond the first of a block.
         pub more_rounds: u64,
+        /// Of the heights, those that an honest validator had not come to when the run ended.
+        pub not_reached?: u64,
         /// By how much the last block came later than its height says, in virtual seconds.
         pub late_s: f64,
         /// Blocks without the answers that waited, which censors proposed.

@@ -371,6 +371,7 @@ pub(crate) fn consensus() -> L1Consensus {
         faulty: 1,
         heights: 60,
         more_rounds: 8,
+        not_reached: 0,
         late_s: 0.0,
         censored_blocks: 0,
         vain_blocks: 0,
