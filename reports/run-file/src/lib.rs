@@ -2,8 +2,9 @@
 //! no table or page of several runs: `duet-reports` does.
 //!
 //! [`RunFile`] is the schema, [`summary`](summary::summary) the twenty lines printed after a run,
-//! [`sweep`] a file of many runs, [`curve`] one of runs and a model, [`terms`] what two runs must have in common before their figures
-//! may meet, and [`merge`](merge::merge) makes one run of the parts of a run.
+//! [`sweep`] a file of many runs, [`curve`] one of runs and a model, [`terms`] what two runs must
+//! have in common before their figures may meet, and [`merge`](merge::merge) makes one run of the
+//! parts of a run.
 
 #![cfg_attr(not(test), warn(clippy::too_many_lines))]
 #![forbid(unsafe_code)]
