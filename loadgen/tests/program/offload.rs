@@ -26,7 +26,8 @@ fn problems(curve: &Curve) -> Vec<&String> {
 fn a_curves_runs_count_what_the_model_says() {
     let folder = Folder::new();
     let ended = folder.loadgen(&arguments(
-        "offload --payments 1,9,1M --disputes 0,1% --open-batch 1,100 --cpu-within 100% --repeats 1 --out c.json",
+        "offload --payments 1,9,1M --disputes 0,1% --open-batch 1,100 --cpu-within 100% \
+         --repeats 1 --out c.json",
     ));
     let text = folder.read("c.json");
     let curve = Curve::parse(Path::new("c.json"), text.as_bytes()).unwrap();
@@ -78,7 +79,8 @@ fn a_curves_runs_count_what_the_model_says() {
 #[test]
 fn a_wrong_price_is_found() {
     let folder = Folder::new();
-    let words = "offload --payments 1 --disputes 0 --repeats 1 --cpu-within 100% --planted-price close.bytes=320";
+    let words = "offload --payments 1 --disputes 0 --repeats 1 --cpu-within 100% \
+                 --planted-price close.bytes=320";
     let ended = folder.loadgen(&arguments(words));
     assert_eq!(ended.code, Some(3), "{}", ended.stdout);
     let said = unwrapped(&ended.stdout);

@@ -457,7 +457,8 @@ fn arms(run: &RunFile) -> Vec<String> {
     let arms = run.l1.arms.iter().map(|(name, arm)| {
         let per = |count: u64| count as f64 * 1e4 / arm.payments.max(1) as f64;
         format!(
-            "{} {} transactions {} {} signatures per 10 k payments (up to {} wait with up to {} owed)",
+            "{} {} transactions {} {} signatures per 10 k payments (up to {} wait with up to {} \
+             owed)",
             layout::clean(name),
             human::figure(per(arm.load.transactions)),
             human::bytes(per(arm.load.bytes)),

@@ -88,15 +88,15 @@ fn headline(curve: &Curve, named: &[NamedRun], digest: &str) -> Markup {
     let problems: Vec<_> = problems.collect();
     html! {
         p { strong { (WHOM) }
-            " Layer 1's load without channels over with them, per payment. Below 1\u{a0}x a channel is \
-             more load, not less." }
+            " Layer 1's load without channels over with them, per payment. Below 1\u{a0}x a \
+             channel is more load, not less." }
         p { "Dots were run, " (human::counted(u64::from(curve.repeats), "run")) " each; rings are \
-             modelled: what each transaction takes, times how many there are. Runs were held to that \
-             model: counts equal, CPU time within " (human::share(curve.cpu_within)) "." }
+             modelled: what each transaction takes, times how many there are. Runs were held to \
+             that model: counts equal, CPU time within " (human::share(curve.cpu_within)) "." }
         @if problems.is_empty() {
             p { strong { "AGREES" } ": all runs are VALID, and as the model says." }
         } @else {
-            p.notice { strong { "DOES NOT AGREE" } ": what is said below is in no line, or is off." }
+            p.notice { strong { "DOES NOT AGREE" } ": what is said below is in no line, or off." }
             ul { @for (line, cell, text) in problems {
                 li { (titled(line)) ", " (human::counted(cell.payments, "payment")) ": " (text) }
             } }
@@ -135,8 +135,8 @@ fn cite(curve: &Curve, named: &[NamedRun], digest: &str) -> String {
         commit => commit,
     };
     format!(
-        "Duet offload, two parties only, {}: {}. Commit {commit}, {}, on {}: {} (SHA-256 of the curve's \
-         file {digest})",
+        "Duet offload, two parties only, {}: {}. Commit {commit}, {}, on {}: {} (SHA-256 of the \
+         curve's file {digest})",
         figures.join("; "),
         named.first().map(words::assurance).unwrap_or_default(),
         utc(curve.started_unix_s),

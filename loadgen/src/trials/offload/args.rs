@@ -58,7 +58,7 @@ fn help_end() -> String {
 
 const EXAMPLES: &str = "\
 Examples:
-  loadgen offload                                     from how many payments on is a channel worth it?
+  loadgen offload                                     how long must a session be?
   loadgen offload --payments 1,3,9,100,10k,1M --disputes 0,0.1%,1%,10% --open-batch 1,100
   loadgen offload --l1 ethereum-60m --l1 bitcoin --repeats 5 --out curve.json
   reports html curve.json -o curve.html               its page";

@@ -90,8 +90,8 @@ pub(super) fn lines(args: &OffloadArgs) -> Result<Vec<Vec<Cell>>, String> {
         .find(|share| sessions(**share) > SESSIONS_MOST)
     {
         return Err(format!(
-            "--disputes {}: expected 0, or 0.05 % and more: a run has {DISPUTES} disputes or so, and \
-             at most {SESSIONS_MOST} sessions",
+            "--disputes {}: expected 0, or 0.05 % and more: a run has {DISPUTES} disputes or so, \
+             and at most {SESSIONS_MOST} sessions",
             share.percent()
         ));
     }
@@ -109,8 +109,8 @@ pub(super) fn lines(args: &OffloadArgs) -> Result<Vec<Vec<Cell>>, String> {
     let lines: Vec<Vec<Cell>> = lines.collect();
     if lines.iter().flatten().all(|cell| cell.sizes().is_none()) {
         return Err(format!(
-            "--payments {}: nothing of it is run; expected a length of 1 to {SHORT}, or up to {LONG} \
-             with --disputes 0, and --open-batch 1 (`reports offload` models without runs)",
+            "--payments {}: nothing of it is run; expected a length of 1 to {SHORT}, or up to \
+             {LONG} with --disputes 0, and --open-batch 1 (`reports offload` models without runs)",
             payments
                 .iter()
                 .map(u64::to_string)

@@ -33,8 +33,8 @@ fn headline(curve: &Curve) -> Vec<String> {
     lines.extend(sentence(
         "offload   ",
         "Layer 1's load without channels over with them, per payment, for TWO PARTIES ONLY: a \
-         session pays one peer. A column is a length of sessions; below 1 x a channel is more load, \
-         not less.",
+         session pays one peer. A column is a length of sessions; below 1 x a channel is more \
+         load, not less.",
     ));
     if let Some(range) = curve.lines.first().and_then(range) {
         lines.extend(sentence("range     ", &range));

@@ -126,10 +126,16 @@ impl LineChart {
     /// In a colour of their own, up to their bound.
     fn losses(&self, place: &Place, value: f64, name: &str) -> Markup {
         let (top, bottom) = (self.y(place, value), TOP + place.height);
+        let bound = format!(
+            "M{} {}H{}",
+            px(place.left),
+            px(top),
+            px(place.left + place.width)
+        );
         html! {
             rect.loss x=(px(place.left)) y=(px(top)) width=(px(place.width))
                 height=(px(bottom - top)) {}
-            g.grid { path.base d=(format!("M{} {}H{}", px(place.left), px(top), px(place.left + place.width))) {} }
+            g.grid { path.base d=(bound) {} }
             @if !self.y.ticks.iter().any(|tick| tick.value == value) {
                 text.end x=(px(place.left - 6.0)) y=(px(top + 4.0)) { (value) }
             }
