@@ -24,7 +24,7 @@ const CRATES: [(&str, usize); 17] = [
     ("engine/lanes/src", 5_930),
     ("engine/ledger/src", 6_910),
     ("engine/log/src", 2_925),
-    ("loadgen/src", 8_850),
+    ("loadgen/src", 8_855),
     ("loadgen/audit/src", 5_195),
     ("loadgen/experiment/src", 310),
     ("reports/src", 9_125),
