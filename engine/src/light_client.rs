@@ -4,14 +4,16 @@
 //!
 //! While less than a third of the validators are faulty, a node cannot show another state, a
 //! channel without the post that is in it, or a block that does not follow from the one that was
-//! shown before. Nor can it show a block as the newest that is older than the client allows by its clock.
+//! shown before. Nor can it show a block as the newest that is older than the client allows by its
+//! clock.
 //!
 //! What it can do: say nothing, and show a block that is the newest but for as many as the client
 //! allows. Since a block is made only where something waits, the newest one of a chain that nobody
 //! uses is old, and no header shows that there was none since: whoever has to know sends a
 //! transaction, and waits for a block that has it. With a third and more of the validators at
 //! fault, or keys of theirs that were lost, two blocks of a height can each have a certificate. The
-//! client notices it if it is shown both, one after the other, and not if a node shows it one of them.
+//! client notices it if it is shown both, one after the other, and not if a node shows it one of
+//! them.
 
 use duet_channels::crypto::Digest;
 use duet_channels::protocol::ChannelId;
