@@ -354,6 +354,7 @@ fn what_cannot_be_audited_or_logged_is_refused_before_anything_is_done() {
         ("audit", 2, "<DIR>"),
         ("audit empty --sample 101%", 2, "expected 0% to 100%"),
         ("audit empty --tip 00", 2, "expected 64 hex digits"),
+        ("audit empty --validators 00", 2, "expected 64 hex digits"),
         ("audit empty --salt 00", 2, "expected 64 hex digits"),
         ("audit empty --delete-audited", 2, "--checkpoint <FILE>"),
         (
