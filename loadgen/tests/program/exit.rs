@@ -33,10 +33,13 @@ fn the_least_window_is_the_derived_one_in_every_order() {
             &folder,
             "ethereum-60m",
             "base-fee",
-            &[(
-                "units = { value = 60_000_000,",
-                "units = { value = 3_000_000,",
-            )],
+            &[
+                (
+                    "units = { value = 60_000_000,",
+                    "units = { value = 3_000_000,",
+                ),
+                ("{ value = 16_777_216,", "{ value = 3_000_000,"),
+            ],
         ),
     ];
     let words = format!(

@@ -80,8 +80,10 @@ impl Constants {
         for (field, text) in [("name", &raw.name), ("unit", &raw.unit)] {
             is_short_text(field, text)?;
         }
-        if let Some(fees) = &raw.fees {
-            is_short_text("fees.money", &fees.money.value)?;
+        // Whether it says anything is asked below.
+        let money = raw.fees.as_ref().map(|fees| &fees.money.value);
+        if let Some(money) = money.filter(|text| !text.trim().is_empty()) {
+            is_short_text("fees.money", money)?;
         }
         let block = self.block(&raw.block)?;
         if raw.escrow.is_none() && block.account_units.is_some() {

@@ -422,7 +422,10 @@ fn what_is_wrong_with_a_market_is_named_with_file_line_field_and_expectation() {
             "transactions = { value = 10, source = \"s\" }",
             "transactions = \"unlimited\"",
             3,
-            &["`mempool.transactions`", "expected struct"],
+            &[
+                "`mempool.transactions`",
+                "expected a number with its source",
+            ],
         ),
         (
             "base-fee",
