@@ -45,7 +45,7 @@ pub struct Snapshot {
     /// CPU time of the process, in nanoseconds.
     pub cpu_ns: u64,
     /// Latencies of all payments so far, as the shards last told them: in about one snapshot a
-    /// second, if [`Config::live`] asks for them.
+    /// second, if [`Watching::latencies`](super::Watching::latencies) asks for them.
     pub latencies: Option<Arc<Latencies>>,
 }
 
