@@ -6,10 +6,13 @@ use duet_engine::consensus::{
     Block, Blocks, Certificate, CertificateError, Faults, Network, Offer, Setup, Simulation,
 };
 use duet_engine::crypto::{Backend, Digest, SecretKey};
-use duet_engine::driver::Driver;
-use duet_engine::l1::{Chain, ChannelStatus, Config, Genesis, Header, Transaction};
+use duet_engine::driver::{Driver, Output, Slot};
+use duet_engine::l1::{
+    Chain, ChannelStatus, Config, Executed, Genesis, Header, Notice, Transaction,
+};
 use duet_engine::light_client::{Lie, LightClient};
 use duet_engine::protocol::{Amount, ChannelId, Pair, Post, Rules, Terms};
+use duet_engine::watchtower::Watchtower;
 use zeroize::Zeroizing;
 
 /// The block that everybody has.
@@ -60,7 +63,10 @@ impl Node {
         };
         let genesis = Genesis {
             label: String::new(),
-            allocations: vec![(a, Amount::new(10_000))],
+            allocations: vec![
+                (a, Amount::new(10_000)),
+                (tower().public(), Amount::new(10)),
+            ],
         };
         let chain = Chain::new(config, &genesis, Backend::Dalek).unwrap();
         let mut node = Node {
@@ -94,16 +100,29 @@ impl Node {
 
     /// Alice posts that nothing was paid.
     fn post(&mut self) {
-        let slot = self.alice.find(&self.channels[0]).unwrap();
         let post = Post {
             channel: self.channels[0],
-            shown: self.alice.held(slot),
+            shown: None,
             offer: None,
         };
         let a = SecretKey::from_seed(&[1; 32]);
         let post = Transaction::post(a.public(), post).signed_by(&a, self.chain.genesis());
         self.block(&post);
     }
+}
+
+fn tower() -> SecretKey {
+    SecretKey::from_seed(&[4; 32])
+}
+
+/// What one says reaches the other.
+fn talk(from: &mut Driver, to: &mut Driver, slot: Slot) -> bool {
+    let mut said = Output::default();
+    from.advance(&mut said);
+    for (_, bytes) in said.messages() {
+        to.receive(slot, bytes);
+    }
+    !said.is_empty()
 }
 
 #[test]
@@ -216,5 +235,58 @@ fn a_post_that_a_node_hides_is_found_out() {
     assert!(
         matches!(record.status, ChannelStatus::Disputed { .. }),
         "{record:?}"
+    );
+}
+
+/// A tower believes no node: what is posted in its clients' channels it takes from proofs, whether
+/// a node tells of it or not.
+#[test]
+fn a_tower_answers_a_post_that_its_node_is_silent_about() {
+    let mut node = Node::new();
+    let (ours, genesis) = (node.channels[0], *node.chain.genesis());
+    let keys = [1, 2].map(|seed| SecretKey::from_seed(&[seed; 32]).public());
+    let keys = Pair {
+        a: keys[0],
+        b: keys[1],
+    };
+    let terms = Terms::one_sided(genesis, 0, keys, Amount::new(500));
+    let mut bob = Driver::default();
+    bob.add_key(&[2; 32]);
+    let (alices, bobs) = (
+        node.alice.find(&ours).unwrap(),
+        bob.join(&terms, Rules::default()),
+    );
+    let bobs = bobs.unwrap();
+    node.alice.pay(alices, Amount::new(7), 0).unwrap();
+    while talk(&mut node.alice, &mut bob, bobs) | talk(&mut bob, &mut node.alice, alices) {}
+
+    let mut client = LightClient::new(node.validators.validators(), 3);
+    let (header, certificate) = node.blocks[1].clone();
+    client.follow(&[], &header, &certificate, 2).unwrap();
+    let open = node.chain.prove_channel(&ours).unwrap();
+    let mut tower = Watchtower::new(Backend::Dalek, genesis, tower());
+    let proofs = [(ours, bob.held(bobs).unwrap())];
+    let verdicts = tower.hand_over(&proofs, |id| client.channel(id, &open).ok());
+    assert_eq!(verdicts, [Ok(())]);
+
+    node.post();
+    let (header, certificate) = node.blocks[2].clone();
+    client.follow(&[], &header, &certificate, 3).unwrap();
+    let proof = node.chain.prove_channel(&ours).unwrap();
+    let record = client.channel(&ours, &proof).unwrap();
+    let dispute = record.dispute().unwrap();
+    tower.read(&[Notice::Posted {
+        channel: ours,
+        by: None,
+        version: dispute.highest(),
+        until: dispute.until(),
+    }]);
+    assert_eq!(tower.submit(|bytes| node.chain.submit(1, bytes)), 1);
+    let mut receipts = Vec::new();
+    node.chain.seal(&mut receipts);
+    let outcome = &receipts[0].outcome;
+    assert!(
+        matches!(outcome, Ok(Executed::Posted { version: 1, .. })),
+        "{outcome:?}"
     );
 }

@@ -85,7 +85,7 @@ struct Sent {
     answers: Option<u64>,
     /// What it is made of again, with a higher bid.
     due: Option<Due>,
-    /// What it is counted as unless it is in a block: of posts, as an answer.
+    /// What it is counted as unless it is in a block.
     kind: TrafficKind,
 }
 

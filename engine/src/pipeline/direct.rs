@@ -271,6 +271,8 @@ type Units<'w> = dyn Fn(AccountIndex) -> Option<u64> + Sync + 'w;
 #[derive(Default)]
 struct Waiting {
     outputs: Pair<Vec<Output>>,
+    /// What they come to.
+    owed: Pair<u64>,
     /// How many, and what they come to: above 0 if A owes it.
     count: u64,
     balance: i128,
@@ -361,10 +363,6 @@ impl Direct<'_> {
                 let sum = &mut self.changes[account as usize];
                 *sum = sum.wrapping_add(units);
             }
-            let output = Output {
-                to: self.accounts.key(to),
-                amount,
-            };
             let waiting = &mut self.waiting;
             match self.sampling.means {
                 Means::Transfers => {
@@ -372,11 +370,11 @@ impl Direct<'_> {
                     continue;
                 }
                 Means::MultiSend(most) => {
-                    waiting.outputs[payer].push(output);
-                    let outputs = &waiting.outputs[payer];
-                    waiting.count = outputs.len() as u64;
-                    let owed = outputs.iter().map(|output| output.amount.units()).sum();
-                    waiting.most_owed = waiting.most_owed.max(owed);
+                    let to = self.accounts.key(to);
+                    waiting.outputs[payer].push(Output { to, amount });
+                    waiting.count = waiting.outputs[payer].len() as u64;
+                    waiting.owed[payer] += amount.units();
+                    waiting.most_owed = waiting.most_owed.max(waiting.owed[payer]);
                     waiting.most = waiting.most.max(waiting.count);
                     if waiting.count == most {
                         paid.extend(self.multi_send(payer, indices));
@@ -425,6 +423,7 @@ impl Direct<'_> {
     /// All outputs of a payer that wait, if there are any.
     fn multi_send(&mut self, payer: Party, indices: &Pair<AccountIndex>) -> Option<Paid> {
         let outputs = std::mem::take(&mut self.waiting.outputs[payer]);
+        self.waiting.owed[payer] = 0;
         if outputs.is_empty() {
             return None;
         }

@@ -288,8 +288,8 @@ impl Unsettled {
         let is_quiet = self.receipts.is_empty();
         if !court.is_empty() {
             clock.lap(Stage::Settle, 0);
+            let now_ms = self.now_ms(chain);
             let ours = self.receipts.extract_if(.., |receipt| Court::owns(receipt));
-            let now_ms = self.time.as_ref().map(|time| time.at(chain.height()));
             court.after_block(chain, now_ms, ours, clock);
             clock.lap(Stage::Dispute, 0);
         }
