@@ -13,6 +13,7 @@ use duet_terminal::units::{
 use super::grid::{Load, count_as_written};
 use super::objective::Objective;
 use super::preset::Preset;
+use super::result::ResultArgs;
 
 /// The options of `search`.
 #[derive(Args, Clone, Debug)]
@@ -50,15 +51,9 @@ pub struct SearchArgs {
     /// Where the logs of durable runs lie while they are needed [default: here]
     #[arg(long, value_name = "DIR")]
     pub log_dir: Option<PathBuf>,
-    /// Write the result here (JSON)
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// No progress and no table
-    #[arg(long)]
-    pub quiet: bool,
+    /// Where the result goes
+    #[command(flatten)]
+    pub result: ResultArgs,
     /// Options of `run` for every trial
     #[arg(last = true, value_name = "RUN OPTIONS")]
     pub options: Vec<String>,
@@ -182,15 +177,9 @@ pub struct ExitArgs {
     /// Keep every run here, one a line; runs that it has already are not made again
     #[arg(long, value_name = "FILE")]
     pub book: Option<PathBuf>,
-    /// Write the result here (JSON)
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
-    /// No progress and no table
-    #[arg(long)]
-    pub quiet: bool,
+    /// Where the result goes
+    #[command(flatten)]
+    pub result: ResultArgs,
     /// Options of `run` for every run, such as validators and their faults
     #[arg(last = true, value_name = "RUN OPTIONS")]
     pub options: Vec<String>,

@@ -15,13 +15,12 @@ use duet_terminal::dataset::Dataset;
 use duet_terminal::exit::Exit;
 use duet_terminal::human;
 use duet_terminal::layout::{self, flow, sentence};
-use duet_terminal::output::{check_writable, write_text};
-use duet_terminal::paths::Paths;
 use duet_terminal::progress::Steps;
-use duet_terminal::say::{complain, print};
+use duet_terminal::say::complain;
 use serde::Serialize;
 
 use super::args::ExitArgs;
+use super::result::pretty;
 use super::window::{Next, Tried, next};
 use super::{Runner, check_options, check_run, option};
 use crate::plan::MOST_DELAY_BLOCKS;
@@ -82,12 +81,7 @@ pub fn exit(args: &ExitArgs, command: Vec<String>, stop: &AtomicBool) -> Exit {
 
 fn go(args: &ExitArgs, command: Vec<String>, stop: &AtomicBool) -> Result<Exit, Failure> {
     let book = args.book.as_deref();
-    Paths::default()
-        .writes("--out", args.out.as_deref())
-        .writes("--book", book)
-        .check()
-        .map_err(Failure::bad_input)?;
-    args.out.as_deref().map_or(Ok(()), check_writable)?;
+    args.result.check(|paths| paths.writes("--book", book))?;
     const OWN: [&str; 7] = [
         "--l1",
         "--concurrent",
@@ -105,7 +99,7 @@ fn go(args: &ExitArgs, command: Vec<String>, stop: &AtomicBool) -> Result<Exit, 
         chains.push(chain);
     }
     let mut runner = Runner::new(None, book, stop)?;
-    let steps = Steps::new(None, args.quiet);
+    let steps = Steps::new(None, args.result.quiet);
     let (mut exits, mut last) = (Vec::new(), None);
     for chain in &chains {
         runner.check_profiles(book, [&*chain.options(args, 1)])?;
@@ -123,21 +117,10 @@ fn go(args: &ExitArgs, command: Vec<String>, stop: &AtomicBool) -> Result<Exit, 
         engine: last.as_ref().map(|run| run.engine.clone()),
         machine: last.map(|run| run.machine),
     };
-    tell(args, &found)
+    Ok(tell(args, &found))
 }
 
-fn tell(args: &ExitArgs, found: &Found) -> Result<Exit, Failure> {
-    let mut json = serde_json::to_string_pretty(found).expect("it is made of names and numbers");
-    json.push('\n');
-    if let Some(Err(error)) = args.out.as_ref().map(|out| write_text(out, &json)) {
-        complain(error);
-        return Ok(Exit::MachineFault);
-    }
-    let text = match (args.json, args.quiet) {
-        (true, _) => json,
-        (false, true) => String::new(),
-        (false, false) => table(found),
-    };
+fn tell(args: &ExitArgs, found: &Found) -> Exit {
     let unlike = found.exits.iter().find(|row| !row.is_as_derived());
     let exit = unlike.map_or(Exit::Ok, |row| {
         complain(format!(
@@ -147,7 +130,7 @@ fn tell(args: &ExitArgs, found: &Found) -> Result<Exit, Failure> {
         ));
         Exit::Invalid
     });
-    Ok(print(&text).err().unwrap_or(exit))
+    (args.result).tell(|| pretty(found), || table(found), exit)
 }
 
 /// A Layer 1 that is asked for, and what is derived of it.

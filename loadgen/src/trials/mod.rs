@@ -9,6 +9,7 @@ pub mod grid;
 pub mod objective;
 pub mod offload;
 pub mod preset;
+pub mod result;
 pub mod search;
 pub mod sweep;
 mod window;

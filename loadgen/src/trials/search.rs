@@ -11,15 +11,13 @@ use duet_run_file::run_file::{Durability, RunFile};
 use duet_run_file::sweep::Line;
 use duet_terminal::exit::Exit;
 use duet_terminal::human;
-use duet_terminal::output::{check_writable, write_text};
-use duet_terminal::paths::Paths;
 
 use super::args::SearchArgs;
 use super::bracket::{self, Goal, Ladder, Length, Next, Tried, width};
 use super::found::{Found, SCHEMA, Trial, bounds, notes, table};
+use super::result::pretty;
 use super::{Runner, check_options, check_run, duration_option, option};
 use duet_terminal::progress::Steps;
-use duet_terminal::say::{complain, print};
 
 /// A short trial is this part of a full one, and no shorter than this.
 const SHORT: u32 = 4;
@@ -73,18 +71,7 @@ pub fn search(args: &SearchArgs, command: Vec<String>, stop: &AtomicBool) -> Exi
         engine: run.as_ref().map(|run| run.engine.clone()),
         machine: run.map(|run| run.machine),
     };
-    let mut json = serde_json::to_string_pretty(&found).expect("it is made of names and numbers");
-    json.push('\n');
-    if let Some(Err(error)) = args.out.as_ref().map(|out| write_text(out, &json)) {
-        complain(error);
-        return Exit::MachineFault;
-    }
-    let text = match (args.json, args.quiet) {
-        (true, _) => json,
-        (false, true) => return exit,
-        (false, false) => table(args, &found),
-    };
-    print(&text).err().unwrap_or(exit)
+    (args.result).tell(|| pretty(&found), || table(args, &found), exit)
 }
 
 fn check(args: &SearchArgs) -> Result<(), Failure> {
@@ -111,13 +98,11 @@ fn check(args: &SearchArgs) -> Result<(), Failure> {
     if !refused.is_empty() {
         return Err(Failure::bad_input(refused));
     }
-    Paths::default()
-        .writes("--out", args.out.as_deref())
-        .writes("--book", args.book.as_deref())
-        .writes("--log-dir", args.log_dir.as_deref())
-        .check()
-        .map_err(Failure::bad_input)?;
-    args.out.as_deref().map_or(Ok(()), check_writable)?;
+    args.result.check(|paths| {
+        paths
+            .writes("--book", args.book.as_deref())
+            .writes("--log-dir", args.log_dir.as_deref())
+    })?;
     check_options(&args.options, &[])?;
     let mut options = args.options.clone();
     options.extend(option("--rate", args.start.unwrap_or(1000.0)));
@@ -167,12 +152,12 @@ fn find(
     check(args)?;
     let book = args.book.as_deref();
     let runner = Runner::new(args.log_dir.as_deref(), book, stop)?;
-    runner.check_storage(book, [&*args.options], args.quiet)?;
+    runner.check_storage(book, [&*args.options], args.result.quiet)?;
     runner.check_profiles(book, [&*args.options])?;
     let mut search = Searching {
         args,
         runner,
-        steps: Steps::new(None, args.quiet),
+        steps: Steps::new(None, args.result.quiet),
         short: (args.trial / SHORT).max(SHORTEST),
         ladder: Ladder::new(args.width),
         trials,

@@ -1,12 +1,12 @@
 //! What `offload` is asked for.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use duet_modelled::Share;
 use duet_modelled::own::Planted;
 use duet_terminal::exit::EXIT_CODES_HELP;
 use duet_terminal::units::{parse_count, parse_positive_count, parse_share};
+
+use crate::trials::result::ResultArgs;
 
 /// The options of `offload`.
 #[derive(Args, Clone, Debug)]
@@ -41,15 +41,9 @@ pub struct OffloadArgs {
     /// Put a wrong price into the model, to see it found: close.bytes=320, open.state_reads=2, …
     #[arg(long, value_name = "KIND.RESOURCE=N")]
     pub planted_price: Vec<Planted>,
-    /// Write the curve and its run files here (JSON), for `reports html`
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Print that file instead of the table
-    #[arg(long)]
-    pub json: bool,
-    /// No progress and no table
-    #[arg(long)]
-    pub quiet: bool,
+    /// Where the curve goes, with its run files: for `reports html`
+    #[command(flatten)]
+    pub result: ResultArgs,
 }
 
 fn help_end() -> String {

@@ -17,10 +17,8 @@ use duet_experiment::loadgen::Loadgen;
 use duet_profile::Profile;
 use duet_run_file::curve::{Curve, CurveCell, CurveFigure, CurveLine, CurveRun, SCHEMA};
 use duet_terminal::exit::Exit;
-use duet_terminal::output::{check_writable, write_text};
-use duet_terminal::paths::Paths;
 use duet_terminal::progress::Steps;
-use duet_terminal::say::{complain, print};
+use duet_terminal::say::complain;
 
 use self::args::OffloadArgs;
 use self::cells::{Cell, Sizes};
@@ -53,7 +51,7 @@ fn go(args: &OffloadArgs, command: Vec<String>, stop: &AtomicBool) -> Result<Exi
         args,
         loadgen: Loadgen::this()?,
         stop,
-        steps: Steps::new(Some(plan.len() as u64), args.quiet),
+        steps: Steps::new(Some(plan.len() as u64), args.result.quiet),
         cpu: vec![Vec::new(); models.len()],
         samples: Vec::new(),
         made: BTreeMap::new(),
@@ -85,7 +83,7 @@ fn go(args: &OffloadArgs, command: Vec<String>, stop: &AtomicBool) -> Result<Exi
         valid: curve.lines.iter().all(agrees),
         ..curve
     };
-    publish(args, &curve)
+    Ok(publish(args, &curve))
 }
 
 /// The models of the profiles that were asked for.
@@ -114,34 +112,19 @@ fn models(args: &OffloadArgs) -> Result<Vec<(String, Model)>, Failure> {
 }
 
 fn check_paths(args: &OffloadArgs) -> Result<(), Failure> {
-    let paths = Paths::default().writes("--out", args.out.as_deref());
     let own = args.l1.iter().map(std::path::Path::new);
-    let paths = own.fold(paths, |paths, file| paths.reads("--l1", Some(file)));
-    paths.check().map_err(Failure::bad_input)?;
-    Ok(args.out.as_deref().map_or(Ok(()), check_writable)?)
+    (args.result).check(|paths| own.fold(paths, |paths, file| paths.reads("--l1", Some(file))))
 }
 
-fn publish(args: &OffloadArgs, curve: &Curve) -> Result<Exit, Failure> {
-    let text = match args.json || args.out.is_some() {
-        true => curve.to_json(),
-        false => String::new(),
-    };
-    if let Some(out) = &args.out {
-        write_text(out, &text)?;
-    }
-    let printed = match (args.json, args.quiet) {
-        (true, _) => print(&text),
-        (false, true) => Ok(()),
-        (false, false) => print(&table::table(curve)),
-    };
-    if args.quiet && !curve.valid {
+fn publish(args: &OffloadArgs, curve: &Curve) -> Exit {
+    if args.result.quiet && !curve.valid {
         complain("runs are INVALID or not as the model says");
     }
-    Ok(match (printed, curve.valid) {
-        (Err(exit), _) => exit,
-        (Ok(()), true) => Exit::Ok,
-        (Ok(()), false) => Exit::Invalid,
-    })
+    let exit = match curve.valid {
+        true => Exit::Ok,
+        false => Exit::Invalid,
+    };
+    (args.result).tell(|| curve.to_json(), || table::table(curve), exit)
 }
 
 /// A run to be made.
