@@ -27,20 +27,23 @@ fn begun(folder: &Folder, ignored: &str) -> Child {
         .spawn()
         .unwrap();
     let started = Instant::now();
-    while !catches_one(&child) {
+    while !catches_all(&child) {
         assert!(started.elapsed() < Duration::from_secs(60));
         sleep(Duration::from_millis(5));
     }
     child
 }
 
-/// Whether it catches HUP, INT or TERM by now: its handlers stand.
-fn catches_one(child: &Child) -> bool {
+/// Whether it catches by now each of HUP, INT and TERM that it does not ignore: all its handlers
+/// stand, which are set one after the other.
+fn catches_all(child: &Child) -> bool {
     const THREE: u64 = 1 << 0 | 1 << 1 | 1 << 14;
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
-    caught & THREE != 0
+    let [caught, ignored] = ["SigCgt:", "SigIgn:"].map(|name| {
+        let set = status.lines().find_map(|line| line.strip_prefix(name));
+        u64::from_str_radix(set.unwrap().trim(), 16).unwrap()
+    });
+    (caught | ignored) & THREE == THREE
 }
 
 #[test]
